@@ -1,0 +1,177 @@
+"""Every error that a user can meet, in one tree.
+
+StreamflowError
+├── SettingsInvalid          a setting or streamflow.toml cannot be used
+├── CatalogInvalid           the catalog contradicts itself or the database
+├── ContractViolation        a drop breaks its schema; nothing was written
+├── DropConflict             a drop equals another one, or is not known
+├── SnapshotMissing          frozen rows are asked for that do not exist
+├── LabelsMissing            the drop that should hold the labels has none
+├── TrainingImpossible       the training set cannot be learned from
+├── DatabaseUnavailable      PostgreSQL cannot be started or reached
+├── PermissionMissing        the database role may not do this; the SQL is shown
+├── NotMigrated              the database is older than the code or the catalog
+├── VersionMissing           no such model version, or none in Production
+├── ArtifactUntrusted        a model file is not the one that was registered
+├── EntityUnknown            no features for this key
+├── FeaturesMissing          some features of this key have no value
+├── PortTaken                a port that was asked for is in use
+└── ServiceFailed            a child process did not become ready
+
+Each class knows its exit code (2 is a usage error, 1 a verdict such as "differs", ours start at 3; 4 is kept for "not
+rebuildable"), its HTTP status and its remedy. Facts are attributes. A message says where and what; `state` what was
+left behind; `remedy` what to do next.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class StreamflowError(Exception):
+    """Base of all errors of streamflow."""
+
+    exit_code = 3
+    http_status = 500
+    retryable = False  # asked by the flows, and by nothing else
+    state = "Nothing was changed."
+    remedy = "Run the command again with --debug and read the traceback."
+
+    def __init__(self, message: str, *, state: str | None = None, remedy: str | None = None, **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.state = self.state if state is None else state
+        self.remedy = self.remedy if remedy is None else remedy
+        self.facts = facts
+
+    @property
+    def code(self) -> str:
+        """Stable name for machines: `ContractViolation` -> `contract_violation`."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.state} {self.remedy}".rstrip()
+
+
+class SettingsInvalid(StreamflowError):
+    """A setting or `streamflow.toml` cannot be used."""
+
+    exit_code = 5
+    remedy = "Run 'streamflow settings' to see each setting, its value and where it comes from."
+
+
+class CatalogInvalid(StreamflowError):
+    """The catalog contradicts itself or the database."""
+
+    exit_code = 6
+    remedy = "Correct the catalog and run 'streamflow migrate --plan' again."
+
+
+class ContractViolation(StreamflowError):
+    """A drop breaks its schema; nothing was written. `violations` lists all of them."""
+
+    exit_code = 3
+    http_status = 422
+    state = "Nothing was written;"
+    remedy = "correct the file and run 'streamflow ingest' again."
+
+
+class DropConflict(StreamflowError):
+    """A drop equals another one, or is not known."""
+
+    exit_code = 7
+    state = "Nothing was written."
+    remedy = "Run 'streamflow snapshots' to see the drops that are known."
+
+
+class SnapshotMissing(StreamflowError):
+    """Frozen rows are asked for that do not exist."""
+
+    exit_code = 8
+    http_status = 404
+    remedy = "Run 'streamflow snapshots' to see what is frozen, and 'streamflow run DIR --as-of D' to add a drop."
+
+
+class LabelsMissing(StreamflowError):
+    """The drop that should hold the labels has none. There is no fall-back to other labels."""
+
+    exit_code = 9
+    remedy = "Deliver labels.csv of that drop with 'streamflow run DIR --as-of D', or name another drop."
+
+
+class TrainingImpossible(StreamflowError):
+    """The training set cannot be learned from."""
+
+    exit_code = 10
+    state = "No run and no model version was written."
+    remedy = "Look at the rows with 'streamflow training-set --as-of D --out FILE'."
+
+
+class DatabaseUnavailable(StreamflowError):
+    """PostgreSQL cannot be started or reached."""
+
+    exit_code = 11
+    http_status = 503
+    retryable = True
+    remedy = "Run 'streamflow doctor'."
+
+
+class PermissionMissing(StreamflowError):
+    """The database role may not do this; `facts['sql']` holds what an administrator has to run."""
+
+    exit_code = 12
+    remedy = "Let an administrator of the database run the SQL above, then run 'streamflow migrate' again."
+
+
+class NotMigrated(StreamflowError):
+    """The database is older than the code or the catalog."""
+
+    exit_code = 13
+    http_status = 503
+    remedy = "Run 'streamflow migrate'."
+
+
+class VersionMissing(StreamflowError):
+    """No such model version, or none in Production."""
+
+    exit_code = 14
+    http_status = 503
+    remedy = "Run 'streamflow models' to see the versions, and 'streamflow promote VERSION' to serve one."
+
+
+class ArtifactUntrusted(StreamflowError):
+    """A model file is not the one that was registered; it was not parsed."""
+
+    exit_code = 15
+    http_status = 503
+    remedy = "Promote another version, or train again with 'streamflow train --as-of D'."
+
+
+class EntityUnknown(StreamflowError):
+    """No features for this key."""
+
+    exit_code = 16
+    http_status = 404
+    remedy = "Check the key; a key that is absent from the newest drop has no features online."
+
+
+class FeaturesMissing(StreamflowError):
+    """Some features of this key have no value although the catalog promises one."""
+
+    exit_code = 17
+    http_status = 422
+    remedy = "Run 'streamflow materialize' after the newest drop is frozen."
+
+
+class PortTaken(StreamflowError):
+    """A port that was asked for is in use."""
+
+    exit_code = 18
+    remedy = "Name another one with --port, or 0 for any free one."
+
+
+class ServiceFailed(StreamflowError):
+    """A child process did not become ready."""
+
+    exit_code = 19
+    remedy = "Read its log, named above."

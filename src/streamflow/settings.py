@@ -1,0 +1,129 @@
+"""How this installation is set: flags > STREAMFLOW_* > streamflow.toml > defaults. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from streamflow.errors import SettingsInvalid
+
+FILE = "streamflow.toml"
+PREFIX = "STREAMFLOW_"
+
+
+def semantic(default: Any, description: str, **constraints: Any) -> Any:
+    """A setting that a model depends on: it goes into the passport."""
+    return Field(default, description=description, json_schema_extra={"semantic": True}, **constraints)
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Paths are relative to the folder where the command runs."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    home: Path = Field(Path(".streamflow"), description="the state folder: everything that streamflow keeps on this machine")
+    database_url: SecretStr | None = Field(None, description="a PostgreSQL >= 15 to use instead of the embedded one")
+    mlflow_database: str = Field("mlflow", description="the database of MLflow on the same server")
+    mlflow_tracking_uri: str | None = Field(
+        None,
+        description="an MLflow server to use instead of the database (MLFLOW_TRACKING_URI is read too)",
+        validation_alias=AliasChoices("STREAMFLOW_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI", "mlflow_tracking_uri"),
+    )
+    catalog: Path | None = Field(None, description="your catalog.toml; without it the catalog of the StreamFlow data")
+    experiment: str = Field("streamflow", description="the MLflow experiment of the training runs")
+    api_host: str = Field("127.0.0.1", description="the address that the API binds to")
+    api_port: int = Field(8000, ge=0, le=65535, description="the port of the API; 0 takes any free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+
+    seed: int = semantic(42, "the seed of everything random in training", ge=0, lt=2**32)
+    split_salt: str = semantic("streamflow", "the salt of the hash that puts each key on the training or hold-out side")
+    holdout_share: float = semantic(0.25, "the share of keys on the hold-out side", gt=0, lt=1)
+    trees: int = semantic(300, "trees of the baseline forest", gt=0)
+    threshold: float = semantic(0.5, "the probability from which on the prediction is 1", gt=0, lt=1)
+    bootstrap_draws: int = semantic(500, "draws of the bootstrap interval of AUC", ge=50)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, file: nothing else is read."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def semantic_values(self) -> dict[str, Any]:
+        """The settings that a model depends on: never paths, URLs, ports or secrets."""
+        return {name: getattr(self, name) for name, field in type(self).model_fields.items() if _is_semantic(field)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingRow:
+    """One line of `streamflow settings`."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def _is_semantic(field: Any) -> bool:
+    return bool((field.json_schema_extra or {}).get("semantic"))
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read the settings; `flags` win over everything, None means not given.
+
+    Raises SettingsInvalid with all mistakes.
+    """
+    try:
+        _refuse_unknown_variables()
+        return Settings(**{k: v for k, v in flags.items() if v is not None})
+    except ValidationError as exc:
+        mistakes = [f"setting '{'.'.join(map(str, e['loc'])) or '?'}': {e['msg']}" for e in exc.errors(include_input=False)]
+        raise SettingsInvalid("\n".join(mistakes), violations=mistakes) from exc
+    except ValueError as exc:  # a malformed TOML file
+        raise SettingsInvalid(f"{FILE}: {exc}") from exc
+
+
+def _refuse_unknown_variables() -> None:
+    """A typo in a variable's name must not be ignored."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | {"STREAMFLOW_SHARED"}  # the latter: our tests
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsInvalid("\n".join(f"no setting is called {name}" for name in unknown))
+
+
+def explain(settings: Settings, **flags: Any) -> list[SettingRow]:
+    """Each setting with its value and where that comes from; secrets are masked."""
+    file_values = TomlConfigSettingsSource(Settings)()
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variables = [f"{PREFIX}{name}".upper()] + (["MLFLOW_TRACKING_URI"] if name == "mlflow_tracking_uri" else [])
+        variable = next((v for v in variables if v in os.environ), None)
+        if flags.get(name) is not None:
+            origin = "flag"
+        elif variable:
+            origin = variable
+        else:
+            origin = FILE if name in file_values else "default"
+        value = getattr(settings, name)
+        rows.append(SettingRow(name=name, value="" if value is None else str(value), origin=origin, description=field.description or ""))
+    return rows
+
+
+def inherited_environment() -> dict[str, str]:
+    """A copy of this process's environment, for a child process."""
+    return dict(os.environ)
+
+
+def export(variables: dict[str, str]) -> None:
+    """Set variables of this process that vendors (libpq, MLflow, Feast, Prefect) read on their own."""
+    os.environ.update(variables)

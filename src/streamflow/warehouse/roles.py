@@ -1,0 +1,42 @@
+"""The two roles of streamflow. Every command of ours works as the writer, which is not a superuser."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from streamflow.errors import PermissionMissing
+
+WRITER = "streamflow_writer"
+MAINTENANCE = "streamflow_maintenance"  # the only one that may change frozen rows: `prune` and `forget` take it
+
+
+def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
+    """The SQL that an administrator would have to run before `migrate`; empty when nothing is missing."""
+    statements = []
+    for role in (WRITER, MAINTENANCE):
+        row = connection.execute(
+            "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", [role]
+        ).fetchone()
+        if row is None:
+            statements.append(f"CREATE ROLE {role} NOLOGIN")
+        if row is None or not row[0]:
+            statements.append(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)).as_string(connection))
+    return statements
+
+
+def ensure_roles(connection: psycopg.Connection) -> None:
+    """Create the roles where this is permitted; raises PermissionMissing with the SQL where it is not."""
+    statements = missing_roles_sql(connection)
+    for statement in statements:
+        try:
+            with connection.transaction():
+                connection.execute(statement)  # type: ignore[arg-type]  # built above from constants
+        except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+            continue  # another process was faster
+        except psycopg.errors.InsufficientPrivilege as exc:
+            user = connection.info.user
+            text = ";\n".join(statements).replace("CURRENT_USER", f'"{user}"') + ";"
+            raise PermissionMissing(
+                f"the database user '{user}' may not create roles. What is missing:\n{text}", sql=text
+            ) from exc

@@ -1,0 +1,133 @@
+"""The tables that the catalog asks for, made by comparing it with the database.
+
+Per catalog table T: `raw.T` (the newest content of each drop), `frozen.T` (every revision, never changed) and the view
+`history.T` (the frozen rows with the span of time in which they were the newest known: what Feast reads).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from streamflow.catalog import Catalog
+from streamflow.errors import CatalogInvalid
+from streamflow.warehouse.roles import WRITER
+
+SQL_TYPES = {
+    "int": "bigint",
+    "float": "double precision",
+    "bool": "boolean",
+    "string": "text",
+    "date": "date",
+    "timestamp": "timestamp with time zone",
+}
+SCHEMAS = ("raw", "frozen", "history")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that `migrate` does."""
+
+    description: str
+    statement: sql.Composed
+
+
+def live_columns(connection: psycopg.Connection) -> dict[tuple[str, str], dict[str, str]]:
+    """(schema, table) -> column -> SQL type, of our schemas."""
+    rows = connection.execute(
+        "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns"
+        " WHERE table_schema = ANY(%s) ORDER BY ordinal_position",
+        [list(SCHEMAS)],
+    )
+    live: dict[tuple[str, str], dict[str, str]] = {}
+    for schema, table, column, kind in rows:
+        live.setdefault((schema, table), {})[column] = kind
+    return live
+
+
+def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Change]:
+    """What is missing in the database; nothing is ever dropped.
+
+    Raises CatalogInvalid when a column's type differs from the one that rows were stored with.
+    """
+    live = live_columns(connection)
+    _refuse_changed_types(live, catalog)
+    changes: list[Change] = []
+    for table in catalog.tables:
+        wanted = {name: SQL_TYPES[c.type] for name, c in catalog.columns(table).items()}
+        for schema in ("raw", "frozen"):
+            changes += _missing_in(schema, table, wanted, live.get((schema, table)), catalog.entity.key)
+        stored = {**(live.get(("frozen", table)) or {}), **wanted}
+        shown = [c for c in stored if c not in ("as_of", "revision", "row_digest")]
+        if set(shown) - set(live.get(("history", table), {})):
+            changes.append(Change(description=f"view history.{table}", statement=_history(table, shown)))
+    return changes
+
+
+def _refuse_changed_types(live: dict[tuple[str, str], dict[str, str]], catalog: Catalog) -> None:
+    mistakes = [
+        f"tables.{table}.columns.{name}: the type is '{column.type}', but frozen rows hold it as '{stored[name]}'"
+        for table in catalog.tables
+        for name, column in catalog.columns(table).items()
+        if (stored := live.get(("frozen", table), {})) and stored.get(name, SQL_TYPES[column.type]) != SQL_TYPES[column.type]
+    ]
+    if mistakes:
+        raise CatalogInvalid("\n".join(mistakes), violations=mistakes, remedy="Give the column of the new type a new name.")
+
+
+def _missing_in(schema: str, table: str, wanted: dict[str, str], live: dict[str, str] | None, key: str) -> list[Change]:
+    name = sql.Identifier(schema, table)
+    if live is None:
+        return [Change(description=f"table {schema}.{table} ({len(wanted)} columns)", statement=_create(schema, table, wanted, key))]
+    return [
+        Change(
+            description=f"column {schema}.{table}.{column} {kind}",
+            statement=sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(name, sql.Identifier(column), sql.SQL(kind)),  # type: ignore[arg-type]  # a constant of SQL_TYPES
+        )
+        for column, kind in wanted.items()
+        if column not in live
+    ]
+
+
+def _create(schema: str, table: str, wanted: dict[str, str], key: str) -> sql.Composed:
+    name, writer = sql.Identifier(schema, table), sql.Identifier(WRITER)
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}{}").format(sql.Identifier(c), sql.SQL(kind), sql.SQL(" NOT NULL" if c == key else ""))  # type: ignore[arg-type]
+        for c, kind in wanted.items()
+    )
+    if schema == "raw":
+        return sql.SQL(
+            "CREATE TABLE {name} (as_of timestamptz NOT NULL, {columns}, PRIMARY KEY (as_of, {key}));"
+            "GRANT SELECT, INSERT, DELETE ON {name} TO {writer}"
+        ).format(name=name, columns=columns, key=sql.Identifier(key), writer=writer)
+    return sql.SQL(
+        "CREATE TABLE {name} (as_of timestamptz NOT NULL, revision integer NOT NULL, {columns}, row_digest bytea NOT NULL,"
+        " PRIMARY KEY (as_of, revision, {key}));"
+        "CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_change();"
+        "GRANT SELECT, INSERT ON {name} TO {writer};"
+        "GRANT SELECT, UPDATE, DELETE ON {name} TO streamflow_maintenance"
+    ).format(name=name, columns=columns, key=sql.Identifier(key), writer=writer)
+
+
+def _history(table: str, shown: list[str]) -> sql.Composed:
+    """The frozen rows of one table with `known_at` and `superseded_at` of their revision.
+
+    "As known at K" is `known_at <= K AND (superseded_at IS NULL OR superseded_at > K)`.
+    """
+    return sql.SQL(
+        "DROP VIEW IF EXISTS {view}; CREATE VIEW {view} AS"
+        " SELECT {columns}, f.as_of, f.revision, r.known_at, r.superseded_at FROM {frozen} f"
+        " JOIN (SELECT as_of, revision, known_at,"
+        "        lead(known_at) OVER (PARTITION BY as_of ORDER BY revision) AS superseded_at"
+        "        FROM streamflow.revision WHERE table_name = {table}) r USING (as_of, revision);"
+        "GRANT SELECT ON {view} TO {writer}"
+    ).format(
+        view=sql.Identifier("history", table),
+        frozen=sql.Identifier("frozen", table),
+        table=sql.Literal(table),
+        columns=sql.SQL(", ").join(sql.SQL("f.{}").format(sql.Identifier(c)) for c in shown),
+        writer=sql.Identifier(WRITER),
+    )
