@@ -150,6 +150,13 @@ class Catalog(_Frozen):
         return tuple(t for t in self.tables if t != self.label.table)
 
     @property
+    def digest(self) -> str:
+        """sha256 over the whole catalog in canonical form: what `migrate` last saw."""
+        text = json.dumps(self.model_dump(), sort_keys=True, ensure_ascii=False)
+        ordered = json.dumps({t: list(spec.columns) for t, spec in self.tables.items()})  # the order of features counts
+        return sha256((text + ordered).encode()).hexdigest()
+
+    @property
     def service(self) -> str:
         """The feature service of this feature set: its name changes exactly when the set or its meaning does."""
         meaning = [

@@ -1,0 +1,48 @@
+# Everything runs in .venv, which `make setup` makes; nothing global is touched.
+PYTHON ?= python3
+SHARED ?= $(CURDIR)/../shared
+DATABASE_URL ?=
+BIN := .venv/bin
+export STREAMFLOW_SHARED := $(SHARED)
+ifneq ($(DATABASE_URL),)
+export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
+endif
+
+.PHONY: help setup demo test check prove bench lock clean
+help:
+	@echo "make demo    two months end to end on simulated drops"
+	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
+	@echo "make check   format, lint, types, import contracts"
+	@echo "make prove   the long proofs      make bench   ratios against named peers"
+	@echo "make lock    resolve the locks    make clean   remove .venv, caches and the state of the demo"
+
+setup: .venv/installed
+.venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "streamflow needs Python >= 3.11; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/streamflow demo
+test: setup
+	$(BIN)/python -m pytest
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+prove: setup
+	$(BIN)/python -m pytest proofs -s
+bench: setup
+	$(BIN)/python benchmarks/training_set.py
+
+lock: setup
+	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/installer.lock -
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/streamflow.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev -c requirements/streamflow.lock -o requirements/dev.lock pyproject.toml
+clean:
+	test ! -x $(BIN)/streamflow || $(BIN)/python -m streamflow.database.remove .streamflow
+	rm -rf .streamflow .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

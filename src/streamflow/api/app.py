@@ -1,0 +1,120 @@
+"""The endpoints. Names and types of the entity's key and the features come from the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from streamflow import __version__
+from streamflow.api.state import ServingState
+from streamflow.catalog import Catalog
+from streamflow.errors import StreamflowError
+from streamflow.steps.predict import answer, as_key, features_of_key, oldest
+
+
+def create_app(state: ServingState) -> FastAPI:
+    """The application over an unopened `state`; it is opened and closed with the application."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        state.open()
+        yield
+        state.close()
+
+    catalog = state.platform.catalog
+    app = FastAPI(title=catalog.model, version=__version__, lifespan=lifespan, description="Churn predictions that can be audited.")
+    app.add_exception_handler(StreamflowError, _ours)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(Exception, _unforeseen)
+    _add_operations(app, state)
+    _add_predictions(app, state, _ask(catalog))
+    return app
+
+
+def _add_operations(app: FastAPI, state: ServingState) -> None:
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        """This process is alive; whether it can predict says /ready."""
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    def ready(response: Response) -> dict[str, Any]:
+        """200 when a prediction can be made now, else 503 with every reason."""
+        reasons = state.not_ready()
+        response.status_code = 503 if reasons else 200
+        return {"status": "not ready" if reasons else "ready", "reasons": reasons}
+
+    @app.get("/model")
+    def model() -> dict[str, Any]:
+        """The version that answers."""
+        serving = state.serving()
+        return {
+            "name": serving.model,
+            "version": serving.version,
+            "run_id": serving.run_id,
+            "threshold": serving.predictor.threshold,
+            "features": [f.name for f in serving.reader.features],
+        }
+
+
+def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) -> None:
+    catalog = state.platform.catalog
+    key_name = catalog.entity.key
+
+    @app.get(f"/features/{{{key_name}}}", summary="Features")
+    def features(request: Request) -> dict[str, Any]:
+        """The live features of one key."""
+        key = as_key(catalog, request.path_params[key_name])
+        with state.connection() as connection:
+            row = features_of_key(state.reader, catalog, connection, key)
+        names = [f.name for f in state.reader.features]
+        return {key_name: key, "features": dict(zip(names, row.values, strict=True)), "as_of": oldest(row).isoformat()}
+
+    @app.post("/predict")
+    def predict(body: ask, request: Request) -> dict[str, Any]:  # type: ignore[valid-type]  # made from the catalog
+        """The prediction for one key, with what it was made of."""
+        serving = state.serving()
+        request_id = request.headers.get("x-request-id", uuid4().hex)[:64]
+        with state.connection() as connection:
+            found = answer(serving, connection, getattr(body, key_name), request_id=request_id)
+        return {
+            key_name: found.key,
+            "prediction": found.prediction,
+            "probability": found.probability,
+            "features_used": found.features,
+            "model": {"name": found.model, "version": found.version, "run_id": found.run_id},
+            "as_of": found.as_of.isoformat(),
+        }
+
+    features.__annotations__["request"] = predict.__annotations__["request"] = Request
+    predict.__annotations__["body"] = ask
+
+
+def _ask(catalog: Catalog) -> type[BaseModel]:
+    """The body of /predict: the entity's key, by its own name and type."""
+    entity = catalog.entity
+    kind: Any = (str, Field(min_length=1, max_length=entity.max_length, examples=["7590-VHVEG"])) if entity.type == "string" else (int, ...)
+    return create_model("Ask", __config__=ConfigDict(extra="forbid", strict=True), **{entity.key: kind})
+
+
+def _ours(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StreamflowError)
+    facts = {k: v for k, v in error.facts.items() if k == "missing_features"}
+    return JSONResponse({"error": error.message, "code": error.code, "remedy": error.remedy, **facts}, status_code=error.http_status)
+
+
+def _malformed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    mistakes = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    return JSONResponse({"error": "; ".join(mistakes), "code": "malformed_request"}, status_code=422)
+
+
+def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": "an error that was not foreseen; the log has it", "code": "unforeseen"}, status_code=500)

@@ -1,0 +1,78 @@
+"""What the API holds between requests: a pool of connections and the version that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from streamflow.errors import DatabaseUnavailable, StreamflowError
+from streamflow.features.serving import OnlineReader
+from streamflow.features.service import features_of
+from streamflow.platform import Platform
+from streamflow.steps.predict import Serving, load_serving
+
+POOL_SIZE = 8
+WAIT_S = 5.0  # for a connection, before a request is answered with 503
+
+
+class ServingState:
+    """One per process. The served version is found at the start, and asked for again while there is none."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        catalog = platform.catalog
+        self.reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
+        self._pool = ConnectionPool(
+            platform.address.conninfo(), min_size=1, max_size=POOL_SIZE, kwargs={"autocommit": True}, timeout=WAIT_S, open=False
+        )
+        self._serving: Serving | None = None
+        self._loading = Lock()
+
+    def open(self) -> None:
+        """Connect, and load the version in Production where there is one."""
+        self._pool.open()
+        try:
+            self.serving()
+        except StreamflowError as error:
+            self.platform.notify(f"not ready: {error.message}")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._pool.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """A connection of the pool. Raises DatabaseUnavailable."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError) as exc:
+            raise DatabaseUnavailable(f"PostgreSQL does not answer: {exc}") from exc
+
+    def serving(self) -> Serving:
+        """The version that answers. Raises VersionMissing, ArtifactUntrusted, DatabaseUnavailable."""
+        with self._loading:
+            if self._serving is None:
+                self._serving = load_serving(self.platform)
+            return self._serving
+
+    def not_ready(self) -> list[str]:
+        """Why no prediction could be made now; empty when one could."""
+        reasons = []
+        try:
+            with self.connection() as connection:
+                connection.execute("SELECT 1")
+                if not self.reader.any_row(connection):
+                    reasons.append("features: the online store is empty; run 'streamflow materialize'")
+        except StreamflowError as error:
+            reasons.append(f"database: {error.message}")
+        try:
+            self.serving()
+        except StreamflowError as error:
+            reasons.append(f"model: {error.message}")
+        return reasons

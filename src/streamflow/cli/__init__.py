@@ -1,0 +1,1 @@
+"""The command line: parse, call one step, show its receipt. Steps and vendors are imported by the command that runs."""

@@ -1,0 +1,171 @@
+"""Commands on data: simulate, migrate, ingest, snapshot, materialize, run, snapshots, training-set."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamflow.cli.context import AsOf, Folder, JsonFlag, as_day, invocation, parse_instant, show, table
+from streamflow.cli import text
+
+LabelLead = Annotated[
+    int, typer.Option("--label-lead", min=0, help="Take the labels of the N-th drop after --as-of instead of its own.")
+]
+KnownAt = Annotated[
+    datetime | None, typer.Option("--known-at", parser=parse_instant, metavar="INSTANT", help="Read as known at this instant (default: now).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    for name, command in {
+        "simulate": simulate,
+        "migrate": migrate,
+        "ingest": ingest,
+        "snapshot": snapshot,
+        "materialize": materialize,
+        "run": run,
+        "snapshots": snapshots,
+        "training-set": training_set,
+    }.items():
+        app.command(name)(command)
+
+
+def simulate(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where the drops are written, a subfolder each.", metavar="DIR")],
+    users: Annotated[int, typer.Option("--users", min=1, help="Users of the first drop.")] = 7043,
+    months: Annotated[int, typer.Option("--months", min=1, help="How many monthly drops.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Equal arguments give equal bytes.")] = 42,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write simulated drops with a known churn mechanism.
+
+    Example: streamflow simulate data --users 7043 --months 3 --seed 7
+    """
+    from streamflow.steps.simulate import simulate as step
+
+    receipt = step(folder, users=users, months=months, seed=seed, notify=invocation(context).notify)
+    show(receipt, as_json=as_json, text=text.simulate)
+
+
+def migrate(
+    context: typer.Context,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring PostgreSQL, MLflow and Feast to what the code and the catalog ask for.
+
+    Example: streamflow migrate --plan
+    """
+    from streamflow.steps import migrate as step
+
+    with invocation(context).platform(migrated=False) as platform:
+        receipt = step.plan(platform) if plan else step.migrate(platform)
+    show(receipt, as_json=as_json, text=text.migrate)
+
+
+def ingest(
+    context: typer.Context,
+    folder: Folder,
+    as_of: AsOf,
+    allow_same: Annotated[bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Validate a drop whole, then write it whole.
+
+    Example: streamflow ingest data/month_000 --as-of 2024-01-31
+    """
+    from streamflow.steps.ingest import ingest as step
+    from streamflow.steps.migrate import ensure_migrated
+
+    with invocation(context).platform(migrated=False) as platform:
+        ensure_migrated(platform)
+        receipt = step(platform, folder, as_day(as_of), allow_same=allow_same)
+    show(receipt, as_json=as_json, text=text.ingest)
+
+
+def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> None:
+    """Freeze a drop: a new revision of each table whose content differs from its newest.
+
+    Example: streamflow snapshot --as-of 2024-01-31
+    """
+    from streamflow.steps.snapshot import snapshot as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, as_day(as_of), notify=platform.notify)
+    show(receipt, as_json=as_json, text=text.snapshot)
+
+
+def materialize(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Make the newest drop the live state of the online store.
+
+    Example: streamflow materialize
+    """
+    from streamflow.steps.materialize import materialize as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform)
+    show(receipt, as_json=as_json, text=text.materialize)
+
+
+def run(
+    context: typer.Context,
+    folder: Folder,
+    as_of: AsOf,
+    allow_same: Annotated[bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ingest, snapshot and materialize a drop, as a Prefect flow.
+
+    Example: streamflow run data/month_000 --as-of 2024-01-31
+    """
+    from streamflow.services.prefect_server import prefect_server
+
+    call = invocation(context)
+    with call.platform(migrated=False) as platform, prefect_server(platform.environment, platform.home, notify=call.notify):
+        from streamflow import flows
+
+        receipt = flows.monthly(str(folder), as_day(as_of), allow_same=allow_same, flags=call.flags)
+    show(receipt, as_json=as_json, text=text.monthly)
+
+
+def snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List every frozen revision.
+
+    Example: streamflow snapshots --json
+    """
+    from streamflow.warehouse.frozen import all_revisions
+
+    with invocation(context).platform() as platform:
+        found = all_revisions(platform.connection)
+    if as_json:
+        show(found, as_json=True, text=str)
+        return
+    rows = [(f"{r.as_of:%Y-%m-%d}", r.table, r.revision, f"{r.rows:,}", f"{r.known_at:%Y-%m-%d %H:%M:%S}", r.digest[:16]) for r in found]
+    table("Frozen revisions", ("as_of", "table", "revision", "rows", "known at (UTC)", "digest"), rows)
+
+
+def training_set(
+    context: typer.Context,
+    as_of: AsOf,
+    label_lead: LabelLead = 0,
+    known_at: KnownAt = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the rows to this .parquet or .csv file.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Assemble a training set: features as of D, labels of the drop that dates them.
+
+    Example: streamflow training-set --as-of 2024-01-31 --label-lead 1 --out set.parquet
+    """
+    from streamflow.files.frames import write_frame
+    from streamflow.steps.training_set import receipt_of, training_set as step
+
+    with invocation(context).platform() as platform:
+        rows = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
+    if out:
+        write_frame(rows.frame, out)
+    show(receipt_of(rows, out), as_json=as_json, text=text.training_set)

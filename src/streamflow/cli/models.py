@@ -1,0 +1,109 @@
+"""Commands on models: train, models, promote, predict, serve."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streamflow.cli import text
+from streamflow.cli.context import AsOf, JsonFlag, as_day, invocation, show, table
+from streamflow.cli.data import KnownAt, LabelLead
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    for command in (train, models, promote, predict, serve):
+        app.command(command.__name__)(command)
+
+
+def train(
+    context: typer.Context, as_of: AsOf, label_lead: LabelLead = 0, known_at: KnownAt = None, as_json: JsonFlag = False
+) -> None:
+    """Train the baseline on one training set and register it as a model version.
+
+    Example: streamflow train --as-of 2024-01-31
+    """
+    from streamflow.steps.train import train as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text.train)
+
+
+def models(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the model versions with stage, alias, metrics and as_of.
+
+    Example: streamflow models
+    """
+    with invocation(context).platform() as platform:
+        found = platform.models.versions()
+    if as_json:
+        show(found, as_json=True, text=str)
+        return
+    rows = [
+        (v.version, v.stage, ", ".join(v.aliases), v.as_of, *(f"{v.metrics[m]:.4f}" if m in v.metrics else "" for m in ("auc", "f1", "accuracy")), v.run_id)
+        for v in found
+    ]
+    table(f"Versions of {platform.catalog.model}", ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"), rows)
+
+
+def promote(
+    context: typer.Context,
+    version: Annotated[int, typer.Argument(min=1, help="The model version, as 'streamflow models' lists it.")],
+    to: Annotated[str, typer.Option("--to", help="staging or production.", metavar="STAGE")] = "production",
+    why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Recorded in the ledger; there is no gate to override yet.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put a model version into a stage; what was there before is archived.
+
+    Example: streamflow promote 2 --why "February's labels"
+    """
+    from streamflow.steps.promote import STAGES, promote as step
+
+    if to.lower() not in STAGES:
+        raise typer.BadParameter(f"'{to}' is not one of {', '.join(STAGES)}", param_hint="--to")
+    with invocation(context).platform() as platform:
+        receipt = step(platform, version, to=to.lower(), why=why, force=force)
+    show(receipt, as_json=as_json, text=text.promote)
+
+
+def predict(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="The entity's key, such as 7590-VHVEG.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict for one key with the version in Production and the live features.
+
+    Example: streamflow predict 7590-VHVEG --json
+    """
+    from streamflow.steps.predict import predict as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, key)
+    show(receipt, as_json=as_json, text=text.predict)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option("--host", help="The address to bind to (STREAMFLOW_API_HOST).")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="The port (STREAMFLOW_API_PORT); 0 takes a free one.")] = None,
+) -> None:
+    """Serve the version in Production over HTTP.
+
+    Example: streamflow serve --port 8000
+    """
+    from dataclasses import replace
+
+    from streamflow.services.processes import require_port
+
+    call = invocation(context)
+    call = replace(call, flags={**call.flags, "api_host": host, "api_port": port})
+    settings = call.settings()
+    bound = require_port(settings.api_host, settings.api_port)
+    from streamflow.api.server import serve as run_server
+
+    with call.platform() as platform:
+        call.notify(f"http://{settings.api_host}:{bound}  (docs at /docs, Ctrl-C stops)")
+        run_server(platform, settings.api_host, bound)

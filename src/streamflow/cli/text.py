@@ -1,0 +1,85 @@
+"""Receipts in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamflow.steps.ingest import IngestReceipt
+    from streamflow.steps.materialize import MaterializeReceipt
+    from streamflow.steps.migrate import MigrateReceipt
+    from streamflow.flows import MonthlyReceipt
+    from streamflow.steps.predict import Prediction
+    from streamflow.steps.promote import PromoteReceipt
+    from streamflow.steps.simulate import SimulateReceipt
+    from streamflow.steps.snapshot import SnapshotReceipt
+    from streamflow.steps.train import TrainReceipt
+    from streamflow.steps.training_set import TrainingSetReceipt
+
+
+def simulate(r: SimulateReceipt) -> str:
+    """One line per simulated drop."""
+    lines = [
+        f"[OK] simulated {folder}  as_of={as_of} rows={rows:,} churn={churn:.3f} best possible AUC={best:.3f}"
+        for folder, as_of, rows, churn, best in zip(r.folders, r.as_ofs, r.rows, r.churn_rates, r.best_aucs, strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def migrate(r: MigrateReceipt) -> str:
+    """One line per change."""
+    if not r.changes:
+        return "[OK] nothing to migrate"
+    return "\n".join([*(f"  {c}" for c in r.changes), f"[OK] {len(r.changes)} changes {'planned' if r.planned else 'made'}"])
+
+
+def ingest(r: IngestReceipt) -> str:
+    """One line per file."""
+    lines = [f"  {f.file:28} {f.rows:>9,} rows  sha256 {f.sha256[:16]}" for f in r.files]
+    done = "ingested" if r.changed else "no change: this drop is there already,"
+    return "\n".join([*lines, f"[OK] {done} as_of={r.as_of} rejected={r.rejected}"])
+
+
+def snapshot(r: SnapshotReceipt) -> str:
+    """One line per table."""
+    lines = []
+    for t in r.tables:
+        what = "frozen" if t.created else "unchanged"
+        columns = f"  changed: {', '.join(t.changed_columns)}" if t.created and t.changed_columns else ""
+        lines.append(f"  {t.table:20} revision {t.revision} {what:9} {t.rows:>9,} rows  {t.digest[:16]}{columns}")
+    return "\n".join([*lines, f"[OK] snapshot as_of={r.as_of} known_at={r.known_at.isoformat()}"])
+
+
+def materialize(r: MaterializeReceipt) -> str:
+    """One line per view."""
+    lines = [f"  {v.view:24} {v.rows:>9,} rows  {v.removed:,} removed" for v in r.views]
+    return "\n".join([*lines, f"[OK] online as_of={r.as_of}"])
+
+
+def monthly(r: MonthlyReceipt) -> str:
+    """The three receipts of a run."""
+    return "\n".join([ingest(r.ingest), snapshot(r.snapshot), materialize(r.materialize)])
+
+
+def training_set(r: TrainingSetReceipt) -> str:
+    """Rows, digest and the revisions used."""
+    lines = [f"  {s.table:20} {s.as_of:%Y-%m-%d} revision {s.revision}  {s.digest[:16]}" for s in r.sources]
+    head = f"[OK] training set as_of={r.as_of} labels={r.label_as_of} rows={r.rows:,} positive={r.positive_share:.4f} digest={r.digest}"
+    tail = [f"known_at={r.known_at.isoformat()}"] + ([f"written to {r.out}"] if r.out else [])
+    return "\n".join([*lines, *(f"  {t}" for t in tail), head])
+
+
+def train(r: TrainReceipt) -> str:
+    """What the reference ends with, and what a number alone would hide."""
+    return "\n".join([*(f"  note: {w}" for w in r.words), r.line])
+
+
+def promote(r: PromoteReceipt) -> str:
+    """The decision."""
+    replaced = f", in place of version {r.replaced}" if r.replaced else ""
+    return f"[OK] {r.model} version {r.version} is in {r.stage}{replaced}"
+
+
+def predict(r: Prediction) -> str:
+    """One line."""
+    return f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}"

@@ -1,0 +1,71 @@
+"""The training set: features and labels of the keys of one drop, with the names of all that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streamflow.core.digest import digest_frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A frozen table that a training set was read from."""
+
+    table: str
+    as_of: datetime
+    revision: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """Rows ordered by key.
+
+    frame     (n, ·)  the key, the features in their order, the label
+    without_label     keys of the drop that the label drop says nothing about; they are no rows here
+    """
+
+    frame: pl.DataFrame
+    key: str
+    features: tuple[str, ...]
+    label: str
+    types: Mapping[str, str]
+    as_of: datetime
+    label_as_of: datetime
+    known_at: datetime
+    sources: tuple[Source, ...]
+    without_label: int
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the whole frame: the same for the same content."""
+        return digest_frame(self.frame, key=self.key, types=self.types).value
+
+    @property
+    def matrix(self) -> pl.DataFrame:
+        """The features alone, in their order. (n, features)"""
+        return self.frame.select(self.features)
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """1 where the label is true. (n,)"""
+        return self.frame[self.label].cast(pl.Int8).to_numpy()
+
+
+def label_as_of(as_of: datetime, lead: int, drops: Sequence[datetime]) -> datetime | None:
+    """The drop that dates the label: `as_of` itself, or the `lead`-th drop after it; None when there is none yet.
+
+    >>> label_as_of(1, 1, [0, 1, 2]), label_as_of(2, 1, [0, 1, 2])
+    (2, None)
+    """
+    if lead == 0:
+        return as_of
+    later = sorted(d for d in drops if d > as_of)
+    return later[lead - 1] if len(later) >= lead else None

@@ -1,0 +1,1 @@
+"""Feast: the feature repository, our two stores behind it, and the live features. Importing this imports no vendor."""

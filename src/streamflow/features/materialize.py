@@ -1,0 +1,108 @@
+"""Materialize: the newest drop becomes the live state, for all views at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+
+from streamflow.catalog import Catalog
+from streamflow.errors import NotMigrated, SnapshotMissing
+from streamflow.features.online_sql import live_columns, live_table, lock_live_tables, upsert
+from streamflow.features.service import ServiceFeature, ViewSpec, views_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaterializedView:
+    """What one view holds now."""
+
+    view: str
+    rows: int
+    removed: int  # keys that were live and are not in this drop
+    as_of: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drop:
+    """The newest known revision of each table at one as_of."""
+
+    as_of: datetime
+    revisions: Mapping[str, tuple[int, datetime]]  # table -> revision, known_at
+
+
+def materialize(
+    connection: psycopg.Connection,
+    catalog: Catalog,
+    *,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    services: Mapping[str, Sequence[ServiceFeature]] | None = None,
+) -> list[MaterializedView]:
+    """Make one drop the live state of every view, in one transaction: readers see all of it or nothing.
+
+    The drop is the newest `as_of` at which every table that feeds a view is frozen, or exactly `as_of`; of it the
+    revisions known by `known_at`, or all. A drop of which one such table is not frozen yet is passed over, so that no
+    answer mixes two drops. Keys that are not in it are removed. Of a view that only a registered version's service still
+    names the table may be gone from the catalog: such a view is emptied, because what it holds is no longer true.
+
+    Raises SnapshotMissing when there is no such drop, NotMigrated when a live table is missing.
+    """
+    with connection.transaction():
+        lock_live_tables(connection)
+        views = views_of(catalog, services or {})
+        tables = sorted({view.table for view in views if view.table in catalog.tables})
+        drop = _drop(connection, tables, as_of, known_at)
+        return [_fill(connection, catalog.entity.key, view, drop) for view in views]
+
+
+def _drop(connection: psycopg.Connection, tables: list[str], as_of: datetime | None, known_at: datetime | None) -> _Drop:
+    rows = connection.execute(
+        "WITH newest AS (SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at FROM streamflow.revision"
+        "   WHERE table_name = ANY(%(tables)s) AND (%(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s)"
+        "   AND (%(known_at)s::timestamptz IS NULL OR known_at <= %(known_at)s) ORDER BY table_name, as_of, revision DESC)"
+        " SELECT as_of, table_name, revision, known_at FROM newest"
+        " WHERE as_of = (SELECT as_of FROM newest GROUP BY as_of HAVING count(*) = %(n)s ORDER BY as_of DESC LIMIT 1)",
+        {"tables": tables, "as_of": as_of, "known_at": known_at, "n": len(tables)},
+    ).fetchall()
+    if not rows:
+        when = f"as of {as_of:%Y-%m-%d} " if as_of else ""
+        raise SnapshotMissing(f"no drop {when}has a snapshot of all of {', '.join(tables)}; the live features are as before")
+    return _Drop(as_of=rows[0][0], revisions={table: (revision, known) for _, table, revision, known in rows})
+
+
+def _fill(connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop) -> MaterializedView:
+    """Replace the rows of one view. Every column of the live table is filled, those of older services included."""
+    columns = live_columns(connection, view.name)
+    if not columns:
+        raise NotMigrated(f"the live table of feature view '{view.name}' is missing")
+    revision, known_at = drop.revisions.get(view.table, (0, None))
+    if revision:
+        try:
+            connection.execute(_copy(view, key, list(columns), drop.as_of, revision, known_at))
+        except psycopg.errors.UndefinedColumn as exc:
+            raise NotMigrated(f"table '{view.table}' lacks what '{view.name}' serves: {exc.diag.message_primary}") from exc
+    removed = connection.execute(
+        sql.SQL("DELETE FROM {} WHERE (as_of, known_at) IS DISTINCT FROM (%s::timestamptz, %s::timestamptz)").format(
+            live_table(view.name)
+        ),
+        [drop.as_of, known_at],
+    ).rowcount
+    count = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(live_table(view.name))).fetchone()
+    return MaterializedView(view=view.name, rows=count[0] if count else 0, removed=removed, as_of=drop.as_of)
+
+
+def _copy(
+    view: ViewSpec, key: str, columns: list[str], as_of: datetime, revision: int, known_at: datetime | None
+) -> sql.Composed:
+    """One INSERT … SELECT of a revision's rows; rows that are live already are not written again."""
+    given = {"as_of": as_of, "known_at": known_at}
+    rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
+        sql.SQL(", ").join(sql.Literal(given[c]) if c in given else sql.Identifier(c) for c in columns),
+        sql.Identifier("frozen", view.table),
+        sql.Literal(as_of),
+        sql.Literal(revision),
+    )
+    return upsert(view.name, key, columns, rows, when=sql.SQL("live.* IS DISTINCT FROM excluded.*"))

@@ -1,0 +1,89 @@
+"""The live tables `online.<view>`: one row per key, one typed column per feature. Shared by all that touches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import psycopg
+from psycopg import sql
+
+from streamflow.errors import CatalogInvalid
+
+SCHEMA = "online"
+FIXED = {"as_of": "timestamp with time zone", "known_at": "timestamp with time zone"}
+SQL_TYPES = {"int": "bigint", "float": "double precision", "bool": "boolean", "string": "text"}  # by catalog type
+
+
+def live_table(view: str) -> sql.Identifier:
+    """The table that holds the live state of `view`."""
+    return sql.Identifier(SCHEMA, view)
+
+
+def lock_live_tables(connection: psycopg.Connection) -> None:
+    """Keep every other writer of live tables out until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('streamflow.online', 0))")
+
+
+def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:
+    """Column -> SQL type of a live table, in its order; empty when there is none."""
+    rows = connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        [live_table(view).as_string(connection)],
+    )
+    return dict(rows.fetchall())
+
+
+def ensure_live_table(connection: psycopg.Connection, view: str, key: tuple[str, str], features: Mapping[str, str]) -> None:
+    """Create the table of a view or add what it lacks; nothing is dropped. Call it under `lock_live_tables`.
+
+    `key` is (name, SQL type), `features` name -> SQL type. Raises CatalogInvalid when a column has another type.
+    """
+    wanted = {key[0]: key[1], **FIXED, **features}
+    live = live_columns(connection, view)
+    changed = [name for name in wanted if live.get(name, wanted[name]) != wanted[name]]
+    if changed:
+        name = changed[0]
+        raise CatalogInvalid(
+            f"{SCHEMA}.{view}.{name} holds {live[name]}, the feature view says {wanted[name]}",
+            remedy="Give the column of the new type a new name.",
+        )
+    if not live:
+        connection.execute(_create(view, key[0], wanted))
+    for name in wanted.keys() - live.keys() if live else ():
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(live_table(view), sql.Identifier(name), _type(wanted[name]))
+        )
+
+
+def drop_live_table(connection: psycopg.Connection, view: str) -> None:
+    """Remove the live state of a view. Call it under `lock_live_tables`."""
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(live_table(view)))
+
+
+def _create(view: str, key: str, columns: Mapping[str, str]) -> sql.Composed:
+    required = {key: " PRIMARY KEY", "as_of": " NOT NULL"}
+    lines = [
+        sql.SQL("{} {}{}").format(sql.Identifier(name), _type(kind), sql.SQL(required.get(name, "")))  # type: ignore[arg-type]  # psycopg: constants
+        for name, kind in columns.items()
+    ]
+    return sql.SQL("CREATE TABLE {} ({})").format(live_table(view), sql.SQL(", ").join(lines))
+
+
+def _type(kind: str) -> sql.SQL:
+    return sql.SQL(kind)  # type: ignore[arg-type]  # psycopg wants a literal; the types are constants of ours
+
+
+def upsert(view: str, key: str, columns: Iterable[str], rows: sql.Composable, *, when: sql.Composable) -> sql.Composed:
+    """INSERT `rows` (a query with `columns`) where a stored row is replaced only `when` says so (`live`, `excluded`)."""
+    names = list(columns)
+    return sql.SQL(
+        "INSERT INTO {table} AS live ({columns}) {rows} ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {when}"
+    ).format(
+        table=live_table(view),
+        columns=sql.SQL(", ").join(map(sql.Identifier, names)),
+        rows=rows,
+        key=sql.Identifier(key),
+        changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(n)) for n in names if n != key),
+        when=when,
+    )

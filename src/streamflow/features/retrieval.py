@@ -1,0 +1,131 @@
+"""Reading histories from PostgreSQL: one view at a time as Arrow, and the whole of a historical request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.on_demand_feature_view import OnDemandFeatureView
+
+from streamflow.database import Address, arrow
+from streamflow.features.asof import AS_OF, INSTANT, KNOWN, SINCE, UNTIL, point_in_time_join
+from streamflow.features.entities import KNOWN_AT, asking_frame, entity_table
+
+SUPERSEDED_AT = "superseded_at"  # column of every history: until when its revision was the newest known
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedView:
+    """One view of a historical request."""
+
+    name: str
+    relation: str
+    timestamp_field: str
+    ttl: timedelta | None
+    keys: dict[str, str]  # column of the entity frame -> column of the history
+    features: dict[str, str]  # column of the answer -> column of the history
+
+
+class StreamflowRetrievalJob(RetrievalJob):
+    """A read that happens when the caller asks for the frame, each time anew."""
+
+    def __init__(
+        self,
+        read: Callable[[], pa.Table],
+        *,
+        full_feature_names: bool = False,
+        on_demand_feature_views: list[OnDemandFeatureView] | None = None,
+        metadata: RetrievalMetadata | None = None,
+    ) -> None:
+        self._read = read
+        self._full_feature_names = full_feature_names
+        self._on_demand_feature_views = on_demand_feature_views or []
+        self._metadata = metadata
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Whether columns are called `view__feature`."""
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """The views that Feast computes after the read."""
+        return self._on_demand_feature_views
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        """What was asked for."""
+        return self._metadata
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        return self._read()
+
+    def _to_df_internal(self, timeout: int | None = None) -> Any:
+        return self._read().to_pandas()
+
+
+def historical_features(address: Address, entity_df: Any, views: Sequence[WantedView]) -> pa.Table:
+    """The entity frame with the features that were valid at each row's instant, as known at its K, in its order."""
+    entities, instant = entity_table(entity_df, address)
+    asked = asking_frame(entities, instant, lambda: known_now(address))
+    answer = entities
+    for view in views:
+        joined = _joined(address, view, entities, asked)
+        clash = set(joined.columns) & set(answer.column_names)
+        if clash:
+            raise ValueError(f"column '{min(clash)}' stands twice: rename it in the entity frame or ask for full feature names")
+        for name in joined.columns:
+            answer = answer.append_column(name, _plain(joined[name].to_arrow()))
+    return answer
+
+
+def known_now(address: Address) -> datetime:
+    """K of a read that names none: everything that is known by now."""
+    statement = "SELECT greatest(clock_timestamp(), max(known_at)) AS now FROM streamflow.revision"
+    now: datetime = arrow.read(address, statement, [])["now"][0].as_py()
+    return now
+
+
+def _joined(address: Address, view: WantedView, entities: pa.Table, asked: pl.DataFrame) -> pl.DataFrame:
+    missing = [key for key in view.keys if key not in entities.column_names]
+    if missing:
+        raise ValueError(f"the entity frame has no column {', '.join(map(repr, missing))}")
+    history = _history(address, view, asked)
+    keys = pl.DataFrame(entities.select(list(view.keys))).cast({key: history.schema[key] for key in view.keys})
+    return point_in_time_join(pl.concat([keys, asked], how="horizontal"), history, keys=list(view.keys), ttl=view.ttl)
+
+
+def _history(address: Address, view: WantedView, asked: pl.DataFrame) -> pl.DataFrame:
+    """The rows of one history that some asking row may see: keys, AS_OF, features; SINCE and UNTIL if K differs."""
+    bounds = asked.select(
+        first=pl.col(INSTANT).min(), last=pl.col(INSTANT).max(), least=pl.col(KNOWN).min(), most=pl.col(KNOWN).max()
+    ).row(0, named=True)
+    columns = {**view.keys, AS_OF: view.timestamp_field, **view.features}
+    if bounds["least"] != bounds["most"]:
+        columns |= {SINCE: KNOWN_AT, UNTIL: SUPERSEDED_AT}
+    statement = (
+        f"SELECT {', '.join(f'{quoted(source)} AS {quoted(name)}' for name, source in columns.items())} FROM {view.relation}"
+        f" WHERE {quoted(view.timestamp_field)} BETWEEN $1 AND $2"
+        f" AND {KNOWN_AT} <= $3 AND ({SUPERSEDED_AT} IS NULL OR {SUPERSEDED_AT} > $4)"
+    )
+    never = datetime(1, 1, 1, tzinfo=UTC)
+    if bounds["last"] is None:  # nobody asks
+        parameters = [never + timedelta(days=1), never, never, never]
+    else:
+        first = bounds["first"] - view.ttl if view.ttl else never
+        parameters = [first, bounds["last"], bounds["most"], bounds["least"]]
+    return pl.DataFrame(arrow.read(address, statement, parameters))
+
+
+def quoted(name: str) -> str:
+    """A SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values

@@ -1,0 +1,122 @@
+"""The flows: Prefect decorates the steps from outside; a step never knows.
+
+Parameters are plain values, so that any worker can run a task: each opens the platform by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from streamflow.errors import StreamflowError
+from streamflow.platform import open_platform
+from streamflow.settings import load_settings
+from streamflow.steps import ingest as ingest_step
+from streamflow.steps import materialize as materialize_step
+from streamflow.steps import migrate as migrate_step
+from streamflow.steps import promote as promote_step
+from streamflow.steps import snapshot as snapshot_step
+from streamflow.steps import train as train_step
+from streamflow.steps.ingest import IngestReceipt
+from streamflow.steps.materialize import MaterializeReceipt
+from streamflow.steps.promote import PromoteReceipt
+from streamflow.steps.snapshot import SnapshotReceipt
+from streamflow.steps.train import TrainReceipt
+
+Flags = Mapping[str, Any]  # settings given on the command line: they win over environment and file
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthlyReceipt:
+    """Ingest, snapshot and materialize of one drop."""
+
+    ingest: IngestReceipt
+    snapshot: SnapshotReceipt
+    materialize: MaterializeReceipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoReceipt:
+    """What the demo did before the API is asked."""
+
+    months: tuple[MonthlyReceipt, ...]
+    train: TrainReceipt
+    promote: PromoteReceipt
+
+
+def is_retryable(_task: object, _run: object, state: Any) -> bool:
+    """Only what can pass by itself is tried again: the class of the error says so."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StreamflowError) and error.retryable
+
+
+def step(name: str) -> Any:
+    """A task around one step: three tries for transient errors, no caching, nothing persisted."""
+    return task(name=name, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_retryable, cache_policy=NO_CACHE)
+
+
+@step("ingest")
+def ingest(folder: str, as_of: date, allow_same: bool, flags: Flags) -> IngestReceipt:
+    """Validate and write a drop; an empty database is migrated first."""
+    with open_platform(load_settings(**flags), migrated=False) as platform:
+        migrate_step.ensure_migrated(platform)
+        return ingest_step.ingest(platform, Path(folder), as_of, allow_same=allow_same)
+
+
+@step("snapshot")
+def snapshot(as_of: date, flags: Flags) -> SnapshotReceipt:
+    """Freeze a drop."""
+    with open_platform(load_settings(**flags)) as platform:
+        return snapshot_step.snapshot(platform, as_of)
+
+
+@step("materialize")
+def materialize(flags: Flags) -> MaterializeReceipt:
+    """Make the newest drop live."""
+    with open_platform(load_settings(**flags)) as platform:
+        return materialize_step.materialize(platform)
+
+
+@step("train")
+def train_version(as_of: date, label_lead: int, flags: Flags) -> TrainReceipt:
+    """Train and register a version."""
+    with open_platform(load_settings(**flags)) as platform:
+        return train_step.train(platform, as_of, label_lead=label_lead)
+
+
+@step("promote")
+def promote(version: int, why: str, flags: Flags) -> PromoteReceipt:
+    """Put a version into Production."""
+    with open_platform(load_settings(**flags)) as platform:
+        return promote_step.promote(platform, version, why=why)
+
+
+@flow(name="monthly")
+def monthly(folder: str, as_of: date, allow_same: bool = False, flags: Flags | None = None) -> MonthlyReceipt:
+    """What happens with each monthly drop."""
+    given = flags or {}
+    return MonthlyReceipt(
+        ingest=ingest(folder, as_of, allow_same, given), snapshot=snapshot(as_of, given), materialize=materialize(given)
+    )
+
+
+@flow(name="train")
+def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> TrainReceipt:
+    """Train the baseline and register it."""
+    receipt: TrainReceipt = train_version(as_of, label_lead, flags or {})
+    return receipt
+
+
+@flow(name="demo")
+def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoReceipt:
+    """The months in order, a model trained on the first of them, and its promotion."""
+    given = flags or {}
+    months = tuple(monthly(folder, as_of, False, given) for folder, as_of in drops)
+    trained = train(drops[0][1], 0, given)
+    return DemoReceipt(months=months, train=trained, promote=promote(trained.version, "the demo", given))

@@ -1,0 +1,142 @@
+"""The platform: opens and closes what a step works with. The only place that wires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamflow.catalog import Catalog, load_catalog
+from streamflow.database import Address, Attachment, attach, connect, from_url
+from streamflow.errors import NotMigrated
+from streamflow.settings import Settings, export
+from streamflow.warehouse.roles import SCHEMA_VERSION, WRITER
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from streamflow.features.repository import FeatureRepository
+    from streamflow.models.registry import Registry
+
+DATABASE = "streamflow"  # on the embedded server; elsewhere the URL names it
+
+VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ours
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "FEAST_USAGE": "False",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Everything that a step needs, opened when first used."""
+
+    settings: Settings
+    catalog: Catalog
+    login: Address  # as the database user logs in: for `migrate`
+    address: Address  # the same, working as the writer role
+    attachment: Attachment | None
+    notify: Callable[[str], None]
+    _closing: ExitStack = field(repr=False)
+
+    @property
+    def home(self) -> Path:
+        """The state folder."""
+        return self.settings.home.absolute()
+
+    @cached_property
+    def connection(self) -> psycopg.Connection:
+        """A connection in autocommit mode as the writer role: open a transaction around what belongs together."""
+        return self._closing.enter_context(connect(self.address, autocommit=True))
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow's tracking and registry are."""
+        return self.settings.mlflow_tracking_uri or self.address.sqlalchemy_url(self.settings.mlflow_database)
+
+    @property
+    def artifact_root(self) -> str:
+        """Where a new experiment keeps its artifacts."""
+        return (self.home / "artifacts").as_uri()
+
+    @cached_property
+    def features(self) -> FeatureRepository:
+        """Feast, on the repository below the state folder."""
+        from streamflow.features.repository import FeatureRepository
+
+        repository = FeatureRepository(self.home / "feast", self.catalog, role=self.address.role)
+        self._closing.callback(repository.close)
+        return repository
+
+    @cached_property
+    def models(self) -> Registry:
+        """MLflow's registry and tracking."""
+        from streamflow.models.registry import Registry
+
+        return Registry(self.tracking_uri, name=self.catalog.model)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a stock client needs to work on this installation."""
+        return {
+            **VENDOR_DEFAULTS,
+            **self.address.environment(),
+            "MLFLOW_TRACKING_URI": self.tracking_uri,
+            "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,
+            "MLFLOW_DEFAULT_ARTIFACT_ROOT": self.artifact_root,
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "FEATURE_REPO_DIR_ENV_VAR": str(self.home / "feast"),
+        }
+
+
+@contextmanager
+def open_platform(settings: Settings, *, notify: Callable[[str], None] = lambda _: None, migrated: bool = True) -> Iterator[Platform]:
+    """Start or reach PostgreSQL and hand out the platform; everything is closed at the end.
+
+    Raises NotMigrated when the database is not what the code and the catalog ask for, unless `migrated` is False.
+    """
+    with ExitStack() as closing:
+        platform = _wire(settings, notify, closing)
+        if migrated:
+            require_migrated(platform)
+        yield platform
+
+
+def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack) -> Platform:
+    catalog = load_catalog(settings.catalog)
+    attachment = None
+    if settings.database_url is None:
+        attachment = closing.enter_context(attach(settings.home.absolute(), notify=notify))
+        login = attachment.address.with_database(DATABASE)
+    else:
+        login = from_url(settings.database_url.get_secret_value())
+    platform = Platform(
+        settings=settings,
+        catalog=catalog,
+        login=login,
+        address=login.with_role(WRITER),
+        attachment=attachment,
+        notify=notify,
+        _closing=closing,
+    )
+    export(platform.environment)
+    return platform
+
+
+def require_migrated(platform: Platform) -> None:
+    """Raise NotMigrated unless the database is what the code and the catalog ask for."""
+    from streamflow.warehouse.installation import state
+
+    found = state(platform.login)
+    if found is None:
+        raise NotMigrated("the database is empty", remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'.")
+    if found.schema_version != SCHEMA_VERSION:
+        raise NotMigrated(f"the database has schema version {found.schema_version}, this code needs {SCHEMA_VERSION}")
+    if found.catalog_digest != platform.catalog.digest:
+        raise NotMigrated("the catalog has changed since the last 'streamflow migrate'")

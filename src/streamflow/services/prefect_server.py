@@ -1,0 +1,37 @@
+"""Prefect's server for the flows of one command, unless PREFECT_API_URL names another one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from streamflow.services.processes import free_port, running, wait_until_ready
+from streamflow.settings import export, inherited_environment
+
+QUIET = {  # what a server of minutes does not need; each would start a loop of its own
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+}
+
+
+@contextmanager
+def prefect_server(environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None]) -> Iterator[str]:
+    """The URL of an API for flows, in this process's environment too: import `streamflow.flows` after this."""
+    inherited = inherited_environment()
+    if url := inherited.get("PREFECT_API_URL"):
+        yield url
+        return
+    port, log = free_port(), home / "logs" / "prefect.log"
+    url = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    with running(command, environment={**inherited, **environment, **QUIET}, log=log) as child:
+        notify("starting Prefect's server")
+        wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
+        export({"PREFECT_API_URL": url})
+        yield url

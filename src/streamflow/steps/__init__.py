@@ -1,0 +1,1 @@
+"""The verbs of streamflow: one step, one file, one receipt."""

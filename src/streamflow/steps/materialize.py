@@ -1,0 +1,29 @@
+"""materialize: the newest drop becomes the live state of the online store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from streamflow.features import materialize as live
+from streamflow.features.materialize import MaterializedView
+from streamflow.platform import Platform
+from streamflow.steps.migrate import known_services
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaterializeReceipt:
+    """What is live now."""
+
+    as_of: date
+    views: tuple[MaterializedView, ...]
+
+
+def materialize(platform: Platform) -> MaterializeReceipt:
+    """Replace the live features by those of the newest frozen drop, all views in one transaction.
+
+    Raises SnapshotMissing when nothing is frozen.
+    """
+    views = live.materialize(platform.connection, platform.catalog, services=known_services(platform))
+    platform.features.record(views)
+    return MaterializeReceipt(as_of=views[0].as_of.date(), views=tuple(views))

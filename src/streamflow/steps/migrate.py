@@ -1,0 +1,75 @@
+"""migrate: bring PostgreSQL, MLflow and Feast to what the code and the catalog ask for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from streamflow.database import ensure_database
+from streamflow.features.service import ServiceFeature, features_of
+from streamflow.platform import Platform, require_migrated
+from streamflow.warehouse import installation
+from streamflow.warehouse.migrate import grant_database, migrate_tables, plan_changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrateReceipt:
+    """What was done, or with `--plan` would be; empty when everything is as it should be."""
+
+    changes: tuple[str, ...]
+    planned: bool = False
+
+
+def migrate(platform: Platform) -> MigrateReceipt:
+    """Do all that is missing; doing it twice changes nothing. Nothing is ever dropped.
+
+    Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type.
+    """
+    settings, login = platform.settings, platform.login
+    done = []
+    for name in (login.database, settings.mlflow_database):
+        if ensure_database(login, name):
+            done.append(f"database {name}")
+    grant_database(login, settings.mlflow_database)
+    done += migrate_tables(login, platform.catalog)
+    if platform.models.migrate():
+        done.append("MLflow's tables")
+    before = installation.state(login)
+    own = [asdict(f) for f in features_of(platform.catalog)]
+    installation.add_service(platform.connection, platform.catalog.service, own)
+    services = known_services(platform)
+    platform.features.write(services)
+    digest = platform.features.digest(services)
+    if before is None or before.repository_digest != digest:
+        platform.notify("applying the feature repository")
+        platform.features.apply()
+        done.append(f"Feast registry: {len(platform.catalog.views)} views, service {platform.catalog.service}")
+    installation.record(platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest)
+    return MigrateReceipt(changes=tuple(done))
+
+
+def known_services(platform: Platform) -> dict[str, list[ServiceFeature]]:
+    """Every feature service that was ever defined here: a registered version may name it."""
+    stored = installation.services(platform.connection)
+    return {name: [ServiceFeature(**f) for f in features] for name, features in stored.items()}
+
+
+def plan(platform: Platform) -> MigrateReceipt:
+    """What `migrate` would do; changes nothing."""
+    before = installation.state(platform.login)
+    if before is None:
+        return MigrateReceipt(changes=("everything: this database holds nothing of streamflow yet",), planned=True)
+    changes = plan_changes(platform.login, platform.catalog)
+    known = installation.services(platform.connection)
+    if platform.catalog.service not in known:
+        changes.append(f"Feast registry: a new service {platform.catalog.service}")
+    elif before.catalog_digest != platform.catalog.digest:
+        changes.append("record the changed catalog")
+    return MigrateReceipt(changes=tuple(changes), planned=True)
+
+
+def ensure_migrated(platform: Platform) -> None:
+    """Migrate a database that holds nothing of ours yet; one with content must be what the catalog asks for."""
+    if installation.state(platform.login) is None:
+        platform.notify("this database is empty: migrating it")
+        migrate(platform)
+    require_migrated(platform)

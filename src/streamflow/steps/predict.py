@@ -1,0 +1,147 @@
+"""predict: the live features of one key through the version in Production."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from streamflow.catalog import Catalog
+from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, VersionMissing
+from streamflow.features.serving import OnlineReader, OnlineRow
+from streamflow.platform import Platform
+from streamflow.steps.migrate import known_services
+from streamflow.warehouse.predictions import LoggedPrediction, log_prediction
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from streamflow.models.predictor import Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """One version and all that it needs to answer: swapped as a whole, never in parts."""
+
+    catalog: Catalog
+    model: str
+    version: int
+    run_id: str
+    predictor: Predictor
+    reader: OnlineReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """One answer. `as_of` is that of the oldest feature row used."""
+
+    key: str | int
+    prediction: int
+    probability: float
+    features: Mapping[str, Any]
+    model: str
+    version: int
+    run_id: str
+    as_of: datetime
+
+
+def load_serving(platform: Platform) -> Serving:
+    """The version in Production, its digests checked before it is parsed.
+
+    Raises VersionMissing when none is in Production, ArtifactUntrusted when the file is not the one registered.
+    """
+    name = platform.catalog.model
+    version = platform.models.in_stage("Production")
+    if version is None:
+        raise VersionMissing(f"no version of {name} is in Production")
+    loaded = platform.models.load(version)
+    service = version.tags["feature_service"]
+    features = known_services(platform).get(service)
+    if features is None:
+        raise NotMigrated(f"version {version.version} reads the feature service {service}, which is not defined here")
+    reader = OnlineReader(features, key=platform.catalog.entity.key, key_type=platform.catalog.entity.type)
+    return Serving(
+        catalog=platform.catalog, model=name, version=version.version, run_id=version.run_id, predictor=loaded, reader=reader
+    )
+
+
+def predict(platform: Platform, key: str) -> Prediction:
+    """Predict for one key and log the answer. Raises as `load_serving` and `answer` do."""
+    return answer(load_serving(platform), platform.connection, as_key(platform.catalog, key), request_id=uuid4().hex)
+
+
+def as_key(catalog: Catalog, text: str) -> str | int:
+    """The key in the entity's type; text that cannot be a key is a key that nobody has."""
+    if catalog.entity.type == "string":
+        return text
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise _unknown(catalog, text, [f.name for f in catalog.features]) from exc
+
+
+def answer(serving: Serving, connection: psycopg.Connection, key: str | int, *, request_id: str) -> Prediction:
+    """Read, predict, log.
+
+    Raises EntityUnknown when no view has the key, FeaturesMissing when a feature that is never null has no value; both
+    name what is missing.
+    """
+    row = features_of_key(serving.reader, serving.catalog, connection, key)
+    names = [f.name for f in serving.reader.features]
+    probability = serving.predictor.probability_one(row.values)
+    prediction = Prediction(
+        key=key,
+        prediction=int(probability >= serving.predictor.threshold),
+        probability=probability,
+        features=dict(zip(names, row.values, strict=True)),
+        model=serving.model,
+        version=serving.version,
+        run_id=serving.run_id,
+        as_of=oldest(row),
+    )
+    log_prediction(connection, _logged(prediction, serving.predictor.threshold, request_id))
+    return prediction
+
+
+def features_of_key(reader: OnlineReader, catalog: Catalog, connection: psycopg.Connection, key: str | int) -> OnlineRow:
+    """The live row of a key, complete as the catalog promises it."""
+    row = reader.read(connection, key)
+    names = [f.name for f in reader.features]
+    if row is None:
+        raise _unknown(catalog, key, names)
+    nullable = {f.name for f in catalog.features if f.column.nullable}
+    absent = set(row.absent_views)
+    missing = [
+        f.name
+        for f, value in zip(reader.features, row.values, strict=True)
+        if f.view in absent or (value is None and f.name not in nullable)
+    ]
+    if missing:
+        raise FeaturesMissing(f"{catalog.entity.key} '{key}' has no value for {', '.join(missing)}", missing_features=missing)
+    return row
+
+
+def oldest(row: OnlineRow) -> datetime:
+    """The instant that the oldest part of a row describes."""
+    return min(at for at in row.as_of.values() if at is not None)
+
+
+def _unknown(catalog: Catalog, key: object, names: list[str]) -> EntityUnknown:
+    return EntityUnknown(f"{catalog.entity.key} '{key}' has no features", missing_features=names)
+
+
+def _logged(prediction: Prediction, threshold: float, request_id: str) -> LoggedPrediction:
+    return LoggedPrediction(
+        request_id=request_id,
+        key=str(prediction.key),
+        as_of=prediction.as_of,
+        model=prediction.model,
+        version=prediction.version,
+        run_id=prediction.run_id,
+        probability=prediction.probability,
+        prediction=prediction.prediction,
+        threshold=threshold,
+        features=prediction.features,
+    )

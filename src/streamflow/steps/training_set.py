@@ -1,0 +1,83 @@
+"""training-set: features as of D and labels of the drop that dates them, both as known at K."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import polars as pl
+
+from streamflow.core.time import instant
+from streamflow.core.training_set import Source, TrainingSet, label_as_of
+from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
+from streamflow.platform import Platform
+from streamflow.warehouse import frozen
+from streamflow.warehouse.frozen import Revision
+
+
+def training_set(platform: Platform, as_of: date, *, label_lead: int = 0, known_at: datetime | None = None) -> TrainingSet:
+    """Assemble the training set of the drop of `as_of`; nothing is written.
+
+    The rows are the keys of that drop which the label drop knows. Raises SnapshotMissing when `as_of` is not frozen,
+    LabelsMissing when the label drop is not there or has no labels: never other labels instead.
+    """
+    catalog, at = platform.catalog, instant(as_of)
+    k = known_at or frozen.known_now(platform.connection)
+    newest = frozen.revisions(platform.connection, known_at=k)
+    drops = sorted({r.as_of for r in newest if r.table == catalog.entity.table})
+    if at not in drops:
+        known = ", ".join(f"{d:%Y-%m-%d}" for d in drops) or "none"
+        raise SnapshotMissing(f"no snapshot of {as_of} was known at {k.isoformat()}; frozen are: {known}")
+    label_at = _label_drop(platform, at, label_lead, drops, newest)
+    key, label = catalog.entity.key, catalog.label.column
+    population = frozen.keys_and_labels(platform.address, catalog.entity.table, key, None, at, k)
+    labels = frozen.keys_and_labels(platform.address, catalog.label.table, key, label, label_at, k)
+    rows = population.join(labels, on=key, how="inner").sort(key)
+    if rows.is_empty():
+        raise TrainingImpossible(f"no key of the drop of {as_of} has a label in that of {label_at:%Y-%m-%d}")
+    features = _features(platform, rows.select(key), at, k)
+    frame = pl.concat([rows.select(key), features, rows.select(label)], how="horizontal")
+    return TrainingSet(
+        frame=frame,
+        key=key,
+        features=tuple(f.name for f in catalog.features),
+        label=label,
+        types={key: catalog.entity.type, **{f.name: f.column.type for f in catalog.features}, label: "bool"},
+        as_of=at,
+        label_as_of=label_at,
+        known_at=k,
+        sources=_sources(platform, newest, at, label_at),
+        without_label=len(population) - len(rows),
+    )
+
+
+def _label_drop(platform: Platform, at: datetime, lead: int, drops: list[datetime], newest: list[Revision]) -> datetime:
+    label_at, table = label_as_of(at, lead, drops), platform.catalog.label.table
+    if label_at is None:
+        raise LabelsMissing(
+            f"the labels of {at:%Y-%m-%d} with --label-lead {lead} are in the drop number {lead} after it,"
+            f" and only {sum(d > at for d in drops)} are frozen"
+        )
+    if not any(r.table == table and r.as_of == label_at for r in newest):
+        raise LabelsMissing(f"the drop of {label_at:%Y-%m-%d} has no {platform.catalog.file(table)}")
+    return label_at
+
+
+def _features(platform: Platform, keys: pl.DataFrame, at: datetime, k: datetime) -> pl.DataFrame:
+    """The features of each key, in the order of `keys`, through Feast's offline store."""
+    stamp = pl.Datetime("us", "UTC")
+    entities = keys.with_columns(event_timestamp=pl.lit(at).cast(stamp), known_at=pl.lit(k).cast(stamp))
+    return platform.features.history(entities, platform.catalog.service).select(f.name for f in platform.catalog.features)
+
+
+def _sources(platform: Platform, newest: list[Revision], at: datetime, label_at: datetime) -> tuple[Source, ...]:
+    """Every revision that a row of the set can have come from."""
+    catalog = platform.catalog
+    reach = {v.table: at - catalog.ttl(name) for name, v in catalog.views.items()}
+    used = [
+        r
+        for r in newest
+        if (r.table in reach and reach[r.table] <= r.as_of <= at)
+        or (r.table == catalog.entity.table and r.as_of == at)
+        or (r.table == catalog.label.table and r.as_of == label_at)
+    ]
+    return tuple(Source(table=r.table, as_of=r.as_of, revision=r.revision, digest=r.digest) for r in used)

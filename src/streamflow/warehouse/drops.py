@@ -1,0 +1,68 @@
+"""Raw rows and the drop ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from streamflow.database import Address, arrow
+
+LOCK = 7_590_002  # advisory lock: raw and frozen rows have one writer at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveredFile:
+    """One file of a drop, as the ledger keeps it."""
+
+    table: str
+    file: str
+    sha256: str
+    rows: int
+
+
+def delivered(connection: psycopg.Connection, as_of: datetime | None = None) -> dict[datetime, dict[str, DeliveredFile]]:
+    """as_of -> table -> the file that its raw rows came from; all drops, or that of `as_of`."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (as_of, table_name) as_of, table_name, file, sha256, rows FROM streamflow.drop_file"
+        " WHERE %(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s ORDER BY as_of, table_name, id DESC",
+        {"as_of": as_of},
+    )
+    drops: dict[datetime, dict[str, DeliveredFile]] = {}
+    for at, table, file, digest, count in rows:
+        drops.setdefault(at, {})[table] = DeliveredFile(table=table, file=file, sha256=digest, rows=count)
+    return drops
+
+
+def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.DataFrame:
+    """The keys of one raw table of one drop. (n, 1)"""
+    query = sql.SQL("SELECT {} FROM {} WHERE as_of = $1").format(sql.Identifier(key), sql.Identifier("raw", table))
+    return pl.DataFrame(arrow.read(address, query.as_string(), [as_of]))
+
+
+def replace_drop(address: Address, as_of: datetime, frames: Mapping[str, pl.DataFrame], files: Mapping[str, DeliveredFile]) -> None:
+    """Put `frames` in the place of the raw rows of `as_of`, by binary COPY, and enter the files in the ledger: one transaction."""
+    with arrow.connection(address) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        cursor.fetchall()
+        for table, frame in frames.items():
+            cursor.execute(sql.SQL("DELETE FROM {} WHERE as_of = $1").format(sql.Identifier("raw", table)).as_string(), [as_of])
+            rows = frame.select(pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of"), pl.all())
+            arrow.ingest(connection, "raw", table, rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+            entry = files[table]
+            cursor.execute(
+                "INSERT INTO streamflow.drop_file (as_of, table_name, file, sha256, rows) VALUES ($1, $2, $3, $4, $5)",
+                [as_of, table, entry.file, entry.sha256, entry.rows],
+            )
+        connection.commit()
+
+
+def is_empty(connection: psycopg.Connection, table: str, column: str, as_of: datetime) -> bool:
+    """Whether no raw row of a drop has a value in `column`."""
+    query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {} WHERE as_of = %s AND {} IS NOT NULL)")
+    row = connection.execute(query.format(sql.Identifier("raw", table), sql.Identifier(column)), [as_of]).fetchone()
+    return bool(row and row[0])

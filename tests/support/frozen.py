@@ -1,0 +1,95 @@
+"""The tables of the warehouse, as small as the tests of Feast need them: frozen rows, revisions, histories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+SQL_TYPES = {
+    "int": "bigint",
+    "float": "double precision",
+    "bool": "boolean",
+    "string": "text",
+    "date": "date",
+    "timestamp": "timestamptz",
+}
+
+
+def instant(text: str) -> datetime:
+    """An instant in UTC from ISO text."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def create_schemas(connection: psycopg.Connection) -> None:
+    """The fixed part: five schemas and the table of revisions."""
+    connection.execute(
+        "CREATE SCHEMA IF NOT EXISTS streamflow; CREATE SCHEMA IF NOT EXISTS frozen; CREATE SCHEMA IF NOT EXISTS history;"
+        "CREATE SCHEMA IF NOT EXISTS online; CREATE SCHEMA IF NOT EXISTS feast;"
+        "CREATE TABLE IF NOT EXISTS streamflow.revision (table_name text, as_of timestamptz, revision integer,"
+        " known_at timestamptz NOT NULL, rows bigint, digest text, PRIMARY KEY (table_name, as_of, revision))"
+    )
+
+
+def create_table(connection: psycopg.Connection, table: str, types: Mapping[str, str]) -> None:
+    """`frozen.<table>` and `history.<table>`, empty. `types` is column -> catalog type, the key first."""
+    key = next(iter(types))
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind]))  # type: ignore[arg-type]
+        for name, kind in types.items()
+    )
+    connection.execute(
+        sql.SQL(
+            "DROP TABLE IF EXISTS {frozen} CASCADE; CREATE TABLE {frozen} (as_of timestamptz, revision integer, {columns},"
+            " row_digest bytea, PRIMARY KEY (as_of, revision, {key}));"
+            "CREATE VIEW {history} AS SELECT {names}, f.as_of, f.revision, r.known_at, r.superseded_at FROM {frozen} f"
+            " JOIN (SELECT as_of, revision, known_at, lead(known_at) OVER (PARTITION BY as_of ORDER BY revision) AS superseded_at"
+            "       FROM streamflow.revision WHERE table_name = {table}) r USING (as_of, revision)"
+        ).format(
+            frozen=sql.Identifier("frozen", table),
+            history=sql.Identifier("history", table),
+            columns=columns,
+            key=sql.Identifier(key),
+            names=sql.SQL(", ").join(sql.SQL("f.{}").format(sql.Identifier(name)) for name in types),
+            table=sql.Literal(table),
+        )
+    )
+    connection.execute("DELETE FROM streamflow.revision WHERE table_name = %s", [table])
+
+
+def freeze(
+    connection: psycopg.Connection,
+    table: str,
+    as_of: datetime,
+    known_at: datetime,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+) -> int:
+    """A new revision of `as_of`, known from `known_at` on; returns its number."""
+    counted = connection.execute(
+        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s", [table, as_of]
+    ).fetchone()
+    assert counted is not None
+    number: int = counted[0]
+    names = sql.SQL(", ").join(map(sql.Identifier, ["as_of", "revision", *columns]))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier("frozen", table), names)
+    count = 0
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row([as_of, number, *row])
+            count += 1
+    connection.execute(
+        "INSERT INTO streamflow.revision VALUES (%s, %s, %s, %s, %s, '')", [table, as_of, number, known_at, count]
+    )
+    return number
+
+
+def days(n: float) -> timedelta:
+    """A span of `n` days."""
+    return timedelta(days=n)
+
+
+__all__ = ["SQL_TYPES", "create_schemas", "create_table", "date", "days", "freeze", "instant"]
