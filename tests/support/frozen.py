@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg import sql
+
+from streamflow.catalog import Catalog, parse_catalog
 
 SQL_TYPES = {
     "int": "bigint",
@@ -87,9 +93,76 @@ def freeze(
     return number
 
 
-def days(n: float) -> timedelta:
-    """A span of `n` days."""
-    return timedelta(days=n)
+def create_catalog_tables(connection: psycopg.Connection, catalog: Catalog) -> None:
+    """Every table of the catalog, empty."""
+    create_schemas(connection)
+    for table in catalog.tables:
+        create_table(connection, table, {name: column.type for name, column in catalog.columns(table).items()})
 
 
-__all__ = ["SQL_TYPES", "create_schemas", "create_table", "date", "days", "freeze", "instant"]
+@contextmanager
+def fresh_database() -> Iterator[psycopg.Connection]:
+    """A database of its own, named by PG* for this process and its children while it lasts; a connection to it."""
+    name = f"features_{uuid4().hex[:12]}"
+    with psycopg.connect("", autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGDATABASE", name)
+        try:
+            with psycopg.connect("", autocommit=True) as connection:
+                yield connection
+        finally:
+            patch.undo()
+            with psycopg.connect("", autocommit=True) as admin:
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def stock_store_options() -> dict[str, Any]:
+    """What Feast's own PostgreSQL stores must be told; ours read PG* themselves."""
+    with psycopg.connect("") as connection:
+        info = connection.info
+        host = os.environ.get("PGHOST", info.host)
+        return {
+            "type": "postgres",
+            "host": host,
+            "port": info.port,
+            "database": info.dbname,
+            "db_schema": "public",
+            "user": info.user,
+            "password": info.password,
+            "sslmode": "disable",
+        }
+
+
+TINY = """
+model = "tiny"
+[entity]
+name = "user"
+key = "user_id"
+type = "{key_type}"
+table = "people"
+[label]
+table = "labels"
+column = "churned"
+[views.plan_fv]
+table = "plan"
+[views.usage_fv]
+table = "usage"
+ttl_days = 31
+[tables.people.columns]
+born = {{ type = "date" }}
+[tables.plan.columns]
+tenure = {{ type = "int", nullable = true, view = "plan_fv" }}
+fee = {{ type = "float", nullable = true, view = "plan_fv" }}
+paperless = {{ type = "bool", nullable = true, view = "plan_fv" }}
+net = {{ type = "string", nullable = true, categorical = true, view = "plan_fv" }}
+[tables.usage.columns]
+hours = {{ type = "float", nullable = true, view = "usage_fv" }}
+[tables.labels.columns]
+churned = {{ type = "bool" }}
+"""
+
+
+def tiny_catalog(key_type: str = "string") -> Catalog:
+    """Two views with a feature of every type, all nullable; ttl 62 and 31 days."""
+    return parse_catalog(TINY.format(key_type=key_type), origin="tiny.toml")

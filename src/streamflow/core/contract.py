@@ -166,7 +166,8 @@ def _typed(text: pl.Series, column: Column) -> pl.Series:
         return text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
     if column.type == "float":
         number = text.cast(pl.Float64, strict=False)
-        return pl.select(pl.when(number.is_finite()).then(number + 0.0)).to_series().rename(text.name)  # -0.0 is 0.0
+        finite = pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)  # -0.0 is 0.0
+        return pl.select(finite.alias(text.name)).to_series()
     return text.cast(POLARS_TYPES[column.type], strict=False)
 
 

@@ -1,4 +1,4 @@
-"""Simulated drops with a churn mechanism that is known. No row of them is about a person; use them to test, not to learn.
+"""Simulated drops with a churn mechanism that is known. The data are invented: they tell nothing about real users.
 
 A user leaves within the month after a drop when ``tendency + u > 0``, where ``u``, drawn anew for each user and month
 from the standard logistic distribution (sd 1.81), stands for all causes that no column tells. Hence
@@ -6,19 +6,19 @@ from the standard logistic distribution (sd 1.81), stands for all causes that no
     P(churn | columns) = 1 / (1 + exp(-tendency))
 
 with the tendency (log-odds) of `TENDENCY`; the same in every month, so that a model of January is good in February
-too. The signs and rough sizes are those that telecom and streaming churn is known for; the exact numbers are chosen,
-so that about a quarter leaves each month and the best possible AUC is about 0.85, as in the drops that this imitates:
+too. The signs are those that churn of telecom and streaming is known for; the sizes are chosen, so that about a
+quarter leaves each month and the best possible AUC is about 0.85, near the drops that this imitates:
 
-    tendency =  1.30                                      a new month-to-month user on DSL, all else at zero
-              - 4.00 * months_active / (months_active + 12)   loyalty: half of it after a year, then ever less
-              - 1.50 one year, - 3.00 two years           bound by a contract
-              + 0.80 fiber, - 1.20 no net service         fiber has rivals; without net there is little to switch
-              + 0.01 * (monthly_fee - 65)                 price
-              + 0.25 paperless, + 0.25 senior, - 0.25 dependents
-              + 0.70 * failed_payments_90d                involuntary churn
-              + 0.45 * support_tickets_90d                annoyance
-              + 0.15 * (rebuffer_events_7d - 2)           annoyance
-              - 0.06 * (watch_hours_30d - 30)             who watches, stays
+    tendency = -0.60                                          new, month-to-month, on DSL; all else at its usual value
+               - 2.00 * months_active / (months_active + 12)  loyalty: half of it after a year, then ever less
+               - 0.80 one year, - 1.60 two years              bound by a contract
+               + 1.00 fiber, - 1.20 no net service            fiber has rivals; without net little can be switched
+               + 0.01 * (monthly_fee - 65)                    price
+               + 0.25 paperless, + 0.25 senior, - 0.25 dependents
+               + 0.80 * failed_payments_90d                   involuntary churn
+               + 0.60 * support_tickets_90d                   annoyance
+               + 0.20 * (rebuffer_events_7d - 2)              annoyance
+               - 0.08 * (watch_hours_30d - 30)                who watches, stays
 
 `best_auc` is the AUC of these true probabilities against the drawn labels: in expectation no model can rank better,
 since the probability holds all that the columns tell (on one drop a model can be above it by luck only). A model of
@@ -36,7 +36,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.simulation_population import HABITS, Floats, Population, Purpose, founders, measured, next_month, stream
+from streamflow.core.simulation_population import (
+    HABITS,
+    Floats,
+    Population,
+    Purpose,
+    founders,
+    measured,
+    next_month,
+    stream,
+)
 
 LAYOUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -60,21 +69,21 @@ def _is(column: str, value: str | bool) -> pl.Expr:
 
 
 _MONTHS = pl.col("months_active")
-TENDENCY = (
-    pl.lit(0.6)
-    - 3.0 * _MONTHS / (_MONTHS + 12)
+TENDENCY = (  # as in the docstring above
+    -0.6
+    - 2.0 * _MONTHS / (_MONTHS + 12)
     - 0.8 * _is("contract_type", "One year")
     - 1.6 * _is("contract_type", "Two year")
-    + 0.8 * _is("net_service", "Fiber optic")
+    + 1.0 * _is("net_service", "Fiber optic")
     - 1.2 * _is("net_service", "No")
     + 0.01 * (pl.col("monthly_fee") - 65)
     + 0.25 * _is("paperless_billing", True)
     + 0.25 * _is("user_is_senior", True)
     - 0.25 * _is("has_dependents", True)
-    + 0.7 * pl.col("failed_payments_90d")
-    + 0.45 * pl.col("support_tickets_90d")
-    + 0.15 * (pl.col("rebuffer_events_7d") - 2)
-    - 0.06 * (pl.col("watch_hours_30d") - 30)
+    + 0.8 * pl.col("failed_payments_90d")
+    + 0.6 * pl.col("support_tickets_90d")
+    + 0.2 * (pl.col("rebuffer_events_7d") - 2)
+    - 0.08 * (pl.col("watch_hours_30d") - 30)
 )
 
 
@@ -109,7 +118,7 @@ def simulate_months(users: int, months: int, seed: int, start: date) -> Iterator
         yield current
         if month + 1 < months:
             left = current.tables["labels"]["churn_label"].to_numpy()
-            population = next_month(population, left, seed, month + 1, users, month_end(start, month + 1))
+            population = next_month(population, left, seed=seed, month=month + 1, users=users, as_of=month_end(start, month + 1))
 
 
 def _month(population: Population, as_of: date, draw: Floats) -> Month:
@@ -125,7 +134,7 @@ def _month(population: Population, as_of: date, draw: Floats) -> Month:
 
 
 def churn_probability(frame: pl.DataFrame) -> Floats:
-    """The true probability of leaving within the month, from the columns of `TENDENCY`. (n,)
+    """The true probability of leaving within the month, from the columns of `TENDENCY`, (n,).
 
     >>> drop = next(simulate_months(50, 1, seed=1, start=date(2024, 1, 31)))
     >>> from functools import reduce

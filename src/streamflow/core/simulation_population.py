@@ -82,12 +82,13 @@ def stream(seed: int, month: int, purpose: Purpose) -> np.random.Generator:
 
 
 def normal(random: np.random.Generator, count: int) -> Floats:
-    """About normal, mean 0 and sd 1, within ±3.47: the sum of four uniforms, which needs no logarithm. (count,)
+    """About normal, mean 0 and sd 1, within ±3.47: the sum of four uniforms, which needs no logarithm, (count,).
 
     >>> bool(abs(normal(stream(1, 0, Purpose.USAGE), 10_000).std() - 1) < 0.02)
     True
     """
-    return np.sqrt(3.0) * (random.random(count) + random.random(count) + random.random(count) + random.random(count) - 2)
+    total = random.random(count) + random.random(count) + random.random(count) + random.random(count)
+    return np.asarray(sqrt(3) * (total - 2))
 
 
 def user_ids(seed: int, first: int, count: int) -> pl.Series:
@@ -122,11 +123,11 @@ def signup_dates(as_of: date, months_active: NDArray[np.int64], part: Floats) ->
     month = np.datetime64(as_of, "M") - months_active
     first = month.astype("datetime64[D]")
     days = ((month + 1).astype("datetime64[D]") - first).astype(np.int64)
-    return first + np.floor(part * days).astype(np.int64)
+    return np.asarray(first + np.floor(part * days).astype(np.int64))
 
 
 def profiles(random: np.random.Generator, ids: pl.Series, as_of: date, months_active: NDArray[np.int64]) -> pl.DataFrame:
-    """New profiles for `ids`; who has been here longer is more often bound by a contract. (n, profile)
+    """New profiles for `ids`; who has been here longer is more often bound by a contract, (n, profile).
 
     >>> random = stream(1, 0, Purpose.PROFILE)
     >>> frame = profiles(random, user_ids(1, 0, 3), date(2024, 1, 31), np.array([0, 5, 60]))
@@ -179,17 +180,22 @@ def founders(seed: int, users: int, as_of: date) -> Population:
     months_active = np.floor(61 * part * (0.5 + 0.5 * part)).astype(np.int64)  # more young than old ones
     months_active[0] = 1
     people = profiles(random, user_ids(seed, 0, users), as_of, months_active)
-    known = {"contract_type": "Month-to-month", "net_service": "DSL", "plan_stream_tv": False, "plan_stream_movies": False}
+    known = {
+        "contract_type": "Month-to-month",
+        "net_service": "DSL",
+        "plan_stream_tv": False,
+        "plan_stream_movies": False,
+    }
     known |= {"paperless_billing": True, "fee": 2985, "paid": 2985}
     anchor = people.head(1).with_columns(pl.lit(value, people.schema[name]).alias(name) for name, value in known.items())
     return Population(pl.concat([anchor, people.tail(-1)]), scores(seed, 0, np.empty((len(HABITS), 0)), users), users)
 
 
-def next_month(before: Population, left: NDArray[np.bool_], seed: int, month: int, users: int, as_of: date) -> Population:
+def next_month(before: Population, left: NDArray[np.bool_], *, seed: int, month: int, users: int, as_of: date) -> Population:
     """One month later: those who `left` are gone, the others are a month older, new users fill up to about `users`.
 
     >>> first = founders(1, 100, date(2024, 1, 31))
-    >>> second = next_month(first, np.arange(100) >= 40, 1, 1, 100, date(2024, 2, 29))
+    >>> second = next_month(first, np.arange(100) >= 40, seed=1, month=1, users=100, as_of=date(2024, 2, 29))
     >>> second.people["months_active"].to_list()[:40] == [months + 1 for months in first.people["months_active"][:40]]
     True
     >>> second.people["months_active"].to_list()[40:] == [0] * (second.ever - 100)
@@ -201,9 +207,7 @@ def next_month(before: Population, left: NDArray[np.bool_], seed: int, month: in
     size = round(users * (1 + SIZE_SPREAD * (2 * random.random() - 1)))
     count = max(size - stayed.height, 0)
     joined = profiles(random, user_ids(seed, before.ever, count), as_of, np.zeros(count, dtype=np.int64))
-    return Population(
-        pl.concat([stayed, joined]), scores(seed, month, before.scores[:, ~left], count), before.ever + count
-    )
+    return Population(pl.concat([stayed, joined]), scores(seed, month, before.scores[:, ~left], count), before.ever + count)
 
 
 def change_plans(people: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
@@ -212,7 +216,7 @@ def change_plans(people: pl.DataFrame, random: np.random.Generator) -> pl.DataFr
     >>> people = founders(1, 1000, date(2024, 1, 31)).people
     >>> changed = change_plans(people, stream(1, 1, Purpose.CHANGES))
     >>> int((people["fee"] != changed["fee"]).sum())
-    13
+    14
     """
     for plan in ("plan_stream_tv", "plan_stream_movies"):
         draw = random.random(people.height)
@@ -226,7 +230,7 @@ def change_plans(people: pl.DataFrame, random: np.random.Generator) -> pl.DataFr
 
 
 def scores(seed: int, month: int, before: Floats, joined: int) -> Floats:
-    """This month's scores, last month's carried on: those who stayed first, then `joined` new ones. (habits, n)
+    """This month's scores, last month's carried on: those who stayed first, then `joined` new ones, (habits, n).
 
     >>> scores(1, 1, scores(1, 0, np.empty((len(HABITS), 0)), 5), 2).shape
     (8, 7)
@@ -241,7 +245,7 @@ def scores(seed: int, month: int, before: Floats, joined: int) -> Floats:
 
 
 def measured(habit: Habit, score: Floats) -> pl.Series:
-    """The column that a score shows as: whole numbers where no decimals are. (n,)
+    """The column that a score shows as: whole numbers where no decimals are, (n,).
 
     >>> measured(HABITS["watch_hours_30d"], np.array([0.0, 0.1234])).to_list()
     [29.5, 30.34]

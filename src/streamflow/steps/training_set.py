@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 import polars as pl
 
@@ -66,7 +68,8 @@ def _features(platform: Platform, keys: pl.DataFrame, at: datetime, k: datetime)
     """The features of each key, in the order of `keys`, through Feast's offline store."""
     stamp = pl.Datetime("us", "UTC")
     entities = keys.with_columns(event_timestamp=pl.lit(at).cast(stamp), known_at=pl.lit(k).cast(stamp))
-    return platform.features.history(entities, platform.catalog.service).select(f.name for f in platform.catalog.features)
+    answer = pl.DataFrame(platform.features.history(entities, platform.catalog.service))
+    return answer.select(f.name for f in platform.catalog.features)
 
 
 def _sources(platform: Platform, newest: list[Revision], at: datetime, label_at: datetime) -> tuple[Source, ...]:
@@ -81,3 +84,35 @@ def _sources(platform: Platform, newest: list[Revision], at: datetime, label_at:
         or (r.table == catalog.label.table and r.as_of == label_at)
     ]
     return tuple(Source(table=r.table, as_of=r.as_of, revision=r.revision, digest=r.digest) for r in used)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetReceipt:
+    """What the set is, without its rows."""
+
+    as_of: date
+    label_as_of: date
+    known_at: datetime
+    rows: int
+    without_label: int
+    positive_share: float
+    features: tuple[str, ...]
+    digest: str
+    sources: tuple[Source, ...]
+    out: Path | None
+
+
+def receipt_of(rows: TrainingSet, out: Path | None = None) -> TrainingSetReceipt:
+    """Describe a training set; `out` is the file that its rows were written to."""
+    return TrainingSetReceipt(
+        as_of=rows.as_of.date(),
+        label_as_of=rows.label_as_of.date(),
+        known_at=rows.known_at,
+        rows=len(rows.frame),
+        without_label=rows.without_label,
+        positive_share=float(rows.labels.mean()),
+        features=rows.features,
+        digest=rows.digest,
+        sources=rows.sources,
+        out=out,
+    )

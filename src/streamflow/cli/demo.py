@@ -1,0 +1,165 @@
+"""The demo: the whole chain on two months, then the reference's calls over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from streamflow.cli import text
+from streamflow.cli.context import Invocation, table
+from streamflow.errors import DropConflict, ServiceFailed
+
+if TYPE_CHECKING:
+    from streamflow.flows import DemoReceipt
+    from streamflow.platform import Platform
+
+USERS, MONTHS, SEED = 7043, 2, 42
+UNKNOWN = "999999"  # the reference's key that nobody has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request of the demo and its answer."""
+
+    method: str
+    path: str
+    status: int
+    answer: dict[str, Any]
+
+
+def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
+    """Run it and print the closing table. Raises what the steps raise, ServiceFailed when an answer is not as expected."""
+    from streamflow.services.prefect_server import prefect_server
+
+    with call.platform(migrated=False) as platform:
+        with prefect_server(platform.environment, platform.home, notify=call.notify):
+            drops = _own_drops(data, as_ofs) if data else _simulated_drops(platform, call)
+            from streamflow import flows
+
+            receipt = flows.demo([(str(folder), as_of) for folder, as_of in drops], flags=call.flags)
+        for month in receipt.months:
+            print(text.monthly(month))
+        print(text.train(receipt.train))
+        print(text.promote(receipt.promote))
+        key = _first_key(platform, drops[-1][0])
+        calls = _ask_the_api(platform, call, key)
+        for asked in calls:
+            print(f"{asked.method} {asked.path} -> {asked.status} {json.dumps(asked.answer)}")
+        _closing_table(platform, receipt, drops, key, simulated=data is None)
+
+
+def _simulated_drops(platform: Platform, call: Invocation) -> list[tuple[Path, date]]:
+    from streamflow.steps.simulate import simulate
+
+    receipt = simulate(platform.home / "demo", users=USERS, months=MONTHS, seed=SEED, notify=call.notify)
+    print(text.simulate(receipt))
+    return list(zip(receipt.folders, receipt.as_ofs, strict=True))
+
+
+def _own_drops(data: Path, as_ofs: Sequence[date]) -> list[tuple[Path, date]]:
+    """The subfolders in order of name, with the dates given or those of their drop.toml."""
+    if not data.is_dir():
+        raise typer.BadParameter(f"{data}: no such folder", param_hint="--data")
+    folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders:
+        raise typer.BadParameter(f"{data}: it has no subfolders; each drop is one", param_hint="--data")
+    if as_ofs and len(as_ofs) != len(folders):
+        raise typer.BadParameter(f"{len(as_ofs)} dates for {len(folders)} subfolders of {data}", param_hint="--as-of")
+    return [(folder, as_ofs[i] if as_ofs else _dated(folder)) for i, folder in enumerate(folders)]
+
+
+def _dated(folder: Path) -> date:
+    path = folder / "drop.toml"
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))["as_of"]
+    except (OSError, KeyError, tomllib.TOMLDecodeError) as exc:
+        raise DropConflict(f"{path}: no 'as_of = YYYY-MM-DD' to read ({exc})", remedy="Add it, or give --as-of for each subfolder.") from exc
+    if not isinstance(found, date) or isinstance(found, datetime):
+        raise DropConflict(f"{path}: as_of must be a date like 2024-01-31, without quotes", remedy="Correct it.")
+    return found
+
+
+def _first_key(platform: Platform, folder: Path) -> str:
+    """The first entity of the newest drop's own file."""
+    from streamflow.files.csv_files import read_text
+
+    catalog = platform.catalog
+    return str(read_text(folder / catalog.file(catalog.entity.table))[catalog.entity.key][0])
+
+
+def _ask_the_api(platform: Platform, call: Invocation, key: str) -> list[Call]:
+    """Start the API as the command `serve` on a free port, and make the reference's calls."""
+    from streamflow.services.processes import free_port, running, wait_until_ready
+    from streamflow.settings import inherited_environment
+
+    port, log = free_port(), platform.home / "logs" / "api.log"
+    flags = [part for name, value in call.flags.items() if value is not None for part in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "streamflow", *flags, "serve", "--port", str(port)]
+    base, name = f"http://127.0.0.1:{port}", platform.catalog.entity.key
+    with running(command, environment=inherited_environment(), log=log) as child:
+        call.notify(f"starting the API at {base}")
+        wait_until_ready(f"{base}/ready", child, name="the API", log=log)
+        calls = [
+            _expect(base, "GET", "/health", 200),
+            _expect(base, "GET", f"/features/{key}", 200),
+            _expect(base, "POST", "/predict", 200, {name: _typed(platform, key)}),
+            _expect(base, "POST", "/predict", 404, {name: _typed(platform, UNKNOWN)}),
+        ]
+    if "missing_features" not in calls[-1].answer:
+        raise ServiceFailed(f"the answer for an unknown key names no missing_features: {calls[-1].answer}")
+    return calls
+
+
+def _typed(platform: Platform, key: str) -> str | int:
+    return int(key) if platform.catalog.entity.type == "int" else key
+
+
+def _expect(base: str, method: str, path: str, status: int, body: dict[str, Any] | None = None) -> Call:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(base + path, data=data, method=method, headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found, content = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        found, content = error.code, error.read()
+    if found != status:
+        raise ServiceFailed(f"{method} {path} was answered with {found} instead of {status}: {content.decode(errors='replace')}")
+    return Call(method=method, path=path if body is None else f"{path} {json.dumps(body)}", status=found, answer=json.loads(content))
+
+
+def _closing_table(platform: Platform, receipt: DemoReceipt, drops: Sequence[tuple[Path, date]], key: str, *, simulated: bool) -> None:
+    server = "embedded PostgreSQL 18" if platform.attachment else "your PostgreSQL"
+    kind = "simulated" if simulated else "yours"
+    trained = receipt.train
+    rows = [
+        ("drops", f"{len(drops)} ({kind})", ", ".join(str(as_of) for _, as_of in drops)),
+        ("warehouse", server, platform.login.display),
+        ("flows", "Prefect", f"monthly ×{len(drops)}, train, demo; state in {platform.home / 'prefect'}"),
+        ("features", f"Feast service {platform.catalog.service}", str(platform.home / "feast")),
+        ("training", f"MLflow run {trained.run_id}", f"AUC={trained.metrics.auc:.4f}, hold-out {trained.metrics.rows:,} rows"),
+        ("registry", f"{platform.catalog.model} version {trained.version}", "Production"),
+        ("API", "FastAPI", "health, features, a prediction, one with missing_features: all as expected"),
+    ]
+    table("What ran where", ("part", "what", "where"), rows)
+    table(
+        "What to try next",
+        ("command", "what it shows"),
+        [
+            ("streamflow serve", "the API, with its page at /docs"),
+            (f"streamflow predict {key}", "one prediction"),
+            ("streamflow models · streamflow snapshots", "versions · frozen revisions"),
+            (f"streamflow train --as-of {drops[0][1]} --label-lead 1", "the same features, the next drop's labels"),
+            ("streamflow exec -- mlflow ui", "MLflow's own page on these runs"),
+            ("streamflow exec -- feast feature-views list", "Feast's own command on these views"),
+        ],
+    )

@@ -1,0 +1,1 @@
+"""The code and environment levels of a passport: what ran, on what."""

@@ -1,0 +1,3 @@
+"""train: a training set becomes a model version with its passport."""
+
+from __future__ import annotations

@@ -1,0 +1,47 @@
+"""The catalog says what is wrong with it, and where."""
+
+import pytest
+
+from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog, parse_catalog
+from streamflow.errors import CatalogInvalid
+
+TEXT = DEFAULT_PATH.read_text(encoding="utf-8")
+
+
+def changed(old: str, new: str) -> Catalog:
+    assert old in TEXT
+    return parse_catalog(TEXT.replace(old, new, 1), origin="catalog.toml")
+
+
+def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
+    catalog = load_catalog(None)
+    assert [f.name for f in catalog.features] == [
+        "months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service",
+        "watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d",
+        "failed_payments_90d", "support_tickets_90d", "ticket_avg_resolution_hrs_90d",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("min = 0, max = 720", "min = 900, max = 720", "above max"),
+        ('view = "subs_profile_fv"', 'view = "nowhere_fv"', "no view 'nowhere_fv'"),
+        ('column = "churn_label"', 'column = "absent"', "no column 'absent'"),
+        ('type = "date"', 'type = "day"', "signup_date"),
+        ("ttl_days = 62", "ttl_dayz = 62", "ttl_dayz"),
+        ("[entity]", "[entity", "line"),
+        (', "No"], categorical = true', ', "No"]', "net_service"),
+        ("skips_7d   ", "as_of      ", "used by streamflow itself"),
+    ],
+)
+def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
+    with pytest.raises(CatalogInvalid, match="catalog.toml") as error:
+        changed(old, new)
+    assert said in str(error.value)
+
+
+def test_the_service_changes_with_the_features_and_with_nothing_else() -> None:
+    ours = load_catalog(None)
+    assert changed("min = 0, max = 720", "min = 0, max = 700").service == ours.service
+    assert changed('"Two year"] }', '"Two year"], categorical = true, view = "subs_profile_fv" }').service != ours.service
