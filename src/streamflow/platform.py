@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DATABASE = "streamflow"  # on the embedded server; elsewhere the URL names it
 
+NO_ROLE = "none"  # PostgreSQL's word for "as I logged in"; said aloud, since PGOPTIONS of this process names the writer
+
 VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ours
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -119,7 +121,7 @@ def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack)
     platform = Platform(
         settings=settings,
         catalog=catalog,
-        login=login,
+        login=login.with_role(NO_ROLE),
         address=login.with_role(WRITER),
         attachment=attachment,
         notify=notify,
