@@ -17,7 +17,7 @@ from feast import FeatureStore, FeatureView, Field, RepoConfig
 from feast.types import Int64, String
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.frozen import (
+from support.frozen import (
     create_catalog_tables,
     freeze,
     fresh_database,

@@ -137,7 +137,7 @@ def in_words(metrics: Metrics) -> list[str]:
     >>> for sentence in in_words(m): print(sentence)
     Accuracy 0.2500 is below the 0.7500 of always answering the majority class, 0: judge this model by its ranking (AUC).
     AUC 0.3333 (95 % interval 0.3333..0.3333) is below 0.5: the ranking is reversed on these rows.
-    F1 0.0000 is that of the threshold: at 0.5 the model finds 0 of 1 positives; --threshold moves it.
+    F1 0.0000 is that of the threshold: at 0.5 the model finds 0 of 1 positives; the setting 'threshold' moves it.
     """
     m = metrics
     sentences = []
@@ -155,7 +155,7 @@ def in_words(metrics: Metrics) -> list[str]:
     if m.found < FOUND_TOO_FEW * m.positives:
         sentences.append(
             f"F1 {m.f1:.4f} is that of the threshold: at {m.threshold:g} the model finds {m.found} of {m.positives} positives;"
-            " --threshold moves it."
+            " the setting 'threshold' moves it."
         )
     return sentences
 

@@ -22,7 +22,8 @@ quarter leaves each month and the best possible AUC is about 0.85, near the drop
 
 `best_auc` is the AUC of these true probabilities against the drawn labels: in expectation no model can rank better,
 since the probability holds all that the columns tell (on one drop a model can be above it by luck only). A model of
-the 14 features stays below: contract, age and dependents are not among them.
+the 14 features stays below: contract, age and dependents are not among them. As the loyal stay, the rate falls
+slowly (0.245 at first, 0.21 after a year) and the best AUC rises (0.845, 0.87).
 """
 
 from __future__ import annotations
@@ -122,9 +123,10 @@ def simulate_months(users: int, months: int, seed: int, start: date) -> Iterator
 
 
 def _month(population: Population, as_of: date, draw: Floats) -> Month:
+    people = population.people
     usage = [measured(habit, score).alias(name) for (name, habit), score in zip(HABITS.items(), population.scores, strict=True)]
-    money = (pl.col("fee") / 100).alias("monthly_fee"), (pl.col("paid") / 100).alias("total_paid")
-    frame = population.people.with_columns(*money, *usage)
+    money = {name: pl.Series(people[cents].to_numpy() / 100) for name, cents in (("monthly_fee", "fee"), ("total_paid", "paid"))}
+    frame = people.with_columns(*usage, **money)  # divided by numpy: polars takes times 0.01, and 103.85 ends in …0001
     probability = churn_probability(frame)
     probability[0] = 0.0  # 7590-VHVEG stays, so that every month can be asked for it
     churned = draw < probability

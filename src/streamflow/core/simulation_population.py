@@ -2,6 +2,8 @@
 
 Equal bytes on every machine: the only random number taken is a uniform of PCG64, from one `SeedSequence` stream per
 month and purpose, and what is computed from it is IEEE arithmetic (no logarithm, no BLAS, no float sum of free order).
+The one exception is the exp of the churn probability: its last bit may depend on the processor, and would change one
+label in about 10^15.
 """
 
 from __future__ import annotations

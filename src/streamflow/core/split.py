@@ -17,9 +17,9 @@ def is_holdout(keys: Iterable[str | int] | pl.Series, *, salt: str, share: float
     integer key is its decimal text.
 
     >>> is_holdout(["7590-VHVEG", "5575-GNVDE", "3668-QPYBK"], salt="streamflow", share=0.25).tolist()
-    [False, False, False]
-    >>> is_holdout(["3668-QPYBK", "7590-VHVEG"], salt="another", share=0.25).tolist()
-    [False, False]
+    [True, False, False]
+    >>> is_holdout(["3668-QPYBK", "7590-VHVEG"], salt="streamflow", share=0.25).tolist()
+    [False, True]
     >>> is_holdout([17], salt="s", share=0.5).tolist() == is_holdout(["17"], salt="s", share=0.5).tolist()
     True
     """

@@ -122,10 +122,22 @@ class StreamflowOnlineStore(OnlineStore):
 
     def _connection(self) -> psycopg.Connection:
         """The connection of this thread and process."""
-        known: tuple[int, psycopg.Connection] | None = getattr(self._local, "connection", None)
-        if known is None or known[0] != os.getpid() or known[1].closed:
-            known = self._local.connection = (os.getpid(), connect(Address(), autocommit=True))
-        return known[1]
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None or held.process != os.getpid() or held.connection.closed:
+            held = self._local.held = _Held()
+        return held.connection
+
+
+class _Held:
+    """A connection that is closed when its thread or its store is gone: Feast tells a store no end."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.connection = connect(Address(), autocommit=True)
+
+    def __del__(self) -> None:
+        if self.process == os.getpid():  # after a fork it is the parent's
+            self.connection.close()
 
 
 NEWER = sql.SQL(

@@ -44,6 +44,7 @@ def calibration(label: Labels, probability: Floats) -> bytes:
     figure, axes = _square("predicted probability (mean of the bin)", "observed share of positives")
     counts = axes.twinx()
     counts.hist(probability, bins=[i / 20 for i in range(21)], color=BARS)
+    counts.set_ylim(0, counts.get_ylim()[1] * 3)  # the bars stay below the curve's legend
     counts.set_ylabel("rows")
     axes.set_zorder(counts.get_zorder() + 1)
     axes.patch.set_visible(False)

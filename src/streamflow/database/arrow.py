@@ -1,0 +1,45 @@
+"""Frames in and out of PostgreSQL as Arrow, by binary COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import adbc_driver_manager
+import pyarrow as pa
+from adbc_driver_postgresql import dbapi
+
+from streamflow.database.address import Address
+from streamflow.errors import DatabaseUnavailable
+
+
+@contextmanager
+def connection(address: Address, *, autocommit: bool = False) -> Iterator[Any]:
+    """An ADBC connection (DB-API); without `commit` everything is rolled back. Raises DatabaseUnavailable."""
+    try:
+        opened = dbapi.connect(address.uri(), autocommit=autocommit)
+    except adbc_driver_manager.Error as exc:
+        raise DatabaseUnavailable(f"{address.display}: {exc}") from exc
+    with opened:
+        yield opened
+
+
+def read(address: Address, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+    """The rows of a query with $1, $2, …"""
+    with connection(address, autocommit=True) as opened, opened.cursor() as cursor:
+        cursor.execute(query, list(parameters) or None)
+        return cursor.fetch_arrow_table()
+
+
+def stream(address: Address, query: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
+    """The rows of a query in batches, as the server sends them."""
+    with connection(address, autocommit=True) as opened, opened.cursor() as cursor:
+        cursor.execute(query, list(parameters) or None)
+        yield from cursor.fetch_record_batch()
+
+
+def ingest(opened: Any, schema: str, table: str, rows: pa.Table) -> int:
+    """Append `rows` within the transaction of an ADBC connection; how many there were."""
+    with opened.cursor() as cursor:
+        return int(cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema))

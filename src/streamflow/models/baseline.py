@@ -1,0 +1,100 @@
+"""The baseline: one-hot encoded categories, numbers as they are, a random forest.
+
+What is fitted and saved is a scikit-learn pipeline of stock parts that takes a pandas frame with the raw features, so
+that every MLflow user can load it. `encoder_of` reads from it the Encoder that we serve with; both give the same matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streamflow.catalog import Feature
+from streamflow.errors import TrainingImpossible
+from streamflow.models.encoder import Category, Encoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+NUMBERS = "numbers"
+ENCODE, FOREST = "encode", "forest"
+FIT_JOBS = 2  # threads while fitting: they share the trees out and change no bit of them (tested)
+
+
+def fit_baseline(frame: pl.DataFrame, label: NDArray[Any], *, features: Sequence[Feature], trees: int, seed: int) -> Pipeline:
+    """Fit on `frame` (n, features) and `label` (n,), rows in the order of their keys: the order decides the bootstrap samples.
+
+    Raises TrainingImpossible when there are no rows, or rows of one class only.
+    """
+    classes = np.unique(label)
+    if len(classes) < 2:
+        holds = f"all {len(label)} labels are {classes[0]}" if len(classes) else "there are no rows"
+        raise TrainingImpossible(f"the training side of the split cannot be learned from: {holds}", rows=len(label))
+    pipeline = _unfitted(features, trees=trees, seed=seed)
+    pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
+    # Several threads add up the trees' answers in the order in which they finish: other bytes from call to call (trap 11).
+    pipeline.named_steps[FOREST].set_params(n_jobs=1)
+    return pipeline
+
+
+def raw_frame(frame: pl.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
+    """The features as stock users of the model pass them: pandas, None for a null category."""
+    return frame.select(f.name for f in features).to_pandas()
+
+
+def encoder_of(pipeline: Pipeline) -> Encoder:
+    """The Encoder with what the pipeline has learned."""
+    columns = pipeline.named_steps[ENCODE]
+    categories = {
+        name: tuple(_category(c) for c in _one_hot(transformer).categories_[0])
+        for name, transformer, _ in columns.transformers_
+        if name not in (NUMBERS, "remainder")
+    }
+    return Encoder(features=tuple(columns.feature_names_in_.tolist()), categories=categories)
+
+
+def _unfitted(features: Sequence[Feature], *, trees: int, seed: int) -> Pipeline:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.pipeline import Pipeline
+
+    numbers = [f.name for f in features if not f.column.categorical]
+    transformers = [(f.name, _category_transformer(f), [f.name]) for f in features if f.column.categorical]
+    if numbers:
+        transformers.append((NUMBERS, _as_float(), numbers))
+    forest = RandomForestClassifier(
+        n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed, n_jobs=FIT_JOBS
+    )
+    return Pipeline([(ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False)), (FOREST, forest)])
+
+
+def _category_transformer(feature: Feature) -> Any:
+    """Text goes in as it is; a bool or number as a float, so that a column without a null is no other type than one with."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return one_hot if feature.column.type == "string" else make_pipeline(_as_float(), one_hot)
+
+
+def _as_float() -> Any:
+    """true -> 1, null -> NaN; numpy's own function, so that loading the model needs nothing of ours."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    return FunctionTransformer(np.asarray, kw_args={"dtype": "float64"}, feature_names_out="one-to-one")
+
+
+def _one_hot(transformer: Any) -> Any:
+    return transformer.steps[-1][1] if hasattr(transformer, "steps") else transformer
+
+
+def _category(value: Any) -> Category:
+    """A learned category as a plain value; NaN is the null."""
+    if value is None or value != value:
+        return None
+    return str(value) if isinstance(value, str) else float(value)

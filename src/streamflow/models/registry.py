@@ -1,0 +1,187 @@
+"""The model registry: versions, their stages and aliases, and the way from a version to a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
+from streamflow.models import artifact
+from streamflow.models.vendor import is_database, migrate_store, stage_warnings_expected, translated
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from streamflow.models.predictor import Predictor
+    from streamflow.models.tracking import LoggedRun, RunRecord
+
+ALIASES = {"Production": "production", "Staging": "staging"}  # the alias that goes with a stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """A version as MLflow has it. `as_of` is empty for one that was registered by others."""
+
+    version: int
+    run_id: str
+    stage: str
+    aliases: tuple[str, ...]
+    created: datetime
+    metrics: Mapping[str, float]
+    as_of: str
+    tags: Mapping[str, str]
+
+
+class Registry:
+    """One registered model in one MLflow, and the experiment of its runs.
+
+    `artifact_root` is where a new experiment keeps its artifacts when MLflow is reached through its database; an MLflow
+    server decides that itself.
+    """
+
+    def __init__(self, tracking_uri: str, *, name: str, experiment: str = "streamflow", artifact_root: str | None = None) -> None:
+        self._uri, self._name, self._experiment = tracking_uri, name, experiment
+        self._artifact_root = artifact_root if is_database(tracking_uri) else None
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        import mlflow
+
+        with translated():
+            if mlflow.get_tracking_uri() != self._uri:  # MLflow looks a version's logged model up in the process-wide store
+                mlflow.set_tracking_uri(self._uri)
+            return mlflow.MlflowClient(self._uri, registry_uri=self._uri)
+
+    def migrate(self) -> bool:
+        """Bring MLflow's tables to what this MLflow needs; False when nothing was to be done. A server migrates itself."""
+        if not is_database(self._uri):
+            return False
+        return migrate_store(self._uri, self._artifact_root or "./mlartifacts")
+
+    def log_run(self, record: RunRecord) -> LoggedRun:
+        """Log a training and register its version; all or no version."""
+        from streamflow.models.tracking import log_run
+
+        with translated():
+            experiment_id = self._experiment_id()
+            self._ensure_model()
+            return log_run(self._client, record, experiment_id=experiment_id, name=self._name)
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions, the newest first."""
+        with translated():
+            return [self._described(v) for v in self._raw()]
+
+    def version(self, number: int) -> ModelVersion:
+        """One version. Raises VersionMissing."""
+        with translated():
+            found = [v for v in self._raw() if int(v.version) == number]
+            if not found:
+                known = ", ".join(str(v.version) for v in reversed(self._raw())) or "none"
+                raise VersionMissing(f"{self._name} has no version {number}; there are: {known}", version=number)
+            return self._described(found[0])
+
+    def in_stage(self, stage: str) -> ModelVersion | None:
+        """The version in `stage`, if any. Raises VersionMissing when several are: which one is meant cannot be guessed."""
+        with translated():
+            found = [v for v in self._raw() if v.current_stage == stage]
+            if len(found) > 1:
+                numbers = sorted(int(v.version) for v in found)
+                raise VersionMissing(
+                    f"the versions {', '.join(map(str, numbers))} of {self._name} are all in {stage}",
+                    remedy=f"Run 'streamflow promote VERSION --to {stage.lower()}': the others are archived.",
+                    versions=numbers,
+                )
+            return self._described(found[0]) if found else None
+
+    def put(self, number: int, stage: str) -> None:
+        """Put a version into `stage` with the alias of that stage; what was there is archived. Doing it again repairs."""
+        before = self.version(number)
+        with translated():
+            with stage_warnings_expected():
+                self._client.transition_model_version_stage(
+                    self._name, str(number), stage, archive_existing_versions=stage in ALIASES
+                )
+            for alias in set(ALIASES.values()) & set(before.aliases) - {ALIASES.get(stage)}:
+                self._client.delete_registered_model_alias(self._name, alias)
+            if stage in ALIASES:
+                self._client.set_registered_model_alias(self._name, ALIASES[stage], str(number))
+
+    def download(self, version: ModelVersion, folder: Path) -> Path:
+        """Fetch the version's model file into `folder` through MLflow's artifact store. Raises ArtifactUntrusted."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            location = self._client.get_model_version_download_uri(self._name, str(version.version))
+            uri = f"{location.rstrip('/')}/{artifact.FILE}"
+            return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder), tracking_uri=self._uri))
+        except (MlflowException, OSError) as exc:
+            raise ArtifactUntrusted(f"version {version.version} of {self._name} has no {artifact.FILE}: {exc}") from exc
+
+    def load(self, version: ModelVersion) -> Predictor:
+        """The predictor of a version, its file's digest checked before it is parsed. Raises ArtifactUntrusted."""
+        from streamflow.models.predictor import compile_predictor
+
+        missing = [tag for tag in ("model_digest", "threshold") if tag not in version.tags]
+        if missing:
+            raise ArtifactUntrusted(f"version {version.version} of {self._name} has no tag {', '.join(missing)}: streamflow did not make it")
+        with TemporaryDirectory() as folder:
+            path = self.download(version, Path(folder))
+            pipeline = artifact.load(path, expected_digest=version.tags["model_digest"])
+        return compile_predictor(pipeline, threshold=float(version.tags["threshold"]))
+
+    def _raw(self) -> list[Any]:
+        """MLflow's own versions of this model, the newest first."""
+        found, token = [], None
+        while True:
+            page = self._client.search_model_versions(f"name = '{self._name}'", page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda v: -int(v.version))
+
+    def _described(self, found: Any) -> ModelVersion:
+        metrics = self._client.get_run(found.run_id).data.metrics if found.run_id else {}
+        return ModelVersion(
+            version=int(found.version),
+            run_id=found.run_id or "",
+            stage=found.current_stage,
+            aliases=tuple(sorted(found.aliases)),
+            created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+            metrics=dict(metrics),
+            as_of=found.tags.get("as_of", ""),
+            tags=dict(found.tags),
+        )
+
+    def _experiment_id(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self._client.get_experiment_by_name(self._experiment)
+        if found is None:
+            location = f"{self._artifact_root.rstrip('/')}/{self._experiment}" if self._artifact_root else None
+            try:
+                created: str = self._client.create_experiment(self._experiment, artifact_location=location)
+                return created
+            except MlflowException:  # another training has just made it
+                found = self._client.get_experiment_by_name(self._experiment)
+        if found is None or found.lifecycle_stage != "active":
+            raise StreamflowError(
+                f"the MLflow experiment '{self._experiment}' was deleted", remedy="Restore it in MLflow, or name another with STREAMFLOW_EXPERIMENT."
+            )
+        experiment_id: str = found.experiment_id
+        return experiment_id
+
+    def _ensure_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(self._name)
+        except MlflowException as exc:
+            if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise

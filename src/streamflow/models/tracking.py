@@ -1,0 +1,208 @@
+"""One training as an MLflow run: parameters, metrics, figures, the training set, the passport, the model, and its version."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from streamflow.catalog import Feature
+from streamflow.core.metrics import Metrics
+from streamflow.models.artifact import ModelDigests
+from streamflow.models.baseline import FOREST
+from streamflow.models.package import address_package, feature_schema, signature_of, write_package
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+    from mlflow.tracking import MlflowClient
+    from sklearn.pipeline import Pipeline
+
+DIGEST_LIMIT = 36  # characters that MLflow allows a dataset's digest: ours is cut, and whole in a tag
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetName:
+    """The training set as MLflow shows it: its digest names its content."""
+
+    name: str
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """All that is logged of one training.
+
+    figures    file name -> PNG bytes
+    passport   called with the digests of the model's file, once it is written; the content of passport.json
+    """
+
+    pipeline: Pipeline
+    features: Sequence[Feature]
+    feature_service: str
+    training_set: TrainingSetName
+    as_of: datetime
+    label_as_of: datetime
+    known_at: datetime
+    label_lead: int
+    seed: int
+    split_salt: str
+    holdout_share: float
+    metrics: Metrics
+    training_seconds: float
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+    passport: Callable[[ModelDigests], Mapping[str, Any]]
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Every parameter of the run, hyperparameters of the forest included."""
+        chosen = {
+            "as_of": f"{self.as_of:%Y-%m-%d}",
+            "label_as_of": f"{self.label_as_of:%Y-%m-%d}",
+            "known_at": self.known_at.isoformat(),
+            "label_lead": self.label_lead,
+            "seed": self.seed,
+            "split_salt": self.split_salt,
+            "holdout_share": self.holdout_share,
+            "threshold": self.metrics.threshold,
+            "feature_service": self.feature_service,
+            "training_set_digest": self.training_set.digest,
+        }
+        hyperparameters = self.pipeline.named_steps[FOREST].get_params()
+        return {name: str(value) for name, value in {**hyperparameters, **chosen}.items()}
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Every metric of the run."""
+        measured = {name: float(value) for name, value in asdict(self.metrics).items() if name != "threshold"}
+        return {**measured, "training_rows": float(self.training_set.rows), "training_seconds": self.training_seconds}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedRun:
+    """What a training left in MLflow."""
+
+    run_id: str
+    version: int
+    digests: ModelDigests
+    passport_digest: str
+
+
+def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name: str) -> LoggedRun:
+    """Log everything, then register the version as the last act.
+
+    A failure or Ctrl-C marks the run FAILED or KILLED and leaves no version.
+    """
+    with _run(client, experiment_id, f"{name} as of {record.as_of:%Y-%m-%d}") as run_id, TemporaryDirectory() as scratch:
+        package, files = Path(scratch, "model"), Path(scratch, "files")
+        digests = write_package(record.pipeline, package, record.features)
+        passport = canonical_json(record.passport(digests))
+        _write_files(files, record, passport)
+        _log_facts(client, run_id, record)
+        client.log_artifacts(run_id, str(files))
+        model_id = _upload_model(client, package, experiment_id=experiment_id, run_id=run_id, record=record, name=name)
+        client.set_terminated(run_id, "FINISHED")
+        tags = version_tags(record, digests, sha256(passport).hexdigest())
+        made = client.create_model_version(name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id)
+        link = json.dumps([{"name": name, "version": int(made.version)}])
+        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})  # MLflow's page of the model shows it
+    return LoggedRun(run_id=run_id, version=int(made.version), digests=digests, passport_digest=tags["passport_digest"])
+
+
+@contextmanager
+def _run(client: MlflowClient, experiment_id: str, run_name: str) -> Iterator[str]:
+    """A run that ends as what became of it."""
+    run_id: str = client.create_run(experiment_id, run_name=run_name).info.run_id
+    try:
+        yield run_id
+    except BaseException as exc:
+        for version in client.search_model_versions(f"run_id = '{run_id}'"):
+            client.delete_model_version(version.name, version.version)
+        client.set_terminated(run_id, "FAILED" if isinstance(exc, Exception) else "KILLED")
+        raise
+
+
+def _log_facts(client: MlflowClient, run_id: str, record: RunRecord) -> None:
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)  # when it was logged: MLflow's own bookkeeping, no input of ours
+    metrics = [Metric(name, value, now, 0) for name, value in record.scores.items()]
+    client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in record.params.items()])
+    client.log_inputs(run_id, [dataset_input(record)])
+
+
+def dataset_input(record: RunRecord) -> DatasetInput:
+    """The training set by name and digest; it has no resolver, for it is re-derived from the frozen rows."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    whole = record.training_set.digest
+    source = CodeDatasetSource(tags={"streamflow": f"training-set --as-of {record.as_of:%Y-%m-%d}", "digest": whole})
+    schema = signature_of(record.features).inputs
+    dataset = Dataset(
+        name=record.training_set.name,
+        digest=whole[:DIGEST_LIMIT],
+        source_type="code",
+        source=source.to_json(),
+        schema=json.dumps({"mlflow_colspec": schema.to_dict()}),
+        profile=json.dumps({"num_rows": record.training_set.rows}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training"), InputTag("digest", whole)])
+
+
+def _upload_model(
+    client: MlflowClient, package: Path, *, experiment_id: str, run_id: str, record: RunRecord, name: str
+) -> str:
+    """Upload the MLflow model as an output of the run; its id."""
+    from mlflow.entities import LoggedModelOutput
+
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, params=record.params)
+    try:
+        address_package(package, model_id=logged.model_id, run_id=run_id, location=logged.artifact_location)
+        client.log_model_artifacts(logged.model_id, str(package))
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    model_id: str = logged.model_id
+    return model_id
+
+
+def _write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
+    """The artifacts of the run beside the model."""
+    folder.mkdir()
+    (folder / "passport.json").write_bytes(passport)
+    (folder / "feature_schema.json").write_bytes(
+        canonical_json({"feature_service": record.feature_service, "features": feature_schema(record.features)})
+    )
+    for file_name, png in record.figures.items():
+        (folder / file_name).write_bytes(png)
+
+
+def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str) -> dict[str, str]:
+    """What a reader of the registry needs, and what is checked before the model is loaded."""
+    return {
+        "as_of": f"{record.as_of:%Y-%m-%d}",
+        "feature_service": record.feature_service,
+        "model_digest": digests.file,
+        "content_digest": digests.content,
+        "passport_digest": passport_digest,
+        "threshold": repr(record.metrics.threshold),
+    }
+
+
+def canonical_json(value: Mapping[str, Any]) -> bytes:
+    """The same bytes for the same value.
+
+    >>> canonical_json({"b": 1, "a": None})
+    b'{\\n  "a": null,\\n  "b": 1\\n}\\n'
+    """
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
