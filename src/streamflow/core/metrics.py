@@ -81,7 +81,9 @@ def _both_classes(label: Labels) -> NDArray[np.bool_]:
     if positive.all() or not positive.any():
         only = int(positive[0])
         raise TrainingImpossible(
-            f"the hold-out holds one class only: the label of all its {len(positive)} rows is {only}", rows=len(positive), only_class=only
+            f"the hold-out holds one class only: the label of all its {len(positive)} rows is {only}",
+            rows=len(positive),
+            only_class=only,
         )
     return positive
 
@@ -119,9 +121,7 @@ def auc_interval(label: Labels, probability: Floats, *, seed: int, draws: int) -
     _, group = np.unique(probability, return_inverse=True)
     positive, groups = np.asarray(label).astype(bool), int(group.max()) + 1
     positives, negatives = group[positive], group[~positive]
-    drawn = [
-        _auc_of_groups(_resampled(positives, generator), _resampled(negatives, generator), groups) for _ in range(draws)
-    ]
+    drawn = [_auc_of_groups(_resampled(positives, generator), _resampled(negatives, generator), groups) for _ in range(draws)]
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 

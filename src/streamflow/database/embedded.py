@@ -48,7 +48,7 @@ class Attachment:
     @property
     def address(self) -> Address:
         """The server, as its superuser."""
-        return Address(parameters={**_socket_parameters(self.place), "dbname": "postgres"})
+        return Address(parameters={**_socket_parameters(self.place), "dbname": "postgres"}, role="none")
 
 
 @contextmanager

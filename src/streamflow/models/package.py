@@ -22,7 +22,7 @@ def write_package(pipeline: Pipeline, folder: Path, features: Sequence[Feature])
     import mlflow.sklearn
     from sklearn.base import clone
 
-    mlflow.sklearn.save_model(  # type: ignore[attr-defined]  # the flavour is loaded lazily
+    mlflow.sklearn.save_model(
         clone(pipeline),  # unfitted: MLflow describes it, the file is ours (compressed: 11 MB instead of 57)
         str(folder),
         serialization_format="skops",
@@ -71,5 +71,3 @@ def feature_schema(features: Sequence[Feature]) -> list[dict[str, Any]]:
         }
         for f in features
     ]
-
-

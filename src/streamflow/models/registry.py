@@ -75,16 +75,17 @@ class Registry:
     def versions(self) -> list[ModelVersion]:
         """All versions, the newest first."""
         with translated():
-            return [self._described(v) for v in self._raw()]
+            aliases = self._aliases()
+            return [self._described(v, aliases) for v in self._raw()]
 
     def version(self, number: int) -> ModelVersion:
         """One version. Raises VersionMissing."""
         with translated():
-            found = [v for v in self._raw() if int(v.version) == number]
-            if not found:
-                known = ", ".join(str(v.version) for v in reversed(self._raw())) or "none"
+            there = {int(v.version): v for v in self._raw()}
+            if number not in there:
+                known = ", ".join(map(str, sorted(there))) or "none"
                 raise VersionMissing(f"{self._name} has no version {number}; there are: {known}", version=number)
-            return self._described(found[0])
+            return self._described(there[number], self._aliases())
 
     def in_stage(self, stage: str) -> ModelVersion | None:
         """The version in `stage`, if any. Raises VersionMissing when several are: which one is meant cannot be guessed."""
@@ -97,7 +98,7 @@ class Registry:
                     remedy=f"Run 'streamflow promote VERSION --to {stage.lower()}': the others are archived.",
                     versions=numbers,
                 )
-            return self._described(found[0]) if found else None
+            return self._described(found[0], self._aliases()) if found else None
 
     def put(self, number: int, stage: str) -> None:
         """Put a version into `stage` with the alias of that stage; what was there is archived. Doing it again repairs."""
@@ -130,7 +131,9 @@ class Registry:
 
         missing = [tag for tag in ("model_digest", "threshold") if tag not in version.tags]
         if missing:
-            raise ArtifactUntrusted(f"version {version.version} of {self._name} has no tag {', '.join(missing)}: streamflow did not make it")
+            raise ArtifactUntrusted(
+                f"version {version.version} of {self._name} has no tag {', '.join(missing)}: streamflow did not make it"
+            )
         with TemporaryDirectory() as folder:
             path = self.download(version, Path(folder))
             pipeline = artifact.load(path, expected_digest=version.tags["model_digest"])
@@ -146,13 +149,18 @@ class Registry:
             if not token:
                 return sorted(found, key=lambda v: -int(v.version))
 
-    def _described(self, found: Any) -> ModelVersion:
+    def _aliases(self) -> dict[str, int]:
+        """Alias -> version; MLflow's search leaves them out."""
+        found = self._client.search_registered_models(f"name = '{self._name}'")
+        return {alias: int(number) for model in found for alias, number in model.aliases.items()}
+
+    def _described(self, found: Any, aliases: Mapping[str, int]) -> ModelVersion:
         metrics = self._client.get_run(found.run_id).data.metrics if found.run_id else {}
         return ModelVersion(
             version=int(found.version),
             run_id=found.run_id or "",
             stage=found.current_stage,
-            aliases=tuple(sorted(found.aliases)),
+            aliases=tuple(sorted(alias for alias, number in aliases.items() if number == int(found.version))),
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
             metrics=dict(metrics),
             as_of=found.tags.get("as_of", ""),
@@ -172,7 +180,8 @@ class Registry:
                 found = self._client.get_experiment_by_name(self._experiment)
         if found is None or found.lifecycle_stage != "active":
             raise StreamflowError(
-                f"the MLflow experiment '{self._experiment}' was deleted", remedy="Restore it in MLflow, or name another with STREAMFLOW_EXPERIMENT."
+                f"the MLflow experiment '{self._experiment}' was deleted",
+                remedy="Restore it in MLflow, or name another with STREAMFLOW_EXPERIMENT.",
             )
         experiment_id: str = found.experiment_id
         return experiment_id

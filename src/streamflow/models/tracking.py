@@ -157,9 +157,7 @@ def dataset_input(record: RunRecord) -> DatasetInput:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training"), InputTag("digest", whole)])
 
 
-def _upload_model(
-    client: MlflowClient, package: Path, *, experiment_id: str, run_id: str, record: RunRecord, name: str
-) -> str:
+def _upload_model(client: MlflowClient, package: Path, *, experiment_id: str, run_id: str, record: RunRecord, name: str) -> str:
     """Upload the MLflow model as an output of the run; its id."""
     from mlflow.entities import LoggedModelOutput
 
