@@ -81,7 +81,9 @@ class Platform:
         """MLflow's registry and tracking."""
         from streamflow.models.registry import Registry
 
-        return Registry(self.tracking_uri, name=self.catalog.model)
+        return Registry(
+            self.tracking_uri, name=self.catalog.model, experiment=self.settings.experiment, artifact_root=self.artifact_root
+        )
 
     @property
     def environment(self) -> dict[str, str]:

@@ -33,7 +33,7 @@ TYPES: dict[str, tuple[PrimitiveFeastType, list[Value]]] = {
     "int64": (Int64, [Value(int64_val=2**63 - 1), Value(int64_val=0)]),
     "float32": (Float32, [Value(float_val=29.85), Value(float_val=-0.0)]),
     "float64": (Float64, [Value(double_val=29.85), Value(double_val=5e-324)]),
-    "string": (String, [Value(string_val=""), Value(string_val="Zoë's \\ \"net\" {x}")]),
+    "string": (String, [Value(string_val=""), Value(string_val='Zoë\'s \\ "net" {x}')]),
     "bytes": (Bytes, [Value(bytes_val=b""), Value(bytes_val=b"\x00\xff")]),
     "moment": (UnixTimestamp, [Value(unix_timestamp_val=1706659200), Value(unix_timestamp_val=-1)]),
 }
@@ -54,7 +54,8 @@ def open_pair(key_type: ValueType, key_field: PrimitiveFeastType) -> Pair:
     source = PostgreSQLSource(name="every", table="history.every", timestamp_field="as_of", created_timestamp_column="known_at")
     view = FeatureView(name="every_fv", entities=[entity], ttl=timedelta(days=62), schema=fields, source=source)
     stores = []
-    for project, online in (("ours", {"type": "streamflow.features.online.StreamflowOnlineStore"}), ("stock", stock_store_options())):
+    ours = {"type": "streamflow.features.online.StreamflowOnlineStore"}
+    for project, online in (("ours", ours), ("stock", stock_store_options())):
         config = RepoConfig(
             project=project,
             provider="local",
@@ -227,7 +228,9 @@ def test_the_reader_tells_a_null_from_a_missing_row(live: Live) -> None:
 
 
 def test_the_reader_keeps_the_order_of_keys_and_features(live: Live) -> None:
+    assert not READER.any_row(live.connection)
     materialize(live.connection, tiny_catalog())
+    assert READER.any_row(live.connection)
     rows = READER.read_many(live.connection, ["b", "nobody", "a", "a"])
     assert [row and row.values[0] for row in rows] == [None, None, 101, 101]
     assert (rows[0] is None, rows[1] is None) == (False, True)

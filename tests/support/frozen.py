@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +20,8 @@ import pytest
 from psycopg import sql
 
 from streamflow.catalog import Catalog, parse_catalog
+from streamflow.database import Address, attach, connect, ensure_database, from_url
+from streamflow.database.embedded import remove
 
 SQL_TYPES = {
     "int": "bigint",
@@ -66,7 +74,7 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     connection.execute("DELETE FROM streamflow.revision WHERE table_name = %s", [table])
 
 
-def freeze(
+def freeze(  # noqa: PLR0917  # read in this order
     connection: psycopg.Connection,
     table: str,
     as_of: datetime,
@@ -87,9 +95,7 @@ def freeze(
         for row in rows:
             copy.write_row([as_of, number, *row])
             count += 1
-    connection.execute(
-        "INSERT INTO streamflow.revision VALUES (%s, %s, %s, %s, %s, '')", [table, as_of, number, known_at, count]
-    )
+    connection.execute("INSERT INTO streamflow.revision VALUES (%s, %s, %s, %s, %s, '')", [table, as_of, number, known_at, count])
     return number
 
 
@@ -100,21 +106,38 @@ def create_catalog_tables(connection: psycopg.Connection, catalog: Catalog) -> N
         create_table(connection, table, {name: column.type for name, column in catalog.columns(table).items()})
 
 
+@cache
+def server() -> Address:
+    """The server of this process's tests: the one of STREAMFLOW_TEST_DATABASE_URL, else an embedded one till the end."""
+    url = os.environ.get("STREAMFLOW_TEST_DATABASE_URL")
+    if url:
+        return from_url(url)
+    home = Path(tempfile.mkdtemp(prefix="streamflow-features-"))
+    held = attach(home)
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # the guard and the server outlive the call
+        address = held.__enter__().address
+
+    def end() -> None:
+        held.__exit__(None, None, None)
+        remove(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+    atexit.register(end)
+    return address
+
+
 @contextmanager
 def fresh_database() -> Iterator[psycopg.Connection]:
     """A database of its own, named by PG* for this process and its children while it lasts; a connection to it."""
-    name = f"features_{uuid4().hex[:12]}"
-    with psycopg.connect("", autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    address = server().with_database(f"features_{uuid4().hex[:12]}")
+    ensure_database(server(), address.database)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PGDATABASE", name)
-        try:
-            with psycopg.connect("", autocommit=True) as connection:
-                yield connection
-        finally:
-            patch.undo()
-            with psycopg.connect("", autocommit=True) as admin:
-                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        for name, value in address.environment().items():
+            patch.setenv(name, value)
+        with psycopg.connect("", autocommit=True) as connection:
+            yield connection
+    with connect(server(), autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(address.database)))
 
 
 def stock_store_options() -> dict[str, Any]:

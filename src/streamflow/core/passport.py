@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 from streamflow.core.training_set import TrainingSet
@@ -16,14 +14,14 @@ def passport(
     rows: TrainingSet,
     *,
     features: Mapping[str, Any],
-    code: Mapping[str, str],
+    code: Mapping[str, Any],
     environment: Mapping[str, Any],
     configuration: Mapping[str, Any],
     result: Mapping[str, Any],
-) -> str:
-    """The passport as canonical JSON. No key of a person is in it: keys are digests.
+) -> dict[str, Any]:
+    """The content of passport.json. No key of a person is in it: keys are a digest, derived again from the frozen rows.
 
-    `result` adds to the digest of the training set what training made of it (digests of the model, metrics).
+    `result` adds what training made of the training set: digests of keys, model and predictions, metrics.
     """
     data = {
         "as_of": rows.as_of.isoformat(),
@@ -40,15 +38,5 @@ def passport(
         "environment": dict(environment),
         "configuration": dict(configuration),
     }
-    derived = {"training_set": {"rows": len(rows.frame), "digest": rows.digest}, **result}
-    document = {"schema": SCHEMA, "levels": levels, "result": derived}
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def passport_digest(text: str) -> str:
-    """sha256 of a passport's bytes.
-
-    >>> passport_digest("")[:8]
-    'e3b0c442'
-    """
-    return sha256(text.encode()).hexdigest()
+    training_set = {"rows": len(rows.frame), "digest": rows.digest}
+    return {"schema": SCHEMA, "levels": levels, "result": {"training_set": training_set, **result}}

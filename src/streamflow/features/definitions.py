@@ -82,11 +82,7 @@ def definitions_py(catalog: Catalog, services: Mapping[str, Sequence[ServiceFeat
     """`definitions.py`: the entity, a source per table, the views, and all services with the catalog's own."""
     entity, views = catalog.entity, views_of(catalog, services)
     types = {FEAST_TYPES[entity.type]} | {FEAST_TYPES[f.type] for view in views for f in view.features}
-    parts = [
-        HEAD.format(
-            types=", ".join(sorted(types)), entity=entity.name, key=entity.key, value_type=VALUE_TYPES[entity.type]
-        )
-    ]
+    parts = [HEAD.format(types=", ".join(sorted(types)), entity=entity.name, key=entity.key, value_type=VALUE_TYPES[entity.type])]
     parts += [SOURCE.format(table=table) for table in dict.fromkeys(view.table for view in views)]
     parts += [_view(view, entity.key, entity.type) for view in views]
     parts += [_service(name, features) for name, features in all_services(catalog, services).items()]

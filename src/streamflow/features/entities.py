@@ -9,14 +9,14 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from streamflow.database import Address, arrow
 from streamflow.features.asof import INSTANT, KNOWN
 
+Read = Callable[..., pa.Table]  # (statement, parameters) -> rows
 UTC = pa.timestamp("us", tz="UTC")
 KNOWN_AT = "known_at"  # optional column of the entity frame: K of each row
 
 
-def entity_table(entity_df: Any, address: Address) -> tuple[pa.Table, str]:
+def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
     """The asking rows, in their order, and the name of their time column; times are UTC, naive ones are taken as UTC.
 
     `entity_df` is a pandas frame or a SQL query. Raises ValueError for a missing instant.
@@ -26,7 +26,7 @@ def entity_table(entity_df: Any, address: Address) -> tuple[pa.Table, str]:
     from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
     if isinstance(entity_df, str):
-        table = arrow.read(address, f"SELECT * FROM ({entity_df.strip().rstrip(';')}) AS entity", [])
+        table = read(f"SELECT * FROM ({entity_df.strip().rstrip(';')}) AS entity")  # noqa: S608  # Feast takes an entity frame as SQL, from its caller
     elif isinstance(entity_df, pd.DataFrame):
         table = pa.Table.from_pandas(entity_df, preserve_index=False)
     else:

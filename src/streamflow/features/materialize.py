@@ -80,8 +80,9 @@ def _fill(connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop)
         raise NotMigrated(f"the live table of feature view '{view.name}' is missing")
     revision, known_at = drop.revisions.get(view.table, (0, None))
     if revision:
+        given = {"as_of": drop.as_of, "known_at": known_at}
         try:
-            connection.execute(_copy(view, key, list(columns), drop.as_of, revision, known_at))
+            connection.execute(_copy(view, key, list(columns), given, revision))
         except psycopg.errors.UndefinedColumn as exc:
             raise NotMigrated(f"table '{view.table}' lacks what '{view.name}' serves: {exc.diag.message_primary}") from exc
     removed = connection.execute(
@@ -94,15 +95,12 @@ def _fill(connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop)
     return MaterializedView(view=view.name, rows=count[0] if count else 0, removed=removed, as_of=drop.as_of)
 
 
-def _copy(
-    view: ViewSpec, key: str, columns: list[str], as_of: datetime, revision: int, known_at: datetime | None
-) -> sql.Composed:
+def _copy(view: ViewSpec, key: str, columns: list[str], given: Mapping[str, datetime | None], revision: int) -> sql.Composed:
     """One INSERT … SELECT of a revision's rows; rows that are live already are not written again."""
-    given = {"as_of": as_of, "known_at": known_at}
     rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
         sql.SQL(", ").join(sql.Literal(given[c]) if c in given else sql.Identifier(c) for c in columns),
         sql.Identifier("frozen", view.table),
-        sql.Literal(as_of),
+        sql.Literal(given["as_of"]),
         sql.Literal(revision),
     )
     return upsert(view.name, key, columns, rows, when=sql.SQL("live.* IS DISTINCT FROM excluded.*"))

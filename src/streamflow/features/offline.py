@@ -1,3 +1,4 @@
+# ruff: noqa: ARG004, PLR0917, S608  # the signatures are Feast's; identifiers are quoted, relations the sources' own
 """Feast's offline store over the frozen histories: Arrow from PostgreSQL, joined as of each row's instant in polars.
 
 Feast builds it from `feature_store.yaml`; it connects by libpq's PG* environment alone. Its sources are Feast's own
@@ -23,13 +24,13 @@ from streamflow.database import Address, arrow
 from streamflow.features.retrieval import SUPERSEDED_AT, StreamflowRetrievalJob, WantedView, historical_features, quoted
 
 
-class StreamflowOfflineStoreConfig(FeastConfigBaseModel):
+class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us
     """`offline_store:` in feature_store.yaml. There is nothing to set."""
 
     type: Literal["streamflow.features.offline.StreamflowOfflineStore"] = "streamflow.features.offline.StreamflowOfflineStore"
 
 
-class StreamflowOfflineStore(OfflineStore):
+class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]  # feast is untyped to us
     """Reads of the frozen histories, for Feast."""
 
     @staticmethod

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002, PLR0917  # the signatures are Feast's
 """Feast's online store over PostgreSQL: one typed table per feature view, keyed by the entity.
 
 Feast builds it from `feature_store.yaml`; it connects by libpq's PG* environment alone, once per thread.
@@ -38,13 +39,13 @@ Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Answer = tuple[datetime | None, dict[str, Value] | None]
 
 
-class StreamflowOnlineStoreConfig(FeastConfigBaseModel):
+class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us
     """`online_store:` in feature_store.yaml. There is nothing to set."""
 
     type: Literal["streamflow.features.online.StreamflowOnlineStore"] = "streamflow.features.online.StreamflowOnlineStore"
 
 
-class StreamflowOnlineStore(OnlineStore):
+class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is untyped to us
     """The live tables, for Feast."""
 
     def __init__(self) -> None:
@@ -98,14 +99,14 @@ class StreamflowOnlineStore(OnlineStore):
         """The live row of each key, in their order; (None, None) where there is none, an empty Value for a null."""
         key, key_type, field = _key(table)
         fields = {name: field for name, (_, field) in _features(table).items()}
-        wanted = [name for name in (fields if requested_features is None else requested_features)]
+        wanted = list(fields) if requested_features is None else requested_features
         keys = [getattr(_key_value(entity), field) for entity in entity_keys]
         statement = sql.SQL("SELECT {} FROM {} WHERE {} = ANY({}::{}[])").format(
             sql.SQL(", ").join(map(sql.Identifier, [key, "as_of", *wanted])),
             live_table(table.name),
             sql.Identifier(key),
             sql.Placeholder(),
-            sql.SQL(key_type),  # type: ignore[arg-type]  # psycopg wants a literal; a constant of TYPES
+            sql.SQL(key_type),
         )
         found = {row[0]: _answer(row, {name: fields[name] for name in wanted}) for row in self._read(statement, keys)}
         return [found.get(value, (None, None)) for value in keys]
@@ -124,25 +125,23 @@ class StreamflowOnlineStore(OnlineStore):
         """The connection of this thread and process."""
         held: _Held | None = getattr(self._local, "held", None)
         if held is None or held.process != os.getpid() or held.connection.closed:
-            held = self._local.held = _Held()
+            held = self._local.held = _Held(connect(Address(), autocommit=True))
         return held.connection
 
 
 class _Held:
     """A connection that is closed when its thread or its store is gone: Feast tells a store no end."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: psycopg.Connection) -> None:
         self.process = os.getpid()
-        self.connection = connect(Address(), autocommit=True)
+        self.connection = connection
 
     def __del__(self) -> None:
         if self.process == os.getpid():  # after a fork it is the parent's
             self.connection.close()
 
 
-NEWER = sql.SQL(
-    "(excluded.as_of, coalesce(excluded.known_at, '-infinity')) >= (live.as_of, coalesce(live.known_at, '-infinity'))"
-)
+NEWER = sql.SQL("(excluded.as_of, coalesce(excluded.known_at, '-infinity')) >= (live.as_of, coalesce(live.known_at, '-infinity'))")
 
 
 def _newest_of_arrays(key: str, columns: dict[str, str]) -> sql.Composed:
@@ -177,7 +176,8 @@ def _type_of(view: FeatureView, field: Any) -> tuple[str, str]:
 
 
 def _key_value(key: EntityKey) -> Value:
-    return key.entity_values[0]
+    value: Value = key.entity_values[0]
+    return value
 
 
 def _plain(value: Value | None) -> Any:

@@ -64,14 +64,14 @@ def drop_live_table(connection: psycopg.Connection, view: str) -> None:
 def _create(view: str, key: str, columns: Mapping[str, str]) -> sql.Composed:
     required = {key: " PRIMARY KEY", "as_of": " NOT NULL"}
     lines = [
-        sql.SQL("{} {}{}").format(sql.Identifier(name), _type(kind), sql.SQL(required.get(name, "")))  # type: ignore[arg-type]  # psycopg: constants
+        sql.SQL("{} {}{}").format(sql.Identifier(name), _type(kind), sql.SQL(required.get(name, "")))
         for name, kind in columns.items()
     ]
     return sql.SQL("CREATE TABLE {} ({})").format(live_table(view), sql.SQL(", ").join(lines))
 
 
 def _type(kind: str) -> sql.SQL:
-    return sql.SQL(kind)  # type: ignore[arg-type]  # psycopg wants a literal; the types are constants of ours
+    return sql.SQL(kind)
 
 
 def upsert(view: str, key: str, columns: Iterable[str], rows: sql.Composable, *, when: sql.Composable) -> sql.Composed:

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002, S608  # signatures are Feast's; identifiers are quoted, relations the sources' own, values parameters
 """Reading histories from PostgreSQL: one view at a time as Arrow, and the whole of a historical request."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 
 from streamflow.database import Address, arrow
 from streamflow.features.asof import AS_OF, INSTANT, KNOWN, SINCE, UNTIL, point_in_time_join
-from streamflow.features.entities import KNOWN_AT, asking_frame, entity_table
+from streamflow.features.entities import KNOWN_AT, Read, asking_frame, entity_table
 
 SUPERSEDED_AT = "superseded_at"  # column of every history: until when its revision was the newest known
 
@@ -31,7 +32,7 @@ class WantedView:
     features: dict[str, str]  # column of the answer -> column of the history
 
 
-class StreamflowRetrievalJob(RetrievalJob):
+class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]  # feast is untyped to us
     """A read that happens when the caller asks for the frame, each time anew."""
 
     def __init__(
@@ -71,11 +72,21 @@ class StreamflowRetrievalJob(RetrievalJob):
 
 def historical_features(address: Address, entity_df: Any, views: Sequence[WantedView]) -> pa.Table:
     """The entity frame with the features that were valid at each row's instant, as known at its K, in its order."""
-    entities, instant = entity_table(entity_df, address)
-    asked = asking_frame(entities, instant, lambda: known_now(address))
+    with arrow.connection(address, autocommit=True) as opened, opened.cursor() as cursor:
+
+        def read(statement: str, parameters: Sequence[object] = ()) -> pa.Table:
+            cursor.execute(statement, list(parameters) or None)
+            return cursor.fetch_arrow_table()
+
+        return _historical_features(read, entity_df, views)
+
+
+def _historical_features(read: Read, entity_df: Any, views: Sequence[WantedView]) -> pa.Table:
+    entities, instant = entity_table(entity_df, read)
+    asked = asking_frame(entities, instant, lambda: _known_now(read))
     answer = entities
-    for view in views:
-        joined = _joined(address, view, entities, asked)
+    for view in views:  # one after the other: only one history is in memory
+        joined = _joined(read, view, entities, asked)
         clash = set(joined.columns) & set(answer.column_names)
         if clash:
             raise ValueError(f"column '{min(clash)}' stands twice: rename it in the entity frame or ask for full feature names")
@@ -84,23 +95,22 @@ def historical_features(address: Address, entity_df: Any, views: Sequence[Wanted
     return answer
 
 
-def known_now(address: Address) -> datetime:
+def _known_now(read: Read) -> datetime:
     """K of a read that names none: everything that is known by now."""
-    statement = "SELECT greatest(clock_timestamp(), max(known_at)) AS now FROM streamflow.revision"
-    now: datetime = arrow.read(address, statement, [])["now"][0].as_py()
+    now: datetime = read("SELECT greatest(clock_timestamp(), max(known_at)) AS now FROM streamflow.revision")["now"][0].as_py()
     return now
 
 
-def _joined(address: Address, view: WantedView, entities: pa.Table, asked: pl.DataFrame) -> pl.DataFrame:
+def _joined(read: Read, view: WantedView, entities: pa.Table, asked: pl.DataFrame) -> pl.DataFrame:
     missing = [key for key in view.keys if key not in entities.column_names]
     if missing:
         raise ValueError(f"the entity frame has no column {', '.join(map(repr, missing))}")
-    history = _history(address, view, asked)
+    history = _history(read, view, asked)
     keys = pl.DataFrame(entities.select(list(view.keys))).cast({key: history.schema[key] for key in view.keys})
     return point_in_time_join(pl.concat([keys, asked], how="horizontal"), history, keys=list(view.keys), ttl=view.ttl)
 
 
-def _history(address: Address, view: WantedView, asked: pl.DataFrame) -> pl.DataFrame:
+def _history(read: Read, view: WantedView, asked: pl.DataFrame) -> pl.DataFrame:
     """The rows of one history that some asking row may see: keys, AS_OF, features; SINCE and UNTIL if K differs."""
     bounds = asked.select(
         first=pl.col(INSTANT).min(), last=pl.col(INSTANT).max(), least=pl.col(KNOWN).min(), most=pl.col(KNOWN).max()
@@ -119,7 +129,7 @@ def _history(address: Address, view: WantedView, asked: pl.DataFrame) -> pl.Data
     else:
         first = bounds["first"] - view.ttl if view.ttl else never
         parameters = [first, bounds["last"], bounds["most"], bounds["least"]]
-    return pl.DataFrame(arrow.read(address, statement, parameters))
+    return pl.DataFrame(read(statement, parameters))
 
 
 def quoted(name: str) -> str:

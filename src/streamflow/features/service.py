@@ -38,9 +38,7 @@ class ViewSpec:
 def features_of(catalog: Catalog) -> tuple[ServiceFeature, ...]:
     """The features of the catalog's own service, in the model's order."""
     return tuple(
-        ServiceFeature(
-            view=f.view, name=f.name, type=f.column.type, table=f.table, ttl_days=catalog.ttl(f.view).days
-        )
+        ServiceFeature(view=f.view, name=f.name, type=f.column.type, table=f.table, ttl_days=catalog.ttl(f.view).days)
         for f in catalog.features
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,11 +45,16 @@ class OnlineReader:
         """The live rows of `keys`, in their order."""
         return self._rows(connection, self._many, list(keys))
 
+    def any_row(self, connection: psycopg.Connection) -> bool:
+        """Whether every view has live rows, of whatever key. Raises NotMigrated when a live table lacks."""
+        exists = sql.SQL(" AND ").join(sql.SQL("EXISTS (SELECT FROM {})").format(live_table(view)) for view in self._views)
+        with _translated():
+            row = connection.execute(sql.SQL("SELECT {}").format(exists)).fetchone()
+        return bool(row and row[0])
+
     def _rows(self, connection: psycopg.Connection, statement: sql.Composed, asked: Any) -> list[OnlineRow | None]:
-        try:
+        with _translated():
             rows = connection.execute(statement, [asked], prepare=True, binary=True).fetchall()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
-            raise NotMigrated(f"the live tables do not fit the features: {exc.diag.message_primary}") from exc
         return [self._row(row) for row in rows]
 
     def _row(self, row: tuple[Any, ...]) -> OnlineRow | None:
@@ -58,11 +64,19 @@ class OnlineReader:
         return OnlineRow(values=row[len(self._views) :], as_of=dict(zip(self._views, instants, strict=True)))
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
+        raise NotMigrated(f"the live tables do not fit the features: {exc.diag.message_primary}") from exc
+
+
 def _statement(
     features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str, *, many: bool
 ) -> sql.Composed:
     """SELECT each view's as_of, then each feature, one row per asked key, found or not, in the order asked."""
-    kind = sql.SQL(SQL_TYPES[key_type])  # type: ignore[arg-type]  # psycopg wants a literal; a constant of ours
+    kind = sql.SQL(SQL_TYPES[key_type])
     one, several = "(SELECT %s::{} AS key, 1 AS n)", "unnest(%s::{}[]) WITH ORDINALITY"
     asked = sql.SQL(several if many else one).format(kind)
     columns = [sql.Identifier(view, "as_of") for view in views] + [sql.Identifier(f.view, f.name) for f in features]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamflow.errors import ArtifactUntrusted
-from streamflow.models.baseline import FOREST, encoder_of
+from streamflow.models.baseline import ENCODE, FOREST, encoder_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -101,11 +101,17 @@ def load(path: Path, *, expected_digest: str) -> Pipeline:
             expected=expected_digest,
             found=found,
         )
+    return _parse(path, data)
+
+
+def _parse(path: Path, data: bytes) -> Pipeline:
     import skops.io
-    from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+    from sklearn.pipeline import Pipeline
 
     try:
-        pipeline: Pipeline = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
-    except (UntrustedTypesFoundException, UnsupportedTypeException) as exc:
+        pipeline = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    except Exception as exc:  # noqa: BLE001  # an untrusted type, no zip, no skops: whatever it is, it is no model of ours
         raise ArtifactUntrusted(f"{path}: {exc}", path=str(path)) from exc
+    if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] != [ENCODE, FOREST]:
+        raise ArtifactUntrusted(f"{path}: it holds a {type(pipeline).__name__}, and no model of ours", path=str(path))
     return pipeline

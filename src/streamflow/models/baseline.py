@@ -7,6 +7,7 @@ that every MLflow user can load it. `encoder_of` reads from it the Encoder that 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def _category_transformer(feature: Feature) -> Any:
 
 
 def _as_float() -> Any:
-    """true -> 1, null -> NaN; numpy's own function, so that loading the model needs nothing of ours."""
+    """Make true 1 and null NaN; by numpy's own function, so that loading the model needs nothing of ours."""
     from sklearn.preprocessing import FunctionTransformer
 
     return FunctionTransformer(np.asarray, kw_args={"dtype": "float64"}, feature_names_out="one-to-one")
@@ -95,6 +96,6 @@ def _one_hot(transformer: Any) -> Any:
 
 def _category(value: Any) -> Category:
     """A learned category as a plain value; NaN is the null."""
-    if value is None or value != value:
-        return None
-    return str(value) if isinstance(value, str) else float(value)
+    if isinstance(value, str):
+        return str(value)
+    return None if value is None or isnan(value) else float(value)

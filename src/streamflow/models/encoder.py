@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isnan
 
 import numpy as np
 import polars as pl
@@ -55,7 +56,7 @@ class Encoder:
         return tuple(places)
 
     def row(self, values: Sequence[Value]) -> NDArray[np.float64]:
-        """One row of raw values, in the order of `features`. (1, width)"""
+        """One row of raw values, in the order of `features`; shape (1, width)."""
         if len(values) != len(self.features):
             raise ValueError(f"expected {len(self.features)} values, got {len(values)}")
         encoded = np.zeros((1, self.width))
@@ -64,13 +65,13 @@ class Encoder:
             if isinstance(place, int):
                 encoded[0, place] = np.nan if value is None else value
                 continue
-            column = place.get(None if value != value else value)  # NaN is a null
+            column = place.get(None if isinstance(value, float) and isnan(value) else value)
             if column is not None:
                 encoded[0, column] = 1.0
         return encoded
 
     def matrix(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """Rows of raw values; the frame's columns are found by name. (n, width)"""
+        """Rows of raw values; the frame's columns are found by name; shape (n, width)."""
         encoded = np.zeros((len(frame), self.width))
         column = 0
         for name, categories in self.categories.items():

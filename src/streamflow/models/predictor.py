@@ -31,7 +31,7 @@ class Predictor:
         return self.encoder.features
 
     def probability(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """The probability of each row; the frame's columns are found by name. (n,)"""
+        """The probability of each row; the frame's columns are found by name; shape (n,)."""
         return self._compiled(self.encoder.matrix(frame))
 
     def probability_one(self, values: Sequence[Value]) -> float:

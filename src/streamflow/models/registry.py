@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -173,11 +174,9 @@ class Registry:
         found = self._client.get_experiment_by_name(self._experiment)
         if found is None:
             location = f"{self._artifact_root.rstrip('/')}/{self._experiment}" if self._artifact_root else None
-            try:
-                created: str = self._client.create_experiment(self._experiment, artifact_location=location)
-                return created
-            except MlflowException:  # another training has just made it
-                found = self._client.get_experiment_by_name(self._experiment)
+            with suppress(MlflowException):  # another training has just made it
+                self._client.create_experiment(self._experiment, artifact_location=location)
+            found = self._client.get_experiment_by_name(self._experiment)
         if found is None or found.lifecycle_stage != "active":
             raise StreamflowError(
                 f"the MLflow experiment '{self._experiment}' was deleted",

@@ -200,7 +200,10 @@ def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str)
 def canonical_json(value: Mapping[str, Any]) -> bytes:
     """The same bytes for the same value.
 
-    >>> canonical_json({"b": 1, "a": None})
-    b'{\\n  "a": null,\\n  "b": 1\\n}\\n'
+    >>> print(canonical_json({"b": 1, "a": None}).decode(), end="")
+    {
+      "a": null,
+      "b": 1
+    }
     """
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -65,11 +65,11 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
 
     with translated(), _quiet("mlflow", "alembic"):
         engine = utils.create_sqlalchemy_engine_with_retry(tracking_uri)
-        found = utils._get_schema_version(engine)
-        if found == utils._get_latest_schema_revision():
+        found = utils._get_schema_version(engine)  # noqa: SLF001  # MLflow has no public way to ask
+        if found == utils._get_latest_schema_revision():  # noqa: SLF001
             return False
         if found is not None:
-            utils._upgrade_db(engine)  # what `mlflow db upgrade` calls
+            utils._upgrade_db(engine)  # noqa: SLF001  # all that the command `mlflow db upgrade` calls
         SqlAlchemyStore(tracking_uri, artifact_root)
         return True
 

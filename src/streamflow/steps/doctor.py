@@ -6,9 +6,11 @@ import shutil
 import sys
 from dataclasses import dataclass
 
+from streamflow.database import connect, server_version
 from streamflow.errors import StreamflowError
-from streamflow.platform import open_platform
+from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
+from streamflow.warehouse import installation
 
 DISK_GB = 2  # a demo takes half of it
 
@@ -28,12 +30,18 @@ def doctor(settings: Settings) -> list[Finding]:
     findings = [_python(), _disk(settings)]
     try:
         with open_platform(settings, migrated=False) as platform:
-            row = platform.connection_version()
-            findings.append(Finding(subject="PostgreSQL", ok=True, found=f"{row} at {platform.login.display}"))
+            findings.append(_server(platform))
             findings += _contents(settings)
     except StreamflowError as error:
         findings.append(Finding(subject="PostgreSQL", ok=False, found=error.message, remedy=error.remedy))
     return findings
+
+
+def _server(platform: Platform) -> Finding:
+    if installation.state(platform.login) is None:
+        return Finding(subject="PostgreSQL", ok=True, found=platform.login.display)
+    with connect(platform.login) as connection:
+        return Finding(subject="PostgreSQL", ok=True, found=f"{server_version(connection)} at {platform.login.display}")
 
 
 def _python() -> Finding:

@@ -29,8 +29,8 @@ def migrate(platform: Platform) -> MigrateReceipt:
     for name in (login.database, settings.mlflow_database):
         if ensure_database(login, name):
             done.append(f"database {name}")
-    grant_database(login, settings.mlflow_database)
     done += migrate_tables(login, platform.catalog)
+    grant_database(login, settings.mlflow_database)
     if platform.models.migrate():
         done.append("MLflow's tables")
     before = installation.state(login)

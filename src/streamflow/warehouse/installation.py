@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from streamflow.database import Address, connect
+from streamflow.database import Address, connect, is_absent_database
 from streamflow.errors import DatabaseUnavailable
 
 
@@ -28,7 +28,7 @@ def state(address: Address) -> Installation | None:
         with connect(address, autocommit=True) as connection:
             return _read(connection)
     except DatabaseUnavailable as exc:
-        if isinstance(exc.__cause__, psycopg.OperationalError) and "does not exist" in str(exc.__cause__):
+        if is_absent_database(exc):
             return None
         raise
 

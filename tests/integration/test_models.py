@@ -1,0 +1,443 @@
+"""Models: the pipeline that is saved, the predictor that answers, and the registry on a real MLflow in a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import ZipFile
+
+import mlflow
+import numpy as np
+import polars as pl
+import pytest
+import skops.io
+from mlflow.tracking import MlflowClient
+from sklearn.linear_model import LogisticRegression
+
+from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
+from streamflow.core.metrics import evaluate
+from streamflow.database import attach, connect, ensure_database
+from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMissing
+from streamflow.files import figures
+from streamflow.models import artifact
+from streamflow.models.artifact import content_digest, file_digest
+from streamflow.models.baseline import ENCODE, FOREST, encoder_of, fit_baseline, raw_frame
+from streamflow.models.predictor import Predictor, compile_predictor
+from streamflow.models.registry import Registry
+from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
+
+AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
+TREES = 40
+
+EVERY_KIND = """
+model = "every_kind"
+[entity]
+name = "user"
+key = "user_id"
+table = "facts"
+[label]
+table = "labels"
+column = "left"
+[views.facts_fv]
+table = "facts"
+[tables.facts.columns]
+count       = { type = "int", view = "facts_fv" }
+count_null  = { type = "int", nullable = true, view = "facts_fv" }
+fee_null    = { type = "float", nullable = true, view = "facts_fv" }
+flag        = { type = "bool", view = "facts_fv" }
+flag_null   = { type = "bool", nullable = true, view = "facts_fv" }
+kind        = { type = "string", categorical = true, view = "facts_fv" }
+kind_null   = { type = "string", nullable = true, categorical = true, view = "facts_fv" }
+plan        = { type = "bool", nullable = true, categorical = true, view = "facts_fv" }
+zone        = { type = "int", nullable = true, categorical = true, view = "facts_fv" }
+[tables.labels.columns]
+left = { type = "bool" }
+"""
+
+
+def every_kind() -> Catalog:
+    return parse_catalog(EVERY_KIND, origin="test")
+
+
+def drawn(features: tuple[Feature, ...], n: int, *, seed: int, more_categories: bool = False) -> pl.DataFrame:
+    """Random rows for any feature set; a tenth of every nullable column is null."""
+    generator = np.random.default_rng(seed)
+    columns: dict[str, pl.Series] = {}
+    for feature in features:
+        kind, name = feature.column.type, feature.name
+        names = list(feature.column.categories or ("a", "b", "Zoë"))
+        limit = 6 if more_categories else 3
+        if kind == "int":
+            values = pl.Series(name, generator.integers(0, limit if feature.column.categorical else 90, n))
+        elif kind == "float":
+            values = pl.Series(name, generator.normal(30, 9, n).round(2))
+        elif kind == "bool":
+            values = pl.Series(name, generator.random(n) < 0.6)
+        else:
+            values = pl.Series(name, [[*names, "never seen", "", "No "][i] for i in generator.integers(0, limit, n)])
+        if feature.column.nullable:
+            values = pl.select(pl.when(pl.Series(generator.random(n) < 0.9)).then(values)).to_series().alias(name)
+        columns[name] = values
+    return pl.DataFrame(columns)
+
+
+def labels_of(frame: pl.DataFrame, *, seed: int) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """Labels that depend on the first number of the frame."""
+    first = frame.to_series(0).cast(pl.Float64).to_numpy()
+    return (np.random.default_rng(seed).random(len(frame)) < 0.15 + 0.5 * (first > np.median(first))).astype(np.int8)
+
+
+def fitted(features: tuple[Feature, ...], *, n: int = 1_500, seed: int = 1) -> Any:
+    frame = drawn(features, n, seed=seed)
+    return fit_baseline(frame, labels_of(frame, seed=seed), features=features, trees=TREES, seed=42)
+
+
+def bits(values: Any) -> bytes:
+    return np.ascontiguousarray(values, dtype=np.float64).tobytes()
+
+
+# ---- the pipeline and the predictor -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)
+@pytest.mark.parametrize("nulls", [True, False], ids=["nulls", "no nulls"])
+def test_predictor_encoder_and_pipeline_agree_bit_for_bit(catalog: Catalog, nulls: bool) -> None:
+    features = catalog.features
+    pipeline = fitted(features)
+    predictor = compile_predictor(pipeline, threshold=0.5)
+    frame = drawn(features, 4_000, seed=7, more_categories=True)
+    frame = frame if nulls else frame.drop_nulls()
+    assert bits(pipeline.named_steps[ENCODE].transform(raw_frame(frame, features))) == bits(predictor.encoder.matrix(frame))
+    expected = pipeline.predict_proba(raw_frame(frame, features))[:, 1]
+    assert bits(predictor.probability(frame)) == bits(expected)
+    assert bits([predictor.probability_one(row) for row in frame.iter_rows()]) == bits(expected)
+    shuffled = frame.select(sorted(frame.columns))
+    assert bits(predictor.probability(shuffled)) == bits(expected)
+
+
+def test_a_null_where_training_saw_none_is_answered_alike() -> None:
+    features = every_kind().features
+    pipeline = fitted(features)
+    frame = drawn(features, 50, seed=3).with_columns(pl.lit(None, pl.Int64).alias("count"), pl.lit(None, pl.String).alias("kind"))
+    predictor = compile_predictor(pipeline, threshold=0.5)
+    expected = pipeline.predict_proba(raw_frame(frame, features))[:, 1]
+    assert bits(predictor.probability(frame)) == bits(expected)
+    assert bits([predictor.probability_one(row) for row in frame.iter_rows()]) == bits(expected)
+
+
+def test_a_null_category_is_a_category_and_declared_ones_only_are_encoded() -> None:
+    categories = encoder_of(fitted(load_catalog(None).features)).categories
+    assert categories == {
+        "plan_stream_tv": (0.0, 1.0, None),
+        "plan_stream_movies": (0.0, 1.0, None),
+        "net_service": ("DSL", "Fiber optic", "No"),
+    }
+
+
+def test_threads_while_fitting_change_no_bit_and_the_model_keeps_one() -> None:
+    features = load_catalog(None).features
+    frame = drawn(features, 1_500, seed=1)
+    pipeline, again = fitted(features), fitted(features)
+    assert content_digest(pipeline) == content_digest(again)
+    assert pipeline.named_steps[FOREST].n_jobs == 1
+    alone = again.set_params(**{f"{FOREST}__n_jobs": 1}).fit(raw_frame(frame, features), labels_of(frame, seed=1).astype(np.int64))
+    assert content_digest(alone) == content_digest(pipeline)
+    assert content_digest(fitted(features, seed=2)) != content_digest(pipeline)
+
+
+def test_one_class_or_no_rows_cannot_be_learned_from() -> None:
+    features = load_catalog(None).features
+    frame = drawn(features, 10, seed=1)
+    with pytest.raises(TrainingImpossible, match="all 10 labels are 1"):
+        fit_baseline(frame, np.ones(10, np.int8), features=features, trees=2, seed=1)
+    with pytest.raises(TrainingImpossible, match="no rows"):
+        fit_baseline(frame.head(0), np.ones(0, np.int8), features=features, trees=2, seed=1)
+
+
+def test_no_rows_have_no_probabilities_and_too_few_values_are_an_error() -> None:
+    features = load_catalog(None).features
+    predictor = compile_predictor(fitted(features), threshold=0.5)
+    assert predictor.probability(drawn(features, 0, seed=1)).shape == (0,)
+    with pytest.raises(ValueError, match="expected 14 values, got 1"):
+        predictor.probability_one([1])
+
+
+def test_importing_models_imports_no_vendor() -> None:
+    code = "import sys, streamflow.models; print(sorted({'mlflow','sklearn','treelite','skops','polars','pandas','numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ---- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_model_comes_back_whole(tmp_path: Path) -> None:
+    features = every_kind().features
+    pipeline = fitted(features)
+    digests = artifact.save(pipeline, tmp_path / "model.skops")
+    loaded = artifact.load(tmp_path / "model.skops", expected_digest=digests.file)
+    frame = drawn(features, 500, seed=9)
+    assert bits(loaded.predict_proba(raw_frame(frame, features))) == bits(pipeline.predict_proba(raw_frame(frame, features)))
+    assert content_digest(loaded) == digests.content == content_digest(pipeline)
+    assert file_digest(tmp_path / "model.skops") == digests.file
+
+
+def test_a_changed_byte_is_refused_before_parsing(tmp_path: Path) -> None:
+    path = tmp_path / "model.skops"
+    digests = artifact.save(fitted(every_kind().features), path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ArtifactUntrusted, match="was not parsed") as caught:
+        artifact.load(path, expected_digest=digests.file)
+    assert caught.value.facts["expected"] == digests.file
+    with pytest.raises(ArtifactUntrusted, match="cannot be read"):
+        artifact.load(tmp_path / "absent", expected_digest="")
+
+
+def test_a_type_beyond_our_trust_list_is_refused_even_with_the_right_digest(tmp_path: Path) -> None:
+    planted = LogisticRegression()
+    planted.callback = os.system
+    path = tmp_path / "model.skops"
+    skops.io.dump(planted, path)
+    with pytest.raises(ArtifactUntrusted, match="system"):
+        artifact.load(path, expected_digest=file_digest(path))
+    skops.io.dump(LogisticRegression(), path)
+    with pytest.raises(ArtifactUntrusted, match="LogisticRegression"):
+        artifact.load(path, expected_digest=file_digest(path))
+    path.write_bytes(b"\x80\x04not a zip")
+    with pytest.raises(ArtifactUntrusted):
+        artifact.load(path, expected_digest=file_digest(path))
+
+
+# ---- MLflow -----------------------------------------------------------------------------------------------------------
+
+
+class Store(NamedTuple):
+    """An MLflow in PostgreSQL, migrated; `root` holds its artifacts."""
+
+    uri: str
+    root: Path
+    environment: Mapping[str, str]
+
+    def registry(self, name: str) -> Registry:
+        return Registry(self.uri, name=name, artifact_root=self.root.as_uri())
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.uri)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    home = tmp_path_factory.mktemp("models")
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    with attach(home) as attachment, pytest.MonkeyPatch.context() as patch:
+        address = attachment.address
+        ensure_database(address, "mlflow")
+        made = Store(uri=address.sqlalchemy_url("mlflow"), root=home / "artifacts", environment={**address.environment(), **quiet})
+        for name, value in {**made.environment, "MLFLOW_TRACKING_URI": made.uri}.items():
+            patch.setenv(name, value)
+        patch.chdir(home)  # what MLflow would write beside itself must not be there
+        assert made.registry("any").migrate()
+        assert not made.registry("any").migrate()
+        yield made
+        assert not (home / "mlruns").exists()
+
+
+@pytest.fixture(scope="module")
+def record() -> RunRecord:
+    features = load_catalog(None).features
+    pipeline = fitted(features)
+    holdout = drawn(features, 600, seed=11)
+    label = labels_of(holdout, seed=11)
+    probability = compile_predictor(pipeline, threshold=0.4).probability(holdout)
+    return RunRecord(
+        pipeline=pipeline,
+        features=features,
+        feature_service="streamflow_churn_12345678",
+        training_set=TrainingSetName(name="streamflow_churn 2024-01-31", digest=sha256(b"rows").hexdigest(), rows=1_500),
+        as_of=AS_OF,
+        label_as_of=AS_OF,
+        known_at=datetime(2024, 3, 1, 12, 30, tzinfo=UTC),
+        label_lead=0,
+        seed=42,
+        split_salt="streamflow",
+        holdout_share=0.25,
+        metrics=evaluate(label, probability, threshold=0.4, seed=42, draws=50),
+        training_seconds=1.5,
+        figures={"roc.png": figures.roc(label, probability)},
+        passport=lambda digests: {"result": {"file": digests.file, "content": digests.content}},
+    )
+
+
+def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> None:
+    registry = store.registry("holds_all")
+    logged = registry.log_run(record)
+    run = store.client.get_run(logged.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.artifact_uri.startswith(store.root.as_uri())
+    hyperparameters = record.pipeline.named_steps[FOREST].get_params()
+    assert {name: str(value) for name, value in hyperparameters.items()}.items() <= run.data.params.items()
+    named = {"as_of": "2024-01-31", "label_as_of": "2024-01-31", "label_lead": "0", "seed": "42", "threshold": "0.4", "split_salt": "streamflow"}
+    assert named.items() <= run.data.params.items()
+    assert run.data.params["known_at"] == "2024-03-01T12:30:00+00:00"
+    for name in ("auc", "auc_low", "auc_high", "f1", "accuracy", "majority_accuracy", "average_precision", "brier", "log_loss"):
+        assert run.data.metrics[name] == getattr(record.metrics, name)
+    assert run.data.metrics["training_seconds"] == 1.5
+    [used] = run.inputs.dataset_inputs
+    assert record.training_set.digest.startswith(used.dataset.digest)
+    assert {tag.key: tag.value for tag in used.tags}["digest"] == record.training_set.digest
+    assert mlflow.data.get_source(used).to_dict()["tags"]["digest"] == record.training_set.digest
+    assert {a.path for a in store.client.list_artifacts(logged.run_id)} == {"passport.json", "feature_schema.json", "roc.png"}
+    passport = Path(mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/passport.json")).read_bytes()
+    version = registry.version(logged.version)
+    assert version.tags["passport_digest"] == logged.passport_digest == sha256(passport).hexdigest()
+    assert json.loads(passport)["result"] == {"file": version.tags["model_digest"], "content": version.tags["content_digest"]}
+    assert (version.as_of, version.stage, version.aliases, version.run_id) == ("2024-01-31", "None", (), logged.run_id)
+    assert version.metrics["auc"] == record.metrics.auc
+
+
+def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(store: Store, record: RunRecord) -> None:
+    registry = store.registry("stock")
+    logged = registry.log_run(record)
+    registry.put(logged.version, "Production")
+    version = registry.in_stage("Production")
+    assert version is not None
+    frame = drawn(load_catalog(None).features, 300, seed=21)
+    raw = raw_frame(frame, record.features)
+    expected = record.pipeline.predict_proba(raw)[:, 1]
+    ours = registry.load(version)
+    assert isinstance(ours, Predictor)
+    assert ours.threshold == 0.4
+    assert bits(ours.probability(frame)) == bits(expected)
+    stock = mlflow.sklearn.load_model("models:/stock/Production")
+    assert bits(stock.predict_proba(raw)[:, 1]) == bits(expected)
+    pyfunc = mlflow.pyfunc.load_model("models:/stock@production")
+    assert pyfunc.predict(raw).tolist() == (expected > 0.5).astype(int).tolist()
+    assert pyfunc.metadata.run_id == logged.run_id
+    assert [column.name for column in pyfunc.metadata.signature.inputs] == [f.name for f in record.features]
+
+
+def test_one_version_at_a_time_is_in_a_stage_and_aliases_follow(store: Store, record: RunRecord) -> None:
+    registry = store.registry("stages")
+    assert registry.versions() == []
+    assert registry.in_stage("Production") is None
+    for _ in range(3):
+        registry.log_run(record)
+    registry.put(1, "Production")
+    registry.put(2, "Staging")
+    assert placed(registry) == {1: ("Production", ("production",)), 2: ("Staging", ("staging",)), 3: ("None", ())}
+    registry.put(2, "Production")
+    registry.put(2, "Production")
+    assert placed(registry) == {1: ("Archived", ()), 2: ("Production", ("production",)), 3: ("None", ())}
+    registry.put(2, "Archived")
+    assert placed(registry)[2] == ("Archived", ())
+    with pytest.raises(VersionMissing, match="has no version 9; there are: 1, 2, 3"):
+        registry.put(9, "Production")
+
+
+def placed(registry: Registry) -> dict[int, tuple[str, tuple[str, ...]]]:
+    return {v.version: (v.stage, v.aliases) for v in registry.versions()}
+
+
+def test_several_versions_in_production_are_named_and_not_guessed(store: Store, record: RunRecord) -> None:
+    registry = store.registry("several")
+    for _ in range(2):
+        registry.log_run(record)
+        with pytest.warns(FutureWarning, match="deprecated"):
+            store.client.transition_model_version_stage("several", str(len(registry.versions())), "Production")
+    with pytest.raises(VersionMissing, match="1, 2 of several are all in Production") as caught:
+        registry.in_stage("Production")
+    assert caught.value.facts["versions"] == [1, 2]
+    registry.put(1, "Production")
+    assert placed(registry) == {1: ("Production", ("production",)), 2: ("Archived", ())}
+
+
+def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
+    registry = store.registry("planted")
+    registry.log_run(record)
+    version = registry.version(1)
+    [path] = [p for p in store.root.rglob("model.skops") if file_digest(p) == version.tags["model_digest"]]
+    honest = path.read_bytes()
+    planted = BytesIO(honest)
+    with ZipFile(planted, "a") as archive:
+        archive.writestr("more", "x")
+    path.write_bytes(planted.getvalue())
+    with pytest.raises(ArtifactUntrusted, match="was not parsed"):
+        registry.load(version)
+    path.unlink()
+    with pytest.raises(ArtifactUntrusted, match=r"has no model\.skops"):
+        registry.load(version)
+    with pytest.raises(ArtifactUntrusted, match="no tag model_digest"):
+        registry.load(replace(version, tags={"threshold": "0.5"}))
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")])
+def test_a_training_that_ends_early_leaves_no_version(
+    store: Store, record: RunRecord, error: type[BaseException], status: str
+) -> None:
+    registry = store.registry(f"early_{status.lower()}")
+
+    def fail(_: object) -> dict[str, object]:
+        raise error("no passport")
+
+    with pytest.raises(error):
+        registry.log_run(replace(record, passport=fail))
+    assert registry.versions() == []
+    assert last_run(store).info.status == status
+
+
+def test_an_interrupt_just_after_registration_takes_the_version_back(store: Store, record: RunRecord) -> None:
+    class Interrupted(MlflowClient):
+        def set_logged_model_tags(self, model_id: str, tags: dict[str, Any]) -> None:
+            raise KeyboardInterrupt
+
+    registry = store.registry("late")
+    registry.log_run(record)
+    experiment = store.client.get_experiment_by_name("streamflow")
+    with pytest.raises(KeyboardInterrupt):
+        log_run(Interrupted(store.uri), record, experiment_id=experiment.experiment_id, name="late")
+    assert [v.version for v in registry.versions()] == [1]
+    assert last_run(store).info.status == "KILLED"
+
+
+def last_run(store: Store) -> Any:
+    experiment = store.client.get_experiment_by_name("streamflow")
+    [run] = store.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=1)
+    return run
+
+
+def test_the_tables_are_in_postgresql_and_migrating_says_nothing(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    with attach(store.root.parent) as attachment:
+        ensure_database(attachment.address, "another")
+        registry = Registry(attachment.address.sqlalchemy_url("another"), name="x", artifact_root=store.root.as_uri())
+        assert registry.migrate()
+        with connect(attachment.address.with_database("another")) as connection:
+            places = connection.execute("SELECT artifact_location FROM experiments").fetchall()
+    assert places == [(f"{store.root.as_uri()}/0",)]
+    assert capfd.readouterr() == ("", "")
+
+
+# ---- figures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", [figures.roc, figures.precision_recall, figures.calibration])
+def test_figures_are_the_same_bytes_for_the_same_numbers(draw: Callable[..., bytes]) -> None:
+    generator = np.random.default_rng(0)
+    label = generator.random(500) < 0.3
+    probability = np.clip(generator.normal(0.3 + 0.2 * label, 0.2), 0, 1)
+    first = draw(label, probability)
+    assert first.startswith(b"\x89PNG")
+    assert first == draw(label, probability)
+    assert b"tEXt" not in first  # neither version nor date
+    assert draw(label, np.full(500, 0.5)).startswith(b"\x89PNG")
