@@ -25,10 +25,13 @@ DATABASE = "streamflow"  # on the embedded server; elsewhere the URL names it
 
 NO_ROLE = "none"  # PostgreSQL's word for "as I logged in"; said aloud, since PGOPTIONS of this process names the writer
 
+MLFLOW_DRIVER = "psycopg2"  # MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3
+
 VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ours
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "FEAST_USAGE": "False",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
@@ -60,7 +63,8 @@ class Platform:
     @property
     def tracking_uri(self) -> str:
         """Where MLflow's tracking and registry are."""
-        return self.settings.mlflow_tracking_uri or self.address.sqlalchemy_url(self.settings.mlflow_database)
+        ours = self.address.sqlalchemy_url(self.settings.mlflow_database, driver=MLFLOW_DRIVER)
+        return self.settings.mlflow_tracking_uri or ours
 
     @property
     def artifact_root(self) -> str:

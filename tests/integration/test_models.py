@@ -35,6 +35,11 @@ from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
 from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # MLflow 3.17's mappings on SQLAlchemy 2.1
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType"),  # MLflow warns of its own classes at import
+]
+
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
 TREES = 40
 
@@ -251,6 +256,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         assert made.registry("any").migrate()
         assert not made.registry("any").migrate()
         yield made
+        made.registry("any").close()
         assert not (home / "mlruns").exists()
 
 
@@ -422,6 +428,7 @@ def test_the_tables_are_in_postgresql_and_migrating_says_nothing(store: Store, c
         ensure_database(attachment.address, "another")
         registry = Registry(attachment.address.sqlalchemy_url("another"), name="x", artifact_root=store.root.as_uri())
         assert registry.migrate()
+        registry.close()
         with connect(attachment.address.with_database("another")) as connection:
             places = connection.execute("SELECT artifact_location FROM experiments").fetchall()
     assert places == [(f"{store.root.as_uri()}/0",)]

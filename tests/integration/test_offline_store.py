@@ -329,8 +329,8 @@ def test_equal_to_feasts_own_store_on_two_generated_months(tiny: Tiny) -> None:
         revisions.append(Revision("usage", instant(as_of), instant(known_at), hours))
     fill(tiny.connection, revisions)
     asked = [("2024-01-31", 0), ("2024-01-30", 1), ("2024-02-29", 0), ("2024-03-31", 0), ("2024-04-02", 1), ("2024-05-01", 0)]
-    rows = [(k, instant(day) + shift * MICROSECOND) for day, shift in asked for k in [*keys, "nobody", keys[3]]]
-    frame = pd.DataFrame(rows, columns=["user_id", "event_timestamp"]).sample(frac=1, random_state=1, ignore_index=True)
+    cross = [(k, instant(day) + shift * MICROSECOND) for day, shift in asked for k in [*keys, "nobody", keys[3]]]
+    frame = pd.DataFrame(cross, columns=["user_id", "event_timestamp"]).sample(frac=1, random_state=1, ignore_index=True)
     assert_equal_to_stock(tiny.store, frame, REFS)
 
 

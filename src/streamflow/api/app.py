@@ -1,6 +1,7 @@
-"""The endpoints. Names and types of the entity's key and the features come from the catalog."""
+"""The endpoints. Names and types of the entity's key and the features come from the catalog.
 
-from __future__ import annotations
+FastAPI reads annotations of functions that are made per application: they must be values here, not text.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,9 +93,6 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
             "model": {"name": found.model, "version": found.version, "run_id": found.run_id},
             "as_of": found.as_of.isoformat(),
         }
-
-    features.__annotations__["request"] = predict.__annotations__["request"] = Request
-    predict.__annotations__["body"] = ask
 
 
 def _ask(catalog: Catalog) -> type[BaseModel]:

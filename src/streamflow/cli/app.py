@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,8 @@ def root(
 def main() -> None:
     """Run the command line; ours exit with the code of their class, an unforeseen error with 70."""
     debug = "--debug" in sys.argv
+    if not debug:
+        warnings.simplefilter("ignore")  # what vendors say to each other about their next releases; the tests do look
     try:
         app()
     except StreamflowError as error:

@@ -75,9 +75,9 @@ class Address:
         found = {ENVIRONMENT[name]: value for name, value in self._all().items() if name in ENVIRONMENT}
         return {**found, **({"PGOPTIONS": self._options} if self.role else {})}
 
-    def sqlalchemy_url(self, database: str | None = None) -> str:
+    def sqlalchemy_url(self, database: str | None = None, *, driver: str = "psycopg") -> str:
         """A URL that names the database only; the rest is in `environment`."""
-        return f"postgresql+psycopg:///{quote(database or self.database)}"
+        return f"postgresql+{driver}:///{quote(database or self.database)}"
 
     @property
     def display(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
 from streamflow.models import artifact
-from streamflow.models.vendor import is_database, migrate_store, stage_warnings_expected, translated
+from streamflow.models.vendor import is_database, migrate_store, release_store, stage_warnings_expected, translated
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -57,6 +58,11 @@ class Registry:
             if mlflow.get_tracking_uri() != self._uri:  # MLflow looks a version's logged model up in the process-wide store
                 mlflow.set_tracking_uri(self._uri)
             return mlflow.MlflowClient(self._uri, registry_uri=self._uri)
+
+    def close(self) -> None:
+        """Let go of MLflow's connections; it opens new ones when it is asked again."""
+        if is_database(self._uri) and "mlflow" in sys.modules:
+            release_store(self._uri)
 
     def migrate(self) -> bool:
         """Bring MLflow's tables to what this MLflow needs; False when nothing was to be done. A server migrates itself."""
@@ -107,7 +113,7 @@ class Registry:
         with translated():
             with stage_warnings_expected():
                 self._client.transition_model_version_stage(
-                    self._name, str(number), stage, archive_existing_versions=stage in ALIASES
+                    self._name, number, stage, archive_existing_versions=stage in ALIASES
                 )
             for alias in set(ALIASES.values()) & set(before.aliases) - {ALIASES.get(stage)}:
                 self._client.delete_registered_model_alias(self._name, alias)

@@ -64,7 +64,7 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with translated(), _quiet("mlflow", "alembic"):
-        engine = utils.create_sqlalchemy_engine_with_retry(tracking_uri)
+        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001  # the one that it keeps for this URI
         found = utils._get_schema_version(engine)  # noqa: SLF001  # MLflow has no public way to ask
         if found == utils._get_latest_schema_revision():  # noqa: SLF001
             return False
@@ -72,6 +72,21 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
             utils._upgrade_db(engine)  # noqa: SLF001  # all that the command `mlflow db upgrade` calls
         SqlAlchemyStore(tracking_uri, artifact_root)
         return True
+
+
+def release_store(tracking_uri: str) -> None:
+    """Close the idle connections of MLflow's stores, which it keeps for the whole process under their URI.
+
+    Ours names neither host nor port (libpq's variables do): without this the next installation of the same process would
+    be answered by the server of the last one.
+    """
+    from mlflow.store.model_registry import sqlalchemy_store as registry
+    from mlflow.store.tracking import sqlalchemy_store as tracking
+
+    for store in (tracking.SqlAlchemyStore, registry.SqlAlchemyStore):
+        engine = store._engine_map.get(tracking_uri)  # noqa: SLF001  # MLflow has no public way to close a store
+        if engine is not None:
+            engine.dispose()
 
 
 @contextmanager
