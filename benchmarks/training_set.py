@@ -1,7 +1,9 @@
 """Training-set time: our offline store against Feast's own PostgreSQL store, on the same rows in the same run.
 
-7,043 users, two months, the default catalog, all features as of the second month. Feast's own store reads plain tables
-with an index and fresh statistics: our history views, which it can read as well, are several times slower for it.
+7,043 users, two months, the default catalog, all features as of the second month. Feast's own store gets plain tables
+with an index and fresh statistics instead of our history views. PostgreSQL plans its query badly: it joins by nested
+loops over common table expressions, whose size it cannot know. The third line forbids it to (`enable_nestloop = off`,
+which no user of Feast would know to set): what is left there is the difference of the two ways themselves.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from streamflow.catalog import Catalog
 
 USERS, RUNS = 7_043, 5
-PATIENCE_S = 120.0  # the peer is not run again once its runs have taken this long
+PATIENCE_S = 60  # a run is stopped after this long and counts as that long; no further run once all have taken so long
 DROPS = (("2024-01-31", "2024-02-01"), ("2024-02-29", "2024-03-01"))
 REQUIRED = 10.0
+OURS, PEER, TUNED = "streamflow", "Feast's PostgreSQL store", "Feast's PostgreSQL store, no nested loops"
 
 
 def main() -> int:
@@ -34,18 +37,33 @@ def main() -> int:
 
     with fresh_database() as connection, tempfile.TemporaryDirectory() as folder:
         ours, stock, catalog = _stores(connection, Path(folder))
-        results = {
-            "streamflow": _measure(_question(ours, catalog)),
-            "Feast's PostgreSQL store": _measure(_question(stock, catalog)),
-        }
-        _close(ours, stock)
-    ratio = median(results["Feast's PostgreSQL store"]) / median(results["streamflow"])
-    print(f"training set of {USERS:,} users, {len(catalog.features)} features, {len(DROPS)} months of history, warm")
-    print(f"{'store':<28}{'runs':>5}{'median s':>11}{'best s':>10}")
-    for name, seconds in results.items():
-        print(f"{name:<28}{len(seconds):>5}{median(seconds):>11.3f}{min(seconds):>10.3f}")
-    print(f"ratio {ratio:.1f} (at least {REQUIRED:.0f} is required)")
+        _set(connection, "statement_timeout", f"{PATIENCE_S}s")
+        results = {OURS: _measure(_question(ours, catalog)), PEER: _measure(_question(stock, catalog))}
+        _set(connection, "enable_nestloop", "off")
+        results[TUNED] = _measure(_question(stock, catalog))
+        for store in (ours, stock):
+            store.registry.write_engine.dispose()
+    ratio = _print(results, len(catalog.features))
     return int(ratio < REQUIRED)
+
+
+def _print(results: dict[str, list[float]], features: int) -> float:
+    """The table; the ratio of the peer, as it comes, to us."""
+    ratios = {name: median(seconds) / median(results[OURS]) for name, seconds in results.items()}
+    print(f"training set of {USERS:,} users, {features} features, {len(DROPS)} months of history, warm")
+    print(f"{'store':<44}{'runs':>5}{'median s':>11}{'ratio':>8}")
+    for name, seconds in results.items():
+        stopped = ">" if median(seconds) >= PATIENCE_S else ""
+        print(
+            f"{name:<44}{len(seconds):>5}{stopped + format(median(seconds), '.3f'):>11}{stopped + format(ratios[name], '.1f'):>8}"
+        )
+    print(f"at least {REQUIRED:.0f} is required of '{PEER}'")
+    return ratios[PEER]
+
+
+def _set(connection: psycopg.Connection, name: str, value: str) -> None:
+    """A setting of every connection to come."""
+    connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {name} = '{value}'")
 
 
 def _stores(connection: psycopg.Connection, folder: Path) -> tuple[FeatureStore, FeatureStore, Catalog]:
@@ -86,7 +104,7 @@ def _fill(connection: psycopg.Connection, catalog: Catalog, table: str) -> None:
     from support.frozen import freeze, instant
 
     columns = catalog.columns(table)
-    random = Random(f"{table} 42")
+    random = Random(f"{table} 42")  # noqa: S311  # values of a benchmark
     draw: dict[str, Callable[[], Any]] = {
         "int": lambda: random.randrange(100),
         "float": lambda: random.random() * 100,
@@ -124,26 +142,16 @@ def _question(store: FeatureStore, catalog: Catalog) -> Callable[[], int]:
 
 
 def _measure(ask: Callable[[], int]) -> list[float]:
-    """Seconds of each run after a first one that is not counted; fewer than RUNS when they take too long."""
+    """Seconds of each run after a first one that is not counted, unless it was stopped."""
+    import psycopg
+
     seconds: list[float] = []
-    with _timed([]) as warm_up:
-        assert ask() == USERS
-    while len(seconds) < RUNS and sum(seconds) + sum(warm_up) < PATIENCE_S:
-        with _timed(seconds):
+    while len(seconds) <= RUNS and sum(seconds) < PATIENCE_S:
+        begin = time.perf_counter()
+        with suppress(psycopg.errors.QueryCanceled):
             assert ask() == USERS
-    return seconds or warm_up
-
-
-@contextmanager
-def _timed(seconds: list[float]) -> Iterator[list[float]]:
-    begin = time.perf_counter()
-    yield seconds
-    seconds.append(time.perf_counter() - begin)
-
-
-def _close(*stores: FeatureStore) -> None:
-    for store in stores:
-        store.registry.write_engine.dispose()
+        seconds.append(time.perf_counter() - begin)
+    return seconds[1:] or seconds
 
 
 if __name__ == "__main__":

@@ -1,0 +1,153 @@
+"""Shared fixtures: one real PostgreSQL per session, for each test a database cloned from a migrated template."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from psycopg import sql
+
+from streamflow.database import Address, attach, connect, from_url
+from streamflow.platform import Platform, open_platform
+from streamflow.settings import Settings, load_settings
+from streamflow.steps.migrate import migrate
+
+URL = "STREAMFLOW_TEST_DATABASE_URL"  # `make test DATABASE_URL=…`: another PostgreSQL instead of the embedded one
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No setting or PG variable of the developer's own, and none of a former test: opening a platform exports some."""
+    before = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith(("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_")) and name not in (URL, "STREAMFLOW_SHARED"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """A PostgreSQL server, as a user that may create databases and roles."""
+    if url := os.environ.get(URL):
+        yield from_url(url)
+        return
+    with attach(tmp_path_factory.mktemp("server") / "home") as attachment:
+        yield attachment.address
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Makes migrated databases on one server."""
+
+    address: Address
+    template: str
+
+    def clone(self, name: str) -> None:
+        """Both databases of an installation, copied from the templates."""
+        with connect(self.address, autocommit=True) as connection:
+            for suffix in ("", "_mlflow"):
+                statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+                connection.execute(statement.format(sql.Identifier(name + suffix), sql.Identifier(self.template + suffix)))
+
+    def drop(self, name: str) -> None:
+        """Both databases of an installation, whoever is connected."""
+        with connect(self.address, autocommit=True) as connection:
+            for suffix in ("", "_mlflow"):
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name + suffix)))
+
+    def settings(self, name: str, home: Path, **flags: object) -> Settings:
+        """Settings of the installation `name`."""
+        url = replace(self.address.with_database(name), role=None).uri()  # which role a session takes is no part of a URL
+        return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **flags)
+
+    def variables(self, name: str, home: Path) -> dict[str, str]:
+        """The same for a child process."""
+        settings = self.settings(name, home)
+        assert settings.database_url is not None
+        return {
+            "STREAMFLOW_HOME": str(home),
+            "STREAMFLOW_DATABASE_URL": settings.database_url.get_secret_value(),
+            "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database,
+        }
+
+
+@pytest.fixture(scope="session")
+def cluster(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The server with a migrated template of each database."""
+    made = Cluster(address=server, template=f"sf_template_{uuid4().hex[:8]}")
+    home = tmp_path_factory.mktemp("template")
+    before = dict(os.environ)
+    try:
+        with open_platform(made.settings(made.template, home), migrated=False) as platform:
+            migrate(platform)
+        _let_go_of_mlflow()
+        yield made
+    finally:
+        made.drop(made.template)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _let_go_of_mlflow() -> None:
+    """A database with connections cannot be a template: MLflow keeps its engines for the life of the process."""
+    import gc
+
+    from sqlalchemy import Engine
+
+    for engine in [found for found in gc.get_objects() if isinstance(found, Engine)]:
+        engine.dispose()
+
+
+@pytest.fixture
+def installation(cluster: Cluster) -> Iterator[str]:
+    """The name of a fresh migrated installation."""
+    name = f"sf_test_{uuid4().hex[:12]}"
+    cluster.clone(name)
+    yield name
+    cluster.drop(name)
+
+
+@pytest.fixture
+def platform(cluster: Cluster, installation: str, tmp_path: Path) -> Iterator[Platform]:
+    """A platform on a fresh migrated installation, with our own catalog."""
+    with open_platform(cluster.settings(installation, tmp_path / "home")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_with(cluster: Cluster, installation: str, tmp_path: Path) -> Iterator[Callable[..., Platform]]:
+    """Open a platform on the fresh installation with other settings, such as another seed or catalog."""
+    with ExitStack() as closing:
+
+        def opened(*, migrated: bool = True, **flags: object) -> Platform:
+            settings = cluster.settings(installation, tmp_path / "home", **flags)
+            return closing.enter_context(open_platform(settings, migrated=migrated))
+
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def real_drops() -> Path:
+    """The folder of the real drops; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "streamflow"
+    if not (folder / "month_000").is_dir():
+        pytest.skip(f"the real drops are not at {folder}; name the folder above data/streamflow in STREAMFLOW_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated_drops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two simulated months of 400 users."""
+    from streamflow.steps.simulate import simulate
+
+    folder = tmp_path_factory.mktemp("drops")
+    simulate(folder, users=400, months=2, seed=1, notify=lambda _: None)
+    return folder

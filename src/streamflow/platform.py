@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from streamflow.catalog import Catalog, load_catalog
 from streamflow.database import Address, Attachment, attach, connect, from_url
 from streamflow.errors import NotMigrated
+from streamflow.features.service import ServiceFeature
 from streamflow.settings import Settings, export
+from streamflow.warehouse import installation
 from streamflow.warehouse.roles import SCHEMA_VERSION, WRITER
 
 if TYPE_CHECKING:
@@ -78,7 +80,14 @@ class Platform:
 
         repository = FeatureRepository(self.home / "feast", self.catalog, role=self.address.role)
         self._closing.callback(repository.close)
+        if not repository.is_written:  # the files are derived: another machine's state folder gets them from the database
+            repository.write(self.services())
         return repository
+
+    def services(self) -> dict[str, list[ServiceFeature]]:
+        """Every feature service that was ever defined here: a registered version may name it."""
+        stored = installation.services(self.connection)
+        return {name: [ServiceFeature(**feature) for feature in features] for name, features in stored.items()}
 
     @cached_property
     def models(self) -> Registry:
@@ -139,9 +148,7 @@ def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack)
 
 def require_migrated(platform: Platform) -> None:
     """Raise NotMigrated unless the database is what the code and the catalog ask for."""
-    from streamflow.warehouse.installation import state
-
-    found = state(platform.login)
+    found = installation.state(platform.login)
     if found is None:
         raise NotMigrated("the database is empty", remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'.")
     if found.schema_version != SCHEMA_VERSION:

@@ -288,6 +288,21 @@ def test_pulls_are_of_what_is_known_now(tiny: Tiny) -> None:
     assert newest["tenure"].to_pylist() == [4]
 
 
+def test_integer_keys_few_and_many(tmp_path: Path) -> None:
+    catalog = tiny_catalog("int")
+    with fresh_database() as connection:
+        create_catalog_tables(connection, catalog)
+        freeze(connection, "usage", FIRST, FIRST, ["user_id", "hours"], [(n, n / 4) for n in range(3_000)])
+        repository = FeatureRepository(tmp_path, catalog)
+        repository.write({})
+        repository.apply()
+        for keys in ([7, -1, 7], list(range(2_500))):  # named to the server, and not: see FEW
+            asked = pl.DataFrame({"user_id": keys}).with_columns(event_timestamp=FIRST, known_at=FIRST)
+            hours = repository.history(asked, catalog.service)["hours"].to_pylist()
+            assert hours == [n / 4 if n >= 0 else None for n in keys]
+        repository.close()
+
+
 # --- Feast's own store -----------------------------------------------------------------------------------------------
 
 

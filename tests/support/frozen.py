@@ -52,8 +52,7 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     """`frozen.<table>` and `history.<table>`, empty. `types` is column -> catalog type, the key first."""
     key = next(iter(types))
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind]))
-        for name, kind in types.items()
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind])) for name, kind in types.items()
     )
     connection.execute(
         sql.SQL(

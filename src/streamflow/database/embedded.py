@@ -25,6 +25,7 @@ from streamflow.errors import DatabaseUnavailable, StreamflowError
 GUARD = Path(__file__).with_name("guard.py")
 SUPERUSER = "postgres"
 SLOW_S = 3.0  # after that, say that recovery takes long
+OUTLIVING: list[subprocess.Popen[bytes]] = []  # guards and servers: meant to outlive us, so Python must not miss them
 CONFIGURATION = """
 # streamflow: reached through a socket in a folder of mode 0700 only; durable as PostgreSQL ships it
 listen_addresses = ''
@@ -110,10 +111,11 @@ def _ensure_guard(place: Place) -> None:
     os.close(descriptor)
     if free:
         with place.lock("guard").with_suffix(".log").open("ab") as log:
-            subprocess.Popen(
+            guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(GUARD), str(place.root)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
             )  # fmt: skip
+        OUTLIVING.append(guard)
 
 
 def _as_server(place: Place) -> dict[str, Any]:
@@ -158,7 +160,9 @@ def _ensure_running(place: Place, notify: Callable[[str], None]) -> None:
 def _start(place: Place, lock: int) -> subprocess.Popen[bytes]:
     command = [place.binaries / "postgres", "-D", place.data, "-c", f"unix_socket_directories={place.socket}"]
     with place.log.open("wb") as log:  # of this start only: it stays small
-        return subprocess.Popen(command, **_as_server(place), stdout=log, stderr=log, start_new_session=True, pass_fds=[lock])
+        server = subprocess.Popen(command, **_as_server(place), stdout=log, stderr=log, start_new_session=True, pass_fds=[lock])
+    OUTLIVING.append(server)
+    return server
 
 
 def _wait_until_it_answers(place: Place, started: subprocess.Popen[bytes] | None, notify: Callable[[str], None]) -> None:

@@ -38,6 +38,11 @@ class FeatureRepository:
         self._role = role
         self._opened: FeatureStore | None = None
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the folder holds a repository."""
+        return all((self.folder / name).is_file() for name in ("feature_store.yaml", "definitions.py"))
+
     def files(self, services: Services) -> dict[str, str]:
         """Name -> text of what `write` writes. Raises CatalogInvalid when a feature has two types."""
         return {

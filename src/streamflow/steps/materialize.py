@@ -8,7 +8,6 @@ from datetime import date
 from streamflow.features import materialize as live
 from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
-from streamflow.steps.migrate import known_services
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +23,6 @@ def materialize(platform: Platform) -> MaterializeReceipt:
 
     Raises SnapshotMissing when nothing is frozen.
     """
-    views = live.materialize(platform.connection, platform.catalog, services=known_services(platform))
+    views = live.materialize(platform.connection, platform.catalog, services=platform.services())
     platform.features.record(views)
     return MaterializeReceipt(as_of=views[0].as_of.date(), views=tuple(views))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from streamflow.database import ensure_database
-from streamflow.features.service import ServiceFeature, features_of
+from streamflow.features.service import features_of
 from streamflow.platform import Platform, require_migrated
 from streamflow.warehouse import installation
 from streamflow.warehouse.migrate import grant_database, migrate_tables, plan_changes
@@ -36,7 +36,7 @@ def migrate(platform: Platform) -> MigrateReceipt:
     before = installation.state(login)
     own = [asdict(f) for f in features_of(platform.catalog)]
     installation.add_service(platform.connection, platform.catalog.service, own)
-    services = known_services(platform)
+    services = platform.services()
     platform.features.write(services)
     digest = platform.features.digest(services)
     if before is None or before.repository_digest != digest:
@@ -47,20 +47,13 @@ def migrate(platform: Platform) -> MigrateReceipt:
     return MigrateReceipt(changes=tuple(done))
 
 
-def known_services(platform: Platform) -> dict[str, list[ServiceFeature]]:
-    """Every feature service that was ever defined here: a registered version may name it."""
-    stored = installation.services(platform.connection)
-    return {name: [ServiceFeature(**f) for f in features] for name, features in stored.items()}
-
-
 def plan(platform: Platform) -> MigrateReceipt:
     """What `migrate` would do; changes nothing."""
     before = installation.state(platform.login)
     if before is None:
         return MigrateReceipt(changes=("everything: this database holds nothing of streamflow yet",), planned=True)
     changes = plan_changes(platform.login, platform.catalog)
-    known = installation.services(platform.connection)
-    if platform.catalog.service not in known:
+    if platform.catalog.service not in platform.services():
         changes.append(f"Feast registry: a new service {platform.catalog.service}")
     elif before.catalog_digest != platform.catalog.digest:
         changes.append("record the changed catalog")

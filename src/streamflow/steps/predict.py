@@ -12,7 +12,6 @@ from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
-from streamflow.steps.migrate import known_services
 from streamflow.warehouse.predictions import LoggedPrediction, log_prediction
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def load_serving(platform: Platform) -> Serving:
         raise VersionMissing(f"no version of {name} is in Production")
     loaded = platform.models.load(version)
     service = version.tags["feature_service"]
-    features = known_services(platform).get(service)
+    features = platform.services().get(service)
     if features is None:
         raise NotMigrated(f"version {version.version} reads the feature service {service}, which is not defined here")
     reader = OnlineReader(features, key=platform.catalog.entity.key, key_type=platform.catalog.entity.type)
