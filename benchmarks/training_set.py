@@ -35,7 +35,14 @@ def main() -> int:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from support.frozen import fresh_database
 
-    with fresh_database() as connection, tempfile.TemporaryDirectory() as folder:
+    from streamflow.database import attach
+
+    with (
+        tempfile.TemporaryDirectory() as home,
+        attach(Path(home) / "home") as server,
+        fresh_database(server.address) as connection,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         ours, stock, catalog = _stores(connection, Path(folder))
         _set(connection, "statement_timeout", f"{PATIENCE_S}s")
         results = {OURS: _measure(_question(ours, catalog)), PEER: _measure(_question(stock, catalog))}

@@ -168,9 +168,7 @@ class Catalog(_Frozen):
     @property
     def service(self) -> str:
         """The feature service of this feature set: its name changes exactly when the set or its meaning does."""
-        meaning = [
-            [f.ref, f.column.type, f.column.nullable, f.column.categorical, self.ttl(f.view).days] for f in self.features
-        ]
+        meaning = [[f.ref, f.column.type, f.column.nullable, f.column.categorical, self.ttl(f.view).days] for f in self.features]
         text = json.dumps([self.entity.name, self.entity.key, self.entity.type, meaning], ensure_ascii=False)
         return f"{self.model}_{sha256(text.encode()).hexdigest()[:8]}"
 

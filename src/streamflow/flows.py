@@ -5,13 +5,13 @@ Parameters are plain values, so that any worker can run a task: each opens the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import flow, task
+from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 
 from streamflow.errors import StreamflowError
@@ -29,6 +29,8 @@ from streamflow.steps.promote import PromoteReceipt
 from streamflow.steps.snapshot import SnapshotReceipt
 from streamflow.steps.train import TrainReceipt
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Flags = Mapping[str, Any]  # settings given on the command line: they win over environment and file
 
 
@@ -56,9 +58,20 @@ def is_retryable(_task: object, _run: object, state: Any) -> bool:
     return isinstance(error, StreamflowError) and error.retryable
 
 
-def step(name: str) -> Any:
+def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A task around one step: three tries for transient errors, no caching, nothing persisted."""
-    return task(name=name, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_retryable, cache_policy=NO_CACHE)
+
+    def decorated(function: Callable[P, R]) -> Task[P, R]:
+        return Task(
+            function,
+            name=name,
+            retries=2,
+            retry_delay_seconds=[1, 5],
+            retry_condition_fn=is_retryable,
+            cache_policy=NO_CACHE,
+        )
+
+    return decorated
 
 
 @step("ingest")

@@ -113,7 +113,9 @@ class Platform:
 
 
 @contextmanager
-def open_platform(settings: Settings, *, notify: Callable[[str], None] = lambda _: None, migrated: bool = True) -> Iterator[Platform]:
+def open_platform(
+    settings: Settings, *, notify: Callable[[str], None] = lambda _: None, migrated: bool = True
+) -> Iterator[Platform]:
     """Start or reach PostgreSQL and hand out the platform; everything is closed at the end.
 
     Raises NotMigrated when the database is not what the code and the catalog ask for, unless `migrated` is False.
@@ -150,7 +152,9 @@ def require_migrated(platform: Platform) -> None:
     """Raise NotMigrated unless the database is what the code and the catalog ask for."""
     found = installation.state(platform.login)
     if found is None:
-        raise NotMigrated("the database is empty", remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'.")
+        raise NotMigrated(
+            "the database is empty", remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'."
+        )
     if found.schema_version != SCHEMA_VERSION:
         raise NotMigrated(f"the database has schema version {found.schema_version}, this code needs {SCHEMA_VERSION}")
     if found.catalog_digest != platform.catalog.digest:

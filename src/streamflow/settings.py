@@ -53,8 +53,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the names are pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, file: nothing else is read."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
@@ -115,7 +115,9 @@ def explain(settings: Settings, **flags: Any) -> list[SettingRow]:
         else:
             origin = FILE if name in file_values else "default"
         value = getattr(settings, name)
-        rows.append(SettingRow(name=name, value="" if value is None else str(value), origin=origin, description=field.description or ""))
+        rows.append(
+            SettingRow(name=name, value="" if value is None else str(value), origin=origin, description=field.description or "")
+        )
     return rows
 
 

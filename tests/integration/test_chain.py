@@ -96,7 +96,9 @@ def test_a_read_as_known_before_a_correction_is_as_before(platform: Platform, si
     assert {s.table: s.revision for s in now.sources}["subscriptions"] == 2
 
 
-@pytest.mark.parametrize("statement", ["UPDATE frozen.users SET user_gender = 'x'", "DELETE FROM frozen.users", "TRUNCATE frozen.users"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE frozen.users SET user_gender = 'x'", "DELETE FROM frozen.users", "TRUNCATE frozen.users"]
+)
 def test_frozen_rows_are_protected_even_from_their_owner(platform: Platform, simulated_drops: Path, statement: str) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     for address in (platform.address, platform.login):

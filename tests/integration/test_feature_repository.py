@@ -19,6 +19,7 @@ from feast.repo_operations import apply_total
 from support.frozen import create_catalog_tables, freeze, fresh_database, instant, tiny_catalog
 
 from streamflow.catalog import Catalog
+from streamflow.database import Address
 from streamflow.errors import CatalogInvalid, NotMigrated, SettingsInvalid
 from streamflow.features.definitions import store_yaml
 from streamflow.features.materialize import materialize
@@ -35,8 +36,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:list_project_metadata is depreca
 
 
 @pytest.fixture
-def database() -> Iterator[psycopg.Connection]:
-    with fresh_database() as connection:
+def database(server: Address) -> Iterator[psycopg.Connection]:
+    with fresh_database(server) as connection:
         create_catalog_tables(connection, CATALOG)
         connection.execute("ALTER TABLE frozen.plan ADD region text")
         connection.execute(

@@ -294,7 +294,14 @@ def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> 
     assert run.info.artifact_uri.startswith(store.root.as_uri())
     hyperparameters = record.pipeline.named_steps[FOREST].get_params()
     assert {name: str(value) for name, value in hyperparameters.items()}.items() <= run.data.params.items()
-    named = {"as_of": "2024-01-31", "label_as_of": "2024-01-31", "label_lead": "0", "seed": "42", "threshold": "0.4", "split_salt": "streamflow"}
+    named = {
+        "as_of": "2024-01-31",
+        "label_as_of": "2024-01-31",
+        "label_lead": "0",
+        "seed": "42",
+        "threshold": "0.4",
+        "split_salt": "streamflow",
+    }
     assert named.items() <= run.data.params.items()
     assert run.data.params["known_at"] == "2024-03-01T12:30:00+00:00"
     for name in ("auc", "auc_low", "auc_high", "f1", "accuracy", "majority_accuracy", "average_precision", "brier", "log_loss"):

@@ -22,11 +22,13 @@ from support.frozen import (
     freeze,
     fresh_database,
     instant,
+    pg_environment,
     stock_store_options,
     tiny_catalog,
 )
 
 from streamflow.catalog import Catalog, load_catalog
+from streamflow.database import Address
 from streamflow.features.offline import StreamflowOfflineStore
 from streamflow.features.repository import FeatureRepository
 
@@ -54,16 +56,24 @@ class Revision(NamedTuple):
     rows: dict[str, tuple[Any, ...]]
 
 
+@pytest.fixture
+def tiny(tiny_database: tuple[Tiny, dict[str, str]], clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    """The histories of the tiny catalog, and Feast over them."""
+    for name, value in tiny_database[1].items():
+        monkeypatch.setenv(name, value)
+    return tiny_database[0]
+
+
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
-    """Empty histories of the tiny catalog, and Feast over them."""
-    with fresh_database() as connection:
+def tiny_database(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tiny, dict[str, str]]]:
+    """One database for all tests of this file, and the PG* that name it."""
+    with fresh_database(server) as connection:
         create_catalog_tables(connection, tiny_catalog())
         repository = FeatureRepository(tmp_path_factory.mktemp("repository"), tiny_catalog())
         repository.write({})
         repository.apply()
         store = FeatureStore(repo_path=str(repository.folder))
-        yield Tiny(connection, store)
+        yield Tiny(connection, store), pg_environment()
         store.registry.write_engine.dispose()
         repository.close()
 
@@ -288,9 +298,9 @@ def test_pulls_are_of_what_is_known_now(tiny: Tiny) -> None:
     assert newest["tenure"].to_pylist() == [4]
 
 
-def test_integer_keys_few_and_many(tmp_path: Path) -> None:
+def test_integer_keys_few_and_many(server: Address, tmp_path: Path) -> None:
     catalog = tiny_catalog("int")
-    with fresh_database() as connection:
+    with fresh_database(server) as connection:
         create_catalog_tables(connection, catalog)
         freeze(connection, "usage", FIRST, FIRST, ["user_id", "hours"], [(n, n / 4) for n in range(3_000)])
         repository = FeatureRepository(tmp_path, catalog)
@@ -363,10 +373,10 @@ def real_frame(catalog: Catalog, table: str, month: str) -> pl.DataFrame:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real drops are not at {SHARED}")
-def test_equal_to_feasts_own_store_on_the_real_drops(tmp_path: Path) -> None:
+def test_equal_to_feasts_own_store_on_the_real_drops(server: Address, tmp_path: Path) -> None:
     catalog = load_catalog(None)
     tables = sorted({view.table for view in catalog.views.values()})
-    with fresh_database() as connection:
+    with fresh_database(server) as connection:
         create_catalog_tables(connection, catalog)
         for table in tables:
             for month, as_of, known_at in [("month_000", "2024-01-31", "2024-02-01"), ("month_001", "2024-02-29", "2024-03-01")]:

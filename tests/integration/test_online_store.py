@@ -18,8 +18,9 @@ from feast.infra.registry.sql import SqlRegistryConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import NULL, Value
 from feast.types import Bool, Bytes, Float32, Float64, Int32, Int64, PrimitiveFeastType, String, UnixTimestamp
-from support.frozen import create_catalog_tables, freeze, fresh_database, instant, stock_store_options, tiny_catalog
+from support.frozen import create_catalog_tables, freeze, fresh_database, instant, pg_environment, stock_store_options, tiny_catalog
 
+from streamflow.database import Address
 from streamflow.errors import CatalogInvalid, NotMigrated, SnapshotMissing
 from streamflow.features.materialize import materialize
 from streamflow.features.online_sql import ensure_live_table, live_columns
@@ -73,12 +74,20 @@ def open_pair(key_type: ValueType, key_field: PrimitiveFeastType) -> Pair:
     return Pair(stores[0], stores[1], stores[0].get_feature_view("every_fv"))
 
 
+@pytest.fixture
+def pair(pair_database: tuple[Pair, dict[str, str]], clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Pair:
+    for name, value in pair_database[1].items():
+        monkeypatch.setenv(name, value)
+    return pair_database[0]
+
+
 @pytest.fixture(scope="module", params=["string", "int"])
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    with fresh_database() as connection:
+def pair_database(server: Address, request: pytest.FixtureRequest) -> Iterator[tuple[Pair, dict[str, str]]]:
+    """One database for all tests with a pair, and the PG* that name it."""
+    with fresh_database(server) as connection:
         create_catalog_tables(connection, tiny_catalog())
         opened = open_pair(ValueType.STRING, String) if request.param == "string" else open_pair(ValueType.INT64, Int64)
-        yield opened
+        yield opened, pg_environment()
         for store in (opened.ours, opened.stock):
             store.registry.write_engine.dispose()
         opened.stock._get_provider().online_store._conn.close()
@@ -181,9 +190,9 @@ class Live(NamedTuple):
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> Iterator[Live]:
+def live(server: Address, tmp_path: Path) -> Iterator[Live]:
     catalog = tiny_catalog()
-    with fresh_database() as connection:
+    with fresh_database(server) as connection:
         create_catalog_tables(connection, catalog)
         repository = FeatureRepository(tmp_path, catalog)
         repository.write({})
@@ -310,8 +319,8 @@ def test_a_view_whose_table_left_the_catalog_is_emptied(live: Live) -> None:
     assert done == {"plan_fv": (2, 0), "usage_fv": (0, 2)}
 
 
-def test_nothing_frozen_and_nothing_applied(tmp_path: Path) -> None:
-    with fresh_database() as connection:
+def test_nothing_frozen_and_nothing_applied(server: Address) -> None:
+    with fresh_database(server) as connection:
         create_catalog_tables(connection, tiny_catalog())
         with pytest.raises(SnapshotMissing, match="all of plan, usage"):
             materialize(connection, tiny_catalog())

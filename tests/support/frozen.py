@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,8 +14,7 @@ import pytest
 from psycopg import sql
 
 from streamflow.catalog import Catalog, parse_catalog
-from streamflow.database import Address, attach, connect, ensure_database, from_url
-from streamflow.database.embedded import remove
+from streamflow.database import Address, connect, ensure_database
 
 SQL_TYPES = {
     "int": "bigint",
@@ -73,7 +66,7 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     connection.execute("DELETE FROM streamflow.revision WHERE table_name = %s", [table])
 
 
-def freeze(  # noqa: PLR0917  # read in this order
+def freeze(  # read in this order
     connection: psycopg.Connection,
     table: str,
     as_of: datetime,
@@ -105,38 +98,23 @@ def create_catalog_tables(connection: psycopg.Connection, catalog: Catalog) -> N
         create_table(connection, table, {name: column.type for name, column in catalog.columns(table).items()})
 
 
-@cache
-def server() -> Address:
-    """The server of this process's tests: the one of STREAMFLOW_TEST_DATABASE_URL, else an embedded one till the end."""
-    url = os.environ.get("STREAMFLOW_TEST_DATABASE_URL")
-    if url:
-        return from_url(url)
-    home = Path(tempfile.mkdtemp(prefix="streamflow-features-"))
-    held = attach(home)
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # the guard and the server outlive the call
-        address = held.__enter__().address
-
-    def end() -> None:
-        held.__exit__(None, None, None)
-        remove(home)
-        shutil.rmtree(home, ignore_errors=True)
-
-    atexit.register(end)
-    return address
-
-
 @contextmanager
-def fresh_database() -> Iterator[psycopg.Connection]:
+def fresh_database(server: Address) -> Iterator[psycopg.Connection]:
     """A database of its own, named by PG* for this process and its children while it lasts; a connection to it."""
-    address = server().with_database(f"features_{uuid4().hex[:12]}")
-    ensure_database(server(), address.database)
+    address = server.with_database(f"features_{uuid4().hex[:12]}")
+    ensure_database(server, address.database)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in address.environment().items():
             patch.setenv(name, value)
         with psycopg.connect("", autocommit=True) as connection:
             yield connection
-    with connect(server(), autocommit=True) as admin:
+    with connect(server, autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(address.database)))
+
+
+def pg_environment() -> dict[str, str]:
+    """libpq's variables as they are now."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PG")}
 
 
 def stock_store_options() -> dict[str, Any]:

@@ -64,11 +64,11 @@ def test_one_changed_cell_changes_its_column_and_its_row_only(content: list[dict
 
 
 def test_a_null_an_empty_text_and_a_zero_are_three_things() -> None:
-    values = [
-        digest_frame(pl.DataFrame({"key": ["a"], "word": [word], "whole": [whole]}, schema_overrides={"word": pl.String, "whole": pl.Int64}),
-                     key="key", types={"key": "string", "word": "string", "whole": "int"}).value
-        for word, whole in [(None, 0), ("", 0), (None, None), ("", None)]
-    ]  # fmt: skip
+    schema = {"key": pl.String, "word": pl.String, "whole": pl.Int64}
+    types = {"key": "string", "word": "string", "whole": "int"}
+    cells = [(None, 0), ("", 0), (None, None), ("", None)]
+    frames = [pl.DataFrame([{"key": "a", "word": word, "whole": whole}], schema=schema) for word, whole in cells]
+    values = [digest_frame(content, key="key", types=types).value for content in frames]
     assert len(set(values)) == 4
 
 

@@ -98,14 +98,18 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
 def _ask(catalog: Catalog) -> type[BaseModel]:
     """The body of /predict: the entity's key, by its own name and type."""
     entity = catalog.entity
-    kind: Any = (str, Field(min_length=1, max_length=entity.max_length, examples=["7590-VHVEG"])) if entity.type == "string" else (int, ...)
+    kind: Any = (
+        (str, Field(min_length=1, max_length=entity.max_length, examples=["7590-VHVEG"])) if entity.type == "string" else (int, ...)
+    )
     return create_model("Ask", __config__=ConfigDict(extra="forbid", strict=True), **{entity.key: kind})
 
 
 def _ours(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StreamflowError)
     facts = {k: v for k, v in error.facts.items() if k == "missing_features"}
-    return JSONResponse({"error": error.message, "code": error.code, "remedy": error.remedy, **facts}, status_code=error.http_status)
+    return JSONResponse(
+        {"error": error.message, "code": error.code, "remedy": error.remedy, **facts}, status_code=error.http_status
+    )
 
 
 def _malformed(_: Request, error: Exception) -> JSONResponse:
@@ -114,5 +118,5 @@ def _malformed(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "; ".join(mistakes), "code": "malformed_request"}, status_code=422)
 
 
-def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:
     return JSONResponse({"error": "an error that was not foreseen; the log has it", "code": "unforeseen"}, status_code=500)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from streamflow.errors import DatabaseUnavailable, StreamflowError
-from streamflow.features.serving import OnlineReader
 from streamflow.features.service import features_of
+from streamflow.features.serving import OnlineReader
 from streamflow.platform import Platform
 from streamflow.steps.predict import Serving, load_serving
 

@@ -41,7 +41,7 @@ def root(
     catalog: Annotated[Path | None, typer.Option("--catalog", help="Your catalog.toml (STREAMFLOW_CATALOG).")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,  # noqa: ARG001  # its callback answers
 ) -> None:
     """Global flags stand before the command: streamflow --home /srv/churn models"""
     context.obj = Invocation(flags={"home": home, "catalog": catalog}, debug=debug, quiet=quiet)
@@ -57,7 +57,7 @@ def main() -> None:
     except StreamflowError as error:
         _report(f"error: {error}", debug=debug)
         sys.exit(error.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the last place that can say something to a person
         _report(
             f"error: {type(error).__name__}: {error}\nThis was not foreseen. Nothing of ours stays half written: every step"
             " commits once. Run the command again with --debug and report the traceback.",

@@ -8,30 +8,23 @@ from typing import Annotated
 
 import typer
 
-from streamflow.cli.context import AsOf, Folder, JsonFlag, as_day, invocation, parse_instant, show, table
 from streamflow.cli import text
+from streamflow.cli.context import AsOf, Folder, JsonFlag, as_day, invocation, parse_instant, show, table
 
 LabelLead = Annotated[
     int, typer.Option("--label-lead", min=0, help="Take the labels of the N-th drop after --as-of instead of its own.")
 ]
 KnownAt = Annotated[
-    datetime | None, typer.Option("--known-at", parser=parse_instant, metavar="INSTANT", help="Read as known at this instant (default: now).")
+    datetime | None,
+    typer.Option("--known-at", parser=parse_instant, metavar="INSTANT", help="Read as known at this instant (default: now)."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for name, command in {
-        "simulate": simulate,
-        "migrate": migrate,
-        "ingest": ingest,
-        "snapshot": snapshot,
-        "materialize": materialize,
-        "run": run,
-        "snapshots": snapshots,
-        "training-set": training_set,
-    }.items():
-        app.command(name)(command)
+    for command in (simulate, migrate, ingest, snapshot, materialize, run, snapshots):
+        app.command(command.__name__)(command)
+    app.command("training-set")(training_set)
 
 
 def simulate(
@@ -72,7 +65,9 @@ def ingest(
     context: typer.Context,
     folder: Folder,
     as_of: AsOf,
-    allow_same: Annotated[bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")] = False,
+    allow_same: Annotated[
+        bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Validate a drop whole, then write it whole.
@@ -116,7 +111,9 @@ def run(
     context: typer.Context,
     folder: Folder,
     as_of: AsOf,
-    allow_same: Annotated[bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")] = False,
+    allow_same: Annotated[
+        bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Ingest, snapshot and materialize a drop, as a Prefect flow.
@@ -145,7 +142,9 @@ def snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         show(found, as_json=True, text=str)
         return
-    rows = [(f"{r.as_of:%Y-%m-%d}", r.table, r.revision, f"{r.rows:,}", f"{r.known_at:%Y-%m-%d %H:%M:%S}", r.digest[:16]) for r in found]
+    rows = [
+        (f"{r.as_of:%Y-%m-%d}", r.table, r.revision, f"{r.rows:,}", f"{r.known_at:%Y-%m-%d %H:%M:%S}", r.digest[:16]) for r in found
+    ]
     table("Frozen revisions", ("as_of", "table", "revision", "rows", "known at (UTC)", "digest"), rows)
 
 
@@ -162,7 +161,8 @@ def training_set(
     Example: streamflow training-set --as-of 2024-01-31 --label-lead 1 --out set.parquet
     """
     from streamflow.files.frames import write_frame
-    from streamflow.steps.training_set import receipt_of, training_set as step
+    from streamflow.steps.training_set import receipt_of
+    from streamflow.steps.training_set import training_set as step
 
     with invocation(context).platform() as platform:
         rows = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)

@@ -42,7 +42,14 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
         show(found, as_json=True, text=str)
         return
     rows = [
-        (v.version, v.stage, ", ".join(v.aliases), v.as_of, *(f"{v.metrics[m]:.4f}" if m in v.metrics else "" for m in ("auc", "f1", "accuracy")), v.run_id)
+        (
+            v.version,
+            v.stage,
+            ", ".join(v.aliases),
+            v.as_of,
+            *(f"{v.metrics[m]:.4f}" if m in v.metrics else "" for m in ("auc", "f1", "accuracy")),
+            v.run_id,
+        )
         for v in found
     ]
     table(f"Versions of {platform.catalog.model}", ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"), rows)
@@ -60,7 +67,8 @@ def promote(
 
     Example: streamflow promote 2 --why "February's labels"
     """
-    from streamflow.steps.promote import STAGES, promote as step
+    from streamflow.steps.promote import STAGES
+    from streamflow.steps.promote import promote as step
 
     if to.lower() not in STAGES:
         raise typer.BadParameter(f"'{to}' is not one of {', '.join(STAGES)}", param_hint="--to")
@@ -88,7 +96,9 @@ def predict(
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option("--host", help="The address to bind to (STREAMFLOW_API_HOST).")] = None,
-    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="The port (STREAMFLOW_API_PORT); 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="The port (STREAMFLOW_API_PORT); 0 takes a free one.")
+    ] = None,
 ) -> None:
     """Serve the version in Production over HTTP.
 

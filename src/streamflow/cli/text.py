@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from streamflow.flows import MonthlyReceipt
     from streamflow.steps.ingest import IngestReceipt
     from streamflow.steps.materialize import MaterializeReceipt
     from streamflow.steps.migrate import MigrateReceipt
-    from streamflow.flows import MonthlyReceipt
     from streamflow.steps.predict import Prediction
     from streamflow.steps.promote import PromoteReceipt
     from streamflow.steps.simulate import SimulateReceipt
@@ -64,9 +64,9 @@ def monthly(r: MonthlyReceipt) -> str:
 def training_set(r: TrainingSetReceipt) -> str:
     """Rows, digest and the revisions used."""
     lines = [f"  {s.table:20} {s.as_of:%Y-%m-%d} revision {s.revision}  {s.digest[:16]}" for s in r.sources]
-    head = f"[OK] training set as_of={r.as_of} labels={r.label_as_of} rows={r.rows:,} positive={r.positive_share:.4f} digest={r.digest}"
+    facts = f"as_of={r.as_of} labels={r.label_as_of} rows={r.rows:,} positive={r.positive_share:.4f} digest={r.digest}"
     tail = [f"known_at={r.known_at.isoformat()}"] + ([f"written to {r.out}"] if r.out else [])
-    return "\n".join([*lines, *(f"  {t}" for t in tail), head])
+    return "\n".join([*lines, *(f"  {t}" for t in tail), f"[OK] training set {facts}"])
 
 
 def train(r: TrainReceipt) -> str:

@@ -105,14 +105,16 @@ def cross_check(frames: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Vi
         if any(f.table == table and not f.column.nullable for f in catalog.features):
             absent = frames[owner].select(key).join(frame.select(key), on=key, how="anti").drop_nulls().sort(key)
             expected = f"a row for each key of {catalog.file(owner)}, since its features are not nullable"
-            violations += [Violation(table=table, column=key, row=None, expected=expected, got=f"none for {k!r}") for k in absent[key]]
+            violations += [
+                Violation(table=table, column=key, row=None, expected=expected, got=f"none for {k!r}") for k in absent[key]
+            ]
     return violations
 
 
 def header_violations(table: str, header: Sequence[str], columns: Sequence[str]) -> list[Violation]:
     """Missing, extra and repeated columns of one file."""
     counts = {name: list(header).count(name) for name in header}
-    found = [("column to stand once", name, f"{n} times") for name, n in counts.items() if n > 1]
+    found: list[tuple[str, str, str | None]] = [("column to stand once", name, f"{n} times") for name, n in counts.items() if n > 1]
     found += [("column to be there", name, None) for name in columns if name not in counts]
     found += [("no column that the catalog does not declare", name, repr(name)) for name in counts if name not in columns]
     return [Violation(table=table, column=name, row=None, expected=words, got=got) for words, name, got in found]
@@ -126,10 +128,7 @@ def _form_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
 
 def _value_schema(columns: Mapping[str, Column], key: str) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
-        {
-            name: pa.Column(POLARS_TYPES[c.type], _checks(c), nullable=c.nullable, unique=name == key)
-            for name, c in columns.items()
-        }
+        {name: pa.Column(POLARS_TYPES[c.type], _checks(c), nullable=c.nullable, unique=name == key) for name, c in columns.items()}
     )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -155,11 +156,11 @@ def _slices(
         shape = np.where(present, lengths + 1, 0).astype(">u4")
         data = "".join(series.drop_nulls().to_list()).encode()
         ends = np.concatenate([[0], np.cumsum(lengths)])
-        for a, b in zip(bounds, bounds[1:], strict=False):
+        for a, b in pairwise(bounds):
             yield int(buckets[a]), shape[a:b].tobytes(), data[ends[a] : ends[b]]
         return
     values, flags = _fixed(series, logical), present.astype(np.uint8)
-    for a, b in zip(bounds, bounds[1:], strict=False):
+    for a, b in pairwise(bounds):
         yield int(buckets[a]), flags[a:b].tobytes(), values[a:b].tobytes()
 
 

@@ -71,7 +71,7 @@ class Address:
         return "postgresql://?" + urlencode(self._all(), quote_via=quote)
 
     def environment(self) -> dict[str, str]:
-        """libpq's variables: what Feast, MLflow, psql and every other client of libpq connect by."""
+        """Libpq's variables: what Feast, MLflow, psql and every other client of libpq connect by."""
         found = {ENVIRONMENT[name]: value for name, value in self._all().items() if name in ENVIRONMENT}
         return {**found, **({"PGOPTIONS": self._options} if self.role else {})}
 

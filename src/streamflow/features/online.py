@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002, PLR0917  # the signatures are Feast's
+# ruff: noqa: ARG002  # the signatures are Feast's
 """Feast's online store over PostgreSQL: one typed table per feature view, keyed by the entity.
 
 Feast builds it from `feature_store.yaml`; it connects by libpq's PG* environment alone, once per thread.

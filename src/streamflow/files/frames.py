@@ -11,12 +11,14 @@ from streamflow.errors import StreamflowError
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
     """Write `frame` as the ending of `path` says, beside it first and then in its place."""
-    writers = {".parquet": frame.write_parquet, ".csv": frame.write_csv}
-    if path.suffix not in writers:
+    if path.suffix not in (".parquet", ".csv"):
         raise StreamflowError(f"{path}: the name must end in .parquet or .csv", state="No file was written.", remedy="")
     partial = path.with_name(f".{path.name}.partial")
     try:
-        writers[path.suffix](partial)
+        if path.suffix == ".parquet":
+            frame.write_parquet(partial)
+        else:
+            frame.write_csv(partial)
         partial.replace(path)
     except OSError as exc:
         raise StreamflowError(f"{path}: {exc.strerror or exc}", state="No file was written.", remedy="Name another file.") from exc

@@ -110,7 +110,7 @@ def _parse(path: Path, data: bytes) -> Pipeline:
 
     try:
         pipeline = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
-    except Exception as exc:  # noqa: BLE001  # an untrusted type, no zip, no skops: whatever it is, it is no model of ours
+    except Exception as exc:  # an untrusted type, no zip, no skops: whatever it is, it is no model of ours
         raise ArtifactUntrusted(f"{path}: {exc}", path=str(path)) from exc
     if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] != [ENCODE, FOREST]:
         raise ArtifactUntrusted(f"{path}: it holds a {type(pipeline).__name__}, and no model of ours", path=str(path))

@@ -112,9 +112,7 @@ class Registry:
         before = self.version(number)
         with translated():
             with stage_warnings_expected():
-                self._client.transition_model_version_stage(
-                    self._name, number, stage, archive_existing_versions=stage in ALIASES
-                )
+                self._client.transition_model_version_stage(self._name, number, stage, archive_existing_versions=stage in ALIASES)
             for alias in set(ALIASES.values()) & set(before.aliases) - {ALIASES.get(stage)}:
                 self._client.delete_registered_model_alias(self._name, alias)
             if stage in ALIASES:

@@ -47,7 +47,7 @@ def wait_until_ready(url: str, child: subprocess.Popen[bytes], *, name: str, log
     end = time.monotonic() + seconds
     while time.monotonic() < end and child.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own address
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, ConnectionError, TimeoutError):

@@ -52,7 +52,12 @@ def _python() -> Finding:
 def _disk(settings: Settings) -> Finding:
     folder = next(p for p in (settings.home.absolute(), *settings.home.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free / 1e9
-    return Finding(subject="disk", ok=free > DISK_GB, found=f"{free:.1f} GB free at {folder}", remedy=f"Free {DISK_GB} GB, or set STREAMFLOW_HOME.")
+    return Finding(
+        subject="disk",
+        ok=free > DISK_GB,
+        found=f"{free:.1f} GB free at {folder}",
+        remedy=f"Free {DISK_GB} GB, or set STREAMFLOW_HOME.",
+    )
 
 
 def _contents(settings: Settings) -> list[Finding]:

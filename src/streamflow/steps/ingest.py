@@ -60,7 +60,9 @@ def _delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
     missing = [catalog.file(t) for t in catalog.feature_tables if t not in there]
     if missing and there != (catalog.label.table,):
         lines = [f"{folder / name}: expected a file of the drop, got none" for name in missing]
-        raise ContractViolation("\n".join(lines), violations=lines, remedy="add the missing files and run 'streamflow ingest' again.")
+        raise ContractViolation(
+            "\n".join(lines), violations=lines, remedy="add the missing files and run 'streamflow ingest' again."
+        )
     return there
 
 
@@ -128,6 +130,7 @@ def _violation_error(folder: Path, catalog: Catalog, violations: list[Violation]
 
 
 def _line(file: str, violation: Violation, numbers: Mapping[int, int]) -> str:
-    where = f"{file}:{numbers[violation.row]}" if violation.row in numbers else file
+    number = numbers.get(violation.row) if violation.row is not None else None
+    where = f"{file}:{number}" if number else file
     column = f" column '{violation.column}'" if violation.column else ""
     return f"{where}{column}: expected {violation.expected}, got {violation.got or 'none'}"

@@ -25,10 +25,8 @@ def migrate(platform: Platform) -> MigrateReceipt:
     Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type.
     """
     settings, login = platform.settings, platform.login
-    done = []
-    for name in (login.database, settings.mlflow_database):
-        if ensure_database(login, name):
-            done.append(f"database {name}")
+    databases = (login.database, settings.mlflow_database)
+    done = [f"database {name}" for name in databases if ensure_database(login, name)]
     done += migrate_tables(login, platform.catalog)
     grant_database(login, settings.mlflow_database)
     if platform.models.migrate():

@@ -66,7 +66,12 @@ def snapshot(platform: Platform, as_of: date, *, notify: Callable[[str], None] =
 
 def _frozen(revision: Revision, created: bool, changed: tuple[str, ...]) -> FrozenTable:
     return FrozenTable(
-        table=revision.table, revision=revision.revision, rows=revision.rows, digest=revision.digest, created=created, changed_columns=changed
+        table=revision.table,
+        revision=revision.revision,
+        rows=revision.rows,
+        digest=revision.digest,
+        created=created,
+        changed_columns=changed,
     )
 
 
@@ -82,5 +87,9 @@ def _changes(platform: Platform, digest: TableDigest, former: Revision) -> tuple
     """The columns that differ from the newest revision. A column that the catalog gained and no row fills is no change."""
     before = frozen.stored_digest(platform.connection, former)
     held = {c.name for c in before.columns}
-    empty = {n for n in digest.changed_columns(before) if n not in held and drops.is_empty(platform.connection, former.table, n, former.as_of)}
+    empty = {
+        n
+        for n in digest.changed_columns(before)
+        if n not in held and drops.is_empty(platform.connection, former.table, n, former.as_of)
+    }
     return tuple(n for n in digest.changed_columns(before) if n not in empty)

@@ -166,9 +166,7 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, label_lead: i
     )
 
 
-def _passport(
-    platform: Platform, rows: TrainingSet, fitted: Fitted, label_lead: int, digests: ModelDigests
-) -> Mapping[str, Any]:
+def _passport(platform: Platform, rows: TrainingSet, fitted: Fitted, label_lead: int, digests: ModelDigests) -> Mapping[str, Any]:
     catalog = platform.catalog
     keys = rows.frame[rows.key].cast(pl.String)
     result = {

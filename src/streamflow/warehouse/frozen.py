@@ -98,7 +98,7 @@ def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDi
 
 def raw_rows(address: Address, table: str, types: Mapping[str, str], key: str, as_of: datetime) -> Iterator[pl.DataFrame]:
     """The raw rows of one drop in the order of (bucket, key bytes), in chunks: what a digest reads."""
-    query = sql.SQL("SELECT {columns} FROM {table} WHERE as_of = $1 ORDER BY {bucket}, {key}::text COLLATE \"C\"").format(
+    query = sql.SQL('SELECT {columns} FROM {table} WHERE as_of = $1 ORDER BY {bucket}, {key}::text COLLATE "C"').format(
         columns=sql.SQL(", ").join(map(sql.Identifier, types)),
         table=sql.Identifier("raw", table),
         bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
@@ -148,7 +148,8 @@ def record(connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str,
             [(table, as_of, number, known_at, digest.rows, digest.value) for table, (number, digest) in frozen.items()],
         )
         cursor.executemany(
-            "INSERT INTO streamflow.revision_column (table_name, as_of, revision, name, type, buckets) VALUES (%s, %s, %s, %s, %s, %s)",
+            "INSERT INTO streamflow.revision_column (table_name, as_of, revision, name, type, buckets)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
             [
                 (table, as_of, number, column.name, column.type, column.buckets)
                 for table, (number, digest) in frozen.items()
@@ -164,7 +165,7 @@ def record(connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str,
 def _row_digest(types: Mapping[str, str]) -> sql.Composed:
     cell = "CASE WHEN {c} IS NULL THEN '\\x00'::bytea ELSE '\\x01'::bytea || {value} END"
     cells = [
-        sql.SQL(cell).format(c=sql.Identifier(name), value=sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name)))  # type: ignore[arg-type]
+        sql.SQL(cell).format(c=sql.Identifier(name), value=sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name)))
         for name in sorted(types)
     ]
     return sql.SQL("substr(sha256({}), 1, 16)").format(sql.SQL(" || ").join(cells))

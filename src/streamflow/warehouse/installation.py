@@ -37,7 +37,8 @@ def _read(connection: psycopg.Connection) -> Installation | None:
     if (connection.execute("SELECT to_regclass('streamflow.installation')").fetchone() or (None,))[0] is None:
         return None
     row = connection.execute(
-        "SELECT (SELECT version_num FROM streamflow.alembic_version), catalog_digest, repository_digest FROM streamflow.installation"
+        "SELECT (SELECT version_num FROM streamflow.alembic_version), catalog_digest, repository_digest"
+        " FROM streamflow.installation"
     ).fetchone()
     return Installation(schema_version=row[0], catalog_digest=row[1], repository_digest=row[2]) if row else None
 
@@ -45,8 +46,9 @@ def _read(connection: psycopg.Connection) -> Installation | None:
 def record(connection: psycopg.Connection, *, catalog_digest: str, repository_digest: str) -> None:
     """Enter what the database has just been migrated to."""
     connection.execute(
-        "INSERT INTO streamflow.installation (catalog_digest, repository_digest) VALUES (%s, %s) ON CONFLICT (singleton) DO UPDATE"
-        " SET catalog_digest = excluded.catalog_digest, repository_digest = excluded.repository_digest, migrated_at = clock_timestamp()",
+        "INSERT INTO streamflow.installation (catalog_digest, repository_digest) VALUES (%s, %s)"
+        " ON CONFLICT (singleton) DO UPDATE SET catalog_digest = excluded.catalog_digest,"
+        " repository_digest = excluded.repository_digest, migrated_at = clock_timestamp()",
         [catalog_digest, repository_digest],
     )
 
@@ -54,7 +56,7 @@ def record(connection: psycopg.Connection, *, catalog_digest: str, repository_di
 def services(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
     """Every feature service that was ever defined here -> its features, in order."""
     rows = connection.execute("SELECT name, features FROM streamflow.feature_service ORDER BY created_at, name")
-    return {name: features for name, features in rows}
+    return dict(rows.fetchall())
 
 
 def add_service(connection: psycopg.Connection, name: str, features: Sequence[Mapping[str, object]]) -> None:

@@ -33,12 +33,10 @@ def ensure_roles(connection: psycopg.Connection) -> None:
     for statement in statements:
         try:
             with connection.transaction():
-                connection.execute(statement)  # type: ignore[arg-type]  # built above from constants
+                connection.execute(statement)
         except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
             continue  # another process was faster
         except psycopg.errors.InsufficientPrivilege as exc:
             user = connection.info.user
             text = ";\n".join(statements).replace("CURRENT_USER", f'"{user}"') + ";"
-            raise PermissionMissing(
-                f"the database user '{user}' may not create roles. What is missing:\n{text}", sql=text
-            ) from exc
+            raise PermissionMissing(f"the database user '{user}' may not create roles. What is missing:\n{text}", sql=text) from exc

@@ -80,11 +80,13 @@ def _refuse_changed_types(live: dict[tuple[str, str], dict[str, str]], catalog: 
 def _missing_in(schema: str, table: str, wanted: dict[str, str], live: dict[str, str] | None, key: str) -> list[Change]:
     name = sql.Identifier(schema, table)
     if live is None:
-        return [Change(description=f"table {schema}.{table} ({len(wanted)} columns)", statement=_create(schema, table, wanted, key))]
+        return [
+            Change(description=f"table {schema}.{table} ({len(wanted)} columns)", statement=_create(schema, table, wanted, key))
+        ]
     return [
         Change(
             description=f"column {schema}.{table}.{column} {kind}",
-            statement=sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(name, sql.Identifier(column), sql.SQL(kind)),  # type: ignore[arg-type]  # a constant of SQL_TYPES
+            statement=sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(name, sql.Identifier(column), sql.SQL(kind)),
         )
         for column, kind in wanted.items()
         if column not in live
@@ -94,7 +96,7 @@ def _missing_in(schema: str, table: str, wanted: dict[str, str], live: dict[str,
 def _create(schema: str, table: str, wanted: dict[str, str], key: str) -> sql.Composed:
     name, writer = sql.Identifier(schema, table), sql.Identifier(WRITER)
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}{}").format(sql.Identifier(c), sql.SQL(kind), sql.SQL(" NOT NULL" if c == key else ""))  # type: ignore[arg-type]
+        sql.SQL("{} {}{}").format(sql.Identifier(c), sql.SQL(kind), sql.SQL(" NOT NULL" if c == key else ""))
         for c, kind in wanted.items()
     )
     if schema == "raw":
