@@ -5,7 +5,8 @@ Parameters are plain values, so that any worker can run a task: each opens the p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 
 from streamflow.errors import StreamflowError
 from streamflow.platform import open_platform
@@ -29,6 +32,7 @@ from streamflow.steps.promote import PromoteReceipt
 from streamflow.steps.snapshot import SnapshotReceipt
 from streamflow.steps.train import TrainReceipt
 
+SETTLE_S = 10  # the longest wait for Prefect to take its own logs and events
 P = ParamSpec("P")
 R = TypeVar("R")
 Flags = Mapping[str, Any]  # settings given on the command line: they win over environment and file
@@ -50,6 +54,16 @@ class DemoReceipt:
     months: tuple[MonthlyReceipt, ...]
     train: TrainReceipt
     promote: PromoteReceipt
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Send what Prefect holds back (logs, events) before its server goes: at exit it would try for a minute."""
+    try:
+        yield
+    finally:
+        for worker in (APILogWorker, EventsWorker):
+            worker.drain_all(timeout=SETTLE_S)
 
 
 def is_retryable(_task: object, _run: object, state: Any) -> bool:

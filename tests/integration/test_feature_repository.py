@@ -15,7 +15,7 @@ import polars as pl
 import psycopg
 import pytest
 from feast import FeatureStore
-from feast.repo_operations import apply_total
+from feast.repo_operations import _get_repo_contents, apply_total_with_repo_instance
 from support.frozen import create_catalog_tables, freeze, fresh_database, instant, tiny_catalog
 
 from streamflow.catalog import Catalog
@@ -151,7 +151,8 @@ def test_our_apply_is_feasts_apply(
     monkeypatch.syspath_prepend(str(repository.folder))
     monkeypatch.delitem(sys.modules, "definitions", raising=False)
     store = FeatureStore(repo_path=".")
-    apply_total(store.config, repository.folder, skip_source_validation=False)
+    contents = _get_repo_contents(repository.folder, store.project, store.config)
+    apply_total_with_repo_instance(store, store.project, store.registry, contents, skip_source_validation=False)
     store.registry.write_engine.dispose()
     monkeypatch.delitem(sys.modules, "definitions")
     assert meaning(dump(repository.folder)) == meaning(ours)

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 from zipfile import ZipFile
 
 import mlflow
@@ -21,11 +22,12 @@ import polars as pl
 import pytest
 import skops.io
 from mlflow.tracking import MlflowClient
+from psycopg import sql
 from sklearn.linear_model import LogisticRegression
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
 from streamflow.core.metrics import evaluate
-from streamflow.database import attach, connect, ensure_database
+from streamflow.database import Address, connect, ensure_database
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMissing
 from streamflow.files import figures
 from streamflow.models import artifact
@@ -177,7 +179,8 @@ def test_no_rows_have_no_probabilities_and_too_few_values_are_an_error() -> None
 
 
 def test_importing_models_imports_no_vendor() -> None:
-    code = "import sys, streamflow.models; print(sorted({'mlflow','sklearn','treelite','skops','polars','pandas','numpy'} & set(sys.modules)))"
+    vendors = {"mlflow", "sklearn", "treelite", "skops", "polars", "pandas", "numpy"}
+    code = f"import sys, streamflow.models; print(sorted({vendors} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -232,7 +235,13 @@ class Store(NamedTuple):
 
     uri: str
     root: Path
-    environment: Mapping[str, str]
+    address: Address
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What MLflow and libpq read."""
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+        return {**self.address.environment(), **quiet, "MLFLOW_TRACKING_URI": self.uri}
 
     def registry(self, name: str) -> Registry:
         return Registry(self.uri, name=name, artifact_root=self.root.as_uri())
@@ -243,21 +252,31 @@ class Store(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    home = tmp_path_factory.mktemp("models")
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-    with attach(home) as attachment, pytest.MonkeyPatch.context() as patch:
-        address = attachment.address
-        ensure_database(address, "mlflow")
-        made = Store(uri=address.sqlalchemy_url("mlflow"), root=home / "artifacts", environment={**address.environment(), **quiet})
-        for name, value in {**made.environment, "MLFLOW_TRACKING_URI": made.uri}.items():
-            patch.setenv(name, value)
-        patch.chdir(home)  # what MLflow would write beside itself must not be there
+def migrated(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    name, root = f"models_{uuid4().hex[:12]}", tmp_path_factory.mktemp("artifacts")
+    ensure_database(server, name)
+    made = Store(uri=server.sqlalchemy_url(name, driver="psycopg2"), root=root, address=server)
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in made.environment.items():
+            patch.setenv(variable, value)
         assert made.registry("any").migrate()
         assert not made.registry("any").migrate()
         yield made
         made.registry("any").close()
-        assert not (home / "mlruns").exists()
+        drop_database(server, name)
+
+
+def drop_database(server: Address, name: str) -> None:
+    with connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def store(migrated: Store, clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    for variable, value in migrated.environment.items():
+        monkeypatch.setenv(variable, value)
+    yield migrated
+    assert not Path("mlruns").exists()  # where MLflow would write if it were not told
 
 
 @pytest.fixture(scope="module")
@@ -431,14 +450,15 @@ def last_run(store: Store) -> Any:
 
 
 def test_the_tables_are_in_postgresql_and_migrating_says_nothing(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
-    with attach(store.root.parent) as attachment:
-        ensure_database(attachment.address, "another")
-        registry = Registry(attachment.address.sqlalchemy_url("another"), name="x", artifact_root=store.root.as_uri())
-        assert registry.migrate()
-        registry.close()
-        with connect(attachment.address.with_database("another")) as connection:
-            places = connection.execute("SELECT artifact_location FROM experiments").fetchall()
+    name = f"models_{uuid4().hex[:12]}"
+    ensure_database(store.address, name)
+    registry = Registry(store.address.sqlalchemy_url(name, driver="psycopg2"), name="x", artifact_root=store.root.as_uri())
+    assert registry.migrate()
+    registry.close()
+    with connect(store.address.with_database(name)) as connection:
+        places = connection.execute("SELECT artifact_location FROM experiments").fetchall()
     assert places == [(f"{store.root.as_uri()}/0",)]
+    drop_database(store.address, name)  # refused while a connection is open
     assert capfd.readouterr() == ("", "")
 
 

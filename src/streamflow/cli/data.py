@@ -123,10 +123,12 @@ def run(
     from streamflow.services.prefect_server import prefect_server
 
     call = invocation(context)
-    with call.platform(migrated=False) as platform, prefect_server(platform.environment, platform.home, notify=call.notify):
+    with call.platform(migrated=False) as platform, prefect_server(platform.environment, platform.home, notify=call.notify) as ready:
+        ready()
         from streamflow import flows
 
-        receipt = flows.monthly(str(folder), as_day(as_of), allow_same=allow_same, flags=call.flags)
+        with flows.settled():
+            receipt = flows.monthly(str(folder), as_day(as_of), allow_same=allow_same, flags=call.flags)
     show(receipt, as_json=as_json, text=text.monthly)
 
 

@@ -40,13 +40,17 @@ class Call:
 def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
     """Run it and print the closing table. Raises what the steps raise, ServiceFailed when an answer is not as expected."""
     from streamflow.services.prefect_server import prefect_server
+    from streamflow.steps.migrate import ensure_migrated
 
     with call.platform(migrated=False) as platform:
-        with prefect_server(platform.environment, platform.home, notify=call.notify):
+        with prefect_server(platform.environment, platform.home, notify=call.notify) as ready:
             drops = _own_drops(data, as_ofs) if data else _simulated_drops(platform, call)
+            ensure_migrated(platform)  # while Prefect's server starts
+            ready()
             from streamflow import flows
 
-            receipt = flows.demo([(str(folder), as_of) for folder, as_of in drops], flags=call.flags)
+            with flows.settled():
+                receipt = flows.demo([(str(folder), as_of) for folder, as_of in drops], flags=call.flags)
         for month in receipt.months:
             print(text.monthly(month))
         print(text.train(receipt.train))

@@ -110,7 +110,7 @@ def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name
         model_id = _upload_model(client, package, experiment_id=experiment_id, run_id=run_id, record=record, name=name)
         client.set_terminated(run_id, "FINISHED")
         tags = version_tags(record, digests, sha256(passport).hexdigest())
-        made = client.create_model_version(name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id)
+        made = client.create_model_version(name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id, await_creation_for=0)
         link = json.dumps([{"name": name, "version": int(made.version)}])
         client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})  # MLflow's page of the model shows it
     return LoggedRun(run_id=run_id, version=int(made.version), digests=digests, passport_digest=tags["passport_digest"])

@@ -21,17 +21,25 @@ QUIET = {  # what a server of minutes does not need; each would start a loop of 
 
 
 @contextmanager
-def prefect_server(environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None]) -> Iterator[str]:
-    """The URL of an API for flows, in this process's environment too: import `streamflow.flows` after this."""
+def prefect_server(
+    environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None]
+) -> Iterator[Callable[[], None]]:
+    """Start it, and hand out what waits until it answers: there is time for other work before.
+
+    The URL is in this process's environment from then on: import `streamflow.flows` after that.
+    """
     inherited = inherited_environment()
-    if url := inherited.get("PREFECT_API_URL"):
-        yield url
+    if inherited.get("PREFECT_API_URL"):
+        yield lambda: None
         return
     port, log = free_port(), home / "logs" / "prefect.log"
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
     with running(command, environment={**inherited, **environment, **QUIET}, log=log) as child:
         notify("starting Prefect's server")
-        wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
-        export({"PREFECT_API_URL": url})
-        yield url
+
+        def ready() -> None:
+            wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
+            export({"PREFECT_API_URL": url})
+
+        yield ready
