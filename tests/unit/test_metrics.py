@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as oracle
@@ -41,6 +41,7 @@ def sample(n: int, *, seed: int, gap: float = 0.15) -> Rows:
     return label, np.clip(generator.normal(0.3 + gap * label, 0.2), 0, 1)
 
 
+@settings(deadline=None)  # the first call imports scikit-learn
 @given(rows())
 def test_every_score_is_that_of_scikit_learn(given_rows: Rows) -> None:
     label, probability = given_rows

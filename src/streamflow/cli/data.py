@@ -123,7 +123,10 @@ def run(
     from streamflow.services.prefect_server import prefect_server
 
     call = invocation(context)
-    with call.platform(migrated=False) as platform, prefect_server(platform.environment, platform.home, notify=call.notify) as ready:
+    with (
+        call.platform(migrated=False) as platform,
+        prefect_server(platform.environment, platform.home, notify=call.notify) as ready,
+    ):
         ready()
         from streamflow import flows
 

@@ -136,7 +136,7 @@ def in_words(metrics: Metrics) -> list[str]:
     >>> m = evaluate(np.array([0, 0, 0, 1]), np.array([0.1, 0.6, 0.7, 0.4]), threshold=0.5, seed=0, draws=50)
     >>> for sentence in in_words(m): print(sentence)
     Accuracy 0.2500 is below the 0.7500 of always answering the majority class, 0: judge this model by its ranking (AUC).
-    AUC 0.3333 (95 % interval 0.3333..0.3333) is below 0.5: the ranking is reversed on these rows.
+    AUC 0.3333 (95 % interval 0.0000..1.0000) cannot be told from chance, 0.5.
     F1 0.0000 is that of the threshold: at 0.5 the model finds 0 of 1 positives; the setting 'threshold' moves it.
     """
     m = metrics

@@ -21,9 +21,7 @@ QUIET = {  # what a server of minutes does not need; each would start a loop of 
 
 
 @contextmanager
-def prefect_server(
-    environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None]
-) -> Iterator[Callable[[], None]]:
+def prefect_server(environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None]) -> Iterator[Callable[[], None]]:
     """Start it, and hand out what waits until it answers: there is time for other work before.
 
     The URL is in this process's environment from then on: import `streamflow.flows` after that.

@@ -1,0 +1,46 @@
+"""After `kill -9` of a command nothing of ours runs 5 s later. On the embedded server: that is what has to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.processes import alive, left_after_kill, run, start, wait_for
+
+
+def running(home: Path, part: str) -> bool:
+    return any(part in command for command in alive(home))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        pytest.param(["migrate"], "postgres -D", id="migrate, once the server runs"),
+        pytest.param(["demo"], "prefect server start", id="demo, while Prefect's server starts"),
+        pytest.param(["exec", "--", "sleep", "60"], "sleep 60", id="exec, in the command that it became"),
+    ],
+)
+def test_nothing_runs_after_a_kill(home: Path, arguments: list[str], part: str) -> None:
+    assert left_after_kill(home, arguments, lambda: running(home, part)) == []
+
+
+def test_a_killed_migration_is_made_whole_by_the_next_one(home: Path) -> None:
+    assert left_after_kill(home, ["migrate"], lambda: running(home, "postgres -D")) == []
+    done = run(home, "migrate")
+    assert done.returncode == 0, done.stderr
+    assert run(home, "migrate").stdout == "[OK] nothing to migrate\n"
+
+
+def test_ctrl_c_ends_a_command_and_its_servers(home: Path) -> None:
+    import signal
+
+    process = start(home, "demo")
+    assert wait_for(lambda: running(home, "prefect server start"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert wait_for(lambda: not alive(home), 5.0), alive(home)
