@@ -88,22 +88,11 @@ def cluster(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     try:
         with open_platform(made.settings(made.template, home), migrated=False) as platform:
             migrate(platform)
-        _let_go_of_mlflow()
         yield made
     finally:
         made.drop(made.template)
         os.environ.clear()
         os.environ.update(before)
-
-
-def _let_go_of_mlflow() -> None:
-    """A database with connections cannot be a template: MLflow keeps its engines for the life of the process."""
-    import gc
-
-    from sqlalchemy import Engine
-
-    for engine in [found for found in gc.get_objects() if isinstance(found, Engine)]:
-        engine.dispose()
 
 
 @pytest.fixture

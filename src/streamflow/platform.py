@@ -33,6 +33,7 @@ VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ou
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "FEAST_USAGE": "False",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -94,9 +95,11 @@ class Platform:
         """MLflow's registry and tracking."""
         from streamflow.models.registry import Registry
 
-        return Registry(
+        registry = Registry(
             self.tracking_uri, name=self.catalog.model, experiment=self.settings.experiment, artifact_root=self.artifact_root
         )
+        self._closing.callback(registry.close)
+        return registry
 
     @property
     def environment(self) -> dict[str, str]:
