@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -84,7 +86,10 @@ def execute(
     from streamflow.settings import inherited_environment
 
     with invocation(context).platform(migrated=False) as platform:
-        replace_process(command, {**inherited_environment(), **platform.environment}, platform.attachment)
+        inherited = inherited_environment()
+        ours = str(Path(sys.executable).parent)  # where the feast and mlflow of our versions are
+        path = os.pathsep.join([ours, inherited.get("PATH", os.defpath)])
+        replace_process(command, {**inherited, **platform.environment, "PATH": path}, platform.attachment)
 
 
 def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
