@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,7 +36,6 @@ REFS = [f"plan_fv:{name}" for name in PLAN] + ["usage_fv:hours"]
 TTL = {"plan": timedelta(days=62), "usage": timedelta(days=31)}
 MICROSECOND = timedelta(microseconds=1)
 FIRST = instant("2024-01-31")
-SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "streamflow"
 
 
 class Tiny(NamedTuple):
@@ -359,10 +357,10 @@ def test_equal_to_feasts_own_store_on_two_generated_months(tiny: Tiny) -> None:
     assert_equal_to_stock(tiny.store, frame, REFS)
 
 
-def real_frame(catalog: Catalog, table: str, month: str) -> pl.DataFrame:
+def real_frame(catalog: Catalog, table: str, folder: Path) -> pl.DataFrame:
     """One file of a real drop, in the catalog's types."""
     types = {name: column.type for name, column in catalog.columns(table).items()}
-    text = pl.read_csv(SHARED / month / catalog.file(table), infer_schema=False)
+    text = pl.read_csv(folder / catalog.file(table), infer_schema=False)
     kinds = {"int": pl.Int64, "float": pl.Float64, "string": pl.String}
     return text.select(
         pl.col(name).replace_strict({"True": True, "False": False}, default=None, return_dtype=pl.Boolean)
@@ -372,15 +370,14 @@ def real_frame(catalog: Catalog, table: str, month: str) -> pl.DataFrame:
     )
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real drops are not at {SHARED}")
-def test_equal_to_feasts_own_store_on_the_real_drops(server: Address, tmp_path: Path) -> None:
+def test_equal_to_feasts_own_store_on_the_real_drops(server: Address, real_drops: Path, tmp_path: Path) -> None:
     catalog = load_catalog(None)
     tables = sorted({view.table for view in catalog.views.values()})
     with fresh_database(server) as connection:
         create_catalog_tables(connection, catalog)
         for table in tables:
             for month, as_of, known_at in [("month_000", "2024-01-31", "2024-02-01"), ("month_001", "2024-02-29", "2024-03-01")]:
-                frame = real_frame(catalog, table, month)
+                frame = real_frame(catalog, table, real_drops / month)
                 freeze(connection, table, instant(as_of), instant(known_at), frame.columns, frame.iter_rows())
         connection.execute("ANALYZE")
         connection.execute(f"ALTER DATABASE {connection.info.dbname} SET enable_nestloop = off")  # Feast's query plans badly

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from datetime import date
@@ -131,13 +130,9 @@ def test_the_layout_is_that_of_the_catalog(months: list[Month]) -> None:
         assert table.columns[0] == catalog.entity.key
 
 
-def test_the_headers_are_those_of_the_real_drops(tmp_path: Path) -> None:
-    shared = os.environ.get("STREAMFLOW_SHARED")
-    if not shared or not (Path(shared) / "data" / "streamflow").is_dir():
-        pytest.skip("STREAMFLOW_SHARED does not name a folder with the real drops in data/streamflow")
-    real = Path(shared) / "data" / "streamflow" / "month_000"
+def test_the_headers_are_those_of_the_real_drops(tmp_path: Path, real_drops: Path) -> None:
     simulated = write(tmp_path).folders[0]
-    for path in sorted(real.glob("*.csv")):
+    for path in sorted((real_drops / "month_000").glob("*.csv")):
         with path.open("rb") as theirs, (simulated / path.name).open("rb") as ours:
             assert ours.readline() == theirs.readline()
 
