@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -20,29 +20,21 @@ from streamflow.steps.migrate import migrate
 URL = "STREAMFLOW_TEST_DATABASE_URL"  # `make test DATABASE_URL=…`: another PostgreSQL instead of the embedded one
 
 
-OURS = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_DIR_ENV_VAR")
-
-
-@contextmanager
-def kept_environment() -> Iterator[None]:
-    """Opening a platform exports variables to the vendors of this process: take them back at the end."""
-    before = dict(os.environ)
-    try:
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """No setting or variable of libpq, MLflow, Prefect or Feast that is the developer's own."""
+    ours = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(ours) and name not in (URL, "STREAMFLOW_SHARED"):
+                patch.delenv(name)
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No setting or PG variable of the developer's own, and none of a former test."""
-    with kept_environment():
-        for name in list(os.environ):
-            if name.startswith(OURS) and name not in (URL, "STREAMFLOW_SHARED"):
-                monkeypatch.delenv(name)
-        monkeypatch.chdir(tmp_path)
-        yield
+def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every test works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +89,7 @@ def cluster(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     made = Cluster(address=server, template=f"sf_template_{uuid4().hex[:8]}")
     home = tmp_path_factory.mktemp("template")
     try:
-        with kept_environment(), open_platform(made.settings(made.template, home), migrated=False) as platform:
+        with open_platform(made.settings(made.template, home), migrated=False) as platform:
             migrate(platform)
         yield made
     finally:

@@ -13,7 +13,7 @@ from streamflow.catalog import Catalog, load_catalog
 from streamflow.database import Address, Attachment, attach, connect, from_url
 from streamflow.errors import NotMigrated
 from streamflow.features.service import ServiceFeature
-from streamflow.settings import Settings, export
+from streamflow.settings import Settings, exported
 from streamflow.warehouse import installation
 from streamflow.warehouse.roles import SCHEMA_VERSION, WRITER
 
@@ -147,7 +147,7 @@ def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack)
         notify=notify,
         _closing=closing,
     )
-    export(platform.environment)
+    closing.enter_context(exported(platform.environment))
     return platform
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -126,6 +128,16 @@ def inherited_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def export(variables: dict[str, str]) -> None:
-    """Set variables of this process that vendors (libpq, MLflow, Feast, Prefect) read on their own."""
+@contextmanager
+def exported(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that vendors (libpq, MLflow, Feast, Prefect) read on their own; at the end all is as before."""
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -6,19 +6,13 @@ from pathlib import Path
 import polars as pl
 import psycopg
 import pytest
+from support.chain import FEBRUARY, JANUARY, copy_drop, load
 
 from streamflow.errors import ContractViolation, DropConflict, LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.ingest import ingest
 from streamflow.steps.snapshot import snapshot
 from streamflow.steps.training_set import training_set
-
-JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
-
-
-def load(platform: Platform, folder: Path, as_of: date) -> None:
-    ingest(platform, folder, as_of)
-    snapshot(platform, as_of)
 
 
 def test_the_same_drop_twice_is_no_change(platform: Platform, simulated_drops: Path) -> None:
@@ -46,12 +40,7 @@ def test_labels_alone_are_a_delivery_for_a_known_drop(platform: Platform, simula
     with pytest.raises(DropConflict, match="no drop of 2024-01-31 yet"):
         ingest(platform, folder, JANUARY)
 
-    features = tmp_path / "features_first"
-    features.mkdir()
-    for path in (simulated_drops / "month_000").glob("*.csv"):
-        if path.name != "labels.csv":
-            (features / path.name).write_bytes(path.read_bytes())
-    load(platform, features, JANUARY)
+    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "features_first", labels=None), JANUARY)
     with pytest.raises(LabelsMissing, match="the drop of 2024-01-31 has no labels.csv"):
         training_set(platform, JANUARY)
     load(platform, folder, JANUARY)
@@ -82,13 +71,8 @@ def test_labels_come_from_the_drop_that_dates_them(platform: Platform, simulated
 def test_a_read_as_known_before_a_correction_is_as_before(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     before = training_set(platform, JANUARY)
-    corrected = tmp_path / "corrected"
-    corrected.mkdir()
-    for path in (simulated_drops / "month_000").glob("*.csv"):
-        (corrected / path.name).write_bytes(path.read_bytes())
-    fees = pl.read_csv(corrected / "subscriptions.csv", infer_schema=False).with_columns(monthly_fee=pl.lit("1.5"))
-    fees.write_csv(corrected / "subscriptions.csv")
-    load(platform, corrected, JANUARY)
+    fees = {"monthly_fee": pl.lit("1.5")}
+    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
     now, then = training_set(platform, JANUARY), training_set(platform, JANUARY, known_at=before.known_at)
     assert now.frame["monthly_fee"].unique().to_list() == [1.5]
     assert then.digest == before.digest

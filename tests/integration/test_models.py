@@ -37,11 +37,6 @@ from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
 from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # MLflow 3.17's mappings on SQLAlchemy 2.1
-    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType"),  # MLflow warns of its own classes at import
-]
-
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
 TREES = 40
 
@@ -272,7 +267,7 @@ def drop_database(server: Address, name: str) -> None:
 
 
 @pytest.fixture
-def store(migrated: Store, clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(migrated: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     for variable, value in migrated.environment.items():
         monkeypatch.setenv(variable, value)
     yield migrated

@@ -55,7 +55,7 @@ class Revision(NamedTuple):
 
 
 @pytest.fixture
-def tiny(tiny_database: tuple[Tiny, dict[str, str]], clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+def tiny(tiny_database: tuple[Tiny, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> Tiny:
     """The histories of the tiny catalog, and Feast over them."""
     for name, value in tiny_database[1].items():
         monkeypatch.setenv(name, value)

@@ -75,7 +75,7 @@ def open_pair(key_type: ValueType, key_field: PrimitiveFeastType) -> Pair:
 
 
 @pytest.fixture
-def pair(pair_database: tuple[Pair, dict[str, str]], clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Pair:
+def pair(pair_database: tuple[Pair, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> Pair:
     for name, value in pair_database[1].items():
         monkeypatch.setenv(name, value)
     return pair_database[0]

@@ -25,7 +25,6 @@ from streamflow.errors import DatabaseUnavailable, StreamflowError
 GUARD = Path(__file__).with_name("guard.py")
 SUPERUSER = "postgres"
 SLOW_S = 3.0  # after that, say that recovery takes long
-OUTLIVING: list[subprocess.Popen[bytes]] = []  # guards and servers: meant to outlive us, so Python must not miss them
 CONFIGURATION = """
 # streamflow: reached through a socket in a folder of mode 0700 only; durable as PostgreSQL ships it
 listen_addresses = ''
@@ -115,7 +114,7 @@ def _ensure_guard(place: Place) -> None:
                 [sys.executable, "-I", "-S", str(GUARD), str(place.root)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
             )  # fmt: skip
-        OUTLIVING.append(guard)
+        _let_go(guard)
 
 
 def _as_server(place: Place) -> dict[str, Any]:
@@ -150,7 +149,9 @@ def _ensure_running(place: Place, notify: Callable[[str], None]) -> None:
         if try_lock(server):  # nobody alive: what a crash left behind may name a pid that another program has now
             (place.data / "postmaster.pid").unlink(missing_ok=True)
             fcntl.flock(server, fcntl.LOCK_SH)
-            _wait_until_it_answers(place, _start(place, server), notify)
+            started = _start(place, server)
+            _wait_until_it_answers(place, started, notify)
+            _let_go(started)
         else:
             _wait_until_it_answers(place, None, notify)
     finally:
@@ -163,8 +164,12 @@ def _start(place: Place, lock: int) -> subprocess.Popen[bytes]:
         server: subprocess.Popen[bytes] = subprocess.Popen(
             command, **_as_server(place), stdout=log, stderr=log, start_new_session=True, pass_fds=[lock]
         )
-    OUTLIVING.append(server)
     return server
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """A guard or server is meant to outlive us: Python must not warn that nobody waited for it."""
+    process.returncode = 0
 
 
 def _wait_until_it_answers(place: Place, started: subprocess.Popen[bytes] | None, notify: Callable[[str], None]) -> None:

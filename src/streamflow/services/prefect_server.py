@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from streamflow.services.processes import free_port, running, wait_until_ready
-from streamflow.settings import export, inherited_environment
+from streamflow.settings import exported, inherited_environment
 
 QUIET = {  # what a server of minutes does not need; each would start a loop of its own
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
@@ -24,7 +24,7 @@ QUIET = {  # what a server of minutes does not need; each would start a loop of 
 def prefect_server(environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None]) -> Iterator[Callable[[], None]]:
     """Start it, and hand out what waits until it answers: there is time for other work before.
 
-    The URL is in this process's environment from then on: import `streamflow.flows` after that.
+    The URL is in this process's environment from then on, until the end: import `streamflow.flows` after that.
     """
     inherited = inherited_environment()
     if inherited.get("PREFECT_API_URL"):
@@ -33,11 +33,11 @@ def prefect_server(environment: Mapping[str, str], home: Path, *, notify: Callab
     port, log = free_port(), home / "logs" / "prefect.log"
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    with running(command, environment={**inherited, **environment, **QUIET}, log=log) as child:
+    with ExitStack() as closing, running(command, environment={**inherited, **environment, **QUIET}, log=log) as child:
         notify("starting Prefect's server")
 
         def ready() -> None:
             wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
-            export({"PREFECT_API_URL": url})
+            closing.enter_context(exported({"PREFECT_API_URL": url}))
 
         yield ready

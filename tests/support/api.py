@@ -1,0 +1,51 @@
+"""The API as the command `serve`, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from streamflow.platform import Platform
+from streamflow.services.processes import free_port, running, wait_until_ready
+
+
+class Answer(NamedTuple):
+    """Status and JSON of an answer."""
+
+    status: int
+    body: dict[str, Any]
+
+
+@contextmanager
+def served(platform: Platform, *, until: str = "/ready") -> Iterator[str]:
+    """Serve the platform's installation in a process of its own; the address, once `until` answers with 200."""
+    settings, port = platform.settings, free_port()
+    variables = {"STREAMFLOW_HOME": str(platform.home), "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database}
+    if settings.database_url:
+        variables["STREAMFLOW_DATABASE_URL"] = settings.database_url.get_secret_value()
+    if settings.catalog:
+        variables["STREAMFLOW_CATALOG"] = str(settings.catalog)
+    log = platform.home / "logs" / "api.log"
+    command = [sys.executable, "-m", "streamflow", "serve", "--port", str(port)]
+    base = f"http://127.0.0.1:{port}"
+    with running(command, environment={**os.environ, **variables}, log=log) as child:
+        wait_until_ready(f"{base}{until}", child, name="the API", log=log)
+        yield base
+
+
+def asked(url: str, body: object = None) -> Answer:
+    """GET, or POST of a JSON body."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310  # our own address
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return Answer(answer.status, json.load(answer))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, json.load(error))

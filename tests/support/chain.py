@@ -1,0 +1,67 @@
+"""The steps of a month and of a version in a row, for tests that are about what comes after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from streamflow.platform import Platform
+from streamflow.steps.ingest import ingest
+from streamflow.steps.materialize import materialize
+from streamflow.steps.promote import promote
+from streamflow.steps.snapshot import SnapshotReceipt, snapshot
+from streamflow.steps.train import TrainReceipt, train
+
+JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+
+
+def load(platform: Platform, folder: Path, as_of: date) -> SnapshotReceipt:
+    """Ingest and freeze a drop."""
+    ingest(platform, folder, as_of)
+    return snapshot(platform, as_of)
+
+
+def run(platform: Platform, folder: Path, as_of: date) -> None:
+    """What the flow `monthly` does."""
+    load(platform, folder, as_of)
+    materialize(platform)
+
+
+def in_production(platform: Platform, as_of: date) -> TrainReceipt:
+    """Train a version and put it into Production."""
+    trained = train(platform, as_of)
+    promote(platform, trained.version)
+    return trained
+
+
+def copy_drop(drop: Path, to: Path, **changes: Mapping[str, pl.Expr] | None) -> Path:
+    """A copy of a drop with columns of some files replaced: table -> column -> expression over text; None leaves the file out."""
+    to.mkdir(parents=True)
+    for path in sorted(drop.glob("*.csv")):
+        change = changes.get(path.stem, {})
+        if change is None:
+            continue
+        if change:
+            pl.read_csv(path, infer_schema=False).with_columns(**change).write_csv(to / path.name)
+        else:
+            (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+def database_digest(connection: psycopg.Connection) -> dict[str, str]:
+    """Table -> digest of its content, of every table of ours."""
+    names = connection.execute(
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('raw', 'frozen', 'online', 'streamflow') ORDER BY 1, 2"
+    ).fetchall()
+    found = {}
+    for schema, table in names:
+        query = sql.SQL("SELECT count(*) || ' rows ' || coalesce(md5(string_agg(t::text, '' ORDER BY t::text)), '') FROM {} t")
+        row = connection.execute(query.format(sql.Identifier(schema, table))).fetchone()
+        assert row is not None
+        found[f"{schema}.{table}"] = str(row[0])
+    return found

@@ -1,0 +1,99 @@
+"""The real drops: what REFERENCE.md measured on them, and what ours promises. Skipped where they are absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from uuid import uuid4
+
+import polars as pl
+import pytest
+from conftest import Cluster
+from support.api import asked, served
+from support.chain import FEBRUARY, JANUARY, in_production, load, run
+
+from streamflow.features.serving import OnlineReader
+from streamflow.platform import Platform, open_platform
+from streamflow.steps.materialize import materialize
+from streamflow.steps.predict import load_serving
+from streamflow.steps.train import TrainReceipt, fit, train
+from streamflow.steps.training_set import training_set
+
+SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+
+
+@pytest.fixture(scope="module")
+def real(cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, TrainReceipt]]:
+    """An installation that holds January alone, with a version in Production; the tests go on from there in their order."""
+    name = f"sf_real_{uuid4().hex[:12]}"
+    cluster.clone(name)
+    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("real") / "home")) as platform:
+        run(platform, real_drops / "month_000", JANUARY)
+        yield platform, in_production(platform, JANUARY)
+    cluster.drop(name)
+
+
+@pytest.fixture(scope="module")
+def both(real: tuple[Platform, TrainReceipt], real_drops: Path) -> Platform:
+    """The same after February is frozen as well, and not yet live."""
+    load(real[0], real_drops / "month_001", FEBRUARY)
+    return real[0]
+
+
+def test_every_row_and_the_three_declared_categories(real: tuple[Platform, TrainReceipt]) -> None:
+    platform, _ = real
+    rows = training_set(platform, JANUARY)
+    assert (len(rows.frame), rows.without_label) == (7043, 0)
+    assert rows.labels.mean() == pytest.approx(0.2654, abs=5e-5)
+    assert set(load_serving(platform).predictor.encoder.categories) == {"plan_stream_tv", "plan_stream_movies", "net_service"}
+    assert rows.frame["plan_stream_tv"].null_count() == rows.frame["plan_stream_movies"].null_count() == 1526
+
+
+def test_every_user_gets_a_prediction(real: tuple[Platform, TrainReceipt], real_drops: Path) -> None:
+    platform, _ = real
+    serving = load_serving(platform)
+    keys = pl.read_csv(real_drops / "month_000/users.csv", infer_schema=False)["user_id"].to_list()
+    rows = OnlineReader(serving.reader.features, key="user_id").read_many(platform.connection, keys)
+    found = [serving.predictor.probability_one(row.values) for row in rows if row is not None]
+    assert len(found) == 7043
+    assert all(0 <= p <= 1 for p in found)
+
+
+def test_january_is_served_exactly_and_february_once_it_is_live(real: tuple[Platform, TrainReceipt], real_drops: Path) -> None:
+    platform, _ = real
+    usage = {
+        month: pl.read_csv(real_drops / month / "usage_agg_30d.csv").filter(pl.col("user_id") == "7590-VHVEG").row(0, named=True)
+        for month in ("month_000", "month_001")
+    }
+    assert usage["month_000"] != usage["month_001"]
+    with served(platform) as base:
+        january = asked(f"{base}/features/7590-VHVEG").body["features"]
+        assert (january["monthly_fee"], january["months_active"], january["paperless_billing"]) == (29.85, 1, True)
+        assert january["watch_hours_30d"] == usage["month_000"]["watch_hours_30d"]
+        answer = asked(f"{base}/predict", {"user_id": "7590-VHVEG"})
+        assert (answer.status, len(answer.body["features_used"])) == (200, 14)
+        load(platform, real_drops / "month_001", FEBRUARY)
+        materialize(platform)
+        february = asked(f"{base}/features/7590-VHVEG").body
+        assert february["features"]["watch_hours_30d"] == usage["month_001"]["watch_hours_30d"]
+        assert february["as_of"].startswith("2024-02-29")
+        unknown = asked(f"{base}/predict", {"user_id": "999999"})
+        assert (unknown.status, len(unknown.body["missing_features"])) == (404, 14)
+
+
+def test_a_training_as_of_january_is_the_same_after_february_is_loaded(real: tuple[Platform, TrainReceipt], both: Platform) -> None:
+    before, after = real[1], train(both, JANUARY)
+    assert after.training_set_digest == before.training_set_digest
+    assert after.content_digest == before.content_digest
+    assert after.predictions_digest == before.predictions_digest
+
+
+@pytest.mark.parametrize(
+    ("lead", "low", "high"), [pytest.param(0, 0.795, 0.837, id="own labels"), pytest.param(1, 0.601, 0.653, id="february's labels")]
+)
+def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) -> None:
+    rows = training_set(both, JANUARY, label_lead=lead)
+    salted = [replace(both, settings=both.settings.model_copy(update={"split_salt": salt})) for salt in SALTS]
+    assert low <= mean(fit(platform, rows).metrics.auc for platform in salted) <= high
