@@ -13,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from streamflow.database import Address, attach, connect, from_url
+from streamflow.database.embedded import remove
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.migrate import migrate
@@ -43,8 +44,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     if url := os.environ.get(URL):
         yield from_url(url)
         return
-    with attach(tmp_path_factory.mktemp("server") / "home") as attachment:
+    home = tmp_path_factory.mktemp("server") / "home"
+    with attach(home) as attachment:
         yield attachment.address
+    remove(home)
 
 
 @dataclass(frozen=True, kw_only=True)

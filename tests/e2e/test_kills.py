@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support.processes import alive, left_after_kill, run, start, wait_for
 
+from streamflow.services.processes import free_port
+
 
 def running(home: Path, part: str) -> bool:
     return any(part in command for command in alive(home))
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,17 @@ def test_nothing_runs_after_a_kill(home: Path, arguments: list[str], part: str) 
     assert left_after_kill(home, arguments, lambda: running(home, part)) == []
 
 
+def test_nothing_runs_after_a_kill_of_the_api(two_feature_sets: Path, wider: Path) -> None:
+    port = free_port()
+    arguments = ["--catalog", str(wider), "serve", "--port", str(port)]
+    assert left_after_kill(two_feature_sets, arguments, partial(is_taken, port)) == []
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_killed_migration_is_made_whole_by_the_next_one(home: Path) -> None:
     assert left_after_kill(home, ["migrate"], lambda: running(home, "postgres -D")) == []
     done = run(home, "migrate")
@@ -37,8 +48,6 @@ def test_a_killed_migration_is_made_whole_by_the_next_one(home: Path) -> None:
 
 
 def test_ctrl_c_ends_a_command_and_its_servers(home: Path) -> None:
-    import signal
-
     process = start(home, "demo")
     assert wait_for(lambda: running(home, "prefect server start"))
     process.send_signal(signal.SIGINT)

@@ -17,6 +17,7 @@ import pytest
 from feast import FeatureStore
 from feast.repo_operations import _get_repo_contents, apply_total_with_repo_instance
 from support.frozen import create_catalog_tables, freeze, fresh_database, instant, tiny_catalog
+from support.registry import meaning
 
 from streamflow.catalog import Catalog
 from streamflow.database import Address
@@ -61,14 +62,6 @@ def dump(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = store.registry.to_dict(project=store.project)
     store.registry.write_engine.dispose()
     return content
-
-
-def meaning(content: Any) -> Any:
-    """A dump without what Feast itself changes at every apply: its times, the state of a view, the project's random id."""
-    if isinstance(content, dict):
-        ignored = {"createdTimestamp", "lastUpdatedTimestamp", "state", "projectUuid", "projectMetadata", "versionId"}
-        return {key: meaning(value) for key, value in content.items() if key not in ignored}
-    return [meaning(value) for value in content] if isinstance(content, list) else content
 
 
 COMMANDS = """

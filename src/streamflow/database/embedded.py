@@ -54,8 +54,7 @@ class Attachment:
 @contextmanager
 def attach(home: Path, *, notify: Callable[[str], None] = lambda _: None) -> Iterator[Attachment]:
     """Hold the server of the state folder `home`, started if nobody has yet. Raises DatabaseUnavailable."""
-    place = find_place(home)
-    make_place(home, place)
+    place = make_place(home)
     clients = _open_lock(place, "clients")
     try:
         fcntl.flock(clients, fcntl.LOCK_SH)  # waits while a guard is just stopping the server
@@ -147,7 +146,8 @@ def _ensure_running(place: Place, notify: Callable[[str], None]) -> None:
     server = _open_lock(place, "server")
     try:
         if try_lock(server):  # nobody alive: what a crash left behind may name a pid that another program has now
-            (place.data / "postmaster.pid").unlink(missing_ok=True)
+            for left in (place.data / "postmaster.pid", place.socket / ".s.PGSQL.5432.lock"):
+                left.unlink(missing_ok=True)
             fcntl.flock(server, fcntl.LOCK_SH)
             started = _start(place, server)
             _wait_until_it_answers(place, started, notify)

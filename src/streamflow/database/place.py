@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -9,12 +10,14 @@ import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 from streamflow.errors import DatabaseUnavailable
 
 SOCKET_LIMIT = 90  # bytes of a socket's folder: macOS allows 103 for the whole path, ".s.PGSQL.5432" and a slash are 14
 ACCOUNTS = ("streamflow", "postgres", "nobody")  # PostgreSQL refuses to run as root: the first of these that exists
+NOTE = "postgres.location"  # in the state folder, as root: where the server's files lie
 ROOTS = (Path("/var/lib/streamflow"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # folders that another user can reach
 
 
@@ -43,7 +46,7 @@ class Place:
 
 
 def find_place(home: Path) -> Place:
-    """The place of the server of the state folder `home`; nothing is made yet."""
+    """The place of the server of the state folder `home`, or where it would be; nothing is made yet."""
     if os.geteuid() != 0:
         root = home / "postgres"
         return Place(root=root, binaries=_wheel() / "pginstall18" / "bin", socket=_socket(root), account=None)
@@ -56,19 +59,27 @@ def find_place(home: Path) -> Place:
     )
 
 
-def make_place(home: Path, place: Place) -> None:
-    """Make the folders, 0700 each; as root also the note in `home` of where they lie."""
+def make_place(home: Path) -> Place:
+    """Make the folders, 0700 each; as root also the note in `home` of where they lie. One process at a time decides."""
     home.mkdir(parents=True, exist_ok=True)
-    if place.account is not None:
-        place.root.parent.mkdir(mode=0o711, exist_ok=True)
-        (home / "postgres.location").write_text(f"{place.root}\n", encoding="utf-8")
-    for folder in (place.root, place.socket):
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid not in (os.geteuid(), place.account.pw_uid if place.account else -1):
-            raise DatabaseUnavailable(f"{folder}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME.")
-        folder.chmod(0o700)
+    with (home / "postgres.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        place = find_place(home)
         if place.account is not None:
-            os.chown(folder, place.account.pw_uid, place.account.pw_gid)
+            (home / NOTE).write_text(f"{place.root}\n", encoding="utf-8")
+            place.root.parent.mkdir(mode=0o711, exist_ok=True)
+        for folder in (place.root, place.socket):
+            _make_private(folder, place.account)
+    return place
+
+
+def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid not in (os.geteuid(), account.pw_uid if account else -1):
+        raise DatabaseUnavailable(f"{folder}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME.")
+    folder.chmod(0o700)
+    if account is not None:
+        os.chown(folder, account.pw_uid, account.pw_gid)
 
 
 def remove_place(home: Path) -> None:
@@ -77,7 +88,7 @@ def remove_place(home: Path) -> None:
     for folder in (place.root, place.socket):
         if not folder.is_relative_to(home):
             shutil.rmtree(folder, ignore_errors=True)
-    (home / "postgres.location").unlink(missing_ok=True)
+    (home / NOTE).unlink(missing_ok=True)
 
 
 def _wheel() -> Path:
@@ -89,18 +100,22 @@ def _wheel() -> Path:
 
 
 def _separate_root(home: Path) -> Path:
-    """As root: where an unprivileged user can reach; what `home` notes, else a new name made of that of `home`."""
-    note = home / "postgres.location"
+    """As root: where an unprivileged user can reach; what `home` notes, else a new name made of that of `home`.
+
+    A folder of that name that `home` does not note belonged to a state folder that was moved or deleted: it is left alone.
+    """
+    note = home / NOTE
     if note.is_file():
         return Path(note.read_text(encoding="utf-8").strip())
-    name = f"{home.name.strip('.')}-{sha256(str(home.resolve()).encode()).hexdigest()[:12]}"
     base = next((r for r in ROOTS if os.access(r if r.exists() else r.parent, os.W_OK) and _reachable(r)), None)
     if base is None:
         raise DatabaseUnavailable(
             f"as root PostgreSQL needs a folder that another user can reach; none of {', '.join(map(str, ROOTS))} is",
             remedy="Run as an ordinary user, or name a server in STREAMFLOW_DATABASE_URL.",
         )
-    return base / (name if base == ROOTS[0] else f"streamflow-{name}")
+    prefix = "" if base == ROOTS[0] else "streamflow-"
+    name = f"{prefix}{home.name.strip('.')}-{sha256(str(home.resolve()).encode()).hexdigest()[:12]}"
+    return next(path for i in count(1) if not (path := base / (f"{name}-{i}" if i > 1 else name)).exists())
 
 
 def _reachable(folder: Path) -> bool:

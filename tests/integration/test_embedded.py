@@ -1,0 +1,132 @@
+"""The embedded server: who starts it, who shares it, who stops it, and where its files lie."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from support.processes import alive, wait_for
+
+from streamflow.database import attach, connect
+from streamflow.database.embedded import remove
+from streamflow.database.place import SOCKET_LIMIT, find_place
+from streamflow.errors import StreamflowError
+
+HOLD = """
+import sys
+from pathlib import Path
+from streamflow.database import attach, connect
+with attach(Path(sys.argv[1])) as held:
+    with connect(held.address) as connection:
+        print(connection.execute("SELECT pg_postmaster_start_time()").fetchone()[0].isoformat(), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "home"
+    remove(tmp_path / "home")
+
+
+def hold(home: Path) -> subprocess.Popen[str]:
+    """Another process that uses the server until its input ends."""
+    return subprocess.Popen([sys.executable, "-c", HOLD, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_processes_share_one_server_and_the_last_one_stops_it(home: Path) -> None:
+    holders = [hold(home) for _ in range(4)]  # at once, on a state folder that is not there yet
+    assert len({said(holder) for holder in holders} - {""}) == 1
+    for holder in holders[:2]:
+        holder.communicate("")
+    holders[2].send_signal(signal.SIGKILL)
+    holders[2].communicate()
+    assert any("postgres -D" in line for line in alive(home))
+    holders[3].communicate("")
+    assert wait_for(lambda: not alive(home), 5.0), alive(home)
+
+
+def test_what_was_written_is_there_after_a_restart_and_after_a_crash_of_the_server(home: Path) -> None:
+    with attach(home) as held, connect(held.address, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
+    assert wait_for(lambda: not alive(home), 5.0)
+    for _ in range(2):
+        with attach(home) as held, connect(held.address, autocommit=True) as connection:
+            connection.execute("INSERT INTO kept VALUES (2)")
+            pid = int((held.place.data / "postmaster.pid").read_text().splitlines()[0])
+            os.kill(pid, signal.SIGKILL)
+    with attach(home) as held, connect(held.address) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (3,)
+
+
+def test_a_pid_file_that_names_a_stranger_is_not_believed(home: Path) -> None:
+    with attach(home) as held:
+        data = held.place.data
+    assert wait_for(lambda: not alive(home), 5.0)
+    (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n0\n5432\n\n\n")
+    with attach(home) as held, connect(held.address) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_folders_are_private_and_no_other_mode_is_changed(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    before = {p: p.stat().st_mode for p in (closed, *closed.parents)}
+    home = closed / "deep" / "home"
+    with attach(home) as held:
+        for folder in (held.place.root, held.place.socket, held.place.data):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        with connect(held.address) as connection:
+            assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+    assert {p: p.stat().st_mode for p in before} == before
+    root = held.place.root
+    remove(home)
+    assert os.geteuid() != 0 or not root.exists()
+
+
+def test_a_long_path_gets_its_socket_elsewhere(tmp_path: Path) -> None:
+    home = tmp_path / ("long" * 30)
+    with attach(home) as held, connect(held.address) as connection:
+        assert len(os.fsencode(held.place.socket)) <= SOCKET_LIMIT
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    remove(home)
+    assert os.geteuid() != 0 or not held.place.socket.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only as root the server's files lie outside the state folder")
+def test_a_state_folder_that_was_deleted_leaves_nothing_to_its_successor(home: Path) -> None:
+    with attach(home) as held, connect(held.address, autocommit=True) as connection:
+        connection.execute("CREATE TABLE former ()")
+    note = home / "postgres.location"
+    former = Path(note.read_text().strip())
+    note.rename(home.with_name("moved"))
+    with attach(home) as held, connect(held.address) as connection:
+        assert find_place(home).root != former
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute("TABLE former")
+    remove(home)
+    home.with_name("moved").rename(note)
+    with attach(home) as held, connect(held.address) as connection:
+        connection.execute("TABLE former")
+
+
+def test_a_server_that_cannot_start_is_reported_with_its_own_words(home: Path) -> None:
+    with attach(home) as held:
+        data = held.place.data
+    assert wait_for(lambda: not alive(home), 5.0)
+    with (data / "postgresql.conf").open("a") as file:
+        file.write("no_such_parameter = 1\n")
+    with pytest.raises(StreamflowError, match="no_such_parameter"), attach(home):
+        pass

@@ -1,0 +1,77 @@
+"""Settings: where a value comes from, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamflow.database import from_url
+from streamflow.errors import SettingsInvalid
+from streamflow.settings import explain, exported, load_settings
+
+SECRET = "s3cret/%&"  # noqa: S105  # a password of this test
+
+
+def origins(**flags: object) -> dict[str, tuple[str, str]]:
+    return {row.name: (row.value, row.origin) for row in explain(load_settings(**flags), **flags)}
+
+
+def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert origins()["seed"] == ("42", "default")
+    (tmp_path / "streamflow.toml").write_text("seed = 1\ntrees = 2\n")
+    assert origins()["seed"] == ("1", "streamflow.toml")
+    monkeypatch.setenv("STREAMFLOW_SEED", "3")
+    assert origins()["seed"] == ("3", "STREAMFLOW_SEED")
+    assert origins(seed=4)["seed"] == ("4", "flag")
+    assert origins()["trees"] == ("2", "streamflow.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeed = 1", "setting 'seeed': Extra inputs are not permitted"),
+        ("seed = -1\ntrees = 0", "(?s)setting 'seed'.*setting 'trees'"),
+        ("seed = ", r"streamflow\.toml: Invalid value"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "streamflow.toml").write_text(text)
+    with pytest.raises(SettingsInvalid, match=said):
+        load_settings()
+
+
+def test_a_variable_that_no_setting_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFLOW_HOEM", "x")
+    with pytest.raises(SettingsInvalid, match="no setting is called STREAMFLOW_HOEM"):
+        load_settings()
+
+
+def test_only_what_changes_a_model_is_semantic() -> None:
+    named = set(load_settings().semantic_values())
+    assert {"seed", "split_salt", "holdout_share", "trees", "threshold"} <= named
+    assert not named & {"home", "database_url", "api_port", "api_host", "catalog", "mlflow_tracking_uri", "log_level"}
+
+
+def test_a_password_is_shown_nowhere() -> None:
+    url = "postgresql://me:s3cret%2F%25%26@localhost:5433/churn"
+    settings = load_settings(database_url=url)
+    address = from_url(url)
+    assert address.password == SECRET
+    shown = [repr(settings), repr(address), address.display, address.sqlalchemy_url("mlflow"), str(origins(database_url=url))]
+    assert not any("s3cret" in text for text in shown)
+    assert address.display == "postgresql://me@/churn?host=localhost&port=5433"
+    assert address.environment()["PGPASSWORD"] == SECRET
+    with pytest.raises(SettingsInvalid) as refused:
+        from_url("postgresql://me:s3cret%zz@host/x")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_variables_for_vendors_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setenv("PGHOST", "before")
+    with exported({"PGHOST": "during", "PGUSER": "during"}):
+        assert (os.environ["PGHOST"], os.environ["PGUSER"]) == ("during", "during")
+    assert os.environ["PGHOST"] == "before"
+    assert "PGUSER" not in os.environ
