@@ -5,10 +5,10 @@ FastAPI reads annotations of functions that are made per application: they must 
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -70,9 +70,9 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
     key_name = catalog.entity.key
 
     @app.get(f"/features/{{{key_name}}}", summary="Features")
-    def features(request: Request) -> dict[str, Any]:
+    def features(text: Annotated[str, Path(alias=key_name, examples=["7590-VHVEG"])]) -> dict[str, Any]:
         """The live features of one key."""
-        key = as_key(catalog, request.path_params[key_name])
+        key = as_key(catalog, text)
         with state.connection() as connection:
             row = features_of_key(state.reader, catalog, connection, key)
         names = [f.name for f in state.reader.features]
@@ -82,9 +82,10 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
     def predict(body: ask, request: Request) -> dict[str, Any]:  # type: ignore[valid-type]  # made from the catalog
         """The prediction for one key, with what it was made of."""
         serving = state.serving()
+        key = as_key(catalog, getattr(body, key_name))
         request_id = request.headers.get("x-request-id", uuid4().hex)[:64]
         with state.connection() as connection:
-            found = answer(serving, connection, getattr(body, key_name), request_id=request_id)
+            found = answer(serving, connection, key, request_id=request_id)
         return {
             key_name: found.key,
             "prediction": found.prediction,
@@ -98,9 +99,7 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
 def _ask(catalog: Catalog) -> type[BaseModel]:
     """The body of /predict: the entity's key, by its own name and type."""
     entity = catalog.entity
-    kind: Any = (
-        (str, Field(min_length=1, max_length=entity.max_length, examples=["7590-VHVEG"])) if entity.type == "string" else (int, ...)
-    )
+    kind: Any = (str, Field(min_length=1, examples=["7590-VHVEG"])) if entity.type == "string" else (int, ...)
     return create_model("Ask", __config__=ConfigDict(extra="forbid", strict=True), **{entity.key: kind})
 
 

@@ -140,22 +140,40 @@ def _ensure_initialised(place: Place, notify: Callable[[str], None]) -> None:
 
 
 def _ensure_running(place: Place, notify: Callable[[str], None]) -> None:
-    """Connect; else start the server, which inherits the lock that tells others it is alive."""
-    if _answers(place):
-        return
-    server = _open_lock(place, "server")
+    """Connect; else start the server, which inherits the lock that tells others it is alive.
+
+    A server that lives and does not answer recovers, or is about to end: as long as it lives we wait, for recovery after
+    a crash takes the time it takes; once it is gone a new one is started.
+    """
+    server, slow = _open_lock(place, "server"), _Slow(notify)
+    started: subprocess.Popen[bytes] | None = None
     try:
-        if try_lock(server):  # nobody alive: what a crash left behind may name a pid that another program has now
-            for left in (place.data / "postmaster.pid", place.socket / ".s.PGSQL.5432.lock"):
-                left.unlink(missing_ok=True)
-            fcntl.flock(server, fcntl.LOCK_SH)
-            started = _start(place, server)
-            _wait_until_it_answers(place, started, notify)
+        while not _answers(place):
+            if started is not None and started.poll() is not None:
+                raise DatabaseUnavailable(f"the embedded PostgreSQL of {place.root} did not start:\n{_last_words(place)}")
+            if started is None and try_lock(server):
+                for left in (place.data / "postmaster.pid", place.socket / ".s.PGSQL.5432.lock"):
+                    left.unlink(missing_ok=True)  # of a crash: the pid in it may be that of another program now
+                fcntl.flock(server, fcntl.LOCK_SH)
+                started = _start(place, server)
+            slow.tell()
+            time.sleep(0.02)
+        if started is not None:
             _let_go(started)
-        else:
-            _wait_until_it_answers(place, None, notify)
     finally:
         os.close(server)
+
+
+class _Slow:
+    """Says once that PostgreSQL takes long."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self._notify, self._end = notify, time.monotonic() + SLOW_S
+
+    def tell(self) -> None:
+        if time.monotonic() > self._end:
+            self._notify("PostgreSQL is recovering from a crash; this can take a while")
+            self._end = float("inf")
 
 
 def _start(place: Place, lock: int) -> subprocess.Popen[bytes]:
@@ -172,19 +190,9 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
     process.returncode = 0
 
 
-def _wait_until_it_answers(place: Place, started: subprocess.Popen[bytes] | None, notify: Callable[[str], None]) -> None:
-    """As long as the server lives: recovery after a crash takes the time it takes."""
-    begin, told = time.monotonic(), False
-    while not _answers(place):
-        if started.poll() is not None if started else _is_gone(place):
-            tail = (
-                "\n".join(place.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]) if place.log.is_file() else ""
-            )
-            raise DatabaseUnavailable(f"the embedded PostgreSQL of {place.root} did not start:\n{tail}")
-        if not told and time.monotonic() - begin > SLOW_S:
-            notify("PostgreSQL is recovering from a crash; this can take a while")
-            told = True
-        time.sleep(0.02)
+def _last_words(place: Place) -> str:
+    text = place.log.read_text(encoding="utf-8", errors="replace") if place.log.is_file() else ""
+    return "\n".join(text.splitlines()[-8:])
 
 
 def _socket_parameters(place: Place) -> dict[str, str]:
@@ -200,14 +208,6 @@ def _answers(place: Place) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-def _is_gone(place: Place) -> bool:
-    descriptor = _open_lock(place, "server")
-    try:
-        return try_lock(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _wait_for_lock(place: Place) -> None:

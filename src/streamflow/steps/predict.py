@@ -71,14 +71,22 @@ def predict(platform: Platform, key: str) -> Prediction:
     return answer(load_serving(platform), platform.connection, as_key(platform.catalog, key), request_id=uuid4().hex)
 
 
-def as_key(catalog: Catalog, text: str) -> str | int:
-    """The key in the entity's type; text that cannot be a key is a key that nobody has."""
-    if catalog.entity.type == "string":
-        return text
+def as_key(catalog: Catalog, given: str | int) -> str | int:
+    """The key in the entity's type. Raises EntityUnknown for what cannot be a key: nobody has it."""
+    names = [f.name for f in catalog.features]
     try:
-        return int(text)
-    except ValueError as exc:
-        raise _unknown(catalog, text, [f.name for f in catalog.features]) from exc
+        if catalog.entity.type == "int":
+            key = int(given)
+            if not -(2**63) <= key < 2**63:
+                raise _unknown(catalog, given, names)
+            return key
+        text = str(given)
+        text.encode()
+    except ValueError as exc:  # no number, or half of a surrogate pair
+        raise _unknown(catalog, given, names) from exc
+    if "\0" in text or len(text) > catalog.entity.max_length:
+        raise _unknown(catalog, given, names)
+    return text
 
 
 def answer(serving: Serving, connection: psycopg.Connection, key: str | int, *, request_id: str) -> Prediction:
@@ -128,7 +136,7 @@ def oldest(row: OnlineRow) -> datetime:
 
 
 def _unknown(catalog: Catalog, key: object, names: list[str]) -> EntityUnknown:
-    return EntityUnknown(f"{catalog.entity.key} '{key}' has no features", missing_features=names)
+    return EntityUnknown(f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names)
 
 
 def _logged(prediction: Prediction, threshold: float, request_id: str) -> LoggedPrediction:
