@@ -3,10 +3,6 @@ PYTHON ?= python3
 SHARED ?= $(CURDIR)/../shared
 DATABASE_URL ?=
 BIN := .venv/bin
-export STREAMFLOW_SHARED := $(SHARED)
-ifneq ($(DATABASE_URL),)
-export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
-endif
 
 .PHONY: help setup demo test check prove bench lock clean
 help:
@@ -27,6 +23,8 @@ setup: .venv/installed
 
 demo: setup
 	$(BIN)/streamflow demo
+test prove: export STREAMFLOW_SHARED := $(SHARED)
+test prove: export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
 test: setup
 	$(BIN)/python -m pytest
 check: setup

@@ -18,7 +18,9 @@ from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.migrate import migrate
 
-URL = "STREAMFLOW_TEST_DATABASE_URL"  # `make test DATABASE_URL=…`: another PostgreSQL instead of the embedded one
+# What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
+DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
+SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,7 +29,7 @@ def clean_environment() -> Iterator[None]:
     ours = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(ours) and name not in (URL, "STREAMFLOW_SHARED"):
+            if name.startswith(ours):
                 patch.delenv(name)
         yield
 
@@ -41,8 +43,8 @@ def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """A PostgreSQL server, as a user that may create databases and roles."""
-    if url := os.environ.get(URL):
-        yield from_url(url)
+    if DATABASE_URL:
+        yield from_url(DATABASE_URL)
         return
     home = tmp_path_factory.mktemp("server") / "home"
     with attach(home) as attachment:
@@ -130,7 +132,7 @@ def open_with(cluster: Cluster, installation: str, tmp_path: Path) -> Iterator[C
 @pytest.fixture(scope="session")
 def real_drops() -> Path:
     """The folder of the real drops; the test is skipped where it is absent."""
-    folder = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "streamflow"
+    folder = SHARED / "data" / "streamflow"
     if not (folder / "month_000").is_dir():
         pytest.skip(f"the real drops are not at {folder}; name the folder above data/streamflow in STREAMFLOW_SHARED")
     return folder

@@ -97,7 +97,7 @@ def load_settings(**flags: Any) -> Settings:
 
 def _refuse_unknown_variables() -> None:
     """A typo in a variable's name must not be ignored."""
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | {"STREAMFLOW_SHARED"}  # the latter: our tests
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise SettingsInvalid("\n".join(f"no setting is called {name}" for name in unknown))
