@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from streamflow.steps.predict import Prediction
     from streamflow.steps.promote import PromoteReceipt
     from streamflow.steps.simulate import SimulateReceipt
-    from streamflow.steps.snapshot import SnapshotReceipt
+    from streamflow.steps.snapshot import FrozenTable, SnapshotReceipt
     from streamflow.steps.train import TrainReceipt
     from streamflow.steps.training_set import TrainingSetReceipt
 
@@ -50,9 +50,17 @@ def snapshot(r: SnapshotReceipt) -> str:
     lines = []
     for t in r.tables:
         what = "frozen" if t.created else "unchanged"
-        columns = f"  changed: {', '.join(t.changed_columns)}" if t.created and t.changed_columns else ""
-        lines.append(f"  {t.table:20} revision {t.revision} {what:9} {t.rows:>9,} rows  {t.digest[:16]}{columns}")
+        lines.append(f"  {t.table:20} revision {t.revision} {what:9} {t.rows:>9,} rows  {t.digest[:16]}{_changed(t)}")
     return "\n".join([*lines, f"[OK] snapshot as_of={r.as_of} known_at={r.known_at.isoformat()}"])
+
+
+def _changed(t: FrozenTable) -> str:
+    """What a correction changed."""
+    if not (t.created and t.changed_columns):
+        return ""
+    cells = [f"{c} {t.changed_cells[c]:,}" if c in t.changed_cells else c for c in t.changed_columns]
+    keys = [f"{n:,} keys {what}" for n, what in ((t.added, "added"), (t.removed, "removed")) if n]
+    return f"  changed: {', '.join([*cells, *keys])}"
 
 
 def materialize(r: MaterializeReceipt) -> str:
