@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from streamflow.flows import MonthlyReceipt
+    from streamflow.steps.forget import ForgetReceipt
     from streamflow.steps.ingest import IngestReceipt
     from streamflow.steps.materialize import MaterializeReceipt
     from streamflow.steps.migrate import MigrateReceipt
@@ -72,6 +73,17 @@ def materialize(r: MaterializeReceipt) -> str:
 def monthly(r: MonthlyReceipt) -> str:
     """The three receipts of a run."""
     return "\n".join([ingest(r.ingest), snapshot(r.snapshot), materialize(r.materialize)])
+
+
+def forget(r: ForgetReceipt) -> str:
+    """What was erased, and what the revisions are called from now on."""
+    if r.already:
+        return "[OK] this key was forgotten before; nothing holds it"
+    lines = [f"  {table:32} {rows:,} rows" for table, rows in r.rows.items()]
+    for e in r.erased:
+        place = f"frozen.{e.table:25} {e.as_of:%Y-%m-%d} revision {e.revision}"
+        lines.append(f"  {place}  {e.old_digest[:16]} -> {e.new_digest[:16]}")
+    return "\n".join([*lines, f"[OK] forgotten: {sum(r.rows.values()):,} live and {len(r.erased):,} frozen rows"])
 
 
 def training_set(r: TrainingSetReceipt) -> str:
