@@ -10,6 +10,7 @@ StreamflowError
 ├── LabelsMissing            the drop that should hold the labels has none
 ├── TrainingImpossible       the training set cannot be learned from
 ├── DatabaseUnavailable      PostgreSQL cannot be started or reached
+├── DiskFull                 the disk of the database or of the state folder is full
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
 ├── VersionMissing           no such model version, or none in Production
@@ -122,6 +123,15 @@ class DatabaseUnavailable(StreamflowError):
     http_status = 503
     retryable = True
     remedy = "Run 'streamflow doctor'."
+
+
+class DiskFull(StreamflowError):
+    """The disk of the database or of the state folder is full."""
+
+    exit_code = 21
+    http_status = 503
+    state = "What was not committed is rolled back."
+    remedy = "Free some space there and run the command again."
 
 
 class PermissionMissing(StreamflowError):

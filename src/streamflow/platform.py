@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamflow.catalog import Catalog, load_catalog
-from streamflow.database import Address, Attachment, attach, connect, from_url
+from streamflow.database import Address, Attachment, attach, connect, from_url, last_words, translated
 from streamflow.errors import NotMigrated
 from streamflow.features.service import ServiceFeature
 from streamflow.settings import Settings, exported
@@ -131,6 +131,8 @@ def open_platform(
     """
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing)
+        held = platform.attachment
+        closing.enter_context(translated(platform.login, partial(last_words, held.place) if held else str))
         if migrated:
             require_migrated(platform)
         yield platform

@@ -2,7 +2,8 @@
 
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
-from streamflow.database.embedded import Attachment, attach, data_folder, replace_process
+from streamflow.database.embedded import Attachment, attach, data_folder, last_words, replace_process
+from streamflow.database.translate import translated
 
 __all__ = [
     "Address",
@@ -13,6 +14,8 @@ __all__ = [
     "ensure_database",
     "from_url",
     "is_absent_database",
+    "last_words",
     "replace_process",
     "server_version",
+    "translated",
 ]

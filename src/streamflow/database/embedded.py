@@ -20,7 +20,8 @@ from psycopg.conninfo import make_conninfo
 from streamflow.database.address import Address
 from streamflow.database.guard import try_lock
 from streamflow.database.place import Place, copy_server, find_place, make_place, remove_place
-from streamflow.errors import DatabaseUnavailable, StreamflowError
+from streamflow.database.translate import FULL
+from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 
 GUARD = Path(__file__).with_name("guard.py")
 SUPERUSER = "postgres"
@@ -150,7 +151,9 @@ def _ensure_running(place: Place, notify: Callable[[str], None]) -> None:
     try:
         while not _answers(place):
             if started is not None and started.poll() is not None:
-                raise DatabaseUnavailable(f"the embedded PostgreSQL of {place.root} did not start:\n{_last_words(place)}")
+                words = last_words(place)
+                kind = DiskFull if FULL in words else DatabaseUnavailable
+                raise kind(f"the embedded PostgreSQL of {place.root} did not start:\n{words}")
             if started is None and try_lock(server):
                 for left in (place.data / "postmaster.pid", place.socket / ".s.PGSQL.5432.lock"):
                     left.unlink(missing_ok=True)  # of a crash: the pid in it may be that of another program now
@@ -190,7 +193,8 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
     process.returncode = 0
 
 
-def _last_words(place: Place) -> str:
+def last_words(place: Place) -> str:
+    """The end of the server's log."""
     text = place.log.read_text(encoding="utf-8", errors="replace") if place.log.is_file() else ""
     return "\n".join(text.splitlines()[-8:])
 

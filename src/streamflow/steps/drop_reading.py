@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.contract import Violation, cross_check, header_violations, read_cells, repeated_keys
-from streamflow.errors import ContractViolation, StreamflowError
+from streamflow.errors import ContractViolation, DiskFull
 from streamflow.files import csv_files
 from streamflow.files.csv_files import FileBytes
 from streamflow.files.spool import Spool
@@ -89,7 +90,7 @@ def read_drop(
 ) -> ReadDrop:
     """Check every file; `earlier` are the keys of what was delivered before and stays. Spools take their `space` there.
 
-    Raises StreamflowError when the disk is full.
+    Raises DiskFull.
     """
     progress = Progress(notify, f"checking {folder.name}", sum(max(f.lines - 1, 0) for f in facts.values()))
     spools, keys, violations = {}, {}, []
@@ -103,7 +104,9 @@ def read_drop(
                 spools[table] = spool
             violations += wrong
     except OSError as exc:
-        raise StreamflowError(f"{space}: {exc.strerror}", state="Nothing was written.", remedy="Free some space there.") from exc
+        if exc.errno not in (ENOSPC, EDQUOT):
+            raise
+        raise DiskFull(f"{space}: {exc.strerror}", state="Nothing was written.") from exc
     violations += cross_check({**earlier, **keys}, catalog)
     owner = keys.get(catalog.entity.table)
     warnings = _alike(owner[catalog.entity.key]) if owner is not None else []

@@ -1,0 +1,64 @@
+"""A full disk: said as such, nothing half written, and the same command succeeds once there is space."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.processes import run
+
+from streamflow.database.embedded import remove
+from streamflow.steps.simulate import simulate
+
+DAY = ("--as-of", "2024-01-31")
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of its own, of 170 MB: the server and its empty databases take 115."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # where PostgreSQL's user can reach
+        Path(folder).chmod(0o755)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=170m,mode=755", "tmpfs", folder], capture_output=True, text=True, check=False
+        )
+        if mounted.returncode:
+            pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of its own")
+def test_the_servers_disk_is_full(small_disk: Path, tmp_path: Path) -> None:
+    home, drop = tmp_path / "home", tmp_path / "drops" / "month_000"
+    simulate(tmp_path / "drops", users=80_000, months=1, seed=1, notify=lambda _: None)
+    home.mkdir()
+    (home / "postgres.location").write_text(f"{small_disk / 'pg'}\n")  # what streamflow itself notes there
+    assert run(home, "migrate").returncode == 0
+    said = run(home, "ingest", str(drop), *DAY)
+    assert said.returncode == 21, said.stderr
+    assert "No space left on device" in said.stderr
+    assert "What was not committed is rolled back. Free some space there and run the command again." in said.stderr
+    subprocess.run(["mount", "-o", "remount,size=900m", str(small_disk)], check=True)
+    assert "Frozen revisions" in run(home, "snapshots").stdout
+    done = run(home, "ingest", str(drop), *DAY)
+    assert done.returncode == 0, done.stderr
+    assert "[OK] ingested" in done.stdout
+    remove(home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of its own")
+def test_the_disk_of_the_state_folder_is_full(small_disk: Path, tmp_path: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
+    simulate(tmp_path / "drops", users=80_000, months=1, seed=1, notify=lambda _: None)
+    home = small_disk / "home"
+    said = run(home, "ingest", str(tmp_path / "drops" / "month_000"), *DAY)
+    assert said.returncode == 21, said.stderr
+    assert "No space left on device" in said.stderr
+    assert run(home, "snapshots", "--json").stdout.strip() == "[]"
+    remove(home)
