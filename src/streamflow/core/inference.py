@@ -203,7 +203,8 @@ def _decisions(
         if re.search(r"\d{4}", file.file):
             yield f"{file.file} seems to hold a date in its name: every drop must use the same file names"
         if file is not label_file and file.rows < population:
-            yield f"{file.file} has {file.rows:,} of {population:,} keys, so its features are nullable: better a row for each"
+            share = f"{file.rows:,} of {population:,} keys"
+            yield f"{file.file} has {share}: its features are nullable, and a key without a row gets no prediction"
         unseen = [c.name for c in file.columns if c.empty == c.rows]
         if unseen:
             yield f"{file.file}: no value was seen in {', '.join(unseen)}: correct the type before the first drop is frozen"
