@@ -89,11 +89,11 @@ def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 
 @step("ingest")
-def ingest(folder: str, as_of: date, allow_same: bool, flags: Flags) -> IngestReceipt:
+def ingest(folder: str, as_of: date, allow_same: bool, reject_rows: bool, flags: Flags) -> IngestReceipt:
     """Validate and write a drop; an empty database is migrated first."""
     with open_platform(load_settings(**flags), migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
-        return ingest_step.ingest(platform, Path(folder), as_of, allow_same=allow_same)
+        return ingest_step.ingest(platform, Path(folder), as_of, allow_same=allow_same, reject_rows=reject_rows)
 
 
 @step("snapshot")
@@ -125,11 +125,15 @@ def promote(version: int, why: str, flags: Flags) -> PromoteReceipt:
 
 
 @flow(name="monthly")
-def monthly(folder: str, as_of: date, allow_same: bool = False, flags: Flags | None = None) -> MonthlyReceipt:
+def monthly(
+    folder: str, as_of: date, allow_same: bool = False, reject_rows: bool = False, flags: Flags | None = None
+) -> MonthlyReceipt:
     """What happens with each monthly drop."""
     given = flags or {}
     return MonthlyReceipt(
-        ingest=ingest(folder, as_of, allow_same, given), snapshot=snapshot(as_of, given), materialize=materialize(given)
+        ingest=ingest(folder, as_of, allow_same, reject_rows, given),
+        snapshot=snapshot(as_of, given),
+        materialize=materialize(given),
     )
 
 
@@ -144,6 +148,6 @@ def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> Train
 def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoReceipt:
     """The months in order, a model trained on the first of them, and its promotion."""
     given = flags or {}
-    months = tuple(monthly(folder, as_of, False, given) for folder, as_of in drops)
+    months = tuple(monthly(folder, as_of, flags=given) for folder, as_of in drops)
     trained = train(drops[0][1], 0, given)
     return DemoReceipt(months=months, train=trained, promote=promote(trained.version, "the demo", given))

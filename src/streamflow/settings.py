@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     experiment: str = Field("streamflow", description="the MLflow experiment of the training runs")
     api_host: str = Field("127.0.0.1", description="the address that the API binds to")
     api_port: int = Field(8000, ge=0, le=65535, description="the port of the API; 0 takes any free one")
+    max_reject_share: float = Field(
+        0.01, ge=0, le=1, description="the share of a drop's keys that 'ingest --reject-rows' may leave out"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
 
     seed: int = semantic(42, "the seed of everything random in training", ge=0, lt=2**32)

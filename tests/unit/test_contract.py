@@ -1,12 +1,13 @@
 """The contract finds every broken promise of a file, each with its row and column."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import Column, load_catalog
-from streamflow.core.contract import cross_check, header_violations, read_cells
+from streamflow.core.contract import cross_check, header_violations, read_cells, repeated_keys
 
 COLUMNS = {
     "user_id": Column(type="string", max_length=10),
@@ -21,7 +22,7 @@ GOOD = {"user_id": "u1", "fee": "29.85", "months": "1", "active": "True", "plan"
 
 def check(*rows: dict[str, str | None]) -> tuple[pl.DataFrame, list[tuple[str | None, int | None]]]:
     text = pl.DataFrame([{**GOOD, "user_id": f"u{i}", **row} for i, row in enumerate(rows)], schema=dict.fromkeys(GOOD, pl.String))
-    frame, violations = read_cells(text, COLUMNS, key="user_id", table="t")
+    frame, violations = read_cells(text, np.arange(len(text)), COLUMNS, key="user_id", table="t")
     return frame, [(v.column, v.row) for v in violations]
 
 
@@ -54,7 +55,8 @@ def test_all_violations_are_reported_at_once() -> None:
 
 
 def test_every_row_of_a_repeated_key_is_named() -> None:
-    assert check({"user_id": "same"}, {}, {"user_id": "same"})[1] == [("user_id", 0), ("user_id", 2)]
+    keys = pl.DataFrame({"user_id": ["same", "u1", None, "same", None], "row": [0, 1, 3, 4, 5]})
+    assert [(v.row, v.key) for v in repeated_keys(keys, key="user_id", table="t")] == [(0, "same"), (4, "same")]
 
 
 @given(st.floats(min_value=0, allow_infinity=False))
@@ -72,9 +74,9 @@ def test_headers() -> None:
 def test_keys_of_all_files_belong_together() -> None:
     catalog = load_catalog(None)
     frames = {
-        "users": pl.DataFrame({"user_id": ["a", "b"]}),
-        "subscriptions": pl.DataFrame({"user_id": ["a", "c"]}),
-        "labels": pl.DataFrame({"user_id": ["a"]}),
+        "users": pl.DataFrame({"user_id": ["a", "b"], "row": [0, 1]}),
+        "subscriptions": pl.DataFrame({"user_id": ["a", "c"], "row": [0, 1]}),
+        "labels": pl.DataFrame({"user_id": ["a"], "row": [0]}),
     }
     found = cross_check(frames, catalog)
-    assert [(v.table, v.row, v.got) for v in found] == [("subscriptions", 1, "c"), ("subscriptions", None, "none for 'b'")]
+    assert [(v.table, v.row, v.got) for v in found] == [("subscriptions", 1, "'c'"), ("subscriptions", None, "none for 'b'")]

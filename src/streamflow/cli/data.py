@@ -1,4 +1,4 @@
-"""Commands on data: simulate, migrate, ingest, snapshot, materialize, run, snapshots, training-set."""
+"""Commands on data: simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots, training-set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ KnownAt = Annotated[
     typer.Option("--known-at", parser=parse_instant, metavar="INSTANT", help="Read as known at this instant (default: now)."),
 ]
 
+AllowSame = Annotated[bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")]
+RejectRows = Annotated[
+    bool, typer.Option("--reject-rows", help="Load the good rows and keep the bad ones apart, up to max_reject_share of the keys.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (simulate, migrate, ingest, snapshot, materialize, run, snapshots):
+    for command in (simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots):
         app.command(command.__name__)(command)
     app.command("training-set")(training_set)
 
@@ -65,9 +70,8 @@ def ingest(
     context: typer.Context,
     folder: Folder,
     as_of: AsOf,
-    allow_same: Annotated[
-        bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")
-    ] = False,
+    allow_same: AllowSame = False,
+    reject_rows: RejectRows = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Validate a drop whole, then write it whole.
@@ -79,8 +83,34 @@ def ingest(
 
     with invocation(context).platform(migrated=False) as platform:
         ensure_migrated(platform)
-        receipt = step(platform, folder, as_day(as_of), allow_same=allow_same)
+        receipt = step(platform, folder, as_day(as_of), allow_same=allow_same, reject_rows=reject_rows, notify=platform.notify)
     show(receipt, as_json=as_json, text=text.ingest)
+
+
+def rejects(
+    context: typer.Context,
+    as_of: AsOf,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write them to this .csv file.", metavar="FILE")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the rows of a drop that 'ingest --reject-rows' kept apart, with line and reason.
+
+    Example: streamflow rejects --as-of 2024-01-31 --csv rejects.csv
+    """
+    from streamflow.core.time import instant
+    from streamflow.warehouse.drops import rejected_rows
+
+    with invocation(context).platform() as platform:
+        found = rejected_rows(platform.connection, instant(as_day(as_of)))
+    if csv:
+        from streamflow.files.frames import write_rows
+
+        write_rows(found, csv)
+    if as_json:
+        show(found, as_json=True, text=str)
+        return
+    rows = [(r.file, r.line, r.key, r.reason) for r in found]
+    table(f"Rejected rows of {as_day(as_of)}: {len(found)}", ("file", "line", "key", "reason"), rows)
 
 
 def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> None:
@@ -111,9 +141,8 @@ def run(
     context: typer.Context,
     folder: Folder,
     as_of: AsOf,
-    allow_same: Annotated[
-        bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")
-    ] = False,
+    allow_same: AllowSame = False,
+    reject_rows: RejectRows = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Ingest, snapshot and materialize a drop, as a Prefect flow.
@@ -131,7 +160,7 @@ def run(
         from streamflow import flows
 
         with flows.settled():
-            receipt = flows.monthly(str(folder), as_day(as_of), allow_same=allow_same, flags=call.flags)
+            receipt = flows.monthly(str(folder), as_day(as_of), allow_same=allow_same, reject_rows=reject_rows, flags=call.flags)
     show(receipt, as_json=as_json, text=text.monthly)
 
 

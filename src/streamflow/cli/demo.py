@@ -97,10 +97,11 @@ def _dated(folder: Path) -> date:
 
 def _first_key(platform: Platform, folder: Path) -> str:
     """The first entity of the newest drop's own file."""
-    from streamflow.files.csv_files import read_text
+    from streamflow.files.csv_files import read_header, records
 
     catalog = platform.catalog
-    return str(read_text(folder / catalog.file(catalog.entity.table))[catalog.entity.key][0])
+    path = folder / catalog.file(catalog.entity.table)
+    return records(path, {0})[0].cells[read_header(path).index(catalog.entity.key)]
 
 
 def _ask_the_api(platform: Platform, call: Invocation, key: str) -> list[Call]:

@@ -47,6 +47,11 @@ def migrate(r: MigrateReceipt) -> str:
 def ingest(r: IngestReceipt) -> str:
     """One line per file."""
     lines = [f"  {f.file:28} {f.rows:>9,} rows  sha256 {f.sha256[:16]}" for f in r.files]
+    lines += [f"  note: {w}" for w in r.warnings]
+    if r.rejected:
+        lines.append(f"  note: {r.rejected:,} rows were kept apart; 'streamflow rejects --as-of {r.as_of}' lists them")
+    if r.erased:
+        lines.append(f"  note: {r.erased:,} keys were forgotten on request and are left out")
     done = "ingested" if r.changed else "no change: this drop is there already,"
     return "\n".join([*lines, f"[OK] {done} as_of={r.as_of} rejected={r.rejected}"])
 

@@ -1,7 +1,8 @@
 """The contract of a drop: what the catalog promises of each file, checked whole before anything is written.
 
-Cells arrive as text. A first schema checks their form, a second one their value once they are typed; both are pandera's,
-made from the catalog. Rows are named by their position; the physical line in the file is found later, only for an error.
+Cells arrive as text, in batches. A first schema checks their form, a second one their value once they are typed; both are
+pandera's, made from the catalog. Rows are named by their number in the file; the physical line is found later, only for an
+error.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandera.polars as pa
 import polars as pl
+from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from streamflow.catalog import Catalog, Column
@@ -46,13 +49,20 @@ POLARS_TYPES: Mapping[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """One broken promise. `row` is the position in the file, from 0; None means the file as a whole."""
+    """One broken promise.
+
+    row    the record's number in the file, from 0, the header being -1; None: no one record
+    key    whose row it is, where that is known
+    fatal  the file as a whole cannot be used, whatever rows are left out
+    """
 
     table: str
     column: str | None
     row: int | None
     expected: str
     got: str | None
+    key: str | int | None = None
+    fatal: bool = False
 
 
 def expectation(column: Column) -> str:
@@ -69,46 +79,73 @@ def expectation(column: Column) -> str:
     return " ".join([word, *(" and ".join(bounds).split() if bounds else []), *length])
 
 
-def read_cells(text: pl.DataFrame, columns: Mapping[str, Column], *, key: str, table: str) -> tuple[pl.DataFrame, list[Violation]]:
-    """Turn the text of one file into typed values.
+def read_cells(
+    text: pl.DataFrame, rows: NDArray[np.int64], columns: Mapping[str, Column], *, key: str, table: str
+) -> tuple[pl.DataFrame, list[Violation]]:
+    """Turn a batch of text into typed values.
 
     text      (n, ·)  strings, a null where the cell is empty; exactly the names of `columns`
-    returns   (n, ·)  typed as the catalog says, in its order, and everything that breaks the contract
+    rows      (n,)    the number of each row in its file
+    returns   (n, ·)  typed as the catalog says, in its order, and everything that breaks the contract cell by cell
     """
     text = text.select(pl.col(name).cast(pl.String) for name in columns)
     malformed = _failures(_form_schema(columns), text)
-    cells = [_typed(text[name], column) for name, column in columns.items()]
-    typed = pl.DataFrame(cells)
+    typed = pl.DataFrame([_typed(text[name], column) for name, column in columns.items()])
     for name in columns:  # 2^63, 1e309 or 2024-02-30 have the right form and still no value
         lost = (text[name].is_not_null() & typed[name].is_null()).arg_true().to_list()
-        malformed |= {(name, row) for row in lost}
-    violations = [_violation(table, name, row, WORDS[columns[name].type], text) for name, row in malformed]
-    failures = _failures(_value_schema(columns, key), typed) - malformed
-    for name, row in failures:
-        unique = name == key and text[name][row] is not None and _is_duplicate(typed[name], row)
-        words = f"a key that occurs once in {table}" if unique else expectation(columns[name])
-        violations.append(_violation(table, name, row, words, text))
+        malformed |= {(name, place) for place in lost}
+    wrong = [(name, place, WORDS[columns[name].type]) for name, place in malformed]
+    wrong += [(name, place, expectation(columns[name])) for name, place in _failures(_value_schema(columns), typed) - malformed]
+    violations = [
+        Violation(
+            table=table, column=name, row=int(rows[place]), expected=words, got=_shown(text[name][place]), key=typed[key][place]
+        )
+        for name, place, words in wrong
+    ]
     return typed, sorted(violations, key=lambda v: (v.row or 0, v.column or ""))
 
 
-def cross_check(frames: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Violation]:
-    """Every key must be one of the entity's own table, and the files behind features that are never null must be complete."""
-    key, owner = catalog.entity.key, catalog.entity.table
+def repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Violation]:
+    """Every row of a key that stands in its file more than once. `keys` holds `key` and `row`."""
+    known = keys.drop_nulls(key)
+    twice = known.filter(known[key].is_duplicated())
+    return [
+        Violation(table=table, column=key, row=row, expected=f"a key that occurs once in {table}", got=repr(str(value)), key=value)
+        for value, row in twice.select(key, "row").iter_rows()
+    ]
+
+
+def cross_check(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Violation]:
+    """Every key must be one of the entity's own table, and the files behind features that are never null must be complete.
+
+    keys  table -> frame with the entity's key and `row`
+    """
+    owner = catalog.entity.table
+    if owner not in keys:
+        return []
     violations = []
-    for table, frame in frames.items():
-        if table == owner or owner not in frames:
-            continue
-        keys = frame.select(key).with_row_index("row")
-        unknown = keys.join(frames[owner].select(key), on=key, how="anti").drop_nulls().sort("row")
-        expected = f"a key that {catalog.file(owner)} holds"
-        violations += [Violation(table=table, column=key, row=r, expected=expected, got=str(k)) for r, k in unknown.iter_rows()]
-        if any(f.table == table and not f.column.nullable for f in catalog.features):
-            absent = frames[owner].select(key).join(frame.select(key), on=key, how="anti").drop_nulls().sort(key)
-            expected = f"a row for each key of {catalog.file(owner)}, since its features are not nullable"
-            violations += [
-                Violation(table=table, column=key, row=None, expected=expected, got=f"none for {k!r}") for k in absent[key]
-            ]
+    for table, frame in keys.items():
+        if table != owner:
+            violations += _strangers(table, frame, keys[owner], catalog)
+            if any(f.table == table and not f.column.nullable for f in catalog.features):
+                violations += _absent(table, frame, keys[owner], catalog)
     return violations
+
+
+def _strangers(table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog) -> list[Violation]:
+    key, expected = catalog.entity.key, f"a key that {catalog.file(catalog.entity.table)} holds"
+    unknown = frame.drop_nulls(key).join(known, on=key, how="anti").sort("row")
+    return [
+        Violation(table=table, column=key, row=row, expected=expected, got=repr(str(value)), key=value)
+        for value, row in unknown.select(key, "row").iter_rows()
+    ]
+
+
+def _absent(table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog) -> list[Violation]:
+    key = catalog.entity.key
+    expected = f"a row for each key of {catalog.file(catalog.entity.table)}, since its features are not nullable"
+    absent = known.drop_nulls(key).join(frame, on=key, how="anti").unique(key).sort(key)
+    return [Violation(table=table, column=key, row=None, expected=expected, got=f"none for {str(k)!r}", key=k) for k in absent[key]]
 
 
 def header_violations(table: str, header: Sequence[str], columns: Sequence[str]) -> list[Violation]:
@@ -117,7 +154,7 @@ def header_violations(table: str, header: Sequence[str], columns: Sequence[str])
     found: list[tuple[str, str, str | None]] = [("column to stand once", name, f"{n} times") for name, n in counts.items() if n > 1]
     found += [("column to be there", name, None) for name in columns if name not in counts]
     found += [("no column that the catalog does not declare", name, repr(name)) for name in counts if name not in columns]
-    return [Violation(table=table, column=name, row=None, expected=words, got=got) for words, name, got in found]
+    return [Violation(table=table, column=name, row=-1, expected=words, got=got, fatal=True) for words, name, got in found]
 
 
 def _form_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
@@ -126,9 +163,9 @@ def _form_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
     )
 
 
-def _value_schema(columns: Mapping[str, Column], key: str) -> pa.DataFrameSchema:
+def _value_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
-        {name: pa.Column(POLARS_TYPES[c.type], _checks(c), nullable=c.nullable, unique=name == key) for name, c in columns.items()}
+        {name: pa.Column(POLARS_TYPES[c.type], _checks(c), nullable=c.nullable) for name, c in columns.items()}
     )
 
 
@@ -170,10 +207,5 @@ def _typed(text: pl.Series, column: Column) -> pl.Series:
     return text.cast(POLARS_TYPES[column.type], strict=False)
 
 
-def _is_duplicate(keys: pl.Series, row: int) -> bool:
-    return int((keys == keys[row]).sum()) > 1
-
-
-def _violation(table: str, column: str, row: int, expected: str, text: pl.DataFrame) -> Violation:
-    value = text[column][row]
-    return Violation(table=table, column=column, row=row, expected=expected, got="an empty cell" if value is None else repr(value))
+def _shown(cell: str | None) -> str:
+    return "an empty cell" if cell is None else repr(cell)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import adbc_driver_manager
+import polars as pl
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 
@@ -39,7 +41,12 @@ def stream(address: Address, query: str, parameters: Sequence[object] = ()) -> I
         yield from cursor.fetch_record_batch()
 
 
-def ingest(opened: Any, schema: str, table: str, rows: pa.Table) -> int:
-    """Append `rows` within the transaction of an ADBC connection; how many there were."""
+def ingest(opened: Any, schema: str, table: str, parts: Iterable[pl.DataFrame]) -> None:
+    """Append rows, a part at a time, within the transaction of an ADBC connection."""
+    batches = (batch for part in parts for batch in part.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches())
+    first = next(batches, None)
+    if first is None:
+        return
+    reader = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
     with opened.cursor() as cursor:
-        return int(cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema))
+        cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)

@@ -23,6 +23,13 @@ def main(root: str) -> int:
     if not try_lock(guard):
         return 0  # another guard is on duty
     fcntl.flock(clients, fcntl.LOCK_EX)
+    stopped = stop(root, server)
+    os.close(guard)  # before the clients' lock, which goes with this process: the next user must see that it needs a guard
+    return 0 if stopped else 1
+
+
+def stop(root: str, server: int) -> bool:
+    """Ask the server to end, more and more firmly; whether it did."""
     for number, seconds in PATIENCE:
         end, told = time.monotonic() + seconds, False
         while not try_lock(server):
@@ -31,8 +38,8 @@ def main(root: str) -> int:
                 break
             time.sleep(0.02)
         else:
-            return 0
-    return 1
+            return True
+    return False
 
 
 def try_lock(descriptor: int) -> bool:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from streamflow.errors import StreamflowError
+
+
+def write_rows(rows: Sequence[Any], path: Path) -> None:
+    """Write frozen values of one dataclass, a column per field."""
+    frame = pl.DataFrame([asdict(row) for row in rows], infer_schema_length=None)
+    write_frame(frame, path)
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:

@@ -2,72 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.contract import Violation, cross_check, header_violations, read_cells
+from streamflow.core.rejects import Reject, rejected_keys, rejects
 from streamflow.core.time import instant
-from streamflow.errors import ContractViolation, DropConflict
+from streamflow.errors import DropConflict
 from streamflow.files import csv_files
+from streamflow.files.spool import Spool
 from streamflow.platform import Platform
-from streamflow.warehouse import drops
-from streamflow.warehouse.drops import DeliveredFile
-
-SHOWN = 20  # violations in the message; all are in `facts`
+from streamflow.steps.drop_reading import ReadDrop, delivered_tables, inspect_files, read_drop
+from streamflow.steps.progress import Progress
+from streamflow.steps.violations import in_words, violation_error
+from streamflow.warehouse import drops, erasures
+from streamflow.warehouse.drops import DeliveredFile, RejectedRow
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestReceipt:
-    """What `ingest` did. `changed` is False when the same drop was there already."""
+    """What `ingest` did. `changed` is False when the same drop was there already.
+
+    rejected    rows that were kept apart, with --reject-rows      erased   keys that were forgotten, and left out again
+    """
 
     as_of: date
     files: tuple[DeliveredFile, ...]
     rejected: int
     changed: bool
+    erased: int = 0
+    warnings: tuple[str, ...] = ()
 
 
-def ingest(platform: Platform, folder: Path, as_of: date, *, allow_same: bool = False) -> IngestReceipt:
+def ingest(
+    platform: Platform,
+    folder: Path,
+    as_of: date,
+    *,
+    allow_same: bool = False,
+    reject_rows: bool = False,
+    notify: Callable[[str], None] = lambda _: None,
+) -> IngestReceipt:
     """Validate every file of `folder`, then replace the raw rows of `as_of` in one transaction.
 
-    A folder with the label file alone is a label delivery for a drop that is known. Raises ContractViolation with all
+    A folder with the label file alone is a label delivery for a drop that is known. With `reject_rows` the rows of keys
+    that break the contract are kept apart, up to the share that the settings allow. Raises ContractViolation with all
     violations, DropConflict when the files are those of another as_of; nothing is written then.
     """
     catalog, at = platform.catalog, instant(as_of)
-    tables = _delivered_tables(folder, catalog)
-    files = {t: _fingerprint(folder / catalog.file(t), t) for t in tables}
-    known = drops.delivered(platform.connection)
-    before = known.get(at, {})
-    if all(t in before and before[t].sha256 == f.sha256 for t, f in files.items()):
-        return IngestReceipt(as_of=as_of, files=tuple(before[t] for t in tables), rejected=0, changed=False)
-    if not allow_same:
-        _refuse_copy(folder, as_of, files, known)
-    frames = _validated(folder, catalog, tables, _earlier_keys(platform, at, tables, before))
-    files = {t: DeliveredFile(table=t, file=f.file, sha256=f.sha256, rows=len(frames[t])) for t, f in files.items()}
-    drops.replace_drop(platform.address, at, {t: frames[t] for t in tables}, files)
-    return IngestReceipt(as_of=as_of, files=tuple(files.values()), rejected=0, changed=True)
-
-
-def _delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
-    """The tables whose files are there: all, all but the labels, or the labels alone."""
-    if not folder.is_dir():
-        raise ContractViolation(f"{folder}: no such folder", remedy="name the folder that holds the drop's CSV files.")
-    there = tuple(t for t in catalog.tables if (folder / catalog.file(t)).is_file())
-    missing = [catalog.file(t) for t in catalog.feature_tables if t not in there]
-    if missing and there != (catalog.label.table,):
-        lines = [f"{folder / name}: expected a file of the drop, got none" for name in missing]
-        raise ContractViolation(
-            "\n".join(lines), violations=lines, remedy="add the missing files and run 'streamflow ingest' again."
-        )
-    return there
-
-
-def _fingerprint(path: Path, table: str) -> DeliveredFile:
-    return DeliveredFile(table=table, file=path.name, sha256=csv_files.sha256_of(path), rows=0)
+    tables = delivered_tables(folder, catalog)
+    facts = inspect_files(folder, catalog, tables)
+    files = {t: DeliveredFile(table=t, file=catalog.file(t), sha256=f.sha256, rows=0) for t, f in facts.items()}
+    with drops.one_loader(platform.connection, at), ExitStack() as closing:
+        known = drops.delivered(platform.connection)
+        before = known.get(at, {})
+        if all(t in before and before[t].sha256 == f.sha256 for t, f in files.items()):
+            kept = len(drops.rejected_rows(platform.connection, at))
+            return IngestReceipt(as_of=as_of, files=tuple(before[t] for t in tables), rejected=kept, changed=False)
+        if not allow_same:
+            _refuse_copy(folder, as_of, files, known)
+        earlier = _earlier_keys(platform, at, tables, before)
+        read = read_drop(folder, catalog, facts, earlier, space=platform.home / "tmp", closing=closing, notify=notify)
+        left_out = _left_out(platform, folder, read) if reject_rows else []
+        if read.violations and not left_out:
+            raise violation_error(folder, catalog, read.violations)
+        return _load(platform, folder, as_of, files, read, left_out, notify)
 
 
 def _refuse_copy(
@@ -96,41 +101,90 @@ def _earlier_keys(
             remedy="Ingest the drop's feature files first, or correct --as-of.",
         )
     staying = {catalog.entity.table, catalog.label.table} & before.keys() - set(tables)
-    return {t: drops.raw_keys(platform.address, t, catalog.entity.key, at) for t in staying}
+    return {t: drops.raw_keys(platform.address, t, catalog.entity.key, at).with_row_index("row") for t in staying}
 
 
-def _validated(
-    folder: Path, catalog: Catalog, tables: tuple[str, ...], earlier: Mapping[str, pl.DataFrame]
-) -> dict[str, pl.DataFrame]:
-    """Table -> typed rows, or every violation of every file."""
-    frames: dict[str, pl.DataFrame] = {}
-    violations: list[Violation] = []
-    for table in tables:
-        path, columns = folder / catalog.file(table), catalog.columns(table)
-        wrong = header_violations(table, csv_files.read_header(path), list(columns))
-        if not wrong:
-            frames[table], wrong = read_cells(csv_files.read_text(path), columns, key=catalog.entity.key, table=table)
-        violations += wrong
-    violations += cross_check({**earlier, **frames}, catalog)
-    if violations:
-        raise _violation_error(folder, catalog, violations)
-    return frames
+def _left_out(platform: Platform, folder: Path, read: ReadDrop) -> list[Reject]:
+    """The rows to keep apart. Raises ContractViolation where leaving rows out does not help, or too many would be."""
+    catalog, most = platform.catalog, platform.settings.max_reject_share
+    if any(v.fatal or v.table not in read.keys for v in read.violations):
+        raise violation_error(folder, catalog, read.violations)
+    found = rejects(read.violations, read.keys, key=catalog.entity.key)
+    keyless = sum(r.key is None for r in found)
+    total = max(map(len, read.keys.values()))
+    share = (len(rejected_keys(read.violations)) + keyless) / total
+    if share > most:
+        said = (
+            f"({share:.2%} of {total:,} {catalog.entity.name}s would be rejected, the setting max_reject_share allows {most:.2%})"
+        )
+        raise violation_error(folder, catalog, read.violations, said=said)
+    return found
 
 
-def _violation_error(folder: Path, catalog: Catalog, violations: list[Violation]) -> ContractViolation:
-    lines: list[str] = []
-    for table in dict.fromkeys(v.table for v in violations):
-        path = folder / catalog.file(table)
-        of_table = [v for v in violations if v.table == table]
-        rows = {v.row for v in of_table if v.row is not None}
-        numbers = csv_files.physical_lines(path, rows) if path.is_file() and rows else {}
-        lines += [_line(f"{folder.name}/{path.name}", v, numbers) for v in of_table]
-    shown = lines[:SHOWN] + ([f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
-    return ContractViolation("\n".join(shown) + f"\n({len(lines)} violation{'s' if len(lines) > 1 else ''})", violations=lines)
+def _load(
+    platform: Platform,
+    folder: Path,
+    as_of: date,
+    files: Mapping[str, DeliveredFile],
+    read: ReadDrop,
+    left_out: Sequence[Reject],
+    notify: Callable[[str], None],
+) -> IngestReceipt:
+    """Write what was checked, without the rejected and the forgotten keys."""
+    catalog, key = platform.catalog, platform.catalog.entity.key
+    forgotten = erasures.forgotten(platform.connection, _all_keys(read, key), as_of)
+    out = pl.DataFrame({key: sorted(rejected_keys(read.violations) | forgotten)}, schema={key: _key_type(read, key)})
+    unwanted = {t: k.filter(k[key].is_null() | k[key].is_in(out[key].implode())).height for t, k in read.keys.items()}
+    files = {t: replace(f, rows=read.keys[t].height - unwanted[t]) for t, f in files.items()}
+    progress = Progress(notify, f"loading {folder.name}", sum(f.rows for f in files.values()))
+    frames = {t: _wanted(spool, out, key, progress) for t, spool in read.spools.items()}
+    kept = _with_lines(folder, catalog, [r for r in left_out if r.key not in forgotten])
+    drops.replace_drop(platform.address, instant(as_of), frames, files, kept)
+    return IngestReceipt(
+        as_of=as_of,
+        files=tuple(files.values()),
+        rejected=len(kept),
+        changed=True,
+        erased=len(forgotten),
+        warnings=read.warnings,
+    )
 
 
-def _line(file: str, violation: Violation, numbers: Mapping[int, int]) -> str:
-    number = numbers.get(violation.row) if violation.row is not None else None
-    where = f"{file}:{number}" if number else file
-    column = f" column '{violation.column}'" if violation.column else ""
-    return f"{where}{column}: expected {violation.expected}, got {violation.got or 'none'}"
+def _all_keys(read: ReadDrop, key: str) -> pl.Series:
+    return pl.concat([frame[key] for frame in read.keys.values()]).drop_nulls().unique()
+
+
+def _key_type(read: ReadDrop, key: str) -> pl.DataType:
+    return next(iter(read.keys.values())).schema[key]
+
+
+def _wanted(spool: Spool, out: pl.DataFrame, key: str, progress: Progress) -> Iterator[pl.DataFrame]:
+    for frame in spool.frames():
+        part = frame.drop_nulls(key).join(out, on=key, how="anti") if len(out) or frame[key].null_count() else frame
+        yield part
+        progress.add(len(part))
+
+
+def _with_lines(folder: Path, catalog: Catalog, left_out: Sequence[Reject]) -> list[RejectedRow]:
+    """The rejects as they are kept: with line, reason and cells."""
+    causes = list(dict.fromkeys(r.cause for r in left_out))
+    said = dict(zip(causes, in_words(folder, catalog, causes), strict=True))
+    kept = []
+    for table in dict.fromkeys(r.table for r in left_out):
+        header = csv_files.read_header(folder / catalog.file(table))
+        of_table = [r for r in left_out if r.table == table]
+        found = csv_files.records(folder / catalog.file(table), {r.row for r in of_table})
+        for reject in of_table:
+            record = found[reject.row]
+            own = (reject.cause.table, reject.cause.row) == (table, reject.row)
+            kept.append(
+                RejectedRow(
+                    table_name=table,
+                    file=catalog.file(table),
+                    line=record.line,
+                    key=None if reject.key is None else str(reject.key),
+                    reason=("" if own else "left out with ") + said[reject.cause],
+                    cells=json.dumps(dict(zip(header, record.cells, strict=False)), ensure_ascii=False),
+                )
+            )
+    return kept

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import polars as pl
@@ -13,6 +14,7 @@ from psycopg import sql
 from streamflow.database import Address, arrow
 
 LOCK = 7_590_002  # advisory lock: raw and frozen rows have one writer at a time
+LOADING = 7_590_003  # with the day: one loader of a drop at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,18 @@ class DeliveredFile:
     file: str
     sha256: str
     rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectedRow:
+    """A row that was not loaded: its place in the file, why, and its cells as JSON."""
+
+    table_name: str
+    file: str
+    line: int
+    key: str | None
+    reason: str
+    cells: str
 
 
 def delivered(connection: psycopg.Connection, as_of: datetime | None = None) -> dict[datetime, dict[str, DeliveredFile]]:
@@ -44,21 +58,58 @@ def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.Data
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of]))
 
 
-def replace_drop(address: Address, as_of: datetime, frames: Mapping[str, pl.DataFrame], files: Mapping[str, DeliveredFile]) -> None:
-    """Put `frames` in the place of the raw rows of `as_of`, by binary COPY, and enter the files in the ledger: one transaction."""
+@contextmanager
+def one_loader(connection: psycopg.Connection, as_of: datetime) -> Iterator[None]:
+    """Keep every other loader of the same drop waiting: what one has checked must still hold when it writes."""
+    day = as_of.date().toordinal()
+    connection.execute("SELECT pg_advisory_lock(%s, %s)", [LOADING, day])
+    try:
+        yield
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(%s, %s)", [LOADING, day])
+
+
+def replace_drop(
+    address: Address,
+    as_of: datetime,
+    frames: Mapping[str, Iterable[pl.DataFrame]],
+    files: Mapping[str, DeliveredFile],
+    rejected: Sequence[RejectedRow] = (),
+) -> None:
+    """Put `frames` in the place of the raw rows of `as_of`, by binary COPY, with their ledger and rejects: one transaction."""
     with arrow.connection(address) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
         cursor.fetchall()
-        for table, frame in frames.items():
+        for table, parts in frames.items():
             cursor.execute(sql.SQL("DELETE FROM {} WHERE as_of = $1").format(sql.Identifier("raw", table)).as_string(), [as_of])
-            rows = frame.select(pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of"), pl.all())
-            arrow.ingest(connection, "raw", table, rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+            cursor.execute("DELETE FROM streamflow.reject WHERE as_of = $1 AND table_name = $2", [as_of, table])
+            arrow.ingest(connection, "raw", table, _stamped(parts, as_of))
             entry = files[table]
             cursor.execute(
                 "INSERT INTO streamflow.drop_file (as_of, table_name, file, sha256, rows) VALUES ($1, $2, $3, $4, $5)",
                 [as_of, table, entry.file, entry.sha256, entry.rows],
             )
+        if rejected:
+            rows = pl.DataFrame([asdict(r) for r in rejected], schema_overrides={"line": pl.Int64, "key": pl.String})
+            arrow.ingest(connection, "streamflow", "reject", _stamped([rows], as_of))
         connection.commit()
+
+
+def _stamped(parts: Iterable[pl.DataFrame], as_of: datetime) -> Iterator[pl.DataFrame]:
+    stamp = pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of")
+    return (part.select(stamp, pl.all()) for part in parts)
+
+
+def rejected_rows(connection: psycopg.Connection, as_of: datetime) -> list[RejectedRow]:
+    """The rows of a drop that were kept apart, by table and line."""
+    rows = connection.execute(
+        "SELECT table_name, file, line, key, reason, cells FROM streamflow.reject WHERE as_of = %s ORDER BY table_name, line",
+        [as_of],
+    )
+    return [
+        RejectedRow(table_name=table, file=file, line=line, key=key, reason=reason, cells=cells)
+        for table, file, line, key, reason, cells in rows
+    ]
 
 
 def is_empty(connection: psycopg.Connection, table: str, column: str, as_of: datetime) -> bool:
