@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -217,7 +218,7 @@ def test_ingest_accepts_what_the_guess_was_made_from_and_the_text_says_the_guess
     left = profiled("left.csv", member_id=ids, churned=["True"] * len(ids))
     catalog = parsed(guessed(members, left))
     text = pl.DataFrame({"member_id": ids, "thing": cells, "age": ids}, schema_overrides={"thing": pl.String})
-    typed, wrong = read_cells(text, catalog.columns("members"), key="member_id", table="members")
+    typed, wrong = read_cells(text, np.arange(len(ids)), catalog.columns("members"), key="member_id", table="members")
     assert wrong == []
     assert typed["thing"].null_count() == sum(c is None for c in cells)
     assert catalog.tables["members"].columns["thing"] == guess_column(members.columns[1], view="members_fv").column
@@ -273,6 +274,7 @@ def test_init_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
         ({}, "it holds no .csv file"),
         ({"a.csv": ""}, "a.csv: it has no header"),
         ({"a.csv": "member_id;age\n1;2\n"}, "a.csv: its columns are not separated by commas"),
+        ({"a.csv": "\ufeffmember_id,x\n1,2\n"}, "a.csv: it begins with a byte order mark"),
         ({"a.csv": "x,x\n1,2\n"}, "a.csv: column 'x' stands there 2 times"),
         ({"a.csv": "member_id,x\n"}, "a.csv: it has a header and no rows"),
         ({"a.csv": "member_id,x\n1,2\n1,2,3\n"}, "a.csv: not a CSV file"),

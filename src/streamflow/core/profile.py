@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
 from streamflow.catalog import Column, ColumnType
@@ -145,7 +146,7 @@ def detailed(found: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile,
 def as_ingest_reads(profile: Profile, text: pl.Series) -> Profile:
     """A column that looks like instants is text unless ingest reads every one: not all that look alike mix in one column."""
     column = Column(type="timestamp", nullable=True)
-    _, wrong = read_cells(text.to_frame(), {text.name: column}, key="", table="")
+    _, wrong = read_cells(text.to_frame(), np.arange(len(text)), {text.name: column}, key=text.name, table="")
     return replace(profile, kind="string") if wrong else profile
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from streamflow.core.inference import Guess, guess
 from streamflow.core.profile import FileProfile, Profile, as_ingest_reads, detailed, details, measures, profiles
 from streamflow.core.roles import check_columns, find_key, refuse
 from streamflow.files import scan, text_files
-from streamflow.files.csv_files import read_header
+from streamflow.files.csv_files import BOM, read_header
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +91,15 @@ def _check_headers(folder: Path, names: list[str]) -> None:
     for name in names:
         try:
             header = read_header(folder / name)
-        except (OSError, UnicodeDecodeError) as exc:
-            problems.append(f"{name}: it cannot be read as text in UTF-8: {exc}")
+        except (OSError, csv.Error) as exc:
+            problems.append(f"{name}: it cannot be read: {exc}")
             continue
         if len(header) < 2 and any(sign in "".join(header) for sign in ";\t|"):
             problems.append(f"{name}: its columns are not separated by commas")
         elif not header:
             problems.append(f"{name}: it has no header")
+        elif header[0].startswith(BOM):
+            problems.append(f"{name}: it begins with a byte order mark; save it as UTF-8 without one")
         repeated = sorted({c for c in header if header.count(c) > 1})
         problems += [f"{name}: column {c!r} stands there {header.count(c)} times" for c in repeated]
     if problems:
