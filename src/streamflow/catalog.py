@@ -204,6 +204,11 @@ def _contradictions(catalog: Catalog) -> list[str]:
             if name in owner:
                 problems.append(f"{place}: a feature '{name}' stands in table '{owner[name]}' too")
             owner.setdefault(name, table)
+    problems += [
+        f"tables.{t}.columns.{catalog.label.column}: a feature cannot have the name of the label"
+        for t, spec in tables.items()
+        if t != catalog.label.table and (same := spec.columns.get(catalog.label.column)) and same.view
+    ]
     fed = {c.view for t in tables.values() for c in t.columns.values()}
     problems += [f"views.{v}: no column names it" for v in catalog.views if v not in fed]
     return problems
