@@ -178,6 +178,13 @@ def test_no_label_is_an_error_that_says_what_was_looked_at() -> None:
     assert "must be True or False" in refusal(MEMBERS, LEFT, label="age")
 
 
+def test_a_label_in_other_words_is_named_beside_the_bools_that_are_none() -> None:
+    plans = profiled("plans.csv", member_id=IDS, fee=IDS, auto_renew=("True", "False") * 3)
+    said = refusal(MEMBERS, plans, profiled("left.csv", member_id=IDS, churned=("Yes", "No") * 3))
+    assert "left.csv: column 'churned' holds 'No', 'Yes'" in said
+    assert "plans.csv: column 'auto_renew' could be it" in said
+
+
 def test_a_label_of_one_class_is_said() -> None:
     found = guessed(MEMBERS, profiled("left.csv", member_id=IDS[:3], churned=["True"] * 3))
     assert any("'churned' is True in every row" in d for d in found.decisions)

@@ -16,6 +16,7 @@ from streamflow.core.contract import FORMS, read_cells
 
 FEW = 30  # distinct texts up to which a column can be one of categories; a convention
 NARROW_FIRST: tuple[ColumnType, ...] = ("bool", "int", "float", "date", "timestamp")
+SLICE = 50_000  # rows read as instants at a time
 
 # Narrower than what ingest accepts: 00123, +49170 and 17 digits before a point name something, and a number would lose it
 NUMBERS = {
@@ -145,8 +146,9 @@ def detailed(found: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile,
 
 def as_ingest_reads(profile: Profile, text: pl.Series) -> Profile:
     """A column that looks like instants is text unless ingest reads every one: not all that look alike mix in one column."""
-    column = Column(type="timestamp", nullable=True)
-    _, wrong = read_cells(text.to_frame(), np.arange(len(text)), {text.name: column}, key=text.name, table="")
+    columns = {text.name: Column(type="timestamp", nullable=True)}
+    parts = text.to_frame().iter_slices(SLICE)
+    wrong = any(read_cells(part, np.arange(len(part)), columns, key=text.name, table="")[1] for part in parts)
     return replace(profile, kind="string") if wrong else profile
 
 

@@ -119,7 +119,9 @@ def _refuse_label(
     """Say which columns were looked at: several that could be the label, or those that would be if they were True and False."""
     if possible:
         listed = [f"{f.file}: column '{c.name}' could be it" for f, c in possible]
-        refuse(["which column is the label cannot be told", *listed], "Say it with --label COLUMN")
+        named = [(f, c) for f in files for c in f.columns if LABEL_WORD.search(c.name) and (f, c) not in possible]
+        remedy = "Write the outcome as True and False" if named else "Say it with --label COLUMN"
+        refuse(["which column is the label cannot be told", *_near(named), *listed], remedy)
     if wanted is not None:
         near = [(f, c) for f in files for c in f.columns if c.name == wanted]
         refuse([f"the label '{wanted}' must be True or False in every row", *_near(near)], LABEL_REMEDY)
