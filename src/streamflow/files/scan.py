@@ -32,7 +32,8 @@ def count_distinct(paths: Sequence[Path], name: str) -> int:
 
 
 def _cells(path: Path) -> pl.LazyFrame:
-    return pl.scan_csv(path, infer_schema=False).with_columns(pl.all().replace("", None))
+    full = pl.when(pl.all() != "").then(pl.all())  # polars does not stream `replace`
+    return pl.scan_csv(path, infer_schema=False).with_columns(full)
 
 
 def _collected(rows: pl.LazyFrame, path: Path) -> pl.DataFrame:
