@@ -28,7 +28,7 @@ class _Frozen(BaseModel):
 
 
 class Column(_Frozen):
-    """One column of a table; `view` makes it a feature."""
+    """One column of a table; `view` makes it a feature, `expr` (SQL) computes it when a snapshot freezes: no file holds it."""
 
     type: ColumnType
     nullable: bool = False
@@ -38,9 +38,12 @@ class Column(_Frozen):
     max_length: int | None = Field(default=None, gt=0)
     view: Identifier | None = None
     categorical: bool = False
+    expr: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
+        if self.expr is not None:
+            require_one_expression(self.expr)
         if (self.min is not None or self.max is not None) and self.type not in ("int", "float"):
             raise ValueError(f"min and max belong to numbers, not to type '{self.type}'")
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -52,6 +55,28 @@ class Column(_Frozen):
         if self.view and self.type == "string" and not self.categorical:
             raise ValueError("a feature of type 'string' must say categorical = true")
         return self
+
+
+def require_one_expression(text: str) -> None:
+    """Refuse what would not stay inside the parentheses that an expression is put into. Raises ValueError.
+
+    Whether it is a valid one of immutable parts says PostgreSQL, at `migrate`.
+
+    >>> require_one_expression("monthly_fee * months_active - coalesce(lag(total_paid), 0)")
+    >>> require_one_expression("1); DROP TABLE x")
+    Traceback (most recent call last):
+    ValueError: expr closes a parenthesis that it did not open
+    """
+    bare = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"", "", text)
+    depth = 0
+    for sign in bare:
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0:
+            raise ValueError("expr closes a parenthesis that it did not open")
+    if depth:
+        raise ValueError("expr leaves a parenthesis open")
+    if found := re.search(r"[;'\"$\\]|--|/\*", bare):
+        raise ValueError(f"expr holds {found.group()}, which is no part of one expression")
 
 
 class Table(_Frozen):
@@ -139,10 +164,18 @@ class Catalog(_Frozen):
         return self.tables[table].file or f"{table}.csv"
 
     def columns(self, table: str) -> dict[str, Column]:
-        """All columns of `table`, the key first."""
+        """All columns of `table` as they are frozen, the key first, the derived ones among them."""
         entity = self.entity
         key = Column(type=entity.type, max_length=entity.max_length if entity.type == "string" else None)
         return {entity.key: key, **self.tables[table].columns}
+
+    def file_columns(self, table: str) -> dict[str, Column]:
+        """The columns that the file of `table` holds, the key first."""
+        return {name: column for name, column in self.columns(table).items() if column.expr is None}
+
+    def derived_columns(self, table: str) -> dict[str, Column]:
+        """The columns of `table` that are computed when a snapshot freezes."""
+        return {name: column for name, column in self.columns(table).items() if column.expr is not None}
 
     @property
     def feature_tables(self) -> tuple[str, ...]:
@@ -168,7 +201,11 @@ class Catalog(_Frozen):
     @property
     def service(self) -> str:
         """The feature service of this feature set: its name changes exactly when the set or its meaning does."""
-        meaning = [[f.ref, f.column.type, f.column.nullable, f.column.categorical, self.ttl(f.view).days] for f in self.features]
+        meaning = [
+            [f.ref, f.column.type, f.column.nullable, f.column.categorical, self.ttl(f.view).days]
+            + ([f.column.expr] if f.column.expr else [])
+            for f in self.features
+        ]
         text = json.dumps([self.entity.name, self.entity.key, self.entity.type, meaning], ensure_ascii=False)
         return f"{self.model}_{sha256(text.encode()).hexdigest()[:8]}"
 
@@ -186,6 +223,16 @@ def _contradictions(catalog: Catalog) -> list[str]:
         problems.append(f"label: table '{catalog.label.table}' has no column '{catalog.label.column}'")
     elif label.columns[catalog.label.column].type != "bool" or label.columns[catalog.label.column].nullable:
         problems.append(f"label: column '{catalog.label.column}' must be of type 'bool' and not nullable")
+    elif label.columns[catalog.label.column].expr is not None:
+        problems.append(f"label: column '{catalog.label.column}' must stand in the file, not be derived")
+    problems += _column_contradictions(catalog)
+    fed = {c.view for t in tables.values() for c in t.columns.values()}
+    problems += [f"views.{v}: no column names it" for v in catalog.views if v not in fed]
+    return problems
+
+
+def _column_contradictions(catalog: Catalog) -> list[str]:
+    tables, problems = catalog.tables, []
     owner: dict[str, str] = {}
     for table, spec in tables.items():
         for name, column in spec.columns.items():
@@ -201,16 +248,11 @@ def _contradictions(catalog: Catalog) -> list[str]:
                 problems.append(f"{place}: view '{column.view}' reads table '{view.table}'")
             if table == catalog.label.table:
                 problems.append(f"{place}: a label cannot be a feature")
+            elif name == catalog.label.column:
+                problems.append(f"{place}: a feature cannot have the name of the label")
             if name in owner:
                 problems.append(f"{place}: a feature '{name}' stands in table '{owner[name]}' too")
             owner.setdefault(name, table)
-    problems += [
-        f"tables.{t}.columns.{catalog.label.column}: a feature cannot have the name of the label"
-        for t, spec in tables.items()
-        if t != catalog.label.table and (same := spec.columns.get(catalog.label.column)) and same.view
-    ]
-    fed = {c.view for t in tables.values() for c in t.columns.values()}
-    problems += [f"views.{v}: no column names it" for v in catalog.views if v not in fed]
     return problems
 
 

@@ -6,6 +6,7 @@ StreamflowError
 ├── ContractViolation        a drop breaks its schema; nothing was written
 ├── DropConflict             a drop equals another one, or is not known
 ├── SnapshotMissing          frozen rows are asked for that do not exist
+├── SnapshotDamaged          frozen rows are not those that were frozen
 ├── LabelsMissing            the drop that should hold the labels has none
 ├── TrainingImpossible       the training set cannot be learned from
 ├── DatabaseUnavailable      PostgreSQL cannot be started or reached
@@ -90,6 +91,13 @@ class SnapshotMissing(StreamflowError):
     exit_code = 8
     http_status = 404
     remedy = "Run 'streamflow snapshots' to see what is frozen, and 'streamflow run DIR --as-of D' to add a drop."
+
+
+class SnapshotDamaged(StreamflowError):
+    """Frozen rows are not those that were frozen: their digest differs from the recorded one."""
+
+    exit_code = 20
+    remedy = "Restore the database from a backup, or deliver the drop anew: a new revision is frozen beside the damaged one."
 
 
 class LabelsMissing(StreamflowError):

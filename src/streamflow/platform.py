@@ -15,7 +15,7 @@ from streamflow.errors import NotMigrated
 from streamflow.features.service import ServiceFeature
 from streamflow.settings import Settings, exported
 from streamflow.warehouse import installation
-from streamflow.warehouse.roles import SCHEMA_VERSION, WRITER
+from streamflow.warehouse.roles import MAINTENANCE, SCHEMA_VERSION, WRITER
 
 if TYPE_CHECKING:
     import psycopg
@@ -62,6 +62,12 @@ class Platform:
     def connection(self) -> psycopg.Connection:
         """A connection in autocommit mode as the writer role: open a transaction around what belongs together."""
         return self._closing.enter_context(connect(self.address, autocommit=True))
+
+    @contextmanager
+    def maintenance(self) -> Iterator[psycopg.Connection]:
+        """A connection as the one role that may change frozen rows; what it does is one transaction."""
+        with connect(self.login.with_role(MAINTENANCE)) as connection, connection.transaction():
+            yield connection
 
     @property
     def tracking_uri(self) -> str:

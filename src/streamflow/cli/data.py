@@ -1,4 +1,4 @@
-"""Commands on data: simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots, training-set."""
+"""Commands on data: simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots, forget, training-set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RejectRows = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots):
+    for command in (simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots, forget):
         app.command(command.__name__)(command)
     app.command("training-set")(training_set)
 
@@ -180,6 +180,26 @@ def snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
         (f"{r.as_of:%Y-%m-%d}", r.table, r.revision, f"{r.rows:,}", f"{r.known_at:%Y-%m-%d %H:%M:%S}", r.digest[:16]) for r in found
     ]
     table("Frozen revisions", ("as_of", "table", "revision", "rows", "known at (UTC)", "digest"), rows)
+
+
+def forget(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="The entity's key, such as 7590-VHVEG.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, for the tombstone.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Erase all values of one key, frozen ones too; this cannot be undone.
+
+    The revisions that held it get a new digest, and a tombstone keeps the old one. Later deliveries of drops from before
+    this day leave the key out.
+
+    Example: streamflow forget 7590-VHVEG --why "request of 2024-03-02"
+    """
+    from streamflow.steps.forget import forget as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, key, why=why, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text.forget)
 
 
 def training_set(

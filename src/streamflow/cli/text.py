@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from streamflow.flows import MonthlyReceipt
+    from streamflow.steps.forget import ForgetReceipt
     from streamflow.steps.ingest import IngestReceipt
     from streamflow.steps.init import InitReceipt
     from streamflow.steps.materialize import MaterializeReceipt
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from streamflow.steps.predict import Prediction
     from streamflow.steps.promote import PromoteReceipt
     from streamflow.steps.simulate import SimulateReceipt
-    from streamflow.steps.snapshot import SnapshotReceipt
+    from streamflow.steps.snapshot import FrozenTable, SnapshotReceipt
     from streamflow.steps.train import TrainReceipt
     from streamflow.steps.training_set import TrainingSetReceipt
 
@@ -61,9 +62,17 @@ def snapshot(r: SnapshotReceipt) -> str:
     lines = []
     for t in r.tables:
         what = "frozen" if t.created else "unchanged"
-        columns = f"  changed: {', '.join(t.changed_columns)}" if t.created and t.changed_columns else ""
-        lines.append(f"  {t.table:20} revision {t.revision} {what:9} {t.rows:>9,} rows  {t.digest[:16]}{columns}")
+        lines.append(f"  {t.table:20} revision {t.revision} {what:9} {t.rows:>9,} rows  {t.digest[:16]}{_changed(t)}")
     return "\n".join([*lines, f"[OK] snapshot as_of={r.as_of} known_at={r.known_at.isoformat()}"])
+
+
+def _changed(t: FrozenTable) -> str:
+    """What a correction changed."""
+    if not (t.created and t.changed_columns):
+        return ""
+    cells = [f"{c} {t.changed_cells[c]:,}" if c in t.changed_cells else c for c in t.changed_columns]
+    keys = [f"{n:,} keys {what}" for n, what in ((t.added, "added"), (t.removed, "removed")) if n]
+    return f"  changed: {', '.join([*cells, *keys])}"
 
 
 def materialize(r: MaterializeReceipt) -> str:
@@ -75,6 +84,17 @@ def materialize(r: MaterializeReceipt) -> str:
 def monthly(r: MonthlyReceipt) -> str:
     """The three receipts of a run."""
     return "\n".join([ingest(r.ingest), snapshot(r.snapshot), materialize(r.materialize)])
+
+
+def forget(r: ForgetReceipt) -> str:
+    """What was erased, and what the revisions are called from now on."""
+    if r.already:
+        return "[OK] this key was forgotten before; nothing holds it"
+    lines = [f"  {table:32} {rows:,} rows" for table, rows in r.rows.items()]
+    for e in r.erased:
+        place = f"frozen.{e.table:25} {e.as_of:%Y-%m-%d} revision {e.revision}"
+        lines.append(f"  {place}  {e.old_digest[:16]} -> {e.new_digest[:16]}")
+    return "\n".join([*lines, f"[OK] forgotten: {sum(r.rows.values()):,} live and {len(r.erased):,} frozen rows"])
 
 
 def training_set(r: TrainingSetReceipt) -> str:

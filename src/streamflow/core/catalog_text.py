@@ -17,6 +17,8 @@ HEAD = """\
 #            min, max    inclusive bounds        categories   the only values allowed        max_length   in characters
 #            view        the feature view that serves this column as a feature; without it, it is frozen but not served
 #            categorical the model treats the feature as categories, not as a number
+#            expr        SQL over the table's columns, as_of (a date) and lag(column), the same key's value in the drop before:
+#                        computed once, when a snapshot freezes; no file holds such a column
 #
 # For you to decide:
 # - Is each feature known at the date of its drop? What is learned only with the outcome must lose its view.

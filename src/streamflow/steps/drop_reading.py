@@ -126,11 +126,11 @@ def _unreadable(path: Path, table: str, facts: FileBytes, catalog: Catalog) -> l
             fatal(row, header[place] if place < len(header) else None, "text in UTF-8", what)
             for row, place, what in csv_files.spoiled_cells(path)
         ]
-    return header_violations(table, header, list(catalog.columns(table)))
+    return header_violations(table, header, list(catalog.file_columns(table)))
 
 
 def _read_table(path: Path, table: str, catalog: Catalog, spool: Spool, progress: Progress) -> tuple[pl.DataFrame, list[Violation]]:
-    key, columns = catalog.entity.key, catalog.columns(table)
+    key, columns = catalog.entity.key, catalog.file_columns(table)
     parts: list[pl.DataFrame] = []
     violations: list[Violation] = []
     ragged: dict[int, int] = {}

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from streamflow.core.contract import expectation
 from streamflow.core.digest import Digester, TableDigest
 from streamflow.core.time import instant
-from streamflow.errors import SnapshotMissing
+from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
+from streamflow.steps.progress import Progress
 from streamflow.warehouse import drops, frozen
+from streamflow.warehouse.changes import Changes, changed_cells
+from streamflow.warehouse.derived import Drop, broken_promises
 from streamflow.warehouse.frozen import Revision
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenTable:
-    """One table of a snapshot; `created` is False when the newest revision holds the same content already."""
+    """One table of a snapshot; `created` is False when the newest revision holds the same content already.
+
+    changed_cells   column -> how many cells differ from the former revision, of keys in both; with it keys added and removed
+    """
 
     table: str
     revision: int
@@ -24,6 +31,9 @@ class FrozenTable:
     digest: str
     created: bool
     changed_columns: tuple[str, ...] = ()
+    changed_cells: Mapping[str, int] = field(default_factory=dict)
+    added: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +48,7 @@ class SnapshotReceipt:
 def snapshot(platform: Platform, as_of: date, *, notify: Callable[[str], None] = lambda _: None) -> SnapshotReceipt:
     """Freeze the drop of `as_of` in one transaction.
 
-    Raises SnapshotMissing when there is no such drop.
+    Raises SnapshotMissing when there is no such drop, ContractViolation when a derived column breaks what the catalog says.
     """
     at, connection = instant(as_of), platform.connection
     with connection.transaction():
@@ -47,24 +57,52 @@ def snapshot(platform: Platform, as_of: date, *, notify: Callable[[str], None] =
         if not delivered:
             raise SnapshotMissing(f"there is no drop of {as_of}", remedy=f"Run 'streamflow ingest DIR --as-of {as_of}' first.")
         newest = {r.table: r for r in frozen.revisions(connection, known_at=frozen.known_now(connection), first=at, last=at)}
+        tables = [t for t in platform.catalog.tables if t in delivered]
+        drop_of = {t: frozen.drop_of(connection, t, at) for t in tables}
+        _check_derived(platform, drop_of)
+        progress = Progress(notify, f"freezing {as_of}", sum(delivered[t].rows for t in tables))
         made: dict[str, tuple[int, TableDigest]] = {}
         changed: dict[str, tuple[str, ...]] = {}
-        for table in (t for t in platform.catalog.tables if t in delivered):
-            notify(f"freezing {table}")
-            digest = _digest(platform, table, at)
-            former = newest.get(table)
-            if former is not None:
-                changed[table] = _changes(platform, digest, former)
-            if former is None or changed[table]:
-                types = {name: c.type for name, c in platform.catalog.columns(table).items()}
-                made[table] = frozen.copy_rows(connection, table, types, at), digest
+        for table, drop in drop_of.items():
+            digest = _digest(platform, table, drop, progress)
+            changed[table] = _changes(platform, digest, newest[table]) if table in newest else ()
+            if table not in newest or changed[table]:
+                columns = platform.catalog.columns(table)
+                made[table] = frozen.copy_rows(connection, table, columns, platform.catalog.entity.key, drop), digest
         recorded = {r.table: r for r in frozen.record(connection, at, made)}
+        counted = {t: _counted(platform, r, newest[t]) for t, r in recorded.items() if t in newest}
     now = {**newest, **recorded}
-    tables = tuple(_frozen(now[t], t in recorded, changed.get(t, ())) for t in platform.catalog.tables if t in now)
-    return SnapshotReceipt(as_of=as_of, known_at=max(r.known_at for r in now.values()), tables=tables)
+    receipts = (_frozen(now[t], t in recorded, changed.get(t, ()), counted.get(t)) for t in platform.catalog.tables if t in now)
+    return SnapshotReceipt(as_of=as_of, known_at=max(r.known_at for r in now.values()), tables=tuple(receipts))
 
 
-def _frozen(revision: Revision, created: bool, changed: tuple[str, ...]) -> FrozenTable:
+def _check_derived(platform: Platform, drop_of: Mapping[str, Drop]) -> None:
+    """Every derived value of every table keeps the catalog's promises, or nothing is frozen."""
+    catalog, lines = platform.catalog, []
+    for table, drop in drop_of.items():
+        columns = catalog.columns(table)
+        for key, name, value in broken_promises(platform.connection, table, columns, catalog.entity.key, drop):
+            column = columns[name]
+            whose = f" of {catalog.entity.key} {key!r}" if key else ""
+            said = f"expected {expectation(column)}, got {value}" if key else value
+            lines.append(f"{table} column '{name}' = {column.expr}{whose}: {said}")
+    if lines:
+        raise ContractViolation(
+            "\n".join(lines),
+            violations=lines,
+            state="Nothing was frozen;",
+            remedy="correct the expression in the catalog, or say nullable = true, and run 'streamflow snapshot' again.",
+        )
+
+
+def _counted(platform: Platform, now: Revision, former: Revision) -> Changes:
+    held = {c.name for c in frozen.stored_digest(platform.connection, former).columns}
+    key = platform.catalog.entity.key
+    columns = [c for c in platform.catalog.columns(now.table) if c in held and c != key]
+    return changed_cells(platform.connection, key, columns, now, former)
+
+
+def _frozen(revision: Revision, created: bool, changed: tuple[str, ...], counted: Changes | None) -> FrozenTable:
     return FrozenTable(
         table=revision.table,
         revision=revision.revision,
@@ -72,24 +110,28 @@ def _frozen(revision: Revision, created: bool, changed: tuple[str, ...]) -> Froz
         digest=revision.digest,
         created=created,
         changed_columns=changed,
+        changed_cells=counted.cells if counted else {},
+        added=counted.added if counted else 0,
+        removed=counted.removed if counted else 0,
     )
 
 
-def _digest(platform: Platform, table: str, at: datetime) -> TableDigest:
-    types = {name: c.type for name, c in platform.catalog.columns(table).items()}
-    digester = Digester(platform.catalog.entity.key, types)
-    for chunk in frozen.raw_rows(platform.address, table, types, platform.catalog.entity.key, at):
+def _digest(platform: Platform, table: str, drop: Drop, progress: Progress) -> TableDigest:
+    columns, key = platform.catalog.columns(table), platform.catalog.entity.key
+    digester = Digester(key, {name: c.type for name, c in columns.items()})
+    for chunk in frozen.rows_to_freeze(platform.address, table, columns, key, drop):
         digester.update(chunk)
+        progress.add(len(chunk))
     return digester.finish()
 
 
 def _changes(platform: Platform, digest: TableDigest, former: Revision) -> tuple[str, ...]:
     """The columns that differ from the newest revision. A column that the catalog gained and no row fills is no change."""
     before = frozen.stored_digest(platform.connection, former)
-    held = {c.name for c in before.columns}
+    held, stored = {c.name for c in before.columns}, platform.catalog.file_columns(former.table)
     empty = {
         n
         for n in digest.changed_columns(before)
-        if n not in held and drops.is_empty(platform.connection, former.table, n, former.as_of)
+        if n not in held and n in stored and drops.is_empty(platform.connection, former.table, n, former.as_of)
     }
     return tuple(n for n in digest.changed_columns(before) if n not in empty)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from streamflow.catalog import Catalog
 from streamflow.core.time import instant
 from streamflow.core.training_set import Source, TrainingSet, label_as_of
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
@@ -37,6 +38,7 @@ def training_set(platform: Platform, as_of: date, *, label_lead: int = 0, known_
     if rows.is_empty():
         raise TrainingImpossible(f"no key of the drop of {as_of} has a label in that of {label_at:%Y-%m-%d}")
     features = _features(platform, rows.select(key), at, k)
+    _require_complete(platform.catalog, features, as_of)
     frame = pl.concat([rows.select(key), features, rows.select(label)], how="horizontal")
     return TrainingSet(
         frame=frame,
@@ -70,6 +72,22 @@ def _features(platform: Platform, keys: pl.DataFrame, at: datetime, k: datetime)
     entities = keys.with_columns(event_timestamp=pl.lit(at).cast(stamp), known_at=pl.lit(k).cast(stamp))
     answer = pl.DataFrame(platform.features.history(entities, platform.catalog.service))
     return answer.select(f.name for f in platform.catalog.features)
+
+
+def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> None:
+    """A null in a feature that promises none is no value to learn from."""
+    lines = [
+        f"feature '{f.name}' is not nullable, and {count:,} of {len(features):,} rows have no value as of {as_of}"
+        for f in catalog.features
+        if not f.column.nullable and (count := features[f.name].null_count())
+    ]
+    if lines:
+        raise TrainingImpossible(
+            "\n".join(lines),
+            violations=lines,
+            remedy=f"If the catalog has gained the column since, run 'streamflow snapshot --as-of {as_of}'; else deliver the drop"
+            " anew, or say nullable = true.",
+        )
 
 
 def _sources(platform: Platform, newest: list[Revision], at: datetime, label_at: datetime) -> tuple[Source, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,10 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from streamflow.catalog import Column
 from streamflow.core.digest import ColumnDigest, TableDigest
 from streamflow.database import Address, arrow
+from streamflow.warehouse.derived import Drop, source
 from streamflow.warehouse.drops import LOCK
 
 # one cell of a row's own digest, in the form that core/digest.py defines
@@ -96,40 +98,68 @@ def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDi
     return TableDigest(rows=revision.rows, columns=columns)
 
 
-def raw_rows(address: Address, table: str, types: Mapping[str, str], key: str, as_of: datetime) -> Iterator[pl.DataFrame]:
-    """The raw rows of one drop in the order of (bucket, key bytes), in chunks: what a digest reads."""
-    query = sql.SQL('SELECT {columns} FROM {table} WHERE as_of = $1 ORDER BY {bucket}, {key}::text COLLATE "C"').format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, types)),
-        table=sql.Identifier("raw", table),
+def drop_of(connection: psycopg.Connection, table: str, as_of: datetime) -> Drop:
+    """The drop of `as_of` with the newest revision of the one before it."""
+    row = connection.execute(
+        "SELECT as_of, revision FROM streamflow.revision WHERE table_name = %s AND as_of < %s"
+        " ORDER BY as_of DESC, revision DESC LIMIT 1",
+        [table, as_of],
+    ).fetchone()
+    return Drop(as_of=as_of, before=(row[0], row[1]) if row else None)
+
+
+def rows_to_freeze(address: Address, table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> Iterator[pl.DataFrame]:
+    """The rows of a drop in the order of (bucket, key bytes), in chunks: what a digest reads."""
+    return _ordered(address, source(table, columns, key, drop), columns, key)
+
+
+def frozen_rows(
+    address: Address, table: str, types: Mapping[str, str], key: str, as_of: datetime, revision: int
+) -> Iterator[pl.DataFrame]:
+    """The rows of a revision, in the order of (bucket, key bytes), in chunks."""
+    rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, types)), sql.Identifier("frozen", table), sql.Literal(as_of), sql.Literal(revision)
+    )
+    return _ordered(address, rows, types, key)
+
+
+def _ordered(address: Address, rows: sql.Composed, names: Iterable[str], key: str) -> Iterator[pl.DataFrame]:
+    query = sql.SQL('SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"').format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, names)),
+        rows=rows,
         bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
         key=sql.Identifier(key),
     )
-    for batch in arrow.stream(address, query.as_string(), [as_of]):
+    for batch in arrow.stream(address, query.as_string()):
         frame = pl.from_arrow(batch)
         assert isinstance(frame, pl.DataFrame)
         yield frame
 
 
-def copy_rows(connection: psycopg.Connection, table: str, types: Mapping[str, str], as_of: datetime) -> int:
-    """Copy the raw rows of `as_of` into a new revision and return its number. Call it under the writing lock.
+def copy_rows(connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> int:
+    """Copy the rows of a drop into a new revision and return its number. Call it under the writing lock.
 
-    The rows are not known, and no read sees them, until `record` has entered the revision.
+    The rows are not known, and no read sees them, until `record` has entered the revision. They are written in the order
+    of their keys, as the index wants them.
     """
     row = connection.execute(
-        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s", [table, as_of]
+        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s", [table, drop.as_of]
     ).fetchone()
     assert row is not None
     number: int = row[0]
     statement = sql.SQL(
-        "INSERT INTO {frozen} (as_of, revision, {columns}, row_digest)"
-        " SELECT as_of, %(revision)s, {columns}, {digest} FROM {raw} WHERE as_of = %(as_of)s"
+        "INSERT INTO {frozen} (as_of, revision, {names}, row_digest)"
+        " SELECT {as_of}, {revision}, {names}, {digest} FROM ({rows}) AS row ORDER BY {key}"
     ).format(
         frozen=sql.Identifier("frozen", table),
-        raw=sql.Identifier("raw", table),
-        columns=sql.SQL(", ").join(map(sql.Identifier, types)),
-        digest=_row_digest(types),
+        names=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        as_of=sql.Literal(drop.as_of),
+        revision=sql.Literal(number),
+        digest=_row_digest({name: c.type for name, c in columns.items()}),
+        rows=source(table, columns, key, drop),
+        key=sql.Identifier(key),
     )
-    connection.execute(statement, {"revision": number, "as_of": as_of})
+    connection.execute(statement)
     return number
 
 

@@ -24,6 +24,12 @@ def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
             statements.append(f"CREATE ROLE {role} NOLOGIN")
         if row is None or not row[0]:
             statements.append(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)).as_string(connection))
+    row = connection.execute(
+        "SELECT pg_has_role(m.oid, w.oid, 'MEMBER') FROM pg_roles m, pg_roles w WHERE m.rolname = %s AND w.rolname = %s",
+        [MAINTENANCE, WRITER],
+    ).fetchone()
+    if row is None or not row[0]:
+        statements.append(f"GRANT {WRITER} TO {MAINTENANCE}")
     return statements
 
 

@@ -13,16 +13,10 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog
 from streamflow.errors import CatalogInvalid
+from streamflow.warehouse.derived import check_expressions
 from streamflow.warehouse.roles import WRITER
+from streamflow.warehouse.types import SQL_TYPES
 
-SQL_TYPES = {
-    "int": "bigint",
-    "float": "double precision",
-    "bool": "boolean",
-    "string": "text",
-    "date": "date",
-    "timestamp": "timestamp with time zone",
-}
 SCHEMAS = ("raw", "frozen", "history")
 
 
@@ -55,10 +49,13 @@ def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Change
     live = live_columns(connection)
     _refuse_changed_types(live, catalog)
     changes: list[Change] = []
+    check_expressions(connection, catalog)
     for table in catalog.tables:
+        of_file = {name: SQL_TYPES[c.type] for name, c in catalog.file_columns(table).items()}
         wanted = {name: SQL_TYPES[c.type] for name, c in catalog.columns(table).items()}
-        for schema in ("raw", "frozen"):
-            changes += _missing_in(schema, table, wanted, live.get((schema, table)), catalog.entity.key)
+        for schema, columns in (("raw", of_file), ("frozen", wanted)):
+            changes += _missing_in(schema, table, columns, live.get((schema, table)), catalog.entity.key)
+        changes += _formulas(connection, table, catalog)
         stored = {**(live.get(("frozen", table)) or {}), **wanted}
         shown = [c for c in stored if c not in ("as_of", "revision", "row_digest")]
         if set(shown) - set(live.get(("history", table), {})):
@@ -75,6 +72,31 @@ def _refuse_changed_types(live: dict[tuple[str, str], dict[str, str]], catalog: 
     ]
     if mistakes:
         raise CatalogInvalid("\n".join(mistakes), violations=mistakes, remedy="Give the column of the new type a new name.")
+
+
+def _formulas(connection: psycopg.Connection, table: str, catalog: Catalog) -> list[Change]:
+    """The expression of each derived column is kept as its comment: what was frozen by one is never explained by another.
+
+    Raises CatalogInvalid when a column that is frozen has changed its expression.
+    """
+    rows = connection.execute(
+        "SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0",
+        [sql.Identifier("frozen", table).as_string(connection)],
+    )
+    known: dict[str, str | None] = dict(rows.fetchall())
+    changes, mistakes = [], []
+    for name, column in catalog.columns(table).items():
+        if name in known and known[name] != column.expr:
+            was = f"computed by {known[name]!r}" if known[name] else "read from the file"
+            mistakes.append(f"tables.{table}.columns.{name}: frozen rows hold it as {was}, the catalog says expr = {column.expr!r}")
+        elif name not in known and column.expr is not None:
+            statement = sql.SQL("COMMENT ON COLUMN {} IS {}").format(
+                sql.Identifier("frozen", table, name), sql.Literal(column.expr)
+            )
+            changes.append(Change(description=f"frozen.{table}.{name} = {column.expr}", statement=statement))
+    if mistakes:
+        raise CatalogInvalid("\n".join(mistakes), violations=mistakes, remedy="Give the column of the new meaning a new name.")
+    return changes
 
 
 def _missing_in(schema: str, table: str, wanted: dict[str, str], live: dict[str, str] | None, key: str) -> list[Change]:

@@ -1,0 +1,111 @@
+"""forget: nothing holds the key any more, each touched revision has a verified new digest, and the key does not come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import psycopg
+import pytest
+from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
+
+from streamflow.core.digest import Digester
+from streamflow.errors import EntityUnknown, SnapshotDamaged
+from streamflow.platform import Platform
+from streamflow.steps.forget import forget
+from streamflow.steps.ingest import ingest
+from streamflow.steps.predict import predict
+from streamflow.steps.snapshot import snapshot
+from streamflow.steps.training_set import training_set
+from streamflow.warehouse import frozen
+
+KEY = "7590-VHVEG"
+
+
+def mentions(platform: Platform, key: str) -> list[str]:
+    """The tables of ours in which the key stands anywhere."""
+    names = platform.connection.execute(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+        " WHERE schemaname IN ('raw', 'frozen', 'online', 'streamflow') ORDER BY 1"
+    ).fetchall()
+    query = "SELECT count(*) FROM {} t WHERE t::text LIKE '%' || {} || '%'"
+    found = []
+    for (name,) in names:
+        row = platform.connection.execute(query.format(name, f"'{key}'")).fetchone()  # type: ignore[arg-type]
+        if row and row[0]:
+            found.append(name)
+    return found
+
+
+def recomputed(platform: Platform) -> dict[tuple[str, str, int], str]:
+    found = {}
+    for r in frozen.all_revisions(platform.connection):
+        types = {c.name: c.type for c in frozen.stored_digest(platform.connection, r).columns}
+        digester = Digester("user_id", types)
+        for chunk in frozen.frozen_rows(platform.address, r.table, types, "user_id", r.as_of, r.revision):
+            digester.update(chunk)
+        found[r.table, f"{r.as_of:%Y-%m-%d}", r.revision] = digester.finish().value
+    return found
+
+
+def recorded(platform: Platform) -> dict[tuple[str, str, int], str]:
+    return {(r.table, f"{r.as_of:%Y-%m-%d}", r.revision): r.digest for r in frozen.all_revisions(platform.connection)}
+
+
+def test_nothing_holds_the_key_and_every_digest_is_explained(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+    run(platform, simulated_drops / "month_000", JANUARY)
+    fees = {"monthly_fee": pl.lit("31.5")}
+    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
+    run(platform, simulated_drops / "month_001", FEBRUARY)
+    in_production(platform, FEBRUARY)
+    predict(platform, KEY)
+    assert len(mentions(platform, KEY)) == 6 + 6 + 4 + 1
+    before, set_before = recorded(platform), training_set(platform, JANUARY)
+    receipt = forget(platform, KEY, why="a request")
+    assert mentions(platform, KEY) == []
+    after = recorded(platform)
+    assert after == recomputed(platform)
+    assert {(e.table, f"{e.as_of:%Y-%m-%d}", e.revision): (e.old_digest, e.new_digest) for e in receipt.erased} == {
+        place: (before[place], after[place]) for place in before
+    }
+    assert receipt.rows["streamflow.prediction_log"] == 1
+    with pytest.raises(EntityUnknown):
+        predict(platform, KEY)
+    left = training_set(platform, JANUARY, known_at=set_before.known_at).frame
+    assert left.equals(set_before.frame.filter(pl.col("user_id") != KEY))
+    assert forget(platform, KEY, why="again").already
+    with pytest.raises(EntityUnknown, match="'nobody': nothing holds it"):
+        forget(platform, "nobody", why="a typo")
+
+
+def test_a_forgotten_key_does_not_come_back_with_an_old_drop(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+    load(platform, simulated_drops / "month_000", JANUARY)
+    forget(platform, KEY, why="a request")
+    assert not any(t.created for t in snapshot(platform, JANUARY).tables)
+    fees = {"monthly_fee": pl.lit("31.5")}
+    receipt = ingest(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
+    assert (receipt.erased, {f.rows for f in receipt.files}) == (1, {399})
+    assert mentions(platform, KEY) == []
+
+
+def test_a_damaged_revision_is_not_covered_up(platform: Platform, simulated_drops: Path) -> None:
+    load(platform, simulated_drops / "month_000", JANUARY)
+    with platform.maintenance() as connection:
+        connection.execute("UPDATE frozen.payments_agg_90d SET failed_payments_90d = 3 WHERE user_id <> %s", [KEY])
+    before = recorded(platform)
+    with pytest.raises(SnapshotDamaged, match="payments_agg_90d of 2024-01-31, revision 1: its rows have the digest"):
+        forget(platform, KEY, why="a request")
+    assert recorded(platform) == before
+    assert "frozen.users" in mentions(platform, KEY)
+
+
+def test_only_the_maintenance_role_may(platform: Platform, simulated_drops: Path) -> None:
+    load(platform, simulated_drops / "month_000", JANUARY)
+    refused = (
+        "DELETE FROM frozen.users",
+        "UPDATE streamflow.revision SET digest = ''",
+        "INSERT INTO streamflow.erasure DEFAULT VALUES",
+    )
+    for statement in refused:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            platform.connection.execute(statement)  # type: ignore[arg-type]
