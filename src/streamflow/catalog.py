@@ -248,6 +248,8 @@ def _column_contradictions(catalog: Catalog) -> list[str]:
                 problems.append(f"{place}: view '{column.view}' reads table '{view.table}'")
             if table == catalog.label.table:
                 problems.append(f"{place}: a label cannot be a feature")
+            elif name == catalog.label.column:
+                problems.append(f"{place}: a feature cannot have the name of the label")
             if name in owner:
                 problems.append(f"{place}: a feature '{name}' stands in table '{owner[name]}' too")
             owner.setdefault(name, table)

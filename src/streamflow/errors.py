@@ -105,7 +105,7 @@ class LabelsMissing(StreamflowError):
     """The drop that should hold the labels has none. There is no fall-back to other labels."""
 
     exit_code = 9
-    remedy = "Deliver labels.csv of that drop with 'streamflow run DIR --as-of D', or name another drop."
+    remedy = "Deliver the label file of that drop with 'streamflow run DIR --as-of D', or name another drop."
 
 
 class TrainingImpossible(StreamflowError):

@@ -32,6 +32,7 @@ def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
         ("ttl_days = 62", "ttl_dayz = 62", "ttl_dayz"),
         ("[entity]", "[entity", "line"),
         (', "No"], categorical = true', ', "No"]', "net_service"),
+        ("skips_7d   ", "churn_label", "a feature cannot have the name of the label"),
         ("skips_7d   ", "as_of      ", "used by streamflow itself"),
     ],
 )

@@ -16,7 +16,17 @@ def test_a_key_in_the_entitys_type(kind: str, given: str | int, key: str | int) 
 
 @pytest.mark.parametrize(
     ("kind", "given"),
-    [("string", "a\0b"), ("string", "\ud800"), ("string", "x" * 65), ("int", "seven"), ("int", 2**63), ("int", "1\0")],
+    [
+        ("string", "a\0b"),
+        ("string", "\ud800"),
+        ("string", "x" * 65),
+        ("int", "seven"),
+        ("int", 2**63),
+        ("int", "1\0"),
+        ("int", "1_7"),
+        ("int", " 17"),
+        ("int", "٣"),
+    ],
 )
 def test_what_cannot_be_a_key_is_unknown_and_named_with_what_is_missing(kind: str, given: str | int) -> None:
     with pytest.raises(EntityUnknown) as unknown:

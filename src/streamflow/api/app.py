@@ -30,7 +30,7 @@ def create_app(state: ServingState) -> FastAPI:
         state.close()
 
     catalog = state.platform.catalog
-    app = FastAPI(title=catalog.model, version=__version__, lifespan=lifespan, description="Churn predictions that can be audited.")
+    app = FastAPI(title=catalog.model, version=__version__, lifespan=lifespan, description="Predictions that can be audited.")
     app.add_exception_handler(StreamflowError, _ours)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(Exception, _unforeseen)
@@ -70,7 +70,7 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
     key_name = catalog.entity.key
 
     @app.get(f"/features/{{{key_name}}}", summary="Features")
-    def features(text: Annotated[str, Path(alias=key_name, examples=["7590-VHVEG"])]) -> dict[str, Any]:
+    def features(text: Annotated[str, Path(alias=key_name)]) -> dict[str, Any]:
         """The live features of one key."""
         key = as_key(catalog, text)
         with state.connection() as connection:
@@ -99,7 +99,7 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
 def _ask(catalog: Catalog) -> type[BaseModel]:
     """The body of /predict: the entity's key, by its own name and type."""
     entity = catalog.entity
-    kind: Any = (str, Field(min_length=1, examples=["7590-VHVEG"])) if entity.type == "string" else (int, ...)
+    kind: Any = (str, Field(min_length=1)) if entity.type == "string" else (int, ...)
     return create_model("Ask", __config__=ConfigDict(extra="forbid", strict=True), **{entity.key: kind})
 
 

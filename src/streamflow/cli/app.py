@@ -11,20 +11,20 @@ from typing import Annotated
 import typer
 
 from streamflow import __version__
-from streamflow.cli import data, models, system
+from streamflow.cli import data, models, start, system
 from streamflow.cli.context import Invocation
 from streamflow.errors import StreamflowError
 
 app = typer.Typer(
     name="streamflow",
     help="From monthly CSV drops of a subscription business to churn predictions that can be audited.",
-    epilog="Try it: streamflow demo  ·  Your data: streamflow run DIR --as-of 2024-01-31",
+    epilog="Try it: streamflow demo  ·  Your data: streamflow init DIR, then streamflow run DIR --as-of 2024-01-31",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (data, models, system):
+for module in (start, data, models, system):
     module.register(app)
 
 

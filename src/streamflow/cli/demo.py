@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamflow.platform import Platform
 
 USERS, MONTHS, SEED = 7043, 2, 42
-UNKNOWN = "999999"  # the reference's key that nobody has
+UNKNOWN = {"string": "999999", "int": str(2**63 - 1)}  # keys that nobody has: the reference's, and one that no counter reaches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def _ask_the_api(platform: Platform, call: Invocation, key: str) -> list[Call]:
             _expect(base, "GET", "/health", 200),
             _expect(base, "GET", f"/features/{key}", 200),
             _expect(base, "POST", "/predict", 200, {name: _typed(platform, key)}),
-            _expect(base, "POST", "/predict", 404, {name: _typed(platform, UNKNOWN)}),
+            _expect(base, "POST", "/predict", 404, {name: _typed(platform, UNKNOWN[platform.catalog.entity.type])}),
         ]
     if "missing_features" not in calls[-1].answer:
         raise ServiceFailed(f"the answer for an unknown key names no missing_features: {calls[-1].answer}")

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from streamflow.flows import MonthlyReceipt
     from streamflow.steps.forget import ForgetReceipt
     from streamflow.steps.ingest import IngestReceipt
+    from streamflow.steps.init import InitReceipt
     from streamflow.steps.materialize import MaterializeReceipt
     from streamflow.steps.migrate import MigrateReceipt
     from streamflow.steps.predict import Prediction
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from streamflow.steps.snapshot import FrozenTable, SnapshotReceipt
     from streamflow.steps.train import TrainReceipt
     from streamflow.steps.training_set import TrainingSetReceipt
+
+
+def init(r: InitReceipt) -> str:
+    """One line per file, what is left open, and the way on."""
+    lines = [f"  {t.file:28} {t.rows:>9,} rows  {t.columns:>3} columns  {len(t.features):>3} features" for t in r.tables]
+    notes = [f"  decide: {d}" for d in r.decisions]
+    features = sum(len(t.features) for t in r.tables)
+    done = f"[OK] wrote {r.out}: key={r.key} ({r.key_type}) label={r.label} features={features} model={r.model}"
+    way = [f"Read the guesses in {r.out}, then: streamflow --catalog {r.out} run {r.folder} --as-of YYYY-MM-DD"]
+    return "\n".join([*lines, *notes, done, *way])
 
 
 def simulate(r: SimulateReceipt) -> str:

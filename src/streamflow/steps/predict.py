@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from streamflow.models.predictor import Predictor
+
+WHOLE = re.compile(r"[+-]?[0-9]{1,19}")  # int() reads 1_7, ' 17 ' and other scripts' digits as well
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,8 @@ def as_key(catalog: Catalog, given: str | int) -> str | int:
     names = [f.name for f in catalog.features]
     try:
         if catalog.entity.type == "int":
+            if isinstance(given, str) and not WHOLE.fullmatch(given):
+                raise _unknown(catalog, given, names)
             key = int(given)
             if not -(2**63) <= key < 2**63:
                 raise _unknown(catalog, given, names)
