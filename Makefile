@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 prove: setup
-	$(BIN)/python -m pytest proofs -s
+	$(BIN)/python -m pytest tests/proofs -s
 bench: setup
 	$(BIN)/python benchmarks/training_set.py
 

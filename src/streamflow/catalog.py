@@ -177,6 +177,16 @@ class Catalog(_Frozen):
         """The columns of `table` that are computed when a snapshot freezes."""
         return {name: column for name, column in self.columns(table).items() if column.expr is not None}
 
+    def population_of(self, table: str) -> str | None:
+        """The entity's table, where a key of it that has no row in `table` stands for a row of nulls; else None.
+
+        That is so where every feature of `table` is nullable: a file may then leave a key out, and what a model is trained
+        on and what is served is the same null, not the value of an older drop.
+        """
+        features = [f for f in self.features if f.table == table]
+        incomplete = bool(features) and all(f.column.nullable for f in features) and table != self.entity.table
+        return self.entity.table if incomplete else None
+
     @property
     def feature_tables(self) -> tuple[str, ...]:
         """Every table but the labels, in order."""

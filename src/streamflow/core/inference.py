@@ -204,7 +204,7 @@ def _decisions(
             yield f"{file.file} seems to hold a date in its name: every drop must use the same file names"
         if file is not label_file and file.rows < population:
             share = f"{file.rows:,} of {population:,} keys"
-            yield f"{file.file} has {share}: its features are nullable, and a key without a row gets no prediction"
+            yield f"{file.file} has {share}: its features are nullable, and a key without a row has nulls"
         unseen = [c.name for c in file.columns if c.empty == c.rows]
         if unseen:
             yield f"{file.file}: no value was seen in {', '.join(unseen)}: correct the type before the first drop is frozen"

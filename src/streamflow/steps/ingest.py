@@ -115,7 +115,7 @@ def _left_out(platform: Platform, folder: Path, read: ReadDrop) -> list[Reject]:
     share = (len(rejected_keys(read.violations)) + keyless) / total
     if share > most:
         said = (
-            f"({share:.2%} of {total:,} {catalog.entity.name}s would be rejected, the setting max_reject_share allows {most:.2%})"
+            f"({share:.2%} of {total:,} keys would be rejected, the setting max_reject_share allows {most:.2%})"
         )
         raise violation_error(folder, catalog, read.violations, said=said)
     return found

@@ -58,7 +58,7 @@ def snapshot(platform: Platform, as_of: date, *, notify: Callable[[str], None] =
             raise SnapshotMissing(f"there is no drop of {as_of}", remedy=f"Run 'streamflow ingest DIR --as-of {as_of}' first.")
         newest = {r.table: r for r in frozen.revisions(connection, known_at=frozen.known_now(connection), first=at, last=at)}
         tables = [t for t in platform.catalog.tables if t in delivered]
-        drop_of = {t: frozen.drop_of(connection, t, at) for t in tables}
+        drop_of = {t: frozen.drop_of(connection, t, at, population=platform.catalog.population_of(t)) for t in tables}
         _check_derived(platform, drop_of)
         progress = Progress(notify, f"freezing {as_of}", sum(delivered[t].rows for t in tables))
         made: dict[str, tuple[int, TableDigest]] = {}

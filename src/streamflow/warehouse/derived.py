@@ -32,10 +32,14 @@ SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """What is frozen of one table: the drop itself and, for `lag`, the newest revision of the one before it."""
+    """What is frozen of one table: the drop itself and, for `lag`, the newest revision of the one before it.
+
+    population   the table whose keys without a row in this one get a row of nulls; none: every row is the file's own
+    """
 
     as_of: datetime
     before: tuple[datetime, int] | None
+    population: str | None = None
 
 
 def check_expressions(connection: psycopg.Connection, catalog: Catalog) -> None:
@@ -90,16 +94,25 @@ def source(table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> s
         sql.Identifier("frozen", table), sql.Literal(drop.before[0] if drop.before else None),
         sql.Literal(drop.before[1] if drop.before else None),
     )  # fmt: skip
-    inner = [sql.SQL("r.{}").format(sql.Identifier(name)) for name in stored]
+    inner = [sql.Identifier(key)] + [sql.SQL("r.{}").format(sql.Identifier(name)) for name in stored if name != key]
     inner += [sql.SQL("p.{} AS {}").format(sql.Identifier(name), sql.Identifier(_lagged(name))) for name in lags]
     inner += [sql.SQL("{}::date AS as_of").format(sql.Literal(f"{drop.as_of:%Y-%m-%d}"))]
     join = sql.SQL(" LEFT JOIN ({}) p USING ({})").format(before, sql.Identifier(key)) if lags else sql.SQL("")
-    return sql.SQL("SELECT {outer} FROM (SELECT {inner} FROM {raw} r{join} WHERE r.as_of = {at}) AS row").format(
+    return sql.SQL("SELECT {outer} FROM (SELECT {inner} FROM {rows}{join}) AS row").format(
         outer=sql.SQL(", ").join(_column(name, c) for name, c in columns.items()),
         inner=sql.SQL(", ").join(inner),
-        raw=sql.Identifier("raw", table),
+        rows=_delivered(table, key, drop),
         join=join,
-        at=sql.Literal(drop.as_of),
+    )
+
+
+def _delivered(table: str, key: str, drop: Drop) -> sql.Composed:
+    """The raw rows `r` of a drop, with a row of nulls for each key of the population that has none."""
+    rows = sql.SQL("(SELECT * FROM {} WHERE as_of = {}) r").format(sql.Identifier("raw", table), sql.Literal(drop.as_of))
+    if drop.population is None:
+        return rows
+    return sql.SQL("(SELECT {key} FROM {population} WHERE as_of = {at}) everybody LEFT JOIN {rows} USING ({key})").format(
+        key=sql.Identifier(key), population=sql.Identifier("raw", drop.population), at=sql.Literal(drop.as_of), rows=rows
     )
 
 

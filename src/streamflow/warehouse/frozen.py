@@ -98,14 +98,14 @@ def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDi
     return TableDigest(rows=revision.rows, columns=columns)
 
 
-def drop_of(connection: psycopg.Connection, table: str, as_of: datetime) -> Drop:
+def drop_of(connection: psycopg.Connection, table: str, as_of: datetime, *, population: str | None = None) -> Drop:
     """The drop of `as_of` with the newest revision of the one before it."""
     row = connection.execute(
         "SELECT as_of, revision FROM streamflow.revision WHERE table_name = %s AND as_of < %s"
         " ORDER BY as_of DESC, revision DESC LIMIT 1",
         [table, as_of],
     ).fetchone()
-    return Drop(as_of=as_of, before=(row[0], row[1]) if row else None)
+    return Drop(as_of=as_of, before=(row[0], row[1]) if row else None, population=population)
 
 
 def rows_to_freeze(address: Address, table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> Iterator[pl.DataFrame]:

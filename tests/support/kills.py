@@ -1,0 +1,150 @@
+"""Kill a process at some point of its work, run the same again, and compare with an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from conftest import Cluster
+from psycopg import sql
+
+from streamflow.core.digest import Digester
+from streamflow.database import Address, from_url
+from streamflow.warehouse import frozen
+from support.frozen import SQL_TYPES
+from support.processes import alive, run, start, wait_for
+
+WORK = """
+import sys
+from datetime import date
+from pathlib import Path
+from streamflow.platform import open_platform
+from streamflow.settings import load_settings
+from streamflow.steps.forget import forget
+from streamflow.steps.ingest import ingest
+from streamflow.steps.materialize import materialize
+from streamflow.steps.snapshot import snapshot
+with open_platform(load_settings()) as platform:
+    platform.features.views()  # imports Feast
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for folder, as_of in zip(sys.argv[1::2], sys.argv[2::2]):
+        ingest(platform, Path(folder), date.fromisoformat(as_of))
+        snapshot(platform, date.fromisoformat(as_of))
+        materialize(platform)
+    forget(platform, "7590-VHVEG", why="a proof")
+    print("done", flush=True)
+"""
+
+
+def content(address: Address) -> dict[str, str]:
+    """What an undisturbed run and a repeated one must have in common: everything but clock readings and counters."""
+    queries = {
+        "revisions": "SELECT table_name, as_of, revision, rows, digest FROM streamflow.revision",
+        "columns": "SELECT table_name, as_of, revision, name, type, buckets FROM streamflow.revision_column",
+        "files": "SELECT DISTINCT as_of, table_name, file, sha256, rows FROM streamflow.drop_file",
+        "erasures": "SELECT DISTINCT table_name, as_of, revision, old_digest, new_digest FROM streamflow.erasure",
+    }
+    found = {}
+    with psycopg.connect(address.conninfo(), autocommit=True) as connection:
+        tables = connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('raw', 'frozen', 'online') ORDER BY 1, 2"
+        ).fetchall()
+        for schema, table in tables:
+            name, known = sql.Identifier(schema, table), " - 'known_at'" if schema == "online" else ""
+            queries[f"{schema}.{table}"] = sql.SQL("SELECT to_jsonb(t){} FROM {} t").format(sql.SQL(known), name).as_string()
+        for name, query in queries.items():
+            row = connection.execute(
+                f"SELECT md5(coalesce(string_agg(q::text, '' ORDER BY q::text), '')) FROM ({query}) q"
+            ).fetchone()  # type: ignore[arg-type]
+            assert row is not None
+            found[name] = row[0]
+    return found
+
+
+def half_written(address: Address) -> list[str]:
+    """Revisions that readers can see and whose rows are not what their digest says."""
+    wrong = []
+    with psycopg.connect(address.conninfo(), autocommit=True) as connection:
+        for r in frozen.all_revisions(connection):
+            types = {c.name: c.type for c in frozen.stored_digest(connection, r).columns}
+            assert set(types.values()) <= set(SQL_TYPES)
+            digester = Digester("user_id", types)
+            for chunk in frozen.frozen_rows(address, r.table, types, "user_id", r.as_of, r.revision):
+                digester.update(chunk)
+            if digester.finish().value != r.digest:
+                wrong.append(f"{r.table} {r.as_of:%Y-%m-%d} revision {r.revision}")
+    return wrong
+
+
+class Bench:
+    """Makes installations on one cluster and does the same work on each."""
+
+    def __init__(self, cluster: Cluster, folder: Path, drops: Sequence[tuple[Path, str]]) -> None:
+        self._cluster, self._folder = cluster, folder
+        self._words = [word for drop, as_of in drops for word in (str(drop), as_of)]
+
+    def installation(self) -> str:
+        name = f"sf_kill_{uuid4().hex[:12]}"
+        self._cluster.clone(name)
+        return name
+
+    def variables(self, name: str) -> dict[str, str]:
+        return self._cluster.variables(name, self._folder / name)
+
+    def address(self, name: str) -> Address:
+        return from_url(self.variables(name)["STREAMFLOW_DATABASE_URL"]).with_role("none")
+
+    def drop(self, name: str) -> None:
+        self._cluster.drop(name)
+
+    def work(self, name: str, *, kill_after: float | None = None) -> float:
+        """Do all steps in one process, or kill it so many seconds after it began; how long it ran."""
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", WORK, *self._words],
+            env={**os.environ, **self.variables(name)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        begin = time.monotonic()
+        if kill_after is not None:
+            time.sleep(kill_after)
+            process.kill()
+        process.communicate()
+        assert kill_after is not None or process.returncode == 0
+        return time.monotonic() - begin
+
+    def killed_and_repeated(self, seconds: float) -> tuple[dict[str, str], list[str]]:
+        """What an installation holds after a kill and the same work again, and what was half written in between."""
+        name = self.installation()
+        self.work(name, kill_after=seconds)
+        wrong = half_written(self.address(name))
+        self.work(name)
+        found = content(self.address(name))
+        self.drop(name)
+        return found, wrong
+
+    def run_killed_and_repeated(self, drop: Path, as_of: str, seconds: float) -> tuple[dict[str, str], list[str]]:
+        """The same for the command `run` and its Prefect flow; `seconds` after it was started."""
+        name = self.installation()
+        home = self._folder / name
+        process = start(home, "run", str(drop), "--as-of", as_of, extra=self.variables(name))
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+        assert wait_for(lambda: not alive(home), 5.0), alive(home)
+        wrong = half_written(self.address(name))
+        done = run(home, "run", str(drop), "--as-of", as_of, extra=self.variables(name))
+        assert done.returncode == 0, done.stderr
+        found = content(self.address(name))
+        self.drop(name)
+        return found, wrong
