@@ -11,7 +11,7 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog
 from streamflow.errors import NotMigrated, SnapshotMissing
-from streamflow.features.online_sql import live_columns, live_table, lock_live_tables, upsert
+from streamflow.features.online_sql import live_columns, live_table, lock_live_tables, next_table, swap_live_tables
 from streamflow.features.service import ServiceFeature, ViewSpec, views_of
 
 
@@ -43,6 +43,8 @@ def materialize(
 ) -> list[MaterializedView]:
     """Make one drop the live state of every view, in one transaction: readers see all of it or nothing.
 
+    The rows are written into new tables, which take the place of the live ones at the end: readers wait for that alone.
+
     The drop is the newest `as_of` at which every table that feeds a view is frozen, or exactly `as_of`; of it the
     revisions known by `known_at`, or all. A drop of which one such table is not frozen yet is passed over, so that no
     answer mixes two drops. Keys that are not in it are removed. Of a view that only a registered version's service still
@@ -55,7 +57,9 @@ def materialize(
         views = views_of(catalog, services or {})
         tables = sorted({view.table for view in views if view.table in catalog.tables})
         drop = _drop(connection, tables, as_of, known_at)
-        return [_fill(connection, catalog.entity.key, view, drop) for view in views]
+        filled = [_fill(connection, catalog.entity.key, view, drop) for view in views]
+        swap_live_tables(connection, [view.name for view in views])
+        return filled
 
 
 def _drop(connection: psycopg.Connection, tables: list[str], as_of: datetime | None, known_at: datetime | None) -> _Drop:
@@ -74,33 +78,35 @@ def _drop(connection: psycopg.Connection, tables: list[str], as_of: datetime | N
 
 
 def _fill(connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop) -> MaterializedView:
-    """Replace the rows of one view. Every column of the live table is filled, those of older services included."""
+    """Fill a table that will take the place of the live one. All columns are filled, those of older services included."""
     columns = live_columns(connection, view.name)
     if not columns:
         raise NotMigrated(f"the live table of feature view '{view.name}' is missing")
+    names = {"live": live_table(view.name), "next": next_table(view.name), "key": sql.Identifier(key)}
+    connection.execute(sql.SQL("CREATE TABLE {next} (LIKE {live} INCLUDING ALL)").format(**names))
     revision, known_at = drop.revisions.get(view.table, (0, None))
+    rows = 0
     if revision:
-        given = {"as_of": drop.as_of, "known_at": known_at}
         try:
-            connection.execute(_copy(view, key, list(columns), given, revision))
+            rows = connection.execute(_copy(view, key, list(columns), drop, revision, known_at)).rowcount
         except psycopg.errors.UndefinedColumn as exc:
             raise NotMigrated(f"table '{view.table}' lacks what '{view.name}' serves: {exc.diag.message_primary}") from exc
-    removed = connection.execute(
-        sql.SQL("DELETE FROM {} WHERE (as_of, known_at) IS DISTINCT FROM (%s::timestamptz, %s::timestamptz)").format(
-            live_table(view.name)
-        ),
-        [drop.as_of, known_at],
-    ).rowcount
-    count = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(live_table(view.name))).fetchone()
-    return MaterializedView(view=view.name, rows=count[0] if count else 0, removed=removed, as_of=drop.as_of)
+    gone = sql.SQL("SELECT count(*) FROM {live} l WHERE NOT EXISTS (SELECT FROM {next} n WHERE n.{key} = l.{key})").format(**names)
+    counted = connection.execute(gone).fetchone()
+    return MaterializedView(view=view.name, rows=rows, removed=counted[0] if counted else 0, as_of=drop.as_of)
 
 
-def _copy(view: ViewSpec, key: str, columns: list[str], given: Mapping[str, datetime | None], revision: int) -> sql.Composed:
-    """One INSERT … SELECT of a revision's rows; rows that are live already are not written again."""
-    rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
-        sql.SQL(", ").join(sql.Literal(given[c]) if c in given else sql.Identifier(c) for c in columns),
-        sql.Identifier("frozen", view.table),
-        sql.Literal(given["as_of"]),
-        sql.Literal(revision),
+def _copy(view: ViewSpec, key: str, columns: list[str], drop: _Drop, revision: int, known_at: datetime | None) -> sql.Composed:
+    """One INSERT … SELECT of a revision's rows, in the order of the key's index."""
+    given = {"as_of": drop.as_of, "known_at": known_at}
+    return sql.SQL(
+        "INSERT INTO {next} ({names}) SELECT {values} FROM {frozen} WHERE as_of = {at} AND revision = {revision} ORDER BY {key}"
+    ).format(
+        next=next_table(view.name),
+        names=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        values=sql.SQL(", ").join(sql.Literal(given[c]) if c in given else sql.Identifier(c) for c in columns),
+        frozen=sql.Identifier("frozen", view.table),
+        at=sql.Literal(drop.as_of),
+        revision=sql.Literal(revision),
+        key=sql.Identifier(key),
     )
-    return upsert(view.name, key, columns, rows, when=sql.SQL("live.* IS DISTINCT FROM excluded.*"))

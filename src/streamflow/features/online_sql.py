@@ -19,6 +19,26 @@ def live_table(view: str) -> sql.Identifier:
     return sql.Identifier(SCHEMA, view)
 
 
+def next_table(view: str) -> sql.Identifier:
+    """The table that will take the place of the live one."""
+    return sql.Identifier(SCHEMA, f"{view}__next")
+
+
+def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> None:
+    """Put the next tables in the place of the live ones. Call it under `lock_live_tables`, as the last act.
+
+    Locks are taken in the order of the names, as readers of several views take theirs: else they could lock each other out.
+    """
+    ordered = sorted(views)
+    connection.execute(
+        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(live_table(view) for view in ordered))
+    )
+    for view in ordered:
+        connection.execute(
+            sql.SQL("DROP TABLE {}; ALTER TABLE {} RENAME TO {}").format(live_table(view), next_table(view), sql.Identifier(view))
+        )
+
+
 def lock_live_tables(connection: psycopg.Connection) -> None:
     """Keep every other writer of live tables out until the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('streamflow.online', 0))")

@@ -108,6 +108,10 @@ class FeatureRepository:
         names = [feature.name for projection in wanted.feature_view_projections for feature in projection.features]
         return answer.select([*asked.column_names, *names])
 
+    def open(self) -> None:
+        """Import Feast and open its store now, and not at the first need."""
+        self._store()
+
     def close(self) -> None:
         """Let go of Feast's connections."""
         if self._opened is not None:

@@ -47,7 +47,7 @@ class OnlineReader:
 
     def any_row(self, connection: psycopg.Connection) -> bool:
         """Whether every view has live rows, of whatever key. Raises NotMigrated when a live table lacks."""
-        exists = sql.SQL(" AND ").join(sql.SQL("EXISTS (SELECT FROM {})").format(live_table(view)) for view in self._views)
+        exists = sql.SQL(" AND ").join(sql.SQL("EXISTS (SELECT FROM {})").format(live_table(view)) for view in sorted(self._views))
         with _translated():
             row = connection.execute(sql.SQL("SELECT {}").format(exists)).fetchone()
         return bool(row and row[0])
@@ -84,7 +84,7 @@ def _statement(
         sql.SQL(" LEFT JOIN {table} AS {view} ON {column} = asked.key").format(
             table=live_table(view), view=sql.Identifier(view), column=sql.Identifier(view, key)
         )
-        for view in views
+        for view in sorted(views)  # the order in which a materialization locks them: see swap_live_tables
     ]
     return sql.SQL("SELECT {columns} FROM {asked} AS asked (key, n){joins} ORDER BY n").format(
         columns=sql.SQL(", ").join(columns), asked=asked, joins=sql.Composed(joins)

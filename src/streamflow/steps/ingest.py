@@ -24,6 +24,9 @@ from streamflow.steps.violations import in_words, violation_error
 from streamflow.warehouse import drops, erasures
 from streamflow.warehouse.drops import DeliveredFile, RejectedRow
 
+RUN = 1_000_000  # rows that are sorted in memory at a time
+PART = 50_000  # rows that are sent at a time
+
 
 @dataclass(frozen=True, kw_only=True)
 class IngestReceipt:
@@ -114,9 +117,7 @@ def _left_out(platform: Platform, folder: Path, read: ReadDrop) -> list[Reject]:
     total = max(map(len, read.keys.values()))
     share = (len(rejected_keys(read.violations)) + keyless) / total
     if share > most:
-        said = (
-            f"({share:.2%} of {total:,} keys would be rejected, the setting max_reject_share allows {most:.2%})"
-        )
+        said = f"({share:.2%} of {total:,} keys would be rejected, the setting max_reject_share allows {most:.2%})"
         raise violation_error(folder, catalog, read.violations, said=said)
     return found
 
@@ -159,8 +160,19 @@ def _key_type(read: ReadDrop, key: str) -> pl.DataType:
 
 
 def _wanted(spool: Spool, out: pl.DataFrame, key: str, progress: Progress) -> Iterator[pl.DataFrame]:
+    """The rows to load, in runs sorted by key: an index takes them several times as fast as in any other order."""
+    run: list[pl.DataFrame] = []
     for frame in spool.frames():
-        part = frame.drop_nulls(key).join(out, on=key, how="anti") if len(out) or frame[key].null_count() else frame
+        run.append(frame.drop_nulls(key).join(out, on=key, how="anti"))
+        if sum(map(len, run)) >= RUN:
+            yield from _sorted(run, key, progress)
+            run = []
+    yield from _sorted(run, key, progress)
+
+
+def _sorted(run: Sequence[pl.DataFrame], key: str, progress: Progress) -> Iterator[pl.DataFrame]:
+    rows = pl.concat(run).sort(key) if run else pl.DataFrame()
+    for part in rows.iter_slices(PART):
         yield part
         progress.add(len(part))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -23,6 +24,10 @@ def materialize(platform: Platform) -> MaterializeReceipt:
 
     Raises SnapshotMissing when nothing is frozen.
     """
-    views = live.materialize(platform.connection, platform.catalog, services=platform.services())
-    platform.features.record(views)
+    services, repository = platform.services(), platform.features
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        filled = pool.submit(live.materialize, platform.connection, platform.catalog, services=services)
+        repository.open()  # importing Feast takes seconds: PostgreSQL works meanwhile
+        views = filled.result()
+    repository.record(views)
     return MaterializeReceipt(as_of=views[0].as_of.date(), views=tuple(views))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -61,19 +62,36 @@ def snapshot(platform: Platform, as_of: date, *, notify: Callable[[str], None] =
         drop_of = {t: frozen.drop_of(connection, t, at, population=platform.catalog.population_of(t)) for t in tables}
         _check_derived(platform, drop_of)
         progress = Progress(notify, f"freezing {as_of}", sum(delivered[t].rows for t in tables))
-        made: dict[str, tuple[int, TableDigest]] = {}
-        changed: dict[str, tuple[str, ...]] = {}
-        for table, drop in drop_of.items():
-            digest = _digest(platform, table, drop, progress)
-            changed[table] = _changes(platform, digest, newest[table]) if table in newest else ()
-            if table not in newest or changed[table]:
-                columns = platform.catalog.columns(table)
-                made[table] = frozen.copy_rows(connection, table, columns, platform.catalog.entity.key, drop), digest
+        made, changed = _freeze(platform, drop_of, newest, progress)
         recorded = {r.table: r for r in frozen.record(connection, at, made)}
         counted = {t: _counted(platform, r, newest[t]) for t, r in recorded.items() if t in newest}
     now = {**newest, **recorded}
     receipts = (_frozen(now[t], t in recorded, changed.get(t, ()), counted.get(t)) for t in platform.catalog.tables if t in now)
     return SnapshotReceipt(as_of=as_of, known_at=max(r.known_at for r in now.values()), tables=tuple(receipts))
+
+
+def _freeze(
+    platform: Platform, drop_of: Mapping[str, Drop], newest: Mapping[str, Revision], progress: Progress
+) -> tuple[dict[str, tuple[int, TableDigest]], dict[str, tuple[str, ...]]]:
+    """Copy the tables that are new or changed: table -> (revision, digest), and -> changed columns.
+
+    One table is digested while another is copied: the first is our work, the second PostgreSQL's.
+    """
+    made: dict[str, tuple[int, TableDigest]] = {}
+    changed: dict[str, tuple[str, ...]] = {}
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        digests = {table: pool.submit(_digest, platform, table, drop, progress) for table, drop in drop_of.items()}
+        for table, drop in drop_of.items():
+            if table in newest:
+                changed[table] = _changes(platform, digests[table].result(), newest[table])
+            if table not in newest or changed[table]:
+                columns, key = platform.catalog.columns(table), platform.catalog.entity.key
+                number = frozen.copy_rows(platform.connection, table, columns, key, drop)
+                made[table] = number, digests[table].result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return made, changed
 
 
 def _check_derived(platform: Platform, drop_of: Mapping[str, Drop]) -> None:
