@@ -36,6 +36,7 @@ prove: setup
 	$(BIN)/python -m pytest tests/proofs -s
 bench: setup
 	$(BIN)/python benchmarks/training_set.py
+	$(BIN)/python benchmarks/million.py
 
 lock: setup
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/installer.lock -

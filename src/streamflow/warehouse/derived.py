@@ -71,7 +71,8 @@ def _mistake(connection: psycopg.Connection, catalog: Catalog, table: str, colum
             ).fetchone()
             connection.execute(sql.SQL("CREATE INDEX ON derived_check (({}))").format(expression(column)))
         except psycopg.Error as exc:
-            return str(exc.diag.message_primary or exc)
+            said = str(exc.diag.message_primary or exc)
+            return f"{said} (an expression has no clock, no chance, no other table)" if "index expression" in said else said
     found = row[0] if row else ""
     return "" if found in FITS[column.type] else f"it is of type {found}, which is no '{column.type}'"
 
