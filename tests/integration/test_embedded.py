@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
@@ -69,6 +70,35 @@ def test_what_was_written_is_there_after_a_restart_and_after_a_crash_of_the_serv
             os.kill(pid, signal.SIGKILL)
     with attach(home) as held, connect(held.address) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (3,)
+
+
+def test_an_immediate_stop_is_recovered_from(home: Path) -> None:
+    with attach(home) as held, connect(held.address, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+        command = [str(held.place.binaries / "pg_ctl"), "-D", str(held.place.data), "stop", "-m", "immediate"]
+        account = held.place.account
+        who = {"user": account.pw_uid, "group": account.pw_gid} if account else {}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **who)  # type: ignore[call-overload]
+    with attach(home) as held, connect(held.address) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
+        assert "automatic recovery in progress" in held.place.log.read_text()
+
+
+def test_a_server_that_lives_and_does_not_answer_is_waited_for_and_that_is_said(home: Path) -> None:
+    with attach(home) as held:
+        lock = held.place.lock("server")
+    assert wait_for(lambda: not alive(home), 5.0)
+    recovering = os.open(lock, os.O_RDWR)  # what a server in recovery holds
+    fcntl.flock(recovering, fcntl.LOCK_SH)
+    said: list[str] = []
+
+    def notify(text: str) -> None:
+        said.append(text)
+        os.close(recovering)  # it ended: a new one may be started
+
+    with attach(home, notify=notify) as held, connect(held.address) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert said == ["PostgreSQL is recovering from a crash; this can take a while"]
 
 
 def test_a_pid_file_that_names_a_stranger_is_not_believed(home: Path) -> None:
