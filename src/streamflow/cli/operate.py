@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from streamflow.errors import ServiceFailed
 
 if TYPE_CHECKING:
     from streamflow.platform import Platform
+    from streamflow.steps.doctor import Finding
     from streamflow.steps.inbox import InboxDrop, InboxReceipt
 
 POLL_S = 10  # Prefect's own pace of asking for due runs, where the interval is not shorter
@@ -103,18 +105,33 @@ def _line(drop: InboxDrop) -> str:
     return f"{mark} {drop.folder} as_of={drop.as_of or 'unknown'} {_first_line(drop)}".rstrip()
 
 
-def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
+def doctor(
+    context: typer.Context,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without losing anything, and look again.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Check what this installation needs; exit code 1 when something is wrong.
 
-    Example: streamflow doctor
+    Example: streamflow doctor --fix
     """
     from streamflow.steps.doctor import doctor as step
+    from streamflow.steps.doctor import mend
 
-    findings = step(invocation(context).settings())
+    call = invocation(context)
+    settings, now = call.settings(), partial(datetime.now, UTC)
+    findings, done = step(settings, now=now), []
+    if fix and (done := mend(settings, findings, call.notify)):
+        findings = step(settings, now=now)
     if as_json:
-        show(findings, as_json=True, text=str)
+        show({"findings": findings, "done": done}, as_json=True, text=str)
     else:
-        rows = [("ok" if f.ok else "WRONG", f.subject, f.found, "" if f.ok else f.remedy) for f in findings]
+        for words in done:
+            print(f"[FIXED] {words}" if not words.startswith("stopped") else words)
+        rows = [(_mark(f), f.subject, f.found, "" if f.ok else f.remedy) for f in findings]
         table("Doctor", ("", "what", "found", "what to do"), rows)
     if not all(f.ok for f in findings):
         raise typer.Exit(1)
+
+
+def _mark(finding: Finding) -> str:
+    return "ok" if finding.ok else "WRONG, --fix can" if finding.fixable else "WRONG"

@@ -2,17 +2,22 @@
 
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
-from streamflow.database.embedded import Attachment, attach, data_folder, replace_process
+from streamflow.database.embedded import Attachment, attach, data_folder, guard_is_alive, replace_process
+from streamflow.database.leftovers import Leftover, leftovers, remove_leftover
 
 __all__ = [
     "Address",
     "Attachment",
+    "Leftover",
     "attach",
     "connect",
     "data_folder",
     "ensure_database",
     "from_url",
+    "guard_is_alive",
     "is_absent_database",
+    "leftovers",
+    "remove_leftover",
     "replace_process",
     "server_version",
 ]
