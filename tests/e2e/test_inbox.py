@@ -38,10 +38,10 @@ def test_each_folder_is_processed_once_and_a_bad_one_is_shown(
     first = run(home, "inbox", extra=variables)
     assert first.returncode == 1, first.stderr
     assert "│ failed" in first.stdout
-    assert "expected a file" in first.stdout
     again = run(home, "inbox", "--json", extra=variables)
     receipt = json.loads(again.stdout)
     assert (again.returncode, receipt["processed"]) == (1, [])
+    assert "expected a file of the drop, got none" in receipt["drops"][1]["error"]
     assert {d["folder"]: d["status"] for d in receipt["drops"]} == {"january": "done", "2024-02-29": "failed"}
     assert wait_for(lambda: not alive(home), 5.0), alive(home)
 
