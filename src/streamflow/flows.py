@@ -1,31 +1,34 @@
 """The flows: Prefect decorates the steps from outside; a step never knows.
 
-Parameters are plain values, so that any worker can run a task: each opens the platform by itself.
+Parameters are plain values, so that any worker can run a task: each opens the platform by itself. Annotations are objects
+here, not text: a worker of Prefect loads this module under no name, where no text would be resolved.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
+from prefect.types.entrypoint import EntrypointType
 
 from streamflow.errors import StreamflowError
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
+from streamflow.steps import inbox as inbox_step
 from streamflow.steps import ingest as ingest_step
 from streamflow.steps import materialize as materialize_step
 from streamflow.steps import migrate as migrate_step
 from streamflow.steps import promote as promote_step
 from streamflow.steps import snapshot as snapshot_step
 from streamflow.steps import train as train_step
+from streamflow.steps.inbox import InboxReceipt
 from streamflow.steps.ingest import IngestReceipt
 from streamflow.steps.materialize import MaterializeReceipt
 from streamflow.steps.promote import PromoteReceipt
@@ -151,3 +154,28 @@ def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoRecei
     months = tuple(monthly(folder, as_of, flags=given) for folder, as_of in drops)
     trained = train(drops[0][1], 0, given)
     return DemoReceipt(months=months, train=trained, promote=promote(trained.version, "the demo", given))
+
+
+@flow(name="inbox")
+def inbox(flags: Flags | None = None) -> InboxReceipt:
+    """`monthly` for each folder of the inbox that is new or changed."""
+    given = flags or {}
+    with open_platform(load_settings(**given), migrated=False) as platform:
+        migrate_step.ensure_migrated(platform)
+        return inbox_step.inbox(
+            platform, lambda folder, as_of: monthly(str(folder), as_of, False, given), now=lambda: datetime.now(UTC)
+        )
+
+
+def serve_inbox(every_s: int, flags: Mapping[str, str]) -> None:
+    """Run `inbox` every so many seconds until SIGTERM or Ctrl-C; a run that is due while another one works is left out."""
+    inbox.serve(
+        name="inbox",
+        interval=every_s,
+        paused=False,  # where an earlier one has paused it at its end
+        parameters={"flags": dict(flags)},
+        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        limit=1,
+        print_starting_message=False,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )

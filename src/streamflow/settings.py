@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("STREAMFLOW_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI", "mlflow_tracking_uri"),
     )
     catalog: Path | None = Field(None, description="your catalog.toml; without it the catalog of the StreamFlow data")
+    inbox: Path | None = Field(None, description="the folder that drops arrive in, a subfolder each: what 'inbox' processes")
     experiment: str = Field("streamflow", description="the MLflow experiment of the training runs")
     api_host: str = Field("127.0.0.1", description="the address that the API binds to")
     api_port: int = Field(8000, ge=0, le=65535, description="the port of the API; 0 takes any free one")

@@ -28,6 +28,11 @@ class Invocation:
     debug: bool
     quiet: bool
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The settings among the flags as text, for another process."""
+        return {name: str(value) for name, value in self.flags.items() if value is not None}
+
     def settings(self) -> Settings:
         """The settings, with the flags of this call on top."""
         from streamflow.settings import load_settings

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,15 +82,14 @@ def _own_drops(data: Path, as_ofs: Sequence[date]) -> list[tuple[Path, date]]:
 
 
 def _dated(folder: Path) -> date:
-    path = folder / "drop.toml"
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))["as_of"]
-    except (OSError, KeyError, tomllib.TOMLDecodeError) as exc:
+    from streamflow.files.drops import DATE_FILE, dated
+
+    found = dated(folder)
+    if found is None:
         raise DropConflict(
-            f"{path}: no 'as_of = YYYY-MM-DD' to read ({exc})", remedy="Add it, or give --as-of for each subfolder."
-        ) from exc
-    if not isinstance(found, date) or isinstance(found, datetime):
-        raise DropConflict(f"{path}: as_of must be a date like 2024-01-31, without quotes", remedy="Correct it.")
+            f"{folder / DATE_FILE}: no such file to read the drop's date from",
+            remedy="Write 'as_of = YYYY-MM-DD' into it, or give --as-of for each subfolder.",
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Commands on the installation: demo, settings, env, exec, doctor."""
+"""Commands on the installation: demo, settings, env, exec."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def register(app: typer.Typer) -> None:
     app.command("settings")(settings)
     app.command("env")(env)
     app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(execute)
-    app.command("doctor")(doctor)
 
 
 def demo(
@@ -90,20 +89,3 @@ def execute(
         ours = str(Path(sys.executable).parent)  # where the feast and mlflow of our versions are
         path = os.pathsep.join([ours, inherited.get("PATH", os.defpath)])
         replace_process(command, {**inherited, **platform.environment, "PATH": path}, platform.attachment)
-
-
-def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Check what this installation needs; exit code 1 when something is wrong.
-
-    Example: streamflow doctor
-    """
-    from streamflow.steps.doctor import doctor as step
-
-    findings = step(invocation(context).settings())
-    if as_json:
-        show(findings, as_json=True, text=str)
-    else:
-        rows = [("ok" if f.ok else "WRONG", f.subject, f.found, "" if f.ok else f.remedy) for f in findings]
-        table("Doctor", ("", "what", "found", "what to do"), rows)
-    if not all(f.ok for f in findings):
-        raise typer.Exit(1)

@@ -78,6 +78,22 @@ def data_folder(home: Path) -> Path:
     return find_place(home).data
 
 
+def guard_is_alive(attachment: Attachment) -> bool:
+    """Whether somebody will stop the server. It may have been started a moment ago: it is given a second."""
+    descriptor = _open_lock(attachment.place, "guard")
+    try:
+        for _ in range(20):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(0.05)
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def remove(home: Path) -> None:
     """Delete what the embedded server keeps outside `home`, once nobody uses it. For `make clean`."""
     place = find_place(home)

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 
+TAKEOVER_S = 1.0
 PATIENCE = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # PostgreSQL: fast, immediate, none
 
 
@@ -20,8 +21,11 @@ def main(root: str) -> int:
     guard, clients, server = (
         os.open(f"{root}/{name}.lock", os.O_RDWR | os.O_CREAT, 0o600) for name in ("guard", "clients", "server")
     )
-    if not try_lock(guard):
-        return 0  # another guard is on duty
+    end = time.monotonic() + TAKEOVER_S
+    while not try_lock(guard):
+        if time.monotonic() > end:
+            return 0  # another guard is on duty; who only asks whether one is holds the lock for a moment
+        time.sleep(0.02)
     fcntl.flock(clients, fcntl.LOCK_EX)
     stopped = stop(root, server)
     os.close(guard)  # before the clients' lock, which goes with this process: the next user must see that it needs a guard

@@ -62,6 +62,28 @@ def materialize(
         return filled
 
 
+def stale_views(connection: psycopg.Connection, catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]) -> list[str]:
+    """The views whose live rows are not those of the newest frozen drop. Raises SnapshotMissing when none is frozen."""
+    views = [view for view in views_of(catalog, services) if view.table in catalog.tables]
+    drop = _drop(connection, sorted({view.table for view in views}), None, None)
+    return [view.name for view in views if not _is_current(connection, view, drop)]
+
+
+def _is_current(connection: psycopg.Connection, view: ViewSpec, drop: _Drop) -> bool:
+    """Whether the live rows are all of this revision, and some are live if it has any."""
+    revision, known_at = drop.revisions[view.table]
+    if not live_columns(connection, view.name):
+        return False
+    row = connection.execute(
+        sql.SQL(
+            "SELECT NOT EXISTS (SELECT FROM {live} WHERE (as_of, known_at) IS DISTINCT FROM (%s::timestamptz, %s::timestamptz))"
+            " AND (EXISTS (SELECT FROM {live}) OR NOT EXISTS (SELECT FROM {frozen} WHERE as_of = %s AND revision = %s))"
+        ).format(live=live_table(view.name), frozen=sql.Identifier("frozen", view.table)),
+        [drop.as_of, known_at, drop.as_of, revision],
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _drop(connection: psycopg.Connection, tables: list[str], as_of: datetime | None, known_at: datetime | None) -> _Drop:
     rows = connection.execute(
         "WITH newest AS (SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at FROM streamflow.revision"

@@ -89,6 +89,10 @@ class FeatureRepository:
         """The feature views that Feast's registry knows, by name."""
         return sorted(view.name for view in self._store().list_feature_views())
 
+    def service_names(self) -> list[str]:
+        """The feature services that Feast's registry knows, by name."""
+        return sorted(service.name for service in self._store().list_feature_services())
+
     def history(self, entities: pa.Table | pl.DataFrame, service: str) -> pa.Table:
         """The features of a service for each asking row, through Feast.
 

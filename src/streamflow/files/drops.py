@@ -1,10 +1,11 @@
-"""Drops out: one folder of CSV files with the date that it is about, there completely or not at all."""
+"""Folders of CSV files with the date that they are about: written completely or not at all, and their drop.toml read."""
 
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from filecmp import cmp
 from pathlib import Path
 from shutil import rmtree
@@ -13,6 +14,7 @@ import polars as pl
 
 from streamflow.errors import DropConflict, StreamflowError
 
+DATE_FILE = "drop.toml"
 MARK = "# Simulated: "  # how drop.toml begins if we wrote the folder; only such a folder may be replaced
 
 
@@ -30,7 +32,7 @@ def write_drop(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: date, *,
         temporary.mkdir(parents=True)
         for name, table in tables.items():
             _python_booleans(table).write_csv(temporary / f"{name}.csv", line_terminator="\n")
-        (temporary / "drop.toml").write_bytes(f"{MARK}{origin}\nas_of = {as_of.isoformat()}\n".encode())
+        (temporary / DATE_FILE).write_bytes(f"{MARK}{origin}\nas_of = {as_of.isoformat()}\n".encode())
         if _equal(folder, temporary):
             return False
         if folder.exists():
@@ -65,7 +67,7 @@ def _equal(one: Path, other: Path) -> bool:
 
 def _check_replaceable(folder: Path, names: set[str]) -> None:
     """Refuse a folder that we did not write, or that holds more than the files `names`."""
-    mark = folder / "drop.toml"
+    mark = folder / DATE_FILE
     ours = mark.is_file() and mark.read_text(encoding="utf-8").startswith(MARK)
     if not ours or not _names(folder) <= names:
         raise DropConflict(
@@ -73,3 +75,17 @@ def _check_replaceable(folder: Path, names: set[str]) -> None:
             state="That folder was left as it is.",
             remedy="Name another folder, or move this one away, and run 'streamflow simulate' again.",
         )
+
+
+def dated(folder: Path) -> date | None:
+    """The as_of that the folder's drop.toml says; None where there is no such file. Raises DropConflict."""
+    path = folder / DATE_FILE
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))["as_of"]
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, KeyError, tomllib.TOMLDecodeError) as exc:
+        raise DropConflict(f"{path}: no 'as_of = YYYY-MM-DD' to read ({exc})", remedy="Correct it.") from exc
+    if not isinstance(found, date) or isinstance(found, datetime):
+        raise DropConflict(f"{path}: as_of must be a date like 2024-01-31, without quotes", remedy="Correct it.")
+    return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
 from streamflow.models import artifact
-from streamflow.models.vendor import is_database, migrate_store, release_store, stage_warnings_expected, translated
+from streamflow.models.vendor import is_database, migrate_store, release_store, stage_warnings_expected, store_versions, translated
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -69,6 +69,10 @@ class Registry:
         if not is_database(self._uri):
             return False
         return migrate_store(self._uri, self._artifact_root or "./mlartifacts")
+
+    def schema(self) -> tuple[str | None, str] | None:
+        """The version of MLflow's tables and the one that this MLflow needs; None for a server, which sees to them itself."""
+        return store_versions(self._uri) if is_database(self._uri) else None
 
     def log_run(self, record: RunRecord) -> LoggedRun:
         """Log a training and register its version; all or no version."""

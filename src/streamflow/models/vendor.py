@@ -74,6 +74,16 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
         return True
 
 
+def store_versions(tracking_uri: str) -> tuple[str | None, str]:
+    """The version of MLflow's tables, None where there are none, and the one that this MLflow needs; changes nothing."""
+    from mlflow.store.db import utils
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with translated(), _quiet("mlflow", "alembic"):
+        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001  # as above
+        return utils._get_schema_version(engine), utils._get_latest_schema_revision()  # noqa: SLF001
+
+
 def release_store(tracking_uri: str) -> None:
     """Close the idle connections of MLflow's stores, which it keeps for the whole process under their URI.
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from streamflow.services.processes import free_port, running, wait_until_ready
 from streamflow.settings import exported, inherited_environment
 
-QUIET = {  # what a server of minutes does not need; each would start a loop of its own
-    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"
+QUIET = {  # what a server of one command does not need; each would start a loop of its own
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
@@ -21,8 +21,10 @@ QUIET = {  # what a server of minutes does not need; each would start a loop of 
 
 
 @contextmanager
-def prefect_server(environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Start it, and hand out what waits until it answers: there is time for other work before.
+def prefect_server(
+    environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None], schedules: bool = False
+) -> Iterator[Callable[[], None]]:
+    """Start it, and hand out what waits until it answers: there is time for other work before. `schedules`: it makes runs.
 
     The URL is in this process's environment from then on, until the end: import `streamflow.flows` after that.
     """
@@ -33,7 +35,8 @@ def prefect_server(environment: Mapping[str, str], home: Path, *, notify: Callab
     port, log = free_port(), home / "logs" / "prefect.log"
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    with ExitStack() as closing, running(command, environment={**inherited, **environment, **QUIET}, log=log) as child:
+    ours = {**inherited, **environment, **QUIET, SCHEDULER: str(schedules).lower()}
+    with ExitStack() as closing, running(command, environment=ours, log=log) as child:
         notify("starting Prefect's server")
 
         def ready() -> None:
