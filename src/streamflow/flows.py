@@ -163,7 +163,7 @@ def inbox(flags: Flags | None = None) -> InboxReceipt:
     with open_platform(load_settings(**given), migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
         return inbox_step.inbox(
-            platform, lambda folder, as_of: monthly(str(folder), as_of, False, given), now=lambda: datetime.now(UTC)
+            platform, lambda folder, as_of: monthly(str(folder), as_of, flags=given), now=lambda: datetime.now(UTC)
         )
 
 

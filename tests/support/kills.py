@@ -60,9 +60,8 @@ def content(address: Address) -> dict[str, str]:
             name, known = sql.Identifier(schema, table), " - 'known_at'" if schema == "online" else ""
             queries[f"{schema}.{table}"] = sql.SQL("SELECT to_jsonb(t){} FROM {} t").format(sql.SQL(known), name).as_string()
         for name, query in queries.items():
-            row = connection.execute(
-                f"SELECT md5(coalesce(string_agg(q::text, '' ORDER BY q::text), '')) FROM ({query}) q"
-            ).fetchone()  # type: ignore[arg-type]
+            digest = sql.SQL("SELECT md5(coalesce(string_agg(q::text, '' ORDER BY q::text), '')) FROM ({}) q")
+            row = connection.execute(digest.format(sql.SQL(query))).fetchone()  # type: ignore[arg-type]
             assert row is not None
             found[name] = row[0]
     return found

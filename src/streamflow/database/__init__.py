@@ -3,7 +3,7 @@
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
 from streamflow.database.embedded import Attachment, attach, data_folder, guard_is_alive, last_words, replace_process
-from streamflow.database.leftovers import Leftover, leftovers, remove_leftover
+from streamflow.database.leftovers import Leftover, leftovers
 from streamflow.database.translate import translated
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "is_absent_database",
     "last_words",
     "leftovers",
-    "remove_leftover",
     "replace_process",
     "server_version",
     "translated",

@@ -18,8 +18,7 @@ from streamflow.errors import DatabaseUnavailable
 SOCKET_LIMIT = 90  # bytes of a socket's folder: macOS allows 103 for the whole path, ".s.PGSQL.5432" and a slash are 14
 ACCOUNTS = ("streamflow", "postgres", "nobody")  # PostgreSQL refuses to run as root: the first of these that exists
 NOTE = "postgres.location"  # in the state folder, as root: where the server's files lie
-CLAIM, LINK = "home", "postgres.home"  # there: whose they are, and its second name in the state folder
-LINKED, NOT_LINKED = "linked", "on another file system"
+CLAIM = "home"  # there: which state folder they belong to
 ROOTS = (Path("/var/lib/streamflow"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # folders that another user can reach
 
 
@@ -73,23 +72,8 @@ def make_place(home: Path) -> Place:
         for folder in (place.root, place.socket):
             _make_private(folder, place.account)
         if place.account is not None:
-            _claim(place.root, home)
+            (place.root / CLAIM).write_text(f"{home}\n", encoding="utf-8")
     return place
-
-
-def _claim(root: Path, home: Path) -> None:
-    """Note in `root` whose it is. The note has a second name in `home`: once that is gone, so is the state folder, moved or not."""
-    claim, link, mark = root / CLAIM, home / LINK, LINKED
-    claim.touch()
-    if not link.exists() or not link.samefile(claim):
-        link.unlink(missing_ok=True)
-        try:
-            os.link(claim, link)
-        except OSError:  # a hard link stays on one file system
-            mark = NOT_LINKED
-    text = f"{home}\n{mark}\n"
-    if claim.read_text(encoding="utf-8") != text:
-        claim.write_text(text, encoding="utf-8")
 
 
 def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
@@ -107,8 +91,7 @@ def remove_place(home: Path) -> None:
     for folder in (place.root, place.socket):
         if not folder.is_relative_to(home):
             shutil.rmtree(folder, ignore_errors=True)
-    for name in (NOTE, LINK):
-        (home / name).unlink(missing_ok=True)
+    (home / NOTE).unlink(missing_ok=True)
 
 
 def _wheel() -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from streamflow.core.time import instant
 from streamflow.errors import DropConflict, SettingsInvalid, StreamflowError
-from streamflow.files.csv_files import sha256_of
+from streamflow.files.csv_files import inspect
 from streamflow.files.drops import DATE_FILE, dated
 from streamflow.platform import Platform
 from streamflow.settings import Settings
@@ -153,7 +153,7 @@ def _look_at(folder: Path) -> _Found:
     """Its digest is taken before it is processed: what changes in between is a change at the next look."""
     digest, as_of = "", None
     try:
-        digest = sha256("".join(f"{p.name}\0{sha256_of(p)}\n" for p in _files(folder)).encode()).hexdigest()
+        digest = sha256("".join(f"{p.name}\0{inspect(p).sha256}\n" for p in _files(folder)).encode()).hexdigest()
         as_of = dated(folder) or _date_in(folder.name)
     except OSError as exc:
         return _Found(folder=folder, digest=digest, as_of=None, problem=StreamflowError(f"{folder}: it cannot be read: {exc}"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from streamflow.database import leftovers, remove_leftover
 from streamflow.errors import SnapshotMissing, StreamflowError
 from streamflow.features.materialize import stale_views
 from streamflow.platform import Platform, open_platform
@@ -21,7 +20,7 @@ LIVE = {"live features"}
 def mend(settings: Settings, findings: Iterable[Finding], notify: Callable[[str], None] = lambda _: None) -> list[str]:
     """Mend what `findings` say is wrong and can be mended; what was done, in words. An error is among the words."""
     wanted = {finding.subject for finding in findings if not finding.ok and finding.fixable}
-    done = _remove_leftovers() if "leftovers" in wanted else []
+    done: list[str] = []
     try:
         if wanted & (MIGRATE | FEAST | LIVE):
             with open_platform(settings, notify=notify, migrated=False) as platform:
@@ -29,10 +28,6 @@ def mend(settings: Settings, findings: Iterable[Finding], notify: Callable[[str]
     except StreamflowError as error:
         done.append(f"stopped: {error}")
     return done
-
-
-def _remove_leftovers() -> list[str]:
-    return [f"removed {one.root}, left of {one.home}" for one in leftovers() if one.removable and remove_leftover(one)]
 
 
 def _mend_platform(platform: Platform, wanted: set[str], done: list[str]) -> None:

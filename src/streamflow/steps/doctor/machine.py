@@ -128,13 +128,8 @@ def _is_ours(host: str, number: int, title: str) -> bool:
 
 
 def left(_settings: Settings) -> Finding:
-    """Servers' folders whose state folder is gone."""
+    """Servers' folders whose state folder is gone. Only named: a moved state folder may still want its own."""
     found = leftovers()
-    unsure = [str(one.root) for one in found if not one.removable]
     names = ", ".join(f"{one.root} of {one.home}" for one in found)
-    remedy = "Run 'streamflow doctor --fix'." if len(unsure) < len(found) else ""
-    if unsure:
-        remedy = f"{remedy} If their state folders were not moved, delete {' '.join(unsure)}.".strip()
-    return Finding(
-        subject="leftovers", ok=not found, found=names or "none", remedy=remedy, fixable=any(one.removable for one in found)
-    )
+    remedy = f"If their state folders were not moved, delete {' '.join(str(one.root) for one in found)}."
+    return Finding(subject="leftovers", ok=not found, found=names or "none", remedy=remedy)
