@@ -26,7 +26,7 @@ demo: setup
 test prove: export STREAMFLOW_SHARED := $(SHARED)
 test prove: export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

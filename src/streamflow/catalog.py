@@ -58,9 +58,7 @@ class Column(_Frozen):
 
 
 def require_one_expression(text: str) -> None:
-    """Refuse what would not stay inside the parentheses that an expression is put into. Raises ValueError.
-
-    Whether it is a valid one of immutable parts says PostgreSQL, at `migrate`.
+    """Refuse what would leave the parentheses that it is put into; whether it is valid says PostgreSQL. Raises ValueError.
 
     >>> require_one_expression("monthly_fee * months_active - coalesce(lag(total_paid), 0)")
     >>> require_one_expression("1); DROP TABLE x")
@@ -178,10 +176,9 @@ class Catalog(_Frozen):
         return {name: column for name, column in self.columns(table).items() if column.expr is not None}
 
     def population_of(self, table: str) -> str | None:
-        """The entity's table, where a key of it that has no row in `table` stands for a row of nulls; else None.
+        """The entity's table, where a key of it without a row in `table` stands for a row of nulls; else None.
 
-        That is so where every feature of `table` is nullable: a file may then leave a key out, and what a model is trained
-        on and what is served is the same null, not the value of an older drop.
+        A file with nullable features alone may leave a key out: trained on and served is a null, not an older drop's value.
         """
         features = [f for f in self.features if f.table == table]
         incomplete = bool(features) and all(f.column.nullable for f in features) and table != self.entity.table

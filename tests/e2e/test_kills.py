@@ -29,10 +29,10 @@ def test_nothing_runs_after_a_kill(home: Path, arguments: list[str], part: str) 
     assert left_after_kill(home, arguments, lambda: running(home, part)) == []
 
 
-def test_nothing_runs_after_a_kill_of_the_api(two_feature_sets: Path, wider: Path) -> None:
+def test_nothing_runs_after_a_kill_of_the_api(home: Path) -> None:
     port = free_port()
-    arguments = ["--catalog", str(wider), "serve", "--port", str(port)]
-    assert left_after_kill(two_feature_sets, arguments, partial(is_taken, port)) == []
+    assert run(home, "migrate").returncode == 0
+    assert left_after_kill(home, ["serve", "--port", str(port)], partial(is_taken, port)) == []
 
 
 def is_taken(port: int) -> bool:
