@@ -86,7 +86,13 @@ def _keep(call: Invocation, platform: Platform, every: int, as_json: bool) -> No
 
     log = platform.home / "logs" / "inbox.log"
     command = [sys.executable, "-m", "streamflow.cli.schedule", str(every), json.dumps(call.given)]
-    environment = {**inherited_environment(), "PREFECT_RUNNER_POLL_FREQUENCY": str(min(every, POLL_S))}
+    scratch = platform.home / "tmp"
+    scratch.mkdir(exist_ok=True)
+    environment = {
+        **inherited_environment(),
+        "PREFECT_RUNNER_POLL_FREQUENCY": str(min(every, POLL_S)),
+        "TMPDIR": str(scratch),  # Prefect's runner makes a folder of one fixed name there: another user's is closed to us
+    }
     told: dict[str, datetime | None] = {}
     with running(command, environment=environment, log=log) as child:
         call.notify(f"looking into {call.settings().inbox} every {every} s, until Ctrl-C; the log is {log}")

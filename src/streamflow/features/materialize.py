@@ -105,24 +105,25 @@ def _fill(connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop)
     if not columns:
         raise NotMigrated(f"the live table of feature view '{view.name}' is missing")
     names = {"live": live_table(view.name), "next": next_table(view.name), "key": sql.Identifier(key)}
-    connection.execute(sql.SQL("CREATE TABLE {next} (LIKE {live} INCLUDING ALL)").format(**names))
+    connection.execute(sql.SQL("CREATE TABLE {next} (LIKE {live} INCLUDING ALL EXCLUDING INDEXES)").format(**names))
     revision, known_at = drop.revisions.get(view.table, (0, None))
     rows = 0
     if revision:
         try:
-            rows = connection.execute(_copy(view, key, list(columns), drop, revision, known_at)).rowcount
+            rows = connection.execute(_copy(view, list(columns), drop, revision, known_at)).rowcount
         except psycopg.errors.UndefinedColumn as exc:
             raise NotMigrated(f"table '{view.table}' lacks what '{view.name}' serves: {exc.diag.message_primary}") from exc
+    connection.execute(sql.SQL("ALTER TABLE {next} ADD PRIMARY KEY ({key})").format(**names))  # faster at once than row by row
     gone = sql.SQL("SELECT count(*) FROM {live} l WHERE NOT EXISTS (SELECT FROM {next} n WHERE n.{key} = l.{key})").format(**names)
     counted = connection.execute(gone).fetchone()
     return MaterializedView(view=view.name, rows=rows, removed=counted[0] if counted else 0, as_of=drop.as_of)
 
 
-def _copy(view: ViewSpec, key: str, columns: list[str], drop: _Drop, revision: int, known_at: datetime | None) -> sql.Composed:
-    """One INSERT … SELECT of a revision's rows, in the order of the key's index."""
+def _copy(view: ViewSpec, columns: list[str], drop: _Drop, revision: int, known_at: datetime | None) -> sql.Composed:
+    """One INSERT … SELECT of a revision's rows."""
     given = {"as_of": drop.as_of, "known_at": known_at}
     return sql.SQL(
-        "INSERT INTO {next} ({names}) SELECT {values} FROM {frozen} WHERE as_of = {at} AND revision = {revision} ORDER BY {key}"
+        "INSERT INTO {next} ({names}) SELECT {values} FROM {frozen} WHERE as_of = {at} AND revision = {revision}"
     ).format(
         next=next_table(view.name),
         names=sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -130,5 +131,4 @@ def _copy(view: ViewSpec, key: str, columns: list[str], drop: _Drop, revision: i
         frozen=sql.Identifier("frozen", view.table),
         at=sql.Literal(drop.as_of),
         revision=sql.Literal(revision),
-        key=sql.Identifier(key),
     )

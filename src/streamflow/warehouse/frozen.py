@@ -139,8 +139,8 @@ def _ordered(address: Address, rows: sql.Composed, names: Iterable[str], key: st
 def copy_rows(connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> int:
     """Copy the rows of a drop into a new revision and return its number. Call it under the writing lock.
 
-    The rows are not known, and no read sees them, until `record` has entered the revision. They are written in the order
-    of their keys, as the index wants them.
+    The rows are not known, and no read sees them, until `record` has entered the revision. They come as they
+    lie in raw: in the order of their keys, as `ingest` loads them and the index wants them.
     """
     row = connection.execute(
         "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s", [table, drop.as_of]
@@ -149,7 +149,7 @@ def copy_rows(connection: psycopg.Connection, table: str, columns: Mapping[str, 
     number: int = row[0]
     statement = sql.SQL(
         "INSERT INTO {frozen} (as_of, revision, {names}, row_digest)"
-        " SELECT {as_of}, {revision}, {names}, {digest} FROM ({rows}) AS row ORDER BY {key}"
+        " SELECT {as_of}, {revision}, {names}, {digest} FROM ({rows}) AS row"
     ).format(
         frozen=sql.Identifier("frozen", table),
         names=sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -157,7 +157,6 @@ def copy_rows(connection: psycopg.Connection, table: str, columns: Mapping[str, 
         revision=sql.Literal(number),
         digest=_row_digest({name: c.type for name, c in columns.items()}),
         rows=source(table, columns, key, drop),
-        key=sql.Identifier(key),
     )
     connection.execute(statement)
     return number
@@ -193,11 +192,8 @@ def record(connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str,
 
 
 def _row_digest(types: Mapping[str, str]) -> sql.Composed:
-    cell = "CASE WHEN {c} IS NULL THEN '\\x00'::bytea ELSE '\\x01'::bytea || {value} END"
-    cells = [
-        sql.SQL(cell).format(c=sql.Identifier(name), value=sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name)))
-        for name in sorted(types)
-    ]
+    cell = "coalesce('\\x01'::bytea || {value}, '\\x00'::bytea)"
+    cells = [sql.SQL(cell).format(value=sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name))) for name in sorted(types)]
     return sql.SQL("substr(sha256({}), 1, 16)").format(sql.SQL(" || ").join(cells))
 
 
