@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from conftest import Cluster
 
 DAY = ("--as-of", "2024-01-31")
-FEATURES = ["age", "home_club", "heard_from", "plan", "monthly_price", "auto_renew", "visits_30d", "avg_minutes"]
+GUESSED = ["age", "home_club", "heard_from", "plan", "monthly_price", "auto_renew", "visits_30d", "avg_minutes"]
+TABLE = "[tables.visits.columns]\n"
+DERIVED = 'minutes_30d = { type = "float", nullable = true, view = "visits_fv", expr = "visits_30d * avg_minutes" }\n'
+FEATURES = [*GUESSED[:6], "minutes_30d", *GUESSED[6:]]
 
 
 def test_four_commands_lead_from_csv_files_to_a_prediction(
@@ -36,7 +39,10 @@ def test_four_commands_lead_from_csv_files_to_a_prediction(
     receipt = call("init", month, "--out", str(catalog))
     assert (receipt["key"], receipt["key_type"], receipt["label"]) == ("member_id", "int", "cancellations.cancelled")
     assert receipt["decisions"] == []
-    assert [f.name for f in load_catalog(catalog).features] == FEATURES
+    assert [f.name for f in load_catalog(catalog).features] == GUESSED
+    text = catalog.read_text(encoding="utf-8")
+    assert text.count(TABLE) == 1
+    catalog.write_text(text.replace(TABLE, TABLE + DERIVED), encoding="utf-8")
 
     variables["STREAMFLOW_CATALOG"] = str(catalog)
     call("migrate")  # a fresh database would be migrated by `run`; the test's holds the default catalog
@@ -48,6 +54,8 @@ def test_four_commands_lead_from_csv_files_to_a_prediction(
     assert call("promote", "1")["model"] == "member_cancelled"
     answer = call("predict", "17")
     assert (answer["key"], list(answer["features"])) == (17, FEATURES)
+    values = answer["features"]
+    assert values["minutes_30d"] == values["visits_30d"] * values["avg_minutes"]
 
     with served(open_with(catalog=catalog)) as base:
         read = asked(f"{base}/features/17")
