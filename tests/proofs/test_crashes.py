@@ -7,7 +7,7 @@ from random import Random
 
 from conftest import Cluster
 from support.kills import Bench, content
-from support.processes import run
+from support.processes import run, start
 
 SEED, POINTS, RUNS = 7, 20, 3
 JANUARY, FEBRUARY = "2024-01-31", "2024-02-29"
@@ -52,3 +52,15 @@ def test_three_random_kill_points_of_run(cluster: Cluster, simulated_drops: Path
         )
         assert half_written == []
         assert found == undisturbed
+
+
+def test_runs_at_once_end_as_one_after_the_other(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+    bench = Bench(cluster, tmp_path, [])
+    january, february = ((str(simulated_drops / f"month_{n:03d}"), "--as-of", day) for n, day in enumerate((JANUARY, FEBRUARY)))
+    first, second = bench.installation(), bench.installation()
+    for arguments in (january, february):
+        assert run(tmp_path / first, "run", *arguments, extra=bench.variables(first)).returncode == 0
+    at_once = [start(tmp_path / second, "run", *a, extra=bench.variables(second)) for a in (january, february, january)]
+    assert [process.wait() for process in at_once] == [0, 0, 0]
+    assert content(bench.address(second)) == content(bench.address(first))
+    print("\n3 `run`s at once, two of one as_of and one of another: equal to one after the other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -36,11 +37,23 @@ def prefect_server(
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
     ours = {**inherited, **environment, **QUIET, SCHEDULER: str(schedules).lower()}
-    with ExitStack() as closing, running(command, environment=ours, log=log) as child:
+    with ExitStack() as closing, ExitStack() as starting:
+        starting.enter_context(_one_at_a_time(home))
+        child = closing.enter_context(running(command, environment=ours, log=log))
         notify("starting Prefect's server")
 
         def ready() -> None:
             wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
+            starting.close()
             closing.enter_context(exported({"PREFECT_API_URL": url}))
 
         yield ready
+
+
+@contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Servers of one state folder start one after the other: on a new one, two would migrate the same database and one fail."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "prefect.lock").open("a") as lock:  # the kernel frees it however this process ends
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
