@@ -15,15 +15,7 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog, parse_catalog
 from streamflow.database import Address, connect, ensure_database
-
-SQL_TYPES = {
-    "int": "bigint",
-    "float": "double precision",
-    "bool": "boolean",
-    "string": "text",
-    "date": "date",
-    "timestamp": "timestamptz",
-}
+from streamflow.warehouse.types import SQL_TYPES
 
 
 def instant(text: str) -> datetime:
