@@ -78,7 +78,7 @@ class Platform:
     @property
     def artifact_root(self) -> str:
         """Where a new experiment keeps its artifacts."""
-        return (self.home / "artifacts").as_uri()
+        return self.settings.artifact_root or (self.home / "artifacts").as_uri()
 
     @cached_property
     def features(self) -> FeatureRepository:

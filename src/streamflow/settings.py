@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     catalog: Path | None = Field(None, description="your catalog.toml; without it the catalog of the StreamFlow data")
     inbox: Path | None = Field(None, description="the folder that drops arrive in, a subfolder each: what 'inbox' processes")
     experiment: str = Field("streamflow", description="the MLflow experiment of the training runs")
+    artifact_root: str | None = Field(
+        None, description="where new MLflow experiments keep artifacts, such as s3://bucket/churn; without it a folder of the home"
+    )
     api_host: str = Field("127.0.0.1", description="the address that the API binds to")
     api_port: int = Field(8000, ge=0, le=65535, description="the port of the API; 0 takes any free one")
     max_reject_share: float = Field(

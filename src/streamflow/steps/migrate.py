@@ -8,7 +8,7 @@ from streamflow.database import ensure_database
 from streamflow.features.service import features_of
 from streamflow.platform import Platform, require_migrated
 from streamflow.warehouse import installation
-from streamflow.warehouse.migrate import grant_database, migrate_tables, plan_changes
+from streamflow.warehouse.migrate import grant_database, migrate_tables, one_at_a_time, plan_changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,15 @@ def migrate(platform: Platform) -> MigrateReceipt:
 
     Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type.
     """
+    login = platform.login
+    done = [f"database {login.database}"] if ensure_database(login, login.database) else []
+    with one_at_a_time(login):
+        return MigrateReceipt(changes=(*done, *_migrate(platform)))
+
+
+def _migrate(platform: Platform) -> list[str]:
     settings, login = platform.settings, platform.login
-    databases = (login.database, settings.mlflow_database)
-    done = [f"database {name}" for name in databases if ensure_database(login, name)]
+    done = [f"database {settings.mlflow_database}"] if ensure_database(login, settings.mlflow_database) else []
     done += migrate_tables(login, platform.catalog)
     grant_database(login, settings.mlflow_database)
     if platform.models.migrate():
@@ -42,7 +48,7 @@ def migrate(platform: Platform) -> MigrateReceipt:
         platform.features.apply()
         done.append(f"Feast registry: {len(platform.catalog.views)} views, service {platform.catalog.service}")
     installation.record(platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest)
-    return MigrateReceipt(changes=tuple(done))
+    return done
 
 
 def plan(platform: Platform) -> MigrateReceipt:

@@ -20,7 +20,7 @@ from streamflow.errors import DatabaseUnavailable, PermissionMissing
 from streamflow.warehouse.roles import WRITER, ensure_roles, missing_roles_sql
 from streamflow.warehouse.tables import plan_tables
 
-LOCK = 7_590_001  # advisory lock: one migration at a time
+LOCK = 7_590_001  # advisory lock
 
 
 def plan_changes(address: Address, catalog: Catalog) -> list[str]:
@@ -33,29 +33,33 @@ def plan_changes(address: Address, catalog: Catalog) -> list[str]:
         return steps + [change.description for change in plan_tables(connection, catalog)]
 
 
+@contextmanager
+def one_at_a_time(address: Address) -> Iterator[None]:
+    """Hold off every other migration of this database, MLflow's and Feast's part included: services may start together."""
+    with connect(address, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        yield  # the lock goes with the session
+
+
 def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
-    """Do it, under a lock, and say what was done; doing it again changes nothing.
+    """Do it, and say what was done; doing it again changes nothing.
 
     Raises PermissionMissing with the SQL where roles may not be created, CatalogInvalid where a column changed its type.
     """
     with connect(address, autocommit=True) as connection:
         _check_encoding(connection)
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        try:
-            done = missing_roles_sql(connection)
-            ensure_roles(connection)
-            with _permissions(address):
-                connection.execute("CREATE SCHEMA IF NOT EXISTS streamflow")
-                with _sqlalchemy(address) as fixed:
-                    done += [f"fixed tables {name}" for name in _pending(fixed)]
-                    command.upgrade(_config(fixed), "head")
-                with connection.transaction():
-                    for change in plan_tables(connection, catalog):
-                        connection.execute(change.statement)
-                        done.append(change.description)
-            return done
-        finally:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        done = missing_roles_sql(connection)
+        ensure_roles(connection)
+        with _permissions(address):
+            connection.execute("CREATE SCHEMA IF NOT EXISTS streamflow")
+            with _sqlalchemy(address) as fixed:
+                done += [f"fixed tables {name}" for name in _pending(fixed)]
+                command.upgrade(_config(fixed), "head")
+            with connection.transaction():
+                for change in plan_tables(connection, catalog):
+                    connection.execute(change.statement)
+                    done.append(change.description)
+        return done
 
 
 def grant_database(address: Address, name: str) -> None:

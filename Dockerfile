@@ -1,0 +1,30 @@
+# One image for every service of ours: what differs is the command (compose.yaml).
+FROM python:3.11-slim AS build
+WORKDIR /build
+COPY requirements/installer.lock requirements/streamflow.lock requirements/
+RUN python -m venv /build/tools \
+ && tools/bin/python -m pip install --quiet --no-cache-dir --require-hashes -r requirements/installer.lock \
+ && python -m venv --without-pip /opt/streamflow \
+ && tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --require-hashes -r requirements/streamflow.lock \
+ && find /opt/streamflow -type d \( -name tests -o -name test \) -path '*/site-packages/*/*' -prune -exec rm -rf {} +
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+RUN tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --no-deps --find-links dist \
+    "$(tools/bin/python -m hatchling build -t wheel >/dev/null 2>&1 && ls dist/*.whl)"
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /state streamflow \
+ && install -d -o streamflow -g streamflow -m 0750 /state /state/artifacts /data /inbox \
+ && install -d -o streamflow -g streamflow -m 0755 /secrets
+COPY --from=build /opt/streamflow /opt/streamflow
+COPY deploy/docker /opt/streamflow/deploy
+ENV PATH=/opt/streamflow/bin:$PATH \
+    HOME=/state \
+    MPLCONFIGDIR=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    STREAMFLOW_HOME=/state
+USER streamflow
+WORKDIR /state
+ENTRYPOINT ["/opt/streamflow/deploy/entrypoint.sh"]
+CMD ["streamflow", "--help"]

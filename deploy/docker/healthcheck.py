@@ -1,0 +1,65 @@
+"""Is the service of this container doing its work? Run by compose: python healthcheck.py SERVICE; exit code 0 is yes.
+
+mlflow   answers a question to its registry, from its database
+prefect  its database answers, and the worker has announced that it serves the flows
+feast    answers a question to the live features, from the database
+api      reaches its database; without a version in Production, or before the first drop, it is as healthy as it can be
+"""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from typing import Any
+
+TIMEOUT_S = 8
+
+
+def asked(url: str, body: object = None) -> Any:
+    """The JSON of an answer, whatever its status."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310  # our own container
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def mlflow() -> list[str]:
+    """Its store is asked, not only the process."""
+    asked("http://127.0.0.1:5000/api/2.0/mlflow/registered-models/search?max_results=1")
+    return []
+
+
+def prefect() -> list[str]:
+    """Deployments are READY as long as the process that serves them polls."""
+    asked("http://127.0.0.1:4200/api/ready")
+    served = asked("http://127.0.0.1:4200/api/deployments/filter", {})
+    waiting = [d["name"] for d in served if d["status"] != "READY"]
+    return [f"not served: {', '.join(waiting)}"] if waiting else [] if served else ["no flow is served yet"]
+
+
+def feast() -> list[str]:
+    """One feature of a key that nobody has: the registry and the live table are asked all the same."""
+    from streamflow.catalog import load_catalog
+    from streamflow.settings import load_settings
+
+    catalog = load_catalog(load_settings().catalog)
+    key = "" if catalog.entity.type == "string" else 0
+    feature = catalog.features[0]
+    ask = {"features": [f"{feature.view}:{feature.name}"], "entities": {catalog.entity.key: [key]}}
+    asked("http://127.0.0.1:6566/get-online-features", ask)
+    return []
+
+
+def api() -> list[str]:
+    """Reasons that a new stack has are none of the container's."""
+    try:
+        asked("http://127.0.0.1:8000/ready")
+    except urllib.error.HTTPError as error:
+        return [reason for reason in json.load(error)["reasons"] if reason.startswith("database")]
+    return []
+
+
+if __name__ == "__main__":
+    wrong = {"mlflow": mlflow, "prefect": prefect, "feast": feast, "api": api}[sys.argv[1]]()
+    print("; ".join(wrong) or "ok")
+    sys.exit(bool(wrong))
