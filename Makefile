@@ -2,12 +2,14 @@
 PYTHON ?= python3
 SHARED ?= $(CURDIR)/../shared
 DATABASE_URL ?=
+COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 
-.PHONY: help setup demo test check prove bench lock clean
+.PHONY: help setup demo test compose-test check prove bench lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
+	@echo "make compose-test   the stack of compose.yaml, brought up, used, restarted, taken down (COMPOSE_SMOKE=script without Docker)"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make prove   the long proofs      make bench   ratios against named peers"
 	@echo "make lock    resolve the locks    make clean   remove .venv, caches and the state of the demo"
@@ -27,6 +29,9 @@ test prove: export STREAMFLOW_SHARED := $(SHARED)
 test prove: export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
 test: setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+compose-test: export COMPOSE_SMOKE := $(COMPOSE_SMOKE)
+compose-test: setup
+	tests/compose/run.sh $(CURDIR)/$(BIN)/python -m pytest -c $(CURDIR)/pyproject.toml $(CURDIR)/tests/compose --exitfirst --verbose -p no:cacheprovider
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

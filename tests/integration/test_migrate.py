@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
-from streamflow.database import Address
 from conftest import Cluster
+
+from streamflow.database import Address
 
 
 def test_several_services_migrate_an_empty_database_at_once(server: Address, tmp_path: Path) -> None:
