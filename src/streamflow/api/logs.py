@@ -22,7 +22,7 @@ QUOTES_NOTHING = ("uvicorn", "psycopg.pool")  # addresses, ports, states: read i
 def open_log(form: Literal["console", "json"], level: str) -> FilteringBoundLogger:
     """The log of this process, of libraries and Python's warnings too: JSON on stdout, text for people on stderr."""
     stream = sys.stdout if form == "json" else sys.stderr
-    console = structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="time")
+    console = structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="time", pad_event_to=8, sort_keys=False)
     render: Any = structlog.processors.JSONRenderer() if form == "json" else console
     handler = logging.StreamHandler(stream)
     clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
