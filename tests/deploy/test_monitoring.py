@@ -123,6 +123,12 @@ def test_an_expression_reads_metrics_that_the_api_has(scraped: dict[str, dict[tu
     assert used <= {*scraped, *SERVERS_OWN}
 
 
+def test_every_metric_is_documented(scraped: dict[str, dict[tuple[str, ...], float]]) -> None:
+    reference = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+    names = {re.sub(r"_(bucket|count|sum)$", "", name) for name in scraped if not name.startswith("process_")}
+    assert [name for name in sorted(names) if f"`{name}`" not in reference and name != "python_info"] == []
+
+
 def test_the_names_of_metrics_are_found_in_an_expression() -> None:
     found = metrics_of("sum by (job, le) (rate(a_bucket{path='/x', le=~'b'}[5m])) / c_total > 0.5 or absent(up{job='z'})")
     assert found == {"a_bucket", "c_total", "up"}

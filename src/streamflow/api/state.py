@@ -11,6 +11,7 @@ from threading import Lock
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from streamflow.database import translated
 from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.features.service import features_of
 from streamflow.features.serving import OnlineReader
@@ -68,7 +69,8 @@ class ServingState:
         """The version that answers. Raises VersionMissing, ArtifactUntrusted, DatabaseUnavailable."""
         with self._loading:
             if self._serving is None:
-                self._serving = load_serving(self.platform)
+                with translated(self.platform.login):
+                    self._serving = load_serving(self.platform)
             return self._serving
 
     def look(self) -> Look:
