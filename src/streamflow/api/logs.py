@@ -16,7 +16,7 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
-LIBRARIES = {"info": "warning"}  # what they tell of their own work is for debugging; uvicorn's level is set by its start
+LIBRARIES = {"info": "warning"}  # what they tell of their own work is for debugging
 QUOTES_NOTHING = ("uvicorn", "psycopg.pool")  # addresses, ports, states: read in their sources
 
 
@@ -29,6 +29,8 @@ def open_log(form: Literal["console", "json"], level: str) -> FilteringBoundLogg
     clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[_of_library, _line], processors=[clean, render]))
     logging.basicConfig(handlers=[handler], level=LIBRARIES.get(level, level).upper(), force=True)
+    for name in QUOTES_NOTHING:
+        logging.getLogger(name).setLevel(level.upper())
     logging.captureWarnings(capture=True)
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream), processors=[_line, render], wrapper_class=structlog.make_filtering_bound_logger(level)
