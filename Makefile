@@ -5,7 +5,7 @@ DATABASE_URL ?=
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 
-.PHONY: help setup demo test compose-test check prove bench lock clean
+.PHONY: help setup demo test compose-test check prove bench dashboards lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make prove   the long proofs      make bench   ratios against named peers"
 	@echo "make lock    resolve the locks    make clean   remove .venv, caches and the state of the demo"
+	@echo "make dashboards    build those of deploy/grafana anew"
 
 setup: .venv/installed
 .venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml
@@ -42,6 +43,8 @@ prove: setup
 bench: setup
 	$(BIN)/python benchmarks/training_set.py
 	$(BIN)/python benchmarks/million.py
+dashboards: setup
+	$(BIN)/python deploy/grafana/dashboards.py
 
 lock: setup
 	printf "uv==%s\nhatchling==1.28.0\n" "$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/installer.lock -

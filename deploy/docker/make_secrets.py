@@ -1,8 +1,9 @@
 """Makes the secrets of the stack in /secrets, each once: run by compose's service `init` before all others.
 
-pgpass             libpq's password file, for every client (PGPASSFILE); only our own user can read it
-postgres_password  the same password, for the postgres image (POSTGRES_PASSWORD_FILE), whose user is another one
-grafana_password   of Grafana's user `admin`
+pgpass                   libpq's password file, for every client (PGPASSFILE); only our own user can read it
+postgres_password        the same password, for the postgres image (POSTGRES_PASSWORD_FILE), whose user is another one
+grafana_password         of Grafana's user `admin`
+grafana_reader_password  with which Grafana reads our database, as the user `grafana`
 """
 
 import os
@@ -29,5 +30,6 @@ if __name__ == "__main__":
     os.umask(0)
     password = once("postgres_password", secrets.token_urlsafe(32), 0o444)
     once("pgpass", f"*:*:*:streamflow:{password}\n", 0o600)
-    once("grafana_password", secrets.token_urlsafe(32), 0o444)
+    for name in ("grafana_password", "grafana_reader_password"):
+        once(name, secrets.token_urlsafe(32), 0o444)
     print(f"secrets are in the volume: {', '.join(sorted(p.name for p in FOLDER.iterdir()))}")

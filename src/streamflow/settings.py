@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         0.01, ge=0, le=1, description="the share of a drop's keys that 'ingest --reject-rows' may leave out"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="the form of the API's log: for people on stderr, or JSON lines on stdout"
+    )
 
     seed: int = semantic(42, "the seed of everything random in training", ge=0, lt=2**32)
     split_salt: str = semantic("streamflow", "the salt of the hash that puts each key on the training or hold-out side")

@@ -237,9 +237,9 @@ def test_the_reader_tells_a_null_from_a_missing_row(live: Live) -> None:
 
 
 def test_the_reader_keeps_the_order_of_keys_and_features(live: Live) -> None:
-    assert not READER.any_row(live.connection)
+    assert READER.live_as_of(live.connection) is None
     materialize(live.connection, tiny_catalog())
-    assert READER.any_row(live.connection)
+    assert READER.live_as_of(live.connection) == SECOND
     rows = READER.read_many(live.connection, ["b", "nobody", "a", "a"])
     assert [row and row.values[0] for row in rows] == [None, None, 101, 101]
     assert (rows[0] is None, rows[1] is None) == (False, True)

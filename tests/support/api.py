@@ -7,7 +7,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def served(platform: Platform, *, until: str = "/ready") -> Iterator[str]:
+def served(platform: Platform, *, until: str = "/ready", extra: Mapping[str, str] | None = None) -> Iterator[str]:
     """Serve the platform's installation in a process of its own; the address, once `until` answers with 200."""
     settings, port = platform.settings, free_port()
     variables = {"STREAMFLOW_HOME": str(platform.home), "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database}
@@ -34,7 +34,7 @@ def served(platform: Platform, *, until: str = "/ready") -> Iterator[str]:
     log = platform.home / "logs" / "api.log"
     command = [sys.executable, "-m", "streamflow", "serve", "--port", str(port)]
     base = f"http://127.0.0.1:{port}"
-    with running(command, environment={**os.environ, **variables}, log=log) as child:
+    with running(command, environment={**os.environ, **variables, **(extra or {})}, log=log) as child:
         wait_until_ready(f"{base}{until}", child, name="the API", log=log)
         yield base
 

@@ -3,24 +3,29 @@
 FastAPI reads annotations of functions that are made per application: they must be values here, not text.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Annotated, Any
-from uuid import uuid4
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from starlette.exceptions import HTTPException
+from structlog.typing import FilteringBoundLogger
 
 from streamflow import __version__
+from streamflow.api.metrics import Metrics
+from streamflow.api.observe import Observed, notes_of
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import StreamflowError
 from streamflow.steps.predict import answer, as_key, features_of_key, oldest
 
 
-def create_app(state: ServingState) -> FastAPI:
+def create_app(state: ServingState, log: FilteringBoundLogger) -> FastAPI:
     """The application over an unopened `state`; it is opened and closed with the application."""
 
     @asynccontextmanager
@@ -33,8 +38,11 @@ def create_app(state: ServingState) -> FastAPI:
     app = FastAPI(title=catalog.model, version=__version__, lifespan=lifespan, description="Predictions that can be audited.")
     app.add_exception_handler(StreamflowError, _ours)
     app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(HTTPException, _of_http)
+    metrics = Metrics(state.look)
+    app.add_middleware(Observed, metrics=metrics, log=log)
     _add_operations(app, state)
+    _add_metrics(app, metrics)
     _add_predictions(app, state, _ask(catalog))
     return app
 
@@ -48,7 +56,7 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
     @app.get("/ready")
     def ready(response: Response) -> dict[str, Any]:
         """200 when a prediction can be made now, else 503 with every reason."""
-        reasons = state.not_ready()
+        reasons = state.look().reasons
         response.status_code = 503 if reasons else 200
         return {"status": "not ready" if reasons else "ready", "reasons": reasons}
 
@@ -63,6 +71,13 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
             "threshold": serving.predictor.threshold,
             "features": [f.name for f in serving.reader.features],
         }
+
+
+def _add_metrics(app: FastAPI, metrics: Metrics) -> None:
+    @app.get("/metrics", include_in_schema=False)
+    def numbers() -> Response:
+        """The numbers, for Prometheus."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) -> None:
@@ -81,11 +96,12 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
     @app.post("/predict")
     def predict(body: ask, request: Request) -> dict[str, Any]:  # type: ignore[valid-type]  # made from the catalog
         """The prediction for one key, with what it was made of."""
-        serving = state.serving()
+        notes, serving = notes_of(request), state.serving()
+        notes.version = serving.version
         key = as_key(catalog, getattr(body, key_name))
-        request_id = request.headers.get("x-request-id", uuid4().hex)[:64]
         with state.connection() as connection:
-            found = answer(serving, connection, key, request_id=request_id)
+            found = answer(serving, connection, key, request_id=notes.request_id)
+        notes.prediction = found.prediction
         return {
             key_name: found.key,
             "prediction": found.prediction,
@@ -103,19 +119,26 @@ def _ask(catalog: Catalog) -> type[BaseModel]:
     return create_model("Ask", __config__=ConfigDict(extra="forbid", strict=True), **{entity.key: kind})
 
 
-def _ours(_: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StreamflowError)
     facts = {k: v for k, v in error.facts.items() if k == "missing_features"}
-    return JSONResponse(
-        {"error": error.message, "code": error.code, "remedy": error.remedy, **facts}, status_code=error.http_status
-    )
+    body = {"error": error.message, "code": error.code, "remedy": error.remedy, **facts}
+    return _refused(request, error.http_status, body)
 
 
-def _malformed(_: Request, error: Exception) -> JSONResponse:
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     mistakes = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-    return JSONResponse({"error": "; ".join(mistakes), "code": "malformed_request"}, status_code=422)
+    return _refused(request, 422, {"error": "; ".join(mistakes), "code": "malformed_request"})
 
 
-def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "an error that was not foreseen; the log has it", "code": "unforeseen"}, status_code=500)
+async def _of_http(request: Request, error: Exception) -> JSONResponse:
+    """A path that is not there, a method that it has not."""
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).name.lower()
+    return _refused(request, error.status_code, {"error": error.detail, "code": code}, error.headers)
+
+
+def _refused(request: Request, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    notes_of(request).error = body["code"]
+    return JSONResponse(body, status_code=status, headers=headers)

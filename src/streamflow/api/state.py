@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from streamflow.database import translated
 from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.features.service import features_of
 from streamflow.features.serving import OnlineReader
@@ -17,6 +20,15 @@ from streamflow.steps.predict import Serving, load_serving
 
 POOL_SIZE = 8
 WAIT_S = 5.0  # for a connection, before a request is answered with 503
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a look at the parts of a prediction found."""
+
+    reasons: tuple[str, ...]  # why no prediction could be made now; empty when one could
+    serving: Serving | None
+    as_of: datetime | None  # of the live features
 
 
 class ServingState:
@@ -57,21 +69,22 @@ class ServingState:
         """The version that answers. Raises VersionMissing, ArtifactUntrusted, DatabaseUnavailable."""
         with self._loading:
             if self._serving is None:
-                self._serving = load_serving(self.platform)
+                with translated(self.platform.login):
+                    self._serving = load_serving(self.platform)
             return self._serving
 
-    def not_ready(self) -> list[str]:
-        """Why no prediction could be made now; empty when one could."""
-        reasons = []
+    def look(self) -> Look:
+        """Look at the database, the live features and the version: a few rows, no model is run."""
+        reasons, serving, as_of = [], None, None
         try:
             with self.connection() as connection:
-                connection.execute("SELECT 1")
-                if not self.reader.any_row(connection):
-                    reasons.append("features: the online store is empty; run 'streamflow materialize'")
+                as_of = self.reader.live_as_of(connection)
+            if as_of is None:
+                reasons.append("features: the online store is empty; run 'streamflow materialize'")
         except StreamflowError as error:
             reasons.append(f"database: {error.message}")
         try:
-            self.serving()
+            serving = self.serving()
         except StreamflowError as error:
             reasons.append(f"model: {error.message}")
-        return reasons
+        return Look(reasons=tuple(reasons), serving=serving, as_of=as_of)

@@ -45,12 +45,16 @@ class OnlineReader:
         """The live rows of `keys`, in their order."""
         return self._rows(connection, self._many, list(keys))
 
-    def any_row(self, connection: psycopg.Connection) -> bool:
-        """Whether every view has live rows, of whatever key. Raises NotMigrated when a live table lacks."""
-        exists = sql.SQL(" AND ").join(sql.SQL("EXISTS (SELECT FROM {})").format(live_table(view)) for view in sorted(self._views))
+    def live_as_of(self, connection: psycopg.Connection) -> datetime | None:
+        """The as_of of the oldest view; None when a view has no row. Raises NotMigrated when a live table lacks.
+
+        One row tells it: a materialization writes all rows of a view with one as_of.
+        """
+        instants = [sql.SQL("(SELECT as_of FROM {} LIMIT 1)").format(live_table(view)) for view in sorted(self._views)]
         with _translated():
-            row = connection.execute(sql.SQL("SELECT {}").format(exists)).fetchone()
-        return bool(row and row[0])
+            row = connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(instants))).fetchone()
+        assert row is not None
+        return None if None in row else min(row)
 
     def _rows(self, connection: psycopg.Connection, statement: sql.Composed, asked: Any) -> list[OnlineRow | None]:
         with _translated():

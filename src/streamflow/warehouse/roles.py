@@ -1,4 +1,4 @@
-"""The two roles of streamflow. Every command of ours works as the writer, which is not a superuser."""
+"""The three roles of streamflow. Every command of ours works as the writer, which is not a superuser."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from psycopg import sql
 
 from streamflow.errors import PermissionMissing
 
-SCHEMA_VERSION = "0003"  # the newest script in migrations/versions
+SCHEMA_VERSION = "0004"  # the newest script in migrations/versions
 
 WRITER = "streamflow_writer"
 MAINTENANCE = "streamflow_maintenance"  # the only one that may change frozen rows: `prune` and `forget` take it
+READER = "streamflow_reader"  # of the dashboards: grant it to the user that Grafana logs in as
 
 
 def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
@@ -30,6 +31,8 @@ def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
     ).fetchone()
     if row is None or not row[0]:
         statements.append(f"GRANT {WRITER} TO {MAINTENANCE}")
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
+        statements.append(f"CREATE ROLE {READER} NOLOGIN")
     return statements
 
 

@@ -1,7 +1,8 @@
 """The tables that the catalog asks for, made by comparing it with the database.
 
 Per catalog table T: `raw.T` (the newest content of each drop), `frozen.T` (every revision, never changed) and the view
-`history.T` (the frozen rows with the span of time in which they were the newest known: what Feast reads).
+`history.T` (the frozen rows with the span of time in which they were the newest known: what Feast reads). And
+`streamflow.drop_overview`: how many users and how many labels each drop has, for dashboards.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from psycopg import sql
 from streamflow.catalog import Catalog
 from streamflow.errors import CatalogInvalid
 from streamflow.warehouse.derived import check_expressions
-from streamflow.warehouse.roles import WRITER
+from streamflow.warehouse.roles import READER, WRITER
 from streamflow.warehouse.types import SQL_TYPES
 
 SCHEMAS = ("raw", "frozen", "history")
@@ -60,7 +61,7 @@ def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Change
         shown = [c for c in stored if c not in ("as_of", "revision", "row_digest")]
         if set(shown) - set(live.get(("history", table), {})):
             changes.append(Change(description=f"view history.{table}", statement=_history(table, shown)))
-    return changes
+    return changes + _overview(connection, catalog)
 
 
 def _refuse_changed_types(live: dict[tuple[str, str], dict[str, str]], catalog: Catalog) -> None:
@@ -155,3 +156,28 @@ def _history(table: str, shown: list[str]) -> sql.Composed:
         columns=sql.SQL(", ").join(sql.SQL("f.{}").format(sql.Identifier(c)) for c in shown),
         writer=sql.Identifier(WRITER),
     )
+
+
+def _overview(connection: psycopg.Connection, catalog: Catalog) -> list[Change]:
+    """The view of the drops, where it lacks or was made for another label: its comment says for which."""
+    of = f"{catalog.entity.table}, {catalog.label.table}.{catalog.label.column}"
+    row = connection.execute("SELECT obj_description(to_regclass('streamflow.drop_overview'), 'pg_class')").fetchone()
+    if row is not None and row[0] == of:
+        return []
+    statement = sql.SQL(
+        "CREATE OR REPLACE VIEW streamflow.drop_overview AS"
+        " SELECT drop.as_of, drop.rows AS population, labels.labelled, labels.positives"
+        " FROM (SELECT DISTINCT ON (as_of) as_of, rows FROM streamflow.revision WHERE table_name = {entity}"
+        "       ORDER BY as_of, revision DESC) AS drop"
+        " LEFT JOIN (SELECT as_of, max(revision) AS revision FROM streamflow.revision WHERE table_name = {table}"
+        "       GROUP BY as_of) AS newest USING (as_of)"
+        " CROSS JOIN LATERAL (SELECT count(*) AS labelled, count(*) FILTER (WHERE {label}) AS positives FROM {frozen} f"
+        "       WHERE f.as_of = drop.as_of AND f.revision = newest.revision) AS labels;"
+        "COMMENT ON VIEW streamflow.drop_overview IS {of};"
+        "GRANT SELECT ON streamflow.drop_overview TO {reader}, {writer}"
+    ).format(
+        entity=sql.Literal(catalog.entity.table), table=sql.Literal(catalog.label.table), of=sql.Literal(of),
+        label=sql.Identifier("f", catalog.label.column), frozen=sql.Identifier("frozen", catalog.label.table),
+        reader=sql.Identifier(READER), writer=sql.Identifier(WRITER),
+    )  # fmt: skip
+    return [Change(description=f"view streamflow.drop_overview of {of}", statement=statement)]

@@ -44,7 +44,7 @@ def clock(platform: Platform, now: Callable[[], datetime]) -> Finding:
 
 
 def roles(platform: Platform) -> Finding:
-    """The two roles, and what the writer may."""
+    """The roles, and what the writer may."""
     with connect(platform.login, autocommit=True) as connection:
         missing = missing_roles_sql(connection)
         grants = [] if missing else health.missing_grants(connection)

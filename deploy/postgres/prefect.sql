@@ -1,2 +1,0 @@
--- Prefect's own database; ours and MLflow's are made by `streamflow migrate`
-CREATE DATABASE prefect;
