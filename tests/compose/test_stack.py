@@ -252,6 +252,17 @@ def test_what_the_containers_may_and_take() -> None:
         assert password not in compose("logs", service)
 
 
+def test_the_user_of_the_dashboards_reads_what_they_show_and_no_key() -> None:
+    def asked_as_grafana(query: str) -> subprocess.CompletedProcess[str]:
+        script = f"PGPASSWORD=$(cat /secrets/grafana_reader_password) psql -h postgres -U grafana -d streamflow -qAtc '{query}'"
+        command = ["docker", "compose", "exec", "-T", "postgres", "sh", "-c", script]
+        return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+    assert int(asked_as_grafana("SELECT count(*) FROM streamflow.prediction_overview").stdout) > 0
+    refused = asked_as_grafana("SELECT key FROM streamflow.prediction_log LIMIT 1")
+    assert "permission denied" in refused.stderr
+
+
 def test_sizes_are_as_promised(capsys: pytest.CaptureFixture[str]) -> None:
     image = inspected("api")["Image"]
     asked_size = ["docker", "image", "inspect", "-f", "{{.Size}}", image]
