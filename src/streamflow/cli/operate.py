@@ -41,11 +41,15 @@ def inbox(
     Example: streamflow inbox --every 300
     """
     from streamflow.services.prefect_server import prefect_server
+    from streamflow.services.stack import current
     from streamflow.steps.inbox import inbox_folder
     from streamflow.steps.migrate import ensure_migrated
 
     call = invocation(context)
     inbox_folder(call.settings())
+    stack = current(call.settings().home.absolute())
+    if every is not None and stack is not None and "worker" in stack.ports:
+        raise typer.BadParameter("the worker of 'up' keeps the schedule here, by STREAMFLOW_INBOX_EVERY", param_hint="--every")
     with (
         call.platform(migrated=False) as platform,
         prefect_server(platform.environment, platform.home, notify=call.notify, schedules=every is not None) as ready,

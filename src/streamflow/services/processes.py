@@ -27,11 +27,17 @@ def tethered(command: Sequence[str], *, pipe: int, grace_s: float = GRACE_S) -> 
 
 @contextmanager
 def running(
-    command: Sequence[str], *, environment: Mapping[str, str], log: Path, grace_s: float = GRACE_S, inherit: Sequence[int] = ()
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    grace_s: float = GRACE_S,
+    inherit: Sequence[int] = (),
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` beside us, its output in `log`; it is stopped at the end, and within seconds if we are killed.
 
-    It inherits the descriptors in `inherit`, such as that of a lock which it holds as long as it runs.
+    It runs in `folder`, and inherits the descriptors in `inherit`, such as that of a lock which it holds as long as it runs.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     reading, writing = os.pipe()
@@ -40,6 +46,7 @@ def running(
             child = subprocess.Popen(
                 tethered(command, pipe=end.fileno(), grace_s=grace_s),
                 env=dict(environment),
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,7 +1,8 @@
 """supervisord for one state folder: its configuration, its start, and what it says about the services.
 
 Each service gets a pipe as its standard input whose other end supervisord holds: the tether ends it when supervisord is gone.
-Nothing secret is written: the services inherit the environment.
+Nothing secret is written: the services inherit the environment. No path of the user's either, which supervisor would read as
+an expansion or a comment: it runs in the folder of the logs, and is told by the environment where the services run.
 """
 
 from __future__ import annotations
@@ -26,18 +27,20 @@ from streamflow.services.processes import failure, running, tethered
 from streamflow.services.programs import Program
 from streamflow.services.stack import Stack, folder, socket_path
 
-GROUP = "streamflow"  # one group: supervisor stops its members at the same time, groups one after the other
+GROUP = "streamflow"  # supervisor stops the members of a group at the same time, and groups one after the other:
+LAST = "worker"  # a group of its own, stopped before the others, since it signs off at Prefect's server
 GONE = (OSError, HTTPException)  # what a call meets when supervisord has no socket yet, or no longer
 STOP_S = 30.0  # more than any service needs: each is killed 10 s after SIGTERM
+FROM = "UP_FROM"
 HEAD = """
 [supervisord]
 nodaemon = true
 silent = true
 nocleanup = true
-logfile = %(here)s/../logs/supervisor.log
+logfile = supervisor.log
 logfile_maxbytes = 5MB
 logfile_backups = 1
-pidfile = %(here)s/supervisord.pid
+pidfile = ../run/supervisord.pid
 """
 RPC = """
 [rpcinterface:supervisor]
@@ -50,6 +53,7 @@ PROGRAM = """
 [program:{name}]
 command = {command}
 environment = {environment}
+directory = %(ENV_{folder})s
 autostart = false
 autorestart = true
 startsecs = 10
@@ -58,7 +62,7 @@ stopwaitsecs = 10
 killasgroup = true
 redirect_stderr = true
 strip_ansi = true
-stdout_logfile = %(here)s/../logs/{name}.log
+stdout_logfile = {name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 2
 """
@@ -83,10 +87,12 @@ def log_file(home: Path, name: str) -> Path:
 def write_configuration(home: Path, stack: Stack) -> Path:
     """The configuration of supervisord for this stack."""
     root = f"user = {os.geteuid()}\n" if os.geteuid() == 0 else ""  # else it warns at each start
-    server = f"[unix_http_server]\nfile = {_escaped(str(socket_path(home)))}\nchmod = 0700\n"
-    group = f"[group:{GROUP}]\nprograms = {','.join(p.name for p in stack.programs)}\n"
+    socket = socket_path(home)
+    near = os.path.relpath(socket, home / "logs") if socket.is_relative_to(home) else str(socket)
+    server = f"[unix_http_server]\nfile = {near.replace('%', '%%')}\nchmod = 0700\n"
+    members = ",".join(p.name for p in stack.programs if p.name != LAST)
+    group = f"[group:{GROUP}]\nprograms = {members}\npriority = 1\n" if members else ""
     path = folder(home) / "supervisord.conf"
-    (home / "logs").mkdir(exist_ok=True)
     path.write_text(HEAD + root + server + RPC + group + "".join(_section(p, stack) for p in stack.programs), encoding="utf-8")
     return path
 
@@ -95,16 +101,17 @@ def _section(program: Program, stack: Stack) -> str:
     words = program.words.format(host=stack.host, port=stack.ports[program.name]).split()
     command = shlex.join(tethered([sys.executable, *words], pipe=0))
     prefect = f'PREFECT_API_URL="{_escaped(stack.prefect_url)}"' if stack.prefect_url else ""
-    return PROGRAM.format(name=program.name, command=_escaped(command), environment=prefect)
+    return PROGRAM.format(name=program.name, folder=FROM, command=_escaped(command), environment=prefect)
 
 
 def _escaped(text: str) -> str:
-    """% begins an expansion, and a blank before ; or # a comment, unless a quote stands between."""
+    """A command line for the file: % begins an expansion, and a blank before ; or # a comment, unless quotes stand between."""
     return text.replace("%", "%%").replace(" ;", " '';").replace(" #", " ''#")
 
 
-def _command(configuration: Path) -> list[str]:
-    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
+def _command(home: Path, stack: Stack) -> list[str]:
+    (home / "logs").mkdir(exist_ok=True)
+    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(write_configuration(home, stack))]
 
 
 class Supervisor:
@@ -132,7 +139,7 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start a service; what ends at once is started again like any other."""
         try:
-            self._call("supervisor.startProcess", f"{GROUP}:{name}", False)
+            self._call("supervisor.startProcess", name if name == LAST else f"{GROUP}:{name}", False)
         except Fault as fault:
             if fault.faultCode != Faults.SPAWN_ERROR:
                 raise
@@ -168,8 +175,9 @@ class Supervisor:
 @contextmanager
 def supervised(home: Path, stack: Stack, environment: Mapping[str, str], lock: int) -> Iterator[Supervisor]:
     """Keep supervisord beside us, at our end stopped with all services. Killed, we take it along."""
-    command, log = _command(write_configuration(home, stack)), log_file(home, "supervisor")
-    with running(command, environment=environment, log=log, grace_s=0.0, inherit=[lock]) as child:
+    command, log = _command(home, stack), log_file(home, "supervisor")
+    own = {**environment, FROM: str(Path.cwd())}
+    with running(command, environment=own, log=log, grace_s=0.0, inherit=[lock], folder=log.parent) as child:
         supervisor = Supervisor(home, lambda: child.poll() is None)
         supervisor.wait()
         try:
@@ -181,11 +189,12 @@ def supervised(home: Path, stack: Stack, environment: Mapping[str, str], lock: i
 @contextmanager
 def detached(home: Path, stack: Stack, environment: Mapping[str, str], lock: int) -> Iterator[Supervisor]:
     """Keep supervisord in a session of its own: it outlives us, unless what we do here fails."""
-    command = _command(write_configuration(home, stack))
-    with log_file(home, "supervisor").open("ab") as output:
+    command, log = _command(home, stack), log_file(home, "supervisor")
+    with log.open("ab") as output:
         child = subprocess.Popen(
             command,
-            env=dict(environment),
+            env={**environment, FROM: str(Path.cwd())},
+            cwd=log.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
