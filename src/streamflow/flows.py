@@ -11,9 +11,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task, flow
+from prefect import Flow, Task, flow
+from prefect import serve as serve_deployments
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.types.entrypoint import EntrypointType
@@ -35,6 +37,7 @@ from streamflow.steps.promote import PromoteReceipt
 from streamflow.steps.snapshot import SnapshotReceipt
 from streamflow.steps.train import TrainReceipt
 
+RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
 SETTLE_S = 10  # the longest wait for Prefect to take its own logs and events
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -167,15 +170,26 @@ def inbox(flags: Flags | None = None) -> InboxReceipt:
         )
 
 
-def serve_inbox(every_s: int, flags: Mapping[str, str]) -> None:
-    """Run `inbox` every so many seconds until SIGTERM or Ctrl-C; a run that is due while another one works is left out."""
-    inbox.serve(
-        name="inbox",
-        interval=every_s,
-        paused=False,  # where an earlier one has paused it at its end
-        parameters={"flags": dict(flags)},
-        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
-        limit=1,
+def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool) -> None:
+    """Let Prefect's server run `monthly`, `train` and `inbox` here until SIGTERM or Ctrl-C: `inbox` every so many seconds.
+
+    A run of `inbox` that is due while another one works is left out. Without an inbox its schedule is paused, not absent:
+    Prefect keeps the schedule that an earlier worker had.
+    """
+    alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    serve_deployments(
+        _deployment(monthly, flags),
+        _deployment(train, flags),
+        _deployment(inbox, flags, interval=inbox_every_s, paused=not has_inbox, concurrency_limit=alone),
+        limit=RUNS,
         print_starting_message=False,
-        entrypoint_type=EntrypointType.MODULE_PATH,
     )
+
+
+def _deployment(which: Flow[..., Any], flags: Mapping[str, str], **schedule: Any) -> RunnerDeployment:
+    """Found by module, from whatever folder the worker runs in."""
+    made = which.to_deployment(
+        which.name, parameters={"flags": dict(flags)}, entrypoint_type=EntrypointType.MODULE_PATH, **schedule
+    )
+    assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
+    return made

@@ -41,6 +41,11 @@ VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ou
 }
 
 
+def vendors_environment(home: Path) -> dict[str, str]:
+    """What vendors need to know that do not work on PostgreSQL; `home` is absolute."""
+    return {**VENDOR_DEFAULTS, "PREFECT_HOME": str(home / "prefect")}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Platform:
     """Everything that a step needs, opened when first used."""
@@ -111,12 +116,11 @@ class Platform:
     def environment(self) -> dict[str, str]:
         """What a stock client needs to work on this installation."""
         return {
-            **VENDOR_DEFAULTS,
+            **vendors_environment(self.home),
             **self.address.environment(),
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": self.artifact_root,
-            "PREFECT_HOME": str(self.home / "prefect"),
             "FEATURE_REPO_DIR_ENV_VAR": str(self.home / "feast"),
         }
 

@@ -38,12 +38,17 @@ class Settings(BaseSettings):
     )
     catalog: Path | None = Field(None, description="your catalog.toml; without it the catalog of the StreamFlow data")
     inbox: Path | None = Field(None, description="the folder that drops arrive in, a subfolder each: what 'inbox' processes")
+    inbox_every: int = Field(300, ge=5, description="seconds between two looks into the inbox, where a worker keeps the schedule")
     experiment: str = Field("streamflow", description="the MLflow experiment of the training runs")
     artifact_root: str | None = Field(
         None, description="where new MLflow experiments keep artifacts, such as s3://bucket/churn; without it a folder of the home"
     )
     api_host: str = Field("127.0.0.1", description="the address that the API binds to")
     api_port: int = Field(8000, ge=0, le=65535, description="the port of the API; 0 takes any free one")
+    prefect_port: int = Field(4200, ge=0, le=65535, description="the port of Prefect's server in 'up'; 0 takes any free one")
+    mlflow_port: int = Field(5000, ge=0, le=65535, description="the port of MLflow's server in 'up'; 0 takes any free one")
+    feast_port: int = Field(6566, ge=0, le=65535, description="the port of Feast's server in 'up'; 0 takes any free one")
+    feast_ui_port: int = Field(8888, ge=0, le=65535, description="the port of Feast's UI in 'up'; 0 takes any free one")
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="the share of a drop's keys that 'ingest --reject-rows' may leave out"
     )

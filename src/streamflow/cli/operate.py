@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from streamflow.platform import Platform
     from streamflow.steps.doctor import Finding
     from streamflow.steps.inbox import InboxDrop, InboxReceipt
-
-POLL_S = 10  # Prefect's own pace of asking for due runs, where the interval is not shorter
 
 
 def register(app: typer.Typer) -> None:
@@ -44,11 +41,15 @@ def inbox(
     Example: streamflow inbox --every 300
     """
     from streamflow.services.prefect_server import prefect_server
+    from streamflow.services.stack import current
     from streamflow.steps.inbox import inbox_folder
     from streamflow.steps.migrate import ensure_migrated
 
     call = invocation(context)
     inbox_folder(call.settings())
+    stack = current(call.settings().home.absolute())
+    if every is not None and stack is not None and "worker" in stack.ports:
+        raise typer.BadParameter("the worker of 'up' keeps the schedule here, by STREAMFLOW_INBOX_EVERY", param_hint="--every")
     with (
         call.platform(migrated=False) as platform,
         prefect_server(platform.environment, platform.home, notify=call.notify, schedules=every is not None) as ready,
@@ -79,20 +80,15 @@ def _first_line(drop: InboxDrop) -> str:
 
 
 def _keep(call: Invocation, platform: Platform, every: int, as_json: bool) -> None:
-    """Let Prefect keep the schedule in a process on a tether, and say what becomes of each folder, until Ctrl-C."""
+    """Let a worker on a tether keep the schedule, and say what becomes of each folder, until Ctrl-C."""
     from streamflow.services.processes import running
     from streamflow.settings import inherited_environment
     from streamflow.steps.inbox import listing
 
     log = platform.home / "logs" / "inbox.log"
-    command = [sys.executable, "-m", "streamflow.cli.schedule", str(every), json.dumps(call.given)]
-    scratch = platform.home / "tmp"
-    scratch.mkdir(exist_ok=True)
-    environment = {
-        **inherited_environment(),
-        "PREFECT_RUNNER_POLL_FREQUENCY": str(min(every, POLL_S)),
-        "TMPDIR": str(scratch),  # Prefect's runner makes a folder of one fixed name there: another user's is closed to us
-    }
+    flags = [part for name, value in call.given.items() for part in (f"--{name}", value)]
+    command = [sys.executable, "-m", "streamflow", *flags, "worker"]
+    environment = {**inherited_environment(), "STREAMFLOW_INBOX_EVERY": str(every)}
     told: dict[str, datetime | None] = {}
     with running(command, environment=environment, log=log) as child:
         call.notify(f"looking into {call.settings().inbox} every {every} s, until Ctrl-C; the log is {log}")

@@ -2,7 +2,7 @@
 
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
-from streamflow.database.embedded import Attachment, attach, data_folder, guard_is_alive, last_words, replace_process
+from streamflow.database.embedded import Attachment, answers, attach, data_folder, guard_is_alive, last_words, replace_process
 from streamflow.database.leftovers import Leftover, leftovers
 from streamflow.database.translate import translated
 
@@ -10,6 +10,7 @@ __all__ = [
     "Address",
     "Attachment",
     "Leftover",
+    "answers",
     "attach",
     "connect",
     "data_folder",

@@ -78,6 +78,11 @@ def data_folder(home: Path) -> Path:
     return find_place(home).data
 
 
+def answers(home: Path) -> bool:
+    """Whether the embedded server of `home` answers now; it is not started."""
+    return _answers(find_place(home))
+
+
 def guard_is_alive(attachment: Attachment) -> bool:
     """Whether somebody will stop the server. It may have been started a moment ago: it is given a second."""
     descriptor = _open_lock(attachment.place, "guard")

@@ -1,14 +1,16 @@
-"""Prefect's server for the flows of one command, unless PREFECT_API_URL names another one."""
+"""Prefect's server for the flows of one command: that of PREFECT_API_URL, that of 'up', else one of its own."""
 
 from __future__ import annotations
 
 import fcntl
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from streamflow.services.processes import free_port, running, wait_until_ready
+from streamflow.services.processes import asked, free_port, running, wait_until_ready
+from streamflow.services.stack import current
 from streamflow.settings import exported, inherited_environment
 
 SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"
@@ -33,12 +35,16 @@ def prefect_server(
     if inherited.get("PREFECT_API_URL"):
         yield lambda: None
         return
+    if url := running_server(home):
+        with exported({"PREFECT_API_URL": url}):
+            yield lambda: None
+        return
     port, log = free_port(), home / "logs" / "prefect.log"
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
     ours = {**inherited, **environment, **QUIET, SCHEDULER: str(schedules).lower()}
     with ExitStack() as closing, ExitStack() as starting:
-        starting.enter_context(_one_at_a_time(home))
+        starting.enter_context(one_at_a_time(home))
         child = closing.enter_context(running(command, environment=ours, log=log))
         notify("starting Prefect's server")
 
@@ -50,8 +56,20 @@ def prefect_server(
         yield ready
 
 
+def running_server(home: Path) -> str:
+    """The API of the server that 'up' runs for this state folder, once it answers; "" when there is none.
+
+    One that is starting, also after it died, is waited for: two servers never work on one database.
+    """
+    while (stack := current(home)) is not None and "prefect" in stack.ports:
+        if asked(f"{stack.prefect_url}/health") is not None:
+            return stack.prefect_url
+        time.sleep(0.2)
+    return ""
+
+
 @contextmanager
-def _one_at_a_time(home: Path) -> Iterator[None]:
+def one_at_a_time(home: Path) -> Iterator[None]:
     """Servers of one state folder start one after the other: on a new one, two would migrate the same database and one fail."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "prefect.lock").open("a") as lock:  # the kernel frees it however this process ends

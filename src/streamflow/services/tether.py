@@ -1,45 +1,51 @@
-"""Runs a command that must not outlive the process which asked for it. Started as a script, with the standard library only.
+"""Becomes a command that must not outlive the process which asked for it. Started as a script, with the standard library only.
 
-usage: python -I -S tether.py FD COMMAND [ARG ...]
+usage: python -I -S tether.py FD GRACE COMMAND [ARG ...]
 
 FD is the reading end of a pipe whose writing end only the asking process holds: end of file means that it is gone, however
-it ended, and the command's whole process group is stopped: with SIGTERM, and 3 s later with SIGKILL.
+it ended. A watcher, forked off before this process becomes the command, then stops the command's whole process group: with
+SIGTERM, and GRACE seconds later with SIGKILL. It does so too when the command ends, for what that left in its group. So
+nobody stands between the asking process and the command: its pid, its signals and its exit code are the command's own.
 """
 
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 
-GRACE_S = 3.0
+
+def main() -> None:
+    """Fork the watcher off, then become the command, at the head of a process group of its own."""
+    pipe, grace, command = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
+    leader = os.getpid()
+    if os.getpgrp() != leader:
+        os.setpgid(0, 0)
+    if os.fork() == 0:
+        os.setsid()  # out of the group that it stops, and of Ctrl-C's reach
+        watch(pipe, leader, grace)
+        os._exit(0)
+    os.set_inheritable(pipe, False)
+    if pipe == 0:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.execvp(command[0], command)  # noqa: S606  # no shell: the words are given
 
 
-def main() -> int:
-    """Wait for the command or for the end of file, whichever comes first."""
-    pipe, command = int(sys.argv[1]), sys.argv[2:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the asking process; the pipe then tells us
-    child = subprocess.Popen(command, process_group=0)
-    signal.signal(signal.SIGTERM, lambda *_: stop(child))
-    while child.poll() is None:
+def watch(pipe: int, leader: int, grace: float) -> None:
+    """Wait for the end of file or of the command, whichever comes first, and stop the group."""
+    while os.getppid() == leader:
         if select.select([pipe], [], [], 0.2)[0]:
-            stop(child)
-    stop(child)  # what the command itself left in its group
-    return child.returncode
-
-
-def stop(child: "subprocess.Popen[bytes]") -> None:
-    """End the group of `child`."""
-    for number, grace in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, 0.5)):
+            break
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 0.5)):
+        end = time.monotonic() + seconds
         try:
-            os.killpg(child.pid, number)
+            os.killpg(leader, number)
+            while time.monotonic() < end:
+                time.sleep(0.05)
+                os.killpg(leader, 0)
         except (ProcessLookupError, PermissionError):  # nobody is left; macOS says EPERM for a group of zombies
             return
-        end = time.monotonic() + grace
-        while time.monotonic() < end and child.poll() is None:
-            time.sleep(0.05)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

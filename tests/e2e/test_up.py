@@ -1,0 +1,179 @@
+"""`up` with every service on the embedded server, from an empty state: what runs, what comes back, what is left."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.api import asked
+from support.processes import alive, kill, run, start, wait_for
+from support.stack import (
+    count_of_flow_runs,
+    features_of_feast,
+    free_ports,
+    is_up,
+    kill_9,
+    postmaster,
+    runs_of_mlflow,
+    status,
+    stopped,
+    url,
+)
+
+from streamflow.database.embedded import remove
+from streamflow.services.stack import claim
+
+KEY = "7590-VHVEG"
+DAY = ("--as-of", "2024-01-31")
+PROMISED_S = 60.0  # far above what is promised: this machine may have other things to do
+
+
+@pytest.fixture(scope="module")
+def taken() -> Iterator[int]:
+    """The port of somebody else."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def stack(taken: int, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder whose services are all up, detached, with a drop loaded and a version served."""
+    home = tmp_path_factory.mktemp("up") / "home"
+    done = run(home, "up", "--detach", extra={**free_ports(), "STREAMFLOW_API_PORT": str(taken)})
+    assert done.returncode == 0, done.stderr
+    assert f"port {taken} is taken: api gets" in done.stderr
+    for arguments in (("run", str(simulated_drops / "month_000"), *DAY), ("train", *DAY), ("promote", "1")):
+        step = run(home, *arguments, extra={"STREAMFLOW_TREES": "10"})
+        assert step.returncode == 0, step.stderr
+    yield home
+    run(home, "down")
+    remove(home)
+
+
+def test_every_service_is_up_and_answers(stack: Path, taken: int) -> None:
+    services = status(stack)
+    assert [name for name in services if name != "feast-ui"] == ["prefect", "postgres", "mlflow", "feast", "api", "worker"]
+    assert {row["state"] for row in services.values()} == {"up"}
+    assert services["api"]["address"] != f"http://127.0.0.1:{taken}/docs"
+    assert asked(url(services, "api", "/predict"), {"user_id": KEY}).status == 200
+    assert features_of_feast(services, KEY).body["results"][1]["statuses"] == ["PRESENT"]
+    assert len(runs_of_mlflow(services).body["runs"]) == 1
+
+
+def test_the_flows_of_a_command_run_on_the_server_that_is_up(stack: Path) -> None:
+    assert count_of_flow_runs(status(stack)) == 1  # that of `run`, in the fixture
+
+
+def test_the_worker_runs_what_prefect_is_told(stack: Path, simulated_drops: Path) -> None:
+    services = status(stack)
+    deployment = asked(url(services, "prefect", "/api/deployments/name/monthly/monthly")).body["id"]
+    parameters = {"folder": str(simulated_drops / "month_001"), "as_of": "2024-02-29"}
+    made = asked(url(services, "prefect", f"/api/deployments/{deployment}/create_flow_run"), {"parameters": parameters}).body["id"]
+    flow_run = url(services, "prefect", f"/api/flow_runs/{made}")
+    assert wait_for(lambda: asked(flow_run).body["state_type"] == "COMPLETED", PROMISED_S), asked(flow_run).body["state"]
+
+
+def test_a_second_up_shows_what_is_up(stack: Path) -> None:
+    before = {name: row["pid"] for name, row in status(stack).items()}
+    done = run(stack, "up")
+    assert done.returncode == 0, done.stderr
+    assert "up already" in done.stderr
+    assert str(before["mlflow"]) in done.stdout
+    assert {name: row["pid"] for name, row in status(stack).items()} == before
+
+
+def test_the_inbox_has_one_schedule(stack: Path, tmp_path: Path) -> None:
+    done = run(stack, "inbox", "--every", "5", extra={"STREAMFLOW_INBOX": str(tmp_path)})
+    assert (done.returncode, "keeps the schedule here" in done.stderr) == (2, True), done.stderr
+
+
+def test_the_log_of_a_service_is_shown(stack: Path) -> None:
+    assert "Uvicorn running" in run(stack, "logs", "api").stdout
+    assert len(run(stack, "logs", "prefect", "--lines", "1").stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("victim", ["api", "the postmaster"])
+def test_what_is_killed_comes_back_with_what_was_there(stack: Path, victim: str) -> None:
+    before = status(stack)
+    kill_9(postmaster(stack) if victim == "the postmaster" else before[victim]["pid"])
+
+    assert wait_for(lambda: restarted(stack, "postgres" if victim == "the postmaster" else victim), PROMISED_S)
+    assert wait_for(lambda: is_up(stack), PROMISED_S), status(stack)
+    ask = url(before, "api", "/predict")
+    assert wait_for(lambda: asked(ask, {"user_id": KEY}).status == 200, PROMISED_S)  # a pool finds its lost connections one by one
+    assert len(runs_of_mlflow(before).body["runs"]) == 1
+
+
+def restarted(home: Path, name: str) -> bool:
+    return status(home)[name]["restarts"] == 1
+
+
+def test_down_leaves_nothing_and_is_idempotent(stack: Path) -> None:
+    """The last of those on this stack."""
+    assert stopped(stack) == []
+    assert run(stack, "down").stdout == "[OK] nothing was up\n"
+    done = run(stack, "status", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (1, {"services": []})
+    assert "nothing is up here" in done.stderr
+
+
+def test_a_killed_up_leaves_nothing(home: Path) -> None:
+    process = start(home, "up", "prefect", extra=free_ports())
+    assert wait_for(lambda: is_up(home), 120.0), home.with_name("home.log").read_text()
+    kill(process)
+    assert wait_for(lambda: not alive(home), 5.0), alive(home)
+
+
+def test_a_signal_stops_what_it_started_and_a_crash_before_does_not_matter(home: Path) -> None:
+    (home / "run").mkdir(parents=True)
+    for name in ("up", "supervisord.pid", "stack.json"):
+        (home / "run" / name).write_text("left by a crash")
+    process = start(home, "up", "prefect", "--host", "0.0.0.0", extra=free_ports())  # noqa: S104  # what a container does
+    assert wait_for(lambda: is_up(home), 120.0), home.with_name("home.log").read_text()
+    kill_9(status(home)["prefect"]["pid"])
+    assert wait_for(lambda: "exited: prefect" in home.with_name("home.log").read_text(), PROMISED_S)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=PROMISED_S) == 0
+    assert wait_for(lambda: not alive(home), 5.0), alive(home)
+
+
+def test_two_at_once_do_not_both_start(home: Path) -> None:
+    lock = claim(home)
+    assert lock is not None
+    done = subprocess.run(
+        [sys.executable, "-m", "streamflow", "--home", str(home), "up", "prefect"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "up already" in done.stderr) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("up", "mlfow"), 2, "no service is called mlfow; there are prefect, postgres, mlflow, feast, feast-ui, api, worker"),
+        (("up", "worker"), 2, "worker needs the service prefect, or PREFECT_API_URL"),
+        (("logs", "nobody"), 2, "no service is called nobody"),
+        (("logs", "api"), 19, "api was not started here yet"),
+        (("worker",), 19, "no server of Prefect is known"),
+    ],
+)
+def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+    done = run(tmp_path / "home", *arguments, extra={"COLUMNS": "200"})
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert alive(tmp_path / "home") == []
+
+
+def test_a_service_that_cannot_start_stops_all_and_shows_its_log(home: Path) -> None:
+    extra = {**free_ports(), "PREFECT_API_DATABASE_CONNECTION_URL": "nonsense://"}
+    done = run(home, "up", "prefect", "--detach", extra=extra)
+    assert done.returncode == 19, done.stderr
+    assert "The end of" in done.stderr
+    assert "nonsense" in done.stderr
+    assert wait_for(lambda: not alive(home), 5.0), alive(home)
