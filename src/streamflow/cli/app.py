@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from streamflow import __version__
-from streamflow.cli import data, models, operate, start, system
+from streamflow.cli import backup, data, models, operate, start, system
 from streamflow.cli.context import Invocation
 from streamflow.errors import StreamflowError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (start, data, models, operate, system):
+for module in (start, data, models, operate, backup, system):
     module.register(app)
 
 

@@ -22,9 +22,11 @@ class MigrateReceipt:
 def migrate(platform: Platform) -> MigrateReceipt:
     """Do all that is missing; doing it twice changes nothing. Nothing is ever dropped.
 
-    Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type.
+    Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type,
+    NotMigrated after a restore that was interrupted.
     """
     settings, login = platform.settings, platform.login
+    installation.state(login)  # an interrupted restore has to come to its end first
     databases = (login.database, settings.mlflow_database)
     done = [f"database {name}" for name in databases if ensure_database(login, name)]
     done += migrate_tables(login, platform.catalog)

@@ -20,7 +20,7 @@ from streamflow.errors import DatabaseUnavailable, PermissionMissing
 from streamflow.warehouse.roles import WRITER, ensure_roles, missing_roles_sql
 from streamflow.warehouse.tables import plan_tables
 
-LOCK = 7_590_001  # advisory lock: one migration at a time
+LOCK = 7_590_001  # advisory lock: one migration or restore at a time
 
 
 def plan_changes(address: Address, catalog: Catalog) -> list[str]:
@@ -39,12 +39,11 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
     Raises PermissionMissing with the SQL where roles may not be created, CatalogInvalid where a column changed its type.
     """
     with connect(address, autocommit=True) as connection:
-        _check_encoding(connection)
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        try:
+        check_encoding(connection)
+        with alone(connection):
             done = missing_roles_sql(connection)
             ensure_roles(connection)
-            with _permissions(address):
+            with permissions(address):
                 connection.execute("CREATE SCHEMA IF NOT EXISTS streamflow")
                 with _sqlalchemy(address) as fixed:
                     done += [f"fixed tables {name}" for name in _pending(fixed)]
@@ -54,7 +53,16 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
                         connection.execute(change.statement)
                         done.append(change.description)
             return done
-        finally:
+
+
+@contextmanager
+def alone(connection: psycopg.Connection) -> Iterator[None]:
+    """Keep every other migration or restore of this database waiting."""
+    connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    try:
+        yield
+    finally:
+        if not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
@@ -62,13 +70,14 @@ def grant_database(address: Address, name: str) -> None:
     """Let the writer create what it needs in the database `name`, which other tools own (MLflow)."""
     from psycopg import sql
 
-    with connect(address.with_database(name), autocommit=True) as connection, _permissions(address):
+    with connect(address.with_database(name), autocommit=True) as connection, permissions(address):
         statement = sql.SQL("GRANT CREATE, CONNECT ON DATABASE {} TO {}; GRANT CREATE, USAGE ON SCHEMA public TO {}")
         role = sql.Identifier(WRITER)
         connection.execute(statement.format(sql.Identifier(name), role, role))
 
 
-def _check_encoding(connection: psycopg.Connection) -> None:
+def check_encoding(connection: psycopg.Connection) -> None:
+    """Raise DatabaseUnavailable unless the database is UTF8."""
     row = connection.execute("SHOW server_encoding").fetchone()
     if row is None or row[0] != "UTF8":
         raise DatabaseUnavailable(
@@ -78,7 +87,8 @@ def _check_encoding(connection: psycopg.Connection) -> None:
 
 
 @contextmanager
-def _permissions(address: Address) -> Iterator[None]:
+def permissions(address: Address) -> Iterator[None]:
+    """Raise PermissionMissing with the SQL for what the login user may not do."""
     from sqlalchemy.exc import ProgrammingError
 
     try:
