@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from support.processes import wait_for
 
 from streamflow.database import Address
 from streamflow.database.place import ACCOUNTS, client_binaries
+from support.processes import wait_for
 
 WHEEL = client_binaries().parents[1]
 OLDER = {"16": WHEEL / "pginstall", "15": Path("/usr/lib/postgresql/15")}
@@ -82,4 +83,14 @@ def definitions(address: Address, *selection: str) -> list[str]:
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line and not line.startswith("--")]
     user = address.user or "postgres"
-    return [line.replace(f"OWNER TO {user};", "OWNER TO LOGIN;") for line in lines]
+    return [_plain(line.replace(f"OWNER TO {user};", "OWNER TO LOGIN;")) for line in lines]
+
+
+def _plain(line: str) -> str:
+    """Without what a dump changes in words alone.
+
+    A membership is stored as a cast of the array or of its elements: PostgreSQL itself reads the one as the other. Before 18 a
+    NOT NULL has no name.
+    """
+    line = re.sub(r" CONSTRAINT \w+ NOT NULL", " NOT NULL", line)
+    return re.sub(r"[()]|::text(\[\])?", "", line) if "= ANY " in line else line

@@ -66,7 +66,7 @@ def backup(platform: Platform, file: Path, *, force: bool = False, notify: Calla
             manifest = _manifest(platform, found, ours, mlflow)
             places = [place for (place,) in mlflow.connection.execute(locations.LOCATIONS)]
             writer.add(OURS, _told(ours.dump(whole.OUR_SELECTION), "dumping streamflow's database", notify))
-            writer.add(MLFLOWS, _told(mlflow.dump(whole.MLFLOW_SELECTION), "dumping MLflow's database", notify))
+            writer.add(MLFLOWS, _told(mlflow.dump(whole.mlflow_selection(mlflow.connection)), "dumping MLflow's database", notify))
         _add_artifacts(writer, platform.home / "artifacts", notify)
         _add_prefect(writer, platform.home)
         if platform.settings.catalog:

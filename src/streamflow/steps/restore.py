@@ -166,7 +166,7 @@ def _restore_all(platform: Platform, reader: archive.Reader, connection: psycopg
     run_sql(
         _mlflow(platform),
         server,
-        before=whole.NO_MLFLOW_TABLES,
+        before=whole.NOTHING_OF_MLFLOW,
         dump=progress(MLFLOWS, "restoring MLflow's database"),
         after=f"{locations.rewriting(manifest.artifact_roots, target)}\n{whole.expecting(manifest.mlflows)}",
     )

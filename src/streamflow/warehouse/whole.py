@@ -13,9 +13,31 @@ SCHEMAS = ("streamflow", "raw", "frozen", "history", "online", "feast")
 WRITERS = ("online", "feast")  # the schemas that the writer owns, with all in them
 MLFLOWS = ("public",)
 OUR_SELECTION = [f"--schema={name}" for name in SCHEMAS]
-MLFLOW_SELECTION = ["--table=public.*"]  # its tables, and neither extensions nor the schema itself
 
 UNFINISHED = "streamflow_restore"  # a schema that is there while a restore is not complete
+
+OWNERSHIP = f"""
+ALTER SCHEMA online OWNER TO {WRITER};
+ALTER SCHEMA feast OWNER TO {WRITER};
+DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT relnamespace::regnamespace AS place, relname FROM pg_class
+        WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace::regnamespace::text IN ('online', 'feast') LOOP
+        EXECUTE format('ALTER TABLE %s.%I OWNER TO {WRITER}', one.place, one.relname);
+    END LOOP;
+END $$;
+"""  # noqa: S608  # names of our own
+NOTHING_OF_MLFLOW = """
+DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user LOOP
+        EXECUTE format('DROP TABLE public.%I CASCADE', one.tablename);
+    END LOOP;
+    FOR one IN SELECT oid::regprocedure AS name FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole LOOP
+        EXECUTE format('DROP ROUTINE %s CASCADE', one.name);
+    END LOOP;
+END $$;
+"""
+FINISHED = "streamflow_restore"  # a schema that is there while a restore is not complete
 
 OWNERSHIP = f"""
 ALTER SCHEMA online OWNER TO {WRITER};
@@ -47,6 +69,16 @@ def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[s
         assert row is not None
         counts[f"{schema}.{table}"] = row[0]
     return counts
+
+
+def mlflow_selection(connection: psycopg.Connection) -> list[str]:
+    """pg_dump's options for all that MLflow has made: everything in `public` (it has functions too), but for extensions.
+
+    Naming the schema itself would dump its creation as well, and a new database has one.
+    """
+    rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> ALL(%s)", [list(MLFLOWS)])
+    others = [f'--exclude-schema="{name}"' for (name,) in rows if name != "information_schema"]
+    return ["--exclude-extension=*", "--no-publications", "--no-subscriptions", *others]
 
 
 def foreign_roles(connection: psycopg.Connection, schemas: Sequence[str]) -> list[str]:
