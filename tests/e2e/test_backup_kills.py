@@ -44,10 +44,8 @@ def names(cluster: Cluster) -> Iterator[str]:
 @contextmanager
 def blocked(address: Address, statement: str) -> Iterator[Callable[[], bool]]:
     """Hold what `statement` takes and nobody else has; whether a process of ours waits for it."""
-    with (
-        psycopg.connect(address.with_role("none").conninfo()) as holder,
-        psycopg.connect(address.conninfo(), autocommit=True) as other,
-    ):
+    info = address.with_role("none").conninfo()  # PGOPTIONS of an open platform names the writer
+    with psycopg.connect(info) as holder, psycopg.connect(info, autocommit=True) as other:
         holder.execute(statement)  # type: ignore[call-overload]
         yield lambda: other.execute(WAITS).fetchone() != (0,)
         holder.rollback()
