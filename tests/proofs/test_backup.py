@@ -19,7 +19,7 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.backup import backup
 from streamflow.steps.restore import restore
 
-BACKUPS = int(os.environ.get("STREAMFLOW_PROOF_BACKUPS", "20"))
+BACKUPS = int(os.environ.get("STREAMFLOW_PROOF_BACKUPS", "10"))
 
 TRAIN = """
 from datetime import date
@@ -51,15 +51,18 @@ with open_platform(load_settings()) as platform:
 
 
 @pytest.fixture
-def busy(platform: Platform, cluster: Cluster, simulated_drops: Path) -> Iterator[list[subprocess.Popen[str]]]:
+def busy(platform: Platform, cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
     """Two processes that train and promote, and one that loads a drop a day, without a pause."""
     run(platform, simulated_drops / "month_000", JANUARY)
     environment = {**os.environ, **cluster.variables(platform.login.database, platform.home)}
     work = [[TRAIN], [TRAIN], [LOAD, str(simulated_drops / "month_001")]]
-    processes = [
-        subprocess.Popen([sys.executable, "-W", "ignore", "-c", *words], env=environment, stdout=subprocess.PIPE, text=True)
-        for words in work
-    ]
+    with (tmp_path / "busy.log").open("w") as log:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", *words], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+            for words in work
+        ]
     for process in processes[:2]:
         assert process.stdout is not None
         assert process.stdout.readline()  # its first version is registered
@@ -76,7 +79,7 @@ def test_every_backup_is_one_coherent_state(
     for number in range(BACKUPS):
         file, name = tmp_path / f"{number}.backup", f"sf_test_{uuid4().hex[:12]}"
         backup(platform, file)
-        assert [process.poll() for process in busy[:2]] == [None, None]
+        assert [process.poll() for process in busy[:2]] == [None, None], (tmp_path / "busy.log").read_text()
         with open_platform(cluster.settings(name, tmp_path / name), migrated=False) as target:
             receipt = restore(target, file)  # verifies every revision and every model
             versions = {(v.version, v.run_id, v.tags["passport_digest"]) for v in target.models.versions()}

@@ -88,7 +88,7 @@ def _both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Snapshot]]:
     theirs = platform.address.with_database(platform.settings.mlflow_database)
     with ExitStack() as held:
         held.enter_context(live_tables_kept(platform.connection))
-        with connect(platform.address, autocommit=True) as connection, ledger.at_rest(connection):
+        with connect(platform.address, autocommit=True) as connection, ledger.alone(connection):
             ours, mlflow = held.enter_context(snapshot(platform.login)), held.enter_context(snapshot(theirs))
         yield ours, mlflow
 

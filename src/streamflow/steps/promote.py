@@ -25,10 +25,10 @@ class PromoteReceipt:
 def promote(platform: Platform, version: int, *, to: str = "production", why: str = "", force: bool = False) -> PromoteReceipt:
     """Put `version` into the stage; the version that was there is archived.
 
-    Raises VersionMissing. Doing it again changes nothing in the registry, and is written to the ledger all the same.
+    One at a time: two at once could leave two versions in the stage. Raises VersionMissing. Doing it again changes nothing in the registry, and is written to the ledger all the same.
     """
     stage = STAGES[to]
-    with ledger.both(platform.connection):
+    with ledger.alone(platform.connection):
         wanted, former = platform.models.version(version), platform.models.in_stage(stage)
         platform.models.put(wanted.version, stage)
         replaced = former.version if former and former.version != version else None

@@ -117,7 +117,7 @@ def train(
     fitted = fit(platform, rows)
     notify("logging the run")
     record = _record(platform, rows, fitted, label_lead)
-    with ledger.both(platform.connection):
+    with ledger.together(platform.connection):
         logged = platform.models.log_run(record)
         ledger.record_passport(
             platform.connection,

@@ -27,14 +27,14 @@ class Promotion:
 
 
 @contextmanager
-def both(connection: psycopg.Connection) -> Iterator[None]:
+def together(connection: psycopg.Connection) -> Iterator[None]:
     """Write to MLflow and to the ledger within this: whoever takes a picture of the two sees both or neither."""
     yield from _holding(connection, "pg_advisory_lock_shared", "pg_advisory_unlock_shared")
 
 
 @contextmanager
-def at_rest(connection: psycopg.Connection) -> Iterator[None]:
-    """Wait for all that write to both, and keep others waiting: a moment, to take a picture of the two."""
+def alone(connection: psycopg.Connection) -> Iterator[None]:
+    """Wait for all that write to both, and keep others waiting: to take a picture of the two, or to move what all see."""
     yield from _holding(connection, "pg_advisory_lock", "pg_advisory_unlock")
 
 
