@@ -17,12 +17,15 @@ from support.processes import run as command
 
 from streamflow.database import Address, ensure_database, from_url
 from streamflow.errors import StreamflowError
+from streamflow.files import archive
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.backup import backup
 from streamflow.steps.restore import check, restore
 from streamflow.steps.train import train
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
+
+ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 @pytest.fixture
@@ -111,8 +114,23 @@ def test_a_backup_holds_up_neither_a_reader_nor_a_training(loaded: Platform, clu
         assert wait_for(reached)
         swapping = start(loaded.home, "materialize", extra=variables)
         with psycopg.connect(loaded.address.conninfo(), autocommit=True) as reader:
-            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-            assert wait_for(lambda: reader.execute(waiting).fetchone() == (1,))
+            assert wait_for(lambda: reader.execute(ADVISORY).fetchone() == (1,))
             reader.execute("SET lock_timeout = '5s'; SELECT count(*) FROM online.subs_profile_fv")
         assert train(loaded, JANUARY).version == 1
     assert (dumping.wait(), swapping.wait()) == (0, 0)
+
+
+def test_a_version_is_backed_up_with_its_passport_or_not_at_all(loaded: Platform, cluster: Cluster, tmp_path: Path) -> None:
+    """A training that MLflow knows of, and whose passport is not written yet, is waited for."""
+    file, variables = tmp_path / "state.backup", cluster.variables(loaded.login.database, loaded.home)
+    with blocked(loaded.login, "LOCK TABLE streamflow.passport IN SHARE MODE") as reached:  # a backup could read it
+        training = start(loaded.home, "train", "--as-of", "2024-01-31", extra={**variables, "STREAMFLOW_TREES": "10"})
+        assert wait_for(reached)
+        assert loaded.models.version(1).stage == "None"
+        backing_up = start(loaded.home, "backup", str(file), extra=variables)
+        with psycopg.connect(loaded.address.conninfo(), autocommit=True) as other:
+            assert wait_for(lambda: other.execute(ADVISORY).fetchone() == (1,) or backing_up.poll() is not None)
+    assert (training.wait(), backing_up.wait()) == (0, 0)
+    with archive.reading(file) as backed_up:
+        assert [v.version for v in backed_up.manifest.versions] == [1]
+        assert backed_up.manifest.ours["streamflow.passport"] == 1

@@ -65,7 +65,7 @@ def busy(platform: Platform, cluster: Cluster, simulated_drops: Path, tmp_path: 
         ]
     for process in processes[:2]:
         assert process.stdout is not None
-        assert process.stdout.readline()  # its first version is registered
+        assert process.stdout.readline(), (tmp_path / "busy.log").read_text()  # its first version is registered
     yield processes
     for process in processes:
         process.kill()

@@ -25,7 +25,8 @@ class PromoteReceipt:
 def promote(platform: Platform, version: int, *, to: str = "production", why: str = "", force: bool = False) -> PromoteReceipt:
     """Put `version` into the stage; the version that was there is archived.
 
-    One at a time: two at once could leave two versions in the stage. Raises VersionMissing. Doing it again changes nothing in the registry, and is written to the ledger all the same.
+    One at a time: two at once could leave two versions in the stage. Doing it again changes nothing in the registry, and is
+    written to the ledger all the same. Raises VersionMissing.
     """
     stage = STAGES[to]
     with ledger.alone(platform.connection):
