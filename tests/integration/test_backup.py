@@ -254,7 +254,9 @@ def test_behind_an_mlflow_server_locations_are_its_own_and_come_back(
 
 def test_what_is_there_already_is_never_touched(source: Source, platform: Platform, empty: Callable[..., Settings]) -> None:
     before = tables(platform)
-    with pytest.raises(RestoreRefused, match=r"(?s)not empty: schema feast in the database '.*drop both databases"):
+    with pytest.raises(
+        RestoreRefused, match=r"(?s)has the schemas feast, .*has the tables public.alembic_version, .* more.*remove yourself"
+    ):
         restore(platform, source.file)
     assert tables(platform) == before
 
@@ -264,13 +266,13 @@ def test_what_is_there_already_is_never_touched(source: Source, platform: Platfo
     )
     other.parent.mkdir(parents=True)
     other.write_text("mine")
-    with pytest.raises(RestoreRefused, match="another .*MLmodel"):
+    with pytest.raises(RestoreRefused, match="other files: .*MLmodel"):
         restored(settings, source.file)
     assert other.read_text() == "mine"
     with open_platform(settings, migrated=False) as opened:
         with connect(mlflows(opened), autocommit=True) as connection:
             connection.execute("CREATE TABLE theirs ()")
-        with pytest.raises(RestoreRefused, match="table public.theirs in the database"):
+        with pytest.raises(RestoreRefused, match="not empty: the database .* has the tables public.theirs\n"):
             restore(opened, source.file)
 
 
@@ -400,6 +402,22 @@ def test_a_damaged_file_is_named_before_anything_is_touched(
         assert not (platform.home / "artifacts").exists()
         with pytest.raises(DatabaseUnavailable, match="does not exist"):
             connect(platform.login)
+
+
+def test_a_dump_cannot_run_a_program_on_our_side(source: Source, empty: Callable[..., Settings], tmp_path: Path) -> None:
+    """Even one whose manifest was made to fit: psql is confined."""
+    planted, name = tmp_path / "planted", "postgres/mlflow.sql"
+    with ZipFile(source.file) as old:
+        members = json.loads(old.read(NAME))["members"]
+        dump = old.read(name).replace(b"SET statement_timeout", f"\\! touch {planted}\nSET statement_timeout".encode(), 1)
+    entry = {"sha256": sha256(dump).hexdigest(), "bytes": len(dump)}
+    named = rewritten(source.file, tmp_path / "named.backup", members={**members, name: entry})
+    file = copied(named, tmp_path / "planted.backup", lambda member, content: dump if member == name else content)
+    settings = empty()
+    with pytest.raises(StreamflowError, match="(?s)backslash commands are restricted.*it starts over"):
+        restored(settings, file)
+    assert not planted.exists()
+    assert restored(settings, source.file).models_verified == 2
 
 
 def test_a_backup_is_private_whole_and_replaces_nothing(platform: Platform, tmp_path: Path) -> None:

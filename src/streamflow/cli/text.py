@@ -136,7 +136,7 @@ def backup_checked(r: BackupContent) -> str:
 def restore(r: RestoreReceipt) -> str:
     """What was restored and verified, and what is left to do."""
     lines = [*_held(r.backup), *(f"  note: {n}" for n in r.notes)]
-    lines += [f"  verified: {r.revisions_verified} frozen revisions and {r.models_verified} model files have their digests"]
+    lines += [f"  verified by digest: {r.revisions_verified} frozen revisions, {r.models_verified} model files"]
     return "\n".join([*lines, f"[OK] restored {r.backup.file} to {r.database} and {r.home} in {r.seconds:.1f} s"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +28,7 @@ from streamflow.warehouse.migrate import alone, check_encoding, grant_database, 
 from streamflow.warehouse.roles import SCHEMA_VERSION, ensure_roles
 
 Notify = Callable[[str], None]
-SHOWN = 5
+SHOWN = 3
 AS_IT_IS = "Everything was restored as the backup has it."
 
 
@@ -125,17 +125,11 @@ def _refuse_newer(platform: Platform, manifest: Manifest) -> None:
 
 def _refuse_occupied(platform: Platform, manifest: Manifest, connection: psycopg.Connection) -> None:
     """Raise RestoreRefused unless this is an empty installation, or what an interrupted restore left."""
-    login, theirs = platform.login, platform.settings.mlflow_database
-    there = [f"schema {name} in the database '{login.database}'" for name in whole.schemas_there(connection)]
-    if not whole.is_unfinished(connection):
-        with connect(login.with_database(theirs), autocommit=True) as other:
-            there += [f"table {name} in the database '{theirs}'" for name in whole.tables_there(other, whole.MLFLOWS)]
-    there += [f"another {path}" for path in _other_files(platform, manifest)]
+    there = list(_what_is_there(platform, manifest, connection))
     if there:
-        more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
         raise RestoreRefused(
-            f"this installation is not empty: {', '.join(there[:SHOWN])}{more}",
-            remedy=f"{RestoreRefused.remedy} To replace this one, back it up and drop both databases and {platform.home} yourself.",
+            f"this installation is not empty: {'; '.join(there)}",
+            remedy=f"{RestoreRefused.remedy} To replace this one, back it up and remove yourself what is named here.",
         )
     missing = whole.missing_roles(connection, manifest.roles)
     if missing:
@@ -143,6 +137,23 @@ def _refuse_occupied(platform: Platform, manifest: Manifest, connection: psycopg
         raise RestoreRefused(
             f"the backup grants rights to roles that this server has not: {', '.join(missing)}", remedy=f"Run {statements}"
         )
+
+
+def _what_is_there(platform: Platform, manifest: Manifest, connection: psycopg.Connection) -> Iterator[str]:
+    schemas, theirs = whole.schemas_there(connection), platform.settings.mlflow_database
+    if schemas:
+        yield f"the database '{platform.login.database}' has the schemas {', '.join(schemas)}"
+    if not whole.is_unfinished(connection):
+        with connect(platform.login.with_database(theirs), autocommit=True) as other:
+            tables = whole.tables_there(other, whole.MLFLOWS)
+        if tables:
+            yield f"the database '{theirs}' has the tables {_first(tables)}"
+    if files := [str(path) for path in _other_files(platform, manifest)]:
+        yield f"where artifacts of the backup belong lie other files: {_first(files)}"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
 
 
 def _other_files(platform: Platform, manifest: Manifest) -> Iterator[Path]:
