@@ -272,7 +272,7 @@ def test_what_is_there_already_is_never_touched(source: Source, platform: Platfo
     with open_platform(settings, migrated=False) as opened:
         with connect(mlflows(opened), autocommit=True) as connection:
             connection.execute("CREATE TABLE theirs ()")
-        with pytest.raises(RestoreRefused, match="not empty: the database .* has the tables public.theirs\n"):
+        with pytest.raises(RestoreRefused, match="not empty: the database .* has the tables public.theirs;"):
             restore(opened, source.file)
 
 
