@@ -75,7 +75,9 @@ class Cluster:
     def settings(self, name: str, home: Path, **flags: object) -> Settings:
         """Settings of the installation `name`."""
         url = replace(self.address.with_database(name), role=None).uri()  # which role a session takes is no part of a URL
-        return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **flags)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # that of another installation which is open now
+            return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **flags)
 
     def variables(self, name: str, home: Path) -> dict[str, str]:
         """The same for a child process."""

@@ -38,7 +38,7 @@ def prefect() -> list[str]:
 
 
 def feast() -> list[str]:
-    """One feature of a key that nobody has: the registry and the live table are asked all the same."""
+    """One feature of a key that nobody has: the registry and the live table are asked all the same. And the page."""
     from streamflow.catalog import load_catalog
     from streamflow.settings import load_settings
 
@@ -47,6 +47,7 @@ def feast() -> list[str]:
     feature = catalog.features[0]
     ask = {"features": [f"{feature.view}:{feature.name}"], "entities": {catalog.entity.key: [key]}}
     asked("http://127.0.0.1:6566/get-online-features", ask)
+    urllib.request.urlopen("http://127.0.0.1:8888/", timeout=TIMEOUT_S).close()
     return []
 
 

@@ -17,6 +17,8 @@ StreamflowError
 ├── ArtifactUntrusted        a model file is not the one that was registered
 ├── EntityUnknown            no features for this key
 ├── FeaturesMissing          some features of this key have no value
+├── BackupDamaged            a file is no backup, or not what its manifest says
+├── RestoreRefused           a backup cannot be restored here
 ├── PortTaken                a port that was asked for is in use
 └── ServiceFailed            a child process did not become ready
 
@@ -193,3 +195,17 @@ class ServiceFailed(StreamflowError):
 
     exit_code = 19
     remedy = "Read its log, named above."
+
+
+class BackupDamaged(StreamflowError):
+    """A file is no backup, or a part of it is not what its manifest says."""
+
+    exit_code = 22
+    remedy = "Take another backup; 'streamflow restore FILE --check' verifies one without restoring it."
+
+
+class RestoreRefused(StreamflowError):
+    """A backup cannot be restored here: something is there already, or the code is older than the backup."""
+
+    exit_code = 23
+    remedy = "Restore into another state folder (--home), or into other databases."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -53,15 +53,23 @@ def copy_drop(drop: Path, to: Path, **changes: Mapping[str, pl.Expr] | None) -> 
     return to
 
 
-def database_digest(connection: psycopg.Connection) -> dict[str, str]:
-    """Table -> digest of its content, of every table of ours."""
+OURS = ("raw", "frozen", "online", "streamflow")
+
+
+def database_digest(
+    connection: psycopg.Connection, schemas: Sequence[str] = OURS, *, told: tuple[str, str] = ("", "")
+) -> dict[str, str]:
+    """Table -> digest of its content, of every table in `schemas`; `told` is a text and the one to read in its place."""
     names = connection.execute(
-        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('raw', 'frozen', 'online', 'streamflow') ORDER BY 1, 2"
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2", [list(schemas)]
     ).fetchall()
     found = {}
     for schema, table in names:
-        query = sql.SQL("SELECT count(*) || ' rows ' || coalesce(md5(string_agg(t::text, '' ORDER BY t::text)), '') FROM {} t")
-        row = connection.execute(query.format(sql.Identifier(schema, table))).fetchone()
+        query = sql.SQL(
+            "SELECT count(*) || ' rows ' || coalesce(md5(string_agg(r, '' ORDER BY r COLLATE \"C\")), '')"
+            " FROM {} t, replace(t::text, {}, {}) r"
+        )
+        row = connection.execute(query.format(sql.Identifier(schema, table), *map(sql.Literal, told))).fetchone()
         assert row is not None
         found[f"{schema}.{table}"] = str(row[0])
     return found

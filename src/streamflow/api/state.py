@@ -39,7 +39,13 @@ class ServingState:
         catalog = platform.catalog
         self.reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
         self._pool = ConnectionPool(
-            platform.address.conninfo(), min_size=1, max_size=POOL_SIZE, kwargs={"autocommit": True}, timeout=WAIT_S, open=False
+            platform.address.conninfo(),
+            min_size=1,
+            max_size=POOL_SIZE,
+            kwargs={"autocommit": True},
+            timeout=WAIT_S,
+            check=ConnectionPool.check_connection,  # after a restart of PostgreSQL nobody gets a dead one
+            open=False,
         )
         self._serving: Serving | None = None
         self._loading = Lock()

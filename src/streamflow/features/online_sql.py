@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -42,6 +43,17 @@ def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> No
 def lock_live_tables(connection: psycopg.Connection) -> None:
     """Keep every other writer of live tables out until the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('streamflow.online', 0))")
+
+
+@contextmanager
+def live_tables_kept(connection: psycopg.Connection) -> Iterator[None]:
+    """Keep every live table as it is. A swap waits for this lock, and not for a table's, where readers would queue behind it."""
+    connection.execute("SELECT pg_advisory_lock_shared(hashtextextended('streamflow.online', 0))")
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock_shared(hashtextextended('streamflow.online', 0))")
 
 
 def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ def refuse_existing(path: Path) -> None:
     """Raise StreamflowError when there is something at `path` already."""
     if path.exists() or path.is_symlink():
         raise StreamflowError(
-            f"{path} exists", state="It was left as it is.", remedy="Name another file with --out, or replace it with --force."
+            f"{path} exists", state="It was left as it is.", remedy="Name another file, or replace it with --force."
         )
 
 

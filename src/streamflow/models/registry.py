@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
 from streamflow.models import artifact
-from streamflow.models.vendor import is_database, migrate_store, release_store, stage_warnings_expected, store_versions, translated
+from streamflow.models.vendor import (
+    is_database,
+    migrate_store,
+    newest_schema,
+    release_store,
+    stage_warnings_expected,
+    store_versions,
+    translated,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -73,6 +81,10 @@ class Registry:
     def schema(self) -> tuple[str | None, str] | None:
         """The version of MLflow's tables and the one that this MLflow needs; None for a server, which sees to them itself."""
         return store_versions(self._uri) if is_database(self._uri) else None
+
+    def needed_schema(self) -> str | None:
+        """The version of MLflow's tables that this MLflow needs; None for a server, which sees to them itself."""
+        return newest_schema() if is_database(self._uri) else None
 
     def log_run(self, record: RunRecord) -> LoggedRun:
         """Log a training and register its version; all or no version."""

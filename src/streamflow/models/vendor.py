@@ -74,6 +74,14 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
         return True
 
 
+def newest_schema() -> str:
+    """The version of MLflow's tables that this MLflow needs."""
+    from mlflow.store.db import utils
+
+    found: str = utils._get_latest_schema_revision()  # noqa: SLF001  # MLflow has no public way to ask
+    return found
+
+
 def store_versions(tracking_uri: str) -> tuple[str | None, str]:
     """The version of MLflow's tables, None where there are none, and the one that this MLflow needs; changes nothing."""
     from mlflow.store.db import utils

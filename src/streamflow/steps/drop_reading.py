@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.contract import Violation, cross_check, header_violations, read_cells, repeated_keys
-from streamflow.errors import ContractViolation, DiskFull
+from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
 from streamflow.files.csv_files import FileBytes
+from streamflow.files.space import named_when_full
 from streamflow.files.spool import Spool
 from streamflow.steps.progress import Progress
 
@@ -94,7 +94,7 @@ def read_drop(
     """
     progress = Progress(notify, f"checking {folder.name}", sum(max(f.lines - 1, 0) for f in facts.values()))
     spools, keys, violations = {}, {}, []
-    try:
+    with named_when_full(space):
         for table, bytes_ in facts.items():
             path, spool = folder / catalog.file(table), Spool(space)
             closing.callback(spool.close)
@@ -103,10 +103,6 @@ def read_drop(
                 keys[table], wrong = _read_table(path, table, catalog, spool, progress)
                 spools[table] = spool
             violations += wrong
-    except OSError as exc:
-        if exc.errno not in (ENOSPC, EDQUOT):
-            raise
-        raise DiskFull(f"{space}: {exc.strerror}", state="Nothing was written.") from exc
     violations += cross_check({**earlier, **keys}, catalog)
     owner = keys.get(catalog.entity.table)
     warnings = _alike(owner[catalog.entity.key]) if owner is not None else []

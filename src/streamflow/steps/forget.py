@@ -11,6 +11,7 @@ import polars as pl
 from streamflow.core.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
+from streamflow.steps.revisions import difference
 from streamflow.warehouse import erasures, frozen
 from streamflow.warehouse.erasures import Erased
 from streamflow.warehouse.frozen import Revision
@@ -67,10 +68,6 @@ def _without(platform: Platform, revision: Revision, key_name: str, key: str) ->
     for chunk in frozen.frozen_rows(platform.address, revision.table, types, key_name, revision.as_of, revision.revision):
         whole.update(chunk)
         rest.update(chunk.filter(pl.col(key_name).cast(pl.String) != key))
-    if (found := whole.finish().value) != revision.digest:
-        raise SnapshotDamaged(
-            f"{revision.table} of {revision.as_of:%Y-%m-%d}, revision {revision.revision}: its rows have the digest {found},"
-            f" recorded is {revision.digest}",
-            state="Nothing was erased.",
-        )
+    if words := difference(revision, whole.finish().value):
+        raise SnapshotDamaged(words, state="Nothing was erased.")
     return rest.finish()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from streamflow.database import ensure_database
+from streamflow.database import connect, ensure_database
 from streamflow.features.service import features_of
 from streamflow.platform import Platform, require_migrated
 from streamflow.warehouse import installation
-from streamflow.warehouse.migrate import grant_database, migrate_tables, one_at_a_time, plan_changes
+from streamflow.warehouse.migrate import alone, grant_database, migrate_tables, plan_changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +22,18 @@ class MigrateReceipt:
 def migrate(platform: Platform) -> MigrateReceipt:
     """Do all that is missing; doing it twice changes nothing. Nothing is ever dropped.
 
-    Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type.
+    Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type,
+    NotMigrated after a restore that was interrupted.
     """
     login = platform.login
     done = [f"database {login.database}"] if ensure_database(login, login.database) else []
-    with one_at_a_time(login):
+    with connect(login, autocommit=True) as connection, alone(connection):
         return MigrateReceipt(changes=(*done, *_migrate(platform)))
 
 
 def _migrate(platform: Platform) -> list[str]:
     settings, login = platform.settings, platform.login
+    installation.state(login)  # an interrupted restore has to come to its end first
     done = [f"database {settings.mlflow_database}"] if ensure_database(login, settings.mlflow_database) else []
     done += migrate_tables(login, platform.catalog)
     grant_database(login, settings.mlflow_database)

@@ -116,14 +116,16 @@ def train(
     notify(f"training on {len(rows.frame):,} rows")
     fitted = fit(platform, rows)
     notify("logging the run")
-    logged = platform.models.log_run(_record(platform, rows, fitted, label_lead))
-    ledger.record_passport(
-        platform.connection,
-        run_id=logged.run_id,
-        model=platform.catalog.model,
-        version=logged.version,
-        digest=logged.passport_digest,
-    )
+    record = _record(platform, rows, fitted, label_lead)
+    with ledger.together(platform.connection):
+        logged = platform.models.log_run(record)
+        ledger.record_passport(
+            platform.connection,
+            run_id=logged.run_id,
+            model=platform.catalog.model,
+            version=logged.version,
+            digest=logged.passport_digest,
+        )
     return TrainReceipt(
         run_id=logged.run_id,
         version=logged.version,

@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 
 from streamflow.database import Address, connect, is_absent_database
-from streamflow.errors import DatabaseUnavailable
+from streamflow.errors import DatabaseUnavailable, NotMigrated
+from streamflow.warehouse import whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,10 @@ class Installation:
 
 
 def state(address: Address) -> Installation | None:
-    """What was migrated; None when this database holds nothing of ours, or does not exist yet."""
+    """What was migrated; None when this database holds nothing of ours, or does not exist yet.
+
+    Raises NotMigrated after a restore that was interrupted.
+    """
     try:
         with connect(address, autocommit=True) as connection:
             return _read(connection)
@@ -34,6 +38,11 @@ def state(address: Address) -> Installation | None:
 
 
 def _read(connection: psycopg.Connection) -> Installation | None:
+    if whole.is_unfinished(connection):
+        raise NotMigrated(
+            "a restore began here and did not come to its end",
+            remedy="Run 'streamflow restore FILE' again: it starts over, and removes what is half there.",
+        )
     if (connection.execute("SELECT to_regclass('streamflow.installation')").fetchone() or (None,))[0] is None:
         return None
     row = connection.execute(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import LiteralString
 
 import psycopg
+from psycopg import sql
+
+LOCK = 7_590_004  # advisory lock: what MLflow holds and what the ledger says of it are one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +24,27 @@ class Promotion:
     replaced: int | None
     forced: bool
     why: str
+
+
+@contextmanager
+def together(connection: psycopg.Connection) -> Iterator[None]:
+    """Write to MLflow and to the ledger within this: whoever takes a picture of the two sees both or neither."""
+    yield from _holding(connection, "pg_advisory_lock_shared", "pg_advisory_unlock_shared")
+
+
+@contextmanager
+def alone(connection: psycopg.Connection) -> Iterator[None]:
+    """Wait for all that write to both, and keep others waiting: to take a picture of the two, or to move what all see."""
+    yield from _holding(connection, "pg_advisory_lock", "pg_advisory_unlock")
+
+
+def _holding(connection: psycopg.Connection, lock: LiteralString, unlock: LiteralString) -> Iterator[None]:
+    connection.execute(sql.SQL("SELECT {}({})").format(sql.SQL(lock), LOCK))
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute(sql.SQL("SELECT {}({})").format(sql.SQL(unlock), LOCK))
 
 
 def record(connection: psycopg.Connection, entry: Promotion) -> None:

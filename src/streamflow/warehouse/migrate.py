@@ -20,7 +20,7 @@ from streamflow.errors import DatabaseUnavailable, PermissionMissing
 from streamflow.warehouse.roles import WRITER, ensure_roles, missing_roles_sql
 from streamflow.warehouse.tables import plan_tables
 
-LOCK = 7_590_001  # advisory lock
+LOCK = 7_590_001  # advisory lock: one migration or restore at a time
 
 
 def plan_changes(address: Address, catalog: Catalog) -> list[str]:
@@ -33,24 +33,16 @@ def plan_changes(address: Address, catalog: Catalog) -> list[str]:
         return steps + [change.description for change in plan_tables(connection, catalog)]
 
 
-@contextmanager
-def one_at_a_time(address: Address) -> Iterator[None]:
-    """Hold off every other migration of this database, MLflow's and Feast's part included: services may start together."""
-    with connect(address, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        yield  # the lock goes with the session
-
-
 def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
     """Do it, and say what was done; doing it again changes nothing.
 
     Raises PermissionMissing with the SQL where roles may not be created, CatalogInvalid where a column changed its type.
     """
     with connect(address, autocommit=True) as connection:
-        _check_encoding(connection)
+        check_encoding(connection)
         done = missing_roles_sql(connection)
         ensure_roles(connection)
-        with _permissions(address):
+        with permissions(address):
             connection.execute("CREATE SCHEMA IF NOT EXISTS streamflow")
             with _sqlalchemy(address) as fixed:
                 done += [f"fixed tables {name}" for name in _pending(fixed)]
@@ -62,17 +54,29 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
         return done
 
 
+@contextmanager
+def alone(connection: psycopg.Connection) -> Iterator[None]:
+    """Keep every other migration or restore of this database waiting, MLflow's and Feast's part included."""
+    connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
 def grant_database(address: Address, name: str) -> None:
     """Let the writer create what it needs in the database `name`, which other tools own (MLflow)."""
     from psycopg import sql
 
-    with connect(address.with_database(name), autocommit=True) as connection, _permissions(address):
+    with connect(address.with_database(name), autocommit=True) as connection, permissions(address):
         statement = sql.SQL("GRANT CREATE, CONNECT ON DATABASE {} TO {}; GRANT CREATE, USAGE ON SCHEMA public TO {}")
         role = sql.Identifier(WRITER)
         connection.execute(statement.format(sql.Identifier(name), role, role))
 
 
-def _check_encoding(connection: psycopg.Connection) -> None:
+def check_encoding(connection: psycopg.Connection) -> None:
+    """Raise DatabaseUnavailable unless the database is UTF8."""
     row = connection.execute("SHOW server_encoding").fetchone()
     if row is None or row[0] != "UTF8":
         raise DatabaseUnavailable(
@@ -82,7 +86,8 @@ def _check_encoding(connection: psycopg.Connection) -> None:
 
 
 @contextmanager
-def _permissions(address: Address) -> Iterator[None]:
+def permissions(address: Address) -> Iterator[None]:
+    """Raise PermissionMissing with the SQL for what the login user may not do."""
     from sqlalchemy.exc import ProgrammingError
 
     try:

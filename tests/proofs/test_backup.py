@@ -1,0 +1,99 @@
+"""Backups while everything else runs: in each of them MLflow and the ledger say the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from conftest import Cluster
+from support.chain import JANUARY, run
+
+from streamflow.database import connect
+from streamflow.platform import Platform, open_platform
+from streamflow.steps.backup import backup
+from streamflow.steps.restore import restore
+
+BACKUPS = int(os.environ.get("STREAMFLOW_PROOF_BACKUPS", "10"))
+
+TRAIN = """
+from datetime import date
+from streamflow.platform import open_platform
+from streamflow.settings import load_settings
+from streamflow.steps.promote import promote
+from streamflow.steps.train import train
+with open_platform(load_settings(trees=2, bootstrap_draws=50)) as platform:
+    while True:
+        version = train(platform, date(2024, 1, 31)).version
+        print(version, flush=True)
+        promote(platform, version)
+"""
+LOAD = """
+import sys
+from datetime import date
+from pathlib import Path
+from streamflow.platform import open_platform
+from streamflow.settings import load_settings
+from streamflow.steps.ingest import ingest
+from streamflow.steps.materialize import materialize
+from streamflow.steps.snapshot import snapshot
+with open_platform(load_settings()) as platform:
+    for day in range(1, 29):
+        ingest(platform, Path(sys.argv[1]), date(2024, 2, day), allow_same=True)
+        snapshot(platform, date(2024, 2, day))
+        materialize(platform)
+"""
+
+
+@pytest.fixture
+def busy(platform: Platform, cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Two processes that train and promote, and one that loads a drop a day, without a pause."""
+    run(platform, simulated_drops / "month_000", JANUARY)
+    environment = {**os.environ, **cluster.variables(platform.login.database, platform.home)}
+    work = [[TRAIN], [TRAIN], [LOAD, str(simulated_drops / "month_001")]]
+    with (tmp_path / "busy.log").open("w") as log:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", *words], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+            for words in work
+        ]
+    for process in processes[:2]:
+        assert process.stdout is not None
+        assert process.stdout.readline(), (tmp_path / "busy.log").read_text()  # its first version is registered
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_every_backup_is_one_coherent_state(
+    busy: list[subprocess.Popen[str]], platform: Platform, cluster: Cluster, tmp_path: Path
+) -> None:
+    pairs = set()
+    for number in range(BACKUPS):
+        file, name = tmp_path / f"{number}.backup", f"sf_test_{uuid4().hex[:12]}"
+        backup(platform, file)
+        assert [process.poll() for process in busy[:2]] == [None, None], (tmp_path / "busy.log").read_text()
+        with open_platform(cluster.settings(name, tmp_path / name), migrated=False) as target:
+            receipt = restore(target, file)  # verifies every revision and every model
+            versions = {(v.version, v.run_id, v.tags["passport_digest"]) for v in target.models.versions()}
+            passports = set(target.connection.execute("SELECT version, run_id, digest FROM streamflow.passport").fetchall())
+            promoted = target.connection.execute("SELECT version FROM streamflow.promotion ORDER BY id DESC LIMIT 1").fetchone()
+            production = target.models.in_stage("Production")
+            target.models.close()
+            assert versions == passports
+            assert (production.version,) == promoted if production else promoted is None
+            assert receipt.models_verified == len(versions)
+            with connect(target.login) as connection:
+                live = connection.execute("SELECT count(DISTINCT as_of) FROM online.subs_profile_fv").fetchone()
+            assert live == (1,)
+        pairs.add(len(versions))
+        cluster.drop(name)
+        time.sleep(0.1)
+    assert len(pairs) > BACKUPS // 4, "the trainings did not go on while backups were made"
