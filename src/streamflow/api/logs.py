@@ -29,8 +29,7 @@ def open_log(form: Literal["console", "json"], level: str) -> FilteringBoundLogg
     clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[_of_library, _line], processors=[clean, render]))
     logging.basicConfig(handlers=[handler], level=LIBRARIES.get(level, level).upper(), force=True)
-    for name in QUOTES_NOTHING:
-        logging.getLogger(name).setLevel(level.upper())
+    logging.getLogger("uvicorn").setLevel(level.upper())
     logging.captureWarnings(capture=True)
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream), processors=[_line, render], wrapper_class=structlog.make_filtering_bound_logger(level)

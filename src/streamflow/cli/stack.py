@@ -67,7 +67,7 @@ def up(
 
 
 def _chosen(call: Invocation, asked: Sequence[str]) -> list[str]:
-    """The services to start: those asked for, with PostgreSQL where they need the embedded one; else all that can run."""
+    """The services to start: those asked for, with PostgreSQL where they need the embedded one; else all."""
     from streamflow.services.programs import BY_NAME
 
     embedded = call.settings().database_url is None
@@ -75,10 +75,8 @@ def _chosen(call: Invocation, asked: Sequence[str]) -> list[str]:
     for name in asked:
         if name not in offered:
             raise typer.BadParameter(f"no service is called {name}; there are {', '.join(offered)}", param_hint="SERVICE")
-        if not BY_NAME[name].installed:
-            raise typer.BadParameter(f"{name} needs the package {BY_NAME[name].package}", param_hint="SERVICE")
     if not asked:
-        return [name for name in offered if BY_NAME[name].installed]
+        return offered
     database = embedded and any(BY_NAME[name].database for name in asked)
     return [name for name in offered if name in asked or (name == "postgres" and database)]
 

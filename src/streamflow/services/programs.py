@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 EXEC = "-m streamflow exec --"  # a vendor's command, with PostgreSQL up and the variables set
 
@@ -18,12 +17,6 @@ class Program:
     health: str = ""  # the path that answers with 200 when it is well
     page: str = ""  # where a person begins
     database: bool = True  # whether it works on PostgreSQL
-    package: str = ""  # what it needs beyond our own dependencies
-
-    @property
-    def installed(self) -> bool:
-        """Whether it can be run at all."""
-        return not self.package or find_spec(self.package) is not None
 
 
 PROGRAMS = (  # in the order in which they start
@@ -35,7 +28,7 @@ PROGRAMS = (  # in the order in which they start
     Program(name="feast", words=f"{EXEC} feast serve --host {{host}} --port {{port}} --no-access-log", port="feast_port",
             health="/health", page="/docs"),
     Program(name="feast-ui", words=f"{EXEC} feast ui --host {{host}} --port {{port}}", port="feast_ui_port",
-            health="/health", package="grpc"),
+            health="/health"),
     Program(name="api", words="-m streamflow serve --host {host} --port {port}", port="api_port", health="/health", page="/docs"),
     Program(name="worker", words="-m streamflow worker", database=False),
 )  # fmt: skip
