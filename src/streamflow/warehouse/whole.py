@@ -37,25 +37,6 @@ DO $$ DECLARE one record; BEGIN
     END LOOP;
 END $$;
 """
-FINISHED = "streamflow_restore"  # a schema that is there while a restore is not complete
-
-OWNERSHIP = f"""
-ALTER SCHEMA online OWNER TO {WRITER};
-ALTER SCHEMA feast OWNER TO {WRITER};
-DO $$ DECLARE one record; BEGIN
-    FOR one IN SELECT relnamespace::regnamespace AS place, relname FROM pg_class
-        WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace::regnamespace::text IN ('online', 'feast') LOOP
-        EXECUTE format('ALTER TABLE %s.%I OWNER TO {WRITER}', one.place, one.relname);
-    END LOOP;
-END $$;
-"""  # noqa: S608  # names of our own
-NO_MLFLOW_TABLES = """
-DO $$ DECLARE one record; BEGIN
-    FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-        EXECUTE format('DROP TABLE public.%I CASCADE', one.tablename);
-    END LOOP;
-END $$;
-"""
 FINISHED = f"DROP SCHEMA {UNFINISHED} CASCADE;"
 
 
