@@ -222,3 +222,19 @@ def test_lines_of_one_second_are_whole(api: str, log: Path) -> None:
     lines = [line_of(log, request_id) for request_id in ids]
     assert len(ids) == 80
     assert all(datetime.fromisoformat(line["time"]).timestamp() > began - 1 for line in lines)
+
+
+def test_a_database_that_restarts_before_the_first_version_is_survived(platform: Platform, simulated_drops: Path) -> None:
+    with served(platform, until="/health") as base:
+        assert call(base, "GET", "/ready").status == 503
+        with connect(platform.login, autocommit=True) as connection:
+            ended = connection.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = ANY(%s)",
+                [[platform.login.database, platform.settings.mlflow_database]],
+            ).fetchone()
+        assert ended is not None
+        assert ended[0] >= 2
+        with open_platform(platform.settings) as again:
+            run(again, simulated_drops / "month_000", JANUARY)
+            in_production(again, JANUARY)
+        assert wait_for(lambda: call(base, "GET", "/ready").status == 200)
