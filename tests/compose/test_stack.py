@@ -163,6 +163,8 @@ def test_training_registers_a_version_that_mlflow_shows() -> None:
     metrics = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
     assert f"{metrics['auc']:.4f}" == found[1]
     assert run["info"]["artifact_uri"].startswith("mlflow-artifacts:/")
+    default = asked(f"{MLFLOW}/api/2.0/mlflow/experiments/get?experiment_id=0").body["experiment"]
+    assert default["artifact_location"].startswith("mlflow-artifacts:/")  # whoever made MLflow's tables
     version = asked(f"{MLFLOW}/api/2.0/mlflow/model-versions/get?name=streamflow_churn&version=1").body["model_version"]
     assert version["run_id"] == found[2]
 
