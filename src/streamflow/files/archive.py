@@ -143,8 +143,10 @@ def reading(path: Path) -> Iterator[Reader]:
     """Open a backup. Raises BackupDamaged when it is none, or holds anything but what its manifest names."""
     try:
         archive = ZipFile(path)
-    except (OSError, BadZipFile) as exc:
-        raise BackupDamaged(f"{path}: {exc.strerror if isinstance(exc, OSError) else exc}") from exc
+    except OSError as exc:
+        raise BackupDamaged(f"{path}: {exc.strerror}", remedy="Name a file that 'streamflow backup' wrote.") from exc
+    except BadZipFile as exc:
+        raise BackupDamaged(f"{path}: {exc}") from exc
     with archive:
         with _damage_named(NAME):
             text = archive.read(NAME)
