@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -27,6 +28,8 @@ app = typer.Typer(
 for module in (start, data, models, operate, stack, backup, system):
     module.register(app)
 
+OTHERS_WRITE = 0o022  # who can write into the state folder can plant a model or a feature definition: under no umask we let them
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -49,6 +52,7 @@ def root(
 
 def main() -> None:
     """Run the command line; ours exit with the code of their class, an unforeseen error with 70."""
+    os.umask(os.umask(0) | OTHERS_WRITE)
     debug = "--debug" in sys.argv
     if not debug:
         warnings.simplefilter("ignore")  # what vendors say to each other about their next releases; the tests do look
