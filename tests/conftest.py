@@ -25,7 +25,7 @@ SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "s
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """No setting or variable of libpq, MLflow, Prefect or Feast that is the developer's own; a umask as our command line sets it."""
+    """No setting or variable of libpq, MLflow, Prefect or Feast of the developer's own; a umask as our command line sets it."""
     os.umask(os.umask(0) | 0o022)
     ours = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_")
     with pytest.MonkeyPatch.context() as patch:

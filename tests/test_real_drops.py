@@ -16,9 +16,10 @@ from support.chain import FEBRUARY, JANUARY, in_production, load, run
 
 from streamflow.features.serving import OnlineReader
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.fitting import fit
 from streamflow.steps.materialize import materialize
 from streamflow.steps.predict import load_serving
-from streamflow.steps.train import TrainReceipt, fit, train
+from streamflow.steps.train import TrainReceipt, train
 from streamflow.steps.training_set import training_set
 
 SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")

@@ -197,15 +197,6 @@ class Catalog(_Frozen):
         return sha256((text + ordered).encode()).hexdigest()
 
     @property
-    def definitions(self) -> dict[str, Any]:
-        """What a model's inputs and label mean, in plain values: the features level of a passport."""
-        features = [
-            {"ref": f.ref, "table": f.table, "ttl_days": self.ttl(f.view).days, **f.column.model_dump(exclude_none=True)}
-            for f in self.features
-        ]
-        return {"entity": self.entity.model_dump(), "label": self.label.model_dump(), "features": features}
-
-    @property
     def service(self) -> str:
         """The feature service of this feature set: its name changes exactly when the set or its meaning does."""
         meaning = [

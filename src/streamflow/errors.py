@@ -15,6 +15,7 @@ StreamflowError
 ├── NotMigrated              the database is older than the code or the catalog
 ├── VersionMissing           no such model version, or none in Production
 ├── ArtifactUntrusted        a model file is not the one that was registered
+├── NotRebuildable           what a version was made from is not all there
 ├── EntityUnknown            no features for this key
 ├── FeaturesMissing          some features of this key have no value
 ├── BackupDamaged            a file is no backup, or not what its manifest says
@@ -22,8 +23,8 @@ StreamflowError
 ├── PortTaken                a port that was asked for is in use
 └── ServiceFailed            a child process did not become ready
 
-Each class knows its exit code (2 is a usage error, 1 a verdict such as "differs", ours start at 3; 4 is kept for "not
-rebuildable"), its HTTP status and its remedy. Facts are attributes. A message says where and what; `state` what was
+Each class knows its exit code (2 is a usage error, 1 a verdict such as "differs", ours start at 3), its HTTP status and its
+remedy. Facts are attributes. A message says where and what; `state` what was
 left behind; `remedy` what to do next.
 """
 
@@ -165,6 +166,13 @@ class ArtifactUntrusted(StreamflowError):
     exit_code = 15
     http_status = 503
     remedy = "Promote another version, or train again with 'streamflow train --as-of D'."
+
+
+class NotRebuildable(StreamflowError):
+    """What a version was made from is not all there; `missing` lists it."""
+
+    exit_code = 4
+    remedy = "Run 'streamflow import FILE' with an export of this version, or restore a backup that holds what is missing."
 
 
 class EntityUnknown(StreamflowError):

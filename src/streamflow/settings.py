@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from streamflow.errors import SettingsInvalid
@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     threshold: float = semantic(0.5, "the probability from which on the prediction is 1", gt=0, lt=1)
     bootstrap_draws: int = semantic(500, "draws of the bootstrap interval of AUC", ge=50)
 
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -76,9 +78,20 @@ class Settings(BaseSettings):
         """Flags, environment, file: nothing else is read."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
-    def semantic_values(self) -> dict[str, Any]:
-        """The settings that a model depends on: never paths, URLs, ports or secrets."""
-        return {name: getattr(self, name) for name, field in type(self).model_fields.items() if _is_semantic(field)}
+    @property
+    def semantic_values(self) -> dict[str, dict[str, Any]]:
+        """The settings that a model depends on, each with value and origin: never paths, URLs, ports or secrets."""
+        names = [name for name, field in type(self).model_fields.items() if _is_semantic(field)]
+        return {name: {"value": getattr(self, name), "origin": self.origin(name)} for name in names}
+
+    def origin(self, name: str) -> str:
+        """Where the value of a setting comes from: flag, the name of a variable, the name of the file, default."""
+        return self._origins.get(name, "default")
+
+    def with_values(self, values: Mapping[str, Any]) -> Settings:
+        """The same with other values of some settings. A name that this code does not know is left out. Raises ValidationError."""
+        known = {name: value for name, value in values.items() if name in type(self).model_fields}
+        return Settings(**{**{name: getattr(self, name) for name in type(self).model_fields}, **known})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +113,26 @@ def load_settings(**flags: Any) -> Settings:
 
     Raises SettingsInvalid with all mistakes.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
         _refuse_unknown_variables()
-        return Settings(**{k: v for k, v in flags.items() if v is not None})
+        settings = Settings(**given)
+        settings._origins.update(_origins(given))  # noqa: SLF001  # our own class, filled where its sources are known
     except ValidationError as exc:
         mistakes = [f"setting '{'.'.join(map(str, e['loc'])) or '?'}': {e['msg']}" for e in exc.errors(include_input=False)]
         raise SettingsInvalid("\n".join(mistakes), violations=mistakes) from exc
     except ValueError as exc:  # a malformed TOML file
         raise SettingsInvalid(f"{FILE}: {exc}") from exc
+    return settings
+
+
+def _origins(flags: Mapping[str, Any]) -> dict[str, str]:
+    """Where each setting that is no default comes from."""
+    found = dict.fromkeys(TomlConfigSettingsSource(Settings)(), FILE)
+    for name in Settings.model_fields:
+        variables = [f"{PREFIX}{name}".upper()] + (["MLFLOW_TRACKING_URI"] if name == "mlflow_tracking_uri" else [])
+        found.update((name, variable) for variable in reversed(variables) if variable in os.environ)
+    return {**found, **dict.fromkeys(flags, "flag")}
 
 
 def _refuse_unknown_variables() -> None:
@@ -118,23 +143,13 @@ def _refuse_unknown_variables() -> None:
         raise SettingsInvalid("\n".join(f"no setting is called {name}" for name in unknown))
 
 
-def explain(settings: Settings, **flags: Any) -> list[SettingRow]:
+def explain(settings: Settings) -> list[SettingRow]:
     """Each setting with its value and where that comes from; secrets are masked."""
-    file_values = TomlConfigSettingsSource(Settings)()
     rows = []
     for name, field in Settings.model_fields.items():
-        variables = [f"{PREFIX}{name}".upper()] + (["MLFLOW_TRACKING_URI"] if name == "mlflow_tracking_uri" else [])
-        variable = next((v for v in variables if v in os.environ), None)
-        if flags.get(name) is not None:
-            origin = "flag"
-        elif variable:
-            origin = variable
-        else:
-            origin = FILE if name in file_values else "default"
         value = getattr(settings, name)
-        rows.append(
-            SettingRow(name=name, value="" if value is None else str(value), origin=origin, description=field.description or "")
-        )
+        text = "" if value is None else str(value)
+        rows.append(SettingRow(name=name, value=text, origin=settings.origin(name), description=field.description or ""))
     return rows
 
 

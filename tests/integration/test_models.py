@@ -295,7 +295,7 @@ def record() -> RunRecord:
         holdout_share=0.25,
         metrics=evaluate(label, probability, threshold=0.4, seed=42, draws=50),
         training_seconds=1.5,
-        figures={"roc.png": figures.roc(label, probability)},
+        files={"roc.png": figures.roc(label, probability)},
         passport=lambda digests: {"result": {"file": digests.file, "content": digests.content}},
     )
 

@@ -14,7 +14,7 @@ SECRET = "s3cret/%&"  # noqa: S105  # a password of this test
 
 
 def origins(**flags: object) -> dict[str, tuple[str, str]]:
-    return {row.name: (row.value, row.origin) for row in explain(load_settings(**flags), **flags)}
+    return {row.name: (row.value, row.origin) for row in explain(load_settings(**flags))}
 
 
 def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_variable_that_no_setting_has_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_only_what_changes_a_model_is_semantic() -> None:
-    named = set(load_settings().semantic_values())
+    named = set(load_settings().semantic_values)
     assert {"seed", "split_salt", "holdout_share", "trees", "threshold"} <= named
     assert not named & {"home", "database_url", "api_port", "api_host", "catalog", "mlflow_tracking_uri", "log_level"}
 

@@ -49,7 +49,7 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
     from streamflow.settings import explain
 
     call = invocation(context)
-    rows = explain(call.settings(), **call.flags)
+    rows = explain(call.settings())
     if as_json:
         show(rows, as_json=True, text=str)
         return

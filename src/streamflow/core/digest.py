@@ -37,6 +37,11 @@ class ColumnDigest:
     type: str
     buckets: bytes
 
+    @property
+    def value(self) -> str:
+        """The digest of the whole column, 64 hexadecimal digits."""
+        return sha256(self.buckets).hexdigest()
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableDigest:
@@ -57,6 +62,11 @@ class TableDigest:
                 one.update(len(name).to_bytes(4, "big") + name + column.buckets[32 * bucket : 32 * bucket + 32])
             total.update(one.digest())
         return total.hexdigest()
+
+    @property
+    def column_values(self) -> dict[str, str]:
+        """Column -> digest of its content, by name."""
+        return {c.name: c.value for c in sorted(self.columns, key=lambda c: c.name)}
 
     def changed_columns(self, other: TableDigest) -> list[str]:
         """The columns whose content differs from that of `other`, added and removed ones included."""

@@ -11,17 +11,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.digest import digest_frame
+from streamflow.core.digest import TableDigest, digest_frame
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A frozen table that a training set was read from."""
+    """A revision that a training set was read from.
+
+    columns    column -> digest of its content
+    file       the file of the drop that it was frozen from, with the sha256 of its bytes; empty where there was none
+    """
 
     table: str
     as_of: datetime
     revision: int
+    known_at: datetime
+    rows: int
     digest: str
+    columns: Mapping[str, str]
+    file: str = ""
+    file_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +48,20 @@ class TrainingSet:
     types: Mapping[str, str]
     as_of: datetime
     label_as_of: datetime
+    label_lead: int
     known_at: datetime
     sources: tuple[Source, ...]
     without_label: int
 
     @cached_property
+    def content(self) -> TableDigest:
+        """The digest of the whole frame, with that of each column."""
+        return digest_frame(self.frame, key=self.key, types=self.types)
+
+    @cached_property
     def digest(self) -> str:
         """The digest of the whole frame: the same for the same content."""
-        return digest_frame(self.frame, key=self.key, types=self.types).value
+        return self.content.value
 
     @property
     def matrix(self) -> pl.DataFrame:

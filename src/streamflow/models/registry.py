@@ -110,6 +110,29 @@ class Registry:
                 raise VersionMissing(f"{self._name} has no version {number}; there are: {known}", version=number)
             return self._described(there[number], self._aliases())
 
+    def by_run(self, run_id: str) -> ModelVersion:
+        """The version that a run registered. Raises VersionMissing."""
+        with translated():
+            found = [v for v in self._raw() if v.run_id == run_id]
+            if not found:
+                raise VersionMissing(f"no version of {self._name} comes from the run '{run_id}'", run_id=run_id)
+            return self._described(found[0], self._aliases())
+
+    def run_file(self, run_id: str, name: str) -> bytes:
+        """The bytes of a file that lies beside the model of a run. Raises ArtifactUntrusted when there is none."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        _ = self._client
+        with TemporaryDirectory() as folder:
+            try:
+                path = mlflow.artifacts.download_artifacts(
+                    run_id=run_id, artifact_path=name, dst_path=folder, tracking_uri=self._uri
+                )
+                return Path(path).read_bytes()
+            except (MlflowException, OSError) as exc:
+                raise ArtifactUntrusted(f"the run {run_id} has no {name}: {exc}") from exc
+
     def in_stage(self, stage: str) -> ModelVersion | None:
         """The version in `stage`, if any. Raises VersionMissing when several are: which one is meant cannot be guessed."""
         with translated():

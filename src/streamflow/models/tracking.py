@@ -40,7 +40,7 @@ class TrainingSetName:
 class RunRecord:
     """All that is logged of one training.
 
-    figures    file name -> PNG bytes
+    files      file name -> bytes: figures, and what else lies beside the model
     passport   called with the digests of the model's file, once it is written; the content of passport.json
     """
 
@@ -57,7 +57,7 @@ class RunRecord:
     holdout_share: float
     metrics: Metrics
     training_seconds: float
-    figures: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     passport: Callable[[ModelDigests], Mapping[str, Any]]
 
     @property
@@ -181,8 +181,8 @@ def _write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
     (folder / "feature_schema.json").write_bytes(
         canonical_json({"feature_service": record.feature_service, "features": feature_schema(record.features)})
     )
-    for file_name, png in record.figures.items():
-        (folder / file_name).write_bytes(png)
+    for file_name, data in record.files.items():
+        (folder / file_name).write_bytes(data)
 
 
 def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str) -> dict[str, str]:

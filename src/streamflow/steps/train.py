@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
-from streamflow.core.metrics import Metrics, evaluate, in_words
-from streamflow.core.passport import passport
-from streamflow.core.split import is_holdout
+from streamflow.core import probabilities
+from streamflow.core.metrics import Metrics, in_words
+from streamflow.core.passport import passport_of
 from streamflow.core.training_set import TrainingSet
 from streamflow.files import figures
 from streamflow.platform import Platform
-from streamflow.runtime.code import source_digests
-from streamflow.runtime.environment import environment
+from streamflow.steps.fitting import Fitted, fit, result_of
+from streamflow.steps.present import present
 from streamflow.steps.training_set import training_set
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
     from streamflow.models.artifact import ModelDigests
     from streamflow.models.tracking import RunRecord
 
@@ -56,49 +48,6 @@ class TrainReceipt:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """A model and what it says of the hold-out: all of it derived from a training set and the semantic settings.
-
-    holdout        (n,)  which rows of the training set are on the hold-out side
-    probability    (m,)  for the rows of the hold-out, in their order
-    """
-
-    pipeline: Pipeline
-    holdout: NDArray[np.bool_]
-    probability: NDArray[np.float64]
-    metrics: Metrics
-    training_seconds: float
-
-    @property
-    def predictions_digest(self) -> str:
-        """sha256 over the probabilities of the hold-out, as big-endian float64."""
-        return sha256(self.probability.astype(">f8").tobytes()).hexdigest()
-
-
-def fit(platform: Platform, rows: TrainingSet) -> Fitted:
-    """Split by hash of the key, fit the baseline, score the hold-out. Writes nothing.
-
-    Raises TrainingImpossible when a side holds one class only.
-    """
-    from streamflow.models.baseline import fit_baseline
-    from streamflow.models.predictor import compile_predictor
-
-    settings, features = platform.settings, platform.catalog.features
-    holdout = is_holdout(rows.frame[rows.key], salt=settings.split_salt, share=settings.holdout_share)
-    matrix, label = rows.matrix, rows.labels
-    begin = time.perf_counter()
-    pipeline = fit_baseline(
-        matrix.filter(pl.Series(~holdout)), label[~holdout], features=features, trees=settings.trees, seed=settings.seed
-    )
-    seconds = time.perf_counter() - begin
-    probability = compile_predictor(pipeline, threshold=settings.threshold).probability(matrix.filter(pl.Series(holdout)))
-    metrics = evaluate(
-        label[holdout], probability, threshold=settings.threshold, seed=settings.seed, draws=settings.bootstrap_draws
-    )
-    return Fitted(pipeline=pipeline, holdout=holdout, probability=probability, metrics=metrics, training_seconds=seconds)
-
-
 def train(
     platform: Platform,
     as_of: date,
@@ -116,7 +65,7 @@ def train(
     notify(f"training on {len(rows.frame):,} rows")
     fitted = fit(platform, rows)
     notify("logging the run")
-    record = _record(platform, rows, fitted, label_lead)
+    record = _record(platform, rows, fitted)
     with ledger.together(platform.connection):
         logged = platform.models.log_run(record)
         ledger.record_passport(
@@ -125,6 +74,7 @@ def train(
             model=platform.catalog.model,
             version=logged.version,
             digest=logged.passport_digest,
+            sources=rows.sources,
         )
     return TrainReceipt(
         run_id=logged.run_id,
@@ -140,7 +90,7 @@ def train(
     )
 
 
-def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, label_lead: int) -> RunRecord:
+def _record(platform: Platform, rows: TrainingSet, fitted: Fitted) -> RunRecord:
     from streamflow.models.tracking import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog
@@ -153,41 +103,22 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, label_lead: i
         as_of=rows.as_of,
         label_as_of=rows.label_as_of,
         known_at=rows.known_at,
-        label_lead=label_lead,
+        label_lead=rows.label_lead,
         seed=settings.seed,
         split_salt=settings.split_salt,
         holdout_share=settings.holdout_share,
         metrics=fitted.metrics,
         training_seconds=fitted.training_seconds,
-        figures={
+        files={
+            probabilities.FILE: probabilities.to_bytes(fitted.probability),
             "roc.png": figures.roc(label, fitted.probability),
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
             "calibration.png": figures.calibration(label, fitted.probability),
         },
-        passport=lambda digests: _passport(platform, rows, fitted, label_lead, digests),
+        passport=lambda digests: _passport(platform, rows, fitted, digests),
     )
 
 
-def _passport(platform: Platform, rows: TrainingSet, fitted: Fitted, label_lead: int, digests: ModelDigests) -> Mapping[str, Any]:
-    catalog = platform.catalog
-    keys = rows.frame[rows.key].cast(pl.String)
-    result = {
-        "training_keys": _keys_digest(keys.filter(pl.Series(~fitted.holdout))),
-        "holdout_keys": _keys_digest(keys.filter(pl.Series(fitted.holdout))),
-        "model": asdict(digests),
-        "predictions": fitted.predictions_digest,
-        "metrics": asdict(fitted.metrics),
-    }
-    return passport(
-        rows,
-        features={"service": catalog.service, "definitions": catalog.definitions},
-        code={"files": source_digests()},
-        environment=environment(),
-        configuration={**platform.settings.semantic_values(), "label_lead": label_lead},
-        result=result,
-    )
-
-
-def _keys_digest(keys: pl.Series) -> dict[str, Any]:
-    """How many keys, and sha256 over them in order, each ended by NUL, which no key holds."""
-    return {"rows": len(keys), "digest": sha256("".join(f"{key}\0" for key in keys).encode()).hexdigest()}
+def _passport(platform: Platform, rows: TrainingSet, fitted: Fitted, digests: ModelDigests) -> Mapping[str, Any]:
+    result = {**result_of(rows, fitted), "model": asdict(digests)}
+    return passport_of(rows, **vars(present(platform)), result=result).values

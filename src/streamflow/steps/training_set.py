@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -34,22 +35,50 @@ def training_set(platform: Platform, as_of: date, *, label_lead: int = 0, known_
     key, label = catalog.entity.key, catalog.label.column
     population = frozen.keys_and_labels(platform.address, catalog.entity.table, key, None, at, k)
     labels = frozen.keys_and_labels(platform.address, catalog.label.table, key, label, label_at, k)
+    read = frozen.sources(platform.connection, _read(catalog, newest, at, label_at))
+    when = Drops(as_of=at, label_as_of=label_at, label_lead=label_lead, known_at=k)
+    return assembled(catalog, when, read, population, labels, lambda keys: _features(platform, keys, at, k))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drops:
+    """Which drops are asked for, as known when."""
+
+    as_of: datetime
+    label_as_of: datetime
+    label_lead: int
+    known_at: datetime
+
+
+def assembled(
+    catalog: Catalog,
+    when: Drops,
+    sources: tuple[Source, ...],
+    population: pl.DataFrame,
+    labels: pl.DataFrame,
+    features_of: Callable[[pl.DataFrame], pl.DataFrame],
+) -> TrainingSet:
+    """Put a training set together: the keys of the population that have a label, in their order.
+
+    population (n, 1), labels (m, 2); `features_of` gives the features of the keys that it is called with, in their order.
+    """
+    key, label, as_of = catalog.entity.key, catalog.label.column, when.as_of.date()
     rows = population.join(labels, on=key, how="inner").sort(key)
     if rows.is_empty():
-        raise TrainingImpossible(f"no key of the drop of {as_of} has a label in that of {label_at:%Y-%m-%d}")
-    features = _features(platform, rows.select(key), at, k)
-    _require_complete(platform.catalog, features, as_of)
-    frame = pl.concat([rows.select(key), features, rows.select(label)], how="horizontal")
+        raise TrainingImpossible(f"no key of the drop of {as_of} has a label in that of {when.label_as_of:%Y-%m-%d}")
+    features = features_of(rows.select(key)).select(f.name for f in catalog.features)
+    _require_complete(catalog, features, as_of)
     return TrainingSet(
-        frame=frame,
+        frame=pl.concat([rows.select(key), features, rows.select(label)], how="horizontal"),
         key=key,
         features=tuple(f.name for f in catalog.features),
         label=label,
         types={key: catalog.entity.type, **{f.name: f.column.type for f in catalog.features}, label: "bool"},
-        as_of=at,
-        label_as_of=label_at,
-        known_at=k,
-        sources=_sources(platform, newest, at, label_at),
+        as_of=when.as_of,
+        label_as_of=when.label_as_of,
+        label_lead=when.label_lead,
+        known_at=when.known_at,
+        sources=sources,
         without_label=len(population) - len(rows),
     )
 
@@ -70,8 +99,7 @@ def _features(platform: Platform, keys: pl.DataFrame, at: datetime, k: datetime)
     """The features of each key, in the order of `keys`, through Feast's offline store."""
     stamp = pl.Datetime("us", "UTC")
     entities = keys.with_columns(event_timestamp=pl.lit(at).cast(stamp), known_at=pl.lit(k).cast(stamp))
-    answer = pl.DataFrame(platform.features.history(entities, platform.catalog.service))
-    return answer.select(f.name for f in platform.catalog.features)
+    return pl.DataFrame(platform.features.history(entities, platform.catalog.service))
 
 
 def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> None:
@@ -90,18 +118,16 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> 
         )
 
 
-def _sources(platform: Platform, newest: list[Revision], at: datetime, label_at: datetime) -> tuple[Source, ...]:
+def _read(catalog: Catalog, newest: list[Revision], at: datetime, label_at: datetime) -> list[Revision]:
     """Every revision that a row of the set can have come from."""
-    catalog = platform.catalog
-    reach = {v.table: at - catalog.ttl(name) for name, v in catalog.views.items()}
-    used = [
+    ttl = {v.table: max(catalog.ttl(n) for n, w in catalog.views.items() if w.table == v.table) for v in catalog.views.values()}
+    return [
         r
         for r in newest
-        if (r.table in reach and reach[r.table] <= r.as_of <= at)
+        if (r.table in ttl and at - ttl[r.table] <= r.as_of <= at)
         or (r.table == catalog.entity.table and r.as_of == at)
         or (r.table == catalog.label.table and r.as_of == label_at)
     ]
-    return tuple(Source(table=r.table, as_of=r.as_of, revision=r.revision, digest=r.digest) for r in used)
 
 
 @dataclass(frozen=True, kw_only=True)

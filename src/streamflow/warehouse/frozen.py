@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from psycopg import sql
 
 from streamflow.catalog import Column
 from streamflow.core.digest import ColumnDigest, TableDigest
+from streamflow.core.training_set import Source
 from streamflow.database import Address, arrow
 from streamflow.warehouse.derived import Drop, source
 from streamflow.warehouse.drops import LOCK
@@ -96,6 +97,22 @@ def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDi
     )
     columns = tuple(ColumnDigest(name=name, type=kind, buckets=bytes(buckets)) for name, kind, buckets in rows)
     return TableDigest(rows=revision.rows, columns=columns)
+
+
+def sources(connection: psycopg.Connection, wanted: Iterable[Revision]) -> tuple[Source, ...]:
+    """The revisions with all that a passport says of them: the digest of each column, and the file they were frozen from."""
+    return tuple(_source(connection, revision) for revision in wanted)
+
+
+def _source(connection: psycopg.Connection, revision: Revision) -> Source:
+    file = connection.execute(
+        "SELECT file, sha256 FROM streamflow.drop_file WHERE table_name = %s AND as_of = %s AND ingested_at <= %s"
+        " ORDER BY id DESC LIMIT 1",
+        [revision.table, revision.as_of, revision.known_at],
+    ).fetchone()
+    name, digest = file or ("", "")
+    columns = stored_digest(connection, revision).column_values
+    return Source(**asdict(revision), columns=columns, file=name, file_sha256=digest)
 
 
 def drop_of(connection: psycopg.Connection, table: str, as_of: datetime, *, population: str | None = None) -> Drop:
@@ -204,3 +221,12 @@ def keys_and_labels(address: Address, table: str, key: str, label: str | None, a
         "SELECT {columns} FROM {history} WHERE as_of = $1 AND known_at <= $2 AND (superseded_at IS NULL OR superseded_at > $2)"
     ).format(columns=sql.SQL(", ").join(map(sql.Identifier, columns)), history=sql.Identifier("history", table))
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of, known_at]))
+
+
+def rows_of(address: Address, table: str, columns: Iterable[str], places: Iterable[tuple[datetime, int]]) -> pl.DataFrame:
+    """The rows of the revisions (as_of, revision) of a table, in no order. (n, as_of and `columns`)"""
+    wanted = sql.SQL(", ").join(sql.SQL("({}, {})").format(sql.Literal(as_of), sql.Literal(number)) for as_of, number in places)
+    query = sql.SQL("SELECT as_of, {columns} FROM {table} WHERE (as_of, revision) IN ({wanted})").format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier("frozen", table), wanted=wanted
+    )
+    return pl.DataFrame(arrow.read(address, query.as_string()))

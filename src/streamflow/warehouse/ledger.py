@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import LiteralString
 
 import psycopg
 from psycopg import sql
+
+from streamflow.core.training_set import Source
 
 LOCK = 7_590_004  # advisory lock: what MLflow holds and what the ledger says of it are one
 
@@ -55,8 +57,25 @@ def record(connection: psycopg.Connection, entry: Promotion) -> None:
     )
 
 
-def record_passport(connection: psycopg.Connection, *, run_id: str, model: str, version: int, digest: str) -> None:
-    """Keep the digest of a version's passport where MLflow cannot reach it."""
-    connection.execute(
-        "INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES (%s, %s, %s, %s)", [run_id, model, version, digest]
-    )
+def record_passport(
+    connection: psycopg.Connection, *, run_id: str, model: str, version: int, digest: str, sources: Iterable[Source]
+) -> None:
+    """Keep the digest of a version's passport where MLflow cannot reach it, and the revisions that it names: none may go.
+
+    Raises psycopg.errors.ForeignKeyViolation when one of them is gone already.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES (%s, %s, %s, %s)",
+            [run_id, model, version, digest],
+        )
+        cursor.executemany(
+            "INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, digest) VALUES (%s, %s, %s, %s, %s)",
+            [(run_id, s.table, s.as_of, s.revision, s.digest) for s in sources],
+        )
+
+
+def passport_digest(connection: psycopg.Connection, run_id: str) -> str | None:
+    """The digest of the passport of a run, as it was when its version was registered."""
+    row = connection.execute("SELECT digest FROM streamflow.passport WHERE run_id = %s", [run_id]).fetchone()
+    return str(row[0]) if row else None

@@ -1,0 +1,67 @@
+"""The catalog as plain values in one canonical form: what a passport holds of the features, and a catalog again from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from streamflow.catalog import Catalog
+
+
+def definitions(catalog: Catalog) -> dict[str, Any]:
+    """All that the catalog declares. Views, tables and columns are lists: their order is the order of the model's features.
+
+    >>> from streamflow.catalog import load_catalog
+    >>> definitions(load_catalog(None))["entity"]["key"]
+    'user_id'
+    """
+    return {
+        "model": catalog.model,
+        "ttl_days": catalog.ttl_days,
+        "entity": catalog.entity.model_dump(),
+        "label": catalog.label.model_dump(),
+        "views": [{"name": name, **view.model_dump(exclude_none=True)} for name, view in catalog.views.items()],
+        "tables": [
+            {
+                "name": name,
+                "file": catalog.file(name),
+                "columns": [
+                    {"name": column, **declared.model_dump(exclude_defaults=True, mode="json")}
+                    for column, declared in table.columns.items()
+                ],
+            }
+            for name, table in catalog.tables.items()
+        ],
+    }
+
+
+def catalog_of(recorded: Mapping[str, Any]) -> Catalog:
+    """The catalog that `definitions` described. Raises pydantic's ValidationError where this code knows no such catalog.
+
+    >>> from streamflow.catalog import load_catalog
+    >>> catalog = load_catalog(None)
+    >>> again = catalog_of(definitions(catalog))
+    >>> again.service == catalog.service, again.features == catalog.features
+    (True, True)
+    """
+    tables = {t["name"]: {"file": t["file"], "columns": _named(t["columns"])} for t in recorded["tables"]}
+    return Catalog.model_validate({**recorded, "views": _named(recorded["views"]), "tables": tables})
+
+
+def _named(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: {name: value for name, value in row.items() if name != "name"} for row in rows}
+
+
+def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model reads, one flat line per fact: of two catalogs the same when they give the same inputs and label.
+
+    A column that is no feature, and no part of entity or label, does not count.
+    """
+    catalog = catalog_of(recorded)
+    facts: dict[str, Any] = {f"entity.{name}": value for name, value in recorded["entity"].items()}
+    facts |= {f"label.{name}": value for name, value in recorded["label"].items()}
+    facts["order of the features"] = ", ".join(f.name for f in catalog.features)
+    for feature in catalog.features:
+        declared = {"table": feature.table, "ttl_days": catalog.ttl(feature.view).days, **feature.column.model_dump(mode="json")}
+        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name != "view"}
+    return facts

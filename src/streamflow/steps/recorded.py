@@ -1,0 +1,165 @@
+"""A version as it was recorded: its passport, checked against tag and row, and its training set made again from that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+
+import polars as pl
+from pydantic import ValidationError
+
+from streamflow.catalog import Catalog
+from streamflow.core.definitions import catalog_of
+from streamflow.core.passport import Passport, parse_passport
+from streamflow.core.training_set import Source, TrainingSet
+from streamflow.errors import ArtifactUntrusted, NotRebuildable
+from streamflow.features.asof import AS_OF, INSTANT, point_in_time_join
+from streamflow.models.registry import ModelVersion
+from streamflow.platform import Platform
+from streamflow.steps.training_set import Drops, assembled
+from streamflow.warehouse import frozen, ledger
+
+FILE = "passport.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A version with the passport that it was registered with.
+
+    tampered   what of the record itself is no longer what was registered, in words
+    """
+
+    version: ModelVersion
+    passport: Passport
+    passport_digest: str
+    tampered: tuple[str, ...] = ()
+
+
+def find_version(platform: Platform, which: str) -> ModelVersion:
+    """The version by its number, or by the id of the run that made it. Raises VersionMissing."""
+    return platform.models.version(int(which)) if which.isdecimal() else platform.models.by_run(which)
+
+
+def recorded(platform: Platform, which: str) -> Recorded:
+    """Find a version and read its passport, which must be the one that was registered: our own row says so.
+
+    Raises VersionMissing, and NotRebuildable when the passport is lost or changed.
+    """
+    version = find_version(platform, which)
+    name = f"version {version.version} of {platform.catalog.model}"
+    digest = ledger.passport_digest(platform.connection, version.run_id)
+    if digest is None:
+        raise _not_rebuildable(f"{name}: no passport of its run {version.run_id} was recorded here: streamflow did not train it")
+    try:
+        text = platform.models.run_file(version.run_id, FILE)
+    except ArtifactUntrusted as exc:
+        raise _not_rebuildable(f"{name}: its passport is lost: {exc.message}") from exc
+    found = sha256(text).hexdigest()
+    if found != digest:
+        raise _not_rebuildable(f"{name}: its {FILE} was changed: it has the digest {found}, registered was {digest}")
+    try:
+        passport = parse_passport(text)
+    except ValueError as exc:
+        raise _not_rebuildable(f"{name}: its {FILE} cannot be read: {exc}") from exc
+    return Recorded(
+        version=version, passport=passport, passport_digest=digest, tampered=tuple(_changed_tags(version, passport, digest))
+    )
+
+
+def _not_rebuildable(*missing: str) -> NotRebuildable:
+    return NotRebuildable("\n".join(missing), missing=list(missing))
+
+
+def _changed_tags(version: ModelVersion, passport: Passport, digest: str) -> list[str]:
+    """The tags that say something else than what was registered."""
+    model = passport.result["model"]
+    said = {
+        "passport_digest": digest,
+        "model_digest": model["file"],
+        "content_digest": model["content"],
+        "threshold": repr(passport.result["metrics"]["threshold"]),
+        "feature_service": passport.features["service"],
+        "as_of": f"{passport.as_of:%Y-%m-%d}",
+    }
+    return [
+        f"the tag {name} of version {version.version} was changed: it says {tag}, registered was {value}"
+        for name, value in said.items()
+        if (tag := version.tags.get(name, "nothing")) != value
+    ]
+
+
+def as_recorded(platform: Platform, passport: Passport) -> Platform:
+    """The platform with the catalog and the semantic settings of a passport. Raises NotRebuildable if this code refuses them."""
+    try:
+        catalog, settings = catalog_of(passport.features["catalog"]), platform.settings.with_values(passport.settings)
+    except (ValidationError, KeyError) as exc:
+        raise NotRebuildable(
+            f"this code does not take what was recorded: {exc}",
+            remedy="Run 'streamflow reproduce VERSION --code recorded'.",
+            missing=["code"],
+        ) from exc
+    return replace(platform, catalog=catalog, settings=settings)
+
+
+def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None = None) -> TrainingSet:
+    """The training set of `of` from the revisions that it names, labels from those of `labels_of`; `platform` is as recorded.
+
+    The revisions are read by name: neither K nor what else is frozen by now plays a part, and Feast's registry neither.
+    Raises NotRebuildable when one of them is gone.
+    """
+    labels_of = labels_of or of
+    catalog, key = platform.catalog, platform.catalog.entity.key
+    features, labels = _of_features(catalog, of), _of_labels(catalog, labels_of)
+    require_frozen(platform, (*features, *labels))
+    population = _rows(platform, catalog.entity.table, [key], [s for s in features if s.as_of == of.as_of])
+    k = max(of.known_at, labels_of.known_at)
+    when = Drops(as_of=of.as_of, label_as_of=labels_of.label_as_of, label_lead=labels_of.label_lead, known_at=k)
+    return assembled(
+        catalog,
+        when,
+        (*features, *(s for s in labels if s not in features)),
+        population.drop("as_of"),
+        _rows(platform, catalog.label.table, [key, catalog.label.column], labels).drop("as_of"),
+        lambda keys: _features(platform, keys, of.as_of, features),
+    )
+
+
+def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> None:
+    """Raise NotRebuildable unless every revision is still there."""
+    there = {(r.table, r.as_of, r.revision) for r in frozen.all_revisions(platform.connection)}
+    gone = [f"data: {place(s)} is not frozen here" for s in sources if (s.table, s.as_of, s.revision) not in there]
+    if gone:
+        raise _not_rebuildable(*gone)
+
+
+def place(source: Source) -> str:
+    """A revision in words."""
+    return f"{source.table} of {source.as_of:%Y-%m-%d}, revision {source.revision}"
+
+
+def _of_labels(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
+    return tuple(s for s in passport.sources if s.table == catalog.label.table and s.as_of == passport.label_as_of)
+
+
+def _of_features(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
+    read = {catalog.entity.table, *(view.table for view in catalog.views.values())}
+    return tuple(s for s in passport.sources if s.table in read)
+
+
+def _rows(platform: Platform, table: str, columns: list[str], sources: list[Source] | tuple[Source, ...]) -> pl.DataFrame:
+    places = [(s.as_of, s.revision) for s in sources if s.table == table]
+    return frozen.rows_of(platform.address, table, columns, places)
+
+
+def _features(platform: Platform, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
+    """The features of each key by the same point-in-time join that Feast's offline store makes."""
+    catalog, key = platform.catalog, platform.catalog.entity.key
+    asked = keys.with_columns(pl.lit(at).cast(pl.Datetime("us", "UTC")).alias(INSTANT))
+    joined = []
+    for view, spec in catalog.views.items():
+        names = [f.name for f in catalog.features_of(view)]
+        history = _rows(platform, spec.table, [key, *names], sources).rename({"as_of": AS_OF})
+        history = history.filter(pl.col(AS_OF).is_between(at - catalog.ttl(view), at))
+        joined.append(point_in_time_join(asked, history, keys=[key], ttl=catalog.ttl(view)))
+    return pl.concat(joined, how="horizontal")
