@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="the share of a drop's keys that 'ingest --reject-rows' may leave out"
     )
+    reproduce_tolerance: float = Field(
+        1e-12, ge=0, description="the difference of probabilities up to which 'reproduce' says within tolerance, not differs"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["console", "json"] = Field(
         "console", description="the form of the API's log: for people on stderr, or JSON lines on stdout"

@@ -43,6 +43,11 @@ class Level:
         """Whether nothing of it drifted."""
         return not self.differences
 
+    @property
+    def verdict(self) -> str:
+        """One word."""
+        return "same" if self.same else "drifted"
+
 
 def _shown(value: str | None) -> str:
     return "absent" if value is None else value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 
 import polars as pl
@@ -102,17 +104,21 @@ def as_recorded(platform: Platform, passport: Passport) -> Platform:
     return replace(platform, catalog=catalog, settings=settings)
 
 
-def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None = None) -> TrainingSet:
+Read = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]  # (table, columns, revisions) -> as_of and columns
+
+
+def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None = None, read: Read | None = None) -> TrainingSet:
     """The training set of `of` from the revisions that it names, labels from those of `labels_of`; `platform` is as recorded.
 
     The revisions are read by name: neither K nor what else is frozen by now plays a part, and Feast's registry neither.
-    Raises NotRebuildable when one of them is gone.
+    `read` gives their rows where they have been read already. Raises NotRebuildable when one of them is gone.
     """
+    read = read or partial(frozen.rows_of, platform.address)
     labels_of = labels_of or of
     catalog, key = platform.catalog, platform.catalog.entity.key
     features, labels = _of_features(catalog, of), _of_labels(catalog, labels_of)
     require_frozen(platform, (*features, *labels))
-    population = _rows(platform, catalog.entity.table, [key], [s for s in features if s.as_of == of.as_of])
+    population = _rows(read, catalog.entity.table, [key], [s for s in features if s.as_of == of.as_of])
     k = max(of.known_at, labels_of.known_at)
     when = Drops(as_of=of.as_of, label_as_of=labels_of.label_as_of, label_lead=labels_of.label_lead, known_at=k)
     return assembled(
@@ -120,8 +126,8 @@ def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None 
         when,
         (*features, *(s for s in labels if s not in features)),
         population.drop("as_of"),
-        _rows(platform, catalog.label.table, [key, catalog.label.column], labels).drop("as_of"),
-        lambda keys: _features(platform, keys, of.as_of, features),
+        _rows(read, catalog.label.table, [key, catalog.label.column], labels).drop("as_of"),
+        lambda keys: _features(catalog, read, keys, of.as_of, features),
     )
 
 
@@ -147,19 +153,18 @@ def _of_features(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
     return tuple(s for s in passport.sources if s.table in read)
 
 
-def _rows(platform: Platform, table: str, columns: list[str], sources: list[Source] | tuple[Source, ...]) -> pl.DataFrame:
-    places = [(s.as_of, s.revision) for s in sources if s.table == table]
-    return frozen.rows_of(platform.address, table, columns, places)
+def _rows(read: Read, table: str, columns: list[str], sources: Iterable[Source]) -> pl.DataFrame:
+    return read(table, columns, [(s.as_of, s.revision) for s in sources if s.table == table])
 
 
-def _features(platform: Platform, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
+def _features(catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
     """The features of each key by the same point-in-time join that Feast's offline store makes."""
-    catalog, key = platform.catalog, platform.catalog.entity.key
+    key = catalog.entity.key
     asked = keys.with_columns(pl.lit(at).cast(pl.Datetime("us", "UTC")).alias(INSTANT))
     joined = []
     for view, spec in catalog.views.items():
         names = [f.name for f in catalog.features_of(view)]
-        history = _rows(platform, spec.table, [key, *names], sources).rename({"as_of": AS_OF})
+        history = _rows(read, spec.table, [key, *names], sources).rename({"as_of": AS_OF})
         history = history.filter(pl.col(AS_OF).is_between(at - catalog.ttl(view), at))
         joined.append(point_in_time_join(asked, history, keys=[key], ttl=catalog.ttl(view)))
     return pl.concat(joined, how="horizontal")

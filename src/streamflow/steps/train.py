@@ -65,7 +65,7 @@ def train(
     notify(f"training on {len(rows.frame):,} rows")
     fitted = fit(platform, rows)
     notify("logging the run")
-    record = _record(platform, rows, fitted)
+    record = record_of(platform, rows, fitted)
     with ledger.together(platform.connection):
         logged = platform.models.log_run(record)
         ledger.record_passport(
@@ -90,7 +90,8 @@ def train(
     )
 
 
-def _record(platform: Platform, rows: TrainingSet, fitted: Fitted) -> RunRecord:
+def record_of(platform: Platform, rows: TrainingSet, fitted: Fitted) -> RunRecord:
+    """All that MLflow is told of a training."""
     from streamflow.models.tracking import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog

@@ -1,0 +1,39 @@
+"""Commands that hold a version against its passport: reproduce."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streamflow.cli import text_reproduce
+from streamflow.cli.context import JsonFlag, invocation, show
+
+Which = Annotated[
+    str, typer.Argument(help="A model version, as 'streamflow models' lists it, or the id of its run.", metavar="VERSION|RUN_ID")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    for command in (reproduce,):
+        app.command(command.__name__)(command)
+
+
+def reproduce(
+    context: typer.Context,
+    which: Which,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a version again from its passport: bit for bit, or which of the five levels drifted. Nothing is written.
+
+    Exit code 0: identical or within the declared tolerance. 1: differs, or its record was changed. 4: not rebuildable.
+
+    Example: streamflow reproduce 3
+    """
+    from streamflow.steps.reproduce import reproduce as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, which, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text_reproduce.reproduce)
+    raise typer.Exit(0 if receipt.holds else 1)

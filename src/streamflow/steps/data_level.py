@@ -1,0 +1,130 @@
+"""The data level: every frozen revision that a passport names, read again and held against its digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import polars as pl
+
+from streamflow.core.cells import changed_cells, suspects
+from streamflow.core.digest import TableDigest, digest_frame
+from streamflow.core.levels import Difference, Level
+from streamflow.core.passport import Passport
+from streamflow.core.training_set import Source
+from streamflow.errors import NotRebuildable
+from streamflow.platform import Platform
+from streamflow.steps.progress import Progress
+from streamflow.steps.recorded import place, require_frozen
+from streamflow.warehouse import evidence, frozen
+from streamflow.warehouse.frozen import Revision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """The verdict, and the rows: what was held against the digests is what a rebuild is made from."""
+
+    level: Level
+    frames: dict[tuple[str, datetime, int], pl.DataFrame]
+
+    def read(self, table: str, columns: list[str], places: list[tuple[datetime, int]]) -> pl.DataFrame:
+        """The rows of some revisions, as warehouse/frozen.rows_of gives them."""
+        parts = [self.frames[table, *one] for one in places]
+        return pl.concat([part.select("as_of", *columns) for part in parts])
+
+
+def examine(platform: Platform, passport: Passport, *, notify: Callable[[str], None]) -> Examined:
+    """Read and verify every revision of a passport; `platform` is as recorded.
+
+    Raises NotRebuildable when one is gone, or lacks what was erased on request.
+    """
+    require_frozen(platform, passport.sources)
+    _refuse_erased(platform, passport)
+    revisions = {(r.table, r.as_of, r.revision): r for r in frozen.all_revisions(platform.connection)}
+    progress = Progress(notify, "verifying frozen rows", sum(s.rows for s in passport.sources))
+    found: list[Difference] = []
+    frames = {}
+    for source in passport.sources:
+        frame, differences = _verified(platform, source, revisions[source.table, source.as_of, source.revision])
+        frames[source.table, source.as_of, source.revision] = frame
+        found += differences
+        progress.add(len(frame))
+    found += _known_otherwise(platform, passport)
+    return Examined(level=Level(name="data", differences=tuple(found)), frames=frames)
+
+
+def _refuse_erased(platform: Platform, passport: Passport) -> None:
+    """What a person asked to be erased is no drift: the version cannot be made again, and that is said."""
+    erased = [(s, evidence.erased_since(platform.connection, s)) for s in passport.sources]
+    values = sum(e.rows * (len(s.columns) - 1) for s, e in erased)
+    if values:
+        rows = sum(e.rows for _, e in erased)
+        tables = len({s.table for s, e in erased if e.rows})
+        said = f"data: {values:,} values erased on request ({rows:,} rows of {tables} tables, with 'streamflow forget')"
+        raise NotRebuildable(said, missing=[said], remedy="Nothing brings them back, by intent. Train a new version without them.")
+
+
+def _verified(platform: Platform, source: Source, revision: Revision) -> tuple[pl.DataFrame, list[Difference]]:
+    """The rows of one revision, and what of it is not as recorded."""
+    key, types = platform.catalog.entity.key, _types(platform, source, revision)
+    frame = frozen.rows_of(platform.address, source.table, types, [(source.as_of, source.revision)])
+    content = digest_frame(frame.drop("as_of"), key=key, types=types)
+    where = place(source)
+    found = [
+        Difference(what=f"{where}, its {name}", recorded=str(was), now=str(now), note="in streamflow.revision")
+        for name, was, now in (
+            ("digest", source.digest[:16], revision.digest[:16]),
+            ("known_at", source.known_at.isoformat(), revision.known_at.isoformat()),
+        )
+        if was != now
+    ]
+    if content.value != source.digest:
+        found += [replace(d, what=f"{where}, {d.what}") for d in _explained(platform, source, revision, content)]
+    return frame, found
+
+
+def _types(platform: Platform, source: Source, revision: Revision) -> dict[str, str]:
+    """The columns that the revision was frozen with, by what is stored with it or, where that is gone, by the catalog."""
+    stored = {c.name: c.type for c in frozen.stored_digest(platform.connection, revision).columns}
+    declared = {name: column.type for name, column in platform.catalog.columns(source.table).items()}
+    return {name: kind for name in source.columns if (kind := stored.get(name) or declared.get(name, ""))}
+
+
+def _explained(platform: Platform, source: Source, revision: Revision, content: TableDigest) -> list[Difference]:
+    """What changed in a revision: cells by key and column where digests can tell, else the columns."""
+    key, catalog = platform.catalog.entity.key, platform.catalog
+    recorded = frozen.stored_digest(platform.connection, revision)
+    where = suspects(recorded, content)
+    types = {c.name: c.type for c in content.columns}
+    found: list[Difference] = []
+    if where:
+        now = evidence.rows_in(platform.address, source, types, key, where)
+        columns = {n: c for n, c in catalog.columns(source.table).items() if n in types}
+        population = catalog.population_of(source.table)
+        raw = evidence.raw_rows_in(
+            platform.connection, platform.address, source, columns, key, where, population=population
+        )  # fmt: skip
+        found = changed_cells(now, raw, where, key=key, types=types)
+    told = {name for names in where.values() for name in names}
+    found += [
+        Difference(what=f"column {name}", recorded=source.columns[name][:16], now=content.column_values.get(name, "")[:16] or None,
+                   note="the digests stored with the revision were changed too")
+        for name in source.columns
+        if name not in told and content.column_values.get(name) != source.columns[name]
+    ]  # fmt: skip
+    return found
+
+
+def _known_otherwise(platform: Platform, passport: Passport) -> list[Difference]:
+    """Where the same question, as known at K, has another answer now."""
+    known = evidence.known_then(platform.connection, passport.known_at)
+    return [
+        Difference(
+            what=f"{s.table} of {s.as_of:%Y-%m-%d} as known at {passport.known_at.isoformat()}",
+            recorded=f"revision {s.revision}",
+            now=f"revision {known[s.table, s.as_of]}",
+        )
+        for s in passport.sources
+        if known.get((s.table, s.as_of), s.revision) != s.revision
+    ]
