@@ -43,6 +43,7 @@ prove: setup
 bench: setup
 	$(BIN)/python benchmarks/training_set.py
 	$(BIN)/python benchmarks/million.py
+	$(BIN)/python benchmarks/reproduce.py
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,31 @@ def catalog_of(recorded: Mapping[str, Any]) -> Catalog:
 
 def _named(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return {row["name"]: {name: value for name, value in row.items() if name != "name"} for row in rows}
+
+
+def catalog_toml(recorded: Mapping[str, Any]) -> str:
+    """The catalog file that `definitions` described: what a recorded version needs elsewhere.
+
+    >>> from streamflow.catalog import load_catalog, parse_catalog
+    >>> text = catalog_toml(definitions(load_catalog(None)))
+    >>> catalog = parse_catalog(text, origin="again")
+    >>> catalog.service == load_catalog(None).service, definitions(catalog) == definitions(load_catalog(None))
+    (True, True)
+    """
+    lines = [f"{name} = {_toml(recorded[name])}" for name in ("model", "ttl_days")]
+    parts = {name: recorded[name] for name in ("entity", "label")}
+    parts |= {f"views.{name}": view for name, view in _named(recorded["views"]).items()}
+    for table in recorded["tables"]:
+        parts[f"tables.{table['name']}"] = {"file": table["file"]}
+        parts |= {f"tables.{table['name']}.columns.{name}": column for name, column in _named(table["columns"]).items()}
+    for name, values in parts.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None)]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """A text, number, bool or list of texts: JSON writes them as TOML does."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
