@@ -52,7 +52,7 @@ def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
 
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S607
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
 
 __all__ = ["Worktree", "checked_out", "has_commit", "repository"]
