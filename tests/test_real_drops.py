@@ -9,16 +9,18 @@ from statistics import mean
 from uuid import uuid4
 
 import polars as pl
+import psycopg
 import pytest
 from conftest import Cluster
 from support.api import asked, served
-from support.chain import FEBRUARY, JANUARY, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
 
 from streamflow.features.serving import OnlineReader
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.fitting import fit
 from streamflow.steps.materialize import materialize
 from streamflow.steps.predict import load_serving
+from streamflow.steps.reproduce import reproduce
 from streamflow.steps.train import TrainReceipt, train
 from streamflow.steps.training_set import training_set
 
@@ -98,3 +100,26 @@ def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) 
     rows = training_set(both, JANUARY, label_lead=lead)
     salted = [replace(both, settings=both.settings.model_copy(update={"split_salt": salt})) for salt in SALTS]
     assert low <= mean(fit(platform, rows).metrics.auc for platform in salted) <= high
+
+
+def test_january_is_made_again_after_its_correction_and_one_changed_cell_is_named(
+    both: Platform, real_drops: Path, tmp_path: Path
+) -> None:
+    """One cell among 7,043 × 14, changed by the database's owner while the trigger is off."""
+    corrected = copy_drop(real_drops / "month_000", tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("1")})
+    load(both, corrected, JANUARY)
+    train(both, FEBRUARY)
+    assert [level.verdict for level in reproduce(both, "1").levels] == ["same"] * 5
+    change = (
+        "ALTER TABLE frozen.subscriptions DISABLE TRIGGER frozen; UPDATE frozen.subscriptions SET monthly_fee = {} WHERE"
+        " user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z'; ALTER TABLE frozen.subscriptions ENABLE TRIGGER frozen"
+    )
+    with psycopg.connect(both.login.conninfo(), autocommit=True) as owner:
+        owner.execute(change.format(29.86))  # type: ignore[arg-type]
+        changed = reproduce(both, "1")
+        owner.execute(change.format(29.85))  # type: ignore[arg-type]
+    data, *others = changed.levels
+    assert data.differences == ("subscriptions of 2024-01-31, revision 1, 7590-VHVEG monthly_fee: 29.85 -> 29.86",)
+    assert [level.verdict for level in others] == ["same"] * 4
+    assert (changed.result, changed.differences[0]) == ("differs", "the training set's column monthly_fee is another")
+    assert reproduce(both, "1").result == "identical"

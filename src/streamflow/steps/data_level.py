@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -45,11 +46,15 @@ def examine(platform: Platform, passport: Passport, *, notify: Callable[[str], N
     progress = Progress(notify, "verifying frozen rows", sum(s.rows for s in passport.sources))
     found: list[Difference] = []
     frames = {}
-    for source in passport.sources:
-        frame, differences = _verified(platform, source, revisions[source.table, source.as_of, source.revision])
-        frames[source.table, source.as_of, source.revision] = frame
-        found += differences
-        progress.add(len(frame))
+    reading = ThreadPoolExecutor(max_workers=1)  # PostgreSQL sends the next one while this one is digested
+    try:
+        for asked in [_asked(platform, source, revisions[_place(source)], reading) for source in passport.sources]:
+            frames[_place(asked.source)] = frame = asked.rows.result()
+            content = digest_frame(frame.drop("as_of"), key=platform.catalog.entity.key, types=asked.types)
+            found += _differences(platform, asked.source, asked.revision, content)
+            progress.add(len(frame))
+    finally:
+        reading.shutdown(cancel_futures=True)
     found += _known_otherwise(platform, passport)
     return Examined(level=Level(name="data", differences=tuple(found)), frames=frames)
 
@@ -65,23 +70,37 @@ def _refuse_erased(platform: Platform, passport: Passport) -> None:
         raise NotRebuildable(said, missing=[said], remedy="Nothing brings them back, by intent. Train a new version without them.")
 
 
-def _verified(platform: Platform, source: Source, revision: Revision) -> tuple[pl.DataFrame, list[Difference]]:
-    """The rows of one revision, and what of it is not as recorded."""
-    key, types = platform.catalog.entity.key, _types(platform, source, revision)
-    frame = frozen.rows_of(platform.address, source.table, types, [(source.as_of, source.revision)])
-    content = digest_frame(frame.drop("as_of"), key=key, types=types)
-    where = place(source)
-    found = [
-        Difference(what=f"{where}, its {name}", recorded=str(was), now=str(now), note="in streamflow.revision")
-        for name, was, now in (
-            ("digest", source.digest[:16], revision.digest[:16]),
-            ("known_at", source.known_at.isoformat(), revision.known_at.isoformat()),
-        )
-        if was != now
-    ]
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A revision whose rows are on their way."""
+
+    source: Source
+    revision: Revision
+    types: dict[str, str]
+    rows: Future[pl.DataFrame]
+
+
+def _asked(platform: Platform, source: Source, revision: Revision, reading: ThreadPoolExecutor) -> _Asked:
+    types = _types(platform, source, revision)
+    rows = reading.submit(frozen.rows_of, platform.address, source.table, types, [(source.as_of, source.revision)])
+    return _Asked(source=source, revision=revision, types=types, rows=rows)
+
+
+def _place(source: Source) -> tuple[str, datetime, int]:
+    return source.table, source.as_of, source.revision
+
+
+def _differences(platform: Platform, source: Source, revision: Revision, content: TableDigest) -> list[Difference]:
+    """What of one revision is not as recorded: its row in streamflow.revision, its cells."""
+    where, note, found = place(source), "in streamflow.revision", list[Difference]()
+    if revision.digest != source.digest:
+        found.append(Difference(what=f"{where}, its digest", recorded=source.digest[:16], now=revision.digest[:16], note=note))
+    if revision.known_at != source.known_at:
+        instants = (source.known_at.isoformat(), revision.known_at.isoformat())
+        found.append(Difference(what=f"{where}, its known_at", recorded=instants[0], now=instants[1], note=note))
     if content.value != source.digest:
         found += [replace(d, what=f"{where}, {d.what}") for d in _explained(platform, source, revision, content)]
-    return frame, found
+    return found
 
 
 def _types(platform: Platform, source: Source, revision: Revision) -> dict[str, str]:
@@ -101,10 +120,9 @@ def _explained(platform: Platform, source: Source, revision: Revision, content: 
     if where:
         now = evidence.rows_in(platform.address, source, types, key, where)
         columns = {n: c for n, c in catalog.columns(source.table).items() if n in types}
-        population = catalog.population_of(source.table)
         raw = evidence.raw_rows_in(
-            platform.connection, platform.address, source, columns, key, where, population=population
-        )  # fmt: skip
+            platform.connection, platform.address, source, columns, key, where, population=catalog.population_of(source.table)
+        )
         found = changed_cells(now, raw, where, key=key, types=types)
     told = {name for names in where.values() for name in names}
     found += [
