@@ -19,6 +19,7 @@ import pytest
 from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
 from support.gym import MONTHS, write_gym
+from support.variations import Variation, lie_otherwise, variations
 
 import streamflow
 from streamflow.core.levels import LEVELS
@@ -411,3 +412,21 @@ def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Clus
     machine = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=False)
     assert json.loads(machine.stdout)["result"] == IDENTICAL
     assert TrainingImpossible.exit_code not in (done.returncode, machine.returncode)
+
+
+# ---- what must not matter ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    shutil.which("taskset") is None, reason="taskset of util-linux is not installed: the number of cores cannot be set"
+)
+@pytest.mark.parametrize("varied", variations(4, seed=11), ids=lambda v: str(v.number))
+def test_a_rebuild_is_the_same_whatever_varies(trained: Platform, cluster: Cluster, tmp_path: Path, varied: Variation) -> None:
+    """The first four of the twenty in tests/proofs/test_reproduce.py."""
+    lie_otherwise(trained.login.conninfo(), varied.order)
+    environment = {**cluster.variables(trained.login.database, trained.settings.home), "STREAMFLOW_TREES": "30"}
+    done = varied.run(tmp_path, "reproduce", "1", "--json", environment=environment)
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads(done.stdout)
+    assert receipt["result"] == IDENTICAL
+    assert [level["verdict"] for level in receipt["levels"]] == ["same"] * 5

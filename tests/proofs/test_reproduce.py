@@ -1,0 +1,82 @@
+"""Proof: a version is made again bit for bit, and a training is the same, whatever may vary around it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from conftest import Cluster
+from support.chain import JANUARY, load
+from support.variations import Variation, arrives_otherwise, installed_locales, lie_otherwise, variations
+
+from streamflow.platform import open_platform
+from streamflow.steps.recorded import recorded
+from streamflow.steps.train import train
+
+SEED, REBUILDS, TRAININGS = 11, 20, 6
+RESULTS = ("training_set", "training_keys", "holdout_keys", "predictions", "metrics")
+
+
+def test_twenty_rebuilds(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+    """All of them on the frozen rows of one installation, which lie in another physical order each time."""
+    drawn = variations(REBUILDS, seed=SEED)
+    print(f"\n{REBUILDS} rebuilds, seed {SEED}; clocks varied: {bool(shutil.which('faketime'))}; locales {installed_locales()}")
+    assert rebuilt(cluster, simulated_drops, tmp_path, drawn) == ["identical"] * REBUILDS
+
+
+def rebuilt(cluster: Cluster, drops: Path, folder: Path, drawn: list[Variation]) -> list[str]:
+    """The result of each rebuild; every one is printed."""
+    name, said = f"sf_varied_{uuid4().hex[:12]}", []
+    cluster.clone(name)
+    try:
+        with open_platform(cluster.settings(name, folder / "home")) as platform:
+            load(platform, drops / "month_000", JANUARY)
+            train(platform, JANUARY)
+            administrator = platform.login.conninfo()
+        for one in drawn:
+            lie_otherwise(administrator, one.order)
+            done = one.run(folder, "reproduce", "1", "--json", environment=cluster.variables(name, folder / "home"))
+            assert done.returncode == 0, done.stderr + done.stdout
+            receipt = json.loads(done.stdout)
+            assert [level["verdict"] for level in receipt["levels"]] == ["same"] * 5, receipt
+            said.append(receipt["result"])
+            print(f"{one}  {receipt['result']}", flush=True)
+    finally:
+        cluster.drop(name)
+    return said
+
+
+def test_trainings_of_rows_that_arrive_in_any_order(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+    """Each in an installation of its own: everything in the passport but the instants and the files' digests is the same."""
+    found = []
+    print(f"\n{TRAININGS} trainings, seed {SEED}")
+    for one in variations(TRAININGS, seed=SEED + 1):
+        name = f"sf_varied_{uuid4().hex[:12]}"
+        cluster.clone(name)
+        try:
+            environment = cluster.variables(name, tmp_path / name)
+            drop = arrives_otherwise(simulated_drops / "month_000", tmp_path / f"{name}-drop", one.order)
+            for arguments in (("ingest", str(drop), "--as-of", "2024-01-31"), ("snapshot", "--as-of", "2024-01-31")):
+                done = one.run(tmp_path, *arguments, environment=environment)
+                assert done.returncode == 0, done.stderr
+            done = one.run(tmp_path, "train", "--as-of", "2024-01-31", environment=environment)
+            assert done.returncode == 0, done.stderr
+            with open_platform(cluster.settings(name, tmp_path / name)) as platform:
+                passport = recorded(platform, "1").passport
+        finally:
+            cluster.drop(name)
+        digests = {(source.table, source.digest) for source in passport.sources}
+        found.append(
+            (passport.result["model"]["content"], {r: passport.result[r] for r in RESULTS}, digests, passport.configuration)
+        )
+        print(f"{one}  {passport.result['model']['content'][:16]}", flush=True)
+    assert all(other == found[0] for other in found)
+
+
+@pytest.fixture(autouse=True)
+def tools() -> None:
+    """What sets cores is part of util-linux."""
+    assert shutil.which("taskset")
