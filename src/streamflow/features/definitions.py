@@ -12,7 +12,7 @@ FEAST_TYPES = {"int": "Int64", "float": "Float64", "bool": "Bool", "string": "St
 VALUE_TYPES = {"int": "INT64", "string": "STRING"}
 
 STORE = """\
-# Written by `streamflow migrate`. Connection data come from libpq's PG* variables: `streamflow exec -- feast …` sets them.
+# Written by `streamflow migrate`. Connection data come from libpq's PG* variables: `streamflow exec -- feast ...` sets them.
 project: {project}
 provider: local
 registry:

@@ -35,7 +35,7 @@ def training_set(platform: Platform, as_of: date, *, label_lead: int = 0, known_
     key, label = catalog.entity.key, catalog.label.column
     population = frozen.keys_and_labels(platform.address, catalog.entity.table, key, None, at, k)
     labels = frozen.keys_and_labels(platform.address, catalog.label.table, key, label, label_at, k)
-    read = frozen.sources(platform.connection, _read(catalog, newest, at, label_at))
+    read = frozen.sources(platform.connection, revisions_read(catalog, newest, at, label_at))
     when = Drops(as_of=at, label_as_of=label_at, label_lead=label_lead, known_at=k)
     return assembled(catalog, when, read, population, labels, lambda keys: _features(platform, keys, at, k))
 
@@ -118,7 +118,7 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> 
         )
 
 
-def _read(catalog: Catalog, newest: list[Revision], at: datetime, label_at: datetime) -> list[Revision]:
+def revisions_read(catalog: Catalog, newest: list[Revision], at: datetime, label_at: datetime) -> list[Revision]:
     """Every revision that a row of the set can have come from."""
     ttl = {v.table: max(catalog.ttl(n) for n, w in catalog.views.items() if w.table == v.table) for v in catalog.views.values()}
     return [
