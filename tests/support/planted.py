@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 from conftest import Cluster
-from support.chain import JANUARY, copy_drop, load
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.compare import CompareReceipt, compare
 from streamflow.steps.migrate import migrate
 from streamflow.steps.train import TrainReceipt, train
+from support.chain import JANUARY, copy_drop, load
 
 LABELS, DATA, DEFINITIONS, CONFIGURATION = "data: labels", "data: features", "features", "configuration"
 CAUSES = (LABELS, DATA, DEFINITIONS, CONFIGURATION)
