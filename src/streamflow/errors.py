@@ -20,6 +20,7 @@ StreamflowError
 ├── FeaturesMissing          some features of this key have no value
 ├── BackupDamaged            a file is no backup, or not what its manifest says
 ├── RestoreRefused           a backup cannot be restored here
+├── ImportRefused            an exported version cannot be taken in here
 ├── PortTaken                a port that was asked for is in use
 └── ServiceFailed            a child process did not become ready
 
@@ -217,3 +218,10 @@ class RestoreRefused(StreamflowError):
 
     exit_code = 23
     remedy = "Restore into another state folder (--home), or into other databases."
+
+
+class ImportRefused(StreamflowError):
+    """An exported version cannot be taken in: its frozen rows would change what this installation knows of a drop."""
+
+    exit_code = 25
+    remedy = "Import it into another installation: streamflow --home DIR import FILE."

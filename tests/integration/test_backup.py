@@ -376,9 +376,9 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "another zip": (lambda _, to: with_plain_zip(to), "manifest.json is missing"),
     "exchanged dump": (exchanged, "postgres/mlflow.sql: it has the digest"),
     "no manifest that can be read": (lambda file, to: rewritten(file, to, members=1), "manifest.json: members"),
-    "above": (lambda file, to: with_member(file, to, ZipInfo("artifacts/../../planted")), "no name that a backup"),
-    "absolute": (lambda file, to: with_member(file, to, ZipInfo("/planted")), "no name that a backup"),
-    "symbolic link": (lambda file, to: with_member(file, to, symlink()), "no name that a backup"),
+    "above": (lambda file, to: with_member(file, to, ZipInfo("artifacts/../../planted")), "no name that a file"),
+    "absolute": (lambda file, to: with_member(file, to, ZipInfo("/planted")), "no name that a file"),
+    "symbolic link": (lambda file, to: with_member(file, to, symlink()), "no name that a file"),
     "surplus": (lambda file, to: with_member(file, to, ZipInfo("artifacts/planted"), named=False), "both in the file and in its"),
 }
 

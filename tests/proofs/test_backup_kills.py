@@ -20,7 +20,7 @@ from streamflow.errors import StreamflowError
 from streamflow.files import archive
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.backup import backup
-from streamflow.steps.restore import check, restore
+from streamflow.steps.restore import BACKUP, check, restore
 from streamflow.steps.train import train
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
@@ -131,6 +131,6 @@ def test_a_version_is_backed_up_with_its_passport_or_not_at_all(loaded: Platform
         with psycopg.connect(loaded.address.conninfo(), autocommit=True) as other:
             assert wait_for(lambda: other.execute(ADVISORY).fetchone() == (1,) or backing_up.poll() is not None)
     assert (training.wait(), backing_up.wait()) == (0, 0)
-    with archive.reading(file) as backed_up:
+    with archive.reading(file, BACKUP) as backed_up:
         assert [v.version for v in backed_up.manifest.versions] == [1]
         assert backed_up.manifest.ours["streamflow.passport"] == 1

@@ -1,4 +1,4 @@
-"""A backup as one ZIP file: written beside its place, read with every byte checked."""
+"""A backup or an export as one ZIP file: written beside its place, read with every byte checked."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import fcntl
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import Generic, Protocol, TypeVar
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from streamflow.core.manifest import NAME, Manifest, Member, from_json, to_json
+from streamflow.core.manifest import Member
 from streamflow.errors import BackupDamaged, StreamflowError
 from streamflow.files.space import named_when_full
 from streamflow.files.text_files import refuse_existing
@@ -37,10 +39,10 @@ class Writer:
                 file.write(chunk)
         self.members[name] = Member(sha256=digest.hexdigest(), bytes=size)
 
-    def finish(self, manifest: Manifest) -> None:
-        """Write the manifest."""
-        with self._archive.open(_info(NAME), "w") as file:
-            file.write(to_json(manifest))
+    def finish(self, name: str, manifest: bytes) -> None:
+        """Write the manifest, which names all that was added."""
+        with self._archive.open(_info(name), "w") as file:
+            file.write(manifest)
 
 
 def _info(name: str) -> ZipInfo:
@@ -120,16 +122,37 @@ def file_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-class Reader:
-    """A backup that is read; what it hands out is what the manifest names, or BackupDamaged is raised before the end."""
+class HasMembers(Protocol):
+    """A manifest, as far as reading asks for it."""
 
-    def __init__(self, archive: ZipFile, manifest: Manifest) -> None:
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Name -> file; all but the manifest."""
+
+
+M = TypeVar("M", bound=HasMembers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind(Generic[M]):
+    """What kind of file is read. `noun` and `command` say it to people, `manifest` is the member that makes it one."""
+
+    noun: str
+    command: str
+    manifest: str
+    parse: Callable[[bytes], M]
+
+
+class Reader(Generic[M]):
+    """A file that is read; what it hands out is what the manifest names, or BackupDamaged is raised before the end."""
+
+    def __init__(self, archive: ZipFile, manifest: M) -> None:
         self._archive, self.manifest = archive, manifest
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes of one file. Raises BackupDamaged, after the last chunk at the latest."""
         member, digest, size = self.manifest.members[name], sha256(), 0
-        with _damage_named(name), self._archive.open(name) as file:
+        with _damage_named(name, ""), self._archive.open(name) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
@@ -139,41 +162,41 @@ class Reader:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Reader]:
-    """Open a backup. Raises BackupDamaged when it is none, or holds anything but what its manifest names."""
+def reading(path: Path, kind: Kind[M]) -> Iterator[Reader[M]]:
+    """Open a file of this kind. Raises BackupDamaged when it is none, or holds anything but what its manifest names."""
     try:
         archive = ZipFile(path)
     except OSError as exc:
-        raise BackupDamaged(f"{path}: {exc.strerror}", remedy="Name a file that 'streamflow backup' wrote.") from exc
+        raise BackupDamaged(f"{path}: {exc.strerror}", remedy=f"Name a file that '{kind.command}' wrote.") from exc
     except BadZipFile as exc:
         raise BackupDamaged(f"{path}: {exc}") from exc
     with archive:
-        with _damage_named(NAME):
-            text = archive.read(NAME)
-        manifest = from_json(text)
-        _check_names(archive, manifest)
+        with _damage_named(kind.manifest, f"this is no {kind.noun} of streamflow"):
+            text = archive.read(kind.manifest)
+        manifest = kind.parse(text)
+        _check_names(archive, kind.manifest, manifest.members)
         yield Reader(archive, manifest)
 
 
 @contextmanager
-def _damage_named(name: str) -> Iterator[None]:
+def _damage_named(name: str, missing: str) -> Iterator[None]:
     try:
         yield
     except KeyError as exc:
-        raise BackupDamaged(f"{name} is missing: this is no backup of streamflow") from exc
+        raise BackupDamaged(f"{name} is missing: {missing or 'the file is damaged'}") from exc
     except (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
         raise BackupDamaged(f"{name}: {exc}") from exc
 
 
-def _check_names(archive: ZipFile, manifest: Manifest) -> None:
+def _check_names(archive: ZipFile, own: str, members: Mapping[str, Member]) -> None:
     """Every file is one that the manifest names, once, and none could be written outside of the folder that it belongs to."""
     names = [info.filename for info in archive.infolist()]
-    wrong = sorted(n for n in {*names, *manifest.members} if not is_safe(n))
+    wrong = sorted(n for n in {*names, *members} if not is_safe(n))
     wrong += [i.filename for i in archive.infolist() if stat.S_IFMT(i.external_attr >> 16) not in (0, stat.S_IFREG)]
     if wrong:
-        raise BackupDamaged(f"{wrong[0]!r} is no name that a backup of ours has")
-    if sorted(names) != sorted([*manifest.members, NAME]):
-        apart = sorted(set(names) ^ {*manifest.members, NAME}) or sorted(n for n in names if names.count(n) > 1)
+        raise BackupDamaged(f"{wrong[0]!r} is no name that a file of ours has")
+    if sorted(names) != sorted([*members, own]):
+        apart = sorted(set(names) ^ {*members, own}) or sorted(n for n in names if names.count(n) > 1)
         raise BackupDamaged(f"{apart[0]!r} is not both in the file and in its manifest, once")
 
 

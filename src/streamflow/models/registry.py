@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from streamflow.models.predictor import Predictor
-    from streamflow.models.tracking import LoggedRun, RunRecord
+    from streamflow.models.tracking import LoggedRun, RunFacts, RunRecord
 
 ALIASES = {"Production": "production", "Staging": "staging"}  # the alias that goes with a stage
 
@@ -94,6 +94,48 @@ class Registry:
             experiment_id = self._experiment_id()
             self._ensure_model()
             return log_run(self._client, record, experiment_id=experiment_id, name=self._name)
+
+    def log_again(self, facts: RunFacts, package: Path, files: Path) -> tuple[str, int]:
+        """Log and register what another installation logged: (run id, version). All or no version."""
+        from streamflow.models.tracking import log_again
+
+        with translated():
+            experiment_id = self._experiment_id()
+            self._ensure_model()
+            return log_again(self._client, facts, package, files, experiment_id=experiment_id, name=self._name)
+
+    def facts(self, version: ModelVersion) -> RunFacts:
+        """What MLflow was told of the run of a version."""
+        from streamflow.models.tracking import RunFacts
+
+        with translated():
+            run = self._client.get_run(version.run_id)
+        inputs = run.inputs.dataset_inputs
+        return RunFacts(
+            name=run.info.run_name or "",
+            params=dict(run.data.params),
+            metrics=dict(run.data.metrics),
+            dataset=inputs[0].to_dictionary() if inputs else {},
+            tags=dict(version.tags),
+        )
+
+    def fetch(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
+        """Fetch the whole MLflow model of a version, and the files beside it; where both are now. Raises ArtifactUntrusted."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            location = self._client.get_model_version_download_uri(self._name, str(version.version))
+            wanted: tuple[dict[str, str], ...] = ({"artifact_uri": location}, {"run_id": version.run_id})
+            package, files = (
+                Path(mlflow.artifacts.download_artifacts(**one, dst_path=str(to), tracking_uri=self._uri))
+                for one, to in zip(wanted, (folder / "model", folder / "files"), strict=True)
+            )
+        except (MlflowException, OSError) as exc:
+            raise ArtifactUntrusted(f"the files of version {version.version} of {self._name} cannot be read: {exc}") from exc
+        if not (package / artifact.FILE).is_file():
+            raise ArtifactUntrusted(f"version {version.version} of {self._name} has no {artifact.FILE}")
+        return package, files
 
     def versions(self) -> list[ModelVersion]:
         """All versions, the newest first."""

@@ -95,25 +95,65 @@ class LoggedRun:
     passport_digest: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What MLflow is told of a run beside its files.
+
+    dataset   the training set as MLflow's own dictionary of a dataset input
+    tags      of the version
+    """
+
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    dataset: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
 def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name: str) -> LoggedRun:
     """Log everything, then register the version as the last act.
 
     A failure or Ctrl-C marks the run FAILED or KILLED and leaves no version.
     """
-    with _run(client, experiment_id, f"{name} as of {record.as_of:%Y-%m-%d}") as run_id, TemporaryDirectory() as scratch:
+    run_name = f"{name} as of {record.as_of:%Y-%m-%d}"
+    with _run(client, experiment_id, run_name) as run_id, TemporaryDirectory() as scratch:
         package, files = Path(scratch, "model"), Path(scratch, "files")
         digests = write_package(record.pipeline, package, record.features)
         passport = canonical_json(record.passport(digests))
         _write_files(files, record, passport)
-        _log_facts(client, run_id, record)
-        client.log_artifacts(run_id, str(files))
-        model_id = _upload_model(client, package, experiment_id=experiment_id, run_id=run_id, record=record, name=name)
-        client.set_terminated(run_id, "FINISHED")
-        tags = version_tags(record, digests, sha256(passport).hexdigest())
-        made = client.create_model_version(name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id, await_creation_for=0)
-        link = json.dumps([{"name": name, "version": int(made.version)}])
-        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})  # MLflow's page of the model shows it
-    return LoggedRun(run_id=run_id, version=int(made.version), digests=digests, passport_digest=tags["passport_digest"])
+        facts = RunFacts(
+            name=run_name,
+            params=record.params,
+            metrics=record.scores,
+            dataset=dataset_input(record).to_dictionary(),
+            tags=version_tags(record, digests, sha256(passport).hexdigest()),
+        )
+        version = _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
+    return LoggedRun(run_id=run_id, version=version, digests=digests, passport_digest=facts.tags["passport_digest"])
+
+
+def log_again(
+    client: MlflowClient, facts: RunFacts, package: Path, files: Path, *, experiment_id: str, name: str
+) -> tuple[str, int]:
+    """Log and register what another installation logged, as a run and a version of here: (run id, version)."""
+    with _run(client, experiment_id, facts.name) as run_id:
+        return run_id, _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
+
+
+def _register(
+    client: MlflowClient, facts: RunFacts, package: Path, files: Path, *, experiment_id: str, run_id: str, name: str
+) -> int:
+    """Log facts, files and the model, and register the version as the last act; its number."""
+    _log_facts(client, run_id, facts)
+    client.log_artifacts(run_id, str(files))
+    model_id = _upload_model(client, package, experiment_id=experiment_id, run_id=run_id, params=facts.params, name=name)
+    client.set_terminated(run_id, "FINISHED")
+    made = client.create_model_version(
+        name, f"models:/{model_id}", run_id, tags=dict(facts.tags), model_id=model_id, await_creation_for=0
+    )
+    link = json.dumps([{"name": name, "version": int(made.version)}])
+    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})  # MLflow's page of the model shows it
+    return int(made.version)
 
 
 @contextmanager
@@ -129,13 +169,14 @@ def _run(client: MlflowClient, experiment_id: str, run_name: str) -> Iterator[st
         raise
 
 
-def _log_facts(client: MlflowClient, run_id: str, record: RunRecord) -> None:
-    from mlflow.entities import Metric, Param
+def _log_facts(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
     now = int(time.time() * 1000)  # when it was logged: MLflow's own bookkeeping, no input of ours
-    metrics = [Metric(name, value, now, 0) for name, value in record.scores.items()]
-    client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in record.params.items()])
-    client.log_inputs(run_id, [dataset_input(record)])
+    metrics = [Metric(name, value, now, 0) for name, value in facts.metrics.items()]
+    client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in facts.params.items()])
+    tags = [InputTag(key, value) for key, value in facts.dataset["tags"].items()]
+    client.log_inputs(run_id, [DatasetInput(Dataset(**facts.dataset["dataset"]), tags)])
 
 
 def dataset_input(record: RunRecord) -> DatasetInput:
@@ -157,11 +198,13 @@ def dataset_input(record: RunRecord) -> DatasetInput:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training"), InputTag("digest", whole)])
 
 
-def _upload_model(client: MlflowClient, package: Path, *, experiment_id: str, run_id: str, record: RunRecord, name: str) -> str:
+def _upload_model(
+    client: MlflowClient, package: Path, *, experiment_id: str, run_id: str, params: Mapping[str, str], name: str
+) -> str:
     """Upload the MLflow model as an output of the run; its id."""
     from mlflow.entities import LoggedModelOutput
 
-    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, params=record.params)
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, params=dict(params))
     try:
         address_package(package, model_id=logged.model_id, run_id=run_id, location=logged.artifact_location)
         client.log_model_artifacts(logged.model_id, str(package))

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from streamflow import __version__
-from streamflow.core.manifest import FORMAT, FrozenRevision, Manifest, RegisteredVersion
+from streamflow.core.manifest import FORMAT, NAME, FrozenRevision, Manifest, RegisteredVersion, to_json
 from streamflow.database import Snapshot, connect, server_version, snapshot
 from streamflow.errors import NotMigrated, SettingsInvalid
 from streamflow.features.online_sql import live_tables_kept
@@ -72,7 +72,7 @@ def backup(platform: Platform, file: Path, *, force: bool = False, notify: Calla
         if platform.settings.catalog:
             writer.add(CATALOG, archive.file_chunks(platform.settings.catalog))
         manifest = Manifest(**{**vars(manifest), "members": dict(writer.members)})
-        writer.finish(manifest)
+        writer.finish(NAME, to_json(manifest))
     outside = locations.elsewhere(places, manifest.artifact_roots)
     return content(file, manifest, notes=(*_notes(manifest), *map(_outside, outside)), seconds=time.monotonic() - begin)
 

@@ -41,7 +41,7 @@ def examine(platform: Platform, passport: Passport, *, notify: Callable[[str], N
     Raises NotRebuildable when one is gone, or lacks what was erased on request.
     """
     require_frozen(platform, passport.sources)
-    _refuse_erased(platform, passport)
+    refuse_erased(platform, passport)
     revisions = {(r.table, r.as_of, r.revision): r for r in frozen.all_revisions(platform.connection)}
     progress = Progress(notify, "verifying frozen rows", sum(s.rows for s in passport.sources))
     found: list[Difference] = []
@@ -59,7 +59,7 @@ def examine(platform: Platform, passport: Passport, *, notify: Callable[[str], N
     return Examined(level=Level(name="data", differences=tuple(found)), frames=frames)
 
 
-def _refuse_erased(platform: Platform, passport: Passport) -> None:
+def refuse_erased(platform: Platform, passport: Passport) -> None:
     """What a person asked to be erased is no drift: the version cannot be made again, and that is said."""
     erased = [(s, evidence.erased_since(platform.connection, s)) for s in passport.sources]
     values = sum(e.rows * (len(s.columns) - 1) for s, e in erased)

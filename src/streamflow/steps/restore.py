@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from packaging.version import Version
 
-from streamflow.core.manifest import Manifest, RegisteredVersion
+from streamflow.core.manifest import NAME, Manifest, RegisteredVersion, from_json
 from streamflow.database import Address, connect, ensure_database, run_sql
 from streamflow.errors import ArtifactUntrusted, RestoreRefused, SnapshotDamaged, StreamflowError
 from streamflow.files import archive
@@ -28,6 +28,9 @@ from streamflow.warehouse.migrate import alone, check_encoding, grant_database, 
 from streamflow.warehouse.roles import SCHEMA_VERSION, ensure_roles
 
 Notify = Callable[[str], None]
+Reader = archive.Reader[Manifest]
+
+BACKUP = archive.Kind(noun="backup", command="streamflow backup", manifest=NAME, parse=from_json)
 SHOWN = 3
 AS_IT_IS = "Everything was restored as the backup has it."
 
@@ -48,7 +51,7 @@ class RestoreReceipt:
 def check(file: Path, *, notify: Notify = lambda _: None) -> BackupContent:
     """Verify every byte of a backup and say what it holds; restores nothing. Raises BackupDamaged."""
     begin = time.monotonic()
-    with archive.reading(file) as reader:
+    with archive.reading(file, BACKUP) as reader:
         _verify(reader, notify)
         return content(file, reader.manifest, notes=(), seconds=time.monotonic() - begin)
 
@@ -60,7 +63,7 @@ def restore(platform: Platform, file: Path, *, notify: Notify = lambda _: None) 
     RestoreRefused where something is there already, PermissionMissing with the SQL where the login user may not.
     """
     begin = time.monotonic()
-    with archive.reading(file) as reader:
+    with archive.reading(file, BACKUP) as reader:
         manifest = reader.manifest
         _refuse_newer(platform, manifest)
         _verify(reader, notify)
@@ -103,7 +106,7 @@ def _mlflow(platform: Platform) -> Address:
     return platform.address.with_database(platform.settings.mlflow_database)
 
 
-def _verify(reader: archive.Reader, notify: Notify) -> None:
+def _verify(reader: Reader, notify: Notify) -> None:
     members = reader.manifest.members
     progress = Progress(notify, "verifying the backup", sum(m.bytes for m in members.values()), unit="MB", per=MB)
     for name in members:
@@ -165,7 +168,7 @@ def _other_files(platform: Platform, manifest: Manifest) -> Iterator[Path]:
                 yield path
 
 
-def _restore_all(platform: Platform, reader: archive.Reader, connection: psycopg.Connection, notify: Notify) -> list[str]:
+def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connection, notify: Notify) -> list[str]:
     """Files, then MLflow's database, then ours: each whole or not at all, and ours says that all is there."""
     manifest, server = reader.manifest, connection.info.server_version
     ensure_roles(connection)
@@ -191,7 +194,7 @@ def _restore_all(platform: Platform, reader: archive.Reader, connection: psycopg
     return kept
 
 
-def _restore_files(platform: Platform, reader: archive.Reader, notify: Notify) -> list[str]:
+def _restore_files(platform: Platform, reader: Reader, notify: Notify) -> list[str]:
     """The artifacts, and Prefect's run history unless there is one; what was kept, in words."""
     members = {name: m for name, m in reader.manifest.members.items() if name.startswith(ARTIFACTS) or name == PREFECT}
     progress = Progress(notify, "unpacking artifacts", sum(m.bytes for m in members.values()), unit="MB", per=MB)
@@ -205,7 +208,7 @@ def _restore_files(platform: Platform, reader: archive.Reader, notify: Notify) -
     return [f"{prefect} was there and is kept: the run history of the backup was left out"] if is_other else []
 
 
-def _told(reader: archive.Reader, notify: Notify, name: str, what: str) -> Iterator[bytes]:
+def _told(reader: Reader, notify: Notify, name: str, what: str) -> Iterator[bytes]:
     progress = Progress(notify, what, reader.manifest.members[name].bytes, unit="MB", per=MB)
     for chunk in reader.chunks(name):
         progress.add(len(chunk))

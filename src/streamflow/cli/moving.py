@@ -1,0 +1,56 @@
+"""Commands that move a version: export, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamflow.cli import text_moving
+from streamflow.cli.context import JsonFlag, invocation, show
+from streamflow.cli.reproduce import Which
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    app.command("export")(export)
+    app.command("import")(import_)
+
+
+def export(
+    context: typer.Context,
+    which: Which,
+    file: Annotated[Path, typer.Argument(help="The file to write, such as churn-3.version.", metavar="FILE")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a version into one file, with its passport and the frozen rows that it was made from.
+
+    It holds personal data, and is readable by you alone.
+
+    Example: streamflow export 3 churn-3.version
+    """
+    from streamflow.steps.export import export as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, which, file, force=force, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text_moving.export)
+
+
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file that 'streamflow export' wrote.", metavar="FILE")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take in an exported version: every byte and row is verified, then it is a version here that can be reproduced.
+
+    An empty installation is migrated first. Raw rows do not come: to predict here, run a drop.
+
+    Example: streamflow --home /srv/audit import churn-3.version
+    """
+    from streamflow.steps.import_version import import_version as step
+
+    with invocation(context).platform(migrated=False) as platform:
+        receipt = step(platform, file, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text_moving.import_version)
