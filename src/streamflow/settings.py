@@ -161,6 +161,14 @@ def inherited_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+FOREIGN = (PREFIX, "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_", "PYTHON")
+
+
+def clean_environment() -> dict[str, str]:
+    """The same without all that names an installation, a server or other code: for a child that must find its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+
+
 @contextmanager
 def exported(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables that vendors (libpq, MLflow, Feast, Prefect) read on their own; at the end all is as before."""

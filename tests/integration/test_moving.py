@@ -228,9 +228,7 @@ def test_what_is_damaged_or_erased_is_not_exported(
     (model,) = platform.home.joinpath("artifacts").rglob("model.skops")
     with bytes_changed(model), pytest.raises(ArtifactUntrusted, match="registered was"):
         export(platform, "1", file)
-    change = (
-        "ALTER TABLE frozen.labels {0} TRIGGER frozen; UPDATE frozen.labels SET churn_label = NOT churn_label WHERE user_id = {1}"
-    )
+    flip = "UPDATE frozen.labels SET churn_label = NOT churn_label WHERE user_id = '7590-VHVEG'"
     with psycopg.connect(platform.login.conninfo(), autocommit=True) as owner:
         owner.execute("ALTER TABLE frozen.labels DISABLE TRIGGER frozen")
         owner.execute(flip)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,10 @@ def register(app: typer.Typer) -> None:
 def reproduce(
     context: typer.Context,
     which: Which,
+    code: Annotated[
+        Literal["at-hand", "recorded"],
+        typer.Option("--code", help="Run the code at hand, or the recorded commit in a worktree and a state folder of its own."),
+    ] = "at-hand",
     as_json: JsonFlag = False,
 ) -> None:
     """Make a version again from its passport: bit for bit, or which of the five levels drifted. Nothing is written.
@@ -30,9 +34,13 @@ def reproduce(
     Exit code 0: identical or within the declared tolerance. 1: differs, or its record was changed. 4: not rebuildable.
 
     Example: streamflow reproduce 3
-    """
-    from streamflow.steps.reproduce import reproduce as step
 
+    Example: streamflow reproduce 3 --code recorded
+    """
+    from streamflow.steps.reproduce import reproduce as at_hand
+    from streamflow.steps.reproduce_recorded import reproduce_recorded
+
+    step = reproduce_recorded if code == "recorded" else at_hand
     with invocation(context).platform() as platform:
         receipt = step(platform, which, notify=platform.notify)
     show(receipt, as_json=as_json, text=text_reproduce.reproduce)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamflow.runtime.code import PACKAGE, repository
+from streamflow.errors import StreamflowError
+from streamflow.runtime.code import PACKAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,9 @@ def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
     made = _git(root, "worktree", "add", "--detach", "--quiet", str(folder), commit)
     try:
         if made.returncode:
-            raise RuntimeError(f"git worktree add: {made.stderr.strip()}")
+            raise StreamflowError(
+                f"git worktree add: {made.stderr.strip()}", remedy="Look at the repository with 'git worktree list'."
+            )
         yield Worktree(root=folder, source=folder / PACKAGE.parent.relative_to(root))
     finally:
         _git(root, "worktree", "remove", "--force", str(folder))
@@ -53,6 +56,3 @@ def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-
-
-__all__ = ["Worktree", "checked_out", "has_commit", "repository"]

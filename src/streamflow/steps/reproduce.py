@@ -79,7 +79,7 @@ def reproduce(platform: Platform, which: str, *, notify: Callable[[str], None] =
     then = as_recorded(platform, passport)
     data = examine(then, passport, notify=notify)
     made = _made_again(then, record, data, notify)
-    levels = (data.level, *_others(passport, present(platform)))
+    levels = (data.level, *compare_levels(passport, present(platform)))
     return ReproduceReceipt(
         model=platform.catalog.model,
         version=record.version.version,
@@ -91,7 +91,7 @@ def reproduce(platform: Platform, which: str, *, notify: Callable[[str], None] =
         tolerance=platform.settings.reproduce_tolerance,
         predictions=passport.result["holdout_keys"]["rows"],
         levels=tuple(verdict_of(level) for level in levels),
-        tampered=(*record.tampered, *_changed_artifacts(platform, record)),
+        tampered=(*record.tampered, *changed_artifacts(platform, record)),
         code="at hand",
         seconds=time.perf_counter() - begin,
     )
@@ -125,7 +125,7 @@ def verdict_of(level: Level) -> LevelVerdict:
     return LevelVerdict(name=level.name, verdict=level.verdict, differences=shown, count=len(level.differences))
 
 
-def _others(passport: Passport, now: Present) -> tuple[Level, ...]:
+def compare_levels(passport: Passport, now: Present) -> tuple[Level, ...]:
     """Every level but the data."""
     return (
         compare_features(passport.features, now.features),
@@ -186,7 +186,7 @@ def _recorded_probabilities(platform: Platform, record: Recorded) -> probabiliti
     return found if probabilities.digest(found) == record.passport.result["predictions"] else None
 
 
-def _changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
+def changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
     """The files of the version that are lost, or not what was registered."""
     from streamflow.models.artifact import file_digest
 

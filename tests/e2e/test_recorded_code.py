@@ -1,0 +1,105 @@
+"""reproduce --code recorded: the commit that trained a version makes it again, whatever became of the code since."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from conftest import Cluster
+from support.chain import JANUARY, load
+
+import streamflow
+from streamflow.platform import open_platform
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository that holds this package, with one commit."""
+    root = tmp_path / "a repository"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(streamflow.__file__).parent, root / "src" / "streamflow", ignore=ignored)
+    subprocess.run([*GIT, "init", "--quiet", str(root)], check=True)
+    commit(root, "first")
+    return root
+
+
+def commit(root: Path, message: str) -> None:
+    subprocess.run([*GIT, "-C", str(root), "add", "--all"], check=True)
+    subprocess.run([*GIT, "-C", str(root), "commit", "--quiet", "--message", message], check=True)
+
+
+@pytest.fixture
+def streamflow_there(cluster: Cluster, repository: Path, simulated_drops: Path, tmp_path: Path) -> Iterator[Run]:
+    """The command line of the package in the repository, on an installation with January."""
+    name, home = f"sf_code_{uuid4().hex[:12]}", tmp_path / "home"
+    cluster.clone(name)
+    with open_platform(cluster.settings(name, home)) as platform:
+        load(platform, simulated_drops / "month_000", JANUARY)
+    environment = {
+        **os.environ,
+        **cluster.variables(name, home),
+        "STREAMFLOW_TREES": "5",
+        "PYTHONPATH": str(repository / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "streamflow", "--quiet", *arguments]
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    yield run
+    cluster.drop(name)
+
+
+def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repository: Path) -> None:
+    trained = streamflow_there("train", "--as-of", "2024-01-31")
+    assert trained.returncode == 0, trained.stderr
+    baseline = repository / "src/streamflow/models/baseline.py"
+    baseline.write_text(baseline.read_text().replace('max_features="sqrt"', "max_features=2"))
+    dirty = streamflow_there("train", "--as-of", "2024-01-31")
+    assert dirty.returncode == 0, dirty.stderr
+    commit(repository, "second")
+    at_hand = streamflow_there("reproduce", "1", "--json")
+    assert at_hand.returncode == 1, at_hand.stderr
+    assert drifted(at_hand) == {"code": ["models/baseline.py"]}
+    then = streamflow_there("reproduce", "1", "--code", "recorded", "--json")
+    assert then.returncode == 0, then.stderr
+    assert drifted(then) == {}
+    said = json.loads(then.stdout)
+    assert (said["result"], said["version"]) == ("identical", 1)
+    assert (
+        said["code"]
+        == subprocess.run(
+            [*GIT, "-C", str(repository), "rev-parse", "HEAD~1"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    )
+    listed = subprocess.run([*GIT, "-C", str(repository), "worktree", "list"], capture_output=True, text=True, check=True).stdout
+    assert len(listed.splitlines()) == 1
+    uncommitted = streamflow_there("reproduce", "2", "--code", "recorded")
+    assert uncommitted.returncode == 4
+    assert (
+        "code: 1 files were not committed when the version was trained, such as src/streamflow/models/baseline.py"
+        in uncommitted.stderr
+    )
+    shutil.rmtree(repository / ".git")
+    gone = streamflow_there("reproduce", "1", "--code", "recorded")
+    assert gone.returncode == 4
+    assert "this package is in no git repository" in gone.stderr
+
+
+def drifted(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    return {
+        level["name"]: [words.split(":")[0] for words in level["differences"]]
+        for level in json.loads(done.stdout)["levels"]
+        if level["verdict"] != "same"
+    }
