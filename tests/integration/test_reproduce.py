@@ -30,9 +30,8 @@ from streamflow.steps.forget import forget
 from streamflow.steps.init import init
 from streamflow.steps.migrate import migrate
 from streamflow.steps.reproduce import DIFFERS, IDENTICAL, WITHIN, ReproduceReceipt, reproduce
-from streamflow.steps.train import record_of, train
+from streamflow.steps.train import register, train
 from streamflow.steps.training_set import training_set
-from streamflow.warehouse import ledger
 
 SUPPORT = Path(__file__).parents[1]
 Said = dict[str, dict[str, object]]
@@ -355,15 +354,7 @@ def test_probabilities_within_the_declared_tolerance(
     fitted = fit(platform, rows)
     probability = fitted.probability.copy()
     probability[7] += apart
-    logged = platform.models.log_run(record_of(platform, rows, replace(fitted, probability=probability)))
-    ledger.record_passport(
-        platform.connection,
-        run_id=logged.run_id,
-        model=platform.catalog.model,
-        version=logged.version,
-        digest=logged.passport_digest,
-        sources=rows.sources,
-    )
+    logged = register(platform, rows, replace(fitted, probability=probability))
     receipt = reproduce(platform, logged.run_id)
     assert (receipt.result, drifted(receipt), receipt.tampered) == (said, {}, ())
     assert receipt.differences[0] == "the predictions of the hold-out are others"

@@ -1,4 +1,4 @@
-"""Commands that move a version: export, import."""
+"""Commands that move versions and remove what none needs: export, import, prune."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
     app.command("export")(export)
     app.command("import")(import_)
+    app.command("prune")(prune)
 
 
 def export(
@@ -54,3 +55,22 @@ def import_(
     with invocation(context).platform(migrated=False) as platform:
         receipt = step(platform, file, notify=platform.notify)
     show(receipt, as_json=as_json, text=text_moving.import_version)
+
+
+def prune(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove revisions and artifacts that no registered version needs; never one that a passport names.
+
+    A revision goes when a newer one took its place. Files go when their version was deleted from the registry, or their
+    training failed.
+
+    Example: streamflow prune --dry-run
+    """
+    from streamflow.steps.prune import prune as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, dry_run=dry_run, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text_moving.prune)

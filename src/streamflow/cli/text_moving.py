@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from streamflow.steps.export import ExportReceipt
     from streamflow.steps.import_version import ImportReceipt
+    from streamflow.steps.prune import PruneReceipt
 
 
 def export(r: ExportReceipt) -> str:
@@ -22,3 +23,12 @@ def import_version(r: ImportReceipt) -> str:
         return f"[OK] no change: this is {r.model} version {r.version} here already"
     rows = f"  frozen: {r.revisions} revisions with {r.rows:,} rows"
     return f"{rows}\n[OK] imported {r.model} version {r.version}, run_id={r.run_id} in {r.seconds:.1f} s"
+
+
+def prune(r: PruneReceipt) -> str:
+    """One line per thing that goes."""
+    lines = [f"  {one.table:20} {one.as_of:%Y-%m-%d} revision {one.revision}  {one.rows:>9,} rows" for one in r.revisions]
+    lines += [f"  run {run.run_id} {run.status:8}  {run.bytes / 1e6:>9,.1f} MB  {run.name}" for run in r.runs]
+    verb = "would remove" if r.dry_run else "removed"
+    gone = f"{len(r.revisions)} revisions ({r.rows:,} rows), the files of {len(r.runs)} runs ({r.bytes / 1e6:,.1f} MB)"
+    return "\n".join([*lines, f"[OK] {verb} {gone}; {r.kept} revisions stay"])

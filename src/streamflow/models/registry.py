@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from streamflow.models.predictor import Predictor
-    from streamflow.models.tracking import LoggedRun, RunFacts, RunRecord
+    from streamflow.models.retention import UnneededRun
+    from streamflow.models.tracking import LoggedRun, Registered, RunFacts, RunRecord
 
 ALIASES = {"Production": "production", "Staging": "staging"}  # the alias that goes with a stage
 
@@ -86,23 +87,25 @@ class Registry:
         """The version of MLflow's tables that this MLflow needs; None for a server, which sees to them itself."""
         return newest_schema() if is_database(self._uri) else None
 
-    def log_run(self, record: RunRecord) -> LoggedRun:
-        """Log a training and register its version; all or no version."""
+    def log_run(self, record: RunRecord, registered: Registered = lambda *_: None) -> LoggedRun:
+        """Log a training and register its version, then call `registered`: all of it, or no version."""
         from streamflow.models.tracking import log_run
 
         with translated():
             experiment_id = self._experiment_id()
             self._ensure_model()
-            return log_run(self._client, record, experiment_id=experiment_id, name=self._name)
+            return log_run(self._client, record, experiment_id=experiment_id, name=self._name, registered=registered)
 
-    def log_again(self, facts: RunFacts, package: Path, files: Path) -> tuple[str, int]:
-        """Log and register what another installation logged: (run id, version). All or no version."""
+    def log_again(self, facts: RunFacts, package: Path, files: Path, registered: Registered) -> tuple[str, int]:
+        """Log and register what another installation logged: (run id, version). All of it, or no version."""
         from streamflow.models.tracking import log_again
 
         with translated():
             experiment_id = self._experiment_id()
             self._ensure_model()
-            return log_again(self._client, facts, package, files, experiment_id=experiment_id, name=self._name)
+            return log_again(
+                self._client, facts, package, files, experiment_id=experiment_id, name=self._name, registered=registered
+            )
 
     def facts(self, version: ModelVersion) -> RunFacts:
         """What MLflow was told of the run of a version."""
@@ -136,6 +139,28 @@ class Registry:
         if not (package / artifact.FILE).is_file():
             raise ArtifactUntrusted(f"version {version.version} of {self._name} has no {artifact.FILE}")
         return package, files
+
+    def registered_runs(self) -> list[str]:
+        """The runs that the versions come from."""
+        with translated():
+            return [v.run_id for v in self._raw()]
+
+    def unneeded_runs(self, ours: Sequence[str]) -> list[UnneededRun]:
+        """The ended runs of ours, by tag or among `ours`, that no version of any registered model comes from."""
+        from streamflow.models.retention import unneeded_runs
+
+        with translated():
+            found = self._client.get_experiment_by_name(self._experiment)
+            if found is None:
+                return []
+            return unneeded_runs(self._client, name=self._name, experiment_id=found.experiment_id, ours=ours)
+
+    def remove_run(self, run: UnneededRun) -> None:
+        """Delete the files of a run, and mark it and its models as deleted."""
+        from streamflow.models.retention import remove_run
+
+        with translated():
+            remove_run(self._client, run)
 
     def versions(self) -> list[ModelVersion]:
         """All versions, the newest first."""

@@ -110,13 +110,17 @@ class RunFacts:
     tags: Mapping[str, str]
 
 
-def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name: str) -> LoggedRun:
-    """Log everything, then register the version as the last act.
+Registered = Callable[[str, int, str], None]  # (run id, version, digest of the passport), once the version is there
+OURS = "streamflow.model"  # the tag of a run that we made: `prune` touches no other
 
-    A failure or Ctrl-C marks the run FAILED or KILLED and leaves no version.
+
+def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name: str, registered: Registered) -> LoggedRun:
+    """Log everything, register the version, and call `registered` as the last act.
+
+    A failure or Ctrl-C, there too, marks the run FAILED or KILLED and leaves no version.
     """
     run_name = f"{name} as of {record.as_of:%Y-%m-%d}"
-    with _run(client, experiment_id, run_name) as run_id, TemporaryDirectory() as scratch:
+    with _run(client, experiment_id, run_name, name) as run_id, TemporaryDirectory() as scratch:
         package, files = Path(scratch, "model"), Path(scratch, "files")
         digests = write_package(record.pipeline, package, record.features)
         passport = canonical_json(record.passport(digests))
@@ -129,15 +133,18 @@ def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name
             tags=version_tags(record, digests, sha256(passport).hexdigest()),
         )
         version = _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
+        registered(run_id, version, facts.tags["passport_digest"])
     return LoggedRun(run_id=run_id, version=version, digests=digests, passport_digest=facts.tags["passport_digest"])
 
 
 def log_again(
-    client: MlflowClient, facts: RunFacts, package: Path, files: Path, *, experiment_id: str, name: str
+    client: MlflowClient, facts: RunFacts, package: Path, files: Path, *, experiment_id: str, name: str, registered: Registered
 ) -> tuple[str, int]:
     """Log and register what another installation logged, as a run and a version of here: (run id, version)."""
-    with _run(client, experiment_id, facts.name) as run_id:
-        return run_id, _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
+    with _run(client, experiment_id, facts.name, name) as run_id:
+        version = _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
+        registered(run_id, version, facts.tags["passport_digest"])
+    return run_id, version
 
 
 def _register(
@@ -157,9 +164,9 @@ def _register(
 
 
 @contextmanager
-def _run(client: MlflowClient, experiment_id: str, run_name: str) -> Iterator[str]:
+def _run(client: MlflowClient, experiment_id: str, run_name: str, name: str) -> Iterator[str]:
     """A run that ends as what became of it."""
-    run_id: str = client.create_run(experiment_id, run_name=run_name).info.run_id
+    run_id: str = client.create_run(experiment_id, run_name=run_name, tags={OURS: name}).info.run_id
     try:
         yield run_id
     except BaseException as exc:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -190,16 +191,8 @@ def _register(platform: Platform, folder: Path, manifest: ExportManifest, passpo
         installation.add_service(platform.connection, passport.features["service"], features)
         migrate(platform)  # where the service is new, Feast is told
         facts = _facts(folder, manifest)
-        run_id, version = platform.models.log_again(facts, folder / MODEL, folder / FILES)
-        ledger.record_passport(
-            platform.connection,
-            run_id=run_id,
-            model=manifest.model,
-            version=version,
-            digest=manifest.passport_digest,
-            sources=passport.sources,
-        )
-    return run_id, version
+        enter = partial(ledger.record_passport, platform.connection, manifest.model, passport.sources)
+        return platform.models.log_again(facts, folder / MODEL, folder / FILES, enter)
 
 
 def _facts(folder: Path, manifest: ExportManifest) -> RunFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core import probabilities
@@ -20,7 +21,7 @@ from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
     from streamflow.models.artifact import ModelDigests
-    from streamflow.models.tracking import RunRecord
+    from streamflow.models.tracking import LoggedRun, RunRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +66,7 @@ def train(
     notify(f"training on {len(rows.frame):,} rows")
     fitted = fit(platform, rows)
     notify("logging the run")
-    record = record_of(platform, rows, fitted)
-    with ledger.together(platform.connection):
-        logged = platform.models.log_run(record)
-        ledger.record_passport(
-            platform.connection,
-            run_id=logged.run_id,
-            model=platform.catalog.model,
-            version=logged.version,
-            digest=logged.passport_digest,
-            sources=rows.sources,
-        )
+    logged = register(platform, rows, fitted)
     return TrainReceipt(
         run_id=logged.run_id,
         version=logged.version,
@@ -90,8 +81,17 @@ def train(
     )
 
 
-def record_of(platform: Platform, rows: TrainingSet, fitted: Fitted) -> RunRecord:
-    """All that MLflow is told of a training."""
+def register(platform: Platform, rows: TrainingSet, fitted: Fitted) -> LoggedRun:
+    """Log the run and register the version together with its passport: all of it, or no version.
+
+    Raises SnapshotMissing when a revision of `rows` is gone by now.
+    """
+    enter = partial(ledger.record_passport, platform.connection, platform.catalog.model, rows.sources)
+    with ledger.together(platform.connection):
+        return platform.models.log_run(_record(platform, rows, fitted), enter)
+
+
+def _record(platform: Platform, rows: TrainingSet, fitted: Fitted) -> RunRecord:
     from streamflow.models.tracking import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog

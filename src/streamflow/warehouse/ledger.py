@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.core.training_set import Source
+from streamflow.errors import SnapshotMissing
 
 LOCK = 7_590_004  # advisory lock: what MLflow holds and what the ledger says of it are one
 
@@ -58,21 +59,28 @@ def record(connection: psycopg.Connection, entry: Promotion) -> None:
 
 
 def record_passport(
-    connection: psycopg.Connection, *, run_id: str, model: str, version: int, digest: str, sources: Iterable[Source]
+    connection: psycopg.Connection, model: str, sources: Iterable[Source], run_id: str, version: int, digest: str
 ) -> None:
     """Keep the digest of a version's passport where MLflow cannot reach it, and the revisions that it names: none may go.
 
-    Raises psycopg.errors.ForeignKeyViolation when one of them is gone already.
+    Raises SnapshotMissing when one of them is gone already.
     """
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES (%s, %s, %s, %s)",
-            [run_id, model, version, digest],
-        )
-        cursor.executemany(
-            "INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, digest) VALUES (%s, %s, %s, %s, %s)",
-            [(run_id, s.table, s.as_of, s.revision, s.digest) for s in sources],
-        )
+    try:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES (%s, %s, %s, %s)",
+                [run_id, model, version, digest],
+            )
+            cursor.executemany(
+                "INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, digest) VALUES (%s, %s, %s, %s, %s)",
+                [(run_id, s.table, s.as_of, s.revision, s.digest) for s in sources],
+            )
+    except psycopg.errors.ForeignKeyViolation as exc:
+        raise SnapshotMissing(
+            f"a revision that was read is gone: {exc.diag.message_detail}",
+            state="No model version was registered.",
+            remedy="'streamflow prune' removed it meanwhile, since a newer one took its place. Run the command again.",
+        ) from exc
 
 
 def passport_digest(connection: psycopg.Connection, run_id: str) -> str | None:

@@ -1,0 +1,66 @@
+"""prune: remove the revisions and artifacts that no registered version needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from streamflow.platform import Platform
+from streamflow.warehouse import frozen, ledger, retention
+from streamflow.warehouse.frozen import Revision
+
+if TYPE_CHECKING:
+    from streamflow.models.retention import UnneededRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneReceipt:
+    """What was removed, or with `dry_run` would be.
+
+    revisions   superseded by a newer one, and named by no passport
+    passports   of versions that were deleted from the registry
+    runs        of ours, ended, that no version comes from: their files
+    kept        how many revisions stay
+    """
+
+    revisions: tuple[Revision, ...]
+    passports: int
+    runs: tuple[UnneededRun, ...]
+    kept: int
+    dry_run: bool
+
+    @property
+    def rows(self) -> int:
+        """Frozen rows of the revisions."""
+        return sum(r.rows for r in self.revisions)
+
+    @property
+    def bytes(self) -> int:
+        """Of the files."""
+        return sum(r.bytes for r in self.runs)
+
+
+def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], None] = lambda _: None) -> PruneReceipt:
+    """Remove what nothing needs: first from the database, in one transaction, then the files of runs.
+
+    No training registers meanwhile, and the database refuses that a revision goes which a passport names. What is left
+    of an interrupted one the next takes.
+    """
+    with ExitStack() as held:
+        connection = held.enter_context(platform.maintenance())
+        held.enter_context(ledger.alone(platform.connection))
+        frozen.lock_for_writing(connection)
+        gone = retention.without_version(connection, platform.models.registered_runs())
+        runs = platform.models.unneeded_runs(gone)
+        revisions = retention.superseded(connection, gone)
+        kept = len(frozen.all_revisions(connection)) - len(revisions)
+        if not dry_run:
+            notify(f"removing {len(revisions)} revisions and the passports of {len(gone)} versions that are gone")
+            retention.remove(connection, gone, revisions)
+    if not dry_run:
+        for run in runs:
+            notify(f"removing the files of the run {run.run_id}")
+            platform.models.remove_run(run)
+    return PruneReceipt(revisions=tuple(revisions), passports=len(gone), runs=tuple(runs), kept=kept, dry_run=dry_run)

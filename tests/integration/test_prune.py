@@ -1,0 +1,139 @@
+"""prune: what no registered version needs goes, and nothing that a passport names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import psycopg
+import pytest
+from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
+
+from streamflow.errors import SnapshotMissing
+from streamflow.platform import Platform
+from streamflow.steps import train as training
+from streamflow.steps.prune import PruneReceipt, prune
+from streamflow.steps.reproduce import IDENTICAL, reproduce
+from streamflow.steps.train import train
+from streamflow.steps.training_set import training_set
+from streamflow.warehouse import frozen
+
+
+def corrected(drop: Path, to: Path, skips: int) -> Path:
+    return copy_drop(drop, to, usage_agg_30d={"skips_7d": pl.lit(str(skips))})
+
+
+@pytest.fixture
+def lived(open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path) -> Platform:
+    """January with two corrections: version 1 is of the first content, version 2 of the third; February with version 3."""
+    platform = open_with(trees=5)
+    load(platform, simulated_drops / "month_000", JANUARY)
+    train(platform, JANUARY)
+    for number in (1, 2):
+        load(platform, corrected(simulated_drops / "month_000", tmp_path / f"late{number}", number), JANUARY)
+    train(platform, JANUARY)
+    load(platform, simulated_drops / "month_001", FEBRUARY)
+    train(platform, FEBRUARY)
+    return platform
+
+
+def usage(platform: Platform) -> list[tuple[str, int]]:
+    revisions = frozen.all_revisions(platform.connection)
+    return [(f"{r.as_of:%m}", r.revision) for r in revisions if r.table == "usage_agg_30d"]
+
+
+def places(receipt: PruneReceipt) -> list[tuple[str, str, int]]:
+    return [(r.table, f"{r.as_of:%m}", r.revision) for r in receipt.revisions]
+
+
+def files(platform: Platform) -> int:
+    return sum(path.is_file() for path in platform.home.joinpath("artifacts").rglob("*"))
+
+
+def test_what_nobody_needs_goes_and_every_version_is_still_made_again(lived: Platform) -> None:
+    assert usage(lived) == [("01", 1), ("01", 2), ("01", 3), ("02", 1)]
+    before, there = database_digest(lived.connection), files(lived)
+    planned = prune(lived, dry_run=True)
+    assert (places(planned), planned.passports, planned.runs) == ([("usage_agg_30d", "01", 2)], 0, ())
+    assert (database_digest(lived.connection), files(lived)) == (before, there)
+    done = prune(lived)
+    assert (places(done), done.rows, done.kept) == (places(planned), 400, planned.kept)
+    assert usage(lived) == [("01", 1), ("01", 3), ("02", 1)]
+    left = lived.connection.execute("SELECT count(DISTINCT revision) FROM frozen.usage_agg_30d WHERE as_of < '2024-02-01'")
+    assert left.fetchone() == (2,)
+    for number in ("1", "2", "3"):
+        assert reproduce(lived, number).result == IDENTICAL
+    assert places(prune(lived)) == []
+    assert files(lived) == there
+
+
+def test_a_version_that_was_deleted_takes_its_files_and_its_revision_with_it(lived: Platform) -> None:
+    client = lived.models._client
+    run_id = lived.models.version(1).run_id
+    theirs = client.create_run(client.get_run(run_id).info.experiment_id, run_name="somebody else's")
+    client.log_dict(theirs.info.run_id, {"a": 1}, "a.json")
+    client.set_terminated(theirs.info.run_id)
+    there = files(lived)
+    client.delete_model_version("streamflow_churn", "1")
+    planned = prune(lived, dry_run=True)
+    assert files(lived) == there
+    done = prune(lived)
+    assert [run.run_id for run in done.runs] == [run.run_id for run in planned.runs] == [run_id]
+    assert places(done) == [("usage_agg_30d", "01", 1), ("usage_agg_30d", "01", 2)]
+    assert (done.passports, done.bytes > 10_000) == (1, True)
+    assert usage(lived) == [("01", 3), ("02", 1)]
+    assert files(lived) < there
+    assert not list(lived.home.joinpath("artifacts").rglob(f"{run_id}/artifacts/*"))
+    assert len(list(lived.home.joinpath("artifacts").rglob("model.skops"))) == 2
+    assert client.get_run(run_id).info.lifecycle_stage == "deleted"
+    assert client.get_run(theirs.info.run_id).info.lifecycle_stage == "active"
+    assert len(list(lived.home.joinpath("artifacts").rglob("a.json"))) == 1
+    assert [reproduce(lived, number).result for number in ("2", "3")] == [IDENTICAL] * 2
+    again = prune(lived)
+    assert (places(again), again.passports, again.runs) == ([], 0, ())
+
+
+def test_a_version_registered_under_another_name_keeps_its_run(lived: Platform) -> None:
+    client = lived.models._client
+    version = client.get_model_version("streamflow_churn", "3")
+    client.create_registered_model("other_name")
+    client.create_model_version("other_name", version.source, version.run_id, model_id=version.model_id)
+    client.delete_model_version("streamflow_churn", "3")
+    assert prune(lived).runs == ()
+
+
+def test_a_training_whose_revision_was_pruned_meanwhile_leaves_no_version(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    """It has read January; then January is corrected and what it has read is pruned."""
+    platform = open_with(trees=5)
+    load(platform, simulated_drops / "month_000", JANUARY)
+    rows = training_set(platform, JANUARY)
+    fitted = training.fit(platform, rows)
+    load(platform, corrected(simulated_drops / "month_000", tmp_path / "late", 1), JANUARY)
+    assert places(prune(platform)) == [("usage_agg_30d", "01", 1)]
+    with pytest.raises(SnapshotMissing, match="a revision that was read is gone"):
+        training.register(platform, rows, fitted)
+    assert platform.models.versions() == []
+    (run,) = prune(platform).runs
+    assert run.status == "FAILED"
+    assert not list(platform.home.joinpath("artifacts").rglob("model.skops"))
+
+
+def test_the_database_itself_refuses_what_a_passport_names(lived: Platform) -> None:
+    needed = "DELETE FROM streamflow.revision WHERE as_of < '2024-02-01' AND revision = 1"
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="passport_source"), lived.maintenance() as connection:
+        connection.execute("DELETE FROM streamflow.revision_column WHERE as_of < '2024-02-01' AND revision = 1")
+        connection.execute(needed)
+
+
+def test_a_passport_without_sources_keeps_all_that_was_known_when_it_was_made(lived: Platform) -> None:
+    """As versions of schema 1 have them: which revisions they need is not known."""
+    with psycopg.connect(lived.login.conninfo(), autocommit=True) as owner:
+        owner.execute(
+            "ALTER TABLE streamflow.passport_source DISABLE TRIGGER frozen; DELETE FROM streamflow.passport_source"
+            " WHERE run_id = (SELECT run_id FROM streamflow.passport WHERE version = 2);"
+            "ALTER TABLE streamflow.passport_source ENABLE TRIGGER frozen"
+        )
+    assert places(prune(lived)) == []
