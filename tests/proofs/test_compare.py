@@ -11,7 +11,7 @@ from support.planted import CAUSES, Experiment, percents
 
 from streamflow.steps.simulate import simulate
 
-USERS, TREES = 10_000, 60
+USERS, TREES = 10_000, 150
 PLANTED = [causes for number in (1, 2) for causes in combinations(CAUSES, number)]
 
 

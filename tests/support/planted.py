@@ -19,7 +19,7 @@ from support.chain import JANUARY, copy_drop, load
 
 LABELS, DATA, DEFINITIONS, CONFIGURATION = "data: labels", "data: features", "features", "configuration"
 CAUSES = (LABELS, DATA, DEFINITIONS, CONFIGURATION)
-DROPPED = ("months_active", "rebuffer_events_7d")  # features that are no more, where the definitions are planted
+DROPPED = ("months_active", "watch_hours_30d", "rebuffer_events_7d")  # features that are no more, where the definitions are planted
 SHUFFLED = {  # those whose values say nothing, where the data are planted
     "subscriptions": ("net_service", "monthly_fee", "plan_stream_tv", "plan_stream_movies"),
     "payments_agg_90d": ("failed_payments_90d",),
@@ -57,7 +57,7 @@ class Experiment:
     """One installation, where version 1 is trained on the drop `base` as it is.
 
     silent   no decoy changes a bit of a prediction: hours are doubled, features grow old at another age, the bootstrap draws
-             less; and labels are right. Else they are what happens: 1 label in 500 is wrong, hours are rounded, a useless
+             less; and labels are right. Else they are what happens: 1 label in 1,000 is wrong, hours are rounded, a useless
              feature is dropped, the seed is another one
     """
 
@@ -91,7 +91,7 @@ class Experiment:
         changed = hours * 2 if self.silent else hours.round(0)
         changes = {
             "usage_agg_30d": {"watch_hours_30d": changed.cast(pl.String)},
-            "labels": flipped(3) if LABELS in causes else {} if self.silent else flipped(500),
+            "labels": flipped(3) if LABELS in causes else {} if self.silent else flipped(1000),
         }
         if DATA in causes:
             changes |= {table: shuffled(columns) for table, columns in SHUFFLED.items()}
