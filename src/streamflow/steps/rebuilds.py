@@ -77,7 +77,10 @@ class Between:
         platform = as_recorded(
             self.platform, replace(self._of(DEFINITIONS, swapped), configuration=self._of(CONFIGURATION, swapped).configuration)
         )
-        return fit(platform, self._last_set(swapped - {CONFIGURATION})).metrics
+        try:
+            return fit(platform, self._last_set(swapped - {CONFIGURATION})).metrics
+        except TrainingImpossible as problem:
+            raise TrainingImpossible(f"{self.in_words(swapped)}: {problem.message}") from problem
 
     @cached_property
     def _last_set(self) -> Callable[[frozenset[str]], TrainingSet]:
