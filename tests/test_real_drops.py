@@ -17,9 +17,11 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
 
 from streamflow.features.serving import OnlineReader
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.compare import compare
 from streamflow.steps.fitting import fit
 from streamflow.steps.materialize import materialize
 from streamflow.steps.predict import load_serving
+from streamflow.steps.rebuilds import FEATURE_DATA, LABEL_DATA
 from streamflow.steps.reproduce import reproduce
 from streamflow.steps.train import TrainReceipt, train
 from streamflow.steps.training_set import training_set
@@ -100,6 +102,23 @@ def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) 
     rows = training_set(both, JANUARY, label_lead=lead)
     salted = [replace(both, settings=both.settings.model_copy(update={"split_salt": salt})) for salt in SALTS]
     assert low <= mean(fit(platform, rows).metrics.auc for platform in salted) <= high
+
+
+def test_01_compare_puts_the_fall_down_to_the_labels(real: tuple[Platform, TrainReceipt], both: Platform) -> None:
+    """Trap 1 replayed: the same command and as_of, before and after February's labels are those that are trained on."""
+    february_labels, february = train(both, JANUARY, label_lead=1), train(both, FEBRUARY)
+    receipt = compare(both, real[1].run_id, february_labels.run_id)
+    auc = receipt.metrics[0]
+    assert 0.795 <= auc.a <= 0.837
+    assert 0.601 <= auc.b <= 0.653
+    assert [d.what for d in receipt.levels[0].differences] == ["drop of the labels"]
+    assert all(level.same for level in receipt.levels[1:])
+    assert [(share.cause, share.percent) for share in auc.shares] == [(LABEL_DATA, 100.0)]
+    assert "is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31)" in receipt.words
+    both_moved = compare(both, real[1].run_id, february.run_id)  # and where the features are February's too
+    shares = {share.cause: share.percent or 0.0 for share in both_moved.metrics[0].shares}
+    assert set(shares) == {FEATURE_DATA, LABEL_DATA}
+    assert 95 <= shares[LABEL_DATA] <= 110
 
 
 def test_january_is_made_again_after_its_correction_and_one_changed_cell_is_named(

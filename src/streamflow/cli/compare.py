@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from streamflow.core.levels import Level
     from streamflow.steps.compare import CompareReceipt
 
-SHOWN, WIDTH = 6, 130  # differences of one level, and characters of one; --json has all
+SHOWN, WIDTH = 8, 130  # differences of one level, and characters of one; --json has all
 
 
 def register(app: typer.Typer) -> None:

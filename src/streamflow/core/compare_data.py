@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from streamflow.catalog import Catalog
@@ -25,11 +26,14 @@ def feature_differences(a: Passport, b: Passport, catalogs: Sequence[Catalog]) -
 
 
 def label_differences(a: Passport, b: Passport, catalogs: Sequence[Catalog]) -> tuple[Difference, ...]:
-    """Where the labels come from: the drop that dates them, and its revision."""
-    found = _drops("the labels", a.label_as_of, b.label_as_of)
-    for table, columns in _label_columns(catalogs).items():
-        found += _revisions(table, columns, *(_by_drop(p, table, p.label_as_of).get(p.label_as_of) for p in (a, b)))
-    return tuple(found)
+    """Where the labels come from: the drop that dates them, or another revision of the same."""
+    found = [
+        difference
+        for table, columns in _label_columns(catalogs).items()
+        for difference in _revisions(table, columns, *(_by_drop(p, table, p.label_as_of).get(p.label_as_of) for p in (a, b)))
+    ]
+    drops = _drops("the labels", a.label_as_of, b.label_as_of)
+    return tuple(replace(drop, note="; ".join(d.note for d in found) or "the same values") for drop in drops) or tuple(found)
 
 
 def lacking_features(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
@@ -104,7 +108,8 @@ def _revisions(table: str, columns: set[str], was: Source | None, now: Source | 
     if was.as_of == now.as_of:
         what = f"revision of {table} of {was.as_of:%Y-%m-%d}"
         return [Difference(what=what, recorded=str(was.revision), now=str(now.revision), note=note)]
-    return [Difference(what=table, recorded=_place(was), now=_place(now), note=note)]
+    days = [f"{s.as_of:%Y-%m-%d}" for s in (was, now)]
+    return [Difference(what=table, recorded=days[0], now=days[1], note=f"revision {was.revision} -> {now.revision}, {note}")]
 
 
 def _place(source: Source | None) -> str | None:

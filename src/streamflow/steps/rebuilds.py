@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -22,6 +22,9 @@ from streamflow.warehouse import frozen
 
 DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION = "features", "data: features", "data: labels", "configuration"
 FACTORS = (DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION)  # what a rebuild can take from either version
+
+Causes = Mapping[str, tuple[str, ...]]  # cause -> the factors that are swapped with it
+Done = dict[frozenset[str], Metrics]  # swapped factors -> what that rebuild scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,10 @@ class Between:
         platform = as_recorded(
             self.platform, replace(self._of(DEFINITIONS, swapped), configuration=self._of(CONFIGURATION, swapped).configuration)
         )
-        return fit(platform, self._last_set(swapped - {CONFIGURATION})).metrics
+        try:
+            return fit(platform, self._last_set(swapped - {CONFIGURATION})).metrics
+        except TrainingImpossible as problem:
+            raise TrainingImpossible(f"{self.in_words(swapped)}: {problem.message}") from problem
 
     @cached_property
     def _last_set(self) -> Callable[[frozenset[str]], TrainingSet]:
@@ -89,9 +95,9 @@ class Between:
     def in_words(self, swapped: frozenset[str]) -> str:
         """Which rebuild it is."""
         a, b = self._names
-        if swapped >= self.differences.keys():
-            return b
-        return f"{a} with {', '.join(f for f in FACTORS if f in swapped)} of {b}" if swapped else a
+        if not swapped:
+            return a
+        return b if swapped == self.differences.keys() else f"{a} with {', '.join(f for f in FACTORS if f in swapped)} of {b}"
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -113,7 +119,7 @@ class Scores:
     """The metrics of every combination of causes. notes: which factors had to be swapped together, and why."""
 
     metrics: Mapping[frozenset[str], Metrics]
-    causes: Mapping[str, tuple[str, ...]]
+    causes: Causes
     notes: tuple[str, ...]
     rebuilds: int
 
@@ -125,34 +131,36 @@ def score_all(between: Between, *, notify: Callable[[str], None]) -> Scores:
     the first two factors become one cause, then the first three: nothing is guessed. Raises NotRebuildable.
     """
     differing = tuple(f for f in FACTORS if f in between.differences)
-    done: dict[frozenset[str], Metrics] = {}
-    notes: list[str] = []
-    for together in range(1, len(differing) + 1):
-        causes = _causes(differing, together)
-        problem = _score(between, causes, done, notify)
-        if problem is None:
-            return Scores(metrics=_by_cause(causes, done), causes=causes, notes=tuple(notes), rebuilds=len(done))
-        if together == len(differing):
-            raise problem
-        one = next(iter(_causes(differing, together + 1)))
-        notes.append(f"{problem.message}: '{one}' is swapped as one")
-    done[frozenset()] = between.scored(frozenset())
-    return Scores(metrics=done, causes={}, notes=(), rebuilds=1)
+    attempts = [_causes(differing, together) for together in range(1, len(differing) + 1)]
+    return _first_possible(between, attempts or [{}], {}, (), notify)
 
 
-def _causes(differing: tuple[str, ...], together: int) -> dict[str, tuple[str, ...]]:
+def _first_possible(
+    between: Between, attempts: Sequence[Causes], done: Done, notes: tuple[str, ...], notify: Callable[[str], None]
+) -> Scores:
+    """The scores of the first attempt that works; what was rebuilt for an earlier one is not rebuilt again."""
+    causes, *coarser = attempts
+    problem = _score(between, causes, done, notify)
+    if problem is None:
+        metrics = {some: done[_swapped(causes, some)] for some in combinations(list(causes))}
+        return Scores(metrics=metrics, causes=causes, notes=notes, rebuilds=len(done))
+    if not coarser:
+        raise problem
+    note = f"{problem.message}: '{next(iter(coarser[0]))}' is swapped as one"
+    return _first_possible(between, coarser, done, (*notes, note), notify)
+
+
+def _causes(differing: tuple[str, ...], together: int) -> Causes:
     """Cause -> its factors: the first `together` of them are one."""
     groups = [differing[:together], *((factor,) for factor in differing[together:])]
     return {" with ".join(group): group for group in groups}
 
 
-def _swapped(causes: Mapping[str, tuple[str, ...]], some: frozenset[str]) -> frozenset[str]:
+def _swapped(causes: Causes, some: frozenset[str]) -> frozenset[str]:
     return frozenset(factor for cause in some for factor in causes[cause])
 
 
-def _score(
-    between: Between, causes: Mapping[str, tuple[str, ...]], done: dict[frozenset[str], Metrics], notify: Callable[[str], None]
-) -> TrainingImpossible | None:
+def _score(between: Between, causes: Causes, done: Done, notify: Callable[[str], None]) -> TrainingImpossible | None:
     """Add to `done` what it lacks of the combinations; what makes one impossible is returned, and said by the caller."""
     wanted = [_swapped(causes, some) for some in combinations(list(causes))]
     try:
@@ -165,7 +173,3 @@ def _score(
     except TrainingImpossible as problem:
         return problem
     return None
-
-
-def _by_cause(causes: Mapping[str, tuple[str, ...]], done: Mapping[frozenset[str], Metrics]) -> dict[frozenset[str], Metrics]:
-    return {some: done[_swapped(causes, some)] for some in combinations(list(causes))}
