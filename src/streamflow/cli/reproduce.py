@@ -1,0 +1,36 @@
+"""Commands that hold a version against its passport: verify."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streamflow.cli import text_reproduce
+from streamflow.cli.context import JsonFlag, invocation, show
+
+Which = Annotated[
+    str, typer.Argument(help="A model version, as 'streamflow models' lists it, or the id of its run.", metavar="VERSION|RUN_ID")
+]
+Full = Annotated[bool, typer.Option("--full", help="Check every cell of the training set, and no sample above 1 million.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    for command in (verify,):
+        app.command(command.__name__)(command)
+
+
+def verify(context: typer.Context, which: Which, full: Full = False, as_json: JsonFlag = False) -> None:
+    """Prove again that a version's training set holds no value of the future: each cell against the frozen rows.
+
+    Exit code 0: clean, and set and certificate are the recorded ones. 1: not so. 4: not rebuildable. Nothing is written.
+
+    Example: streamflow verify 3
+    """
+    from streamflow.steps.verify import verify as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform, which, full=full, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text_reproduce.verify)
+    raise typer.Exit(0 if receipt.holds else 1)
