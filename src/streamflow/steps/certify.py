@@ -11,7 +11,7 @@ from importlib.metadata import version
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.certificate import Certificate, Scope, scope_of
+from streamflow.core.certificate import SAMPLE, Certificate, Scope, scope_of
 from streamflow.core.digest import in_order
 from streamflow.core.temporal import Audit, Reading, Violation, absent, admissible, day, explained
 from streamflow.core.training_set import TrainingSet
@@ -47,10 +47,17 @@ def certified(
     return proof.certificate
 
 
-def prove(platform: Platform, rows: TrainingSet, *, full: bool = False, notify: Callable[[str], None] = lambda _: None) -> Proof:
-    """Derive every cell of a training set again (of a sample of its keys above 1 million cells, unless `full`)."""
+def prove(
+    platform: Platform,
+    rows: TrainingSet,
+    *,
+    full: bool = False,
+    sample: int = SAMPLE,
+    notify: Callable[[str], None] = lambda _: None,
+) -> Proof:
+    """Derive every cell of a training set again; where it has more than `sample` cells those of some keys, unless `full`."""
     keys, width = rows.frame[rows.key], len(rows.features) + 1
-    scope = scope_of(keys, width=width, full=full)
+    scope = scope_of(keys, width=width, full=full, sample=sample)
     frame = in_order(rows.frame.filter(pl.Series(scope.holds(keys))), rows.key)
     progress = Progress(notify, "checking where cells come from", len(frame) * width, unit="cells")
     sources = [_Source(platform, reading, rows.key) for reading in readings(platform.catalog, rows)]
@@ -116,12 +123,11 @@ class _Source:
 
     def explained(self, wrong: list[Violation]) -> list[Violation]:
         """The violations with the frozen row that each wrong value stands in, of whatever instant and revision."""
-        cells = [violation for violation in wrong if not violation.why]
-        if not cells:
+        if not wrong or not self.reading.types:  # that a key is not there needs no more words
             return wrong
-        asked = pl.Series(self._key, [violation.key for violation in cells]).unique()
+        asked = pl.Series(self._key, [violation.key for violation in wrong]).unique()
         history = self._read(self.reading.types, self._places, asked)
-        return [explained(v, history.filter(pl.col(self._key) == v.key), self._places, self.reading) for v in cells]
+        return [explained(v, history.filter(pl.col(self._key) == v.key), self._places, self.reading) for v in wrong]
 
 
 def _lacking(rows: TrainingSet, scope: Scope, sources: list[_Source]) -> list[Violation]:
