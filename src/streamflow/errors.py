@@ -9,6 +9,7 @@ StreamflowError
 ├── SnapshotDamaged          frozen rows are not those that were frozen
 ├── LabelsMissing            the drop that should hold the labels has none
 ├── TrainingImpossible       the training set cannot be learned from
+├── TemporalViolation        a training set holds what was not known, or not yet
 ├── DatabaseUnavailable      PostgreSQL cannot be started or reached
 ├── DiskFull                 the disk of the database or of the state folder is full
 ├── PermissionMissing        the database role may not do this; the SQL is shown
@@ -118,6 +119,16 @@ class TrainingImpossible(StreamflowError):
     exit_code = 10
     state = "No run and no model version was written."
     remedy = "Look at the rows with 'streamflow training-set --as-of D --out FILE'."
+
+
+class TemporalViolation(StreamflowError):
+    """A training set holds a value that was not known at K, or not yet true as of D; `violations` lists them."""
+
+    exit_code = 24
+    state = "No run and no model version was written."
+    remedy = (
+        "Compare each cell above with the frozen row that belongs there; 'streamflow doctor' looks at what protects frozen rows."
+    )
 
 
 class DatabaseUnavailable(StreamflowError):

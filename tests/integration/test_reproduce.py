@@ -25,6 +25,7 @@ import streamflow
 from streamflow.core.levels import LEVELS
 from streamflow.errors import NotRebuildable, TrainingImpossible, VersionMissing
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.certify import certified
 from streamflow.steps.fitting import fit
 from streamflow.steps.forget import forget
 from streamflow.steps.init import init
@@ -354,7 +355,8 @@ def test_probabilities_within_the_declared_tolerance(
     fitted = fit(platform, rows)
     probability = fitted.probability.copy()
     probability[7] += apart
-    logged = register(platform, rows, replace(fitted, probability=probability))
+    certificate = certified(platform, rows)
+    logged = register(platform, rows, replace(fitted, probability=probability), certificate)
     receipt = reproduce(platform, logged.run_id)
     assert (receipt.result, drifted(receipt), receipt.tampered) == (said, {}, ())
     assert receipt.differences[0] == "the predictions of the hold-out are others"

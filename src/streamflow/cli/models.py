@@ -9,6 +9,7 @@ import typer
 from streamflow.cli import text
 from streamflow.cli.context import AsOf, JsonFlag, as_day, invocation, show, table
 from streamflow.cli.data import KnownAt, LabelLead
+from streamflow.cli.reproduce import Full
 
 
 def register(app: typer.Typer) -> None:
@@ -18,16 +19,21 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    context: typer.Context, as_of: AsOf, label_lead: LabelLead = 0, known_at: KnownAt = None, as_json: JsonFlag = False
+    context: typer.Context,
+    as_of: AsOf,
+    label_lead: LabelLead = 0,
+    known_at: KnownAt = None,
+    full: Full = False,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Train the baseline on one training set and register it as a model version.
+    """Train the baseline on one training set, prove where each cell comes from, and register a model version.
 
     Example: streamflow train --as-of 2024-01-31
     """
     from streamflow.steps.train import train as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, notify=platform.notify)
+        receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, full=full, notify=platform.notify)
     show(receipt, as_json=as_json, text=text.train)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamflow.cli.text_reproduce import checked
+
 if TYPE_CHECKING:
     from streamflow.flows import MonthlyReceipt
     from streamflow.steps.backup import BackupContent
@@ -109,7 +111,7 @@ def training_set(r: TrainingSetReceipt) -> str:
 
 def train(r: TrainReceipt) -> str:
     """What the reference ends with, and what a number alone would hide."""
-    return "\n".join([*(f"  note: {w}" for w in r.words), r.line])
+    return "\n".join([f"  {checked(r.certificate)}", *(f"  note: {w}" for w in r.words), r.line])
 
 
 def promote(r: PromoteReceipt) -> str:

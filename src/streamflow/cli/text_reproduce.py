@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from streamflow.core.certificate import Certificate
     from streamflow.steps.reproduce import LevelVerdict, ReproduceReceipt
+    from streamflow.steps.verify import VerifyReceipt
 
 
 def reproduce(r: ReproduceReceipt) -> str:
@@ -33,3 +35,34 @@ def _level(level: LevelVerdict) -> list[str]:
     lines = [f"  {head}  {words}" for head, words in zip(heads, shown, strict=False)]
     more = level.count - len(shown)
     return lines + ([f"  {'':22}  and {more:,} more (--json lists them)"] if more else [])
+
+
+def verify(r: VerifyReceipt) -> str:
+    """Where the cells come from, each that is wrong, what is not as recorded, and the verdict."""
+    lines = [
+        f"{r.model} version {r.version}, run {r.run_id}",
+        f"  as of {r.as_of:%Y-%m-%d}, labels of {r.label_as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}",
+        *(
+            f"  {p.name:24} newest as_of {p.as_of.isoformat() if p.as_of else 'none'},"
+            f" newest known_at {p.known_at.isoformat() if p.known_at else 'none'}"
+            for p in r.certificate.parts
+        ),
+        *(f"  violation     {violation}" for violation in r.violations[:SHOWN]),
+    ]
+    more = r.certificate.violations - min(len(r.violations), SHOWN)
+    lines += [f"  … and {more:,} violations more (--json lists the first {len(r.violations):,})"] if more else []
+    lines += [f"  training set  {words}" for words in r.training_set]
+    lines += [f"  certificate   {difference}" for difference in r.differences]
+    lines += [f"  tampered      {words}" for words in r.tampered]
+    if not r.comparable and not any(d.what == "certificate" for d in r.differences):
+        lines.append(
+            "  note: one certificate is of a sample, the other of every cell: only rows, cells and violations were compared"
+        )
+    same = "the certificate is not the recorded one" if r.differences else "the certificate is the recorded one"
+    return "\n".join([*lines, f"[{'OK' if r.holds else 'NO'}] {checked(r.certificate)}; {same}"])
+
+
+def checked(c: Certificate) -> str:
+    """How much was checked, and how many cells are not what belongs there."""
+    part = f"a sample of {c.checked:,} of {c.cells:,} cells" if c.sampled else f"all {c.cells:,} cells"
+    return f"checked {part} against the frozen rows: {c.violations:,} violations"

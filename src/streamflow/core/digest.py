@@ -134,9 +134,14 @@ def digest_frame(frame: pl.DataFrame, *, key: str, types: Types) -> TableDigest:
     True
     """
     digester = Digester(key, types)
-    ordered = frame.with_columns(pl.Series("__bucket", bucket_of(frame[key])), pl.col(key).cast(pl.String).alias("__key"))
-    digester.update(ordered.sort("__bucket", "__key").drop("__bucket", "__key"))
+    digester.update(in_order(frame, key))
     return digester.finish()
+
+
+def in_order(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The rows in the order of (bucket, key bytes), as a digester takes them."""
+    placed = frame.with_columns(pl.Series("__bucket", bucket_of(frame[key])), pl.col(key).cast(pl.String).alias("__key"))
+    return placed.sort("__bucket", "__key").drop("__bucket", "__key")
 
 
 def row_digests(frame: pl.DataFrame, *, types: Types) -> list[bytes]:

@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core import probabilities
+from streamflow.core.certificate import Certificate
 from streamflow.core.metrics import Metrics, in_words
 from streamflow.core.passport import passport_of
 from streamflow.core.training_set import TrainingSet
 from streamflow.files import figures
 from streamflow.platform import Platform
+from streamflow.steps.certify import certified
 from streamflow.steps.fitting import Fitted, fit, result_of
 from streamflow.steps.present import present
 from streamflow.steps.training_set import training_set
@@ -37,6 +39,7 @@ class TrainReceipt:
     predictions_digest: str
     model_digest: str
     content_digest: str
+    certificate: Certificate
     words: tuple[str, ...]
 
     @property
@@ -55,18 +58,21 @@ def train(
     *,
     label_lead: int = 0,
     known_at: datetime | None = None,
+    full: bool = False,
     notify: Callable[[str], None] = lambda _: None,
 ) -> TrainReceipt:
-    """Train the baseline, log the run, register the version: the version comes last, or not at all.
+    """Train the baseline, prove where each cell comes from, log the run, register the version: it comes last, or not at all.
 
-    Raises what `training_set` and `fit` raise.
+    `full` proves every cell also of a set that is large. Raises what `training_set`, `fit` and `certified` raise.
     """
     notify("assembling the training set")
     rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at)
     notify(f"training on {len(rows.frame):,} rows")
     fitted = fit(platform, rows)
+    notify("checking where cells come from")
+    certificate = certified(platform, rows, full=full, notify=notify)
     notify("logging the run")
-    logged = register(platform, rows, fitted)
+    logged = register(platform, rows, fitted, certificate)
     return TrainReceipt(
         run_id=logged.run_id,
         version=logged.version,
@@ -77,21 +83,22 @@ def train(
         predictions_digest=fitted.predictions_digest,
         model_digest=logged.digests.file,
         content_digest=logged.digests.content,
+        certificate=certificate,
         words=tuple(in_words(fitted.metrics)),
     )
 
 
-def register(platform: Platform, rows: TrainingSet, fitted: Fitted) -> LoggedRun:
+def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate) -> LoggedRun:
     """Log the run and register the version together with its passport: all of it, or no version.
 
     Raises SnapshotMissing when a revision of `rows` is gone by now.
     """
     enter = partial(ledger.record_passport, platform.connection, platform.catalog.model, rows.sources)
     with ledger.together(platform.connection):
-        return platform.models.log_run(_record(platform, rows, fitted), enter)
+        return platform.models.log_run(_record(platform, rows, fitted, certificate), enter)
 
 
-def _record(platform: Platform, rows: TrainingSet, fitted: Fitted) -> RunRecord:
+def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate) -> RunRecord:
     from streamflow.models.tracking import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog
@@ -116,10 +123,12 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted) -> RunRecord:
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
             "calibration.png": figures.calibration(label, fitted.probability),
         },
-        passport=lambda digests: _passport(platform, rows, fitted, digests),
+        passport=lambda digests: _passport(platform, rows, fitted, certificate, digests),
     )
 
 
-def _passport(platform: Platform, rows: TrainingSet, fitted: Fitted, digests: ModelDigests) -> Mapping[str, Any]:
+def _passport(
+    platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, digests: ModelDigests
+) -> Mapping[str, Any]:
     result = {**result_of(rows, fitted), "model": asdict(digests)}
-    return passport_of(rows, **vars(present(platform)), result=result).values
+    return passport_of(rows, **vars(present(platform)), result=result, certificate=certificate.values).values

@@ -1,0 +1,268 @@
+"""train certifies where each cell comes from and refuses what the future has touched; verify holds a version against that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import psycopg
+import pytest
+from conftest import Cluster
+from psycopg import sql
+from support.chain import FEBRUARY, JANUARY, load
+from support.processes import run
+from support.temporal import planted
+
+from streamflow.cli import text_reproduce
+from streamflow.core.passport import parse_passport
+from streamflow.core.time import instant
+from streamflow.core.training_set import TrainingSet
+from streamflow.errors import TemporalViolation
+from streamflow.platform import Platform, open_platform
+from streamflow.steps.certify import certified, prove
+from streamflow.steps.forget import forget
+from streamflow.steps.recorded import FILE
+from streamflow.steps.train import train
+from streamflow.steps.training_set import training_set
+from streamflow.steps.verify import verify
+
+KEY = "7590-VHVEG"
+VIEW = "usage_agg_30d_fv"
+
+
+@pytest.fixture(scope="module")
+def kept(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """January and February are frozen, version 1 is of January: for tests that leave it as it was."""
+    name = f"sf_verify_{uuid4().hex[:12]}"
+    cluster.clone(name)
+    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("verify") / "home", trees=10)) as platform:
+        yield trained_on(platform, simulated_drops)
+    cluster.drop(name)
+
+
+@pytest.fixture
+def spoiled(open_with: Callable[..., Platform], simulated_drops: Path) -> Platform:
+    """The same, for tests that spoil it."""
+    return trained_on(open_with(trees=10), simulated_drops)
+
+
+def trained_on(platform: Platform, drops: Path) -> Platform:
+    load(platform, drops / "month_000", JANUARY)
+    load(platform, drops / "month_001", FEBRUARY)
+    train(platform, JANUARY)
+    return platform
+
+
+@contextmanager
+def administrator(platform: Platform) -> Iterator[psycopg.Connection]:
+    """Somebody whom the database lets do anything, while the trigger of the usage is off."""
+    with psycopg.connect(platform.login.conninfo(), autocommit=True) as connection:
+        connection.execute("ALTER TABLE frozen.usage_agg_30d DISABLE TRIGGER frozen")
+        yield connection
+        connection.execute("ALTER TABLE frozen.usage_agg_30d ENABLE TRIGGER frozen")
+
+
+def variables(cluster: Cluster, platform: Platform) -> dict[str, str]:
+    return cluster.variables(platform.login.database, platform.home)
+
+
+def value(frame: pl.DataFrame, column: str, key: str = KEY) -> Any:
+    return frame.filter(pl.col("user_id") == key)[column].item()
+
+
+def with_cell(rows: TrainingSet, column: str, to: object, key: str = KEY) -> TrainingSet:
+    """The training set with one cell replaced."""
+    place = rows.frame["user_id"].to_list().index(key)
+    return replace(rows, frame=planted(rows.frame, place, column, to))
+
+
+def known_at(platform: Platform, as_of: Any) -> Any:
+    rows = platform.connection.execute(
+        "SELECT known_at FROM streamflow.revision WHERE table_name = 'usage_agg_30d' AND as_of = %s ORDER BY revision",
+        [instant(as_of)],
+    )
+    return rows.fetchall()[0][0]
+
+
+def test_a_clean_version_is_certified_and_verified_in_any_time_zone(kept: Platform, cluster: Cluster) -> None:
+    rows = training_set(kept, FEBRUARY)
+    trained = train(kept, FEBRUARY)
+    recorded = parse_passport(kept.models.run_file(trained.run_id, FILE)).certificate
+    count = len(rows.frame)
+    assert recorded == trained.certificate.values
+    assert (recorded["rows"], recorded["cells"], recorded["checked"]) == (count, count * 15, count * 15)
+    assert (recorded["sampled"], recorded["violations"]) == (False, 0)
+    parts = {part["name"]: part for part in recorded["parts"]}
+    assert set(parts) == {"users", "labels", *kept.catalog.views}
+    assert {part["as_of"] for part in parts.values()} == {"2024-02-29T00:00:00+00:00"}
+    assert parts[VIEW]["known_at"] == known_at(kept, FEBRUARY).isoformat()
+    assert KEY not in json.dumps(recorded)
+
+    which = str(trained.version)
+    found = verify(kept, which, full=True)
+    assert found == verify(kept, trained.run_id)
+    assert found.holds
+    assert found.certificate == trained.certificate
+
+    with administrator(kept) as connection:
+        name = sql.Identifier(kept.login.database)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'Europe/Berlin'").format(name))
+    zones = {"TZ": "America/New_York", "PGTZ": "Asia/Kolkata"}
+    told = run(kept.home, "verify", which, extra={**variables(cluster, kept), **zones})
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.splitlines()[-1] == (
+        f"[OK] checked all {count * 15:,} cells against the frozen rows: 0 violations; the certificate is the recorded one"
+    )
+    assert f"making the training set of version {which} again" in told.stderr
+
+
+def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named(kept: Platform, cluster: Cluster) -> None:
+    change = sql.SQL("UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d + {} WHERE user_id = {} AND as_of = {}")
+    with administrator(kept) as connection:
+        connection.execute(change.format(1, KEY, instant(JANUARY)))
+        found = verify(kept, "1")
+        told = run(kept.home, "verify", "1", "--json", extra=variables(cluster, kept))
+        connection.execute(change.format(-1, KEY, instant(JANUARY)))
+        assert verify(kept, "1").holds
+        connection.execute(change.format(1, KEY, instant(FEBRUARY)))
+        assert verify(kept, "1").holds  # February is no part of it
+        connection.execute(change.format(-1, KEY, instant(FEBRUARY)))
+    assert not found.holds
+    assert found.training_set == ("the values of skips_7d are not those that were recorded",)
+    assert [d.what for d in found.differences] == ["digest", f"{VIEW} digest"]
+    assert told.returncode == 1, told.stderr
+    assert json.loads(told.stdout)["training_set"] == list(found.training_set)
+    assert text_reproduce.verify(found).splitlines()[-1].startswith("[NO] checked all 6,000 cells")
+
+
+def test_a_forgotten_key_is_a_difference_that_is_told(spoiled: Platform) -> None:
+    forget(spoiled, KEY, why="a request")
+    found = verify(spoiled, "1")
+    assert (found.holds, found.violations) == (False, ())
+    assert found.training_set[0] == "it has 399 rows, recorded are 400"
+    assert {"rows", "cells", "digest"} <= {d.what for d in found.differences}
+
+
+def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_changes(spoiled: Platform) -> None:
+    true = value(training_set(spoiled, JANUARY).frame, "skips_7d")
+    with administrator(spoiled) as connection:
+        connection.execute(
+            "INSERT INTO frozen.usage_agg_30d (as_of, revision, user_id, watch_hours_30d, avg_session_mins_7d, unique_devices_30d,"
+            " skips_7d, rebuffer_events_7d, row_digest) SELECT as_of, 2, user_id, watch_hours_30d, avg_session_mins_7d,"
+            " unique_devices_30d, skips_7d + (user_id = %s)::int, rebuffer_events_7d, row_digest"
+            " FROM frozen.usage_agg_30d WHERE as_of = %s",
+            [KEY, instant(JANUARY)],
+        )
+        connection.execute(
+            "INSERT INTO streamflow.revision (table_name, as_of, revision, known_at, rows, digest)"
+            " SELECT table_name, as_of, 2, known_at + interval '1 microsecond', rows, digest FROM streamflow.revision"
+            " WHERE table_name = 'usage_agg_30d' AND as_of = %s",
+            [instant(JANUARY)],
+        )
+    found = verify(spoiled, "1")
+    assert (found.training_set, found.certificate.violations) == ((), 1)
+    [violation] = found.violations
+    assert (violation.key, violation.what, violation.found, violation.expected) == (KEY, f"{VIEW}:skips_7d", true, true + 1)
+    first = known_at(spoiled, JANUARY)
+    assert (violation.from_as_of, violation.from_known_at) == (instant(JANUARY), first)
+    assert violation.known_at == first + timedelta(microseconds=1)
+    assert violation.why.startswith("of revision 1, which a newer one had replaced by")
+    assert "violations: 0 -> 1" in map(str, found.differences)
+    assert str(violation) in text_reproduce.verify(found)
+
+
+def test_a_value_of_february_in_january_is_named_with_both_instants(kept: Platform) -> None:
+    rows = training_set(kept, JANUARY)
+    right, wrong = value(rows.frame, "watch_hours_30d"), value(training_set(kept, FEBRUARY).frame, "watch_hours_30d")
+    assert right != wrong
+    proof = prove(kept, with_cell(rows, "watch_hours_30d", wrong))
+    assert proof.certificate.violations == 1
+    [violation] = proof.violations
+    assert (violation.key, violation.what) == (KEY, f"{VIEW}:watch_hours_30d")
+    assert (violation.found, violation.expected) == (wrong, right)
+    assert (violation.as_of, violation.known_at) == (instant(JANUARY), known_at(kept, JANUARY))
+    assert (violation.from_as_of, violation.from_known_at) == (instant(FEBRUARY), known_at(kept, FEBRUARY))
+    assert violation.why == "after 2024-01-31"
+    assert prove(kept, rows).certificate.parts == proof.certificate.parts
+
+
+def test_a_wrong_label_a_foreign_key_and_a_lacking_key_are_named(kept: Platform) -> None:
+    rows = training_set(kept, JANUARY)
+    label = value(rows.frame, "churn_label")
+    [wrong] = prove(kept, with_cell(rows, "churn_label", not label)).violations
+    assert (wrong.key, wrong.what, wrong.found, wrong.expected) == (KEY, "labels:churn_label", not label, label)
+    less = replace(rows, frame=rows.frame.filter(pl.col("user_id") != KEY))
+    [lacking] = prove(kept, less).violations
+    assert (lacking.key, lacking.what) == (KEY, "users")
+    assert "the set has no row of it" in str(lacking)
+    more = replace(rows, frame=pl.concat([rows.frame, rows.frame[:1].with_columns(user_id=pl.lit("nobody"))]))
+    found = prove(kept, more).violations
+    assert {v.key for v in found} == {"nobody"}
+    assert {v.what for v in found} >= {"users", "labels:churn_label", f"{VIEW}:skips_7d"}
+    with pytest.raises(TemporalViolation, match=r"nobody users: it is not there as of 2024-01-31") as refused:
+        certified(kept, more)
+    assert refused.value.facts["violations"] == [str(v) for v in found]
+
+
+def test_a_sample_checks_some_keys_and_full_all(kept: Platform) -> None:
+    rows = training_set(kept, JANUARY)
+    sampled = prove(kept, rows, sample=1500).certificate
+    assert (sampled.checked, sampled.cells, sampled.sampled, sampled.violations) == (1500, 6000, True, 0)
+    assert prove(kept, rows, sample=1500).certificate == sampled
+    leaking = replace(rows, frame=rows.frame.with_columns(pl.col("skips_7d") + 1))
+    assert prove(kept, leaking, sample=1500).certificate.violations == 100
+    assert prove(kept, leaking, sample=1500, full=True).certificate.violations == 400
+    nothing = replace(rows, frame=rows.frame[:200])
+    assert 0 < prove(kept, nothing, sample=1500).certificate.violations < 200
+    receipt = verify(kept, "1")
+    apart = replace(receipt, certificate=sampled, comparable=False)
+    assert "only rows, cells and violations were compared" in text_reproduce.verify(apart)
+    assert "a sample of 1,500 of 6,000 cells" in text_reproduce.verify(apart)
+
+
+def test_train_registers_nothing_when_the_views_that_it_reads_leak(spoiled: Platform) -> None:
+    before = value(training_set(spoiled, JANUARY).frame, "skips_7d")
+    with administrator(spoiled) as connection:
+        leak(connection)
+    after = value(training_set(spoiled, JANUARY).frame, "skips_7d")
+    assert after == value(training_set(spoiled, FEBRUARY).frame, "skips_7d") != before
+    with pytest.raises(TemporalViolation, match=f"{KEY} {VIEW}:skips_7d: {after} in the set, {before} belongs there") as refused:
+        train(spoiled, JANUARY)
+    assert refused.value.exit_code == 24
+    assert refused.value.facts["count"] == len(refused.value.facts["violations"]) == 1  # type: ignore[arg-type]
+    assert "of as_of 2024-02-29" in str(refused.value)
+    assert [v.version for v in spoiled.models.versions()] == [1]
+    assert spoiled.connection.execute("SELECT count(*) FROM streamflow.passport").fetchone() == (1,)
+    assert verify(spoiled, "1").holds  # it reads the frozen rows, not the views
+
+
+def leak(connection: psycopg.Connection) -> None:
+    """The view of the usage gives for one key and column, as of January, what February says."""
+    rows = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'history' AND table_name = 'usage_agg_30d'"
+        " ORDER BY ordinal_position"
+    ).fetchall()
+    names = [name for (name,) in rows]
+    shown = sql.SQL(", ").join(
+        sql.SQL(
+            "CASE WHEN h.user_id = {} AND h.as_of = {} THEN (SELECT f.skips_7d FROM frozen.usage_agg_30d f"
+            " WHERE f.user_id = h.user_id AND f.as_of = {}) ELSE h.skips_7d END AS skips_7d"
+        ).format(KEY, instant(JANUARY), instant(FEBRUARY))
+        if name == "skips_7d"
+        else sql.Identifier("h", name)
+        for name in names
+    )
+    connection.execute("ALTER VIEW history.usage_agg_30d RENAME TO honest")
+    connection.execute(
+        sql.SQL(
+            "CREATE VIEW history.usage_agg_30d AS SELECT {} FROM history.honest h;"
+            "GRANT SELECT ON history.usage_agg_30d TO streamflow_writer"
+        ).format(shown)
+    )
