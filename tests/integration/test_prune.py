@@ -122,11 +122,10 @@ def test_a_training_whose_revision_was_pruned_meanwhile_leaves_no_version(
 
 
 def test_the_database_itself_refuses_what_a_passport_names(lived: Platform) -> None:
-    with lived.maintenance() as connection:
+    with lived.maintenance() as connection, connection.transaction(force_rollback=True):
         connection.execute("DELETE FROM streamflow.revision_column WHERE as_of < '2024-02-01' AND revision = 1")
         with pytest.raises(psycopg.errors.ForeignKeyViolation, match="passport_source"), connection.transaction():
             connection.execute("DELETE FROM streamflow.revision WHERE as_of < '2024-02-01' AND revision = 1")
-        connection.rollback()
 
 
 def test_a_passport_without_sources_keeps_all_that_was_known_when_it_was_made(lived: Platform) -> None:

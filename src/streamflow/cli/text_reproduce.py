@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from streamflow.steps.reproduce import LevelVerdict, ReproduceReceipt
     from streamflow.steps.verify import VerifyReceipt
 
+SHOWN = 20  # violations for people; --json lists more
+
 
 def reproduce(r: ReproduceReceipt) -> str:
     """The levels, what of the record was changed, and the verdict."""

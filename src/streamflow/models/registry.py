@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
 from streamflow.models import artifact
+from streamflow.models.stored import fetch
 from streamflow.models.vendor import (
     is_database,
     migrate_store,
@@ -124,21 +125,16 @@ class Registry:
 
     def fetch(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
         """Fetch the whole MLflow model of a version, and the files beside it; where both are now. Raises ArtifactUntrusted."""
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        try:
-            location = self._client.get_model_version_download_uri(self._name, str(version.version))
-            wanted: tuple[dict[str, str], ...] = ({"artifact_uri": location}, {"run_id": version.run_id})
-            package, files = (
-                Path(mlflow.artifacts.download_artifacts(**one, dst_path=str(to), tracking_uri=self._uri))
-                for one, to in zip(wanted, (folder / "model", folder / "files"), strict=True)
-            )
-        except (MlflowException, OSError) as exc:
-            raise ArtifactUntrusted(f"the files of version {version.version} of {self._name} cannot be read: {exc}") from exc
+        what = f"the files of version {version.version} of {self._name} cannot be read"
+        package = fetch(self._uri, folder / "model", what=what, artifact_uri=self._location(version))
+        files = fetch(self._uri, folder / "files", what=what, run_id=version.run_id)
         if not (package / artifact.FILE).is_file():
-            raise ArtifactUntrusted(f"version {version.version} of {self._name} has no {artifact.FILE}")
+            raise ArtifactUntrusted(f"{what}: there is no {artifact.FILE}")
         return package, files
+
+    def _location(self, version: ModelVersion) -> str:
+        with translated():
+            return str(self._client.get_model_version_download_uri(self._name, str(version.version))).rstrip("/")
 
     def registered_runs(self) -> list[str]:
         """The runs that the versions come from."""
@@ -187,18 +183,10 @@ class Registry:
 
     def run_file(self, run_id: str, name: str) -> bytes:
         """The bytes of a file that lies beside the model of a run. Raises ArtifactUntrusted when there is none."""
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        _ = self._client
+        _ = self._client  # sets the store that artifacts are looked up in
         with TemporaryDirectory() as folder:
-            try:
-                path = mlflow.artifacts.download_artifacts(
-                    run_id=run_id, artifact_path=name, dst_path=folder, tracking_uri=self._uri
-                )
-                return Path(path).read_bytes()
-            except (MlflowException, OSError) as exc:
-                raise ArtifactUntrusted(f"the run {run_id} has no {name}: {exc}") from exc
+            what = f"the run {run_id} has no {name}"
+            return fetch(self._uri, Path(folder), what=what, run_id=run_id, artifact_path=name).read_bytes()
 
     def in_stage(self, stage: str) -> ModelVersion | None:
         """The version in `stage`, if any. Raises VersionMissing when several are: which one is meant cannot be guessed."""
@@ -226,15 +214,8 @@ class Registry:
 
     def download(self, version: ModelVersion, folder: Path) -> Path:
         """Fetch the version's model file into `folder` through MLflow's artifact store. Raises ArtifactUntrusted."""
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        try:
-            location = self._client.get_model_version_download_uri(self._name, str(version.version))
-            uri = f"{location.rstrip('/')}/{artifact.FILE}"
-            return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder), tracking_uri=self._uri))
-        except (MlflowException, OSError) as exc:
-            raise ArtifactUntrusted(f"version {version.version} of {self._name} has no {artifact.FILE}: {exc}") from exc
+        what = f"version {version.version} of {self._name} has no {artifact.FILE}"
+        return fetch(self._uri, folder, what=what, artifact_uri=f"{self._location(version)}/{artifact.FILE}")
 
     def load(self, version: ModelVersion) -> Predictor:
         """The predictor of a version, its file's digest checked before it is parsed. Raises ArtifactUntrusted."""
