@@ -171,8 +171,10 @@ def test_labels_that_know_none_of_the_users_are_swapped_with_them(
     receipt = compare(platform, "1", "2")
     together = f"{DATA} with {LABELS}"
     assert {share.cause for change in receipt.metrics for share in change.shares} == {together}
-    assert receipt.notes == (f"version 1 with data: labels of version 2: no key of the drop of 2024-01-31 has a label in that of 2024-02-29:"
-        f" '{together}' is swapped as one",)
+    assert receipt.notes == (
+        f"version 1 with data: labels of version 2: no key of the drop of 2024-01-31 has a label in that of 2024-02-29:"
+        f" '{together}' is swapped as one",
+    )
     differences = [str(d) for d in receipt.levels[0].differences]
     assert differences[0] == "drop of the features: 2024-01-31 -> 2024-02-29"
     assert differences[-1] == "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in churn_label, user_id)"
