@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamflow.core.time import day
+
 if TYPE_CHECKING:
     from streamflow.core.certificate import Certificate
     from streamflow.steps.verify import VerifyReceipt
@@ -16,11 +18,7 @@ def verify(r: VerifyReceipt) -> str:
     lines = [
         f"{r.model} version {r.version}, run {r.run_id}",
         f"  as of {r.as_of:%Y-%m-%d}, labels of {r.label_as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}",
-        *(
-            f"  {p.name:24} newest as_of {p.as_of.isoformat() if p.as_of else 'none'},"
-            f" newest known_at {p.known_at.isoformat() if p.known_at else 'none'}"
-            for p in r.certificate.parts
-        ),
+        *(f"  {p.name:24} newest as_of {day(p.as_of)}, learned at {day(p.known_at)}" for p in r.certificate.parts),
         *(f"  violation     {violation}" for violation in r.violations[:SHOWN]),
     ]
     more = r.certificate.violations - min(len(r.violations), SHOWN)
@@ -39,4 +37,4 @@ def verify(r: VerifyReceipt) -> str:
 def checked(c: Certificate) -> str:
     """How much was checked, and how many cells are not what belongs there."""
     part = f"a sample of {c.checked:,} of {c.cells:,} cells" if c.sampled else f"all {c.cells:,} cells"
-    return f"checked {part} against the frozen rows: {c.violations:,} violations"
+    return f"checked {part} against the frozen rows: {c.violations:,} violation{'' if c.violations == 1 else 's'}"
