@@ -26,11 +26,10 @@ def verify(r: VerifyReceipt) -> str:
     lines += [f"  training set  {words}" for words in r.training_set]
     lines += [f"  certificate   {difference}" for difference in r.differences]
     lines += [f"  tampered      {words}" for words in r.tampered]
-    if not r.comparable and not any(d.what == "certificate" for d in r.differences):
-        lines.append(
-            "  note: one certificate is of a sample, the other of every cell: only rows, cells and violations were compared"
-        )
-    same = "the certificate is not the recorded one" if r.differences else "the certificate is the recorded one"
+    if not r.differences and not r.comparable:
+        same = "of a sample and a whole only rows, cells and violations can be compared: they are the recorded ones"
+    else:
+        same = f"the certificate is {'not ' if r.differences else ''}the recorded one"
     return "\n".join([*lines, f"[{'OK' if r.holds else 'NO'}] {checked(r.certificate)}; {same}"])
 
 
