@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamflow.core.time import day
+
 if TYPE_CHECKING:
     from streamflow.core.certificate import Certificate
     from streamflow.steps.reproduce import LevelVerdict, ReproduceReceipt
@@ -44,11 +46,7 @@ def verify(r: VerifyReceipt) -> str:
     lines = [
         f"{r.model} version {r.version}, run {r.run_id}",
         f"  as of {r.as_of:%Y-%m-%d}, labels of {r.label_as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}",
-        *(
-            f"  {p.name:24} newest as_of {p.as_of.isoformat() if p.as_of else 'none'},"
-            f" newest known_at {p.known_at.isoformat() if p.known_at else 'none'}"
-            for p in r.certificate.parts
-        ),
+        *(f"  {p.name:24} newest as_of {day(p.as_of)}, learned at {day(p.known_at)}" for p in r.certificate.parts),
         *(f"  violation     {violation}" for violation in r.violations[:SHOWN]),
     ]
     more = r.certificate.violations - min(len(r.violations), SHOWN)
@@ -56,15 +54,14 @@ def verify(r: VerifyReceipt) -> str:
     lines += [f"  training set  {words}" for words in r.training_set]
     lines += [f"  certificate   {difference}" for difference in r.differences]
     lines += [f"  tampered      {words}" for words in r.tampered]
-    if not r.comparable and not any(d.what == "certificate" for d in r.differences):
-        lines.append(
-            "  note: one certificate is of a sample, the other of every cell: only rows, cells and violations were compared"
-        )
-    same = "the certificate is not the recorded one" if r.differences else "the certificate is the recorded one"
+    if not r.differences and not r.comparable:
+        same = "of a sample and a whole only rows, cells and violations can be compared: they are the recorded ones"
+    else:
+        same = f"the certificate is {'not ' if r.differences else ''}the recorded one"
     return "\n".join([*lines, f"[{'OK' if r.holds else 'NO'}] {checked(r.certificate)}; {same}"])
 
 
 def checked(c: Certificate) -> str:
     """How much was checked, and how many cells are not what belongs there."""
     part = f"a sample of {c.checked:,} of {c.cells:,} cells" if c.sampled else f"all {c.cells:,} cells"
-    return f"checked {part} against the frozen rows: {c.violations:,} violations"
+    return f"checked {part} against the frozen rows: {c.violations:,} violation{'' if c.violations == 1 else 's'}"

@@ -73,7 +73,7 @@ def _text(instant: datetime | None) -> str | None:
 def differences(recorded: Mapping[str, Any], now: Certificate) -> tuple[Difference, ...]:
     """In what a certificate is not the recorded one, as far as both covered the same: see `comparable`."""
     if not recorded:
-        return (Difference(what="certificate", recorded=None, now=now.digest, note="trained before there were certificates"),)
+        return (Difference(what="certificate", recorded=None, now=now.digest[:16], note="trained before there were certificates"),)
     found = now.values
     facts = ["rows", "cells", "violations"] + (["checked", "digest"] if comparable(recorded, now) else [])
     before, after = ({name: side[name] for name in facts} for side in (recorded, found))
@@ -81,7 +81,7 @@ def differences(recorded: Mapping[str, Any], now: Certificate) -> tuple[Differen
         before |= _facts(recorded["parts"])
         after |= _facts(found["parts"])
     return tuple(
-        Difference(what=name, recorded=_shown(before.get(name)), now=_shown(after.get(name)))
+        Difference(what=name, recorded=_shown(name, before.get(name)), now=_shown(name, after.get(name)))
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     )
@@ -100,8 +100,11 @@ def _facts(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _shown(value: object) -> str | None:
-    return None if value is None else str(value)
+def _shown(name: str, value: object) -> str | None:
+    """As a person reads it: of a digest the beginning is enough."""
+    if value is None:
+        return None
+    return str(value)[:16] if name.endswith("digest") else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)

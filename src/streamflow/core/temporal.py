@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.certificate import Part
 from streamflow.core.digest import Digester
+from streamflow.core.time import day
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -83,14 +84,6 @@ class Violation:
 
 def _instants(as_of: datetime | None, known_at: datetime | None) -> str:
     return f"as_of {day(as_of)}, known at {day(known_at)}"
-
-
-def day(instant: datetime | None) -> str:
-    """An instant in UTC; of a midnight the day is enough."""
-    if instant is None:
-        return "never"
-    utc = instant.astimezone(UTC)
-    return f"{utc:%Y-%m-%d}" if utc.time() == utc.time().min else utc.isoformat()
 
 
 def microseconds(instant: datetime) -> int:

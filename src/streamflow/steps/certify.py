@@ -13,7 +13,8 @@ import polars as pl
 from streamflow.catalog import Catalog
 from streamflow.core.certificate import SAMPLE, Certificate, Scope, scope_of
 from streamflow.core.digest import in_order
-from streamflow.core.temporal import Audit, Reading, Violation, absent, admissible, day, explained
+from streamflow.core.temporal import Audit, Reading, Violation, absent, admissible, explained
+from streamflow.core.time import day
 from streamflow.core.training_set import TrainingSet
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
@@ -42,7 +43,7 @@ def certified(
     if count:
         lines = [str(violation) for violation in proof.violations]
         more = [f"… and {count - SHOWN:,} more"] if count > SHOWN else []
-        counted = f"({count:,} violations in {proof.certificate.checked:,} cells)"
+        counted = f"({count:,} violation{'s' if count > 1 else ''} in {proof.certificate.checked:,} cells)"
         raise TemporalViolation("\n".join([*lines[:SHOWN], *more, counted]), violations=lines, count=count)
     return proof.certificate
 
