@@ -195,6 +195,24 @@ def test_promotion_in_mlflows_ui_is_served_after_a_restart(keys: list[str]) -> N
     assert predicted(keys[0]).body["model"]["version"] == 2
 
 
+def test_a_version_is_made_again_moved_and_pruned_through_mlflows_server() -> None:
+    """What is read and removed of artifacts goes through the MLflow service, which alone has their folder."""
+    assert streamflow("reproduce", "1").splitlines()[-1].startswith("[OK] identical: ")
+    assert streamflow("verify", "1").splitlines()[-1].startswith("[OK] ")
+    streamflow("export", "1", "/tmp/one.version")
+    assert "this is streamflow_churn version 1 here already" in streamflow("import", "/tmp/one.version")
+    number = int(version(streamflow("train", "--as-of", str(FEBRUARY), "--label-lead", "0")))
+    script = f"import mlflow; mlflow.MlflowClient().delete_model_version('streamflow_churn', '{number}')"
+    streamflow("exec", "--", "python", "-c", script)
+    assert "the files of 1 runs" in streamflow("prune")
+    assert "the files of 0 runs" in streamflow("prune")
+
+
+def version(text: str) -> str:
+    """The number in the line that `train` ends with."""
+    return text.rsplit("version=", 1)[1].split()[0]
+
+
 def test_a_deployment_runs_a_flow_from_prefects_ui() -> None:
     deployments: Any = asked(f"{PREFECT}/api/deployments/filter", {}).body
     served = {deployment["name"]: deployment for deployment in deployments}

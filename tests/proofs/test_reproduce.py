@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -13,10 +17,12 @@ from support.chain import JANUARY, load
 from support.variations import Variation, arrives_otherwise, installed_locales, lie_otherwise, variations
 
 from streamflow.platform import open_platform
+from streamflow.steps.export import export
 from streamflow.steps.recorded import recorded
 from streamflow.steps.train import train
 
 SEED, REBUILDS, TRAININGS = 11, 20, 6
+READ = "+dac_read_search"  # the capability to read what others own
 RESULTS = ("training_set", "training_keys", "holdout_keys", "predictions", "metrics")
 
 
@@ -74,6 +80,35 @@ def test_trainings_of_rows_that_arrive_in_any_order(cluster: Cluster, simulated_
         )
         print(f"{one}  {passport.result['model']['content'][:16]}", flush=True)
     assert all(other == found[0] for other in found)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can work as somebody else, with setpriv")
+def test_another_user_with_a_server_of_its_own(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+    """The version travels as a file; PostgreSQL, state folder and every process belong to `nobody`."""
+    name = f"sf_varied_{uuid4().hex[:12]}"
+    cluster.clone(name)
+    with open_platform(cluster.settings(name, tmp_path / "home")) as platform:
+        load(platform, simulated_drops / "month_000", JANUARY)
+        train(platform, JANUARY)
+        export(platform, "1", tmp_path / "one.version")
+    cluster.drop(name)
+    with TemporaryDirectory() as there:
+        folder = Path(there)
+        folder.chmod(0o755)
+        file, home = folder / "one.version", folder / "home of nobody"
+        file.write_bytes((tmp_path / "one.version").read_bytes())
+        shutil.chown(folder, "nobody")
+        shutil.chown(file, "nobody")
+        environment = {"PATH": os.defpath, "HOME": str(folder), "STREAMFLOW_HOME": str(home), "LC_ALL": "C.UTF-8"}
+        # the interpreter may lie where only root can look: nobody may read it, and nothing else is root's
+        other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", f"--inh-caps={READ}", f"--ambient-caps={READ}"]
+        for arguments in (["import", str(file)], ["reproduce", "1"]):
+            command = [*other, sys.executable, "-m", "streamflow", "--quiet", *arguments]
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            print(f"\n{done.stdout.splitlines()[-1]}", end="")
+        assert home.stat().st_uid != 0
+    assert done.stdout.splitlines()[-1].startswith("[OK] identical")
 
 
 @pytest.fixture(autouse=True)
