@@ -20,6 +20,7 @@ from streamflow.steps.migrate import migrate
 
 # What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
+TREES = 60  # of the forests that tests train unless they say otherwise: 300 would take a third of the time of all tests
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -78,7 +79,7 @@ class Cluster:
         url = replace(self.address.with_database(name), role=None).uri()  # which role a session takes is no part of a URL
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # that of another installation which is open now
-            return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **flags)
+            return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **{"trees": TREES, **flags})
 
     def variables(self, name: str, home: Path) -> dict[str, str]:
         """The same for a child process."""
@@ -88,6 +89,7 @@ class Cluster:
             "STREAMFLOW_HOME": str(home),
             "STREAMFLOW_DATABASE_URL": settings.database_url.get_secret_value(),
             "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database,
+            "STREAMFLOW_TREES": str(settings.trees),
         }
 
 

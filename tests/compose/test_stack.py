@@ -210,7 +210,7 @@ def test_a_version_is_made_again_moved_and_pruned_through_mlflows_server() -> No
 
 def version(text: str) -> str:
     """The number in the line that `train` ends with."""
-    return text.rsplit("version=", 1)[1].split()[0]
+    return text.rsplit("version=", 1)[1].split(maxsplit=1)[0]
 
 
 def test_a_deployment_runs_a_flow_from_prefects_ui() -> None:

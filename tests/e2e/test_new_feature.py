@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from shutil import copytree
 
 from support.processes import alive, run, wait_for
 from support.registry import meaning
-
-import streamflow
 
 
 def test_nothing_of_ours_runs_between_two_commands(two_feature_sets: Path) -> None:
@@ -83,31 +80,6 @@ def test_one_line_and_migrate_lead_to_a_prediction(two_feature_sets: Path, wider
     assert (len(features), features["contract_type"]) == (15, "Month-to-month")
     call("promote", "1")  # the version of the former feature set answers as before
     assert len(json.loads(call("predict", "7590-VHVEG", "--json"))["features"]) == 14
-
-
-def test_what_no_rebuild_makes_again_is_put_down_to_the_code(two_feature_sets: Path, wider: Path, tmp_path: Path) -> None:
-    copy = copytree(Path(streamflow.__file__).parent, tmp_path / "other" / "streamflow")
-    baseline = copy / "models" / "baseline.py"
-    before = baseline.read_text(encoding="utf-8")
-    baseline.write_text(before.replace('"balanced"', '"balanced", max_depth=1'), encoding="utf-8")
-    assert baseline.read_text(encoding="utf-8").count("max_depth=1") == 1
-    catalog, trees = ("--catalog", str(wider)), {"STREAMFLOW_TREES": "10"}
-    trained = run(
-        two_feature_sets, *catalog, "train", "--as-of", "2024-01-31", "--json", extra={**trees, "PYTHONPATH": str(copy.parent)}
-    )
-    assert trained.returncode == 0, trained.stderr
-    version = json.loads(trained.stdout)["version"]
-    done = run(two_feature_sets, *catalog, "compare", "2", str(version), "--json")
-    assert done.returncode == 0, done.stderr
-    assert "rebuild 1 of 1: version 2" in done.stderr  # all that a rebuild takes from either version is the same
-    receipt = json.loads(done.stdout)
-    assert {level["name"]: [d["what"] for d in level["differences"]] for level in receipt["levels"]} == {
-        "data": [], "features": [], "code": ["models/baseline.py"], "environment": [], "configuration": []
-    }  # fmt: skip
-    auc = receipt["metrics"][0]
-    assert abs(auc["change"]) > 0.001
-    assert auc["shares"] == [{"cause": "code or environment", "value": auc["change"], "percent": 100.0}]
-    assert [note.split(" rebuilt here has AUC ")[0] for note in receipt["notes"]] == [f"version {version}"]
 
 
 def test_a_catalog_that_the_database_does_not_know_is_refused_with_the_next_step(two_feature_sets: Path) -> None:

@@ -72,6 +72,11 @@ def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repo
     at_hand = streamflow_there("reproduce", "1", "--json")
     assert at_hand.returncode == 1, at_hand.stderr
     assert drifted(at_hand) == {"code": ["models/baseline.py"]}
+    compared = streamflow_there("compare", "1", "2", "--json")
+    assert compared.returncode == 0, compared.stderr
+    auc = json.loads(compared.stdout)["metrics"][0]
+    assert auc["change"] != 0
+    assert [share["cause"] for share in auc["shares"]] == ["code or environment"]  # no rebuild makes it again
     then = streamflow_there("reproduce", "1", "--code", "recorded", "--json")
     assert then.returncode == 0, then.stderr
     assert drifted(then) == {}

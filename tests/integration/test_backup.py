@@ -426,13 +426,16 @@ def test_a_dump_cannot_run_a_program_on_our_side(source: Source, empty: Callable
 
 def test_a_backup_is_private_whole_and_replaces_nothing(platform: Platform, tmp_path: Path) -> None:
     file = tmp_path / "state.backup"
-    os.umask(os.umask(0) & ~0o077)
-    backup(platform, file)
+    before = os.umask(0)
+    try:
+        backup(platform, file)
+    finally:
+        os.umask(before)  # of the whole process: the next test needs its own
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    before = file.read_bytes()
+    content = file.read_bytes()
     with pytest.raises(StreamflowError, match=r"(?s)state.backup exists.*--force"):
         backup(platform, file)
-    assert file.read_bytes() == before
+    assert file.read_bytes() == content
     assert backup(platform, file, force=True).sha256 == sha256(file.read_bytes()).hexdigest() == check(file).sha256
     with pytest.raises(StreamflowError, match="among the artifacts"):
         backup(platform, platform.home / "artifacts" / "state.backup")

@@ -48,7 +48,7 @@ def experiment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
     cluster.drop(name)
 
 
-@pytest.mark.parametrize("causes", [(LABELS,), (CONFIGURATION,), (DATA, DEFINITIONS)], ids=" and ".join)
+@pytest.mark.parametrize("causes", [(LABELS,), (DATA, DEFINITIONS)], ids=" and ".join)
 def test_what_was_planted_gets_its_share_and_no_decoy_any(experiment: Experiment, tmp_path: Path, causes: tuple[str, ...]) -> None:
     receipt = experiment.compared(causes, tmp_path / "planted")
     auc, found = receipt.metrics[0], percents(receipt)

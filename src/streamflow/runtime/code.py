@@ -15,7 +15,7 @@ def code() -> dict[str, object]:
     root = repository()
     if root is None:
         return {"files": source_digests(), "commit": None, "dirty": []}
-    changed = _git(root, "status", "--porcelain", "-z", "--no-renames", "--", str(PACKAGE)) or ""
+    changed = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", str(PACKAGE)) or ""
     return {
         "files": source_digests(),
         "commit": (_git(root, "rev-parse", "HEAD") or "").strip() or None,
