@@ -34,6 +34,7 @@ from streamflow.steps.forget import forget
 from streamflow.steps.import_version import import_version
 from streamflow.steps.predict import predict
 from streamflow.steps.promote import promote
+from streamflow.steps.prune import prune
 from streamflow.steps.reproduce import IDENTICAL, reproduce
 from streamflow.steps.restore import restore
 from streamflow.steps.train import train
@@ -126,6 +127,33 @@ def test_the_same_drop_loaded_here_is_used(platform: Platform, exported: list[Pa
     said = next(level for level in made.levels if level.name == "data").differences
     assert said
     assert all(" its known_at: " in words or "as known at" in words for words in said)  # here it was learned at another time
+
+
+def test_what_was_forgotten_here_does_not_come_back_from_elsewhere(
+    platform: Platform, exported: list[Path], simulated_drops: Path
+) -> None:
+    load(platform, simulated_drops / "month_001", FEBRUARY)
+    forget(platform, "7590-VHVEG", why="asked")
+    with pytest.raises(ImportRefused, match="it holds 1 keys that were forgotten here"):
+        import_version(platform, exported[0])
+    assert platform.models.versions() == []
+
+
+def test_a_version_that_was_deleted_and_pruned_comes_back(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    platform, file = open_with(trees=5), tmp_path / "first.version"
+    load(platform, simulated_drops / "month_000", JANUARY)
+    train(platform, JANUARY)
+    export(platform, "1", file)
+    late = copy_drop(simulated_drops / "month_000", tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("1")})
+    load(platform, late, JANUARY)
+    platform.models._client.delete_model_version("streamflow_churn", "1")
+    assert len(prune(platform).revisions) == 1
+    receipt = import_version(platform, file)
+    assert (receipt.revisions, receipt.already) == (1, False)
+    made = reproduce(platform, str(receipt.version))
+    assert (made.result, {level.verdict for level in made.levels}) == (IDENTICAL, {"same"})
 
 
 # ---- wrong files --------------------------------------------------------------------------------------------------------------

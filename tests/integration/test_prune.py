@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -94,6 +95,10 @@ def test_what_nobody_needs_goes_and_every_version_is_still_made_again(lived: Pla
     assert left.fetchone() == (2,)
     for number in ("1", "2", "3"):
         assert reproduce(lived, number).result == IDENTICAL
+    when = done.revisions[0].known_at
+    training_set(lived, JANUARY, known_at=when - timedelta(microseconds=1))
+    with pytest.raises(SnapshotMissing, match="usage_agg_30d of 2024-01-31: revision 2, the newest that was known at"):
+        training_set(lived, JANUARY, known_at=when)  # not the first revision in its place
     assert places(prune(lived)) == []
     assert files(lived) == there
 
@@ -149,3 +154,12 @@ def test_a_training_whose_revision_was_pruned_meanwhile_leaves_no_version(
     (run,) = prune(platform).runs
     assert run.status == "FAILED"
     assert not list(platform.home.joinpath("artifacts").rglob("model.skops"))
+
+
+def test_another_mlflow_is_no_proof_that_versions_were_deleted(lived: Platform) -> None:
+    """Its registry is empty: everything would look as if nothing needed it."""
+    left = usage(lived)
+    with psycopg.connect(lived.login.conninfo(), autocommit=True) as owner:
+        owner.execute("INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES ('elsewhere', 'm', 9, 'd')")
+    receipt = prune(lived)
+    assert (receipt.unknown, receipt.passports, usage(lived)) == (1, 0, left)

@@ -204,7 +204,7 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
     return Machine
 
 
-EMPTIED = ("drop_file", "revision_column", "passport_source", "revision", "erasure", "reject")
+EMPTIED = ("drop_file", "revision_column", "passport_source", "pruned", "revision", "erasure", "reject")
 
 
 def _rows(data: st.DataObject, table: str, people: set[str]) -> Rows:

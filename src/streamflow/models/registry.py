@@ -137,9 +137,21 @@ class Registry:
             return str(self._client.get_model_version_download_uri(self._name, str(version.version))).rstrip("/")
 
     def registered_runs(self) -> list[str]:
-        """The runs that the versions come from."""
+        """The runs that versions come from, of whatever registered model."""
+        from streamflow.models.retention import versions_of_all
+
         with translated():
-            return [v.run_id for v in self._raw()]
+            return [v.run_id for v in versions_of_all(self._client)]
+
+    def known_runs(self, run_ids: Sequence[str]) -> list[str]:
+        """Those of these runs that this MLflow has, deleted ones included."""
+        from mlflow.exceptions import MlflowException
+
+        known = []
+        for run_id in run_ids:
+            with suppress(MlflowException):
+                known.append(self._client.get_run(run_id).info.run_id)
+        return known
 
     def unneeded_runs(self, ours: Sequence[str]) -> list[UnneededRun]:
         """The ended runs of ours, by tag or among `ours`, that no version of any registered model comes from."""

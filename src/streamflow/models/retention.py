@@ -35,7 +35,7 @@ def unneeded_runs(client: MlflowClient, *, name: str, experiment_id: str, ours: 
     mine = [r for r in runs if (r.data.tags.get(OURS) == name or r.info.run_id in ours) and r.info.status in ENDED]
     if not mine:
         return []
-    versions = _all(lambda token: client.search_model_versions(page_token=token))
+    versions = versions_of_all(client)
     used = {v.run_id for v in versions} | {v.model_id for v in versions if v.model_id}
     models = _all(lambda token: client.search_logged_models([experiment_id], page_token=token))
     of_run: dict[str, list[Any]] = {}
@@ -47,6 +47,11 @@ def unneeded_runs(client: MlflowClient, *, name: str, experiment_id: str, ours: 
         if run.info.run_id not in used and not used & {m.model_id for m in made}:
             unneeded.append(_described(run, made))
     return unneeded
+
+
+def versions_of_all(client: MlflowClient) -> list[Any]:
+    """MLflow's versions of every registered model."""
+    return _all(lambda token: client.search_model_versions(page_token=token))
 
 
 def _all(page: Any) -> list[Any]:

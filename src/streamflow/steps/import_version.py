@@ -35,7 +35,7 @@ from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.steps.migrate import ensure_migrated, migrate
 from streamflow.steps.progress import MB, Progress
-from streamflow.warehouse import installation, ledger, moving
+from streamflow.warehouse import erasures, installation, ledger, moving
 
 if TYPE_CHECKING:
     from streamflow.models.tracking import RunFacts
@@ -175,12 +175,23 @@ def _held(platform: Platform, manifest: ExportManifest) -> tuple[str, int] | Non
 def _take_in(platform: Platform, folder: Path, manifest: ExportManifest, notify: Notify) -> tuple[ExportedRevision, ...]:
     """Insert the frozen rows that are not here. Raises ImportRefused."""
     missing, refused = moving.conflicts(platform.connection, manifest.revisions)
+    refused += _forgotten(platform, folder, manifest.key, missing)
     if refused:
         raise ImportRefused("\n".join(refused), violations=refused)
     if missing:
         notify(f"freezing {sum(r.rows for r in missing):,} rows of {len(missing)} revisions")
         moving.take_in(platform.address, missing, lambda one: _parts(folder, one))
     return tuple(missing)
+
+
+def _forgotten(platform: Platform, folder: Path, key: str, missing: list[ExportedRevision]) -> list[str]:
+    """What was erased here on request does not come back from elsewhere. In words, without a key."""
+    lines = []
+    for one in missing:
+        keys = pl.concat([part[key] for part in _parts(folder, one)]) if one.parts else pl.Series(key, [], pl.String)
+        if count := len(erasures.forgotten(platform.connection, keys, one.as_of.date())):
+            lines.append(f"{one.place}: it holds {count:,} keys that were forgotten here")
+    return lines
 
 
 def _register(platform: Platform, folder: Path, manifest: ExportManifest, passport: Passport) -> tuple[str, int]:

@@ -23,12 +23,14 @@ class PruneReceipt:
     passports   of versions that were deleted from the registry
     runs        of ours, ended, that no version comes from: their files
     kept        how many revisions stay
+    unknown     passports without a version whose run this MLflow does not know: they stay
     """
 
     revisions: tuple[Revision, ...]
     passports: int
     runs: tuple[UnneededRun, ...]
     kept: int
+    unknown: int
     dry_run: bool
 
     @property
@@ -52,7 +54,8 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         connection = held.enter_context(platform.maintenance())
         held.enter_context(ledger.alone(platform.connection))
         frozen.lock_for_writing(connection)
-        gone = retention.without_version(connection, platform.models.registered_runs())
+        unregistered = retention.without_version(connection, platform.models.registered_runs())
+        gone = platform.models.known_runs(unregistered)  # another MLflow than theirs is no proof that they were deleted
         runs = platform.models.unneeded_runs(gone)
         revisions = retention.superseded(connection, gone)
         kept = len(frozen.all_revisions(connection)) - len(revisions)
@@ -63,4 +66,11 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         for run in runs:
             notify(f"removing the files of the run {run.run_id}")
             platform.models.remove_run(run)
-    return PruneReceipt(revisions=tuple(revisions), passports=len(gone), runs=tuple(runs), kept=kept, dry_run=dry_run)
+    return PruneReceipt(
+        revisions=tuple(revisions),
+        passports=len(gone),
+        runs=tuple(runs),
+        kept=kept,
+        unknown=len(unregistered) - len(gone),
+        dry_run=dry_run,
+    )

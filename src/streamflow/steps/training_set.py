@@ -27,6 +27,8 @@ def training_set(platform: Platform, as_of: date, *, label_lead: int = 0, known_
     catalog, at = platform.catalog, instant(as_of)
     k = known_at or frozen.known_now(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=k)
+    if pruned := frozen.pruned_since(platform.connection, newest, k):
+        raise SnapshotMissing("\n".join(pruned), remedy="Ask for what is known now, or at an earlier instant.")
     drops = sorted({r.as_of for r in newest if r.table == catalog.entity.table})
     if at not in drops:
         known = ", ".join(f"{d:%Y-%m-%d}" for d in drops) or "none"

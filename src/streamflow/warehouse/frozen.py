@@ -84,6 +84,19 @@ def all_revisions(connection: psycopg.Connection) -> list[Revision]:
     return [_revision(row) for row in rows]
 
 
+def pruned_since(connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime) -> list[str]:
+    """Where the newest revision known at an instant was pruned: an older one must not answer in its place. In words."""
+    there = {(r.table, r.as_of): r.revision for r in newest}
+    rows = connection.execute(
+        "SELECT table_name, as_of, max(revision) FROM streamflow.pruned WHERE known_at <= %s GROUP BY table_name, as_of", [known_at]
+    )
+    return [
+        f"{table} of {as_of:%Y-%m-%d}: revision {number}, the newest that was known at {known_at.isoformat()}, was pruned"
+        for table, as_of, number in rows
+        if there.get((table, as_of), 0) < number
+    ]
+
+
 def _revision(row: tuple[Any, ...]) -> Revision:
     table, as_of, number, known_at, rows, digest = row
     return Revision(table=table, as_of=as_of, revision=number, known_at=known_at, rows=rows, digest=digest)

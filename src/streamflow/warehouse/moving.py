@@ -23,7 +23,8 @@ def conflicts(connection: psycopg.Connection, revisions: Sequence[ExportedRevisi
     """Those that are not here yet, and in words those that cannot come.
 
     One that is here with the same content is neither. A place (table, as_of) that was loaded here stays as it is; where
-    nothing was loaded, a further revision may come if its number and its instant are in one order with those that are here.
+    nothing was loaded, a further revision may come if its number and its instant are in one order with those that are here. An
+    older one may always: what is known from now on stays.
     """
     missing, refused = [], []
     for one in revisions:
@@ -38,7 +39,7 @@ def conflicts(connection: psycopg.Connection, revisions: Sequence[ExportedRevisi
             refused.append(f"{one.place}: it has another content here")
         elif any((number < one.revision) != (known_at < one.known_at) for number, known_at, _ in here):
             refused.append(f"{one.place}: revisions of this drop that are here were known in another order")
-        elif here and _was_loaded(connection, one.table, one.as_of):
+        elif here and one.revision > max(row[0] for row in here) and _was_loaded(connection, one.table, one.as_of):
             refused.append(f"{one.place}: this drop was loaded here, and is not changed by an import")
         else:
             missing.append(one)

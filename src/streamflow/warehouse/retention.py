@@ -47,6 +47,10 @@ def remove(connection: psycopg.Connection, gone: list[str], revisions: Iterable[
     connection.execute("DELETE FROM streamflow.passport WHERE run_id = ANY(%s)", [gone])
     for one in revisions:
         place = [one.table, one.as_of, one.revision]
+        connection.execute(
+            "INSERT INTO streamflow.pruned (table_name, as_of, revision, known_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [*place, one.known_at],
+        )
         connection.execute("DELETE FROM streamflow.revision_column WHERE table_name = %s AND as_of = %s AND revision = %s", place)
         connection.execute("DELETE FROM streamflow.revision WHERE table_name = %s AND as_of = %s AND revision = %s", place)
         rows = sql.SQL("DELETE FROM {} WHERE as_of = %s AND revision = %s").format(sql.Identifier("frozen", one.table))
