@@ -26,7 +26,9 @@ def free_ports() -> dict[str, str]:
 
 def status(home: Path) -> dict[str, dict[str, Any]]:
     """Service -> what `status --json` says; empty when nothing is up."""
-    receipt: list[dict[str, Any]] = json.loads(run(home, "status", "--json").stdout)["services"]
+    done = run(home, "status", "--json")
+    assert done.stdout, done.stderr
+    receipt: list[dict[str, Any]] = json.loads(done.stdout)["services"]
     return {row["service"]: row for row in receipt}
 
 
