@@ -156,7 +156,7 @@ def test_feasts_server_and_command_answer_with_the_same_values(keys: list[str]) 
 
 def test_training_registers_a_version_that_mlflow_shows() -> None:
     text = streamflow("train", "--as-of", str(JANUARY))
-    found = re.match(r"\[OK\] .*AUC=(\S+) .*run_id=(\w+) version=(\d+)", text)
+    found = re.search(r"\[OK\] .*AUC=(\S+) .*run_id=(\w+) version=(\d+)", text)
     assert found, text
     assert found[3] == "1"
     run = asked(f"{MLFLOW}/api/2.0/mlflow/runs/get?run_id={found[2]}").body["run"]
