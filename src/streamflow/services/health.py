@@ -83,6 +83,8 @@ def _note(url: str) -> str:
     except urllib.error.HTTPError as error:
         with error:
             return "not ready: " + "; ".join(json.load(error)["reasons"])
+    except OSError as error:  # it answers nothing in time, or has just ended: that is what a look at it says
+        return f"not ready: it does not answer ({error})"
     return ""
 
 
