@@ -104,7 +104,7 @@ def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repo
 
 def drifted(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
     return {
-        level["name"]: [words.split(":")[0] for words in level["differences"]]
+        level["name"]: [difference["what"] for difference in level["differences"]]
         for level in json.loads(done.stdout)["levels"]
         if level["verdict"] != "same"
     }

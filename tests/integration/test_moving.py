@@ -126,7 +126,7 @@ def test_the_same_drop_loaded_here_is_used(platform: Platform, exported: list[Pa
     assert made.result == IDENTICAL
     said = next(level for level in made.levels if level.name == "data").differences
     assert said
-    assert all(" its known_at: " in words or "as known at" in words for words in said)  # here it was learned at another time
+    assert all(", its known_at" in d.what or "as known at" in d.what for d in said)  # here it was learned at another time
 
 
 def test_what_was_forgotten_here_does_not_come_back_from_elsewhere(

@@ -97,7 +97,7 @@ def test_what_nobody_needs_goes_and_every_version_is_still_made_again(lived: Pla
         assert reproduce(lived, number).result == IDENTICAL
     when = done.revisions[0].known_at
     training_set(lived, JANUARY, known_at=when - timedelta(microseconds=1))
-    with pytest.raises(SnapshotMissing, match="usage_agg_30d of 2024-01-31: revision 2, the newest that was known at"):
+    with pytest.raises(SnapshotMissing, match="usage_agg_30d of 2024-01-31, revision 2, the newest that was known at"):
         training_set(lived, JANUARY, known_at=when)  # not the first revision in its place
     assert places(prune(lived)) == []
     assert files(lived) == there

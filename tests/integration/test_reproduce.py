@@ -23,7 +23,7 @@ from support.variations import Variation, lie_otherwise, variations
 
 import streamflow
 from streamflow.core.levels import LEVELS
-from streamflow.errors import NotRebuildable, TrainingImpossible, VersionMissing
+from streamflow.errors import NotRebuildable, VersionMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.certify import certified
 from streamflow.steps.fitting import fit
@@ -58,7 +58,7 @@ def administer(platform: Platform, statement: str) -> None:
 
 
 def drifted(receipt: ReproduceReceipt) -> dict[str, tuple[str, ...]]:
-    return {level.name: level.differences for level in receipt.levels if level.verdict == "drifted"}
+    return {level.name: tuple(map(str, level.differences)) for level in receipt.levels if level.verdict == "drifted"}
 
 
 def a_key(platform: Platform) -> str:
@@ -234,7 +234,7 @@ def test_a_row_that_is_gone_and_one_that_was_never_frozen_are_named(trained: Pla
         f"DELETE FROM frozen.usage_agg_30d WHERE user_id = '{key}'",
     )
     assert any(words.startswith(f"{USAGE}, {key}: frozen -> absent (the row is gone)") for words in found["data"])
-    assert any(words.startswith(f"{USAGE}, new one ") for words in found["data"])
+    assert any(words.startswith(f"{USAGE}, new one: absent -> frozen (the row was not frozen)") for words in found["data"])
 
 
 def test_digests_changed_with_the_rows_are_noticed_by_the_passport(trained: Platform, tampering: Tamper) -> None:
@@ -404,7 +404,6 @@ def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Clus
     assert done.stdout.splitlines()[-1].startswith("[OK] identical: training set, keys, model and ")
     machine = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=False)
     assert json.loads(machine.stdout)["result"] == IDENTICAL
-    assert TrainingImpossible.exit_code not in (done.returncode, machine.returncode)
 
 
 # ---- what must not matter ---------------------------------------------------------------------------------------------------

@@ -91,7 +91,9 @@ def main() -> None:
                     changes.enter_context(changed_package(folder / "site"))
                 with open_platform(settings, migrated=False) as platform:
                     receipt = reproduce(platform, version)
-            levels = {level.name: [level.count, *level.differences] for level in receipt.levels if level.verdict != "same"}
+            levels = {
+                level.name: [level.count, *map(str, level.differences)] for level in receipt.levels if level.verdict != "same"
+            }
             said[" ".join(changed)] = {"result": receipt.result, "levels": levels, "tampered": receipt.tampered}
     print(json.dumps(said))
 

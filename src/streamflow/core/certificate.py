@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.levels import Difference
-from streamflow.core.split import place
+from streamflow.core.split import position
 
 SAMPLE = 1_000_000  # cells: of a larger set a sample of keys is checked, unless all are asked for
 SALT = "temporal proof"  # not the split's: its smallest hashes are the hold-out side, and no other key would be checked
@@ -117,7 +117,7 @@ class Scope:
         """Whether each key is checked; shape (n,)."""
         if self.limit is None:
             return np.ones(len(keys), dtype=bool)
-        return place(keys, salt=SALT) <= np.uint64(self.limit)
+        return position(keys, salt=SALT) <= np.uint64(self.limit)
 
 
 def scope_of(keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLE) -> Scope:
@@ -129,4 +129,4 @@ def scope_of(keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLE) -
     if full or len(keys) * width <= sample:
         return Scope()
     count = max(sample // width, 1)
-    return Scope(limit=int(np.partition(place(keys, salt=SALT), count - 1)[count - 1]))
+    return Scope(limit=int(np.partition(position(keys, salt=SALT), count - 1)[count - 1]))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamflow.catalog import Catalog
+from streamflow.core.catalog_text import quoted
 
 
 def definitions(catalog: Catalog) -> dict[str, Any]:
@@ -74,8 +75,10 @@ def catalog_toml(recorded: Mapping[str, Any]) -> str:
 
 
 def _toml(value: Any) -> str:
-    """A text, number, bool or list of texts: JSON writes them as TOML does."""
-    return json.dumps(value, ensure_ascii=False)
+    """A text, a number, a bool, or a list of texts."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(quoted, value))}]"
+    return quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
 def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:

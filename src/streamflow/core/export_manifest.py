@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from streamflow.core.digest import ColumnDigest
-from streamflow.core.manifest import Member
-from streamflow.errors import BackupDamaged, ImportRefused
+from streamflow.core.manifest import Member, parsed
+from streamflow.core.training_set import revision_in_words
+from streamflow.errors import ImportRefused
 
 FORMAT = 1
 NAME = "export.json"
@@ -50,10 +52,9 @@ class ExportedRevision:
         """Column -> catalog type."""
         return {column.name: column.type for column in self.columns}
 
-    @property
-    def place(self) -> str:
-        """Which one it is, in words."""
-        return f"{self.table} of {self.as_of:%Y-%m-%d}, revision {self.revision}"
+    def __str__(self) -> str:
+        """In words."""
+        return revision_in_words(self.table, self.as_of, self.revision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +76,6 @@ class ExportManifest:
     members: Mapping[str, Member]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Head:
-    """What every format has."""
-
-    format: int
-    streamflow: str
-
-
 def to_json(manifest: ExportManifest) -> bytes:
     """The manifest as text."""
     return TypeAdapter(ExportManifest).dump_json(manifest, indent=1)
@@ -90,14 +83,5 @@ def to_json(manifest: ExportManifest) -> bytes:
 
 def from_json(text: bytes) -> ExportManifest:
     """Read a manifest. Raises BackupDamaged, or ImportRefused when a newer streamflow wrote it."""
-    try:
-        head = TypeAdapter(_Head).validate_json(text)
-        if head.format > FORMAT:
-            raise ImportRefused(
-                f"this export is of format {head.format}, written by streamflow {head.streamflow}; this code reads {FORMAT}",
-                remedy="Import it with that version.",
-            )
-        return TypeAdapter(ExportManifest).validate_json(text)
-    except ValidationError as exc:
-        first = exc.errors(include_input=False, include_url=False)[0]
-        raise BackupDamaged(f"{NAME}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    remedy = "Import it with that version."
+    return parsed(text, ExportManifest, noun="export", name=NAME, newest=FORMAT, newer=partial(ImportRefused, remedy=remedy))

@@ -9,7 +9,6 @@ from typing import Any
 from streamflow.core.definitions import meaning
 
 LEVELS = ("data", "features", "code", "environment", "configuration")
-ABSENT = None  # a fact that one of the two sides does not have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ def _differences(recorded: Mapping[str, Any], now: Mapping[str, Any], *, note: s
     return [
         Difference(what=name, recorded=_known(recorded, name), now=_known(now, name), note=note)
         for name in dict.fromkeys([*recorded, *now])
-        if recorded.get(name, ABSENT) != now.get(name, ABSENT) or (name in recorded) != (name in now)
+        if (name in recorded, recorded.get(name)) != (name in now, now.get(name))
     ]
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from streamflow.errors import BackupDamaged, RestoreRefused
+from streamflow.errors import BackupDamaged, RestoreRefused, StreamflowError
 
 FORMAT = 1
 NAME = "manifest.json"
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +92,19 @@ def to_json(manifest: Manifest) -> bytes:
 
 def from_json(text: bytes) -> Manifest:
     """Read a manifest. Raises BackupDamaged, or RestoreRefused when a newer streamflow wrote it."""
+    remedy = "Restore it with that version."
+    return parsed(text, Manifest, noun="backup", name=NAME, newest=FORMAT, newer=partial(RestoreRefused, remedy=remedy))
+
+
+def parsed(text: bytes, form: type[M], *, noun: str, name: str, newest: int, newer: Callable[[str], StreamflowError]) -> M:
+    """Read the manifest of any kind of file. Raises BackupDamaged, or what `newer` makes when a newer streamflow wrote it."""
     try:
         head = TypeAdapter(_Head).validate_json(text)
-        if head.format > FORMAT:
-            raise RestoreRefused(
-                f"this backup is of format {head.format}, written by streamflow {head.streamflow}; this code reads {FORMAT}",
-                remedy="Restore it with that version.",
+        if head.format > newest:
+            raise newer(
+                f"this {noun} is of format {head.format}, written by streamflow {head.streamflow}; this code reads {newest}"
             )
-        return TypeAdapter(Manifest).validate_json(text)
+        return TypeAdapter(form).validate_json(text)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
-        raise BackupDamaged(f"{NAME}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+        raise BackupDamaged(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc

@@ -23,13 +23,13 @@ def is_holdout(keys: Iterable[str | int] | pl.Series, *, salt: str, share: float
     >>> is_holdout([17], salt="s", share=0.5).tolist() == is_holdout(["17"], salt="s", share=0.5).tolist()
     True
     """
-    return place(keys, salt=salt) < np.uint64(int(share * 2**64))
+    return position(keys, salt=salt) < np.uint64(int(share * 2**64))
 
 
-def place(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArray[np.uint64]:
+def position(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArray[np.uint64]:
     """Where the hash puts each key in [0, 2^64), evenly and under any order; shape (n,).
 
-    >>> place(["a", "b"], salt="s").tolist() == place(["b", "a"], salt="s").tolist()[::-1]
+    >>> position(["a", "b"], salt="s").tolist() == position(["b", "a"], salt="s").tolist()[::-1]
     True
     """
     prefix = salt.encode() + b"\x00"

@@ -14,6 +14,15 @@ from numpy.typing import NDArray
 from streamflow.core.digest import TableDigest, digest_frame
 
 
+def revision_in_words(table: str, as_of: datetime, revision: int) -> str:
+    """Which revision it is.
+
+    >>> revision_in_words("users", datetime(2024, 1, 31), 2)
+    'users of 2024-01-31, revision 2'
+    """
+    return f"{table} of {as_of:%Y-%m-%d}, revision {revision}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A revision that a training set was read from.
@@ -31,6 +40,15 @@ class Source:
     columns: Mapping[str, str]
     file: str = ""
     file_sha256: str = ""
+
+    @property
+    def place(self) -> tuple[str, datetime, int]:
+        """What names it in this installation."""
+        return self.table, self.as_of, self.revision
+
+    def __str__(self) -> str:
+        """In words."""
+        return revision_in_words(*self.place)
 
 
 @dataclass(frozen=True, kw_only=True)

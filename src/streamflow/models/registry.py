@@ -114,12 +114,11 @@ class Registry:
 
         with translated():
             run = self._client.get_run(version.run_id)
-        inputs = run.inputs.dataset_inputs
         return RunFacts(
             name=run.info.run_name or "",
             params=dict(run.data.params),
             metrics=dict(run.data.metrics),
-            dataset=inputs[0].to_dictionary() if inputs else {},
+            dataset=run.inputs.dataset_inputs[0].to_dictionary(),
             tags=dict(version.tags),
         )
 
@@ -145,13 +144,10 @@ class Registry:
 
     def known_runs(self, run_ids: Sequence[str]) -> list[str]:
         """Those of these runs that this MLflow has, deleted ones included."""
-        from mlflow.exceptions import MlflowException
+        from streamflow.models.retention import is_known
 
-        known = []
-        for run_id in run_ids:
-            with suppress(MlflowException):
-                known.append(self._client.get_run(run_id).info.run_id)
-        return known
+        with translated():
+            return [run_id for run_id in run_ids if is_known(self._client, run_id)]
 
     def unneeded_runs(self, ours: Sequence[str]) -> list[UnneededRun]:
         """The ended runs of ours, by tag or among `ours`, that no version of any registered model comes from."""

@@ -49,6 +49,19 @@ def unneeded_runs(client: MlflowClient, *, name: str, experiment_id: str, ours: 
     return unneeded
 
 
+def is_known(client: MlflowClient, run_id: str) -> bool:
+    """Whether this MLflow has a run; a deleted one it has."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_run(run_id)
+    except MlflowException as exc:
+        if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
+
+
 def versions_of_all(client: MlflowClient) -> list[Any]:
     """MLflow's versions of every registered model."""
     return _all(lambda token: client.search_model_versions(page_token=token))

@@ -10,7 +10,7 @@ from streamflow.core.attribution import METRICS, NOT_EXPLAINED, Change, explaine
 from streamflow.core.levels import LEVELS, Difference, Level, compare_code, compare_environment
 from streamflow.platform import Platform
 from streamflow.steps.rebuilds import CONFIGURATION, DEFINITIONS, FEATURE_DATA, LABEL_DATA, Between, Scores, score_all
-from streamflow.steps.recorded import Recorded, place, recorded
+from streamflow.steps.recorded import Recorded, recorded
 from streamflow.warehouse import frozen
 
 ELSEWHERE = "code or environment"  # what one process cannot swap
@@ -108,7 +108,7 @@ def _elsewhere(levels: Mapping[str, Level], *, erased: bool) -> str:
 def _erased(platform: Platform, of: Recorded) -> Iterator[str]:
     """The revisions that `forget` has taken rows from since: a rebuild does not have them."""
     now = {(r.table, r.as_of, r.revision): r.digest for r in frozen.all_revisions(platform.connection)}
-    changed = [place(s) for s in of.passport.sources if now.get((s.table, s.as_of, s.revision)) != s.digest]
+    changed = [str(s) for s in of.passport.sources if now.get(s.place) != s.digest]
     if changed:
         yield f"since version {of.version.version} was trained, rows were forgotten: {'; '.join(changed)}"
 

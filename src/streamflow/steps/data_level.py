@@ -6,20 +6,23 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 import polars as pl
 
 from streamflow.core.cells import changed_cells, suspects
-from streamflow.core.digest import TableDigest, digest_frame
+from streamflow.core.digest import BUCKETS, TableDigest, digest_frame
 from streamflow.core.levels import Difference, Level
 from streamflow.core.passport import Passport
 from streamflow.core.training_set import Source
 from streamflow.errors import NotRebuildable
 from streamflow.platform import Platform
 from streamflow.steps.progress import Progress
-from streamflow.steps.recorded import place, require_frozen
+from streamflow.steps.recorded import require_frozen
 from streamflow.warehouse import evidence, frozen
 from streamflow.warehouse.frozen import Revision
+
+EXPLAINED = 16  # of the 256 parts of a table: whose every row was changed need not be told row by row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +43,15 @@ def examine(platform: Platform, passport: Passport, *, notify: Callable[[str], N
 
     Raises NotRebuildable when one is gone, or lacks what was erased on request.
     """
-    require_frozen(platform, passport.sources)
+    revisions = require_frozen(platform, passport.sources)
     refuse_erased(platform, passport)
-    revisions = {(r.table, r.as_of, r.revision): r for r in frozen.all_revisions(platform.connection)}
     progress = Progress(notify, "verifying frozen rows", sum(s.rows for s in passport.sources))
     found: list[Difference] = []
     frames = {}
     reading = ThreadPoolExecutor(max_workers=1)  # PostgreSQL sends the next one while this one is digested
     try:
-        for asked in [_asked(platform, source, revisions[_place(source)], reading) for source in passport.sources]:
-            frames[_place(asked.source)] = frame = asked.rows.result()
+        for asked in [_asked(platform, source, revisions[source.place], reading) for source in passport.sources]:
+            frames[asked.source.place] = frame = asked.rows.result()
             content = digest_frame(frame.drop("as_of"), key=platform.catalog.entity.key, types=asked.types)
             found += _differences(platform, asked.source, asked.revision, content)
             progress.add(len(frame))
@@ -86,13 +88,9 @@ def _asked(platform: Platform, source: Source, revision: Revision, reading: Thre
     return _Asked(source=source, revision=revision, types=types, rows=rows)
 
 
-def _place(source: Source) -> tuple[str, datetime, int]:
-    return source.table, source.as_of, source.revision
-
-
 def _differences(platform: Platform, source: Source, revision: Revision, content: TableDigest) -> list[Difference]:
     """What of one revision is not as recorded: its row in streamflow.revision, its cells."""
-    where, note, found = place(source), "in streamflow.revision", list[Difference]()
+    where, note, found = str(source), "in streamflow.revision", list[Difference]()
     if revision.digest != source.digest:
         found.append(Difference(what=f"{where}, its digest", recorded=source.digest[:16], now=revision.digest[:16], note=note))
     if revision.known_at != source.known_at:
@@ -114,7 +112,8 @@ def _explained(platform: Platform, source: Source, revision: Revision, content: 
     """What changed in a revision: cells by key and column where digests can tell, else the columns."""
     key, catalog = platform.catalog.entity.key, platform.catalog
     recorded = frozen.stored_digest(platform.connection, revision)
-    where = suspects(recorded, content)
+    differing = suspects(recorded, content)
+    where = dict(islice(sorted(differing.items()), EXPLAINED))
     types = {c.name: c.type for c in content.columns}
     found: list[Difference] = []
     if where:
@@ -123,8 +122,11 @@ def _explained(platform: Platform, source: Source, revision: Revision, content: 
         raw = evidence.raw_rows_in(
             platform.connection, platform.address, source, columns, key, where, population=catalog.population_of(source.table)
         )
-        found = changed_cells(now, raw, where, key=key, types=types)
-    told = {name for names in where.values() for name in names}
+        found = changed_cells(now, raw, where, recorded=recorded, key=key, types=types)
+    if len(differing) > len(where):
+        what, parts = "and other rows", f"{len(differing) - len(where)} of {BUCKETS} parts of the table more"
+        found.append(Difference(what=what, recorded="as frozen", now="changed", note=parts))
+    told = {name for names in differing.values() for name in names}
     found += [
         Difference(what=f"column {name}", recorded=source.columns[name][:16], now=content.column_values.get(name, "")[:16] or None,
                    note="the digests stored with the revision were changed too")
@@ -136,7 +138,7 @@ def _explained(platform: Platform, source: Source, revision: Revision, content: 
 
 def _known_otherwise(platform: Platform, passport: Passport) -> list[Difference]:
     """Where the same question, as known at K, has another answer now."""
-    known = evidence.known_then(platform.connection, passport.known_at)
+    known = {(r.table, r.as_of): r.revision for r in frozen.revisions(platform.connection, known_at=passport.known_at)}
     return [
         Difference(
             what=f"{s.table} of {s.as_of:%Y-%m-%d} as known at {passport.known_at.isoformat()}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -36,7 +36,7 @@ from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.steps.data_level import refuse_erased
 from streamflow.steps.progress import Progress
-from streamflow.steps.recorded import Recorded, as_recorded, place, recorded, require_frozen
+from streamflow.steps.recorded import Recorded, recorded, require_frozen, with_catalog
 from streamflow.steps.revisions import difference
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
@@ -68,12 +68,12 @@ def export(
     """
     begin = time.monotonic()
     record = recorded(platform, which)
-    then = as_recorded(platform, record.passport)
-    require_frozen(then, record.passport.sources)
+    then = with_catalog(platform, record.passport)
+    there = require_frozen(then, record.passport.sources)
     refuse_erased(then, record.passport)
     with archive.writing(file, replace=force) as writer, TemporaryDirectory() as scratch:
         _add_version(platform, record, writer, Path(scratch))
-        revisions = tuple(_add_revisions(then, record.passport.sources, writer, notify))
+        revisions = tuple(_add_revisions(then, record.passport.sources, there, writer, notify))
         manifest = ExportManifest(
             format=FORMAT,
             streamflow=__version__,
@@ -121,13 +121,16 @@ def _add_version(platform: Platform, record: Recorded, writer: archive.Writer, s
 
 
 def _add_revisions(
-    platform: Platform, sources: tuple[Source, ...], writer: archive.Writer, notify: Callable[[str], None]
+    platform: Platform,
+    sources: tuple[Source, ...],
+    there: Mapping[tuple[str, datetime, int], Revision],
+    writer: archive.Writer,
+    notify: Callable[[str], None],
 ) -> Iterator[ExportedRevision]:
     """The rows of each revision in parts, held against its digest."""
-    there = {(r.table, r.as_of, r.revision): r for r in frozen.all_revisions(platform.connection)}
     progress = Progress(notify, "packing frozen rows", sum(s.rows for s in sources))
     for source in sources:
-        yield _add_revision(platform, source, there[source.table, source.as_of, source.revision], writer, progress)
+        yield _add_revision(platform, source, there[source.place], writer, progress)
 
 
 def _add_revision(
@@ -141,7 +144,8 @@ def _add_revision(
         parts.append(f"{FROZEN}{source.table}/{source.as_of:%Y-%m-%d}/{source.revision}/{len(parts):05}.arrow")
         writer.add(parts[-1], [_ipc(chunk)])
         progress.add(len(chunk))
-    if words := difference(revision, digester.finish().value) or ("" if revision.digest == source.digest else place(source)):
+    renamed = "" if revision.digest == source.digest else f"{source}: recorded with it is another digest than in the passport"
+    if words := difference(revision, digester.finish().value) or renamed:
         raise SnapshotDamaged(
             words, state="No file was written.", remedy="Run 'streamflow reproduce VERSION': it names what was changed."
         )

@@ -35,6 +35,7 @@ from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.steps.migrate import ensure_migrated, migrate
 from streamflow.steps.progress import MB, Progress
+from streamflow.steps.recorded import tags_of
 from streamflow.warehouse import erasures, installation, ledger, moving
 
 if TYPE_CHECKING:
@@ -69,13 +70,14 @@ def import_version(platform: Platform, file: Path, *, notify: Notify = lambda _:
         folder, manifest = Path(scratch), reader.manifest
         _unpack(reader, folder, notify)
         passport = _passport(folder, manifest)
+        facts = _facts(folder, manifest, passport)
         _verify_rows(folder, manifest, notify)
         _require_declared(platform, manifest)
         ensure_migrated(platform)
         with ledger.alone(platform.connection):
             before = _held(platform, manifest)
             taken = () if before else _take_in(platform, folder, manifest, notify)
-            run_id, version = before or _register(platform, folder, manifest, passport)
+            run_id, version = before or _register(platform, folder, facts, passport)
     return ImportReceipt(
         model=platform.catalog.model,
         version=version,
@@ -134,7 +136,7 @@ def _verify_rows(folder: Path, manifest: ExportManifest, notify: Notify) -> None
         found = digester.finish()
         stored = TableDigest(rows=one.rows, columns=tuple(column.digest for column in one.columns))
         if not found.value == stored.value == one.digest or found.rows != one.rows:
-            raise BackupDamaged(f"{one.place}: its rows have the digest {found.value}, the export says {one.digest}")
+            raise BackupDamaged(f"{one}: its rows have the digest {found.value}, the export says {one.digest}")
 
 
 def _parts(folder: Path, one: ExportedRevision) -> Iterator[pl.DataFrame]:
@@ -190,26 +192,29 @@ def _forgotten(platform: Platform, folder: Path, key: str, missing: list[Exporte
     for one in missing:
         keys = pl.concat([part[key] for part in _parts(folder, one)]) if one.parts else pl.Series(key, [], pl.String)
         if count := len(erasures.forgotten(platform.connection, keys, one.as_of.date())):
-            lines.append(f"{one.place}: it holds {count:,} keys that were forgotten here")
+            lines.append(f"{one}: it holds {count:,} keys that were forgotten here")
     return lines
 
 
-def _register(platform: Platform, folder: Path, manifest: ExportManifest, passport: Passport) -> tuple[str, int]:
+def _register(platform: Platform, folder: Path, facts: RunFacts, passport: Passport) -> tuple[str, int]:
     """The feature service, the run, the version and its passport's row."""
     with _rows_kept():
         catalog = catalog_of(passport.features["catalog"])
         features = [asdict(feature) for feature in features_of(catalog)]
         installation.add_service(platform.connection, passport.features["service"], features)
         migrate(platform)  # where the service is new, Feast is told
-        facts = _facts(folder, manifest)
-        enter = partial(ledger.record_passport, platform.connection, manifest.model, passport.sources)
+        enter = partial(ledger.record_passport, platform.connection, catalog.model, passport.sources)
         return platform.models.log_again(facts, folder / MODEL, folder / FILES, enter)
 
 
-def _facts(folder: Path, manifest: ExportManifest) -> RunFacts:
+def _facts(folder: Path, manifest: ExportManifest, passport: Passport) -> RunFacts:
+    """What MLflow is told. Tags decide what is loaded and how it decides: they must be those of the passport."""
     from streamflow.models.tracking import RunFacts
 
     facts = RunFacts(**json.loads(_bytes(folder, RUN)))
+    wrong = [name for name, value in tags_of(passport, manifest.passport_digest).items() if facts.tags.get(name) != value]
+    if wrong:
+        raise BackupDamaged(f"{RUN}: the tag {wrong[0]} is not that of the passport")
     return replace(facts, tags={**facts.tags, "imported_from": manifest.run_id})
 
 

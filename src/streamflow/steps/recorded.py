@@ -21,6 +21,7 @@ from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.steps.training_set import Drops, assembled
 from streamflow.warehouse import frozen, ledger
+from streamflow.warehouse.frozen import Revision
 
 FILE = "passport.json"
 
@@ -75,8 +76,17 @@ def _not_rebuildable(*missing: str) -> NotRebuildable:
 
 def _changed_tags(version: ModelVersion, passport: Passport, digest: str) -> list[str]:
     """The tags that say something else than what was registered."""
+    return [
+        f"the tag {name} of version {version.version} was changed: it says {tag}, registered was {value}"
+        for name, value in tags_of(passport, digest).items()
+        if (tag := version.tags.get(name, "nothing")) != value
+    ]
+
+
+def tags_of(passport: Passport, digest: str) -> dict[str, str]:
+    """The tags that a version with this passport has."""
     model = passport.result["model"]
-    said = {
+    return {
         "passport_digest": digest,
         "model_digest": model["file"],
         "content_digest": model["content"],
@@ -84,24 +94,30 @@ def _changed_tags(version: ModelVersion, passport: Passport, digest: str) -> lis
         "feature_service": passport.features["service"],
         "as_of": f"{passport.as_of:%Y-%m-%d}",
     }
-    return [
-        f"the tag {name} of version {version.version} was changed: it says {tag}, registered was {value}"
-        for name, value in said.items()
-        if (tag := version.tags.get(name, "nothing")) != value
-    ]
+
+
+def with_catalog(platform: Platform, passport: Passport) -> Platform:
+    """The platform with the catalog of a passport: enough to read its rows. Raises NotRebuildable if this code refuses it."""
+    try:
+        return replace(platform, catalog=catalog_of(passport.features["catalog"]))
+    except (ValidationError, KeyError) as exc:
+        raise NotRebuildable(
+            f"this code does not take the recorded catalog: {exc}",
+            remedy="Install the streamflow that trained the version.",
+            missing=["code"],
+        ) from exc
 
 
 def as_recorded(platform: Platform, passport: Passport) -> Platform:
-    """The platform with the catalog and the semantic settings of a passport. Raises NotRebuildable if this code refuses them."""
+    """The platform with catalog and semantic settings of a passport. Raises NotRebuildable if this code refuses them."""
     try:
-        catalog, settings = catalog_of(passport.features["catalog"]), platform.settings.with_values(passport.settings)
-    except (ValidationError, KeyError) as exc:
+        return replace(with_catalog(platform, passport), settings=platform.settings.with_values(passport.settings))
+    except ValidationError as exc:
         raise NotRebuildable(
-            f"this code does not take what was recorded: {exc}",
+            f"this code does not take the recorded settings: {exc}",
             remedy="Run 'streamflow reproduce VERSION --code recorded'.",
             missing=["code"],
         ) from exc
-    return replace(platform, catalog=catalog, settings=settings)
 
 
 Read = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]  # (table, columns, revisions) -> as_of and columns
@@ -131,17 +147,13 @@ def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None 
     )
 
 
-def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> None:
-    """Raise NotRebuildable unless every revision is still there."""
-    there = {(r.table, r.as_of, r.revision) for r in frozen.all_revisions(platform.connection)}
-    gone = [f"data: {place(s)} is not frozen here" for s in sources if (s.table, s.as_of, s.revision) not in there]
+def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> dict[tuple[str, datetime, int], Revision]:
+    """Each source's place -> its revision as it is recorded now. Raises NotRebuildable unless all are still there."""
+    there = {(r.table, r.as_of, r.revision): r for r in frozen.all_revisions(platform.connection)}
+    gone = [f"data: {source} is not frozen here" for source in sources if source.place not in there]
     if gone:
         raise _not_rebuildable(*gone)
-
-
-def place(source: Source) -> str:
-    """A revision in words."""
-    return f"{source.table} of {source.as_of:%Y-%m-%d}, revision {source.revision}"
+    return {source.place: there[source.place] for source in sources}
 
 
 def _of_labels(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from streamflow.core import probabilities
-from streamflow.core.levels import Level, compare_code, compare_configuration, compare_environment, compare_features
+from streamflow.core.levels import Difference, Level, compare_code, compare_configuration, compare_environment, compare_features
 from streamflow.core.passport import Passport
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible
 from streamflow.platform import Platform
@@ -31,7 +31,7 @@ class LevelVerdict:
 
     name: str
     verdict: str
-    differences: tuple[str, ...]
+    differences: tuple[Difference, ...]
     count: int
 
 
@@ -121,8 +121,7 @@ def _made_again(then: Platform, record: Recorded, data: Examined, notify: Callab
 
 def verdict_of(level: Level) -> LevelVerdict:
     """A level for the receipt."""
-    shown = tuple(str(d) for d in level.differences[:SHOWN])
-    return LevelVerdict(name=level.name, verdict=level.verdict, differences=shown, count=len(level.differences))
+    return LevelVerdict(name=level.name, verdict=level.verdict, differences=level.differences[:SHOWN], count=len(level.differences))
 
 
 def compare_levels(passport: Passport, now: Present) -> tuple[Level, ...]:

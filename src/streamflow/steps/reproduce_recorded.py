@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from streamflow.core.definitions import catalog_toml
+from streamflow.core.levels import Difference
 from streamflow.core.passport import Passport
 from streamflow.errors import NotRebuildable, StreamflowError
 from streamflow.platform import Platform
@@ -21,7 +22,7 @@ from streamflow.settings import clean_environment
 from streamflow.steps.data_level import examine
 from streamflow.steps.export import export
 from streamflow.steps.present import present
-from streamflow.steps.recorded import as_recorded, recorded
+from streamflow.steps.recorded import recorded, with_catalog
 from streamflow.steps.reproduce import LevelVerdict, ReproduceReceipt, changed_artifacts, compare_levels, verdict_of
 
 Notify = Callable[[str], None]
@@ -37,8 +38,7 @@ def reproduce_recorded(platform: Platform, which: str, *, notify: Notify = lambd
     """
     record = recorded(platform, which)
     root, commit = _commit(record.passport)
-    then = as_recorded(platform, record.passport)
-    data = examine(then, record.passport, notify=notify).level
+    data = examine(with_catalog(platform, record.passport), record.passport, notify=notify).level
     if not data.same:
         first = str(data.differences[0])
         raise NotRebuildable(
@@ -114,7 +114,7 @@ def _json(tree: Worktree, arguments: list[str], environment: Mapping[str, str], 
 def _code(said: Mapping[str, Any]) -> LevelVerdict:
     """The code level as the recorded code sees itself."""
     found = next(level for level in said["levels"] if level["name"] == "code")
-    return LevelVerdict(**{**found, "differences": tuple(found["differences"])})
+    return LevelVerdict(**{**found, "differences": tuple(Difference(**d) for d in found["differences"])})
 
 
 def _receipt(said: Mapping[str, Any]) -> ReproduceReceipt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from streamflow.core.digest import Digester
+from streamflow.core.training_set import revision_in_words
 from streamflow.platform import Platform
 from streamflow.steps.progress import Progress
 from streamflow.warehouse import frozen
@@ -31,5 +32,5 @@ def difference(revision: Revision, found: str) -> str:
     """How a digest that was found differs from the recorded one; empty when it does not."""
     if found == revision.digest:
         return ""
-    place = f"{revision.table} of {revision.as_of:%Y-%m-%d}, revision {revision.revision}"
-    return f"{place}: its rows have the digest {found}, recorded is {revision.digest}"
+    words = revision_in_words(revision.table, revision.as_of, revision.revision)
+    return f"{words}: its rows have the digest {found}, recorded is {revision.digest}"

@@ -11,7 +11,7 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.time import instant
-from streamflow.core.training_set import Source, TrainingSet, label_as_of
+from streamflow.core.training_set import Source, TrainingSet, label_as_of, revision_in_words
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.warehouse import frozen
@@ -27,19 +27,27 @@ def training_set(platform: Platform, as_of: date, *, label_lead: int = 0, known_
     catalog, at = platform.catalog, instant(as_of)
     k = known_at or frozen.known_now(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=k)
-    if pruned := frozen.pruned_since(platform.connection, newest, k):
-        raise SnapshotMissing("\n".join(pruned), remedy="Ask for what is known now, or at an earlier instant.")
     drops = sorted({r.as_of for r in newest if r.table == catalog.entity.table})
     if at not in drops:
         known = ", ".join(f"{d:%Y-%m-%d}" for d in drops) or "none"
         raise SnapshotMissing(f"no snapshot of {as_of} was known at {k.isoformat()}; frozen are: {known}")
     label_at = _label_drop(platform, at, label_lead, drops, newest)
+    _refuse_pruned(revisions_read(catalog, frozen.pruned(platform.connection, newest, k), at, label_at), k)
     key, label = catalog.entity.key, catalog.label.column
     population = frozen.keys_and_labels(platform.address, catalog.entity.table, key, None, at, k)
     labels = frozen.keys_and_labels(platform.address, catalog.label.table, key, label, label_at, k)
     read = frozen.sources(platform.connection, revisions_read(catalog, newest, at, label_at))
     when = Drops(as_of=at, label_as_of=label_at, label_lead=label_lead, known_at=k)
     return assembled(catalog, when, read, population, labels, lambda keys: _features(platform, keys, at, k))
+
+
+def _refuse_pruned(pruned: list[Revision], k: datetime) -> None:
+    if pruned:
+        words = [revision_in_words(r.table, r.as_of, r.revision) for r in pruned]
+        raise SnapshotMissing(
+            "\n".join(f"{w}, the newest that was known at {k.isoformat()}, was pruned" for w in words),
+            remedy="Ask for what is known now, or at an earlier instant.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import polars as pl
 import psycopg
@@ -16,11 +15,9 @@ from streamflow.database import Address, arrow
 from streamflow.warehouse.derived import source as raw_source
 from streamflow.warehouse.frozen import BUCKET, drop_of
 
-ROW_DIGEST = "row_digest"
-
 
 def rows_in(address: Address, source: Source, columns: Iterable[str], key: str, buckets: Iterable[int]) -> pl.DataFrame:
-    """The rows of a revision in these buckets, each with its own digest as it is stored. (n, `columns` and ROW_DIGEST)"""
+    """The rows of a revision in these buckets, each with its own digest as it is stored. (n, `columns` and row_digest)"""
     query = sql.SQL(
         "SELECT {columns}, row_digest FROM {table} WHERE as_of = {as_of} AND revision = {revision} AND {bucket} = ANY({b})"
     )
@@ -87,12 +84,3 @@ def erased_since(connection: psycopg.Connection, source: Source) -> Erasure:
         if old == digest:
             digest, rows = new, rows + 1
     return Erasure(rows=rows, digest=digest)
-
-
-def known_then(connection: psycopg.Connection, known_at: datetime) -> dict[tuple[str, datetime], int]:
-    """(table, as_of) -> the revision that was the newest at `known_at`, by what is recorded now."""
-    rows = connection.execute(
-        "SELECT table_name, as_of, max(revision) FROM streamflow.revision WHERE known_at <= %s GROUP BY table_name, as_of",
-        [known_at],
-    )
-    return {(table, as_of): number for table, as_of, number in rows}

@@ -84,17 +84,15 @@ def all_revisions(connection: psycopg.Connection) -> list[Revision]:
     return [_revision(row) for row in rows]
 
 
-def pruned_since(connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime) -> list[str]:
-    """Where the newest revision known at an instant was pruned: an older one must not answer in its place. In words."""
+def pruned(connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime) -> list[Revision]:
+    """The revisions that were the newest known at an instant and were pruned: an older one must not answer in their place."""
     there = {(r.table, r.as_of): r.revision for r in newest}
     rows = connection.execute(
-        "SELECT table_name, as_of, max(revision) FROM streamflow.pruned WHERE known_at <= %s GROUP BY table_name, as_of", [known_at]
+        "SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at, 0, '' FROM streamflow.pruned"
+        " WHERE known_at <= %s ORDER BY table_name, as_of, revision DESC",
+        [known_at],
     )
-    return [
-        f"{table} of {as_of:%Y-%m-%d}: revision {number}, the newest that was known at {known_at.isoformat()}, was pruned"
-        for table, as_of, number in rows
-        if there.get((table, as_of), 0) < number
-    ]
+    return [r for r in map(_revision, rows) if there.get((r.table, r.as_of), 0) < r.revision]
 
 
 def _revision(row: tuple[Any, ...]) -> Revision:

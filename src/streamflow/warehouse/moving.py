@@ -36,11 +36,11 @@ def conflicts(connection: psycopg.Connection, revisions: Sequence[ExportedRevisi
         if same and same[0][2] == one.digest:
             continue
         if same:
-            refused.append(f"{one.place}: it has another content here")
+            refused.append(f"{one}: it has another content here")
         elif any((number < one.revision) != (known_at < one.known_at) for number, known_at, _ in here):
-            refused.append(f"{one.place}: revisions of this drop that are here were known in another order")
+            refused.append(f"{one}: revisions of this drop that are here were known in another order")
         elif here and one.revision > max(row[0] for row in here) and _was_loaded(connection, one.table, one.as_of):
-            refused.append(f"{one.place}: this drop was loaded here, and is not changed by an import")
+            refused.append(f"{one}: this drop was loaded here, and is not changed by an import")
         else:
             missing.append(one)
     return missing, refused
