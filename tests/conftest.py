@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from psycopg import sql
 
@@ -20,6 +21,8 @@ from streamflow.steps.migrate import migrate
 
 # What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
+hypothesis.settings.register_profile("untimed", deadline=None)  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
+hypothesis.settings.load_profile("untimed")
 TREES = 60  # of the forests that tests train unless they say otherwise: 300 would take a third of the time of all tests
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -25,7 +25,7 @@ def machine_of(open_with: Callable[..., Platform], tmp_path: Path) -> Platform:
 def test_the_steps_agree_with_their_model(machine_of: Platform, tmp_path: Path) -> None:
     machine = make_machine(machine_of, machine_of.login.conninfo(), tmp_path / "drops")
     few = settings(
-        max_examples=6, stateful_step_count=12, deadline=None, derandomize=True, database=None,
+        max_examples=6, stateful_step_count=12, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(machine, settings=few)

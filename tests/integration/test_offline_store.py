@@ -162,7 +162,7 @@ def asking(rows: list[tuple[str, datetime, datetime]]) -> pd.DataFrame:
     return frame.assign(**{c: pd.to_datetime(frame[c], utc=True).astype("datetime64[us, UTC]") for c in times})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(question=questions())
 def test_equal_to_the_pandas_oracle(tiny: Tiny, question: tuple[list[Revision], list[tuple[str, datetime, datetime]]]) -> None:
     revisions, asked = question

@@ -21,7 +21,7 @@ def test_thousands_of_steps_agree_with_the_model(open_with: Callable[..., Platfo
     migrate(platform)
     machine = make_machine(platform, platform.login.conninfo(), tmp_path / "drops")
     many = settings(
-        max_examples=RUNS, stateful_step_count=STEPS, deadline=None, derandomize=True, database=None,
+        max_examples=RUNS, stateful_step_count=STEPS, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(machine, settings=many)

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.core.cells import ROW_DIGEST, UNKNOWN, changed_cells, suspects
@@ -43,7 +43,6 @@ def shown(value: object) -> str:
     return "null" if value is None else str(value)
 
 
-@settings(deadline=None)  # no time is asserted, on a busy machine neither
 @given(tables(), st.data())
 def test_exactly_the_changed_cells_are_named(table: pl.DataFrame, data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(table) - 1))
@@ -63,7 +62,6 @@ def test_exactly_the_changed_cells_are_named(table: pl.DataFrame, data: st.DataO
     assert said(table, after, moved) == [(f"{key} {name}", "not known", shown(value), UNKNOWN)]
 
 
-@settings(deadline=None)
 @given(tables())
 def test_nothing_is_said_of_what_is_as_it_was(table: pl.DataFrame) -> None:
     assert said(table, table.reverse(), table) == []
