@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -63,8 +63,20 @@ class Settings(BaseSettings):
     seed: int = semantic(42, "the seed of everything random in training", ge=0, lt=2**32)
     split_salt: str = semantic("streamflow", "the salt of the hash that puts each key on the training or hold-out side")
     holdout_share: float = semantic(0.25, "the share of keys on the hold-out side", gt=0, lt=1)
+    model: Literal["baseline", "logistic", "boosting", "auto"] = semantic(
+        "baseline", "the kind of model: the baseline forest, logistic regression, boosted trees, or auto: the best of them"
+    )
     trees: int = semantic(300, "trees of the baseline forest", gt=0)
-    threshold: float = semantic(0.5, "the probability from which on the prediction is 1", gt=0, lt=1)
+    calibration: Literal["isotonic", "none"] = semantic(
+        "isotonic", "how probabilities are calibrated, on out-of-fold predictions of the training side"
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["value"] = semantic(
+        "value", "the probability from which on the prediction is 1, or value: the one that would have brought the most money"
+    )
+    kept_value: float = semantic(200.0, "what a user is worth who would have left and stays, in your currency", gt=0)
+    offer_cost: float = semantic(20.0, "what an offer to stay costs, taken or not", ge=0)
+    offer_success: float = semantic(0.3, "the probability that an offer keeps one who would have left", gt=0, le=1)
+    offer_budget: float | None = semantic(None, "the most that the offers of one drop may cost; without it there is no limit", ge=0)
     bootstrap_draws: int = semantic(500, "draws of the bootstrap interval of AUC", ge=50)
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

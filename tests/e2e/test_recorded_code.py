@@ -64,14 +64,14 @@ def streamflow_there(cluster: Cluster, repository: Path, simulated_drops: Path, 
 def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repository: Path) -> None:
     trained = streamflow_there("train", "--as-of", "2024-01-31")
     assert trained.returncode == 0, trained.stderr
-    baseline = repository / "src/streamflow/models/baseline.py"
+    baseline = repository / "src/streamflow/models/pipelines.py"
     baseline.write_text(baseline.read_text().replace('max_features="sqrt"', "max_features=2"))
     dirty = streamflow_there("train", "--as-of", "2024-01-31")
     assert dirty.returncode == 0, dirty.stderr
     commit(repository, "second")
     at_hand = streamflow_there("reproduce", "1", "--json")
     assert at_hand.returncode == 1, at_hand.stderr
-    assert drifted(at_hand) == {"code": ["models/baseline.py"]}
+    assert drifted(at_hand) == {"code": ["models/pipelines.py"]}
     compared = streamflow_there("compare", "1", "2", "--json")
     assert compared.returncode == 0, compared.stderr
     auc = json.loads(compared.stdout)["metrics"][0]
@@ -93,7 +93,7 @@ def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repo
     uncommitted = streamflow_there("reproduce", "2", "--code", "recorded")
     assert uncommitted.returncode == 4
     assert (
-        "code: 1 files were not committed when the version was trained, such as src/streamflow/models/baseline.py"
+        "code: 1 files were not committed when the version was trained, such as src/streamflow/models/pipelines.py"
         in uncommitted.stderr
     )
     shutil.rmtree(repository / ".git")

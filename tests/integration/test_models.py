@@ -26,15 +26,18 @@ from psycopg import sql
 from sklearn.linear_model import LogisticRegression
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
+from streamflow.core.calibration import Calibrator, fit_calibrator
+from streamflow.core.decision import Decision, Economics
 from streamflow.core.metrics import evaluate
 from streamflow.database import Address, connect, ensure_database
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMissing
 from streamflow.files import figures
 from streamflow.models import artifact
 from streamflow.models.artifact import content_digest, file_digest
-from streamflow.models.baseline import ENCODE, FOREST, encoder_of, fit_baseline, raw_frame
+from streamflow.models.pipelines import ENCODE, FOREST, KINDS, encoder_of, fit_model, raw_frame
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
+from streamflow.models.selection import Candidate
 from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
@@ -98,9 +101,16 @@ def labels_of(frame: pl.DataFrame, *, seed: int) -> np.ndarray[Any, np.dtype[np.
     return (np.random.default_rng(seed).random(len(frame)) < 0.15 + 0.5 * (first > np.median(first))).astype(np.int8)
 
 
-def fitted(features: tuple[Feature, ...], *, n: int = 1_500, seed: int = 1) -> Any:
+def fitted(features: tuple[Feature, ...], *, n: int = 1_500, seed: int = 1, kind: str = "baseline") -> Any:
     frame = drawn(features, n, seed=seed)
-    return fit_baseline(frame, labels_of(frame, seed=seed), features=features, trees=TREES, seed=42)
+    return fit_model(kind, frame, labels_of(frame, seed=seed), features=features, trees=TREES, seed=42)
+
+
+MONEY = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
+
+
+def decided(threshold: float = 0.5, calibrator: Calibrator | None = None) -> Decision:
+    return Decision(threshold=threshold, rule="set", calibrator=calibrator or Calibrator(), economics=MONEY)
 
 
 def bits(values: Any) -> bytes:
@@ -115,7 +125,7 @@ def bits(values: Any) -> bytes:
 def test_predictor_encoder_and_pipeline_agree_bit_for_bit(catalog: Catalog, nulls: bool) -> None:
     features = catalog.features
     pipeline = fitted(features)
-    predictor = compile_predictor(pipeline, threshold=0.5)
+    predictor = compile_predictor(pipeline, decided(0.5))
     frame = drawn(features, 4_000, seed=7, more_categories=True)
     frame = frame if nulls else frame.drop_nulls()
     assert bits(pipeline.named_steps[ENCODE].transform(raw_frame(frame, features))) == bits(predictor.encoder.matrix(frame))
@@ -126,11 +136,29 @@ def test_predictor_encoder_and_pipeline_agree_bit_for_bit(catalog: Catalog, null
     assert bits(predictor.probability(shuffled)) == bits(expected)
 
 
+@pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_answers_alike_one_by_one_and_in_a_batch(catalog: Catalog, kind: str) -> None:
+    """To the bit among ourselves; to 1e-12 and in every decision with the pipeline that stock users load."""
+    features = catalog.features
+    pipeline = fitted(features, kind=kind)
+    frame = drawn(features, 1_000, seed=7, more_categories=True)
+    stock = pipeline.predict_proba(raw_frame(frame, features))[:, 1]
+    plain = compile_predictor(pipeline, decided())
+    assert np.abs(plain.probability(frame) - stock).max() <= 1e-12
+    assert ((plain.probability(frame) >= 0.5) == (stock >= 0.5)).all()
+    calibrated = compile_predictor(pipeline, decided(calibrator=fit_calibrator(stock, labels_of(frame, seed=7))))
+    batch = calibrated.probability(frame)
+    assert bits([calibrated.probability_one(row) for row in frame.iter_rows()]) == bits(batch)
+    assert (np.argsort(batch, kind="stable") == np.argsort(plain.probability(frame), kind="stable")).all()
+    assert np.abs(batch - stock).max() > 0.01
+
+
 def test_a_null_where_training_saw_none_is_answered_alike() -> None:
     features = every_kind().features
     pipeline = fitted(features)
     frame = drawn(features, 50, seed=3).with_columns(pl.lit(None, pl.Int64).alias("count"), pl.lit(None, pl.String).alias("kind"))
-    predictor = compile_predictor(pipeline, threshold=0.5)
+    predictor = compile_predictor(pipeline, decided(0.5))
     expected = pipeline.predict_proba(raw_frame(frame, features))[:, 1]
     assert bits(predictor.probability(frame)) == bits(expected)
     assert bits([predictor.probability_one(row) for row in frame.iter_rows()]) == bits(expected)
@@ -160,14 +188,14 @@ def test_one_class_or_no_rows_cannot_be_learned_from() -> None:
     features = load_catalog(None).features
     frame = drawn(features, 10, seed=1)
     with pytest.raises(TrainingImpossible, match="all 10 labels are 1"):
-        fit_baseline(frame, np.ones(10, np.int8), features=features, trees=2, seed=1)
+        fit_model("baseline", frame, np.ones(10, np.int8), features=features, trees=2, seed=1)
     with pytest.raises(TrainingImpossible, match="no rows"):
-        fit_baseline(frame.head(0), np.ones(0, np.int8), features=features, trees=2, seed=1)
+        fit_model("baseline", frame.head(0), np.ones(0, np.int8), features=features, trees=2, seed=1)
 
 
 def test_no_rows_have_no_probabilities_and_too_few_values_are_an_error() -> None:
     features = load_catalog(None).features
-    predictor = compile_predictor(fitted(features), threshold=0.5)
+    predictor = compile_predictor(fitted(features), decided(0.5))
     assert predictor.probability(drawn(features, 0, seed=1)).shape == (0,)
     with pytest.raises(ValueError, match="expected 14 values, got 1"):
         predictor.probability_one([1])
@@ -183,9 +211,15 @@ def test_importing_models_imports_no_vendor() -> None:
 # ---- the file ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_saved_model_comes_back_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_model_comes_back_whole(tmp_path: Path, kind: str) -> None:
     features = every_kind().features
-    pipeline = fitted(features)
+    pipeline = fitted(features, kind=kind)
+    assert (
+        content_digest(pipeline)
+        == content_digest(fitted(features, kind=kind))
+        != content_digest(fitted(features, kind=kind, seed=2))
+    )
     digests = artifact.save(pipeline, tmp_path / "model.skops")
     loaded = artifact.load(tmp_path / "model.skops", expected_digest=digests.file)
     frame = drawn(features, 500, seed=9)
@@ -280,9 +314,11 @@ def record() -> RunRecord:
     pipeline = fitted(features)
     holdout = drawn(features, 600, seed=11)
     label = labels_of(holdout, seed=11)
-    probability = compile_predictor(pipeline, threshold=0.4).probability(holdout)
+    probability = compile_predictor(pipeline, decided(0.4)).probability(holdout)
     return RunRecord(
         pipeline=pipeline,
+        kind="baseline",
+        decision=decided(0.4),
         features=features,
         feature_service="streamflow_churn_12345678",
         training_set=TrainingSetName(name="streamflow_churn 2024-01-31", digest=sha256(b"rows").hexdigest(), rows=1_500),
@@ -302,7 +338,8 @@ def record() -> RunRecord:
 
 def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> None:
     registry = store.registry("holds_all")
-    logged = registry.log_run(record)
+    tried = Candidate(kind="baseline", aucs=(0.7, 0.8), out_of_fold=np.empty(0))
+    logged = registry.log_run(replace(record, candidates=[tried]))
     run = store.client.get_run(logged.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith(store.root.as_uri())
@@ -325,7 +362,11 @@ def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> 
     assert record.training_set.digest.startswith(used.dataset.digest)
     assert {tag.key: tag.value for tag in used.tags}["digest"] == record.training_set.digest
     assert mlflow.data.get_source(used).to_dict()["tags"]["digest"] == record.training_set.digest
-    assert {a.path for a in store.client.list_artifacts(logged.run_id)} == {"passport.json", "feature_schema.json", "roc.png"}
+    assert {a.path for a in store.client.list_artifacts(logged.run_id)} == {
+        "passport.json", "feature_schema.json", "decision.json", "roc.png",
+    }  # fmt: skip
+    [child] = store.client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{logged.run_id}'")
+    assert (child.data.params, child.data.metrics["mean_auc"]) == ({"model": "baseline"}, 0.75)
     passport = Path(mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/passport.json")).read_bytes()
     version = registry.version(logged.version)
     assert version.tags["passport_digest"] == logged.passport_digest == sha256(passport).hexdigest()

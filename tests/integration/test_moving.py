@@ -26,7 +26,7 @@ from streamflow.errors import (
     SnapshotDamaged,
     StreamflowError,
 )
-from streamflow.models.baseline import raw_frame
+from streamflow.models.pipelines import raw_frame
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.backup import backup
 from streamflow.steps.export import export

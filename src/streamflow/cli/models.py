@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,15 +24,24 @@ def train(
     label_lead: LabelLead = 0,
     known_at: KnownAt = None,
     full: Full = False,
+    model: Annotated[
+        Literal["baseline", "logistic", "boosting", "auto"] | None,
+        typer.Option("--model", help="The kind of model (STREAMFLOW_MODEL); auto takes the best by cross-validation."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train the baseline on one training set, prove where each cell comes from, and register a model version.
+    """Train a model on one training set, prove where each cell comes from, and register a model version.
 
     Example: streamflow train --as-of 2024-01-31
+
+    Example: streamflow train --as-of 2024-01-31 --model auto
     """
+    from dataclasses import replace
+
     from streamflow.steps.train import train as step
 
-    with invocation(context).platform() as platform:
+    call = invocation(context)
+    with replace(call, flags={**call.flags, "model": model}).platform() as platform:
         receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, full=full, notify=platform.notify)
     show(receipt, as_json=as_json, text=text.train)
 

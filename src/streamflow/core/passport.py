@@ -13,7 +13,7 @@ import polars as pl
 
 from streamflow.core.training_set import Source, TrainingSet
 
-SCHEMA = 2  # 1 held neither the definitions nor the origins that a rebuild needs
+SCHEMA = 3  # 1 held no definitions, 2 no calibrator and threshold: what a rebuild needs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,53 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.models.baseline import FOREST, encoder_of
+from streamflow.core.decision import Decision
+from streamflow.models.compiled import Compiled, compiled
 from streamflow.models.encoder import Encoder, Value
+from streamflow.models.pipelines import encoder_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A compiled forest behind its encoder. `threshold` is the probability from which on the prediction is 1."""
+    """A compiled model between its encoder and its decision."""
 
     encoder: Encoder
-    forest: Any  # treelite.Model, which is untyped
-    threshold: float
+    model: Compiled
+    decision: Decision
 
     @property
     def features(self) -> tuple[str, ...]:
         """The raw features, in the order that `probability_one` takes them."""
         return self.encoder.features
 
-    def probability(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """The probability of each row; the frame's columns are found by name; shape (n,)."""
-        return self._compiled(self.encoder.matrix(frame))
+    @property
+    def threshold(self) -> float:
+        """The probability from which on the prediction is 1."""
+        return self.decision.threshold
+
+    def probability(self, frame: pl.DataFrame) -> Floats:
+        """The calibrated probability of each row; the frame's columns are found by name; shape (n,)."""
+        return self._answer(self.encoder.matrix(frame))
 
     def probability_one(self, values: Sequence[Value]) -> float:
-        """The probability of one row of raw values, in the order of `features`."""
-        return float(self._compiled(self.encoder.row(values))[0])
+        """The calibrated probability of one row of raw values, in the order of `features`."""
+        return float(self._answer(self.encoder.row(values))[0])
 
-    def _compiled(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Cast to float32 first, as scikit-learn does itself: then both give the same bits. One thread: trap 11."""
-        import treelite
-
-        if len(matrix) == 0:
-            return np.empty(0)
-        answer = treelite.gtil.predict(self.forest, matrix.astype(np.float32), nthread=1)
-        return np.ascontiguousarray(answer[:, 0, 1])
+    def _answer(self, matrix: Floats) -> Floats:
+        return self.decision.calibrator.apply(self.model(matrix)) if len(matrix) else np.empty(0)
 
 
-def compile_predictor(pipeline: Pipeline, *, threshold: float) -> Predictor:
-    """The predictor of a fitted baseline."""
-    import treelite
-
-    forest = treelite.sklearn.import_model(pipeline.named_steps[FOREST])
-    return Predictor(encoder=encoder_of(pipeline), forest=forest, threshold=threshold)
+def compile_predictor(pipeline: Pipeline, decision: Decision) -> Predictor:
+    """The predictor of a fitted pipeline."""
+    return Predictor(encoder=encoder_of(pipeline), model=compiled(pipeline), decision=decision)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from streamflow.core.decision import FILE as DECISION
 from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
 from streamflow.models import artifact
 from streamflow.models.stored import fetch
@@ -226,18 +227,19 @@ class Registry:
         return fetch(self._uri, folder, what=what, artifact_uri=f"{self._location(version)}/{artifact.FILE}")
 
     def load(self, version: ModelVersion) -> Predictor:
-        """The predictor of a version, its file's digest checked before it is parsed. Raises ArtifactUntrusted."""
+        """The predictor of a version, the digests of its files checked before they are parsed. Raises ArtifactUntrusted."""
         from streamflow.models.predictor import compile_predictor
 
-        missing = [tag for tag in ("model_digest", "threshold") if tag not in version.tags]
+        missing = [tag for tag in ("model_digest", "decision_digest") if tag not in version.tags]
         if missing:
             raise ArtifactUntrusted(
-                f"version {version.version} of {self._name} has no tag {', '.join(missing)}: streamflow did not make it"
+                f"version {version.version} of {self._name} has no tag {', '.join(missing)}: this streamflow did not make it"
             )
+        decision = artifact.load_decision(self.run_file(version.run_id, DECISION), expected_digest=version.tags["decision_digest"])
         with TemporaryDirectory() as folder:
             path = self.download(version, Path(folder))
             pipeline = artifact.load(path, expected_digest=version.tags["model_digest"])
-        return compile_predictor(pipeline, threshold=float(version.tags["threshold"]))
+        return compile_predictor(pipeline, decision)
 
     def _raw(self) -> list[Any]:
         """MLflow's own versions of this model, the newest first."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from streamflow.models.tracking import OURS
+from streamflow.models.tracking import OURS, PARENT
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -44,7 +44,8 @@ def unneeded_runs(client: MlflowClient, *, name: str, experiment_id: str, ours: 
     unneeded = []
     for run in mine:
         made = of_run.get(run.info.run_id, [])
-        if run.info.run_id not in used and not used & {m.model_id for m in made}:
+        family = {run.info.run_id, run.data.tags.get(PARENT, "")}  # what a version was chosen from stays as long as the version
+        if not used & (family | {m.model_id for m in made}):
             unneeded.append(_described(run, made))
     return unneeded
 

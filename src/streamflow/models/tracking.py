@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
+from streamflow.core.decision import FILE, Decision
 from streamflow.core.metrics import Metrics
 from streamflow.models.artifact import ModelDigests
-from streamflow.models.baseline import FOREST
 from streamflow.models.package import address_package, feature_schema, signature_of, write_package
+from streamflow.models.selection import Candidate
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -40,11 +41,16 @@ class TrainingSetName:
 class RunRecord:
     """All that is logged of one training.
 
+    kind       the kind of model that was trained
+    candidates those that it was chosen from, each of them a child run; empty where it was asked for by name
     files      file name -> bytes: figures, and what else lies beside the model
     passport   called with the digests of the model's file, once it is written; the content of passport.json
     """
 
     pipeline: Pipeline
+    kind: str
+    candidates: Sequence[Candidate] = ()
+    decision: Decision
     features: Sequence[Feature]
     feature_service: str
     training_set: TrainingSetName
@@ -62,8 +68,9 @@ class RunRecord:
 
     @property
     def params(self) -> dict[str, str]:
-        """Every parameter of the run, hyperparameters of the forest included."""
+        """Every parameter of the run, hyperparameters of the estimator included."""
         chosen = {
+            "model": self.kind,
             "as_of": f"{self.as_of:%Y-%m-%d}",
             "label_as_of": f"{self.label_as_of:%Y-%m-%d}",
             "known_at": self.known_at.isoformat(),
@@ -71,11 +78,12 @@ class RunRecord:
             "seed": self.seed,
             "split_salt": self.split_salt,
             "holdout_share": self.holdout_share,
-            "threshold": self.metrics.threshold,
+            "threshold": self.decision.threshold,
+            "threshold_rule": self.decision.rule,
             "feature_service": self.feature_service,
             "training_set_digest": self.training_set.digest,
         }
-        hyperparameters = self.pipeline.named_steps[FOREST].get_params()
+        hyperparameters = self.pipeline.steps[-1][1].get_params()
         return {name: str(value) for name, value in {**hyperparameters, **chosen}.items()}
 
     @property
@@ -111,6 +119,7 @@ class RunFacts:
 
 
 Registered = Callable[[str, int, str], None]  # (run id, version, digest of the passport), once the version is there
+PARENT = "mlflow.parentRunId"  # MLflow's own tag of a child run
 OURS = "streamflow.model"  # the tag of a run that we made: `prune` touches no other
 
 
@@ -132,6 +141,8 @@ def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name
             dataset=dataset_input(record).to_dictionary(),
             tags=version_tags(record, digests, sha256(passport).hexdigest()),
         )
+        for tried in record.candidates:
+            _log_candidate(client, tried, experiment_id=experiment_id, parent=run_id, name=name)
         version = _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
         registered(run_id, version, facts.tags["passport_digest"])
     return LoggedRun(run_id=run_id, version=version, digests=digests, passport_digest=facts.tags["passport_digest"])
@@ -161,6 +172,18 @@ def _register(
     link = json.dumps([{"name": name, "version": int(made.version)}])
     client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})  # MLflow's page of the model shows it
     return int(made.version)
+
+
+def _log_candidate(client: MlflowClient, tried: Candidate, *, experiment_id: str, parent: str, name: str) -> None:
+    """A kind of model that was cross-validated, as a child run: AUC of each repeat as steps of one metric, and their mean."""
+    from mlflow.entities import Metric, Param
+
+    tags = {OURS: name, PARENT: parent}
+    run_id = client.create_run(experiment_id, run_name=f"candidate {tried.kind}", tags=tags).info.run_id
+    now = int(time.time() * 1000)
+    metrics = [Metric("cross_validated_auc", auc, now, step) for step, auc in enumerate(tried.aucs)]
+    client.log_batch(run_id, [*metrics, Metric("mean_auc", tried.auc, now, 0)], [Param("model", tried.kind)])
+    client.set_terminated(run_id, "FINISHED")
 
 
 @contextmanager
@@ -231,6 +254,7 @@ def _write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
     (folder / "feature_schema.json").write_bytes(
         canonical_json({"feature_service": record.feature_service, "features": feature_schema(record.features)})
     )
+    (folder / FILE).write_bytes(record.decision.content)
     for file_name, data in record.files.items():
         (folder / file_name).write_bytes(data)
 
@@ -243,7 +267,8 @@ def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str)
         "model_digest": digests.file,
         "content_digest": digests.content,
         "passport_digest": passport_digest,
-        "threshold": repr(record.metrics.threshold),
+        "decision_digest": record.decision.digest,
+        "threshold": repr(record.decision.threshold),
     }
 
 

@@ -90,7 +90,8 @@ def tags_of(passport: Passport, digest: str) -> dict[str, str]:
         "passport_digest": digest,
         "model_digest": model["file"],
         "content_digest": model["content"],
-        "threshold": repr(passport.result["metrics"]["threshold"]),
+        "decision_digest": passport.result["decision"]["digest"],
+        "threshold": repr(passport.result["decision"]["threshold"]),
         "feature_service": passport.features["service"],
         "as_of": f"{passport.as_of:%Y-%m-%d}",
     }

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from streamflow.core import probabilities
+from streamflow.core import decision, probabilities, probes
 from streamflow.core.levels import Difference, Level, compare_code, compare_configuration, compare_environment, compare_features
 from streamflow.core.passport import Passport
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible
@@ -165,6 +166,12 @@ def _differences(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[
     said += [f"the {side} keys are others" for side in ("training", "holdout") if recorded[f"{side}_keys"] != found[f"{side}_keys"]]
     if recorded["model"]["content"] != found["model"]["content"]:
         said.append("the model has learned something else")
+    if recorded["model_kind"] != found["model_kind"]:
+        said.append(f"the model is of the kind {found['model_kind']}, recorded is {recorded['model_kind']}")
+    elif recorded["candidates"] != found["candidates"]:
+        said.append("the model was chosen by other cross-validated AUCs")
+    if recorded["decision"] != found["decision"]:
+        said.append("the predictions' calibrator or threshold is another")
     if recorded["predictions"] != found["predictions"]:
         said.append("the predictions of the hold-out are others")
     metrics = recorded["metrics"]
@@ -200,4 +207,15 @@ def changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
             said.append(exc.message)
     if _recorded_probabilities(platform, record) is None:
         said.append(f"the file {probabilities.FILE} of version {version} is lost or was changed")
+    result = record.passport.result
+    for name, digest in ((decision.FILE, result["decision"]["digest"]), (probes.FILE, result["probes"])):
+        if not _is_unchanged(platform, record, name, digest):
+            said.append(f"the file {name} of version {version} is lost or was changed")
     return said
+
+
+def _is_unchanged(platform: Platform, record: Recorded, name: str, digest: str) -> bool:
+    try:
+        return sha256(platform.models.run_file(record.version.run_id, name)).hexdigest() == digest
+    except ArtifactUntrusted:
+        return False

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core import probabilities
+from streamflow.core import probabilities, probes
 from streamflow.core.certificate import Certificate
 from streamflow.core.metrics import Metrics, in_words
 from streamflow.core.passport import passport_of
@@ -28,12 +28,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainReceipt:
-    """What was trained. `words` says what the numbers alone would hide."""
+    """What was trained.
+
+    candidates  kind of model -> its cross-validated AUC, where the setting was auto
+    words       what the numbers alone would hide
+    """
 
     run_id: str
     version: int
     as_of: date
     label_as_of: date
+    model_kind: str
+    candidates: Mapping[str, float]
+    threshold: float
+    threshold_rule: str
     metrics: Metrics
     training_set_digest: str
     predictions_digest: str
@@ -68,7 +76,7 @@ def train(
     notify("assembling the training set")
     rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at)
     notify(f"training on {len(rows.frame):,} rows")
-    fitted = fit(platform, rows)
+    fitted = fit(platform, rows, notify=notify)
     notify("checking where cells come from")
     certificate = certified(platform, rows, full=full, notify=notify)
     notify("logging the run")
@@ -78,14 +86,29 @@ def train(
         version=logged.version,
         as_of=as_of,
         label_as_of=rows.label_as_of.date(),
+        model_kind=fitted.kind,
+        candidates={c.kind: c.auc for c in fitted.candidates},
+        threshold=fitted.decision.threshold,
+        threshold_rule=fitted.decision.rule,
         metrics=fitted.metrics,
         training_set_digest=rows.digest,
         predictions_digest=fitted.predictions_digest,
         model_digest=logged.digests.file,
         content_digest=logged.digests.content,
         certificate=certificate,
-        words=tuple(in_words(fitted.metrics)),
+        words=(*_choice_in_words(fitted), *in_words(fitted.metrics)),
     )
+
+
+def _choice_in_words(fitted: Fitted) -> list[str]:
+    """Why this kind of model and this threshold."""
+    said = []
+    if fitted.candidates:
+        tried = ", ".join(f"{c.kind} {c.auc:.4f}" for c in fitted.candidates)
+        said.append(f"{fitted.kind} has the highest cross-validated AUC of the training side: {tried}")
+    if fitted.decision.threshold >= 1:
+        said.append("No offer pays by the settings kept_value, offer_cost, offer_success and offer_budget: nobody is flagged.")
+    return said
 
 
 def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate) -> LoggedRun:
@@ -105,6 +128,9 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
     label = rows.labels[fitted.holdout]
     return RunRecord(
         pipeline=fitted.pipeline,
+        kind=fitted.kind,
+        candidates=fitted.candidates,
+        decision=fitted.decision,
         features=catalog.features,
         feature_service=catalog.service,
         training_set=TrainingSetName(name=f"{catalog.model} as of {rows.as_of:%Y-%m-%d}", digest=rows.digest, rows=len(rows.frame)),
@@ -119,6 +145,7 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
         training_seconds=fitted.training_seconds,
         files={
             probabilities.FILE: probabilities.to_bytes(fitted.probability),
+            probes.FILE: fitted.probes.content,
             "roc.png": figures.roc(label, fitted.probability),
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
             "calibration.png": figures.calibration(label, fitted.probability),

@@ -1,4 +1,4 @@
-"""The baseline: one-hot encoded categories, numbers as they are, a random forest.
+"""The kinds of models: one-hot encoded categories, numbers as they are, and an estimator behind them.
 
 What is fitted and saved is a scikit-learn pipeline of stock parts that takes a pandas frame with the raw features, so
 that every MLflow user can load it. `encoder_of` reads from it the Encoder that we serve with; both give the same matrix.
@@ -23,23 +23,31 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 NUMBERS = "numbers"
-ENCODE, FOREST = "encode", "forest"
-FIT_JOBS = 2  # threads while fitting: they share the trees out and change no bit of them (tested)
+ENCODE, FOREST, BOOSTING, LOGISTIC = "encode", "forest", "boosting", "logistic"
+KINDS = ("logistic", "baseline", "boosting")  # the simplest first: it is taken where another is not better
+FIT_JOBS = 2  # threads while fitting a forest: they share the trees out and change no bit of them (tested)
 
 
-def fit_baseline(frame: pl.DataFrame, label: NDArray[Any], *, features: Sequence[Feature], trees: int, seed: int) -> Pipeline:
-    """Fit on `frame` (n, features) and `label` (n,), rows in the order of their keys: the order decides the bootstrap samples.
+def fit_model(
+    kind: str, frame: pl.DataFrame, label: NDArray[Any], *, features: Sequence[Feature], trees: int, seed: int
+) -> Pipeline:
+    """Fit a model of `kind` on `frame` (n, features) and `label` (n,), rows in the order of their keys: it decides the samples.
+
+    trees   of the baseline forest
 
     Raises TrainingImpossible when there are no rows, or rows of one class only.
     """
+    from threadpoolctl import threadpool_limits
+
     classes = np.unique(label)
     if len(classes) < 2:
         holds = f"all {len(label)} labels are {classes[0]}" if len(classes) else "there are no rows"
         raise TrainingImpossible(f"the training side of the split cannot be learned from: {holds}", rows=len(label))
-    pipeline = _unfitted(features, trees=trees, seed=seed)
-    pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
-    # Several threads add up the trees' answers in the order in which they finish: other bytes from call to call (trap 11).
-    pipeline.named_steps[FOREST].set_params(n_jobs=1)
+    pipeline = _unfitted(kind, features, trees=trees, seed=seed)
+    with threadpool_limits(1):  # of BLAS and OpenMP: a sum in another order has other last bits
+        pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
+    if kind == "baseline":  # several threads add up the trees' answers in the order in which they finish (trap 11)
+        pipeline.named_steps[FOREST].set_params(n_jobs=1)
     return pipeline
 
 
@@ -59,19 +67,41 @@ def encoder_of(pipeline: Pipeline) -> Encoder:
     return Encoder(features=tuple(columns.feature_names_in_.tolist()), categories=categories)
 
 
-def _unfitted(features: Sequence[Feature], *, trees: int, seed: int) -> Pipeline:
+def _unfitted(kind: str, features: Sequence[Feature], *, trees: int, seed: int) -> Pipeline:
     from sklearn.compose import ColumnTransformer
-    from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import Pipeline
 
     numbers = [f.name for f in features if not f.column.categorical]
     transformers = [(f.name, _category_transformer(f), [f.name]) for f in features if f.column.categorical]
     if numbers:
         transformers.append((NUMBERS, _as_float(), numbers))
-    forest = RandomForestClassifier(
-        n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed, n_jobs=FIT_JOBS
-    )
-    return Pipeline([(ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False)), (FOREST, forest)])
+    encode = (ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False))
+    return Pipeline([encode, *_estimator(kind, trees=trees, seed=seed)])
+
+
+def _estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
+    """The steps behind the encoder. Boosting grows small trees slowly, as suits some thousand rows: our convention."""
+    if kind == "baseline":
+        from sklearn.ensemble import RandomForestClassifier
+
+        forest = RandomForestClassifier(
+            n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed, n_jobs=FIT_JOBS
+        )
+        return [(FOREST, forest)]
+    if kind == "boosting":
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        boosting = HistGradientBoostingClassifier(
+            learning_rate=0.05, max_iter=150, max_leaf_nodes=15, min_samples_leaf=40, l2_regularization=1.0,
+            early_stopping=False, random_state=seed,
+        )  # fmt: skip
+        return [(BOOSTING, boosting)]
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    regression = LogisticRegression(max_iter=1000, random_state=seed)
+    return [("impute", SimpleImputer(keep_empty_features=True)), ("scale", StandardScaler()), (LOGISTIC, regression)]
 
 
 def _category_transformer(feature: Feature) -> Any:
