@@ -55,6 +55,16 @@ class Settings(BaseSettings):
     reproduce_tolerance: float = Field(
         1e-12, ge=0, description="the difference of probabilities up to which 'reproduce' says within tolerance, not differs"
     )
+    gate_policy: Literal["paired-bootstrap", "point-estimate"] = Field(
+        "paired-bootstrap", description="what decides a promotion: the interval of the difference, or the difference itself"
+    )
+    gate_metric: Literal["auc", "average_precision", "brier", "value"] = Field(
+        "auc", description="the metric that decides a promotion; value is money per user by the settings of offers"
+    )
+    gate_margin: float = Field(0.0, description="what the challenger has to be better by, in units of the metric")
+    gate_confidence: float = Field(0.95, gt=0, lt=1, description="the confidence of the interval of the difference")
+    gate_draws: int = Field(1000, ge=50, description="draws of the gate's bootstrap")
+    gate_min_rows: int = Field(50, ge=20, description="the rows unseen by both versions below which nothing is compared")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["console", "json"] = Field(
         "console", description="the form of the API's log: for people on stderr, or JSON lines on stdout"

@@ -33,9 +33,9 @@ def run(platform: Platform, folder: Path, as_of: date) -> None:
 
 
 def in_production(platform: Platform, as_of: date) -> TrainReceipt:
-    """Train a version and put it into Production."""
+    """Train a version and put it into Production, whatever the gate says of so few rows."""
     trained = train(platform, as_of)
-    promote(platform, trained.version)
+    promote(platform, trained.version, force=True, why="a test of something else")
     return trained
 
 

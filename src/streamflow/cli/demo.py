@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from streamflow.cli import text
+from streamflow.cli import text, text_lifecycle
 from streamflow.cli.context import Invocation, table
 from streamflow.errors import DropConflict, ServiceFailed
 
@@ -53,7 +53,7 @@ def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
         for month in receipt.months:
             print(text.monthly(month))
         print(text.train(receipt.train))
-        print(text.promote(receipt.promote))
+        print(text_lifecycle.promote(receipt.promote))
         key = _first_key(platform, drops[-1][0])
         calls = _ask_the_api(platform, call, key)
         for asked in calls:

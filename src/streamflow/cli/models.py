@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from streamflow.cli import text
+from streamflow.cli import text, text_lifecycle
 from streamflow.cli.context import AsOf, JsonFlag, as_day, invocation, show, table
 from streamflow.cli.data import KnownAt, LabelLead
 from streamflow.cli.reproduce import Full
@@ -72,24 +72,36 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 def promote(
     context: typer.Context,
-    version: Annotated[int, typer.Argument(min=1, help="The model version, as 'streamflow models' lists it.")],
+    version: Annotated[
+        int | None,
+        typer.Argument(min=1, help="The model version; without it the one in Staging, else the newest.", show_default=False),
+    ] = None,
     to: Annotated[str, typer.Option("--to", help="staging or production.", metavar="STAGE")] = "production",
     why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Recorded in the ledger; there is no gate to override yet.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the whole evidence and change nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote whatever the gate says; needs --why, and is recorded.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Put a model version into a stage; what was there before is archived.
+    """Let the gate decide whether a version takes the champion's place, on users that neither was trained on.
+
+    The exit code is 1 when it is refused. Staging has no gate.
 
     Example: streamflow promote 2 --why "February's labels"
+
+    Example: streamflow promote --dry-run
     """
     from streamflow.steps.promote import STAGES
     from streamflow.steps.promote import promote as step
 
     if to.lower() not in STAGES:
         raise typer.BadParameter(f"'{to}' is not one of {', '.join(STAGES)}", param_hint="--to")
+    if force and not why.strip():
+        raise typer.BadParameter("a forced promotion needs a reason: --why TEXT", param_hint="--force")
     with invocation(context).platform() as platform:
-        receipt = step(platform, version, to=to.lower(), why=why, force=force)
-    show(receipt, as_json=as_json, text=text.promote)
+        receipt = step(platform, version, to=to.lower(), why=why, force=force, dry_run=dry_run, notify=platform.notify)
+    show(receipt, as_json=as_json, text=text_lifecycle.promote)
+    if receipt.refused:
+        raise typer.Exit(1)
 
 
 def predict(

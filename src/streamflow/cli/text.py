@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from streamflow.steps.materialize import MaterializeReceipt
     from streamflow.steps.migrate import MigrateReceipt
     from streamflow.steps.predict import Prediction
-    from streamflow.steps.promote import PromoteReceipt
     from streamflow.steps.restore import RestoreReceipt
     from streamflow.steps.simulate import SimulateReceipt
     from streamflow.steps.snapshot import FrozenTable, SnapshotReceipt
@@ -112,12 +111,6 @@ def training_set(r: TrainingSetReceipt) -> str:
 def train(r: TrainReceipt) -> str:
     """What the reference ends with, and what a number alone would hide."""
     return "\n".join([f"  {checked(r.certificate)}", *(f"  note: {w}" for w in r.words), r.line])
-
-
-def promote(r: PromoteReceipt) -> str:
-    """The decision."""
-    replaced = f", in place of version {r.replaced}" if r.replaced else ""
-    return f"[OK] {r.model} version {r.version} is in {r.stage}{replaced}"
 
 
 def predict(r: Prediction) -> str:

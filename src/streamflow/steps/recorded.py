@@ -130,22 +130,42 @@ def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None 
     The revisions are read by name: neither K nor what else is frozen by now plays a part, and Feast's registry neither.
     `read` gives their rows where they have been read already. Raises NotRebuildable when one of them is gone.
     """
-    read = read or partial(frozen.rows_of, platform.address)
     labels_of = labels_of or of
-    catalog, key = platform.catalog, platform.catalog.entity.key
-    features, labels = _of_features(catalog, of), _of_labels(catalog, labels_of)
-    require_frozen(platform, (*features, *labels))
-    population = _rows(read, catalog.entity.table, [key], [s for s in features if s.as_of == of.as_of])
+    catalog = platform.catalog
     k = max(of.known_at, labels_of.known_at)
     when = Drops(as_of=of.as_of, label_as_of=labels_of.label_as_of, label_lead=labels_of.label_lead, known_at=k)
-    return assembled(
-        catalog,
-        when,
-        (*features, *(s for s in labels if s not in features)),
-        population.drop("as_of"),
-        _rows(read, catalog.label.table, [key, catalog.label.column], labels).drop("as_of"),
-        lambda keys: _features(catalog, read, keys, of.as_of, features),
-    )
+    return set_of(platform, when, _of_features(catalog, of), _of_labels(catalog, labels_of), read=read)
+
+
+def set_of(
+    platform: Platform, when: Drops, features: tuple[Source, ...], labels: tuple[Source, ...], *, read: Read | None = None
+) -> TrainingSet:
+    """A training set from revisions by name, with the definitions of `platform`. Raises NotRebuildable when one is gone."""
+    read = read or partial(frozen.rows_of, platform.address)
+    catalog = platform.catalog
+    require_frozen(platform, (*features, *labels))
+    population, known = _keys(catalog, when.as_of, features, read), _labels(catalog, labels, read)
+    sources = (*features, *(s for s in labels if s not in features))
+    return assembled(catalog, when, sources, population, known, lambda keys: _features(catalog, read, keys, when.as_of, features))
+
+
+def labelled_keys(platform: Platform, of: Passport) -> pl.Series:
+    """The keys of a recorded training set, in their order, without its features. Raises NotRebuildable when rows are gone."""
+    catalog, read = platform.catalog, partial(frozen.rows_of, platform.address)
+    features, labels = _of_features(catalog, of), _of_labels(catalog, of)
+    require_frozen(platform, (*features, *labels))
+    key = catalog.entity.key
+    return _keys(catalog, of.as_of, features, read).join(_labels(catalog, labels, read), on=key, how="semi").sort(key)[key]
+
+
+def _keys(catalog: Catalog, as_of: datetime, sources: Iterable[Source], read: Read) -> pl.DataFrame:
+    """The population: the keys of the drop of `as_of`. (n, 1)"""
+    return _rows(read, catalog.entity.table, [catalog.entity.key], [s for s in sources if s.as_of == as_of]).drop("as_of")
+
+
+def _labels(catalog: Catalog, sources: Iterable[Source], read: Read) -> pl.DataFrame:
+    """Key and label. (n, 2)"""
+    return _rows(read, catalog.label.table, [catalog.entity.key, catalog.label.column], sources).drop("as_of")
 
 
 def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> dict[tuple[str, datetime, int], Revision]:
