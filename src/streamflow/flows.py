@@ -28,15 +28,18 @@ from streamflow.steps import ingest as ingest_step
 from streamflow.steps import materialize as materialize_step
 from streamflow.steps import migrate as migrate_step
 from streamflow.steps import promote as promote_step
+from streamflow.steps import retrain as retrain_step
 from streamflow.steps import snapshot as snapshot_step
 from streamflow.steps import train as train_step
 from streamflow.steps.inbox import InboxReceipt
 from streamflow.steps.ingest import IngestReceipt
 from streamflow.steps.materialize import MaterializeReceipt
 from streamflow.steps.promote import PromoteReceipt
+from streamflow.steps.retrain import RetrainReceipt
 from streamflow.steps.snapshot import SnapshotReceipt
 from streamflow.steps.train import TrainReceipt
 
+NEVER_S = 86_400  # of a schedule that is paused
 RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
 SETTLE_S = 10  # the longest wait for Prefect to take its own logs and events
 P = ParamSpec("P")
@@ -60,6 +63,7 @@ class DemoReceipt:
     months: tuple[MonthlyReceipt, ...]
     train: TrainReceipt
     promote: PromoteReceipt
+    retrain: RetrainReceipt | None
 
 
 @contextmanager
@@ -124,10 +128,10 @@ def train_version(as_of: date, label_lead: int, flags: Flags) -> TrainReceipt:
 
 
 @step("promote")
-def promote(version: int, why: str, flags: Flags) -> PromoteReceipt:
-    """Put a version into Production."""
+def promote(version: int, why: str, force: bool, flags: Flags) -> PromoteReceipt:
+    """Put a version into Production if the gate lets it, or by force."""
     with open_platform(load_settings(**flags)) as platform:
-        return promote_step.promote(platform, version, why=why)
+        return promote_step.promote(platform, version, why=why, force=force)
 
 
 @flow(name="monthly")
@@ -152,11 +156,29 @@ def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> Train
 
 @flow(name="demo")
 def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoReceipt:
-    """The months in order, a model trained on the first of them, and its promotion."""
+    """The first month, a model trained on it and its promotion; the later months, and a challenger trained on the last."""
     given = flags or {}
-    months = tuple(monthly(folder, as_of, flags=given) for folder, as_of in drops)
+    months = [monthly(*drops[0], flags=given)]
     trained = train(drops[0][1], 0, given)
-    return DemoReceipt(months=months, train=trained, promote=promote(trained.version, "the demo", given))
+    promoted = promote(trained.version, "the demo", True, given)  # there is no champion yet: something has to be served
+    months += [monthly(folder, as_of, flags=given) for folder, as_of in drops[1:]]
+    challenged = train_and_compare(why="the demo", force=True, flags=given) if drops[1:] else None
+    return DemoReceipt(months=tuple(months), train=trained, promote=promoted, retrain=challenged)
+
+
+@step("retrain")
+def retrain(as_of: date | None, label_lead: int, why: str, force: bool, flags: Flags) -> RetrainReceipt:
+    """Train, and let the gate decide; on evidence that was decided before it does nothing."""
+    with open_platform(load_settings(**flags)) as platform:
+        return retrain_step.retrain(platform, as_of, label_lead=label_lead, why=why, force=force)
+
+
+@flow(name="train_and_compare")
+def train_and_compare(
+    as_of: date | None = None, label_lead: int = 0, why: str = "scheduled", force: bool = False, flags: Flags | None = None
+) -> RetrainReceipt:
+    """Train on the newest labelled drop, or on that of `as_of`, and promote the version if the gate lets it."""
+    return retrain(as_of, label_lead, why, force, flags or {})
 
 
 @flow(name="inbox")
@@ -170,17 +192,19 @@ def inbox(flags: Flags | None = None) -> InboxReceipt:
         )
 
 
-def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool) -> None:
-    """Let Prefect's server run `monthly`, `train` and `inbox` here until SIGTERM or Ctrl-C: `inbox` every so many seconds.
+def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool, retrain_every_s: int | None) -> None:
+    """Let Prefect's server run `monthly`, `train`, `inbox` and `train_and_compare` here until SIGTERM or Ctrl-C.
 
-    A run of `inbox` that is due while another one works is left out. Without an inbox its schedule is paused, not absent:
-    Prefect keeps the schedule that an earlier worker had.
+    `inbox` and `train_and_compare` run every so many seconds; a run that is due while another one works is left out. Without
+    an inbox, or an interval, their schedule is paused, not absent: Prefect keeps the schedule that an earlier worker had.
     """
     alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    every = {"interval": retrain_every_s or NEVER_S, "paused": retrain_every_s is None, "concurrency_limit": alone}
     serve_deployments(
         _deployment(monthly, flags),
         _deployment(train, flags),
         _deployment(inbox, flags, interval=inbox_every_s, paused=not has_inbox, concurrency_limit=alone),
+        _deployment(train_and_compare, flags, **every),
         limit=RUNS,
         print_starting_message=False,
     )

@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     gate_confidence: float = Field(0.95, gt=0, lt=1, description="the confidence of the interval of the difference")
     gate_draws: int = Field(1000, ge=50, description="draws of the gate's bootstrap")
     gate_min_rows: int = Field(50, ge=20, description="the rows unseen by both versions below which nothing is compared")
+    retrain_min_labels: int = Field(200, ge=1, description="the labels of a drop below which 'retrain' does not train on it")
+    retrain_cooldown_hours: float = Field(24.0, ge=0, description="hours after a retraining in which 'retrain' begins no other")
+    retrain_every: int | None = Field(
+        None, ge=60, description="seconds between two runs of 'retrain' by the worker; without it they are not scheduled"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["console", "json"] = Field(
         "console", description="the form of the API's log: for people on stderr, or JSON lines on stdout"

@@ -1,4 +1,4 @@
-"""The demo: the whole chain on two months, then the reference's calls over real HTTP."""
+"""The demo: the whole chain on two months, a challenger among it, then the reference's calls over real HTTP."""
 
 from __future__ import annotations
 
@@ -50,10 +50,12 @@ def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
 
             with flows.settled():
                 receipt = flows.demo([(str(folder), as_of) for folder, as_of in drops], flags=call.flags)
-        for month in receipt.months:
+        first, *later = receipt.months
+        print(text.monthly(first), text.train(receipt.train), text_lifecycle.promote(receipt.promote), sep="\n")
+        for month in later:
             print(text.monthly(month))
-        print(text.train(receipt.train))
-        print(text_lifecycle.promote(receipt.promote))
+        if receipt.retrain:
+            print(text_lifecycle.retrain(receipt.retrain))
         key = _first_key(platform, drops[-1][0])
         calls = _ask_the_api(platform, call, key)
         for asked in calls:
@@ -146,6 +148,12 @@ def _expect(base: str, method: str, path: str, status: int, body: dict[str, Any]
     )
 
 
+def _served(receipt: DemoReceipt) -> int:
+    """The version in Production at the end."""
+    challenged = receipt.retrain
+    return challenged.version if challenged and challenged.version and challenged.decision == "promoted" else receipt.train.version
+
+
 def _closing_table(
     platform: Platform, receipt: DemoReceipt, drops: Sequence[tuple[Path, date]], key: str, *, simulated: bool
 ) -> None:
@@ -155,10 +163,14 @@ def _closing_table(
     rows = [
         ("drops", f"{len(drops)} ({kind})", ", ".join(str(as_of) for _, as_of in drops)),
         ("warehouse", server, platform.login.display),
-        ("flows", "Prefect", f"monthly ×{len(drops)}, train, demo; state in {platform.home / 'prefect'}"),
+        ("flows", "Prefect", f"monthly ×{len(drops)}, train, train_and_compare, demo; state in {platform.home / 'prefect'}"),
         ("features", f"Feast service {platform.catalog.service}", str(platform.home / "feast")),
         ("training", f"MLflow run {trained.run_id}", f"AUC={trained.metrics.auc:.4f}, hold-out {trained.metrics.rows:,} rows"),
-        ("registry", f"{platform.catalog.model} version {trained.version}", "Production"),
+        (
+            "registry",
+            f"{platform.catalog.model} version {_served(receipt)}",
+            "Production, by the gate; 'streamflow ledger' says why",
+        ),
         ("API", "FastAPI", "health, features, a prediction, one with missing_features: all as expected"),
     ]
     table("What ran where", ("part", "what", "where"), rows)
@@ -169,7 +181,8 @@ def _closing_table(
             ("streamflow serve", "the API, with its page at /docs"),
             (f"streamflow predict {key}", "one prediction"),
             ("streamflow models · streamflow snapshots", "versions · frozen revisions"),
-            (f"streamflow train --as-of {drops[0][1]} --label-lead 1", "the same features, the next drop's labels"),
+            (f"streamflow train --as-of {drops[-1][1]} --model auto", "the best of three kinds of models, by cross-validation"),
+            ("streamflow promote --dry-run", "what the gate would say of the newest version"),
             ("streamflow exec -- mlflow ui", "MLflow's own page on these runs"),
             ("streamflow exec -- feast feature-views list", "Feast's own command on these views"),
         ],

@@ -1,7 +1,8 @@
-"""Commands on models: train, models, promote, predict, serve."""
+"""Commands on models: train, models, promote, retrain, predict, serve."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import typer
@@ -14,7 +15,7 @@ from streamflow.cli.reproduce import Full
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (train, models, promote, predict, serve):
+    for command in (train, models, promote, retrain, predict, serve):
         app.command(command.__name__)(command)
 
 
@@ -102,6 +103,35 @@ def promote(
     show(receipt, as_json=as_json, text=text_lifecycle.promote)
     if receipt.refused:
         raise typer.Exit(1)
+
+
+def retrain(
+    context: typer.Context,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="The drop to train on; without it the newest one with labels."),
+    ] = None,
+    label_lead: LabelLead = 0,
+    why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "asked for",
+    force: Annotated[bool, typer.Option("--force", help="Whether or not the cool-down is over.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train on the newest labelled drop and promote the version if the gate lets it, as the Prefect flow train_and_compare.
+
+    On data, features and configuration that were decided before it does nothing; one that was interrupted goes on.
+
+    Example: streamflow retrain --why "March has arrived"
+    """
+    from streamflow.services.prefect_server import prefect_server
+
+    call = invocation(context)
+    with call.platform() as platform, prefect_server(platform.environment, platform.home, notify=call.notify) as ready:
+        ready()
+        from streamflow import flows
+
+        with flows.settled():
+            receipt = flows.train_and_compare(as_day(as_of) if as_of else None, label_lead, why=why, force=force, flags=call.flags)
+    show(receipt, as_json=as_json, text=text_lifecycle.retrain)
 
 
 def predict(

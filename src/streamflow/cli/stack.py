@@ -259,4 +259,9 @@ def worker(context: typer.Context) -> None:
     with exported(own):
         from streamflow.flows import serve
 
-        serve(call.given, inbox_every_s=settings.inbox_every, has_inbox=settings.inbox is not None)
+        serve(
+            call.given,
+            inbox_every_s=settings.inbox_every,
+            has_inbox=settings.inbox is not None,
+            retrain_every_s=settings.retrain_every,
+        )

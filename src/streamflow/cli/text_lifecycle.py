@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from streamflow.cli import text
+
 if TYPE_CHECKING:
     from streamflow.steps.gate import Examination
     from streamflow.steps.promote import PromoteReceipt
+    from streamflow.steps.retrain import RetrainReceipt
 
 
 def promote(r: PromoteReceipt) -> str:
@@ -22,6 +25,16 @@ def promote(r: PromoteReceipt) -> str:
         "would be refused": f"[REFUSED] {r.model} version {r.version} would not be promoted; nothing was changed",
     }
     return "\n".join([*lines, said[r.decision]])
+
+
+def retrain(r: RetrainReceipt) -> str:
+    """What was trained, what the gate said, and why nothing was done where that is so."""
+    if r.decision == "skipped":
+        return f"[OK] nothing to retrain as of {r.as_of}: {r.why}"
+    lines = [text.train(r.trained)] if r.trained else [f"  version {r.version} was trained on the same evidence before"]
+    if r.promotion:
+        lines.append(promote(r.promotion))
+    return "\n".join([*lines, f"[OK] retrained as of {r.as_of} ({r.why}): version {r.version} was {r.decision}"])
 
 
 def _evidence(found: Examination) -> Iterator[str]:

@@ -9,7 +9,15 @@ import psycopg
 from streamflow.catalog import Catalog
 from streamflow.warehouse.roles import WRITER
 
-APPEND_ONLY = ("drop_file", "revision", "revision_column", "passport", "passport_source", "promotion")  # of the schema streamflow
+APPEND_ONLY = (
+    "drop_file",
+    "revision",
+    "revision_column",
+    "passport",
+    "passport_source",
+    "promotion",
+    "retraining",
+)  # of the schema streamflow
 FIXED = ("as_of", "revision", "row_digest")
 NEEDED = {"raw": "SELECT, INSERT, DELETE", "frozen": "SELECT, INSERT"}
 
