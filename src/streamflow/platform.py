@@ -57,16 +57,27 @@ class Platform:
     attachment: Attachment | None
     notify: Callable[[str], None]
     _closing: ExitStack = field(repr=False)
+    _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)  # one, once it was asked for
 
     @property
     def home(self) -> Path:
         """The state folder."""
         return self.settings.home.absolute()
 
-    @cached_property
+    @property
     def connection(self) -> psycopg.Connection:
-        """A connection in autocommit mode as the writer role: open a transaction around what belongs together."""
-        return self._closing.enter_context(connect(self.address, autocommit=True))
+        """A connection in autocommit mode as the writer role: open a transaction around what belongs together.
+
+        A platform with another catalog or other settings, made by `replace`, has the same one.
+        """
+        if not self._connections:
+            self._connections.append(self._closing.enter_context(connect(self.address, autocommit=True)))
+        return self._connections[0]
+
+    def forget_lost_connection(self) -> None:
+        """Let the next use open a new connection where this one was lost. Only for one that holds no lock on it."""
+        if self._connections and self._connections[0].closed:
+            self._connections.clear()
 
     @contextmanager
     def maintenance(self) -> Iterator[psycopg.Connection]:

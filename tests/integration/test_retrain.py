@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 from conftest import Cluster
-from mlflow import MlflowClient
 from support.chain import FEBRUARY, JANUARY, load, run
 
 from streamflow.database import connect
-from streamflow.errors import LabelsMissing, SnapshotMissing, VersionMissing
-from streamflow.models.vendor import stage_warnings_expected
+from streamflow.errors import LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.retrain import retrain
 from streamflow.steps.train import train
@@ -77,16 +76,17 @@ def test_another_configuration_is_other_evidence_but_waits_for_the_cool_down(loa
 
 
 def test_what_was_interrupted_goes_on_without_training_again(loaded: Platform, simulated_drops: Path) -> None:
-    """The gate fails after the training: two versions are in Production, which nobody can guess between."""
+    """The ledger takes no entry after the training, as if the process had ended there."""
     load(loaded, simulated_drops / "month_001", FEBRUARY)
-    client = MlflowClient(loaded.tracking_uri, registry_uri=loaded.tracking_uri)
-    with stage_warnings_expected():
-        client.transition_model_version_stage("streamflow_churn", "2", "Production")
-    with pytest.raises(VersionMissing, match="the versions 1, 2 of streamflow_churn are all in Production"):
-        retrain(loaded, force=True, why="February")
+    with connect(loaded.login, autocommit=True) as administrator:
+        administrator.execute(
+            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
+            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
+        )
+        with pytest.raises(psycopg.Error, match="the end"):
+            retrain(loaded, force=True, why="February")
+        administrator.execute("DROP TRIGGER no_entry ON streamflow.ledger; DROP FUNCTION public.no_entry()")
     assert states(loaded)[-2:] == [("started", None), ("trained", 3)]
-    with stage_warnings_expected():
-        client.transition_model_version_stage("streamflow_churn", "2", "Archived")
     receipt = retrain(loaded, why="February")
     assert (receipt.resumed, receipt.trained, receipt.version) == (True, None, 3)
     assert receipt.as_of == FEBRUARY

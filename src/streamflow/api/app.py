@@ -55,10 +55,10 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
 
     @app.get("/ready")
     def ready(response: Response) -> dict[str, Any]:
-        """200 when a prediction can be made now, else 503 with every reason."""
-        reasons = state.look().reasons
-        response.status_code = 503 if reasons else 200
-        return {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        """200 when a prediction can be made now, else 503 with every reason; notes are what should be looked at."""
+        found = state.look()
+        response.status_code = 503 if found.reasons else 200
+        return {"status": "not ready" if found.reasons else "ready", "reasons": found.reasons, "notes": found.notes}
 
     @app.get("/model")
     def model() -> dict[str, Any]:

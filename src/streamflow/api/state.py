@@ -17,6 +17,7 @@ from streamflow.features.service import features_of
 from streamflow.features.serving import OnlineReader
 from streamflow.platform import Platform
 from streamflow.steps.predict import Serving, load_serving
+from streamflow.steps.stages import disagreements
 
 POOL_SIZE = 8
 WAIT_S = 5.0  # for a connection, before a request is answered with 503
@@ -27,6 +28,7 @@ class Look:
     """What a look at the parts of a prediction found."""
 
     reasons: tuple[str, ...]  # why no prediction could be made now; empty when one could
+    notes: tuple[str, ...]  # what ledger, stages and aliases do not agree on: the served version goes on
     serving: Serving | None
     as_of: datetime | None  # of the live features
 
@@ -75,13 +77,14 @@ class ServingState:
         """The version that answers. Raises VersionMissing, ArtifactUntrusted, DatabaseUnavailable."""
         with self._loading:
             if self._serving is None:
+                self.platform.forget_lost_connection()
                 with translated(self.platform.login):
                     self._serving = load_serving(self.platform)
             return self._serving
 
     def look(self) -> Look:
         """Look at the database, the live features and the version: a few rows, no model is run."""
-        reasons, serving, as_of = [], None, None
+        reasons, notes, serving, as_of = [], list[str](), None, None
         try:
             with self.connection() as connection:
                 as_of = self.reader.live_as_of(connection)
@@ -93,4 +96,15 @@ class ServingState:
             serving = self.serving()
         except StreamflowError as error:
             reasons.append(f"model: {error.message}")
-        return Look(reasons=tuple(reasons), serving=serving, as_of=as_of)
+        else:
+            notes = self._notes()
+        return Look(reasons=tuple(reasons), notes=tuple(notes), serving=serving, as_of=as_of)
+
+    def _notes(self) -> list[str]:
+        """What is not settled in the registry. That it cannot be asked is no reason not to answer."""
+        try:
+            with self._loading, translated(self.platform.login):
+                self.platform.forget_lost_connection()
+                return disagreements(self.platform)
+        except StreamflowError as error:
+            return [f"the registry cannot be asked: {error.message}"]

@@ -52,8 +52,10 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: streamflow models
     """
+    from streamflow.steps.stages import disagreements
+
     with invocation(context).platform() as platform:
-        found = platform.models.versions()
+        found, apart = platform.models.versions(), disagreements(platform)
     if as_json:
         show(found, as_json=True, text=str)
         return
@@ -69,6 +71,8 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
         for v in found
     ]
     table(f"Versions of {platform.catalog.model}", ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"), rows)
+    for words in apart:
+        print(f"  note: {words}")
 
 
 def promote(

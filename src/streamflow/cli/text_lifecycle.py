@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from streamflow.cli import text
 
 if TYPE_CHECKING:
+    from streamflow.core.ledger import Entry
     from streamflow.steps.gate import Examination
+    from streamflow.steps.ledger import LedgerVerdict, WhoServed
     from streamflow.steps.promote import PromoteReceipt
     from streamflow.steps.retrain import RetrainReceipt
+    from streamflow.steps.rollback import RollbackReceipt
+    from streamflow.steps.stages import ReconcileReceipt
 
 
 def promote(r: PromoteReceipt) -> str:
@@ -21,6 +25,7 @@ def promote(r: PromoteReceipt) -> str:
     said = {
         "promoted": f"[OK] {r.model} version {r.version} is in {r.stage}{place}{forced}",
         "refused": f"[REFUSED] {r.model} version {r.version} was not promoted; --force --why TEXT overrules the gate",
+        "no change": f"[OK] {r.model} version {r.version} is in {r.stage} already",
         "would be promoted": f"[OK] {r.model} version {r.version} would be promoted to {r.stage}{forced}; nothing was changed",
         "would be refused": f"[REFUSED] {r.model} version {r.version} would not be promoted; nothing was changed",
     }
@@ -35,6 +40,35 @@ def retrain(r: RetrainReceipt) -> str:
     if r.promotion:
         lines.append(promote(r.promotion))
     return "\n".join([*lines, f"[OK] retrained as of {r.as_of} ({r.why}): version {r.version} was {r.decision}"])
+
+
+def rollback(r: RollbackReceipt) -> str:
+    """What stands now."""
+    place = f", in place of version {r.replaced}" if r.replaced else ""
+    return f"[OK] {r.model} version {r.version} is back in Production{place}, with its threshold {r.threshold:g} (entry {r.seq})"
+
+
+def reconcile(r: ReconcileReceipt) -> str:
+    """What was entered, and what cannot be settled."""
+    lines = [*(entry(e) for e in r.entered), *(f"  note: {words}" for words in r.unsettled)]
+    return "\n".join([*lines, f"[OK] {len(r.entered)} entries made" if r.entered else "[OK] nothing to reconcile"])
+
+
+def entry(e: Entry) -> str:
+    """One line of the ledger."""
+    return f"  entry {e.seq}: {e.action}, {e.stage}: {e.why}, since {e.since:%Y-%m-%d %H:%M:%S}"
+
+
+def ledger_verdict(r: LedgerVerdict) -> str:
+    """Whole, or the first entry that is not."""
+    return f"[OK] the ledger is whole: {r.words}" if r.broken is None else f"[BROKEN] entry {r.broken}: {r.words}"
+
+
+def who_served(r: WhoServed) -> str:
+    """One line."""
+    until = f" until {r.until.isoformat()}" if r.until else ""
+    e = r.entry
+    return f"[OK] {r.model} version {r.version}, since {r.since.isoformat()}{until} (entry {e.seq}, {e.action} by {e.who}: {e.why})"
 
 
 def _evidence(found: Examination) -> Iterator[str]:

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.core.decision import FILE as DECISION
 from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
-from streamflow.models import artifact
+from streamflow.models import artifact, stages
 from streamflow.models.stored import fetch
 from streamflow.models.vendor import (
     is_database,
     migrate_store,
     newest_schema,
     release_store,
-    stage_warnings_expected,
     store_versions,
     translated,
 )
@@ -31,9 +30,8 @@ if TYPE_CHECKING:
 
     from streamflow.models.predictor import Predictor
     from streamflow.models.retention import UnneededRun
+    from streamflow.models.stages import Standing
     from streamflow.models.tracking import LoggedRun, Registered, RunFacts, RunRecord
-
-ALIASES = {"Production": "production", "Staging": "staging"}  # the alias that goes with a stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,12 +212,23 @@ class Registry:
         """Put a version into `stage` with the alias of that stage; what was there is archived. Doing it again repairs."""
         before = self.version(number)
         with translated():
-            with stage_warnings_expected():
-                self._client.transition_model_version_stage(self._name, number, stage, archive_existing_versions=stage in ALIASES)
-            for alias in set(ALIASES.values()) & set(before.aliases) - {ALIASES.get(stage)}:
-                self._client.delete_registered_model_alias(self._name, alias)
-            if stage in ALIASES:
-                self._client.set_registered_model_alias(self._name, ALIASES[stage], str(number))
+            stages.put(self._client, self._name, number, stage, before.aliases)
+
+    def standing(self) -> Standing:
+        """What MLflow says of the stages, their aliases and the ledger's newest entry."""
+        with translated():
+            return stages.standing(self._client, self._name, self._raw())
+
+    def set_alias(self, stage: str, number: int | None) -> None:
+        """Let the alias of a stage name a version, or none."""
+        with translated():
+            stages.set_alias(self._client, self._name, stage, number)
+
+    def set_head(self, head: str) -> None:
+        """Tell MLflow of the newest entry of the ledger."""
+        with translated():
+            self._ensure_model()
+            self._client.set_registered_model_tag(self._name, stages.HEAD, head)
 
     def download(self, version: ModelVersion, folder: Path) -> Path:
         """Fetch the version's model file into `folder` through MLflow's artifact store. Raises ArtifactUntrusted."""

@@ -66,6 +66,8 @@ def _is_well(stack: Stack, supervisor: Supervisor, program: Program, process: Pr
         return answers(supervisor.home)
     if program.name == "worker":
         return _has_polled(stack.prefect_url, process.since)
+    if not program.health:
+        return True  # it listens nowhere: that it runs is all that can be seen, and its log
     return asked(stack.url(program.name, program.health)) is not None
 
 

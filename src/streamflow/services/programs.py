@@ -31,5 +31,6 @@ PROGRAMS = (  # in the order in which they start
             health="/health"),
     Program(name="api", words="-m streamflow serve --host {host} --port {port}", port="api_port", health="/health", page="/docs"),
     Program(name="worker", words="-m streamflow worker", database=False),
+    Program(name="reconcile", words="-m streamflow reconcile --every 5"),
 )  # fmt: skip
 BY_NAME = {program.name: program for program in PROGRAMS}

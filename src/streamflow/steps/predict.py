@@ -13,12 +13,15 @@ from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
+from streamflow.steps.stages import reconcile, served
+from streamflow.warehouse import ledger
 from streamflow.warehouse.predictions import LoggedPrediction, log_prediction
 
 if TYPE_CHECKING:
     import psycopg
 
     from streamflow.models.predictor import Predictor
+    from streamflow.models.registry import ModelVersion
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}")  # int() reads 1_7, ' 17 ' and other scripts' digits as well
 
@@ -54,10 +57,14 @@ def load_serving(platform: Platform) -> Serving:
 
     Raises VersionMissing when none is in Production, ArtifactUntrusted when the file is not the one registered.
     """
-    name = platform.catalog.model
-    version = platform.models.in_stage("Production")
+    version = served(platform).version
     if version is None:
-        raise VersionMissing(f"no version of {name} is in Production")
+        raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
+    return serving_of(platform, version)
+
+
+def serving_of(platform: Platform, version: ModelVersion) -> Serving:
+    """A version with all that it needs to answer. Raises ArtifactUntrusted, NotMigrated."""
     loaded = platform.models.load(version)
     service = version.tags["feature_service"]
     features = platform.services().get(service)
@@ -65,13 +72,23 @@ def load_serving(platform: Platform) -> Serving:
         raise NotMigrated(f"version {version.version} reads the feature service {service}, which is not defined here")
     reader = OnlineReader(features, key=platform.catalog.entity.key, key_type=platform.catalog.entity.type)
     return Serving(
-        catalog=platform.catalog, model=name, version=version.version, run_id=version.run_id, predictor=loaded, reader=reader
+        catalog=platform.catalog,
+        model=platform.catalog.model,
+        version=version.version,
+        run_id=version.run_id,
+        predictor=loaded,
+        reader=reader,
     )
 
 
 def predict(platform: Platform, key: str) -> Prediction:
-    """Predict for one key and log the answer. Raises as `load_serving` and `answer` do."""
-    return answer(load_serving(platform), platform.connection, as_key(platform.catalog, key), request_id=uuid4().hex)
+    """Predict for one key and log the answer; a promotion waits for it. Raises as `load_serving` and `answer` do.
+
+    A change that was made in MLflow is entered first: the next one there would cover it up.
+    """
+    reconcile(platform)
+    with ledger.together(platform.connection):
+        return answer(load_serving(platform), platform.connection, as_key(platform.catalog, key), request_id=uuid4().hex)
 
 
 def as_key(catalog: Catalog, given: str | int) -> str | int:

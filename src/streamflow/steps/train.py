@@ -18,6 +18,7 @@ from streamflow.platform import Platform
 from streamflow.steps.certify import certified
 from streamflow.steps.fitting import Fitted, fit, result_of
 from streamflow.steps.present import present
+from streamflow.steps.stages import reconcile
 from streamflow.steps.training_set import training_set
 from streamflow.warehouse import ledger
 
@@ -116,6 +117,7 @@ def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate:
 
     Raises SnapshotMissing when a revision of `rows` is gone by now.
     """
+    reconcile(platform)
     enter = partial(ledger.record_passport, platform.connection, platform.catalog.model, rows.sources)
     with ledger.together(platform.connection):
         return platform.models.log_run(_record(platform, rows, fitted, certificate), enter)

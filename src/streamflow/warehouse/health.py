@@ -15,7 +15,7 @@ APPEND_ONLY = (
     "revision_column",
     "passport",
     "passport_source",
-    "promotion",
+    "ledger",
     "retraining",
 )  # of the schema streamflow
 FIXED = ("as_of", "revision", "row_digest")

@@ -1,15 +1,19 @@
-"""The ledger of promotions, append-only, and the passports' digests."""
+"""The ledger in the database, append-only, what is about to be entered, and the passports' digests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import class_row
 
+from streamflow.core.ledger import FIRST, Action, Entry, holder, last_since
 from streamflow.core.training_set import Source
 from streamflow.errors import SnapshotMissing
 
@@ -17,16 +21,17 @@ LOCK = 7_590_004  # advisory lock: what MLflow holds and what the ledger says of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Promotion:
-    """One entry of the ledger."""
+class Move:
+    """A change of a stage that is to be made, or that is noted without one."""
 
     who: str
     model: str
-    version: int
+    action: Action
     stage: str
-    replaced: int | None
-    forced: bool
+    version: int | None
     why: str
+    forced: bool = False
+    evidence: str = ""
 
 
 @contextmanager
@@ -50,12 +55,77 @@ def _holding(connection: psycopg.Connection, lock: LiteralString, unlock: Litera
             connection.execute(sql.SQL("SELECT {}({})").format(sql.SQL(unlock), LOCK))
 
 
-def record(connection: psycopg.Connection, entry: Promotion) -> None:
-    """Append a promotion."""
-    connection.execute(
-        "INSERT INTO streamflow.promotion (who, model, version, stage, replaced, forced, why) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        [entry.who, entry.model, entry.version, entry.stage, entry.replaced, entry.forced, entry.why],
+def entries(connection: psycopg.Connection, model: str | None = None) -> list[Entry]:
+    """Every entry in its order, or those of one model."""
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(
+            "SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why, evidence_digest, evidence,"
+            " previous, hash FROM streamflow.ledger WHERE %(model)s::text IS NULL OR model = %(model)s ORDER BY seq",
+            {"model": model},
+        ).fetchall()
+
+
+def append(connection: psycopg.Connection, move: Move, *, since: datetime | None = None) -> Entry:
+    """Enter a move; `since` is when it took place, if not now. Call it under `alone`, within a transaction.
+
+    The instant is the database's, but at least a microsecond after the last entry: a clock that is set back reorders nothing.
+    """
+    known = entries(connection)
+    last = known[-1] if known else None
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    at: datetime = row[0] if last is None else max(row[0], last.at + timedelta(microseconds=1))
+    ours = [e for e in known if e.model == move.model]
+    earliest = last_since(ours, move.stage)
+    moved = at if since is None else min(since, at)
+    entry = Entry(
+        seq=len(known) + 1,
+        at=at,
+        who=move.who,
+        model=move.model,
+        action=move.action,
+        stage=move.stage,
+        from_version=holder(ours, move.stage),
+        to_version=move.version,
+        since=moved if earliest is None else max(moved, earliest),
+        forced=move.forced,
+        why=move.why,
+        evidence_digest=sha256(move.evidence.encode()).hexdigest() if move.evidence else "",
+        evidence=move.evidence,
+        previous=last.hash if last else FIRST,
     )
+    entry = replace(entry, hash=entry.content_hash)
+    names = [f.name for f in fields(entry)]
+    connection.execute(
+        sql.SQL("INSERT INTO streamflow.ledger ({}) VALUES ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(", ").join(map(sql.Placeholder, names))
+        ),
+        vars(entry),
+    )
+    return entry
+
+
+def intend(connection: psycopg.Connection, move: Move) -> None:
+    """Note what is about to be done in MLflow: after a crash it is completed."""
+    connection.execute(
+        "INSERT INTO streamflow.pending_move (model, who, action, stage, version, forced, why, evidence)"
+        " VALUES (%(model)s, %(who)s, %(action)s, %(stage)s, %(version)s, %(forced)s, %(why)s, %(evidence)s)",
+        vars(move),
+    )
+
+
+def intended(connection: psycopg.Connection, model: str) -> Move | None:
+    """What a process was about to do when it ended."""
+    with connection.cursor(row_factory=class_row(Move)) as cursor:
+        return cursor.execute(
+            "SELECT who, model, action, stage, version, why, forced, evidence FROM streamflow.pending_move WHERE model = %s",
+            [model],
+        ).fetchone()
+
+
+def done(connection: psycopg.Connection, model: str) -> None:
+    """Nothing is about to be done any more."""
+    connection.execute("DELETE FROM streamflow.pending_move WHERE model = %s", [model])
 
 
 def record_passport(

@@ -10,6 +10,7 @@ from streamflow.features.repository import FeatureRepository
 from streamflow.features.service import all_services, views_of
 from streamflow.platform import Platform
 from streamflow.steps.doctor.finding import Finding
+from streamflow.steps.stages import disagreements, served
 
 
 def feature_files(platform: Platform) -> Finding:
@@ -53,11 +54,12 @@ def mlflow(platform: Platform) -> Finding:
 
 
 def production(platform: Platform) -> Finding:
-    """The version that is served."""
-    version = platform.models.in_stage("Production")
-    return Finding(
-        subject="Production",
-        ok=version is not None,
-        found=f"version {version.version}" if version else "no version",
-        remedy="Run 'streamflow train --as-of D' and 'streamflow promote VERSION'.",
-    )
+    """The version that is served, and whether ledger, stages and aliases agree on it."""
+    found, apart = served(platform), disagreements(platform)
+    version = found.version
+    text = f"version {version.version}" if version else "no version"
+    if version is None:
+        remedy = "Run 'streamflow train --as-of D' and 'streamflow promote VERSION'."
+    else:
+        remedy = "Run 'streamflow reconcile'; what it cannot settle, 'streamflow promote VERSION' does."
+    return Finding(subject="Production", ok=version is not None and not apart, found="; ".join([text, *apart]), remedy=remedy)
