@@ -190,6 +190,8 @@ def test_promotion_in_mlflows_ui_is_served_after_a_restart(keys: list[str]) -> N
     body = {"name": "streamflow_churn", "version": "2", "stage": "Production", "archive_existing_versions": True}
     answer = asked(f"{MLFLOW}/api/2.0/mlflow/model-versions/transition-stage", body)  # what the button of the page sends
     assert answer.status == 200, answer.body
+    wait_for(lambda: "outside" in streamflow("ledger"), "the service that reconciles to enter it")
+    assert streamflow("ledger", "verify").startswith("[OK] the ledger is whole")
     compose("restart", "api")
     wait_for(ready, "/ready")
     assert predicted(keys[0]).body["model"]["version"] == 2

@@ -60,7 +60,7 @@ def stack(taken: int, simulated_drops: Path, tmp_path_factory: pytest.TempPathFa
 
 def test_every_service_is_up_and_answers(stack: Path, taken: int) -> None:
     services = status(stack)
-    assert list(services) == ["prefect", "postgres", "mlflow", "feast", "feast-ui", "api", "worker"]
+    assert list(services) == ["prefect", "postgres", "mlflow", "feast", "feast-ui", "api", "worker", "reconcile"]
     assert {row["state"] for row in services.values()} == {"up"}
     assert services["api"]["address"] != f"http://127.0.0.1:{taken}/docs"
     assert asked(url(services, "api", "/predict"), {"user_id": KEY}).status == 200
@@ -157,7 +157,7 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("up", "mlfow"), 2, "no service is called mlfow; there are prefect, postgres, mlflow, feast, feast-ui, api, worker"),
+        (("up", "mlfow"), 2, "no service is called mlfow; there are prefect, postgres, mlflow, feast, feast-ui, api, worker, reconcile"),
         (("up", "worker"), 2, "worker needs the service prefect, or PREFECT_API_URL"),
         (("logs", "nobody"), 2, "no service is called nobody"),
         (("logs", "api"), 19, "api was not started here yet"),
