@@ -157,7 +157,11 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("up", "mlfow"), 2, "no service is called mlfow; there are prefect, postgres, mlflow, feast, feast-ui, api, worker, reconcile"),
+        (
+            ("up", "mlfow"),
+            2,
+            "no service is called mlfow; there are prefect, postgres, mlflow, feast, feast-ui, api, worker, reconcile",
+        ),
         (("up", "worker"), 2, "worker needs the service prefect, or PREFECT_API_URL"),
         (("logs", "nobody"), 2, "no service is called nobody"),
         (("logs", "api"), 19, "api was not started here yet"),
