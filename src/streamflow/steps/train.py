@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.core import probabilities
 from streamflow.core.certificate import Certificate
+from streamflow.core.honesty import FILE as HONESTY_FILE
+from streamflow.core.honesty import Honesty
 from streamflow.core.metrics import Metrics, in_words
 from streamflow.core.passport import passport_of
 from streamflow.core.training_set import TrainingSet
@@ -17,6 +19,7 @@ from streamflow.files import figures
 from streamflow.platform import Platform
 from streamflow.steps.certify import certified
 from streamflow.steps.fitting import Fitted, fit, result_of
+from streamflow.steps.honesty import label_honesty
 from streamflow.steps.present import present
 from streamflow.steps.training_set import training_set
 from streamflow.warehouse import ledger
@@ -40,6 +43,7 @@ class TrainReceipt:
     model_digest: str
     content_digest: str
     certificate: Certificate
+    honesty: Honesty
     words: tuple[str, ...]
 
     @property
@@ -71,8 +75,10 @@ def train(
     fitted = fit(platform, rows)
     notify("checking where cells come from")
     certificate = certified(platform, rows, full=full, notify=notify)
+    notify("asking what speaks against labels and features")
+    honesty = label_honesty(platform, rows)
     notify("logging the run")
-    logged = register(platform, rows, fitted, certificate)
+    logged = register(platform, rows, fitted, certificate, honesty)
     return TrainReceipt(
         run_id=logged.run_id,
         version=logged.version,
@@ -84,21 +90,22 @@ def train(
         model_digest=logged.digests.file,
         content_digest=logged.digests.content,
         certificate=certificate,
+        honesty=honesty,
         words=tuple(in_words(fitted.metrics)),
     )
 
 
-def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate) -> LoggedRun:
+def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty) -> LoggedRun:
     """Log the run and register the version together with its passport: all of it, or no version.
 
     Raises SnapshotMissing when a revision of `rows` is gone by now.
     """
     enter = partial(ledger.record_passport, platform.connection, platform.catalog.model, rows.sources)
     with ledger.together(platform.connection):
-        return platform.models.log_run(_record(platform, rows, fitted, certificate), enter)
+        return platform.models.log_run(_record(platform, rows, fitted, certificate, honesty), enter)
 
 
-def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate) -> RunRecord:
+def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty) -> RunRecord:
     from streamflow.models.tracking import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog
@@ -119,6 +126,7 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
         training_seconds=fitted.training_seconds,
         files={
             probabilities.FILE: probabilities.to_bytes(fitted.probability),
+            HONESTY_FILE: honesty.content,
             "roc.png": figures.roc(label, fitted.probability),
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
             "calibration.png": figures.calibration(label, fitted.probability),
