@@ -167,7 +167,9 @@ def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
     >>> for finding in deciding(frame, label): print(finding)
     severe: status alone nearly decides the label: AUC 1.0000
     """
-    if min(label.sum(), (~label).sum()) < ENOUGH:
+    if not enough(label):
+        words = f"{int(label.sum()):,} of {len(label):,} rows are positive: too few of a class to see what decides the label"
+        yield Finding(check="single-feature", severity="note", words=words)
         return
     for column in matrix:
         empty = column.is_null().to_numpy()
@@ -178,6 +180,15 @@ def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
             yield Finding(
                 check="single-feature", severity="severe", subject=column.name, words=words, numbers={"auc": round(found, 4)}
             )
+
+
+def enough(label: Labels) -> bool:
+    """Whether there are rows enough of each class to rank them.
+
+    >>> enough(np.arange(100) < 20), enough(np.arange(100) < 19)
+    (True, False)
+    """
+    return bool(min(label.sum(), (~label).sum()) >= ENOUGH)
 
 
 def _missingness(name: str, empty: Labels, label: Labels) -> Iterator[Finding]:
@@ -207,7 +218,7 @@ def separation(column: pl.Series, label: Labels) -> float:
     """
     found = [auc(label, _rates_unseen(_groups(column), label))]
     there = column.is_not_null().to_numpy()
-    if column.dtype.is_numeric() and min(label[there].sum(), (~label[there]).sum()) >= ENOUGH:
+    if column.dtype.is_numeric() and enough(label[there]):
         by_order = auc(label[there], column.filter(pl.Series(there)).cast(pl.Float64).to_numpy())
         found.append(max(by_order, 1 - by_order))
     return max(found)

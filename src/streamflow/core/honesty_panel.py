@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.core.honesty import ENOUGH, Finding, Labels
+from streamflow.core.honesty import Finding, Labels
 from streamflow.core.intervals import Ranking, fall, ratio, share
 
 Floats = NDArray[np.float64]
@@ -134,8 +134,3 @@ def label_rule(before: Ranking, now: Ranking, *, since: date) -> list[Finding]:
     numbers = {"auc_before": before.auc, "auc_now": now.auc, "low": found.low, "high": found.high}
     numbers = {name: round(value, 4) for name, value in numbers.items()}
     return [Finding(check="label-rule", severity="warning", words=words, numbers=numbers)]
-
-
-def comparable(label: Labels) -> bool:
-    """Whether a side of a split has rows enough of each class to rank them."""
-    return bool(min(label.sum(), (~label).sum()) >= ENOUGH)

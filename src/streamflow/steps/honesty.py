@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
+from streamflow.catalog import Catalog
 from streamflow.core import honesty_panel as panel
-from streamflow.core.honesty import Finding, Honesty, constants, deciding, label_period
+from streamflow.core.honesty import Finding, Honesty, constants, deciding, enough, label_period
 from streamflow.core.intervals import ranking
 from streamflow.core.split import is_holdout
 from streamflow.core.temporal import Place
 from streamflow.core.training_set import Source, TrainingSet, label_as_of
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.settings import Settings
 from streamflow.steps.training_set import Drops, assembled, features_at
 from streamflow.warehouse import frozen, late, provenance
 from streamflow.warehouse.frozen import Revision
@@ -152,28 +154,39 @@ def _keys_and_labels(platform: Platform, when: Drops) -> pl.DataFrame:
     return people.join(labels, on=key, how="inner").sort(key)
 
 
-def _rule(platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame, sample: pl.DataFrame) -> Iterator[Finding]:
-    """A quick model of the training side of the drop before, asked for the hold-out of that drop and of this one.
+def _rule(platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame, sample: pl.DataFrame) -> list[Finding]:
+    """The label rule of the drop before against that of this one. Raises TrainingImpossible when a feature is not there."""
+    before = assembled(
+        platform.catalog,
+        when,
+        (),
+        former.select(rows.key),
+        former,
+        lambda keys: features_at(platform, keys, when.as_of, when.known_at),
+    )
+    return rule_compared(before.frame, sample, platform.catalog, platform.settings, since=when.as_of.date())
 
-    Raises TrainingImpossible when the drop before has not every feature.
+
+def rule_compared(before: pl.DataFrame, now: pl.DataFrame, catalog: Catalog, settings: Settings, *, since: date) -> list[Finding]:
+    """A quick model of the training side of the set before, asked for the hold-out of that set and of this one.
+
+    Both hold the key, the features and the label. A key is on one side in both, so that the model knows no row of a hold-out.
     """
     from streamflow.models.ranking import fit_ranking
 
-    catalog, settings = platform.catalog, platform.settings
-    before = assembled(
-        catalog, when, (), former.select(rows.key), former, lambda keys: features_at(platform, keys, when.as_of, when.known_at)
-    ).frame
-    held = [is_holdout(frame[rows.key], salt=settings.split_salt, share=settings.holdout_share) for frame in (before, sample)]
-    learned = before.filter(pl.Series(~held[0]))
-    asked = [frame.filter(pl.Series(side)) for frame, side in zip((before, sample), held, strict=True)]
-    labels = [frame[rows.label].to_numpy() for frame in (learned, *asked)]
-    if not all(map(panel.comparable, labels)):
-        words = f"too few rows of one class to compare the label rule with that of {when.as_of:%Y-%m-%d}"
-        yield Finding(check="label-rule", severity="note", words=words)
-        return
-    rank = fit_ranking(learned.select(rows.features), labels[0], catalog.features)
-    there, here = (ranking(y, rank(frame.select(rows.features))) for y, frame in zip(labels[1:], asked, strict=True))
-    yield from panel.label_rule(there, here, since=when.as_of.date())
+    features, label = [f.name for f in catalog.features], catalog.label.column
+    held = [
+        pl.Series(is_holdout(frame[catalog.entity.key], salt=settings.split_salt, share=settings.holdout_share))
+        for frame in (before, now)
+    ]
+    sides = [before.filter(~held[0]), before.filter(held[0]), now.filter(held[1])]
+    labels = [side[label].to_numpy() for side in sides]
+    if not all(map(enough, labels)):
+        words = f"too few rows of one class to compare the label rule with that of {since}"
+        return [Finding(check="label-rule", severity="note", words=words)]
+    rank = fit_ranking(sides[0].select(features), labels[0], catalog.features)
+    there, here = (ranking(y, rank(side.select(features))) for y, side in zip(labels[1:], sides[1:], strict=True))
+    return panel.label_rule(there, here, since=since)
 
 
 def _stayed(platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame) -> Iterator[Finding]:
