@@ -71,11 +71,7 @@ def findings(made: Pair) -> list[Finding]:
         *deciding(now.select(FEATURES), label),
         *constants(now.select(FEATURES)),
         *(f for name, rows in made.late.items() for f in panel.late_revision(name, "the revision", rows, label)),
-        *(
-            f
-            for c in COUNTERS
-            for f in panel.counter(c, both[c].to_numpy() * 1.0, both[f"{c} now"].to_numpy() * 1.0, since=JANUARY)
-        ),
+        *(f for name, step in steps.items() for f in panel.counter(name, *step, since=JANUARY)),
         *panel.who_stayed(still, len(positive), before=JANUARY, now=FEBRUARY),
         *panel.base_rate(before[LABEL].to_numpy(), label, since=JANUARY),
         *rule_compared(before, now, CATALOG, SETTINGS, since=JANUARY),
