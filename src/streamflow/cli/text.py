@@ -113,7 +113,7 @@ def training_set(r: TrainingSetReceipt) -> str:
 def honesty(r: Honesty) -> str:
     """One line per finding, the worst first."""
     done = f"[{'NO' if r.severe else 'OK'}] label honesty as_of={r.as_of} labels={r.label_as_of} rows={r.rows:,}"
-    return "\n".join([*(f"  {w}" for w in r.words), f"{done} {r.counts}"])
+    return "\n".join([*(f"  {w}" for w in r.words), f"{done}: {r.counts}"])
 
 
 def train(r: TrainReceipt) -> str:

@@ -218,7 +218,7 @@ def separation(column: pl.Series, label: Labels) -> float:
     """
     found = [auc(label, _rates_unseen(_groups(column), label))]
     there = column.is_not_null().to_numpy()
-    if column.dtype.is_numeric() and enough(label[there]):
+    if (column.dtype.is_numeric() or column.dtype == pl.Boolean) and enough(label[there]):
         by_order = auc(label[there], column.filter(pl.Series(there)).cast(pl.Float64).to_numpy())
         found.append(max(by_order, 1 - by_order))
     return max(found)

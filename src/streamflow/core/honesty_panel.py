@@ -17,9 +17,7 @@ STAY = 0.05  # share of those whose label came true that may still be there: som
 STILL = 0.05  # share of common keys whose counter may stand still: a month of pause
 BACKWARDS = 0.01  # share whose counter may fall: a correction now and then
 RATES = (0.8, 1.25)  # ratio of two base rates that a season may explain
-FALL = 0.05  # of AUC: what other users alone may cost; it was -0.02 ± 0.03 in 120 pairs of simulated months, 0.37 in the real drops
-    0.05  # of AUC: what a change of the users alone costs a model within a month is a fifth of it, a new rule three times as much
-)
+FALL = 0.05  # of AUC, that other users may cost: -0.02 ± 0.03 in 120 pairs of simulated months, 0.37 in the real February
 CHANCE = 1e-4  # of Fisher's test: a drop has few late revisions
 FAR_MORE = 4.0  # times as often in the rarer class: a correction by contract or plan hits one class about twice as often
 
