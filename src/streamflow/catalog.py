@@ -38,6 +38,7 @@ class Column(_Frozen):
     max_length: int | None = Field(default=None, gt=0)
     view: Identifier | None = None
     categorical: bool = False
+    counter: bool = False  # grows from drop to drop: what `honesty` holds two drops against; no model reads it
     expr: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
@@ -46,6 +47,8 @@ class Column(_Frozen):
             require_one_expression(self.expr)
         if (self.min is not None or self.max is not None) and self.type not in ("int", "float"):
             raise ValueError(f"min and max belong to numbers, not to type '{self.type}'")
+        if self.counter and self.type not in ("int", "float"):
+            raise ValueError(f"counter belongs to numbers, not to type '{self.type}'")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is above max {self.max:g}")
         if (self.categories is not None or self.max_length is not None) and self.type != "string":
@@ -191,8 +194,9 @@ class Catalog(_Frozen):
 
     @property
     def digest(self) -> str:
-        """sha256 over the whole catalog in canonical form: what `migrate` last saw."""
-        text = json.dumps(self.model_dump(), sort_keys=True, ensure_ascii=False)
+        """sha256 over all that asks something of a database, in canonical form: what `migrate` last saw."""
+        plain = self.model_dump(exclude={"tables": {"__all__": {"columns": {"__all__": {"counter"}}}}})
+        text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
         ordered = json.dumps({t: list(spec.columns) for t, spec in self.tables.items()})  # the order of features counts
         return sha256((text + ordered).encode()).hexdigest()
 

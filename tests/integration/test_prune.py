@@ -146,10 +146,11 @@ def test_a_training_whose_revision_was_pruned_meanwhile_leaves_no_version(
     load(platform, simulated_drops / "month_000", JANUARY)
     rows = training_set(platform, JANUARY)
     fitted, certificate = training.fit(platform, rows), training.certified(platform, rows)
+    honesty = training.label_honesty(platform, rows)
     load(platform, corrected(simulated_drops / "month_000", tmp_path / "late", 1), JANUARY)
     assert places(prune(platform)) == [("usage_agg_30d", "01", 1)]
     with pytest.raises(SnapshotMissing, match="a revision that was read is gone"):
-        training.register(platform, rows, fitted, certificate)
+        training.register(platform, rows, fitted, certificate, honesty)
     assert platform.models.versions() == []
     (run,) = prune(platform).runs
     assert run.status == "FAILED"

@@ -28,6 +28,7 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.certify import certified
 from streamflow.steps.fitting import fit
 from streamflow.steps.forget import forget
+from streamflow.steps.honesty import label_honesty
 from streamflow.steps.init import init
 from streamflow.steps.migrate import migrate
 from streamflow.steps.reproduce import DIFFERS, IDENTICAL, WITHIN, ReproduceReceipt, reproduce
@@ -356,7 +357,7 @@ def test_probabilities_within_the_declared_tolerance(
     probability = fitted.probability.copy()
     probability[7] += apart
     certificate = certified(platform, rows)
-    logged = register(platform, rows, replace(fitted, probability=probability), certificate)
+    logged = register(platform, rows, replace(fitted, probability=probability), certificate, label_honesty(platform, rows))
     receipt = reproduce(platform, logged.run_id)
     assert (receipt.result, drifted(receipt), receipt.tampered) == (said, {}, ())
     assert receipt.differences[0] == "the predictions of the hold-out are others"

@@ -27,7 +27,7 @@ RejectRows = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots, forget):
+    for command in (simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots, forget, honesty):
         app.command(command.__name__)(command)
     app.command("training-set")(training_set)
 
@@ -223,3 +223,21 @@ def training_set(
     if out:
         write_frame(rows.frame, out)
     show(receipt_of(rows, out), as_json=as_json, text=text.training_set)
+
+
+def honesty(
+    context: typer.Context, as_of: AsOf, label_lead: LabelLead = 0, known_at: KnownAt = None, as_json: JsonFlag = False
+) -> None:
+    """Say what speaks against a training set before anything is learned from it: labels, features, panel. Nothing is written.
+
+    Exit code 0: nothing severe. 1: a feature or the label tells what was known only after the outcome.
+
+    Example: streamflow honesty --as-of 2024-02-29
+    """
+    from streamflow.steps.honesty import label_honesty
+    from streamflow.steps.training_set import training_set as assemble
+
+    with invocation(context).platform() as platform:
+        report = label_honesty(platform, assemble(platform, as_day(as_of), label_lead=label_lead, known_at=known_at))
+    show(report.values if as_json else report, as_json=as_json, text=text.honesty)
+    raise typer.Exit(1 if report.severe else 0)

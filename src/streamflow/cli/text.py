@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from streamflow.cli.text_reproduce import checked
 
 if TYPE_CHECKING:
+    from streamflow.core.honesty import Honesty
     from streamflow.flows import MonthlyReceipt
     from streamflow.steps.backup import BackupContent
     from streamflow.steps.forget import ForgetReceipt
@@ -108,9 +109,17 @@ def training_set(r: TrainingSetReceipt) -> str:
     return "\n".join([*lines, *(f"  {t}" for t in tail), f"[OK] training set {facts}"])
 
 
+def honesty(r: Honesty) -> str:
+    """One line per finding, the worst first."""
+    done = f"[{'NO' if r.severe else 'OK'}] label honesty as_of={r.as_of} labels={r.label_as_of} rows={r.rows:,}"
+    return "\n".join([*(f"  {w}" for w in r.words), f"{done}: {r.counts}"])
+
+
 def train(r: TrainReceipt) -> str:
     """What the reference ends with, and what a number alone would hide."""
-    return "\n".join([f"  {checked(r.certificate)}", *(f"  note: {w}" for w in r.words), r.line])
+    return "\n".join(
+        [f"  {checked(r.certificate)}", *(f"  {w}" for w in r.honesty.words), *(f"  note: {w}" for w in r.words), r.line]
+    )
 
 
 def predict(r: Prediction) -> str:

@@ -17,11 +17,13 @@ HEAD = """\
 #            min, max    inclusive bounds        categories   the only values allowed        max_length   in characters
 #            view        the feature view that serves this column as a feature; without it, it is frozen but not served
 #            categorical the model treats the feature as categories, not as a number
+#            counter     a number that grows from drop to drop: `honesty` warns where it does not
 #            expr        SQL over the table's columns, as_of (a date) and lag(column), the same key's value in the drop before:
 #                        computed once, when a snapshot freezes; no file holds such a column
 #
 # For you to decide:
 # - Is each feature known at the date of its drop? What is learned only with the outcome must lose its view.
+# - Which numbers grow from drop to drop, such as months since the start? They earn counter = true.
 # - Will each column keep its type, its categories and its bounds in later drops? What breaks them is refused.
 """
 
@@ -95,6 +97,8 @@ def _pairs(column: Column) -> Iterator[tuple[str, str]]:
         yield "max_length", str(column.max_length)
     if column.categorical:
         yield "categorical", "true"
+    if column.counter:
+        yield "counter", "true"
     if column.view:
         yield "view", quoted(column.view)
 

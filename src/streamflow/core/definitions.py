@@ -84,7 +84,7 @@ def _toml(value: Any) -> str:
 def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """What a model reads, one flat line per fact: of two catalogs the same when they give the same inputs and label.
 
-    A column that is no feature, and no part of entity or label, does not count.
+    A column that is no feature, and no part of entity or label, does not count; nor does what no model reads.
     """
     catalog = catalog_of(recorded)
     facts: dict[str, Any] = {f"entity.{name}": value for name, value in recorded["entity"].items()}
@@ -92,5 +92,5 @@ def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
     facts["order of the features"] = ", ".join(f.name for f in catalog.features)
     for feature in catalog.features:
         declared = {"table": feature.table, "ttl_days": catalog.ttl(feature.view).days, **feature.column.model_dump(mode="json")}
-        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name != "view"}
+        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name not in {"view", "counter"}}
     return facts

@@ -14,7 +14,7 @@ from streamflow.errors import ArtifactUntrusted, LabelsMissing, NotRebuildable, 
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.settings import Settings
-from streamflow.steps.gates import calibration_gate, passport_gate, probe_gate, schema_gate
+from streamflow.steps.gates import calibration_gate, honesty_gate, passport_gate, probe_gate, schema_gate
 from streamflow.steps.recorded import Recorded, recorded
 from streamflow.steps.training_set import Drops
 from streamflow.steps.unseen import Judged, judged, newest_labelled
@@ -84,6 +84,7 @@ def examine(
     record = recorded(platform, str(challenger.version))
     notify(f"checking version {challenger.version}")
     gates = [passport_gate(platform, record), schema_gate(platform, record), probe_gate(platform, challenger)]
+    gates.append(honesty_gate(platform, record))
     try:
         when = newest_labelled(platform, record.passport.label_lead)
         notify(f"asking version {challenger.version} for users it has not seen, labels of {when.label_as_of:%Y-%m-%d}")

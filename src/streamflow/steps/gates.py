@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from streamflow.core import probes
+from streamflow.core import honesty, probes
 from streamflow.core.calibration import calibration_error, perfect_error
 from streamflow.core.gate import OF_EACH_CLASS, Gate, Policy
 from streamflow.errors import ArtifactUntrusted
@@ -68,3 +69,13 @@ def calibration_gate(record: Recorded, judged: Judged, policy: Policy) -> Gate:
     bound = perfect_error(judged.probability, level=PERFECT, seed=policy.seed, draws=policy.draws)
     said = f"error {error:.4f} on {len(judged.label):,} unseen rows; perfect calibration stays below {bound:.4f} in {PERFECT:.0%}"
     return Gate(name="calibration", passed=error <= bound, evidence=said)
+
+
+def honesty_gate(platform: Platform, record: Recorded) -> Gate:
+    """The report on its labels that `train` stored, and no other one, has no severe finding."""
+    content = platform.models.run_file(record.version.run_id, honesty.FILE)
+    if sha256(content).hexdigest() != record.passport.result["honesty"]:
+        return Gate(name="label honesty", passed=False, evidence=f"its {honesty.FILE} is not the one that was registered")
+    report = honesty.parse_honesty(content)
+    severe = "; ".join(finding.words for finding in report.of("severe"))
+    return Gate(name="label honesty", passed=not report.severe, evidence=severe or f"as of {report.as_of}: {report.counts}")

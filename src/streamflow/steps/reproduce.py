@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from streamflow.core import decision, probabilities, probes
+from streamflow.core import decision, honesty, probabilities, probes
 from streamflow.core.levels import Difference, Level, compare_code, compare_configuration, compare_environment, compare_features
 from streamflow.core.passport import Passport
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible
@@ -208,7 +208,8 @@ def changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
     if _recorded_probabilities(platform, record) is None:
         said.append(f"the file {probabilities.FILE} of version {version} is lost or was changed")
     result = record.passport.result
-    for name, digest in ((decision.FILE, result["decision"]["digest"]), (probes.FILE, result["probes"])):
+    files = {decision.FILE: result["decision"]["digest"], probes.FILE: result["probes"], honesty.FILE: result["honesty"]}
+    for name, digest in files.items():
         if not _is_unchanged(platform, record, name, digest):
             said.append(f"the file {name} of version {version} is lost or was changed")
     return said

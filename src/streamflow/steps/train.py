@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core import probabilities, probes
 from streamflow.core.certificate import Certificate
+from streamflow.core.honesty import FILE as HONESTY_FILE
+from streamflow.core.honesty import Honesty
 from streamflow.core.metrics import Metrics, in_words
 from streamflow.core.passport import passport_of
 from streamflow.core.training_set import TrainingSet
@@ -17,6 +20,7 @@ from streamflow.files import figures
 from streamflow.platform import Platform
 from streamflow.steps.certify import certified
 from streamflow.steps.fitting import Fitted, fit, result_of
+from streamflow.steps.honesty import label_honesty
 from streamflow.steps.present import present
 from streamflow.steps.stages import reconcile
 from streamflow.steps.training_set import training_set
@@ -49,6 +53,7 @@ class TrainReceipt:
     model_digest: str
     content_digest: str
     certificate: Certificate
+    honesty: Honesty
     words: tuple[str, ...]
 
     @property
@@ -80,8 +85,10 @@ def train(
     fitted = fit(platform, rows, notify=notify)
     notify("checking where cells come from")
     certificate = certified(platform, rows, full=full, notify=notify)
+    notify("asking what speaks against labels and features")
+    honesty = label_honesty(platform, rows)
     notify("logging the run")
-    logged = register(platform, rows, fitted, certificate)
+    logged = register(platform, rows, fitted, certificate, honesty)
     return TrainReceipt(
         run_id=logged.run_id,
         version=logged.version,
@@ -97,6 +104,7 @@ def train(
         model_digest=logged.digests.file,
         content_digest=logged.digests.content,
         certificate=certificate,
+        honesty=honesty,
         words=(*_choice_in_words(fitted), *in_words(fitted.metrics)),
     )
 
@@ -112,7 +120,7 @@ def _choice_in_words(fitted: Fitted) -> list[str]:
     return said
 
 
-def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate) -> LoggedRun:
+def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty) -> LoggedRun:
     """Log the run and register the version together with its passport: all of it, or no version.
 
     Raises SnapshotMissing when a revision of `rows` is gone by now.
@@ -120,10 +128,10 @@ def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate:
     reconcile(platform)
     enter = partial(ledger.record_passport, platform.connection, platform.catalog.model, rows.sources)
     with ledger.together(platform.connection):
-        return platform.models.log_run(_record(platform, rows, fitted, certificate), enter)
+        return platform.models.log_run(_record(platform, rows, fitted, certificate, honesty), enter)
 
 
-def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate) -> RunRecord:
+def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty) -> RunRecord:
     from streamflow.models.tracking import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog
@@ -148,16 +156,18 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
         files={
             probabilities.FILE: probabilities.to_bytes(fitted.probability),
             probes.FILE: fitted.probes.content,
+            HONESTY_FILE: honesty.content,
             "roc.png": figures.roc(label, fitted.probability),
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
             "calibration.png": figures.calibration(label, fitted.probability),
         },
-        passport=lambda digests: _passport(platform, rows, fitted, certificate, digests),
+        passport=lambda digests: _passport(platform, rows, fitted, certificate, honesty, digests),
     )
 
 
 def _passport(
-    platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, digests: ModelDigests
+    platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty, digests: ModelDigests
 ) -> Mapping[str, Any]:
-    result = {**result_of(rows, fitted), "model": asdict(digests)}
+    told = {"model": asdict(digests), "honesty": sha256(honesty.content).hexdigest()}
+    result = {**result_of(rows, fitted), **told}
     return passport_of(rows, **vars(present(platform)), result=result, certificate=certificate.values).values

@@ -38,7 +38,7 @@ def training_set(platform: Platform, as_of: date, *, label_lead: int = 0, known_
     labels = frozen.keys_and_labels(platform.address, catalog.label.table, key, label, label_at, k)
     read = frozen.sources(platform.connection, revisions_read(catalog, newest, at, label_at))
     when = Drops(as_of=at, label_as_of=label_at, label_lead=label_lead, known_at=k)
-    return assembled(catalog, when, read, population, labels, lambda keys: _features(platform, keys, at, k))
+    return assembled(catalog, when, read, population, labels, lambda keys: features_at(platform, keys, at, k))
 
 
 def _refuse_pruned(pruned: list[Revision], k: datetime) -> None:
@@ -105,7 +105,7 @@ def _label_drop(platform: Platform, at: datetime, lead: int, drops: list[datetim
     return label_at
 
 
-def _features(platform: Platform, keys: pl.DataFrame, at: datetime, k: datetime) -> pl.DataFrame:
+def features_at(platform: Platform, keys: pl.DataFrame, at: datetime, k: datetime) -> pl.DataFrame:
     """The features of each key, in the order of `keys`, through Feast's offline store."""
     stamp = pl.Datetime("us", "UTC")
     entities = keys.with_columns(event_timestamp=pl.lit(at).cast(stamp), known_at=pl.lit(k).cast(stamp))
