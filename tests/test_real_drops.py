@@ -19,6 +19,7 @@ from streamflow.features.serving import OnlineReader
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.compare import compare
 from streamflow.steps.fitting import fit
+from streamflow.steps.honesty import label_honesty
 from streamflow.steps.materialize import materialize
 from streamflow.steps.predict import load_serving
 from streamflow.steps.rebuilds import LABEL_DATA
@@ -102,6 +103,25 @@ def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) 
     rows = training_set(both, JANUARY, label_lead=lead)
     salted = [replace(both, settings=both.settings.model_copy(update={"split_salt": salt})) for salt in SALTS]
     assert low <= mean(fit(platform, rows).metrics.auc for platform in salted) <= high
+
+
+def test_09_what_speaks_against_february_is_said(both: Platform) -> None:
+    """1,869 churners who stay, no month that passed, labels by another rule, and a feature that is the same in every row."""
+    january, february = (label_honesty(both, training_set(both, day)) for day in (JANUARY, FEBRUARY))
+    assert {(f.check, f.subject) for f in january.findings} == {
+        ("label-period", ""),
+        ("constant", "avg_session_mins_7d"),
+        ("previous-drop", ""),
+    }
+    found = {(f.check, f.subject): f.numbers for f in february.of("severe", "warning")}
+    assert set(found) == {("churners-stay", ""), ("counter", "months_active"), ("counter", "total_paid"), ("label-rule", "")}
+    assert found["churners-stay", ""] == {"stayed": 1869, "of": 1869}
+    assert found["counter", "months_active"] == {"keys": 7043, "not_advanced": 7043, "fell": 0}
+    rule = found["label-rule", ""]
+    assert rule["auc_before"] > 0.8
+    assert rule["auc_now"] < 0.6
+    assert [f.subject for f in february.findings if f.check == "constant"] == ["avg_session_mins_7d"]
+    assert not february.severe
 
 
 def test_01_compare_puts_the_fall_down_to_the_labels(real: tuple[Platform, TrainReceipt], both: Platform) -> None:

@@ -17,6 +17,7 @@ from streamflow.catalog import load_catalog, parse_catalog
 from streamflow.core.metrics import evaluate, in_words
 from streamflow.errors import CatalogInvalid, ContractViolation, LabelsMissing
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.honesty import label_honesty
 from streamflow.steps.ingest import ingest
 from streamflow.steps.predict import load_serving, predict
 from streamflow.steps.train import TrainReceipt, train
@@ -109,6 +110,24 @@ def test_08_categories_are_declared_and_not_guessed(cluster: Cluster, simulated_
     assert [set(encoder.categories) for encoder in learned] == [declared, declared]
     assert learned[0].categories["plan_stream_tv"] == (0.0, 1.0, None)
     assert learned[1].categories["plan_stream_tv"] == (0.0, 1.0)
+
+
+def test_09_an_incoherent_panel_is_said(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+    """The reference's February: January's users once more, not a month older, and one feature the same in every row."""
+    load(platform, simulated_drops / "month_000", JANUARY)
+    usage = {"watch_hours_30d": pl.col("watch_hours_30d").shuffle(seed=1), "avg_session_mins_7d": pl.lit("29.1")}
+    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "february", usage_agg_30d=usage), FEBRUARY)
+    honesty = label_honesty(platform, training_set(platform, FEBRUARY))
+    found = {(f.check, f.severity, f.subject) for f in honesty.findings}
+    assert found >= {
+        ("churners-stay", "warning", ""),
+        ("counter", "warning", "months_active"),
+        ("counter", "warning", "total_paid"),
+        ("constant", "note", "avg_session_mins_7d"),
+    }
+    assert not honesty.severe
+    said = next(f for f in honesty.findings if f.check == "churners-stay")
+    assert said.numbers["stayed"] == said.numbers["of"] == training_set(platform, JANUARY).labels.sum()
 
 
 def test_10_health_is_not_readiness_and_an_error_is_no_200(platform: Platform, simulated_drops: Path) -> None:

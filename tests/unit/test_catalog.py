@@ -3,6 +3,8 @@
 import pytest
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog, parse_catalog
+from streamflow.core.catalog_text import declaration
+from streamflow.core.definitions import catalog_of, catalog_toml, definitions, meaning
 from streamflow.errors import CatalogInvalid
 
 TEXT = DEFAULT_PATH.read_text(encoding="utf-8")
@@ -31,6 +33,12 @@ def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
         ('type = "date"', 'type = "day"', "signup_date"),
         ("ttl_days = 62", "ttl_dayz = 62", "ttl_dayz"),
         ("[entity]", "[entity", "line"),
+        (
+            'paperless_billing   = { type = "bool"',
+            'paperless_billing = { type = "bool", counter = true',
+            "counter belongs to numbers, not to type 'bool'",
+        ),
+        ('signup_date       = { type = "date"', 'signup_date = { type = "date", counter = true', "counter belongs to numbers"),
         (', "No"], categorical = true', ', "No"]', "net_service"),
         ("skips_7d   ", "churn_label", "a feature cannot have the name of the label"),
         ("skips_7d   ", "as_of      ", "used by streamflow itself"),
@@ -46,3 +54,17 @@ def test_the_service_changes_with_the_features_and_with_nothing_else() -> None:
     ours = load_catalog(None)
     assert changed("min = 0, max = 720", "min = 0, max = 700").service == ours.service
     assert changed('"Two year"] }', '"Two year"], categorical = true, view = "subs_profile_fv" }').service != ours.service
+
+
+def test_a_counter_is_known_and_changes_nothing_that_a_model_or_a_database_depends_on() -> None:
+    """Not even of passports that were made before columns had it."""
+    ours, without = load_catalog(None), parse_catalog(TEXT.replace(", counter = true", ""), origin="catalog.toml")
+    assert [n for t in ours.tables.values() for n, c in t.columns.items() if c.counter] == ["months_active", "total_paid"]
+    assert (without.service, without.digest) == (ours.service, ours.digest)
+    assert meaning(definitions(without)) == meaning(definitions(ours))
+    assert "counter" not in str(definitions(without))
+    for catalog in (ours, without):
+        for again in (catalog_of(definitions(catalog)), parse_catalog(catalog_toml(definitions(catalog)), origin="again")):
+            assert definitions(again) == definitions(catalog)
+            assert [t.columns for t in again.tables.values()] == [t.columns for t in catalog.tables.values()]
+    assert "counter = true" in declaration(ours.tables["subscriptions"].columns["total_paid"])
