@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -83,6 +84,6 @@ def _by_quantile(there: pl.Series, now: pl.Series) -> Counts:
     counts = [
         np.bincount(np.searchsorted(edges, x.to_numpy(), side="right"), minlength=len(edges) + 1).tolist() for x in (there, now)
     ]
-    between = [f"{low:g} .. {high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+    between = [f"{low:g} .. {high:g}" for low, high in pairwise(edges)]
     names = [f"below {edges[0]:g}", *between, f"from {edges[-1]:g}"] if len(edges) else ["all"]
     return names, counts[0], counts[1]

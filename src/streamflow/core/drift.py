@@ -215,10 +215,8 @@ def _judged(f: FeatureDrift, drift_psi: float, false_discovery: float) -> Featur
     """The same with the reasons to say that it has drifted."""
     reasons = []
     if f.psi >= drift_psi and f.distribution.p_adjusted <= false_discovery:
-        test = f.distribution
-        reasons.append(
-            f"PSI {f.psi:.3f} is not below {drift_psi:g}; {test.method}={test.statistic:.4g}, adjusted p {p_in_words(test.p_adjusted)}"
-        )
+        measure = f"{f.distribution.method}={f.distribution.statistic:.4g}, adjusted p {p_in_words(f.distribution.p_adjusted)}"
+        reasons.append(f"PSI {f.psi:.3f} is not below {drift_psi:g}; {measure}")
     if f.missing.jumped(false_discovery):
         reasons.append(f"missing {f.missing.reference:.2%} -> {f.missing.current:.2%}")
     if f.unseen and f.unseen.jumped(false_discovery) and f.unseen.current > f.unseen.reference:

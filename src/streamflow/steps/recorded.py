@@ -143,7 +143,7 @@ def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None 
         (*features, *(s for s in labels if s not in features)),
         population.drop("as_of"),
         _rows(read, catalog.label.table, [key, catalog.label.column], labels).drop("as_of"),
-        lambda keys: _features(catalog, read, keys, of.as_of, features),
+        lambda keys: joined_features(catalog, read, keys, of.as_of, features),
     )
 
 
@@ -169,7 +169,7 @@ def _rows(read: Read, table: str, columns: list[str], sources: Iterable[Source])
     return read(table, columns, [(s.as_of, s.revision) for s in sources if s.table == table])
 
 
-def _features(catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
+def joined_features(catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
     """The features of each key by the same point-in-time join that Feast's offline store makes."""
     key = catalog.entity.key
     asked = keys.with_columns(pl.lit(at).cast(pl.Datetime("us", "UTC")).alias(INSTANT))

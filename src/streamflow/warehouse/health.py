@@ -9,7 +9,9 @@ import psycopg
 from streamflow.catalog import Catalog
 from streamflow.warehouse.roles import WRITER
 
-APPEND_ONLY = ("drop_file", "revision", "revision_column", "passport", "passport_source", "promotion")  # of the schema streamflow
+APPEND_ONLY = (  # of the schema streamflow
+    "drop_file", "revision", "revision_column", "passport", "passport_source", "promotion", "monitor_report",
+)  # fmt: skip
 FIXED = ("as_of", "revision", "row_digest")
 NEEDED = {"raw": "SELECT, INSERT, DELETE", "frozen": "SELECT, INSERT"}
 
