@@ -97,6 +97,15 @@ class Report:
         return tuple(words for kind in self._found.values() for words in kind)
 
     @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers to follow from month to month."""
+        found = {"features_drifted": float(len(self.drifted)), "fires": float(self.fires)}
+        found |= {f"psi_{f.name}": f.psi for f in self.features}
+        found |= {"positive_share": self.labels.current} if self.labels else {}
+        found |= {"auc": self.now.metrics.auc} if self.now else {}
+        return found | ({"auc_change": self.concept.difference} if self.concept else {})
+
+    @property
     def fires(self) -> bool:
         """Whether somebody has to look."""
         return bool(self.reasons)

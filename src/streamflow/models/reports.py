@@ -27,7 +27,10 @@ class ReportRun:
 
 
 def log_report(client: MlflowClient, report: ReportRun, *, experiment_id: str, stored: Callable[[str], None]) -> str:
-    """Log everything and call `stored` with the run's id as the last act; its id. A failure, there too, marks it FAILED or KILLED."""
+    """Log everything and call `stored` with the run's id as the last act; its id.
+
+    A failure or Ctrl-C, there too, marks the run FAILED or KILLED.
+    """
     from mlflow.entities import Metric, Param
 
     run_id: str = client.create_run(experiment_id, run_name=report.name, tags={REPORT: report.model}).info.run_id

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from streamflow.catalog import Catalog
 from streamflow.core.definitions import catalog_of
-from streamflow.core.passport import Passport, parse_passport
+from streamflow.core.passport import Passport, parse_passport, training_set_result
 from streamflow.core.training_set import Source, TrainingSet
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.features.asof import AS_OF, INSTANT, point_in_time_join
@@ -145,6 +145,17 @@ def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None 
         _rows(read, catalog.label.table, [key, catalog.label.column], labels).drop("as_of"),
         lambda keys: joined_features(catalog, read, keys, of.as_of, features),
     )
+
+
+def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
+    """In what a training set that was made again is not the recorded one; nothing when its digest is the same."""
+    before, now = passport.result["training_set"], training_set_result(rows)
+    if before["digest"] == now["digest"]:
+        return ()
+    count = [f"it has {now['rows']:,} rows, recorded are {before['rows']:,}"] if before["rows"] != now["rows"] else []
+    columns = [name for name, digest in now["columns"].items() if before["columns"].get(name) != digest]
+    found = [*count, *(f"the values of {name} are not those that were recorded" for name in columns)]
+    return tuple(found) or (f"its keys are not those that were recorded: digest {now['digest']}, recorded {before['digest']}",)
 
 
 def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> dict[tuple[str, datetime, int], Revision]:
