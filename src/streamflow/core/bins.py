@@ -79,11 +79,11 @@ def _by_value(there: pl.Series, now: pl.Series) -> Counts:
 
 def _by_quantile(there: pl.Series, now: pl.Series) -> Counts:
     """The outer bins are open; values that lie on many tenths make fewer bins."""
-    inner = np.linspace(0, 1, BINS + 1)[1:-1]
+    inner = np.arange(1, BINS) / BINS
     edges = np.unique(np.quantile(there.to_numpy(), inner, method="inverted_cdf")) if len(there) else np.empty(0)
     counts = [
         np.bincount(np.searchsorted(edges, x.to_numpy(), side="right"), minlength=len(edges) + 1).tolist() for x in (there, now)
     ]
-    between = [f"{low:g} .. {high:g}" for low, high in pairwise(edges)]
-    names = [f"below {edges[0]:g}", *between, f"from {edges[-1]:g}"] if len(edges) else ["all"]
+    between = [f"{low:.4g} .. {high:.4g}" for low, high in pairwise(edges)]
+    names = [f"below {edges[0]:.4g}", *between, f"from {edges[-1]:.4g}"] if len(edges) else ["all"]
     return names, counts[0], counts[1]

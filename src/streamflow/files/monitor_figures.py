@@ -33,7 +33,7 @@ def distribution(feature: FeatureDrift) -> bytes:
         axes.bar([i + offset for i in range(len(counts))], [c / max(sum(counts), 1) for c in counts], 0.4, color=colour, label=name)
     axes.set_xticks(range(len(bins.names)), [n[:18] for n in bins.names], rotation=45, ha="right", fontsize=7)
     axes.set_ylabel("share of rows")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))  # above the bars
     return png(figure)
 
 
