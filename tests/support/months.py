@@ -66,7 +66,12 @@ def _numbers(month: Population) -> NDArray[np.float64]:
 
 def holdout(month: Population) -> NDArray[np.bool_]:
     """The hold-out side of a month."""
-    return is_holdout(month.rows[KEY], salt="streamflow", share=0.25)
+    return holdout_of(month.rows[KEY])
+
+
+def holdout_of(keys: pl.Series) -> NDArray[np.bool_]:
+    """The hold-out side of keys by the default settings."""
+    return is_holdout(keys, salt="streamflow", share=0.25)
 
 
 @dataclass(frozen=True)
