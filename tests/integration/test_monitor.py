@@ -262,8 +262,15 @@ def test_the_dashboards_read_numbers_and_no_value(watched: Watched) -> None:
     receipt = monitor(watched.platform, FEBRUARY)
     with psycopg.connect(watched.platform.login.conninfo()) as reader:
         reader.execute("SET ROLE streamflow_reader")
-        query = "SELECT feature, psi FROM streamflow.drift_overview JOIN streamflow.monitor_report r USING (at) WHERE r.id = %s"
-        assert dict(reader.execute(query, [receipt.id]).fetchall()) == {f.name: f.psi for f in receipt.report.features}
+        found = reader.execute("SELECT feature, psi FROM streamflow.drift_overview WHERE id = %s", [receipt.id]).fetchall()
+        assert dict(found) == {f.name: f.psi for f in receipt.report.features}
+        then, now = receipt.report.then, receipt.report.now
+        assert then
+        assert now
+        found = reader.execute(
+            "SELECT auc_at_training, auc FROM streamflow.monitor_overview WHERE id = %s", [receipt.id]
+        ).fetchall()
+        assert found == [(then.metrics.auc, now.metrics.auc)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("SELECT report FROM streamflow.monitor_report")
 
