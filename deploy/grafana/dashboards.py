@@ -227,7 +227,7 @@ def drift() -> Dashboard:
                 "SELECT DISTINCT ON (as_of, feature) as_of AS time, feature AS metric, psi FROM streamflow.drift_overview"
                 " WHERE $__timeFilter(as_of) ORDER BY as_of, feature, id DESC",
                 points=True,
-                text="Against what the version in Production was trained on, in nats; of the newest report of 'monitor' on each drop.",
+                text="In nats, against the training set of the version in Production; of the newest report on each drop.",
             )
         )
         .with_panel(

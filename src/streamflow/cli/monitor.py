@@ -46,15 +46,15 @@ def monitor(
 
 def text(r: MonitorReceipt) -> str:
     """A line per feature, what became of labels, version and answers, why it fires, and the verdict."""
-    e = r.report.evidence
     head = f"{r.model} version {r.version}, trained as of {r.report.reference_as_of}: the drop of {r.as_of}"
     features = [line for f in r.report.features for line in _feature(f)]
     notes = [f"  note: {note}" for note in r.report.notes]
-    reasons = [f"  fires: {reason}" for reason in r.reasons]
+    reasons = [f"  fires    {reason}" for f in r.report.drifted for reason in f.reasons]
     stored = f"report {r.id}{' (was there already)' if r.already else ''}, MLflow run {r.mlflow_run_id}, page {r.out}"
-    counted = f"{len(r.report.drifted)} of {len(r.report.features)} features drifted (PSI from {e.drift_psi:g} on)"
     mark = "NO" if r.fires else "OK"
-    return "\n".join([head, *features, *_outcome(r.report), *notes, *reasons, f"  {stored}", f"[{mark}] {r.verdict}: {counted}"])
+    return "\n".join(
+        [head, *features, *_outcome(r.report), *notes, *reasons, f"  {stored}", f"[{mark}] {r.verdict}: {r.report.counts_in_words}"]
+    )
 
 
 def _feature(f: FeatureDrift) -> Iterator[str]:
@@ -72,9 +72,9 @@ def _outcome(report: Report) -> Iterator[str]:
     from streamflow.core.monitoring import concept_in_words, labels_in_words
 
     if report.labels:
-        yield f"  labels   {labels_in_words(report.labels)}"
+        yield f"  {'fires' if report.labels.fires else 'labels':8} {labels_in_words(report.labels)}"
     if report.concept:
-        yield f"  concept  {concept_in_words(report.concept)}"
+        yield f"  {'fires' if report.concept.fires else 'concept':8} {concept_in_words(report.concept)}"
     if report.answers:
         yield f"  answers  {_answers(report.answers)}"
 

@@ -92,6 +92,14 @@ class Report:
         return tuple(f for f in self.features if f.drifted)
 
     @property
+    def counts_in_words(self) -> str:
+        """How many features drifted, and how many differ surely but by too little to say so."""
+        e = self.evidence
+        differ = sum(f.distribution.p_adjusted <= e.drift_false_discovery and not f.drifted for f in self.features)
+        little = f", {differ} differ significantly and by less" if differ else ""
+        return f"{len(self.drifted)} of {len(self.features)} features drifted (PSI from {e.drift_psi:g} on){little}"
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why it fires, in words; empty when it does not."""
         return tuple(words for kind in self._found.values() for words in kind)

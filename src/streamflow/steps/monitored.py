@@ -48,6 +48,17 @@ def reference_of(then: Platform, champion: Recorded) -> TrainingSet:
     return rows
 
 
+def population_of(then: Platform, champion: Recorded, rows: TrainingSet) -> pl.DataFrame:
+    """All users of the drop that the version was trained on, also those without a label, of the same revisions.
+
+    A label that comes later knows only who is still there: held against those alone, every drop would be another.
+    """
+    if not rows.without_label:
+        return rows.frame
+    passport = champion.passport
+    return rows_of(then, Drop(at=passport.as_of, sources=passport.sources, label_at=passport.label_as_of, no_labels=""))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drop:
     """A drop as it is known now.
