@@ -67,7 +67,7 @@ class Answers:
 class Report:
     """What is known of the drop of `as_of`, seen by the version in Production.
 
-    reference_*   the training set of the version                 label_as_of   the drop that dates the labels; None: not there
+    reference_*   the drop that the version was trained on        label_as_of   the drop that dates the labels; None: not there
     performance   on hold-out keys, then (training) and now (the drop); None where there are too few labels
     notes         what could not be looked at, and why
     """

@@ -14,9 +14,8 @@ from streamflow.core.metrics import Floats
 from streamflow.core.monitoring import Answers, Report
 from streamflow.core.performance import FEW, Performance, concept_drift, label_drift, performance
 from streamflow.core.time import day
-from streamflow.core.training_set import TrainingSet
 from streamflow.platform import Platform
-from streamflow.steps.monitored import Look, holdout_side, reference_of, rows_of
+from streamflow.steps.monitored import Look, holdout_side, population_of, reference_of, rows_of
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -30,16 +29,16 @@ def made(look: Look, notify: Callable[[str], None]) -> Report:
     then, passport, drop = look.then, look.champion.passport, look.drop
     notify(f"making the training set of version {look.champion.version.version} again")
     reference, rows = reference_of(then, look.champion), rows_of(then, drop)
-    labelled = rows.drop_nulls(then.catalog.label.column)
-    notify(f"comparing {len(rows):,} rows with {len(reference.frame):,}")
-    features = _features(then, reference, rows)
+    population, labelled = population_of(then, look.champion, reference), rows.drop_nulls(then.catalog.label.column)
+    notify(f"comparing {len(rows):,} users with {len(population):,}")
+    features = _features(then, population, rows)
     notify("asking the version on hold-out users")
     predictor = then.models.load(look.champion.version)
     before, now = _on_unseen(then, predictor, reference.frame), _on_unseen(then, predictor, labelled)
     return Report(
         evidence=look.evidence,
         reference_as_of=passport.as_of.date(),
-        reference_rows=len(reference.frame),
+        reference_rows=len(population),
         rows=len(rows),
         label_lead=passport.label_lead,
         label_as_of=drop.label_at.date() if drop.label_at else None,
@@ -49,15 +48,16 @@ def made(look: Look, notify: Callable[[str], None]) -> Report:
         now=now,
         concept=concept_drift(before, now) if before and now else None,
         answers=_answers(look, labelled) if look.answers.given or look.answers.others else None,
-        notes=tuple(_notes(look, reference, rows, labelled, before, now)),
+        notes=tuple(_notes(look, len(rows), len(labelled), before, now)),
     )
 
 
-def _features(then: Platform, reference: TrainingSet, rows: pl.DataFrame) -> tuple[FeatureDrift, ...]:
+def _features(then: Platform, reference: pl.DataFrame, rows: pl.DataFrame) -> tuple[FeatureDrift, ...]:
     """Key and label are no features."""
+    names = [f.name for f in then.catalog.features]
     return feature_drifts(
-        reference.matrix,
-        rows.select(reference.features),
+        reference.select(names),
+        rows.select(names),
         categorical={f.name for f in then.catalog.features if f.column.categorical},
         drift_psi=then.settings.drift_psi,
         false_discovery=then.settings.drift_false_discovery,
@@ -102,27 +102,18 @@ def _answers(look: Look, labelled: pl.DataFrame) -> Answers:
     )
 
 
-def _notes(
-    look: Look,
-    reference: TrainingSet,
-    rows: pl.DataFrame,
-    labelled: pl.DataFrame,
-    before: Performance | None,
-    now: Performance | None,
-) -> Iterator[str]:
+def _notes(look: Look, rows: int, labelled: int, before: Performance | None, now: Performance | None) -> Iterator[str]:
     """What could not be looked at, and what makes the comparison less than it seems."""
     drop, too_few = look.drop, f"fewer than {FEW} of a class among the hold-out users: AUC is not looked at"
     if drop.no_labels:
         yield drop.no_labels
-    elif len(labelled) < len(rows):
-        yield f"{len(rows) - len(labelled):,} of {len(rows):,} users have no label in the drop of {day(drop.label_at)}"
+    elif labelled < rows:
+        yield f"{rows - labelled:,} of {rows:,} users have no label in the drop of {day(drop.label_at)}"
     if drop.at == look.champion.passport.as_of:
         yield "this is the drop that the version was trained on"
-    if reference.without_label:
-        yield f"{reference.without_label:,} users of the drop that the version was trained on have no label and are not compared"
     if before is None:
         yield f"the training set has {too_few}"
-    if len(labelled) and now is None:
+    if labelled and now is None:
         yield f"this drop has {too_few}"
     if look.answers.others:
         yield f"{look.answers.others:,} answers on this drop are of other versions and are not looked at"
