@@ -12,6 +12,7 @@ import pytest
 from conftest import Cluster
 from support.api import asked, served
 from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, in_production, load, run
+from support.months import found, population, reference_system_fires
 
 from streamflow.catalog import load_catalog, parse_catalog
 from streamflow.core.metrics import evaluate, in_words
@@ -79,6 +80,16 @@ def test_03_the_order_of_rows_decides_nothing(cluster: Cluster, simulated_drops:
             found.append(bits(train(platform, JANUARY)))
     assert (simulated_drops / "month_000/users.csv").read_bytes() != (shuffled / "users.csv").read_bytes()
     assert found[0] == found[1]
+
+
+def test_06_an_alarm_is_rare_in_months_in_which_nothing_happened() -> None:
+    """The reference counts the key as a column: of another population it is another, and one of 16 columns is enough."""
+    january, others = population(2000, 1), [population(2000, seed) for seed in range(2, 8)]
+    assert all(reference_system_fires(january, other) for other in others)
+    same_keys = [other.with_rows(user_id=january.rows["user_id"]) for other in others]
+    assert not any(reference_system_fires(january, other) for other in same_keys), "it was the key alone"
+    assert not any(found(january, other).fires for other in others)
+    assert {f.name for f in found(january, others[0]).features} == {f.name for f in CATALOG.features}
 
 
 def test_07_a_null_that_was_trained_on_is_served_and_any_other_is_named(platform: Platform, simulated_drops: Path) -> None:

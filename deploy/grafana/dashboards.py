@@ -223,6 +223,34 @@ def drift() -> Dashboard:
         )
         .with_panel(
             sql(
+                "PSI of each feature",
+                "SELECT DISTINCT ON (as_of, feature) as_of AS time, feature AS metric, psi FROM streamflow.drift_overview"
+                " WHERE $__timeFilter(as_of) ORDER BY as_of, feature, id DESC",
+                points=True,
+                text="In nats, against the training set of the version in Production; of the newest report on each drop.",
+            )
+        )
+        .with_panel(
+            sql(
+                "AUC on hold-out users",
+                'SELECT DISTINCT ON (as_of) as_of AS time, auc AS "now", auc_at_training AS "at its training"'
+                " FROM streamflow.monitor_overview WHERE $__timeFilter(as_of) ORDER BY as_of, id DESC",
+                unit="percentunit",
+                points=True,
+                text="Of the version that was in Production when the newest report on the drop was made.",
+            )
+        )
+        .with_panel(
+            rows(
+                "Reports of monitor",
+                "SELECT as_of, at, version, verdict, auc, auc_at_training, positive_share FROM streamflow.monitor_overview"
+                " ORDER BY id DESC LIMIT 50",
+                span=24,
+                text="Whatever the time range; why one fires stands in the report.",
+            )
+        )
+        .with_panel(
+            sql(
                 "Share of positive predictions by day",
                 f'SELECT {DAY} AS time, avg(prediction) AS "positive" FROM streamflow.prediction_overview'
                 " WHERE $__timeFilter(at) GROUP BY 1 ORDER BY 1",

@@ -25,6 +25,7 @@ from streamflow.catalog import DEFAULT_PATH
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.migrate import migrate
+from streamflow.steps.monitor import monitor
 from streamflow.warehouse.roles import READER
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,7 @@ def two_months(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest
         run(platform, simulated_drops / "month_000", JANUARY)
         run(platform, simulated_drops / "month_001", FEBRUARY)
         in_production(platform, JANUARY)
+        monitor(platform, FEBRUARY)
         yield platform
     cluster.drop(name)
 

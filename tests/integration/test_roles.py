@@ -13,8 +13,9 @@ from streamflow.steps.migrate import migrate, plan
 from streamflow.warehouse.roles import ensure_roles, missing_roles_sql
 
 BEFORE_0005 = """
-DROP TABLE streamflow.passport_source, streamflow.pruned;
 DROP VIEW streamflow.prediction_overview, streamflow.drop_overview;
+DROP VIEW streamflow.monitor_overview, streamflow.drift_overview;
+DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report;
 REVOKE ALL ON ALL TABLES IN SCHEMA streamflow FROM streamflow_reader;
 REVOKE USAGE ON SCHEMA streamflow FROM streamflow_reader;
 UPDATE streamflow.alembic_version SET version_num = '0003'
@@ -24,13 +25,14 @@ UPDATE streamflow.alembic_version SET version_num = '0003'
 def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(platform: Platform) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(BEFORE_0005)
-        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0006"):
+        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0008"):
             require_migrated(platform)
         planned = plan(platform).changes
         assert [change.split(":")[0] for change in planned] == [
             "fixed tables 0004",
             "fixed tables 0005",
             "fixed tables 0006",
+            "fixed tables 0008",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
         assert migrate(platform).changes == planned

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,8 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core.decision import FILE as DECISION
-from streamflow.errors import ArtifactUntrusted, StreamflowError, VersionMissing
+from streamflow.errors import ArtifactUntrusted, VersionMissing
 from streamflow.models import artifact, stages
+from streamflow.models.experiment import experiment_id
 from streamflow.models.stored import fetch
 from streamflow.models.vendor import (
     is_database,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from streamflow.models.predictor import Predictor
+    from streamflow.models.reports import ReportRun
     from streamflow.models.retention import UnneededRun
     from streamflow.models.stages import Standing
     from streamflow.models.tracking import LoggedRun, Registered, RunFacts, RunRecord
@@ -92,20 +93,25 @@ class Registry:
         from streamflow.models.tracking import log_run
 
         with translated():
-            experiment_id = self._experiment_id()
+            found = self._experiment_id()
             self._ensure_model()
-            return log_run(self._client, record, experiment_id=experiment_id, name=self._name, registered=registered)
+            return log_run(self._client, record, experiment_id=found, name=self._name, registered=registered)
 
     def log_again(self, facts: RunFacts, package: Path, files: Path, registered: Registered) -> tuple[str, int]:
         """Log and register what another installation logged: (run id, version). All of it, or no version."""
         from streamflow.models.tracking import log_again
 
         with translated():
-            experiment_id = self._experiment_id()
+            found = self._experiment_id()
             self._ensure_model()
-            return log_again(
-                self._client, facts, package, files, experiment_id=experiment_id, name=self._name, registered=registered
-            )
+            return log_again(self._client, facts, package, files, experiment_id=found, name=self._name, registered=registered)
+
+    def log_report(self, report: ReportRun, stored: Callable[[str], None]) -> str:
+        """Log a report of `monitor` as a run of its own, then call `stored` with its id: both, or the run has failed."""
+        from streamflow.models.reports import log_report
+
+        with translated():
+            return log_report(self._client, report, experiment_id=self._experiment_id(), stored=stored)
 
     def facts(self, version: ModelVersion) -> RunFacts:
         """What MLflow was told of the run of a version."""
@@ -279,21 +285,7 @@ class Registry:
         )
 
     def _experiment_id(self) -> str:
-        from mlflow.exceptions import MlflowException
-
-        found = self._client.get_experiment_by_name(self._experiment)
-        if found is None:
-            location = f"{self._artifact_root.rstrip('/')}/{self._experiment}" if self._artifact_root else None
-            with suppress(MlflowException):  # another training has just made it
-                self._client.create_experiment(self._experiment, artifact_location=location)
-            found = self._client.get_experiment_by_name(self._experiment)
-        if found is None or found.lifecycle_stage != "active":
-            raise StreamflowError(
-                f"the MLflow experiment '{self._experiment}' was deleted",
-                remedy="Restore it in MLflow, or name another with STREAMFLOW_EXPERIMENT.",
-            )
-        experiment_id: str = found.experiment_id
-        return experiment_id
+        return experiment_id(self._client, self._experiment, artifact_root=self._artifact_root)
 
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException

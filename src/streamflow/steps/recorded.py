@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from streamflow.catalog import Catalog
 from streamflow.core.definitions import catalog_of
-from streamflow.core.passport import Passport, parse_passport
+from streamflow.core.passport import Passport, parse_passport, training_set_result
 from streamflow.core.training_set import Source, TrainingSet
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.features.asof import AS_OF, INSTANT, point_in_time_join
@@ -146,7 +146,9 @@ def set_of(
     require_frozen(platform, (*features, *labels))
     population, known = _keys(catalog, when.as_of, features, read), _labels(catalog, labels, read)
     sources = (*features, *(s for s in labels if s not in features))
-    return assembled(catalog, when, sources, population, known, lambda keys: _features(catalog, read, keys, when.as_of, features))
+    return assembled(
+        catalog, when, sources, population, known, lambda keys: joined_features(catalog, read, keys, when.as_of, features)
+    )
 
 
 def labelled_keys(platform: Platform, of: Passport) -> pl.Series:
@@ -166,6 +168,17 @@ def _keys(catalog: Catalog, as_of: datetime, sources: Iterable[Source], read: Re
 def _labels(catalog: Catalog, sources: Iterable[Source], read: Read) -> pl.DataFrame:
     """Key and label. (n, 2)"""
     return _rows(read, catalog.label.table, [catalog.entity.key, catalog.label.column], sources).drop("as_of")
+
+
+def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
+    """In what a training set that was made again is not the recorded one; nothing when its digest is the same."""
+    before, now = passport.result["training_set"], training_set_result(rows)
+    if before["digest"] == now["digest"]:
+        return ()
+    count = [f"it has {now['rows']:,} rows, recorded are {before['rows']:,}"] if before["rows"] != now["rows"] else []
+    columns = [name for name, digest in now["columns"].items() if before["columns"].get(name) != digest]
+    found = [*count, *(f"the values of {name} are not those that were recorded" for name in columns)]
+    return tuple(found) or (f"its keys are not those that were recorded: digest {now['digest']}, recorded {before['digest']}",)
 
 
 def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> dict[tuple[str, datetime, int], Revision]:
@@ -190,7 +203,7 @@ def _rows(read: Read, table: str, columns: list[str], sources: Iterable[Source])
     return read(table, columns, [(s.as_of, s.revision) for s in sources if s.table == table])
 
 
-def _features(catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
+def joined_features(catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
     """The features of each key by the same point-in-time join that Feast's offline store makes."""
     key = catalog.entity.key
     asked = keys.with_columns(pl.lit(at).cast(pl.Datetime("us", "UTC")).alias(INSTANT))

@@ -128,8 +128,8 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> 
         )
 
 
-def revisions_read(catalog: Catalog, newest: list[Revision], at: datetime, label_at: datetime) -> list[Revision]:
-    """Every revision that a row of the set can have come from."""
+def revisions_read(catalog: Catalog, newest: list[Revision], at: datetime, label_at: datetime | None) -> list[Revision]:
+    """Every revision that a row of the set can have come from; without `label_at` no labels."""
     ttl = {v.table: max(catalog.ttl(n) for n, w in catalog.views.items() if w.table == v.table) for v in catalog.views.values()}
     return [
         r

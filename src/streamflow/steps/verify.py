@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from streamflow.core.certificate import Certificate, comparable, differences
 from streamflow.core.levels import Difference
-from streamflow.core.passport import training_set_result
 from streamflow.core.temporal import Violation
 from streamflow.platform import Platform
 from streamflow.steps.certify import prove
-from streamflow.steps.recorded import as_recorded, rebuilt_set, recorded
+from streamflow.steps.recorded import as_recorded, rebuilt_set, recorded, set_differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +63,8 @@ def verify(platform: Platform, which: str, *, full: bool = False, notify: Callab
         known_at=passport.known_at,
         certificate=proof.certificate,
         violations=proof.violations,
-        training_set=tuple(_changed(passport.result["training_set"], training_set_result(rows))),
+        training_set=set_differences(passport, rows),
         differences=differences(passport.certificate, proof.certificate),
         comparable=comparable(passport.certificate, proof.certificate),
         tampered=found.tampered,
     )
-
-
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What of the training set is not as recorded; nothing when its digest is the same."""
-    if before["digest"] == now["digest"]:
-        return []
-    rows = [f"it has {now['rows']:,} rows, recorded are {before['rows']:,}"] if before["rows"] != now["rows"] else []
-    columns = [name for name, digest in now["columns"].items() if before["columns"].get(name) != digest]
-    return [*rows, *(f"the values of {name} are not those that were recorded" for name in columns)] or [
-        f"its keys are not those that were recorded: digest {now['digest']}, recorded {before['digest']}"
-    ]

@@ -17,6 +17,7 @@ APPEND_ONLY = (
     "passport_source",
     "ledger",
     "retraining",
+    "monitor_report",
 )  # of the schema streamflow
 FIXED = ("as_of", "revision", "row_digest")
 NEEDED = {"raw": "SELECT, INSERT, DELETE", "frozen": "SELECT, INSERT"}

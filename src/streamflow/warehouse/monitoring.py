@@ -1,0 +1,128 @@
+"""The reports of `monitor`, append-only, and the logged predictions that they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import psycopg
+from psycopg.types.json import Jsonb
+
+LOCK = 7_590_005  # advisory lock: one report at a time, so that equal evidence is one report and one run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A stored report without its content."""
+
+    id: int
+    at: datetime
+    as_of: datetime
+    model: str
+    version: int
+    mlflow_run_id: str
+    evidence_digest: str
+    fires: bool
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+COLUMNS = "id, at, as_of, model, version, mlflow_run_id, evidence_digest, fires, verdict, reasons"
+
+
+@contextmanager
+def one_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
+    """Keep every other report waiting."""
+    connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def stored(connection: psycopg.Connection, evidence_digest: str) -> tuple[Verdict, Mapping[str, Any]] | None:
+    """The report on this evidence, with its content in plain values; None when there is none yet."""
+    row = connection.execute(
+        f"SELECT {COLUMNS}, report FROM streamflow.monitor_report WHERE evidence_digest = %s",  # noqa: S608  # names of our own
+        [evidence_digest],
+    ).fetchone()
+    return (_verdict(row[:-1]), row[-1]) if row else None
+
+
+def newest(connection: psycopg.Connection, model: str, as_of: datetime) -> Verdict | None:
+    """The newest report on a drop; None when there is none."""
+    row = connection.execute(
+        f"SELECT {COLUMNS} FROM streamflow.monitor_report WHERE model = %s AND as_of = %s ORDER BY id DESC LIMIT 1",  # noqa: S608
+        [model, as_of],
+    ).fetchone()
+    return _verdict(row) if row else None
+
+
+def _verdict(row: tuple[Any, ...]) -> Verdict:
+    *facts, reasons = row
+    names = COLUMNS.split(", ")[:-1]
+    return Verdict(**dict(zip(names, facts, strict=True)), reasons=tuple(reasons))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReport:
+    """A report that is to be stored."""
+
+    as_of: datetime
+    model: str
+    version: int
+    mlflow_run_id: str
+    evidence_digest: str
+    fires: bool
+    verdict: str
+    reasons: tuple[str, ...]
+    report: Mapping[str, Any]
+
+
+def store(connection: psycopg.Connection, new: NewReport) -> Verdict:
+    """Append a report."""
+    facts = {**vars(new), "reasons": Jsonb(list(new.reasons)), "report": Jsonb(new.report)}
+    row = connection.execute(
+        "INSERT INTO streamflow.monitor_report"
+        " (as_of, model, version, mlflow_run_id, evidence_digest, fires, verdict, reasons, report) VALUES (%(as_of)s, %(model)s,"
+        " %(version)s, %(mlflow_run_id)s, %(evidence_digest)s, %(fires)s, %(verdict)s, %(reasons)s, %(report)s) RETURNING id, at",
+        facts,
+    ).fetchone()
+    assert row is not None
+    return Verdict(id=row[0], at=row[1], **{name: value for name, value in vars(new).items() if name != "report"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedAnswers:
+    """The predictions that were logged of one version on one drop.
+
+    newest   (n, 2)  key as text, probability: of each key the last one that was given
+    others           answers of other versions on this drop
+    """
+
+    given: int
+    last_id: int
+    others: int
+    newest: pl.DataFrame
+
+
+def logged_answers(connection: psycopg.Connection, model: str, version: int, as_of: datetime) -> LoggedAnswers:
+    """Read the prediction log."""
+    where = "FROM streamflow.prediction_log WHERE model = %s AND as_of = %s"
+    counted = connection.execute(
+        "SELECT count(*) FILTER (WHERE version = %s), coalesce(max(id) FILTER (WHERE version = %s), 0),"
+        f" count(*) FILTER (WHERE version <> %s) {where}",
+        [version, version, version, model, as_of],
+    ).fetchone()
+    assert counted is not None
+    rows = connection.execute(
+        f"SELECT DISTINCT ON (key) key, probability {where} AND version = %s AND id <= %s ORDER BY key, id DESC",
+        [model, as_of, version, counted[1]],
+    ).fetchall()
+    frame = pl.DataFrame(rows, schema={"key": pl.String, "probability": pl.Float64}, orient="row")
+    return LoggedAnswers(given=counted[0], last_id=counted[1], others=counted[2], newest=frame)
