@@ -24,6 +24,7 @@ from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.fitting import Fitted, fit
 from streamflow.steps.promote import promote
+from streamflow.steps.retrain import retrain
 from streamflow.steps.train import train
 from streamflow.steps.training_set import training_set
 
@@ -59,7 +60,10 @@ def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours
 
     trained = train(real, JANUARY)
     promote(real, trained.version, force=True, why="January is in Production")
-    receipt = promote(real, train(real, FEBRUARY).version)
+    retrained = retrain(real, on_verdict=True)
+    assert "AUC" in retrained.why  # monitor has found the concept drift of February, by its labels alone
+    receipt = retrained.promotion
+    assert receipt is not None
     assert (receipt.decision, receipt.forced, receipt.replaced) == ("promoted", False, trained.version)
     found = receipt.examination
     assert found is not None

@@ -167,18 +167,23 @@ def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoRecei
 
 
 @step("retrain")
-def retrain(as_of: date | None, label_lead: int, why: str, force: bool, flags: Flags) -> RetrainReceipt:
+def retrain(as_of: date | None, label_lead: int, why: str, force: bool, on_verdict: bool, flags: Flags) -> RetrainReceipt:
     """Train, and let the gate decide; on evidence that was decided before it does nothing."""
     with open_platform(load_settings(**flags)) as platform:
-        return retrain_step.retrain(platform, as_of, label_lead=label_lead, why=why, force=force)
+        return retrain_step.retrain(platform, as_of, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict)
 
 
 @flow(name="train_and_compare")
 def train_and_compare(
-    as_of: date | None = None, label_lead: int = 0, why: str = "scheduled", force: bool = False, flags: Flags | None = None
+    as_of: date | None = None,
+    label_lead: int = 0,
+    why: str = "scheduled",
+    force: bool = False,
+    on_verdict: bool = False,
+    flags: Flags | None = None,
 ) -> RetrainReceipt:
     """Train on the newest labelled drop, or on that of `as_of`, and promote the version if the gate lets it."""
-    return retrain(as_of, label_lead, why, force, flags or {})
+    return retrain(as_of, label_lead, why, force, on_verdict, flags or {})
 
 
 @flow(name="inbox")
@@ -192,7 +197,7 @@ def inbox(flags: Flags | None = None) -> InboxReceipt:
         )
 
 
-def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool, retrain_every_s: int | None) -> None:
+def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool, retrain_every_s: int | None, on_verdict: bool) -> None:
     """Let Prefect's server run `monthly`, `train`, `inbox` and `train_and_compare` here until SIGTERM or Ctrl-C.
 
     `inbox` and `train_and_compare` run every so many seconds; a run that is due while another one works is left out. Without
@@ -204,16 +209,18 @@ def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool, retr
         _deployment(monthly, flags),
         _deployment(train, flags),
         _deployment(inbox, flags, interval=inbox_every_s, paused=not has_inbox, concurrency_limit=alone),
-        _deployment(train_and_compare, flags, **every),
+        _deployment(train_and_compare, flags, more={"on_verdict": on_verdict}, **every),
         limit=RUNS,
         print_starting_message=False,
     )
 
 
-def _deployment(which: Flow[..., Any], flags: Mapping[str, str], **schedule: Any) -> RunnerDeployment:
+def _deployment(
+    which: Flow[..., Any], flags: Mapping[str, str], *, more: Mapping[str, Any] | None = None, **schedule: Any
+) -> RunnerDeployment:
     """Found by module, from whatever folder the worker runs in."""
     made = which.to_deployment(
-        which.name, parameters={"flags": dict(flags)}, entrypoint_type=EntrypointType.MODULE_PATH, **schedule
+        which.name, parameters={"flags": dict(flags), **(more or {})}, entrypoint_type=EntrypointType.MODULE_PATH, **schedule
     )
     assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
     return made

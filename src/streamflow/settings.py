@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     gate_min_rows: int = Field(50, ge=20, description="the rows unseen by both versions below which nothing is compared")
     retrain_min_labels: int = Field(200, ge=1, description="the labels of a drop below which 'retrain' does not train on it")
     retrain_cooldown_hours: float = Field(24.0, ge=0, description="hours after a retraining in which 'retrain' begins no other")
+    retrain_on: Literal["schedule", "verdict"] = Field(
+        "schedule", description="whether the worker's 'retrain' trains on all new evidence, or only where 'monitor' fires"
+    )
     retrain_every: int | None = Field(
         None, ge=60, description="seconds between two runs of 'retrain' by the worker; without it they are not scheduled"
     )

@@ -75,6 +75,14 @@ def test_another_configuration_is_other_evidence_but_waits_for_the_cool_down(loa
     assert production.version == 1
 
 
+def test_on_the_verdict_of_monitor(loaded: Platform) -> None:
+    """January held against itself: nothing fires."""
+    quiet = retrain(other(loaded, seed=8), force=True, on_verdict=True)
+    assert (quiet.decision, quiet.why) == ("skipped", "monitor finds nothing on this drop")
+    one_feature = other(loaded, seed=8, drift_psi=1e-9, drift_false_discovery=0.999)
+    assert retrain(one_feature, force=True, on_verdict=True).decision == "skipped"  # equal rows drift by no measure
+
+
 def test_what_was_interrupted_goes_on_without_training_again(loaded: Platform, simulated_drops: Path) -> None:
     """The ledger takes no entry after the training, as if the process had ended there."""
     load(loaded, simulated_drops / "month_001", FEBRUARY)

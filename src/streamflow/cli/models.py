@@ -118,6 +118,7 @@ def retrain(
     label_lead: LabelLead = 0,
     why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "asked for",
     force: Annotated[bool, typer.Option("--force", help="Whether or not the cool-down is over.")] = False,
+    on_verdict: Annotated[bool, typer.Option("--on-verdict", help="Only if 'monitor' fires on that drop.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the newest labelled drop and promote the version if the gate lets it, as the Prefect flow train_and_compare.
@@ -134,7 +135,8 @@ def retrain(
         from streamflow import flows
 
         with flows.settled():
-            receipt = flows.train_and_compare(as_day(as_of) if as_of else None, label_lead, why=why, force=force, flags=call.flags)
+            day = as_day(as_of) if as_of else None
+            receipt = flows.train_and_compare(day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags)
     show(receipt, as_json=as_json, text=text_lifecycle.retrain)
 
 

@@ -264,4 +264,5 @@ def worker(context: typer.Context) -> None:
             inbox_every_s=settings.inbox_every,
             has_inbox=settings.inbox is not None,
             retrain_every_s=settings.retrain_every,
+            on_verdict=settings.retrain_on == "verdict",
         )

@@ -17,8 +17,10 @@ from streamflow.core.time import instant
 from streamflow.core.training_set import label_as_of
 from streamflow.errors import LabelsMissing, NotRebuildable, SnapshotMissing
 from streamflow.platform import Platform
+from streamflow.steps.monitor import monitor
 from streamflow.steps.promote import PromoteReceipt, promote
 from streamflow.steps.recorded import recorded
+from streamflow.steps.stages import served
 from streamflow.steps.train import TrainReceipt, train
 from streamflow.steps.training_set import Drops, revisions_read
 from streamflow.steps.unseen import newest_labelled
@@ -55,12 +57,14 @@ def retrain(
     label_lead: int = 0,
     why: str = "asked for",
     force: bool = False,
+    on_verdict: bool = False,
     notify: Callable[[str], None] = lambda _: None,
 ) -> RetrainReceipt:
     """Train on `as_of`, without it the newest labelled drop, and promote the version if the gate lets it.
 
-    Skipped: on evidence that was decided before, while another one is at work, in the cool-down, and with too few labels;
-    `force` overrules the cool-down alone. Raises what `train` and `promote` raise; what was reached stays entered.
+    Skipped: on evidence that was decided before, while another one is at work, in the cool-down, with too few labels, and, if
+    `on_verdict`, when `monitor` finds nothing on that drop; `force` overrules the cool-down alone. Raises what `train` and
+    `promote` raise; what was reached stays entered.
     """
     when = newest_labelled(platform, label_lead) if as_of is None else _drops(platform, as_of, label_lead)
     with retraining.alone(platform.connection) as free:
@@ -82,6 +86,11 @@ def retrain(
             return _skipped(told, f"version {begun.version} of the same data, features and configuration was {begun.state} {at}")
         if begun is None and (reason := _reason_to_wait(platform, labels, force)):
             return _skipped(told, reason)
+        if begun is None and on_verdict:
+            reasons = _fires(platform, when, notify)
+            if not reasons:
+                return _skipped(told, "monitor finds nothing on this drop")
+            told = replace(told, why="; ".join(reasons))
         return _go_on(platform, told, begun, when, notify)
 
 
@@ -120,6 +129,14 @@ def _reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
     if until is not None and not force:
         return f"the cool-down after the last one ends {until:%Y-%m-%d %H:%M} UTC (retrain_cooldown_hours)"
     return ""
+
+
+def _fires(platform: Platform, when: Drops, notify: Callable[[str], None]) -> tuple[str, ...]:
+    """Why the version in Production should be replaced, by the report on this drop; none when it should not."""
+    if served(platform).version is None:
+        return ("no version is in Production",)
+    found = monitor(platform, when.as_of.date(), notify=notify)
+    return found.reasons if found.fires else ()
 
 
 def _go_on(
