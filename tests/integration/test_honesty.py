@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, load
+from support.gym import write_gym
 from support.processes import run
 
 from streamflow.cli import text
@@ -20,6 +21,8 @@ from streamflow.core.honesty import FILE, Honesty, parse_honesty
 from streamflow.core.time import instant
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.honesty import label_honesty
+from streamflow.steps.init import init
+from streamflow.steps.migrate import migrate
 from streamflow.steps.prune import prune
 from streamflow.steps.train import train
 from streamflow.steps.training_set import training_set
@@ -205,3 +208,20 @@ def test_a_revision_that_was_pruned_cannot_be_compared_with_and_that_is_said(hel
     report = held.report(JANUARY)
     assert not report.severe
     assert [s for check, _, s in found(report, "note") if check == "late-features"] == ["subscriptions", "usage_agg_30d"]
+
+
+def test_another_business_with_integer_keys(open_with: Callable[..., Platform], tmp_path: Path) -> None:
+    """A guessed catalog: nullable numbers, texts, no counter. A copied outcome is severe, and the clean month is silent."""
+    months = write_gym(tmp_path / "gym")
+    init(months[0], tmp_path / "gym.toml")
+    platform = open_with(migrated=False, catalog=tmp_path / "gym.toml")
+    migrate(platform)
+    for folder, day in zip(months, (JANUARY, FEBRUARY), strict=True):
+        load(platform, folder, day)
+    clean = label_honesty(platform, training_set(platform, FEBRUARY))
+    assert (found(clean), clean.previous) == ([], JANUARY)
+    gone = pl.read_csv(months[1] / "cancellations.csv", infer_schema=False).filter(pl.col("cancelled") == "True")["member_id"]
+    renews = {"auto_renew": pl.when(pl.col("member_id").is_in(gone.implode())).then(pl.lit("False")).otherwise(pl.lit("True"))}
+    load(platform, copy_drop(months[1], tmp_path / "told", plans=renews), FEBRUARY)
+    told = label_honesty(platform, training_set(platform, FEBRUARY))
+    assert ("single-feature", "severe", "auto_renew") in found(told)

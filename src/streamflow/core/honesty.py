@@ -28,7 +28,7 @@ Labels = NDArray[np.bool_]
 
 DECIDES = 0.95  # AUC of one column from which on it decides the label: our convention; the real drops' best column has 0.74
 ENOUGH = 20  # rows of each class, below which nothing is said: with 20 of each a column of noise is at 0.95 once in a million
-PURE = 0.95  # share of the rarer class among rows with a value (or without), from which on having one tells the label
+PURE = 0.98  # share of the rarer class among rows with a value (or without), from which on having one tells the label
 GROUPS = 32  # of a number: it may also decide in the middle, or by one value
 
 
