@@ -73,7 +73,9 @@ class Settings(BaseSettings):
     retrain_every: int | None = Field(
         None, ge=60, description="seconds between two runs of 'retrain' by the worker; without it they are not scheduled"
     )
-    drift_psi: float = Field(0.1, gt=0, description="the PSI, in nats, from which on 'monitor' may say that a feature has drifted")
+    drift_psi: float = Field(
+        0.1, gt=0, description="the PSI in nats from which on 'monitor' may say that a feature drifted; a convention"
+    )
     drift_false_discovery: float = Field(
         0.05, gt=0, lt=1, description="of the features that 'monitor' says have drifted, the share that may be false alarms"
     )
