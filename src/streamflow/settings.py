@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     reproduce_tolerance: float = Field(
         1e-12, ge=0, description="the difference of probabilities up to which 'reproduce' says within tolerance, not differs"
     )
-    drift_psi: float = Field(0.1, gt=0, description="the PSI, in nats, from which on 'monitor' may say that a feature has drifted; a convention")
+    drift_psi: float = Field(
+        0.1, gt=0, description="the PSI, in nats, from which on 'monitor' may say that a feature has drifted; a convention"
+    )
     drift_false_discovery: float = Field(
         0.05, gt=0, lt=1, description="of the features that 'monitor' says have drifted, the share that may be false alarms"
     )
