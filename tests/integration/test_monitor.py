@@ -236,8 +236,8 @@ class Links(HTMLParser):
                 "data:image/png;base64,"
             ):
                 self.outside.append(f"{tag} {name}={value}")
-        if tag == "img":
-            self.pictures.append(dict(attrs)["alt"] or "")
+        if tag in ("img", "svg"):
+            self.pictures.append(dict(attrs)["alt" if tag == "img" else "aria-label"] or "")
 
 
 def test_the_page_needs_nothing_beside_it_and_shows_each_feature(watched: Watched) -> None:
