@@ -236,8 +236,8 @@ class Links(HTMLParser):
                 "data:image/png;base64,"
             ):
                 self.outside.append(f"{tag} {name}={value}")
-        if tag == "img":
-            self.pictures.append(dict(attrs)["alt"] or "")
+        if tag in ("img", "svg"):
+            self.pictures.append(dict(attrs)["alt" if tag == "img" else "aria-label"] or "")
 
 
 def test_the_page_needs_nothing_beside_it_and_shows_each_feature(watched: Watched) -> None:
@@ -262,8 +262,8 @@ def test_the_dashboards_read_numbers_and_no_value(watched: Watched) -> None:
     receipt = monitor(watched.platform, FEBRUARY)
     with psycopg.connect(watched.platform.login.conninfo()) as reader:
         reader.execute("SET ROLE streamflow_reader")
-        found = reader.execute("SELECT feature, psi FROM streamflow.drift_overview WHERE id = %s", [receipt.id]).fetchall()
-        assert dict(found) == {f.name: f.psi for f in receipt.report.features}
+        found = reader.execute("SELECT feature, psi, drifted FROM streamflow.drift_overview WHERE id = %s", [receipt.id]).fetchall()
+        assert found == [(f.name, f.psi, f.drifted) for f in receipt.report.features]
         then, now = receipt.report.then, receipt.report.now
         assert then
         assert now
@@ -273,6 +273,22 @@ def test_the_dashboards_read_numbers_and_no_value(watched: Watched) -> None:
         assert found == [(then.metrics.auc, now.metrics.auc)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("SELECT report FROM streamflow.monitor_report")
+
+
+def test_a_report_that_cannot_be_stored_is_a_failed_run(watched: Watched) -> None:
+    load(watched.platform, copy_drop(watched.base, watched.folder / "refused", usage_agg_30d={"skips_7d": pl.lit("3")}), FEBRUARY)
+    before = reports(watched.platform)
+    with psycopg.connect(watched.platform.login.conninfo(), autocommit=True) as owner:
+        owner.execute("REVOKE INSERT ON streamflow.monitor_report FROM streamflow_writer")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            monitor(watched.platform, FEBRUARY)
+        owner.execute("GRANT INSERT ON streamflow.monitor_report TO streamflow_writer")
+    client = mlflow.MlflowClient(watched.platform.tracking_uri)
+    failed = client.search_runs([client.get_experiment_by_name("streamflow").experiment_id], "attributes.status = 'FAILED'")
+    assert [run.data.tags[REPORT] for run in failed] == ["streamflow_churn"]
+    assert reports(watched.platform) == before
+    again = monitor(watched.platform, FEBRUARY)
+    assert (again.already, reports(watched.platform)) == (False, before + 1)
 
 
 def test_a_drop_that_is_not_there_is_named(watched: Watched) -> None:

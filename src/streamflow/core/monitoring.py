@@ -25,7 +25,7 @@ class Evidence:
     """All that a report is computed from; equal evidence is one report.
 
     reference, current   revision in words -> its digest as it is recorded now
-    answers              logged predictions that are looked at: how many, and the number of the newest
+    answers              logged predictions: how many of this version, the number of the newest, how many of others
     """
 
     model: str
@@ -34,7 +34,7 @@ class Evidence:
     as_of: date
     reference: Mapping[str, str]
     current: Mapping[str, str]
-    answers: tuple[int, int]
+    answers: tuple[int, int, int]
     drift_psi: float
     drift_false_discovery: float
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from streamflow.core.metrics import Floats, Labels, auc, calibration_points, precision_recall_points, roc_points
 
@@ -62,12 +62,12 @@ def square(x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def empty(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> tuple[Figure, Axes]:
+def empty(width: float, height: float) -> tuple[Figure, Axes]:
     """Axes on a figure of its own, in inches, without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=110, layout=layout)
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.grid(color="#e6e6e6", linewidth=0.8)

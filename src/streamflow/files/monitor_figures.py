@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamflow.core.drift import FeatureDrift
 from streamflow.core.monitoring import Report
 from streamflow.core.performance import Performance
 from streamflow.files.figures import BARS, CURVE, REFERENCE, empty, png, square
@@ -22,19 +21,6 @@ def psi_of_all(report: Report) -> bytes:
     axes.barh([f.name for f in features], [f.psi for f in features], color=[ALARM if f.drifted else CURVE for f in features])
     axes.axvline(report.evidence.drift_psi, color=REFERENCE, linestyle="--", linewidth=1)
     axes.set_xlabel("PSI in nats; dashed: the setting drift_psi")
-    return png(figure)
-
-
-def distribution(feature: FeatureDrift) -> bytes:
-    """The share of rows in each bin, in the reference and now."""
-    bins = feature.bins
-    figure, axes = empty(5.2, 2.6, layout=None)  # a layout that is computed takes as long as all else
-    figure.subplots_adjust(left=0.12, right=0.98, top=0.9, bottom=0.36)
-    for counts, offset, colour, name in ((bins.reference, -0.2, REFERENCE, "reference"), (bins.current, 0.2, CURVE, "now")):
-        axes.bar([i + offset for i in range(len(counts))], [c / max(sum(counts), 1) for c in counts], 0.4, color=colour, label=name)
-    axes.set_xticks(range(len(bins.names)), [n[:18] for n in bins.names], rotation=45, ha="right", fontsize=7)
-    axes.set_ylabel("share of rows")
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))  # above the bars
     return png(figure)
 
 

@@ -144,7 +144,7 @@ def look_at(then: Platform, champion: Recorded, as_of: date) -> Look:
         as_of=as_of,
         reference={str(source): there[source.place].digest for source in passport.sources},
         current={str(source): source.digest for source in drop.sources},
-        answers=(answers.given, answers.last_id),
+        answers=(answers.given, answers.last_id, answers.others),
         drift_psi=then.settings.drift_psi,
         drift_false_discovery=then.settings.drift_false_discovery,
     )
