@@ -53,6 +53,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
         return
     home = tmp_path_factory.mktemp("server") / "home"
     with attach(home) as attachment:
+        with connect(attachment.address, autocommit=True) as connection:  # nothing of it has to outlive the session: databases
+            connection.execute("ALTER SYSTEM SET fsync = off")  # come and go faster; tests of crashes have servers of their own
+            connection.execute("SELECT pg_reload_conf()")
         yield attachment.address
     remove(home)
 

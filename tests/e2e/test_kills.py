@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.processes import alive, left_after_kill, run, start, wait_for
+from support.command import called
+from support.processes import alive, left_after_kill, start, wait_for
 
 from streamflow.services.processes import free_port
 
@@ -31,7 +32,7 @@ def test_nothing_runs_after_a_kill(home: Path, arguments: list[str], part: str) 
 
 def test_nothing_runs_after_a_kill_of_the_api(home: Path) -> None:
     port = free_port()
-    assert run(home, "migrate").returncode == 0
+    assert called(home, "migrate").returncode == 0
     assert left_after_kill(home, ["serve", "--port", str(port)], partial(is_taken, port)) == []
 
 
@@ -42,9 +43,9 @@ def is_taken(port: int) -> bool:
 
 def test_a_killed_migration_is_made_whole_by_the_next_one(home: Path) -> None:
     assert left_after_kill(home, ["migrate"], lambda: running(home, "postgres -D")) == []
-    done = run(home, "migrate")
+    done = called(home, "migrate")
     assert done.returncode == 0, done.stderr
-    assert run(home, "migrate").stdout == "[OK] nothing to migrate\n"
+    assert called(home, "migrate").stdout == "[OK] nothing to migrate\n"
 
 
 def test_ctrl_c_ends_a_command_and_its_servers(home: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.api import asked, served
+from support.command import called
 from support.gym import write_gym
-from support.processes import run
 
 from streamflow.catalog import load_catalog
 from streamflow.platform import Platform
@@ -32,7 +32,7 @@ def test_four_commands_lead_from_csv_files_to_a_prediction(
     month = str(write_gym(tmp_path / "gym")[0])
 
     def call(*arguments: str) -> Any:
-        done = run(home, *arguments, "--json", extra=variables)
+        done = called(home, *arguments, "--json", extra=variables)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -14,11 +14,15 @@ from uuid import uuid4
 import pytest
 from conftest import Cluster
 from support.chain import JANUARY, load
+from support.command import Said
 
 import streamflow
 from streamflow.platform import open_platform
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Words = tuple[str, ...]
+Run = Callable[..., list[Said]]  # commands, one after the other in one process
+DAY = ("--as-of", "2024-01-31")
+TESTS = Path(__file__).parents[1]
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
@@ -49,35 +53,41 @@ def streamflow_there(cluster: Cluster, repository: Path, simulated_drops: Path, 
         **os.environ,
         **cluster.variables(name, home),
         "STREAMFLOW_TREES": "5",
-        "PYTHONPATH": str(repository / "src"),
+        "PYTHONPATH": f"{repository / 'src'}{os.pathsep}{TESTS}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streamflow", "--quiet", *arguments]
-        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    def run(*commands: Words) -> list[Said]:
+        words = json.dumps([("--quiet", *command) for command in commands])
+        command = [sys.executable, "-W", "ignore", "-m", "support.command", str(home), words]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [Said(*said) for said in json.loads(done.stdout)]
 
     yield run
     cluster.drop(name)
 
 
 def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repository: Path) -> None:
-    trained = streamflow_there("train", "--as-of", "2024-01-31")
+    (trained,) = streamflow_there(("train", *DAY))
     assert trained.returncode == 0, trained.stderr
     baseline = repository / "src/streamflow/models/pipelines.py"
     baseline.write_text(baseline.read_text().replace('max_features="sqrt"', "max_features=2"))
-    dirty = streamflow_there("train", "--as-of", "2024-01-31")
+    (dirty,) = streamflow_there(("train", *DAY))
     assert dirty.returncode == 0, dirty.stderr
     commit(repository, "second")
-    at_hand = streamflow_there("reproduce", "1", "--json")
+    at_hand, compared, then, uncommitted = streamflow_there(
+        ("reproduce", "1", "--json"),
+        ("compare", "1", "2", "--json"),
+        ("reproduce", "1", "--code", "recorded", "--json"),
+        ("reproduce", "2", "--code", "recorded"),
+    )
     assert at_hand.returncode == 1, at_hand.stderr
     assert drifted(at_hand) == {"code": ["models/pipelines.py"]}
-    compared = streamflow_there("compare", "1", "2", "--json")
     assert compared.returncode == 0, compared.stderr
     auc = json.loads(compared.stdout)["metrics"][0]
     assert auc["change"] != 0
     assert [share["cause"] for share in auc["shares"]] == ["code or environment"]  # no rebuild makes it again
-    then = streamflow_there("reproduce", "1", "--code", "recorded", "--json")
     assert then.returncode == 0, then.stderr
     assert drifted(then) == {}
     said = json.loads(then.stdout)
@@ -90,19 +100,18 @@ def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repo
     )
     listed = subprocess.run([*GIT, "-C", str(repository), "worktree", "list"], capture_output=True, text=True, check=True).stdout
     assert len(listed.splitlines()) == 1
-    uncommitted = streamflow_there("reproduce", "2", "--code", "recorded")
     assert uncommitted.returncode == 4
     assert (
         "code: 1 files were not committed when the version was trained, such as src/streamflow/models/pipelines.py"
         in uncommitted.stderr
     )
     shutil.rmtree(repository / ".git")
-    gone = streamflow_there("reproduce", "1", "--code", "recorded")
+    (gone,) = streamflow_there(("reproduce", "1", "--code", "recorded"))
     assert gone.returncode == 4
     assert "this package is in no git repository" in gone.stderr
 
 
-def drifted(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+def drifted(done: Said) -> dict[str, list[str]]:
     return {
         level["name"]: [difference["what"] for difference in level["differences"]]
         for level in json.loads(done.stdout)["levels"]

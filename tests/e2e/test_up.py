@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.api import asked
+from support.command import called
 from support.processes import alive, kill, run, start, wait_for
 from support.stack import (
     count_of_flow_runs,
@@ -50,8 +51,10 @@ def stack(taken: int, simulated_drops: Path, tmp_path_factory: pytest.TempPathFa
     done = run(home, "up", "--detach", extra={**free_ports(), "STREAMFLOW_API_PORT": str(taken)})
     assert done.returncode == 0, done.stderr
     assert f"port {taken} is taken: api gets" in done.stderr
-    for arguments in (("run", str(simulated_drops / "month_000"), *DAY), ("train", *DAY), ("promote", "1")):
-        step = run(home, *arguments, extra={"STREAMFLOW_TREES": "10"})
+    loaded = run(home, "run", str(simulated_drops / "month_000"), *DAY)
+    assert loaded.returncode == 0, loaded.stderr
+    for arguments in (("train", *DAY), ("promote", "1")):
+        step = called(home, *arguments, extra={"STREAMFLOW_TREES": "10"})
         assert step.returncode == 0, step.stderr
     yield home
     run(home, "down")

@@ -153,6 +153,7 @@ def test_too_many_rejects_stop_the_drop_and_a_broken_file_is_no_row(
 
 # --- several at once -------------------------------------------------------------------------------------------------
 
+# Its arguments are folder and as_of of each drop; it loads the next one for each line that it reads.
 LOADER = """
 import sys
 from datetime import date
@@ -164,28 +165,35 @@ from streamflow.steps.materialize import materialize
 from streamflow.steps.snapshot import snapshot
 with open_platform(load_settings()) as platform:
     print("ready", flush=True)
-    sys.stdin.readline()
-    as_of = date.fromisoformat(sys.argv[2])
-    ingest(platform, Path(sys.argv[1]), as_of)
-    snapshot(platform, as_of)
-    materialize(platform)
+    for folder, day in zip(sys.argv[1::2], sys.argv[2::2]):
+        sys.stdin.readline()
+        as_of = date.fromisoformat(day)
+        ingest(platform, Path(folder), as_of)
+        snapshot(platform, as_of)
+        materialize(platform)
+        print("loaded", flush=True)
 """
 
 
-def at_once(variables: dict[str, str], jobs: list[tuple[Path, str]]) -> None:
-    loaders = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", LOADER, str(folder), as_of],
-            env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for folder, as_of in jobs
-    ]  # fmt: skip
-    for loader in loaders:
-        assert loader.stdout is not None
-        assert loader.stdout.readline() == "ready\n"
-    for loader in loaders:
-        loader.communicate("go\n")
-    assert [loader.returncode for loader in loaders] == [0] * len(loaders)
+def loader(variables: dict[str, str], *jobs: tuple[Path, str]) -> subprocess.Popen[str]:
+    words = [str(word) for job in jobs for word in job]
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", LOADER, *words],
+        env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def all_say(loaders: list[subprocess.Popen[str]], word: str) -> bool:
+    return [one.stdout.readline() for one in loaders if one.stdout] == [f"{word}\n"] * len(loaders)
+
+
+def go(loaders: list[subprocess.Popen[str]]) -> None:
+    """All at once: the next job of each."""
+    for one in loaders:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    assert all_say(loaders, "loaded")
 
 
 def test_two_loaders_at_once_end_as_one_after_the_other(
@@ -193,14 +201,20 @@ def test_two_loaders_at_once_end_as_one_after_the_other(
 ) -> None:
     variables = cluster.variables(installation, tmp_path / "home")
     january, february = simulated_drops / "month_000", simulated_drops / "month_001"
-    at_once(variables, [(january, "2024-01-31"), (february, "2024-02-29")])
+    other = copy_drop(january, tmp_path / "other", subscriptions={"monthly_fee": pl.lit("1.5")})
+    same = (other, "2024-03-31")
+    loaders = [loader(variables, (january, "2024-01-31"), same), loader(variables, (february, "2024-02-29"), same)]
+    assert all_say(loaders, "ready")
+    go(loaders)
     sets = {day: training_set(platform, day) for day in (JANUARY, FEBRUARY)}
     assert {len(s.frame) for s in sets.values()} == {400, len(sets[FEBRUARY].frame)}
     live = platform.connection.execute("SELECT DISTINCT as_of::date FROM online.usage_agg_30d_fv").fetchall()
     assert live == [(FEBRUARY,)]
 
-    other = copy_drop(january, tmp_path / "other", subscriptions={"monthly_fee": pl.lit("1.5")})
-    at_once(variables, [(other, "2024-03-31")] * 2)
+    go(loaders)
+    for one in loaders:
+        one.communicate()
+    assert [one.returncode for one in loaders] == [0, 0]
     revisions = platform.connection.execute(
         "SELECT table_name, max(revision) FROM streamflow.revision WHERE as_of = '2024-03-31' GROUP BY 1"
     ).fetchall()

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
+from support.command import called
 from support.gym import MONTHS, write_gym
 from support.variations import Variation, lie_otherwise, variations
 
@@ -398,12 +399,11 @@ def test_a_missing_revision_an_unknown_version_and_one_of_others_are_named(train
 
 
 def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Cluster) -> None:
-    environment = {**os.environ, **cluster.variables(trained.login.database, trained.settings.home), "STREAMFLOW_TREES": "30"}
-    command = [sys.executable, "-m", "streamflow", "reproduce", "1"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    environment = {**cluster.variables(trained.login.database, trained.settings.home), "STREAMFLOW_TREES": "30"}
+    done = called(trained.settings.home, "reproduce", "1", extra=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("[OK] identical: training set, keys, model and ")
-    machine = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=False)
+    machine = called(trained.settings.home, "reproduce", "1", "--json", extra=environment)
     assert json.loads(machine.stdout)["result"] == IDENTICAL
 
 

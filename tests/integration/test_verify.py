@@ -17,6 +17,7 @@ import pytest
 from conftest import Cluster
 from psycopg import sql
 from support.chain import FEBRUARY, JANUARY, load
+from support.command import called
 from support.processes import run
 from support.temporal import planted
 
@@ -128,7 +129,7 @@ def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named
     with administrator(kept) as connection:
         connection.execute(change.format(1, KEY, instant(JANUARY)))
         found = verify(kept, "1")
-        told = run(kept.home, "verify", "1", "--json", extra=variables(cluster, kept))
+        told = called(kept.home, "verify", "1", "--json", extra=variables(cluster, kept))
         connection.execute(change.format(-1, KEY, instant(JANUARY)))
         assert verify(kept, "1").holds
         connection.execute(change.format(1, KEY, instant(FEBRUARY)))

@@ -7,39 +7,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
-from conftest import Cluster
 from psycopg import sql
 
 from streamflow.core.digest import Digester
 from streamflow.database import Address, from_url
-from streamflow.warehouse import frozen
-from support.processes import alive, run, start, wait_for
-
-WORK = """
-import sys
-from datetime import date
-from pathlib import Path
-from streamflow.platform import open_platform
+from streamflow.platform import Platform, open_platform
 from streamflow.settings import load_settings
 from streamflow.steps.forget import forget
 from streamflow.steps.ingest import ingest
 from streamflow.steps.materialize import materialize
 from streamflow.steps.snapshot import snapshot
-with open_platform(load_settings()) as platform:
-    platform.features.views()  # imports Feast
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for folder, as_of in zip(sys.argv[1::2], sys.argv[2::2]):
-        ingest(platform, Path(folder), date.fromisoformat(as_of))
-        snapshot(platform, date.fromisoformat(as_of))
+from streamflow.warehouse import frozen
+from support.processes import alive, run, start, wait_for
+
+if TYPE_CHECKING:
+    from conftest import Cluster
+
+TESTS = Path(__file__).parents[1]
+
+
+def do_all(platform: Platform, words: Sequence[str]) -> None:
+    """Folder and as_of of each drop in turn: all of its steps; then a user is forgotten."""
+    for folder, day in zip(words[::2], words[1::2], strict=True):
+        as_of = date.fromisoformat(day)
+        ingest(platform, Path(folder), as_of)
+        snapshot(platform, as_of)
         materialize(platform)
     forget(platform, "7590-VHVEG", why="a proof")
-    print("done", flush=True)
-"""
 
 
 def content(address: Address) -> dict[str, str]:
@@ -101,31 +101,36 @@ class Bench:
     def drop(self, name: str) -> None:
         self._cluster.drop(name)
 
-    def work(self, name: str, *, kill_after: float | None = None) -> float:
-        """Do all steps in one process, or kill it so many seconds after it began; how long it ran."""
+    def killed(self, name: str, *, after: float) -> None:
+        """Do all steps in another process, and kill it so many seconds after it began."""
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", WORK, *self._words],
-            env={**os.environ, **self.variables(name)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-W", "ignore", "-m", "support.kills", *self._words],
+            env={**os.environ, **self.variables(name), "PYTHONPATH": str(TESTS)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.stdin.write("go\n")
         process.stdin.flush()
-        begin = time.monotonic()
-        if kill_after is not None:
-            time.sleep(kill_after)
-            process.kill()
+        time.sleep(after)
+        process.kill()
         process.communicate()
-        assert kill_after is not None or process.returncode == 0
-        return time.monotonic() - begin
+
+    def undisturbed(self, name: str) -> float:
+        """Do all steps in this process; how long they took."""
+        with open_platform(self._cluster.settings(name, self._folder / name)) as platform:
+            platform.features.views()  # imports Feast
+            begin = time.monotonic()
+            do_all(platform, self._words)
+            return time.monotonic() - begin
 
     def killed_and_repeated(self, seconds: float) -> tuple[dict[str, str], list[str]]:
         """What an installation holds after a kill and the same work again, and what was half written in between."""
         name = self.installation()
-        self.work(name, kill_after=seconds)
+        self.killed(name, after=seconds)
         wrong = half_written(self.address(name))
-        self.work(name)
+        self.undisturbed(name)
         found = content(self.address(name))
         self.drop(name)
         return found, wrong
@@ -145,3 +150,16 @@ class Bench:
         found = content(self.address(name))
         self.drop(name)
         return found, wrong
+
+
+def main() -> None:
+    """Do all once a line is read: the process that is killed."""
+    with open_platform(load_settings()) as platform:
+        platform.features.views()  # imports Feast
+        print("ready", flush=True)
+        sys.stdin.readline()
+        do_all(platform, sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ import psutil
 
 from streamflow.services.processes import free_port
 from support.api import Answer, asked
+from support.command import called
 from support.processes import alive, run, wait_for
 
 PORTS = ("prefect_port", "mlflow_port", "feast_port", "feast_ui_port", "api_port")
@@ -26,7 +27,7 @@ def free_ports() -> dict[str, str]:
 
 def status(home: Path) -> dict[str, dict[str, Any]]:
     """Service -> what `status --json` says; empty when nothing is up."""
-    done = run(home, "status", "--json")
+    done = called(home, "status", "--json")
     assert done.stdout, done.stderr
     receipt: list[dict[str, Any]] = json.loads(done.stdout)["services"]
     return {row["service"]: row for row in receipt}
@@ -55,7 +56,7 @@ def features_of_feast(services: Mapping[str, Mapping[str, Any]], key: str) -> An
 
 def is_up(home: Path) -> bool:
     """Whether every service is."""
-    return run(home, "status").returncode == 0
+    return called(home, "status").returncode == 0
 
 
 def kill_9(pid: int) -> None:
