@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from streamflow.catalog import DEFAULT_PATH, parse_catalog
 from streamflow.cli.app import app
 from streamflow.core.gate import Gate
+from streamflow.core.metrics import auc
 from streamflow.core.split import is_holdout
 from streamflow.errors import ArtifactUntrusted, VersionMissing
 from streamflow.platform import Platform, open_platform
@@ -28,7 +29,7 @@ from streamflow.steps.promote import PromoteReceipt, promote
 from streamflow.steps.recorded import recorded
 from streamflow.steps.simulate import simulate
 from streamflow.steps.train import train
-from streamflow.steps.unseen import judged, newest_labelled
+from streamflow.steps.unseen import judged, newest_labelled, rows_for
 
 CHEAP = {"trees": 20}
 
@@ -107,6 +108,18 @@ def test_the_command_line_says_no_with_exit_code_1(loaded: Platform) -> None:
     found = json.loads(runner.invoke(app, ["-q", "promote", "2", "--dry-run", "--json"], env=environment).stdout)
     assert found["examination"]["rows"]["trained_on"].keys() == {"1", "2"}
     assert runner.invoke(app, ["promote", "2", "--force"], env=environment).exit_code == 2
+
+
+def test_04_the_champion_is_not_judged_on_what_it_has_seen(loaded: Platform) -> None:
+    """Trap 4: on the users that it was trained on the champion is nearly perfect; the gate asks it for the others."""
+    receipt = promote(loaded, 2, dry_run=True)
+    assert receipt.examination is not None
+    found = next(c for c in receipt.examination.compared if c.metric == "auc")
+    rows = rows_for(loaded, recorded(loaded, "1"), newest_labelled(loaded, 0))
+    probability = loaded.models.load(loaded.models.version(1)).probability(rows.matrix)
+    unseen = is_holdout(rows.frame["user_id"], salt="streamflow", share=0.25)
+    assert found.champion == auc(rows.labels[unseen], probability[unseen])
+    assert auc(rows.labels[~unseen], probability[~unseen]) > found.champion + 0.1
 
 
 def test_the_rows_are_unseen_by_both_whatever_their_salts(loaded: Platform) -> None:
