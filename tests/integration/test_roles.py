@@ -13,8 +13,7 @@ from streamflow.steps.migrate import migrate, plan
 from streamflow.warehouse.roles import ensure_roles, missing_roles_sql
 
 BEFORE_0005 = """
-DROP VIEW streamflow.prediction_overview, streamflow.drop_overview;
-DROP VIEW streamflow.monitor_overview, streamflow.drift_overview;
+DROP VIEW streamflow.prediction_overview, streamflow.drop_overview, streamflow.drift_overview;
 DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report;
 REVOKE ALL ON ALL TABLES IN SCHEMA streamflow FROM streamflow_reader;
 REVOKE USAGE ON SCHEMA streamflow FROM streamflow_reader;
