@@ -234,7 +234,7 @@ def drift() -> Dashboard:
             sql(
                 "AUC on hold-out users",
                 'SELECT DISTINCT ON (as_of) as_of AS time, auc AS "now", auc_at_training AS "at its training"'
-                " FROM streamflow.monitor_overview WHERE $__timeFilter(as_of) ORDER BY as_of, id DESC",
+                " FROM streamflow.monitor_report WHERE $__timeFilter(as_of) ORDER BY as_of, id DESC",
                 unit="percentunit",
                 points=True,
                 text="Of the version that was in Production when the newest report on the drop was made.",
@@ -243,7 +243,7 @@ def drift() -> Dashboard:
         .with_panel(
             rows(
                 "Reports of monitor",
-                "SELECT as_of, at, version, verdict, auc, auc_at_training, positive_share FROM streamflow.monitor_overview"
+                "SELECT as_of, at, version, verdict, auc, auc_at_training, positive_share FROM streamflow.monitor_report"
                 " ORDER BY id DESC LIMIT 50",
                 span=24,
                 text="Whatever the time range; why one fires stands in the report.",

@@ -303,7 +303,8 @@ def test_an_older_schema_is_restored_and_migrated_and_a_newer_one_refused(
     source: Source, platform: Platform, empty: Callable[..., Settings], tmp_path: Path
 ) -> None:
     older = (
-        "DROP TABLE streamflow.passport_source, streamflow.pruned; DROP VIEW streamflow.prediction_overview;"
+        "DROP VIEW streamflow.prediction_overview, streamflow.drift_overview;"
+        "DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report;"
         "UPDATE streamflow.alembic_version SET version_num = '0003'"
     )
     administer(platform.login, older)
@@ -311,7 +312,7 @@ def test_an_older_schema_is_restored_and_migrated_and_a_newer_one_refused(
     settings = empty()
     assert any("run 'streamflow migrate'" in note for note in restored(settings, tmp_path / "older.backup").notes)
     with open_platform(settings, migrated=False) as opened:
-        assert [change.split(":")[0] for change in migrate(opened).changes] == [f"fixed tables 000{n}" for n in (4, 5, 6)]
+        assert [change.split(":")[0] for change in migrate(opened).changes] == [f"fixed tables 000{n}" for n in (4, 5, 6, 8)]
     newer = rewritten(source.file, tmp_path / "newer.backup", schema_version="9999")
     with pytest.raises(RestoreRefused, match="(?s)schema version 9999.*Install streamflow"):
         restored(empty(), newer)

@@ -267,9 +267,7 @@ def test_the_dashboards_read_numbers_and_no_value(watched: Watched) -> None:
         then, now = receipt.report.then, receipt.report.now
         assert then
         assert now
-        found = reader.execute(
-            "SELECT auc_at_training, auc FROM streamflow.monitor_overview WHERE id = %s", [receipt.id]
-        ).fetchall()
+        found = reader.execute("SELECT auc_at_training, auc FROM streamflow.monitor_report WHERE id = %s", [receipt.id]).fetchall()
         assert found == [(then.metrics.auc, now.metrics.auc)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("SELECT report FROM streamflow.monitor_report")

@@ -15,8 +15,7 @@ from streamflow.steps.migrate import migrate, plan
 from streamflow.warehouse.roles import ensure_roles, missing_roles_sql
 
 BEFORE_0005 = """
-DROP VIEW streamflow.prediction_overview, streamflow.drop_overview;
-DROP VIEW streamflow.monitor_overview, streamflow.drift_overview, streamflow.promotion;
+DROP VIEW streamflow.prediction_overview, streamflow.drop_overview, streamflow.drift_overview, streamflow.promotion;
 DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining;
 DROP TABLE streamflow.ledger, streamflow.pending_move;
 CREATE TABLE streamflow.promotion (

@@ -98,6 +98,9 @@ def _kept(platform: Platform, report: Report, text: str) -> Verdict:
             fires=report.fires,
             verdict=report.verdict,
             reasons=report.reasons,
+            auc=report.now.metrics.auc if report.now else None,
+            auc_at_training=report.then.metrics.auc if report.then else None,
+            positive_share=report.labels.current if report.labels else None,
             report=values,
         )
         kept.append(monitoring.store(platform.connection, new))

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 LOCK = 7_590_005  # advisory lock: one report at a time, so that equal evidence is one report and one run
@@ -81,20 +82,21 @@ class NewReport:
     fires: bool
     verdict: str
     reasons: tuple[str, ...]
+    auc: float | None
+    auc_at_training: float | None
+    positive_share: float | None
     report: Mapping[str, Any]
 
 
 def store(connection: psycopg.Connection, new: NewReport) -> Verdict:
     """Append a report."""
     facts = {**vars(new), "reasons": Jsonb(list(new.reasons)), "report": Jsonb(new.report)}
-    row = connection.execute(
-        "INSERT INTO streamflow.monitor_report"
-        " (as_of, model, version, mlflow_run_id, evidence_digest, fires, verdict, reasons, report) VALUES (%(as_of)s, %(model)s,"
-        " %(version)s, %(mlflow_run_id)s, %(evidence_digest)s, %(fires)s, %(verdict)s, %(reasons)s, %(report)s) RETURNING id, at",
-        facts,
-    ).fetchone()
+    statement = sql.SQL("INSERT INTO streamflow.monitor_report ({}) VALUES ({}) RETURNING {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, facts)), sql.SQL(", ").join(map(sql.Placeholder, facts)), sql.SQL(COLUMNS)
+    )
+    row = connection.execute(statement, facts).fetchone()
     assert row is not None
-    return Verdict(id=row[0], at=row[1], **{name: value for name, value in vars(new).items() if name != "report"})
+    return _verdict(row)
 
 
 @dataclass(frozen=True, kw_only=True)

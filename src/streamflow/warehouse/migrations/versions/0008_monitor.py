@@ -18,6 +18,9 @@ CREATE TABLE streamflow.monitor_report (
     fires boolean NOT NULL,
     verdict text NOT NULL,
     reasons jsonb NOT NULL,
+    auc double precision,  -- on hold-out users, now; null while the labels are not there
+    auc_at_training double precision,
+    positive_share double precision,
     report jsonb NOT NULL
 );
 CREATE INDEX ON streamflow.monitor_report (model, as_of, id);
@@ -25,19 +28,15 @@ CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON streamflow.monitor_
     FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_change();
 GRANT SELECT, INSERT ON streamflow.monitor_report TO streamflow_writer;
 GRANT SELECT ON streamflow.monitor_report TO streamflow_maintenance;
+GRANT SELECT (id, at, as_of, model, version, fires, verdict, auc, auc_at_training, positive_share) ON streamflow.monitor_report
+    TO streamflow_reader;
 
--- numbers of each report and feature, and no value of any: a view reads as its owner, so the reader needs nothing below it
-CREATE VIEW streamflow.monitor_overview AS
-    SELECT id, at, as_of, model, version, fires, verdict,
-           (report -> 'now' -> 'metrics' ->> 'auc')::double precision AS auc,
-           (report -> 'then' -> 'metrics' ->> 'auc')::double precision AS auc_at_training,
-           (report -> 'labels' ->> 'current')::double precision AS positive_share
-    FROM streamflow.monitor_report;
+-- numbers of each feature and no value of any: a view reads as its owner, so the reader needs nothing below it
 CREATE VIEW streamflow.drift_overview AS
     SELECT r.id, r.at, r.as_of, r.model, r.version, f.value ->> 'name' AS feature, (f.value ->> 'psi')::double precision AS psi,
            (f.value -> 'missing' ->> 'current')::double precision AS missing, f.value -> 'reasons' <> '[]' AS drifted
     FROM streamflow.monitor_report r, jsonb_array_elements(r.report -> 'features') f;
-GRANT SELECT ON streamflow.monitor_overview, streamflow.drift_overview TO streamflow_reader, streamflow_writer;
+GRANT SELECT ON streamflow.drift_overview TO streamflow_reader, streamflow_writer;
 """
 
 
