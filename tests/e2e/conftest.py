@@ -43,8 +43,8 @@ def two_feature_sets(simulated_drops: Path, wider: Path, tmp_path_factory: pytes
         (run, ("ingest", str(simulated_drops / "month_000"), *DAY)),
         (run, ("snapshot", *DAY)),
         (called, ("train", *DAY)),
-        (run, (*changed, "migrate")),
-        (run, (*changed, "materialize")),
+        (called, (*changed, "migrate")),
+        (called, (*changed, "materialize")),
         (called, (*changed, "train", *DAY)),
     ):
         done = command(home, *arguments, extra={"STREAMFLOW_TREES": "10"})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -14,19 +14,13 @@ import psycopg
 import pytest
 from conftest import Cluster
 from support.chain import JANUARY, database_digest, run
+from support.command import Said, called
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.cli.app import main
 from streamflow.platform import open_platform
 
 FEBRUARY = ("--as-of", "2024-02-29")
 NOTHING_WRITTEN = "Nothing was written; correct the file and run 'streamflow ingest' again."
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    error: str
 
 
 class Installation(NamedTuple):
@@ -49,22 +43,11 @@ def loaded(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture
-def call(loaded: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def call(loaded: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """`streamflow ARGUMENTS` on it, in this process."""
     for name, value in loaded.variables.items():
         monkeypatch.setenv(name, value)
-
-    def streamflow(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["streamflow", "--quiet", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = int(done.code or 0)
-        out, error = capsys.readouterr()
-        return Said(code, out, error)
-
-    return streamflow
+    return partial(called, Path(loaded.variables["STREAMFLOW_HOME"]), "--quiet")
 
 
 @pytest.fixture
@@ -218,11 +201,11 @@ def test_a_broken_file_is_named_and_nothing_is_written(
     spoil(drop)
     before = database_digest(loaded.connection)
     said = call("ingest", str(drop), *FEBRUARY)
-    assert said.code == 3, said
-    assert re.search(where_and_what, said.error), said.error
-    assert NOTHING_WRITTEN in said.error
+    assert said.returncode == 3, said
+    assert re.search(where_and_what, said.stderr), said.stderr
+    assert NOTHING_WRITTEN in said.stderr
     assert database_digest(loaded.connection) == before
-    assert said.out == ""
+    assert said.stdout == ""
 
 
 FILES = {
@@ -243,9 +226,9 @@ def test_a_broken_folder_is_named_and_nothing_is_written(
     spoil(drop)
     before = database_digest(loaded.connection)
     said = call("ingest", str(drop), *FEBRUARY)
-    assert said.code == 3, said
-    assert re.search(where_and_what, said.error), said.error
-    assert re.search("Nothing was written; (add the missing files|name the folder)", said.error)
+    assert said.returncode == 3, said
+    assert re.search(where_and_what, said.stderr), said.stderr
+    assert re.search("Nothing was written; (add the missing files|name the folder)", said.stderr)
     assert database_digest(loaded.connection) == before
 
 
@@ -266,9 +249,9 @@ def test_a_broken_catalog_is_named_with_its_place(
     path.write_text(DEFAULT_PATH.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     before = database_digest(loaded.connection)
     answer = call("--catalog", str(path), "migrate", "--plan")
-    assert answer.code == 6
-    assert re.search(said, answer.error), answer.error
-    assert "Nothing was changed. Correct the catalog and run 'streamflow migrate --plan' again." in answer.error
+    assert answer.returncode == 6
+    assert re.search(said, answer.stderr), answer.stderr
+    assert "Nothing was changed. Correct the catalog and run 'streamflow migrate --plan' again." in answer.stderr
     assert database_digest(loaded.connection) == before
 
 
@@ -295,25 +278,25 @@ def test_what_cannot_be_learned_from_is_said(
 ) -> None:
     spoil(drop)
     day = ("--as-of", "2024-03-31")
-    assert call("ingest", str(drop), *day).code == 0
-    assert call("snapshot", *day).code == 0
+    assert call("ingest", str(drop), *day).returncode == 0
+    assert call("snapshot", *day).returncode == 0
     answer = call("train", *day)
-    assert answer.code == 10
-    assert re.search(said, answer.error), answer.error
-    assert "No run and no model version was written." in answer.error
-    assert call("models", "--json").out.strip() == "[]"
+    assert answer.returncode == 10
+    assert re.search(said, answer.stderr), answer.stderr
+    assert "No run and no model version was written." in answer.stderr
+    assert call("models", "--json").stdout.strip() == "[]"
 
 
 def test_an_unknown_as_of_is_answered_with_what_there_is(call: Callable[..., Said], loaded: Installation) -> None:
     before = database_digest(loaded.connection)
     said = call("train", "--as-of", "2023-01-31")
-    assert said.code == 8
-    assert "no snapshot of 2023-01-31 was known at" in said.error
-    assert "frozen are: 2024-01-31" in said.error
-    assert "Run 'streamflow snapshots'" in said.error
+    assert said.returncode == 8
+    assert "no snapshot of 2023-01-31 was known at" in said.stderr
+    assert "frozen are: 2024-01-31" in said.stderr
+    assert "Run 'streamflow snapshots'" in said.stderr
     assert database_digest(loaded.connection) == before
-    assert call("snapshot", "--as-of", "2023-01-31").code == 8
-    assert call("train", "--as-of", "31.01.2023").code == 2
+    assert call("snapshot", "--as-of", "2023-01-31").returncode == 8
+    assert call("train", "--as-of", "31.01.2023").returncode == 2
 
 
 def test_a_database_that_is_down_and_a_port_that_is_taken(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,14 +304,14 @@ def test_a_database_that_is_down_and_a_port_that_is_taken(call: Callable[..., Sa
 
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         said = call("serve", "--port", str(taken.getsockname()[1]))
-        assert said.code == 18
-        assert re.search(r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name another one with --port", said.error)
+        assert said.returncode == 18
+        assert re.search(r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name another one with --port", said.stderr)
     monkeypatch.setenv("STREAMFLOW_DATABASE_URL", "postgresql://me:s3cret@127.0.0.1:1/churn")
     said = call("models")
-    assert said.code == 11
-    assert re.search(r"postgresql://me@/churn\?host=127.0.0.1&port=1: .*refused", said.error)
-    assert "Nothing was changed. Run 'streamflow doctor'." in said.error
-    assert "s3cret" not in said.error
+    assert said.returncode == 11
+    assert re.search(r"postgresql://me@/churn\?host=127.0.0.1&port=1: .*refused", said.stderr)
+    assert "Nothing was changed. Run 'streamflow doctor'." in said.stderr
+    assert "s3cret" not in said.stderr
 
 
 HARMLESS = {
@@ -353,11 +336,11 @@ def quote(path: Path) -> None:
 def test_another_writing_of_the_same_rows_is_the_same_content(
     call: Callable[..., Said], loaded: Installation, drop: Path, simulated_drops: Path, case: str
 ) -> None:
-    assert call("ingest", str(simulated_drops / "month_001"), *FEBRUARY).code == 0
+    assert call("ingest", str(simulated_drops / "month_001"), *FEBRUARY).returncode == 0
     before = {t: d for t, d in database_digest(loaded.connection).items() if t.startswith("raw.")}
     HARMLESS[case](drop)
     said = call("ingest", str(drop), *FEBRUARY, "--allow-same")
-    assert said.code == 0, said.error
+    assert said.returncode == 0, said.stderr
     assert {t: d for t, d in database_digest(loaded.connection).items() if t.startswith("raw.")} == before
 
 
@@ -376,12 +359,12 @@ def test_any_text_can_be_a_key_and_stays_what_it_is(call: Callable[..., Said], l
             csv.writer(file, lineterminator="\n").writerows(rows)
     day = ("--as-of", "2024-04-30")
     said = call("ingest", str(drop), *day)
-    assert said.code == 0, said.error
-    assert r"the keys 'Zoe\u0308' and 'Zo\xeb' differ only in their Unicode form" in said.out
-    assert call("snapshot", *day).code == 0
+    assert said.returncode == 0, said.stderr
+    assert r"the keys 'Zoe\u0308' and 'Zo\xeb' differ only in their Unicode form" in said.stdout
+    assert call("snapshot", *day).returncode == 0
     stored = loaded.connection.execute("SELECT user_id FROM frozen.users WHERE as_of = '2024-04-30'").fetchall()
     assert set(STRANGE) <= {key for (key,) in stored}
-    assert call("materialize").code == 0
+    assert call("materialize").returncode == 0
     for key in STRANGE:
         row = loaded.connection.execute("SELECT count(*) FROM online.subs_profile_fv WHERE user_id = %s", [key]).fetchone()
         assert row == (1,)

@@ -9,12 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.processes import run
+from support.command import called
 
 from streamflow.database.embedded import remove
 from streamflow.steps.simulate import simulate
 
 DAY = ("--as-of", "2024-01-31")
+
+
+@pytest.fixture(scope="module")
+def large_drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A month of 80,000 users."""
+    folder = tmp_path_factory.mktemp("large")
+    simulate(folder, users=80_000, months=1, seed=1, notify=lambda _: None)
+    return folder / "month_000"
 
 
 @pytest.fixture
@@ -34,31 +42,29 @@ def small_disk() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of its own")
-def test_the_servers_disk_is_full(small_disk: Path, tmp_path: Path) -> None:
-    home, drop = tmp_path / "home", tmp_path / "drops" / "month_000"
-    simulate(tmp_path / "drops", users=80_000, months=1, seed=1, notify=lambda _: None)
+def test_the_servers_disk_is_full(small_disk: Path, large_drop: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
     home.mkdir()
     (home / "postgres.location").write_text(f"{small_disk / 'pg'}\n")  # what streamflow itself notes there
-    assert run(home, "migrate").returncode == 0
-    said = run(home, "ingest", str(drop), *DAY)
+    assert called(home, "migrate").returncode == 0
+    said = called(home, "ingest", str(large_drop), *DAY)
     assert said.returncode == 21, said.stderr
     assert "No space left on device" in said.stderr
     assert "What was not committed is rolled back. Free some space there and run the command again." in said.stderr
     subprocess.run(["mount", "-o", "remount,size=900m", str(small_disk)], check=True)
-    assert "Frozen revisions" in run(home, "snapshots").stdout
-    done = run(home, "ingest", str(drop), *DAY)
+    assert "Frozen revisions" in called(home, "snapshots").stdout
+    done = called(home, "ingest", str(large_drop), *DAY)
     assert done.returncode == 0, done.stderr
     assert "[OK] ingested" in done.stdout
     remove(home)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of its own")
-def test_the_disk_of_the_state_folder_is_full(small_disk: Path, tmp_path: Path) -> None:
+def test_the_disk_of_the_state_folder_is_full(small_disk: Path, large_drop: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
-    simulate(tmp_path / "drops", users=80_000, months=1, seed=1, notify=lambda _: None)
     home = small_disk / "home"
-    said = run(home, "ingest", str(tmp_path / "drops" / "month_000"), *DAY)
+    said = called(home, "ingest", str(large_drop), *DAY)
     assert said.returncode == 21, said.stderr
     assert "No space left on device" in said.stderr
-    assert run(home, "snapshots", "--json").stdout.strip() == "[]"
+    assert called(home, "snapshots", "--json").stdout.strip() == "[]"
     remove(home)

@@ -12,7 +12,7 @@ def test_a_killed_run_repeated_equals_an_undisturbed_one(cluster: Cluster, simul
     drops = [(simulated_drops / "month_000", "2024-01-31"), (simulated_drops / "month_001", "2024-02-29")]
     bench = Bench(cluster, tmp_path, drops)
     name = bench.installation()
-    seconds = bench.undisturbed(name)
+    seconds = bench.work(name)
     undisturbed = content(bench.address(name))
     bench.drop(name)
     for part in (0.2, 0.5, 0.8):

@@ -29,6 +29,7 @@ from support.stack import (
 
 from streamflow.database.embedded import remove
 from streamflow.services.stack import claim
+from streamflow.services.supervision import log_file
 
 KEY = "7590-VHVEG"
 DAY = ("--as-of", "2024-01-31")
@@ -141,11 +142,19 @@ def test_a_signal_stops_what_it_started_and_a_crash_before_does_not_matter(home:
         (home / "run" / name).write_text("left by a crash")
     process = start(home, "up", "prefect", "--host", "0.0.0.0", extra=free_ports())  # noqa: S104  # what a container does
     assert wait_for(lambda: is_up(home), 120.0), home.with_name("home.log").read_text()
+    assert wait_for(lambda: is_followed(home), PROMISED_S)
     kill_9(status(home)["prefect"]["pid"])
     assert wait_for(lambda: "exited: prefect" in home.with_name("home.log").read_text(), PROMISED_S)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=PROMISED_S) == 0
     assert wait_for(lambda: not alive(home), 5.0), alive(home)
+
+
+def is_followed(home: Path) -> bool:
+    """Whether `up` shows by now what is added to a log: a line of ours at each call."""
+    with log_file(home, "prefect").open("a") as log:
+        log.write("a line of ours\n")
+    return "a line of ours" in home.with_name("home.log").read_text()
 
 
 def test_two_at_once_do_not_both_start(home: Path) -> None:

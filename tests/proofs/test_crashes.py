@@ -20,7 +20,7 @@ def line(number: int, at: float, half_written: list[str], equal: bool) -> str:
 def test_twenty_random_kill_points_of_the_steps(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
     bench = Bench(cluster, tmp_path, [(simulated_drops / "month_000", JANUARY), (simulated_drops / "month_001", FEBRUARY)])
     name = bench.installation()
-    seconds = bench.undisturbed(name)
+    seconds = bench.work(name)
     undisturbed = content(bench.address(name))
     random = Random(SEED)
     print(f"\n{POINTS} kills over {seconds:.2f} s of ingest, snapshot, materialize (two months) and forget, seed {SEED}")

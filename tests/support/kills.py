@@ -101,8 +101,8 @@ class Bench:
     def drop(self, name: str) -> None:
         self._cluster.drop(name)
 
-    def killed(self, name: str, *, after: float) -> None:
-        """Do all steps in another process, and kill it so many seconds after it began."""
+    def work(self, name: str, *, kill_after: float | None = None) -> float:
+        """Do all steps in another process, or kill it so many seconds after it began; how long it ran."""
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "support.kills", *self._words],
             env={**os.environ, **self.variables(name), "PYTHONPATH": str(TESTS)},
@@ -113,24 +113,25 @@ class Bench:
         assert process.stdout.readline() == "ready\n"
         process.stdin.write("go\n")
         process.stdin.flush()
-        time.sleep(after)
-        process.kill()
+        begin = time.monotonic()
+        if kill_after is not None:
+            time.sleep(kill_after)
+            process.kill()
         process.communicate()
+        assert kill_after is not None or process.returncode == 0
+        return time.monotonic() - begin
 
-    def undisturbed(self, name: str) -> float:
-        """Do all steps in this process; how long they took."""
+    def repeat(self, name: str) -> None:
+        """Do all steps in this process."""
         with open_platform(self._cluster.settings(name, self._folder / name)) as platform:
-            platform.features.views()  # imports Feast
-            begin = time.monotonic()
             do_all(platform, self._words)
-            return time.monotonic() - begin
 
     def killed_and_repeated(self, seconds: float) -> tuple[dict[str, str], list[str]]:
         """What an installation holds after a kill and the same work again, and what was half written in between."""
         name = self.installation()
-        self.killed(name, after=seconds)
+        self.work(name, kill_after=seconds)
         wrong = half_written(self.address(name))
-        self.undisturbed(name)
+        self.repeat(name)
         found = content(self.address(name))
         self.drop(name)
         return found, wrong
