@@ -26,6 +26,7 @@ from conftest import Cluster
 from psycopg import sql
 from support.api import asked, served
 from support.chain import FEBRUARY, JANUARY, OURS, copy_drop, database_digest, in_production, run
+from support.migrations import TO_0003
 from support.postgres import OLDER, another_server, definitions
 
 from streamflow.core.manifest import NAME
@@ -302,17 +303,12 @@ def test_a_role_that_the_backup_needs_is_asked_for(
 def test_an_older_schema_is_restored_and_migrated_and_a_newer_one_refused(
     source: Source, platform: Platform, empty: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    older = (
-        "DROP VIEW streamflow.prediction_overview, streamflow.drift_overview;"
-        "DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report;"
-        "UPDATE streamflow.alembic_version SET version_num = '0003'"
-    )
-    administer(platform.login, older)
+    administer(platform.login, TO_0003)
     backup(platform, tmp_path / "older.backup")
     settings = empty()
     assert any("run 'streamflow migrate'" in note for note in restored(settings, tmp_path / "older.backup").notes)
     with open_platform(settings, migrated=False) as opened:
-        assert [change.split(":")[0] for change in migrate(opened).changes] == [f"fixed tables 000{n}" for n in (4, 5, 6, 8)]
+        assert [change.split(":")[0] for change in migrate(opened).changes] == [f"fixed tables 000{n}" for n in (4, 5, 6, 7, 8, 9)]
     newer = rewritten(source.file, tmp_path / "newer.backup", schema_version="9999")
     with pytest.raises(RestoreRefused, match="(?s)schema version 9999.*Install streamflow"):
         restored(empty(), newer)

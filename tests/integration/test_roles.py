@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 from conftest import Cluster
+from support.migrations import TO_0003
 
 from streamflow.core.ledger import first_broken
 from streamflow.database import connect
@@ -14,25 +15,10 @@ from streamflow.steps.ledger import read_ledger
 from streamflow.steps.migrate import migrate, plan
 from streamflow.warehouse.roles import ensure_roles, missing_roles_sql
 
-BEFORE_0005 = """
-DROP VIEW streamflow.prediction_overview, streamflow.drop_overview, streamflow.drift_overview, streamflow.promotion;
-DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining;
-DROP TABLE streamflow.ledger, streamflow.pending_move;
-CREATE TABLE streamflow.promotion (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), who text NOT NULL,
-    model text NOT NULL, version integer NOT NULL, stage text NOT NULL, replaced integer, forced boolean NOT NULL, why text NOT NULL
-);
-INSERT INTO streamflow.promotion (who, model, version, stage, replaced, forced, why) VALUES
-    ('me', 'streamflow_churn', 1, 'Production', NULL, false, 'the first'), ('me', 'streamflow_churn', 2, 'Production', 1, true, '');
-REVOKE ALL ON ALL TABLES IN SCHEMA streamflow FROM streamflow_reader;
-REVOKE USAGE ON SCHEMA streamflow FROM streamflow_reader;
-UPDATE streamflow.alembic_version SET version_num = '0003'
-"""
-
 
 def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(platform: Platform) -> None:
     with connect(platform.login, autocommit=True) as connection:
-        connection.execute(BEFORE_0005)
+        connection.execute(TO_0003)
         with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0009"):
             require_migrated(platform)
         planned = plan(platform).changes

@@ -70,11 +70,6 @@ def monitor(
     )
 
 
-def latest_verdict(platform: Platform, as_of: date) -> Verdict | None:
-    """The verdict of the newest report on a drop, whatever version was in Production then; None when there is none."""
-    return monitoring.newest(platform.connection, platform.catalog.model, instant(as_of))
-
-
 def _kept(platform: Platform, report: Report, text: str) -> Verdict:
     """Log the report to MLflow and store it: both, or the run is marked FAILED and there is no report."""
     from streamflow.models.reports import ReportRun

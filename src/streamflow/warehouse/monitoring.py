@@ -55,15 +55,6 @@ def stored(connection: psycopg.Connection, evidence_digest: str) -> tuple[Verdic
     return (_verdict(row[:-1]), row[-1]) if row else None
 
 
-def newest(connection: psycopg.Connection, model: str, as_of: datetime) -> Verdict | None:
-    """The newest report on a drop; None when there is none."""
-    row = connection.execute(
-        f"SELECT {COLUMNS} FROM streamflow.monitor_report WHERE model = %s AND as_of = %s ORDER BY id DESC LIMIT 1",  # noqa: S608
-        [model, as_of],
-    ).fetchone()
-    return _verdict(row) if row else None
-
-
 def _verdict(row: tuple[Any, ...]) -> Verdict:
     *facts, reasons = row
     names = COLUMNS.split(", ")[:-1]
