@@ -31,7 +31,7 @@ with open_platform(load_settings(trees=2, bootstrap_draws=50)) as platform:
     while True:
         version = train(platform, date(2024, 1, 31)).version
         print(version, flush=True)
-        promote(platform, version)
+        promote(platform, version, force=True, why="a proof of something else")
 """
 LOAD = """
 import sys

@@ -87,7 +87,7 @@ def test_a_killed_restore_blocks_all_but_the_next_one(
 def test_an_interrupted_backup_leaves_no_file_that_looks_like_one(loaded: Platform, cluster: Cluster, tmp_path: Path) -> None:
     file, partial = tmp_path / "state.backup", tmp_path / "state.backup.partial"
     variables = cluster.variables(loaded.login.database, loaded.home)
-    lock = "LOCK TABLE streamflow.promotion IN ACCESS EXCLUSIVE MODE"
+    lock = "LOCK TABLE streamflow.ledger IN ACCESS EXCLUSIVE MODE"
     with blocked(loaded.login, lock) as reached:
         process = start(loaded.home, "backup", str(file), extra=variables)
         assert wait_for(reached)
@@ -109,7 +109,7 @@ def test_an_interrupted_backup_leaves_no_file_that_looks_like_one(loaded: Platfo
 def test_a_backup_holds_up_neither_a_reader_nor_a_training(loaded: Platform, cluster: Cluster, tmp_path: Path) -> None:
     """While it dumps, a materialization waits without a lock that a reader would queue behind, and a version is registered."""
     variables = cluster.variables(loaded.login.database, loaded.home)
-    with blocked(loaded.login, "LOCK TABLE streamflow.promotion IN ACCESS EXCLUSIVE MODE") as reached:
+    with blocked(loaded.login, "LOCK TABLE streamflow.ledger IN ACCESS EXCLUSIVE MODE") as reached:
         dumping = start(loaded.home, "backup", str(tmp_path / "state.backup"), extra=variables)
         assert wait_for(reached)
         swapping = start(loaded.home, "materialize", extra=variables)

@@ -51,7 +51,8 @@ DROP TABLE streamflow.promotion;
 -- who holds a stage, for dashboards
 CREATE VIEW streamflow.promotion AS
     SELECT seq AS id, at, who, model, to_version AS version, stage, from_version AS replaced, forced, why
-    FROM streamflow.ledger WHERE action IN ('promoted', 'rolled back', 'outside') AND to_version IS NOT NULL;
+    FROM streamflow.ledger
+    WHERE (action = 'promoted' OR action = 'rolled back' OR action = 'outside') AND to_version IS NOT NULL;
 GRANT SELECT ON streamflow.promotion TO streamflow_writer;
 GRANT SELECT (at, model, version, stage, replaced, forced) ON streamflow.promotion TO streamflow_reader;
 """
