@@ -82,7 +82,8 @@ def state(platform: Platform) -> State:
     shown = definitions(platform.login, *(f"--schema={name}" for name in SCHEMAS)) + definitions(
         mlflows(platform), "--table=public.*"
     )
-    shown = [line.replace("prediction_log.", "") for line in shown]  # PostgreSQL 15 shows it before each column of a view of it
+    for table in ("prediction_log", "ledger"):  # PostgreSQL 15 shows it before each column of a view of it
+        shown = [line.replace(f"{table}.", "") for line in shown]
     return State(tables=tables(platform), definitions=shown, versions=platform.models.versions())
 
 
