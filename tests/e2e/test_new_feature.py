@@ -93,7 +93,7 @@ def test_one_line_and_migrate_lead_to_a_prediction(two_feature_sets: Path, wider
     call("promote", "2")
     features = json.loads(call("predict", "7590-VHVEG", "--json"))["features"]
     assert (len(features), features["contract_type"]) == (15, "Month-to-month")
-    call("promote", "1")  # the version of the former feature set answers as before
+    call("promote", "1", "--force", "--why", "a test")  # the version of the former feature set answers as before
     assert len(json.loads(call("predict", "7590-VHVEG", "--json"))["features"]) == 14
 
 

@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from support.api import asked, served
 from support.chain import JANUARY, run
 from support.lifecycle import random_moves
+from support.processes import wait_for
 
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, VersionMissing
@@ -170,6 +171,7 @@ def test_moved_apart_the_served_version_stays_and_everybody_says_so(one: Platfor
     finding = production(one)
     assert (finding.ok, words in finding.found) == (False, True)
     with served(one) as base:
+        assert wait_for(lambda: bool(asked(f"{base}/ready").body["notes"]))  # the API asks beside its requests
         ready = asked(f"{base}/ready")
         assert (ready.status, words in ready.body["notes"][0]) == (200, True)
         assert asked(f"{base}/predict", {"user_id": KEY}).body["model"]["version"] == 1

@@ -11,13 +11,15 @@ from threading import Lock
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from streamflow.api.watch import Watch
 from streamflow.database import translated
 from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.features.service import features_of
 from streamflow.features.serving import OnlineReader
 from streamflow.platform import Platform
 from streamflow.steps.predict import Serving, load_serving
-from streamflow.steps.stages import disagreements
+from streamflow.steps.stages import unsettled
+from streamflow.warehouse.ledger import entries
 
 POOL_SIZE = 8
 WAIT_S = 5.0  # for a connection, before a request is answered with 503
@@ -49,12 +51,14 @@ class ServingState:
             check=ConnectionPool.check_connection,  # after a restart of PostgreSQL nobody gets a dead one
             open=False,
         )
+        self._watch = Watch(self._unsettled)
         self._serving: Serving | None = None
         self._loading = Lock()
 
     def open(self) -> None:
         """Connect, and load the version in Production where there is one."""
         self._pool.open()
+        self._watch.start()
         try:
             self.serving()
         except StreamflowError as error:
@@ -62,6 +66,7 @@ class ServingState:
 
     def close(self) -> None:
         """Let go of the connections."""
+        self._watch.stop()
         self._pool.close()
 
     @contextmanager
@@ -84,7 +89,7 @@ class ServingState:
 
     def look(self) -> Look:
         """Look at the database, the live features and the version: a few rows, no model is run."""
-        reasons, notes, serving, as_of = [], list[str](), None, None
+        reasons, serving, as_of = [], None, None
         try:
             with self.connection() as connection:
                 as_of = self.reader.live_as_of(connection)
@@ -96,15 +101,10 @@ class ServingState:
             serving = self.serving()
         except StreamflowError as error:
             reasons.append(f"model: {error.message}")
-        else:
-            notes = self._notes()
-        return Look(reasons=tuple(reasons), notes=tuple(notes), serving=serving, as_of=as_of)
+        return Look(reasons=tuple(reasons), notes=self._watch.notes, serving=serving, as_of=as_of)
 
-    def _notes(self) -> list[str]:
-        """What is not settled in the registry. That it cannot be asked is no reason not to answer."""
-        try:
-            with self._loading, translated(self.platform.login):
-                self.platform.forget_lost_connection()
-                return disagreements(self.platform)
-        except StreamflowError as error:
-            return [f"the registry cannot be asked: {error.message}"]
+    def _unsettled(self) -> list[str]:
+        """What ledger, stages and aliases do not agree on. MLflow is asked first: it may take its time."""
+        now = self.platform.models.standing()
+        with self.connection() as connection:
+            return unsettled(now, entries(connection, self.platform.catalog.model))

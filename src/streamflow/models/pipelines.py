@@ -39,16 +39,21 @@ def fit_model(
     """
     from threadpoolctl import threadpool_limits
 
-    classes = np.unique(label)
-    if len(classes) < 2:
-        holds = f"all {len(label)} labels are {classes[0]}" if len(classes) else "there are no rows"
-        raise TrainingImpossible(f"the training side of the split cannot be learned from: {holds}", rows=len(label))
+    require_both_classes(label)
     pipeline = _unfitted(kind, features, trees=trees, seed=seed)
     with threadpool_limits(1):  # of BLAS and OpenMP: a sum in another order has other last bits
         pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
     if kind == "baseline":  # several threads add up the trees' answers in the order in which they finish (trap 11)
         pipeline.named_steps[FOREST].set_params(n_jobs=1)
     return pipeline
+
+
+def require_both_classes(label: NDArray[Any]) -> None:
+    """Raise TrainingImpossible when the rows to learn from are none, or of one class only."""
+    classes = np.unique(label)
+    if len(classes) < 2:
+        holds = f"all {len(label)} labels are {classes[0]}" if len(classes) else "there are no rows"
+        raise TrainingImpossible(f"the training side of the split cannot be learned from: {holds}", rows=len(label))
 
 
 def raw_frame(frame: pl.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from streamflow.core.metrics import auc
 from streamflow.core.split import position
 from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled import compiled
-from streamflow.models.pipelines import KINDS, encoder_of, fit_model
+from streamflow.models.pipelines import KINDS, encoder_of, fit_model, require_both_classes
 
 FOLDS, REPEATS = 5, 3  # conventions; a fold is decided by the key, as the hold-out is
 
@@ -56,8 +56,9 @@ class TrainingSide:
 def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
     """What a model of `kind` says of each row when it was fitted on the other folds; shape (n,).
 
-    Raises TrainingImpossible when the rest of a fold holds one class only.
+    Raises TrainingImpossible when the rows, or the rest of a fold, hold one class only.
     """
+    require_both_classes(side.label)
     fold = (position(side.keys, salt=salt) % np.uint64(FOLDS)).astype(int)
     answers = np.empty(len(side.label))
     for number in range(FOLDS):

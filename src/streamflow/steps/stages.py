@@ -6,6 +6,7 @@ A move is noted before it is made in MLflow, and entered after: whoever comes ne
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -56,8 +57,13 @@ def held_by(platform: Platform, stage: str) -> int | None:
 
 def disagreements(platform: Platform) -> list[str]:
     """What ledger, stages and aliases do not agree on, in words; empty when they do. Nothing is written."""
-    now = platform.models.standing()
-    return [words for stage in ALIASES if (words := _resolved(platform, now, stage).words)]
+    return unsettled(platform.models.standing(), ledger.entries(platform.connection, platform.catalog.model))
+
+
+def unsettled(now: Standing, known: Sequence[Entry]) -> list[str]:
+    """The same of what was read before."""
+    found = (resolve(holder(known, stage), now.staged[stage], now.aliases[stage], stage=stage) for stage in ALIASES)
+    return [one.words for one in found if one.words]
 
 
 @dataclass(frozen=True, kw_only=True)
