@@ -23,7 +23,7 @@ from streamflow.steps.migrate import migrate
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
 hypothesis.settings.register_profile("untimed", deadline=None)  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
 hypothesis.settings.load_profile("untimed")
-TREES = 60  # of the forests that tests train unless they say otherwise: 300 would take a third of the time of all tests
+TREES = 25  # of the forests that tests train unless they say otherwise: 300 would take most of the time of all tests
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
