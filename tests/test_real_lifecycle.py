@@ -29,7 +29,7 @@ from streamflow.steps.train import train
 from streamflow.steps.training_set import training_set
 
 SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
-TREES = 50
+TREES = 30
 
 
 @pytest.fixture(scope="module")
