@@ -301,7 +301,7 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
         connection.execute("UPDATE streamflow.ledger SET why = 'a test of something else' WHERE seq = %s", [seq - 1])
         assert why
         assert verify_ledger(one).broken in (None, seq - 1)
-        removed = table.entries(connection)[-1]
+        removed = table.entries(connection, whole=True)[-1]
         connection.execute("DELETE FROM streamflow.ledger WHERE seq = %s", [seq])
         verdict = verify_ledger(one)
         assert (verdict.broken, verdict.words) == (seq, f"it is missing: MLflow was told of entry {seq}")
@@ -322,7 +322,7 @@ def test_who_served_is_what_the_prediction_log_says(one: Platform) -> None:
 def test_a_clock_that_is_set_back_reorders_nothing(one: Platform) -> None:
     """The last entry comes from a clock that was an hour ahead."""
     with owner(one) as connection:
-        [newest] = table.entries(connection)[-1:]
+        [newest] = table.entries(connection, whole=True)[-1:]
         ahead = replace(newest, at=newest.at + timedelta(hours=1), since=newest.since + timedelta(hours=1))
         connection.execute(
             "UPDATE streamflow.ledger SET at = %s, since = %s, hash = %s WHERE seq = %s",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from html.parser import HTMLParser
@@ -309,14 +309,18 @@ def test_the_command_tells_its_verdict_by_its_exit_code(watched: Watched, monkey
     assert file.is_file()
 
 
-def test_rows_that_were_erased_cannot_be_held_against_anything(watched: Watched) -> None:
+def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched: Watched) -> None:
     """The last of those that share the installation."""
     key = pl.read_csv(watched.folder / "january/month_000/users.csv", infer_schema=False)["user_id"][7]
     forget(watched.platform, key, why="asked")
-    with pytest.raises(
-        NotRebuildable, match="the training set of version 1 cannot be made again: it has 599 rows, recorded are 600"
-    ):
-        monitor(watched.platform, FEBRUARY)
+    found = monitor(watched.platform, FEBRUARY)
+    assert "1 users that the version was trained on were erased on request, and are not in its rows" in found.report.notes
+    assert found.report.reference_rows == USERS - 1
+    with watched.platform.maintenance() as connection:
+        connection.execute("UPDATE frozen.subscriptions SET monthly_fee = monthly_fee + 1 WHERE as_of = '2024-01-31 00:00Z'")
+    other_evidence = watched.platform.settings.model_copy(update={"drift_psi": 0.2})
+    with pytest.raises(NotRebuildable, match="the training set of version 1 cannot be made again"):
+        monitor(replace(watched.platform, settings=other_evidence), FEBRUARY)
 
 
 def test_labels_come_by_the_lead_of_the_version_and_without_one_in_production_nothing_is_said(

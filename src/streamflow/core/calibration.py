@@ -85,9 +85,13 @@ def calibration_error(label: Labels, probability: Floats, *, bins: int = 10) -> 
     0.25
     """
     order = np.argsort(probability, kind="stable")
-    said, came = probability[order], np.asarray(label).astype(float)[order]
-    first = np.linspace(0, len(order), min(bins, len(order)) + 1).astype(int)[:-1]
-    return float(np.abs(np.add.reduceat(said - came, first)).sum() / len(order))
+    return _distance(probability[order], np.asarray(label).astype(float)[order], bins)
+
+
+def _distance(said: Floats, came: Floats, bins: int) -> float:
+    """The same of rows in the order of what was said."""
+    first = np.linspace(0, len(said), min(bins, len(said)) + 1).astype(int)[:-1]
+    return float(np.abs(np.add.reduceat(said - came, first)).sum() / len(said))
 
 
 def perfect_error(probability: Floats, *, level: float, seed: int, draws: int, bins: int = 10) -> float:
@@ -96,6 +100,6 @@ def perfect_error(probability: Floats, *, level: float, seed: int, draws: int, b
     >>> perfect_error(np.full(100, 0.5), level=0.95, seed=1, draws=200) > 0
     True
     """
-    generator = np.random.default_rng(seed)
-    drawn = (generator.random(len(probability)) < probability for _ in range(draws))
-    return float(np.quantile([calibration_error(label, probability, bins=bins) for label in drawn], level))
+    generator, said = np.random.default_rng(seed), np.sort(probability)
+    drawn = [_distance(said, (generator.random(len(said)) < said).astype(float), bins) for _ in range(draws)]
+    return float(np.quantile(drawn, level))

@@ -34,12 +34,12 @@ class WhoServed:
 
 def read_ledger(platform: Platform) -> list[Entry]:
     """The entries of this model, in their order."""
-    return ledger.entries(platform.connection, platform.catalog.model)
+    return ledger.entries(platform.connection, platform.catalog.model, whole=True)
 
 
 def verify_ledger(platform: Platform) -> LedgerVerdict:
     """Follow the chain of hashes, and hold its end against what MLflow was told."""
-    entries = ledger.entries(platform.connection)
+    entries = ledger.entries(platform.connection, whole=True)
     broken = first_broken(entries, platform.models.standing().head)
     number, words = broken or (None, f"{len(entries)} entries, each follows the one before it")
     return LedgerVerdict(entries=len(entries), broken=number, words=words)

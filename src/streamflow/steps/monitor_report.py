@@ -15,6 +15,7 @@ from streamflow.core.monitoring import Answers, Report
 from streamflow.core.performance import FEW, Performance, concept_drift, label_drift, performance
 from streamflow.core.time import day
 from streamflow.platform import Platform
+from streamflow.steps.erased import erased_users
 from streamflow.steps.monitored import Look, holdout_side, population_of, reference_of, rows_of
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def _notes(look: Look, rows: int, labelled: int, before: Performance | None, now
         yield drop.no_labels
     elif labelled < rows:
         yield f"{rows - labelled:,} of {rows:,} users have no label in the drop of {day(drop.label_at)}"
+    if erased := erased_users(look.then, look.champion.passport):
+        yield f"{erased:,} users that the version was trained on were erased on request, and are not in its rows"
     if drop.at == look.champion.passport.as_of:
         yield "this is the drop that the version was trained on"
     if before is None:

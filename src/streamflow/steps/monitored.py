@@ -15,6 +15,7 @@ from streamflow.core.time import day, instant
 from streamflow.core.training_set import Source, TrainingSet, label_as_of
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.platform import Platform
+from streamflow.steps.erased import erased_users
 from streamflow.steps.recorded import Recorded, joined_features, rebuilt_set, recorded, require_frozen, set_differences
 from streamflow.steps.stages import served
 from streamflow.steps.training_set import revisions_read
@@ -37,13 +38,17 @@ def champion_of(platform: Platform) -> Recorded:
 
 
 def reference_of(then: Platform, champion: Recorded) -> TrainingSet:
-    """The rows that the version was trained on; `then` is the platform as recorded. Raises NotRebuildable unless they are those."""
+    """The rows that the version was trained on, but for users erased on request; `then` is the platform as recorded.
+
+    Raises NotRebuildable unless they are those.
+    """
     rows = rebuilt_set(then, champion.passport)
-    if differences := set_differences(champion.passport, rows):
+    differences = set_differences(champion.passport, rows)
+    if differences and not erased_users(then, champion.passport):
         name = f"the training set of version {champion.version.version}"
         raise NotRebuildable(
             "\n".join(f"{name} cannot be made again: {words}" for words in differences),
-            remedy="What 'streamflow forget' erased does not come back: train a version on what is frozen now, and promote it.",
+            remedy="Train a version on what is frozen now, and promote it.",
             missing=list(differences),
         )
     return rows

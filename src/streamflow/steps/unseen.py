@@ -13,14 +13,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.passport import Passport, keys_result
+from streamflow.core.passport import keys_result
 from streamflow.core.split import is_holdout
 from streamflow.core.training_set import TrainingSet, label_as_of
 from streamflow.errors import LabelsMissing, NotRebuildable
 from streamflow.platform import Platform
+from streamflow.steps.erased import erased_users
 from streamflow.steps.recorded import Recorded, labelled_keys, set_of, with_catalog
 from streamflow.steps.training_set import Drops, revisions_read
-from streamflow.warehouse import evidence, frozen
+from streamflow.warehouse import frozen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,22 +50,18 @@ def trained_on(platform: Platform, record: Recorded) -> TrainedOn:
     passport = record.passport
     settings = passport.settings
     salt, share = settings["split_salt"], settings["holdout_share"]
-    labelled = labelled_keys(with_catalog(platform, passport), passport)
+    then = with_catalog(platform, passport)
+    labelled = labelled_keys(then, passport)
     keys = labelled.filter(pl.Series(~is_holdout(labelled, salt=salt, share=share)))
     wanted, found = passport.result["training_keys"], keys_result(keys.cast(pl.String))
     erased = wanted["rows"] + passport.result["holdout_keys"]["rows"] - len(labelled)
-    if found != wanted and not 0 < erased <= _erased(platform, passport):
+    if found != wanted and not 0 < erased <= erased_users(then, passport):
         raise NotRebuildable(
             f"the keys that version {record.version.version} was trained on cannot be proven: derived again, {found['rows']}"
             f" keys have the digest {found['digest'][:16]}, recorded are {wanted['rows']} with {wanted['digest'][:16]}",
             remedy=f"Run 'streamflow reproduce {record.version.version}' to see what drifted.",
         )
     return TrainedOn(keys=keys, salt=salt, share=share, digest=wanted["digest"], erased=erased)
-
-
-def _erased(platform: Platform, passport: Passport) -> int:
-    """Rows erased on request of the revisions that a passport names, of the table that lost the most users."""
-    return max(evidence.erased_since(platform.connection, source).rows for source in passport.sources)
 
 
 def newest_labelled(platform: Platform, lead: int) -> Drops:

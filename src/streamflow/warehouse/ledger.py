@@ -55,13 +55,14 @@ def _holding(connection: psycopg.Connection, lock: LiteralString, unlock: Litera
             connection.execute(sql.SQL("SELECT {}({})").format(sql.SQL(unlock), LOCK))
 
 
-def entries(connection: psycopg.Connection, model: str | None = None) -> list[Entry]:
-    """Every entry in its order, or those of one model."""
+def entries(connection: psycopg.Connection, model: str | None = None, *, whole: bool = False) -> list[Entry]:
+    """Every entry in its order, or those of one model; their evidence, which is the most of them, only if `whole`."""
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            "SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why, evidence_digest, evidence,"
-            " previous, hash FROM streamflow.ledger WHERE %(model)s::text IS NULL OR model = %(model)s ORDER BY seq",
-            {"model": model},
+            "SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why, evidence_digest,"
+            " CASE WHEN %(whole)s THEN evidence ELSE '' END AS evidence, previous, hash"
+            " FROM streamflow.ledger WHERE %(model)s::text IS NULL OR model = %(model)s ORDER BY seq",
+            {"model": model, "whole": whole},
         ).fetchall()
 
 
