@@ -24,6 +24,7 @@ DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
 hypothesis.settings.register_profile("untimed", deadline=None)  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
 hypothesis.settings.load_profile("untimed")
 TREES = 25  # of the forests that tests train unless they say otherwise: 300 would take most of the time of all tests
+CHEAP = {"trees": TREES, "bootstrap_draws": 100, "gate_draws": 300}  # what a test needs unless it says otherwise
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -85,7 +86,7 @@ class Cluster:
         url = replace(self.address.with_database(name), role=None).uri()  # which role a session takes is no part of a URL
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # that of another installation which is open now
-            return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **{"trees": TREES, **flags})
+            return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **{**CHEAP, **flags})
 
     def variables(self, name: str, home: Path) -> dict[str, str]:
         """The same for a child process."""
@@ -95,7 +96,7 @@ class Cluster:
             "STREAMFLOW_HOME": str(home),
             "STREAMFLOW_DATABASE_URL": settings.database_url.get_secret_value(),
             "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database,
-            "STREAMFLOW_TREES": str(settings.trees),
+            **{f"STREAMFLOW_{name.upper()}": str(getattr(settings, name)) for name in CHEAP},
         }
 
 

@@ -36,7 +36,7 @@ def real(cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFa
     """An installation that holds January alone, with a version in Production; the tests go on from there in their order."""
     name = f"sf_real_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=100)) as platform:
+    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=60)) as platform:
         run(platform, real_drops / "month_000", JANUARY)
         yield platform, in_production(platform, JANUARY)
     cluster.drop(name)

@@ -71,7 +71,7 @@ def test_each_level_is_named_with_what_differs(experiment: Experiment, tmp_path:
     assert re.fullmatch(r"revision of usage_agg_30d of 2024-01-31: 1 -> \d \(other values in watch_hours_30d\)", data)
     assert "subs_profile_fv:months_active: defined -> absent" in found["features"]
     assert found["code"] == found["environment"] == []
-    assert found["configuration"] == ["bootstrap_draws: 500 -> 200 (default -> flag)"]
+    assert found["configuration"] == ["bootstrap_draws: 100 -> 200 (flag -> flag)"]
     *lines, last = text(receipt).splitlines()
     assert last.startswith("[OK] 8 rebuilds. Of the change of AUC from 0.")
     assert "(100 %) is due to the definitions of the features (subs_profile_fv:months_active is gone, and" in last
