@@ -28,6 +28,7 @@ from streamflow.steps.migrate import migrate
 from streamflow.steps.promote import PromoteReceipt, promote
 from streamflow.steps.recorded import recorded
 from streamflow.steps.simulate import simulate
+from streamflow.steps.stages import served
 from streamflow.steps.train import train
 from streamflow.steps.unseen import judged, newest_labelled, rows_for
 
@@ -72,7 +73,7 @@ def test_the_first_one_has_nobody_to_be_better_than_and_passes_the_rest(loaded: 
         promote(loaded, 9)
     before = database_digest(loaded.connection)
     tried = promote(loaded, 1, dry_run=True)
-    assert (tried.decision, loaded.models.in_stage("Production")) == ("would be promoted", None)
+    assert (tried.decision, served(loaded)) == ("would be promoted", None)
     assert database_digest(loaded.connection) == before
     receipt = promote(loaded, 1, why="the first")
     assert (receipt.decision, receipt.forced) == ("promoted", False)
@@ -143,7 +144,7 @@ def test_a_month_later_its_own_users_are_no_unseen_rows(loaded: Platform, drops:
     load(loaded, drops / "month_001", FEBRUARY)
     when = newest_labelled(loaded, 0)
     assert when.as_of.date() == FEBRUARY
-    found = judged(loaded, recorded(loaded, "1"), when)
+    found = judged(loaded, recorded(loaded, "1"), when, loaded.models.load(loaded.models.version(1)))
     january = pl.read_csv(drops / "month_000/users.csv")["user_id"]
     trained_on = set(january.filter(pl.Series(~is_holdout(january, salt="streamflow", share=0.25))))
     february = set(pl.read_csv(drops / "month_001/users.csv")["user_id"])

@@ -181,8 +181,9 @@ def test_moved_apart_the_served_version_stays_and_everybody_says_so(one: Platfor
 
 def test_several_in_production_are_an_error_that_names_them(one: Platform) -> None:
     transition(one, 2, "Production")
-    with pytest.raises(VersionMissing, match="the versions 1, 2 are all in Production"):
+    with pytest.raises(VersionMissing, match="the versions 1, 2 are all in Production") as caught:
         load_serving(one)
+    assert caught.value.facts["versions"] == [1, 2]
     assert "the versions 1, 2 are all in Production" in reconcile(one).unsettled[0]
     receipt = promote(one, 3, dry_run=True)
     assert receipt.examination is not None

@@ -16,6 +16,7 @@ from streamflow.database import connect
 from streamflow.errors import LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.retrain import retrain
+from streamflow.steps.stages import served
 from streamflow.steps.train import train
 from streamflow.warehouse import retraining
 
@@ -70,7 +71,7 @@ def test_another_configuration_is_other_evidence_but_waits_for_the_cool_down(loa
     receipt = retrain(other(seeded, retrain_cooldown_hours=0.0))
     assert (receipt.decision, receipt.version) == ("refused", 2)
     assert "was refused" in retrain(seeded, force=True).why
-    production = loaded.models.in_stage("Production")
+    production = served(loaded)
     assert production is not None
     assert production.version == 1
 

@@ -18,6 +18,7 @@ from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.backup import backup
 from streamflow.steps.restore import restore
+from streamflow.steps.stages import served
 
 BACKUPS = int(os.environ.get("STREAMFLOW_PROOF_BACKUPS", "10"))
 
@@ -85,7 +86,7 @@ def test_every_backup_is_one_coherent_state(
             versions = {(v.version, v.run_id, v.tags["passport_digest"]) for v in target.models.versions()}
             passports = set(target.connection.execute("SELECT version, run_id, digest FROM streamflow.passport").fetchall())
             promoted = target.connection.execute("SELECT version FROM streamflow.promotion ORDER BY id DESC LIMIT 1").fetchone()
-            production = target.models.in_stage("Production")
+            production = served(target)
             target.models.close()
             assert versions == passports
             assert (production.version,) == promoted if production else promoted is None

@@ -16,8 +16,9 @@ from support.months import EXPECTED, PLANTED, found, population, reference_syste
 
 from streamflow.core.bins import FEW, Binned, binned
 from streamflow.core.drift import FeatureDrift, Test, adjusted, feature_drifts, measured, psi, rate
+from streamflow.core.intervals import ranking
 from streamflow.core.metrics import auc
-from streamflow.core.performance import auc_error, concept_drift, label_drift, performance
+from streamflow.core.performance import concept_drift, label_drift, performance
 
 # `ingest` makes 0.0 of -0.0
 numbers = st.lists(
@@ -181,7 +182,9 @@ def test_the_error_of_auc_is_delongs(data: st.DataObject) -> None:
     v01 = [np.mean([psi_of(x, y) for x in positives]) for y in negatives]
     label, scored = np.r_[np.ones(len(positives)), np.zeros(len(negatives))].astype(int), np.r_[positives, negatives]
     assert np.mean(v10) == pytest.approx(auc(label, scored))
-    assert auc_error(label, scored) == pytest.approx(math.sqrt(np.var(v10, ddof=1) / len(v10) + np.var(v01, ddof=1) / len(v01)))
+    assert math.sqrt(ranking(label.astype(bool), scored).variance) == pytest.approx(
+        math.sqrt(np.var(v10, ddof=1) / len(v10) + np.var(v01, ddof=1) / len(v01))
+    )
 
 
 def test_the_interval_of_labels_is_newcombes() -> None:

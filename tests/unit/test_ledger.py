@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.core.ledger import FIRST, MOVES, Action, Entry, first_broken, former, head_of, holder, is_behind, served_at
+from streamflow.core.ledger import FIRST, MOVES, Action, Entry, first_broken, former, head_of, holder, is_behind, last_move
 from streamflow.core.stages import resolve
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_the_hash_does_not_depend_on_the_zone_of_the_session() -> None:
 def test_who_served_is_the_last_move_before_the_instant(steps: list[tuple[Action, int | None]]) -> None:
     entries = chain(steps)
     for hour in range(len(steps) + 2):
-        found = served_at(entries, START + timedelta(hours=hour, minutes=30))
+        found = last_move(entries, by=START + timedelta(hours=hour, minutes=30))
         moved = [version for number, (action, version) in enumerate(steps, 1) if number <= hour and action in MOVES]
         assert (found.to_version if found else None) == (moved[-1] if moved else None)
 

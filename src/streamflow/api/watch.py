@@ -32,4 +32,6 @@ class Watch:
                 self.notes = tuple(self._ask())
             except StreamflowError as error:
                 self.notes = (f"the registry cannot be asked: {error.message}",)
+            except Exception as error:  # noqa: BLE001  # it would end the thread, and what was said last would stand for ever
+                self.notes = (f"the registry cannot be asked: {type(error).__name__}",)
             self._ended.wait(EVERY_S)

@@ -1,4 +1,4 @@
-"""Intervals of shares, ratios and AUC at 99.9 %: so wide that a look at every drop alarms by chance about once in a thousand."""
+"""Intervals of shares, ratios and AUC; at 99.9 % a look at every drop alarms by chance about once in a thousand."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Z = 3.2905  # the normal quantile of a two-sided interval of 99.9 %: our convent
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """An estimate with its interval of 99.9 %."""
+    """An estimate with its interval."""
 
     value: float
     low: float
     high: float
 
 
-def share(count: int, of: int) -> Interval:
-    """A share with Wilson's score interval (1927); `of` is at least 1.
+def share(count: int, of: int, *, z: float = Z) -> Interval:
+    """A share with Wilson's score interval (1927) at the normal quantile `z`; `of` is at least 1.
 
     >>> found = share(1, 1)
     >>> found.value, round(found.low, 3), found.high
     (1.0, 0.085, 1.0)
     """
-    value, weight = count / of, Z * Z / of
-    centre, half = value + weight / 2, Z * sqrt(value * (1 - value) / of + weight / (4 * of))
+    value, weight = count / of, z * z / of
+    centre, half = value + weight / 2, z * sqrt(value * (1 - value) / of + weight / (4 * of))
     return Interval(value=value, low=max(0.0, (centre - half) / (1 + weight)), high=min(1.0, (centre + half) / (1 + weight)))
 
 

@@ -109,22 +109,19 @@ def is_behind(entries: Sequence[Entry], head: str | None) -> bool:
     return bool(entries) and head != head_of(entries[-1]) and _beyond(entries, head) is None
 
 
-def holder(entries: Iterable[Entry], stage: str) -> int | None:
-    """The version that holds a stage."""
+def last_move(entries: Iterable[Entry], stage: str = PRODUCTION, *, by: datetime | None = None) -> Entry | None:
+    """The entry by which a stage is held as it is, or was at the instant `by`; None when nothing had happened yet."""
     found = None
     for entry in entries:
-        if entry.moves and entry.stage == stage:
-            found = entry.to_version
-    return found
-
-
-def served_at(entries: Iterable[Entry], instant: datetime, stage: str = PRODUCTION) -> Entry | None:
-    """The entry by which a version held the stage at an instant; None when nothing had happened yet."""
-    found = None
-    for entry in entries:
-        if entry.moves and entry.stage == stage and entry.since <= instant:
+        if entry.moves and entry.stage == stage and (by is None or entry.since <= by):
             found = entry
     return found
+
+
+def holder(entries: Iterable[Entry], stage: str) -> int | None:
+    """The version that holds a stage."""
+    found = last_move(entries, stage)
+    return found.to_version if found else None
 
 
 def former(entries: Iterable[Entry], stage: str = PRODUCTION) -> int | None:
@@ -138,12 +135,3 @@ def former(entries: Iterable[Entry], stage: str = PRODUCTION) -> int | None:
         elif not pile or pile[-1] != entry.to_version:
             pile.append(entry.to_version)
     return next((version for version in reversed(pile[:-1]) if version is not None), None)
-
-
-def last_since(entries: Iterable[Entry], stage: str) -> datetime | None:
-    """Since when the stage is held as it is."""
-    found = None
-    for entry in entries:
-        if entry.moves and entry.stage == stage:
-            found = entry.since
-    return found

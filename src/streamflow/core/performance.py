@@ -8,9 +8,9 @@ from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamflow.core.drift import POINT
+from streamflow.core.intervals import ranking, share
 from streamflow.core.metrics import Floats, Labels, Metrics, calibration_points, evaluate, roc_points
 
 SURE = 0.99  # of the intervals that an alarm needs: our convention, so that one of 200 quiet months calls at most
@@ -58,9 +58,8 @@ def label_drift(reference: Labels, current: Labels) -> LabelDrift:
 
 def _wilson(label: Labels) -> tuple[float, float, float]:
     """The share of positives with Wilson's interval."""
-    n, p, z = len(label), float(np.asarray(label).astype(float).mean()), _z()
-    centre, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return p, (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+    found = share(int(np.asarray(label).sum()), len(label), z=_z())
+    return found.value, found.low, found.high
 
 
 def _z() -> float:
@@ -96,7 +95,7 @@ def performance(label: Labels, probability: Floats, *, threshold: float, seed: i
     predicted, observed, _ = calibration_points(label, probability)
     return Performance(
         metrics=evaluate(label, probability, threshold=threshold, seed=seed, draws=draws),
-        error=auc_error(label, probability),
+        error=sqrt(ranking(np.asarray(label).astype(bool), probability).variance),
         roc=_curve(*roc_points(label, probability)),
         calibration=_curve(predicted, observed),
     )
@@ -106,26 +105,6 @@ def _curve(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Curve:
     """At most DRAWN points, the ends among them."""
     kept = np.unique(np.linspace(0, len(x) - 1, DRAWN).round().astype(int))
     return tuple((float(x[i]), float(y[i])) for i in kept)
-
-
-def auc_error(label: Labels, probability: Floats) -> float:
-    """The standard error of AUC on these rows, after DeLong, DeLong and Clarke-Pearson (1988).
-
-    >>> round(auc_error(np.array([0, 1, 0, 1]), np.array([0.2, 0.2, 0.1, 0.9])), 4)
-    0.1768
-    """
-    positive = np.asarray(label).astype(bool)
-    of_positives, of_negatives = probability[positive], probability[~positive]
-    beaten, beating = _beaten(of_positives, of_negatives), 1 - _beaten(of_negatives, of_positives)
-    variance = beaten.var(ddof=1) / len(beaten) + beating.var(ddof=1) / len(beating)
-    return float(np.sqrt(variance))
-
-
-def _beaten(scores: Floats, others: Floats) -> NDArray[np.float64]:
-    """Of each score the share of the others that lie below, equal ones counting half."""
-    ordered = np.sort(others)
-    below = np.searchsorted(ordered, scores, side="left") + np.searchsorted(ordered, scores, side="right")
-    return np.asarray(below / (2 * len(others)))
 
 
 @dataclass(frozen=True, kw_only=True)

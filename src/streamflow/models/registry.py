@@ -201,19 +201,6 @@ class Registry:
             what = f"the run {run_id} has no {name}"
             return fetch(self._uri, Path(folder), what=what, run_id=run_id, artifact_path=name).read_bytes()
 
-    def in_stage(self, stage: str) -> ModelVersion | None:
-        """The version in `stage`, if any. Raises VersionMissing when several are: which one is meant cannot be guessed."""
-        with translated():
-            found = [v for v in self._raw() if v.current_stage == stage]
-            if len(found) > 1:
-                numbers = sorted(int(v.version) for v in found)
-                raise VersionMissing(
-                    f"the versions {', '.join(map(str, numbers))} of {self._name} are all in {stage}",
-                    remedy=f"Run 'streamflow promote VERSION --to {stage.lower()}': the others are archived.",
-                    versions=numbers,
-                )
-            return self._described(found[0], self._aliases()) if found else None
-
     def put(self, number: int, stage: str) -> None:
         """Put a version into `stage` with the alias of that stage; what was there is archived. Doing it again repairs."""
         before = self.version(number)

@@ -113,18 +113,19 @@ def _kind(settings: Settings, side: TrainingSide, notify: Callable[[str], None])
 def _decision(settings: Settings, label: NDArray[np.int8], out_of_fold: NDArray[np.float64], *, of: int) -> Decision:
     """The calibrator, and the threshold that would have brought the most, both from answers for rows not seen."""
     calibrator = fit_calibrator(out_of_fold, label) if settings.calibration == "isotonic" else Calibrator()
-    economics = Economics(
-        kept_value=settings.kept_value,
-        offer_cost=settings.offer_cost,
-        offer_success=settings.offer_success,
-        offer_budget=settings.offer_budget,
-    )
+    economics = economics_of(settings)
     if settings.threshold == "value":
         threshold = best_threshold(label, calibrator.apply(out_of_fold), economics, of=of)
         rule = "most value on out-of-fold predictions of the training side"
     else:
         threshold, rule = settings.threshold, "set"
     return Decision(threshold=threshold, rule=rule, calibrator=calibrator, economics=economics)
+
+
+def economics_of(settings: Settings) -> Economics:
+    """What offers bring and cost as this installation sets it."""
+    names = ("kept_value", "offer_cost", "offer_success", "offer_budget")
+    return Economics(**{name: getattr(settings, name) for name in names})
 
 
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-from streamflow.core.decision import Economics
 from streamflow.core.gate import Answers, Compared, Gate, Policy, compare, comparison, enough
 from streamflow.errors import ArtifactUntrusted, LabelsMissing, NotRebuildable, TrainingImpossible
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.settings import Settings
+from streamflow.steps.fitting import economics_of
 from streamflow.steps.gates import calibration_gate, honesty_gate, passport_gate, probe_gate, schema_gate
 from streamflow.steps.recorded import Recorded, recorded
 from streamflow.steps.training_set import Drops
@@ -67,12 +67,6 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def economics_of(settings: Settings) -> Economics:
-    """What offers bring and cost as this installation sets it."""
-    names = ("kept_value", "offer_cost", "offer_success", "offer_budget")
-    return Economics(**{name: getattr(settings, name) for name in names})
-
-
 def examine(
     platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, *, notify: Callable[[str], None] = lambda _: None
 ) -> Examination:
@@ -83,12 +77,13 @@ def examine(
     policy = policy_of(platform.settings)
     record = recorded(platform, str(challenger.version))
     notify(f"checking version {challenger.version}")
-    gates = [passport_gate(platform, record), schema_gate(platform, record), probe_gate(platform, challenger)]
+    predictor = platform.models.load(challenger)  # its files are checked against the tags, these against the passport
+    gates = [passport_gate(record), schema_gate(platform, record), probe_gate(platform, record, predictor)]
     gates.append(honesty_gate(platform, record))
     try:
         when = newest_labelled(platform, record.passport.label_lead)
         notify(f"asking version {challenger.version} for users it has not seen, labels of {when.label_as_of:%Y-%m-%d}")
-        own = judged(platform, record, when)
+        own = judged(platform, record, when, predictor)
     except (*NOT_JUDGED, LabelsMissing) as exc:
         gates.append(Gate(name="comparison", passed=False, evidence=f"challenger not evaluable here: {exc.message}"))
         return _examination(challenger, champion, policy, gates)
@@ -114,7 +109,7 @@ def _against(
     """Add the comparison with the champion, on the rows that both have not seen."""
     notify(f"asking version {champion.version}, the champion, for the same users")
     try:
-        theirs = judged(platform, _record_of(platform, champion), when)
+        theirs = judged(platform, _record_of(platform, champion), when, platform.models.load(champion))
     except NOT_JUDGED as exc:
         return _not_evaluable(challenger, champion, policy, gates, exc.message)
     a, b = theirs.only(own.keys), own.only(theirs.keys)

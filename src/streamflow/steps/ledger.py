@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from streamflow.core.ledger import Entry, first_broken, served_at
+from streamflow.core.ledger import Entry, first_broken, last_move
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.warehouse import ledger
@@ -48,7 +48,7 @@ def verify_ledger(platform: Platform) -> LedgerVerdict:
 def who_served(platform: Platform, instant: datetime) -> WhoServed:
     """Which version was in Production. Raises VersionMissing when none was."""
     entries = read_ledger(platform)
-    found = served_at(entries, instant)
+    found = last_move(entries, by=instant)
     if found is None or found.to_version is None:
         since = f" since {found.since.isoformat()}" if found else ""
         raise VersionMissing(f"no version of {platform.catalog.model} was in Production at {instant.isoformat()}{since}")

@@ -25,7 +25,7 @@ from streamflow.warehouse.monitoring import LoggedAnswers
 
 def champion_of(platform: Platform) -> Recorded:
     """The version in Production as it was recorded. Raises VersionMissing, NotRebuildable."""
-    version = served(platform).version
+    version = served(platform)
     if version is None:
         raise VersionMissing(
             f"no version of {platform.catalog.model} is in Production: there is nothing to hold a drop against",

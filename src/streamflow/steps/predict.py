@@ -57,7 +57,7 @@ def load_serving(platform: Platform) -> Serving:
 
     Raises VersionMissing when none is in Production, ArtifactUntrusted when the file is not the one registered.
     """
-    version = served(platform).version
+    version = served(platform)
     if version is None:
         raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
     return serving_of(platform, version)

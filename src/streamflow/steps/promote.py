@@ -129,7 +129,7 @@ def challenger(platform: Platform, version: int | None) -> ModelVersion:
     """The version asked for, else the one in Staging, else the newest. Raises VersionMissing."""
     if version is not None:
         return platform.models.version(version)
-    found = served(platform, "Staging").version
+    found = served(platform, "Staging")
     if found is None:
         versions = platform.models.versions()
         if not versions:

@@ -133,7 +133,7 @@ def _reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
 
 def _fires(platform: Platform, when: Drops, notify: Callable[[str], None]) -> tuple[str, ...]:
     """Why the version in Production should be replaced, by the report on this drop; none when it should not."""
-    if served(platform).version is None:
+    if served(platform) is None:
         return ("no version is in Production",)
     found = monitor(platform, when.as_of.date(), notify=notify)
     return found.reasons if found.fires else ()

@@ -22,27 +22,16 @@ from streamflow.warehouse.ledger import Move
 REMEDY = "Run 'streamflow promote VERSION': the others are archived."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """What answers, and what a person should know of it."""
-
-    version: ModelVersion | None
-    resolution: Resolution
-
-
-def served(platform: Platform, stage: str = PRODUCTION) -> Served:
+def served(platform: Platform, stage: str = PRODUCTION) -> ModelVersion | None:
     """The version that serves, as the stage decides; nothing is written.
 
     Raises VersionMissing when several are in the stage, or when the version that goes on was deleted.
     """
-    return _served(platform, platform.models.standing(), stage)
-
-
-def _served(platform: Platform, now: Standing, stage: str) -> Served:
+    now = platform.models.standing()
     found = _resolved(platform, now, stage)
     if found.found == "several":
         raise VersionMissing(f"{platform.catalog.model}: {found.words}", remedy=REMEDY, versions=now.staged[stage])
-    return Served(version=None if found.serves is None else platform.models.version(found.serves), resolution=found)
+    return None if found.serves is None else platform.models.version(found.serves)
 
 
 def _resolved(platform: Platform, now: Standing, stage: str) -> Resolution:

@@ -7,7 +7,7 @@ digest must be the recorded one. Positions of rows play no part.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,9 @@ from streamflow.steps.erased import erased_users
 from streamflow.steps.recorded import Recorded, labelled_keys, set_of, with_catalog
 from streamflow.steps.training_set import Drops, revisions_read
 from streamflow.warehouse import frozen
+
+if TYPE_CHECKING:
+    from streamflow.models.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +101,6 @@ class Judged:
     probability: NDArray[np.float64]
     threshold: float
     trained_on: TrainedOn
-    as_of: datetime
-    label_as_of: datetime
 
     def only(self, keys: pl.Series) -> Judged:
         """The same for those of `keys` alone."""
@@ -111,26 +112,21 @@ class Judged:
             probability=self.probability[kept],
             threshold=self.threshold,
             trained_on=self.trained_on,
-            as_of=self.as_of,
-            label_as_of=self.label_as_of,
         )
 
 
-def judged(platform: Platform, record: Recorded, when: Drops) -> Judged:
+def judged(platform: Platform, record: Recorded, when: Drops, predictor: Predictor) -> Judged:
     """Ask a version for the rows of a drop whose users it was not trained on.
 
-    Raises NotRebuildable, TrainingImpossible, ArtifactUntrusted.
+    Raises NotRebuildable, TrainingImpossible.
     """
     known, rows = trained_on(platform, record), rows_for(platform, record, when)
     keys = rows.frame[rows.key]
     unseen = known.unseen(keys)
-    predictor = platform.models.load(record.version)
     return Judged(
         keys=keys.filter(pl.Series(unseen)),
         label=rows.labels[unseen],
         probability=predictor.probability(rows.matrix.filter(pl.Series(unseen))),
         threshold=predictor.threshold,
         trained_on=known,
-        as_of=when.as_of,
-        label_as_of=when.label_as_of,
     )

@@ -10,6 +10,8 @@ from typing import Literal
 
 import psycopg
 
+from streamflow.warehouse.locks import held
+
 LOCK = 7_590_003  # advisory lock: one process at a time works on the inbox
 
 
@@ -28,12 +30,8 @@ class InboxEntry:
 @contextmanager
 def alone(connection: psycopg.Connection) -> Iterator[None]:
     """Wait for another process that works on the inbox, and keep others out. The lock ends with the connection too."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-    try:
+    with held(connection, LOCK):
         yield
-    finally:
-        if not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def entries(connection: psycopg.Connection) -> dict[str, InboxEntry]:

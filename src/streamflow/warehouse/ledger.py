@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from streamflow.core.ledger import FIRST, Action, Entry, holder, last_since
+from streamflow.core.ledger import FIRST, Action, Entry, last_move
 from streamflow.core.training_set import Source
 from streamflow.errors import SnapshotMissing
+from streamflow.warehouse.locks import held
 
 LOCK = 7_590_004  # advisory lock: what MLflow holds and what the ledger says of it are one
 
@@ -37,22 +37,15 @@ class Move:
 @contextmanager
 def together(connection: psycopg.Connection) -> Iterator[None]:
     """Write to MLflow and to the ledger within this: whoever takes a picture of the two sees both or neither."""
-    yield from _holding(connection, "pg_advisory_lock_shared", "pg_advisory_unlock_shared")
+    with held(connection, LOCK, shared=True):
+        yield
 
 
 @contextmanager
 def alone(connection: psycopg.Connection) -> Iterator[None]:
     """Wait for all that write to both, and keep others waiting: to take a picture of the two, or to move what all see."""
-    yield from _holding(connection, "pg_advisory_lock", "pg_advisory_unlock")
-
-
-def _holding(connection: psycopg.Connection, lock: LiteralString, unlock: LiteralString) -> Iterator[None]:
-    connection.execute(sql.SQL("SELECT {}({})").format(sql.SQL(lock), LOCK))
-    try:
+    with held(connection, LOCK):
         yield
-    finally:
-        if not connection.broken:
-            connection.execute(sql.SQL("SELECT {}({})").format(sql.SQL(unlock), LOCK))
 
 
 def entries(connection: psycopg.Connection, model: str | None = None, *, whole: bool = False) -> list[Entry]:
@@ -77,7 +70,7 @@ def append(connection: psycopg.Connection, move: Move, *, since: datetime | None
     assert row is not None
     at: datetime = row[0] if last is None else max(row[0], last.at + timedelta(microseconds=1))
     ours = [e for e in known if e.model == move.model]
-    earliest = last_since(ours, move.stage)
+    before = last_move(ours, move.stage)
     moved = at if since is None else min(since, at)
     entry = Entry(
         seq=len(known) + 1,
@@ -86,9 +79,9 @@ def append(connection: psycopg.Connection, move: Move, *, since: datetime | None
         model=move.model,
         action=move.action,
         stage=move.stage,
-        from_version=holder(ours, move.stage),
+        from_version=before.to_version if before else None,
         to_version=move.version,
-        since=moved if earliest is None else max(moved, earliest),
+        since=moved if before is None else max(moved, before.since),
         forced=move.forced,
         why=move.why,
         evidence_digest=sha256(move.evidence.encode()).hexdigest() if move.evidence else "",

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from streamflow.catalog import Catalog
 from streamflow.database import Address, connect
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
+from streamflow.warehouse.locks import held
 from streamflow.warehouse.roles import WRITER, ensure_roles, missing_roles_sql
 from streamflow.warehouse.tables import plan_tables
 
@@ -57,12 +58,8 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
 @contextmanager
 def alone(connection: psycopg.Connection) -> Iterator[None]:
     """Keep every other migration or restore of this database waiting, MLflow's and Feast's part included."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-    try:
+    with held(connection, LOCK):
         yield
-    finally:
-        if not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def grant_database(address: Address, name: str) -> None:

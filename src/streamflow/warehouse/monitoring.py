@@ -13,6 +13,8 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from streamflow.warehouse.locks import held
+
 LOCK = 7_590_005  # advisory lock: one report at a time, so that equal evidence is one report and one run
 
 
@@ -38,12 +40,8 @@ COLUMNS = "id, at, as_of, model, version, mlflow_run_id, evidence_digest, fires,
 @contextmanager
 def one_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
     """Keep every other report waiting."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-    try:
+    with held(connection, LOCK):
         yield
-    finally:
-        if not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def stored(connection: psycopg.Connection, evidence_digest: str) -> tuple[Verdict, Mapping[str, Any]] | None:

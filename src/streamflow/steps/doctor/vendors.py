@@ -55,8 +55,7 @@ def mlflow(platform: Platform) -> Finding:
 
 def production(platform: Platform) -> Finding:
     """The version that is served, and whether ledger, stages and aliases agree on it."""
-    found, apart = served(platform), disagreements(platform)
-    version = found.version
+    version, apart = served(platform), disagreements(platform)
     text = f"version {version.version}" if version else "no version"
     if version is None:
         remedy = "Run 'streamflow train --as-of D' and 'streamflow promote VERSION'."
