@@ -22,6 +22,7 @@ StreamflowError
 ├── BackupDamaged            a file is no backup, or not what its manifest says
 ├── RestoreRefused           a backup cannot be restored here
 ├── ImportRefused            an exported version cannot be taken in here
+├── Overloaded               more is asked than can be answered in time
 ├── PortTaken                a port that was asked for is in use
 └── ServiceFailed            a child process did not become ready
 
@@ -201,6 +202,15 @@ class FeaturesMissing(StreamflowError):
     exit_code = 17
     http_status = 422
     remedy = "Run 'streamflow materialize' after the newest drop is frozen."
+
+
+class Overloaded(StreamflowError):
+    """More is asked than can be answered in time, or PostgreSQL takes longer than a request may wait."""
+
+    exit_code = 27
+    http_status = 503
+    retryable = True
+    remedy = "Ask again later; 'streamflow settings' shows the limits (api_time_limit, api_max_waiting)."
 
 
 class PortTaken(StreamflowError):

@@ -45,6 +45,17 @@ class Settings(BaseSettings):
     )
     api_host: str = Field("127.0.0.1", description="the address that the API binds to")
     api_port: int = Field(8000, ge=0, le=65535, description="the port of the API; 0 takes any free one")
+    api_workers: int = Field(1, ge=1, le=64, description="the processes that answer requests")
+    api_max_ids: int = Field(1000, ge=1, description="the most ids of one 'POST /predict/batch'")
+    api_max_waiting: int = Field(
+        1000, ge=1, description="the most ids that may wait in a process; what comes then is answered with 503"
+    )
+    api_time_limit: float = Field(
+        2.0, gt=0, le=60, description="seconds that a request may take in each phase: queue, features, model, log; then it gets 503"
+    )
+    prediction_log: Literal["block", "shed"] = Field(
+        "block", description="an answer that cannot be logged is refused (block), or given and counted as unlogged (shed)"
+    )
     prefect_port: int = Field(4200, ge=0, le=65535, description="the port of Prefect's server in 'up'; 0 takes any free one")
     mlflow_port: int = Field(5000, ge=0, le=65535, description="the port of MLflow's server in 'up'; 0 takes any free one")
     feast_port: int = Field(6566, ge=0, le=65535, description="the port of Feast's server in 'up'; 0 takes any free one")

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from streamflow.api.state import Look
+from streamflow.api.look import Look
 from streamflow.errors import StreamflowError
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PHASES = ("queue", "features", "model", "log")
 NOT_OURS = ("malformed_request", "unforeseen", "not_found", "method_not_allowed")  # codes that no class of errors.py has
 
 
 class Metrics:
     """The numbers of one application, in a registry of its own."""
 
-    def __init__(self, look: Callable[[], Look]) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
         asked = ("method", "path")
         self._requests = Counter("api_requests", "Answered requests", (*asked, "status"), registry=self.registry)
@@ -35,7 +37,20 @@ class Metrics:
         for code in (*NOT_OURS, *(kind("").code for kind in StreamflowError.__subclasses__())):
             self._errors.labels(code)  # from 0 on: a rate sees the first one, too
         self._predictions = Counter("streamflow_predictions", "Predictions", ("version", "prediction"), registry=self.registry)
-        self.registry.register(_Installation(look))
+        phases = Histogram(
+            "streamflow_phase_seconds",
+            "What a prediction waits for: the queue by request, the others by turn",
+            ("phase",),
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+        self._phases = {phase: phases.labels(phase) for phase in PHASES}
+        self._unlogged = Counter("streamflow_unlogged_predictions", "Answers given and not logged (shed)", registry=self.registry)
+        self._reloads = Counter("streamflow_model_reloads", "Versions swapped in, or refused", ("outcome",), registry=self.registry)
+        for outcome in ("swapped", "refused"):
+            self._reloads.labels(outcome)
+        self._installation = _Installation()
+        self.registry.register(self._installation)
         for kind in (ProcessCollector, PlatformCollector):
             kind(registry=self.registry)
 
@@ -52,32 +67,64 @@ class Metrics:
         """Count a prediction."""
         self._predictions.labels(version, prediction).inc()
 
-    def text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+    def phase(self, phase: str, seconds: float) -> None:
+        """Count what a phase took."""
+        self._phases[phase].observe(seconds)
+
+    def unlogged(self, answers: int) -> None:
+        """Count answers that were given and could not be logged."""
+        self._unlogged.inc(answers)
+
+    def reloaded(self, outcome: Literal["swapped", "refused"]) -> None:
+        """Count a version that answers from now on, or one that may not."""
+        self._reloads.labels(outcome).inc()
+
+    def text(self, found: Look) -> bytes:
+        """All of it, in Prometheus' text format, with what a look at the installation found."""
+        self._installation.found = found
         return generate_latest(self.registry)
 
 
 class _Installation(Collector):
     """What could be predicted at the moment of the scrape, whether or not anybody asks."""
 
-    def __init__(self, look: Callable[[], Look]) -> None:
-        self._look = look
+    found: Look | None = None
 
     def describe(self) -> list[Metric]:
         """The registry would collect once to learn the names: nothing is open yet."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Look once."""
-        found = self._look()
-        ready = GaugeMetricFamily("streamflow_ready", "1 when a prediction can be made now, else 0")
-        ready.add_metric((), not found.reasons)
-        yield ready
+        """What the look found."""
+        found = self.found
+        if found is None:
+            return
+        yield _gauge("streamflow_ready", "1 when a prediction can be made now, else 0", not found.reasons)
         info = GaugeMetricFamily("streamflow_model_info", "1, of the version that answers", labels=("name", "version", "run_id"))
-        if found.serving is not None:
-            info.add_metric((found.serving.model, str(found.serving.version), found.serving.run_id), 1)
+        serving, loaded = found.current.serving, found.current.loaded
+        if serving is not None:
+            info.add_metric((serving.model, str(serving.version), serving.run_id), 1)
         yield info
-        age = GaugeMetricFamily("streamflow_feature_age_seconds", "From the as_of of the live features to now")
-        if found.as_of is not None:
-            age.add_metric((), time.time() - found.as_of.timestamp())
-        yield age
+        refused = found.current.refused and serving is not None
+        yield _gauge("streamflow_model_refused", "1 while another version should answer and cannot be served", bool(refused))
+        if loaded is not None:
+            yield _gauge("streamflow_model_loaded_timestamp_seconds", "When it began to answer here", loaded.timestamp())
+        age = None if found.as_of is None else time.time() - found.as_of.timestamp()
+        yield _gauge("streamflow_feature_age_seconds", "From the as_of of the live features to now", age)
+        yield _gauge("streamflow_waiting_ids", "Ids that wait for their turn", found.waiting)
+        for name, number in (("size", "pool_size"), ("available", "pool_available"), ("waiting", "requests_waiting")):
+            yield _gauge(f"streamflow_pool_{name}", POOL[name], found.pool.get(number, 0))
+
+
+POOL = {
+    "size": "Connections to PostgreSQL",
+    "available": "Connections to PostgreSQL that nobody uses",
+    "waiting": "Requests that wait for a connection to PostgreSQL",
+}
+
+
+def _gauge(name: str, words: str, value: float | None) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, words)
+    if value is not None:
+        family.add_metric((), value)
+    return family

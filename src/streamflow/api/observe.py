@@ -28,7 +28,6 @@ class Notes:
     request_id: str
     error: str | None = None  # the code of the error that it is answered with
     version: int | None = None
-    prediction: int | None = None
 
 
 def notes_of(request: Request) -> Notes:
@@ -72,8 +71,6 @@ class Observed:
         self._metrics.answered(method, path, status, seconds)
         if notes.error is not None:
             self._metrics.failed(notes.error)
-        if notes.version is not None and notes.prediction is not None:
-            self._metrics.predicted(notes.version, notes.prediction)
         line = {"request_id": notes.request_id, "method": method, "path": path, "status": status, "ms": round(seconds * 1000, 3)}
         if notes.error is not None:
             line["error"] = notes.error

@@ -1,110 +1,94 @@
-"""What the API holds between requests: a pool of connections and the version that it serves."""
+"""What the API holds between requests: a pool of connections, the version that it serves, and those who wait."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 
-import psycopg
-from psycopg_pool import ConnectionPool, PoolTimeout
-
-from streamflow.api.watch import Watch
-from streamflow.database import translated
-from streamflow.errors import DatabaseUnavailable, StreamflowError
+from streamflow.api.batcher import Batcher
+from streamflow.api.look import Current, Look
+from streamflow.api.metrics import Metrics
+from streamflow.api.reload import Reload
+from streamflow.database.pool import connection_of, open_pool, within
+from streamflow.errors import StreamflowError
 from streamflow.features.service import features_of
-from streamflow.features.serving import OnlineReader
+from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
-from streamflow.steps.predict import Serving, load_serving
-from streamflow.steps.stages import unsettled
-from streamflow.warehouse.ledger import entries
-
-POOL_SIZE = 8
-WAIT_S = 5.0  # for a connection, before a request is answered with 503
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a look at the parts of a prediction found."""
-
-    reasons: tuple[str, ...]  # why no prediction could be made now; empty when one could
-    notes: tuple[str, ...]  # what ledger, stages and aliases do not agree on: the served version goes on
-    serving: Serving | None
-    as_of: datetime | None  # of the live features
+from streamflow.steps.predict import Serving, complete
 
 
 class ServingState:
-    """One per process. The served version is found at the start, and asked for again while there is none."""
+    """One per process."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        catalog = platform.catalog
-        self.reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
-        self._pool = ConnectionPool(
-            platform.address.conninfo(),
-            min_size=1,
-            max_size=POOL_SIZE,
-            kwargs={"autocommit": True},
-            timeout=WAIT_S,
-            check=ConnectionPool.check_connection,  # after a restart of PostgreSQL nobody gets a dead one
-            open=False,
+        catalog, settings = platform.catalog, platform.settings
+        self.metrics = Metrics()
+        self.limit = settings.api_time_limit
+        self._reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
+        self._reload = Reload(platform, self.metrics.reloaded)
+        self._pool = open_pool(platform.address, time_limit=self.limit)
+        self.batcher = Batcher(
+            self._pool,
+            self.serving,
+            self.metrics,
+            time_limit=self.limit,
+            max_waiting=settings.api_max_waiting,
+            shed=settings.prediction_log == "shed",
         )
-        self._watch = Watch(self._unsettled)
-        self._serving: Serving | None = None
-        self._loading = Lock()
 
-    def open(self) -> None:
-        """Connect, and load the version in Production where there is one."""
-        self._pool.open()
-        self._watch.start()
-        try:
-            self.serving()
-        except StreamflowError as error:
-            self.platform.notify(f"not ready: {error.message}")
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._watch.stop()
-        self._pool.close()
-
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection]:
-        """A connection of the pool. Raises DatabaseUnavailable."""
-        try:
-            with self._pool.connection() as connection:
-                yield connection
-        except (PoolTimeout, psycopg.OperationalError) as exc:
-            raise DatabaseUnavailable(f"PostgreSQL does not answer: {exc}") from exc
+    @property
+    def current(self) -> Current:
+        """The version that answers."""
+        return self._reload.current
 
     def serving(self) -> Serving:
-        """The version that answers. Raises VersionMissing, ArtifactUntrusted, DatabaseUnavailable."""
-        with self._loading:
-            if self._serving is None:
-                self.platform.forget_lost_connection()
-                with translated(self.platform.login):
-                    self._serving = load_serving(self.platform)
-            return self._serving
+        """The version that answers. Raises VersionMissing."""
+        return self._reload.serving()
 
-    def look(self) -> Look:
+    async def open(self) -> None:
+        """Begin: the version is looked up and loaded beside the requests; until then /ready says why it is not."""
+        await self._pool.open()
+        self._reload.start()
+        self.batcher.start()
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        self._reload.stop()
+        await self.batcher.stop()
+        await self._pool.close()
+
+    async def features(self, key: str | int) -> OnlineRow:
+        """The live features of a key, in the order of the catalog. Raises EntityUnknown, FeaturesMissing, DatabaseUnavailable."""
+
+        async def read() -> OnlineRow | None:
+            async with connection_of(self._pool) as connection:
+                return (await self._reader.read_beside(connection, [key]))[0]
+
+        return complete(self._reader, self.platform.catalog, key, await within(self.limit, read()))
+
+    async def look(self) -> Look:
         """Look at the database, the live features and the version: a few rows, no model is run."""
-        reasons, serving, as_of = [], None, None
+
+        async def read() -> datetime | None:
+            async with connection_of(self._pool) as connection:
+                return await self._reader.live_as_of(connection)
+
+        reasons, as_of = [], None
         try:
-            with self.connection() as connection:
-                as_of = self.reader.live_as_of(connection)
+            as_of = await within(self.limit, read())
             if as_of is None:
                 reasons.append("features: the online store is empty; run 'streamflow materialize'")
         except StreamflowError as error:
             reasons.append(f"database: {error.message}")
-        try:
-            serving = self.serving()
-        except StreamflowError as error:
-            reasons.append(f"model: {error.message}")
-        return Look(reasons=tuple(reasons), notes=self._watch.notes, serving=serving, as_of=as_of)
-
-    def _unsettled(self) -> list[str]:
-        """What ledger, stages and aliases do not agree on. MLflow is asked first: it may take its time."""
-        now = self.platform.models.standing()
-        with self.connection() as connection:
-            return unsettled(now, entries(connection, self.platform.catalog.model))
+        current = self.current
+        if current.serving is None:
+            reasons.append(f"model: {current.refused}")
+        notes = (*((current.refused,) if current.refused and current.serving else ()), *current.notes)
+        return Look(
+            reasons=tuple(reasons),
+            notes=notes,
+            current=current,
+            as_of=as_of,
+            waiting=self.batcher.waiting,
+            pool=self._pool.get_stats(),
+        )

@@ -35,31 +35,36 @@ class OnlineReader:
     def __init__(self, features: Sequence[ServiceFeature], *, key: str, key_type: str = "string") -> None:
         self.features = tuple(features)
         self._views = tuple(dict.fromkeys(f.view for f in features))
-        self._one, self._many = (_statement(self.features, self._views, key, key_type, many=many) for many in (False, True))
+        self._rows_of = _rows_of(self.features, self._views, key, key_type)
+        self._instants = _instants(self._views)
 
     def read(self, connection: psycopg.Connection, key: str | int) -> OnlineRow | None:
         """The live row of `key`; None where no view has one. Raises NotMigrated when a live table lacks."""
-        return self._rows(connection, self._one, key)[0]
+        return self.read_many(connection, [key])[0]
 
     def read_many(self, connection: psycopg.Connection, keys: Sequence[str | int]) -> list[OnlineRow | None]:
-        """The live rows of `keys`, in their order."""
-        return self._rows(connection, self._many, list(keys))
+        """The live rows of `keys`, in their order, in one round trip."""
+        with _translated():
+            rows = connection.execute(self._rows_of, [list(keys)], prepare=True, binary=True).fetchall()
+        return [self._row(row) for row in rows]
 
-    def live_as_of(self, connection: psycopg.Connection) -> datetime | None:
+    async def read_beside(self, connection: psycopg.AsyncConnection, keys: Sequence[str | int]) -> list[OnlineRow | None]:
+        """The same on a connection that lets others work meanwhile."""
+        with _translated():
+            cursor = await connection.execute(self._rows_of, [list(keys)], prepare=True, binary=True)
+            rows = await cursor.fetchall()
+        return [self._row(row) for row in rows]
+
+    async def live_as_of(self, connection: psycopg.AsyncConnection) -> datetime | None:
         """The as_of of the oldest view; None when a view has no row. Raises NotMigrated when a live table lacks.
 
         One row tells it: a materialization writes all rows of a view with one as_of.
         """
-        instants = [sql.SQL("(SELECT as_of FROM {} LIMIT 1)").format(live_table(view)) for view in sorted(self._views)]
         with _translated():
-            row = connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(instants))).fetchone()
+            cursor = await connection.execute(self._instants)
+            row = await cursor.fetchone()
         assert row is not None
         return None if None in row else min(row)
-
-    def _rows(self, connection: psycopg.Connection, statement: sql.Composed, asked: Any) -> list[OnlineRow | None]:
-        with _translated():
-            rows = connection.execute(statement, [asked], prepare=True, binary=True).fetchall()
-        return [self._row(row) for row in rows]
 
     def _row(self, row: tuple[Any, ...]) -> OnlineRow | None:
         instants = row[: len(self._views)]
@@ -76,13 +81,15 @@ def _translated() -> Iterator[None]:
         raise NotMigrated(f"the live tables do not fit the features: {exc.diag.message_primary}") from exc
 
 
-def _statement(
-    features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str, *, many: bool
-) -> sql.Composed:
+def _instants(views: tuple[str, ...]) -> bytes:
+    """SELECT the as_of of any row of each view."""
+    parts = [sql.SQL("(SELECT as_of FROM {} LIMIT 1)").format(live_table(view)) for view in sorted(views)]
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(parts)).as_bytes()
+
+
+def _rows_of(features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str) -> bytes:
     """SELECT each view's as_of, then each feature, one row per asked key, found or not, in the order asked."""
-    kind = sql.SQL(SQL_TYPES[key_type])
-    one, several = "(SELECT %s::{} AS key, 1 AS n)", "unnest(%s::{}[]) WITH ORDINALITY"
-    asked = sql.SQL(several if many else one).format(kind)
+    asked = sql.SQL("unnest(%s::{}[]) WITH ORDINALITY").format(sql.SQL(SQL_TYPES[key_type]))
     columns = [sql.Identifier(view, "as_of") for view in views] + [sql.Identifier(f.view, f.name) for f in features]
     joins = [
         sql.SQL(" LEFT JOIN {table} AS {view} ON {column} = asked.key").format(
@@ -90,6 +97,7 @@ def _statement(
         )
         for view in sorted(views)  # the order in which a materialization locks them: see swap_live_tables
     ]
-    return sql.SQL("SELECT {columns} FROM {asked} AS asked (key, n){joins} ORDER BY n").format(
+    composed = sql.SQL("SELECT {columns} FROM {asked} AS asked (key, n){joins} ORDER BY n").format(
         columns=sql.SQL(", ").join(columns), asked=asked, joins=sql.Composed(joins)
     )
+    return composed.as_bytes()  # composed once: it would cost as much as the lookup

@@ -25,8 +25,8 @@ class Encoder:
     A number's null is NaN; true is 1.
 
     >>> encoder = Encoder(features=("fee", "net"), categories={"net": ("DSL", None)})
-    >>> encoder.row([29.85, None]).tolist(), encoder.row([29.85, "Fiber"]).tolist()
-    ([[0.0, 1.0, 29.85]], [[0.0, 0.0, 29.85]])
+    >>> encoder.rows([[29.85, None], [29.85, "Fiber"]]).tolist()
+    [[0.0, 1.0, 29.85], [0.0, 0.0, 29.85]]
     >>> encoder.matrix(pl.DataFrame({"fee": [1, None], "net": ["DSL", None]})).tolist()
     [[1.0, 0.0, 1.0], [0.0, 1.0, nan]]
     """
@@ -55,20 +55,24 @@ class Encoder:
         places += [(position[name], column + i) for i, name in enumerate(self._numbers)]
         return tuple(places)
 
-    def row(self, values: Sequence[Value]) -> NDArray[np.float64]:
-        """One row of raw values, in the order of `features`; shape (1, width)."""
+    def rows(self, rows: Sequence[Sequence[Value]]) -> NDArray[np.float64]:
+        """Rows of raw values, each in the order of `features`; shape (n, width)."""
+        encoded = np.zeros((len(rows), self.width))
+        for into, values in zip(encoded, rows, strict=True):
+            self._encode(values, into)
+        return encoded
+
+    def _encode(self, values: Sequence[Value], into: NDArray[np.float64]) -> None:
         if len(values) != len(self.features):
             raise ValueError(f"expected {len(self.features)} values, got {len(values)}")
-        encoded = np.zeros((1, self.width))
         for position, place in self._places:
             value = values[position]
             if isinstance(place, int):
-                encoded[0, place] = np.nan if value is None else value
+                into[place] = np.nan if value is None else value
                 continue
             column = place.get(None if isinstance(value, float) and isnan(value) else value)
             if column is not None:
-                encoded[0, column] = 1.0
-        return encoded
+                into[column] = 1.0
 
     def matrix(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """Rows of raw values; the frame's columns are found by name; shape (n, width)."""

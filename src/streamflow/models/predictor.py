@@ -43,9 +43,13 @@ class Predictor:
         """The calibrated probability of each row; the frame's columns are found by name; shape (n,)."""
         return self._answer(self.encoder.matrix(frame))
 
+    def probability_rows(self, rows: Sequence[Sequence[Value]]) -> Floats:
+        """The calibrated probability of rows of raw values, each in the order of `features`; shape (n,)."""
+        return self._answer(self.encoder.rows(rows))
+
     def probability_one(self, values: Sequence[Value]) -> float:
         """The calibrated probability of one row of raw values, in the order of `features`."""
-        return float(self._answer(self.encoder.row(values))[0])
+        return float(self.probability_rows([values])[0])
 
     def _answer(self, matrix: Floats) -> Floats:
         return self.decision.calibrator.apply(self.model(matrix)) if len(matrix) else np.empty(0)

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core.decision import FILE as DECISION
+from streamflow.core.probes import FILE as PROBES
 from streamflow.errors import ArtifactUntrusted, VersionMissing
 from streamflow.models import artifact, stages
 from streamflow.models.experiment import experiment_id
@@ -27,6 +28,7 @@ from streamflow.models.vendor import (
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+    from sklearn.pipeline import Pipeline
 
     from streamflow.models.predictor import Predictor
     from streamflow.models.reports import ReportRun
@@ -230,6 +232,18 @@ class Registry:
 
     def load(self, version: ModelVersion) -> Predictor:
         """The predictor of a version, the digests of its files checked before they are parsed. Raises ArtifactUntrusted."""
+        return self._loaded(version)[1]
+
+    def load_tried(self, version: ModelVersion) -> Predictor:
+        """The same, for one that is to answer: it has to answer its stored requests as its pipeline does, and did."""
+        from streamflow.models.trial import require_agreement
+
+        pipeline, predictor = self._loaded(version)
+        stored = self.run_file(version.run_id, PROBES)
+        require_agreement(pipeline, predictor, stored, what=f"version {version.version} of {self._name}")
+        return predictor
+
+    def _loaded(self, version: ModelVersion) -> tuple[Pipeline, Predictor]:
         from streamflow.models.predictor import compile_predictor
 
         missing = [tag for tag in ("model_digest", "decision_digest") if tag not in version.tags]
@@ -241,7 +255,7 @@ class Registry:
         with TemporaryDirectory() as folder:
             path = self.download(version, Path(folder))
             pipeline = artifact.load(path, expected_digest=version.tags["model_digest"])
-        return compile_predictor(pipeline, decision)
+        return pipeline, compile_predictor(pipeline, decision)
 
     def _raw(self) -> list[Any]:
         """MLflow's own versions of this model, the newest first."""

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from streamflow.catalog import Catalog
-from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, VersionMissing
+from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, StreamflowError, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
 from streamflow.steps.stages import reconcile, served
 from streamflow.warehouse import ledger
-from streamflow.warehouse.predictions import LoggedPrediction, log_prediction
+from streamflow.warehouse.predictions import LoggedPrediction, log_predictions
 
 if TYPE_CHECKING:
-    import psycopg
-
     from streamflow.models.predictor import Predictor
     from streamflow.models.registry import ModelVersion
 
@@ -37,19 +36,40 @@ class Serving:
     predictor: Predictor
     reader: OnlineReader
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The features, in the order of the reader and of the model."""
+        return tuple(f.name for f in self.reader.features)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
     """One answer. `as_of` is that of the oldest feature row used."""
 
     key: str | int
     prediction: int
     probability: float
+    threshold: float
     features: Mapping[str, Any]
     model: str
     version: int
     run_id: str
     as_of: datetime
+
+    def logged(self, request_id: str) -> LoggedPrediction:
+        """The same, for the prediction log."""
+        return LoggedPrediction(
+            request_id=request_id,
+            key=str(self.key),
+            as_of=self.as_of,
+            model=self.model,
+            version=self.version,
+            run_id=self.run_id,
+            probability=self.probability,
+            prediction=self.prediction,
+            threshold=self.threshold,
+            features=self.features,
+        )
 
 
 def load_serving(platform: Platform) -> Serving:
@@ -64,8 +84,8 @@ def load_serving(platform: Platform) -> Serving:
 
 
 def serving_of(platform: Platform, version: ModelVersion) -> Serving:
-    """A version with all that it needs to answer. Raises ArtifactUntrusted, NotMigrated."""
-    loaded = platform.models.load(version)
+    """A version with all that it needs to answer, tried on its stored requests. Raises ArtifactUntrusted, NotMigrated."""
+    predictor = platform.models.load_tried(version)
     service = version.tags["feature_service"]
     features = platform.services().get(service)
     if features is None:
@@ -76,19 +96,24 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
         model=platform.catalog.model,
         version=version.version,
         run_id=version.run_id,
-        predictor=loaded,
+        predictor=predictor,
         reader=reader,
     )
 
 
 def predict(platform: Platform, key: str) -> Prediction:
-    """Predict for one key and log the answer; a promotion waits for it. Raises as `load_serving` and `answer` do.
+    """Predict for one key and log the answer; a promotion waits for it. Raises as `load_serving` and `judge` do.
 
     A change that was made in MLflow is entered first: the next one there would cover it up.
     """
     reconcile(platform)
     with ledger.together(platform.connection):
-        return answer(load_serving(platform), platform.connection, as_key(platform.catalog, key), request_id=uuid4().hex)
+        serving, known = load_serving(platform), as_key(platform.catalog, key)
+        [found] = judge(serving, [known], serving.reader.read_many(platform.connection, [known]))
+        if isinstance(found, StreamflowError):
+            raise found
+        log_predictions(platform.connection, [found.logged(uuid4().hex)])
+        return found
 
 
 def as_key(catalog: Catalog, given: str | int) -> str | int:
@@ -111,32 +136,46 @@ def as_key(catalog: Catalog, given: str | int) -> str | int:
     return text
 
 
-def answer(serving: Serving, connection: psycopg.Connection, key: str | int, *, request_id: str) -> Prediction:
-    """Read, predict, log.
+def judge(
+    serving: Serving, keys: Sequence[str | int], rows: Sequence[OnlineRow | None]
+) -> list[Prediction | EntityUnknown | FeaturesMissing]:
+    """The answer for each key by its live row, in their order; where there can be none, why.
 
-    Raises EntityUnknown when no view has the key, FeaturesMissing when a feature that is never null has no value; both
-    name what is missing.
+    EntityUnknown when no view has the key, FeaturesMissing when a feature that is never null has no value; both name what is
+    missing.
     """
-    row = features_of_key(serving.reader, serving.catalog, connection, key)
-    names = [f.name for f in serving.reader.features]
-    probability = serving.predictor.probability_one(row.values)
-    prediction = Prediction(
+    whole = [_complete_or_why(serving, key, row) for key, row in zip(keys, rows, strict=True)]
+    answered = [row.values for row in whole if isinstance(row, OnlineRow)]
+    probabilities = iter(serving.predictor.probability_rows(answered).tolist())
+    return [
+        _prediction(serving, key, row, next(probabilities)) if isinstance(row, OnlineRow) else row
+        for key, row in zip(keys, whole, strict=True)
+    ]
+
+
+def _complete_or_why(serving: Serving, key: str | int, row: OnlineRow | None) -> OnlineRow | EntityUnknown | FeaturesMissing:
+    try:
+        return complete(serving.reader, serving.catalog, key, row)
+    except (EntityUnknown, FeaturesMissing) as error:
+        return error
+
+
+def _prediction(serving: Serving, key: str | int, row: OnlineRow, probability: float) -> Prediction:
+    return Prediction(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),
         probability=probability,
-        features=dict(zip(names, row.values, strict=True)),
+        threshold=serving.predictor.threshold,
+        features=dict(zip(serving.names, row.values, strict=True)),
         model=serving.model,
         version=serving.version,
         run_id=serving.run_id,
         as_of=oldest(row),
     )
-    log_prediction(connection, _logged(prediction, serving.predictor.threshold, request_id))
-    return prediction
 
 
-def features_of_key(reader: OnlineReader, catalog: Catalog, connection: psycopg.Connection, key: str | int) -> OnlineRow:
-    """The live row of a key, complete as the catalog promises it."""
-    row = reader.read(connection, key)
+def complete(reader: OnlineReader, catalog: Catalog, key: str | int, row: OnlineRow | None) -> OnlineRow:
+    """The live row of a key, complete as the catalog promises it. Raises EntityUnknown, FeaturesMissing."""
     names = [f.name for f in reader.features]
     if row is None:
         raise _unknown(catalog, key, names)
@@ -159,18 +198,3 @@ def oldest(row: OnlineRow) -> datetime:
 
 def _unknown(catalog: Catalog, key: object, names: list[str]) -> EntityUnknown:
     return EntityUnknown(f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names)
-
-
-def _logged(prediction: Prediction, threshold: float, request_id: str) -> LoggedPrediction:
-    return LoggedPrediction(
-        request_id=request_id,
-        key=str(prediction.key),
-        as_of=prediction.as_of,
-        model=prediction.model,
-        version=prediction.version,
-        run_id=prediction.run_id,
-        probability=prediction.probability,
-        prediction=prediction.prediction,
-        threshold=threshold,
-        features=prediction.features,
-    )

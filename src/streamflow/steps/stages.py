@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from streamflow.core.ledger import PRODUCTION, Entry, head_of, holder, is_behind
+from streamflow.core.ledger import PRODUCTION, Entry, head_of, holder, is_behind, last_move
 from streamflow.core.stages import Resolution, resolve
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
@@ -32,6 +32,25 @@ def served(platform: Platform, stage: str = PRODUCTION) -> ModelVersion | None:
     if found.found == "several":
         raise VersionMissing(f"{platform.catalog.model}: {found.words}", remedy=REMEDY, versions=now.staged[stage])
     return None if found.serves is None else platform.models.version(found.serves)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """Who holds Production, since when by the ledger (None: it does not know yet), and what is not agreed on."""
+
+    version: int | None
+    since: datetime | None
+    notes: tuple[str, ...]
+
+
+def held(platform: Platform) -> Held:
+    """Ask once, for one that goes on answering whatever is not settled. Nothing is written."""
+    now = platform.models.standing()
+    known = ledger.entries(platform.connection, platform.catalog.model)
+    found = resolve(holder(known, PRODUCTION), now.staged[PRODUCTION], now.aliases[PRODUCTION], stage=PRODUCTION)
+    last = last_move(known)
+    since = last.since if last is not None and last.to_version == found.serves else None
+    return Held(version=found.serves, since=since, notes=tuple(unsettled(now, known)))
 
 
 def _resolved(platform: Platform, now: Standing, stage: str) -> Resolution:

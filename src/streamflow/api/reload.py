@@ -1,0 +1,89 @@
+"""The version that answers, kept to what the registry says: asked, loaded and tried beside the requests, then swapped whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Literal
+
+from streamflow.api.look import Current
+from streamflow.database import translated
+from streamflow.errors import StreamflowError, VersionMissing
+from streamflow.platform import Platform
+from streamflow.steps.predict import Serving, serving_of
+from streamflow.steps.stages import Held, held
+
+EVERY_S = 1.0  # a change is served within 5 s: this, the answer of the registry and the loading
+AGAIN_S = 10.0  # after a version could not be loaded
+
+
+class Reload:
+    """A thread of its own asks the registry every second: one that is slow or away holds up no request."""
+
+    def __init__(self, platform: Platform, counted: Callable[[Literal["swapped", "refused"]], None]) -> None:
+        self.current = Current(refused="the version in Production is being looked up")
+        self._platform, self._counted = platform, counted
+        self._ended = Event()
+        self._refused: tuple[int, float] | None = None  # a version that could not be loaded, and when it was tried
+        self._thread = Thread(target=self._work, name="reload", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more. A question that is on its way ends with the process."""
+        self._ended.set()
+
+    def serving(self) -> Serving:
+        """The version that answers. Raises VersionMissing."""
+        current = self.current
+        if current.serving is None:
+            raise VersionMissing(current.refused)
+        return current.serving
+
+    def _work(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._look()
+            except StreamflowError as error:
+                self._cannot(f"the registry cannot be asked: {error.message}")
+            except Exception as error:  # noqa: BLE001  # it would end the thread, and what was said last would stand for ever
+                self._cannot(f"the registry cannot be asked: {type(error).__name__}")
+            self._ended.wait(EVERY_S)
+
+    def _cannot(self, why: str) -> None:
+        """Go on with what answers; the next look says more."""
+        refused = "" if self.current.serving else why
+        self.current = replace(self.current, notes=(why,), refused=refused)
+
+    def _look(self) -> None:
+        self._platform.forget_lost_connection()
+        with translated(self._platform.login):
+            found = held(self._platform)
+            current, number = self.current, found.version
+            if number is None:
+                why = f"no version of {self._platform.catalog.model} is in Production"
+                self.current = Current(refused=why, notes=found.notes)
+            elif current.serving is not None and current.serving.version == number:
+                self.current = replace(current, since=found.since, refused="", notes=found.notes)
+            elif self._refused is not None and self._refused[0] == number and time.monotonic() < self._refused[1] + AGAIN_S:
+                self.current = replace(current, notes=found.notes)
+            else:
+                self._load(number, found)
+
+    def _load(self, number: int, found: Held) -> None:
+        try:
+            serving = serving_of(self._platform, self._platform.models.version(number))
+        except StreamflowError as error:
+            self._refused = number, time.monotonic()
+            why = f"version {number} is in Production and cannot be served: {error.message}"
+            self.current = replace(self.current, refused=why, notes=found.notes)
+            self._counted("refused")
+            return
+        self._refused = None
+        self.current = Current(serving=serving, since=found.since, loaded=datetime.now(UTC), notes=found.notes)
+        self._counted("swapped")
