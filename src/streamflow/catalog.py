@@ -13,10 +13,23 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from streamflow.column import Column as Column
-from streamflow.column import ColumnType as ColumnType
-from streamflow.column import Frozen, Identifier
+from streamflow.column import Column, ColumnType, Frozen, Identifier
 from streamflow.errors import CatalogInvalid
+
+__all__ = [
+    "DEFAULT_PATH",
+    "RESERVED",
+    "Catalog",
+    "Column",
+    "ColumnType",
+    "Entity",
+    "Feature",
+    "Label",
+    "Table",
+    "View",
+    "load_catalog",
+    "parse_catalog",
+]
 
 DEFAULT_PATH = Path(__file__).with_name("catalog.toml")
 

@@ -39,8 +39,9 @@ class Column(Frozen):
     @classmethod
     def _default_of_its_type(cls, given: Any) -> Any:
         """`default = 0` of a float is 0.0, as a cell of a file is; so is -0.0."""
-        if isinstance(given, dict) and given.get("type") == "float" and type(value := given.get("default")) in (int, float):
-            return {**given, "default": float(value) + 0.0} if abs(value) < FLOAT_OVERFLOWS else given
+        value = given.get("default") if isinstance(given, dict) and given.get("type") == "float" else None
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FLOAT_OVERFLOWS:
+            return {**given, "default": float(value) + 0.0}
         return given
 
     @model_validator(mode="after")

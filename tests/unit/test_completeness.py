@@ -1,4 +1,4 @@
-"""What is absent, expired or null, and what is served then: one row against a plain statement of the rule, a frame against the row."""
+"""What is served of a row with values that are absent, expired or null: against a plain statement of the rule, and as a frame."""
 
 from __future__ import annotations
 

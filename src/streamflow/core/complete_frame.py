@@ -71,8 +71,14 @@ def _any(masks: Masks) -> pl.Series:
 def _reason(known: pl.Series, missing: pl.Series, stale: pl.Series) -> pl.Series:
     """The code of what `complete_row` would raise, or null. (n,)"""
     marks = pl.DataFrame({"known": known, "missing": missing, "stale": stale})
-    code = pl.when(~pl.col("known")).then(pl.lit(EntityUnknown("").code))
-    code = code.when("missing").then(pl.lit(FeaturesMissing("").code)).when("stale").then(pl.lit(FeaturesStale("").code))
+    code = (
+        pl.when(~pl.col("known"))
+        .then(pl.lit(EntityUnknown("").code))
+        .when("missing")
+        .then(pl.lit(FeaturesMissing("").code))
+        .when("stale")
+        .then(pl.lit(FeaturesStale("").code))
+    )
     return marks.select(code.alias("reason")).to_series()
 
 

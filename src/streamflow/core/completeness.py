@@ -102,7 +102,7 @@ class Policy:
         )
 
     def _nulls_are_values(self, values: tuple[Any, ...]) -> bool:
-        return all(values[place] is not None for place in self._never_null)
+        return None not in map(values.__getitem__, self._never_null)
 
     def _completed(self, values: tuple[Any, ...], as_of: Instants, now: datetime, key: str | int) -> Completed:
         """The uncommon case."""
@@ -129,9 +129,11 @@ class Policy:
             return EntityUnknown(f"{who} has no features", missing_features=list(self.names))
         sentences = [f"{who} has no value for {', '.join(missing)}"] if missing else []
         sentences += self._too_old(who, stale, as_of, now)
-        facts: dict[str, list[str]] = {"missing_features": missing} if missing else {}
-        facts |= {"stale_features": stale} if stale else {}
-        return (FeaturesMissing if missing else FeaturesStale)("; ".join(sentences), **facts)
+        message = "; ".join(sentences)
+        if not missing:
+            return FeaturesStale(message, stale_features=stale)
+        facts: dict[str, Any] = {"stale_features": stale} if stale else {}
+        return FeaturesMissing(message, missing_features=missing, **facts)
 
     def _too_old(self, who: str, stale: list[str], as_of: Instants, now: datetime) -> Iterator[str]:
         """One clause per view: its features that are refused, their age, and how old they may be."""
