@@ -6,6 +6,8 @@ import random
 
 from mlflow import MlflowClient
 
+from support.chain import NOW
+
 from streamflow.errors import VersionMissing
 from streamflow.models.vendor import stage_warnings_expected
 from streamflow.platform import Platform
@@ -40,7 +42,7 @@ def random_moves(platform: Platform, *, key: str, moves: int, seed: int, version
                     "streamflow_churn", str(version), "Production", archive_existing_versions=True
                 )
         for _ in range(draw.randint(1, 2)):
-            predict(platform, key)
+            predict(platform, key, now=NOW)
     reconcile(platform)
     logged = platform.connection.execute(
         "SELECT at, version FROM streamflow.prediction_log WHERE id > %s ORDER BY id", [row[0]]

@@ -5,6 +5,8 @@ FastAPI reads annotations of functions that are made per application: they must 
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -22,7 +24,8 @@ from streamflow.api.observe import Observed, notes_of
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import StreamflowError
-from streamflow.steps.predict import answer, as_key, features_of_key, oldest
+from streamflow.steps.live_row import live_row
+from streamflow.steps.predict import answer, as_key, row_of_key
 
 
 def create_app(state: ServingState, log: FilteringBoundLogger) -> FastAPI:
@@ -86,12 +89,11 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
 
     @app.get(f"/features/{{{key_name}}}", summary="Features")
     def features(text: Annotated[str, Path(alias=key_name)]) -> dict[str, Any]:
-        """The live features of one key."""
+        """The live features of one key as they are: nothing is refused or put in for what is absent or too old."""
         key = as_key(catalog, text)
         with state.connection() as connection:
-            row = features_of_key(state.reader, catalog, connection, key)
-        names = [f.name for f in state.reader.features]
-        return {key_name: key, "features": dict(zip(names, row.values, strict=True)), "as_of": oldest(row).isoformat()}
+            row = row_of_key(state.reader, catalog, connection, key)
+        return {key_name: key, **asdict(live_row(state.policy, row, datetime.now(UTC)))}
 
     @app.post("/predict")
     def predict(body: ask, request: Request) -> dict[str, Any]:  # type: ignore[valid-type]  # made from the catalog
@@ -100,7 +102,7 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
         notes.version = serving.version
         key = as_key(catalog, getattr(body, key_name))
         with state.connection() as connection:
-            found = answer(serving, connection, key, request_id=notes.request_id)
+            found = answer(serving, connection, key, now=datetime.now(UTC), request_id=notes.request_id)
         notes.prediction = found.prediction
         return {
             key_name: found.key,
@@ -109,6 +111,8 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
             "features_used": found.features,
             "model": {"name": found.model, "version": found.version, "run_id": found.run_id},
             "as_of": found.as_of.isoformat(),
+            "age_days": found.age_days,
+            "defaulted": found.defaulted,
         }
 
 
@@ -121,7 +125,7 @@ def _ask(catalog: Catalog) -> type[BaseModel]:
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StreamflowError)
-    facts = {k: v for k, v in error.facts.items() if k == "missing_features"}
+    facts = {k: v for k, v in error.facts.items() if k in {"missing_features", "stale_features"}}
     body = {"error": error.message, "code": error.code, "remedy": error.remedy, **facts}
     return _refused(request, error.http_status, body)
 

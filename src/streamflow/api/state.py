@@ -12,6 +12,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from streamflow.api.watch import Watch
+from streamflow.core.completeness import policy_of
 from streamflow.database import translated
 from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.features.service import features_of
@@ -42,6 +43,7 @@ class ServingState:
         self.platform = platform
         catalog = platform.catalog
         self.reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
+        self.policy = policy_of(catalog, [f.ref for f in self.reader.features])
         self._pool = ConnectionPool(
             platform.address.conninfo(),
             min_size=1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
@@ -152,7 +152,7 @@ def predict(
     from streamflow.steps.predict import predict as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, key)
+        receipt = step(platform, key, now=datetime.now(UTC))
     show(receipt, as_json=as_json, text=text.predict)
 
 

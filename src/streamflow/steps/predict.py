@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from streamflow.catalog import Catalog
-from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, VersionMissing
+from streamflow.core.completeness import Policy, policy_of
+from streamflow.errors import EntityUnknown, NotMigrated, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
 from streamflow.steps.stages import reconcile, served
@@ -37,10 +39,20 @@ class Serving:
     predictor: Predictor
     reader: OnlineReader
 
+    @cached_property
+    def policy(self) -> Policy:
+        """What is served where a value is absent or too old: the catalog at hand decides, not that of the version."""
+        return policy_of(self.catalog, [f.ref for f in self.reader.features])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """One answer. `as_of` is that of the oldest feature row used."""
+    """One answer.
+
+    features   the values that it was made from
+    as_of      the instant of the oldest feature row used; `age_days` before the request, days of 24 hours with the fraction
+    defaulted  the features whose default stood in for a value that is absent or too old
+    """
 
     key: str | int
     prediction: int
@@ -50,6 +62,8 @@ class Prediction:
     version: int
     run_id: str
     as_of: datetime
+    age_days: float
+    defaulted: tuple[str, ...]
 
 
 def load_serving(platform: Platform) -> Serving:
@@ -81,14 +95,15 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
     )
 
 
-def predict(platform: Platform, key: str) -> Prediction:
-    """Predict for one key and log the answer; a promotion waits for it. Raises as `load_serving` and `answer` do.
+def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
+    """Predict for one key at `now` and log the answer; a promotion waits for it. Raises as `load_serving` and `answer` do.
 
     A change that was made in MLflow is entered first: the next one there would cover it up.
     """
     reconcile(platform)
     with ledger.together(platform.connection):
-        return answer(load_serving(platform), platform.connection, as_key(platform.catalog, key), request_id=uuid4().hex)
+        known = as_key(platform.catalog, key)
+        return answer(load_serving(platform), platform.connection, known, now=now, request_id=uuid4().hex)
 
 
 def as_key(catalog: Catalog, given: str | int) -> str | int:
@@ -111,50 +126,33 @@ def as_key(catalog: Catalog, given: str | int) -> str | int:
     return text
 
 
-def answer(serving: Serving, connection: psycopg.Connection, key: str | int, *, request_id: str) -> Prediction:
-    """Read, predict, log.
-
-    Raises EntityUnknown when no view has the key, FeaturesMissing when a feature that is never null has no value; both
-    name what is missing.
-    """
-    row = features_of_key(serving.reader, serving.catalog, connection, key)
-    names = [f.name for f in serving.reader.features]
-    probability = serving.predictor.probability_one(row.values)
+def answer(serving: Serving, connection: psycopg.Connection, key: str | int, *, now: datetime, request_id: str) -> Prediction:
+    """Read, complete, predict, log. Raises EntityUnknown, FeaturesMissing, FeaturesStale; each names what it is about."""
+    row = row_of_key(serving.reader, serving.catalog, connection, key)
+    whole = serving.policy.complete_row(row.values, row.as_of, now, key=key)
+    probability = serving.predictor.probability_one(whole.values)
     prediction = Prediction(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),
         probability=probability,
-        features=dict(zip(names, row.values, strict=True)),
+        features=dict(zip(serving.policy.names, whole.values, strict=True)),
         model=serving.model,
         version=serving.version,
         run_id=serving.run_id,
-        as_of=oldest(row),
+        as_of=whole.as_of,
+        age_days=whole.age_days,
+        defaulted=whole.defaulted,
     )
     log_prediction(connection, _logged(prediction, serving.predictor.threshold, request_id))
     return prediction
 
 
-def features_of_key(reader: OnlineReader, catalog: Catalog, connection: psycopg.Connection, key: str | int) -> OnlineRow:
-    """The live row of a key, complete as the catalog promises it."""
+def row_of_key(reader: OnlineReader, catalog: Catalog, connection: psycopg.Connection, key: str | int) -> OnlineRow:
+    """The live row of a key as it is. Raises EntityUnknown when no view has the key."""
     row = reader.read(connection, key)
-    names = [f.name for f in reader.features]
     if row is None:
-        raise _unknown(catalog, key, names)
-    nullable = {f.name for f in catalog.features if f.column.nullable}
-    absent = set(row.absent_views)
-    missing = [
-        f.name
-        for f, value in zip(reader.features, row.values, strict=True)
-        if f.view in absent or (value is None and f.name not in nullable)
-    ]
-    if missing:
-        raise FeaturesMissing(f"{catalog.entity.key} '{key}' has no value for {', '.join(missing)}", missing_features=missing)
+        raise _unknown(catalog, key, [f.name for f in reader.features])
     return row
-
-
-def oldest(row: OnlineRow) -> datetime:
-    """The instant that the oldest part of a row describes."""
-    return min(at for at in row.as_of.values() if at is not None)
 
 
 def _unknown(catalog: Catalog, key: object, names: list[str]) -> EntityUnknown:
