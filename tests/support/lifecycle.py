@@ -6,8 +6,6 @@ import random
 
 from mlflow import MlflowClient
 
-from support.chain import NOW
-
 from streamflow.errors import VersionMissing
 from streamflow.models.vendor import stage_warnings_expected
 from streamflow.platform import Platform
@@ -16,6 +14,7 @@ from streamflow.steps.predict import predict
 from streamflow.steps.promote import promote
 from streamflow.steps.rollback import rollback
 from streamflow.steps.stages import reconcile
+from support.chain import NOW
 
 
 def random_moves(platform: Platform, *, key: str, moves: int, seed: int, versions: int = 4) -> list[str]:

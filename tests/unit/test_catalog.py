@@ -86,8 +86,9 @@ def test_a_policy_of_serving_is_recorded_with_a_version_and_asks_nothing_of_a_da
     text = text.replace('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 30')
     with_it = parse_catalog(text, origin="catalog.toml")
     assert (with_it.service, with_it.digest) == (ours.service, ours.digest)
-    assert not {"default", "max_age_days"} & {word for word in str(definitions(ours)).split("'")}
-    assert parse_catalog(catalog_toml(definitions(with_it)), origin="again") == with_it == catalog_of(definitions(with_it))
+    assert not {"default", "max_age_days"} & set(str(definitions(ours)).split("'"))
+    for again in (catalog_of(definitions(with_it)), parse_catalog(catalog_toml(definitions(with_it)), origin="again")):
+        assert (again.features, again.views) == (with_it.features, with_it.views)
     before, after = meaning(definitions(ours)), meaning(definitions(with_it))
     changed = {name: value for name, value in after.items() if value != before[name]}
     assert changed.pop("usage_agg_30d_fv:watch_hours_30d default") == 0.0

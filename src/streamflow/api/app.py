@@ -5,7 +5,6 @@ FastAPI reads annotations of functions that are made per application: they must 
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -73,6 +72,8 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
             "run_id": serving.run_id,
             "threshold": serving.predictor.threshold,
             "features": [f.name for f in serving.reader.features],
+            "policy": serving.policy.declared,
+            "default_costs": serving.default_costs,
         }
 
 
@@ -93,7 +94,7 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
         key = as_key(catalog, text)
         with state.connection() as connection:
             row = row_of_key(state.reader, catalog, connection, key)
-        return {key_name: key, **asdict(live_row(state.policy, row, datetime.now(UTC)))}
+        return {key_name: key, **live_row(state.policy, row, datetime.now(UTC)).plain}
 
     @app.post("/predict")
     def predict(body: ask, request: Request) -> dict[str, Any]:  # type: ignore[valid-type]  # made from the catalog

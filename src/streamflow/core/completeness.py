@@ -74,6 +74,14 @@ class Policy:
         self._limits = tuple(self.max_age.items())
         self._never_null = tuple(place for place, f in enumerate(self.features) if not f.nullable)
 
+    @property
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """What the catalog declares: the defaults by feature, and the days that a row may be old by view."""
+        return {
+            "defaults": {f.name: f.default for f in self.features if f.default is not None},
+            "max_age_days": {view: limit.days for view, limit in self.max_age.items()},
+        }
+
     def expired_views(self, as_of: Instants, now: datetime) -> frozenset[str]:
         """The views whose row is older than the catalog allows; an age of exactly max_age is allowed."""
         found = [view for view, limit in self._limits if (at := as_of[view]) is not None and now - at > limit]

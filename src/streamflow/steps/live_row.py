@@ -35,6 +35,12 @@ class LiveRow:
     absent: tuple[str, ...]
     expired: tuple[str, ...]
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Plain values, as the API shows them."""
+        views = {name: {**vars(view), "as_of": view.as_of and view.as_of.isoformat()} for name, view in self.views.items()}
+        return {**vars(self), "as_of": self.as_of.isoformat(), "views": views}
+
 
 def live_row(policy: Policy, row: OnlineRow, now: datetime) -> LiveRow:
     """The row at the instant `now`."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from streamflow.catalog import Catalog
 from streamflow.core.completeness import Policy, policy_of
+from streamflow.core.default_costs import of_metrics
 from streamflow.errors import EntityUnknown, NotMigrated, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
@@ -30,7 +31,10 @@ WHOLE = re.compile(r"[+-]?[0-9]{1,19}")  # int() reads 1_7, ' 17 ' and other scr
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """One version and all that it needs to answer: swapped as a whole, never in parts."""
+    """One version and all that it needs to answer: swapped as a whole, never in parts.
+
+    default_costs   what the defaults of the catalog that it was trained with cost on its hold-out: of -> name -> value
+    """
 
     catalog: Catalog
     model: str
@@ -38,6 +42,7 @@ class Serving:
     run_id: str
     predictor: Predictor
     reader: OnlineReader
+    default_costs: Mapping[str, Mapping[str, float]]
 
     @cached_property
     def policy(self) -> Policy:
@@ -92,6 +97,7 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
         run_id=version.run_id,
         predictor=loaded,
         reader=reader,
+        default_costs=of_metrics(version.metrics),
     )
 
 
