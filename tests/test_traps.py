@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from conftest import Cluster
 from support.api import asked, served
-from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, in_production, load, run
 from support.months import found, population, reference_system_fires
 
 from streamflow.catalog import load_catalog, parse_catalog
@@ -98,7 +98,7 @@ def test_07_a_null_that_was_trained_on_is_served_and_any_other_is_named(platform
     services = pl.read_csv(simulated_drops / "month_000/subscriptions.csv", infer_schema=False)
     without_net = services.filter(pl.col("net_service") == "No")["user_id"].to_list()
     assert len(without_net) > 50
-    answers = [predict(platform, key) for key in without_net[:3]]
+    answers = [predict(platform, key, now=NOW) for key in without_net[:3]]
     assert all(a.features["plan_stream_tv"] is None and 0 <= a.probability <= 1 for a in answers)
     platform.connection.execute("UPDATE online.subs_profile_fv SET monthly_fee = NULL WHERE user_id = '7590-VHVEG'")
     with served(platform) as base:

@@ -9,92 +9,49 @@ from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from streamflow.column import Column, ColumnType, Frozen, Identifier
 from streamflow.errors import CatalogInvalid
 
-DEFAULT_PATH = Path(__file__).with_name("catalog.toml")
+__all__ = [
+    "DEFAULT_PATH",
+    "RESERVED",
+    "Catalog",
+    "Column",
+    "ColumnType",
+    "Entity",
+    "Feature",
+    "Label",
+    "Table",
+    "View",
+    "load_catalog",
+    "parse_catalog",
+]
 
-ColumnType = Literal["int", "float", "bool", "string", "date", "timestamp"]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]  # PostgreSQL cuts names at 63 bytes
+DEFAULT_PATH = Path(__file__).with_name("catalog.toml")
 
 RESERVED = {"as_of", "revision", "known_at", "row_digest", "event_timestamp", "created_timestamp"}
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Column(_Frozen):
-    """One column of a table; `view` makes it a feature, `expr` (SQL) computes it when a snapshot freezes: no file holds it."""
-
-    type: ColumnType
-    nullable: bool = False
-    min: float | None = None
-    max: float | None = None
-    categories: tuple[str, ...] | None = Field(default=None, strict=False)
-    max_length: int | None = Field(default=None, gt=0)
-    view: Identifier | None = None
-    categorical: bool = False
-    counter: bool = False  # grows from drop to drop: what `honesty` holds two drops against; no model reads it
-    expr: str | None = Field(default=None, min_length=1)
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        if self.expr is not None:
-            require_one_expression(self.expr)
-        if (self.min is not None or self.max is not None) and self.type not in ("int", "float"):
-            raise ValueError(f"min and max belong to numbers, not to type '{self.type}'")
-        if self.counter and self.type not in ("int", "float"):
-            raise ValueError(f"counter belongs to numbers, not to type '{self.type}'")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
-        if (self.categories is not None or self.max_length is not None) and self.type != "string":
-            raise ValueError(f"categories and max_length belong to strings, not to type '{self.type}'")
-        if self.view and self.type in ("date", "timestamp"):
-            raise ValueError(f"a feature cannot be of type '{self.type}'")
-        if self.view and self.type == "string" and not self.categorical:
-            raise ValueError("a feature of type 'string' must say categorical = true")
-        return self
-
-
-def require_one_expression(text: str) -> None:
-    """Refuse what would leave the parentheses that it is put into; whether it is valid says PostgreSQL. Raises ValueError.
-
-    >>> require_one_expression("monthly_fee * months_active - coalesce(lag(total_paid), 0)")
-    >>> require_one_expression("1); DROP TABLE x")
-    Traceback (most recent call last):
-    ValueError: expr closes a parenthesis that it did not open
-    """
-    bare = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"", "", text)
-    depth = 0
-    for sign in bare:
-        depth += (sign == "(") - (sign == ")")
-        if depth < 0:
-            raise ValueError("expr closes a parenthesis that it did not open")
-    if depth:
-        raise ValueError("expr leaves a parenthesis open")
-    if found := re.search(r"[;'\"$\\]|--|/\*", bare):
-        raise ValueError(f"expr holds {found.group()}, which is no part of one expression")
-
-
-class Table(_Frozen):
+class Table(Frozen):
     """One file of a drop, and the tables made of it."""
 
     file: str = ""
     columns: dict[Identifier, Column]
 
 
-class View(_Frozen):
+class View(Frozen):
     """A feature view over one table."""
 
     table: Identifier
     ttl_days: int | None = Field(default=None, gt=0)
+    max_age_days: int | None = Field(default=None, gt=0, le=36_500)  # of a live row when it is served; None: any age
 
 
-class Entity(_Frozen):
+class Entity(Frozen):
     """What a row is about, and its key."""
 
     name: Identifier
@@ -104,14 +61,14 @@ class Entity(_Frozen):
     table: Identifier
 
 
-class Label(_Frozen):
+class Label(Frozen):
     """Where the outcome stands."""
 
     table: Identifier
     column: Identifier
 
 
-class Feature(_Frozen):
+class Feature(Frozen):
     """A column that a view serves to the model."""
 
     name: str
@@ -125,7 +82,7 @@ class Feature(_Frozen):
         return f"{self.view}:{self.name}"
 
 
-class Catalog(_Frozen):
+class Catalog(Frozen):
     """The whole of what the data mean."""
 
     model: Identifier
@@ -159,6 +116,11 @@ class Catalog(_Frozen):
     def ttl(self, view: str) -> timedelta:
         """How old a row of `view` may be at the asked instant."""
         return timedelta(days=self.views[view].ttl_days or self.ttl_days)
+
+    def max_age(self, view: str) -> timedelta | None:
+        """How old a live row of `view` may be when it is served; None: any age. The boundary is included."""
+        days = self.views[view].max_age_days
+        return None if days is None else timedelta(days=days)
 
     def file(self, table: str) -> str:
         """The name of the file that feeds `table`."""
@@ -195,7 +157,11 @@ class Catalog(_Frozen):
     @property
     def digest(self) -> str:
         """sha256 over all that asks something of a database, in canonical form: what `migrate` last saw."""
-        plain = self.model_dump(exclude={"tables": {"__all__": {"columns": {"__all__": {"counter"}}}}})
+        unasked: Any = {
+            "views": {"__all__": {"max_age_days"}},
+            "tables": {"__all__": {"columns": {"__all__": {"counter", "default"}}}},
+        }
+        plain = self.model_dump(exclude=unasked)
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
         ordered = json.dumps({t: list(spec.columns) for t, spec in self.tables.items()})  # the order of features counts
         return sha256((text + ordered).encode()).hexdigest()

@@ -19,6 +19,7 @@ StreamflowError
 ├── NotRebuildable           what a version was made from is not all there
 ├── EntityUnknown            no features for this key
 ├── FeaturesMissing          some features of this key have no value
+├── FeaturesStale            some features of this key are older than the catalog allows
 ├── BackupDamaged            a file is no backup, or not what its manifest says
 ├── RestoreRefused           a backup cannot be restored here
 ├── ImportRefused            an exported version cannot be taken in here
@@ -211,6 +212,14 @@ class Overloaded(StreamflowError):
     http_status = 503
     retryable = True
     remedy = "Ask again later; 'streamflow settings' shows the limits (api_time_limit, api_max_waiting)."
+
+
+class FeaturesStale(StreamflowError):
+    """Some features of this key are older than the catalog allows. It passes with the next materialization: 503, not 4xx."""
+
+    exit_code = 26
+    http_status = 503
+    remedy = "Freeze a newer drop and run 'streamflow materialize'; 'max_age_days' of a view in the catalog says what is too old."
 
 
 class PortTaken(StreamflowError):

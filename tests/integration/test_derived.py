@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import psycopg
 import pytest
-from support.chain import FEBRUARY, JANUARY, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, NOW, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH, parse_catalog
 from streamflow.errors import CatalogInvalid, ContractViolation, TrainingImpossible
@@ -88,7 +88,7 @@ def test_one_value_for_training_and_serving_and_lag_reads_the_drop_before(
     assert offline.filter(pl.col("fee_change") != 0).height > 0
     in_production(platform, FEBRUARY)
     changed = offline.filter(pl.col("fee_change") != 0).row(0, named=True)
-    served = predict(platform, changed["user_id"]).features
+    served = predict(platform, changed["user_id"], now=NOW).features
     assert (served["fee_change"], served["worth"]) == (changed["fee_change"], changed["worth"])
     days = platform.connection.execute("SELECT DISTINCT as_of::date::text, day FROM frozen.subscriptions ORDER BY 1").fetchall()
     assert days == [("2024-01-31", 30), ("2024-02-29", 59)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import psycopg
 import pytest
-from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, in_production, load, run
 
 from streamflow.core.digest import Digester
 from streamflow.errors import EntityUnknown, SnapshotDamaged
@@ -58,7 +58,7 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(platform: Platform,
     load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
     run(platform, simulated_drops / "month_001", FEBRUARY)
     in_production(platform, FEBRUARY)
-    predict(platform, KEY)
+    predict(platform, KEY, now=NOW)
     assert len(mentions(platform, KEY)) == 6 + 6 + 4 + 1
     before, set_before = recorded(platform), training_set(platform, JANUARY)
     receipt = forget(platform, KEY, why="a request")
@@ -70,7 +70,7 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(platform: Platform,
     }
     assert receipt.rows["streamflow.prediction_log"] == 1
     with pytest.raises(EntityUnknown):
-        predict(platform, KEY)
+        predict(platform, KEY, now=NOW)
     left = training_set(platform, JANUARY, known_at=set_before.known_at).frame
     assert left.equals(set_before.frame.filter(pl.col("user_id") != KEY))
     assert forget(platform, KEY, why="again").already

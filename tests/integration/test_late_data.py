@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from conftest import Cluster
-from support.chain import FEBRUARY, JANUARY, MARCH, copy_drop, database_digest, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, MARCH, NOW, copy_drop, database_digest, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.core.time import instant
@@ -94,7 +94,7 @@ def test_a_key_that_a_nullable_file_leaves_out_is_null_everywhere(
     offline = training_set(platform, FEBRUARY).frame.filter(pl.col("user_id") == KEY).row(0, named=True)
     assert offline["watch_hours_30d"] is None  # and not January's, which the ttl would allow
     in_production(platform, FEBRUARY)
-    served = predict(platform, KEY)
+    served = predict(platform, KEY, now=NOW)
     assert served.features == {name: offline[name] for name in served.features}
     assert training_set(platform, JANUARY).frame.filter(pl.col("user_id") == KEY)["watch_hours_30d"][0] is not None
 

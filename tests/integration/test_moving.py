@@ -14,7 +14,7 @@ import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
-from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load, run
+from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, load, run
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.errors import (
@@ -92,7 +92,7 @@ def test_versions_are_the_same_elsewhere(source: Platform, exported: list[Path],
     assert platform.catalog.service in platform.features.service_names()
     run(platform, simulated_drops / "month_001", FEBRUARY)  # the drop that it is asked to predict for
     promote(platform, 2, force=True, why="a test of something else")
-    assert predict(platform, "7590-VHVEG").version == 2
+    assert predict(platform, "7590-VHVEG", now=NOW).version == 2
 
 
 def test_an_empty_database_is_migrated_by_an_import(cluster: Cluster, exported: list[Path], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +18,7 @@ from streamflow.steps.snapshot import SnapshotReceipt, snapshot
 from streamflow.steps.train import TrainReceipt, train
 
 JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+NOW = datetime(2024, 4, 1, tzinfo=UTC)  # of a request; no policy of the default catalog asks for it
 
 
 def load(platform: Platform, folder: Path, as_of: date) -> SnapshotReceipt:

@@ -14,6 +14,7 @@ from streamflow.steps.predict import predict
 from streamflow.steps.promote import promote
 from streamflow.steps.rollback import rollback
 from streamflow.steps.stages import reconcile
+from support.chain import NOW
 
 
 def random_moves(platform: Platform, *, key: str, moves: int, seed: int, versions: int = 4) -> list[str]:
@@ -40,7 +41,7 @@ def random_moves(platform: Platform, *, key: str, moves: int, seed: int, version
                     "streamflow_churn", str(version), "Production", archive_existing_versions=True
                 )
         for _ in range(draw.randint(1, 2)):
-            predict(platform, key)
+            predict(platform, key, now=NOW)
     reconcile(platform)
     logged = platform.connection.execute(
         "SELECT at, version FROM streamflow.prediction_log WHERE id > %s ORDER BY id", [row[0]]

@@ -42,6 +42,16 @@ def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
         (', "No"], categorical = true', ', "No"]', "net_service"),
         ("skips_7d   ", "churn_label", "a feature cannot have the name of the label"),
         ("skips_7d   ", "as_of      ", "used by streamflow itself"),
+        ("min = 0, max = 720", "min = 0, max = 720, default = 721", "default 721.0 breaks what the column promises"),
+        ("min = 0, max = 720", "min = 0, max = 720, default = nan", "default nan breaks what the column promises"),
+        ("min = 0, max = 720", f"min = 0, default = {10**400}", "is not of type 'float'"),
+        ("min = 0, max = 1200", "min = 0, max = 1200, default = 1.0", "default 1.0 is not of type 'int'"),
+        ("min = 0, max = 1200", f"default = {2**63}", f"default {2**63} breaks what the column promises"),
+        ("min = 0, max = 1200", "default = true", "default True is not of type 'int'"),
+        ('"No"], categorical', '"No"], default = "Cable", categorical', "default 'Cable' breaks what the column promises"),
+        ('signup_date       = { type = "date"', 'signup_date = { type = "date", default = "2024-01-31"', "this column has no view"),
+        ('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 0', "max_age_days"),
+        ('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 0.5', "max_age_days"),
     ],
 )
 def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
@@ -68,3 +78,19 @@ def test_a_counter_is_known_and_changes_nothing_that_a_model_or_a_database_depen
             assert definitions(again) == definitions(catalog)
             assert [t.columns for t in again.tables.values()] == [t.columns for t in catalog.tables.values()]
     assert "counter = true" in declaration(ours.tables["subscriptions"].columns["total_paid"])
+
+
+def test_a_policy_of_serving_is_recorded_with_a_version_and_asks_nothing_of_a_database() -> None:
+    ours = load_catalog(None)
+    text = TEXT.replace("min = 0, max = 720,", "min = 0, max = 720, default = -0.0,")
+    text = text.replace('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 30')
+    with_it = parse_catalog(text, origin="catalog.toml")
+    assert (with_it.service, with_it.digest) == (ours.service, ours.digest)
+    assert not {"default", "max_age_days"} & set(str(definitions(ours)).split("'"))
+    for again in (catalog_of(definitions(with_it)), parse_catalog(catalog_toml(definitions(with_it)), origin="again")):
+        assert (again.features, again.views) == (with_it.features, with_it.views)
+    before, after = meaning(definitions(ours)), meaning(definitions(with_it))
+    changed = {name: value for name, value in after.items() if value != before[name]}
+    assert changed.pop("usage_agg_30d_fv:watch_hours_30d default") == 0.0
+    assert changed == {f"{f.ref} max_age_days": 30 for f in ours.features_of("usage_agg_30d_fv")}
+    assert str(with_it.tables["usage_agg_30d"].columns["watch_hours_30d"].default) == "0.0"

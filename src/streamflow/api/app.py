@@ -22,7 +22,7 @@ from streamflow.api.observe import Observed, notes_of
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
-from streamflow.steps.predict import Prediction, Serving, as_key, oldest
+from streamflow.steps.predict import Prediction, Serving, as_key
 
 LATER = {"Retry-After": "1"}
 
@@ -67,7 +67,9 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
         return {
             **_named(serving),
             "threshold": serving.predictor.threshold,
-            "features": serving.names,
+            "features": serving.policy.names,
+            "policy": serving.policy.declared,
+            "default_costs": serving.default_costs,
             "since": current.since,
             "loaded": current.loaded,
         }
@@ -85,11 +87,9 @@ def _add_predictions(app: FastAPI, state: ServingState) -> None:
 
     @app.get(f"/features/{{{key_name}}}", summary="Features")
     async def features(text: Annotated[str, Path(alias=key_name)]) -> Response:
-        """The live features of one key."""
+        """The live features of one key as they are: nothing is refused or put in for what is absent or too old."""
         key = as_key(catalog, text)
-        row = await state.features(key)
-        values = dict(zip((f.name for f in catalog.features), row.values, strict=True))
-        return _json({key_name: key, "features": values, "as_of": oldest(row).isoformat()})
+        return _json({key_name: key, **(await state.features(key)).plain})
 
     @app.post("/predict")
     async def predict(body: one, request: Request) -> Response:  # type: ignore[valid-type]  # made from the catalog
@@ -133,6 +133,8 @@ def _entry(key_name: str, found: Prediction) -> dict[str, Any]:
         "probability": found.probability,
         "features_used": found.features,
         "as_of": found.as_of.isoformat(),
+        "age_days": found.age_days,
+        "defaulted": found.defaulted,
     }
 
 
@@ -159,7 +161,7 @@ def _asks(catalog: Catalog, max_ids: int) -> tuple[type[BaseModel], type[BaseMod
 
 
 def _why(error: StreamflowError) -> dict[str, Any]:
-    facts = {k: v for k, v in error.facts.items() if k == "missing_features"}
+    facts = {k: v for k, v in error.facts.items() if k in {"missing_features", "stale_features"}}
     return {"error": error.message, "code": error.code, "remedy": error.remedy, **facts}
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from time import perf_counter
 from typing import Literal
@@ -19,9 +20,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from streamflow.api.metrics import Metrics
 from streamflow.database.pool import connection_of
-from streamflow.errors import DatabaseUnavailable, EntityUnknown, FeaturesMissing, Overloaded
+from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.serving import OnlineRow
-from streamflow.steps.predict import Prediction, Serving, judge
+from streamflow.steps.predict import Prediction, Refusal, Serving, judge
 from streamflow.warehouse.predictions import log_beside
 
 LANES = 2
@@ -29,7 +30,7 @@ TURN = 64  # ids of one turn; a request with more has a turn of its own
 INLINE = 16  # ids up to which the model runs between two events; more would hold up all other requests
 
 Phase = Literal["queue", "features", "model", "log"]
-Answer = Prediction | EntityUnknown | FeaturesMissing
+Answer = Prediction | Refusal
 
 
 @dataclass(slots=True, eq=False)
@@ -214,6 +215,7 @@ async def _read(serving: Serving, connection: psycopg.AsyncConnection, keys: lis
 
 
 async def _judged(serving: Serving, keys: list[str | int], rows: list[OnlineRow | None]) -> list[Answer]:
+    now = datetime.now(UTC)
     if len(keys) <= INLINE:
-        return judge(serving, keys, rows)
-    return await asyncio.to_thread(judge, serving, keys, rows)
+        return judge(serving, keys, rows, now=now)
+    return await asyncio.to_thread(judge, serving, keys, rows, now=now)

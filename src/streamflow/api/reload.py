@@ -84,6 +84,7 @@ class Reload:
             self.current = replace(self.current, refused=why, notes=found.notes)
             self._counted("refused")
             return
+        _ = serving.policy  # made at its first use: now, not at a request
         self._refused = None
         self.current = Current(serving=serving, since=found.since, loaded=datetime.now(UTC), notes=found.notes)
         self._counted("swapped")

@@ -31,4 +31,5 @@ def serve(platform: Platform, host: str, port: int) -> None:
             log_level=settings.log_level,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing of ours reads the address of a client
         )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from streamflow.api.batcher import Batcher
 from streamflow.api.look import Current, Look
 from streamflow.api.metrics import Metrics
 from streamflow.api.reload import Reload
+from streamflow.core.completeness import policy_of
 from streamflow.database.pool import connection_of, open_pool, within
 from streamflow.errors import StreamflowError
 from streamflow.features.service import features_of
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
-from streamflow.steps.predict import Serving, complete
+from streamflow.steps.live_row import LiveRow, live_row
+from streamflow.steps.predict import Serving, unknown
 
 
 class ServingState:
@@ -25,6 +27,7 @@ class ServingState:
         self.metrics = Metrics()
         self.limit = settings.api_time_limit
         self._reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
+        self._policy = policy_of(catalog, [f.ref for f in self._reader.features])
         self._reload = Reload(platform, self.metrics.reloaded)
         self._pool = open_pool(platform.address, time_limit=self.limit)
         self.batcher = Batcher(
@@ -57,14 +60,17 @@ class ServingState:
         await self.batcher.stop()
         await self._pool.close()
 
-    async def features(self, key: str | int) -> OnlineRow:
-        """The live features of a key, in the order of the catalog. Raises EntityUnknown, FeaturesMissing, DatabaseUnavailable."""
+    async def features(self, key: str | int) -> LiveRow:
+        """The live features of a key as they are. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
 
         async def read() -> OnlineRow | None:
             async with connection_of(self._pool) as connection:
                 return (await self._reader.read_beside(connection, [key]))[0]
 
-        return complete(self._reader, self.platform.catalog, key, await within(self.limit, read()))
+        row = await within(self.limit, read())
+        if row is None:
+            raise unknown(self.platform.catalog, key)
+        return live_row(self._policy, row, datetime.now(UTC))
 
     async def look(self) -> Look:
         """Look at the database, the live features and the version: a few rows, no model is run."""

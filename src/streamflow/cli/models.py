@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
@@ -48,10 +48,11 @@ def train(
 
 
 def models(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List the model versions with stage, alias, metrics and as_of.
+    """List the model versions with stage, alias, metrics and as_of, and what the catalog's defaults would cost each of them.
 
     Example: streamflow models
     """
+    from streamflow.core.default_costs import of_metrics
     from streamflow.steps.stages import disagreements
 
     with invocation(context).platform() as platform:
@@ -71,6 +72,11 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
         for v in found
     ]
     table(f"Versions of {platform.catalog.model}", ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"), rows)
+    for v in found:
+        for of, cost in of_metrics(v.metrics).items():
+            print(
+                f"  version {v.version}, default of {of}: AUC {cost['auc_lost']:+.4f} lost, {cost['flips']:.2%} of decisions others"
+            )
     for words in apart:
         print(f"  note: {words}")
 
@@ -152,7 +158,7 @@ def predict(
     from streamflow.steps.predict import predict as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, key)
+        receipt = step(platform, key, now=datetime.now(UTC))
     show(receipt, as_json=as_json, text=text.predict)
 
 

@@ -123,8 +123,9 @@ def train(r: TrainReceipt) -> str:
 
 
 def predict(r: Prediction) -> str:
-    """One line."""
-    return f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}"
+    """One line, and which values were not the key's own."""
+    told = f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}"
+    return f"{told} age_days={r.age_days:.1f}" + (f" defaulted={','.join(r.defaulted)}" if r.defaulted else "")
 
 
 def backup(r: BackupContent) -> str:

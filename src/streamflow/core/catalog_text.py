@@ -17,9 +17,11 @@ HEAD = """\
 #            min, max    inclusive bounds        categories   the only values allowed        max_length   in characters
 #            view        the feature view that serves this column as a feature; without it, it is frozen but not served
 #            categorical the model treats the feature as categories, not as a number
+#            default     of a feature: served, and said in the answer, where there is no value or one that is too old; else refused
 #            counter     a number that grows from drop to drop: `honesty` warns where it does not
 #            expr        SQL over the table's columns, as_of (a date) and lag(column), the same key's value in the drop before:
 #                        computed once, when a snapshot freezes; no file holds such a column
+# A view:    max_age_days  how old a live row may be when it is served; without it, any age is
 #
 # For you to decide:
 # - Is each feature known at the date of its drop? What is learned only with the outcome must lose its view.

@@ -91,6 +91,8 @@ def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
     facts |= {f"label.{name}": value for name, value in recorded["label"].items()}
     facts["order of the features"] = ", ".join(f.name for f in catalog.features)
     for feature in catalog.features:
-        declared = {"table": feature.table, "ttl_days": catalog.ttl(feature.view).days, **feature.column.model_dump(mode="json")}
+        view, days = catalog.views[feature.view], catalog.ttl(feature.view).days
+        declared = {"table": feature.table, "ttl_days": days, "max_age_days": view.max_age_days}
+        declared |= feature.column.model_dump(mode="json")
         facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name not in {"view", "counter"}}
     return facts

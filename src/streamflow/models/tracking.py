@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
 from streamflow.core.decision import FILE, Decision
+from streamflow.core.default_costs import DefaultCost
 from streamflow.core.metrics import Metrics
 from streamflow.models.artifact import ModelDigests
 from streamflow.models.package import address_package, feature_schema, signature_of, write_package
@@ -62,6 +63,7 @@ class RunRecord:
     split_salt: str
     holdout_share: float
     metrics: Metrics
+    default_costs: Sequence[DefaultCost] = ()
     training_seconds: float
     files: Mapping[str, bytes] = field(default_factory=dict)
     passport: Callable[[ModelDigests], Mapping[str, Any]]
@@ -90,6 +92,7 @@ class RunRecord:
     def scores(self) -> dict[str, float]:
         """Every metric of the run."""
         measured = {name: float(value) for name, value in asdict(self.metrics).items() if name != "threshold"}
+        measured |= {name: value for cost in self.default_costs for name, value in cost.metrics.items()}
         return {**measured, "training_rows": float(self.training_set.rows), "training_seconds": self.training_seconds}
 
 

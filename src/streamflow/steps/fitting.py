@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streamflow.core import probabilities
 from streamflow.core.calibration import Calibrator, fit_calibrator
 from streamflow.core.decision import Decision, Economics, best_threshold
+from streamflow.core.default_costs import DefaultCost, content, default_costs
 from streamflow.core.metrics import Metrics, evaluate
 from streamflow.core.passport import keys_result, training_set_result
 from streamflow.core.probes import Probes, probes_of
@@ -36,6 +37,7 @@ class Fitted:
     kind           of the model, chosen among `candidates` where the setting is auto
     holdout        (n,)  which rows of the training set are on the hold-out side
     probability    (m,)  for the rows of the hold-out, in their order
+    default_costs  what the catalog's defaults would cost there; empty where it declares none
     """
 
     pipeline: Pipeline
@@ -46,6 +48,7 @@ class Fitted:
     probability: NDArray[np.float64]
     probes: Probes
     metrics: Metrics
+    default_costs: tuple[DefaultCost, ...]
     training_seconds: float
 
     @property
@@ -70,7 +73,8 @@ def fit(platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] 
     pipeline = side.fit(chosen.kind)
     decision = _decision(settings, side.label, chosen.out_of_fold, of=len(rows.frame))
     seconds = time.perf_counter() - begin
-    probability = compile_predictor(pipeline, decision).probability(held)
+    answer = compile_predictor(pipeline, decision).probability
+    probability = answer(held)
     metrics = evaluate(label, probability, threshold=decision.threshold, seed=settings.seed, draws=settings.bootstrap_draws)
     return Fitted(
         pipeline=pipeline,
@@ -81,6 +85,7 @@ def fit(platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] 
         probability=probability,
         probes=probes_of(held, probability),
         metrics=metrics,
+        default_costs=default_costs(platform.catalog.features, held, label, answer, threshold=decision.threshold),
         training_seconds=seconds,
     )
 
@@ -129,7 +134,7 @@ def economics_of(settings: Settings) -> Economics:
 
 
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
-    """What was derived, as a passport holds it: all but the model's own digests."""
+    """What was derived, as a passport holds it: all but the model's own digests. Defaults only where some are declared."""
     keys = rows.frame[rows.key].cast(pl.String)
     return {
         "training_set": training_set_result(rows),
@@ -141,4 +146,5 @@ def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
         "predictions": fitted.predictions_digest,
         "probes": sha256(fitted.probes.content).hexdigest(),
         "metrics": asdict(fitted.metrics),
+        **({"default_costs": sha256(content(fitted.default_costs)).hexdigest()} if fitted.default_costs else {}),
     }

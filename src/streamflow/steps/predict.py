@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from streamflow.catalog import Catalog
-from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, StreamflowError, VersionMissing
+from streamflow.core.completeness import Completed, Policy, policy_of
+from streamflow.core.default_costs import of_metrics
+from streamflow.errors import EntityUnknown, FeaturesMissing, FeaturesStale, NotMigrated, StreamflowError, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
 from streamflow.steps.stages import reconcile, served
@@ -27,7 +29,10 @@ WHOLE = re.compile(r"[+-]?[0-9]{1,19}")  # int() reads 1_7, ' 17 ' and other scr
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """One version and all that it needs to answer: swapped as a whole, never in parts."""
+    """One version and all that it needs to answer: swapped as a whole, never in parts.
+
+    default_costs   what the defaults of the catalog that it was trained with cost on its hold-out: of -> name -> value
+    """
 
     catalog: Catalog
     model: str
@@ -35,16 +40,22 @@ class Serving:
     run_id: str
     predictor: Predictor
     reader: OnlineReader
+    default_costs: Mapping[str, Mapping[str, float]]
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The features, in the order of the reader and of the model."""
-        return tuple(f.name for f in self.reader.features)
+    def policy(self) -> Policy:
+        """What is served where a value is absent or too old: the catalog at hand decides, not that of the version."""
+        return policy_of(self.catalog, [f.ref for f in self.reader.features])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """One answer. `as_of` is that of the oldest feature row used."""
+    """One answer.
+
+    features   the values that it was made from
+    as_of      the instant of the oldest feature row used; `age_days` before the request, days of 24 hours with the fraction
+    defaulted  the features whose default stood in for a value that is absent or too old
+    """
 
     key: str | int
     prediction: int
@@ -55,6 +66,8 @@ class Prediction:
     version: int
     run_id: str
     as_of: datetime
+    age_days: float
+    defaulted: tuple[str, ...]
 
     def logged(self, request_id: str) -> LoggedPrediction:
         """The same, for the prediction log."""
@@ -70,6 +83,9 @@ class Prediction:
             threshold=self.threshold,
             features=self.features,
         )
+
+
+Refusal = EntityUnknown | FeaturesMissing | FeaturesStale
 
 
 def load_serving(platform: Platform) -> Serving:
@@ -98,18 +114,19 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
         run_id=version.run_id,
         predictor=predictor,
         reader=reader,
+        default_costs=of_metrics(version.metrics),
     )
 
 
-def predict(platform: Platform, key: str) -> Prediction:
-    """Predict for one key and log the answer; a promotion waits for it. Raises as `load_serving` and `judge` do.
+def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
+    """Predict for one key at `now` and log the answer; a promotion waits for it. Raises as `load_serving` and `judge` do.
 
     A change that was made in MLflow is entered first: the next one there would cover it up.
     """
     reconcile(platform)
     with ledger.together(platform.connection):
         serving, known = load_serving(platform), as_key(platform.catalog, key)
-        [found] = judge(serving, [known], serving.reader.read_many(platform.connection, [known]))
+        [found] = judge(serving, [known], serving.reader.read_many(platform.connection, [known]), now=now)
         if isinstance(found, StreamflowError):
             raise found
         log_predictions(platform.connection, [found.logged(uuid4().hex)])
@@ -118,83 +135,62 @@ def predict(platform: Platform, key: str) -> Prediction:
 
 def as_key(catalog: Catalog, given: str | int) -> str | int:
     """The key in the entity's type. Raises EntityUnknown for what cannot be a key: nobody has it."""
-    names = [f.name for f in catalog.features]
+    if catalog.entity.type == "int":
+        if isinstance(given, str) and not WHOLE.fullmatch(given):
+            raise unknown(catalog, given)
+        key = int(given)
+        if not -(2**63) <= key < 2**63:
+            raise unknown(catalog, given)
+        return key
+    text = str(given)
     try:
-        if catalog.entity.type == "int":
-            if isinstance(given, str) and not WHOLE.fullmatch(given):
-                raise _unknown(catalog, given, names)
-            key = int(given)
-            if not -(2**63) <= key < 2**63:
-                raise _unknown(catalog, given, names)
-            return key
-        text = str(given)
         text.encode()
-    except ValueError as exc:  # no number, or half of a surrogate pair
-        raise _unknown(catalog, given, names) from exc
+    except ValueError as exc:  # half of a surrogate pair
+        raise unknown(catalog, given) from exc
     if "\0" in text or len(text) > catalog.entity.max_length:
-        raise _unknown(catalog, given, names)
+        raise unknown(catalog, given)
     return text
 
 
-def judge(
-    serving: Serving, keys: Sequence[str | int], rows: Sequence[OnlineRow | None]
-) -> list[Prediction | EntityUnknown | FeaturesMissing]:
-    """The answer for each key by its live row, in their order; where there can be none, why.
+def unknown(catalog: Catalog, key: object) -> EntityUnknown:
+    """The error for a key that no view has."""
+    names = [f.name for f in catalog.features]
+    return EntityUnknown(f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names)
 
-    EntityUnknown when no view has the key, FeaturesMissing when a feature that is never null has no value; both name what is
-    missing.
-    """
-    whole = [_complete_or_why(serving, key, row) for key, row in zip(keys, rows, strict=True)]
-    answered = [row.values for row in whole if isinstance(row, OnlineRow)]
+
+def judge(
+    serving: Serving, keys: Sequence[str | int], rows: Sequence[OnlineRow | None], *, now: datetime
+) -> list[Prediction | Refusal]:
+    """The answer for each key by its live row, in their order; where there can be none, why, and what it is about."""
+    whole = [_completed_or_why(serving, key, row, now) for key, row in zip(keys, rows, strict=True)]
+    answered = [row.values for row in whole if isinstance(row, Completed)]
     probabilities = iter(serving.predictor.probability_rows(answered).tolist())
     return [
-        _prediction(serving, key, row, next(probabilities)) if isinstance(row, OnlineRow) else row
+        _prediction(serving, key, row, next(probabilities)) if isinstance(row, Completed) else row
         for key, row in zip(keys, whole, strict=True)
     ]
 
 
-def _complete_or_why(serving: Serving, key: str | int, row: OnlineRow | None) -> OnlineRow | EntityUnknown | FeaturesMissing:
+def _completed_or_why(serving: Serving, key: str | int, row: OnlineRow | None, now: datetime) -> Completed | Refusal:
+    if row is None:
+        return unknown(serving.catalog, key)
     try:
-        return complete(serving.reader, serving.catalog, key, row)
-    except (EntityUnknown, FeaturesMissing) as error:
+        return serving.policy.complete_row(row.values, row.as_of, now, key=key)
+    except (EntityUnknown, FeaturesMissing, FeaturesStale) as error:
         return error
 
 
-def _prediction(serving: Serving, key: str | int, row: OnlineRow, probability: float) -> Prediction:
+def _prediction(serving: Serving, key: str | int, row: Completed, probability: float) -> Prediction:
     return Prediction(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),
         probability=probability,
         threshold=serving.predictor.threshold,
-        features=dict(zip(serving.names, row.values, strict=True)),
+        features=dict(zip(serving.policy.names, row.values, strict=True)),
         model=serving.model,
         version=serving.version,
         run_id=serving.run_id,
-        as_of=oldest(row),
+        as_of=row.as_of,
+        age_days=row.age_days,
+        defaulted=row.defaulted,
     )
-
-
-def complete(reader: OnlineReader, catalog: Catalog, key: str | int, row: OnlineRow | None) -> OnlineRow:
-    """The live row of a key, complete as the catalog promises it. Raises EntityUnknown, FeaturesMissing."""
-    names = [f.name for f in reader.features]
-    if row is None:
-        raise _unknown(catalog, key, names)
-    nullable = {f.name for f in catalog.features if f.column.nullable}
-    absent = set(row.absent_views)
-    missing = [
-        f.name
-        for f, value in zip(reader.features, row.values, strict=True)
-        if f.view in absent or (value is None and f.name not in nullable)
-    ]
-    if missing:
-        raise FeaturesMissing(f"{catalog.entity.key} '{key}' has no value for {', '.join(missing)}", missing_features=missing)
-    return row
-
-
-def oldest(row: OnlineRow) -> datetime:
-    """The instant that the oldest part of a row describes."""
-    return min(at for at in row.as_of.values() if at is not None)
-
-
-def _unknown(catalog: Catalog, key: object, names: list[str]) -> EntityUnknown:
-    return EntityUnknown(f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from streamflow.core import decision, honesty, probabilities, probes
+from streamflow.core import decision, default_costs, honesty, probabilities, probes
 from streamflow.core.levels import Difference, Level, compare_code, compare_configuration, compare_environment, compare_features
 from streamflow.core.passport import Passport
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible
@@ -180,6 +180,8 @@ def _differences(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[
         for name, value in found["metrics"].items()
         if json.dumps(value) != json.dumps(metrics.get(name))
     ]
+    if recorded.get("default_costs") != found.get("default_costs"):
+        said.append("the metrics with the catalog's defaults are others")
     return said
 
 
@@ -209,6 +211,7 @@ def changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
         said.append(f"the file {probabilities.FILE} of version {version} is lost or was changed")
     result = record.passport.result
     files = {decision.FILE: result["decision"]["digest"], probes.FILE: result["probes"], honesty.FILE: result["honesty"]}
+    files |= {default_costs.FILE: result["default_costs"]} if "default_costs" in result else {}
     for name, digest in files.items():
         if not _is_unchanged(platform, record, name, digest):
             said.append(f"the file {name} of version {version} is lost or was changed")

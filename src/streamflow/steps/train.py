@@ -9,8 +9,9 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core import probabilities, probes
+from streamflow.core import default_costs, probabilities, probes
 from streamflow.core.certificate import Certificate
+from streamflow.core.default_costs import DefaultCost
 from streamflow.core.honesty import FILE as HONESTY_FILE
 from streamflow.core.honesty import Honesty
 from streamflow.core.metrics import Metrics, in_words
@@ -48,6 +49,7 @@ class TrainReceipt:
     threshold: float
     threshold_rule: str
     metrics: Metrics
+    default_costs: tuple[DefaultCost, ...]
     training_set_digest: str
     predictions_digest: str
     model_digest: str
@@ -99,13 +101,14 @@ def train(
         threshold=fitted.decision.threshold,
         threshold_rule=fitted.decision.rule,
         metrics=fitted.metrics,
+        default_costs=fitted.default_costs,
         training_set_digest=rows.digest,
         predictions_digest=fitted.predictions_digest,
         model_digest=logged.digests.file,
         content_digest=logged.digests.content,
         certificate=certificate,
         honesty=honesty,
-        words=(*_choice_in_words(fitted), *in_words(fitted.metrics)),
+        words=(*_choice_in_words(fitted), *in_words(fitted.metrics), *map(str, fitted.default_costs)),
     )
 
 
@@ -152,11 +155,13 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
         split_salt=settings.split_salt,
         holdout_share=settings.holdout_share,
         metrics=fitted.metrics,
+        default_costs=fitted.default_costs,
         training_seconds=fitted.training_seconds,
         files={
             probabilities.FILE: probabilities.to_bytes(fitted.probability),
             probes.FILE: fitted.probes.content,
             HONESTY_FILE: honesty.content,
+            **({default_costs.FILE: default_costs.content(fitted.default_costs)} if fitted.default_costs else {}),
             "roc.png": figures.roc(label, fitted.probability),
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
             "calibration.png": figures.calibration(label, fitted.probability),
