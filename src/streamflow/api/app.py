@@ -4,7 +4,7 @@ FastAPI reads annotations of functions that are made per application: they must 
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -27,14 +27,15 @@ from streamflow.steps.predict import Prediction, Serving, as_key
 LATER = {"Retry-After": "1"}
 
 
-def create_app(state: ServingState, log: FilteringBoundLogger) -> FastAPI:
-    """The application over an unopened `state`; it is opened and closed with the application."""
+def create_app(state: ServingState, log: FilteringBoundLogger, closing: ExitStack) -> FastAPI:
+    """The application over an unopened `state`; it is opened and closed with the application, `closing` after it."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await state.open()
-        yield
-        await state.close()
+        with closing:
+            await state.open()
+            yield
+            await state.close()
 
     catalog = state.platform.catalog
     app = FastAPI(title=catalog.model, version=__version__, lifespan=lifespan, description="Predictions that can be audited.")

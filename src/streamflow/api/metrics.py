@@ -9,6 +9,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from streamflow.api.look import Look
@@ -20,9 +21,12 @@ NOT_OURS = ("malformed_request", "unforeseen", "not_found", "method_not_allowed"
 
 
 class Metrics:
-    """The numbers of one application, in a registry of its own."""
+    """The numbers of one application, in a registry of its own.
 
-    def __init__(self) -> None:
+    shared   several workers count together, in files that Prometheus' client finds by a variable; the process is the one asked
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
         self.registry = CollectorRegistry()
         asked = ("method", "path")
         self._requests = Counter("api_requests", "Answered requests", (*asked, "status"), registry=self.registry)
@@ -50,9 +54,12 @@ class Metrics:
         for outcome in ("swapped", "refused"):
             self._reloads.labels(outcome)
         self._installation = _Installation()
-        self.registry.register(self._installation)
+        self._exposed = CollectorRegistry() if shared else self.registry
+        self._exposed.register(self._installation)
+        if shared:
+            MultiProcessCollector(self._exposed)  # type: ignore[no-untyped-call]
         for kind in (ProcessCollector, PlatformCollector):
-            kind(registry=self.registry)
+            kind(registry=self._exposed)
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -82,7 +89,7 @@ class Metrics:
     def text(self, found: Look) -> bytes:
         """All of it, in Prometheus' text format, with what a look at the installation found."""
         self._installation.found = found
-        return generate_latest(self.registry)
+        return generate_latest(self._exposed)
 
 
 class _Installation(Collector):

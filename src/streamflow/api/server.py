@@ -1,35 +1,109 @@
-"""Serve the application with uvicorn."""
+"""Serve the application with uvicorn, in one process or in several workers."""
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
 
 from streamflow.api.app import create_app
 from streamflow.api.logs import open_log
+from streamflow.api.patience import Patient
 from streamflow.api.state import ServingState
-from streamflow.platform import Platform
-from streamflow.settings import exported
+from streamflow.platform import Platform, open_platform
+from streamflow.settings import exported, load_settings
 
-QUIET = {"MLFLOW_CONFIGURE_LOGGING": "false"}  # else MLflow writes its lines past our log
+VENDORS = {
+    "MLFLOW_CONFIGURE_LOGGING": "false",  # else MLflow writes its lines past our log
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # an MLflow server that is away is asked again a second later: its own pace is minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+}
+SWITCH_S = 0.0005  # how long a version that is being loaded may keep a request waiting; Python's own 5 ms add up
+GRACE_S = 10  # for requests that are being answered when a signal comes
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where workers count together
+IDLE_S = 15  # after which a connection on which nothing is asked is closed
 
 
-def serve(platform: Platform, host: str, port: int) -> None:
-    """Serve until a signal ends it. What is logged, by whomever, goes through the one log of this process."""
-    settings = platform.settings
-    log = open_log(settings.log_format, settings.log_level)
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
-    app = create_app(ServingState(replace(platform, notify=log.info)), log)
-    with exported(QUIET):
+def serve(platform: Platform, host: str, port: int, *, given: Mapping[str, str]) -> None:
+    """Serve until a signal ends it: first what was asked is answered, then nothing more is taken.
+
+    given   the settings that came as flags, as text: workers are processes of their own and get them as variables
+    """
+    with ExitStack() as closing:
+        closing.enter_context(exported(VENDORS))
+        _raise_limit_of_files()
+        workers = platform.settings.api_workers
+        if workers == 1:
+            target: Any = _application(platform)
+        else:
+            target = "streamflow.api.server:worker"
+            counts = closing.enter_context(TemporaryDirectory(prefix="streamflow-api-"))
+            own = {f"STREAMFLOW_{name.upper()}": value for name, value in given.items()}
+            closing.enter_context(exported({**own, "STREAMFLOW_HOME": str(platform.home), SHARED_FOLDER: counts}))
+            open_log(platform.settings.log_format, platform.settings.log_level)
         uvicorn.run(
-            app,
+            target,
+            factory=workers > 1,
+            workers=workers,
             host=host,
             port=port,
+            http=Patient,
+            ws="none",
             log_config=None,  # what uvicorn logs goes where open_log said
-            log_level=settings.log_level,
+            log_level=platform.settings.log_level,
             access_log=False,
             server_header=False,
             proxy_headers=False,  # nothing of ours reads the address of a client
+            timeout_keep_alive=IDLE_S,
+            timeout_graceful_shutdown=GRACE_S,
         )
+
+
+def worker() -> FastAPI:
+    """The application of one of several workers, which ends when the process that started it does."""
+    _end_with_parent()
+    settings = load_settings()
+    closing = ExitStack()
+    platform = closing.enter_context(open_platform(settings))
+    return _application(platform, closing=closing, shared=True)
+
+
+def _application(platform: Platform, *, closing: ExitStack | None = None, shared: bool = False) -> FastAPI:
+    """What is logged, by whomever, goes through the one log of this process."""
+    sys.setswitchinterval(SWITCH_S)
+    log = open_log(platform.settings.log_format, platform.settings.log_level)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
+    state = ServingState(replace(platform, notify=log.info), shared=shared)
+    return create_app(state, log, closing or ExitStack())
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _raise_limit_of_files() -> None:
+    """Each connection is a file, and idle ones must not keep others out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

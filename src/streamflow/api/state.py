@@ -19,12 +19,12 @@ from streamflow.steps.predict import Serving, unknown
 
 
 class ServingState:
-    """One per process."""
+    """One per process; `shared` where it is one of several workers, which count together."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, *, shared: bool = False) -> None:
         self.platform = platform
         catalog, settings = platform.catalog, platform.settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(shared=shared)
         self.limit = settings.api_time_limit
         self._reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
         self._policy = policy_of(catalog, [f.ref for f in self._reader.features])
