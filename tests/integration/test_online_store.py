@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from streamflow.features.materialize import materialize
 from streamflow.features.online_sql import ensure_live_table, live_columns
 from streamflow.features.repository import FeatureRepository
 from streamflow.features.service import ServiceFeature, features_of
-from streamflow.features.serving import OnlineReader
+from streamflow.features.serving import OnlineReader, OnlineRow
 
 TYPES: dict[str, tuple[PrimitiveFeastType, list[Value]]] = {
     "bool": (Bool, [Value(bool_val=False), Value(bool_val=True)]),
@@ -236,11 +237,17 @@ def test_the_reader_tells_a_null_from_a_missing_row(live: Live) -> None:
     assert (missing.values, missing.absent_views) == ((None, None, None, None, 29.85), ("plan_fv",))
 
 
+async def beside(asked: list[str]) -> tuple[datetime | None, list[OnlineRow | None]]:
+    async with await psycopg.AsyncConnection.connect("", autocommit=True) as connection:
+        return await READER.live_as_of(connection), await READER.read_beside(connection, asked)
+
+
 def test_the_reader_keeps_the_order_of_keys_and_features(live: Live) -> None:
-    assert READER.live_as_of(live.connection) is None
+    asked = ["b", "nobody", "a", "a"]
+    assert asyncio.run(beside(asked)) == (None, [None] * 4)
     materialize(live.connection, tiny_catalog())
-    assert READER.live_as_of(live.connection) == SECOND
-    rows = READER.read_many(live.connection, ["b", "nobody", "a", "a"])
+    rows = READER.read_many(live.connection, asked)
+    assert asyncio.run(beside(asked)) == (SECOND, rows)
     assert [row and row.values[0] for row in rows] == [None, None, 101, 101]
     assert (rows[0] is None, rows[1] is None) == (False, True)
     backwards = OnlineReader(features_of(tiny_catalog())[::-1], key="user_id").read(live.connection, "a")
