@@ -22,6 +22,7 @@ StreamflowError
 ├── BackupDamaged            a file is no backup, or not what its manifest says
 ├── RestoreRefused           a backup cannot be restored here
 ├── ImportRefused            an exported version cannot be taken in here
+├── ApiKeyUnknown            no key of the API in force has this name or id
 ├── PortTaken                a port that was asked for is in use
 └── ServiceFailed            a child process did not become ready
 
@@ -201,6 +202,13 @@ class FeaturesMissing(StreamflowError):
     exit_code = 17
     http_status = 422
     remedy = "Run 'streamflow materialize' after the newest drop is frozen."
+
+
+class ApiKeyUnknown(StreamflowError):
+    """No key of the API that is in force has this name or id."""
+
+    exit_code = 30
+    remedy = "Run 'streamflow keys list' to see them."
 
 
 class PortTaken(StreamflowError):
