@@ -12,21 +12,24 @@ from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
-from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
 from streamflow import __version__
+from streamflow.api.fence import add_fence
+from streamflow.api.keyring import KeyRing
 from streamflow.api.metrics import Metrics
 from streamflow.api.observe import Observed, notes_of
+from streamflow.api.pages import add_pages
+from streamflow.api.schema import REFUSALS, Answers, HealthAnswer, ModelAnswer, ReadyAnswer, answers_of, describe_keys, mistakes, ok
 from streamflow.api.state import ServingState
-from streamflow.catalog import Catalog
+from streamflow.api.strict import StrictRoute
 from streamflow.errors import StreamflowError
 from streamflow.steps.predict import answer, as_key, features_of_key, oldest
 
 
-def create_app(state: ServingState, log: FilteringBoundLogger) -> FastAPI:
-    """The application over an unopened `state`; it is opened and closed with the application."""
+def create_app(state: ServingState, log: FilteringBoundLogger, *, host: str = "127.0.0.1", keys: KeyRing | None = None) -> FastAPI:
+    """The application over an unopened `state`; it is opened and closed with the application. Without `keys` it asks for none."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -35,32 +38,47 @@ def create_app(state: ServingState, log: FilteringBoundLogger) -> FastAPI:
         state.close()
 
     catalog = state.platform.catalog
-    app = FastAPI(title=catalog.model, version=__version__, lifespan=lifespan, description="Predictions that can be audited.")
+    app = FastAPI(
+        title=catalog.model,
+        version=__version__,
+        lifespan=lifespan,
+        description="Predictions that can be audited.",
+        docs_url=None,  # `add_pages` adds them, with a policy
+        redoc_url=None,
+        responses=REFUSALS,
+    )
+    app.router.route_class = StrictRoute
     app.add_exception_handler(StreamflowError, _ours)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _of_http)
     metrics = Metrics(state.look)
+    add_fence(app, state.platform.settings, host, keys)
     app.add_middleware(Observed, metrics=metrics, log=log)
     _add_operations(app, state)
     _add_metrics(app, metrics)
-    _add_predictions(app, state, _ask(catalog))
+    _add_predictions(app, state, answers_of(catalog))
+    add_pages(app)
+    describe_keys(app, needed=keys is not None)
     return app
 
 
 def _add_operations(app: FastAPI, state: ServingState) -> None:
-    @app.get("/health")
+    @app.get("/health", response_model=None, responses=ok(HealthAnswer))
     def health() -> dict[str, str]:
         """This process is alive; whether it can predict says /ready."""
         return {"status": "ok"}
 
-    @app.get("/ready")
-    def ready(response: Response) -> dict[str, Any]:
+    @app.get("/ready", response_model=None, responses={**ok(ReadyAnswer), 503: {"model": ReadyAnswer, "description": "not ready"}})
+    def ready(request: Request, response: Response) -> dict[str, Any]:
         """200 when a prediction can be made now, else 503 with every reason; notes are what should be looked at."""
         found = state.look()
         response.status_code = 503 if found.reasons else 200
-        return {"status": "not ready" if found.reasons else "ready", "reasons": found.reasons, "notes": found.notes}
+        reasons, notes = found.reasons, found.notes
+        if notes_of(request).is_anonymous:  # an error's words may name hosts and users
+            reasons, notes = tuple(reason.partition(":")[0] for reason in reasons), ()
+        return {"status": "not ready" if found.reasons else "ready", "reasons": reasons, "notes": notes}
 
-    @app.get("/model")
+    @app.get("/model", response_model=None, responses=ok(ModelAnswer))
     def model() -> dict[str, Any]:
         """The version that answers."""
         serving = state.serving()
@@ -80,12 +98,12 @@ def _add_metrics(app: FastAPI, metrics: Metrics) -> None:
         return Response(metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) -> None:
-    catalog = state.platform.catalog
+def _add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None:
+    catalog, ask, path_key = state.platform.catalog, answers.ask, answers.path_key
     key_name = catalog.entity.key
 
-    @app.get(f"/features/{{{key_name}}}", summary="Features")
-    def features(text: Annotated[str, Path(alias=key_name)]) -> dict[str, Any]:
+    @app.get(f"/features/{{{key_name}}}", summary="Features", response_model=None, responses=ok(answers.features))
+    def features(text: Annotated[path_key, Path(alias=key_name)]) -> dict[str, Any]:  # type: ignore[valid-type]  # of the catalog
         """The live features of one key."""
         key = as_key(catalog, text)
         with state.connection() as connection:
@@ -93,7 +111,7 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
         names = [f.name for f in state.reader.features]
         return {key_name: key, "features": dict(zip(names, row.values, strict=True)), "as_of": oldest(row).isoformat()}
 
-    @app.post("/predict")
+    @app.post("/predict", response_model=None, responses=ok(answers.prediction))
     def predict(body: ask, request: Request) -> dict[str, Any]:  # type: ignore[valid-type]  # made from the catalog
         """The prediction for one key, with what it was made of."""
         notes, serving = notes_of(request), state.serving()
@@ -112,13 +130,6 @@ def _add_predictions(app: FastAPI, state: ServingState, ask: type[BaseModel]) ->
         }
 
 
-def _ask(catalog: Catalog) -> type[BaseModel]:
-    """The body of /predict: the entity's key, by its own name and type."""
-    entity = catalog.entity
-    kind: Any = (str, Field(min_length=1)) if entity.type == "string" else (int, ...)
-    return create_model("Ask", __config__=ConfigDict(extra="forbid", strict=True), **{entity.key: kind})
-
-
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StreamflowError)
     facts = {k: v for k, v in error.facts.items() if k == "missing_features"}
@@ -128,8 +139,7 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    mistakes = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-    return _refused(request, 422, {"error": "; ".join(mistakes), "code": "malformed_request"})
+    return _refused(request, 422, {"error": mistakes(error), "code": "malformed_request"})
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:

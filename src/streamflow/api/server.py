@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import uvicorn
 from prometheus_client import disable_created_metrics
 
 from streamflow.api.app import create_app
+from streamflow.api.fence import keys_are_needed
+from streamflow.api.keyring import KeyRing
 from streamflow.api.logs import open_log
 from streamflow.api.state import ServingState
+from streamflow.database import connect
 from streamflow.platform import Platform
 from streamflow.settings import exported
 
@@ -21,8 +26,15 @@ def serve(platform: Platform, host: str, port: int) -> None:
     settings = platform.settings
     log = open_log(settings.log_format, settings.log_level)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
-    app = create_app(ServingState(replace(platform, notify=log.info)), log)
-    with exported(QUIET):
+    needed = keys_are_needed(settings, host)
+    log.info("keys are asked for" if needed else "keys are not asked for", setting=settings.api_auth, bound_to=host)
+    with exported(QUIET), ExitStack() as closing:
+        keys = (
+            closing.enter_context(KeyRing(partial(connect, platform.address, autocommit=True), log.warning).kept())
+            if needed
+            else None
+        )
+        app = create_app(ServingState(replace(platform, notify=log.info)), log, host=host, keys=keys)
         uvicorn.run(
             app,
             host=host,
@@ -31,4 +43,5 @@ def serve(platform: Platform, host: str, port: int) -> None:
             log_level=settings.log_level,
             access_log=False,
             server_header=False,
+            ws="none",  # no endpoint speaks it: nothing gets past what looks at requests
         )

@@ -32,9 +32,13 @@ def create(
     name: Annotated[str, typer.Argument(help="What the key is for, in your words.", metavar="NAME")],
     scope: Annotated[
         Literal["metrics", "read", "predict", "admin"],
-        typer.Option("--scope", help="metrics: /metrics; read: that, features and model; predict: that and predictions; admin: all."),
+        typer.Option(
+            "--scope", help="metrics: /metrics; read: that, features and model; predict: that and predictions; admin: all."
+        ),
     ],
-    expires: Annotated[int | None, typer.Option("--expires", min=1, metavar="DAYS", help="Days it is in force; else for ever.")] = None,
+    expires: Annotated[
+        int | None, typer.Option("--expires", min=1, metavar="DAYS", help="Days it is in force; else for ever.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key and print it, this once: only a digest of it is kept.

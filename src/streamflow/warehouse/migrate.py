@@ -28,7 +28,7 @@ DO $$ DECLARE one record; BEGIN
         EXECUTE format('GRANT SELECT ON public.%I TO {API}', one.tablename);
     END LOOP;
 END $$;
-"""
+"""  # noqa: S608  # names of our own
 LOCK = 7_590_001  # advisory lock: one migration or restore at a time
 
 
