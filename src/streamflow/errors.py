@@ -24,6 +24,7 @@ StreamflowError
 ├── RestoreRefused           a backup cannot be restored here
 ├── ImportRefused            an exported version cannot be taken in here
 ├── Overloaded               more is asked than can be answered in time
+├── ApiKeyUnknown            no key of the API in force has this name or id
 ├── PortTaken                a port that was asked for is in use
 └── ServiceFailed            a child process did not become ready
 
@@ -220,6 +221,13 @@ class FeaturesStale(StreamflowError):
     exit_code = 26
     http_status = 503
     remedy = "Freeze a newer drop and run 'streamflow materialize'; 'max_age_days' of a view in the catalog says what is too old."
+
+
+class ApiKeyUnknown(StreamflowError):
+    """No key of the API that is in force has this name or id."""
+
+    exit_code = 30
+    remedy = "Run 'streamflow keys list' to see them."
 
 
 class PortTaken(StreamflowError):

@@ -53,7 +53,7 @@ class Platform:
     settings: Settings
     catalog: Catalog
     login: Address  # as the database user logs in: for `migrate`
-    address: Address  # the same, working as the writer role
+    address: Address  # the same, working as the writer role, or as the API's
     attachment: Attachment | None
     notify: Callable[[str], None]
     _closing: ExitStack = field(repr=False)
@@ -138,14 +138,14 @@ class Platform:
 
 @contextmanager
 def open_platform(
-    settings: Settings, *, notify: Callable[[str], None] = lambda _: None, migrated: bool = True
+    settings: Settings, *, notify: Callable[[str], None] = lambda _: None, migrated: bool = True, role: str = WRITER
 ) -> Iterator[Platform]:
-    """Start or reach PostgreSQL and hand out the platform; everything is closed at the end.
+    """Start or reach PostgreSQL and hand out the platform; everything is closed at the end. All works as `role`, vendors too.
 
     Raises NotMigrated when the database is not what the code and the catalog ask for, unless `migrated` is False.
     """
     with ExitStack() as closing:
-        platform = _wire(settings, notify, closing)
+        platform = _wire(settings, notify, closing, role)
         held = platform.attachment
         closing.enter_context(translated(platform.login, partial(last_words, held.place) if held else str))
         if migrated:
@@ -153,7 +153,7 @@ def open_platform(
         yield platform
 
 
-def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack) -> Platform:
+def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack, role: str) -> Platform:
     catalog = load_catalog(settings.catalog)
     attachment = None
     if settings.database_url is None:
@@ -165,7 +165,7 @@ def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack)
         settings=settings,
         catalog=catalog,
         login=login.with_role(NO_ROLE),
-        address=login.with_role(WRITER),
+        address=login.with_role(role),
         attachment=attachment,
         notify=notify,
         _closing=closing,

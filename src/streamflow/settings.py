@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AliasChoices, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from streamflow.errors import SettingsInvalid
 
 FILE = "streamflow.toml"
 PREFIX = "STREAMFLOW_"
+
+
+def _split(given: Any) -> Any:
+    """Names in a variable are separated by commas."""
+    return tuple(name.strip() for name in given.split(",") if name.strip()) if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 def semantic(default: Any, description: str, **constraints: Any) -> Any:
@@ -56,6 +64,14 @@ class Settings(BaseSettings):
     prediction_log: Literal["block", "shed"] = Field(
         "block", description="an answer that cannot be logged is refused (block), or given and counted as unlogged (shed)"
     )
+    api_auth: Literal["auto", "on", "off"] = Field(
+        "auto", description="whether the API asks for a key: auto, unless it is bound to loopback; on; off"
+    )
+    api_allowed_hosts: Names = Field(
+        (), description="names, without port, by which the API may be called; without any those of loopback and the bound host"
+    )
+    api_cors_origins: Names = Field((), description="origins whose pages may call the API from a browser; without any none")
+    api_max_body: int = Field(1_048_576, ge=1024, description="the bytes of a request's body above which the API refuses it")
     prefect_port: int = Field(4200, ge=0, le=65535, description="the port of Prefect's server in 'up'; 0 takes any free one")
     mlflow_port: int = Field(5000, ge=0, le=65535, description="the port of MLflow's server in 'up'; 0 takes any free one")
     feast_port: int = Field(6566, ge=0, le=65535, description="the port of Feast's server in 'up'; 0 takes any free one")
@@ -198,7 +214,7 @@ def explain(settings: Settings) -> list[SettingRow]:
     rows = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        text = "" if value is None else str(value)
+        text = "" if value is None else ", ".join(value) if isinstance(value, tuple) else str(value)
         rows.append(SettingRow(name=name, value=text, origin=settings.origin(name), description=field.description or ""))
     return rows
 

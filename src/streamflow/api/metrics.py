@@ -12,12 +12,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from streamflow.api.codes import OF_HTTP
 from streamflow.api.look import Look
 from streamflow.errors import StreamflowError
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PHASES = ("queue", "features", "model", "log")
-NOT_OURS = ("malformed_request", "unforeseen", "not_found", "method_not_allowed")  # codes that no class of errors.py has
 
 
 class Metrics:
@@ -38,7 +38,7 @@ class Metrics:
             registry=self.registry,
         )
         self._errors = Counter("api_errors", "Answers that are an error, by its code", ("code",), registry=self.registry)
-        for code in (*NOT_OURS, *(kind("").code for kind in StreamflowError.__subclasses__())):
+        for code in (*OF_HTTP, *(kind("").code for kind in StreamflowError.__subclasses__())):
             self._errors.labels(code)  # from 0 on: a rate sees the first one, too
         self._predictions = Counter("streamflow_predictions", "Predictions", ("version", "prediction"), registry=self.registry)
         phases = Histogram(

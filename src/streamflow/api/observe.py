@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from streamflow.api.headers import HEADERS
 from streamflow.api.metrics import Metrics
 
 HEADER = b"x-request-id"
@@ -28,6 +29,8 @@ class Notes:
     request_id: str
     error: str | None = None  # the code of the error that it is answered with
     version: int | None = None
+    caller: str | None = None  # the id of the key of the API that it came with, which may be known
+    is_anonymous: bool = False  # it came without one, where keys are asked for
 
 
 def notes_of(request: Request) -> Notes:
@@ -76,6 +79,8 @@ class Observed:
             line["error"] = notes.error
         if notes.version is not None:
             line["version"] = notes.version
+        if notes.caller is not None:
+            line["caller"] = notes.caller
         if status >= 500 or unforeseen is not None:
             self._log.error("request", **line, exc_info=unforeseen)
         else:
@@ -98,5 +103,7 @@ def _template(scope: Scope) -> str:
 
 
 _answer_unforeseen = JSONResponse(
-    {"error": "an error that was not foreseen; the log has it under the request's id", "code": "unforeseen"}, status_code=500
+    {"error": "an error that was not foreseen; the log has it under the request's id", "code": "unforeseen"},
+    status_code=500,
+    headers={name.decode(): value.decode() for name, value in HEADERS},
 )

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
@@ -20,11 +21,15 @@ from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
 
 from streamflow.api.app import create_app
+from streamflow.api.fence import keys_are_needed
+from streamflow.api.keyring import KeyRing
 from streamflow.api.logs import open_log
 from streamflow.api.patience import Patient
 from streamflow.api.state import ServingState
+from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import exported, load_settings
+from streamflow.warehouse.roles import API
 
 VENDORS = {
     "MLFLOW_CONFIGURE_LOGGING": "false",  # else MLflow writes its lines past our log
@@ -47,12 +52,13 @@ def serve(platform: Platform, host: str, port: int, *, given: Mapping[str, str])
         _raise_limit_of_files()
         workers = platform.settings.api_workers
         if workers == 1:
-            target: Any = _application(platform)
+            target: Any = _application(platform, host)
         else:
             target = "streamflow.api.server:worker"
             counts = closing.enter_context(TemporaryDirectory(prefix="streamflow-api-"))
             own = {f"STREAMFLOW_{name.upper()}": value for name, value in given.items()}
-            closing.enter_context(exported({**own, "STREAMFLOW_HOME": str(platform.home), SHARED_FOLDER: counts}))
+            own |= {"STREAMFLOW_HOME": str(platform.home), "STREAMFLOW_API_HOST": host}
+            closing.enter_context(exported({**own, SHARED_FOLDER: counts}))
             open_log(platform.settings.log_format, platform.settings.log_level)
         uvicorn.run(
             target,
@@ -77,17 +83,22 @@ def worker() -> FastAPI:
     _end_with_parent()
     settings = load_settings()
     closing = ExitStack()
-    platform = closing.enter_context(open_platform(settings))
-    return _application(platform, closing=closing, shared=True)
+    platform = closing.enter_context(open_platform(settings, role=API))
+    return _application(platform, settings.api_host, closing=closing, shared=True)
 
 
-def _application(platform: Platform, *, closing: ExitStack | None = None, shared: bool = False) -> FastAPI:
+def _application(platform: Platform, host: str, *, closing: ExitStack | None = None, shared: bool = False) -> FastAPI:
     """What is logged, by whomever, goes through the one log of this process."""
     sys.setswitchinterval(SWITCH_S)
-    log = open_log(platform.settings.log_format, platform.settings.log_level)
+    settings, closing = platform.settings, closing or ExitStack()
+    log = open_log(settings.log_format, settings.log_level)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
+    needed = keys_are_needed(settings, host)
+    log.info("keys are asked for" if needed else "keys are not asked for", setting=settings.api_auth, bound_to=host)
+    connecting = partial(connect, platform.address, autocommit=True)
+    keys = closing.enter_context(KeyRing(connecting, log.warning).kept()) if needed else None
     state = ServingState(replace(platform, notify=log.info), shared=shared)
-    return create_app(state, log, closing or ExitStack())
+    return create_app(state, log, closing=closing, host=host, keys=keys)
 
 
 def _end_with_parent() -> None:

@@ -40,11 +40,13 @@ class Invocation:
         return load_settings(**self.flags)
 
     @contextmanager
-    def platform(self, *, migrated: bool = True) -> Iterator[Platform]:
-        """The platform, opened for one command."""
+    def platform(self, *, migrated: bool = True, as_api: bool = False) -> Iterator[Platform]:
+        """The platform, opened for one command; `as_api` with no more rights than the API needs."""
         from streamflow.platform import open_platform
+        from streamflow.warehouse.roles import API, WRITER
 
-        with open_platform(self.settings(), notify=self.notify, migrated=migrated) as platform:
+        role = API if as_api else WRITER
+        with open_platform(self.settings(), notify=self.notify, migrated=migrated, role=role) as platform:
             yield platform
 
     def notify(self, text: str) -> None:

@@ -18,9 +18,17 @@ from streamflow.catalog import Catalog
 from streamflow.database import Address, connect
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
 from streamflow.warehouse.locks import held
-from streamflow.warehouse.roles import WRITER, ensure_roles, missing_roles_sql
+from streamflow.warehouse.roles import API, WRITER, ensure_roles, missing_roles_sql
 from streamflow.warehouse.tables import plan_tables
 
+READ_BY_API = f"""
+ALTER DEFAULT PRIVILEGES FOR ROLE {WRITER} IN SCHEMA public GRANT SELECT ON TABLES TO {API};
+DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner = '{WRITER}' LOOP
+        EXECUTE format('GRANT SELECT ON public.%I TO {API}', one.tablename);
+    END LOOP;
+END $$;
+"""  # noqa: S608  # names of our own
 LOCK = 7_590_001  # advisory lock: one migration or restore at a time
 
 
@@ -63,13 +71,14 @@ def alone(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def grant_database(address: Address, name: str) -> None:
-    """Let the writer create what it needs in the database `name`, which other tools own (MLflow)."""
+    """Let the writer create what it needs in the database `name`, which other tools own (MLflow), and the API read that."""
     from psycopg import sql
 
     with connect(address.with_database(name), autocommit=True) as connection, permissions(address):
         statement = sql.SQL("GRANT CREATE, CONNECT ON DATABASE {} TO {}; GRANT CREATE, USAGE ON SCHEMA public TO {}")
         role = sql.Identifier(WRITER)
         connection.execute(statement.format(sql.Identifier(name), role, role))
+        connection.execute(READ_BY_API)
 
 
 def check_encoding(connection: psycopg.Connection) -> None:

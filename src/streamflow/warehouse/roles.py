@@ -1,4 +1,4 @@
-"""The three roles of streamflow. Every command of ours works as the writer, which is not a superuser."""
+"""The four roles of streamflow. Every command of ours works as the writer, which is not a superuser; the API as less than that."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from psycopg import sql
 
 from streamflow.errors import PermissionMissing
 
-SCHEMA_VERSION = "0009"  # the newest script in migrations/versions
+SCHEMA_VERSION = "0011"  # the newest script in migrations/versions
 
 WRITER = "streamflow_writer"
 MAINTENANCE = "streamflow_maintenance"  # the only one that may change frozen rows: `prune` and `forget` take it
+API = "streamflow_api"  # of `serve`: it reads what an answer needs and appends to the prediction log
 READER = "streamflow_reader"  # of the dashboards: grant it to the user that Grafana logs in as
 
 
 def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
     """The SQL that an administrator would have to run before `migrate`; empty when nothing is missing."""
     statements = []
-    for role in (WRITER, MAINTENANCE):
+    for role in (WRITER, MAINTENANCE, API):
         row = connection.execute(
             "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", [role]
         ).fetchone()

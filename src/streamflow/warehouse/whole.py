@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from psycopg import sql
 
-from streamflow.warehouse.roles import MAINTENANCE, READER, WRITER
+from streamflow.warehouse.roles import API, MAINTENANCE, READER, WRITER
 
 SCHEMAS = ("streamflow", "raw", "frozen", "history", "online", "feast")
 WRITERS = ("online", "feast")  # the schemas that the writer owns, with all in them
@@ -71,7 +71,7 @@ def foreign_roles(connection: psycopg.Connection, schemas: Sequence[str]) -> lis
         " WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND d.deptype = 'a'"
         " AND d.refclassid = 'pg_authid'::regclass AND d.classid IN ('pg_class'::regclass, 'pg_namespace'::regclass)"
         " AND n.nspname = ANY(%s) AND r.rolname <> ALL(%s) ORDER BY 1",
-        [list(schemas), [WRITER, MAINTENANCE, READER]],
+        [list(schemas), [WRITER, MAINTENANCE, API, READER]],
     )
     return [name for (name,) in rows]
 
