@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 AHEAD = 3  # months: as long may all monthly steps fail before rows go into the default partition
-TRIES, PAUSE_S = 5, 0.2  # of waiting for who uses the log; each try waits half a second at most, and answers wait with it
+TRIES, PAUSE_S = 3, 0.2  # of waiting for who uses the log; each try waits half a second at most, and answers wait with it
 Result = TypeVar("Result")
 
 

@@ -59,8 +59,9 @@ DECLARE
     moved bigint;
 BEGIN
     -- Answers wait from here on, before they look which months there are: else one on its way into the default partition
-    -- would be refused. The parent comes first, as in every statement on the log.
-    LOCK TABLE ONLY streamflow.prediction_log IN SHARE ROW EXCLUSIVE MODE;
+    -- would be refused. The parent comes first, as in every statement on the log, and whole: who has read it and then wants to
+    -- write goes before us, where a weaker lock would have both wait for each other.
+    LOCK TABLE ONLY streamflow.prediction_log IN ACCESS EXCLUSIVE MODE;
     IF to_regclass('streamflow.' || name) IS NOT NULL THEN
         RETURN NULL;
     END IF;
