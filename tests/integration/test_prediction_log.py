@@ -67,7 +67,11 @@ def test_nobody_but_maintenance_takes_a_row_out(platform: Platform, table: str) 
     log(platform, "1999-12-31 12:00+00")
     make_months(platform.connection)
     log(platform, "1998-12-31 12:00+00")
-    for statement in (f"DELETE FROM streamflow.{table}", f"UPDATE streamflow.{table} SET key = 'x'", f"TRUNCATE streamflow.{table}"):
+    for statement in (
+        f"DELETE FROM streamflow.{table}",
+        f"UPDATE streamflow.{table} SET key = 'x'",
+        f"TRUNCATE streamflow.{table}",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             platform.connection.execute(statement)  # type: ignore[call-overload]
         with connect(platform.login) as owner, pytest.raises(psycopg.errors.InsufficientPrivilege, match="are frozen"):
@@ -125,11 +129,12 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(pl
                 assert [m.month for m in made.months] == [this_month()]
                 moved += made.months[0].rows
                 with connect(platform.login, autocommit=True) as owner:  # back to where it was, with its rows
+                    month = f"streamflow.prediction_log_{this_month()}"
                     owner.execute(f"""
                         BEGIN; LOCK TABLE streamflow.prediction_log IN ACCESS EXCLUSIVE MODE;
-                        ALTER TABLE streamflow.prediction_log DETACH PARTITION streamflow.prediction_log_{this_month()};
-                        INSERT INTO streamflow.prediction_log_default OVERRIDING SYSTEM VALUE SELECT * FROM streamflow.prediction_log_{this_month()};
-                        DROP TABLE streamflow.prediction_log_{this_month()}; COMMIT""")
+                        ALTER TABLE streamflow.prediction_log DETACH PARTITION {month};
+                        INSERT INTO streamflow.prediction_log_default OVERRIDING SYSTEM VALUE SELECT * FROM {month};
+                        DROP TABLE {month}; COMMIT""")
         finally:
             done.set()
         counts = [future.result(timeout=60) for future in writing]
@@ -169,7 +174,9 @@ def test_prune_drops_the_months_that_are_not_kept(platform: Platform, open_with:
     done = prune(keeping)
     assert (done.months, done.busy) == (expected, ())
     assert months(platform) == [name for name in there if name != expected[0].month]
-    assert platform.connection.execute("SELECT count(*), min(to_char(at, 'YYYY-MM')) FROM streamflow.prediction_log").fetchone() == (
+    assert platform.connection.execute(
+        "SELECT count(*), min(to_char(at, 'YYYY-MM')) FROM streamflow.prediction_log"
+    ).fetchone() == (
         6,
         ago[2],
     )

@@ -50,8 +50,9 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(pla
 def assert_the_log_is_in_months(connection: psycopg.Connection) -> None:
     """All that was logged is in the partition of its month by UTC, with its id; ids go on from there."""
     rows = connection.execute(
-        "SELECT tableoid::regclass::text, min(id), max(id), count(*), bool_and(request_id = md5(at::text) AND probability = 0.1::float + 0.2"
-        " AND features = '{\"skips_7d\": null}' AND views IS NULL) FROM streamflow.prediction_log GROUP BY 1 ORDER BY 2"
+        "SELECT tableoid::regclass::text, min(id), max(id), count(*),"
+        " bool_and(request_id = md5(at::text) AND probability = 0.1::float + 0.2 AND views IS NULL"
+        "   AND features = '{\"skips_7d\": null}') FROM streamflow.prediction_log GROUP BY 1 ORDER BY 2"
     ).fetchall()
     assert rows == [
         ("streamflow.prediction_log_2024_12", 1, 1, 1, True),
@@ -60,7 +61,8 @@ def assert_the_log_is_in_months(connection: psycopg.Connection) -> None:
     ]
     row = connection.execute(
         "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
-        " features) VALUES ('r', 'k', now(), 'm', 1, 'r', 0, 0, 0, '{}') RETURNING id, tableoid::regclass::text, to_char(at, 'YYYY_MM')"
+        " features) VALUES ('r', 'k', now(), 'm', 1, 'r', 0, 0, 0, '{}')"
+        " RETURNING id, tableoid::regclass::text, to_char(at AT TIME ZONE 'UTC', 'YYYY_MM')"
     ).fetchone()
     assert row is not None
     assert row[:2] == (747, f"streamflow.prediction_log_{row[2]}")

@@ -29,8 +29,9 @@ def prune(r: PruneReceipt) -> str:
     """One line per thing that goes."""
     lines = [f"  {one.table:20} {one.as_of:%Y-%m-%d} revision {one.revision}  {one.rows:>9,} rows" for one in r.revisions]
     lines += [f"  run {run.run_id} {run.status:8}  {run.bytes / 1e6:>9,.1f} MB  {run.name}" for run in r.runs]
+    stays = "  stays: the log is in use"
     lines += [
-        f"  prediction log {one.month.replace('_', '-')}  {one.rows:>9,} rows{'  stays: the log is in use' if one.month in r.busy else ''}"
+        f"  {'prediction log':20} {one.month.replace('_', '-'):21}  {one.rows:>9,} rows{stays if one.month in r.busy else ''}"
         for one in r.months
     ]
     lines += [f"  note: {r.unknown} passports stay whose runs this MLflow does not know"] if r.unknown else []

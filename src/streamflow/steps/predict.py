@@ -14,6 +14,7 @@ from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, FeaturesMissing, NotMigrated, StreamflowError, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
+from streamflow.runtime.code import code_digest
 from streamflow.steps.stages import reconcile, served
 from streamflow.warehouse import ledger
 from streamflow.warehouse.predictions import LoggedPrediction, log_predictions
@@ -34,6 +35,7 @@ class Serving:
     version: int
     run_id: str
     predictor: Predictor
+    service: str
     reader: OnlineReader
 
     @cached_property
@@ -55,6 +57,8 @@ class Prediction:
     version: int
     run_id: str
     as_of: datetime
+    service: str
+    views: Mapping[str, tuple[datetime, datetime | None] | None]
 
     def logged(self, request_id: str) -> LoggedPrediction:
         """The same, for the prediction log."""
@@ -69,6 +73,9 @@ class Prediction:
             prediction=self.prediction,
             threshold=self.threshold,
             features=self.features,
+            service=self.service,
+            views=self.views,
+            code=code_digest(),
         )
 
 
@@ -97,6 +104,7 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
         version=version.version,
         run_id=version.run_id,
         predictor=predictor,
+        service=service,
         reader=reader,
     )
 
@@ -171,6 +179,8 @@ def _prediction(serving: Serving, key: str | int, row: OnlineRow, probability: f
         version=serving.version,
         run_id=serving.run_id,
         as_of=oldest(row),
+        service=serving.service,
+        views=row.sources,
     )
 
 
