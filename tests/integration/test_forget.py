@@ -23,10 +23,10 @@ KEY = "7590-VHVEG"
 
 
 def mentions(platform: Platform, key: str) -> list[str]:
-    """The tables of ours in which the key stands anywhere."""
+    """The tables of ours in which the key stands anywhere; of the prediction log its months."""
     names = platform.connection.execute(
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
-        " WHERE schemaname IN ('raw', 'frozen', 'online', 'streamflow') ORDER BY 1"
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
+        " AND relnamespace::regnamespace::text IN ('raw', 'frozen', 'online', 'streamflow') ORDER BY 1"
     ).fetchall()
     query = "SELECT count(*) FROM {} t WHERE t::text LIKE '%' || {} || '%'"
     found = []

@@ -212,7 +212,7 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
 def logged(key: str, probability: float, version: int) -> LoggedPrediction:
     return LoggedPrediction(
         request_id="r", key=key, as_of=instant(FEBRUARY), model="streamflow_churn", version=version, run_id="r",
-        probability=probability, prediction=int(probability >= 0.5), threshold=0.5, features={},
+        probability=probability, prediction=int(probability >= 0.5), threshold=0.5, features={}, service="s", views={}, code="c",
     )  # fmt: skip
 
 

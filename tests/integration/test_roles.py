@@ -19,7 +19,7 @@ from streamflow.warehouse.roles import ensure_roles, missing_roles_sql
 def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(platform: Platform) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(TO_0003)
-        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0009"):
+        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0010"):
             require_migrated(platform)
         planned = plan(platform).changes
         assert [change.split(":")[0] for change in planned] == [
@@ -29,6 +29,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(pla
             "fixed tables 0007",
             "fixed tables 0008",
             "fixed tables 0009",
+            "fixed tables 0010",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
         assert migrate(platform).changes == planned
@@ -39,10 +40,32 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(pla
             ("promoted", 1, 2, True),
         ]
         assert first_broken(entries) is None
+        assert_the_log_is_in_months(connection)
         connection.execute("SET ROLE streamflow_reader")
         connection.execute("SELECT * FROM streamflow.prediction_overview, streamflow.drop_overview")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT * FROM streamflow.prediction_log")
+
+
+def assert_the_log_is_in_months(connection: psycopg.Connection) -> None:
+    """All that was logged is in the partition of its month by UTC, with its id; ids go on from there."""
+    rows = connection.execute(
+        "SELECT tableoid::regclass::text, min(id), max(id), count(*),"
+        " bool_and(request_id = md5(at::text) AND probability = 0.1::float + 0.2 AND views IS NULL"
+        "   AND features = '{\"skips_7d\": null}') FROM streamflow.prediction_log GROUP BY 1 ORDER BY 2"
+    ).fetchall()
+    assert rows == [
+        ("streamflow.prediction_log_2024_12", 1, 1, 1, True),
+        ("streamflow.prediction_log_2025_01", 2, 745, 744, True),
+        ("streamflow.prediction_log_2025_02", 746, 746, 1, True),
+    ]
+    row = connection.execute(
+        "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
+        " features) VALUES ('r', 'k', now(), 'm', 1, 'r', 0, 0, 0, '{}')"
+        " RETURNING id, tableoid::regclass::text, to_char(at AT TIME ZONE 'UTC', 'YYYY_MM')"
+    ).fetchone()
+    assert row is not None
+    assert row[:2] == (747, f"streamflow.prediction_log_{row[2]}")
 
 
 def test_who_may_not_create_roles_is_told_the_sql(cluster: Cluster) -> None:

@@ -90,12 +90,12 @@ class Answers:
 
 def answers_of(catalog: Catalog, max_ids: int) -> Answers:
     """The models of a catalog; a batch asks for at most `max_ids`."""
-    of_body = Annotated[int, Field(ge=-INT64, lt=INT64)] if catalog.entity.type == "int" else _text_key()
+    of_body: Any = Annotated[int, Field(ge=-INT64, lt=INT64)] if catalog.entity.type == "int" else _text_key()
     key: dict[str, Any] = {catalog.entity.key: (of_body, ...)}
     value = {f.name: (TYPES[f.column.type] | None, ...) for f in catalog.features}
     values = create_model("FeatureValues", **value)  # type: ignore[call-overload]  # names of the catalog
     strict = ConfigDict(extra="forbid", strict=True)
-    keys: dict[str, Any] = {f"{catalog.entity.key}s": (Annotated[list[of_body], Field(min_length=1, max_length=max_ids)], ...)}  # type: ignore[valid-type]
+    keys: dict[str, Any] = {f"{catalog.entity.key}s": (Annotated[list[of_body], Field(min_length=1, max_length=max_ids)], ...)}
     entry: Any = create_model("PredictionEntry", **key, **_prediction())
     entries: Any = list[entry | create_model("RefusedEntry", __base__=Refusal, **key)]
     return Answers(

@@ -65,7 +65,7 @@ def prune(
     """Remove revisions and artifacts that no registered version needs; never one that a passport names.
 
     A revision goes when a newer one took its place. Files go when their version was deleted from the registry, or their
-    training failed.
+    training failed. Of the prediction log the months go that are older than the setting prediction_log_months keeps.
 
     Example: streamflow prune --dry-run
     """

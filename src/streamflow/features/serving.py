@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.errors import NotMigrated
-from streamflow.features.online_sql import SQL_TYPES, live_table
+from streamflow.features.online_sql import FIXED, SQL_TYPES, live_table
 from streamflow.features.service import ServiceFeature
 
 
@@ -22,6 +22,15 @@ class OnlineRow:
 
     values: tuple[Any, ...]  # in the order of the reader's features; None: a null, or the view has no row
     as_of: Mapping[str, datetime | None]  # view -> the instant its row describes; None: the view has no row for this key
+    known_at: tuple[datetime | None, ...]  # of each view's row, in the same order: when we learned it
+
+    @property
+    def sources(self) -> dict[str, tuple[datetime, datetime | None] | None]:
+        """View -> the drop and the revision that its row is of; None: the view has no row for this key."""
+        return {
+            view: None if as_of is None else (as_of, known_at)
+            for (view, as_of), known_at in zip(self.as_of.items(), self.known_at, strict=True)
+        }
 
     @property
     def absent_views(self) -> tuple[str, ...]:
@@ -67,10 +76,11 @@ class OnlineReader:
         return None if None in row else min(row)
 
     def _row(self, row: tuple[Any, ...]) -> OnlineRow | None:
-        instants = row[: len(self._views)]
+        n = len(self._views)
+        instants = row[:n]
         if all(instant is None for instant in instants):
             return None
-        return OnlineRow(values=row[len(self._views) :], as_of=dict(zip(self._views, instants, strict=True)))
+        return OnlineRow(values=row[2 * n :], as_of=dict(zip(self._views, instants, strict=True)), known_at=row[n : 2 * n])
 
 
 @contextmanager
@@ -88,9 +98,10 @@ def _instants(views: tuple[str, ...]) -> bytes:
 
 
 def _rows_of(features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str) -> bytes:
-    """SELECT each view's as_of, then each feature, one row per asked key, found or not, in the order asked."""
+    """SELECT each view's as_of, then its known_at, then each feature, a row per asked key, found or not, in the order asked."""
     asked = sql.SQL("unnest(%s::{}[]) WITH ORDINALITY").format(sql.SQL(SQL_TYPES[key_type]))
-    columns = [sql.Identifier(view, "as_of") for view in views] + [sql.Identifier(f.view, f.name) for f in features]
+    columns = [sql.Identifier(view, name) for name in FIXED for view in views]
+    columns += [sql.Identifier(f.view, f.name) for f in features]
     joins = [
         sql.SQL(" LEFT JOIN {table} AS {view} ON {column} = asked.key").format(
             table=live_table(view), view=sql.Identifier(view), column=sql.Identifier(view, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def source_digests() -> dict[str, str]:
     """File, relative to the package -> sha256 of its bytes."""
     files = sorted(p for p in PACKAGE.rglob("*") if p.suffix in SOURCES)
     return {p.relative_to(PACKAGE).as_posix(): sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@cache
+def code_digest() -> str:
+    """What names the source files of this process, which imported them: 16 digits of the sha256 of their digests."""
+    return sha256("".join(f"{name}\0{digest}\n" for name, digest in source_digests().items()).encode()).hexdigest()[:16]
 
 
 def repository() -> Path | None:

@@ -1,4 +1,4 @@
-"""materialize: the newest drop becomes the live state of the online store."""
+"""materialize: the newest drop becomes the live state of the online store; the prediction log gets its months ahead."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import date
 from streamflow.features import materialize as live
 from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
+from streamflow.warehouse.log_months import make_months
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,4 +31,6 @@ def materialize(platform: Platform) -> MaterializeReceipt:
         repository.open()  # importing Feast takes seconds: PostgreSQL works meanwhile
         views = filled.result()
     repository.record(views)
+    for words in make_months(platform.connection):
+        platform.notify(words)
     return MaterializeReceipt(as_of=views[0].as_of.date(), views=tuple(views))

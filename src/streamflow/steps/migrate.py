@@ -8,6 +8,7 @@ from streamflow.database import connect, ensure_database
 from streamflow.features.service import features_of
 from streamflow.platform import Platform, require_migrated
 from streamflow.warehouse import installation
+from streamflow.warehouse.log_months import make_months
 from streamflow.warehouse.migrate import alone, grant_database, migrate_tables, plan_changes
 
 
@@ -37,6 +38,7 @@ def _migrate(platform: Platform) -> list[str]:
     done = [f"database {settings.mlflow_database}"] if ensure_database(login, settings.mlflow_database) else []
     done += migrate_tables(login, platform.catalog)
     grant_database(login, settings.mlflow_database)
+    done += make_months(platform.connection)
     if platform.models.migrate():
         done.append("MLflow's tables")
     before = installation.state(login)

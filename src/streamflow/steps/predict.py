@@ -16,6 +16,7 @@ from streamflow.core.default_costs import of_metrics
 from streamflow.errors import EntityUnknown, FeaturesMissing, FeaturesStale, NotMigrated, StreamflowError, VersionMissing
 from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
+from streamflow.runtime.code import code_digest
 from streamflow.steps.stages import reconcile, served
 from streamflow.warehouse import ledger
 from streamflow.warehouse.predictions import LoggedPrediction, log_predictions
@@ -39,6 +40,7 @@ class Serving:
     version: int
     run_id: str
     predictor: Predictor
+    service: str
     reader: OnlineReader
     default_costs: Mapping[str, Mapping[str, float]]
 
@@ -68,6 +70,8 @@ class Prediction:
     as_of: datetime
     age_days: float
     defaulted: tuple[str, ...]
+    service: str
+    views: Mapping[str, tuple[datetime, datetime | None] | None]
 
     def logged(self, request_id: str) -> LoggedPrediction:
         """The same, for the prediction log."""
@@ -82,6 +86,10 @@ class Prediction:
             prediction=self.prediction,
             threshold=self.threshold,
             features=self.features,
+            service=self.service,
+            views=self.views,
+            code=code_digest(),
+            defaulted=self.defaulted,
         )
 
 
@@ -113,6 +121,7 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
         version=version.version,
         run_id=version.run_id,
         predictor=predictor,
+        service=service,
         reader=reader,
         default_costs=of_metrics(version.metrics),
     )
@@ -163,24 +172,26 @@ def judge(
 ) -> list[Prediction | Refusal]:
     """The answer for each key by its live row, in their order; where there can be none, why, and what it is about."""
     whole = [_completed_or_why(serving, key, row, now) for key, row in zip(keys, rows, strict=True)]
-    answered = [row.values for row in whole if isinstance(row, Completed)]
+    answered = [row[1].values for row in whole if isinstance(row, tuple)]
     probabilities = iter(serving.predictor.probability_rows(answered).tolist())
     return [
-        _prediction(serving, key, row, next(probabilities)) if isinstance(row, Completed) else row
+        _prediction(serving, key, *row, next(probabilities)) if isinstance(row, tuple) else row
         for key, row in zip(keys, whole, strict=True)
     ]
 
 
-def _completed_or_why(serving: Serving, key: str | int, row: OnlineRow | None, now: datetime) -> Completed | Refusal:
+def _completed_or_why(
+    serving: Serving, key: str | int, row: OnlineRow | None, now: datetime
+) -> tuple[OnlineRow, Completed] | Refusal:
     if row is None:
         return unknown(serving.catalog, key)
     try:
-        return serving.policy.complete_row(row.values, row.as_of, now, key=key)
+        return row, serving.policy.complete_row(row.values, row.as_of, now, key=key)
     except (EntityUnknown, FeaturesMissing, FeaturesStale) as error:
         return error
 
 
-def _prediction(serving: Serving, key: str | int, row: Completed, probability: float) -> Prediction:
+def _prediction(serving: Serving, key: str | int, read: OnlineRow, row: Completed, probability: float) -> Prediction:
     return Prediction(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),
@@ -193,4 +204,6 @@ def _prediction(serving: Serving, key: str | int, row: Completed, probability: f
         as_of=row.as_of,
         age_days=row.age_days,
         defaulted=row.defaulted,
+        service=serving.service,
+        views=read.sources,
     )

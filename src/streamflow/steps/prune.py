@@ -1,4 +1,4 @@
-"""prune: remove the revisions and artifacts that no registered version needs."""
+"""prune: remove the revisions and artifacts that no registered version needs, and old months of the prediction log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streamflow.database import connect
 from streamflow.platform import Platform
-from streamflow.warehouse import frozen, ledger, retention
+from streamflow.warehouse import frozen, ledger, log_months, retention
 from streamflow.warehouse.frozen import Revision
+from streamflow.warehouse.log_months import LogMonth
+from streamflow.warehouse.roles import MAINTENANCE
 
 if TYPE_CHECKING:
     from streamflow.models.retention import UnneededRun
@@ -24,6 +27,8 @@ class PruneReceipt:
     runs        of ours, ended, that no version comes from: their files
     kept        how many revisions stay
     unknown     passports without a version whose run this MLflow does not know: they stay
+    months      of the prediction log, older than the setting prediction_log_months keeps
+    busy        of these the ones that stay since the log was in use: the next `prune` takes them
     """
 
     revisions: tuple[Revision, ...]
@@ -31,6 +36,8 @@ class PruneReceipt:
     runs: tuple[UnneededRun, ...]
     kept: int
     unknown: int
+    months: tuple[LogMonth, ...]
+    busy: tuple[str, ...]
     dry_run: bool
 
     @property
@@ -66,11 +73,29 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         for run in runs:
             notify(f"removing the files of the run {run.run_id}")
             platform.models.remove_run(run)
+    months = _old_months(platform)
+    busy = () if dry_run else _drop(platform, months, notify)
     return PruneReceipt(
         revisions=tuple(revisions),
         passports=len(gone),
         runs=tuple(runs),
         kept=kept,
         unknown=len(unregistered) - len(gone),
+        months=tuple(months),
+        busy=busy,
         dry_run=dry_run,
     )
+
+
+def _old_months(platform: Platform) -> list[LogMonth]:
+    kept = platform.settings.prediction_log_months
+    return [] if kept is None else log_months.months_before(platform.connection, kept)
+
+
+def _drop(platform: Platform, months: list[LogMonth], notify: Callable[[str], None]) -> tuple[str, ...]:
+    """Drop each in a transaction of its own, which locks the log for a moment; those that could not be dropped."""
+    if not months:
+        return ()
+    notify(f"dropping {len(months)} months of the prediction log")
+    with connect(platform.login.with_role(MAINTENANCE), autocommit=True) as connection:
+        return tuple(one.month for one in months if not log_months.drop_month(connection, one.month))

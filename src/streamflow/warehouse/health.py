@@ -18,6 +18,7 @@ APPEND_ONLY = (
     "ledger",
     "retraining",
     "monitor_report",
+    "skew_report",
 )  # of the schema streamflow
 FIXED = ("as_of", "revision", "row_digest")
 NEEDED = {"raw": "SELECT, INSERT, DELETE", "frozen": "SELECT, INSERT"}
@@ -34,7 +35,8 @@ def unprotected(connection: psycopg.Connection) -> list[str]:
     """The tables whose trigger against changes is missing or disabled."""
     rows = connection.execute(
         "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind = 'r' AND (n.nspname = 'frozen' OR (n.nspname = 'streamflow' AND c.relname = ANY(%s)))"
+        " WHERE c.relkind IN ('r', 'p') AND (n.nspname = 'frozen'"
+        "   OR (n.nspname = 'streamflow' AND (c.relname = ANY(%s) OR starts_with(c.relname, 'prediction_log'))))"
         " AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'frozen' AND t.tgenabled IN ('O', 'A')"
         "   AND t.tgfoid = to_regproc('streamflow.refuse_change')) ORDER BY 1",
         [list(APPEND_ONLY)],

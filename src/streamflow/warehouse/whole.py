@@ -41,10 +41,12 @@ FINISHED = f"DROP SCHEMA {UNFINISHED} CASCADE;"
 
 
 def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[str, int]:
-    """Table -> rows, of every table in `schemas`."""
+    """Table -> rows, of every table in `schemas`; of a partitioned one its partitions."""
     counts = {}
     for schema, table in connection.execute(
-        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2", [list(schemas)]
+        "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind = 'r'"
+        " AND relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname = ANY(%s)) ORDER BY 1, 2",
+        [list(schemas)],
     ).fetchall():
         row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))).fetchone()
         assert row is not None
