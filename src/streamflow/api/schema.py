@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -97,7 +97,8 @@ def answers_of(catalog: Catalog, max_ids: int) -> Answers:
     strict = ConfigDict(extra="forbid", strict=True)
     keys: dict[str, Any] = {f"{catalog.entity.key}s": (Annotated[list[of_body], Field(min_length=1, max_length=max_ids)], ...)}
     entry: Any = create_model("PredictionEntry", **key, **_prediction())
-    entries: Any = list[entry | create_model("RefusedEntry", __base__=Refusal, **key)]
+    refused: Any = create_model("RefusedEntry", __base__=Refusal, **key)
+    entries: Any = list[Union[entry, refused]]  # noqa: UP007  # of values: they are made here
     return Answers(
         ask=create_model("Ask", __config__=strict, **key),
         ask_batch=create_model("AskBatch", __config__=strict, **keys),
