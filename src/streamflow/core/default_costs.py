@@ -23,18 +23,18 @@ class DefaultCost:
     """The hold-out when the defaults of `features` stand in on every row.
 
     of                a feature, or "all of VIEW" where every feature of a view has a default: it is absent or too old as a whole
-    auc, average_precision, brier     with the defaults; `*_lost` is by how much that is worse than with all values
+    auc, average_precision, brier     with the defaults; `*_change` is that less what it is with all values
     flips             share of the rows whose decision is another
     """
 
     of: str
     features: Mapping[str, bool | int | float | str]
     auc: float
-    auc_lost: float
+    auc_change: float
     average_precision: float
-    average_precision_lost: float
+    average_precision_change: float
     brier: float
-    brier_lost: float
+    brier_change: float
     flips: float
 
     @property
@@ -45,7 +45,7 @@ class DefaultCost:
     def __str__(self) -> str:
         """One sentence."""
         return (
-            f"With the default in the place of {self.of} for everybody AUC would be {self.auc:.4f}, {self.auc_lost:+.4f} lost,"
+            f"With the default in the place of {self.of} for everybody AUC would be {self.auc:.4f} ({self.auc_change:+.4f}),"
             f" and {self.flips:.2%} of the decisions others."
         )
 
@@ -90,11 +90,11 @@ def _cost(of: str, defaults: Mapping[str, Any], label: Labels, before: Floats, a
         of=of,
         features=defaults,
         auc=now["auc"],
-        auc_lost=was["auc"] - now["auc"],
+        auc_change=now["auc"] - was["auc"],
         average_precision=now["average_precision"],
-        average_precision_lost=was["average_precision"] - now["average_precision"],
+        average_precision_change=now["average_precision"] - was["average_precision"],
         brier=now["brier"],
-        brier_lost=now["brier"] - was["brier"],
+        brier_change=now["brier"] - was["brier"],
         flips=float(np.mean(_decisions(before, threshold) != _decisions(after, threshold))),
     )
 
