@@ -17,6 +17,8 @@ from streamflow.core.metrics import Floats, Labels, auc
 FILE = "default_costs.json"
 METRIC = "default"  # metrics of a run are called default/OF/NAME: MLflow's page groups them by it
 
+NUMBERS = ("auc", "auc_change", "average_precision", "average_precision_change", "brier", "brier_change", "flips")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultCost:
@@ -40,7 +42,7 @@ class DefaultCost:
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers as metrics of a run."""
-        return {f"{METRIC}/{self.of}/{name}": value for name, value in asdict(self).items() if isinstance(value, float)}
+        return {f"{METRIC}/{self.of}/{name}": getattr(self, name) for name in NUMBERS}
 
     def __str__(self) -> str:
         """One sentence."""
@@ -120,15 +122,15 @@ def content(costs: Sequence[DefaultCost]) -> bytes:
 
 
 def of_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """What the metrics of a run say of defaults: of -> name -> value.
+    """What the metrics of a run say of defaults: of -> name -> value. Others may write metrics too: what is not whole is none.
 
-    >>> of_metrics({"auc": 0.8, "default/skips_7d/auc": 0.7, "default/skips_7d/flips": 0.1})
-    {'skips_7d': {'auc': 0.7, 'flips': 0.1}}
+    >>> named = {f"default/skips_7d/{name}": 0.1 for name in NUMBERS}
+    >>> list(of_metrics({"auc": 0.8, "default/skips_7d": 1.0, "default/watch_hours_30d/auc": 0.7, **named}))
+    ['skips_7d']
     """
+    named = [(name.removeprefix(f"{METRIC}/"), value) for name, value in metrics.items() if name.startswith(f"{METRIC}/")]
     found: dict[str, dict[str, float]] = {}
-    for name, value in sorted(metrics.items()):
-        kind, _, rest = name.partition("/")
-        of, _, what = rest.rpartition("/")
-        if kind == METRIC and of:
-            found.setdefault(of, {})[what] = value
-    return found
+    for name, value in sorted(named):
+        of, _, number = name.rpartition("/")
+        found.setdefault(of, {})[number] = value
+    return {of: numbers for of, numbers in found.items() if numbers.keys() == set(NUMBERS)}
