@@ -109,6 +109,13 @@ class Policy:
             expired=tuple(f.name for f in self.features if f.view in expired),
         )
 
+    def too_old(self, as_of: Instants, now: datetime) -> tuple[str, ...]:
+        """Why every key is refused while the live views are this old, in words; empty where none is for its age alone."""
+        expired = self.expired_views(as_of, now)
+        helpless = all(view in expired for view, at in as_of.items() if at is not None)
+        names = [f.name for f in self.features if f.view in expired and (f.default is None or helpless)]
+        return tuple(self._too_old("the online store", names, as_of, now))
+
     def _nulls_are_values(self, values: tuple[Any, ...]) -> bool:
         return None not in map(values.__getitem__, self._never_null)
 
