@@ -40,8 +40,7 @@ def test_names_in_a_variable_are_separated_by_commas(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("STREAMFLOW_API_ALLOWED_HOSTS", "api, churn.example.com,")
     hosts = load_settings().api_allowed_hosts
     assert hosts == ("api", "churn.example.com")
-    assert allowed_hosts(EVERYWHERE, hosts) == hosts
-    assert allowed_hosts("10.0.0.5", ()) == ("localhost", "127.0.0.1", "::1", "10.0.0.5")
+    assert allowed_hosts("10.0.0.5", hosts) == ("localhost", "127.0.0.1", "::1", "10.0.0.5", *hosts)
 
 
 def bounded(messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]]) -> tuple[list[bytes], int]:
