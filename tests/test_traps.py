@@ -13,6 +13,7 @@ from conftest import Cluster
 from support.api import asked, served
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, in_production, load, run
 from support.months import found, population, reference_system_fires
+from support.processes import wait_for
 
 from streamflow.catalog import load_catalog, parse_catalog
 from streamflow.core.metrics import evaluate, in_words
@@ -142,7 +143,7 @@ def test_09_an_incoherent_panel_is_said(platform: Platform, simulated_drops: Pat
 
 
 def test_10_health_is_not_readiness_and_an_error_is_no_200(platform: Platform, simulated_drops: Path) -> None:
-    """The half that this version answers: a promotion still needs a restart of the API."""
+    """A promotion needs no restart of the API."""
     with served(platform, until="/health") as base:
         assert asked(f"{base}/health").body == {"status": "ok"}
         ready = asked(f"{base}/ready")
@@ -152,7 +153,7 @@ def test_10_health_is_not_readiness_and_an_error_is_no_200(platform: Platform, s
         assert (answer.status, answer.body["code"]) == (503, "version_missing")
         run(platform, simulated_drops / "month_000", JANUARY)
         in_production(platform, JANUARY)
-        assert asked(f"{base}/ready").status == 200
+        assert wait_for(lambda: asked(f"{base}/ready").status == 200)
         assert asked(f"{base}/predict", {"user_id": "7590-VHVEG"}).status == 200
         assert asked(f"{base}/predict", {"user_id": "999999"}).status == 404
         assert asked(f"{base}/predict", {"user": "7590-VHVEG"}).status == 422

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         "auto", description="whether the API asks for a key: auto, unless it is bound to loopback; on; off"
     )
     api_allowed_hosts: Names = Field(
-        (), description="names, without port, by which the API may be called; without any those of loopback and the bound host"
+        (), description="names, without port, by which the API may be called besides those of loopback and the bound host; * is any"
     )
     api_cors_origins: Names = Field((), description="origins whose pages may call the API from a browser; without any none")
     api_max_body: int = Field(1_048_576, ge=1024, description="the bytes of a request's body above which the API refuses it")

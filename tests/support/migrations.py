@@ -2,7 +2,7 @@
 
 TO_0003 = """
 DROP VIEW streamflow.prediction_overview, streamflow.drop_overview, streamflow.drift_overview, streamflow.promotion;
-DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining;
+DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining, streamflow.api_key;
 DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log, streamflow.skew_report;
 DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months, streamflow.drop_prediction_month;
 CREATE TABLE streamflow.prediction_log (

@@ -81,8 +81,10 @@ class Observed:
             line["version"] = notes.version
         if notes.caller is not None:
             line["caller"] = notes.caller
-        if status >= 500 or unforeseen is not None:
+        if unforeseen is not None or (status >= 500 and status != 503):
             self._log.error("request", **line, exc_info=unforeseen)
+        elif status == 503:  # expected, and over by itself
+            self._log.warning("request", **line)
         else:
             self._log.info("request", **line)
 
