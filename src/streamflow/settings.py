@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     )
     api_cors_origins: Names = Field((), description="origins whose pages may call the API from a browser; without any none")
     api_max_body: int = Field(1_048_576, ge=1024, description="the bytes of a request's body above which the API refuses it")
+    api_traces: str | None = Field(
+        None,
+        description="where OpenTelemetry traces of requests are sent by OTLP over HTTP (OTEL_EXPORTER_OTLP_ENDPOINT is read too)",
+        validation_alias=AliasChoices("STREAMFLOW_API_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT", "api_traces"),
+    )
     prefect_port: int = Field(4200, ge=0, le=65535, description="the port of Prefect's server in 'up'; 0 takes any free one")
     mlflow_port: int = Field(5000, ge=0, le=65535, description="the port of MLflow's server in 'up'; 0 takes any free one")
     feast_port: int = Field(6566, ge=0, le=65535, description="the port of Feast's server in 'up'; 0 takes any free one")
@@ -195,11 +200,14 @@ def load_settings(**flags: Any) -> Settings:
     return settings
 
 
+FOREIGN_NAMES = {"mlflow_tracking_uri": ["MLFLOW_TRACKING_URI"], "api_traces": ["OTEL_EXPORTER_OTLP_ENDPOINT"]}
+
+
 def _origins(flags: Mapping[str, Any]) -> dict[str, str]:
     """Where each setting that is no default comes from."""
     found = dict.fromkeys(TomlConfigSettingsSource(Settings)(), FILE)
     for name in Settings.model_fields:
-        variables = [f"{PREFIX}{name}".upper()] + (["MLFLOW_TRACKING_URI"] if name == "mlflow_tracking_uri" else [])
+        variables = [f"{PREFIX}{name}".upper(), *FOREIGN_NAMES.get(name, [])]
         found.update((name, variable) for variable in reversed(variables) if variable in os.environ)
     return {**found, **dict.fromkeys(flags, "flag")}
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streamflow.api.bounded import Bounded
 from streamflow.api.fence import keys_are_needed
 from streamflow.api.hardened import allowed_hosts
-from streamflow.api.observe import NOTES, Notes
+from streamflow.api.notes import NOTES, Notes
 from streamflow.api.strict import MOST_CONTAINERS, loads
 from streamflow.core.api_keys import ApiKey, make_key, parse_key
 from streamflow.settings import load_settings

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Request, Response
 from pydantic_core import to_json
 
-from streamflow.api.observe import notes_of
+from streamflow.api.notes import notes_of
 from streamflow.api.refusals import why
 from streamflow.api.schema import Answers, ok
 from streamflow.api.state import ServingState
@@ -33,7 +33,7 @@ def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None
     async def predict(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
         """The prediction for one key, with what it was made of."""
         notes, key = notes_of(request), as_key(catalog, getattr(body, key_name))
-        serving, [found] = await state.batcher.answer([key], notes.request_id)
+        serving, [found] = await state.batcher.answer([key], notes)
         notes.version = serving.version
         if isinstance(found, StreamflowError):
             raise found
@@ -45,7 +45,7 @@ def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None
         notes, given = notes_of(request), getattr(body, f"{key_name}s")
         keys = [_key_or_why(catalog, one) for one in given]
         known = [key for key in keys if not isinstance(key, EntityUnknown)]
-        serving, answered = await state.batcher.answer(known, notes.request_id)
+        serving, answered = await state.batcher.answer(known, notes)
         notes.version = serving.version
         left = iter(answered)
         found = [key if isinstance(key, EntityUnknown) else next(left) for key in keys]
