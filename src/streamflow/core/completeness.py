@@ -72,6 +72,7 @@ class Policy:
         self.max_age = {view: max_age[view] for view in self.views if view in max_age}
         self.names = tuple(f.name for f in self.features)
         self._limits = tuple(self.max_age.items())
+        self._tightest = min(self.max_age.values(), default=timedelta.max)
         self._never_null = tuple(place for place, f in enumerate(self.features) if not f.nullable)
 
     @property
@@ -94,10 +95,11 @@ class Policy:
         with every feature that is.
         """
         instants = as_of.values()
-        expired = self.expired_views(as_of, now) if self._limits else ()
-        if not expired and None not in instants and (None not in values or self._nulls_are_values(values)):
-            oldest = min(instants)  # type: ignore[type-var]  # none of them is None
-            return Completed(values=values, defaulted=(), stale=(), as_of=oldest, age=now - oldest)  # type: ignore[arg-type,operator]
+        if None not in instants and (None not in values or self._nulls_are_values(values)):
+            oldest: datetime = min(instants)  # type: ignore[type-var,assignment]  # none of them is None
+            age = now - oldest
+            if age <= self._tightest or not self.expired_views(as_of, now):
+                return Completed(values=values, defaulted=(), stale=(), as_of=oldest, age=age)
         return self._completed(values, as_of, now, key)
 
     def gaps(self, values: tuple[Any, ...], as_of: Instants, now: datetime) -> Gaps:
