@@ -75,15 +75,17 @@ class ServingState:
     async def look(self) -> Look:
         """Look at the database, the live features and the version: a few rows, no model is run."""
 
-        async def read() -> datetime | None:
+        async def read() -> dict[str, datetime | None]:
             async with connection_of(self._pool) as connection:
                 return await self._reader.live_as_of(connection)
 
-        reasons, as_of = [], None
+        reasons: list[str] = []
+        instants: dict[str, datetime | None] = {}
         try:
-            as_of = await within(self.limit, read())
-            if as_of is None:
+            instants = await within(self.limit, read())
+            if None in instants.values():
                 reasons.append("features: the online store is empty; run 'streamflow materialize'")
+            reasons += [f"features: {words}" for words in self._policy.too_old(instants, datetime.now(UTC))]
         except StreamflowError as error:
             reasons.append(f"database: {error.message}")
         current = self.current
@@ -94,7 +96,7 @@ class ServingState:
             reasons=tuple(reasons),
             notes=notes,
             current=current,
-            as_of=as_of,
+            as_of=min((at for at in instants.values() if at is not None), default=None),
             waiting=self.batcher.waiting,
             pool=self._pool.get_stats(),
         )
