@@ -56,6 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     with attach(home) as attachment:
         with connect(attachment.address, autocommit=True) as connection:  # nothing of it has to outlive the session: databases
             connection.execute("ALTER SYSTEM SET fsync = off")  # come and go faster; tests of crashes have servers of their own
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
             connection.execute("SELECT pg_reload_conf()")
         yield attachment.address
     remove(home)
@@ -72,7 +73,7 @@ class Cluster:
         """Both databases of an installation, copied from the templates."""
         with connect(self.address, autocommit=True) as connection:
             for suffix in ("", "_mlflow"):
-                statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+                statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
                 connection.execute(statement.format(sql.Identifier(name + suffix), sql.Identifier(self.template + suffix)))
 
     def drop(self, name: str) -> None:
