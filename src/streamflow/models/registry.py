@@ -179,6 +179,12 @@ class Registry:
             aliases = self._aliases()
             return [self._described(v, aliases) for v in self._raw()]
 
+    def find(self, number: int) -> ModelVersion | None:
+        """One version, if it is there."""
+        with translated():
+            there = (v for v in self._raw() if int(v.version) == number)
+            return next((self._described(v, self._aliases()) for v in there), None)
+
     def version(self, number: int) -> ModelVersion:
         """One version. Raises VersionMissing."""
         with translated():
