@@ -40,6 +40,7 @@ class Column(_Frozen):
     categorical: bool = False
     counter: bool = False  # grows from drop to drop: what `honesty` holds two drops against; no model reads it
     expr: str | None = Field(default=None, min_length=1)
+    words: str | None = Field(default=None, min_length=1, max_length=80)  # what people call it: reasons use it, no model does
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -195,7 +196,7 @@ class Catalog(_Frozen):
     @property
     def digest(self) -> str:
         """sha256 over all that asks something of a database, in canonical form: what `migrate` last saw."""
-        plain = self.model_dump(exclude={"tables": {"__all__": {"columns": {"__all__": {"counter"}}}}})
+        plain = self.model_dump(exclude={"tables": {"__all__": {"columns": {"__all__": {"counter", "words"}}}}})
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
         ordered = json.dumps({t: list(spec.columns) for t, spec in self.tables.items()})  # the order of features counts
         return sha256((text + ordered).encode()).hexdigest()

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     drift_false_discovery: float = Field(
         0.05, gt=0, lt=1, description="of the features that 'monitor' says have drifted, the share that may be false alarms"
     )
+    score_retention_days: int | None = Field(
+        None, ge=1, description="days after which 'prune' removes a run of 'score'; without it only those that a newer one replaces"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["console", "json"] = Field(
         "console", description="the form of the API's log: for people on stderr, or JSON lines on stdout"

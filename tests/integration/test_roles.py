@@ -19,7 +19,7 @@ from streamflow.warehouse.roles import ensure_roles, missing_roles_sql
 def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(platform: Platform) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(TO_0003)
-        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0009"):
+        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0012"):
             require_migrated(platform)
         planned = plan(platform).changes
         assert [change.split(":")[0] for change in planned] == [

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from streamflow import __version__
-from streamflow.cli import backup, compare, data, ledger, models, monitor, moving, operate, reproduce, stack, start, system
+from streamflow.cli import backup, compare, data, ledger, models, monitor, moving, operate, reproduce, scoring, stack, start, system
 from streamflow.cli.context import Invocation
 from streamflow.errors import StreamflowError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (start, data, models, ledger, reproduce, compare, monitor, moving, operate, stack, backup, system):
+for module in (start, data, models, scoring, ledger, reproduce, compare, monitor, moving, operate, stack, backup, system):
     module.register(app)
 
 OTHERS_WRITE = 0o022  # who can write into the state folder can plant a model or a feature definition: under no umask we let them

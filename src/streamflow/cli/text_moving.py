@@ -32,4 +32,5 @@ def prune(r: PruneReceipt) -> str:
     lines += [f"  note: {r.unknown} passports stay whose runs this MLflow does not know"] if r.unknown else []
     verb = "would remove" if r.dry_run else "removed"
     gone = f"{len(r.revisions)} revisions ({r.rows:,} rows), the files of {len(r.runs)} runs ({r.bytes / 1e6:,.1f} MB)"
+    gone += f", {len(r.scores)} runs of 'score'"
     return "\n".join([*lines, f"[OK] {verb} {gone}; {r.kept} revisions stay"])

@@ -18,6 +18,7 @@ HEAD = """\
 #            view        the feature view that serves this column as a feature; without it, it is frozen but not served
 #            categorical the model treats the feature as categories, not as a number
 #            counter     a number that grows from drop to drop: `honesty` warns where it does not
+#            words       what people call it, for reasons; without it the name, with spaces
 #            expr        SQL over the table's columns, as_of (a date) and lag(column), the same key's value in the drop before:
 #                        computed once, when a snapshot freezes; no file holds such a column
 #
@@ -101,6 +102,8 @@ def _pairs(column: Column) -> Iterator[tuple[str, str]]:
         yield "counter", "true"
     if column.view:
         yield "view", quoted(column.view)
+    if column.words:
+        yield "words", quoted(column.words)
 
 
 def quoted(text: str) -> str:

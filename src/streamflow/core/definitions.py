@@ -92,5 +92,5 @@ def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
     facts["order of the features"] = ", ".join(f.name for f in catalog.features)
     for feature in catalog.features:
         declared = {"table": feature.table, "ttl_days": catalog.ttl(feature.view).days, **feature.column.model_dump(mode="json")}
-        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name not in {"view", "counter"}}
+        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name not in {"view", "counter", "words"}}
     return facts

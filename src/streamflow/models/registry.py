@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from streamflow.core.background import FILE as BACKGROUND
 from streamflow.core.decision import FILE as DECISION
 from streamflow.errors import ArtifactUntrusted, VersionMissing
 from streamflow.models import artifact, stages
@@ -238,10 +239,13 @@ class Registry:
                 f"version {version.version} of {self._name} has no tag {', '.join(missing)}: this streamflow did not make it"
             )
         decision = artifact.load_decision(self.run_file(version.run_id, DECISION), expected_digest=version.tags["decision_digest"])
+        background = None
+        if digest := version.tags.get("background_digest"):
+            background = artifact.load_background(self.run_file(version.run_id, BACKGROUND), expected_digest=digest)
         with TemporaryDirectory() as folder:
             path = self.download(version, Path(folder))
             pipeline = artifact.load(path, expected_digest=version.tags["model_digest"])
-        return compile_predictor(pipeline, decision)
+        return compile_predictor(pipeline, decision, background)
 
     def _raw(self) -> list[Any]:
         """MLflow's own versions of this model, the newest first."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamflow.platform import Platform
-from streamflow.warehouse import frozen, ledger, retention
+from streamflow.warehouse import frozen, ledger, retention, scores
 from streamflow.warehouse.frozen import Revision
 
 if TYPE_CHECKING:
+    import psycopg
+
     from streamflow.models.retention import UnneededRun
 
 
@@ -23,12 +25,14 @@ class PruneReceipt:
     passports   of versions that were deleted from the registry
     runs        of ours, ended, that no version comes from: their files
     kept        how many revisions stay
+    scores      runs of `score` that a newer one replaces, whose version is gone, or that are too old
     unknown     passports without a version whose run this MLflow does not know: they stay
     """
 
     revisions: tuple[Revision, ...]
     passports: int
     runs: tuple[UnneededRun, ...]
+    scores: tuple[int, ...]
     kept: int
     unknown: int
     dry_run: bool
@@ -54,14 +58,17 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         connection = held.enter_context(platform.maintenance())
         held.enter_context(ledger.alone(platform.connection))
         frozen.lock_for_writing(connection)
-        unregistered = retention.without_version(connection, platform.models.registered_runs())
+        registered = platform.models.registered_runs()
+        unregistered = retention.without_version(connection, registered)
         gone = platform.models.known_runs(unregistered)  # another MLflow than theirs is no proof that they were deleted
         runs = platform.models.unneeded_runs(gone)
         revisions = retention.superseded(connection, gone)
+        scored = _scores(platform, connection, registered)
         kept = len(frozen.all_revisions(connection)) - len(revisions)
         if not dry_run:
             notify(f"removing {len(revisions)} revisions and the passports of {len(gone)} versions that are gone")
             retention.remove(connection, gone, revisions)
+            scores.remove(connection, scored)
     if not dry_run:
         for run in runs:
             notify(f"removing the files of the run {run.run_id}")
@@ -70,7 +77,14 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         revisions=tuple(revisions),
         passports=len(gone),
         runs=tuple(runs),
+        scores=tuple(scored),
         kept=kept,
         unknown=len(unregistered) - len(gone),
         dry_run=dry_run,
     )
+
+
+def _scores(platform: Platform, connection: psycopg.Connection, registered: list[str]) -> list[int]:
+    """The runs of `score` that nothing needs; those of a version that another MLflow may hold stay."""
+    gone = platform.models.known_runs([r for r in scores.run_ids(connection) if r not in set(registered)])
+    return scores.unneeded(connection, gone, platform.settings.score_retention_days)
