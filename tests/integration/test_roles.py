@@ -29,6 +29,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(pla
             "fixed tables 0007",
             "fixed tables 0008",
             "fixed tables 0009",
+            "fixed tables 0012",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
         assert migrate(platform).changes == planned

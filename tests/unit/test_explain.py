@@ -68,7 +68,7 @@ def drawn(n: int, *, seed: int, networks: tuple[str, ...] = ("DSL", "Fiber")) ->
 def fitted(catalog: Catalog, kind: str, *, n: int = 600, trees: int = 12) -> tuple[Any, Predictor, pl.DataFrame]:
     frame = drawn(n, seed=1)
     fee = frame["fee"].fill_null(60).to_numpy() / 40
-    label = (np.random.default_rng(2).random(n) < 1 / (1 + np.exp(2.5 - fee - (frame["net"] == "Fiber").fill_null(False).to_numpy())))
+    label = np.random.default_rng(2).random(n) < 1 / (1 + np.exp(2.5 - fee - (frame["net"] == "Fiber").fill_null(False).to_numpy()))
     pipeline = fit_model(kind, frame, label.astype(np.int8), features=catalog.features, trees=trees, seed=3)
     decision = Decision(threshold=0.5, rule="set", calibrator=Calibrator(raw=(0.0, 1.0), calibrated=(0.1, 0.8)), economics=MONEY)
     return pipeline, compile_predictor(pipeline, decision, background_of(frame, ["net", "plan"])), frame
@@ -91,7 +91,9 @@ def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categori
     assert np.abs(sums - expected).max() < 1e-6
     assert {f.unit for f in found} == {"probability" if kind == "baseline" else "log-odds"}
     assert np.std(sums) > 0.01
-    assert all([abs(c.contribution) for c in f.contributions] == sorted((abs(c.contribution) for c in f.contributions))[::-1] for f in found)
+    assert all(
+        [abs(c.contribution) for c in f.contributions] == sorted(abs(c.contribution) for c in f.contributions)[::-1] for f in found
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -161,5 +163,5 @@ def test_what_is_usual_is_read_back_and_a_broken_file_refused() -> None:
     whole = background_of(drawn(50, seed=1), ["net", "plan"])
     assert parse_background(whole.content) == whole
     for broken in (b"{}", b"[]", b'{"rows": 1, "features": {"fee": {}}}', b"nothing"):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"missing|attribute|line 1"):
             parse_background(broken)

@@ -21,10 +21,11 @@ def score(
     context: typer.Context,
     as_of: AsOf,
     version: Annotated[
-        int | None, typer.Option("--version", min=1, help="The model version; without it the one in Production.", show_default=False)
+        int | None,
+        typer.Option("--version", min=1, help="The model version; without it the one in Production.", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the rows to this .csv or .parquet file.", metavar="FILE")] = None,
-    explain: Annotated[  # noqa: FBT002  # typer makes a flag of it
+    explain: Annotated[  # typer makes a flag of it
         bool, typer.Option("--explain", help="With the largest reasons of each row: a forest needs 0.05 to 0.1 s a row for them.")
     ] = False,
     as_json: JsonFlag = False,

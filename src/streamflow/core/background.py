@@ -63,9 +63,7 @@ def background_of(frame: pl.DataFrame, categorical: Iterable[str]) -> Background
     {'DSL': 0.6666666666666666}
     """
     wanted = set(categorical)
-    return Background(
-        rows=len(frame), features={name: _usual(frame[name], categorical=name in wanted) for name in frame.columns}
-    )
+    return Background(rows=len(frame), features={name: _usual(frame[name], categorical=name in wanted) for name in frame.columns})
 
 
 def _usual(values: pl.Series, *, categorical: bool) -> Usual:

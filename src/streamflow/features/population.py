@@ -31,9 +31,7 @@ class PopulationView:
     places: tuple[Place, ...]
 
 
-def views_at(
-    features: Sequence[ServiceFeature], at: datetime, newest: Mapping[str, Sequence[Place]]
-) -> tuple[PopulationView, ...]:
+def views_at(features: Sequence[ServiceFeature], at: datetime, newest: Mapping[str, Sequence[Place]]) -> tuple[PopulationView, ...]:
     """The views of a service with the revisions that count at an instant; `newest` are the known ones of each table."""
     views = {f.view: f for f in features}
     return tuple(
@@ -54,29 +52,34 @@ def as_of_column(view: str) -> str:
 
 
 def population_parts(
-    address: Address, views: Sequence[PopulationView], *, key: str, population: tuple[str, Place], at: datetime
+    address: Address,
+    views: Sequence[PopulationView],
+    *,
+    key: str,
+    population: tuple[str, Place],
+    at: datetime,
+    part: int = PART,
 ) -> Iterator[pl.DataFrame]:
-    """The keys of a drop in the database's order, PART at a time: (n, key, features, one `as_of_column` per view).
+    """The keys of a drop in the database's order, `part` at a time: (n, key, features, one `as_of_column` per view).
 
     population   the table and the revision whose keys they are
     """
     with arrow.connection(address, autocommit=True) as opened:
         reader = _Reader(opened, key)
-        keys = reader.keys(*population)
-        for part in keys.iter_slices(PART):
-            yield pl.concat([part, *(_joined(reader, view, part, at) for view in views)], how="horizontal")
+        for keys in reader.keys(*population).iter_slices(part):
+            yield pl.concat([keys, *(_joined(reader, view, keys, at) for view in views)], how="horizontal")
 
 
-def _joined(reader: _Reader, view: PopulationView, part: pl.DataFrame, at: datetime) -> pl.DataFrame:
+def _joined(reader: _Reader, view: PopulationView, keys: pl.DataFrame, at: datetime) -> pl.DataFrame:
     """Older drops are asked only while some key has no row in a newer one."""
-    history, asked = reader.nothing(view), part
+    history, asked = reader.nothing(view), keys
     for place in view.places:
-        found = reader.rows(view, place, part)
+        found = reader.rows(view, place, keys)
         history = found if history.is_empty() else pl.concat([history, found])
         asked = asked.join(found, on=reader.key, how="anti")
         if asked.is_empty():
             break
-    entities = part.with_columns(pl.lit(at).cast(STAMP).alias(INSTANT))
+    entities = keys.with_columns(pl.lit(at).cast(STAMP).alias(INSTANT))
     return point_in_time_join(entities, history, keys=[reader.key], ttl=view.ttl)
 
 
@@ -91,9 +94,9 @@ class _Reader:
         query = sql.SQL("SELECT {key} FROM {table} WHERE as_of = $1 AND revision = $2 ORDER BY {key}")
         return self._read(query.format(key=sql.Identifier(self.key), table=sql.Identifier("frozen", table)), place)
 
-    def rows(self, view: PopulationView, place: Place, part: pl.DataFrame) -> pl.DataFrame:
-        """What a revision says of the keys from the first to the last of `part`: key, AS_OF, the view's columns."""
-        bounds = part[self.key].first(), part[self.key].last()
+    def rows(self, view: PopulationView, place: Place, keys: pl.DataFrame) -> pl.DataFrame:
+        """What a revision says of the keys from the first to the last of `keys`: key, AS_OF, the view's columns."""
+        bounds = keys[self.key].first(), keys[self.key].last()
         where = sql.SQL(" WHERE as_of = $1 AND revision = $2 AND {key} BETWEEN $3 AND $4").format(key=sql.Identifier(self.key))
         return self._read(self._select(view) + where, [*place, *bounds])
 

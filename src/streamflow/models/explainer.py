@@ -68,7 +68,7 @@ class Explainer:
             raise StreamflowError(f"LightGBM cannot be loaded: {exc}", remedy="Install libgomp (Debian: libgomp1).") from exc
         names = self.pipeline.named_steps
         trees, width = _trees_of(names[FOREST]) if FOREST in names else _trees_of_boosting(names[BOOSTING])
-        return Booster(params={"verbosity": -1}, model_str=_text(trees, width))
+        return Booster(model_str=_text(trees, width))
 
 
 def _linear(pipeline: Pipeline, matrix: Floats) -> Terms:
@@ -153,7 +153,9 @@ def _text(trees: Iterable[_Tree], width: int) -> str:
     lines = ["tree", *(f"{name}={value}" for name, value in head.items()), ""]
     for number, tree in enumerate(trees):
         lines += [f"Tree={number}", *(f"{name}={value}" for name, value in _fields(tree)), "", ""]
-    return "\n".join([*lines, "end of trees", "", "parameters:", "end of parameters", "", "pandas_categorical:null", ""])
+    return "\n".join(
+        [*lines, "end of trees", "", "parameters:", "[verbosity: -1]", "end of parameters", "", "pandas_categorical:null", ""]
+    )
 
 
 def _fields(tree: _Tree) -> Iterator[tuple[str, object]]:

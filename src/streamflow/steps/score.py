@@ -18,7 +18,7 @@ from streamflow.core.digest import digest_frame
 from streamflow.core.time import instant
 from streamflow.core.training_set import revision_in_words
 from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
-from streamflow.features.population import PopulationView, as_of_column, population_parts, views_at
+from streamflow.features.population import PART, PopulationView, as_of_column, population_parts, views_at
 from streamflow.features.service import ServiceFeature
 from streamflow.files import parts
 from streamflow.platform import Platform
@@ -82,9 +82,12 @@ def score(
     version: int | None = None,
     out: Path | None = None,
     explain: bool = False,
+    part: int = PART,
     notify: Callable[[str], None] = lambda _: None,
 ) -> ScoreReceipt:
     """Score every key of the drop of `as_of` by the version in Production, or by `version`; write the rows to `out` too.
+
+    part   keys at a time: what bounds the memory, and changes no answer
 
     What was scored before of the same rows by the same version is not scored again. Raises SnapshotMissing, VersionMissing,
     ArtifactUntrusted; SnapshotMissing also when a key is forgotten meanwhile: nothing is written then.
@@ -96,7 +99,7 @@ def score(
     with scores.one_at_a_time(platform.connection, digest):
         run = scores.find(platform.connection, digest)
         new = run is None
-        run = run or _scored(platform, task, digest, notify)
+        run = run or _scored(platform, task, digest, part, notify)
     if out is not None:
         notify(f"writing {out}")
         parts.write_parts(_file_rows(platform, task, run), out, facts=_facts(task, run))
@@ -154,13 +157,13 @@ def _nullable(platform: Platform, service: list[ServiceFeature]) -> frozenset[st
     return frozenset(f.name for f in service if f.name in declared)
 
 
-def _scored(platform: Platform, task: _Task, digest: str, notify: Callable[[str], None]) -> ScoreRun:
+def _scored(platform: Platform, task: _Task, digest: str, part: int, notify: Callable[[str], None]) -> ScoreRun:
     """Score part by part, in one transaction; the next part is read while one is scored."""
     progress = Progress(notify, f"scoring {task.at:%Y-%m-%d} by version {task.version.version}", task.population.rows)
     said: list[pl.DataFrame] = []
     flagged = missing = 0
     with scores.writing(platform.connection, platform.address) as writing:
-        for rows in _ahead(_parts(platform, task)):
+        for rows in _ahead(_parts(platform, task, part)):
             scored = _answers(platform, task, rows)
             writing.add(scored)
             said.append(scored.select("key", "probability"))
@@ -168,6 +171,7 @@ def _scored(platform: Platform, task: _Task, digest: str, notify: Callable[[str]
             missing += scored["missing"].count()
             progress.add(len(scored))
         whole = pl.concat(said) if said else pl.DataFrame(schema={"key": pl.String, "probability": pl.Float64})
+        notify("entering the run, unless a key was forgotten meanwhile")
         writing.hold_still()
         _require_unchanged(platform, task)
         facts = {
@@ -203,10 +207,10 @@ def _require_unchanged(platform: Platform, task: _Task) -> None:
             )
 
 
-def _parts(platform: Platform, task: _Task) -> Iterator[pl.DataFrame]:
+def _parts(platform: Platform, task: _Task, part: int) -> Iterator[pl.DataFrame]:
     population = task.population.table, (task.at, task.population.revision)
     return population_parts(
-        platform.address, task.views, key=platform.catalog.entity.key, population=population, at=task.at
+        platform.address, task.views, key=platform.catalog.entity.key, population=population, at=task.at, part=part
     )
 
 
