@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from pyarrow import parquet
+from pydantic import create_model
 from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
 from support.command import called
 
+from streamflow.api.reasons import reasons_router
 from streamflow.errors import FeaturesMissing, SnapshotMissing, StreamflowError, VersionMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.forget import forget
 from streamflow.steps.materialize import materialize
 from streamflow.steps.predict import answer, load_serving
 from streamflow.steps.prune import prune
-from streamflow.steps.reasons import explain
+from streamflow.steps.reasons import Reasons, explain, reasons
 from streamflow.steps.score import ScoreReceipt, score
 from streamflow.warehouse import scores
 
@@ -123,6 +129,26 @@ def test_reasons_of_rows_are_those_of_explain(served: Platform) -> None:
     ]
     assert rows["reasons"].null_count() == 0
     assert found.contributions[0].population != type(found.contributions[0].population)()
+
+
+def test_the_endpoint_says_what_explain_says(served: Platform) -> None:
+    serving = load_serving(served)
+
+    async def find(_: Request, key: str | int) -> Reasons:
+        return await run_in_threadpool(reasons, serving, served.connection, key)
+
+    app = FastAPI()
+    app.include_router(reasons_router(create_model("Ask", user_id=(str, ...)), "user_id", find))
+
+    async def asked() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.post("/explain", json={"user_id": KEY})
+
+    body, direct = asyncio.run(asked()).json(), explain(served, KEY)
+    told = [(c["feature"], c["contribution"], c["population"]) for c in body["contributions"]]
+    assert told == [(c.feature, c.contribution, vars(c.population)) for c in direct.explanation.contributions]
+    assert body["base"] + sum(c["contribution"] for c in body["contributions"]) == pytest.approx(body["margin"], abs=1e-6)
+    assert (body["user_id"], body["probability"], body["unit"]) == (KEY, direct.probability, "probability")
 
 
 def test_what_cannot_be_scored_is_said_and_leaves_nothing(
