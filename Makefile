@@ -45,6 +45,7 @@ bench: setup
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/reproduce.py
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/score.py
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 

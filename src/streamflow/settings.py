@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     prediction_log_months: int | None = Field(
         None, ge=1, description="whole months of the prediction log that 'prune' keeps before this one; without it all are kept"
     )
+    score_retention_days: int | None = Field(
+        None, ge=1, description="days after which 'prune' removes a run of 'score'; without it only those that a newer one replaces"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["console", "json"] = Field(
         "console", description="the form of the API's log: for people on stderr, or JSON lines on stdout"

@@ -22,7 +22,7 @@ from streamflow.warehouse.roles import API, ensure_roles, missing_roles_sql
 def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(platform: Platform) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(TO_0003)
-        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0011"):
+        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0012"):
             require_migrated(platform)
         planned = plan(platform).changes
         assert [change.split(":")[0] for change in planned] == [
@@ -34,6 +34,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(pla
             "fixed tables 0009",
             "fixed tables 0010",
             "fixed tables 0011",
+            "fixed tables 0012",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
         assert migrate(platform).changes == planned

@@ -4,6 +4,8 @@ TO_0003 = """
 DROP VIEW streamflow.prediction_overview, streamflow.drop_overview, streamflow.drift_overview, streamflow.promotion;
 DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining, streamflow.api_key;
 DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log, streamflow.skew_report;
+DROP TABLE streamflow.score, streamflow.score_run;
+DROP SEQUENCE streamflow.score_run_id;
 DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months, streamflow.drop_prediction_month;
 CREATE TABLE streamflow.prediction_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), request_id text NOT NULL,

@@ -16,6 +16,7 @@ from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.steps.predict import Prediction, Serving, as_key
+from streamflow.steps.reasons import Reasons
 
 
 def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None:
@@ -52,6 +53,14 @@ def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None
         entries = [_entry_or_why(key_name, *each) for each in zip(given, found, strict=True)]
         return _json({"predictions": entries, "model": named(serving)})
 
+    @app.post("/explain", response_model=None, responses=ok(answers.reasons))
+    async def explain(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
+        """What each feature adds to what the served version says of one key, beside what is usual. It is not logged."""
+        key = as_key(catalog, getattr(body, key_name))
+        found = await state.reasons(key)
+        notes_of(request).version = found.version
+        return _json(_explained(key_name, found))
+
 
 def named(serving: Serving) -> dict[str, Any]:
     """The version that answers."""
@@ -69,6 +78,25 @@ def _entry(key_name: str, found: Prediction) -> dict[str, Any]:
         "prediction": found.prediction,
         "probability": found.probability,
         "features_used": found.features,
+        "as_of": found.as_of.isoformat(),
+        "age_days": found.age_days,
+        "defaulted": found.defaulted,
+    }
+
+
+def _explained(key_name: str, found: Reasons) -> dict[str, Any]:
+    """Base + the contributions = margin, to 1e-6; the largest contribution first."""
+    told = found.explanation
+    return {
+        key_name: found.key,
+        "prediction": found.prediction,
+        "probability": found.probability,
+        "threshold": found.threshold,
+        "unit": told.unit,
+        "base": told.base,
+        "margin": told.margin,
+        "contributions": [{**vars(one), "population": vars(one.population)} for one in told.contributions],
+        "model": {"name": found.model, "version": found.version, "run_id": found.run_id},
         "as_of": found.as_of.isoformat(),
         "age_days": found.age_days,
         "defaulted": found.defaulted,
