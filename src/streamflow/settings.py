@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     )
     api_cors_origins: Names = Field((), description="origins whose pages may call the API from a browser; without any none")
     api_max_body: int = Field(1_048_576, ge=1024, description="the bytes of a request's body above which the API refuses it")
+    api_client_limit: float = Field(
+        10.0, gt=0, le=300, description="seconds that a client may take to send a body; 5 more for the request with its headers"
+    )
     prefect_port: int = Field(4200, ge=0, le=65535, description="the port of Prefect's server in 'up'; 0 takes any free one")
     mlflow_port: int = Field(5000, ge=0, le=65535, description="the port of MLflow's server in 'up'; 0 takes any free one")
     feast_port: int = Field(6566, ge=0, le=65535, description="the port of Feast's server in 'up'; 0 takes any free one")

@@ -8,7 +8,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamflow.api.refusals import refuse
 
-BODY_S = 10.0  # for a whole body to arrive
 DECLARED = (b"content-length", b"transfer-encoding")
 CLOSE = {"Connection": "close"}  # the rest of a refused body is not read
 
@@ -16,8 +15,8 @@ CLOSE = {"Connection": "close"}  # the rest of a refused body is not read
 class Bounded:
     """ASGI middleware. A request without a body goes through untouched."""
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: ASGIApp, *, most: int, seconds: float) -> None:
+        self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, then pass on; 413 above the limit, 408 for one that does not come."""
@@ -29,10 +28,10 @@ class Bounded:
             await self._too_large(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(BODY_S):
+            async with asyncio.timeout(self._seconds):
                 body = await _read(receive, self._most)
         except TimeoutError:
-            await refuse(scope, receive, send, 408, f"the body did not arrive within {BODY_S:.0f} s", headers=CLOSE)
+            await refuse(scope, receive, send, 408, f"the body did not arrive within {self._seconds:g} s", headers=CLOSE)
             return
         if body is None:
             await self._too_large(scope, receive, send)

@@ -24,7 +24,7 @@ from streamflow.api.app import create_app
 from streamflow.api.fence import keys_are_needed
 from streamflow.api.keyring import KeyRing
 from streamflow.api.logs import open_log
-from streamflow.api.patience import Patient
+from streamflow.api.patience import Patient, wait_at_most
 from streamflow.api.state import ServingState
 from streamflow.database import connect
 from streamflow.errors import DatabaseUnavailable
@@ -101,6 +101,7 @@ def _application(platform: Platform, host: str, *, closing: ExitStack | None = N
     """What is logged, by whomever, goes through the one log of this process."""
     sys.setswitchinterval(SWITCH_S)
     settings, closing = platform.settings, closing or ExitStack()
+    wait_at_most(settings.api_client_limit)
     log = open_log(settings.log_format, settings.log_level)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
     needed = keys_are_needed(settings, host)
