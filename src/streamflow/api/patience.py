@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import TimerHandle
-from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -18,46 +17,48 @@ class Patient(HttpToolsProtocol):
     """
 
     seconds = 15.0  # set by `wait_at_most` before anybody connects
-    _impatience: TimerHandle | None = None
+    _impatience: TimerHandle | None = None  # with what it sends
+    _unread: TimerHandle | None = None  # of what we send
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._wait(self.transport.close)
+        self._wait()
 
     def on_message_begin(self) -> None:
         """Begin to wait for the end of this one."""
         super().on_message_begin()
-        self._wait(self.transport.close)
+        self._wait()
 
     def on_message_complete(self) -> None:
         """It is whole: from here on it is our time."""
         super().on_message_complete()
-        self._stop_waiting()
+        _cancel(self._impatience)
 
     def pause_writing(self) -> None:
         """The client does not read: wait for it. To close it would wait for it, too."""
         super().pause_writing()
-        self._wait(self.transport.abort)
+        self._unread = self.loop.call_later(self.seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """It reads again."""
         super().resume_writing()
-        self._stop_waiting()
+        _cancel(self._unread)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
         super().connection_lost(exc)
-        self._stop_waiting()
+        _cancel(self._impatience)
+        _cancel(self._unread)
 
-    def _wait(self, then: Callable[[], None]) -> None:
-        self._stop_waiting()
-        self._impatience = self.loop.call_later(self.seconds, then)
+    def _wait(self) -> None:
+        _cancel(self._impatience)
+        self._impatience = self.loop.call_later(self.seconds, self.transport.close)
 
-    def _stop_waiting(self) -> None:
-        if self._impatience is not None:
-            self._impatience.cancel()
-            self._impatience = None
+
+def _cancel(timer: TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def wait_at_most(body_s: float) -> None:
