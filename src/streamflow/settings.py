@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         description="where OpenTelemetry traces of requests are sent by OTLP over HTTP (OTEL_EXPORTER_OTLP_ENDPOINT is read too)",
         validation_alias=AliasChoices("STREAMFLOW_API_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT", "api_traces"),
     )
+    api_client_limit: float = Field(
+        10.0, gt=0, le=300, description="seconds that a client may take to send a body; 5 more for the request with its headers"
+    )
     prefect_port: int = Field(4200, ge=0, le=65535, description="the port of Prefect's server in 'up'; 0 takes any free one")
     mlflow_port: int = Field(5000, ge=0, le=65535, description="the port of MLflow's server in 'up'; 0 takes any free one")
     feast_port: int = Field(6566, ge=0, le=65535, description="the port of Feast's server in 'up'; 0 takes any free one")

@@ -24,6 +24,7 @@ class Registry:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Held | Exception) -> None:
         self.answers, self.refused, self.loaded = list(answers), set[int](), list[int]()
         monkeypatch.setattr(reload, "EVERY_S", 0.005)
+        monkeypatch.setattr(reload, "require_migrated", lambda _: None)
         monkeypatch.setattr(reload, "held", lambda _: self._held())
         monkeypatch.setattr(reload, "serving_of", lambda _, version: self._serving(version))
         models = SimpleNamespace(version=lambda number: number)

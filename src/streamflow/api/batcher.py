@@ -28,6 +28,7 @@ from streamflow.warehouse.predictions import log_beside
 
 LANES = 2
 TURN = 64  # ids of one turn; a request with more has a turn of its own
+HANG = 2  # times its limit, until a phase is broken off: by then PostgreSQL would have ended it, if it were there
 INLINE = 16  # ids up to which the model runs between two events; more would hold up all other requests
 
 Phase = Literal["queue", "features", "model", "log"]
@@ -151,7 +152,7 @@ class Batcher:
         try:
             await self._answer(turn)
         except _Lost:
-            await self._pool.check()
+            await self._pool.drain()  # the others are dead, too; to ask them first could take for ever
             try:
                 await self._answer(turn)
             except _Lost as error:
@@ -184,7 +185,8 @@ class Batcher:
             ask.enter(phase)
         began = perf_counter()
         try:
-            yield
+            async with asyncio.timeout(HANG * self._limit):
+                yield
         finally:
             self._metrics.phase(phase, perf_counter() - began)
 
@@ -196,8 +198,9 @@ class Batcher:
         if not entries:
             return
         try:
-            await log_beside(connection, entries)
-        except psycopg.Error:
+            async with asyncio.timeout(self._limit / 2 if self._shed else None):  # there has to be time for the answer
+                await log_beside(connection, entries)
+        except (psycopg.Error, TimeoutError):
             if not self._shed:
                 raise
             self._metrics.unlogged(len(entries))

@@ -8,7 +8,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamflow.api.refusals import refuse
 
-BODY_S = 10.0  # for a whole body to arrive
 TOLD = (b"content-length", b"transfer-encoding", b"expect")
 CLOSE = {"Connection": "close"}
 
@@ -20,7 +19,7 @@ class Bounded:
     not read the answer.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, seconds: float = BODY_S) -> None:
+    def __init__(self, app: ASGIApp, *, most: int, seconds: float) -> None:
         self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +38,7 @@ class Bounded:
         if body.is_too_large:
             await refuse(scope, receive, send, 413, f"the body is larger than {self._most} bytes", headers=CLOSE)
         elif not body.is_whole:
-            await refuse(scope, receive, send, 408, f"the body did not arrive within {self._seconds:.0f} s", headers=CLOSE)
+            await refuse(scope, receive, send, 408, f"the body did not arrive within {self._seconds:g} s", headers=CLOSE)
         else:
             await self._app(scope, body.again(receive), send)
 

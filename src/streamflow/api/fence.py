@@ -25,7 +25,7 @@ def keys_are_needed(settings: Settings, host: str) -> bool:
 
 def add_fence(app: FastAPI, settings: Settings, host: str, keys: KeyRing | None) -> None:
     """Add all but Observed, the innermost first; without `keys` nobody is asked for one."""
-    app.add_middleware(Bounded, most=settings.api_max_body)
+    app.add_middleware(Bounded, most=settings.api_max_body, seconds=settings.api_client_limit)
     if keys is not None:
         app.add_middleware(Guard, keys=keys)
     if settings.api_cors_origins:

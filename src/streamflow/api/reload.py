@@ -12,11 +12,12 @@ from typing import Literal
 from streamflow.api.look import Current
 from streamflow.database import translated
 from streamflow.errors import StreamflowError, VersionMissing
-from streamflow.platform import Platform
+from streamflow.platform import Platform, require_migrated
 from streamflow.steps.predict import Serving, serving_of
 from streamflow.steps.stages import Held, held
 
 EVERY_S = 1.0  # a change is served within 5 s: this, the answer of the registry and the loading
+LONG_S = 5.0  # a question that takes longer is said
 AGAIN_S = 10.0  # after a version could not be loaded
 
 
@@ -27,6 +28,8 @@ class Reload:
         self.current = Current(refused="the version in Production is being looked up")
         self._platform, self._counted = platform, counted
         self._ended = Event()
+        self._migrated = False
+        self._asking: float | None = None  # since when the question that is under way is
         self._refused: tuple[int, float] | None = None  # a version that could not be loaded, and when it was tried
         self._thread = Thread(target=self._work, name="reload", daemon=True)
 
@@ -38,6 +41,13 @@ class Reload:
         """Ask no more. A question that is on its way ends with the process."""
         self._ended.set()
 
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """A note while a question takes long: a network that is dead may keep it for minutes."""
+        began = self._asking
+        took = 0.0 if began is None else time.monotonic() - began
+        return (f"the registry was asked {took:.0f} s ago and has not answered",) if took > LONG_S else ()
+
     def serving(self) -> Serving:
         """The version that answers. Raises VersionMissing."""
         current = self.current
@@ -47,12 +57,14 @@ class Reload:
 
     def _work(self) -> None:
         while not self._ended.is_set():
+            self._asking = time.monotonic()
             try:
                 self._look()
             except StreamflowError as error:
                 self._cannot(f"the registry cannot be asked: {error.message}")
             except Exception as error:  # noqa: BLE001  # it would end the thread, and what was said last would stand for ever
                 self._cannot(f"the registry cannot be asked: {type(error).__name__}")
+            self._asking = None
             self._ended.wait(EVERY_S)
 
     def _cannot(self, why: str) -> None:
@@ -63,6 +75,7 @@ class Reload:
     def _look(self) -> None:
         self._platform.forget_lost_connection()
         with translated(self._platform.login):
+            self._require_migrated()
             found = held(self._platform)
             current, number = self.current, found.version
             if number is None:
@@ -74,6 +87,12 @@ class Reload:
                 self.current = replace(current, notes=found.notes)
             else:
                 self._load(number, found)
+
+    def _require_migrated(self) -> None:
+        """Once: PostgreSQL may have been away when we began."""
+        if not self._migrated:
+            require_migrated(self._platform)
+            self._migrated = True
 
     def _load(self, number: int, found: Held) -> None:
         try:

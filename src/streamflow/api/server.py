@@ -24,10 +24,11 @@ from streamflow.api.app import create_app
 from streamflow.api.fence import keys_are_needed
 from streamflow.api.keyring import KeyRing
 from streamflow.api.logs import open_log
-from streamflow.api.patience import Patient
+from streamflow.api.patience import Patient, wait_at_most
 from streamflow.api.state import ServingState
 from streamflow.database import connect
-from streamflow.platform import Platform, open_platform
+from streamflow.errors import DatabaseUnavailable
+from streamflow.platform import Platform, open_platform, require_migrated
 from streamflow.settings import exported, load_settings
 from streamflow.warehouse.roles import API
 
@@ -47,6 +48,7 @@ def serve(platform: Platform, host: str, port: int, *, given: Mapping[str, str])
 
     given   the settings that came as flags, as text: workers are processes of their own and get them as variables
     """
+    _tell_if_away(platform)
     with ExitStack() as closing:
         closing.enter_context(exported(VENDORS))
         _raise_limit_of_files()
@@ -78,12 +80,20 @@ def serve(platform: Platform, host: str, port: int, *, given: Mapping[str, str])
         )
 
 
+def _tell_if_away(platform: Platform) -> None:
+    """A database that is away is waited for beside the requests; one that is there has to be migrated. Raises NotMigrated."""
+    try:
+        require_migrated(platform)
+    except DatabaseUnavailable as error:
+        platform.notify(f"PostgreSQL does not answer; /ready says when it does: {error.message}")
+
+
 def worker() -> FastAPI:
     """The application of one of several workers, which ends when the process that started it does."""
     _end_with_parent()
     settings = load_settings()
     closing = ExitStack()
-    platform = closing.enter_context(open_platform(settings, role=API))
+    platform = closing.enter_context(open_platform(settings, role=API, migrated=False))
     return _application(platform, settings.api_host, closing=closing, shared=True)
 
 
@@ -91,6 +101,7 @@ def _application(platform: Platform, host: str, *, closing: ExitStack | None = N
     """What is logged, by whomever, goes through the one log of this process."""
     sys.setswitchinterval(SWITCH_S)
     settings, closing = platform.settings, closing or ExitStack()
+    wait_at_most(settings.api_client_limit)
     log = open_log(settings.log_format, settings.log_level)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
     needed = keys_are_needed(settings, host)

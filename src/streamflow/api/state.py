@@ -115,7 +115,7 @@ class ServingState:
         current = self.current
         if current.serving is None:
             reasons.append(f"model: {current.refused}")
-        notes = (*((current.refused,) if current.refused and current.serving else ()), *current.notes)
+        notes = (*((current.refused,) if current.refused and current.serving else ()), *current.notes, *self._reload.slow)
         return Look(
             reasons=tuple(reasons),
             notes=notes,

@@ -182,6 +182,6 @@ def serve(
     bound = require_port(settings.api_host, settings.api_port)
     from streamflow.api.server import serve as run_server
 
-    with call.platform(as_api=True) as platform:
+    with call.platform(as_api=True, migrated=False) as platform:
         call.notify(f"http://{settings.api_host}:{bound}  (docs at /docs, Ctrl-C stops)")
         run_server(platform, settings.api_host, bound, given=call.given)

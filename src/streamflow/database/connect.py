@@ -8,13 +8,16 @@ from psycopg import sql
 from streamflow.database.address import Address
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
 
+LIVELY = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # a dead network ends a connection in a minute
 OLDEST = 15  # the major version from which on everything of ours is tested
 
 
 def connect(address: Address, *, autocommit: bool = False, timeout_s: int = 10) -> psycopg.Connection:
     """Connect. Raises DatabaseUnavailable, without the password."""
     try:
-        info = psycopg.conninfo.make_conninfo(address.conninfo(), connect_timeout=timeout_s, application_name="streamflow")
+        info = psycopg.conninfo.make_conninfo(
+            address.conninfo(), connect_timeout=timeout_s, application_name="streamflow", **LIVELY
+        )
         return psycopg.connect(info, autocommit=autocommit)
     except psycopg.OperationalError as exc:
         raise DatabaseUnavailable(f"{address.display}: {str(exc).strip()}") from exc

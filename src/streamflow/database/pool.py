@@ -14,6 +14,7 @@ from streamflow.database.address import Address
 from streamflow.errors import DatabaseUnavailable, DiskFull, Overloaded, StreamflowError
 
 POOL_SIZE = 4
+RECONNECT_S = 4.0  # then begin anew: the pauses between attempts would double for minutes, and last on once PostgreSQL is back
 T = TypeVar("T")
 
 
@@ -35,6 +36,7 @@ def open_pool(address: Address, *, time_limit: float) -> AsyncConnectionPool:
         kwargs={"autocommit": True},
         timeout=time_limit / 2,  # who waits for a connection is told why before the time is up
         configure=configure,
+        reconnect_timeout=RECONNECT_S,
         open=False,
     )
 
@@ -62,11 +64,12 @@ def _translated(error: psycopg.OperationalError) -> StreamflowError:
 async def within(limit: float, work: Coroutine[Any, Any, T]) -> T:
     """The outcome of some work on the database. Raises Overloaded after `limit` seconds.
 
-    What does not end by itself is left to end: a connection that is cancelled waits for its server first.
+    It is cancelled and left to end: a connection that is cancelled waits for its server first, for seconds where that is away.
     """
     task = asyncio.create_task(work)
     done, _ = await asyncio.wait({task}, timeout=limit)
     if not done:
+        task.cancel()
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise Overloaded(f"no answer within {limit:g} s")
     return task.result()
