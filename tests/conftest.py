@@ -15,9 +15,13 @@ from psycopg import sql
 
 from streamflow.database import Address, attach, connect, from_url
 from streamflow.database.embedded import remove
+from streamflow.features.vendor import unchecked
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.migrate import migrate
+
+with unchecked():  # as the platform imports it, before a test module does
+    import feast  # noqa: F401
 
 # What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
