@@ -65,6 +65,11 @@ def assert_the_log_is_in_months(connection: psycopg.Connection) -> None:
         ("streamflow.prediction_log_2025_02", 746, 746, 1, True),
     ]
     row = connection.execute(
+        "SELECT has_table_privilege('pg_monitor', 'streamflow.prediction_log', 'SELECT WITH GRANT OPTION'),"
+        " has_table_privilege('pg_monitor', 'streamflow.prediction_log', 'INSERT')"
+    ).fetchone()
+    assert row == (True, False)
+    row = connection.execute(
         "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
         " features) VALUES ('r', 'k', now(), 'm', 1, 'r', 0, 0, 0, '{}')"
         " RETURNING id, tableoid::regclass::text, to_char(at AT TIME ZONE 'UTC', 'YYYY_MM')"

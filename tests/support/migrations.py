@@ -16,6 +16,7 @@ CREATE TABLE streamflow.prediction_log (
 CREATE INDEX ON streamflow.prediction_log (at);
 GRANT SELECT, INSERT ON streamflow.prediction_log TO streamflow_writer;
 GRANT SELECT, DELETE ON streamflow.prediction_log TO streamflow_maintenance;
+GRANT SELECT ON streamflow.prediction_log TO pg_monitor WITH GRANT OPTION; -- an administrator's own
 INSERT INTO streamflow.prediction_log
     (at, request_id, key, as_of, model, version, run_id, probability, prediction, threshold, features)
     SELECT at, md5(at::text), 'somebody', '2024-01-31', 'streamflow_churn', 1, 'r', 0.1::float8 + 0.2, 0, 0.5, '{"skips_7d": null}'
