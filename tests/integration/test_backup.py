@@ -311,6 +311,7 @@ def test_an_older_schema_is_restored_and_migrated_and_a_newer_one_refused(
     with open_platform(settings, migrated=False) as opened:
         assert [change.split(":")[0] for change in migrate(opened).changes] == [
             *(f"fixed tables 000{n}" for n in range(4, 10)),
+            "fixed tables 0012",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
     newer = rewritten(source.file, tmp_path / "newer.backup", schema_version="9999")

@@ -1,5 +1,7 @@
 """The catalog says what is wrong with it, and where."""
 
+import re
+
 import pytest
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog, parse_catalog
@@ -68,3 +70,12 @@ def test_a_counter_is_known_and_changes_nothing_that_a_model_or_a_database_depen
             assert definitions(again) == definitions(catalog)
             assert [t.columns for t in again.tables.values()] == [t.columns for t in catalog.tables.values()]
     assert "counter = true" in declaration(ours.tables["subscriptions"].columns["total_paid"])
+
+
+def test_words_are_known_and_change_nothing_that_a_model_or_a_database_depends_on() -> None:
+    ours = load_catalog(None)
+    without = parse_catalog(re.sub(r', words = "[^"]+"', "", TEXT), origin="catalog.toml")
+    assert ours.tables["subscriptions"].columns["net_service"].words == "internet service"
+    assert (ours.digest, ours.service) == (without.digest, without.service)
+    assert meaning(definitions(ours)) == meaning(definitions(without))
+    assert 'words = "internet service"' in declaration(ours.tables["subscriptions"].columns["net_service"])
