@@ -1,7 +1,7 @@
 """Contributions to what a model says: TreeSHAP of its own trees by LightGBM, or the terms of a logistic regression.
 
 A fitted forest or boosting becomes a LightGBM model with the same trees; nothing is fitted here. A node's share is that of the
-training rows that reached it, not of the weights that balance classes: the base is what the model says of the population.
+training rows that reached it, not of the draws that balance classes: the base is about what the model says of the population.
 """
 
 from __future__ import annotations
