@@ -102,7 +102,7 @@ def answers(platform: Platform, base: str) -> list[Any]:
     keys = platform.connection.execute("SELECT user_id FROM online.subs_profile_fv ORDER BY 1 LIMIT 100").fetchall()
     found = [asked(f"{base}/predict", {"user_id": key}) for (key,) in keys]
     assert [answer.status for answer in found] == [200] * 100
-    return [answer.body for answer in found]
+    return [{name: value for name, value in answer.body.items() if name != "age_days"} for answer in found]  # it grows
 
 
 def wrong(settings: Settings) -> set[str]:
