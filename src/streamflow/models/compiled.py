@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.models.one_tree import OneTree
+from streamflow.models.forest import Forest
 from streamflow.models.pipelines import BOOSTING, FOREST
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def compiled(pipeline: Pipeline) -> Compiled:
     """What a fitted pipeline does behind its encoder: a forest to the bit, the others to 1e-12."""
     names = pipeline.named_steps
     if FOREST in names:
-        return OneTree(names[FOREST])
+        return Forest(names[FOREST])
     return _boosting(names[BOOSTING]) if BOOSTING in names else _logistic(pipeline)
 
 
