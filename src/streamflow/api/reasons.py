@@ -1,7 +1,7 @@
 """POST /explain: the reasons for what is said of one key.
 
-The computing takes 0.1 s for a forest of 300 trees (0.4 s on a busy machine), under 1 ms for the other kinds. LightGBM lets go of the
-interpreter's lock meanwhile: run `reasons_of` in a thread, and no other request waits for it.
+The computing takes 0.1 s for a forest of 300 trees (0.4 s on a busy machine), under 1 ms for the other kinds. LightGBM lets go of
+the interpreter's lock meanwhile: run `reasons_of` in a thread, and no other request waits for it.
 
 FastAPI reads annotations of functions that are made per application: they must be values here, not text.
 """
