@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -15,6 +16,8 @@ from streamflow.catalog import Catalog, parse_catalog
 from streamflow.core.background import background_of, parse_background
 from streamflow.core.calibration import Calibrator
 from streamflow.core.decision import Decision, Economics
+from streamflow.errors import ArtifactUntrusted
+from streamflow.models.artifact import load_background
 from streamflow.models.pipelines import ENCODE, FOREST, KINDS, fit_model, raw_frame
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.reasons import explain, explain_rows
@@ -165,3 +168,12 @@ def test_what_is_usual_is_read_back_and_a_broken_file_refused() -> None:
     for broken in (b"{}", b"[]", b'{"rows": 1, "features": {"fee": {}}}', b"nothing"):
         with pytest.raises(ValueError, match=r"missing|attribute|line 1"):
             parse_background(broken)
+
+
+def test_what_is_usual_is_not_parsed_unless_it_is_what_was_registered() -> None:
+    content = background_of(drawn(50, seed=1), []).content
+    assert load_background(content, expected_digest=sha256(content).hexdigest()).rows == 50
+    with pytest.raises(ArtifactUntrusted, match="background.json has the digest .* it was not parsed"):
+        load_background(content.replace(b"50", b"51"), expected_digest=sha256(content).hexdigest())
+    with pytest.raises(ArtifactUntrusted, match="background.json"):
+        load_background(b"{}", expected_digest=sha256(b"{}").hexdigest())

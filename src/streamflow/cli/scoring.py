@@ -27,7 +27,7 @@ def score(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the rows to this .csv or .parquet file.", metavar="FILE")] = None,
     explain: Annotated[  # typer makes a flag of it
-        bool, typer.Option("--explain", help="With the largest reasons of each row: a forest needs 0.05 to 0.1 s a row for them.")
+        bool, typer.Option("--explain", help="With the largest reasons of each row: a forest of 300 trees needs 0.1 s a row.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
