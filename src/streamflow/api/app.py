@@ -63,8 +63,8 @@ def create_app(state: ServingState, log: FilteringBoundLogger, *, closing: ExitS
     app.add_exception_handler(HTTPException, _of_http)
     add_fence(app, state.platform.settings, host, keys)
     app.add_middleware(Observed, metrics=state.metrics, log=log, traces=traces)
+    add_predictions(app, state, answers_of(catalog, state.platform.settings.api_max_ids))  # first: routes are tried in turn
     _add_operations(app, state)
-    add_predictions(app, state, answers_of(catalog, state.platform.settings.api_max_ids))
     add_pages(app)
     describe_keys(app, needed=keys is not None)
     return app

@@ -29,7 +29,7 @@ from streamflow.warehouse.predictions import log_beside
 LANES = 2
 TURN = 64  # ids of one turn; a request with more has a turn of its own
 HANG = 2  # times its limit, until a phase is broken off: by then PostgreSQL would have ended it, if it were there
-INLINE = 16  # ids up to which the model runs between two events; more would hold up all other requests
+INLINE = TURN  # ids up to which the model runs between two events; more would hold up all other requests
 
 Phase = Literal["queue", "features", "model", "log"]
 Answer = Prediction | Refusal

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from time import perf_counter
-from uuid import uuid4
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -76,7 +76,7 @@ class Observed:
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The client's, when it is well formed; else one of ours."""
     given = next((value for name, value in headers if name == HEADER), b"")
-    return given.decode() if WELL_FORMED.fullmatch(given) else uuid4().hex
+    return given.decode() if WELL_FORMED.fullmatch(given) else os.urandom(16).hex()
 
 
 def _template(scope: Scope) -> str:

@@ -24,12 +24,6 @@ def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None
     catalog, ask, ask_batch, path_key = state.platform.catalog, answers.ask, answers.ask_batch, answers.path_key
     key_name = catalog.entity.key
 
-    @app.get(f"/features/{{{key_name}}}", summary="Features", response_model=None, responses=ok(answers.features))
-    async def features(text: Annotated[path_key, Path(alias=key_name)]) -> Response:  # type: ignore[valid-type]  # of the catalog
-        """The live features of one key as they are: nothing is refused or put in for what is absent or too old."""
-        key = as_key(catalog, text)
-        return _json({key_name: key, **(await state.features(key)).plain})
-
     @app.post("/predict", response_model=None, responses=ok(answers.prediction))
     async def predict(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
         """The prediction for one key, with what it was made of."""
@@ -52,6 +46,12 @@ def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None
         found = [key if isinstance(key, EntityUnknown) else next(left) for key in keys]
         entries = [_entry_or_why(key_name, *each) for each in zip(given, found, strict=True)]
         return _json({"predictions": entries, "model": named(serving)})
+
+    @app.get(f"/features/{{{key_name}}}", summary="Features", response_model=None, responses=ok(answers.features))
+    async def features(text: Annotated[path_key, Path(alias=key_name)]) -> Response:  # type: ignore[valid-type]  # of the catalog
+        """The live features of one key as they are: nothing is refused or put in for what is absent or too old."""
+        key = as_key(catalog, text)
+        return _json({key_name: key, **(await state.features(key)).plain})
 
     @app.post("/explain", response_model=None, responses=ok(answers.reasons))
     async def explain(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
