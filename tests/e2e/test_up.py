@@ -181,7 +181,7 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    done = run(tmp_path / "home", *arguments, extra={"COLUMNS": "200"})
+    done = called(tmp_path / "home", *arguments, extra={"COLUMNS": "200"})
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert alive(tmp_path / "home") == []
 
