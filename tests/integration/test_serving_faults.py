@@ -11,6 +11,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -236,7 +237,7 @@ def test_a_file_that_is_not_the_one_registered(
     assert not mark.exists()
     assert {reply.version for reply in load.replies} == {1, 2}
     holds(installed, load, truth)
-    os.mkdir(tmp_path / "control")
+    (tmp_path / "control").mkdir()
     with pytest.raises(FileExistsError):
         pickle.loads(pickle.dumps(Planted(tmp_path / "control")))  # noqa: S301  # that it would have been seen
 
@@ -246,7 +247,8 @@ def full_disk(platform: Platform) -> Iterator[None]:
     """The prediction log on a file system of its own, which is full."""
     if os.geteuid() != 0 or platform.settings.database_url is None:
         pytest.skip("only root may mount a file system of its own")
-    with ExitStack() as closing, connect(platform.login, autocommit=True) as connection:
+    with ExitStack() as closing:
+        connection = closing.enter_context(connect(platform.login, autocommit=True))
         data = Path(str(connection.execute("SHOW data_directory").fetchone()[0]))  # type: ignore[index]
         if not data.is_dir():
             pytest.skip("the server is on another machine")
@@ -258,7 +260,7 @@ def full_disk(platform: Platform) -> Iterator[None]:
         )  # fmt: skip
         if mounted.returncode:
             pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-        closing.callback(subprocess.run, ["umount", folder], check=True)
+        closing.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
         name = sql.Identifier(f"small_{uuid4().hex[:8]}")
         connection.execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(name, sql.Literal(str(folder))))
         closing.callback(connection.execute, sql.SQL("DROP TABLESPACE {}").format(name))
@@ -439,7 +441,7 @@ def test_mlflow_goes_and_comes(installed: Platform, keys: list[str], truth: Trut
     """An MLflow server of its own; the version that answers goes on without it."""
     port = free_port()
     command = [
-        "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", installed.tracking_uri, "--default-artifact-root", installed.artifact_root,
     ]  # fmt: skip
 
