@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from streamflow.steps.stages import Held, held
 
 EVERY_S = 1.0  # a change is served within 5 s: this, the answer of the registry and the loading
 LONG_S = 5.0  # a question that takes longer is said
+FIRST_S = 20.0  # that a worker takes no requests for want of a version
 AGAIN_S = 10.0  # after a version could not be loaded
 
 
@@ -27,7 +29,7 @@ class Reload:
     def __init__(self, platform: Platform, counted: Callable[[Literal["swapped", "refused"]], None]) -> None:
         self.current = Current(refused="the version in Production is being looked up")
         self._platform, self._counted = platform, counted
-        self._ended = Event()
+        self._ended, self._looked = Event(), Event()
         self._migrated = False
         self._asking: float | None = None  # since when the question that is under way is
         self._refused: tuple[int, float] | None = None  # a version that could not be loaded, and when it was tried
@@ -36,6 +38,10 @@ class Reload:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    async def first_look(self) -> None:
+        """Until the registry was asked once, or cannot be for so long."""
+        await asyncio.to_thread(self._looked.wait, FIRST_S)
 
     def stop(self) -> None:
         """Ask no more. A question that is on its way ends with the process."""
@@ -65,6 +71,7 @@ class Reload:
             except Exception as error:  # noqa: BLE001  # it would end the thread, and what was said last would stand for ever
                 self._cannot(f"the registry cannot be asked: {type(error).__name__}")
             self._asking = None
+            self._looked.set()
             self._ended.wait(EVERY_S)
 
     def _cannot(self, why: str) -> None:

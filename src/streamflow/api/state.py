@@ -26,7 +26,7 @@ class ServingState:
     """One per process; `shared` where it is one of several workers, which count together."""
 
     def __init__(self, platform: Platform, *, shared: bool = False) -> None:
-        self.platform = platform
+        self.platform, self._shared = platform, shared
         catalog, settings = platform.catalog, platform.settings
         self.metrics = Metrics(shared=shared)
         self.limit = settings.api_time_limit
@@ -57,6 +57,8 @@ class ServingState:
         """Begin: the version is looked up and loaded beside the requests; until then /ready says why it is not."""
         await self._pool.open()
         self._reload.start()
+        if self._shared:  # the others take the requests until this one can answer
+            await self._reload.first_look()
         self.batcher.start()
 
     async def close(self) -> None:
