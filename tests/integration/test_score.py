@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
-from fastapi import FastAPI, Request
-from fastapi.concurrency import run_in_threadpool
 from pyarrow import parquet
-from pydantic import create_model
-from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
+from support.api import asked
+from support.api import served as api_of
+from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, in_production, load, run
 from support.command import called
 
-from streamflow.api.reasons import reasons_router
 from streamflow.errors import FeaturesMissing, SnapshotMissing, StreamflowError, VersionMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.forget import forget
 from streamflow.steps.materialize import materialize
-from streamflow.steps.predict import answer, load_serving
+from streamflow.steps.predict import Prediction, judge, load_serving
 from streamflow.steps.prune import prune
-from streamflow.steps.reasons import Reasons, explain, reasons
+from streamflow.steps.reasons import explain
 from streamflow.steps.score import ScoreReceipt, score
 from streamflow.warehouse import scores
 
@@ -57,16 +53,17 @@ def stored(platform: Platform, receipt: ScoreReceipt) -> pl.DataFrame:
 def require_agreement(platform: Platform, receipt: ScoreReceipt) -> pl.DataFrame:
     """Each row of a run against the answer of /predict, to the last bit."""
     rows, serving = stored(platform, receipt), load_serving(platform)
-    for row in rows.iter_rows(named=True):
+    keys = rows["key"].to_list()
+    told = judge(serving, keys, serving.reader.read_many(platform.connection, keys), now=NOW)
+    for row, found in zip(rows.iter_rows(named=True), told, strict=True):
         if row["missing"] is None:
-            told = answer(serving, platform.connection, row["key"], request_id=uuid4().hex)
-            assert (row["probability"].hex(), row["prediction"]) == (told.probability.hex(), told.prediction)
-            assert row["features_as_of"] == told.as_of
+            assert isinstance(found, Prediction)
+            assert (row["probability"].hex(), row["prediction"]) == (found.probability.hex(), found.prediction)
+            assert row["features_as_of"] == found.as_of
             continue
         assert (row["probability"], row["prediction"]) == (None, None)
-        with pytest.raises(FeaturesMissing) as refused:
-            answer(serving, platform.connection, row["key"], request_id=uuid4().hex)
-        assert row["missing"].split(", ") == refused.value.facts["missing_features"]
+        assert isinstance(found, FeaturesMissing)
+        assert row["missing"].split(", ") == found.facts["missing_features"]
     return rows
 
 
@@ -123,7 +120,7 @@ def test_reasons_of_rows_are_those_of_explain(served: Platform) -> None:
     assert receipt.run.digest == plain.run.digest
     rows = stored(served, receipt)
     told = json.loads(rows.filter(pl.col("key") == KEY)["reasons"].item())
-    found = explain(served, KEY).explanation
+    found = explain(served, KEY, now=NOW).explanation
     assert [(r["feature"], r["contribution"], r["words"]) for r in told] == [
         (c.feature, c.contribution, c.words) for c in found.top(3)
     ]
@@ -131,24 +128,22 @@ def test_reasons_of_rows_are_those_of_explain(served: Platform) -> None:
     assert found.contributions[0].population != type(found.contributions[0].population)()
 
 
-def test_the_endpoint_says_what_explain_says(served: Platform) -> None:
-    serving = load_serving(served)
-
-    async def find(_: Request, key: str | int) -> Reasons:
-        return await run_in_threadpool(reasons, serving, served.connection, key)
-
-    app = FastAPI()
-    app.include_router(reasons_router(create_model("Ask", user_id=(str, ...)), "user_id", find))
-
-    async def asked() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-            return await client.post("/explain", json={"user_id": KEY})
-
-    body, direct = asyncio.run(asked()).json(), explain(served, KEY)
+def test_the_api_says_what_explain_and_score_say(served: Platform) -> None:
+    """Over HTTP: one answer, a batch, and the whole drop agree to the last bit; so do the reasons."""
+    rows = stored(served, score(served, FEBRUARY))
+    keys = rows["key"].to_list()[:200]
+    with api_of(served) as base:
+        batch = asked(f"{base}/predict/batch", {"user_ids": keys}).body["predictions"]
+        single = asked(f"{base}/predict", {"user_id": KEY}).body
+        body = asked(f"{base}/explain", {"user_id": KEY}).body
+    said = dict(zip(rows["key"], rows["probability"], strict=True))
+    assert [entry["probability"].hex() for entry in batch] == [said[key].hex() for key in keys]
+    direct = explain(served, KEY, now=NOW)
+    assert (single["probability"], body["probability"]) == (said[KEY], said[KEY])
     told = [(c["feature"], c["contribution"], c["population"]) for c in body["contributions"]]
     assert told == [(c.feature, c.contribution, vars(c.population)) for c in direct.explanation.contributions]
     assert body["base"] + sum(c["contribution"] for c in body["contributions"]) == pytest.approx(body["margin"], abs=1e-6)
-    assert (body["user_id"], body["probability"], body["unit"]) == (KEY, direct.probability, "probability")
+    assert (body["user_id"], body["unit"], body["model"]) == (KEY, "probability", single["model"])
 
 
 def test_what_cannot_be_scored_is_said_and_leaves_nothing(
