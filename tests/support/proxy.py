@@ -18,7 +18,7 @@ class Proxy:
 
     def __init__(self, target: Address) -> None:
         self.delay = 0.0  # of each answer
-        self._target, self._port = target, free_port()
+        self._target, self.port = target, free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._flows = asyncio.Event()
@@ -34,7 +34,7 @@ class Proxy:
 
     def by_way(self, address: Address) -> Address:
         """An address on the same server, by way of this."""
-        return replace(address, role=None, parameters={**address.parameters, "host": "127.0.0.1", "port": str(self._port)})
+        return replace(address, role=None, parameters={**address.parameters, "host": "127.0.0.1", "port": str(self.port)})
 
     def up(self) -> None:
         """Accept, and pass on."""
@@ -70,7 +70,7 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port, backlog=256)
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, backlog=256)
 
     async def _cut(self) -> None:
         if self._server is not None:
