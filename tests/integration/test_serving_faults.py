@@ -166,6 +166,20 @@ def test_postgresql_is_slow_or_silent(
     holds(installed, load, truth)
 
 
+def test_connections_die_unseen(installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths) -> None:
+    """They stay open and nothing comes any more, as after a failover: the answers come back by others."""
+    with Load(api, keys, pause=0.01) as load:
+        assert recovers(load)
+        begun.proxy.forget()
+        assert fails(load)
+        assert recovers(load)
+        begun.proxy.down()  # those on which the registry is asked
+        begun.proxy.up()
+        assert recovers(load)
+    holds(installed, load, truth)
+    assert wait_for(lambda: asked(f"{api}/ready").body["notes"] == [])
+
+
 @pytest.mark.parametrize("table", ["online.usage_agg_30d_fv", "streamflow.prediction_log"])
 def test_a_table_is_locked(installed: Platform, api: str, keys: list[str], truth: Truths, table: str) -> None:
     """Whoever asks for features of one meanwhile uses up the pool."""

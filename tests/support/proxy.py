@@ -48,6 +48,16 @@ class Proxy:
         """Keep all connections and take new ones, and pass nothing on: a server that was stopped, a network that is dead."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
+    def forget(self) -> None:
+        """Pass nothing on any more of what is open, and do not say so; new connections are as ever."""
+
+        async def work() -> None:
+            self._flows.clear()
+            self._flows = asyncio.Event()
+            self._flows.set()
+
+        self._do(work())
+
     def heal(self) -> None:
         """As if nothing had been."""
         self.delay = 0.0
@@ -86,6 +96,7 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        flows = self._flows
         mine = {writer}
         self._open.add(writer)
         try:
@@ -93,7 +104,7 @@ class Proxy:
                 there, back = await self._connect()
                 mine.add(back)
                 self._open.add(back)
-                await asyncio.gather(self._pass(reader, back, slow=False), self._pass(there, writer, slow=True))
+                await asyncio.gather(self._pass(reader, back, flows), self._pass(there, writer, flows, slow=True))
         except asyncio.CancelledError:
             return  # `_cut` waits for it
         finally:
@@ -108,11 +119,13 @@ class Proxy:
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, int(port))
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slow: bool) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event, *, slow: bool = False
+    ) -> None:
         while content := await reader.read(65_536):
             if slow and self.delay:
                 await asyncio.sleep(self.delay)
-            await self._flows.wait()
+            await flows.wait()
             writer.write(content)
             await writer.drain()
         writer.transport.abort()
