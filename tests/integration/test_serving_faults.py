@@ -35,7 +35,7 @@ from support.scrape import call, numbers
 from streamflow.database import connect
 from streamflow.models.vendor import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
-from streamflow.services.processes import free_port, running
+from streamflow.services.processes import free_port, running, wait_until_ready
 from streamflow.steps.promote import promote
 from streamflow.steps.train import train
 
@@ -166,6 +166,20 @@ def test_postgresql_is_slow_or_silent(
     holds(installed, load, truth)
 
 
+def test_connections_die_unseen(installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths) -> None:
+    """They stay open and nothing comes any more, as after a failover: the answers come back by others."""
+    with Load(api, keys, pause=0.01) as load:
+        assert recovers(load)
+        begun.proxy.forget()
+        assert fails(load)
+        assert recovers(load)
+        begun.proxy.down()  # those on which the registry is asked
+        begun.proxy.up()
+        assert recovers(load)
+    holds(installed, load, truth)
+    assert wait_for(lambda: asked(f"{api}/ready").body["notes"] == [])
+
+
 @pytest.mark.parametrize("table", ["online.usage_agg_30d_fv", "streamflow.prediction_log"])
 def test_a_table_is_locked(installed: Platform, api: str, keys: list[str], truth: Truths, table: str) -> None:
     """Whoever asks for features of one meanwhile uses up the pool."""
@@ -255,7 +269,7 @@ def full_disk(platform: Platform) -> Iterator[None]:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
         folder.chmod(0o755)
         mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size=4m,mode=700,uid={data.stat().st_uid},gid={data.stat().st_gid}", "tmpfs", folder],
+            ["mount", "-t", "tmpfs", "-o", f"size=64m,mode=700,uid={data.stat().st_uid},gid={data.stat().st_gid}", "tmpfs", folder],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if mounted.returncode:
@@ -281,7 +295,7 @@ def full_disk(platform: Platform) -> Iterator[None]:
 def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
         while True:
-            file.write(bytes(4096))
+            file.write(bytes(65_536))
 
 
 def test_the_disk_of_the_log_is_full(installed: Platform, api: str, keys: list[str], truth: Truths) -> None:
@@ -449,38 +463,28 @@ def age(platform: Platform) -> float:
 
 def test_mlflow_goes_and_comes(installed: Platform, keys: list[str], truth: Truths, tmp_path: Path) -> None:
     """An MLflow server of its own; the version that answers goes on without it."""
-    port = free_port()
+    port, log = free_port(), tmp_path / "mlflow.log"
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", installed.tracking_uri, "--default-artifact-root", installed.artifact_root,
     ]  # fmt: skip
-
-    def server() -> Iterator[None]:
-        with running(command, environment=dict(os.environ), log=tmp_path / "mlflow.log"):
-            assert wait_for(lambda: is_up(port), seconds=120), (tmp_path / "mlflow.log").read_text()
-            yield
-
-    extra = {**LIMITS, "STREAMFLOW_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
-    opened = contextmanager(server)
-    with ExitStack() as first:
-        first.enter_context(opened())
-        with served(installed, extra=extra) as base, Load(base, keys, clients=1, pause=0.05) as load:
-            first.close()
+    with ExitStack() as closing:
+        child = closing.enter_context(running(command, environment=dict(os.environ), log=log))
+        wait_until_ready(f"http://127.0.0.1:{port}/health", child, name="MLflow", log=log)
+        proxy = closing.enter_context(proxied(f"postgresql://127.0.0.1:{port}/"))
+        proxy.up()
+        uri = f"http://127.0.0.1:{proxy.port}"
+        base = closing.enter_context(served(installed, extra={**LIMITS, "STREAMFLOW_MLFLOW_TRACKING_URI": uri}))
+        with Load(base, keys, clients=1, pause=0.05) as load:
+            proxy.down()
             assert wait_for(lambda: "MLflow" in " ".join(asked(f"{base}/ready").body["notes"]))
-            assert is_ready(base)
+            assert wait_for(lambda: is_ready(base))
             assert recovers(load)
-            with opened():
-                assert wait_for(lambda: asked(f"{base}/ready").body["notes"] == [])
-                promote(installed, 2, force=True, why="a test")
-                assert wait_for(lambda: asked(f"{base}/model").body["version"] == 2)
-                promote(installed, 1, force=True, why="back")
-                assert wait_for(lambda: asked(f"{base}/model").body["version"] == 1)
+            proxy.up()
+            assert wait_for(lambda: asked(f"{base}/ready").body["notes"] == [])
+            promote(installed, 2, force=True, why="a test")
+            assert wait_for(lambda: asked(f"{base}/model").body["version"] == 2)
+            promote(installed, 1, force=True, why="back")
+            assert wait_for(lambda: asked(f"{base}/model").body["version"] == 1)
     assert {reply.status for reply in load.replies} == {200}
     holds(installed, load, truth)
-
-
-def is_up(port: int) -> bool:
-    try:
-        return call(f"http://127.0.0.1:{port}", "GET", "/health").status == 200
-    except OSError:
-        return False

@@ -18,7 +18,7 @@ class Proxy:
 
     def __init__(self, target: Address) -> None:
         self.delay = 0.0  # of each answer
-        self._target, self._port = target, free_port()
+        self._target, self.port = target, free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._flows = asyncio.Event()
@@ -34,7 +34,7 @@ class Proxy:
 
     def by_way(self, address: Address) -> Address:
         """An address on the same server, by way of this."""
-        return replace(address, role=None, parameters={**address.parameters, "host": "127.0.0.1", "port": str(self._port)})
+        return replace(address, role=None, parameters={**address.parameters, "host": "127.0.0.1", "port": str(self.port)})
 
     def up(self) -> None:
         """Accept, and pass on."""
@@ -47,6 +47,16 @@ class Proxy:
     def silent(self) -> None:
         """Keep all connections and take new ones, and pass nothing on: a server that was stopped, a network that is dead."""
         self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def forget(self) -> None:
+        """Pass nothing on any more of what is open, and do not say so; new connections are as ever."""
+
+        async def work() -> None:
+            self._flows.clear()
+            self._flows = asyncio.Event()
+            self._flows.set()
+
+        self._do(work())
 
     def heal(self) -> None:
         """As if nothing had been."""
@@ -70,7 +80,7 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port, backlog=256)
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, backlog=256)
 
     async def _cut(self) -> None:
         if self._server is not None:
@@ -86,6 +96,7 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        flows = self._flows
         mine = {writer}
         self._open.add(writer)
         try:
@@ -93,7 +104,7 @@ class Proxy:
                 there, back = await self._connect()
                 mine.add(back)
                 self._open.add(back)
-                await asyncio.gather(self._pass(reader, back, slow=False), self._pass(there, writer, slow=True))
+                await asyncio.gather(self._pass(reader, back, flows), self._pass(there, writer, flows, slow=True))
         except asyncio.CancelledError:
             return  # `_cut` waits for it
         finally:
@@ -108,11 +119,13 @@ class Proxy:
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, int(port))
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slow: bool) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event, *, slow: bool = False
+    ) -> None:
         while content := await reader.read(65_536):
             if slow and self.delay:
                 await asyncio.sleep(self.delay)
-            await self._flows.wait()
+            await flows.wait()
             writer.write(content)
             await writer.drain()
         writer.transport.abort()
