@@ -44,6 +44,8 @@ bench: setup
 	$(BIN)/python benchmarks/training_set.py
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/reproduce.py
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/score.py
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 

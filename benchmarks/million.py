@@ -93,7 +93,7 @@ def _like(connection: psycopg.Connection, pairs: Sequence[tuple[str, str]]) -> N
 
 
 def _bare_copy(platform: Platform, day: str) -> float:
-    from streamflow.database import arrow, connect
+    from streamflow.database import adbc, arrow, connect
 
     tables = list(platform.catalog.tables)
     with connect(platform.login, autocommit=True) as connection:
@@ -101,7 +101,7 @@ def _bare_copy(platform: Platform, day: str) -> float:
     ready = {t: arrow.read(platform.login, f"SELECT * FROM raw.{t} WHERE as_of = $1::date", [day]) for t in tables}  # noqa: S608
 
     def copy() -> None:
-        with arrow.connection(platform.login) as opened:
+        with adbc.connection(platform.login) as opened:
             for table, rows in ready.items():
                 with opened.cursor() as cursor:
                     cursor.adbc_ingest(table, rows, mode="append", db_schema_name="bench")

@@ -36,7 +36,7 @@ def real(cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFa
     """An installation that holds January alone, with a version in Production; the tests go on from there in their order."""
     name = f"sf_real_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=60)) as platform:
+    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=30)) as platform:
         run(platform, real_drops / "month_000", JANUARY)
         yield platform, in_production(platform, JANUARY)
     cluster.drop(name)
@@ -102,8 +102,8 @@ def test_a_training_as_of_january_is_the_same_after_february_is_loaded(real: tup
 )
 def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) -> None:
     rows = training_set(both, JANUARY, label_lead=lead)
-    # a mean over ten forests lies in the range of 300 trees, for a third of their time
-    changes = {"trees": 100, "calibration": "none", "threshold": 0.5}
+    # a mean over ten forests lies in the range of 300 trees, for an eighth of their time
+    changes = {"trees": 40, "calibration": "none", "threshold": 0.5}
     salted = [replace(both, settings=both.settings.model_copy(update={**changes, "split_salt": salt})) for salt in SALTS]
     assert low <= mean(fit(platform, rows).metrics.auc for platform in salted) <= high
 

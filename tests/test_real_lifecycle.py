@@ -12,21 +12,27 @@ import polars as pl
 import pytest
 from conftest import Cluster
 from sklearn.model_selection import train_test_split
-from support.chain import FEBRUARY, JANUARY, load, run
+from support.chain import FEBRUARY, JANUARY, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.core.calibration import calibration_error, perfect_error
 from streamflow.core.gate import should_promote
 from streamflow.core.metrics import auc
+from streamflow.core.time import instant
 from streamflow.core.training_set import TrainingSet
+from streamflow.features.materialize import materialize
 from streamflow.models.compiled import compiled
 from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.fitting import Fitted, fit
+from streamflow.steps.predict import load_serving
 from streamflow.steps.promote import promote
 from streamflow.steps.retrain import retrain
+from streamflow.steps.score import score
+from streamflow.steps.stages import served
 from streamflow.steps.train import train
 from streamflow.steps.training_set import training_set
+from streamflow.warehouse import scores
 
 SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 TREES = 30
@@ -145,3 +151,17 @@ def _as_feature(text: str, column: str, view: str) -> str:
     categorical = "categorical = true, " if '"string"' in lines[number] else ""
     lines[number] = lines[number].rstrip().removesuffix("}").rstrip() + f', {categorical}view = "{view}" }}'
     return "\n".join(lines) + "\n"
+
+
+def test_score_says_to_the_bit_what_is_said_online_of_every_user(real: Platform) -> None:
+    if served(real) is None:
+        in_production(real, JANUARY)
+    serving = load_serving(real)
+    for day in (JANUARY, FEBRUARY):
+        materialize(real.connection, real.catalog, as_of=instant(day), services=real.services())
+        rows = pl.concat(scores.rows_of(real.address, score(real, day).run))
+        found = [row for row in serving.reader.read_many(real.connection, rows["key"].to_list()) if row]
+        assert any(None in row.values for row in found)
+        told = [serving.predictor.probability_one(row.values) for row in found]
+        assert [p.hex() for p in told] == [p.hex() for p in rows["probability"]]
+        assert [int(p >= serving.predictor.threshold) for p in told] == rows["prediction"].to_list()

@@ -13,6 +13,7 @@ from conftest import Cluster
 from support.api import asked, served
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, in_production, load, run
 from support.months import found, population, reference_system_fires
+from support.processes import wait_for
 
 from streamflow.catalog import load_catalog, parse_catalog
 from streamflow.core.metrics import evaluate, in_words
@@ -92,19 +93,33 @@ def test_06_an_alarm_is_rare_in_months_in_which_nothing_happened() -> None:
     assert {f.name for f in found(january, others[0]).features} == {f.name for f in CATALOG.features}
 
 
-def test_07_a_null_that_was_trained_on_is_served_and_any_other_is_named(platform: Platform, simulated_drops: Path) -> None:
-    run(platform, simulated_drops / "month_000", JANUARY)
-    in_production(platform, JANUARY)
+@pytest.fixture(scope="module")
+def served_january(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Platform, str]]:
+    """January in Production and the API that serves it: the tests leave it as they found it."""
+    with another_installation(cluster, tmp_path_factory.mktemp("served") / "home") as platform:
+        run(platform, simulated_drops / "month_000", JANUARY)
+        in_production(platform, JANUARY)
+        with served(platform) as base:
+            yield platform, base
+
+
+def test_07_a_null_that_was_trained_on_is_served_and_any_other_is_named(
+    served_january: tuple[Platform, str], simulated_drops: Path
+) -> None:
+    platform, base = served_january
     services = pl.read_csv(simulated_drops / "month_000/subscriptions.csv", infer_schema=False)
     without_net = services.filter(pl.col("net_service") == "No")["user_id"].to_list()
     assert len(without_net) > 50
     answers = [predict(platform, key, now=NOW) for key in without_net[:3]]
     assert all(a.features["plan_stream_tv"] is None and 0 <= a.probability <= 1 for a in answers)
-    platform.connection.execute("UPDATE online.subs_profile_fv SET monthly_fee = NULL WHERE user_id = '7590-VHVEG'")
-    with served(platform) as base:
-        answer = asked(f"{base}/predict", {"user_id": "7590-VHVEG"})
-        assert (answer.status, answer.body["missing_features"]) == (422, ["monthly_fee"])
-        assert asked(f"{base}/predict", {"user_id": without_net[0]}).body["features_used"]["plan_stream_tv"] is None
+    change = "UPDATE online.subs_profile_fv SET monthly_fee = %s WHERE user_id = '7590-VHVEG'"
+    platform.connection.execute(change, [None])
+    answer = asked(f"{base}/predict", {"user_id": "7590-VHVEG"})
+    platform.connection.execute(change, [29.85])
+    assert (answer.status, answer.body["missing_features"]) == (422, ["monthly_fee"])
+    assert asked(f"{base}/predict", {"user_id": without_net[0]}).body["features_used"]["plan_stream_tv"] is None
 
 
 def test_08_categories_are_declared_and_not_guessed(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
@@ -142,7 +157,7 @@ def test_09_an_incoherent_panel_is_said(platform: Platform, simulated_drops: Pat
 
 
 def test_10_health_is_not_readiness_and_an_error_is_no_200(platform: Platform, simulated_drops: Path) -> None:
-    """The half that this version answers: a promotion still needs a restart of the API."""
+    """A promotion needs no restart of the API."""
     with served(platform, until="/health") as base:
         assert asked(f"{base}/health").body == {"status": "ok"}
         ready = asked(f"{base}/ready")
@@ -152,7 +167,7 @@ def test_10_health_is_not_readiness_and_an_error_is_no_200(platform: Platform, s
         assert (answer.status, answer.body["code"]) == (503, "version_missing")
         run(platform, simulated_drops / "month_000", JANUARY)
         in_production(platform, JANUARY)
-        assert asked(f"{base}/ready").status == 200
+        assert wait_for(lambda: asked(f"{base}/ready").status == 200)
         assert asked(f"{base}/predict", {"user_id": "7590-VHVEG"}).status == 200
         assert asked(f"{base}/predict", {"user_id": "999999"}).status == 404
         assert asked(f"{base}/predict", {"user": "7590-VHVEG"}).status == 422
@@ -212,20 +227,18 @@ def test_14_the_newest_drop_is_what_is_served(platform: Platform, simulated_drop
         assert asked(f"{base}/features/7590-VHVEG").body["features"]["months_active"] == 2
 
 
-def test_15_a_number_is_the_same_from_the_file_to_the_answer(platform: Platform, simulated_drops: Path) -> None:
-    run(platform, simulated_drops / "month_000", JANUARY)
-    in_production(platform, JANUARY)
+def test_15_a_number_is_the_same_from_the_file_to_the_answer(served_january: tuple[Platform, str], simulated_drops: Path) -> None:
+    platform, base = served_january
     text = {
         row["user_id"]: row["monthly_fee"]
         for row in pl.read_csv(simulated_drops / "month_000/subscriptions.csv", infer_schema=False).iter_rows(named=True)
     }
     offline = training_set(platform, JANUARY).frame
     assert {k: repr(v) for k, v in offline.select("user_id", "monthly_fee").iter_rows()} == text
-    with served(platform) as base:
-        assert asked(f"{base}/features/7590-VHVEG").body["features"]["monthly_fee"] == 29.85
-        assert asked(f"{base}/predict", {"user_id": "7590-VHVEG"}).body["features_used"]["monthly_fee"] == 29.85
-        for key in list(text)[1:20]:
-            assert repr(asked(f"{base}/features/{key}").body["features"]["monthly_fee"]) == text[key]
+    assert asked(f"{base}/features/7590-VHVEG").body["features"]["monthly_fee"] == 29.85
+    assert asked(f"{base}/predict", {"user_id": "7590-VHVEG"}).body["features_used"]["monthly_fee"] == 29.85
+    for key in list(text)[1:20]:
+        assert repr(asked(f"{base}/features/{key}").body["features"]["monthly_fee"]) == text[key]
 
 
 def test_16_a_number_that_says_nothing_is_said_in_words(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:

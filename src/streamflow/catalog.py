@@ -159,7 +159,7 @@ class Catalog(Frozen):
         """sha256 over all that asks something of a database, in canonical form: what `migrate` last saw."""
         unasked: Any = {
             "views": {"__all__": {"max_age_days"}},
-            "tables": {"__all__": {"columns": {"__all__": {"counter", "default"}}}},
+            "tables": {"__all__": {"columns": {"__all__": {"counter", "default", "words"}}}},
         }
         plain = self.model_dump(exclude=unasked)
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False)

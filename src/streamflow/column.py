@@ -33,6 +33,7 @@ class Column(Frozen):
     categorical: bool = False
     counter: bool = False  # grows from drop to drop: what `honesty` holds two drops against; no model reads it
     expr: str | None = Field(default=None, min_length=1)
+    words: str | None = Field(default=None, min_length=1, max_length=80)  # what people call it: reasons use it, no model does
     default: bool | int | float | str | None = None  # served where a feature has no value, or one that is too old; else refused
 
     @model_validator(mode="before")

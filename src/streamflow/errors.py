@@ -216,10 +216,10 @@ class Overloaded(StreamflowError):
 
 
 class FeaturesStale(StreamflowError):
-    """Some features of this key are older than the catalog allows. It passes with the next materialization: 503, not 4xx."""
+    """Some features of this key are older than the catalog allows."""
 
     exit_code = 26
-    http_status = 503
+    http_status = 503  # nothing is wrong with the request: it passes with the next materialization
     remedy = "Freeze a newer drop and run 'streamflow materialize'; 'max_age_days' of a view in the catalog says what is too old."
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamflow.catalog import Catalog, load_catalog
-from streamflow.database import Address, Attachment, attach, connect, from_url, last_words, translated
+from streamflow.database import Address, Attachment, adbc, attach, connect, from_url, last_words, translated
 from streamflow.errors import NotMigrated
 from streamflow.features.service import ServiceFeature
 from streamflow.settings import Settings, exported
@@ -171,6 +171,7 @@ def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack,
         _closing=closing,
     )
     closing.enter_context(exported(platform.environment))
+    closing.enter_context(adbc.kept(platform.address))
     return platform
 
 

@@ -68,10 +68,15 @@ class Settings(BaseSettings):
         "auto", description="whether the API asks for a key: auto, unless it is bound to loopback; on; off"
     )
     api_allowed_hosts: Names = Field(
-        (), description="names, without port, by which the API may be called; without any those of loopback and the bound host"
+        (), description="names, without port, by which the API may be called besides those of loopback and the bound host; * is any"
     )
     api_cors_origins: Names = Field((), description="origins whose pages may call the API from a browser; without any none")
     api_max_body: int = Field(1_048_576, ge=1024, description="the bytes of a request's body above which the API refuses it")
+    api_traces: str | None = Field(
+        None,
+        description="where OpenTelemetry traces of requests are sent by OTLP over HTTP (OTEL_EXPORTER_OTLP_ENDPOINT is read too)",
+        validation_alias=AliasChoices("STREAMFLOW_API_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT", "api_traces"),
+    )
     api_client_limit: float = Field(
         10.0, gt=0, le=300, description="seconds that a client may take to send a body; 5 more for the request with its headers"
     )
@@ -111,6 +116,9 @@ class Settings(BaseSettings):
     )
     prediction_log_months: int | None = Field(
         None, ge=1, description="whole months of the prediction log that 'prune' keeps before this one; without it all are kept"
+    )
+    score_retention_days: int | None = Field(
+        None, ge=1, description="days after which 'prune' removes a run of 'score'; without it only those that a newer one replaces"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["console", "json"] = Field(
@@ -198,11 +206,14 @@ def load_settings(**flags: Any) -> Settings:
     return settings
 
 
+FOREIGN_NAMES = {"mlflow_tracking_uri": ["MLFLOW_TRACKING_URI"], "api_traces": ["OTEL_EXPORTER_OTLP_ENDPOINT"]}
+
+
 def _origins(flags: Mapping[str, Any]) -> dict[str, str]:
     """Where each setting that is no default comes from."""
     found = dict.fromkeys(TomlConfigSettingsSource(Settings)(), FILE)
     for name in Settings.model_fields:
-        variables = [f"{PREFIX}{name}".upper()] + (["MLFLOW_TRACKING_URI"] if name == "mlflow_tracking_uri" else [])
+        variables = [f"{PREFIX}{name}".upper(), *FOREIGN_NAMES.get(name, [])]
         found.update((name, variable) for variable in reversed(variables) if variable in os.environ)
     return {**found, **dict.fromkeys(flags, "flag")}
 

@@ -185,16 +185,20 @@ def test_a_key_that_nobody_has_is_refused_with_what_is_missing() -> None:
     assert len(answer.body["missing_features"]) == 14
 
 
-def test_promotion_in_mlflows_ui_is_served_after_a_restart(keys: list[str]) -> None:
+def test_promotion_in_mlflows_ui_is_served_without_a_restart(keys: list[str]) -> None:
     streamflow("train", "--as-of", str(FEBRUARY))
     body = {"name": "streamflow_churn", "version": "2", "stage": "Production", "archive_existing_versions": True}
     answer = asked(f"{MLFLOW}/api/2.0/mlflow/model-versions/transition-stage", body)  # what the button of the page sends
     assert answer.status == 200, answer.body
     wait_for(lambda: "outside" in streamflow("ledger"), "the service that reconciles to enter it")
     assert streamflow("ledger", "verify").startswith("[OK] the ledger is whole")
-    compose("restart", "api")
-    wait_for(ready, "/ready")
-    assert predicted(keys[0]).body["model"]["version"] == 2
+    wait_for(lambda: predicted(keys[0]).body["model"]["version"] == 2, "the API to answer with version 2")
+    batch = asked(f"{API}/predict/batch", {"user_ids": [keys[0], "999999"]})
+    assert batch.status == 200
+    assert batch.body["predictions"][0]["probability"] == predicted(keys[0]).body["probability"]
+    reasons = asked(f"{API}/explain", {"user_id": keys[0]}).body
+    assert abs(reasons["base"] + sum(c["contribution"] for c in reasons["contributions"]) - reasons["margin"]) < 1e-6
+    assert "[OK] scored" in streamflow("score", "--as-of", str(FEBRUARY))
 
 
 def test_a_version_is_made_again_moved_and_pruned_through_mlflows_server() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.command import called
 from support.processes import alive, run, start, wait_for
 
 from streamflow.steps.inbox import SETTLED
@@ -64,7 +65,7 @@ def test_a_schedule_picks_up_a_folder_and_ctrl_c_leaves_nothing(
 
 @pytest.mark.parametrize(("inbox", "said"), [("", "names no folder"), ("absent", "absent: no such folder")])
 def test_an_inbox_that_is_not_there_is_an_error_with_the_next_step(tmp_path: Path, inbox: str, said: str) -> None:
-    done = run(tmp_path / "home", "inbox", extra={"STREAMFLOW_INBOX": inbox} if inbox else None)
+    done = called(tmp_path / "home", "inbox", extra={"STREAMFLOW_INBOX": inbox} if inbox else None)
     assert done.returncode == 5
     assert said in done.stderr
     assert not (tmp_path / "home").exists()

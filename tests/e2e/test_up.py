@@ -67,7 +67,7 @@ def test_every_service_is_up_and_answers(stack: Path, taken: int) -> None:
     assert list(services) == ["prefect", "postgres", "mlflow", "feast", "feast-ui", "api", "worker", "reconcile"]
     assert {row["state"] for row in services.values()} == {"up"}
     assert services["api"]["address"] != f"http://127.0.0.1:{taken}/docs"
-    assert asked(url(services, "api", "/predict"), {"user_id": KEY}).status == 200
+    assert wait_for(lambda: asked(url(services, "api", "/predict"), {"user_id": KEY}).status == 200)
     assert features_of_feast(services, KEY).body["results"][1]["statuses"] == ["PRESENT"]
     assert len(runs_of_mlflow(services).body["runs"]) == 1
 
@@ -181,7 +181,7 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    done = run(tmp_path / "home", *arguments, extra={"COLUMNS": "200"})
+    done = called(tmp_path / "home", *arguments, extra={"COLUMNS": "200"})
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert alive(tmp_path / "home") == []
 

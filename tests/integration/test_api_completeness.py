@@ -61,7 +61,7 @@ def installed(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="module")
 def api(installed: Platform) -> Iterator[str]:
-    with served(installed) as base:
+    with served(installed, until="/model") as base:  # /ready says that all is too old
         yield base
 
 

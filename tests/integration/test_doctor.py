@@ -67,7 +67,7 @@ def test_a_healthy_installation_lacks_only_a_version_and_is_not_changed(settings
     before = content(settings)
     found = look(settings)
     assert wrong(found) == HEALTHY, {s: f for s, f in found.items() if not f.ok}
-    assert len(found) == 20
+    assert len(found) == 21
     assert all(
         f"{name} " in found["versions"].found for name in ("mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
     )

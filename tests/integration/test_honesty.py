@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, load
+from support.command import called
 from support.gym import write_gym
-from support.processes import run
 
 from streamflow.cli import text
 from streamflow.core.honesty import FILE, Honesty, parse_honesty
@@ -195,7 +195,7 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
     *lines, last = text.honesty(stored).splitlines()
     assert lines == [f"  {words}" for words in stored.words]
     assert last == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}: {stored.counts}"
-    said = run(held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables)
+    said = called(held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables)
     assert said.returncode == 1, said.stderr
     assert json.loads(said.stdout) == stored.values
 

@@ -34,7 +34,7 @@ from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMiss
 from streamflow.files import figures
 from streamflow.models import artifact
 from streamflow.models.artifact import content_digest, file_digest
-from streamflow.models.pipelines import ENCODE, FOREST, KINDS, encoder_of, fit_model, raw_frame
+from streamflow.models.pipelines import ENCODE, FOREST, KINDS, WORTHWHILE, encoder_of, fit_model, raw_frame
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
 from streamflow.models.selection import Candidate
@@ -176,6 +176,7 @@ def test_a_null_category_is_a_category_and_declared_ones_only_are_encoded() -> N
 def test_threads_while_fitting_change_no_bit_and_the_model_keeps_one() -> None:
     features = load_catalog(None).features
     frame = drawn(features, 1_500, seed=1)
+    assert len(frame) * TREES >= WORTHWHILE  # there are threads
     pipeline, again = fitted(features), fitted(features)
     assert content_digest(pipeline) == content_digest(again)
     assert pipeline.named_steps[FOREST].n_jobs == 1

@@ -34,7 +34,7 @@ from streamflow.steps.promote import promote
 from streamflow.steps.prune import prune
 from streamflow.steps.simulate import simulate
 from streamflow.steps.train import train
-from streamflow.warehouse.predictions import LoggedPrediction, log_prediction
+from streamflow.warehouse.predictions import LoggedPrediction, log_predictions
 
 USERS = 600
 
@@ -196,8 +196,7 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
     probability = platform.models.load(platform.models.version(1)).probability(rows)
     answered = list(zip(rows["user_id"].to_list(), probability.tolist(), strict=True))
     for version, answers in ((1, [(answered[0][0], 0.99), *answered]), (2, answered[:3])):
-        for key, p in answers:
-            log_prediction(platform.connection, logged(key, p, version))
+        log_predictions(platform.connection, [logged(key, p, version) for key, p in answers])
     receipt = monitor(platform, FEBRUARY)
     found, now = receipt.report.answers, receipt.report.now
     assert found is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -67,7 +67,7 @@ def keys(platform: Platform) -> list[str]:
 
 def answered(platform: Platform, serving: Serving, asked: list[str]) -> list[Prediction]:
     """As the API does it, logged."""
-    found = judge(serving, asked, serving.reader.read_many(platform.connection, asked))
+    found = judge(serving, asked, serving.reader.read_many(platform.connection, asked), now=datetime.now(UTC))
     answers = [one for one in found if isinstance(one, Prediction)]
     assert len(answers) == len(asked)
     log_predictions(platform.connection, [one.logged(f"request of {one.key}") for one in answers])
@@ -81,14 +81,14 @@ def causes(receipt: SkewReceipt) -> dict[str, int]:
 def test_a_clean_log_has_no_skew(lived: Platform, serving: Serving) -> None:
     answered(lived, serving, keys(lived))
     receipt = skew(lived)
-    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (KEYS, KEYS * len(serving.names), KEYS)
+    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (KEYS, KEYS * len(serving.policy.names), KEYS)
     assert receipt.holds
     assert (causes(receipt), receipt.not_comparable, receipt.found, receipt.wrong) == ({}, {}, (), ())
     stored = lived.connection.execute(
         f"SELECT sampled, not_comparable, compared, {', '.join(CAUSES)}, probabilities, probabilities_differ"
         " FROM streamflow.skew_report"
     ).fetchall()
-    assert stored == [(KEYS, 0, KEYS * len(serving.names), 0, 0, 0, 0, 0, KEYS, 0)]
+    assert stored == [(KEYS, 0, KEYS * len(serving.policy.names), 0, 0, 0, 0, 0, KEYS, 0)]
 
 
 def test_a_seed_takes_the_same_answers_and_another_one_others(lived: Platform) -> None:
@@ -239,7 +239,7 @@ def test_what_cannot_be_compared_is_said(
     receipt = skew(lived, since=since)
     assert pruned.features[FEE] == 11.1
     assert receipt.not_comparable == {PRUNED: 1, UNDEFINED: 1, GONE: 1, UNSAID: 1}
-    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (5, 2 * len(serving.names), 2)
+    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (5, 2 * len(serving.policy.names), 2)
     assert receipt.holds
 
 
@@ -251,10 +251,11 @@ def keys_of_all(platform: Platform) -> list[str]:
 def test_the_command_says_it_and_ends_with_one(cluster: Cluster, lived: Platform, serving: Serving, since: datetime) -> None:
     extra = cluster.variables(lived.login.database, lived.home)
     answered(lived, serving, keys_of_all(lived))
+    values = 3 * len(serving.policy.names)
     clean = called(lived.home, "skew", "--since", since.isoformat(), extra=extra)
     assert (clean.returncode, clean.stdout.splitlines()[-1]) == (
         0,
-        f"[OK] {3 * len(serving.names)} of {3 * len(serving.names)} values are equal bit for bit; 3 of 3 probabilities",
+        f"[OK] {values} of {values} values are equal bit for bit; 3 of 3 probabilities",
     )
     found = called(lived.home, "skew", "--sample", "1000", extra=extra)
     assert found.returncode == 1

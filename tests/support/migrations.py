@@ -2,8 +2,10 @@
 
 TO_0003 = """
 DROP VIEW streamflow.prediction_overview, streamflow.drop_overview, streamflow.drift_overview, streamflow.promotion;
-DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining;
+DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining, streamflow.api_key;
 DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log, streamflow.skew_report;
+DROP TABLE streamflow.score, streamflow.score_run;
+DROP SEQUENCE streamflow.score_run_id;
 DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months, streamflow.drop_prediction_month;
 CREATE TABLE streamflow.prediction_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), request_id text NOT NULL,
@@ -14,6 +16,7 @@ CREATE TABLE streamflow.prediction_log (
 CREATE INDEX ON streamflow.prediction_log (at);
 GRANT SELECT, INSERT ON streamflow.prediction_log TO streamflow_writer;
 GRANT SELECT, DELETE ON streamflow.prediction_log TO streamflow_maintenance;
+GRANT SELECT ON streamflow.prediction_log TO pg_monitor WITH GRANT OPTION; -- an administrator's own
 INSERT INTO streamflow.prediction_log
     (at, request_id, key, as_of, model, version, run_id, probability, prediction, threshold, features)
     SELECT at, md5(at::text), 'somebody', '2024-01-31', 'streamflow_churn', 1, 'r', 0.1::float8 + 0.2, 0, 0.5, '{"skips_7d": null}'

@@ -1,5 +1,7 @@
 """The catalog says what is wrong with it, and where."""
 
+import re
+
 import pytest
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog, parse_catalog
@@ -94,3 +96,12 @@ def test_a_policy_of_serving_is_recorded_with_a_version_and_asks_nothing_of_a_da
     assert changed.pop("usage_agg_30d_fv:watch_hours_30d default") == 0.0
     assert changed == {f"{f.ref} max_age_days": 30 for f in ours.features_of("usage_agg_30d_fv")}
     assert str(with_it.tables["usage_agg_30d"].columns["watch_hours_30d"].default) == "0.0"
+
+
+def test_words_are_known_and_change_nothing_that_a_model_or_a_database_depends_on() -> None:
+    ours = load_catalog(None)
+    without = parse_catalog(re.sub(r', words = "[^"]+"', "", TEXT), origin="catalog.toml")
+    assert ours.tables["subscriptions"].columns["net_service"].words == "internet service"
+    assert (ours.digest, ours.service) == (without.digest, without.service)
+    assert meaning(definitions(ours)) == meaning(definitions(without))
+    assert 'words = "internet service"' in declaration(ours.tables["subscriptions"].columns["net_service"])

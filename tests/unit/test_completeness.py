@@ -167,3 +167,18 @@ def test_a_feature_that_the_catalog_no_longer_has_there_is_refused_where_it_has_
     with pytest.raises(FeaturesMissing) as error:
         moved.complete_row((None, None, 3.0), at, NOW, key="k")
     assert error.value.facts["missing_features"] == ["watch_hours_30d", "lost"]
+
+
+def test_a_store_that_is_too_old_for_everybody_says_so() -> None:
+    assert POLICY.too_old(instants(usage_agg_30d_fv=30), NOW) == ()
+    assert POLICY.too_old(instants(usage_agg_30d_fv=None), NOW) == ()
+    assert POLICY.too_old(instants(usage_agg_30d_fv=40), NOW) == (
+        "the online store has only values of 40.0 days ago for avg_session_mins_7d, unique_devices_30d, rebuffer_events_7d;"
+        " usage_agg_30d_fv allows 30 days",
+    )
+
+
+@given(policies(), st.dictionaries(st.sampled_from(["v", "w", "x"]), st.integers(0, 80).map(lambda n: NOW - n * DAY), min_size=3))
+def test_it_is_said_exactly_when_each_row_of_such_a_store_is_refused(policy: Policy, as_of: dict[str, datetime]) -> None:
+    whole = (1, 1.0, True, "x", 1)
+    assert bool(policy.too_old(as_of, NOW)) == (told(policy, whole, dict(as_of))["reason"] == "features_stale")

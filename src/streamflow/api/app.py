@@ -15,13 +15,15 @@ from structlog.typing import FilteringBoundLogger
 from streamflow import __version__
 from streamflow.api.fence import add_fence
 from streamflow.api.keyring import KeyRing
-from streamflow.api.observe import Observed, notes_of
+from streamflow.api.notes import notes_of
+from streamflow.api.observe import Observed
 from streamflow.api.pages import add_pages
 from streamflow.api.predictions import add_predictions, named
 from streamflow.api.refusals import why
 from streamflow.api.schema import REFUSALS, HealthAnswer, ModelAnswer, ReadyAnswer, answers_of, describe_keys, mistakes, ok
 from streamflow.api.state import ServingState
 from streamflow.api.strict import StrictRoute
+from streamflow.api.traces import FASTAPI_OFF, Traces
 from streamflow.errors import StreamflowError
 
 LATER = {"Retry-After": "1"}
@@ -41,6 +43,10 @@ def create_app(state: ServingState, log: FilteringBoundLogger, *, closing: ExitS
             await state.close()
 
     catalog = state.platform.catalog
+    endpoint = state.platform.settings.api_traces
+    traces = Traces(endpoint) if endpoint else None
+    if traces is not None:
+        closing.callback(traces.close)
     app = FastAPI(
         title=catalog.model,
         version=__version__,
@@ -49,15 +55,16 @@ def create_app(state: ServingState, log: FilteringBoundLogger, *, closing: ExitS
         docs_url=None,  # `add_pages` adds them, with a policy
         redoc_url=None,
         responses=REFUSALS,
+        telemetry=FASTAPI_OFF,
     )
     app.router.route_class = StrictRoute
     app.add_exception_handler(StreamflowError, _ours)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _of_http)
     add_fence(app, state.platform.settings, host, keys)
-    app.add_middleware(Observed, metrics=state.metrics, log=log)
+    app.add_middleware(Observed, metrics=state.metrics, log=log, traces=traces)
+    add_predictions(app, state, answers_of(catalog, state.platform.settings.api_max_ids))  # first: routes are tried in turn
     _add_operations(app, state)
-    add_predictions(app, state, answers_of(catalog, state.platform.settings.api_max_ids))
     add_pages(app)
     describe_keys(app, needed=keys is not None)
     return app

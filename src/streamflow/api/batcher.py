@@ -19,6 +19,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from streamflow.api.metrics import Metrics
+from streamflow.api.notes import Notes
 from streamflow.database.pool import connection_of
 from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.serving import OnlineRow
@@ -28,7 +29,7 @@ from streamflow.warehouse.predictions import log_beside
 LANES = 2
 TURN = 64  # ids of one turn; a request with more has a turn of its own
 HANG = 2  # times its limit, until a phase is broken off: by then PostgreSQL would have ended it, if it were there
-INLINE = 16  # ids up to which the model runs between two events; more would hold up all other requests
+INLINE = TURN  # ids up to which the model runs between two events; more would hold up all other requests
 
 Phase = Literal["queue", "features", "model", "log"]
 Answer = Prediction | Refusal
@@ -39,7 +40,7 @@ class Ask:
     """A request that waits for its answers, one per key, in their order."""
 
     keys: Sequence[str | int]
-    request_id: str
+    notes: Notes
     limit: float
     answers: asyncio.Future[tuple[Serving, list[Answer]]]
     phase: Phase = "queue"
@@ -48,6 +49,7 @@ class Ask:
     def enter(self, phase: Phase) -> None:
         """Begin a phase: its time limit begins anew."""
         self.phase, self.entered = phase, perf_counter()
+        self.notes.phases.append((phase, self.entered))
 
     def watch(self) -> None:
         """Give up once a phase has taken too long."""
@@ -101,14 +103,14 @@ class Batcher:
         while not self._waiting.empty():
             self._waiting.get_nowait().fail(Overloaded("the API is being stopped"))
 
-    async def answer(self, keys: Sequence[str | int], request_id: str) -> tuple[Serving, list[Answer]]:
+    async def answer(self, keys: Sequence[str | int], notes: Notes) -> tuple[Serving, list[Answer]]:
         """The version and its answer for each key, once they are in the prediction log.
 
         Raises Overloaded, DatabaseUnavailable, VersionMissing, NotMigrated; what one key lacks is its entry.
         """
         if self._ids and self._ids + len(keys) > self._max:
             raise Overloaded(f"{self._ids} ids wait already; api_max_waiting allows {self._max}", phase="queue")
-        ask = Ask(keys, request_id, self._limit, asyncio.get_running_loop().create_future())
+        ask = Ask(keys, notes, self._limit, asyncio.get_running_loop().create_future())
         ask.enter("queue")
         self._ids += len(keys)
         self._waiting.put_nowait(ask)
@@ -189,10 +191,10 @@ class Batcher:
             self._metrics.phase(phase, perf_counter() - began)
 
     async def _log(self, connection: psycopg.AsyncConnection, turn: list[Ask], found: list[Answer]) -> None:
-        answers = iter(found)
-        entries = [
-            one.logged(ask.request_id) for ask in turn for one in islice(answers, len(ask.keys)) if isinstance(one, Prediction)
-        ]
+        answers, entries = iter(found), []
+        for ask in turn:
+            own = islice(answers, len(ask.keys))
+            entries += [one.logged(ask.notes.request_id) for one in own if isinstance(one, Prediction)]
         if not entries:
             return
         try:

@@ -8,62 +8,67 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamflow.api.refusals import refuse
 
-DECLARED = (b"content-length", b"transfer-encoding")
-CLOSE = {"Connection": "close"}  # the rest of a refused body is not read
+TOLD = (b"content-length", b"transfer-encoding", b"expect")
+CLOSE = {"Connection": "close"}
 
 
 class Bounded:
-    """ASGI middleware. A request without a body goes through untouched."""
+    """ASGI middleware. A request without a body goes through untouched.
+
+    What is too large is read to its end and thrown away, for as long as a body may take: a client that is still sending would
+    not read the answer.
+    """
 
     def __init__(self, app: ASGIApp, *, most: int, seconds: float) -> None:
         self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read, then pass on; 413 above the limit, 408 for one that does not come."""
-        headers = {name: value for name, value in scope.get("headers", ()) if name in DECLARED} if scope["type"] == "http" else {}
-        if not headers:
+        """Read, then pass on; 413 above the limit, 408 for one that does not come whole."""
+        told = {name: value for name, value in scope.get("headers", ()) if name in TOLD} if scope["type"] == "http" else {}
+        if not told:
             await self._app(scope, receive, send)
             return
-        if int(headers.get(DECLARED[0], 0)) > self._most:
-            await self._too_large(scope, receive, send)
-            return
-        try:
-            async with asyncio.timeout(self._seconds):
-                body = await _read(receive, self._most)
-        except TimeoutError:
+        body = _Body(self._most, int(told.get(TOLD[0], 0)))
+        if not (body.is_too_large and TOLD[2] in told):  # who asks before sending does not send
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await body.read(receive)
+            except TimeoutError:
+                body.is_whole = False
+        if body.is_too_large:
+            await refuse(scope, receive, send, 413, f"the body is larger than {self._most} bytes", headers=CLOSE)
+        elif not body.is_whole:
             await refuse(scope, receive, send, 408, f"the body did not arrive within {self._seconds:g} s", headers=CLOSE)
-            return
-        if body is None:
-            await self._too_large(scope, receive, send)
-            return
-        await self._app(scope, _again(body, receive), send)
-
-    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await refuse(scope, receive, send, 413, f"the body is larger than {self._most} bytes", headers=CLOSE)
+        else:
+            await self._app(scope, body.again(receive), send)
 
 
-async def _read(receive: Receive, most: int) -> bytes | None:
-    """The body; None when it is larger. A client that goes away in between has sent what it has sent."""
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > most:
-            return None
-        more = message.get("more_body", False)
-    return b"".join(parts)
+class _Body:
+    """What has arrived of a body; of one that is too large nothing is kept."""
 
+    def __init__(self, most: int, announced: int) -> None:
+        self._most, self._parts, self._size = most, list[bytes](), 0
+        self.is_too_large, self.is_whole = announced > most, False
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """What was read, as if it were received now; then whatever comes."""
-    told = False
+    async def read(self, receive: Receive) -> None:
+        """Read to the end, or until the client is gone."""
+        message: Message = {"more_body": True}
+        while message.get("more_body", False):
+            message = await receive()
+            part = message.get("body", b"")
+            self._size += len(part)
+            self.is_too_large = self.is_too_large or self._size > self._most
+            if self.is_too_large:
+                self._parts.clear()
+            else:
+                self._parts.append(part)
+        self.is_whole = message["type"] == "http.request"
 
-    async def received() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
+    def again(self, receive: Receive) -> Receive:
+        """The body as if it were received now; then whatever comes."""
+        waiting: list[Message] = [{"type": "http.request", "body": b"".join(self._parts), "more_body": False}]
 
-    return received
+        async def received() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        return received

@@ -7,7 +7,7 @@ BEFORE = {  # status -> code of what is refused before an endpoint has seen it
     401: "unauthorized",
     403: "forbidden",
     404: "not_found",
-    408: "body_too_slow",
+    408: "body_incomplete",
     413: "body_too_large",
     503: "keys_unknown",
 }

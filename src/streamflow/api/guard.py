@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamflow.api.access import OPEN, scope_of
 from streamflow.api.keyring import KeyRing
-from streamflow.api.observe import NOTES
+from streamflow.api.notes import NOTES
 from streamflow.api.refusals import refuse
 from streamflow.core.api_keys import covers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamflow.api.headers import HEADERS, POLICY
 from streamflow.api.refusals import refuse
 
+NAMED = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::[0-9]+)?")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -40,19 +42,19 @@ class Hardened:
 
 
 def _host(scope: Scope) -> bytes:
-    """The host of a request without its port; nothing when it names several."""
+    """The host of a request without its port; nothing when it names several, or none that is one."""
     given = [value for name, value in scope["headers"] if name == b"host"]
-    host = given[0].lower() if len(given) == 1 else b""
-    return host[1:].partition(b"]")[0] if host.startswith(b"[") else host.partition(b":")[0]
+    found = NAMED.fullmatch(given[0].lower()) if len(given) == 1 else None
+    return b"" if found is None else found[1] or found[2]
 
 
 def allowed_hosts(bound: str, given: tuple[str, ...]) -> tuple[str, ...]:
-    """The hosts that may be named: those given, else loopback and the one bound to.
+    """The hosts that may be named. Those of loopback always: no page can make them its own.
 
-    >>> allowed_hosts("0.0.0.0", ("churn.example.com",))
-    ('churn.example.com',)
+    >>> allowed_hosts("10.0.0.5", ("churn.example.com",))
+    ('localhost', '127.0.0.1', '::1', '10.0.0.5', 'churn.example.com')
     """
-    return given or (*LOOPBACK, bound)
+    return (*LOOPBACK, bound, *given)
 
 
 def is_loopback(host: str) -> bool:

@@ -18,12 +18,21 @@ from streamflow.warehouse.api_keys import api_keys
 READ_EVERY_S = 2.0  # a key is revoked, or known, within 5 s: this, and what the reading takes
 TRUSTED_S = 300.0  # how long the keys that are known stay in force when the database does not answer
 
+END_S = 1.0  # what a reading gets to end in; one that hangs ends with the process
+
 
 class KeyRing:
     """Reads all keys every few seconds, in a thread of its own and on a connection of its own."""
 
-    def __init__(self, connect: Callable[[], psycopg.Connection], notify: Callable[[str], None]) -> None:
-        self._connect, self._notify = connect, notify
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection],
+        notify: Callable[[str], None],
+        *,
+        every_s: float = READ_EVERY_S,
+        trusted_s: float = TRUSTED_S,
+    ) -> None:
+        self._connect, self._notify, self._every_s, self._trusted_s = connect, notify, every_s, trusted_s
         self._connection: psycopg.Connection | None = None
         self._keys: Mapping[str, ApiKey] = {}
         self._read_at = -inf
@@ -33,16 +42,20 @@ class KeyRing:
     def kept(self) -> Iterator[KeyRing]:
         """Read now, and again and again until the end."""
         self._look()
-        Thread(target=self._work, name="keys", daemon=True).start()
+        reading = Thread(target=self._work, name="keys", daemon=True)
+        reading.start()
         try:
             yield self
         finally:
             self._ended.set()
+            reading.join(END_S)
+            if self._connection is not None and not reading.is_alive():
+                self._connection.close()
 
     @property
     def is_trusted(self) -> bool:
         """Whether the keys were read lately enough to be believed."""
-        return monotonic() - self._read_at < TRUSTED_S
+        return monotonic() - self._read_at < self._trusted_s
 
     def find(self, text: bytes) -> ApiKey | None:
         """The key in force that this is; None for any other text."""
@@ -53,7 +66,7 @@ class KeyRing:
         return key if key.state(datetime.now(UTC)) == "in force" else None
 
     def _work(self) -> None:
-        while not self._ended.wait(READ_EVERY_S):
+        while not self._ended.wait(self._every_s):
             self._look()
 
     def _look(self) -> None:
@@ -64,7 +77,8 @@ class KeyRing:
         except (psycopg.Error, DatabaseUnavailable) as error:
             if not self._failed:
                 self._notify(
-                    f"the keys of the API cannot be read ({type(error).__name__}): those known stay in force for {TRUSTED_S:.0f} s"
+                    f"the keys of the API cannot be read ({type(error).__name__}):"
+                    f" those known stay in force for {self._trusted_s:.0f} s"
                 )
             self._failed = True
             return

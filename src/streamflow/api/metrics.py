@@ -37,10 +37,12 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # to look a child up takes longer than to count
         self._errors = Counter("api_errors", "Answers that are an error, by its code", ("code",), registry=self.registry)
         for code in (*OF_HTTP, *(kind("").code for kind in StreamflowError.__subclasses__())):
             self._errors.labels(code)  # from 0 on: a rate sees the first one, too
         self._predictions = Counter("streamflow_predictions", "Predictions", ("version", "prediction"), registry=self.registry)
+        self._predicted: dict[tuple[int, int], Counter] = {}
         phases = Histogram(
             "streamflow_phase_seconds",
             "What a prediction waits for: the queue by request, the others by turn",
@@ -63,8 +65,12 @@ class Metrics:
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count an answer."""
-        self._requests.labels(method, path, status).inc()
-        self._latency.labels(method, path).observe(seconds)
+        asked = method, path, status
+        if asked not in self._answered:
+            self._answered[asked] = self._requests.labels(*asked), self._latency.labels(method, path)
+        requests, latency = self._answered[asked]
+        requests.inc()
+        latency.observe(seconds)
 
     def failed(self, code: str) -> None:
         """Count an error."""
@@ -72,7 +78,10 @@ class Metrics:
 
     def predicted(self, version: int, prediction: int) -> None:
         """Count a prediction."""
-        self._predictions.labels(version, prediction).inc()
+        told = version, prediction
+        if told not in self._predicted:
+            self._predicted[told] = self._predictions.labels(*told)
+        self._predicted[told].inc()
 
     def phase(self, phase: str, seconds: float) -> None:
         """Count what a phase took."""

@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from time import perf_counter
-from uuid import uuid4
 
-from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from streamflow.api.headers import HEADERS
 from streamflow.api.metrics import Metrics
+from streamflow.api.notes import NOTES, Notes
+from streamflow.api.traces import Traces
 
 HEADER = b"x-request-id"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-NOTES = "streamflow.notes"  # of the ASGI scope
-
-
-@dataclass(kw_only=True, slots=True)
-class Notes:
-    """What is learned about a request while it is answered: never a value of the client, but for its well-formed id."""
-
-    request_id: str
-    error: str | None = None  # the code of the error that it is answered with
-    version: int | None = None
-    caller: str | None = None  # the id of the key of the API that it came with, which may be known
-    is_anonymous: bool = False  # it came without one, where keys are asked for
-
-
-def notes_of(request: Request) -> Notes:
-    """The notes of the request that is being answered."""
-    notes = request.scope[NOTES]
-    assert isinstance(notes, Notes)
-    return notes
 
 
 class Observed:
     """ASGI middleware. It adds no thread and no task: the requests that it measures are not made slow by it."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, log: FilteringBoundLogger) -> None:
-        self._app, self._metrics, self._log = app, metrics, log
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, log: FilteringBoundLogger, traces: Traces | None) -> None:
+        self._app, self._metrics, self._log, self._traces = app, metrics, log, traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and observe its answer."""
@@ -67,10 +48,13 @@ class Observed:
             notes.error, unforeseen = "unforeseen", error
             if not status:
                 await _answer_unforeseen(scope, receive, sending)
-        self._record(scope, notes, status, perf_counter() - began, unforeseen)
+        self._record(scope, notes, status, began, unforeseen)
 
-    def _record(self, scope: Scope, notes: Notes, status: int, seconds: float, unforeseen: Exception | None) -> None:
+    def _record(self, scope: Scope, notes: Notes, status: int, began: float, unforeseen: Exception | None) -> None:
         method, path = scope["method"] if scope["method"] in METHODS else "other", _template(scope)
+        seconds = perf_counter() - began
+        if self._traces is not None:
+            self._traces.request(scope, notes, method=method, path=path, status=status, began=began)
         self._metrics.answered(method, path, status, seconds)
         if notes.error is not None:
             self._metrics.failed(notes.error)
@@ -81,8 +65,10 @@ class Observed:
             line["version"] = notes.version
         if notes.caller is not None:
             line["caller"] = notes.caller
-        if status >= 500 or unforeseen is not None:
+        if unforeseen is not None or (status >= 500 and status != 503):
             self._log.error("request", **line, exc_info=unforeseen)
+        elif status == 503:  # expected, and over by itself
+            self._log.warning("request", **line)
         else:
             self._log.info("request", **line)
 
@@ -90,7 +76,7 @@ class Observed:
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The client's, when it is well formed; else one of ours."""
     given = next((value for name, value in headers if name == HEADER), b"")
-    return given.decode() if WELL_FORMED.fullmatch(given) else uuid4().hex
+    return given.decode() if WELL_FORMED.fullmatch(given) else os.urandom(16).hex()
 
 
 def _template(scope: Scope) -> str:

@@ -67,6 +67,23 @@ class ModelAnswer(ModelName):
     loaded: datetime | None = Field(description="from when on it answers here")
 
 
+class PopulationAnswer(BaseModel):
+    """A feature among those that the version learned from; null where the version does not say."""
+
+    mean: float | None = Field(description="of a number; of a bool the share of true")
+    share: float | None = Field(description="of those with the same category, or without a value as well")
+
+
+class ContributionAnswer(BaseModel):
+    """What one feature adds to the margin."""
+
+    feature: str
+    words: str
+    value: bool | int | float | str | None
+    population: PopulationAnswer
+    contribution: float
+
+
 class LiveViewAnswer(BaseModel):
     """One view's row: its instant and age; null where the key has none."""
 
@@ -86,6 +103,7 @@ class Answers:
     features: type[BaseModel]
     prediction: type[BaseModel]
     predictions: type[BaseModel]
+    reasons: type[BaseModel]
 
 
 def answers_of(catalog: Catalog, max_ids: int) -> Answers:
@@ -107,6 +125,7 @@ def answers_of(catalog: Catalog, max_ids: int) -> Answers:
         features=create_model("FeaturesAnswer", **key, features=(values, ...), **_live()),
         prediction=create_model("PredictionAnswer", **key, **_prediction(), model=(ModelName, ...)),
         predictions=create_model("PredictionsAnswer", predictions=(entries, ...), model=(ModelName, ...)),
+        reasons=create_model("ReasonsAnswer", **key, **_reasons(), model=(ModelName, ...)),
     )
 
 
@@ -121,10 +140,24 @@ def _live() -> dict[str, Any]:
 
 def _prediction() -> dict[str, Any]:
     used = dict[str, bool | int | float | str | None]
+    return {**_decided(), "features_used": (used, Field(description="those of the version that answers"))}
+
+
+def _reasons() -> dict[str, Any]:
+    return {
+        **_decided(),
+        "threshold": (float, Field(description="the probability from which on the prediction is 1")),
+        "unit": (str, Field(description="of base, margin and contributions")),
+        "base": (float, Field(description="what the version says of the population that it learned from")),
+        "margin": (float, Field(description="what it says of this key before calibration: base + contributions")),
+        "contributions": (list[ContributionAnswer], ...),
+    }
+
+
+def _decided() -> dict[str, Any]:
     return {
         "prediction": (Literal[0, 1], ...),
         "probability": (Annotated[float, Field(ge=0, le=1)], ...),
-        "features_used": (used, Field(description="those of the version that answers")),
         "as_of": (datetime, Field(description="the instant that the oldest value describes")),
         "age_days": (float, Field(description="how long before the request that was, in days")),
         "defaulted": (list[str], Field(description="features whose default stood in for a value that is absent or too old")),

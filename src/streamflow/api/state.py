@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from streamflow.api.batcher import Batcher
 from streamflow.api.look import Current, Look
 from streamflow.api.metrics import Metrics
 from streamflow.api.reload import Reload
-from streamflow.core.completeness import policy_of
+from streamflow.core.completeness import Completed, policy_of
 from streamflow.database.pool import connection_of, open_pool, within
 from streamflow.errors import StreamflowError
 from streamflow.features.service import features_of
@@ -16,6 +17,9 @@ from streamflow.features.serving import OnlineReader, OnlineRow
 from streamflow.platform import Platform
 from streamflow.steps.live_row import LiveRow, live_row
 from streamflow.steps.predict import Serving, unknown
+from streamflow.steps.reasons import Reasons, reasons_of
+
+EXPLAIN_S = 5.0  # more: the first one of a version takes its trees over
 
 
 class ServingState:
@@ -27,6 +31,7 @@ class ServingState:
         self.metrics = Metrics(shared=shared)
         self.limit = settings.api_time_limit
         self._reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
+        self._explaining = asyncio.Lock()  # a tenth of a second of one core each: more at once would take it from predictions
         self._policy = policy_of(catalog, [f.ref for f in self._reader.features])
         self._reload = Reload(platform, self.metrics.reloaded)
         self._pool = open_pool(platform.address, time_limit=self.limit)
@@ -74,18 +79,39 @@ class ServingState:
             raise unknown(self.platform.catalog, key)
         return live_row(self._policy, row, datetime.now(UTC))
 
+    async def reasons(self, key: str | int) -> Reasons:
+        """The reasons for what is said of a key, one at a time. Raises as `features` does, and FeaturesMissing, FeaturesStale."""
+        serving = self.serving()
+
+        async def read() -> OnlineRow | None:
+            async with connection_of(self._pool) as connection:
+                return (await serving.reader.read_beside(connection, [key]))[0]
+
+        async def alone(row: Completed) -> Reasons:
+            async with self._explaining:
+                return await asyncio.to_thread(reasons_of, serving, key, row)
+
+        row = await within(self.limit, read())
+        if row is None:
+            raise unknown(serving.catalog, key)
+        return await within(
+            self.limit + EXPLAIN_S, alone(serving.policy.complete_row(row.values, row.as_of, datetime.now(UTC), key=key))
+        )
+
     async def look(self) -> Look:
         """Look at the database, the live features and the version: a few rows, no model is run."""
 
-        async def read() -> datetime | None:
+        async def read() -> dict[str, datetime | None]:
             async with connection_of(self._pool) as connection:
                 return await self._reader.live_as_of(connection)
 
-        reasons, as_of = [], None
+        reasons: list[str] = []
+        instants: dict[str, datetime | None] = {}
         try:
-            as_of = await within(self.limit, read())
-            if as_of is None:
+            instants = await within(self.limit, read())
+            if None in instants.values():
                 reasons.append("features: the online store is empty; run 'streamflow materialize'")
+            reasons += [f"features: {words}" for words in self._policy.too_old(instants, datetime.now(UTC))]
         except StreamflowError as error:
             reasons.append(f"database: {error.message}")
         current = self.current
@@ -96,7 +122,7 @@ class ServingState:
             reasons=tuple(reasons),
             notes=notes,
             current=current,
-            as_of=as_of,
+            as_of=min((at for at in instants.values() if at is not None), default=None),
             waiting=self.batcher.waiting,
             pool=self._pool.get_stats(),
         )

@@ -23,6 +23,7 @@ from streamflow.cli import (
     moving,
     operate,
     reproduce,
+    scoring,
     skew,
     stack,
     start,
@@ -40,7 +41,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (start, data, models, ledger, reproduce, compare, monitor, skew, moving, operate, stack, keys, backup, system):
+for module in (
+    start,
+    data,
+    models,
+    scoring,
+    ledger,
+    reproduce,
+    compare,
+    monitor,
+    skew,
+    moving,
+    operate,
+    stack,
+    keys,
+    backup,
+    system,
+):
     module.register(app)
 
 OTHERS_WRITE = 0o022  # who can write into the state folder can plant a model or a feature definition: under no umask we let them

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from streamflow.platform import Platform
 
 USERS, MONTHS, SEED = 7043, 2, 42
+OPEN = {"STREAMFLOW_API_AUTH": "off"}  # on loopback, for as long as the demo takes
 UNKNOWN = {"string": "999999", "int": str(2**63 - 1)}  # keys that nobody has: the reference's, and one that no counter reaches
 
 
@@ -113,7 +114,7 @@ def _ask_the_api(platform: Platform, call: Invocation, key: str) -> list[Call]:
     flags = [part for name, value in call.flags.items() if value is not None for part in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "streamflow", *flags, "serve", "--port", str(port)]
     base, name = f"http://127.0.0.1:{port}", platform.catalog.entity.key
-    with running(command, environment=inherited_environment(), log=log) as child:
+    with running(command, environment={**inherited_environment(), **OPEN}, log=log) as child:
         call.notify(f"starting the API at {base}")
         wait_until_ready(f"{base}/ready", child, name="the API", log=log)
         calls = [

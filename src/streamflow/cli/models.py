@@ -74,9 +74,7 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
     table(f"Versions of {platform.catalog.model}", ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"), rows)
     for v in found:
         for of, cost in of_metrics(v.metrics).items():
-            print(
-                f"  version {v.version}, default of {of}: AUC {cost['auc_lost']:+.4f} lost, {cost['flips']:.2%} of decisions others"
-            )
+            print(f"  version {v.version}, default of {of}: AUC {cost['auc_change']:+.4f}, {cost['flips']:.2%} of decisions others")
     for words in apart:
         print(f"  note: {words}")
 

@@ -38,4 +38,5 @@ def prune(r: PruneReceipt) -> str:
     verb = "would remove" if r.dry_run else "removed"
     gone = f"{len(r.revisions)} revisions ({r.rows:,} rows), the files of {len(r.runs)} runs ({r.bytes / 1e6:,.1f} MB)"
     gone += f", {len(r.months) - len(r.busy)} months of the prediction log" if r.months else ""
+    gone += f", {len(r.scores)} runs of 'score'"
     return "\n".join([*lines, f"[OK] {verb} {gone}; {r.kept} revisions stay"])

@@ -19,6 +19,7 @@ HEAD = """\
 #            categorical the model treats the feature as categories, not as a number
 #            default     of a feature: served, and said in the answer, where there is no value or one that is too old; else refused
 #            counter     a number that grows from drop to drop: `honesty` warns where it does not
+#            words       what people call it, for reasons; without it the name, with spaces
 #            expr        SQL over the table's columns, as_of (a date) and lag(column), the same key's value in the drop before:
 #                        computed once, when a snapshot freezes; no file holds such a column
 # A view:    max_age_days  how old a live row may be when it is served; without it, any age is
@@ -103,6 +104,8 @@ def _pairs(column: Column) -> Iterator[tuple[str, str]]:
         yield "counter", "true"
     if column.view:
         yield "view", quoted(column.view)
+    if column.words:
+        yield "words", quoted(column.words)
 
 
 def quoted(text: str) -> str:

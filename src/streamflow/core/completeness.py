@@ -72,6 +72,7 @@ class Policy:
         self.max_age = {view: max_age[view] for view in self.views if view in max_age}
         self.names = tuple(f.name for f in self.features)
         self._limits = tuple(self.max_age.items())
+        self._tightest = min(self.max_age.values(), default=timedelta.max)
         self._never_null = tuple(place for place, f in enumerate(self.features) if not f.nullable)
 
     @property
@@ -94,10 +95,11 @@ class Policy:
         with every feature that is.
         """
         instants = as_of.values()
-        expired = self.expired_views(as_of, now) if self._limits else ()
-        if not expired and None not in instants and (None not in values or self._nulls_are_values(values)):
-            oldest = min(instants)  # type: ignore[type-var]  # none of them is None
-            return Completed(values=values, defaulted=(), stale=(), as_of=oldest, age=now - oldest)  # type: ignore[arg-type,operator]
+        if None not in instants and (None not in values or self._nulls_are_values(values)):
+            oldest: datetime = min(instants)  # type: ignore[type-var,assignment]  # none of them is None
+            age = now - oldest
+            if age <= self._tightest or not self.expired_views(as_of, now):
+                return Completed(values=values, defaulted=(), stale=(), as_of=oldest, age=age)
         return self._completed(values, as_of, now, key)
 
     def gaps(self, values: tuple[Any, ...], as_of: Instants, now: datetime) -> Gaps:
@@ -108,6 +110,13 @@ class Policy:
             absent=tuple(f.name for f, value in pairs if f.view not in expired and _is_absent(f, value, as_of)),
             expired=tuple(f.name for f in self.features if f.view in expired),
         )
+
+    def too_old(self, as_of: Instants, now: datetime) -> tuple[str, ...]:
+        """Why every key is refused while the live views are this old, in words; empty where none is for its age alone."""
+        expired = self.expired_views(as_of, now)
+        helpless = all(view in expired for view, at in as_of.items() if at is not None)
+        names = [f.name for f in self.features if f.view in expired and (f.default is None or helpless)]
+        return tuple(self._too_old("the online store", names, as_of, now))
 
     def _nulls_are_values(self, values: tuple[Any, ...]) -> bool:
         return None not in map(values.__getitem__, self._never_null)

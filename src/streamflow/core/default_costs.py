@@ -17,35 +17,37 @@ from streamflow.core.metrics import Floats, Labels, auc
 FILE = "default_costs.json"
 METRIC = "default"  # metrics of a run are called default/OF/NAME: MLflow's page groups them by it
 
+NUMBERS = ("auc", "auc_change", "average_precision", "average_precision_change", "brier", "brier_change", "flips")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultCost:
     """The hold-out when the defaults of `features` stand in on every row.
 
     of                a feature, or "all of VIEW" where every feature of a view has a default: it is absent or too old as a whole
-    auc, average_precision, brier     with the defaults; `*_lost` is by how much that is worse than with all values
+    auc, average_precision, brier     with the defaults; `*_change` is that less what it is with all values
     flips             share of the rows whose decision is another
     """
 
     of: str
     features: Mapping[str, bool | int | float | str]
     auc: float
-    auc_lost: float
+    auc_change: float
     average_precision: float
-    average_precision_lost: float
+    average_precision_change: float
     brier: float
-    brier_lost: float
+    brier_change: float
     flips: float
 
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers as metrics of a run."""
-        return {f"{METRIC}/{self.of}/{name}": value for name, value in asdict(self).items() if isinstance(value, float)}
+        return {f"{METRIC}/{self.of}/{name}": getattr(self, name) for name in NUMBERS}
 
     def __str__(self) -> str:
         """One sentence."""
         return (
-            f"With the default in the place of {self.of} for everybody AUC would be {self.auc:.4f}, {self.auc_lost:+.4f} lost,"
+            f"With the default in the place of {self.of} for everybody AUC would be {self.auc:.4f} ({self.auc_change:+.4f}),"
             f" and {self.flips:.2%} of the decisions others."
         )
 
@@ -90,11 +92,11 @@ def _cost(of: str, defaults: Mapping[str, Any], label: Labels, before: Floats, a
         of=of,
         features=defaults,
         auc=now["auc"],
-        auc_lost=was["auc"] - now["auc"],
+        auc_change=now["auc"] - was["auc"],
         average_precision=now["average_precision"],
-        average_precision_lost=was["average_precision"] - now["average_precision"],
+        average_precision_change=now["average_precision"] - was["average_precision"],
         brier=now["brier"],
-        brier_lost=now["brier"] - was["brier"],
+        brier_change=now["brier"] - was["brier"],
         flips=float(np.mean(_decisions(before, threshold) != _decisions(after, threshold))),
     )
 
@@ -120,15 +122,15 @@ def content(costs: Sequence[DefaultCost]) -> bytes:
 
 
 def of_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """What the metrics of a run say of defaults: of -> name -> value.
+    """What the metrics of a run say of defaults: of -> name -> value. Others may write metrics too: what is not whole is none.
 
-    >>> of_metrics({"auc": 0.8, "default/skips_7d/auc": 0.7, "default/skips_7d/flips": 0.1})
-    {'skips_7d': {'auc': 0.7, 'flips': 0.1}}
+    >>> named = {f"default/skips_7d/{name}": 0.1 for name in NUMBERS}
+    >>> list(of_metrics({"auc": 0.8, "default/skips_7d": 1.0, "default/watch_hours_30d/auc": 0.7, **named}))
+    ['skips_7d']
     """
+    named = [(name.removeprefix(f"{METRIC}/"), value) for name, value in metrics.items() if name.startswith(f"{METRIC}/")]
     found: dict[str, dict[str, float]] = {}
-    for name, value in sorted(metrics.items()):
-        kind, _, rest = name.partition("/")
-        of, _, what = rest.rpartition("/")
-        if kind == METRIC and of:
-            found.setdefault(of, {})[what] = value
-    return found
+    for name, value in sorted(named):
+        of, _, number = name.rpartition("/")
+        found.setdefault(of, {})[number] = value
+    return {of: numbers for of, numbers in found.items() if numbers.keys() == set(NUMBERS)}

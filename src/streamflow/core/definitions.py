@@ -94,5 +94,5 @@ def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
         view, days = catalog.views[feature.view], catalog.ttl(feature.view).days
         declared = {"table": feature.table, "ttl_days": days, "max_age_days": view.max_age_days}
         declared |= feature.column.model_dump(mode="json")
-        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name not in {"view", "counter"}}
+        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name not in {"view", "counter", "words"}}
     return facts

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-import adbc_driver_manager
 import polars as pl
 import pyarrow as pa
-from adbc_driver_postgresql import dbapi
 
+from streamflow.database.adbc import reading
 from streamflow.database.address import Address
-from streamflow.errors import DatabaseUnavailable
-
-
-@contextmanager
-def connection(address: Address, *, autocommit: bool = False) -> Iterator[Any]:
-    """An ADBC connection (DB-API); without `commit` everything is rolled back. Raises DatabaseUnavailable."""
-    try:
-        opened = dbapi.connect(address.uri(), autocommit=autocommit)
-    except adbc_driver_manager.Error as exc:
-        raise DatabaseUnavailable(f"{address.display}: {exc}") from exc
-    with opened:
-        yield opened
 
 
 def read(address: Address, query: str, parameters: Sequence[object] = ()) -> pa.Table:
     """The rows of a query with $1, $2, …"""
-    with connection(address, autocommit=True) as opened, opened.cursor() as cursor:
+    with reading(address) as cursor:
         cursor.execute(query, list(parameters) or None)
         return cursor.fetch_arrow_table()
 
 
 def stream(address: Address, query: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
     """The rows of a query in batches, as the server sends them."""
-    with connection(address, autocommit=True) as opened, opened.cursor() as cursor:
+    with reading(address) as cursor:
         cursor.execute(query, list(parameters) or None)
         yield from cursor.fetch_record_batch()
 

@@ -30,9 +30,15 @@ def open_pool(address: Address, *, time_limit: float) -> AsyncConnectionPool:
         keepalives_idle=5, keepalives_interval=2, keepalives_count=3, tcp_user_timeout=silence,
     )  # fmt: skip
     return AsyncConnectionPool(
-        info, min_size=2, max_size=POOL_SIZE, kwargs={"autocommit": True}, timeout=time_limit, configure=configure, open=False,
+        info,
+        min_size=2,
+        max_size=POOL_SIZE,
+        kwargs={"autocommit": True},
+        timeout=time_limit / 2,  # who waits for a connection is told why before the time is up
+        configure=configure,
         reconnect_timeout=RECONNECT_S,
-    )  # fmt: skip
+        open=False,
+    )
 
 
 @asynccontextmanager

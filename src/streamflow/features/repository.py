@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from streamflow.catalog import Catalog
@@ -72,18 +73,14 @@ class FeatureRepository:
 
     def apply(self) -> None:
         """Bring the registry and the live tables to what the files say, as `feast apply` does, one process at a time."""
-        from streamflow.features.registry import apply_definitions
-
         with self._alone():
             self.close()
-            apply_definitions(self._store(), self.folder / "definitions.py")
+            _registry().apply_definitions(self._store(), self.folder / "definitions.py")
 
     def record(self, views: Sequence[MaterializedView]) -> None:
         """Tell Feast's registry what has been materialized."""
-        from streamflow.features.registry import record_materialization
-
         with self._alone():
-            record_materialization(self._store(), {view.view: view.as_of for view in views})
+            _registry().record_materialization(self._store(), {view.view: view.as_of for view in views})
 
     def views(self) -> list[str]:
         """The feature views that Feast's registry knows, by name."""
@@ -99,10 +96,10 @@ class FeatureRepository:
         entities  (n, ·)  the entity's key, event_timestamp and, for "as known at", known_at
         returns   (n, ·)  the same columns, then the features in the service's order; rows in the order of `entities`
         """
+        store = self._store()  # imports Feast
         import pyarrow as pa
         from feast.errors import FeatureServiceNotFoundException
 
-        store = self._store()
         try:
             wanted = store.get_feature_service(service)
         except FeatureServiceNotFoundException as exc:
@@ -123,10 +120,8 @@ class FeatureRepository:
             self._opened = None
 
     def _store(self) -> FeatureStore:
-        from streamflow.features.registry import open_store
-
         if self._opened is None:
-            self._opened = open_store(self.folder)
+            self._opened = _registry().open_store(self.folder)
         return self._opened
 
     @contextlib.contextmanager
@@ -135,6 +130,15 @@ class FeatureRepository:
         with connect(Address(), autocommit=True) as connection:
             connection.execute("SELECT pg_advisory_lock(hashtextextended('streamflow.feast', 0))")
             yield
+
+
+def _registry() -> ModuleType:
+    """The module that works with Feast, imported at the first need."""
+    from streamflow.features.vendor import unchecked
+
+    with unchecked():
+        from streamflow.features import registry
+    return registry
 
 
 def _text(path: Path) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 
-from streamflow.database import Address, arrow
+from streamflow.database import Address, adbc
 from streamflow.features.asof import AS_OF, INSTANT, KNOWN, SINCE, UNTIL, point_in_time_join
 from streamflow.features.entities import KNOWN_AT, Read, asking_frame, entity_table
 
@@ -75,7 +75,7 @@ class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]  # feast is un
 
 def historical_features(address: Address, entity_df: Any, views: Sequence[WantedView]) -> pa.Table:
     """The entity frame with the features that were valid at each row's instant, as known at its K, in its order."""
-    with arrow.connection(address, autocommit=True) as opened, opened.cursor() as cursor:
+    with adbc.reading(address) as cursor:
 
         def read(statement: str, parameters: Sequence[object] = ()) -> pa.Table:
             cursor.execute(statement, list(parameters) or None)

@@ -64,8 +64,8 @@ class OnlineReader:
             rows = await cursor.fetchall()
         return [self._row(row) for row in rows]
 
-    async def live_as_of(self, connection: psycopg.AsyncConnection) -> datetime | None:
-        """The as_of of the oldest view; None when a view has no row. Raises NotMigrated when a live table lacks.
+    async def live_as_of(self, connection: psycopg.AsyncConnection) -> dict[str, datetime | None]:
+        """The as_of of each view; None for one that has no row. Raises NotMigrated when a live table lacks.
 
         One row tells it: a materialization writes all rows of a view with one as_of.
         """
@@ -73,7 +73,7 @@ class OnlineReader:
             cursor = await connection.execute(self._instants)
             row = await cursor.fetchone()
         assert row is not None
-        return None if None in row else min(row)
+        return dict(zip(sorted(self._views), row, strict=True))
 
     def _row(self, row: tuple[Any, ...]) -> OnlineRow | None:
         n = len(self._views)

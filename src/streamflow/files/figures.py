@@ -41,7 +41,7 @@ def calibration(label: Labels, probability: Floats) -> bytes:
     """Observed share of positives against predicted probability, in ten equally filled bins, over the histogram."""
     predicted, observed, rows = calibration_points(label, probability)
     brier = float(((probability - label.astype(float)) ** 2).mean())
-    figure, axes = square("predicted probability (mean of the bin)", "observed share of positives")
+    figure, axes = square("predicted probability (mean of the bin)", "observed share of positives", right=0.75)
     counts = axes.twinx()
     counts.hist(probability, bins=[i / 20 for i in range(21)], color=BARS)
     counts.set_ylim(0, counts.get_ylim()[1] * 3)  # the bars stay below the curve's legend
@@ -55,21 +55,25 @@ def calibration(label: Labels, probability: Floats) -> bytes:
     return png(figure)
 
 
-def square(x: str, y: str) -> tuple[Figure, Axes]:
+def square(x: str, y: str, *, right: float = 0.2) -> tuple[Figure, Axes]:
     """Axes from 0 to 1."""
-    figure, axes = empty(6.4, 5.2)
+    figure, axes = empty(6.4, 5.2, right=right)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
     return figure, axes
 
 
-def empty(width: float, height: float) -> tuple[Figure, Axes]:
-    """Axes on a figure of its own, in inches, without pyplot's global state."""
+def empty(width: float, height: float, *, left: float = 0.75, right: float = 0.2) -> tuple[Figure, Axes]:
+    """Axes on a figure of its own, without pyplot's global state.
+
+    All in inches: `left` and `right` are what tick labels and names of axes need. Matplotlib's layouts would measure that by
+    drawing everything twice.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((left / width, 0.6 / height, 1 - (left + right) / width, 1 - 1.0 / height))
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -78,7 +82,11 @@ def empty(width: float, height: float) -> tuple[Figure, Axes]:
 
 def png(figure: Figure) -> bytes:
     """The figure's bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     out = BytesIO()
     metadata: dict[str, Any] = {"Software": None}  # matplotlib would write its version
-    figure.savefig(out, format="png", metadata=metadata)
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)  # `empty` made it
+    canvas.print_png(out, metadata=metadata)  # type: ignore[no-untyped-call]  # savefig draws twice
     return out.getvalue()

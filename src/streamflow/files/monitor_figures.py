@@ -17,7 +17,8 @@ ALARM = "#c0392b"
 def psi_of_all(report: Report) -> bytes:
     """PSI of each feature beside the threshold, the largest on top."""
     features = sorted(report.features, key=lambda f: f.psi)
-    figure, axes = empty(7.2, 0.9 + 0.28 * len(features))
+    names = 0.3 + 0.09 * max((len(f.name) for f in features), default=0)
+    figure, axes = empty(names + 5.2, 1.2 + 0.28 * len(features), left=names)
     axes.barh([f.name for f in features], [f.psi for f in features], color=[ALARM if f.drifted else CURVE for f in features])
     axes.axvline(report.evidence.drift_psi, color=REFERENCE, linestyle="--", linewidth=1)
     axes.set_xlabel("PSI in nats; dashed: the setting drift_psi")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from streamflow.core.background import FILE as BACKGROUND
+from streamflow.core.background import Background, parse_background
 from streamflow.core.decision import FILE as DECISION
 from streamflow.core.decision import Decision, parse_decision
 from streamflow.errors import ArtifactUntrusted
@@ -19,6 +21,8 @@ from streamflow.models.pipelines import BOOSTING, ENCODE, FOREST, LOGISTIC, enco
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+Parsed = TypeVar("Parsed")
 
 FILE = "model.skops"  # MLflow's own name for it in an MLflow model
 CHUNK = 1 << 20
@@ -117,13 +121,22 @@ def save(pipeline: Pipeline, path: Path) -> ModelDigests:
 
 def load_decision(content: bytes, *, expected_digest: str) -> Decision:
     """The decision in a file of the version. Raises ArtifactUntrusted when it is not the one that was registered."""
+    return _checked(DECISION, content, expected_digest, parse_decision)
+
+
+def load_background(content: bytes, *, expected_digest: str) -> Background:
+    """What is usual, from a file of the version. Raises ArtifactUntrusted when it is not the one that was registered."""
+    return _checked(BACKGROUND, content, expected_digest, parse_background)
+
+
+def _checked(name: str, content: bytes, expected_digest: str, parse: Callable[[bytes], Parsed]) -> Parsed:
     found = sha256(content).hexdigest()
     if found != expected_digest:
-        raise ArtifactUntrusted(f"{DECISION} has the digest {found}, registered was {expected_digest}; it was not parsed")
+        raise ArtifactUntrusted(f"{name} has the digest {found}, registered was {expected_digest}; it was not parsed")
     try:
-        return parse_decision(content)
+        return parse(content)
     except ValueError as exc:
-        raise ArtifactUntrusted(f"{DECISION}: {exc}") from exc
+        raise ArtifactUntrusted(f"{name}: {exc}") from exc
 
 
 def load(path: Path, *, expected_digest: str) -> Pipeline:

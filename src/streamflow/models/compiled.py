@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.models.forest import Forest
 from streamflow.models.pipelines import BOOSTING, FOREST
 
 if TYPE_CHECKING:
@@ -21,16 +22,8 @@ def compiled(pipeline: Pipeline) -> Compiled:
     """What a fitted pipeline does behind its encoder: a forest to the bit, the others to 1e-12."""
     names = pipeline.named_steps
     if FOREST in names:
-        return _forest(names[FOREST])
+        return Forest(names[FOREST])
     return _boosting(names[BOOSTING]) if BOOSTING in names else _logistic(pipeline)
-
-
-def _forest(forest: Any) -> Compiled:
-    """Cast to float32 first, as scikit-learn does itself: then both give the same bits. One thread: trap 11."""
-    import treelite
-
-    model = treelite.sklearn.import_model(forest)
-    return lambda matrix: np.ascontiguousarray(treelite.gtil.predict(model, matrix.astype(np.float32), nthread=1)[:, 0, 1])
 
 
 def _boosting(boosting: Any) -> Compiled:

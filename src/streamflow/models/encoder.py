@@ -39,6 +39,15 @@ class Encoder:
         """Columns of the matrix."""
         return sum(map(len, self.categories.values())) + len(self._numbers)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of each column of the matrix the feature that it encodes.
+
+        >>> Encoder(features=("fee", "net"), categories={"net": ("DSL", None)}).columns
+        ('net', 'net', 'fee')
+        """
+        return tuple(name for name, categories in self.categories.items() for _ in categories) + self._numbers
+
     @cached_property
     def _numbers(self) -> tuple[str, ...]:
         return tuple(name for name in self.features if name not in self.categories)

@@ -26,6 +26,7 @@ NUMBERS = "numbers"
 ENCODE, FOREST, BOOSTING, LOGISTIC = "encode", "forest", "boosting", "logistic"
 KINDS = ("logistic", "baseline", "boosting")  # the simplest first: it is taken where another is not better
 FIT_JOBS = 2  # threads while fitting a forest: they share the trees out and change no bit of them (tested)
+WORTHWHILE = 50_000  # rows times trees from which on threads are faster: for less they are waited for longer than they work
 
 
 def fit_model(
@@ -41,6 +42,8 @@ def fit_model(
 
     require_both_classes(label)
     pipeline = _unfitted(kind, features, trees=trees, seed=seed)
+    if kind == "baseline":
+        pipeline.named_steps[FOREST].set_params(n_jobs=FIT_JOBS if len(frame) * trees >= WORTHWHILE else 1)
     with threadpool_limits(1):  # of BLAS and OpenMP: a sum in another order has other last bits
         pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
     if kind == "baseline":  # several threads add up the trees' answers in the order in which they finish (trap 11)
@@ -89,9 +92,7 @@ def _estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
     if kind == "baseline":
         from sklearn.ensemble import RandomForestClassifier
 
-        forest = RandomForestClassifier(
-            n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed, n_jobs=FIT_JOBS
-        )
+        forest = RandomForestClassifier(n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed)
         return [(FOREST, forest)]
     if kind == "boosting":
         from sklearn.ensemble import HistGradientBoostingClassifier

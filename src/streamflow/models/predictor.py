@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.background import Background
 from streamflow.core.decision import Decision
 from streamflow.models.compiled import Compiled, compiled
 from streamflow.models.encoder import Encoder, Value
+from streamflow.models.explainer import Explainer
 from streamflow.models.pipelines import encoder_of
 
 if TYPE_CHECKING:
@@ -23,11 +25,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A compiled model between its encoder and its decision."""
+    """A compiled model between its encoder and its decision.
+
+    explainer    why it says what it says
+    background   the rows that it learned from, for comparison; None for a version that was made without
+    """
 
     encoder: Encoder
     model: Compiled
     decision: Decision
+    explainer: Explainer
+    background: Background | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -55,6 +63,12 @@ class Predictor:
         return self.decision.calibrator.apply(self.model(matrix)) if len(matrix) else np.empty(0)
 
 
-def compile_predictor(pipeline: Pipeline, decision: Decision) -> Predictor:
+def compile_predictor(pipeline: Pipeline, decision: Decision, background: Background | None = None) -> Predictor:
     """The predictor of a fitted pipeline."""
-    return Predictor(encoder=encoder_of(pipeline), model=compiled(pipeline), decision=decision)
+    return Predictor(
+        encoder=encoder_of(pipeline),
+        model=compiled(pipeline),
+        decision=decision,
+        explainer=Explainer(pipeline=pipeline),
+        background=background,
+    )

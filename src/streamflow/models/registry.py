@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from streamflow.core.background import FILE as BACKGROUND
 from streamflow.core.decision import FILE as DECISION
 from streamflow.core.probes import FILE as PROBES
 from streamflow.errors import ArtifactUntrusted, VersionMissing
@@ -25,6 +24,7 @@ from streamflow.models.vendor import (
     store_versions,
     translated,
 )
+from streamflow.models.version import ModelVersion, described
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -37,18 +37,7 @@ if TYPE_CHECKING:
     from streamflow.models.tracking import LoggedRun, Registered, RunFacts, RunRecord
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelVersion:
-    """A version as MLflow has it. `as_of` is empty for one that was registered by others."""
-
-    version: int
-    run_id: str
-    stage: str
-    aliases: tuple[str, ...]
-    created: datetime
-    metrics: Mapping[str, float]
-    as_of: str
-    tags: Mapping[str, str]
+__all__ = ["ModelVersion", "Registry"]
 
 
 class Registry:
@@ -179,6 +168,12 @@ class Registry:
             aliases = self._aliases()
             return [self._described(v, aliases) for v in self._raw()]
 
+    def find(self, number: int) -> ModelVersion | None:
+        """One version, if it is there."""
+        with translated():
+            there = (v for v in self._raw() if int(v.version) == number)
+            return next((self._described(v, self._aliases()) for v in there), None)
+
     def version(self, number: int) -> ModelVersion:
         """One version. Raises VersionMissing."""
         with translated():
@@ -252,10 +247,13 @@ class Registry:
                 f"version {version.version} of {self._name} has no tag {', '.join(missing)}: this streamflow did not make it"
             )
         decision = artifact.load_decision(self.run_file(version.run_id, DECISION), expected_digest=version.tags["decision_digest"])
+        background = None
+        if digest := version.tags.get("background_digest"):
+            background = artifact.load_background(self.run_file(version.run_id, BACKGROUND), expected_digest=digest)
         with TemporaryDirectory() as folder:
             path = self.download(version, Path(folder))
             pipeline = artifact.load(path, expected_digest=version.tags["model_digest"])
-        return pipeline, compile_predictor(pipeline, decision)
+        return pipeline, compile_predictor(pipeline, decision, background)
 
     def _raw(self) -> list[Any]:
         """MLflow's own versions of this model, the newest first."""
@@ -273,17 +271,7 @@ class Registry:
         return {alias: int(number) for model in found for alias, number in model.aliases.items()}
 
     def _described(self, found: Any, aliases: Mapping[str, int]) -> ModelVersion:
-        metrics = self._client.get_run(found.run_id).data.metrics if found.run_id else {}
-        return ModelVersion(
-            version=int(found.version),
-            run_id=found.run_id or "",
-            stage=found.current_stage,
-            aliases=tuple(sorted(alias for alias, number in aliases.items() if number == int(found.version))),
-            created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
-            metrics=dict(metrics),
-            as_of=found.tags.get("as_of", ""),
-            tags=dict(found.tags),
-        )
+        return described(found, self._client.get_run(found.run_id).data.metrics if found.run_id else {}, aliases)
 
     def _experiment_id(self) -> str:
         return experiment_id(self._client, self._experiment, artifact_root=self._artifact_root)

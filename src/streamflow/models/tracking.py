@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
+from streamflow.core.background import FILE as BACKGROUND
 from streamflow.core.decision import FILE, Decision
 from streamflow.core.default_costs import DefaultCost
 from streamflow.core.metrics import Metrics
@@ -272,6 +273,7 @@ def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str)
         "passport_digest": passport_digest,
         "decision_digest": record.decision.digest,
         "threshold": repr(record.decision.threshold),
+        **({"background_digest": sha256(background).hexdigest()} if (background := record.files.get(BACKGROUND)) else {}),
     }
 
 

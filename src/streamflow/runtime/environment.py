@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
+import sys
+from functools import cache
 from importlib.metadata import distributions
 from typing import Any
 
@@ -19,16 +21,17 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip(),
         "simd": ", ".join(_simd()),
-        "distributions": _distributions(),
+        "distributions": dict(_distributions(tuple(sys.path))),
     }
 
 
-def _distributions() -> dict[str, str]:
+@cache  # two hundred files to parse, and what is loaded from a path does not change while a process runs
+def _distributions(path: tuple[str, ...]) -> dict[str, str]:
     """Name -> version; of two with one name it is the first on the path, which is the one that is imported."""
     found: dict[str, str] = {}
-    for distribution in distributions():
-        name = re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
-        found.setdefault(name, distribution.version)
+    for distribution in distributions(path=list(path)):
+        said = distribution.metadata
+        found.setdefault(re.sub(r"[-_.]+", "-", str(said["Name"])).lower(), str(said["Version"]))
     return {name: found[name] for name in sorted(found) if name != OURS}
 
 

@@ -27,7 +27,7 @@ class ForgetReceipt:
 
 
 def forget(platform: Platform, key: str, *, why: str, notify: Callable[[str], None] = lambda _: None) -> ForgetReceipt:
-    """Erase a key from raw and frozen rows, the online store, the rejects and the prediction log: one transaction.
+    """Erase a key from raw and frozen rows, the online store, the rejects, the prediction log and the scores: one transaction.
 
     Every revision that holds it is verified first. Raises SnapshotDamaged where one is not what was frozen, EntityUnknown
     where nothing holds the key and nobody asked for it before; nothing is erased then.

@@ -87,7 +87,7 @@ def _examined(
 ) -> Examination | None:
     if stage != "Production" or former == wanted.version:
         return None
-    champion = next((v for v in platform.models.versions() if v.version == former), None)  # it may have been deleted
+    champion = platform.models.find(former) if former is not None else None  # it may have been deleted
     return examine(platform, wanted, champion, notify=notify)
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from streamflow.database import connect
 from streamflow.platform import Platform
-from streamflow.warehouse import frozen, ledger, log_months, retention
+from streamflow.warehouse import frozen, ledger, log_months, retention, scores
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.log_months import LogMonth
 from streamflow.warehouse.roles import MAINTENANCE
 
 if TYPE_CHECKING:
+    import psycopg
+
     from streamflow.models.retention import UnneededRun
 
 
@@ -26,6 +28,7 @@ class PruneReceipt:
     passports   of versions that were deleted from the registry
     runs        of ours, ended, that no version comes from: their files
     kept        how many revisions stay
+    scores      runs of `score` that a newer one replaces, whose version is gone, or that are too old
     unknown     passports without a version whose run this MLflow does not know: they stay
     months      of the prediction log, older than the setting prediction_log_months keeps
     busy        of these the ones that stay since the log was in use: the next `prune` takes them
@@ -34,6 +37,7 @@ class PruneReceipt:
     revisions: tuple[Revision, ...]
     passports: int
     runs: tuple[UnneededRun, ...]
+    scores: tuple[int, ...]
     kept: int
     unknown: int
     months: tuple[LogMonth, ...]
@@ -61,14 +65,17 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         connection = held.enter_context(platform.maintenance())
         held.enter_context(ledger.alone(platform.connection))
         frozen.lock_for_writing(connection)
-        unregistered = retention.without_version(connection, platform.models.registered_runs())
+        registered = platform.models.registered_runs()
+        unregistered = retention.without_version(connection, registered)
         gone = platform.models.known_runs(unregistered)  # another MLflow than theirs is no proof that they were deleted
         runs = platform.models.unneeded_runs(gone)
         revisions = retention.superseded(connection, gone)
+        scored = _scores(platform, connection, registered)
         kept = len(frozen.all_revisions(connection)) - len(revisions)
         if not dry_run:
             notify(f"removing {len(revisions)} revisions and the passports of {len(gone)} versions that are gone")
             retention.remove(connection, gone, revisions)
+            scores.remove(connection, scored)
     if not dry_run:
         for run in runs:
             notify(f"removing the files of the run {run.run_id}")
@@ -79,6 +86,7 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         revisions=tuple(revisions),
         passports=len(gone),
         runs=tuple(runs),
+        scores=tuple(scored),
         kept=kept,
         unknown=len(unregistered) - len(gone),
         months=tuple(months),
@@ -99,3 +107,9 @@ def _drop(platform: Platform, months: list[LogMonth], notify: Callable[[str], No
     notify(f"dropping {len(months)} months of the prediction log")
     with connect(platform.login.with_role(MAINTENANCE), autocommit=True) as connection:
         return tuple(one.month for one in months if not log_months.drop_month(connection, one.month))
+
+
+def _scores(platform: Platform, connection: psycopg.Connection, registered: list[str]) -> list[int]:
+    """The runs of `score` that nothing needs; those of a version that another MLflow may hold stay."""
+    gone = platform.models.known_runs([r for r in scores.run_ids(connection) if r not in set(registered)])
+    return scores.unneeded(connection, gone, platform.settings.score_retention_days)

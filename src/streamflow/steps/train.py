@@ -9,7 +9,9 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core import default_costs, probabilities, probes
+import polars as pl
+
+from streamflow.core import background, default_costs, probabilities, probes
 from streamflow.core.certificate import Certificate
 from streamflow.core.default_costs import DefaultCost
 from streamflow.core.honesty import FILE as HONESTY_FILE
@@ -162,12 +164,19 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
             probes.FILE: fitted.probes.content,
             HONESTY_FILE: honesty.content,
             **({default_costs.FILE: default_costs.content(fitted.default_costs)} if fitted.default_costs else {}),
+            background.FILE: _background(platform, rows, fitted).content,
             "roc.png": figures.roc(label, fitted.probability),
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
             "calibration.png": figures.calibration(label, fitted.probability),
         },
         passport=lambda digests: _passport(platform, rows, fitted, certificate, honesty, digests),
     )
+
+
+def _background(platform: Platform, rows: TrainingSet, fitted: Fitted) -> background.Background:
+    """What is usual among the rows that were learned from: reasons compare with it."""
+    learned = rows.matrix.filter(pl.Series(~fitted.holdout))
+    return background.background_of(learned, [f.name for f in platform.catalog.features if f.column.categorical])
 
 
 def _passport(

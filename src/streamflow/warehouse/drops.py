@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.database import Address, arrow
+from streamflow.database import Address, adbc, arrow
 
 LOCK = 7_590_002  # advisory lock: raw and frozen rows have one writer at a time
 LOADING = 7_590_003  # with the day: one loader of a drop at a time
@@ -77,7 +77,7 @@ def replace_drop(
     rejected: Sequence[RejectedRow] = (),
 ) -> None:
     """Put `frames` in the place of the raw rows of `as_of`, by binary COPY, with their ledger and rejects: one transaction."""
-    with arrow.connection(address) as connection, connection.cursor() as cursor:
+    with adbc.connection(address) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
         cursor.fetchall()
         for table, parts in frames.items():

@@ -89,6 +89,7 @@ def erase_live(connection: psycopg.Connection, key_name: str, key: str) -> dict[
         query = sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(sql.Identifier(schema, table), sql.Identifier(key_name))
         gone[f"{schema}.{table}"] = connection.execute(query, [key]).rowcount
     gone["streamflow.prediction_log"] = connection.execute("DELETE FROM streamflow.prediction_log WHERE key = %s", [key]).rowcount
+    gone["streamflow.score"] = connection.execute("DELETE FROM streamflow.score WHERE key = %s", [key]).rowcount
     gone["streamflow.reject"] = connection.execute(
         "DELETE FROM streamflow.reject WHERE key = %s OR cells::jsonb ->> %s = %s", [key, key_name, key]
     ).rowcount

@@ -54,6 +54,19 @@ def make_months(connection: psycopg.Connection, *, ahead: int = AHEAD) -> Made:
     return Made(months=tuple(LogMonth(month=month, rows=moved) for month, moved in made or ()), busy=made is None)
 
 
+def lacking(connection: psycopg.Connection) -> list[str]:
+    """What the next `make_months` has to do, in words: this month or the next lacks, or rows lie in the default partition."""
+    names = connection.execute(
+        "SELECT to_char(m, 'YYYY_MM') FROM generate_series(0, 1) n, LATERAL"
+        " (SELECT date_trunc('month', timezone('UTC', clock_timestamp())) + make_interval(months => n)) AS month (m)"
+        " WHERE to_regclass('streamflow.prediction_log_' || to_char(m, 'YYYY_MM')) IS NULL ORDER BY 1"
+    ).fetchall()
+    row = connection.execute("SELECT count(*) FROM streamflow.prediction_log_default").fetchone()
+    assert row is not None
+    found = [f"month {name} is not made yet" for (name,) in names]
+    return [*found, f"{row[0]:,} rows are in no month"] if row[0] else found
+
+
 def months_before(connection: psycopg.Connection, kept: int) -> list[LogMonth]:
     """The months that ended `kept` whole months before this one or earlier, oldest first."""
     names = connection.execute(

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from streamflow.core.digest import row_digests
 from streamflow.core.export_manifest import ExportedRevision
-from streamflow.database import Address, arrow
+from streamflow.database import Address, adbc, arrow
 from streamflow.warehouse.drops import LOCK
 
 Parts = Callable[[ExportedRevision], Iterable[pl.DataFrame]]
@@ -57,7 +57,7 @@ def take_in(address: Address, revisions: Sequence[ExportedRevision], parts: Part
 
     The drop ledger stays as it is: it says what the raw tables hold, and no raw row comes.
     """
-    with arrow.connection(address) as connection, connection.cursor() as cursor:
+    with adbc.connection(address) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
         cursor.fetchall()
         for one in revisions:

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from streamflow.errors import PermissionMissing
 
-SCHEMA_VERSION = "0011"  # the newest script in migrations/versions
+SCHEMA_VERSION = "0012"  # the newest script in migrations/versions
 
 WRITER = "streamflow_writer"
 MAINTENANCE = "streamflow_maintenance"  # the only one that may change frozen rows: `prune` and `forget` take it

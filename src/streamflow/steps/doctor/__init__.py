@@ -23,8 +23,9 @@ MACHINE = {
 }  # fmt: skip
 CATALOGLESS = {"roles": server.roles, "protection": server.protection}
 MIGRATED = {
-    "tables": contents.drift, "drops": contents.drops, "live features": contents.live, "feature files": vendors.feature_files,
-    "Feast registry": vendors.feature_registry, "MLflow": vendors.mlflow, "Production": vendors.production,
+    "tables": contents.drift, "drops": contents.drops, "live features": contents.live, "prediction log": contents.prediction_log,
+    "feature files": vendors.feature_files, "Feast registry": vendors.feature_registry, "MLflow": vendors.mlflow,
+    "Production": vendors.production,
 }  # fmt: skip
 
 

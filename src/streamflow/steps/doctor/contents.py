@@ -7,7 +7,7 @@ from streamflow.errors import NotMigrated, SnapshotMissing
 from streamflow.features.materialize import stale_views
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.doctor.finding import Finding
-from streamflow.warehouse import health
+from streamflow.warehouse import health, log_months
 from streamflow.warehouse.drops import delivered
 from streamflow.warehouse.migrate import plan_changes
 
@@ -40,6 +40,13 @@ def drops(platform: Platform) -> Finding:
     remedy = " ".join(f"Run 'streamflow snapshot --as-of {at:%Y-%m-%d}'." for at in waiting)
     found = missing or f"{len(there)}, newest {max(there):%Y-%m-%d}, all frozen"
     return Finding(subject="drops", ok=not waiting, found=found, remedy=remedy)
+
+
+def prediction_log(platform: Platform) -> Finding:
+    """Whether the log has its months, so that rows need not be moved into them later."""
+    lacking = log_months.lacking(platform.connection)
+    found = "; ".join(lacking) or "this month and the next one are made, and all rows are in their months"
+    return Finding(subject="prediction log", ok=not lacking, found=found, remedy="Run 'streamflow migrate'.", fixable=True)
 
 
 def live(platform: Platform) -> Finding:

@@ -12,7 +12,7 @@ from streamflow.steps.doctor.finding import Finding
 from streamflow.steps.materialize import materialize
 from streamflow.steps.migrate import migrate
 
-MIGRATE = {"migration", "roles", "tables", "MLflow"}
+MIGRATE = {"migration", "roles", "tables", "prediction log", "MLflow"}
 FEAST = {"feature files", "Feast registry"}
 LIVE = {"live features"}
 

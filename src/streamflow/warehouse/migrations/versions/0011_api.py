@@ -16,6 +16,8 @@ CREATE TABLE streamflow.api_key (
     expires timestamptz,
     revoked timestamptz
 );
+CREATE TRIGGER revoked BEFORE UPDATE ON streamflow.api_key
+    FOR EACH ROW WHEN (OLD.revoked IS NOT NULL) EXECUTE FUNCTION streamflow.refuse_change();
 GRANT SELECT, INSERT, UPDATE (revoked) ON streamflow.api_key TO streamflow_writer;
 
 GRANT USAGE ON SCHEMA streamflow, online TO streamflow_api;

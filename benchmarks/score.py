@@ -1,0 +1,128 @@
+"""`score` of a whole drop against the compiled model alone on a ready matrix plus a bare COPY of the results.
+
+The model learns from some thousand simulated users; the drop that it scores has USERS of them (1 million). Both sides run in the
+same run, ours from the start of its process to its end, reading, joining, storing and digest included.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamflow.platform import Platform
+
+USERS, LEARNED, SEED = int(os.environ.get("USERS", "1000000")), 7_043, 42
+FIRST, SECOND = date(2024, 1, 31), date(2024, 2, 29)
+REQUIRED, MEMORY_GB = 1 / 2, 2.0
+
+
+def main() -> int:
+    """Print the table; 1 when `score` is slower or larger than it may be."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["STREAMFLOW_HOME"] = str(Path(folder, "home"))
+        try:
+            return _measured(Path(folder))
+        finally:
+            from streamflow.database.embedded import remove
+
+            remove(Path(folder, "home"))
+
+
+def _measured(folder: Path) -> int:
+    from streamflow.platform import open_platform
+    from streamflow.settings import load_settings
+    from streamflow.steps.simulate import simulate
+
+    simulate(folder / "few", users=LEARNED, months=1, seed=SEED, notify=_say)
+    simulate(folder / "many", users=USERS, months=1, seed=SEED + 1, notify=_say)
+    with open_platform(load_settings(), migrated=False) as platform:  # keeps the server up
+        _prepare(platform, folder)
+        ours, gigabytes = _score()
+        model, copy = _bare(platform)
+    speed = (model + copy) / ours
+    print(f"{USERS:,} users, forest of {platform.settings.trees} trees learned from {LEARNED:,} users")
+    print(f"{'score':<26}{ours:>9.1f} s {gigabytes:>8.2f} GB")
+    print(f"{'compiled model alone':<26}{model:>9.1f} s")
+    print(f"{'bare COPY of the results':<26}{copy:>9.1f} s")
+    print(f"speed {speed:.2f} of these two together, required {REQUIRED:.2f}")
+    return int(speed < REQUIRED or gigabytes > MEMORY_GB)
+
+
+def _say(words: str) -> None:
+    print(f"… {words}", file=sys.stderr)
+
+
+def _prepare(platform: Platform, folder: Path) -> None:
+    """A version of the few in Production, the many frozen."""
+    from streamflow.steps.ingest import ingest
+    from streamflow.steps.migrate import migrate
+    from streamflow.steps.promote import promote
+    from streamflow.steps.snapshot import snapshot
+    from streamflow.steps.train import train
+
+    migrate(platform)
+    for name, day in (("few", FIRST), ("many", SECOND)):
+        ingest(platform, folder / name / "month_000", day, notify=_say)
+        snapshot(platform, day)
+        if name == "few":
+            promote(platform, train(platform, day, notify=_say).version, force=True, why="the benchmark's version")
+
+
+def _score() -> tuple[float, float]:
+    """Seconds and gigabytes of the command in a process of its own."""
+    begin = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "streamflow", "score", "--as-of", f"{SECOND}"], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return time.perf_counter() - begin, usage.ru_maxrss * 1024 / 1e9
+
+
+def _bare(platform: Platform) -> tuple[float, float]:
+    """Seconds of the compiled model on the ready matrix, and of one COPY of key, probability and prediction."""
+    import polars as pl
+
+    from streamflow.core.time import instant
+    from streamflow.database import arrow, connect
+    from streamflow.steps.stages import served
+    from streamflow.steps.training_set import features_at
+    from streamflow.warehouse import frozen
+
+    at, key = instant(SECOND), platform.catalog.entity.key
+    k = frozen.known_now(platform.connection)
+    keys = frozen.keys_and_labels(platform.address, platform.catalog.entity.table, key, None, at, k)
+    version = served(platform)
+    assert version is not None
+    predictor = platform.models.load(version)
+    matrix = predictor.encoder.matrix(features_at(platform, keys, at, k))
+    begin = time.perf_counter()
+    probability = predictor.decision.calibrator.apply(predictor.model(matrix))
+    model = time.perf_counter() - begin
+    results = pl.DataFrame(
+        {
+            "key": keys[key],
+            "probability": probability,
+            "prediction": pl.Series(probability >= predictor.threshold).cast(pl.Int16),
+        }
+    )
+    with connect(platform.login, autocommit=True) as connection:
+        connection.execute(
+            "CREATE SCHEMA bench; CREATE TABLE bench.score"
+            " (key text PRIMARY KEY, probability double precision, prediction smallint)"
+        )
+    begin = time.perf_counter()
+    with arrow.connection(platform.login) as opened:
+        arrow.ingest(opened, "bench", "score", [results])
+        opened.commit()
+    return model, time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    sys.exit(main())

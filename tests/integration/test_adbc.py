@@ -1,0 +1,61 @@
+"""Connections that wait for the next read: one backend for reads in a row, none that is lost, failed or left over."""
+
+from __future__ import annotations
+
+import adbc_driver_manager
+import pytest
+from conftest import Cluster
+from support.processes import wait_for
+
+from streamflow.database import Address, adbc, arrow, connect
+
+PID = "SELECT pg_backend_pid() AS pid"
+
+
+def pid(address: Address) -> int:
+    found: int = arrow.read(address, PID)["pid"][0].as_py()
+    return found
+
+
+def works(address: Address, number: int) -> bool:
+    with connect(address, autocommit=True) as connection:
+        return connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [number]).fetchone() is not None
+
+
+@pytest.fixture
+def address(cluster: Cluster) -> Address:
+    """One that no platform is open on."""
+    return cluster.address.with_database("postgres").with_role("none")
+
+
+def test_reads_in_a_row_have_one_backend_and_none_is_left(address: Address) -> None:
+    with adbc.kept(address):
+        first = pid(address)
+        assert [pid(address) for _ in range(3)] == [first] * 3
+        assert works(address, first)
+        assert pid(address.with_role("pg_monitor")) != first  # another role is another address
+    assert wait_for(lambda: not works(address, first))  # the server takes note of an end after us
+    assert pid(address) != pid(address)  # outside nothing waits
+
+
+def test_two_readers_at_a_time_have_two(address: Address) -> None:
+    with adbc.kept(address):
+        first = pid(address)
+        rows = arrow.stream(address, f"{PID} UNION ALL {PID}")
+        assert next(rows)["pid"].to_pylist() == [first, first]
+        other = pid(address)
+        assert other != first
+        rows.close()  # type: ignore[attr-defined]  # a generator; a reader that stops half way takes its connection along
+        assert pid(address) == other
+
+
+def test_one_that_was_lost_or_has_failed_is_not_used_again(address: Address) -> None:
+    with adbc.kept(address):
+        lost = pid(address)
+        with connect(address, autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s, 10000)", [lost])
+        failed = pid(address)
+        assert failed != lost
+        with pytest.raises(adbc_driver_manager.DataError, match="division by zero"):
+            arrow.read(address, "SELECT 1/0")
+        assert pid(address) != failed
