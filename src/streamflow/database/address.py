@@ -11,6 +11,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from streamflow.errors import SettingsInvalid
 
+LIVELY = {  # what libpq has no variable for: a network that is dead is noticed in a minute, not in the system's hours
+    "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000,
+}  # fmt: skip
 ENVIRONMENT = {  # libpq's parameter -> libpq's variable
     "host": "PGHOST",
     "port": "PGPORT",
@@ -77,7 +80,7 @@ class Address:
 
     def sqlalchemy_url(self, database: str | None = None, *, driver: str = "psycopg") -> str:
         """A URL that names the database only; the rest is in `environment`."""
-        return f"postgresql+{driver}:///{quote(database or self.database)}"
+        return f"postgresql+{driver}:///{quote(database or self.database)}?{urlencode(LIVELY)}"
 
     @property
     def display(self) -> str:

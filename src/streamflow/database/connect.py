@@ -5,10 +5,9 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from streamflow.database.address import Address
+from streamflow.database.address import LIVELY, Address
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
 
-LIVELY = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # a dead network ends a connection in a minute
 OLDEST = 15  # the major version from which on everything of ours is tested
 
 
