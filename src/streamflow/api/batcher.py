@@ -26,7 +26,7 @@ from streamflow.features.serving import OnlineRow
 from streamflow.steps.predict import Prediction, Refusal, Serving, judge
 from streamflow.warehouse.predictions import log_beside
 
-LANES = 2
+LANES = 6
 TURN = 64  # ids of one turn; a request with more has a turn of its own
 HANG = 2  # times its limit, until a phase is broken off: by then PostgreSQL would have ended it, if it were there
 INLINE = TURN  # ids up to which the model runs between two events; more would hold up all other requests
