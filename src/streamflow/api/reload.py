@@ -73,6 +73,7 @@ class Reload:
                 self._cannot(f"the registry cannot be asked: {type(error).__name__}")
             self._asking = None
             self._looked.set()
+            gc.enable()  # `serve` starts without: half of what a start makes lives as long as the process
             self._ended.wait(EVERY_S)
 
     def _cannot(self, why: str) -> None:
@@ -113,13 +114,7 @@ class Reload:
             return
         _ = serving.policy  # made at its first use: now, not at a request
         if self.current.serving is None:
-            _put_aside()
+            gc.freeze()  # the collector passes over all that vendors have made: to look through it holds up requests for 0.2 s
         self._refused = None
         self.current = Current(serving=serving, since=found.since, loaded=datetime.now(UTC), notes=found.notes)
         self._counted("swapped")
-
-
-def _put_aside() -> None:
-    """Let the garbage collector pass over all that vendors have made: to look through it holds up every request for 0.2 s."""
-    gc.collect()
-    gc.freeze()

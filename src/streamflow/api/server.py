@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -100,6 +101,7 @@ def worker() -> FastAPI:
 def _application(platform: Platform, host: str, *, closing: ExitStack | None = None, shared: bool = False) -> FastAPI:
     """What is logged, by whomever, goes through the one log of this process."""
     sys.setswitchinterval(SWITCH_S)
+    gc.disable()  # until the first version is loaded: see reload.py
     settings, closing = platform.settings, closing or ExitStack()
     wait_at_most(settings.api_client_limit)
     log = open_log(settings.log_format, settings.log_level)
