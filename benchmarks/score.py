@@ -90,7 +90,7 @@ def _bare(platform: Platform) -> tuple[float, float]:
     import polars as pl
 
     from streamflow.core.time import instant
-    from streamflow.database import arrow, connect
+    from streamflow.database import adbc, arrow, connect
     from streamflow.steps.stages import served
     from streamflow.steps.training_set import features_at
     from streamflow.warehouse import frozen
@@ -118,7 +118,7 @@ def _bare(platform: Platform) -> tuple[float, float]:
             " (key text PRIMARY KEY, probability double precision, prediction smallint)"
         )
     begin = time.perf_counter()
-    with arrow.connection(platform.login) as opened:
+    with adbc.connection(platform.login) as opened:
         arrow.ingest(opened, "bench", "score", [results])
         opened.commit()
     return model, time.perf_counter() - begin
