@@ -26,8 +26,8 @@ from streamflow.features.serving import OnlineRow
 from streamflow.steps.predict import Prediction, Refusal, Serving, judge
 from streamflow.warehouse.predictions import log_beside
 
-LANES = 6
-TURN = 64  # ids of one turn; a request with more has a turn of its own
+LANES, LARGE_LANES = 6, 2
+TURN = 64  # ids of one turn; a request with more has a turn of its own, in lanes of their own: nobody waits behind it
 HANG = 2  # times its limit, until a phase is broken off: by then PostgreSQL would have ended it, if it were there
 INLINE = TURN  # ids up to which the model runs between two events; more would hold up all other requests
 
@@ -82,7 +82,8 @@ class Batcher:
     ) -> None:
         self._pool, self._serving, self._metrics = pool, serving, metrics
         self._limit, self._max, self._shed = time_limit, max_waiting, shed
-        self._waiting: asyncio.Queue[Ask] = asyncio.Queue()
+        self._small: asyncio.Queue[Ask] = asyncio.Queue()
+        self._large: asyncio.Queue[Ask] = asyncio.Queue()
         self._ids = 0  # that wait
         self._lanes: list[asyncio.Task[None]] = []
 
@@ -93,15 +94,17 @@ class Batcher:
 
     def start(self) -> None:
         """Begin to answer."""
-        self._lanes = [asyncio.create_task(self._lane(), name=f"lane {n}") for n in range(LANES)]
+        queues = [self._small] * LANES + [self._large] * LARGE_LANES
+        self._lanes = [asyncio.create_task(self._lane(queue), name=f"lane {n}") for n, queue in enumerate(queues)]
 
     async def stop(self) -> None:
         """End; whoever still waits is told so. The server has waited for its requests before it calls this."""
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
-        while not self._waiting.empty():
-            self._waiting.get_nowait().fail(Overloaded("the API is being stopped"))
+        for queue in (self._small, self._large):
+            while not queue.empty():
+                queue.get_nowait().fail(Overloaded("the API is being stopped"))
 
     async def answer(self, keys: Sequence[str | int], notes: Notes) -> tuple[Serving, list[Answer]]:
         """The version and its answer for each key, once they are in the prediction log.
@@ -113,22 +116,22 @@ class Batcher:
         ask = Ask(keys, notes, self._limit, asyncio.get_running_loop().create_future())
         ask.enter("queue")
         self._ids += len(keys)
-        self._waiting.put_nowait(ask)
+        (self._large if len(keys) > TURN else self._small).put_nowait(ask)
         ask.answers.get_loop().call_later(self._limit, ask.watch)
         return await ask.answers
 
-    async def _lane(self) -> None:
+    async def _lane(self, queue: asyncio.Queue[Ask]) -> None:
         while True:
-            turn = [ask for ask in await self._next() if not ask.answers.done()]
+            turn = [ask for ask in await self._next(queue) if not ask.answers.done()]
             if turn:
                 await self._take(turn)
 
-    async def _next(self) -> list[Ask]:
+    async def _next(self, queue: asyncio.Queue[Ask]) -> list[Ask]:
         """Whoever waits, as far as a turn has room."""
-        first = await self._waiting.get()
+        first = await queue.get()
         turn, ids = [first], len(first.keys)
-        while not self._waiting.empty() and ids < TURN:
-            turn.append(self._waiting.get_nowait())
+        while not queue.empty() and ids < TURN:
+            turn.append(queue.get_nowait())
             ids += len(turn[-1].keys)
         self._ids -= ids
         return turn

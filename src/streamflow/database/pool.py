@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from streamflow.database.address import Address
 from streamflow.errors import DatabaseUnavailable, DiskFull, Overloaded, StreamflowError
 
-POOL_SIZE = 8
+POOL_SIZE = 10
 RECONNECT_S = 4.0  # then begin anew: the pauses between attempts would double for minutes, and last on once PostgreSQL is back
 T = TypeVar("T")
 
