@@ -32,8 +32,8 @@ CHEAP = {"trees": TREES, "bootstrap_draws": 100, "gate_draws": 300}  # what a te
 # The files that take longest: they are begun first, so that the workers, who take a file at a time, end together.
 LONGEST = (
     "test_serving_faults", "test_reproduce", "test_real_drops", "test_real_lifecycle", "test_traps", "test_verify",
-    "test_ledger", "test_compare", "test_up", "test_recorded_code", "test_inbox", "test_monitor", "test_moving", "test_late_data", "test_gate", "test_backup",
-    "test_serving", "test_score", "test_skew", "test_api_security",
+    "test_ledger", "test_compare", "test_up", "test_recorded_code", "test_inbox", "test_monitor", "test_moving",
+    "test_late_data", "test_gate", "test_backup", "test_serving", "test_score", "test_skew", "test_api_security",
 )  # fmt: skip
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
