@@ -230,11 +230,11 @@ def test_the_reader_tells_a_null_from_a_missing_row(live: Live) -> None:
     materialize(live.connection, tiny_catalog())
     null = READER.read(live.connection, "b")
     assert null is not None
-    assert (null.values, null.absent_views) == ((None, None, True, "DSL", 29.85), ())
+    assert (null.values, dict(null.as_of)) == ((None, None, True, "DSL", 29.85), dict.fromkeys(VIEWS, SECOND))
     live.connection.execute("DELETE FROM online.plan_fv WHERE user_id = 'b'")
     missing = READER.read(live.connection, "b")
     assert missing is not None
-    assert (missing.values, missing.absent_views) == ((None, None, None, None, 29.85), ("plan_fv",))
+    assert (missing.values, dict(missing.as_of)) == ((None, None, None, None, 29.85), {"plan_fv": None, "usage_fv": SECOND})
 
 
 async def beside(asked: list[str]) -> tuple[dict[str, datetime | None], list[OnlineRow | None]]:

@@ -99,7 +99,6 @@ class Answers:
     ask: type[BaseModel]
     ask_batch: type[BaseModel]
     path_key: Any  # the type of a key in a path
-    key: Any  # the type of a key in a body
     features: type[BaseModel]
     prediction: type[BaseModel]
     predictions: type[BaseModel]
@@ -121,7 +120,6 @@ def answers_of(catalog: Catalog, max_ids: int) -> Answers:
         ask=create_model("Ask", __config__=strict, **key),
         ask_batch=create_model("AskBatch", __config__=strict, **keys),
         path_key=_text_key(),
-        key=of_body,
         features=create_model("FeaturesAnswer", **key, features=(values, ...), **_live()),
         prediction=create_model("PredictionAnswer", **key, **_prediction(), model=(ModelName, ...)),
         predictions=create_model("PredictionsAnswer", predictions=(entries, ...), model=(ModelName, ...)),

@@ -69,34 +69,31 @@ class ServingState:
 
     async def features(self, key: str | int) -> LiveRow:
         """The live features of a key as they are. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
-
-        async def read() -> OnlineRow | None:
-            async with connection_of(self._pool) as connection:
-                return (await self._reader.read_beside(connection, [key]))[0]
-
-        row = await within(self.limit, read())
-        if row is None:
-            raise unknown(self.platform.catalog, key)
-        return live_row(self._policy, row, datetime.now(UTC))
+        return live_row(self._policy, await self._row(self._reader, key), datetime.now(UTC))
 
     async def reasons(self, key: str | int) -> Reasons:
         """The reasons for what is said of a key, one at a time. Raises as `features` does, and FeaturesMissing, FeaturesStale."""
         serving = self.serving()
 
-        async def read() -> OnlineRow | None:
-            async with connection_of(self._pool) as connection:
-                return (await serving.reader.read_beside(connection, [key]))[0]
-
         async def alone(row: Completed) -> Reasons:
             async with self._explaining:
                 return await asyncio.to_thread(reasons_of, serving, key, row)
 
+        row = await self._row(serving.reader, key)
+        whole = serving.policy.complete_row(row.values, row.as_of, datetime.now(UTC), key=key)
+        return await within(self.limit + EXPLAIN_S, alone(whole))
+
+    async def _row(self, reader: OnlineReader, key: str | int) -> OnlineRow:
+        """The live row of a key. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
+
+        async def read() -> OnlineRow | None:
+            async with connection_of(self._pool) as connection:
+                return (await reader.read_beside(connection, [key]))[0]
+
         row = await within(self.limit, read())
         if row is None:
-            raise unknown(serving.catalog, key)
-        return await within(
-            self.limit + EXPLAIN_S, alone(serving.policy.complete_row(row.values, row.as_of, datetime.now(UTC), key=key))
-        )
+            raise unknown(self.platform.catalog, key)
+        return row
 
     async def look(self) -> Look:
         """Look at the database, the live features and the version: a few rows, no model is run."""

@@ -32,11 +32,6 @@ class OnlineRow:
             for (view, as_of), known_at in zip(self.as_of.items(), self.known_at, strict=True)
         }
 
-    @property
-    def absent_views(self) -> tuple[str, ...]:
-        """The views that have no row for this key."""
-        return tuple(view for view, as_of in self.as_of.items() if as_of is None)
-
 
 class OnlineReader:
     """Reads the features of one service, in its order. Holds no connection: any thread may use it with its own."""
