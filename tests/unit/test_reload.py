@@ -23,6 +23,7 @@ class Registry:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Held | Exception) -> None:
         self.answers, self.refused, self.loaded = list(answers), set[int](), list[int]()
+        self.error: Exception = ArtifactUntrusted("another file")
         monkeypatch.setattr(reload, "EVERY_S", 0.005)
         monkeypatch.setattr(reload, "require_migrated", lambda _: None)
         monkeypatch.setattr(reload, "held", lambda _: self._held())
@@ -49,7 +50,7 @@ class Registry:
     def _serving(self, version: int) -> Any:
         self.loaded.append(version)
         if version in self.refused:
-            raise ArtifactUntrusted("another file")
+            raise self.error
         return SimpleNamespace(version=version, policy=None)
 
     def until(self, looks: int) -> list[Current]:
@@ -83,11 +84,17 @@ def test_a_registry_that_is_away_leaves_the_version_that_answers(monkeypatch: py
     assert registry.counted == ["swapped"]
 
 
-def test_a_version_that_cannot_be_served_leaves_the_old_one_and_is_not_tried_at_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"), [(ArtifactUntrusted("another file"), "another file"), (KeyError("7590-VHVEG"), "KeyError")]
+)
+def test_a_version_that_cannot_be_served_leaves_the_old_one_and_is_not_tried_at_every_look(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
     registry = Registry(monkeypatch, of(1), *[of(2)] * 8, of(3))
     registry.refused.add(2)
+    registry.error = error
     seen = registry.until(12)
-    refused = "version 2 is in Production and cannot be served: another file"
+    refused = f"version 2 is in Production and cannot be served: {said}"
     assert [(c.serving and c.serving.version, c.refused) for c in seen[2:6]] == [(1, refused)] * 4
     assert (seen[-1].serving and seen[-1].serving.version, seen[-1].refused) == (3, "")
     assert registry.loaded == [1, 2, 3]

@@ -106,9 +106,10 @@ class Reload:
     def _load(self, number: int, found: Held) -> None:
         try:
             serving = serving_of(self._platform, self._platform.models.version(number))
-        except StreamflowError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is: the former version goes on, and it is said and counted
             self._refused = number, time.monotonic()
-            why = f"version {number} is in Production and cannot be served: {error.message}"
+            said = error.message if isinstance(error, StreamflowError) else type(error).__name__
+            why = f"version {number} is in Production and cannot be served: {said}"
             self.current = replace(self.current, refused=why, notes=found.notes)
             self._counted("refused")
             return
