@@ -117,14 +117,14 @@ def _part(part: str) -> int:
 def _training(platform: Platform) -> str:
     from datetime import date
 
-    from streamflow.steps.training_set import training_set
+    from streamflow.steps.training.training_set import training_set
 
     return training_set(platform, date.fromisoformat(DAYS[-1])).digest
 
 
 def _rebuild(platform: Platform) -> str:
-    from streamflow.steps.data_level import examine
-    from streamflow.steps.recorded import as_recorded, rebuilt_set, recorded
+    from streamflow.steps.versions.data_level import examine
+    from streamflow.steps.versions.recorded_version import as_recorded, rebuilt_set, recorded
 
     passport = recorded(platform, "1").passport
     then = as_recorded(platform, passport)

@@ -38,7 +38,7 @@ def main() -> int:
 def _measured(folder: Path) -> int:
     from streamflow.platform import open_platform
     from streamflow.settings import load_settings
-    from streamflow.steps.simulate import simulate
+    from streamflow.steps.data.simulate import simulate
 
     simulate(folder / "few", users=LEARNED, months=1, seed=SEED, notify=_say)
     simulate(folder / "many", users=USERS, months=1, seed=SEED + 1, notify=_say)
@@ -61,11 +61,11 @@ def _say(words: str) -> None:
 
 def _prepare(platform: Platform, folder: Path) -> None:
     """A version of the few in Production, the many frozen."""
-    from streamflow.steps.ingest import ingest
-    from streamflow.steps.migrate import migrate
-    from streamflow.steps.promote import promote
-    from streamflow.steps.snapshot import snapshot
-    from streamflow.steps.train import train
+    from streamflow.steps.data.ingest import ingest
+    from streamflow.steps.data.migrate import migrate
+    from streamflow.steps.data.snapshot import snapshot
+    from streamflow.steps.promotion.promote import promote
+    from streamflow.steps.training.train import train
 
     migrate(platform)
     for name, day in (("few", FIRST), ("many", SECOND)):
@@ -89,10 +89,10 @@ def _bare(platform: Platform) -> tuple[float, float]:
     """Seconds of the compiled model on the ready matrix, and of one COPY of key, probability and prediction."""
     import polars as pl
 
-    from streamflow.core.time import instant
+    from streamflow.core.data.instants import instant
     from streamflow.database import adbc, arrow, connect
-    from streamflow.steps.stages import served
-    from streamflow.steps.training_set import features_at
+    from streamflow.steps.stages.transitions import served
+    from streamflow.steps.training.training_set import features_at
     from streamflow.warehouse import frozen
 
     at, key = instant(SECOND), platform.catalog.entity.key

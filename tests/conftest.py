@@ -15,10 +15,10 @@ from psycopg import sql
 
 from streamflow.database import Address, attach, connect, from_url
 from streamflow.database.embedded import remove
-from streamflow.features.vendor import unchecked
+from streamflow.features.feast_import import unchecked
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
-from streamflow.steps.migrate import migrate
+from streamflow.steps.data.migrate import migrate
 
 with unchecked():  # as the platform imports it, before a test module does
     import feast  # noqa: F401
@@ -179,7 +179,7 @@ def real_drops() -> Path:
 @pytest.fixture(scope="session")
 def simulated_drops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two simulated months of 400 users."""
-    from streamflow.steps.simulate import simulate
+    from streamflow.steps.data.simulate import simulate
 
     folder = tmp_path_factory.mktemp("drops")
     simulate(folder, users=400, months=2, seed=1, notify=lambda _: None)

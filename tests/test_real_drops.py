@@ -15,18 +15,18 @@ from conftest import Cluster
 from support.api import asked, served
 from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
 
-from streamflow.features.serving import OnlineReader
+from streamflow.features.live_features import OnlineReader
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.compare import compare
-from streamflow.steps.fitting import fit
-from streamflow.steps.honesty import label_honesty
-from streamflow.steps.materialize import materialize
-from streamflow.steps.monitor import monitor
-from streamflow.steps.predict import load_serving
-from streamflow.steps.rebuilds import LABEL_DATA
-from streamflow.steps.reproduce import reproduce
-from streamflow.steps.train import TrainReceipt, train
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.materialize import materialize
+from streamflow.steps.monitoring.monitor import monitor
+from streamflow.steps.serving.predict import load_serving
+from streamflow.steps.training.fit import fit
+from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.train import TrainReceipt, train
+from streamflow.steps.training.training_set import training_set
+from streamflow.steps.versions.compare import compare
+from streamflow.steps.versions.rebuild_combinations import LABEL_DATA
+from streamflow.steps.versions.reproduce import reproduce
 
 SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 

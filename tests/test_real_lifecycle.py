@@ -15,23 +15,23 @@ from sklearn.model_selection import train_test_split
 from support.chain import FEBRUARY, JANUARY, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.calibration import calibration_error, perfect_error
-from streamflow.core.gate import should_promote
-from streamflow.core.metrics import auc
-from streamflow.core.time import instant
-from streamflow.core.training_set import TrainingSet
+from streamflow.core.data.instants import instant
+from streamflow.core.promotion.gate import should_promote
+from streamflow.core.statistics.metrics import auc
+from streamflow.core.training.calibration import calibration_error, perfect_error
+from streamflow.core.training.training_set import TrainingSet
 from streamflow.features.materialize import materialize
-from streamflow.models.compiled import compiled
+from streamflow.models.compiled_model import compiled
 from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.fitting import Fitted, fit
-from streamflow.steps.predict import load_serving
-from streamflow.steps.promote import promote
-from streamflow.steps.retrain import retrain
-from streamflow.steps.score import score
-from streamflow.steps.stages import served
-from streamflow.steps.train import train
-from streamflow.steps.training_set import training_set
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.retrain import retrain
+from streamflow.steps.serving.predict import load_serving
+from streamflow.steps.serving.score import score
+from streamflow.steps.stages.transitions import served
+from streamflow.steps.training.fit import Fitted, fit
+from streamflow.steps.training.train import train
+from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse import scores
 
 SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
@@ -135,7 +135,7 @@ def test_auto_with_every_column_as_a_feature(cluster: Cluster, real_drops: Path,
     text = text.replace("[views.subs_profile_fv]", '[views.user_fv]\ntable = "users"\n[views.subs_profile_fv]')
     catalog = tmp_path / "catalog.toml"
     catalog.write_text(text, encoding="utf-8")
-    from streamflow.steps.migrate import migrate
+    from streamflow.steps.data.migrate import migrate
 
     settings = cluster.settings(installation, tmp_path / "home", catalog=catalog, model="auto")
     with open_platform(settings, migrated=False) as platform:

@@ -16,14 +16,14 @@ from support.months import found, population, reference_system_fires
 from support.processes import wait_for
 
 from streamflow.catalog import load_catalog, parse_catalog
-from streamflow.core.metrics import evaluate, in_words
+from streamflow.core.statistics.metrics import evaluate, in_words
 from streamflow.errors import CatalogInvalid, ContractViolation, LabelsMissing
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.honesty import label_honesty
-from streamflow.steps.ingest import ingest
-from streamflow.steps.predict import load_serving, predict
-from streamflow.steps.train import TrainReceipt, train
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.serving.predict import load_serving, predict
+from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.train import TrainReceipt, train
+from streamflow.steps.training.training_set import training_set
 
 CATALOG = load_catalog(None)
 NEVER_NULL = [f.name for f in CATALOG.features if not f.column.nullable]

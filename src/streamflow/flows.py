@@ -23,21 +23,21 @@ from prefect.types.entrypoint import EntrypointType
 from streamflow.errors import StreamflowError
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
-from streamflow.steps import inbox as inbox_step
-from streamflow.steps import ingest as ingest_step
-from streamflow.steps import materialize as materialize_step
-from streamflow.steps import migrate as migrate_step
-from streamflow.steps import promote as promote_step
-from streamflow.steps import retrain as retrain_step
-from streamflow.steps import snapshot as snapshot_step
-from streamflow.steps import train as train_step
-from streamflow.steps.inbox import InboxReceipt
-from streamflow.steps.ingest import IngestReceipt
-from streamflow.steps.materialize import MaterializeReceipt
-from streamflow.steps.promote import PromoteReceipt
-from streamflow.steps.retrain import RetrainReceipt
-from streamflow.steps.snapshot import SnapshotReceipt
-from streamflow.steps.train import TrainReceipt
+from streamflow.steps.data import inbox as inbox_step
+from streamflow.steps.data import ingest as ingest_step
+from streamflow.steps.data import materialize as materialize_step
+from streamflow.steps.data import migrate as migrate_step
+from streamflow.steps.data import snapshot as snapshot_step
+from streamflow.steps.data.inbox import InboxReceipt
+from streamflow.steps.data.ingest import IngestReceipt
+from streamflow.steps.data.materialize import MaterializeReceipt
+from streamflow.steps.data.snapshot import SnapshotReceipt
+from streamflow.steps.promotion import promote as promote_step
+from streamflow.steps.promotion import retrain as retrain_step
+from streamflow.steps.promotion.promote import PromoteReceipt
+from streamflow.steps.promotion.retrain import RetrainReceipt
+from streamflow.steps.training import train as train_step
+from streamflow.steps.training.train import TrainReceipt
 
 NEVER_S = 86_400  # of a schedule that is paused
 RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded

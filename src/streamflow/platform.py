@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from streamflow.catalog import Catalog, load_catalog
 from streamflow.database import Address, Attachment, adbc, attach, connect, from_url, last_words, translated
 from streamflow.errors import NotMigrated
-from streamflow.features.service import ServiceFeature
+from streamflow.features.feature_service import ServiceFeature
 from streamflow.settings import Settings, exported
 from streamflow.warehouse import installation
 from streamflow.warehouse.roles import MAINTENANCE, SCHEMA_VERSION, WRITER

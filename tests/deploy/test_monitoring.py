@@ -24,8 +24,8 @@ from support.scrape import numbers
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.migrate import migrate
-from streamflow.steps.monitor import monitor
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.monitoring.monitor import monitor
 from streamflow.warehouse.roles import READER
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import pytest
 from support.command import called
 
 from streamflow.database.embedded import remove
-from streamflow.steps.simulate import simulate
+from streamflow.steps.data.simulate import simulate
 
 DAY = ("--as-of", "2024-01-31")
 

@@ -12,7 +12,7 @@ import pytest
 from support.command import called
 from support.processes import alive, run, start, wait_for
 
-from streamflow.steps.inbox import SETTLED
+from streamflow.steps.data.inbox import SETTLED
 
 SETTLED_S = SETTLED.total_seconds()
 

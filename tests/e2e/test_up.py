@@ -28,7 +28,7 @@ from support.stack import (
 )
 
 from streamflow.database.embedded import remove
-from streamflow.services.stack import claim
+from streamflow.services.running_stack import claim
 from streamflow.services.supervision import log_file
 
 KEY = "7590-VHVEG"

@@ -18,14 +18,14 @@ from support.api import asked, served
 from support.chain import JANUARY, in_production, run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.cli import text as cli_text
-from streamflow.core import default_costs
-from streamflow.core.split import is_holdout
+from streamflow.cli import receipts as cli_text
+from streamflow.core.training import default_costs
+from streamflow.core.training.split import is_holdout
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.predict import load_serving, predict
-from streamflow.steps.recorded import recorded
-from streamflow.steps.reproduce import IDENTICAL, reproduce
-from streamflow.steps.training_set import training_set
+from streamflow.steps.serving.predict import load_serving, predict
+from streamflow.steps.training.training_set import training_set
+from streamflow.steps.versions.recorded_version import recorded
+from streamflow.steps.versions.reproduce import IDENTICAL, reproduce
 
 KEY = "7590-VHVEG"
 USAGE = ["watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d"]

@@ -12,12 +12,12 @@ from psycopg import sql
 from support.command import called
 from support.processes import wait_for
 
-from streamflow.api.keyring import KeyRing
-from streamflow.core.api_keys import parse_key
+from streamflow.api.active_keys import KeyRing
+from streamflow.core.serving.api_keys import parse_key
 from streamflow.database import connect
 from streamflow.errors import ApiKeyUnknown
 from streamflow.platform import Platform
-from streamflow.steps.api_keys import create_key, list_keys, revoke_keys
+from streamflow.steps.serving.api_keys import create_key, list_keys, revoke_keys
 from streamflow.warehouse.roles import API
 
 

@@ -165,7 +165,7 @@ def test_an_unforeseen_error_is_logged_by_types_and_places_alone(api: str, insta
     line = line_of(log, refused.headers["x-request-id"])
     assert (line["level"], line["status"], line["error"]) == ("error", 500, "unforeseen")
     assert line["exception"].startswith("psycopg.errors.CheckViolation (SQLSTATE 23514)\n")
-    assert "  streamflow.warehouse.predictions:" in line["exception"]
+    assert "  streamflow.warehouse.prediction_log:" in line["exception"]
     assert [line for line in log_lines(log) if line["level"] == "error" and "request_id" not in line] == []
 
 

@@ -26,11 +26,11 @@ from support.chain import JANUARY, in_production, run
 from support.processes import wait_for
 from support.scrape import Raw, call
 
-from streamflow.api.access import OPEN, scope_of
-from streamflow.core.api_keys import SCOPES, make_key
+from streamflow.api.endpoint_scopes import OPEN, scope_of
+from streamflow.core.serving.api_keys import SCOPES, make_key
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.api_keys import create_key, list_keys, revoke_keys
+from streamflow.steps.serving.api_keys import create_key, list_keys, revoke_keys
 
 KEY = "7590-VHVEG"
 ASK = json.dumps({"user_id": KEY}).encode()

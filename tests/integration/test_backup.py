@@ -29,22 +29,22 @@ from support.chain import FEBRUARY, JANUARY, OURS, copy_drop, database_digest, i
 from support.migrations import TO_0003
 from support.postgres import OLDER, another_server, definitions
 
-from streamflow.core.manifest import NAME
+from streamflow.core.versions.backup_manifest import NAME
 from streamflow.database import Address, connect
 from streamflow.database.embedded import remove
 from streamflow.errors import BackupDamaged, DatabaseUnavailable, NotMigrated, RestoreRefused, SnapshotDamaged, StreamflowError
-from streamflow.models.locations import COLUMNS
+from streamflow.models.artifact_locations import COLUMNS
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
-from streamflow.steps.backup import BackupContent, backup
-from streamflow.steps.doctor import doctor
-from streamflow.steps.forget import forget
-from streamflow.steps.migrate import migrate
-from streamflow.steps.promote import promote
-from streamflow.steps.restore import RestoreReceipt, check, restore
-from streamflow.steps.train import train
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.training.train import train
+from streamflow.steps.upkeep.backup import BackupContent, backup
+from streamflow.steps.upkeep.doctor import doctor
+from streamflow.steps.upkeep.restore import RestoreReceipt, check, restore
 from streamflow.warehouse.roles import SCHEMA_VERSION
-from streamflow.warehouse.whole import SCHEMAS
+from streamflow.warehouse.whole_database import SCHEMAS
 
 ALL = (*OURS, "history", "feast")
 

@@ -10,9 +10,9 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, load
 
 from streamflow.errors import ContractViolation, DropConflict, LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform
-from streamflow.steps.ingest import ingest
-from streamflow.steps.snapshot import snapshot
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.snapshot import snapshot
+from streamflow.steps.training.training_set import training_set
 
 
 def test_the_same_drop_twice_is_no_change(platform: Platform, simulated_drops: Path) -> None:

@@ -25,11 +25,11 @@ from streamflow.catalog import DEFAULT_PATH
 from streamflow.cli.compare import text
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
-from streamflow.steps.compare import ERASED, compare
-from streamflow.steps.forget import forget
-from streamflow.steps.migrate import migrate
-from streamflow.steps.simulate import simulate
-from streamflow.steps.train import train
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.data.simulate import simulate
+from streamflow.steps.training.train import train
+from streamflow.steps.versions.compare import ERASED, compare
 
 TREES = 20
 DECOYS = (DATA, DEFINITIONS, CONFIGURATION)

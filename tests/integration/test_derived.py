@@ -13,10 +13,10 @@ from support.chain import FEBRUARY, JANUARY, NOW, in_production, load, run
 from streamflow.catalog import DEFAULT_PATH, parse_catalog
 from streamflow.errors import CatalogInvalid, ContractViolation, TrainingImpossible
 from streamflow.platform import Platform
-from streamflow.steps.migrate import migrate
-from streamflow.steps.predict import predict
-from streamflow.steps.snapshot import snapshot
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.data.snapshot import snapshot
+from streamflow.steps.serving.predict import predict
+from streamflow.steps.training.training_set import training_set
 
 PLACE = "[tables.subscriptions.columns]\n"
 

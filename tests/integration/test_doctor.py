@@ -17,11 +17,11 @@ from support.chain import FEBRUARY, JANUARY, database_digest, load, run
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database import attach, leftovers
 from streamflow.database.embedded import remove
-from streamflow.database.place import find_place
+from streamflow.database.server_folder import find_place
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
-from streamflow.steps.doctor import Finding, doctor, mend
-from streamflow.steps.ingest import ingest
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.upkeep.doctor import Finding, doctor, mend
 
 HEALTHY = {"Production"}  # what is wrong with an installation that has loaded its first drop: no version yet
 

@@ -17,7 +17,7 @@ from support.processes import alive, wait_for
 
 from streamflow.database import attach, connect
 from streamflow.database.embedded import remove
-from streamflow.database.place import SOCKET_LIMIT, find_place
+from streamflow.database.server_folder import SOCKET_LIMIT, find_place
 from streamflow.errors import StreamflowError
 
 HOLD = """

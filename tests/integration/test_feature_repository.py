@@ -23,10 +23,10 @@ from streamflow.catalog import Catalog
 from streamflow.database import Address
 from streamflow.errors import CatalogInvalid, NotMigrated, SettingsInvalid
 from streamflow.features.definitions import store_yaml
+from streamflow.features.feature_service import ServiceFeature, features_of, views_of
+from streamflow.features.live_tables import live_columns
 from streamflow.features.materialize import materialize
-from streamflow.features.online_sql import live_columns
 from streamflow.features.repository import FeatureRepository
-from streamflow.features.service import ServiceFeature, features_of, views_of
 
 CATALOG = tiny_catalog()
 OLD = "tiny_00000001"  # the service of a version that was trained before the catalog lost a feature

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, in_production, load, run
 
-from streamflow.core.digest import Digester
+from streamflow.core.data.digest import Digester
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
-from streamflow.steps.forget import forget
-from streamflow.steps.ingest import ingest
-from streamflow.steps.predict import predict
-from streamflow.steps.snapshot import snapshot
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.snapshot import snapshot
+from streamflow.steps.serving.predict import predict
+from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse import frozen
 
 KEY = "7590-VHVEG"

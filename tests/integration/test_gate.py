@@ -17,20 +17,20 @@ from typer.testing import CliRunner
 
 from streamflow.catalog import DEFAULT_PATH, parse_catalog
 from streamflow.cli.app import app
-from streamflow.core.gate import Gate
-from streamflow.core.metrics import auc
-from streamflow.core.split import is_holdout
+from streamflow.core.promotion.gate import Gate
+from streamflow.core.statistics.metrics import auc
+from streamflow.core.training.split import is_holdout
 from streamflow.errors import ArtifactUntrusted, VersionMissing
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.forget import forget
-from streamflow.steps.gate import Examination
-from streamflow.steps.migrate import migrate
-from streamflow.steps.promote import PromoteReceipt, promote
-from streamflow.steps.recorded import recorded
-from streamflow.steps.simulate import simulate
-from streamflow.steps.stages import served
-from streamflow.steps.train import train
-from streamflow.steps.unseen import judged, newest_labelled, rows_for
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.data.simulate import simulate
+from streamflow.steps.promotion.gate import Examination
+from streamflow.steps.promotion.promote import PromoteReceipt, promote
+from streamflow.steps.promotion.unseen_users import judged, newest_labelled, rows_for
+from streamflow.steps.stages.transitions import served
+from streamflow.steps.training.train import train
+from streamflow.steps.versions.recorded_version import recorded
 
 CHEAP = {"trees": 20}
 

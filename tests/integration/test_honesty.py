@@ -16,17 +16,17 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, load
 from support.command import called
 from support.gym import write_gym
 
-from streamflow.cli import text
-from streamflow.core.honesty import FILE, Honesty, parse_honesty
-from streamflow.core.time import instant
+from streamflow.cli import receipts
+from streamflow.core.data.instants import instant
+from streamflow.core.training.honesty import FILE, Honesty, parse_honesty
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.honesty import label_honesty
-from streamflow.steps.init import init
-from streamflow.steps.migrate import migrate
-from streamflow.steps.prune import prune
-from streamflow.steps.train import train
-from streamflow.steps.training_set import training_set
-from streamflow.warehouse import late
+from streamflow.steps.data.init import init
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.train import train
+from streamflow.steps.training.training_set import training_set
+from streamflow.steps.upkeep.prune import prune
+from streamflow.warehouse import late_data
 
 FREE = iter(FEBRUARY - timedelta(days=n) for n in range(1, 29))  # each drop earlier than those before: January is the one before it
 
@@ -191,8 +191,8 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
     trained = train(held.platform, JANUARY)
     stored = parse_honesty(held.platform.models.run_file(trained.run_id, FILE))
     assert stored == trained.honesty == held.report(JANUARY)
-    assert f"  {stored.words[0]}\n" in text.train(trained)
-    *lines, last = text.honesty(stored).splitlines()
+    assert f"  {stored.words[0]}\n" in receipts.train(trained)
+    *lines, last = receipts.honesty(stored).splitlines()
     assert lines == [f"  {words}" for words in stored.words]
     assert last == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}: {stored.counts}"
     said = called(held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables)
@@ -202,8 +202,8 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
 
 def test_a_revision_that_was_pruned_cannot_be_compared_with_and_that_is_said(held: Held) -> None:
     connection, never = held.platform.connection, datetime(2000, 1, 1, tzinfo=UTC)
-    assert late.newest_known(connection, "usage_agg_30d", instant(JANUARY), never) is None
-    assert late.newest_known(connection, "usage_agg_30d", instant(JANUARY), datetime.now(UTC)) == (2, True)
+    assert late_data.newest_known(connection, "usage_agg_30d", instant(JANUARY), never) is None
+    assert late_data.newest_known(connection, "usage_agg_30d", instant(JANUARY), datetime.now(UTC)) == (2, True)
     prune(held.platform)
     report = held.report(JANUARY)
     assert not report.severe

@@ -12,7 +12,7 @@ from support.chain import FEBRUARY, JANUARY, run
 
 from streamflow.errors import DatabaseUnavailable
 from streamflow.platform import Platform
-from streamflow.steps.inbox import KNOWN_AFTER, InboxReceipt, inbox
+from streamflow.steps.data.inbox import KNOWN_AFTER, InboxReceipt, inbox
 from streamflow.warehouse.frozen import all_revisions
 
 

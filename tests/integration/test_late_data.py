@@ -14,14 +14,14 @@ from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, MARCH, NOW, copy_drop, database_digest, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.time import instant
+from streamflow.core.data.instants import instant
 from streamflow.errors import ContractViolation
 from streamflow.platform import Platform
-from streamflow.steps.ingest import ingest
-from streamflow.steps.migrate import migrate
-from streamflow.steps.predict import predict
-from streamflow.steps.snapshot import snapshot
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.data.snapshot import snapshot
+from streamflow.steps.serving.predict import predict
+from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse.drops import rejected_rows
 
 KEY = "7590-VHVEG"
@@ -160,9 +160,9 @@ from datetime import date
 from pathlib import Path
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
-from streamflow.steps.ingest import ingest
-from streamflow.steps.materialize import materialize
-from streamflow.steps.snapshot import snapshot
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.materialize import materialize
+from streamflow.steps.data.snapshot import snapshot
 with open_platform(load_settings()) as platform:
     print("ready", flush=True)
     for folder, day in zip(sys.argv[1::2], sys.argv[2::2]):

@@ -21,15 +21,15 @@ from support.processes import wait_for
 
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, VersionMissing
-from streamflow.models.vendor import stage_warnings_expected
+from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.doctor.vendors import production
-from streamflow.steps.ledger import read_ledger, verify_ledger, who_served
-from streamflow.steps.predict import load_serving
-from streamflow.steps.promote import promote
-from streamflow.steps.rollback import rollback
-from streamflow.steps.stages import disagreements, reconcile
-from streamflow.steps.train import train
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.serving.predict import load_serving
+from streamflow.steps.stages.ledger import read_ledger, verify_ledger, who_served
+from streamflow.steps.stages.transitions import disagreements, reconcile
+from streamflow.steps.training.train import train
+from streamflow.steps.upkeep.doctor.vendors import production
 from streamflow.warehouse import ledger as table
 from streamflow.warehouse.ledger import Move
 

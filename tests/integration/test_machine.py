@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from support.machine import make_machine, tiny_text
 
 from streamflow.platform import Platform
-from streamflow.steps.migrate import migrate
+from streamflow.steps.data.migrate import migrate
 
 
 @pytest.fixture

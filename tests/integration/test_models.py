@@ -26,18 +26,18 @@ from psycopg import sql
 from sklearn.linear_model import LogisticRegression
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
-from streamflow.core.calibration import Calibrator, fit_calibrator
-from streamflow.core.decision import Decision, Economics
-from streamflow.core.metrics import evaluate
+from streamflow.core.statistics.metrics import evaluate
+from streamflow.core.training.calibration import Calibrator, fit_calibrator
+from streamflow.core.training.decision import Decision, Economics
 from streamflow.database import Address, connect, ensure_database
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMissing
 from streamflow.files import figures
-from streamflow.models import artifact
-from streamflow.models.artifact import content_digest, file_digest
+from streamflow.models import model_file
+from streamflow.models.model_file import content_digest, file_digest
+from streamflow.models.model_selection import Candidate
 from streamflow.models.pipelines import ENCODE, FOREST, KINDS, WORTHWHILE, encoder_of, fit_model, raw_frame
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
-from streamflow.models.selection import Candidate
 from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
@@ -221,8 +221,8 @@ def test_a_saved_model_comes_back_whole(tmp_path: Path, kind: str) -> None:
         == content_digest(fitted(features, kind=kind))
         != content_digest(fitted(features, kind=kind, seed=2))
     )
-    digests = artifact.save(pipeline, tmp_path / "model.skops")
-    loaded = artifact.load(tmp_path / "model.skops", expected_digest=digests.file)
+    digests = model_file.save(pipeline, tmp_path / "model.skops")
+    loaded = model_file.load(tmp_path / "model.skops", expected_digest=digests.file)
     frame = drawn(features, 500, seed=9)
     assert bits(loaded.predict_proba(raw_frame(frame, features))) == bits(pipeline.predict_proba(raw_frame(frame, features)))
     assert content_digest(loaded) == digests.content == content_digest(pipeline)
@@ -231,15 +231,15 @@ def test_a_saved_model_comes_back_whole(tmp_path: Path, kind: str) -> None:
 
 def test_a_changed_byte_is_refused_before_parsing(tmp_path: Path) -> None:
     path = tmp_path / "model.skops"
-    digests = artifact.save(fitted(every_kind().features), path)
+    digests = model_file.save(fitted(every_kind().features), path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     with pytest.raises(ArtifactUntrusted, match="was not parsed") as caught:
-        artifact.load(path, expected_digest=digests.file)
+        model_file.load(path, expected_digest=digests.file)
     assert caught.value.facts["expected"] == digests.file
     with pytest.raises(ArtifactUntrusted, match="cannot be read"):
-        artifact.load(tmp_path / "absent", expected_digest="")
+        model_file.load(tmp_path / "absent", expected_digest="")
 
 
 def test_a_type_beyond_our_trust_list_is_refused_even_with_the_right_digest(tmp_path: Path) -> None:
@@ -248,13 +248,13 @@ def test_a_type_beyond_our_trust_list_is_refused_even_with_the_right_digest(tmp_
     path = tmp_path / "model.skops"
     skops.io.dump(planted, path)
     with pytest.raises(ArtifactUntrusted, match="system"):
-        artifact.load(path, expected_digest=file_digest(path))
+        model_file.load(path, expected_digest=file_digest(path))
     skops.io.dump(LogisticRegression(), path)
     with pytest.raises(ArtifactUntrusted, match="LogisticRegression"):
-        artifact.load(path, expected_digest=file_digest(path))
+        model_file.load(path, expected_digest=file_digest(path))
     path.write_bytes(b"\x80\x04not a zip")
     with pytest.raises(ArtifactUntrusted):
-        artifact.load(path, expected_digest=file_digest(path))
+        model_file.load(path, expected_digest=file_digest(path))
 
 
 # ---- MLflow -----------------------------------------------------------------------------------------------------------

@@ -22,19 +22,19 @@ from support.months import FEATURES, holdout_of
 from typer.testing import CliRunner
 
 from streamflow.cli.app import app
-from streamflow.core.monitoring import from_values, to_values
-from streamflow.core.time import instant
+from streamflow.core.data.instants import instant
+from streamflow.core.monitoring.report import from_values, to_values
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
-from streamflow.models.reports import REPORT
+from streamflow.models.monitor_runs import REPORT
 from streamflow.models.tracking import OURS
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.forget import forget
-from streamflow.steps.monitor import MonitorReceipt, monitor
-from streamflow.steps.promote import promote
-from streamflow.steps.prune import prune
-from streamflow.steps.simulate import simulate
-from streamflow.steps.train import train
-from streamflow.warehouse.predictions import LoggedPrediction, log_predictions
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.simulate import simulate
+from streamflow.steps.monitoring.monitor import MonitorReceipt, monitor
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.training.train import train
+from streamflow.steps.upkeep.prune import prune
+from streamflow.warehouse.prediction_log import LoggedPrediction, log_predictions
 
 USERS = 600
 

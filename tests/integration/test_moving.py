@@ -28,17 +28,17 @@ from streamflow.errors import (
 )
 from streamflow.models.pipelines import raw_frame
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.backup import backup
-from streamflow.steps.export import export
-from streamflow.steps.forget import forget
-from streamflow.steps.import_version import import_version
-from streamflow.steps.predict import predict
-from streamflow.steps.promote import promote
-from streamflow.steps.prune import prune
-from streamflow.steps.reproduce import IDENTICAL, reproduce
-from streamflow.steps.restore import restore
-from streamflow.steps.train import train
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.forget import forget
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.serving.predict import predict
+from streamflow.steps.training.train import train
+from streamflow.steps.training.training_set import training_set
+from streamflow.steps.upkeep.backup import backup
+from streamflow.steps.upkeep.prune import prune
+from streamflow.steps.upkeep.restore import restore
+from streamflow.steps.versions.export import export
+from streamflow.steps.versions.import_version import import_version
+from streamflow.steps.versions.reproduce import IDENTICAL, reproduce
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,11 @@ from support.frozen import create_catalog_tables, freeze, fresh_database, instan
 
 from streamflow.database import Address
 from streamflow.errors import CatalogInvalid, NotMigrated, SnapshotMissing
+from streamflow.features.feature_service import ServiceFeature, features_of
+from streamflow.features.live_features import OnlineReader, OnlineRow
+from streamflow.features.live_tables import ensure_live_table, live_columns
 from streamflow.features.materialize import materialize
-from streamflow.features.online_sql import ensure_live_table, live_columns
 from streamflow.features.repository import FeatureRepository
-from streamflow.features.service import ServiceFeature, features_of
-from streamflow.features.serving import OnlineReader, OnlineRow
 
 TYPES: dict[str, tuple[PrimitiveFeastType, list[Value]]] = {
     "bool": (Bool, [Value(bool_val=False), Value(bool_val=True)]),

@@ -13,11 +13,11 @@ from support.chain import database_digest
 
 from streamflow.database import connect
 from streamflow.platform import Platform
-from streamflow.steps.doctor.contents import prediction_log
-from streamflow.steps.doctor.server import protection
-from streamflow.steps.migrate import migrate
-from streamflow.steps.prune import prune
-from streamflow.warehouse.log_months import LogMonth, drop_month, make_months, months_before
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.upkeep.doctor.contents import prediction_log
+from streamflow.steps.upkeep.doctor.server import protection
+from streamflow.steps.upkeep.prune import prune
+from streamflow.warehouse.prediction_log_months import LogMonth, drop_month, make_months, months_before
 
 INSERT = (
     "INSERT INTO streamflow.prediction_log (at, request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"

@@ -15,11 +15,11 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
 
 from streamflow.errors import SnapshotMissing
 from streamflow.platform import Platform, open_platform
-from streamflow.steps import train as training
-from streamflow.steps.prune import PruneReceipt, prune
-from streamflow.steps.reproduce import IDENTICAL, reproduce
-from streamflow.steps.train import train
-from streamflow.steps.training_set import training_set
+from streamflow.steps.training import train as training
+from streamflow.steps.training.train import train
+from streamflow.steps.training.training_set import training_set
+from streamflow.steps.upkeep.prune import PruneReceipt, prune
+from streamflow.steps.versions.reproduce import IDENTICAL, reproduce
 from streamflow.warehouse import frozen
 
 

@@ -23,18 +23,18 @@ from support.gym import MONTHS, write_gym
 from support.variations import Variation, lie_otherwise, variations
 
 import streamflow
-from streamflow.core.levels import LEVELS
+from streamflow.core.versions.level_comparison import LEVELS
 from streamflow.errors import NotRebuildable, VersionMissing
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.certify import certified
-from streamflow.steps.fitting import fit
-from streamflow.steps.forget import forget
-from streamflow.steps.honesty import label_honesty
-from streamflow.steps.init import init
-from streamflow.steps.migrate import migrate
-from streamflow.steps.reproduce import DIFFERS, IDENTICAL, WITHIN, ReproduceReceipt, reproduce
-from streamflow.steps.train import register, train
-from streamflow.steps.training_set import training_set
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.init import init
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.training.certify import certified
+from streamflow.steps.training.fit import fit
+from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.train import register, train
+from streamflow.steps.training.training_set import training_set
+from streamflow.steps.versions.reproduce import DIFFERS, IDENTICAL, WITHIN, ReproduceReceipt, reproduce
 
 SUPPORT = Path(__file__).parents[1]
 Said = dict[str, dict[str, object]]
@@ -151,7 +151,7 @@ def mutations(trained: Platform, cluster: Cluster, tmp_path_factory: pytest.Temp
 NAMED = {
     "data": "usage_agg_30d of 2024-01-31, revision 1, {key} skips_7d: ",
     "features": "usage_agg_30d_fv:watch_hours_30d ttl_days: 62 -> 40",
-    "code": "core/split.py: ",
+    "code": "core/training/split.py: ",
     "environment": "rich: ",
     "configuration": "trees: 30 -> 31 (",
 }

@@ -15,9 +15,9 @@ from support.chain import FEBRUARY, JANUARY, load, run
 from streamflow.database import connect
 from streamflow.errors import LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.retrain import retrain
-from streamflow.steps.stages import served
-from streamflow.steps.train import train
+from streamflow.steps.promotion.retrain import retrain
+from streamflow.steps.stages.transitions import served
+from streamflow.steps.training.train import train
 from streamflow.warehouse import retraining
 
 

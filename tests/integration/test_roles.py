@@ -10,12 +10,12 @@ from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, run
 from support.migrations import TO_0003
 
-from streamflow.core.ledger import first_broken
+from streamflow.core.promotion.ledger import first_broken
 from streamflow.database import connect
 from streamflow.errors import NotMigrated, PermissionMissing
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.ledger import read_ledger
-from streamflow.steps.migrate import migrate, plan
+from streamflow.steps.data.migrate import migrate, plan
+from streamflow.steps.stages.ledger import read_ledger
 from streamflow.warehouse.roles import API, ensure_roles, missing_roles_sql
 
 

@@ -20,12 +20,12 @@ from support.command import called
 
 from streamflow.errors import FeaturesMissing, SnapshotMissing, StreamflowError, VersionMissing
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.forget import forget
-from streamflow.steps.materialize import materialize
-from streamflow.steps.predict import Prediction, judge, load_serving
-from streamflow.steps.prune import prune
-from streamflow.steps.reasons import explain
-from streamflow.steps.score import ScoreReceipt, score
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.materialize import materialize
+from streamflow.steps.serving.explain import explain
+from streamflow.steps.serving.predict import Prediction, judge, load_serving
+from streamflow.steps.serving.score import ScoreReceipt, score
+from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse import scores
 
 KEY = "7590-VHVEG"

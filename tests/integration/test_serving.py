@@ -18,12 +18,12 @@ from support.chain import JANUARY, run
 from support.processes import wait_for
 from support.scrape import call, numbers
 
-from streamflow.models.vendor import stage_warnings_expected
+from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.ledger import read_ledger
-from streamflow.steps.promote import promote
-from streamflow.steps.rollback import rollback
-from streamflow.steps.train import train
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.stages.ledger import read_ledger
+from streamflow.steps.training.train import train
 
 NOBODY = "nobody"
 THRESHOLDS = {1: 0.3, 2: 0.4, 3: 0.5}

@@ -33,11 +33,11 @@ from support.proxy import Proxy, proxied
 from support.scrape import call, numbers
 
 from streamflow.database import connect
-from streamflow.models.vendor import stage_warnings_expected
+from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
 from streamflow.services.processes import free_port, running, wait_until_ready
-from streamflow.steps.promote import promote
-from streamflow.steps.train import train
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.training.train import train
 
 THRESHOLDS = {1: 0.3, 2: 0.4, 3: 0.5}
 LIMITS = {

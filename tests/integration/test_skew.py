@@ -16,14 +16,14 @@ from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
 from support.command import called
 
-from streamflow.core.skew import CAUSES
+from streamflow.core.monitoring.skew import CAUSES
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.materialize import materialize
-from streamflow.steps.predict import Prediction, Serving, judge, load_serving
-from streamflow.steps.prune import prune
-from streamflow.steps.skew import GONE, PRUNED, UNDEFINED, UNSAID, SkewReceipt, skew
-from streamflow.warehouse.predictions import log_predictions
+from streamflow.steps.data.materialize import materialize
+from streamflow.steps.monitoring.skew import GONE, PRUNED, UNDEFINED, UNSAID, SkewReceipt, skew
+from streamflow.steps.serving.predict import Prediction, Serving, judge, load_serving
+from streamflow.steps.upkeep.prune import prune
+from streamflow.warehouse.prediction_log import log_predictions
 
 KEYS = 12
 FEE = "monthly_fee"

@@ -21,18 +21,18 @@ from support.command import called
 from support.processes import run
 from support.temporal import planted
 
-from streamflow.cli import text_reproduce
-from streamflow.core.passport import parse_passport
-from streamflow.core.time import instant
-from streamflow.core.training_set import TrainingSet
+from streamflow.cli import reproduce_receipts
+from streamflow.core.data.instants import instant
+from streamflow.core.training.training_set import TrainingSet
+from streamflow.core.versions.passport import parse_passport
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.certify import certified, prove
-from streamflow.steps.forget import forget
-from streamflow.steps.recorded import FILE
-from streamflow.steps.train import train
-from streamflow.steps.training_set import training_set
-from streamflow.steps.verify import verify
+from streamflow.steps.data.forget import forget
+from streamflow.steps.training.certify import certified, prove
+from streamflow.steps.training.train import train
+from streamflow.steps.training.training_set import training_set
+from streamflow.steps.versions.recorded_version import FILE
+from streamflow.steps.versions.verify import verify
 
 KEY = "7590-VHVEG"
 VIEW = "usage_agg_30d_fv"
@@ -140,7 +140,7 @@ def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named
     assert [d.what for d in found.differences] == ["digest", f"{VIEW} digest"]
     assert told.returncode == 1, told.stderr
     assert json.loads(told.stdout)["training_set"] == list(found.training_set)
-    assert text_reproduce.verify(found).splitlines()[-1].startswith("[NO] checked all 6,000 cells")
+    assert reproduce_receipts.verify(found).splitlines()[-1].startswith("[NO] checked all 6,000 cells")
 
 
 def test_a_forgotten_key_is_a_difference_that_is_told(spoiled: Platform) -> None:
@@ -176,7 +176,7 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
     assert violation.known_at == first + timedelta(microseconds=1)
     assert violation.why.startswith("of revision 1, which a newer one had replaced by")
     assert "violations: 0 -> 1" in map(str, found.differences)
-    assert str(violation) in text_reproduce.verify(found)
+    assert str(violation) in reproduce_receipts.verify(found)
 
 
 def test_a_value_of_february_in_january_is_named_with_both_instants(kept: Platform) -> None:
@@ -224,8 +224,8 @@ def test_a_sample_checks_some_keys_and_full_all(kept: Platform) -> None:
     assert 0 < prove(kept, nothing, sample=1500).certificate.violations < 200
     receipt = verify(kept, "1")
     apart = replace(receipt, certificate=sampled, comparable=False)
-    assert "only rows, cells and violations can be compared: they are the recorded ones" in text_reproduce.verify(apart)
-    assert "a sample of 1,500 of 6,000 cells" in text_reproduce.verify(apart)
+    assert "only rows, cells and violations can be compared: they are the recorded ones" in reproduce_receipts.verify(apart)
+    assert "a sample of 1,500 of 6,000 cells" in reproduce_receipts.verify(apart)
 
 
 def test_train_registers_nothing_when_the_views_that_it_reads_leak(spoiled: Platform) -> None:

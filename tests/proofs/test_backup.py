@@ -16,9 +16,9 @@ from support.chain import JANUARY, run
 
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.backup import backup
-from streamflow.steps.restore import restore
-from streamflow.steps.stages import served
+from streamflow.steps.stages.transitions import served
+from streamflow.steps.upkeep.backup import backup
+from streamflow.steps.upkeep.restore import restore
 
 BACKUPS = int(os.environ.get("STREAMFLOW_PROOF_BACKUPS", "10"))
 
@@ -26,8 +26,8 @@ TRAIN = """
 from datetime import date
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
-from streamflow.steps.promote import promote
-from streamflow.steps.train import train
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.training.train import train
 with open_platform(load_settings(trees=2, bootstrap_draws=50)) as platform:
     while True:
         version = train(platform, date(2024, 1, 31)).version
@@ -40,9 +40,9 @@ from datetime import date
 from pathlib import Path
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
-from streamflow.steps.ingest import ingest
-from streamflow.steps.materialize import materialize
-from streamflow.steps.snapshot import snapshot
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.materialize import materialize
+from streamflow.steps.data.snapshot import snapshot
 with open_platform(load_settings()) as platform:
     for day in range(1, 29):
         ingest(platform, Path(sys.argv[1]), date(2024, 2, day), allow_same=True)

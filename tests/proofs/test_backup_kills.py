@@ -19,9 +19,9 @@ from streamflow.database import Address, ensure_database, from_url
 from streamflow.errors import StreamflowError
 from streamflow.files import archive
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.backup import backup
-from streamflow.steps.restore import BACKUP, check, restore
-from streamflow.steps.train import train
+from streamflow.steps.training.train import train
+from streamflow.steps.upkeep.backup import backup
+from streamflow.steps.upkeep.restore import BACKUP, check, restore
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
 

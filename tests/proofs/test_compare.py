@@ -9,7 +9,7 @@ import pytest
 from conftest import Cluster
 from support.planted import CAUSES, Experiment, percents
 
-from streamflow.steps.simulate import simulate
+from streamflow.steps.data.simulate import simulate
 
 USERS, TREES = 10_000, 150
 PLANTED = [causes for number in (1, 2) for causes in combinations(CAUSES, number)]

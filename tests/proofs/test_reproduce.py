@@ -17,9 +17,9 @@ from support.chain import JANUARY, load
 from support.variations import Variation, arrives_otherwise, installed_locales, lie_otherwise, variations
 
 from streamflow.platform import open_platform
-from streamflow.steps.export import export
-from streamflow.steps.recorded import recorded
-from streamflow.steps.train import train
+from streamflow.steps.training.train import train
+from streamflow.steps.versions.export import export
+from streamflow.steps.versions.recorded_version import recorded
 
 SEED, REBUILDS, TRAININGS = 11, 20, 6
 READ = "+dac_read_search"  # the capability to read what others own

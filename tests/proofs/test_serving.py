@@ -27,14 +27,14 @@ from support.processes import wait_for
 from support.proxy import proxied
 from support.scrape import numbers
 
-from streamflow.core.ledger import PRODUCTION, former
-from streamflow.models.vendor import stage_warnings_expected
+from streamflow.core.promotion.ledger import PRODUCTION, former
+from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.ledger import read_ledger
-from streamflow.steps.promote import promote
-from streamflow.steps.rollback import rollback
-from streamflow.steps.stages import reconcile
-from streamflow.steps.train import train
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.stages.ledger import read_ledger
+from streamflow.steps.stages.transitions import reconcile
+from streamflow.steps.training.train import train
 
 SEED, SWAPS, CLIENTS = 7, 50, 4
 LATE_S = 5.0  # after which a version that is no longer in Production may not answer

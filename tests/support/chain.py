@@ -11,11 +11,11 @@ import psycopg
 from psycopg import sql
 
 from streamflow.platform import Platform
-from streamflow.steps.ingest import ingest
-from streamflow.steps.materialize import materialize
-from streamflow.steps.promote import promote
-from streamflow.steps.snapshot import SnapshotReceipt, snapshot
-from streamflow.steps.train import TrainReceipt, train
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.materialize import materialize
+from streamflow.steps.data.snapshot import SnapshotReceipt, snapshot
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.training.train import TrainReceipt, train
 
 JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 NOW = datetime(2024, 4, 1, tzinfo=UTC)  # of a request; no policy of the default catalog asks for it

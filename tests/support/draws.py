@@ -12,12 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import Column, Feature, load_catalog
-from streamflow.core.decision import Economics
-from streamflow.core.gate import Answers, Compared, Policy, compare, comparison
-from streamflow.core.simulation import simulate_months
-from streamflow.core.split import is_holdout
-from streamflow.models.compiled import compiled
+from streamflow.core.promotion.gate import Answers, Compared, Policy, compare, comparison
+from streamflow.core.training.decision import Economics
+from streamflow.core.training.split import is_holdout
+from streamflow.models.compiled_model import compiled
 from streamflow.models.pipelines import encoder_of, fit_model
+from streamflow.simulation.drops import simulate_months
 
 FEATURES = load_catalog(None).features
 SURVEY = Feature(name="survey", view="survey_fv", table="survey", column=Column(type="float", view="survey_fv"))

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog, parse_catalog
 from streamflow.database import Address, connect, ensure_database
-from streamflow.warehouse.types import SQL_TYPES
+from streamflow.warehouse.sql_types import SQL_TYPES
 
 
 def instant(text: str) -> datetime:

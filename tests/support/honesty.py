@@ -12,11 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import load_catalog
-from streamflow.core import honesty_panel as panel
-from streamflow.core.honesty import Finding, constants, deciding
-from streamflow.core.simulation import simulate_months
+from streamflow.core.training import panel_honesty as panel
+from streamflow.core.training.honesty import Finding, constants, deciding
 from streamflow.settings import Settings
-from streamflow.steps.honesty import rule_compared
+from streamflow.simulation.drops import simulate_months
+from streamflow.steps.training.honesty import rule_compared
 
 CATALOG, SETTINGS = load_catalog(None), Settings()
 FEATURES, KEY, LABEL = [f.name for f in CATALOG.features], CATALOG.entity.key, CATALOG.label.column
@@ -61,7 +61,7 @@ def pair(seed: int, users: int = 1500) -> Pair:
 
 
 def findings(made: Pair) -> list[Finding]:
-    """Every check of arrays, in the order of steps/honesty.py."""
+    """Every check of arrays, in the order of steps/training/honesty.py."""
     before, now, label = made.before, made.now, made.label
     both = before.join(now, on=KEY, suffix=" now")
     positive = before.filter(LABEL)

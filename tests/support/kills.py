@@ -15,14 +15,14 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from streamflow.core.digest import Digester
+from streamflow.core.data.digest import Digester
 from streamflow.database import Address, from_url
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import load_settings
-from streamflow.steps.forget import forget
-from streamflow.steps.ingest import ingest
-from streamflow.steps.materialize import materialize
-from streamflow.steps.snapshot import snapshot
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.materialize import materialize
+from streamflow.steps.data.snapshot import snapshot
 from streamflow.warehouse import frozen
 from support.processes import alive, run, start, wait_for
 

@@ -7,13 +7,13 @@ import random
 from mlflow import MlflowClient
 
 from streamflow.errors import VersionMissing
-from streamflow.models.vendor import stage_warnings_expected
+from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform
-from streamflow.steps.ledger import who_served
-from streamflow.steps.predict import predict
-from streamflow.steps.promote import promote
-from streamflow.steps.rollback import rollback
-from streamflow.steps.stages import reconcile
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.serving.predict import predict
+from streamflow.steps.stages.ledger import who_served
+from streamflow.steps.stages.transitions import reconcile
 from support.chain import NOW
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from streamflow.platform import Platform
-from streamflow.steps.predict import Prediction, judge, serving_of
+from streamflow.steps.serving.predict import Prediction, judge, serving_of
 from support.chain import NOW
 
 PATIENCE_S = 30  # after which a client says that the API hangs

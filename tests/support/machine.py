@@ -18,12 +18,12 @@ import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from streamflow.core.time import instant
+from streamflow.core.data.instants import instant
 from streamflow.errors import DropConflict, EntityUnknown
 from streamflow.platform import Platform
-from streamflow.steps.forget import forget
-from streamflow.steps.ingest import ingest
-from streamflow.steps.snapshot import snapshot
+from streamflow.steps.data.forget import forget
+from streamflow.steps.data.ingest import ingest
+from streamflow.steps.data.snapshot import snapshot
 from support.frozen import TINY
 
 Row = tuple[Any, ...]

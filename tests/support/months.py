@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from streamflow.catalog import load_catalog
-from streamflow.core.drift import FeatureDrift, feature_drifts
-from streamflow.core.performance import ConceptDrift, LabelDrift, concept_drift, label_drift, performance
-from streamflow.core.simulation import simulate_months
-from streamflow.core.split import is_holdout
+from streamflow.core.monitoring.drift import FeatureDrift, feature_drifts
+from streamflow.core.monitoring.performance import ConceptDrift, LabelDrift, concept_drift, label_drift, performance
+from streamflow.core.training.split import is_holdout
+from streamflow.simulation.drops import simulate_months
 
 CATALOG = load_catalog(None)
 KEY, LABEL = CATALOG.entity.key, CATALOG.label.column

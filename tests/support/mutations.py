@@ -17,10 +17,10 @@ import psycopg
 
 import streamflow
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.levels import LEVELS
+from streamflow.core.versions.level_comparison import LEVELS
 from streamflow.platform import open_platform
 from streamflow.settings import Settings, load_settings
-from streamflow.steps.reproduce import reproduce
+from streamflow.steps.versions.reproduce import reproduce
 
 PACKAGE = Path(streamflow.__file__).parent
 VIEW = "[views.usage_agg_30d_fv]\n"

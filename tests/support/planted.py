@@ -12,9 +12,9 @@ from conftest import Cluster
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.compare import CompareReceipt, compare
-from streamflow.steps.migrate import migrate
-from streamflow.steps.train import TrainReceipt, train
+from streamflow.steps.data.migrate import migrate
+from streamflow.steps.training.train import TrainReceipt, train
+from streamflow.steps.versions.compare import CompareReceipt, compare
 from support.chain import JANUARY, copy_drop, load
 
 LABELS, DATA, DEFINITIONS, CONFIGURATION = "data: labels", "data: features", "features", "configuration"

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from streamflow.database import Address
-from streamflow.database.place import ACCOUNTS, client_binaries
+from streamflow.database.server_folder import ACCOUNTS, client_binaries
 from support.processes import wait_for
 
 WHEEL = client_binaries().parents[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from streamflow.database.place import find_place
+from streamflow.database.server_folder import find_place
 
 
 def alive(home: Path) -> list[str]:

@@ -14,12 +14,12 @@ from uuid import uuid4
 
 from conftest import Cluster
 
-from streamflow.core.ledger import holder
+from streamflow.core.promotion.ledger import holder
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import inherited_environment
-from streamflow.steps.ledger import read_ledger, verify_ledger
-from streamflow.steps.stages import reconcile
-from streamflow.steps.train import train
+from streamflow.steps.stages.ledger import read_ledger, verify_ledger
+from streamflow.steps.stages.transitions import reconcile
+from streamflow.steps.training.train import train
 from support.chain import JANUARY, run
 
 WORK = """

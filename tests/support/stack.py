@@ -66,7 +66,7 @@ def kill_9(pid: int) -> None:
 
 def postmaster(home: Path) -> int:
     """The process of the embedded server that is the parent of the others."""
-    from streamflow.database.place import find_place
+    from streamflow.database.server_folder import find_place
 
     return int((find_place(home).data / "postmaster.pid").read_text().splitlines()[0])
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from streamflow.core.digest import in_order
-from streamflow.core.temporal import Audit, Place, Reading, explained
-from streamflow.features.asof import AS_OF, INSTANT, KNOWN, SINCE, UNTIL, point_in_time_join
+from streamflow.core.data.digest import in_order
+from streamflow.core.training.temporal_proof import Audit, Place, Reading, explained
+from streamflow.features.point_in_time_join import AS_OF, INSTANT, KNOWN, SINCE, UNTIL, point_in_time_join
 
 KEY = "user_id"
 TYPES = {"tenure": "int", "fee": "float", "paperless": "bool", "net": "string"}

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog, parse_catalog
-from streamflow.core.catalog_text import declaration
-from streamflow.core.definitions import catalog_of, catalog_toml, definitions, meaning
+from streamflow.core.data.catalog_definitions import catalog_of, catalog_toml, definitions, meaning
+from streamflow.core.onboarding.catalog_text import declaration
 from streamflow.errors import CatalogInvalid
 
 TEXT = DEFAULT_PATH.read_text(encoding="utf-8")

@@ -13,16 +13,16 @@ from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
 from streamflow import __version__
-from streamflow.api.fence import add_fence
-from streamflow.api.keyring import KeyRing
-from streamflow.api.notes import notes_of
-from streamflow.api.observe import Observed
-from streamflow.api.pages import add_pages
+from streamflow.api.active_keys import KeyRing
+from streamflow.api.docs_pages import add_pages
+from streamflow.api.middleware import add_fence
+from streamflow.api.observability import Observed
 from streamflow.api.predictions import add_predictions, named
 from streamflow.api.refusals import why
+from streamflow.api.request_context import notes_of
 from streamflow.api.schema import REFUSALS, HealthAnswer, ModelAnswer, ReadyAnswer, answers_of, describe_keys, mistakes, ok
 from streamflow.api.state import ServingState
-from streamflow.api.strict import StrictRoute
+from streamflow.api.strict_json import StrictRoute
 from streamflow.api.traces import FASTAPI_OFF, Traces
 from streamflow.errors import StreamflowError
 

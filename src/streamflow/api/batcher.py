@@ -19,12 +19,12 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from streamflow.api.metrics import Metrics
-from streamflow.api.notes import Notes
+from streamflow.api.request_context import Notes
 from streamflow.database.pool import connection_of
 from streamflow.errors import DatabaseUnavailable, Overloaded
-from streamflow.features.serving import OnlineRow
-from streamflow.steps.predict import Prediction, Refusal, Serving, judge
-from streamflow.warehouse.predictions import log_beside
+from streamflow.features.live_features import OnlineRow
+from streamflow.steps.serving.predict import Prediction, Refusal, Serving, judge
+from streamflow.warehouse.prediction_log import log_beside
 
 LANES, LARGE_LANES = 6, 2
 TURN = 64  # ids of one turn; a request with more has a turn of its own, in lanes of their own: nobody waits behind it

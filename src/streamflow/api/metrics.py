@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from streamflow.api.codes import OF_HTTP
-from streamflow.api.look import Look
+from streamflow.api.serving_status import Look
 from streamflow.errors import StreamflowError
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Request, Response
 from pydantic_core import to_json
 
-from streamflow.api.notes import notes_of
 from streamflow.api.refusals import why
+from streamflow.api.request_context import notes_of
 from streamflow.api.schema import Answers, ok
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
-from streamflow.steps.predict import Prediction, Serving, as_key
-from streamflow.steps.reasons import Reasons
+from streamflow.steps.serving.explain import Reasons
+from streamflow.steps.serving.predict import Prediction, Serving, as_key
 
 
 def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from streamflow.api.codes import BEFORE
-from streamflow.api.notes import NOTES
+from streamflow.api.request_context import NOTES
 from streamflow.errors import StreamflowError
 
 

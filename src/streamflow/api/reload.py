@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Literal
 
-from streamflow.api.look import Current
+from streamflow.api.serving_status import Current
 from streamflow.database import translated
 from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.predict import Serving, serving_of
-from streamflow.steps.stages import Held, held
+from streamflow.steps.serving.predict import Serving, serving_of
+from streamflow.steps.stages.transitions import Held, held
 
 EVERY_S = 1.0  # a change is served within 5 s: this, the answer of the registry and the loading
 LONG_S = 5.0  # a question that takes longer is said

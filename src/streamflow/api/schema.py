@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from streamflow.api.access import OPEN
+from streamflow.api.endpoint_scopes import OPEN
 from streamflow.catalog import Catalog
 
 LONGEST_KEY = 2704  # what a row of PostgreSQL's B-tree holds: nobody has a longer one

@@ -21,11 +21,11 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
 
+from streamflow.api.active_keys import KeyRing
 from streamflow.api.app import create_app
-from streamflow.api.fence import keys_are_needed
-from streamflow.api.keyring import KeyRing
+from streamflow.api.client_timeouts import Patient, wait_at_most
 from streamflow.api.logs import open_log
-from streamflow.api.patience import Patient, wait_at_most
+from streamflow.api.middleware import keys_are_needed
 from streamflow.api.state import ServingState
 from streamflow.database import connect
 from streamflow.errors import DatabaseUnavailable

@@ -6,18 +6,18 @@ import asyncio
 from datetime import UTC, datetime
 
 from streamflow.api.batcher import Batcher
-from streamflow.api.look import Current, Look
 from streamflow.api.metrics import Metrics
 from streamflow.api.reload import Reload
-from streamflow.core.completeness import Completed, policy_of
+from streamflow.api.serving_status import Current, Look
+from streamflow.core.serving.completeness import Completed, policy_of
 from streamflow.database.pool import connection_of, open_pool, within
 from streamflow.errors import StreamflowError
-from streamflow.features.service import features_of
-from streamflow.features.serving import OnlineReader, OnlineRow
+from streamflow.features.feature_service import features_of
+from streamflow.features.live_features import OnlineReader, OnlineRow
 from streamflow.platform import Platform
-from streamflow.steps.live_row import LiveRow, live_row
-from streamflow.steps.predict import Serving, unknown
-from streamflow.steps.reasons import Reasons, reasons_of
+from streamflow.steps.serving.explain import Reasons, reasons_of
+from streamflow.steps.serving.live_row import LiveRow, live_row
+from streamflow.steps.serving.predict import Serving, unknown
 
 EXPLAIN_S = 5.0  # more: the first one of a version takes its trees over
 

@@ -15,7 +15,7 @@ from starlette.types import Scope
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-    from streamflow.api.notes import Notes
+    from streamflow.api.request_context import Notes
 
 FASTAPI_OFF = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 SERVICE = "streamflow-api"

@@ -16,18 +16,18 @@ from streamflow.cli import (
     backup,
     compare,
     data,
+    init,
+    installation,
     keys,
     ledger,
+    maintenance,
     models,
     monitor,
-    moving,
-    operate,
     reproduce,
-    scoring,
+    score,
+    services,
     skew,
-    stack,
-    start,
-    system,
+    transfer,
 )
 from streamflow.cli.context import Invocation
 from streamflow.errors import StreamflowError
@@ -42,21 +42,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    start,
+    init,
     data,
     models,
-    scoring,
+    score,
     ledger,
     reproduce,
     compare,
     monitor,
     skew,
-    moving,
-    operate,
-    stack,
+    transfer,
+    maintenance,
+    services,
     keys,
     backup,
-    system,
+    installation,
 ):
     module.register(app)
 

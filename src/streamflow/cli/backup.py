@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamflow.cli import text
+from streamflow.cli import receipts
 from streamflow.cli.context import JsonFlag, invocation, show
 
 
@@ -29,11 +29,11 @@ def backup(
 
     Example: streamflow backup /backups/2024-03-01.backup
     """
-    from streamflow.steps.backup import backup as step
+    from streamflow.steps.upkeep.backup import backup as step
 
     with invocation(context).platform(migrated=False) as platform:
         receipt = step(platform, file, force=force, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text.backup)
+    show(receipt, as_json=as_json, text=receipts.backup)
 
 
 def restore(
@@ -50,13 +50,13 @@ def restore(
 
     Example: streamflow restore /backups/2024-03-01.backup --check
     """
-    from streamflow.steps.restore import check as verify
-    from streamflow.steps.restore import restore as step
+    from streamflow.steps.upkeep.restore import check as verify
+    from streamflow.steps.upkeep.restore import restore as step
 
     call = invocation(context)
     if check:
-        show(verify(file, notify=call.notify), as_json=as_json, text=text.backup_checked)
+        show(verify(file, notify=call.notify), as_json=as_json, text=receipts.backup_checked)
         return
     with call.platform(migrated=False) as platform:
         receipt = step(platform, file, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text.restore)
+    show(receipt, as_json=as_json, text=receipts.restore)

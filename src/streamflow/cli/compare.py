@@ -11,9 +11,9 @@ import typer
 from streamflow.cli.context import JsonFlag, invocation, show
 
 if TYPE_CHECKING:
-    from streamflow.core.attribution import Change, Share
-    from streamflow.core.levels import Level
-    from streamflow.steps.compare import CompareReceipt
+    from streamflow.core.statistics.shapley import Change, Share
+    from streamflow.core.versions.level_comparison import Level
+    from streamflow.steps.versions.compare import CompareReceipt
 
 SHOWN, WIDTH = 8, 130  # differences of one level, and characters of one; --json has all
 
@@ -35,7 +35,7 @@ def compare(
 
     Example: streamflow compare 1 2
     """
-    from streamflow.steps.compare import compare as step
+    from streamflow.steps.versions.compare import compare as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, run_a, run_b, notify=platform.notify)
@@ -59,7 +59,7 @@ def _level(level: Level) -> Iterator[str]:
 
 
 def _metrics(r: CompareReceipt) -> Iterator[str]:
-    from streamflow.core.attribution import METRICS
+    from streamflow.core.statistics.shapley import METRICS
 
     causes = list(dict.fromkeys(share.cause for change in r.metrics for share in change.shares))
     widths = {cause: max(len(cause), 15) for cause in causes}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streamflow.cli import text
+from streamflow.cli import receipts
 from streamflow.cli.context import AsOf, Folder, JsonFlag, as_day, invocation, parse_instant, show, table
 
 LabelLead = Annotated[
@@ -44,10 +44,10 @@ def simulate(
 
     Example: streamflow simulate data --users 7043 --months 3 --seed 7
     """
-    from streamflow.steps.simulate import simulate as step
+    from streamflow.steps.data.simulate import simulate as step
 
     receipt = step(folder, users=users, months=months, seed=seed, notify=invocation(context).notify)
-    show(receipt, as_json=as_json, text=text.simulate)
+    show(receipt, as_json=as_json, text=receipts.simulate)
 
 
 def migrate(
@@ -59,11 +59,11 @@ def migrate(
 
     Example: streamflow migrate --plan
     """
-    from streamflow.steps import migrate as step
+    from streamflow.steps.data import migrate as step
 
     with invocation(context).platform(migrated=False) as platform:
         receipt = step.plan(platform) if plan else step.migrate(platform)
-    show(receipt, as_json=as_json, text=text.migrate)
+    show(receipt, as_json=as_json, text=receipts.migrate)
 
 
 def ingest(
@@ -78,13 +78,13 @@ def ingest(
 
     Example: streamflow ingest data/month_000 --as-of 2024-01-31
     """
-    from streamflow.steps.ingest import ingest as step
-    from streamflow.steps.migrate import ensure_migrated
+    from streamflow.steps.data.ingest import ingest as step
+    from streamflow.steps.data.migrate import ensure_migrated
 
     with invocation(context).platform(migrated=False) as platform:
         ensure_migrated(platform)
         receipt = step(platform, folder, as_day(as_of), allow_same=allow_same, reject_rows=reject_rows, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text.ingest)
+    show(receipt, as_json=as_json, text=receipts.ingest)
 
 
 def rejects(
@@ -97,7 +97,7 @@ def rejects(
 
     Example: streamflow rejects --as-of 2024-01-31 --csv rejects.csv
     """
-    from streamflow.core.time import instant
+    from streamflow.core.data.instants import instant
     from streamflow.warehouse.drops import rejected_rows
 
     with invocation(context).platform() as platform:
@@ -118,11 +118,11 @@ def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> 
 
     Example: streamflow snapshot --as-of 2024-01-31
     """
-    from streamflow.steps.snapshot import snapshot as step
+    from streamflow.steps.data.snapshot import snapshot as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, as_day(as_of), notify=platform.notify)
-    show(receipt, as_json=as_json, text=text.snapshot)
+    show(receipt, as_json=as_json, text=receipts.snapshot)
 
 
 def materialize(context: typer.Context, as_json: JsonFlag = False) -> None:
@@ -130,11 +130,11 @@ def materialize(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: streamflow materialize
     """
-    from streamflow.steps.materialize import materialize as step
+    from streamflow.steps.data.materialize import materialize as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform)
-    show(receipt, as_json=as_json, text=text.materialize)
+    show(receipt, as_json=as_json, text=receipts.materialize)
 
 
 def run(
@@ -161,7 +161,7 @@ def run(
 
         with flows.settled():
             receipt = flows.monthly(str(folder), as_day(as_of), allow_same=allow_same, reject_rows=reject_rows, flags=call.flags)
-    show(receipt, as_json=as_json, text=text.monthly)
+    show(receipt, as_json=as_json, text=receipts.monthly)
 
 
 def snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
@@ -195,11 +195,11 @@ def forget(
 
     Example: streamflow forget 7590-VHVEG --why "request of 2024-03-02"
     """
-    from streamflow.steps.forget import forget as step
+    from streamflow.steps.data.forget import forget as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, key, why=why, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text.forget)
+    show(receipt, as_json=as_json, text=receipts.forget)
 
 
 def training_set(
@@ -215,14 +215,14 @@ def training_set(
     Example: streamflow training-set --as-of 2024-01-31 --label-lead 1 --out set.parquet
     """
     from streamflow.files.frames import write_frame
-    from streamflow.steps.training_set import receipt_of
-    from streamflow.steps.training_set import training_set as step
+    from streamflow.steps.training.training_set import receipt_of
+    from streamflow.steps.training.training_set import training_set as step
 
     with invocation(context).platform() as platform:
         rows = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
     if out:
         write_frame(rows.frame, out)
-    show(receipt_of(rows, out), as_json=as_json, text=text.training_set)
+    show(receipt_of(rows, out), as_json=as_json, text=receipts.training_set)
 
 
 def honesty(
@@ -234,10 +234,10 @@ def honesty(
 
     Example: streamflow honesty --as-of 2024-02-29
     """
-    from streamflow.steps.honesty import label_honesty
-    from streamflow.steps.training_set import training_set as assemble
+    from streamflow.steps.training.honesty import label_honesty
+    from streamflow.steps.training.training_set import training_set as assemble
 
     with invocation(context).platform() as platform:
         report = label_honesty(platform, assemble(platform, as_day(as_of), label_lead=label_lead, known_at=known_at))
-    show(report.values if as_json else report, as_json=as_json, text=text.honesty)
+    show(report.values if as_json else report, as_json=as_json, text=receipts.honesty)
     raise typer.Exit(1 if report.severe else 0)

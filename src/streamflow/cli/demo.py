@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from streamflow.cli import text, text_lifecycle
+from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import Invocation, table
 from streamflow.errors import DropConflict, ServiceFailed
 
@@ -40,7 +40,7 @@ class Call:
 def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
     """Run it and print the closing table. Raises what the steps raise, ServiceFailed when an answer is not as expected."""
     from streamflow.services.prefect_server import prefect_server
-    from streamflow.steps.migrate import ensure_migrated
+    from streamflow.steps.data.migrate import ensure_migrated
 
     with call.platform(migrated=False) as platform:
         with prefect_server(platform.environment, platform.home, notify=call.notify) as ready:
@@ -52,11 +52,11 @@ def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
             with flows.settled():
                 receipt = flows.demo([(str(folder), as_of) for folder, as_of in drops], flags=call.flags)
         first, *later = receipt.months
-        print(text.monthly(first), text.train(receipt.train), text_lifecycle.promote(receipt.promote), sep="\n")
+        print(receipts.monthly(first), receipts.train(receipt.train), lifecycle_receipts.promote(receipt.promote), sep="\n")
         for month in later:
-            print(text.monthly(month))
+            print(receipts.monthly(month))
         if receipt.retrain:
-            print(text_lifecycle.retrain(receipt.retrain))
+            print(lifecycle_receipts.retrain(receipt.retrain))
         key = _first_key(platform, drops[-1][0])
         calls = _ask_the_api(platform, call, key)
         for asked in calls:
@@ -65,10 +65,10 @@ def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
 
 
 def _simulated_drops(platform: Platform, call: Invocation) -> list[tuple[Path, date]]:
-    from streamflow.steps.simulate import simulate
+    from streamflow.steps.data.simulate import simulate
 
     receipt = simulate(platform.home / "demo", users=USERS, months=MONTHS, seed=SEED, notify=call.notify)
-    print(text.simulate(receipt))
+    print(receipts.simulate(receipt))
     return list(zip(receipt.folders, receipt.as_ofs, strict=True))
 
 
@@ -85,7 +85,7 @@ def _own_drops(data: Path, as_ofs: Sequence[date]) -> list[tuple[Path, date]]:
 
 
 def _dated(folder: Path) -> date:
-    from streamflow.files.drops import DATE_FILE, dated
+    from streamflow.files.drop_folders import DATE_FILE, dated
 
     found = dated(folder)
     if found is None:

@@ -10,7 +10,7 @@ import typer
 from streamflow.cli.context import JsonFlag, invocation, show, table
 
 if TYPE_CHECKING:
-    from streamflow.steps.api_keys import KeyReceipt, RevokeReceipt
+    from streamflow.steps.serving.api_keys import KeyReceipt, RevokeReceipt
 
 keys = typer.Typer(
     no_args_is_help=True,
@@ -45,7 +45,7 @@ def create(
 
     Example: streamflow keys create crm --scope predict --expires 90
     """
-    from streamflow.steps.api_keys import create_key
+    from streamflow.steps.serving.api_keys import create_key
 
     with invocation(context).platform() as platform:
         receipt = create_key(platform, name, scope=scope, days=expires)
@@ -57,7 +57,7 @@ def listing(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: streamflow keys list
     """
-    from streamflow.steps.api_keys import list_keys
+    from streamflow.steps.serving.api_keys import list_keys
 
     with invocation(context).platform() as platform:
         rows = list_keys(platform)
@@ -77,7 +77,7 @@ def revoke(
 
     Example: streamflow keys revoke crm
     """
-    from streamflow.steps.api_keys import revoke_keys
+    from streamflow.steps.serving.api_keys import revoke_keys
 
     with invocation(context).platform() as platform:
         receipt = revoke_keys(platform, called)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from streamflow.cli import text_lifecycle
+from streamflow.cli import lifecycle_receipts
 from streamflow.cli.context import Invocation, JsonFlag, invocation, parse_instant, show, table
 from streamflow.errors import StreamflowError
 
@@ -32,12 +32,12 @@ def ledger(
 
     Example: streamflow ledger verify
     """
-    from streamflow.steps.ledger import read_ledger, verify_ledger
+    from streamflow.steps.stages.ledger import read_ledger, verify_ledger
 
     with invocation(context).platform() as platform:
         if action == "verify":
             verdict = verify_ledger(platform)
-            show(verdict, as_json=as_json, text=text_lifecycle.ledger_verdict)
+            show(verdict, as_json=as_json, text=lifecycle_receipts.ledger_verdict)
             raise typer.Exit(int(verdict.broken is not None))
         entries = read_ledger(platform)
     if as_json:
@@ -72,11 +72,11 @@ def who_served(
 
     Example: streamflow who-served 2024-03-01T12:00:00Z
     """
-    from streamflow.steps.ledger import who_served as step
+    from streamflow.steps.stages.ledger import who_served as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, instant)
-    show(receipt, as_json=as_json, text=text_lifecycle.who_served)
+    show(receipt, as_json=as_json, text=lifecycle_receipts.who_served)
 
 
 def rollback(
@@ -88,11 +88,11 @@ def rollback(
 
     Example: streamflow rollback --why "complaints since this morning"
     """
-    from streamflow.steps.rollback import rollback as step
+    from streamflow.steps.promotion.rollback import rollback as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, why=why)
-    show(receipt, as_json=as_json, text=text_lifecycle.rollback)
+    show(receipt, as_json=as_json, text=lifecycle_receipts.rollback)
 
 
 def reconcile(
@@ -106,19 +106,19 @@ def reconcile(
 
     Example: streamflow reconcile --every 5
     """
-    from streamflow.steps.stages import reconcile as step
+    from streamflow.steps.stages.transitions import reconcile as step
 
     call = invocation(context)
     if every is not None:
         _for_ever(call, every)
     with call.platform() as platform:
         receipt = step(platform)
-    show(receipt, as_json=as_json, text=text_lifecycle.reconcile)
+    show(receipt, as_json=as_json, text=lifecycle_receipts.reconcile)
 
 
 def _for_ever(call: Invocation, every_s: int) -> None:
     """What is entered is said, and what goes wrong once, until it is something else: it may pass."""
-    from streamflow.steps.stages import reconcile as step
+    from streamflow.steps.stages.transitions import reconcile as step
 
     said: tuple[str, ...] = ()
     while True:
@@ -126,7 +126,7 @@ def _for_ever(call: Invocation, every_s: int) -> None:
             with call.platform() as platform:
                 receipt = step(platform)
             for entry in receipt.entered:
-                print(text_lifecycle.entry(entry), flush=True)
+                print(lifecycle_receipts.entry(entry), flush=True)
             now = receipt.unsettled
         except StreamflowError as error:
             now = (f"error: {error.message}",)

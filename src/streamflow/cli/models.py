@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from streamflow.cli import text, text_lifecycle
+from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import AsOf, JsonFlag, as_day, invocation, show, table
 from streamflow.cli.data import KnownAt, LabelLead
 from streamflow.cli.reproduce import Full
@@ -39,12 +39,12 @@ def train(
     """
     from dataclasses import replace
 
-    from streamflow.steps.train import train as step
+    from streamflow.steps.training.train import train as step
 
     call = invocation(context)
     with replace(call, flags={**call.flags, "model": model}).platform() as platform:
         receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, full=full, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text.train)
+    show(receipt, as_json=as_json, text=receipts.train)
 
 
 def models(context: typer.Context, as_json: JsonFlag = False) -> None:
@@ -52,8 +52,8 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: streamflow models
     """
-    from streamflow.core.default_costs import of_metrics
-    from streamflow.steps.stages import disagreements
+    from streamflow.core.training.default_costs import of_metrics
+    from streamflow.steps.stages.transitions import disagreements
 
     with invocation(context).platform() as platform:
         found, apart = platform.models.versions(), disagreements(platform)
@@ -99,8 +99,8 @@ def promote(
 
     Example: streamflow promote --dry-run
     """
-    from streamflow.steps.promote import STAGES
-    from streamflow.steps.promote import promote as step
+    from streamflow.steps.promotion.promote import STAGES
+    from streamflow.steps.promotion.promote import promote as step
 
     if to.lower() not in STAGES:
         raise typer.BadParameter(f"'{to}' is not one of {', '.join(STAGES)}", param_hint="--to")
@@ -108,7 +108,7 @@ def promote(
         raise typer.BadParameter("a forced promotion needs a reason: --why TEXT", param_hint="--force")
     with invocation(context).platform() as platform:
         receipt = step(platform, version, to=to.lower(), why=why, force=force, dry_run=dry_run, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text_lifecycle.promote)
+    show(receipt, as_json=as_json, text=lifecycle_receipts.promote)
     if receipt.refused:
         raise typer.Exit(1)
 
@@ -141,7 +141,7 @@ def retrain(
         with flows.settled():
             day = as_day(as_of) if as_of else None
             receipt = flows.train_and_compare(day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags)
-    show(receipt, as_json=as_json, text=text_lifecycle.retrain)
+    show(receipt, as_json=as_json, text=lifecycle_receipts.retrain)
 
 
 def predict(
@@ -153,11 +153,11 @@ def predict(
 
     Example: streamflow predict 7590-VHVEG --json
     """
-    from streamflow.steps.predict import predict as step
+    from streamflow.steps.serving.predict import predict as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, key, now=datetime.now(UTC))
-    show(receipt, as_json=as_json, text=text.predict)
+    show(receipt, as_json=as_json, text=receipts.predict)
 
 
 def serve(

@@ -11,9 +11,9 @@ import typer
 from streamflow.cli.context import AsOf, JsonFlag, as_day, invocation, show
 
 if TYPE_CHECKING:
-    from streamflow.core.drift import FeatureDrift
-    from streamflow.core.monitoring import Answers, Report
-    from streamflow.steps.monitor import MonitorReceipt
+    from streamflow.core.monitoring.drift import FeatureDrift
+    from streamflow.core.monitoring.report import Answers, Report
+    from streamflow.steps.monitoring.monitor import MonitorReceipt
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def monitor(
 
     Example: streamflow monitor --as-of 2024-02-29 --out february.html --json
     """
-    from streamflow.steps.monitor import monitor as step
+    from streamflow.steps.monitoring.monitor import monitor as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, as_day(as_of), out=out, notify=platform.notify)
@@ -58,7 +58,7 @@ def text(r: MonitorReceipt) -> str:
 
 
 def _feature(f: FeatureDrift) -> Iterator[str]:
-    from streamflow.core.drift import p_in_words
+    from streamflow.core.monitoring.drift import p_in_words
 
     p = p_in_words(f.distribution.p_adjusted)
     missing = f"  missing {f.missing.current:.2%}" if f.missing.reference or f.missing.current else ""
@@ -69,7 +69,7 @@ def _feature(f: FeatureDrift) -> Iterator[str]:
 
 def _outcome(report: Report) -> Iterator[str]:
     """What the labels tell, as far as they are there."""
-    from streamflow.core.monitoring import concept_in_words, labels_in_words
+    from streamflow.core.monitoring.report import concept_in_words, labels_in_words
 
     if report.labels:
         yield f"  {'fires' if report.labels.fires else 'labels':8} {labels_in_words(report.labels)}"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from streamflow.cli import text_reproduce
+from streamflow.cli import reproduce_receipts
 from streamflow.cli.context import JsonFlag, invocation, show
 
 Which = Annotated[
@@ -38,13 +38,13 @@ def reproduce(
 
     Example: streamflow reproduce 3 --code recorded
     """
-    from streamflow.steps.reproduce import reproduce as at_hand
-    from streamflow.steps.reproduce_recorded import reproduce_recorded
+    from streamflow.steps.versions.reproduce import reproduce as at_hand
+    from streamflow.steps.versions.reproduce_recorded import reproduce_recorded
 
     step = reproduce_recorded if code == "recorded" else at_hand
     with invocation(context).platform() as platform:
         receipt = step(platform, which, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text_reproduce.reproduce)
+    show(receipt, as_json=as_json, text=reproduce_receipts.reproduce)
     raise typer.Exit(0 if receipt.holds else 1)
 
 
@@ -55,9 +55,9 @@ def verify(context: typer.Context, which: Which, full: Full = False, as_json: Js
 
     Example: streamflow verify 3
     """
-    from streamflow.steps.verify import verify as step
+    from streamflow.steps.versions.verify import verify as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, which, full=full, notify=platform.notify)
-    show(receipt, as_json=as_json, text=text_reproduce.verify)
+    show(receipt, as_json=as_json, text=reproduce_receipts.verify)
     raise typer.Exit(0 if receipt.holds else 1)

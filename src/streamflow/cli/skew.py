@@ -11,7 +11,7 @@ import typer
 from streamflow.cli.context import JsonFlag, invocation, parse_instant, show
 
 if TYPE_CHECKING:
-    from streamflow.steps.skew import SkewReceipt
+    from streamflow.steps.monitoring.skew import SkewReceipt
 
 SHOWN = 5  # values of each cause for people; --json lists more
 
@@ -41,7 +41,7 @@ def skew(
 
     Example: streamflow skew --since 2024-03-01 --json
     """
-    from streamflow.steps.skew import skew as step
+    from streamflow.steps.monitoring.skew import skew as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, sample=sample, since=since, notify=platform.notify)

@@ -14,8 +14,8 @@ import psycopg
 
 from streamflow.database.address import Address
 from streamflow.database.connect import connect
-from streamflow.database.place import client_binaries
-from streamflow.database.translate import FULL
+from streamflow.database.driver_errors import FULL
+from streamflow.database.server_folder import client_binaries
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 from streamflow.settings import inherited_environment
 

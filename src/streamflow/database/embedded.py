@@ -18,12 +18,12 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from streamflow.database.address import Address
-from streamflow.database.guard import try_lock
-from streamflow.database.place import Place, copy_server, find_place, make_place, remove_place
-from streamflow.database.translate import FULL
+from streamflow.database.driver_errors import FULL
+from streamflow.database.server_folder import Place, copy_server, find_place, make_place, remove_place
+from streamflow.database.server_guard import try_lock
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 
-GUARD = Path(__file__).with_name("guard.py")
+GUARD = Path(__file__).with_name("server_guard.py")
 SUPERUSER = "postgres"
 SLOW_S = 3.0  # after that, say that recovery takes long
 CONFIGURATION = """

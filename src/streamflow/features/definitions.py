@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from streamflow.catalog import Catalog
 from streamflow.errors import SettingsInvalid
-from streamflow.features.service import ServiceFeature, ViewSpec, all_services, views_of
+from streamflow.features.feature_service import ServiceFeature, ViewSpec, all_services, views_of
 
 FEAST_TYPES = {"int": "Int64", "float": "Float64", "bool": "Bool", "string": "String"}  # by catalog type
 VALUE_TYPES = {"int": "INT64", "string": "STRING"}

@@ -11,8 +11,8 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog
 from streamflow.errors import NotMigrated, SnapshotMissing
-from streamflow.features.online_sql import live_columns, live_table, lock_live_tables, next_table, swap_live_tables
-from streamflow.features.service import ServiceFeature, ViewSpec, views_of
+from streamflow.features.feature_service import ServiceFeature, ViewSpec, views_of
+from streamflow.features.live_tables import live_columns, live_table, lock_live_tables, next_table, swap_live_tables
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.utils import compute_non_entity_date_range
 
 from streamflow.database import Address, arrow
-from streamflow.features.retrieval import SUPERSEDED_AT, StreamflowRetrievalJob, WantedView, historical_features, quoted
+from streamflow.features.history_reads import SUPERSEDED_AT, StreamflowRetrievalJob, WantedView, historical_features, quoted
 
 
 class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us

@@ -22,7 +22,7 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from psycopg import sql
 
 from streamflow.database import Address, connect
-from streamflow.features.online_sql import drop_live_table, ensure_live_table, live_table, lock_live_tables, upsert
+from streamflow.features.live_tables import drop_live_table, ensure_live_table, live_table, lock_live_tables, upsert
 
 # Feast's value type -> SQL type, field of Value
 TYPES = {

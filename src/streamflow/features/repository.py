@@ -16,8 +16,8 @@ from streamflow.catalog import Catalog
 from streamflow.database import Address, connect
 from streamflow.errors import NotMigrated
 from streamflow.features.definitions import definitions_py, store_yaml
+from streamflow.features.feature_service import ServiceFeature
 from streamflow.features.materialize import MaterializedView
-from streamflow.features.service import ServiceFeature
 
 if TYPE_CHECKING:
     import polars as pl
@@ -134,7 +134,7 @@ class FeatureRepository:
 
 def _registry() -> ModuleType:
     """The module that works with Feast, imported at the first need."""
-    from streamflow.features.vendor import unchecked
+    from streamflow.features.feast_import import unchecked
 
     with unchecked():
         from streamflow.features import registry

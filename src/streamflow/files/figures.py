@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core.metrics import Floats, Labels, auc, calibration_points, precision_recall_points, roc_points
+from streamflow.core.statistics.metrics import Floats, Labels, auc, calibration_points, precision_recall_points, roc_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

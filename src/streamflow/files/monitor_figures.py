@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamflow.core.monitoring import Report
-from streamflow.core.performance import Performance
+from streamflow.core.monitoring.performance import Performance
+from streamflow.core.monitoring.report import Report
 from streamflow.files.figures import BARS, CURVE, REFERENCE, empty, png, square
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamflow.core.bins import Binned
-from streamflow.core.drift import p_in_words
-from streamflow.core.monitoring import Report, concept_in_words, labels_in_words
+from streamflow.core.monitoring.bins import Binned
+from streamflow.core.monitoring.drift import p_in_words
+from streamflow.core.monitoring.report import Report, concept_in_words, labels_in_words
 from streamflow.files import monitor_figures as figures
 
 TEMPLATE = Path(__file__).with_name("monitor_page.html")

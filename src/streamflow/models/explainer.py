@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.errors import StreamflowError
-from streamflow.models.compiled import linear_parts
+from streamflow.models.compiled_model import linear_parts
 from streamflow.models.pipelines import BOOSTING, FOREST
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.background import Background
-from streamflow.core.decision import Decision
-from streamflow.models.compiled import Compiled, compiled
+from streamflow.core.training.background import Background
+from streamflow.core.training.decision import Decision
+from streamflow.models.compiled_model import Compiled, compiled
 from streamflow.models.encoder import Encoder, Value
 from streamflow.models.explainer import Explainer
 from streamflow.models.pipelines import encoder_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
-from streamflow.core.explain import Explanation, Floats, by_feature, explanation
+from streamflow.core.serving.reasons import Explanation, Floats, by_feature, explanation
 from streamflow.models.encoder import Value
 from streamflow.models.predictor import Predictor
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core.background import FILE as BACKGROUND
-from streamflow.core.decision import FILE as DECISION
-from streamflow.core.probes import FILE as PROBES
+from streamflow.core.training.background import FILE as BACKGROUND
+from streamflow.core.training.decision import FILE as DECISION
+from streamflow.core.training.stored_requests import FILE as PROBES
 from streamflow.errors import ArtifactUntrusted, VersionMissing
-from streamflow.models import artifact, stages
+from streamflow.models import model_file, stages
+from streamflow.models.artifact_store import fetch
 from streamflow.models.experiment import experiment_id
-from streamflow.models.stored import fetch
-from streamflow.models.vendor import (
+from streamflow.models.mlflow_client import (
     is_database,
     migrate_store,
     newest_schema,
@@ -24,15 +24,15 @@ from streamflow.models.vendor import (
     store_versions,
     translated,
 )
-from streamflow.models.version import ModelVersion, described
+from streamflow.models.model_version import ModelVersion, described
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
     from sklearn.pipeline import Pipeline
 
+    from streamflow.models.monitor_runs import ReportRun
     from streamflow.models.predictor import Predictor
-    from streamflow.models.reports import ReportRun
-    from streamflow.models.retention import UnneededRun
+    from streamflow.models.run_retention import UnneededRun
     from streamflow.models.stages import Standing
     from streamflow.models.tracking import LoggedRun, Registered, RunFacts, RunRecord
 
@@ -99,7 +99,7 @@ class Registry:
 
     def log_report(self, report: ReportRun, stored: Callable[[str], None]) -> str:
         """Log a report of `monitor` as a run of its own, then call `stored` with its id: both, or the run has failed."""
-        from streamflow.models.reports import log_report
+        from streamflow.models.monitor_runs import log_report
 
         with translated():
             return log_report(self._client, report, experiment_id=self._experiment_id(), stored=stored)
@@ -123,8 +123,8 @@ class Registry:
         what = f"the files of version {version.version} of {self._name} cannot be read"
         package = fetch(self._uri, folder / "model", what=what, artifact_uri=self._location(version))
         files = fetch(self._uri, folder / "files", what=what, run_id=version.run_id)
-        if not (package / artifact.FILE).is_file():
-            raise ArtifactUntrusted(f"{what}: there is no {artifact.FILE}")
+        if not (package / model_file.FILE).is_file():
+            raise ArtifactUntrusted(f"{what}: there is no {model_file.FILE}")
         return package, files
 
     def _location(self, version: ModelVersion) -> str:
@@ -133,21 +133,21 @@ class Registry:
 
     def registered_runs(self) -> list[str]:
         """The runs that versions come from, of whatever registered model."""
-        from streamflow.models.retention import versions_of_all
+        from streamflow.models.run_retention import versions_of_all
 
         with translated():
             return [v.run_id for v in versions_of_all(self._client)]
 
     def known_runs(self, run_ids: Sequence[str]) -> list[str]:
         """Those of these runs that this MLflow has, deleted ones included."""
-        from streamflow.models.retention import is_known
+        from streamflow.models.run_retention import is_known
 
         with translated():
             return [run_id for run_id in run_ids if is_known(self._client, run_id)]
 
     def unneeded_runs(self, ours: Sequence[str]) -> list[UnneededRun]:
         """The ended runs of ours, by tag or among `ours`, that no version of any registered model comes from."""
-        from streamflow.models.retention import unneeded_runs
+        from streamflow.models.run_retention import unneeded_runs
 
         with translated():
             found = self._client.get_experiment_by_name(self._experiment)
@@ -157,7 +157,7 @@ class Registry:
 
     def remove_run(self, run: UnneededRun) -> None:
         """Delete the files of a run, and mark it and its models as deleted."""
-        from streamflow.models.retention import remove_run
+        from streamflow.models.run_retention import remove_run
 
         with translated():
             remove_run(self._client, run)
@@ -222,8 +222,8 @@ class Registry:
 
     def download(self, version: ModelVersion, folder: Path) -> Path:
         """Fetch the version's model file into `folder` through MLflow's artifact store. Raises ArtifactUntrusted."""
-        what = f"version {version.version} of {self._name} has no {artifact.FILE}"
-        return fetch(self._uri, folder, what=what, artifact_uri=f"{self._location(version)}/{artifact.FILE}")
+        what = f"version {version.version} of {self._name} has no {model_file.FILE}"
+        return fetch(self._uri, folder, what=what, artifact_uri=f"{self._location(version)}/{model_file.FILE}")
 
     def load(self, version: ModelVersion) -> Predictor:
         """The predictor of a version, the digests of its files checked before they are parsed. Raises ArtifactUntrusted."""
@@ -231,7 +231,7 @@ class Registry:
 
     def load_tried(self, version: ModelVersion) -> Predictor:
         """The same, for one that is to answer: it has to answer its stored requests as its pipeline does, and did."""
-        from streamflow.models.trial import require_agreement
+        from streamflow.models.version_check import require_agreement
 
         pipeline, predictor = self._loaded(version)
         stored = self.run_file(version.run_id, PROBES)
@@ -246,13 +246,15 @@ class Registry:
             raise ArtifactUntrusted(
                 f"version {version.version} of {self._name} has no tag {', '.join(missing)}: this streamflow did not make it"
             )
-        decision = artifact.load_decision(self.run_file(version.run_id, DECISION), expected_digest=version.tags["decision_digest"])
+        decision = model_file.load_decision(
+            self.run_file(version.run_id, DECISION), expected_digest=version.tags["decision_digest"]
+        )
         background = None
         if digest := version.tags.get("background_digest"):
-            background = artifact.load_background(self.run_file(version.run_id, BACKGROUND), expected_digest=digest)
+            background = model_file.load_background(self.run_file(version.run_id, BACKGROUND), expected_digest=digest)
         with TemporaryDirectory() as folder:
             path = self.download(version, Path(folder))
-            pipeline = artifact.load(path, expected_digest=version.tags["model_digest"])
+            pipeline = model_file.load(path, expected_digest=version.tags["model_digest"])
         return pipeline, compile_predictor(pipeline, decision, background)
 
     def _raw(self) -> list[Any]:

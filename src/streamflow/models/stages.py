@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from streamflow.models.vendor import stage_warnings_expected
+from streamflow.models.mlflow_client import stage_warnings_expected
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

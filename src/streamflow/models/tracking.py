@@ -14,13 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
-from streamflow.core.background import FILE as BACKGROUND
-from streamflow.core.decision import FILE, Decision
-from streamflow.core.default_costs import DefaultCost
-from streamflow.core.metrics import Metrics
-from streamflow.models.artifact import ModelDigests
-from streamflow.models.package import address_package, feature_schema, signature_of, write_package
-from streamflow.models.selection import Candidate
+from streamflow.core.statistics.metrics import Metrics
+from streamflow.core.training.background import FILE as BACKGROUND
+from streamflow.core.training.decision import FILE, Decision
+from streamflow.core.training.default_costs import DefaultCost
+from streamflow.models.mlflow_model import address_package, feature_schema, signature_of, write_package
+from streamflow.models.model_file import ModelDigests
+from streamflow.models.model_selection import Candidate
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput

@@ -14,7 +14,7 @@ from streamflow.database import answers
 from streamflow.errors import ServiceFailed
 from streamflow.services.processes import asked, failure
 from streamflow.services.programs import BY_NAME, Program
-from streamflow.services.stack import Stack
+from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Process, Supervisor, log_file
 
 READY_S = 180.0  # for one service, on a machine that has other things to do; alone none needs 20 s

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from streamflow.services.processes import asked, free_port, running, wait_until_ready
-from streamflow.services.stack import current
+from streamflow.services.running_stack import current
 from streamflow.settings import exported, inherited_environment
 
 SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from streamflow.errors import PortTaken, ServiceFailed
 
-TETHER = Path(__file__).with_name("tether.py")
+TETHER = Path(__file__).with_name("parent_watch.py")
 GRACE_S = 3.0  # between SIGTERM and SIGKILL, for what has lost the process that asked for it
 
 

@@ -25,7 +25,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from streamflow.services.processes import failure, running, tethered
 from streamflow.services.programs import Program
-from streamflow.services.stack import Stack, folder, socket_path
+from streamflow.services.running_stack import Stack, folder, socket_path
 
 GROUP = "streamflow"  # supervisor stops the members of a group at the same time, and groups one after the other:
 LAST = "worker"  # a group of its own, stopped before the others, since it signs off at Prefect's server
@@ -46,7 +46,7 @@ RPC = """
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [rpcinterface:streamflow]
-supervisor.rpcinterface_factory = streamflow.services.restarts:make
+supervisor.rpcinterface_factory = streamflow.services.restart_counter:make
 """
 # A program that ends before `startsecs` is started again after 1, 2, 3 … s; later, at once. It is never given up.
 PROGRAM = """

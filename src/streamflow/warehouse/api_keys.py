@@ -7,7 +7,7 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import class_row
 
-from streamflow.core.api_keys import ApiKey, NewKey, Scope
+from streamflow.core.serving.api_keys import ApiKey, NewKey, Scope
 
 
 def api_keys(connection: psycopg.Connection) -> list[ApiKey]:

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog, Column
 from streamflow.errors import CatalogInvalid
-from streamflow.warehouse.types import SQL_TYPES
+from streamflow.warehouse.sql_types import SQL_TYPES
 
 LAG = re.compile(r"\blag\(\s*([a-z][a-z0-9_]*)\s*\)")
 FITS = {  # catalog type -> what an expression may give: nothing that would be rounded or guessed

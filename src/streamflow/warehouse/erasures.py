@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.core.digest import TableDigest
+from streamflow.core.data.digest import TableDigest
 from streamflow.warehouse.frozen import Revision
 
 

@@ -12,13 +12,13 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Column
-from streamflow.core.digest import ColumnDigest, TableDigest
-from streamflow.core.training_set import Source
+from streamflow.core.data.digest import ColumnDigest, TableDigest
+from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
 from streamflow.warehouse.derived import Drop, source
 from streamflow.warehouse.drops import LOCK
 
-# one cell of a row's own digest, in the form that core/digest.py defines
+# one cell of a row's own digest, in the form that core/data/digest.py defines
 CELLS = {
     "int": "int8send({c})",
     "float": "float8send({c} + 0)",

@@ -11,7 +11,7 @@ import psycopg
 
 from streamflow.database import Address, connect, is_absent_database
 from streamflow.errors import DatabaseUnavailable, NotMigrated
-from streamflow.warehouse import whole
+from streamflow.warehouse import whole_database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def state(address: Address) -> Installation | None:
 
 
 def _read(connection: psycopg.Connection) -> Installation | None:
-    if whole.is_unfinished(connection):
+    if whole_database.is_unfinished(connection):
         raise NotMigrated(
             "a restore began here and did not come to its end",
             remedy="Run 'streamflow restore FILE' again: it starts over, and removes what is half there.",

@@ -12,8 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from streamflow.core.ledger import FIRST, Action, Entry, last_move
-from streamflow.core.training_set import Source
+from streamflow.core.promotion.ledger import FIRST, Action, Entry, last_move
+from streamflow.core.training.training_set import Source
 from streamflow.errors import SnapshotMissing
 from streamflow.warehouse.locks import held
 

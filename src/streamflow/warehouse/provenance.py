@@ -8,9 +8,9 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.core.temporal import Place
+from streamflow.core.training.temporal_proof import Place
 from streamflow.database import Address, arrow
-from streamflow.warehouse.types import SQL_TYPES
+from streamflow.warehouse.sql_types import SQL_TYPES
 
 
 def places(connection: psycopg.Connection, table: str) -> list[Place]:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from streamflow.core.skew import Known
+from streamflow.core.monitoring.skew import Known
 
 # In the order of a hash: the same seed takes the same answers, however many there are
 SAMPLE = """

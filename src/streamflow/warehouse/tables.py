@@ -16,7 +16,7 @@ from streamflow.catalog import Catalog
 from streamflow.errors import CatalogInvalid
 from streamflow.warehouse.derived import check_expressions
 from streamflow.warehouse.roles import READER, WRITER
-from streamflow.warehouse.types import SQL_TYPES
+from streamflow.warehouse.sql_types import SQL_TYPES
 
 SCHEMAS = ("raw", "frozen", "history")
 

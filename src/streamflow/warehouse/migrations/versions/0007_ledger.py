@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import text
 
-from streamflow.core.ledger import FIRST, Entry
+from streamflow.core.promotion.ledger import FIRST, Entry
 
 revision = "0007"
 down_revision = "0006"

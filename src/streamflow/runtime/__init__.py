@@ -1,1 +1,0 @@
-"""The code and environment levels of a passport: what ran, on what."""

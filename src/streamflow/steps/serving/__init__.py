@@ -1,0 +1,4 @@
+"""Answers about users.
+
+Predict, explain and score, and manage the API keys.
+"""

@@ -1,0 +1,4 @@
+"""Keep an installation healthy.
+
+Back up, restore, prune and diagnose.
+"""

@@ -1,0 +1,118 @@
+"""The API's look at the registry goes on, whatever happens to one question; what answers is replaced whole, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.processes import wait_for
+
+from streamflow.api import reload
+from streamflow.api.serving_status import Current
+from streamflow.errors import ArtifactUntrusted, DatabaseUnavailable, VersionMissing
+from streamflow.settings import Settings
+from streamflow.steps.stages.transitions import Held
+
+NOTHING = Held(version=None, since=None, notes=())
+
+
+class Registry:
+    """What the registry says, one answer after the other, the last one for ever; and versions that load or do not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Held | Exception) -> None:
+        self.answers, self.refused, self.loaded = list(answers), set[int](), list[int]()
+        self.error: Exception = ArtifactUntrusted("another file")
+        monkeypatch.setattr(reload, "EVERY_S", 0.005)
+        monkeypatch.setattr(reload, "require_migrated", lambda _: None)
+        monkeypatch.setattr(reload, "held", lambda _: self._held())
+        monkeypatch.setattr(reload, "serving_of", lambda _, version: self._serving(version))
+        models = SimpleNamespace(version=lambda number: number)
+        self.platform: Any = SimpleNamespace(
+            forget_lost_connection=lambda: None,
+            login=None,
+            catalog=SimpleNamespace(model="churn"),
+            models=models,
+            settings=Settings(),
+        )
+        self.counted: list[str] = []
+        self.reload = reload.Reload(self.platform, self.counted.append)
+        self.seen: list[Current] = []
+
+    def _held(self) -> Held:
+        self.seen.append(self.reload.current)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _serving(self, version: int) -> Any:
+        self.loaded.append(version)
+        if version in self.refused:
+            raise self.error
+        return SimpleNamespace(version=version, policy=None)
+
+    def until(self, looks: int) -> list[Current]:
+        self.reload.start()
+        assert wait_for(lambda: len(self.seen) > looks, seconds=10)
+        self.reload.stop()
+        return self.seen
+
+
+def of(version: int | None, *notes: str) -> Held:
+    return replace(NOTHING, version=version, notes=notes)
+
+
+def test_an_error_is_said_and_the_next_question_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(monkeypatch, DatabaseUnavailable("away"), ValueError("a key"), of(None, "apart"))
+    first, away, unforeseen, settled = registry.until(3)[:4]
+    assert (first.refused, first.notes) == ("the version in Production is being looked up", ())
+    assert away.notes == ("the registry cannot be asked: away",)
+    assert unforeseen.notes == ("the registry cannot be asked: ValueError",)
+    assert (settled.refused, settled.notes) == ("no version of churn is in Production", ("apart",))
+    with pytest.raises(VersionMissing, match="no version of churn"):
+        registry.reload.serving()
+
+
+def test_a_registry_that_is_away_leaves_the_version_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(monkeypatch, of(1), of(1), DatabaseUnavailable("away"))
+    seen = registry.until(4)
+    assert [c.serving.version if c.serving else None for c in seen[:5]] == [None, 1, 1, 1, 1]
+    assert (seen[4].refused, seen[4].notes) == ("", ("the registry cannot be asked: away",))
+    assert registry.loaded == [1]
+    assert registry.counted == ["swapped"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(ArtifactUntrusted("another file"), "another file"), (KeyError("7590-VHVEG"), "KeyError")]
+)
+def test_a_version_that_cannot_be_served_leaves_the_old_one_and_is_not_tried_at_every_look(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    registry = Registry(monkeypatch, of(1), *[of(2)] * 8, of(3))
+    registry.refused.add(2)
+    registry.error = error
+    seen = registry.until(12)
+    refused = f"version 2 is in Production and cannot be served: {said}"
+    assert [(c.serving and c.serving.version, c.refused) for c in seen[2:6]] == [(1, refused)] * 4
+    assert (seen[-1].serving and seen[-1].serving.version, seen[-1].refused) == (3, "")
+    assert registry.loaded == [1, 2, 3]
+    assert registry.counted == ["swapped", "refused", "swapped"]
+
+
+def test_it_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "AGAIN_S", 0.0)
+    registry = Registry(monkeypatch, of(2))
+    registry.refused.add(2)
+    registry.reload.start()
+    assert wait_for(lambda: len(registry.loaded) > 2, seconds=10)
+    registry.refused.clear()
+    assert wait_for(lambda: registry.reload.current.serving is not None, seconds=10)
+    registry.reload.stop()
+
+
+def test_nothing_in_production_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(monkeypatch, of(1), of(1), NOTHING)
+    seen = registry.until(4)
+    assert [c.serving.version if c.serving else None for c in seen[:5]] == [None, 1, 1, None, None]

@@ -1,0 +1,140 @@
+"""The chain, who served, what a rollback puts back, and who serves when MLflow and the ledger say different things."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamflow.core.promotion.ledger import (
+    FIRST,
+    MOVES,
+    Action,
+    Entry,
+    first_broken,
+    former,
+    head_of,
+    holder,
+    is_behind,
+    last_move,
+)
+from streamflow.core.promotion.stage_holder import resolve
+
+START = datetime(2024, 3, 1, tzinfo=UTC)
+actions = st.sampled_from(["promoted", "rolled back", "outside", "refused", "repaired"])
+moves = st.lists(st.tuples(actions, st.none() | st.integers(1, 5)), max_size=12)
+versions = st.none() | st.integers(1, 4)
+
+
+def chain(steps: list[tuple[Action, int | None]]) -> list[Entry]:
+    entries: list[Entry] = []
+    for number, (action, version) in enumerate(steps, 1):
+        at = START + timedelta(hours=number)
+        entry = Entry(
+            seq=number, at=at, who="me", model="m", action=action, stage="Production", from_version=holder(entries, "Production"),
+            to_version=version, since=at, forced=False, why="", evidence_digest="", evidence="",
+            previous=entries[-1].hash if entries else FIRST,
+        )  # fmt: skip
+        entries.append(replace(entry, hash=entry.content_hash))
+    return entries
+
+
+@given(moves, st.data())
+def test_any_change_of_any_field_is_named_at_its_entry(steps: list[tuple[Action, int | None]], data: st.DataObject) -> None:
+    entries = chain(steps)
+    assert first_broken(entries) is None
+    if not entries:
+        return
+    place = data.draw(st.integers(0, len(entries) - 1))
+    name = data.draw(st.sampled_from([f.name for f in fields(Entry) if f.name != "seq"]))
+    other = {"at": START, "since": START, "from_version": 77, "to_version": 77, "forced": True}.get(name, "something else")
+    changed = [*entries[:place], replace(entries[place], **{name: other}), *entries[place + 1 :]]
+    broken = first_broken(changed)
+    assert broken is not None
+    assert broken[0] == place + 1
+
+
+@given(moves.filter(bool), st.data())
+def test_a_missing_entry_is_named_wherever_it_stood(steps: list[tuple[Action, int | None]], data: st.DataObject) -> None:
+    entries = chain(steps)
+    head = head_of(entries[-1])
+    place = data.draw(st.integers(0, len(entries) - 1))
+    broken = first_broken([*entries[:place], *entries[place + 1 :]], head)
+    assert broken is not None
+    assert broken[0] == place + 1
+
+
+def test_what_mlflow_was_told_may_be_older_but_not_other() -> None:
+    entries = chain([("promoted", 1), ("promoted", 2)])
+    assert first_broken(entries, head_of(entries[0])) is None
+    assert is_behind(entries, head_of(entries[0]))
+    assert is_behind(entries, None)
+    assert not is_behind(entries, head_of(entries[1]))
+    assert first_broken(entries, "1:abc") == (1, "it is another: MLflow was told of the hash abc")
+    assert not is_behind(entries, "1:abc")
+    assert first_broken([], "nonsense") is not None
+
+
+def test_the_hash_does_not_depend_on_the_zone_of_the_session() -> None:
+    [entry] = chain([("promoted", 1)])
+    elsewhere = entry.at.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert replace(entry, at=elsewhere).content_hash == entry.hash
+
+
+@given(moves)
+def test_who_served_is_the_last_move_before_the_instant(steps: list[tuple[Action, int | None]]) -> None:
+    entries = chain(steps)
+    for hour in range(len(steps) + 2):
+        found = last_move(entries, by=START + timedelta(hours=hour, minutes=30))
+        moved = [version for number, (action, version) in enumerate(steps, 1) if number <= hour and action in MOVES]
+        assert (found.to_version if found else None) == (moved[-1] if moved else None)
+
+
+def test_each_rollback_goes_one_further_back() -> None:
+    steps: list[tuple[Action, int | None]] = [("promoted", 1), ("promoted", 2), ("refused", 4), ("outside", 3)]
+    assert former(chain(steps)) == 2
+    assert former(chain([*steps, ("rolled back", 2)])) == 1
+    assert former(chain([*steps, ("rolled back", 2), ("promoted", 3)])) == 2
+    assert former(chain([*steps, ("rolled back", 2), ("rolled back", 1)])) is None
+    assert former(chain([*steps, ("outside", None)])) == 3
+    assert former(chain([("promoted", 1), ("promoted", 1)])) is None
+    assert former([]) is None
+
+
+@given(versions, st.lists(st.integers(1, 4), max_size=2, unique=True), versions)
+def test_the_stage_decides(ledger: int | None, staged: list[int], alias: int | None) -> None:
+    found = resolve(ledger, staged, alias)
+    now = staged[0] if staged else None
+    if len(staged) > 1:
+        assert (found.found, found.serves) == ("several", ledger)
+    elif found.found == "apart":
+        assert found.serves == ledger
+        assert len({ledger, now, alias}) == 3
+    else:
+        assert found.serves == now
+    assert bool(found.words) == (found.found != "agreed")
+
+
+@pytest.mark.parametrize(
+    ("ledger", "staged", "alias", "found", "serves"),
+    [
+        (1, [1], 1, "agreed", 1),
+        (None, [], None, "agreed", None),
+        (1, [1], 2, "alias", 1),
+        (1, [1], None, "alias", 1),
+        (None, [], 2, "alias", None),
+        (1, [2], 1, "moved", 2),
+        (1, [2], 2, "moved", 2),
+        (1, [], 1, "moved", None),
+        (None, [2], None, "moved", 2),
+        (1, [2], 3, "apart", 1),
+        (1, [], 2, "apart", 1),
+        (1, [1, 2], 1, "several", 1),
+    ],
+)
+def test_each_case(ledger: int | None, staged: list[int], alias: int | None, found: str, serves: int | None) -> None:
+    answer = resolve(ledger, staged, alias)
+    assert (answer.found, answer.serves) == (found, serves)
