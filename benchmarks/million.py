@@ -54,7 +54,18 @@ def _measured(folder: Path) -> int:
     from streamflow.settings import load_settings
 
     drops = folder / "drops"
-    steps = [_command("simulate", str(drops), "--users", str(USERS), "--months", str(MONTHS), "--seed", str(SEED))]
+    steps = [
+        _command(
+            "simulate",
+            str(drops),
+            "--users",
+            str(USERS),
+            "--months",
+            str(MONTHS),
+            "--seed",
+            str(SEED),
+        )
+    ]
     bare: dict[str, list[float]] = {name: [] for name in REQUIRED}
     with open_platform(load_settings(), migrated=False) as platform:  # keeps the server up
         steps.append(_command("migrate"))
@@ -72,7 +83,9 @@ def _measured(folder: Path) -> int:
 def _command(*arguments: str) -> Step:
     """`streamflow ARGUMENTS` in a process of its own."""
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "streamflow", "--quiet", *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamflow", "--quiet", *arguments], stdout=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, arguments
@@ -98,7 +111,10 @@ def _bare_copy(platform: Platform, day: str) -> float:
     tables = list(platform.catalog.tables)
     with connect(platform.login, autocommit=True) as connection:
         _like(connection, [(t, f"raw.{t}") for t in tables])
-    ready = {t: arrow.read(platform.login, f"SELECT * FROM raw.{t} WHERE as_of = $1::date", [day]) for t in tables}  # noqa: S608
+    ready = {
+        t: arrow.read(platform.login, f"SELECT * FROM raw.{t} WHERE as_of = $1::date", [day])
+        for t in tables
+    }
 
     def copy() -> None:
         with adbc.connection(platform.login) as opened:
@@ -122,7 +138,7 @@ def _bare_freeze(platform: Platform, day: str) -> float:
                 for table in tables:
                     names = ", ".join(platform.catalog.columns(table))
                     connection.execute(
-                        f"INSERT INTO bench.{table} (as_of, revision, {names}, row_digest)"  # type: ignore[arg-type]  # noqa: S608
+                        f"INSERT INTO bench.{table} (as_of, revision, {names}, row_digest)"  # type: ignore[arg-type]
                         f" SELECT as_of, 1, {names}, '' FROM raw.{table} WHERE as_of = '{day}'"
                     )
 
@@ -139,9 +155,14 @@ def _bare_materialize(platform: Platform, day: str) -> float:
         def fill() -> None:
             with connection.transaction():
                 for view, spec in views.items():
-                    names = ", ".join([platform.catalog.entity.key, *(f.name for f in platform.catalog.features_of(view))])
+                    names = ", ".join(
+                        [
+                            platform.catalog.entity.key,
+                            *(f.name for f in platform.catalog.features_of(view)),
+                        ]
+                    )
                     connection.execute(
-                        f"INSERT INTO bench.{view} ({names}, as_of, known_at)"  # type: ignore[arg-type]  # noqa: S608
+                        f"INSERT INTO bench.{view} ({names}, as_of, known_at)"  # type: ignore[arg-type]
                         f" SELECT {names}, as_of, now() FROM frozen.{spec.table} WHERE as_of = '{day}' AND revision = 1"
                     )
 

@@ -44,7 +44,16 @@ def _installed(folder: Path, users: int, measure: object) -> bool:
     os.environ["STREAMFLOW_HOME"] = str(folder / "home")
     try:
         with open_platform(load_settings(), migrated=False):  # keeps the server up
-            _run("simulate", str(folder / "drops"), "--users", str(users), "--months", "2", "--seed", "42")
+            _run(
+                "simulate",
+                str(folder / "drops"),
+                "--users",
+                str(users),
+                "--months",
+                "2",
+                "--seed",
+                "42",
+            )
             _run("migrate")
             for month, day in enumerate(DAYS):
                 _run("ingest", str(folder / "drops" / f"month_{month:03d}"), "--as-of", day)
@@ -57,7 +66,11 @@ def _installed(folder: Path, users: int, measure: object) -> bool:
 
 def _run(*arguments: str) -> float:
     begin = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "streamflow", "--quiet", *arguments], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "streamflow", "--quiet", *arguments],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
     return time.perf_counter() - begin
 
 
@@ -84,7 +97,9 @@ def _data_parts() -> bool:
     print(f"{MANY:,} users, two months, from the snapshots to the matrix and all digests")
     for part, runs in found.items():
         print(f"{part:<14}{seconds[part]:>8.2f} s{max(g for _, g, _ in runs):>8.2f} GB")
-    print(f"the rebuild takes {ratio:.2f} of the time; at most {REQUIRED:.1f} and {MEMORY_GB:.0f} GB are allowed")
+    print(
+        f"the rebuild takes {ratio:.2f} of the time; at most {REQUIRED:.1f} and {MEMORY_GB:.0f} GB are allowed"
+    )
     assert len(digests) == 1, digests
     return ratio > REQUIRED or memory > MEMORY_GB
 

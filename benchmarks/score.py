@@ -47,7 +47,9 @@ def _measured(folder: Path) -> int:
         ours, gigabytes = _score()
         model, copy = _bare(platform)
     speed = (model + copy) / ours
-    print(f"{USERS:,} users, forest of {platform.settings.trees} trees learned from {LEARNED:,} users")
+    print(
+        f"{USERS:,} users, forest of {platform.settings.trees} trees learned from {LEARNED:,} users"
+    )
     print(f"{'score':<26}{ours:>9.1f} s {gigabytes:>8.2f} GB")
     print(f"{'compiled model alone':<26}{model:>9.1f} s")
     print(f"{'bare COPY of the results':<26}{copy:>9.1f} s")
@@ -72,13 +74,21 @@ def _prepare(platform: Platform, folder: Path) -> None:
         ingest(platform, folder / name / "month_000", day, notify=_say)
         snapshot(platform, day)
         if name == "few":
-            promote(platform, train(platform, day, notify=_say).version, force=True, why="the benchmark's version")
+            promote(
+                platform,
+                train(platform, day, notify=_say).version,
+                force=True,
+                why="the benchmark's version",
+            )
 
 
 def _score() -> tuple[float, float]:
     """Seconds and gigabytes of the command in a process of its own."""
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "streamflow", "score", "--as-of", f"{SECOND}"], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamflow", "score", "--as-of", f"{SECOND}"],
+        stdout=subprocess.DEVNULL,
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0

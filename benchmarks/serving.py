@@ -50,12 +50,30 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(KINDS), help=f"of these servers: {', '.join(KINDS)}; or 'start' for none")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only",
+        default=",".join(KINDS),
+        help=f"of these servers: {', '.join(KINDS)}; or 'start' for none",
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="of each load")
-    parser.add_argument("--rounds", type=int, default=5, help="each loads every server with every number of clients")
-    parser.add_argument("--starts", type=int, default=5, help="of the server, for the time until it is ready; 0 for none")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="make the installation here, or use the one that is here")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="each loads every server with every number of clients"
+    )
+    parser.add_argument(
+        "--starts",
+        type=int,
+        default=5,
+        help="of the server, for the time until it is ready; 0 for none",
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="make the installation here, or use the one that is here",
+    )
     parser.add_argument("--quick", action="store_true", help="one second, two rounds, two starts")
     options = parser.parse_args()
     if options.quick:
@@ -76,7 +94,9 @@ def _speed(lab: Lab, options: argparse.Namespace) -> bool:
         _print_table(servers, loads)
         good = _print_ratios(loads)
         if "ours" in servers:
-            good &= _print_constant_rate(lab, servers["ours"], options) & _print_batch(lab, servers["ours"], options)
+            good &= _print_constant_rate(lab, servers["ours"], options) & _print_batch(
+                lab, servers["ours"], options
+            )
     return good
 
 
@@ -100,14 +120,20 @@ def _rounds(lab: Lab, servers: Mapping[str, Server], options: argparse.Namespace
 
 
 def _print_table(servers: Mapping[str, Server], loads: Loads) -> None:
-    print(f"{'/predict, one user':<32}" + "".join(f"{f'{n} clients':>12}{'p50':>9}{'p99 ms':>9}" for n in CLIENTS), end="")
+    print(
+        f"{'/predict, one user':<32}"
+        + "".join(f"{f'{n} clients':>12}{'p50':>9}{'p99 ms':>9}" for n in CLIENTS),
+        end="",
+    )
     print(f"{'MB':>7}{'failed':>8}")
     for name, server in servers.items():
         print(f"{server.kind.label:<32}", end="")
         for clients in CLIENTS:
             runs = loads[name, clients]
             p50, p99 = (median(run.percentile(share) for run in runs) for share in (0.5, 0.99))
-            print(f"{median(run.per_second for run in runs):>10,.0f}/s{p50:>9.2f}{p99:>9.2f}", end="")
+            print(
+                f"{median(run.per_second for run in runs):>10,.0f}/s{p50:>9.2f}{p99:>9.2f}", end=""
+            )
         print(f"{server.megabytes:>7,.0f}{sum(_failed(loads, name).values()):>8}")
     for name, server in servers.items():
         if failed := _failed(loads, name):
@@ -115,7 +141,9 @@ def _print_table(servers: Mapping[str, Server], loads: Loads) -> None:
 
 
 def _failed(loads: Loads, name: str) -> Counter[str]:
-    return sum((Counter(run.failed) for clients in CLIENTS for run in loads[name, clients]), Counter())
+    return sum(
+        (Counter(run.failed) for clients in CLIENTS for run in loads[name, clients]), Counter()
+    )
 
 
 def _print_ratios(loads: Loads) -> bool:
@@ -128,25 +156,45 @@ def _print_ratios(loads: Loads) -> bool:
         ratios = [_ratio(loads, other, clients) for clients in CLIENTS]
         print(f"ours against {KINDS[other].label:<32}" + "".join(f"{r:>8.2f}" for r in ratios))
     if "reference" in names:
-        good &= _target("throughput at 8 clients, times (b)", _ratio(loads, "reference", 8), TIMES_REFERENCE, at_least=True)
+        good &= _target(
+            "throughput at 8 clients, times (b)",
+            _ratio(loads, "reference", 8),
+            TIMES_REFERENCE,
+            at_least=True,
+        )
     if selects := names & {"select", "select_def"}:
         ratio = min(_ratio(loads, name, 8) for name in selects)
-        good &= _target("throughput at 8 clients, times the faster (e)", ratio, SHARE_OF_SELECT, at_least=True)
+        good &= _target(
+            "throughput at 8 clients, times the faster (e)", ratio, SHARE_OF_SELECT, at_least=True
+        )
     return good
 
 
 def _ratio(loads: Loads, other: str, clients: int) -> float:
     pairs = zip(loads["ours", clients], loads[other, clients], strict=True)
-    return median(ours.per_second / peer.per_second if peer.per_second else float("inf") for ours, peer in pairs)
+    return median(
+        ours.per_second / peer.per_second if peer.per_second else float("inf")
+        for ours, peer in pairs
+    )
 
 
 def _print_constant_rate(lab: Lab, server: Server, options: argparse.Namespace) -> bool:
     requests = [server.kind.request(key, row) for key, row in lab.rows.items()]
     seconds = max(options.seconds, 1000 / RATE) if options.quick else 3 * options.seconds
-    job = Job(port=server.port, path="/predict", requests=requests, clients=RATE_CLIENTS, seconds=seconds, warm=1.0, rate=RATE)
+    job = Job(
+        port=server.port,
+        path="/predict",
+        requests=requests,
+        clients=RATE_CLIENTS,
+        seconds=seconds,
+        warm=1.0,
+        rate=RATE,
+    )
     runs = [load(job) for _ in range(options.rounds)]
     p99 = median(run.percentile(0.99) for run in runs)
-    return _target(f"p99 in ms at {RATE:.0f} requests/s", p99, RATE_P99_MS, at_least=False) & _sound(runs)
+    return _target(
+        f"p99 in ms at {RATE:.0f} requests/s", p99, RATE_P99_MS, at_least=False
+    ) & _sound(runs)
 
 
 def _print_batch(lab: Lab, server: Server, options: argparse.Namespace) -> bool:
@@ -154,13 +202,22 @@ def _print_batch(lab: Lab, server: Server, options: argparse.Namespace) -> bool:
     requests = []
     while len(batch := list(islice(keys, BATCH))) == BATCH:
         requests.append((json.dumps({"user_ids": batch}), [*map(json.dumps, batch), '"version":']))
-    job = Job(port=server.port, path="/predict/batch", requests=requests, clients=1, seconds=options.seconds, warm=1.0)
+    job = Job(
+        port=server.port,
+        path="/predict/batch",
+        requests=requests,
+        clients=1,
+        seconds=options.seconds,
+        warm=1.0,
+    )
     runs = [load(job) for _ in range(options.rounds)]
     if all(set(run.failed) == {"status 404"} for run in runs):
         print(f"{BATCH} users in one call: skipped, this server has no /predict/batch")
         return True
     p99 = median(run.percentile(0.99) for run in runs)
-    return _target(f"p99 in ms of {BATCH} users in one call", p99, BATCH_P99_MS, at_least=False) & _sound(runs)
+    return _target(
+        f"p99 in ms of {BATCH} users in one call", p99, BATCH_P99_MS, at_least=False
+    ) & _sound(runs)
 
 
 def _sound(runs: Sequence[Load]) -> bool:
@@ -172,7 +229,9 @@ def _sound(runs: Sequence[Load]) -> bool:
 
 def _target(what: str, found: float, target: float, *, at_least: bool) -> bool:
     good = found >= target if at_least else found <= target
-    print(f"{'ok    ' if good else 'MISSED'} {what}: {found:.2f}; {'at least' if at_least else 'at most'} {target:g} is required")
+    print(
+        f"{'ok    ' if good else 'MISSED'} {what}: {found:.2f}; {'at least' if at_least else 'at most'} {target:g} is required"
+    )
     return good
 
 

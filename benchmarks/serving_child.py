@@ -24,7 +24,9 @@ def main() -> None:
                 importlib.import_module(name)
         case ["serve", file, *arguments]:
             port = arguments[arguments.index("--port") + 1]
-            threading.Thread(target=_tell, args=(Path(file), f"http://127.0.0.1:{port}/ready"), daemon=True).start()
+            threading.Thread(
+                target=_tell, args=(Path(file), f"http://127.0.0.1:{port}/ready"), daemon=True
+            ).start()
             sys.argv = ["streamflow", *arguments]
             from streamflow.__main__ import main as streamflow
 
@@ -41,7 +43,7 @@ def _tell(file: Path, url: str) -> None:
 
 def _ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url) as answer:  # noqa: S310  # our own server
+        with urllib.request.urlopen(url) as answer:  # our own server
             return bool(answer.status == 200)
     except (urllib.error.URLError, ConnectionError):  # not yet
         return False
@@ -50,11 +52,16 @@ def _ready(url: str) -> bool:
 def _vendors() -> list[str]:
     """What lies in site-packages and can be imported by its name."""
     folders = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
-    found = [(name, getattr(module, "__spec__", None)) for name, module in list(sys.modules.items())]
+    found = [
+        (name, getattr(module, "__spec__", None)) for name, module in list(sys.modules.items())
+    ]
     return [
         name
         for name, spec in found
-        if spec is not None and spec.name == name and str(spec.origin).startswith(folders) and not name.startswith("streamflow")
+        if spec is not None
+        and spec.name == name
+        and str(spec.origin).startswith(folders)
+        and not name.startswith("streamflow")
     ]
 
 

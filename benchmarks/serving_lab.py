@@ -55,7 +55,9 @@ def laboratory(folder: Path, *, kept: bool = False) -> Iterator[Lab]:
             for step in () if made.exists() else STEPS:
                 print("streamflow", *step, file=sys.stderr)
                 command = [sys.executable, "-m", "streamflow", "--quiet", *step]
-                subprocess.run(command, cwd=folder, env=plain, stdout=subprocess.DEVNULL, check=True)
+                subprocess.run(
+                    command, cwd=folder, env=plain, stdout=subprocess.DEVNULL, check=True
+                )
             made.touch()
             names = [feature.name for feature in platform.catalog.features]
             programs = Path(sys.executable).parent  # where MLflow looks for uvicorn
@@ -70,5 +72,5 @@ def _rows(names: list[str]) -> dict[str, dict[str, object]]:
     with psycopg.connect("", row_factory=psycopg.rows.dict_row) as connection:
         found = connection.execute(ROWS).fetchall()
     assert len(found) == USERS
-    random.Random(SEED).shuffle(found)  # noqa: S311  # an order of requests
+    random.Random(SEED).shuffle(found)  # an order of requests
     return {row["user_id"]: {name: row[name] for name in names} for row in found}

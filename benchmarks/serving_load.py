@@ -31,7 +31,9 @@ class Job:
 
     port: int
     path: str
-    requests: Sequence[tuple[str, Sequence[str]]]  # (body, texts that its answer must hold), sent in this order, again and again
+    requests: Sequence[
+        tuple[str, Sequence[str]]
+    ]  # (body, texts that its answer must hold), sent in this order, again and again
     clients: int
     seconds: float
     warm: float = 0.0  # seconds of the same load before the clock starts
@@ -48,12 +50,22 @@ class Load:
 
     def percentile(self, share: float) -> float:
         """The latency in ms below which this share of the good answers was; NaN without any."""
-        return self.latencies[min(int(share * len(self.latencies)), len(self.latencies) - 1)] if self.latencies else float("nan")
+        return (
+            self.latencies[min(int(share * len(self.latencies)), len(self.latencies) - 1)]
+            if self.latencies
+            else float("nan")
+        )
 
 
 def load(job: Job) -> Load:
     """Do it in a process of its own."""
-    done = subprocess.run([sys.executable, __file__], input=json.dumps(asdict(job)), stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__],
+        input=json.dumps(asdict(job)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     return Load(**json.loads(done.stdout))
 
 
@@ -92,7 +104,9 @@ class Client:
         place = head.find(b"content-length: ")
         if place < 0:
             raise ValueError(f"an answer without a length: {head!r}")
-        length = int(head[place + 16 : head.find(b"\r\n", place) if b"\r\n" in head[place:] else end])
+        length = int(
+            head[place + 16 : head.find(b"\r\n", place) if b"\r\n" in head[place:] else end]
+        )
         if len(data) < end + 4 + length:
             return None
         if not data.startswith(b"HTTP/1.1 200"):
@@ -106,7 +120,10 @@ class Run:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._messages = cycle(list(_messages(job)))
-        self._clients = {client.socket.fileno(): client for client in (Client(job.port) for _ in range(job.clients))}
+        self._clients = {
+            client.socket.fileno(): client
+            for client in (Client(job.port) for _ in range(job.clients))
+        }
         self._begin = perf_counter() + job.warm
         self._end = self._begin + job.seconds
         self._good, self._in_time, self._failed = [], 0, Counter()
@@ -170,7 +187,11 @@ class Run:
         if out:
             self._failed["no answer"] += out
         latencies = sorted(round(seconds * 1000, 4) for seconds in self._good)
-        return Load(per_second=self._in_time / self._job.seconds, latencies=latencies, failed=dict(self._failed))
+        return Load(
+            per_second=self._in_time / self._job.seconds,
+            latencies=latencies,
+            failed=dict(self._failed),
+        )
 
 
 def _messages(job: Job) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:

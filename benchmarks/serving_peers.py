@@ -43,14 +43,25 @@ def reference() -> FastAPI:
     store = FeatureStore(repo_path=os.environ["FEATURE_REPO_DIR_ENV_VAR"])
     model = mlflow.pyfunc.load_model("models:/streamflow_churn/Production")
     names = model.metadata.get_input_schema().input_names()
-    refs = [f"{view.name}:{field.name}" for view in store.list_feature_views() for field in view.features if field.name in names]
+    refs = [
+        f"{view.name}:{field.name}"
+        for view in store.list_feature_views()
+        for field in view.features
+        if field.name in names
+    ]
 
     @app.post("/predict")
     def predict(body: Ask) -> dict[str, Any]:
-        found = store.get_online_features(features=refs, entity_rows=[{"user_id": body.user_id}]).to_dict()
+        found = store.get_online_features(
+            features=refs, entity_rows=[{"user_id": body.user_id}]
+        ).to_dict()
         features = {name: found[name][0] for name in names}
         prediction = model.predict(pd.DataFrame([features]))
-        return {"user_id": body.user_id, "prediction": int(prediction[0]), "features_used": features}
+        return {
+            "user_id": body.user_id,
+            "prediction": int(prediction[0]),
+            "features_used": features,
+        }
 
     return app
 
@@ -70,7 +81,9 @@ def select_async() -> FastAPI:
     """The same rows by one prepared SELECT on an asynchronous pool, on the event loop."""
     from psycopg_pool import AsyncConnectionPool
 
-    pool = AsyncConnectionPool("", min_size=1, max_size=POOL_SIZE, kwargs={"autocommit": True}, open=False)
+    pool = AsyncConnectionPool(
+        "", min_size=1, max_size=POOL_SIZE, kwargs={"autocommit": True}, open=False
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -95,7 +108,9 @@ def select_sync() -> FastAPI:
     """The same rows by one prepared SELECT on a synchronous pool, in FastAPI's threads."""
     from psycopg_pool import ConnectionPool
 
-    pool = ConnectionPool("", min_size=1, max_size=POOL_SIZE, kwargs={"autocommit": True}, open=True)
+    pool = ConnectionPool(
+        "", min_size=1, max_size=POOL_SIZE, kwargs={"autocommit": True}, open=True
+    )
     app = FastAPI()
 
     @app.post("/predict")
@@ -110,7 +125,15 @@ def select_sync() -> FastAPI:
     return app
 
 
-PEERS: dict[str, Callable[[], FastAPI]] = {f.__name__: f for f in (reference, empty, select_async, select_sync)}
+PEERS: dict[str, Callable[[], FastAPI]] = {
+    f.__name__: f for f in (reference, empty, select_async, select_sync)
+}
 
 if __name__ == "__main__":
-    uvicorn.run(PEERS[sys.argv[1]](), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", access_log=False)
+    uvicorn.run(
+        PEERS[sys.argv[1]](),
+        host="127.0.0.1",
+        port=int(sys.argv[2]),
+        log_level="warning",
+        access_log=False,
+    )

@@ -42,11 +42,18 @@ def _by_key(*marks: str) -> Callable[[str, Mapping[str, object]], Request]:
 
 
 def _by_row(_: str, row: Mapping[str, object]) -> Request:
-    return json.dumps({"dataframe_split": {"columns": list(row), "data": [list(row.values())]}}), ['"predictions"']
+    return json.dumps({"dataframe_split": {"columns": list(row), "data": [list(row.values())]}}), [
+        '"predictions"'
+    ]
 
 
 def _peer(label: str, name: str, request: Callable[[str, Mapping[str, object]], Request]) -> Kind:
-    return Kind(label=label, command=lambda port: [PYTHON, PEERS, name, str(port)], ready="/openapi.json", request=request)
+    return Kind(
+        label=label,
+        command=lambda port: [PYTHON, PEERS, name, str(port)],
+        ready="/openapi.json",
+        request=request,
+    )
 
 
 def ours(port: int) -> list[str]:
@@ -56,14 +63,40 @@ def ours(port: int) -> list[str]:
 
 def _mlflow(port: int) -> list[str]:
     version = "models:/streamflow_churn/Production"
-    return [PYTHON, "-m", "mlflow", "models", "serve", "-m", version, "--env-manager", "local", "--port", str(port)]
+    return [
+        PYTHON,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        version,
+        "--env-manager",
+        "local",
+        "--port",
+        str(port),
+    ]
 
 
 KINDS = {
-    "ours": Kind(label="(a) streamflow serve", command=ours, ready="/ready", request=_by_key('"version":'), ours=True),
+    "ours": Kind(
+        label="(a) streamflow serve",
+        command=ours,
+        ready="/ready",
+        request=_by_key('"version":'),
+        ours=True,
+    ),
     "reference": _peer("(b) Feast SDK + MLflow pyfunc", "reference", _by_key('"prediction":')),
-    "mlflow": Kind(label="(c) mlflow models serve", command=_mlflow, ready="/ping", path="/invocations", request=_by_row),
-    "empty": _peer("(d) empty FastAPI endpoint", "empty", lambda key, _: (json.dumps({"user_id": key}), [])),
+    "mlflow": Kind(
+        label="(c) mlflow models serve",
+        command=_mlflow,
+        ready="/ping",
+        path="/invocations",
+        request=_by_row,
+    ),
+    "empty": _peer(
+        "(d) empty FastAPI endpoint", "empty", lambda key, _: (json.dumps({"user_id": key}), [])
+    ),
     "select": _peer("(e) one prepared SELECT, async", "select_async", _by_key('"monthly_fee":')),
     "select_def": _peer("(e) the same, def and threads", "select_sync", _by_key('"monthly_fee":')),
 }
@@ -81,18 +114,27 @@ class Server:
     @property
     def megabytes(self) -> float:
         """What it and its child processes hold in memory."""
-        return sum(p.memory_info().rss for p in (self.process, *self.process.children(recursive=True))) / 1e6
+        return (
+            sum(p.memory_info().rss for p in (self.process, *self.process.children(recursive=True)))
+            / 1e6
+        )
 
 
 @contextmanager
-def serving(kind: Kind, lab: Lab, command: Callable[[int], Sequence[str]] | None = None) -> Iterator[Server]:
+def serving(
+    kind: Kind, lab: Lab, command: Callable[[int], Sequence[str]] | None = None
+) -> Iterator[Server]:
     """Start it, wait until it is ready, end it with all that it started. What it says goes into a file of the lab."""
     port = free_port()
     said = lab.folder / f"{port}.log"
     with said.open("wb") as log:
         begin = time.perf_counter()
         started = subprocess.Popen(
-            (command or kind.command)(port), env=dict(lab.plain if kind.ours else lab.stock), cwd=lab.folder, stdout=log, stderr=log
+            (command or kind.command)(port),
+            env=dict(lab.plain if kind.ours else lab.stock),
+            cwd=lab.folder,
+            stdout=log,
+            stderr=log,
         )
         process = psutil.Process(started.pid)
         try:
@@ -100,7 +142,9 @@ def serving(kind: Kind, lab: Lab, command: Callable[[int], Sequence[str]] | None
                 if started.poll() is not None or time.perf_counter() - begin > PATIENCE_S:
                     raise RuntimeError(f"{kind.label} is not ready:\n{said.read_text()[-4000:]}")
                 time.sleep(POLL_S)
-            yield Server(kind=kind, port=port, process=process, seconds_to_ready=time.perf_counter() - begin)
+            yield Server(
+                kind=kind, port=port, process=process, seconds_to_ready=time.perf_counter() - begin
+            )
         finally:
             family = [process, *process.children(recursive=True)] if started.poll() is None else []
             for one in family:

@@ -30,7 +30,9 @@ def print_start(lab: Lab, starts: int) -> bool:
         alone.append(_seconds_to_import(lab, vendors))
     ratio = median(w / a for w, a in zip(whole, alone, strict=True))
     own = median(w - a for w, a in zip(whole, alone, strict=True))
-    print(f"from start to ready {median(whole):.2f} s; its {len(vendors)} modules of vendors alone {median(alone):.2f} s")
+    print(
+        f"from start to ready {median(whole):.2f} s; its {len(vendors)} modules of vendors alone {median(alone):.2f} s"
+    )
     good = ratio <= TIMES_VENDORS and own <= OWN_S
     print(
         f"{'ok    ' if good else 'MISSED'} times its vendors: {ratio:.2f}, {own:.2f} s more;"
@@ -51,5 +53,7 @@ def _vendors(lab: Lab) -> list[str]:
 
 def _seconds_to_import(lab: Lab, vendors: list[str]) -> float:
     begin = time.perf_counter()
-    subprocess.run([*CHILD, "import"], input=json.dumps(vendors), text=True, env=dict(lab.plain), check=True)
+    subprocess.run(
+        [*CHILD, "import"], input=json.dumps(vendors), text=True, env=dict(lab.plain), check=True
+    )
     return time.perf_counter() - begin

@@ -27,7 +27,11 @@ USERS, RUNS = 7_043, 5
 PATIENCE_S = 60  # a run is stopped after this long and counts as that long; no further run once all have taken so long
 DROPS = (("2024-01-31", "2024-02-01"), ("2024-02-29", "2024-03-01"))
 REQUIRED = 10.0
-OURS, PEER, TUNED = "streamflow", "Feast's PostgreSQL store", "Feast's PostgreSQL store, no nested loops"
+OURS, PEER, TUNED = (
+    "streamflow",
+    "Feast's PostgreSQL store",
+    "Feast's PostgreSQL store, no nested loops",
+)
 
 
 def main() -> int:
@@ -45,7 +49,10 @@ def main() -> int:
     ):
         ours, stock, catalog = _stores(connection, Path(folder))
         _set(connection, "statement_timeout", f"{PATIENCE_S}s")
-        results = {OURS: _measure(_question(ours, catalog)), PEER: _measure(_question(stock, catalog))}
+        results = {
+            OURS: _measure(_question(ours, catalog)),
+            PEER: _measure(_question(stock, catalog)),
+        }
         _set(connection, "enable_nestloop", "off")
         results[TUNED] = _measure(_question(stock, catalog))
         for store in (ours, stock):
@@ -57,7 +64,9 @@ def main() -> int:
 def _print(results: dict[str, list[float]], features: int) -> float:
     """The table; the ratio of the peer, as it comes, to us."""
     ratios = {name: median(seconds) / median(results[OURS]) for name, seconds in results.items()}
-    print(f"training set of {USERS:,} users, {features} features, {len(DROPS)} months of history, warm")
+    print(
+        f"training set of {USERS:,} users, {features} features, {len(DROPS)} months of history, warm"
+    )
     print(f"{'store':<44}{'runs':>5}{'median s':>11}{'ratio':>8}")
     for name, seconds in results.items():
         stopped = ">" if median(seconds) >= PATIENCE_S else ""
@@ -73,7 +82,9 @@ def _set(connection: psycopg.Connection, name: str, value: str) -> None:
     connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {name} = '{value}'")
 
 
-def _stores(connection: psycopg.Connection, folder: Path) -> tuple[FeatureStore, FeatureStore, Catalog]:
+def _stores(
+    connection: psycopg.Connection, folder: Path
+) -> tuple[FeatureStore, FeatureStore, Catalog]:
     from feast import FeatureStore, RepoConfig
     from support.frozen import create_catalog_tables, stock_store_options
 
@@ -111,7 +122,7 @@ def _fill(connection: psycopg.Connection, catalog: Catalog, table: str) -> None:
     from support.frozen import freeze, instant
 
     columns = catalog.columns(table)
-    random = Random(f"{table} 42")  # noqa: S311  # values of a benchmark
+    random = Random(f"{table} 42")  # values of a benchmark
     draw: dict[str, Callable[[], Any]] = {
         "int": lambda: random.randrange(100),
         "float": lambda: random.random() * 100,
@@ -119,23 +130,37 @@ def _fill(connection: psycopg.Connection, catalog: Catalog, table: str) -> None:
         "string": lambda: random.choice(["DSL", "Fiber optic", "No"]),
     }
     for as_of, known_at in DROPS:
-        rows = ([f"{n:04d}-USER", *(draw[c.type]() for c in list(columns.values())[1:])] for n in range(USERS))
+        rows = (
+            [f"{n:04d}-USER", *(draw[c.type]() for c in list(columns.values())[1:])]
+            for n in range(USERS)
+        )
         freeze(connection, table, instant(as_of), instant(known_at), list(columns), rows)
-    connection.execute(f"CREATE TABLE public.{table} AS SELECT * FROM history.{table}")  # noqa: S608  # names of our catalog
+    connection.execute(f"CREATE TABLE public.{table} AS SELECT * FROM history.{table}")  # names of our catalog
     connection.execute(f"CREATE INDEX ON public.{table} ({catalog.entity.key}, as_of)")
 
 
 def _plain_definitions(store: FeatureStore) -> list[Any]:
     """The same views over the plain tables."""
     from feast import FeatureView
-    from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+    from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+        PostgreSQLSource,
+    )
 
     entity = store.get_entity("user")
     views = []
     for view in store.list_feature_views():
         name = view.batch_source.name
-        source = PostgreSQLSource(name=name, table=f"public.{name}", timestamp_field="as_of", created_timestamp_column="known_at")
-        views.append(FeatureView(name=view.name, entities=[entity], ttl=view.ttl, schema=view.schema, source=source))
+        source = PostgreSQLSource(
+            name=name,
+            table=f"public.{name}",
+            timestamp_field="as_of",
+            created_timestamp_column="known_at",
+        )
+        views.append(
+            FeatureView(
+                name=view.name, entities=[entity], ttl=view.ttl, schema=view.schema, source=source
+            )
+        )
     return [entity, *views]
 
 
@@ -143,9 +168,16 @@ def _question(store: FeatureStore, catalog: Catalog) -> Callable[[], int]:
     import pandas as pd
     from support.frozen import instant
 
-    asked = pd.DataFrame({catalog.entity.key: [f"{n:04d}-USER" for n in range(USERS)], "event_timestamp": instant(DROPS[-1][0])})
+    asked = pd.DataFrame(
+        {
+            catalog.entity.key: [f"{n:04d}-USER" for n in range(USERS)],
+            "event_timestamp": instant(DROPS[-1][0]),
+        }
+    )
     refs = [feature.ref for feature in catalog.features]
-    return lambda: int(store.get_historical_features(entity_df=asked, features=refs).to_arrow().num_rows)
+    return lambda: int(
+        store.get_historical_features(entity_df=asked, features=refs).to_arrow().num_rows
+    )
 
 
 def _measure(ask: Callable[[], int]) -> list[float]:

@@ -21,14 +21,20 @@ from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.migrate import migrate
 
 with unchecked():  # as the platform imports it, before a test module does
-    import feast  # noqa: F401
+    import feast
 
 # What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
-hypothesis.settings.register_profile("untimed", deadline=None)  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
+hypothesis.settings.register_profile(
+    "untimed", deadline=None
+)  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
 hypothesis.settings.load_profile("untimed")
 TREES = 25  # of the forests that tests train unless they say otherwise: 300 would take most of the time of all tests
-CHEAP = {"trees": TREES, "bootstrap_draws": 100, "gate_draws": 300}  # what a test needs unless it says otherwise
+CHEAP = {
+    "trees": TREES,
+    "bootstrap_draws": 100,
+    "gate_draws": 300,
+}  # what a test needs unless it says otherwise
 # The files that take longest: they are begun first, so that the workers, who take a file at a time, end together.
 LONGEST = (
     "test_serving_faults", "test_reproduce", "test_real_drops", "test_real_lifecycle", "test_traps", "test_verify",
@@ -60,7 +66,7 @@ def clean_environment() -> Iterator[None]:
 def openmp() -> None:
     """LightGBM, which makes reasons, takes the system's OpenMP; no wheel brings it."""
     try:
-        import lightgbm  # noqa: F401
+        import lightgbm
     except OSError as error:
         pytest.skip(f"the system has no OpenMP for LightGBM (apt-get install libgomp1): {error}")
 
@@ -79,8 +85,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
         return
     home = tmp_path_factory.mktemp("server") / "home"
     with attach(home) as attachment:
-        with connect(attachment.address, autocommit=True) as connection:  # nothing of it has to outlive the session: databases
-            connection.execute("ALTER SYSTEM SET fsync = off")  # come and go faster; tests of crashes have servers of their own
+        with connect(
+            attachment.address, autocommit=True
+        ) as connection:  # nothing of it has to outlive the session: databases
+            connection.execute(
+                "ALTER SYSTEM SET fsync = off"
+            )  # come and go faster; tests of crashes have servers of their own
             connection.execute("ALTER SYSTEM SET full_page_writes = off")
             connection.execute("SELECT pg_reload_conf()")
         yield attachment.address
@@ -99,20 +109,34 @@ class Cluster:
         with connect(self.address, autocommit=True) as connection:
             for suffix in ("", "_mlflow"):
                 statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
-                connection.execute(statement.format(sql.Identifier(name + suffix), sql.Identifier(self.template + suffix)))
+                connection.execute(
+                    statement.format(
+                        sql.Identifier(name + suffix), sql.Identifier(self.template + suffix)
+                    )
+                )
 
     def drop(self, name: str) -> None:
         """Both databases of an installation, whoever is connected."""
         with connect(self.address, autocommit=True) as connection:
             for suffix in ("", "_mlflow"):
-                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name + suffix)))
+                connection.execute(
+                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+                        sql.Identifier(name + suffix)
+                    )
+                )
 
     def settings(self, name: str, home: Path, **flags: object) -> Settings:
         """Settings of the installation `name`."""
-        url = replace(self.address.with_database(name), role=None).uri()  # which role a session takes is no part of a URL
+        url = replace(
+            self.address.with_database(name), role=None
+        ).uri()  # which role a session takes is no part of a URL
         with pytest.MonkeyPatch.context() as patch:
-            patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # that of another installation which is open now
-            return load_settings(home=home, database_url=url, mlflow_database=f"{name}_mlflow", **{**CHEAP, **flags})
+            patch.delenv(
+                "MLFLOW_TRACKING_URI", raising=False
+            )  # that of another installation which is open now
+            return load_settings(
+                home=home, database_url=url, mlflow_database=f"{name}_mlflow", **{**CHEAP, **flags}
+            )
 
     def variables(self, name: str, home: Path) -> dict[str, str]:
         """The same for a child process."""
@@ -156,7 +180,9 @@ def platform(cluster: Cluster, installation: str, tmp_path: Path) -> Iterator[Pl
 
 
 @pytest.fixture
-def open_with(cluster: Cluster, installation: str, tmp_path: Path) -> Iterator[Callable[..., Platform]]:
+def open_with(
+    cluster: Cluster, installation: str, tmp_path: Path
+) -> Iterator[Callable[..., Platform]]:
     """Open a platform on the fresh installation with other settings, such as another seed or catalog."""
     with ExitStack() as closing:
 
@@ -172,7 +198,9 @@ def real_drops() -> Path:
     """The folder of the real drops; the test is skipped where it is absent."""
     folder = SHARED / "data" / "streamflow"
     if not (folder / "month_000").is_dir():
-        pytest.skip(f"the real drops are not at {folder}; name the folder above data/streamflow in STREAMFLOW_SHARED")
+        pytest.skip(
+            f"the real drops are not at {folder}; name the folder above data/streamflow in STREAMFLOW_SHARED"
+        )
     return folder
 
 

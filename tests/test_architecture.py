@@ -20,11 +20,21 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 HEAVY = ("pandas", "polars", "sklearn", "mlflow", "feast", "prefect", "sqlalchemy")
-ERRORS = sorted(name for name, c in vars(errors).items() if inspect.isclass(c) and issubclass(c, errors.StreamflowError))
+ERRORS = sorted(
+    name
+    for name, c in vars(errors).items()
+    if inspect.isclass(c) and issubclass(c, errors.StreamflowError)
+)
 
 
 def test_the_import_contracts_hold() -> None:
-    done = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -72,14 +82,18 @@ print(json.dumps(said))
 def said_in_one_process() -> dict[str, tuple[int, str, list[str]]]:
     """Command -> how its help ended, its words, and the heavy vendors that it or one before it has loaded."""
     words = HELP % (["", *COMMANDS], HEAVY)
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, tuple[int, str, list[str]]] = json.loads(done.stdout)
     return found
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_imports_no_heavy_vendor(said_in_one_process: dict[str, tuple[int, str, list[str]]], command: str) -> None:
+def test_help_imports_no_heavy_vendor(
+    said_in_one_process: dict[str, tuple[int, str, list[str]]], command: str
+) -> None:
     code, words, loaded = said_in_one_process[command]
     assert (code, loaded) == (0, [])
     assert f"Usage: streamflow {command}".rstrip() in words
@@ -98,6 +112,10 @@ def test_the_schema_version_is_that_of_the_newest_script() -> None:
     assert scripts[-1].name.startswith(SCHEMA_VERSION)
 
 
-@pytest.mark.parametrize("module", sorted((ROOT / "src").rglob("*.py")), ids=lambda p: p.relative_to(ROOT / "src").as_posix())
+@pytest.mark.parametrize(
+    "module",
+    sorted((ROOT / "src").rglob("*.py")),
+    ids=lambda p: p.relative_to(ROOT / "src").as_posix(),
+)
 def test_a_module_stays_small(module: Path) -> None:
     assert len(module.read_text(encoding="utf-8").splitlines()) <= 300

@@ -28,15 +28,30 @@ from streamflow.steps.versions.compare import compare
 from streamflow.steps.versions.rebuild_combinations import LABEL_DATA
 from streamflow.steps.versions.reproduce import reproduce
 
-SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+SALTS = (
+    "streamflow",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+)
 
 
 @pytest.fixture(scope="module")
-def real(cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, TrainReceipt]]:
+def real(
+    cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Platform, TrainReceipt]]:
     """An installation that holds January alone, with a version in Production; the tests go on from there in their order."""
     name = f"sf_real_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=30)) as platform:
+    with open_platform(
+        cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=30)
+    ) as platform:
         run(platform, real_drops / "month_000", JANUARY)
         yield platform, in_production(platform, JANUARY)
     cluster.drop(name)
@@ -54,11 +69,21 @@ def test_every_row_and_the_three_declared_categories(real: tuple[Platform, Train
     rows = training_set(platform, JANUARY)
     assert (len(rows.frame), rows.without_label) == (7043, 0)
     assert rows.labels.mean() == pytest.approx(0.2654, abs=5e-5)
-    assert set(load_serving(platform).predictor.encoder.categories) == {"plan_stream_tv", "plan_stream_movies", "net_service"}
-    assert rows.frame["plan_stream_tv"].null_count() == rows.frame["plan_stream_movies"].null_count() == 1526
+    assert set(load_serving(platform).predictor.encoder.categories) == {
+        "plan_stream_tv",
+        "plan_stream_movies",
+        "net_service",
+    }
+    assert (
+        rows.frame["plan_stream_tv"].null_count()
+        == rows.frame["plan_stream_movies"].null_count()
+        == 1526
+    )
 
 
-def test_every_user_gets_a_prediction(real: tuple[Platform, TrainReceipt], real_drops: Path) -> None:
+def test_every_user_gets_a_prediction(
+    real: tuple[Platform, TrainReceipt], real_drops: Path
+) -> None:
     platform, _ = real
     serving = load_serving(platform)
     keys = pl.read_csv(real_drops / "month_000/users.csv", infer_schema=False)["user_id"].to_list()
@@ -68,16 +93,24 @@ def test_every_user_gets_a_prediction(real: tuple[Platform, TrainReceipt], real_
     assert all(0 <= p <= 1 for p in found)
 
 
-def test_january_is_served_exactly_and_february_once_it_is_live(real: tuple[Platform, TrainReceipt], real_drops: Path) -> None:
+def test_january_is_served_exactly_and_february_once_it_is_live(
+    real: tuple[Platform, TrainReceipt], real_drops: Path
+) -> None:
     platform, _ = real
     usage = {
-        month: pl.read_csv(real_drops / month / "usage_agg_30d.csv").filter(pl.col("user_id") == "7590-VHVEG").row(0, named=True)
+        month: pl.read_csv(real_drops / month / "usage_agg_30d.csv")
+        .filter(pl.col("user_id") == "7590-VHVEG")
+        .row(0, named=True)
         for month in ("month_000", "month_001")
     }
     assert usage["month_000"] != usage["month_001"]
     with served(platform) as base:
         january = asked(f"{base}/features/7590-VHVEG").body["features"]
-        assert (january["monthly_fee"], january["months_active"], january["paperless_billing"]) == (29.85, 1, True)
+        assert (january["monthly_fee"], january["months_active"], january["paperless_billing"]) == (
+            29.85,
+            1,
+            True,
+        )
         assert january["watch_hours_30d"] == usage["month_000"]["watch_hours_30d"]
         answer = asked(f"{base}/predict", {"user_id": "7590-VHVEG"})
         assert (answer.status, len(answer.body["features_used"])) == (200, 14)
@@ -90,7 +123,9 @@ def test_january_is_served_exactly_and_february_once_it_is_live(real: tuple[Plat
         assert (unknown.status, len(unknown.body["missing_features"])) == (404, 14)
 
 
-def test_a_training_as_of_january_is_the_same_after_february_is_loaded(real: tuple[Platform, TrainReceipt], both: Platform) -> None:
+def test_a_training_as_of_january_is_the_same_after_february_is_loaded(
+    real: tuple[Platform, TrainReceipt], both: Platform
+) -> None:
     before, after = real[1], train(both, JANUARY)
     assert after.training_set_digest == before.training_set_digest
     assert after.content_digest == before.content_digest
@@ -98,36 +133,54 @@ def test_a_training_as_of_january_is_the_same_after_february_is_loaded(real: tup
 
 
 @pytest.mark.parametrize(
-    ("lead", "low", "high"), [pytest.param(0, 0.795, 0.837, id="own labels"), pytest.param(1, 0.601, 0.653, id="february's labels")]
+    ("lead", "low", "high"),
+    [
+        pytest.param(0, 0.795, 0.837, id="own labels"),
+        pytest.param(1, 0.601, 0.653, id="february's labels"),
+    ],
 )
 def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) -> None:
     rows = training_set(both, JANUARY, label_lead=lead)
     # a mean over ten forests lies in the range of 300 trees, for an eighth of their time
     changes = {"trees": 40, "calibration": "none", "threshold": 0.5}
-    salted = [replace(both, settings=both.settings.model_copy(update={**changes, "split_salt": salt})) for salt in SALTS]
+    salted = [
+        replace(both, settings=both.settings.model_copy(update={**changes, "split_salt": salt}))
+        for salt in SALTS
+    ]
     assert low <= mean(fit(platform, rows).metrics.auc for platform in salted) <= high
 
 
 def test_09_what_speaks_against_february_is_said(both: Platform) -> None:
     """1,869 churners who stay, no month that passed, labels by another rule, and a feature that is the same in every row."""
-    january, february = (label_honesty(both, training_set(both, day)) for day in (JANUARY, FEBRUARY))
+    january, february = (
+        label_honesty(both, training_set(both, day)) for day in (JANUARY, FEBRUARY)
+    )
     assert {(f.check, f.subject) for f in january.findings} == {
         ("label-period", ""),
         ("constant", "avg_session_mins_7d"),
         ("previous-drop", ""),
     }
     found = {(f.check, f.subject): f.numbers for f in february.of("severe", "warning")}
-    assert set(found) == {("churners-stay", ""), ("counter", "months_active"), ("counter", "total_paid"), ("label-rule", "")}
+    assert set(found) == {
+        ("churners-stay", ""),
+        ("counter", "months_active"),
+        ("counter", "total_paid"),
+        ("label-rule", ""),
+    }
     assert found["churners-stay", ""] == {"stayed": 1869, "of": 1869}
     assert found["counter", "months_active"] == {"keys": 7043, "not_advanced": 7043, "fell": 0}
     rule = found["label-rule", ""]
     assert rule["auc_before"] > 0.8
     assert rule["auc_now"] < 0.6
-    assert [f.subject for f in february.findings if f.check == "constant"] == ["avg_session_mins_7d"]
+    assert [f.subject for f in february.findings if f.check == "constant"] == [
+        "avg_session_mins_7d"
+    ]
     assert not february.severe
 
 
-def test_01_compare_puts_the_fall_down_to_the_labels(real: tuple[Platform, TrainReceipt], both: Platform) -> None:
+def test_01_compare_puts_the_fall_down_to_the_labels(
+    real: tuple[Platform, TrainReceipt], both: Platform
+) -> None:
     """Trap 1 replayed: the same command and as_of, before and after February's labels are those that are trained on."""
     receipt = compare(both, real[1].run_id, train(both, JANUARY, label_lead=1).run_id)
     auc = receipt.metrics[0]
@@ -136,7 +189,10 @@ def test_01_compare_puts_the_fall_down_to_the_labels(real: tuple[Platform, Train
     assert [d.what for d in receipt.levels[0].differences] == ["drop of the labels"]
     assert all(level.same for level in receipt.levels[1:])
     assert [(share.cause, share.percent) for share in auc.shares] == [(LABEL_DATA, 100.0)]
-    assert "is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31)" in receipt.words
+    assert (
+        "is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31)"
+        in receipt.words
+    )
 
 
 def test_the_event_of_february_is_in_the_labels_and_monitor_says_so(both: Platform) -> None:
@@ -149,7 +205,12 @@ def test_the_event_of_february_is_in_the_labels_and_monitor_says_so(both: Platfo
     assert concept.high < -0.25
     assert receipt.report.drifted == ()
     moved = {f.name for f in receipt.report.features if f.distribution.p_adjusted <= 0.05}
-    assert moved == {"watch_hours_30d", "rebuffer_events_7d", "support_tickets_90d", "failed_payments_90d"}
+    assert moved == {
+        "watch_hours_30d",
+        "rebuffer_events_7d",
+        "support_tickets_90d",
+        "failed_payments_90d",
+    }
     assert all((f.name in moved) == (f.psi > 0) for f in receipt.report.features)
     assert max(f.psi for f in receipt.report.features) < 0.05
     assert monitor(both, JANUARY).verdict == "ok"
@@ -159,7 +220,9 @@ def test_january_is_made_again_after_its_correction_and_one_changed_cell_is_name
     both: Platform, real_drops: Path, tmp_path: Path
 ) -> None:
     """One cell among 7,043 × 14, changed by the database's owner while the trigger is off."""
-    corrected = copy_drop(real_drops / "month_000", tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("1")})
+    corrected = copy_drop(
+        real_drops / "month_000", tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("1")}
+    )
     load(both, corrected, JANUARY)
     train(both, FEBRUARY)
     assert [level.verdict for level in reproduce(both, "1").levels] == ["same"] * 5
@@ -172,7 +235,12 @@ def test_january_is_made_again_after_its_correction_and_one_changed_cell_is_name
         changed = reproduce(both, "1")
         owner.execute(change.format(29.85))  # type: ignore[arg-type]
     data, *others = changed.levels
-    assert tuple(map(str, data.differences)) == ("subscriptions of 2024-01-31, revision 1, 7590-VHVEG monthly_fee: 29.85 -> 29.86",)
+    assert tuple(map(str, data.differences)) == (
+        "subscriptions of 2024-01-31, revision 1, 7590-VHVEG monthly_fee: 29.85 -> 29.86",
+    )
     assert [level.verdict for level in others] == ["same"] * 4
-    assert (changed.result, changed.differences[0]) == ("differs", "the training set's column monthly_fee is another")
+    assert (changed.result, changed.differences[0]) == (
+        "differs",
+        "the training set's column monthly_fee is another",
+    )
     assert reproduce(both, "1").result == "identical"

@@ -34,16 +34,31 @@ from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse import scores
 
-SALTS = ("streamflow", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+SALTS = (
+    "streamflow",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+)
 TREES = 30
 
 
 @pytest.fixture(scope="module")
-def real(cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def real(
+    cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Both months frozen."""
     name = f"sf_real_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=TREES)) as platform:
+    with open_platform(
+        cluster.settings(name, tmp_path_factory.mktemp("real") / "home", trees=TREES)
+    ) as platform:
         run(platform, real_drops / "month_000", JANUARY)
         run(platform, real_drops / "month_001", FEBRUARY)
         yield platform
@@ -54,7 +69,9 @@ def with_settings(platform: Platform, **values: object) -> Platform:
     return replace(platform, settings=platform.settings.model_copy(update=values))
 
 
-def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours_is_not(real: Platform) -> None:
+def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours_is_not(
+    real: Platform,
+) -> None:
     """Trap 4. The reference splits by position; positions move when a join returns rows in another order."""
     january, february = training_set(real, JANUARY), training_set(real, FEBRUARY)
     champion, challenger = by_position(january, order=0), by_position(february, order=0)
@@ -67,10 +84,16 @@ def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours
     trained = train(real, JANUARY)
     promote(real, trained.version, force=True, why="January is in Production")
     retrained = retrain(real, on_verdict=True)
-    assert "AUC" in retrained.why  # monitor has found the concept drift of February, by its labels alone
+    assert (
+        "AUC" in retrained.why
+    )  # monitor has found the concept drift of February, by its labels alone
     receipt = retrained.promotion
     assert receipt is not None
-    assert (receipt.decision, receipt.forced, receipt.replaced) == ("promoted", False, trained.version)
+    assert (receipt.decision, receipt.forced, receipt.replaced) == (
+        "promoted",
+        False,
+        trained.version,
+    )
     found = receipt.examination
     assert found is not None
     [compared] = [c for c in found.compared if c.metric == "auc"]
@@ -85,7 +108,9 @@ def by_position(rows: TrainingSet, *, order: int) -> Callable[[TrainingSet, int]
 
     def sides(of: TrainingSet, shuffled: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         frame = of.frame.sample(fraction=1, shuffle=True, seed=shuffled)
-        train_side, test_side = train_test_split(np.arange(len(frame)), test_size=0.25, stratify=frame[of.label], random_state=42)
+        train_side, test_side = train_test_split(
+            np.arange(len(frame)), test_size=0.25, stratify=frame[of.label], random_state=42
+        )
         return frame[train_side], frame[test_side]
 
     from streamflow.catalog import load_catalog
@@ -93,11 +118,16 @@ def by_position(rows: TrainingSet, *, order: int) -> Callable[[TrainingSet, int]
     features = load_catalog(None).features
     learned, _ = sides(rows, order)
     label = learned[rows.label].cast(pl.Int8).to_numpy()
-    pipeline = fit_model("baseline", learned.select(rows.features), label, features=features, trees=TREES, seed=42)
+    pipeline = fit_model(
+        "baseline", learned.select(rows.features), label, features=features, trees=TREES, seed=42
+    )
 
     def score(of: TrainingSet, shuffled: int) -> float:
         _, held = sides(of, shuffled)
-        return auc(held[of.label].to_numpy(), compiled(pipeline)(encoder_of(pipeline).matrix(held.select(of.features))))
+        return auc(
+            held[of.label].to_numpy(),
+            compiled(pipeline)(encoder_of(pipeline).matrix(held.select(of.features))),
+        )
 
     return score
 
@@ -110,7 +140,11 @@ def test_probabilities_come_true_on_the_hold_out_of_ten_salts(real: Platform) ->
         label = rows.labels[fitted.holdout]
         bound = perfect_error(fitted.probability, level=0.95, seed=1, draws=500)
         calibrated.append(calibration_error(label, fitted.probability) <= bound)
-        raw = fit(with_settings(real, split_salt=salt, calibration="none", threshold=0.5), rows) if salt == SALTS[0] else None
+        raw = (
+            fit(with_settings(real, split_salt=salt, calibration="none", threshold=0.5), rows)
+            if salt == SALTS[0]
+            else None
+        )
         if raw is not None:
             assert calibration_error(label, raw.probability) > 2 * bound
             assert auc(label, raw.probability) == fitted.metrics.auc
@@ -121,18 +155,26 @@ def test_auto_takes_the_best_candidate(real: Platform) -> None:
     fitted = fit(with_settings(real, model="auto"), training_set(real, JANUARY))
     best = max(candidate.auc for candidate in fitted.candidates)
     [chosen] = [candidate.auc for candidate in fitted.candidates if candidate.kind == fitted.kind]
-    assert {candidate.kind for candidate in fitted.candidates} == {"baseline", "logistic", "boosting"}
+    assert {candidate.kind for candidate in fitted.candidates} == {
+        "baseline",
+        "logistic",
+        "boosting",
+    }
     assert best - chosen <= 0.003
     assert chosen >= 0.820
 
 
-def test_auto_with_every_column_as_a_feature(cluster: Cluster, real_drops: Path, installation: str, tmp_path: Path) -> None:
+def test_auto_with_every_column_as_a_feature(
+    cluster: Cluster, real_drops: Path, installation: str, tmp_path: Path
+) -> None:
     text = DEFAULT_PATH.read_text(encoding="utf-8")
     for column in ("contract_type", "total_paid"):
         text = _as_feature(text, column, "subs_profile_fv")
     for column in ("user_gender", "user_is_senior", "has_family", "has_dependents"):
         text = _as_feature(text, column, "user_fv")
-    text = text.replace("[views.subs_profile_fv]", '[views.user_fv]\ntable = "users"\n[views.subs_profile_fv]')
+    text = text.replace(
+        "[views.subs_profile_fv]", '[views.user_fv]\ntable = "users"\n[views.subs_profile_fv]'
+    )
     catalog = tmp_path / "catalog.toml"
     catalog.write_text(text, encoding="utf-8")
     from streamflow.steps.data.migrate import migrate
@@ -149,7 +191,9 @@ def _as_feature(text: str, column: str, view: str) -> str:
     lines = text.splitlines()
     [number] = [i for i, line in enumerate(lines) if line.startswith(f"{column} ")]
     categorical = "categorical = true, " if '"string"' in lines[number] else ""
-    lines[number] = lines[number].rstrip().removesuffix("}").rstrip() + f', {categorical}view = "{view}" }}'
+    lines[number] = (
+        lines[number].rstrip().removesuffix("}").rstrip() + f', {categorical}view = "{view}" }}'
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -160,7 +204,9 @@ def test_score_says_to_the_bit_what_is_said_online_of_every_user(real: Platform)
     for day in (JANUARY, FEBRUARY):
         materialize(real.connection, real.catalog, as_of=instant(day), services=real.services())
         rows = pl.concat(scores.rows_of(real.address, score(real, day).run))
-        found = [row for row in serving.reader.read_many(real.connection, rows["key"].to_list()) if row]
+        found = [
+            row for row in serving.reader.read_many(real.connection, rows["key"].to_list()) if row
+        ]
         assert any(None in row.values for row in found)
         told = [serving.predictor.probability_one(row.values) for row in found]
         assert [p.hex() for p in told] == [p.hex() for p in rows["probability"]]

@@ -18,8 +18,8 @@ TIMEOUT_S = 8
 def asked(url: str, body: object = None) -> Any:
     """The JSON of an answer, whatever its status."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310  # our own container
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # our own container
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
         return json.load(answer)
 
 
@@ -34,7 +34,13 @@ def prefect() -> list[str]:
     asked("http://127.0.0.1:4200/api/ready")
     served = asked("http://127.0.0.1:4200/api/deployments/filter", {})
     waiting = [d["name"] for d in served if d["status"] != "READY"]
-    return [f"not served: {', '.join(waiting)}"] if waiting else [] if served else ["no flow is served yet"]
+    return (
+        [f"not served: {', '.join(waiting)}"]
+        if waiting
+        else []
+        if served
+        else ["no flow is served yet"]
+    )
 
 
 def feast() -> list[str]:

@@ -18,7 +18,9 @@ def once(name: str, text: str, mode: int) -> str:
     path, partial = FOLDER / name, FOLDER / f".{name}.partial"
     if not path.exists():
         partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="ascii") as file:
+        with os.fdopen(
+            os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="ascii"
+        ) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

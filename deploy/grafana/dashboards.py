@@ -54,15 +54,32 @@ class Sql(Dataquery, Builder["Sql"]):
 
 def series(title: str, *, unit: str = "short", span: int = 12, text: str = "") -> timeseries.Panel:
     """A panel of lines."""
-    legend = VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM).show_legend(True)
-    return timeseries.Panel().title(title).description(text).unit(unit).min(0).span(span).height(8).legend(legend).fill_opacity(10)
+    legend = (
+        VizLegendOptions()
+        .display_mode(LegendDisplayMode.LIST)
+        .placement(LegendPlacement.BOTTOM)
+        .show_legend(True)
+    )
+    return (
+        timeseries.Panel()
+        .title(title)
+        .description(text)
+        .unit(unit)
+        .min(0)
+        .span(span)
+        .height(8)
+        .legend(legend)
+        .fill_opacity(10)
+    )
 
 
 def promql(title: str, *queries: tuple[str, str], **options: Any) -> timeseries.Panel:
     """Lines of Prometheus: (expression, legend)."""
     panel = series(title, **options).datasource(PROMETHEUS)
     for (expression, legend), ref in zip(queries, "ABCDEF", strict=False):
-        panel.with_target(prometheus.Dataquery().expr(expression).legend_format(legend).range().ref_id(ref))
+        panel.with_target(
+            prometheus.Dataquery().expr(expression).legend_format(legend).range().ref_id(ref)
+        )
     return panel
 
 
@@ -80,19 +97,45 @@ def rows(title: str, query: str, *, span: int = 12, text: str = "") -> table.Pan
     return panel.with_target(Sql(sql=query, format="table"))
 
 
-def now(title: str, expression: str, *, unit: str = "short", good_from: float | None = None, legend: str = "") -> stat.Panel:
+def now(
+    title: str,
+    expression: str,
+    *,
+    unit: str = "short",
+    good_from: float | None = None,
+    legend: str = "",
+) -> stat.Panel:
     """One number of Prometheus, as of the last scrape; green from `good_from` on, red below."""
     query = prometheus.Dataquery().expr(expression).legend_format(legend).instant().ref_id("A")
     last = ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False)
-    panel = stat.Panel().title(title).unit(unit).span(6).height(4).datasource(PROMETHEUS).with_target(query).reduce_options(last)
+    panel = (
+        stat.Panel()
+        .title(title)
+        .unit(unit)
+        .span(6)
+        .height(4)
+        .datasource(PROMETHEUS)
+        .with_target(query)
+        .reduce_options(last)
+    )
     if good_from is not None:
-        panel.thresholds(ThresholdsConfig().steps([Threshold(color="red"), Threshold(value=good_from, color="green")]))
+        panel.thresholds(
+            ThresholdsConfig().steps(
+                [Threshold(color="red"), Threshold(value=good_from, color="green")]
+            )
+        )
     return panel
 
 
 def named(uid: str, title: str, *, since: str) -> Dashboard:
     """An empty dashboard."""
-    frame = Dashboard(f"streamflow: {title}").uid(f"streamflow-{uid}").tags(["streamflow"]).timezone("utc").readonly()
+    frame = (
+        Dashboard(f"streamflow: {title}")
+        .uid(f"streamflow-{uid}")
+        .tags(["streamflow"])
+        .timezone("utc")
+        .readonly()
+    )
     return frame.time(since, "now").refresh("30s")
 
 
@@ -107,8 +150,16 @@ def api() -> Dashboard:
         .with_panel(now("Scraped", "up{job='api'}", good_from=1))
         .with_panel(now("Requests per second", f"sum({asked})", unit="reqps"))
         .with_panel(now("Age of the live features", "streamflow_feature_age_seconds", unit="s"))
-        .with_panel(promql("Requests by path", (f"sum by (method, path) ({asked})", "{{method}} {{path}}"), unit="reqps"))
-        .with_panel(promql("Answers by status", (f"sum by (status) ({asked})", "{{status}}"), unit="reqps"))
+        .with_panel(
+            promql(
+                "Requests by path",
+                (f"sum by (method, path) ({asked})", "{{method}} {{path}}"),
+                unit="reqps",
+            )
+        )
+        .with_panel(
+            promql("Answers by status", (f"sum by (status) ({asked})", "{{status}}"), unit="reqps")
+        )
         .with_panel(
             promql(
                 "Latency of predictions and features",
@@ -128,33 +179,62 @@ def api() -> Dashboard:
             )
         )
         .with_panel(
-            promql("Errors by code", ("sum by (code) (rate(api_errors_total[$__rate_interval])) > 0", "{{code}}"), unit="reqps")
+            promql(
+                "Errors by code",
+                ("sum by (code) (rate(api_errors_total[$__rate_interval])) > 0", "{{code}}"),
+                unit="reqps",
+            )
         )
-        .with_panel(promql("Share of errors of ours", (f"{failed} / sum({asked})", "5xx"), unit="percentunit"))
-        .with_panel(promql("Readiness", ("streamflow_ready", "ready"), ("up{job='api'}", "scraped")))
-        .with_panel(promql("Memory of the process", ("process_resident_memory_bytes{job='api'}", "resident"), unit="bytes"))
+        .with_panel(
+            promql(
+                "Share of errors of ours", (f"{failed} / sum({asked})", "5xx"), unit="percentunit"
+            )
+        )
+        .with_panel(
+            promql("Readiness", ("streamflow_ready", "ready"), ("up{job='api'}", "scraped"))
+        )
+        .with_panel(
+            promql(
+                "Memory of the process",
+                ("process_resident_memory_bytes{job='api'}", "resident"),
+                unit="bytes",
+            )
+        )
     )
 
 
 def model() -> Dashboard:
     """The version that answers, and what it answers."""
     hour = "date_trunc('hour', at)"
-    quantiles = ", ".join(f'percentile_cont(0.{p}) WITHIN GROUP (ORDER BY probability) AS "p{p}"' for p in (10, 50, 90))
+    quantiles = ", ".join(
+        f'percentile_cont(0.{p}) WITHIN GROUP (ORDER BY probability) AS "p{p}"'
+        for p in (10, 50, 90)
+    )
     per_version = "sum by (version) (rate(streamflow_predictions_total[$__rate_interval]))"
     per_day = "sum(increase(streamflow_predictions_total[1d]))"
     positive_per_day = "sum(increase(streamflow_predictions_total{prediction='1'}[1d]))"
-    positive = "sum by (version) (rate(streamflow_predictions_total{prediction='1'}[$__rate_interval]))"
+    positive = (
+        "sum by (version) (rate(streamflow_predictions_total{prediction='1'}[$__rate_interval]))"
+    )
     return (
         named("model", "model", since="now-7d")
         .with_panel(
-            now("Version that answers", "streamflow_model_info", legend="{{name}} {{version}}").text_mode(BigValueTextMode.NAME)
+            now(
+                "Version that answers", "streamflow_model_info", legend="{{name}} {{version}}"
+            ).text_mode(BigValueTextMode.NAME)
         )
         .with_panel(now("Predictions in the last day", per_day))
         .with_panel(now("Of them positive", f"{positive_per_day} / {per_day}", unit="percentunit"))
         .with_panel(now("Age of the live features", "streamflow_feature_age_seconds", unit="s"))
-        .with_panel(promql("Predictions by version", (per_version, "version {{version}}"), unit="reqps"))
         .with_panel(
-            promql("Share of positive predictions", (f"{positive} / {per_version}", "version {{version}}"), unit="percentunit")
+            promql("Predictions by version", (per_version, "version {{version}}"), unit="reqps")
+        )
+        .with_panel(
+            promql(
+                "Share of positive predictions",
+                (f"{positive} / {per_version}", "version {{version}}"),
+                unit="percentunit",
+            )
         )
         .with_panel(
             sql(
@@ -276,7 +356,10 @@ def drift() -> Dashboard:
         .with_panel(
             promql(
                 "Refused for a missing feature",
-                ("increase(api_errors_total{code='features_missing'}[$__rate_interval])", "features_missing"),
+                (
+                    "increase(api_errors_total{code='features_missing'}[$__rate_interval])",
+                    "features_missing",
+                ),
                 text="A feature without a value, where the catalog promises one: no prediction is made.",
             ).time_from(recent)
         )
@@ -290,7 +373,9 @@ def build() -> dict[str, str]:
         dashboard = made.build()
         for number, panel in enumerate(dashboard.panels or [], start=1):
             panel.id_val = number  # type: ignore[union-attr]
-        found[f"{name}.json"] = json.dumps(dashboard, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+        found[f"{name}.json"] = (
+            json.dumps(dashboard, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+        )
     return found
 
 

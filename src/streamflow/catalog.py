@@ -48,7 +48,9 @@ class View(Frozen):
 
     table: Identifier
     ttl_days: int | None = Field(default=None, gt=0)
-    max_age_days: int | None = Field(default=None, gt=0, le=36_500)  # of a live row when it is served; None: any age
+    max_age_days: int | None = Field(
+        default=None, gt=0, le=36_500
+    )  # of a live row when it is served; None: any age
 
 
 class Entity(Frozen):
@@ -129,7 +131,9 @@ class Catalog(Frozen):
     def columns(self, table: str) -> dict[str, Column]:
         """All columns of `table` as they are frozen, the key first, the derived ones among them."""
         entity = self.entity
-        key = Column(type=entity.type, max_length=entity.max_length if entity.type == "string" else None)
+        key = Column(
+            type=entity.type, max_length=entity.max_length if entity.type == "string" else None
+        )
         return {entity.key: key, **self.tables[table].columns}
 
     def file_columns(self, table: str) -> dict[str, Column]:
@@ -138,7 +142,9 @@ class Catalog(Frozen):
 
     def derived_columns(self, table: str) -> dict[str, Column]:
         """The columns of `table` that are computed when a snapshot freezes."""
-        return {name: column for name, column in self.columns(table).items() if column.expr is not None}
+        return {
+            name: column for name, column in self.columns(table).items() if column.expr is not None
+        }
 
     def population_of(self, table: str) -> str | None:
         """The entity's table, where a key of it without a row in `table` stands for a row of nulls; else None.
@@ -146,7 +152,11 @@ class Catalog(Frozen):
         A file with nullable features alone may leave a key out: trained on and served is a null, not an older drop's value.
         """
         features = [f for f in self.features if f.table == table]
-        incomplete = bool(features) and all(f.column.nullable for f in features) and table != self.entity.table
+        incomplete = (
+            bool(features)
+            and all(f.column.nullable for f in features)
+            and table != self.entity.table
+        )
         return self.entity.table if incomplete else None
 
     @property
@@ -163,7 +173,9 @@ class Catalog(Frozen):
         }
         plain = self.model_dump(exclude=unasked)
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
-        ordered = json.dumps({t: list(spec.columns) for t, spec in self.tables.items()})  # the order of features counts
+        ordered = json.dumps(
+            {t: list(spec.columns) for t, spec in self.tables.items()}
+        )  # the order of features counts
         return sha256((text + ordered).encode()).hexdigest()
 
     @property
@@ -174,25 +186,40 @@ class Catalog(Frozen):
             + ([f.column.expr] if f.column.expr else [])
             for f in self.features
         ]
-        text = json.dumps([self.entity.name, self.entity.key, self.entity.type, meaning], ensure_ascii=False)
+        text = json.dumps(
+            [self.entity.name, self.entity.key, self.entity.type, meaning], ensure_ascii=False
+        )
         return f"{self.model}_{sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _contradictions(catalog: Catalog) -> list[str]:
     """Everything in which the parts of a catalog do not fit each other."""
     tables, problems = catalog.tables, []
-    problems += [f"views.{v}: no table '{s.table}'" for v, s in catalog.views.items() if s.table not in tables]
+    problems += [
+        f"views.{v}: no table '{s.table}'"
+        for v, s in catalog.views.items()
+        if s.table not in tables
+    ]
     if catalog.entity.table not in tables:
         problems.append(f"entity: no table '{catalog.entity.table}'")
     label = tables.get(catalog.label.table)
     if label is None:
         problems.append(f"label: no table '{catalog.label.table}'")
     elif catalog.label.column not in label.columns:
-        problems.append(f"label: table '{catalog.label.table}' has no column '{catalog.label.column}'")
-    elif label.columns[catalog.label.column].type != "bool" or label.columns[catalog.label.column].nullable:
-        problems.append(f"label: column '{catalog.label.column}' must be of type 'bool' and not nullable")
+        problems.append(
+            f"label: table '{catalog.label.table}' has no column '{catalog.label.column}'"
+        )
+    elif (
+        label.columns[catalog.label.column].type != "bool"
+        or label.columns[catalog.label.column].nullable
+    ):
+        problems.append(
+            f"label: column '{catalog.label.column}' must be of type 'bool' and not nullable"
+        )
     elif label.columns[catalog.label.column].expr is not None:
-        problems.append(f"label: column '{catalog.label.column}' must stand in the file, not be derived")
+        problems.append(
+            f"label: column '{catalog.label.column}' must stand in the file, not be derived"
+        )
     problems += _column_contradictions(catalog)
     fed = {c.view for t in tables.values() for c in t.columns.values()}
     problems += [f"views.{v}: no column names it" for v in catalog.views if v not in fed]
@@ -237,17 +264,27 @@ def parse_catalog(text: str, *, origin: str) -> Catalog:
         return Catalog.model_validate(raw)
     except ValidationError as exc:
         lines = text.splitlines()
-        mistakes = [_mistake(lines, origin, tuple(map(str, e["loc"])), e["msg"]) for e in exc.errors()]
+        mistakes = [
+            _mistake(lines, origin, tuple(map(str, e["loc"])), e["msg"]) for e in exc.errors()
+        ]
         raise CatalogInvalid("\n".join(mistakes), violations=mistakes) from exc
 
 
 def _mistake(lines: list[str], origin: str, place: tuple[str, ...], message: str) -> str:
     """`catalog.toml:17 tables.users.columns.age.type: …`; the line is that of the innermost name found in the file."""
     number = next(
-        (i for name in reversed(place) for i, line in enumerate(lines, 1) if re.match(rf"\s*{re.escape(name)}\s*=", line)), None
+        (
+            i
+            for name in reversed(place)
+            for i, line in enumerate(lines, 1)
+            if re.match(rf"\s*{re.escape(name)}\s*=", line)
+        ),
+        None,
     )
     where = f"{origin}:{number}" if number else origin
-    return f"{where} {'.'.join(place)}: {message.removeprefix('Value error, ')}".replace(" : ", ": ")
+    return f"{where} {'.'.join(place)}: {message.removeprefix('Value error, ')}".replace(
+        " : ", ": "
+    )
 
 
 def load_catalog(path: Path | None) -> Catalog:

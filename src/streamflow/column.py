@@ -9,9 +9,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ColumnType = Literal["int", "float", "bool", "string", "date", "timestamp"]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]  # PostgreSQL cuts names at 63 bytes
+Identifier = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)
+]  # PostgreSQL cuts names at 63 bytes
 FLOAT_OVERFLOWS = 2**1023
-KINDS: dict[str, type] = {"int": int, "float": float, "bool": bool, "string": str}  # catalog type -> that of a default
+KINDS: dict[str, type] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "string": str,
+}  # catalog type -> that of a default
 
 
 class Frozen(BaseModel):
@@ -31,17 +38,31 @@ class Column(Frozen):
     max_length: int | None = Field(default=None, gt=0)
     view: Identifier | None = None
     categorical: bool = False
-    counter: bool = False  # grows from drop to drop: what `honesty` holds two drops against; no model reads it
+    counter: bool = (
+        False  # grows from drop to drop: what `honesty` holds two drops against; no model reads it
+    )
     expr: str | None = Field(default=None, min_length=1)
-    words: str | None = Field(default=None, min_length=1, max_length=80)  # what people call it: reasons use it, no model does
-    default: bool | int | float | str | None = None  # served where a feature has no value, or one that is too old; else refused
+    words: str | None = Field(
+        default=None, min_length=1, max_length=80
+    )  # what people call it: reasons use it, no model does
+    default: bool | int | float | str | None = (
+        None  # served where a feature has no value, or one that is too old; else refused
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _default_of_its_type(cls, given: Any) -> Any:
         """`default = 0` of a float is 0.0, as a cell of a file is; so is -0.0."""
-        value = given.get("default") if isinstance(given, dict) and given.get("type") == "float" else None
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FLOAT_OVERFLOWS:
+        value = (
+            given.get("default")
+            if isinstance(given, dict) and given.get("type") == "float"
+            else None
+        )
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) < FLOAT_OVERFLOWS
+        ):
             return {**given, "default": float(value) + 0.0}
         return given
 
@@ -56,7 +77,9 @@ class Column(Frozen):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is above max {self.max:g}")
         if (self.categories is not None or self.max_length is not None) and self.type != "string":
-            raise ValueError(f"categories and max_length belong to strings, not to type '{self.type}'")
+            raise ValueError(
+                f"categories and max_length belong to strings, not to type '{self.type}'"
+            )
         if self.view and self.type in ("date", "timestamp"):
             raise ValueError(f"a feature cannot be of type '{self.type}'")
         if self.view and self.type == "string" and not self.categorical:
@@ -76,8 +99,12 @@ class Column(Frozen):
             possible &= self.max_length is None or len(value) <= self.max_length
             possible &= "\0" not in value
         else:
-            possible = math.isfinite(value) if isinstance(value, float) else -(2**63) <= value < 2**63
-            possible &= (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+            possible = (
+                math.isfinite(value) if isinstance(value, float) else -(2**63) <= value < 2**63
+            )
+            possible &= (self.min is None or value >= self.min) and (
+                self.max is None or value <= self.max
+            )
         if not possible:
             raise ValueError(f"default {value!r} breaks what the column promises of its values")
 

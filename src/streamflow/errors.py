@@ -47,7 +47,9 @@ class StreamflowError(Exception):
     state = "Nothing was changed."
     remedy = "Run the command again with --debug and read the traceback."
 
-    def __init__(self, message: str, *, state: str | None = None, remedy: str | None = None, **facts: object) -> None:
+    def __init__(
+        self, message: str, *, state: str | None = None, remedy: str | None = None, **facts: object
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.state = self.state if state is None else state
@@ -129,9 +131,7 @@ class TemporalViolation(StreamflowError):
 
     exit_code = 24
     state = "No run and no model version was written."
-    remedy = (
-        "Compare each cell above with the frozen row that belongs there; 'streamflow doctor' looks at what protects frozen rows."
-    )
+    remedy = "Compare each cell above with the frozen row that belongs there; 'streamflow doctor' looks at what protects frozen rows."
 
 
 class DatabaseUnavailable(StreamflowError):
@@ -212,7 +212,9 @@ class Overloaded(StreamflowError):
     exit_code = 27
     http_status = 503
     retryable = True
-    remedy = "Ask again later; 'streamflow settings' shows the limits (api_time_limit, api_max_waiting)."
+    remedy = (
+        "Ask again later; 'streamflow settings' shows the limits (api_time_limit, api_max_waiting)."
+    )
 
 
 class FeaturesStale(StreamflowError):
@@ -248,7 +250,9 @@ class BackupDamaged(StreamflowError):
     """A file is no backup, or a part of it is not what its manifest says."""
 
     exit_code = 22
-    remedy = "Take another backup; 'streamflow restore FILE --check' verifies one without restoring it."
+    remedy = (
+        "Take another backup; 'streamflow restore FILE --check' verifies one without restoring it."
+    )
 
 
 class RestoreRefused(StreamflowError):

@@ -99,11 +99,15 @@ def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 
 @step("ingest")
-def ingest(folder: str, as_of: date, allow_same: bool, reject_rows: bool, flags: Flags) -> IngestReceipt:
+def ingest(
+    folder: str, as_of: date, allow_same: bool, reject_rows: bool, flags: Flags
+) -> IngestReceipt:
     """Validate and write a drop; an empty database is migrated first."""
     with open_platform(load_settings(**flags), migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
-        return ingest_step.ingest(platform, Path(folder), as_of, allow_same=allow_same, reject_rows=reject_rows)
+        return ingest_step.ingest(
+            platform, Path(folder), as_of, allow_same=allow_same, reject_rows=reject_rows
+        )
 
 
 @step("snapshot")
@@ -136,7 +140,11 @@ def promote(version: int, why: str, force: bool, flags: Flags) -> PromoteReceipt
 
 @flow(name="monthly")
 def monthly(
-    folder: str, as_of: date, allow_same: bool = False, reject_rows: bool = False, flags: Flags | None = None
+    folder: str,
+    as_of: date,
+    allow_same: bool = False,
+    reject_rows: bool = False,
+    flags: Flags | None = None,
 ) -> MonthlyReceipt:
     """What happens with each monthly drop."""
     given = flags or {}
@@ -160,17 +168,23 @@ def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoRecei
     given = flags or {}
     months = [monthly(*drops[0], flags=given)]
     trained = train(drops[0][1], 0, given)
-    promoted = promote(trained.version, "the demo", True, given)  # there is no champion yet: something has to be served
+    promoted = promote(
+        trained.version, "the demo", True, given
+    )  # there is no champion yet: something has to be served
     months += [monthly(folder, as_of, flags=given) for folder, as_of in drops[1:]]
     challenged = train_and_compare(why="the demo", force=True, flags=given) if drops[1:] else None
     return DemoReceipt(months=tuple(months), train=trained, promote=promoted, retrain=challenged)
 
 
 @step("retrain")
-def retrain(as_of: date | None, label_lead: int, why: str, force: bool, on_verdict: bool, flags: Flags) -> RetrainReceipt:
+def retrain(
+    as_of: date | None, label_lead: int, why: str, force: bool, on_verdict: bool, flags: Flags
+) -> RetrainReceipt:
     """Train, and let the gate decide; on evidence that was decided before it does nothing."""
     with open_platform(load_settings(**flags)) as platform:
-        return retrain_step.retrain(platform, as_of, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict)
+        return retrain_step.retrain(
+            platform, as_of, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict
+        )
 
 
 @flow(name="train_and_compare")
@@ -193,22 +207,37 @@ def inbox(flags: Flags | None = None) -> InboxReceipt:
     with open_platform(load_settings(**given), migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
         return inbox_step.inbox(
-            platform, lambda folder, as_of: monthly(str(folder), as_of, flags=given), now=lambda: datetime.now(UTC)
+            platform,
+            lambda folder, as_of: monthly(str(folder), as_of, flags=given),
+            now=lambda: datetime.now(UTC),
         )
 
 
-def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool, retrain_every_s: int | None, on_verdict: bool) -> None:
+def serve(
+    flags: Mapping[str, str],
+    *,
+    inbox_every_s: int,
+    has_inbox: bool,
+    retrain_every_s: int | None,
+    on_verdict: bool,
+) -> None:
     """Let Prefect's server run `monthly`, `train`, `inbox` and `train_and_compare` here until SIGTERM or Ctrl-C.
 
     `inbox` and `train_and_compare` run every so many seconds; a run that is due while another one works is left out. Without
     an inbox, or an interval, their schedule is paused, not absent: Prefect keeps the schedule that an earlier worker had.
     """
     alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-    every = {"interval": retrain_every_s or NEVER_S, "paused": retrain_every_s is None, "concurrency_limit": alone}
+    every = {
+        "interval": retrain_every_s or NEVER_S,
+        "paused": retrain_every_s is None,
+        "concurrency_limit": alone,
+    }
     serve_deployments(
         _deployment(monthly, flags),
         _deployment(train, flags),
-        _deployment(inbox, flags, interval=inbox_every_s, paused=not has_inbox, concurrency_limit=alone),
+        _deployment(
+            inbox, flags, interval=inbox_every_s, paused=not has_inbox, concurrency_limit=alone
+        ),
         _deployment(train_and_compare, flags, more={"on_verdict": on_verdict}, **every),
         limit=RUNS,
         print_starting_message=False,
@@ -216,11 +245,18 @@ def serve(flags: Mapping[str, str], *, inbox_every_s: int, has_inbox: bool, retr
 
 
 def _deployment(
-    which: Flow[..., Any], flags: Mapping[str, str], *, more: Mapping[str, Any] | None = None, **schedule: Any
+    which: Flow[..., Any],
+    flags: Mapping[str, str],
+    *,
+    more: Mapping[str, Any] | None = None,
+    **schedule: Any,
 ) -> RunnerDeployment:
     """Found by module, from whatever folder the worker runs in."""
     made = which.to_deployment(
-        which.name, parameters={"flags": dict(flags), **(more or {})}, entrypoint_type=EntrypointType.MODULE_PATH, **schedule
+        which.name,
+        parameters={"flags": dict(flags), **(more or {})},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        **schedule,
     )
     assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
     return made

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamflow.catalog import Catalog, load_catalog
-from streamflow.database import Address, Attachment, adbc, attach, connect, from_url, last_words, translated
+from streamflow.database import (
+    Address,
+    Attachment,
+    adbc,
+    attach,
+    connect,
+    from_url,
+    last_words,
+    translated,
+)
 from streamflow.errors import NotMigrated
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.settings import Settings, exported
@@ -27,7 +36,9 @@ DATABASE = "streamflow"  # on the embedded server; elsewhere the URL names it
 
 NO_ROLE = "none"  # PostgreSQL's word for "as I logged in"; said aloud, since PGOPTIONS of this process names the writer
 
-MLFLOW_DRIVER = "psycopg2"  # MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3
+MLFLOW_DRIVER = (
+    "psycopg2"  # MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3
+)
 
 VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ours
     "DO_NOT_TRACK": "1",
@@ -57,7 +68,9 @@ class Platform:
     attachment: Attachment | None
     notify: Callable[[str], None]
     _closing: ExitStack = field(repr=False)
-    _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)  # one, once it was asked for
+    _connections: list[psycopg.Connection] = field(
+        repr=False, default_factory=list
+    )  # one, once it was asked for
 
     @property
     def home(self) -> Path:
@@ -71,7 +84,9 @@ class Platform:
         A platform with another catalog or other settings, made by `replace`, has the same one.
         """
         if not self._connections:
-            self._connections.append(self._closing.enter_context(connect(self.address, autocommit=True)))
+            self._connections.append(
+                self._closing.enter_context(connect(self.address, autocommit=True))
+            )
         return self._connections[0]
 
     def forget_lost_connection(self) -> None:
@@ -103,14 +118,19 @@ class Platform:
 
         repository = FeatureRepository(self.home / "feast", self.catalog, role=self.address.role)
         self._closing.callback(repository.close)
-        if not repository.is_written:  # the files are derived: another machine's state folder gets them from the database
+        if (
+            not repository.is_written
+        ):  # the files are derived: another machine's state folder gets them from the database
             repository.write(self.services())
         return repository
 
     def services(self) -> dict[str, list[ServiceFeature]]:
         """Every feature service that was ever defined here: a registered version may name it."""
         stored = installation.services(self.connection)
-        return {name: [ServiceFeature(**feature) for feature in features] for name, features in stored.items()}
+        return {
+            name: [ServiceFeature(**feature) for feature in features]
+            for name, features in stored.items()
+        }
 
     @cached_property
     def models(self) -> Registry:
@@ -118,7 +138,10 @@ class Platform:
         from streamflow.models.registry import Registry
 
         registry = Registry(
-            self.tracking_uri, name=self.catalog.model, experiment=self.settings.experiment, artifact_root=self.artifact_root
+            self.tracking_uri,
+            name=self.catalog.model,
+            experiment=self.settings.experiment,
+            artifact_root=self.artifact_root,
         )
         self._closing.callback(registry.close)
         return registry
@@ -138,7 +161,11 @@ class Platform:
 
 @contextmanager
 def open_platform(
-    settings: Settings, *, notify: Callable[[str], None] = lambda _: None, migrated: bool = True, role: str = WRITER
+    settings: Settings,
+    *,
+    notify: Callable[[str], None] = lambda _: None,
+    migrated: bool = True,
+    role: str = WRITER,
 ) -> Iterator[Platform]:
     """Start or reach PostgreSQL and hand out the platform; everything is closed at the end. All works as `role`, vendors too.
 
@@ -147,13 +174,17 @@ def open_platform(
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing, role)
         held = platform.attachment
-        closing.enter_context(translated(platform.login, partial(last_words, held.place) if held else str))
+        closing.enter_context(
+            translated(platform.login, partial(last_words, held.place) if held else str)
+        )
         if migrated:
             require_migrated(platform)
         yield platform
 
 
-def _wire(settings: Settings, notify: Callable[[str], None], closing: ExitStack, role: str) -> Platform:
+def _wire(
+    settings: Settings, notify: Callable[[str], None], closing: ExitStack, role: str
+) -> Platform:
     catalog = load_catalog(settings.catalog)
     attachment = None
     if settings.database_url is None:
@@ -180,9 +211,12 @@ def require_migrated(platform: Platform) -> None:
     found = installation.state(platform.login)
     if found is None:
         raise NotMigrated(
-            "the database is empty", remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'."
+            "the database is empty",
+            remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'.",
         )
     if found.schema_version != SCHEMA_VERSION:
-        raise NotMigrated(f"the database has schema version {found.schema_version}, this code needs {SCHEMA_VERSION}")
+        raise NotMigrated(
+            f"the database has schema version {found.schema_version}, this code needs {SCHEMA_VERSION}"
+        )
     if found.catalog_digest != platform.catalog.digest:
         raise NotMigrated("the catalog has changed since the last 'streamflow migrate'")

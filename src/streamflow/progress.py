@@ -14,8 +14,22 @@ MB = 1_000_000
 class Progress:
     """Counts rows and tells, now and then, the rate and the time that remains. `per` of what is counted are one `unit`."""
 
-    def __init__(self, notify: Callable[[str], None], what: str, total: int, *, unit: str = "rows", per: int = 1) -> None:
-        self._notify, self._what, self._total, self._unit, self._per = notify, what, total, unit, per
+    def __init__(
+        self,
+        notify: Callable[[str], None],
+        what: str,
+        total: int,
+        *,
+        unit: str = "rows",
+        per: int = 1,
+    ) -> None:
+        self._notify, self._what, self._total, self._unit, self._per = (
+            notify,
+            what,
+            total,
+            unit,
+            per,
+        )
         self._begin = self._told = time.monotonic()
         self._done = 0
 

@@ -20,7 +20,7 @@ import numpy as np
 from streamflow.errors import StreamflowError
 
 PACKAGE = Path(__file__).parent
-SOURCES = (".py", ".toml")  # our catalog belongs to the code too
+SOURCES = (".py", ".sql", ".toml")  # the default catalog and the SQL files are code too
 
 
 def code() -> dict[str, object]:
@@ -28,7 +28,19 @@ def code() -> dict[str, object]:
     root = repository()
     if root is None:
         return {"files": source_digests(), "commit": None, "dirty": []}
-    changed = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", str(PACKAGE)) or ""
+    changed = (
+        _git(
+            root,
+            "status",
+            "--porcelain",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--",
+            str(PACKAGE),
+        )
+        or ""
+    )
     return {
         "files": source_digests(),
         "commit": (_git(root, "rev-parse", "HEAD") or "").strip() or None,
@@ -45,7 +57,9 @@ def source_digests() -> dict[str, str]:
 @cache
 def code_digest() -> str:
     """What names the source files of this process, which imported them: 16 digits of the sha256 of their digests."""
-    return sha256("".join(f"{name}\0{digest}\n" for name, digest in source_digests().items()).encode()).hexdigest()[:16]
+    return sha256(
+        "".join(f"{name}\0{digest}\n" for name, digest in source_digests().items()).encode()
+    ).hexdigest()[:16]
 
 
 def repository() -> Path | None:
@@ -60,7 +74,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
     """What git says, or None where there is no git, no repository, or it refuses."""
     command = ["git", "-C", str(folder), "--no-optional-locks", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
     except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None
@@ -103,7 +119,9 @@ class Worktree:
     root: Path
     source: Path
 
-    def run(self, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """`python -m ARGUMENTS` with the package of this commit and the interpreter at hand."""
         return subprocess.run(
             [sys.executable, "-m", *arguments],
@@ -128,7 +146,8 @@ def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
     try:
         if made.returncode:
             raise StreamflowError(
-                f"git worktree add: {made.stderr.strip()}", remedy="Look at the repository with 'git worktree list'."
+                f"git worktree add: {made.stderr.strip()}",
+                remedy="Look at the repository with 'git worktree list'.",
             )
         yield Worktree(root=folder, source=folder / PACKAGE.parent.relative_to(root))
     finally:
@@ -138,4 +157,6 @@ def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
 
 def _run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )

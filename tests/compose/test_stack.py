@@ -18,21 +18,32 @@ import httpx
 import pytest
 from support.api import Answer, asked
 
-ENVIRONMENT = dict(os.environ)  # before the tests' own is cleaned of settings: ports and project are said by variables
+ENVIRONMENT = dict(
+    os.environ
+)  # before the tests' own is cleaned of settings: ports and project are said by variables
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
 SERVICES = ("postgres", "mlflow", "prefect", "feast", "api")
 OURS = ("mlflow", "prefect", "feast", "api")
 PATIENCE_S = 180
 API, MLFLOW, PREFECT, FEAST, FEAST_UI = (
-    f"http://127.0.0.1:{os.environ.get(f'{name}_PORT', '')}" for name in ("API", "MLFLOW", "PREFECT", "FEAST", "FEAST_UI")
+    f"http://127.0.0.1:{os.environ.get(f'{name}_PORT', '')}"
+    for name in ("API", "MLFLOW", "PREFECT", "FEAST", "FEAST_UI")
 )
 USERS = 1_500
 
 
 def compose(*arguments: str) -> str:
     """`docker compose ARGUMENTS`; what it printed."""
-    done = subprocess.run(["docker", "compose", *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"docker compose {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = subprocess.run(
+        ["docker", "compose", *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (
+        f"docker compose {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
     return done.stdout
 
 
@@ -44,7 +55,13 @@ def streamflow(*arguments: str) -> str:
 def inspected(service: str) -> dict[str, Any]:
     """What the daemon knows of a service's container."""
     container = compose("ps", "-aq", service).strip()
-    done = subprocess.run(["docker", "inspect", container], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["docker", "inspect", container],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, Any] = json.loads(done.stdout)[0]
     return found
 
@@ -52,7 +69,9 @@ def inspected(service: str) -> dict[str, Any]:
 def healthy(*services: str) -> bool:
     """Whether the containers are up and their health checks pass."""
     states = [inspected(service)["State"] for service in services]
-    return all(state["Status"] == "running" and state["Health"]["Status"] == "healthy" for state in states)
+    return all(
+        state["Status"] == "running" and state["Health"]["Status"] == "healthy" for state in states
+    )
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -62,7 +81,9 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         if condition():
             return
         time.sleep(1)
-    pytest.fail(f"{what}: not after {PATIENCE_S} s\n{compose('ps', '-a')}\n{compose('logs', '--tail', '40')}")
+    pytest.fail(
+        f"{what}: not after {PATIENCE_S} s\n{compose('ps', '-a')}\n{compose('logs', '--tail', '40')}"
+    )
 
 
 def ready() -> bool:
@@ -93,8 +114,13 @@ def state(keys: list[str]) -> Callable[[], dict[str, object]]:
         return {
             "snapshots": json.loads(streamflow("snapshots", "--json")),
             "versions": json.loads(streamflow("models", "--json")),
-            "flow runs": sorted(run["id"] for run in flow_runs("monthly") if run["state"]["type"] == "COMPLETED"),
-            "answers": [{name: told for name, told in predicted(key).body.items() if name != "age_days"} for key in keys],
+            "flow runs": sorted(
+                run["id"] for run in flow_runs("monthly") if run["state"]["type"] == "COMPLETED"
+            ),
+            "answers": [
+                {name: told for name, told in predicted(key).body.items() if name != "age_days"}
+                for key in keys
+            ],
         }
 
     return taken
@@ -102,7 +128,9 @@ def state(keys: list[str]) -> Callable[[], dict[str, object]]:
 
 def flow_runs(flow: str) -> list[dict[str, Any]]:
     """The runs of a flow that Prefect shows."""
-    found: Any = asked(f"{PREFECT}/api/flow_runs/filter", {"flows": {"name": {"any_": [flow]}}}).body
+    found: Any = asked(
+        f"{PREFECT}/api/flow_runs/filter", {"flows": {"name": {"any_": [flow]}}}
+    ).body
     return list(found)
 
 
@@ -144,13 +172,33 @@ def test_features_are_served(keys: list[str]) -> None:
 
 def test_feasts_server_and_command_answer_with_the_same_values(keys: list[str]) -> None:
     ours = asked(f"{API}/features/{keys[0]}").body["features"]
-    ask = {"features": ["subs_profile_fv:monthly_fee", "usage_agg_30d_fv:watch_hours_30d"], "entities": {"user_id": [keys[0]]}}
+    ask = {
+        "features": ["subs_profile_fv:monthly_fee", "usage_agg_30d_fv:watch_hours_30d"],
+        "entities": {"user_id": [keys[0]]},
+    }
     answer = asked(f"{FEAST}/get-online-features", ask).body
-    values = dict(zip(answer["metadata"]["feature_names"], (r["values"][0] for r in answer["results"]), strict=True))
+    values = dict(
+        zip(
+            answer["metadata"]["feature_names"],
+            (r["values"][0] for r in answer["results"]),
+            strict=True,
+        )
+    )
     assert {name: values[name] for name in ("monthly_fee", "watch_hours_30d")} == {
         name: ours[name] for name in ("monthly_fee", "watch_hours_30d")
     }
-    listed = compose("exec", "-T", "feast", "streamflow", "--quiet", "exec", "--", "feast", "feature-views", "list")
+    listed = compose(
+        "exec",
+        "-T",
+        "feast",
+        "streamflow",
+        "--quiet",
+        "exec",
+        "--",
+        "feast",
+        "feature-views",
+        "list",
+    )
     assert "subs_profile_fv" in listed
 
 
@@ -164,8 +212,12 @@ def test_training_registers_a_version_that_mlflow_shows() -> None:
     assert f"{metrics['auc']:.4f}" == found[1]
     assert run["info"]["artifact_uri"].startswith("mlflow-artifacts:/")
     default = asked(f"{MLFLOW}/api/2.0/mlflow/experiments/get?experiment_id=0").body["experiment"]
-    assert default["artifact_location"].startswith("mlflow-artifacts:/")  # whoever made MLflow's tables
-    version = asked(f"{MLFLOW}/api/2.0/mlflow/model-versions/get?name=streamflow_churn&version=1").body["model_version"]
+    assert default["artifact_location"].startswith(
+        "mlflow-artifacts:/"
+    )  # whoever made MLflow's tables
+    version = asked(
+        f"{MLFLOW}/api/2.0/mlflow/model-versions/get?name=streamflow_churn&version=1"
+    ).body["model_version"]
     assert version["run_id"] == found[2]
 
 
@@ -187,17 +239,34 @@ def test_a_key_that_nobody_has_is_refused_with_what_is_missing() -> None:
 
 def test_promotion_in_mlflows_ui_is_served_without_a_restart(keys: list[str]) -> None:
     streamflow("train", "--as-of", str(FEBRUARY))
-    body = {"name": "streamflow_churn", "version": "2", "stage": "Production", "archive_existing_versions": True}
-    answer = asked(f"{MLFLOW}/api/2.0/mlflow/model-versions/transition-stage", body)  # what the button of the page sends
+    body = {
+        "name": "streamflow_churn",
+        "version": "2",
+        "stage": "Production",
+        "archive_existing_versions": True,
+    }
+    answer = asked(
+        f"{MLFLOW}/api/2.0/mlflow/model-versions/transition-stage", body
+    )  # what the button of the page sends
     assert answer.status == 200, answer.body
     wait_for(lambda: "outside" in streamflow("ledger"), "the service that reconciles to enter it")
     assert streamflow("ledger", "verify").startswith("[OK] the ledger is whole")
-    wait_for(lambda: predicted(keys[0]).body.get("model", {}).get("version") == 2, "the API to answer with version 2")
+    wait_for(
+        lambda: predicted(keys[0]).body.get("model", {}).get("version") == 2,
+        "the API to answer with version 2",
+    )
     batch = asked(f"{API}/predict/batch", {"user_ids": [keys[0], "999999"]})
     assert batch.status == 200
     assert batch.body["predictions"][0]["probability"] == predicted(keys[0]).body["probability"]
     reasons = asked(f"{API}/explain", {"user_id": keys[0]}).body
-    assert abs(reasons["base"] + sum(c["contribution"] for c in reasons["contributions"]) - reasons["margin"]) < 1e-6
+    assert (
+        abs(
+            reasons["base"]
+            + sum(c["contribution"] for c in reasons["contributions"])
+            - reasons["margin"]
+        )
+        < 1e-6
+    )
     assert "[OK] scored" in streamflow("score", "--as-of", str(FEBRUARY))
 
 
@@ -205,10 +274,14 @@ def test_a_version_is_made_again_moved_and_pruned_through_mlflows_server() -> No
     """What is read and removed of artifacts goes through the MLflow service, which alone has their folder."""
     assert streamflow("reproduce", "1").splitlines()[-1].startswith("[OK] identical: ")
     assert streamflow("verify", "1").splitlines()[-1].startswith("[OK] ")
-    streamflow("export", "1", "/tmp/one.version")  # noqa: S108  # within the container
-    assert "this is streamflow_churn version 1 here already" in streamflow("import", "/tmp/one.version")  # noqa: S108
+    streamflow("export", "1", "/tmp/one.version")  # within the container
+    assert "this is streamflow_churn version 1 here already" in streamflow(
+        "import", "/tmp/one.version"
+    )
     number = int(version(streamflow("train", "--as-of", str(FEBRUARY), "--label-lead", "0")))
-    script = f"import mlflow; mlflow.MlflowClient().delete_model_version('streamflow_churn', '{number}')"
+    script = (
+        f"import mlflow; mlflow.MlflowClient().delete_model_version('streamflow_churn', '{number}')"
+    )
     streamflow("exec", "--", "python", "-c", script)
     assert "the files of 1 runs" in streamflow("prune")
     assert "the files of 0 runs" in streamflow("prune")
@@ -226,24 +299,38 @@ def test_a_deployment_runs_a_flow_from_prefects_ui() -> None:
     assert set(served) >= {"monthly", "train", "inbox"}
     compose("exec", "-T", "prefect", "cp", "-r", "/data/month_001", "/inbox/2024-02-29")
     time.sleep(6)  # younger folders are taken for being written
-    run: Any = asked(f"{PREFECT}/api/deployments/{served['inbox']['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}}).body
+    run: Any = asked(
+        f"{PREFECT}/api/deployments/{served['inbox']['id']}/create_flow_run",
+        {"state": {"type": "SCHEDULED"}},
+    ).body
     wait_for(lambda: _state(run["id"]) in ("COMPLETED", "FAILED", "CRASHED"), "the flow run")
     assert _state(run["id"]) == "COMPLETED"
     listed = json.loads(streamflow("inbox", "--json"))
-    assert [(drop["folder"], drop["status"]) for drop in listed["drops"]] == [("2024-02-29", "done")]
+    assert [(drop["folder"], drop["status"]) for drop in listed["drops"]] == [
+        ("2024-02-29", "done")
+    ]
 
 
 def _state(run_id: str) -> str:
     return str(asked(f"{PREFECT}/api/flow_runs/{run_id}").body["state"]["type"])
 
 
-@pytest.mark.parametrize("address", [f"{PREFECT}/runs", f"{MLFLOW}/", f"{FEAST_UI}/"], ids=["prefect", "mlflow", "feast"])
+@pytest.mark.parametrize(
+    "address", [f"{PREFECT}/runs", f"{MLFLOW}/", f"{FEAST_UI}/"], ids=["prefect", "mlflow", "feast"]
+)
 def test_a_page_of_a_vendor_is_there(address: str) -> None:
-    assert "<script" in httpx.get(address, headers={"Accept": "text/html"}, follow_redirects=True, timeout=20).text
+    assert (
+        "<script"
+        in httpx.get(
+            address, headers={"Accept": "text/html"}, follow_redirects=True, timeout=20
+        ).text
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_restarts_alone_and_nothing_is_lost(service: str, state: Callable[[], dict[str, object]]) -> None:
+def test_a_service_restarts_alone_and_nothing_is_lost(
+    service: str, state: Callable[[], dict[str, object]]
+) -> None:
     before = state()
     compose("restart", service)
     wait_for(lambda: healthy(*SERVICES) and ready(), f"healthy after a restart of {service}")
@@ -258,19 +345,35 @@ def test_down_and_up_lose_nothing(state: Callable[[], dict[str, object]]) -> Non
     assert state() == before
 
 
-def test_a_backup_is_restored_into_a_stack_without_state(state: Callable[[], dict[str, object]]) -> None:
+def test_a_backup_is_restored_into_a_stack_without_state(
+    state: Callable[[], dict[str, object]],
+) -> None:
     before = state()
     streamflow("backup", "/data/streamflow.zip")
     compose("down")
     for volume in ("postgres", "artifacts", "state"):
         name = f"{ENVIRONMENT['COMPOSE_PROJECT_NAME']}_{volume}"
-        subprocess.run(["docker", "volume", "rm", name], env=ENVIRONMENT, capture_output=True, check=True)
+        subprocess.run(
+            ["docker", "volume", "rm", name], env=ENVIRONMENT, capture_output=True, check=True
+        )
     compose("up", "-d", "--wait", "postgres")
-    compose("run", "--rm", "-T", "--no-deps", "--entrypoint", "streamflow", "prefect", "restore", "/data/streamflow.zip")
+    compose(
+        "run",
+        "--rm",
+        "-T",
+        "--no-deps",
+        "--entrypoint",
+        "streamflow",
+        "prefect",
+        "restore",
+        "/data/streamflow.zip",
+    )
     compose("up", "-d", "--wait")
     wait_for(ready, "/ready")
     after = state()
-    assert after.pop("flow runs") == []  # Prefect's own history is no part of a backup where it lies in PostgreSQL
+    assert (
+        after.pop("flow runs") == []
+    )  # Prefect's own history is no part of a backup where it lies in PostgreSQL
     assert after == {name: value for name, value in before.items() if name != "flow runs"}
 
 
@@ -282,7 +385,11 @@ def test_what_the_containers_may_and_take() -> None:
         assert container["Config"]["User"] == "streamflow", service
         assert compose("exec", "-T", service, "id", "-u").strip() == "10001"
     for service in SERVICES:
-        assert {b["HostIp"] for p in inspected(service)["HostConfig"]["PortBindings"].values() for b in p} == {"127.0.0.1"}
+        assert {
+            b["HostIp"]
+            for p in inspected(service)["HostConfig"]["PortBindings"].values()
+            for b in p
+        } == {"127.0.0.1"}
     password = compose("exec", "-T", "api", "cat", "/secrets/postgres_password").strip()
     assert len(password) >= 32
     for service in SERVICES:
@@ -314,5 +421,7 @@ def test_sizes_are_as_promised(capsys: pytest.CaptureFixture[str]) -> None:
 
 def _memory_mb(service: str) -> float:
     """What its processes hold, without the page cache: the sum of their proportional shares."""
-    script = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ {s += $2} END {print s / 1024}'"
+    script = (
+        "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ {s += $2} END {print s / 1024}'"
+    )
     return round(float(compose("exec", "-T", service, "sh", "-c", script)))

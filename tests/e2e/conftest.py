@@ -35,7 +35,9 @@ def wider(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_feature_sets(simulated_drops: Path, wider: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def two_feature_sets(
+    simulated_drops: Path, wider: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """A state folder with January loaded and one version of each of two feature sets; no process of ours is left."""
     home = tmp_path_factory.mktemp("two") / "home"
     changed = ("--catalog", str(wider))

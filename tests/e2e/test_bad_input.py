@@ -31,7 +31,9 @@ class Installation(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def loaded(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def loaded(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     name, home = f"sf_bad_{uuid4().hex[:12]}", tmp_path_factory.mktemp("bad") / "home"
     cluster.clone(name)
     with open_platform(cluster.settings(name, home)) as platform:
@@ -65,7 +67,11 @@ def edit(name: str, old: bytes, new: bytes, *, line: int | None = None) -> Calla
 
     def spoil(folder: Path) -> None:
         lines = (folder / name).read_bytes().splitlines(keepends=True)
-        number = next(i for i, text in enumerate(lines, 1) if (line is None or i == line) and re.search(old, text))
+        number = next(
+            i
+            for i, text in enumerate(lines, 1)
+            if (line is None or i == line) and re.search(old, text)
+        )
         lines[number - 1] = re.sub(old, lambda _: new, lines[number - 1], count=1)
         (folder / name).write_bytes(b"".join(lines))
 
@@ -235,10 +241,22 @@ def test_a_broken_folder_is_named_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('type = "date"', 'type = "day"', r"mine.toml:\d+ tables.users.columns.signup_date.type: Input should be"),
-        ("max = 1200", "max = -1", r"mine.toml:\d+ tables.subscriptions.columns.months_active: min 0 is above max -1"),
+        (
+            'type = "date"',
+            'type = "day"',
+            r"mine.toml:\d+ tables.users.columns.signup_date.type: Input should be",
+        ),
+        (
+            "max = 1200",
+            "max = -1",
+            r"mine.toml:\d+ tables.subscriptions.columns.months_active: min 0 is above max -1",
+        ),
         ('key = "user_id"', "key = ", r"mine.toml: Invalid value \(at line \d+"),
-        ('column = "churn_label"', 'column = "churned"', r"label: table 'labels' has no column 'churned'"),
+        (
+            'column = "churn_label"',
+            'column = "churned"',
+            r"label: table 'labels' has no column 'churned'",
+        ),
     ],
     ids=["unknown type", "contradictory bounds", "malformed TOML", "no such label"],
 )
@@ -251,7 +269,10 @@ def test_a_broken_catalog_is_named_with_its_place(
     answer = call("--catalog", str(path), "migrate", "--plan")
     assert answer.returncode == 6
     assert re.search(said, answer.stderr), answer.stderr
-    assert "Nothing was changed. Correct the catalog and run 'streamflow migrate --plan' again." in answer.stderr
+    assert (
+        "Nothing was changed. Correct the catalog and run 'streamflow migrate --plan' again."
+        in answer.stderr
+    )
     assert database_digest(loaded.connection) == before
 
 
@@ -287,7 +308,9 @@ def test_what_cannot_be_learned_from_is_said(
     assert call("models", "--json").stdout.strip() == "[]"
 
 
-def test_an_unknown_as_of_is_answered_with_what_there_is(call: Callable[..., Said], loaded: Installation) -> None:
+def test_an_unknown_as_of_is_answered_with_what_there_is(
+    call: Callable[..., Said], loaded: Installation
+) -> None:
     before = database_digest(loaded.connection)
     said = call("train", "--as-of", "2023-01-31")
     assert said.returncode == 8
@@ -299,13 +322,18 @@ def test_an_unknown_as_of_is_answered_with_what_there_is(call: Callable[..., Sai
     assert call("train", "--as-of", "31.01.2023").returncode == 2
 
 
-def test_a_database_that_is_down_and_a_port_that_is_taken(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_down_and_a_port_that_is_taken(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import socket
 
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         said = call("serve", "--port", str(taken.getsockname()[1]))
         assert said.returncode == 18
-        assert re.search(r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name another one with --port", said.stderr)
+        assert re.search(
+            r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name another one with --port",
+            said.stderr,
+        )
     monkeypatch.setenv("STREAMFLOW_DATABASE_URL", "postgresql://me:s3cret@127.0.0.1:1/churn")
     said = call("models")
     assert said.returncode == 11
@@ -318,7 +346,9 @@ HARMLESS = {
     "CRLF": lambda d: [p.write_bytes(p.read_bytes().replace(b"\n", b"\r\n")) for p in d.iterdir()],
     "reordered columns": lambda d: [reorder(p) for p in d.iterdir()],
     "quoted cells": lambda d: [quote(p) for p in d.iterdir()],
-    "empty lines at the end": lambda d: [p.write_bytes(p.read_bytes() + b"\n\n") for p in d.iterdir()],
+    "empty lines at the end": lambda d: [
+        p.write_bytes(p.read_bytes() + b"\n\n") for p in d.iterdir()
+    ],
 }
 
 
@@ -329,7 +359,9 @@ def reorder(path: Path) -> None:
 
 def quote(path: Path) -> None:
     rows = [line.split(b",") for line in path.read_bytes().splitlines()]
-    path.write_bytes(b"".join(b",".join(b'"' + c + b'"' if c else c for c in row) + b"\n" for row in rows))
+    path.write_bytes(
+        b"".join(b",".join(b'"' + c + b'"' if c else c for c in row) + b"\n" for row in rows)
+    )
 
 
 @pytest.mark.parametrize("case", HARMLESS)
@@ -341,13 +373,25 @@ def test_another_writing_of_the_same_rows_is_the_same_content(
     HARMLESS[case](drop)
     said = call("ingest", str(drop), *FEBRUARY, "--allow-same")
     assert said.returncode == 0, said.stderr
-    assert {t: d for t, d in database_digest(loaded.connection).items() if t.startswith("raw.")} == before
+    assert {
+        t: d for t, d in database_digest(loaded.connection).items() if t.startswith("raw.")
+    } == before
 
 
-STRANGE = ["Robert'); DROP TABLE raw.users;--", "Zoë", "Zoe\u0308", 'a "quoted", id', "line\nbreak", "\U0001f600", "%s {0} $1"]
+STRANGE = [
+    "Robert'); DROP TABLE raw.users;--",
+    "Zoë",
+    "Zoe\u0308",
+    'a "quoted", id',
+    "line\nbreak",
+    "\U0001f600",
+    "%s {0} $1",
+]
 
 
-def test_any_text_can_be_a_key_and_stays_what_it_is(call: Callable[..., Said], loaded: Installation, drop: Path) -> None:
+def test_any_text_can_be_a_key_and_stays_what_it_is(
+    call: Callable[..., Said], loaded: Installation, drop: Path
+) -> None:
     import csv
 
     for path in drop.iterdir():
@@ -362,9 +406,13 @@ def test_any_text_can_be_a_key_and_stays_what_it_is(call: Callable[..., Said], l
     assert said.returncode == 0, said.stderr
     assert r"the keys 'Zoe\u0308' and 'Zo\xeb' differ only in their Unicode form" in said.stdout
     assert call("snapshot", *day).returncode == 0
-    stored = loaded.connection.execute("SELECT user_id FROM frozen.users WHERE as_of = '2024-04-30'").fetchall()
+    stored = loaded.connection.execute(
+        "SELECT user_id FROM frozen.users WHERE as_of = '2024-04-30'"
+    ).fetchall()
     assert set(STRANGE) <= {key for (key,) in stored}
     assert call("materialize").returncode == 0
     for key in STRANGE:
-        row = loaded.connection.execute("SELECT count(*) FROM online.subs_profile_fv WHERE user_id = %s", [key]).fetchone()
+        row = loaded.connection.execute(
+            "SELECT count(*) FROM online.subs_profile_fv WHERE user_id = %s", [key]
+        ).fetchone()
         assert row == (1,)

@@ -31,7 +31,10 @@ def small_disk() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # where PostgreSQL's user can reach
         Path(folder).chmod(0o755)
         mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=170m,mode=755", "tmpfs", folder], capture_output=True, text=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=170m,mode=755", "tmpfs", folder],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if mounted.returncode:
             pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
@@ -45,12 +48,17 @@ def small_disk() -> Iterator[Path]:
 def test_the_servers_disk_is_full(small_disk: Path, large_drop: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "postgres.location").write_text(f"{small_disk / 'pg'}\n")  # what streamflow itself notes there
+    (home / "postgres.location").write_text(
+        f"{small_disk / 'pg'}\n"
+    )  # what streamflow itself notes there
     assert called(home, "migrate").returncode == 0
     said = called(home, "ingest", str(large_drop), *DAY)
     assert said.returncode == 21, said.stderr
     assert "No space left on device" in said.stderr
-    assert "What was not committed is rolled back. Free some space there and run the command again." in said.stderr
+    assert (
+        "What was not committed is rolled back. Free some space there and run the command again."
+        in said.stderr
+    )
     subprocess.run(["mount", "-o", "remount,size=900m", str(small_disk)], check=True)
     assert "Frozen revisions" in called(home, "snapshots").stdout
     done = called(home, "ingest", str(large_drop), *DAY)

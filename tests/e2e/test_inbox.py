@@ -43,7 +43,10 @@ def test_each_folder_is_processed_once_and_a_bad_one_is_shown(
     receipt = json.loads(again.stdout)
     assert (again.returncode, receipt["processed"]) == (1, [])
     assert "expected a file of the drop, got none" in receipt["drops"][1]["error"]
-    assert {d["folder"]: d["status"] for d in receipt["drops"]} == {"january": "done", "2024-02-29": "failed"}
+    assert {d["folder"]: d["status"] for d in receipt["drops"]} == {
+        "january": "done",
+        "2024-02-29": "failed",
+    }
     assert wait_for(lambda: not alive(home), 5.0), alive(home)
 
 
@@ -55,7 +58,9 @@ def test_a_schedule_picks_up_a_folder_and_ctrl_c_leaves_nothing(
     try:
         assert wait_for(lambda: "looking into" in log.read_text(), 30.0), log.read_text()
         shutil.copytree(simulated_drops / "month_000", tmp_path / "inbox" / "2024-01-31")
-        assert wait_for(lambda: "[OK] 2024-01-31" in log.read_text(), 40.0), (home / "logs" / "inbox.log").read_text()
+        assert wait_for(lambda: "[OK] 2024-01-31" in log.read_text(), 40.0), (
+            home / "logs" / "inbox.log"
+        ).read_text()
     finally:
         process.send_signal(signal.SIGINT)
         code = process.wait(timeout=20)
@@ -63,8 +68,12 @@ def test_a_schedule_picks_up_a_folder_and_ctrl_c_leaves_nothing(
     assert wait_for(lambda: not alive(home), 5.0), alive(home)
 
 
-@pytest.mark.parametrize(("inbox", "said"), [("", "names no folder"), ("absent", "absent: no such folder")])
-def test_an_inbox_that_is_not_there_is_an_error_with_the_next_step(tmp_path: Path, inbox: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("inbox", "said"), [("", "names no folder"), ("absent", "absent: no such folder")]
+)
+def test_an_inbox_that_is_not_there_is_an_error_with_the_next_step(
+    tmp_path: Path, inbox: str, said: str
+) -> None:
     done = called(tmp_path / "home", "inbox", extra={"STREAMFLOW_INBOX": inbox} if inbox else None)
     assert done.returncode == 5
     assert said in done.stderr

@@ -8,8 +8,13 @@ from conftest import Cluster
 from support.kills import Bench, content
 
 
-def test_a_killed_run_repeated_equals_an_undisturbed_one(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
-    drops = [(simulated_drops / "month_000", "2024-01-31"), (simulated_drops / "month_001", "2024-02-29")]
+def test_a_killed_run_repeated_equals_an_undisturbed_one(
+    cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
+    drops = [
+        (simulated_drops / "month_000", "2024-01-31"),
+        (simulated_drops / "month_001", "2024-02-29"),
+    ]
     bench = Bench(cluster, tmp_path, drops)
     name = bench.installation()
     seconds = bench.work(name)

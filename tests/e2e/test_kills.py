@@ -23,7 +23,9 @@ def running(home: Path, part: str) -> bool:
     [
         pytest.param(["migrate"], "postgres -D", id="migrate, once the server runs"),
         pytest.param(["demo"], "prefect server start", id="demo, while Prefect's server starts"),
-        pytest.param(["exec", "--", "sleep", "60"], "sleep 60", id="exec, in the command that it became"),
+        pytest.param(
+            ["exec", "--", "sleep", "60"], "sleep 60", id="exec, in the command that it became"
+        ),
     ],
 )
 def test_nothing_runs_after_a_kill(home: Path, arguments: list[str], part: str) -> None:

@@ -40,8 +40,18 @@ print(json.dumps(said))
 def test_feast_lists_our_views_and_applies_without_a_change(two_feature_sets: Path) -> None:
     """Its own commands one after the other in one process: it takes seconds to import."""
     assert "subs_profile_fv" in stock(two_feature_sets, "feast", "feature-views", "list")
-    views, first, _, second = json.loads(stock(two_feature_sets, "python", "-W", "ignore", "-c", FEAST).splitlines()[-1])
-    assert all(view in views for view in ("subs_profile_fv", "usage_agg_30d_fv", "payments_agg_90d_fv", "support_agg_90d_fv"))
+    views, first, _, second = json.loads(
+        stock(two_feature_sets, "python", "-W", "ignore", "-c", FEAST).splitlines()[-1]
+    )
+    assert all(
+        view in views
+        for view in (
+            "subs_profile_fv",
+            "usage_agg_30d_fv",
+            "payments_agg_90d_fv",
+            "support_agg_90d_fv",
+        )
+    )
     before, after = json.loads(first), json.loads(second)
     assert len(before["featureServices"]) == 2
     assert meaning(after) == meaning(before)
@@ -60,10 +70,18 @@ print(json.dumps({"versions": sorted(int(v.version) for v in versions), "as_of":
 
 def test_mlflow_sees_our_experiment_and_our_versions(two_feature_sets: Path) -> None:
     assert "streamflow" in stock(two_feature_sets, "mlflow", "experiments", "search")
-    seen = json.loads(stock(two_feature_sets, "python", "-W", "ignore", "-c", CLIENT).splitlines()[-1])
+    seen = json.loads(
+        stock(two_feature_sets, "python", "-W", "ignore", "-c", CLIENT).splitlines()[-1]
+    )
     assert seen["versions"] == [1, 2]
     assert (seen["as_of"], seen["inputs"]) == ("2024-01-31", 1)
-    assert {"passport.json", "feature_schema.json", "roc.png", "precision_recall.png", "calibration.png"} <= set(seen["artifacts"])
+    assert {
+        "passport.json",
+        "feature_schema.json",
+        "roc.png",
+        "precision_recall.png",
+        "calibration.png",
+    } <= set(seen["artifacts"])
 
 
 QUERY = """
@@ -77,7 +95,9 @@ def test_libpq_reaches_the_database_as_the_writer(two_feature_sets: Path) -> Non
     assert stock(two_feature_sets, "python", "-c", QUERY).strip() == "streamflow_writer 400"
 
 
-def test_the_exit_code_is_that_of_the_command_and_the_server_stays_while_it_runs(two_feature_sets: Path) -> None:
+def test_the_exit_code_is_that_of_the_command_and_the_server_stays_while_it_runs(
+    two_feature_sets: Path,
+) -> None:
     assert run(two_feature_sets, "exec", "--", "sh", "-c", "exit 7").returncode == 7
     unknown = run(two_feature_sets, "exec", "--", "no-such-command")
     assert unknown.returncode == 3
@@ -93,11 +113,15 @@ def test_one_line_and_migrate_lead_to_a_prediction(two_feature_sets: Path, wider
     call("promote", "2")
     features = json.loads(call("predict", "7590-VHVEG", "--json"))["features"]
     assert (len(features), features["contract_type"]) == (15, "Month-to-month")
-    call("promote", "1", "--force", "--why", "a test")  # the version of the former feature set answers as before
+    call(
+        "promote", "1", "--force", "--why", "a test"
+    )  # the version of the former feature set answers as before
     assert len(json.loads(call("predict", "7590-VHVEG", "--json"))["features"]) == 14
 
 
-def test_a_catalog_that_the_database_does_not_know_is_refused_with_the_next_step(two_feature_sets: Path) -> None:
+def test_a_catalog_that_the_database_does_not_know_is_refused_with_the_next_step(
+    two_feature_sets: Path,
+) -> None:
     done = called(two_feature_sets, "models")
     assert done.returncode == 13
     assert "the catalog has changed since the last 'streamflow migrate'" in done.stderr

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from conftest import Cluster
 
 DAY = ("--as-of", "2024-01-31")
-GUESSED = ["age", "home_club", "heard_from", "plan", "monthly_price", "auto_renew", "visits_30d", "avg_minutes"]
+GUESSED = [
+    "age",
+    "home_club",
+    "heard_from",
+    "plan",
+    "monthly_price",
+    "auto_renew",
+    "visits_30d",
+    "avg_minutes",
+]
 TABLE = "[tables.visits.columns]\n"
 DERIVED = 'minutes_30d = { type = "float", nullable = true, view = "visits_fv", expr = "visits_30d * avg_minutes" }\n'
 FEATURES = [*GUESSED[:6], "minutes_30d", *GUESSED[6:]]
@@ -37,7 +46,11 @@ def test_four_commands_lead_from_csv_files_to_a_prediction(
         return json.loads(done.stdout)
 
     receipt = call("init", month, "--out", str(catalog))
-    assert (receipt["key"], receipt["key_type"], receipt["label"]) == ("member_id", "int", "cancellations.cancelled")
+    assert (receipt["key"], receipt["key_type"], receipt["label"]) == (
+        "member_id",
+        "int",
+        "cancellations.cancelled",
+    )
     assert receipt["decisions"] == []
     assert [f.name for f in load_catalog(catalog).features] == GUESSED
     text = catalog.read_text(encoding="utf-8")
@@ -45,8 +58,12 @@ def test_four_commands_lead_from_csv_files_to_a_prediction(
     catalog.write_text(text.replace(TABLE, TABLE + DERIVED), encoding="utf-8")
 
     variables["STREAMFLOW_CATALOG"] = str(catalog)
-    call("migrate")  # a fresh database would be migrated by `run`; the test's holds the default catalog
-    assert [f["rows"] for f in call("ingest", month, *DAY)["files"]] == [600] * 4  # these three are what `run` does
+    call(
+        "migrate"
+    )  # a fresh database would be migrated by `run`; the test's holds the default catalog
+    assert [f["rows"] for f in call("ingest", month, *DAY)["files"]] == [
+        600
+    ] * 4  # these three are what `run` does
     call("snapshot", *DAY)
     live = {v["view"]: v["rows"] for v in call("materialize")["views"]}
     assert live.items() >= {"members_fv": 600, "plans_fv": 600, "visits_fv": 600}.items()
@@ -61,7 +78,11 @@ def test_four_commands_lead_from_csv_files_to_a_prediction(
 
     with served(open_with(catalog=catalog)) as base:
         read = asked(f"{base}/features/17")
-        assert (read.status, read.body["member_id"], list(read.body["features"])) == (200, 17, FEATURES)
+        assert (read.status, read.body["member_id"], list(read.body["features"])) == (
+            200,
+            17,
+            FEATURES,
+        )
         predicted = asked(f"{base}/predict", {"member_id": 17})
         assert (predicted.status, predicted.body["member_id"]) == (200, 17)
         assert predicted.body["probability"] == answer["probability"]

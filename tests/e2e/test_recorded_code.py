@@ -43,7 +43,9 @@ def commit(root: Path, message: str) -> None:
 
 
 @pytest.fixture
-def streamflow_there(cluster: Cluster, repository: Path, simulated_drops: Path, tmp_path: Path) -> Iterator[Run]:
+def streamflow_there(
+    cluster: Cluster, repository: Path, simulated_drops: Path, tmp_path: Path
+) -> Iterator[Run]:
     """The command line of the package in the repository, on an installation with January."""
     name, home = f"sf_code_{uuid4().hex[:12]}", tmp_path / "home"
     cluster.clone(name)
@@ -60,7 +62,9 @@ def streamflow_there(cluster: Cluster, repository: Path, simulated_drops: Path, 
     def run(*commands: Words) -> list[Said]:
         words = json.dumps([("--quiet", *command) for command in commands])
         command = [sys.executable, "-W", "ignore", "-m", "support.command", str(home), words]
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return [Said(*said) for said in json.loads(done.stdout)]
 
@@ -68,7 +72,9 @@ def streamflow_there(cluster: Cluster, repository: Path, simulated_drops: Path, 
     cluster.drop(name)
 
 
-def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repository: Path) -> None:
+def test_the_recorded_commit_makes_the_version_again(
+    streamflow_there: Run, repository: Path
+) -> None:
     (trained,) = streamflow_there(("train", *DAY))
     assert trained.returncode == 0, trained.stderr
     baseline = repository / "src/streamflow/models/pipelines.py"
@@ -87,7 +93,9 @@ def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repo
     assert compared.returncode == 0, compared.stderr
     auc = json.loads(compared.stdout)["metrics"][0]
     assert auc["change"] != 0
-    assert [share["cause"] for share in auc["shares"]] == ["code or environment"]  # no rebuild makes it again
+    assert [share["cause"] for share in auc["shares"]] == [
+        "code or environment"
+    ]  # no rebuild makes it again
     assert then.returncode == 0, then.stderr
     assert drifted(then) == {}
     said = json.loads(then.stdout)
@@ -95,10 +103,18 @@ def test_the_recorded_commit_makes_the_version_again(streamflow_there: Run, repo
     assert (
         said["code"]
         == subprocess.run(
-            [*GIT, "-C", str(repository), "rev-parse", "HEAD~1"], capture_output=True, text=True, check=True
+            [*GIT, "-C", str(repository), "rev-parse", "HEAD~1"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
     )
-    listed = subprocess.run([*GIT, "-C", str(repository), "worktree", "list"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [*GIT, "-C", str(repository), "worktree", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert len(listed.splitlines()) == 1
     assert uncommitted.returncode == 4
     assert (

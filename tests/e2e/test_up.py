@@ -46,7 +46,9 @@ def taken() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def stack(taken: int, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def stack(
+    taken: int, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """A state folder whose services are all up, detached, with a drop loaded and a version served."""
     home = tmp_path_factory.mktemp("up") / "home"
     done = run(home, "up", "--detach", extra={**free_ports(), "STREAMFLOW_API_PORT": str(taken)})
@@ -64,7 +66,16 @@ def stack(taken: int, simulated_drops: Path, tmp_path_factory: pytest.TempPathFa
 
 def test_every_service_is_up_and_answers(stack: Path, taken: int) -> None:
     services = status(stack)
-    assert list(services) == ["prefect", "postgres", "mlflow", "feast", "feast-ui", "api", "worker", "reconcile"]
+    assert list(services) == [
+        "prefect",
+        "postgres",
+        "mlflow",
+        "feast",
+        "feast-ui",
+        "api",
+        "worker",
+        "reconcile",
+    ]
     assert {row["state"] for row in services.values()} == {"up"}
     assert services["api"]["address"] != f"http://127.0.0.1:{taken}/docs"
     assert wait_for(lambda: asked(url(services, "api", "/predict"), {"user_id": KEY}).status == 200)
@@ -80,9 +91,14 @@ def test_the_worker_runs_what_prefect_is_told(stack: Path, simulated_drops: Path
     services = status(stack)
     deployment = asked(url(services, "prefect", "/api/deployments/name/monthly/monthly")).body["id"]
     parameters = {"folder": str(simulated_drops / "month_001"), "as_of": "2024-02-29"}
-    made = asked(url(services, "prefect", f"/api/deployments/{deployment}/create_flow_run"), {"parameters": parameters}).body["id"]
+    made = asked(
+        url(services, "prefect", f"/api/deployments/{deployment}/create_flow_run"),
+        {"parameters": parameters},
+    ).body["id"]
     flow_run = url(services, "prefect", f"/api/flow_runs/{made}")
-    assert wait_for(lambda: asked(flow_run).body["state_type"] == "COMPLETED", PROMISED_S), asked(flow_run).body["state"]
+    assert wait_for(lambda: asked(flow_run).body["state_type"] == "COMPLETED", PROMISED_S), asked(
+        flow_run
+    ).body["state"]
 
 
 def test_a_second_up_shows_what_is_up(stack: Path) -> None:
@@ -109,10 +125,14 @@ def test_what_is_killed_comes_back_with_what_was_there(stack: Path, victim: str)
     before = status(stack)
     kill_9(postmaster(stack) if victim == "the postmaster" else before[victim]["pid"])
 
-    assert wait_for(lambda: restarted(stack, "postgres" if victim == "the postmaster" else victim), PROMISED_S)
+    assert wait_for(
+        lambda: restarted(stack, "postgres" if victim == "the postmaster" else victim), PROMISED_S
+    )
     assert wait_for(lambda: is_up(stack), PROMISED_S), status(stack)
     ask = url(before, "api", "/predict")
-    assert wait_for(lambda: asked(ask, {"user_id": KEY}).status == 200, PROMISED_S)  # a pool finds its lost connections one by one
+    assert wait_for(
+        lambda: asked(ask, {"user_id": KEY}).status == 200, PROMISED_S
+    )  # a pool finds its lost connections one by one
     assert len(runs_of_mlflow(before).body["runs"]) == 1
 
 
@@ -140,7 +160,7 @@ def test_a_signal_stops_what_it_started_and_a_crash_before_does_not_matter(home:
     (home / "run").mkdir(parents=True)
     for name in ("up", "supervisord.pid", "stack.json"):
         (home / "run" / name).write_text("left by a crash")
-    process = start(home, "up", "prefect", "--host", "0.0.0.0", extra=free_ports())  # noqa: S104  # what a container does
+    process = start(home, "up", "prefect", "--host", "0.0.0.0", extra=free_ports())  # what a container does
     assert wait_for(lambda: is_up(home), 120.0), home.with_name("home.log").read_text()
     assert wait_for(lambda: is_followed(home), PROMISED_S)
     kill_9(status(home)["prefect"]["pid"])
@@ -161,7 +181,10 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
     lock = claim(home)
     assert lock is not None
     done = subprocess.run(
-        [sys.executable, "-m", "streamflow", "--home", str(home), "up", "prefect"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "streamflow", "--home", str(home), "up", "prefect"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, "up already" in done.stderr) == (0, True), done.stderr
 
@@ -180,7 +203,9 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
         (("worker",), 19, "no server of Prefect is known"),
     ],
 )
-def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_what_cannot_be_done_is_said(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
     done = called(tmp_path / "home", *arguments, extra={"COLUMNS": "200"})
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert alive(tmp_path / "home") == []

@@ -19,7 +19,10 @@ def pid(address: Address) -> int:
 
 def works(address: Address, number: int) -> bool:
     with connect(address, autocommit=True) as connection:
-        return connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [number]).fetchone() is not None
+        return (
+            connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [number]).fetchone()
+            is not None
+        )
 
 
 @pytest.fixture

@@ -23,15 +23,24 @@ from streamflow.warehouse.roles import API
 
 def test_keys_that_are_known_outlive_the_database_for_a_time_only(platform: Platform) -> None:
     new, said = create_key(platform, "crm", scope="read", days=None), list[str]()
-    ring = KeyRing(partial(connect, platform.login.with_role(API), autocommit=True), said.append, every_s=0.05, trusted_s=2.0)
+    ring = KeyRing(
+        partial(connect, platform.login.with_role(API), autocommit=True),
+        said.append,
+        every_s=0.05,
+        trusted_s=2.0,
+    )
     assert not ring.is_trusted
     name = sql.Identifier(platform.login.database)
-    with connect(platform.login.with_database("postgres"), autocommit=True) as administrator, ring.kept():
+    with (
+        connect(platform.login.with_database("postgres"), autocommit=True) as administrator,
+        ring.kept(),
+    ):
         assert ring.is_trusted
         assert ring.find(new.key.encode()) is not None
         administrator.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         administrator.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [platform.login.database]
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [platform.login.database],
         )
         assert wait_for(lambda: bool(said))
         assert ring.find(new.key.encode()) is not None
@@ -48,16 +57,24 @@ def test_keys_that_are_known_outlive_the_database_for_a_time_only(platform: Plat
     assert words.endswith("): those known stay in force for 2 s")
 
 
-def test_a_key_is_shown_once_and_its_digest_alone_is_kept(platform: Platform, cluster: Cluster, installation: str) -> None:
+def test_a_key_is_shown_once_and_its_digest_alone_is_kept(
+    platform: Platform, cluster: Cluster, installation: str
+) -> None:
     def said(*arguments: str) -> str:
-        done = called(platform.home, "keys", *arguments, extra=cluster.variables(installation, platform.home))
+        done = called(
+            platform.home, "keys", *arguments, extra=cluster.variables(installation, platform.home)
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     made = json.loads(said("create", "crm", "--scope", "predict", "--expires", "90", "--json"))
     shown = json.loads(said("list", "--json"))
     assert shown == [made["row"]]
-    assert (shown[0]["name"], shown[0]["scope"], shown[0]["state"]) == ("crm", "predict", "in force")
+    assert (shown[0]["name"], shown[0]["scope"], shown[0]["state"]) == (
+        "crm",
+        "predict",
+        "in force",
+    )
     parsed = parse_key(made["key"].encode())
     assert parsed is not None
     assert parsed[0] == shown[0]["id"]
@@ -75,11 +92,18 @@ def test_a_key_is_shown_once_and_its_digest_alone_is_kept(platform: Platform, cl
 def test_a_key_cannot_be_brought_back(platform: Platform) -> None:
     """Nor changed to another scope, nor removed, by whom our commands work as."""
     made = create_key(platform, "crm", scope="read", days=None)
-    for statement in ("SET scope = 'admin'", "SET digest = sha256('x')", "SET expires = NULL", "SET name = 'x'"):
+    for statement in (
+        "SET scope = 'admin'",
+        "SET digest = sha256('x')",
+        "SET expires = NULL",
+        "SET name = 'x'",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             platform.connection.execute(f"UPDATE streamflow.api_key {statement}")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         platform.connection.execute("DELETE FROM streamflow.api_key")
     revoke_keys(platform, made.row.id)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"rows of streamflow\.api_key are frozen"):
+    with pytest.raises(
+        psycopg.errors.InsufficientPrivilege, match=r"rows of streamflow\.api_key are frozen"
+    ):
         platform.connection.execute("UPDATE streamflow.api_key SET revoked = NULL")

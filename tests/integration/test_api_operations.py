@@ -26,11 +26,15 @@ ASK = json.dumps({"user_id": KEY}).encode()
 
 
 @pytest.fixture(scope="module")
-def installed(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def installed(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """An installation with a drop and a version in Production."""
     name = f"sf_test_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("operations") / "home", trees=10)) as platform:
+    with open_platform(
+        cluster.settings(name, tmp_path_factory.mktemp("operations") / "home", trees=10)
+    ) as platform:
         run(platform, simulated_drops / "month_000", JANUARY)
         in_production(platform, JANUARY)
         yield platform
@@ -48,8 +52,14 @@ def log(installed: Platform) -> Path:
     return installed.home / "logs" / "api.log"
 
 
-def increase(before: dict[tuple[str, ...], float], after: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
-    return {labels: value - before.get(labels, 0) for labels, value in after.items() if value != before.get(labels, 0)}
+def increase(
+    before: dict[tuple[str, ...], float], after: dict[tuple[str, ...], float]
+) -> dict[tuple[str, ...], float]:
+    return {
+        labels: value - before.get(labels, 0)
+        for labels, value in after.items()
+        if value != before.get(labels, 0)
+    }
 
 
 def test_every_answer_is_counted_under_the_declared_path(api: str) -> None:
@@ -89,11 +99,19 @@ def test_every_answer_is_counted_under_the_declared_path(api: str) -> None:
     assert increase(before["api_errors_total"], after["api_errors_total"]) == {
         ("entity_unknown",): 1, ("malformed_request",): 2, ("method_not_allowed",): 3, ("not_found",): 3,
     }  # fmt: skip
-    seconds = {labels[1:]: value for labels, value in after["api_request_latency_seconds_bucket"].items() if labels[0] == "+Inf"}
+    seconds = {
+        labels[1:]: value
+        for labels, value in after["api_request_latency_seconds_bucket"].items()
+        if labels[0] == "+Inf"
+    }
     counts = after["api_request_latency_seconds_count"]
     assert seconds == counts
     for labels, count in counts.items():
-        assert count == sum(n for (method, path, _), n in after["api_requests_total"].items() if (method, path) == labels)
+        assert count == sum(
+            n
+            for (method, path, _), n in after["api_requests_total"].items()
+            if (method, path) == labels
+        )
     assert KEY not in str(after)
 
 
@@ -102,7 +120,9 @@ def test_the_numbers_say_what_could_be_predicted(api: str, installed: Platform) 
     answer = json.loads(call(api, "POST", "/predict", ASK).text)
     found = numbers(api)
     version, run_id = answer["model"]["version"], answer["model"]["run_id"]
-    assert increase(before, found["streamflow_predictions_total"]) == {(str(answer["prediction"]), str(version)): 1}
+    assert increase(before, found["streamflow_predictions_total"]) == {
+        (str(answer["prediction"]), str(version)): 1
+    }
     assert found["streamflow_model_info"] == {("streamflow_churn", run_id, str(version)): 1}
     assert found["streamflow_ready"] == {(): 1}
     age = (datetime.now(UTC) - datetime(2024, 1, 31, tzinfo=UTC)).total_seconds()
@@ -118,10 +138,14 @@ def test_the_numbers_say_what_could_be_predicted(api: str, installed: Platform) 
 
 
 @pytest.mark.parametrize("given", ["a.Well-formed_id.1", "x" * 64])
-def test_a_well_formed_request_id_goes_all_the_way(api: str, installed: Platform, log: Path, given: str) -> None:
+def test_a_well_formed_request_id_goes_all_the_way(
+    api: str, installed: Platform, log: Path, given: str
+) -> None:
     answer = call(api, "POST", "/predict", ASK, {"X-Request-ID": given})
     assert answer.headers["x-request-id"] == given
-    logged = installed.connection.execute("SELECT version FROM streamflow.prediction_log WHERE request_id = %s", [given]).fetchall()
+    logged = installed.connection.execute(
+        "SELECT version FROM streamflow.prediction_log WHERE request_id = %s", [given]
+    ).fetchall()
     assert logged == [(1,)]
     line = line_of(log, given)
     moment = datetime.fromisoformat(line.pop("time"))
@@ -143,39 +167,75 @@ def test_any_other_request_id_is_replaced(api: str, log: Path, given: str) -> No
 
 
 def test_our_answer_to_a_path_that_is_not_there_has_the_form_of_every_error(api: str) -> None:
-    assert json.loads(call(api, "GET", "/nothing").text) == {"error": "Not Found", "code": "not_found"}
+    assert json.loads(call(api, "GET", "/nothing").text) == {
+        "error": "Not Found",
+        "code": "not_found",
+    }
     refused = call(api, "DELETE", "/health")
-    assert (json.loads(refused.text)["code"], refused.headers["allow"]) == ("method_not_allowed", "GET")
+    assert (json.loads(refused.text)["code"], refused.headers["allow"]) == (
+        "method_not_allowed",
+        "GET",
+    )
     assert "/metrics" not in json.loads(call(api, "GET", "/openapi.json").text)["paths"]
 
 
-def test_an_unforeseen_error_is_logged_by_types_and_places_alone(api: str, installed: Platform, log: Path) -> None:
+def test_an_unforeseen_error_is_logged_by_types_and_places_alone(
+    api: str, installed: Platform, log: Path
+) -> None:
     """PostgreSQL quotes the whole row in the error's DETAIL, and a trigger whatever it likes."""
     login = connect(installed.login, autocommit=True)
     table = "streamflow.prediction_log"
     before = numbers(api)
     with login as connection:
-        connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT nobody CHECK (key <> '{KEY}') NOT VALID")
+        connection.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT nobody CHECK (key <> '{KEY}') NOT VALID"
+        )
         refused = call(api, "POST", "/predict", ASK)
         connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT nobody")
     assert (refused.status, json.loads(refused.text)["code"]) == (500, "unforeseen")
     after = numbers(api)
     assert increase(before["api_errors_total"], after["api_errors_total"]) == {("unforeseen",): 1}
-    assert increase(before["api_requests_total"], after["api_requests_total"])["POST", "/predict", "500"] == 1
+    assert (
+        increase(before["api_requests_total"], after["api_requests_total"])[
+            "POST", "/predict", "500"
+        ]
+        == 1
+    )
     line = line_of(log, refused.headers["x-request-id"])
     assert (line["level"], line["status"], line["error"]) == ("error", 500, "unforeseen")
     assert line["exception"].startswith("psycopg.errors.CheckViolation (SQLSTATE 23514)\n")
     assert "  streamflow.warehouse.prediction_log:" in line["exception"]
-    assert [line for line in log_lines(log) if line["level"] == "error" and "request_id" not in line] == []
+    assert [
+        line for line in log_lines(log) if line["level"] == "error" and "request_id" not in line
+    ] == []
 
 
-def test_no_key_and_no_text_of_a_client_is_in_the_log_or_the_numbers(api: str, installed: Platform, log: Path) -> None:
+def test_no_key_and_no_text_of_a_client_is_in_the_log_or_the_numbers(
+    api: str, installed: Platform, log: Path
+) -> None:
     """On all paths, with malformed bodies, and with a database that fails and comes back."""
     for planted in (KEY, ABSENT):
         for path in ("features", "predict", "nothing"):
-            call(api, "GET", f"/{path}/{planted}?user_id={planted}", headers={"User-Agent": planted, "Referer": planted})
-        for body in (f'{{"user_id": "{planted}"}}', f'{{"{planted}": 1}}', f'"{planted}', f'{{"user_id": ["{planted}"]}}', planted):
-            call(api, "POST", f"/predict?{planted}", body.encode(), {"X-Request-ID": f"{planted} {planted}"})
+            call(
+                api,
+                "GET",
+                f"/{path}/{planted}?user_id={planted}",
+                headers={"User-Agent": planted, "Referer": planted},
+            )
+        for body in (
+            f'{{"user_id": "{planted}"}}',
+            f'{{"{planted}": 1}}',
+            f'"{planted}',
+            f'{{"user_id": ["{planted}"]}}',
+            planted,
+        ):
+            call(
+                api,
+                "POST",
+                f"/predict?{planted}",
+                body.encode(),
+                {"X-Request-ID": f"{planted} {planted}"},
+            )
         call(api, planted, f"/{planted}")
     name = sql.Identifier(installed.login.database)
     administrator = installed.login.with_database("postgres")
@@ -195,7 +255,9 @@ def test_no_key_and_no_text_of_a_client_is_in_the_log_or_the_numbers(api: str, i
     assert KEY not in written
     assert "PLANTED" not in written
     libraries = {line["logger"] for line in log_lines(log) if "logger" in line}
-    assert {"uvicorn.error", "psycopg.pool"} <= libraries, "no line of a library went through our form"
+    assert {"uvicorn.error", "psycopg.pool"} <= libraries, (
+        "no line of a library went through our form"
+    )
     features = json.loads(call(api, "GET", f"/features/{KEY}").text)["features"]
     assert str(features["monthly_fee"]) == "29.85"
     assert "29.85" not in written
@@ -207,7 +269,11 @@ def test_a_log_for_people_keeps_the_same_rules(installed: Platform, log: Path, a
         call(base, "GET", f"/features/{ABSENT}")
         assert wait_for(lambda: "error=entity_unknown" in log.read_text(encoding="utf-8"))
     text = log.read_text(encoding="utf-8")
-    assert any("request" in line and "error=entity_unknown" in line for line in text.splitlines() if not line.startswith("{"))
+    assert any(
+        "request" in line and "error=entity_unknown" in line
+        for line in text.splitlines()
+        if not line.startswith("{")
+    )
     assert ABSENT not in text
 
 
@@ -224,7 +290,9 @@ def test_lines_of_one_second_are_whole(api: str, log: Path) -> None:
     assert all(datetime.fromisoformat(line["time"]).timestamp() > began - 1 for line in lines)
 
 
-def test_a_database_that_restarts_before_the_first_version_is_survived(platform: Platform, simulated_drops: Path) -> None:
+def test_a_database_that_restarts_before_the_first_version_is_survived(
+    platform: Platform, simulated_drops: Path
+) -> None:
     with served(platform, until="/health") as base:
         assert call(base, "GET", "/ready").status == 503
         with connect(platform.login, autocommit=True) as connection:

@@ -48,27 +48,50 @@ class Door:
     keys: dict[str, str]
     log: Path
 
-    def ask(self, path: str, *, scope: str = "admin", body: bytes | None = None, headers: dict[str, str] | None = None) -> Raw:
+    def ask(
+        self,
+        path: str,
+        *,
+        scope: str = "admin",
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Raw:
         given = {"Authorization": f"Bearer {self.keys[scope]}"} if scope else {}
-        return call(self.base, "GET" if body is None else "POST", path, body, {**given, **(headers or {})})
+        return call(
+            self.base, "GET" if body is None else "POST", path, body, {**given, **(headers or {})}
+        )
 
 
 @pytest.fixture(scope="module")
-def door(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def door(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Door]:
     name = f"sf_test_{uuid4().hex[:12]}"
     user = f"{name}_api"
     cluster.clone(name)
     with connect(cluster.address, autocommit=True) as administrator:
         administrator.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE streamflow_api").format(sql.Identifier(user), sql.Literal(user))
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE streamflow_api").format(
+                sql.Identifier(user), sql.Literal(user)
+            )
         )
     try:
         home = tmp_path_factory.mktemp("security") / "home"
-        with open_platform(cluster.settings(name, home, trees=5, calibration="none", threshold=0.5)) as platform:
+        with open_platform(
+            cluster.settings(name, home, trees=5, calibration="none", threshold=0.5)
+        ) as platform:
             run(platform, simulated_drops / "month_000", JANUARY)
             in_production(platform, JANUARY)
-            keys = {scope: create_key(platform, f"{scope} of a test", scope=scope, days=None).key for scope in SCOPES}
-            plain = replace(platform.login, role=None, password=user, parameters={**platform.login.parameters, "user": user})
+            keys = {
+                scope: create_key(platform, f"{scope} of a test", scope=scope, days=None).key
+                for scope in SCOPES
+            }
+            plain = replace(
+                platform.login,
+                role=None,
+                password=user,
+                parameters={**platform.login.parameters, "user": user},
+            )
             extra = {
                 "STREAMFLOW_DATABASE_URL": plain.uri(),
                 "STREAMFLOW_API_AUTH": "on",
@@ -76,7 +99,9 @@ def door(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempP
                 "STREAMFLOW_LOG_FORMAT": "json",
             }
             with served(platform, extra=extra) as base:
-                yield Door(platform=platform, base=base, keys=keys, log=platform.home / "logs" / "api.log")
+                yield Door(
+                    platform=platform, base=base, keys=keys, log=platform.home / "logs" / "api.log"
+                )
     finally:
         cluster.drop(name)
         with connect(cluster.address, autocommit=True) as administrator:
@@ -111,18 +136,32 @@ def test_nobody_gets_in_without_a_key_in_force(door: Door) -> None:
         f"/predict?Authorization=Bearer%20{right}",
     ):
         assert door.ask(path, scope="", body=ASK).status == 401
-    for headers in ({"Authorization": f"Bearer {right}"}, {"authorization": f"bearer {right}"}, {"X-API-Key": right}):
+    for headers in (
+        {"Authorization": f"Bearer {right}"},
+        {"authorization": f"bearer {right}"},
+        {"X-API-Key": right},
+    ):
         assert door.ask("/predict", scope="", body=ASK, headers=headers).status == 200
 
 
 def test_a_scope_lets_in_where_it_is_enough(door: Door) -> None:
-    asked = {"/metrics": None, "/model": None, f"/features/{KEY}": None, "/openapi.json": None, "/docs": None, "/predict": ASK}
+    asked = {
+        "/metrics": None,
+        "/model": None,
+        f"/features/{KEY}": None,
+        "/openapi.json": None,
+        "/docs": None,
+        "/predict": ASK,
+    }
     for path, body in asked.items():
         needed = scope_of(path)
         assert needed is not None
         for scope in SCOPES:
             answer = door.ask(path, scope=scope, body=body)
-            assert answer.status == (200 if SCOPES.index(scope) >= SCOPES.index(needed) else 403), (path, scope)
+            assert answer.status == (200 if SCOPES.index(scope) >= SCOPES.index(needed) else 403), (
+                path,
+                scope,
+            )
     refused = door.ask("/predict", scope="read", body=ASK)
     assert (code(refused), refused.headers["www-authenticate"]) == (
         "forbidden",
@@ -141,17 +180,27 @@ def test_a_key_is_made_revoked_and_replaced_without_a_restart(door: Door) -> Non
     assert [row.id for row in revoke_keys(door.platform, first.row.id).revoked] == [first.row.id]
     assert wait_for(lambda: (status(first.key), status(second.key)) == (401, 200))
     door.platform.connection.execute("SET ROLE none")  # the writer may revoke a key and no more
-    door.platform.connection.execute("UPDATE streamflow.api_key SET expires = now() WHERE id = %s", [second.row.id])
+    door.platform.connection.execute(
+        "UPDATE streamflow.api_key SET expires = now() WHERE id = %s", [second.row.id]
+    )
     door.platform.connection.execute("SET ROLE streamflow_writer")
     assert wait_for(lambda: status(second.key) == 401)
     states = {row.id: row.state for row in list_keys(door.platform)}
     assert (states[first.row.id], states[second.row.id]) == ("revoked", "expired")
     stored = door.platform.connection.execute("SELECT * FROM streamflow.api_key").fetchall()
-    assert not any(key.split("_", 2)[2] in str(stored) for key in (*door.keys.values(), first.key, second.key))
+    assert not any(
+        key.split("_", 2)[2] in str(stored) for key in (*door.keys.values(), first.key, second.key)
+    )
 
 
 def test_every_endpoint_has_a_scope_and_asks_for_it(door: Door) -> None:
-    paths = [*json.loads(door.ask("/openapi.json").text)["paths"], "/metrics", "/docs", "/redoc", "/openapi.json"]
+    paths = [
+        *json.loads(door.ask("/openapi.json").text)["paths"],
+        "/metrics",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+    ]
     for path in paths:
         concrete = path.replace("{user_id}", KEY)
         assert path in OPEN or scope_of(concrete) is not None, f"{path} has no scope"
@@ -159,7 +208,10 @@ def test_every_endpoint_has_a_scope_and_asks_for_it(door: Door) -> None:
             expected = 401 if path not in OPEN else 200 if method == "GET" else 405
             assert call(door.base, method, concrete).status == expected, (method, path)
     documented = json.loads(door.ask("/openapi.json").text)["paths"]
-    assert all(operation["security"] == [{"bearer": []}, {"header": []}] for operation in documented["/predict"].values())
+    assert all(
+        operation["security"] == [{"bearer": []}, {"header": []}]
+        for operation in documented["/predict"].values()
+    )
 
 
 TRICKS = [
@@ -177,7 +229,9 @@ def test_no_path_gets_past_the_keys(door: Door) -> None:
         refused = door.ask(path, scope="")
         assert refused.status in (400, 401), path
         assert door.ask(path).status in (400, 404, 405), path
-    assert door.ask("/%68ealth", scope="").text == '{"status":"ok"}'  # RFC 3986: it is the same path
+    assert (
+        door.ask("/%68ealth", scope="").text == '{"status":"ok"}'
+    )  # RFC 3986: it is the same path
     absolute = call(door.base, "GET", f"http://{urlsplit(door.base).netloc}/predict/health")
     assert absolute.status == 401
 
@@ -200,9 +254,14 @@ def test_what_is_malformed_is_refused_and_nothing_else_happens(door: Door) -> No
         assert len(refused.text) < 1000
         assert "Traceback" not in refused.text
         assert "pydantic" not in refused.text
-    assert door.ask("/predict", body=ASK, headers={"Content-Type": "text/plain"}).status == 422  # what a foreign page may send
     assert (
-        door.ask("/predict", body=ASK, headers={"Content-Type": "application/json; charset=utf-16"}).status == 200
+        door.ask("/predict", body=ASK, headers={"Content-Type": "text/plain"}).status == 422
+    )  # what a foreign page may send
+    assert (
+        door.ask(
+            "/predict", body=ASK, headers={"Content-Type": "application/json; charset=utf-16"}
+        ).status
+        == 200
     )  # JSON is UTF-8
 
 
@@ -236,8 +295,19 @@ def test_a_key_in_another_form_is_another_key(door: Door) -> None:
 def test_a_body_above_the_limit_is_refused_however_it_is_sent(door: Door) -> None:
     body = b'{"user_id": "' + b"x" * LIMIT + b'"}'
     refused = door.ask("/predict", body=body)
-    assert (refused.status, code(refused), refused.headers["connection"]) == (413, "body_too_large", "close")
-    assert door.ask("/predict", headers={"Content-Length": str(10**12), "Expect": "100-continue"}, body=b"{}").status == 413
+    assert (refused.status, code(refused), refused.headers["connection"]) == (
+        413,
+        "body_too_large",
+        "close",
+    )
+    assert (
+        door.ask(
+            "/predict",
+            headers={"Content-Length": str(10**12), "Expect": "100-continue"},
+            body=b"{}",
+        ).status
+        == 413
+    )
     assert _chunked(door, [body[i : i + 65536] for i in range(0, len(body), 65536)]) == 413
     assert _chunked(door, [ASK[:5], ASK[5:]]) == 200
     assert _chunked(door, []) == 422
@@ -245,7 +315,11 @@ def test_a_body_above_the_limit_is_refused_however_it_is_sent(door: Door) -> Non
 
 def _chunked(door: Door, parts: list[bytes]) -> int:
     connection = http.client.HTTPConnection(urlsplit(door.base).netloc, timeout=60)
-    headers = {"Content-Type": "application/json", "X-API-Key": door.keys["predict"], "Transfer-Encoding": "chunked"}
+    headers = {
+        "Content-Type": "application/json",
+        "X-API-Key": door.keys["predict"],
+        "Transfer-Encoding": "chunked",
+    }
     connection.request("POST", "/predict", iter(parts), headers, encode_chunked=True)
     status = connection.getresponse().status
     connection.close()
@@ -268,22 +342,43 @@ def test_a_foreign_host_and_a_foreign_page_get_nothing(door: Door) -> None:
     for host in ("localhost", f"LOCALHOST:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
         assert door.ask("/health", headers={"Host": host}).status == 200
     foreign = {"Origin": "https://evil.example.com", "Access-Control-Request-Method": "POST"}
-    assert not [name for name in door.ask("/model", headers=foreign).headers if name.startswith("access-control")]
+    assert not [
+        name
+        for name in door.ask("/model", headers=foreign).headers
+        if name.startswith("access-control")
+    ]
     assert call(door.base, "OPTIONS", "/predict", headers=foreign).status == 401
 
 
 def test_every_answer_tells_a_browser_to_be_careful(door: Door) -> None:
-    for path, scope, status in (("/model", "admin", 200), ("/model", "", 401), ("/health", "", 200), ("/nothing", "admin", 404)):
+    for path, scope, status in (
+        ("/model", "admin", 200),
+        ("/model", "", 401),
+        ("/health", "", 200),
+        ("/nothing", "admin", 404),
+    ):
         answer = door.ask(path, scope=scope)
         assert answer.status == status
-        told = {name: answer.headers[name] for name in ("cache-control", "referrer-policy", "x-content-type-options")}
-        assert told == {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
-        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        told = {
+            name: answer.headers[name]
+            for name in ("cache-control", "referrer-policy", "x-content-type-options")
+        }
+        assert told == {
+            "cache-control": "no-store",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+        }
+        assert (
+            answer.headers["content-security-policy"]
+            == "default-src 'none'; frame-ancestors 'none'"
+        )
         assert "server" not in answer.headers
         assert "strict-transport-security" not in answer.headers
     page = door.ask("/docs")
     assert "'sha256-" in page.headers["content-security-policy"]
-    assert "'unsafe-inline'" not in page.headers["content-security-policy"].partition("style-src")[0]
+    assert (
+        "'unsafe-inline'" not in page.headers["content-security-policy"].partition("style-src")[0]
+    )
 
 
 def test_readiness_tells_its_reasons_to_those_with_a_key(door: Door) -> None:
@@ -302,7 +397,11 @@ def test_neither_a_key_nor_an_id_is_in_the_log_or_the_numbers(door: Door) -> Non
     """Of all that was asked here: a key of the API is named by its id, which may be known."""
     for secret in (*door.keys.values(), make_key().text):
         door.ask(f"/predict?key={secret}", scope="", body=ASK, headers={"X-API-Key": secret + "x"})
-        door.ask(f"/features/{secret}", scope="", headers={"Authorization": f"Bearer {secret}x", "User-Agent": secret})
+        door.ask(
+            f"/features/{secret}",
+            scope="",
+            headers={"Authorization": f"Bearer {secret}x", "User-Agent": secret},
+        )
         door.ask(f"/{secret}", headers={"Host": secret})
     door.ask(f"/features/{PLANTED}")
     door.ask("/predict", body=f'{{"user_id": "{PLANTED}", "{PLANTED}": 1}}'.encode())
@@ -315,28 +414,46 @@ def test_neither_a_key_nor_an_id_is_in_the_log_or_the_numbers(door: Door) -> Non
         assert secret not in written
     assert not [text for text in (KEY, PLANTED, "Traceback", "evil.example") if text in written]
     caller = door.keys["read"].split("_")[1]
-    assert [line for line in written.splitlines() if last in line and f'"caller": "{caller}"' in line]
+    assert [
+        line for line in written.splitlines() if last in line and f'"caller": "{caller}"' in line
+    ]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_every_answer_is_one_that_the_openapi_document_describes(door: Door, mode: GenerationMode) -> None:
+def test_every_answer_is_one_that_the_openapi_document_describes(
+    door: Door, mode: GenerationMode
+) -> None:
     """What fits the document, and what does not: no 5xx, no status or body that it does not know."""
     headers = {"X-API-Key": door.keys["admin"]}
     schema = schemathesis.openapi.from_url(f"{door.base}/openapi.json", headers=headers)
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert {operation.path for operation in operations} >= {"/health", "/ready", "/model", "/features/{user_id}", "/predict"}
+    assert {operation.path for operation in operations} >= {
+        "/health",
+        "/ready",
+        "/model",
+        "/features/{user_id}",
+        "/predict",
+    }
     asked = []
     with requests.Session() as session:
         for operation in operations:
-            if mode is GenerationMode.NEGATIVE and not (operation.path_parameters or operation.body):
+            if mode is GenerationMode.NEGATIVE and not (
+                operation.path_parameters or operation.body
+            ):
                 continue  # nothing of it can be wrong
 
             @settings(
-                max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=EXAMPLES,
+                derandomize=True,
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
             )
             @given(case=operation.as_strategy(generation_mode=mode))
             def fits(case: schemathesis.Case) -> None:
-                answer = case.call_and_validate(session=session, headers=headers, excluded_checks=[ignored_auth])  # they are ours
+                answer = case.call_and_validate(
+                    session=session, headers=headers, excluded_checks=[ignored_auth]
+                )  # they are ours
                 asked.append(answer.status_code)
 
             fits()

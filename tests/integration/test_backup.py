@@ -32,7 +32,14 @@ from support.postgres import OLDER, another_server, definitions
 from streamflow.core.versions.backup_manifest import NAME
 from streamflow.database import Address, connect
 from streamflow.database.embedded import remove
-from streamflow.errors import BackupDamaged, DatabaseUnavailable, NotMigrated, RestoreRefused, SnapshotDamaged, StreamflowError
+from streamflow.errors import (
+    BackupDamaged,
+    DatabaseUnavailable,
+    NotMigrated,
+    RestoreRefused,
+    SnapshotDamaged,
+    StreamflowError,
+)
 from streamflow.models.artifact_locations import COLUMNS
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
@@ -74,16 +81,25 @@ def mlflows(platform: Platform) -> Address:
 
 def tables(platform: Platform) -> tuple[dict[str, str], dict[str, str]]:
     """Digests of every table of both databases; where the artifacts lie does not count."""
-    root = "mlflow-artifacts:" if platform.settings.mlflow_tracking_uri else (platform.home / "artifacts").as_uri()
+    root = (
+        "mlflow-artifacts:"
+        if platform.settings.mlflow_tracking_uri
+        else (platform.home / "artifacts").as_uri()
+    )
     with connect(mlflows(platform)) as other:
-        return database_digest(platform.connection, ALL), database_digest(other, ["public"], told=(root, "ROOT"))
+        return database_digest(platform.connection, ALL), database_digest(
+            other, ["public"], told=(root, "ROOT")
+        )
 
 
 def state(platform: Platform) -> State:
     shown = definitions(platform.login, *(f"--schema={name}" for name in SCHEMAS)) + definitions(
         mlflows(platform), "--table=public.*"
     )
-    for table in ("prediction_log", "ledger"):  # PostgreSQL 15 shows it before each column of a view of it
+    for table in (
+        "prediction_log",
+        "ledger",
+    ):  # PostgreSQL 15 shows it before each column of a view of it
         shown = [line.replace(f"{table}.", "") for line in shown]
     return State(tables=tables(platform), definitions=shown, versions=platform.models.versions())
 
@@ -99,10 +115,15 @@ def assert_same(found: State, expected: State) -> None:
 
 def answers(platform: Platform, base: str) -> list[Any]:
     """What the API at `base` says of 100 users."""
-    keys = platform.connection.execute("SELECT user_id FROM online.subs_profile_fv ORDER BY 1 LIMIT 100").fetchall()
+    keys = platform.connection.execute(
+        "SELECT user_id FROM online.subs_profile_fv ORDER BY 1 LIMIT 100"
+    ).fetchall()
     found = [asked(f"{base}/predict", {"user_id": key}) for (key,) in keys]
     assert [answer.status for answer in found] == [200] * 100
-    return [{name: value for name, value in answer.body.items() if name != "age_days"} for answer in found]  # it grows
+    return [
+        {name: value for name, value in answer.body.items() if name != "age_days"}
+        for answer in found
+    ]  # it grows
 
 
 def wrong(settings: Settings) -> set[str]:
@@ -126,18 +147,29 @@ def source(tmp_path_factory: pytest.TempPathFactory, simulated_drops: Path) -> S
         run(platform, simulated_drops / "month_000", JANUARY)
         run(platform, simulated_drops / "month_001", FEBRUARY)
         fees = {"monthly_fee": pl.col("monthly_fee").str.replace("^1", "2")}
-        run(platform, copy_drop(simulated_drops / "month_001", folder / "corrected", subscriptions=fees), FEBRUARY)
+        run(
+            platform,
+            copy_drop(simulated_drops / "month_001", folder / "corrected", subscriptions=fees),
+            FEBRUARY,
+        )
         in_production(platform, JANUARY)
         promote(platform, train(platform, FEBRUARY).version, to="staging", why="it's \\ a \r test")
-        row = platform.connection.execute("SELECT min(user_id) FROM online.subs_profile_fv").fetchone()
+        row = platform.connection.execute(
+            "SELECT min(user_id) FROM online.subs_profile_fv"
+        ).fetchone()
         assert row is not None
         forget(platform, row[0], why="a request")
         (home / "prefect").mkdir()
-        with closing(sqlite3.connect(home / "prefect" / "prefect.db")) as history, served(platform) as base:
+        with (
+            closing(sqlite3.connect(home / "prefect" / "prefect.db")) as history,
+            served(platform) as base,
+        ):
             said = answers(platform, base)
             history.executescript("PRAGMA journal_mode = wal; CREATE TABLE flow_run (name text)")
             with history:
-                history.execute("INSERT INTO flow_run VALUES ('monthly')")  # lies in the log beside the file
+                history.execute(
+                    "INSERT INTO flow_run VALUES ('monthly')"
+                )  # lies in the log beside the file
             receipt = backup(platform, file)
         found = state(platform)
     remove(home)
@@ -161,17 +193,26 @@ def test_a_backup_restored_elsewhere_is_the_same_installation(source: Source, ho
     receipt = restored(settings, source.file)
     assert receipt.notes == ()
     assert receipt.backup.sha256 == source.receipt.sha256
-    assert (receipt.revisions_verified, receipt.models_verified) == (source.receipt.revisions, 2) == (13, 2)
+    assert (
+        (receipt.revisions_verified, receipt.models_verified)
+        == (source.receipt.revisions, 2)
+        == (13, 2)
+    )
     assert wrong(settings) == set()
     with open_platform(settings) as platform:
         assert_same(state(platform), source.state)
         assert migrate(platform).changes == ()
-        assert [(v.version, v.stage) for v in source.state.versions] == [(2, "Staging"), (1, "Production")]
+        assert [(v.version, v.stage) for v in source.state.versions] == [
+            (2, "Staging"),
+            (1, "Production"),
+        ]
         with connect(mlflows(platform)) as connection:
             assert texts_with(connection, str(source.file.parent)) == []
         with served(platform) as base:
             assert answers(platform, base) == source.answers
-        loaded = mlflow.sklearn.load_model(f"models:/{platform.catalog.model}/Production")  # a stock client
+        loaded = mlflow.sklearn.load_model(
+            f"models:/{platform.catalog.model}/Production"
+        )  # a stock client
         assert len(loaded.steps[-1][1].estimators_) == 10
     with closing(sqlite3.connect(home / "prefect" / "prefect.db")) as history:
         assert history.execute("SELECT name FROM flow_run").fetchall() == [("monthly",)]
@@ -187,7 +228,10 @@ def texts_with(connection: psycopg.Connection, text: str) -> list[str]:
     return [
         f"{table}.{column}"
         for table, column in columns
-        if connection.execute(query.format(sql.Identifier(table), text, sql.Identifier(column))).fetchone() == (True,)
+        if connection.execute(
+            query.format(sql.Identifier(table), text, sql.Identifier(column))
+        ).fetchone()
+        == (True,)
     ]
 
 
@@ -201,10 +245,14 @@ OTHER_SERVERS = [
 
 
 @pytest.mark.parametrize("version", OTHER_SERVERS)
-def test_an_older_server_and_a_user_that_is_no_superuser(source: Source, tmp_path: Path, version: str) -> None:
+def test_an_older_server_and_a_user_that_is_no_superuser(
+    source: Source, tmp_path: Path, version: str
+) -> None:
     with another_server(OLDER[version]) as superuser:
         administer(superuser, "CREATE ROLE alice LOGIN CREATEROLE CREATEDB")
-        administer(superuser, "CREATE DATABASE churn OWNER alice ENCODING 'UTF8' TEMPLATE template0")
+        administer(
+            superuser, "CREATE DATABASE churn OWNER alice ENCODING 'UTF8' TEMPLATE template0"
+        )
         url = f"postgresql://alice@/churn?host={superuser.parameters['host']}"
         settings = load_settings(home=tmp_path / "home", database_url=url, api_port=0, trees=10)
         restored(settings, source.file)
@@ -214,7 +262,11 @@ def test_an_older_server_and_a_user_that_is_no_superuser(source: Source, tmp_pat
             assert migrate(platform).changes == ()
             again = backup(platform, tmp_path / "again.backup")
             assert again.postgresql.startswith(f"{version}.")
-            assert (again.versions, again.rows, again.notes) == (moved(source, platform), source.receipt.rows, ())
+            assert (again.versions, again.rows, again.notes) == (
+                moved(source, platform),
+                source.receipt.rows,
+                (),
+            )
 
 
 def moved(source: Source, platform: Platform) -> tuple[Any, ...]:
@@ -239,13 +291,17 @@ def empty(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Settings]]
 def test_behind_an_mlflow_server_locations_are_its_own_and_come_back(
     source: Source, empty: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    proxied = empty(mlflow_tracking_uri="http://127.0.0.1:9")  # nobody listens there: a restore needs no server
+    proxied = empty(
+        mlflow_tracking_uri="http://127.0.0.1:9"
+    )  # nobody listens there: a restore needs no server
     assert restored(proxied, source.file).models_verified == 2
     with open_platform(proxied) as platform:
         with connect(mlflows(platform)) as connection:
             for table, column, _ in COLUMNS[:3]:
                 query = sql.SQL("SELECT DISTINCT split_part({}, '/', 1) FROM public.{}")
-                found = connection.execute(query.format(sql.Identifier(column), sql.Identifier(table))).fetchall()
+                found = connection.execute(
+                    query.format(sql.Identifier(column), sql.Identifier(table))
+                ).fetchall()
                 assert found == [("mlflow-artifacts:",)]
         assert tables(platform) == source.state.tables
         assert backup(platform, tmp_path / "proxied.backup").notes == ()
@@ -256,17 +312,24 @@ def test_behind_an_mlflow_server_locations_are_its_own_and_come_back(
         assert 0 < platform.models.load(platform.models.version(1)).threshold < 1
 
 
-def test_what_is_there_already_is_never_touched(source: Source, platform: Platform, empty: Callable[..., Settings]) -> None:
+def test_what_is_there_already_is_never_touched(
+    source: Source, platform: Platform, empty: Callable[..., Settings]
+) -> None:
     before = tables(platform)
     with pytest.raises(
-        RestoreRefused, match=r"(?s)has the schemas feast, .*has the tables public.alembic_version, .* more.*remove yourself"
+        RestoreRefused,
+        match=r"(?s)has the schemas feast, .*has the tables public.alembic_version, .* more.*remove yourself",
     ):
         restore(platform, source.file)
     assert tables(platform) == before
 
     settings = empty()
     other = (
-        settings.home / "artifacts" / next(n for n in ZipFile(source.file).namelist() if n.endswith("MLmodel"))[len("artifacts/") :]
+        settings.home
+        / "artifacts"
+        / next(n for n in ZipFile(source.file).namelist() if n.endswith("MLmodel"))[
+            len("artifacts/") :
+        ]
     )
     other.parent.mkdir(parents=True)
     other.write_text("mine")
@@ -276,16 +339,25 @@ def test_what_is_there_already_is_never_touched(source: Source, platform: Platfo
     with open_platform(settings, migrated=False) as opened:
         with connect(mlflows(opened), autocommit=True) as connection:
             connection.execute("CREATE TABLE theirs ()")
-        with pytest.raises(RestoreRefused, match="not empty: the database .* has the tables public.theirs;"):
+        with pytest.raises(
+            RestoreRefused, match="not empty: the database .* has the tables public.theirs;"
+        ):
             restore(opened, source.file)
 
 
 def test_a_role_that_the_backup_needs_is_asked_for(
-    source: Source, platform: Platform, empty: Callable[..., Settings], server: Address, tmp_path: Path
+    source: Source,
+    platform: Platform,
+    empty: Callable[..., Settings],
+    server: Address,
+    tmp_path: Path,
 ) -> None:
     reader = f"reader_{uuid4().hex[:8]}"
     administer(server, f"CREATE ROLE {reader}")
-    administer(platform.login, f"GRANT USAGE ON SCHEMA online TO {reader}; GRANT SELECT ON online.subs_profile_fv TO {reader}")
+    administer(
+        platform.login,
+        f"GRANT USAGE ON SCHEMA online TO {reader}; GRANT SELECT ON online.subs_profile_fv TO {reader}",
+    )
     backup(platform, tmp_path / "state.backup")
     administer(platform.login, f"DROP OWNED BY {reader}; DROP ROLE {reader}")
     settings = empty()
@@ -308,7 +380,10 @@ def test_an_older_schema_is_restored_and_migrated_and_a_newer_one_refused(
     administer(platform.login, TO_0003)
     backup(platform, tmp_path / "older.backup")
     settings = empty()
-    assert any("run 'streamflow migrate'" in note for note in restored(settings, tmp_path / "older.backup").notes)
+    assert any(
+        "run 'streamflow migrate'" in note
+        for note in restored(settings, tmp_path / "older.backup").notes
+    )
     with open_platform(settings, migrated=False) as opened:
         assert [change.split(":")[0] for change in migrate(opened).changes] == [
             *(f"fixed tables {n:04}" for n in range(4, int(SCHEMA_VERSION) + 1)),
@@ -370,7 +445,11 @@ def cut(file: Path, to: Path) -> Path:
 
 def exchanged(file: Path, to: Path) -> Path:
     """A dump that was changed with the ZIP file's own checksums made right again."""
-    return copied(file, to, lambda name, content: content + b"SELECT 1;" if name == "postgres/mlflow.sql" else content)
+    return copied(
+        file,
+        to,
+        lambda name, content: content + b"SELECT 1;" if name == "postgres/mlflow.sql" else content,
+    )
 
 
 DAMAGES: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
@@ -380,11 +459,23 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "absent": (lambda _, to: to, "No such file"),
     "another zip": (lambda _, to: with_plain_zip(to), "manifest.json is missing"),
     "exchanged dump": (exchanged, "postgres/mlflow.sql: it has the digest"),
-    "no manifest that can be read": (lambda file, to: rewritten(file, to, members=1), "manifest.json: members"),
-    "above": (lambda file, to: with_member(file, to, ZipInfo("artifacts/../../planted")), "no name that a file"),
-    "absolute": (lambda file, to: with_member(file, to, ZipInfo("/planted")), "no name that a file"),
+    "no manifest that can be read": (
+        lambda file, to: rewritten(file, to, members=1),
+        "manifest.json: members",
+    ),
+    "above": (
+        lambda file, to: with_member(file, to, ZipInfo("artifacts/../../planted")),
+        "no name that a file",
+    ),
+    "absolute": (
+        lambda file, to: with_member(file, to, ZipInfo("/planted")),
+        "no name that a file",
+    ),
     "symbolic link": (lambda file, to: with_member(file, to, symlink()), "no name that a file"),
-    "surplus": (lambda file, to: with_member(file, to, ZipInfo("artifacts/planted"), named=False), "both in the file and in its"),
+    "surplus": (
+        lambda file, to: with_member(file, to, ZipInfo("artifacts/planted"), named=False),
+        "both in the file and in its",
+    ),
 }
 
 
@@ -410,17 +501,27 @@ def test_a_damaged_file_is_named_before_anything_is_touched(
             connect(platform.login)
 
 
-def test_a_dump_cannot_run_a_program_on_our_side(source: Source, empty: Callable[..., Settings], tmp_path: Path) -> None:
+def test_a_dump_cannot_run_a_program_on_our_side(
+    source: Source, empty: Callable[..., Settings], tmp_path: Path
+) -> None:
     """Even one whose manifest was made to fit: psql is confined."""
     planted, name = tmp_path / "planted", "postgres/mlflow.sql"
     with ZipFile(source.file) as old:
         members = json.loads(old.read(NAME))["members"]
-        dump = old.read(name).replace(b"SET statement_timeout", f"\\! touch {planted}\nSET statement_timeout".encode(), 1)
+        dump = old.read(name).replace(
+            b"SET statement_timeout", f"\\! touch {planted}\nSET statement_timeout".encode(), 1
+        )
     entry = {"sha256": sha256(dump).hexdigest(), "bytes": len(dump)}
     named = rewritten(source.file, tmp_path / "named.backup", members={**members, name: entry})
-    file = copied(named, tmp_path / "planted.backup", lambda member, content: dump if member == name else content)
+    file = copied(
+        named,
+        tmp_path / "planted.backup",
+        lambda member, content: dump if member == name else content,
+    )
     settings = empty()
-    with pytest.raises(StreamflowError, match="(?s)backslash commands are restricted.*it starts over"):
+    with pytest.raises(
+        StreamflowError, match="(?s)backslash commands are restricted.*it starts over"
+    ):
         restored(settings, file)
     assert not planted.exists()
     assert restored(settings, source.file).models_verified == 2
@@ -438,33 +539,51 @@ def test_a_backup_is_private_whole_and_replaces_nothing(platform: Platform, tmp_
     with pytest.raises(StreamflowError, match=r"(?s)state.backup exists.*--force"):
         backup(platform, file)
     assert file.read_bytes() == content
-    assert backup(platform, file, force=True).sha256 == sha256(file.read_bytes()).hexdigest() == check(file).sha256
+    assert (
+        backup(platform, file, force=True).sha256
+        == sha256(file.read_bytes()).hexdigest()
+        == check(file).sha256
+    )
     with pytest.raises(StreamflowError, match="among the artifacts"):
         backup(platform, platform.home / "artifacts" / "state.backup")
-    administer(mlflows(platform), "REVOKE ALL ON runs FROM streamflow_writer; ALTER TABLE runs OWNER TO CURRENT_USER")
+    administer(
+        mlflows(platform),
+        "REVOKE ALL ON runs FROM streamflow_writer; ALTER TABLE runs OWNER TO CURRENT_USER",
+    )
     with pytest.raises(psycopg.errors.InsufficientPrivilege):  # in the middle of it
         backup(platform, file, force=True)
     assert sorted(p.name for p in tmp_path.glob("*.backup*")) == ["state.backup"]
 
 
-def test_an_empty_database_is_nothing_to_back_up(empty: Callable[..., Settings], tmp_path: Path) -> None:
-    with open_platform(empty(), migrated=False) as opened, pytest.raises(NotMigrated, match="nothing to back up"):
+def test_an_empty_database_is_nothing_to_back_up(
+    empty: Callable[..., Settings], tmp_path: Path
+) -> None:
+    with (
+        open_platform(empty(), migrated=False) as opened,
+        pytest.raises(NotMigrated, match="nothing to back up"),
+    ):
         backup(opened, tmp_path / "state.backup")
     assert list(tmp_path.glob("*.backup*")) == []
 
 
-def test_damage_of_the_source_is_said_when_it_is_restored(source: Source, empty: Callable[..., Settings], tmp_path: Path) -> None:
+def test_damage_of_the_source_is_said_when_it_is_restored(
+    source: Source, empty: Callable[..., Settings], tmp_path: Path
+) -> None:
     """A cell that changed in the database itself, before the backup: the file is whole, the revision is not."""
     settings = empty()
     restored(settings, source.file)
     with open_platform(settings) as opened:
         administer(
-            opened.login, "SET session_replication_role = replica; UPDATE frozen.users SET user_gender = 'x' WHERE revision = 1"
+            opened.login,
+            "SET session_replication_role = replica; UPDATE frozen.users SET user_gender = 'x' WHERE revision = 1",
         )
         model = next((opened.home / "artifacts").rglob("model.skops"))
         model.write_bytes(b"another")
-        assert "model file is damaged" in " ".join(backup(opened, tmp_path / "damaged.backup").notes)
+        assert "model file is damaged" in " ".join(
+            backup(opened, tmp_path / "damaged.backup").notes
+        )
     with pytest.raises(
-        SnapshotDamaged, match=r"users of 2024-01-31, revision 1: its rows have the digest(.|\n)*restored as the backup"
+        SnapshotDamaged,
+        match=r"users of 2024-01-31, revision 1: its rows have the digest(.|\n)*restored as the backup",
     ):
         restored(empty(), tmp_path / "damaged.backup")

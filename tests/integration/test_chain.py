@@ -22,17 +22,23 @@ def test_the_same_drop_twice_is_no_change(platform: Platform, simulated_drops: P
     assert all(t.created and t.revision == 1 for t in frozen.tables)
     assert not ingest(platform, simulated_drops / "month_000", JANUARY).changed
     again = snapshot(platform, JANUARY)
-    assert [(t.revision, t.digest, t.created) for t in again.tables] == [(1, t.digest, False) for t in frozen.tables]
+    assert [(t.revision, t.digest, t.created) for t in again.tables] == [
+        (1, t.digest, False) for t in frozen.tables
+    ]
 
 
-def test_a_drop_under_a_second_date_is_refused_unless_it_is_said_to_be_meant(platform: Platform, simulated_drops: Path) -> None:
+def test_a_drop_under_a_second_date_is_refused_unless_it_is_said_to_be_meant(
+    platform: Platform, simulated_drops: Path
+) -> None:
     ingest(platform, simulated_drops / "month_000", JANUARY)
     with pytest.raises(DropConflict, match="2024-01-31.*2024-02-29"):
         ingest(platform, simulated_drops / "month_000", FEBRUARY)
     assert ingest(platform, simulated_drops / "month_000", FEBRUARY, allow_same=True).changed
 
 
-def test_labels_alone_are_a_delivery_for_a_known_drop(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_labels_alone_are_a_delivery_for_a_known_drop(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "labels_later"
     folder.mkdir()
     labels = (simulated_drops / "month_000" / "labels.csv").read_text()
@@ -40,14 +46,20 @@ def test_labels_alone_are_a_delivery_for_a_known_drop(platform: Platform, simula
     with pytest.raises(DropConflict, match="no drop of 2024-01-31 yet"):
         ingest(platform, folder, JANUARY)
 
-    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "features_first", labels=None), JANUARY)
+    load(
+        platform,
+        copy_drop(simulated_drops / "month_000", tmp_path / "features_first", labels=None),
+        JANUARY,
+    )
     with pytest.raises(LabelsMissing, match="the drop of 2024-01-31 has no labels.csv"):
         training_set(platform, JANUARY)
     load(platform, folder, JANUARY)
     assert len(training_set(platform, JANUARY).frame) == 400
 
 
-def test_a_missing_feature_file_and_a_wrong_folder_are_named(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_a_missing_feature_file_and_a_wrong_folder_are_named(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     (tmp_path / "users.csv").write_bytes((simulated_drops / "month_000" / "users.csv").read_bytes())
     with pytest.raises(ContractViolation, match=r"subscriptions\.csv: expected a file"):
         ingest(platform, tmp_path, JANUARY)
@@ -55,7 +67,9 @@ def test_a_missing_feature_file_and_a_wrong_folder_are_named(platform: Platform,
         ingest(platform, tmp_path / "absent", JANUARY)
 
 
-def test_labels_come_from_the_drop_that_dates_them(platform: Platform, simulated_drops: Path) -> None:
+def test_labels_come_from_the_drop_that_dates_them(
+    platform: Platform, simulated_drops: Path
+) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     with pytest.raises(LabelsMissing, match="only 0 are frozen"):
         training_set(platform, JANUARY, label_lead=1)
@@ -68,12 +82,21 @@ def test_labels_come_from_the_drop_that_dates_them(platform: Platform, simulated
         training_set(platform, date(2024, 3, 31))
 
 
-def test_a_read_as_known_before_a_correction_is_as_before(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_a_read_as_known_before_a_correction_is_as_before(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     before = training_set(platform, JANUARY)
     fees = {"monthly_fee": pl.lit("1.5")}
-    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
-    now, then = training_set(platform, JANUARY), training_set(platform, JANUARY, known_at=before.known_at)
+    load(
+        platform,
+        copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees),
+        JANUARY,
+    )
+    now, then = (
+        training_set(platform, JANUARY),
+        training_set(platform, JANUARY, known_at=before.known_at),
+    )
     assert now.frame["monthly_fee"].unique().to_list() == [1.5]
     assert then.digest == before.digest
     assert then.frame.equals(before.frame)
@@ -81,10 +104,20 @@ def test_a_read_as_known_before_a_correction_is_as_before(platform: Platform, si
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE frozen.users SET user_gender = 'x'", "DELETE FROM frozen.users", "TRUNCATE frozen.users"]
+    "statement",
+    [
+        "UPDATE frozen.users SET user_gender = 'x'",
+        "DELETE FROM frozen.users",
+        "TRUNCATE frozen.users",
+    ],
 )
-def test_frozen_rows_are_protected_even_from_their_owner(platform: Platform, simulated_drops: Path, statement: str) -> None:
+def test_frozen_rows_are_protected_even_from_their_owner(
+    platform: Platform, simulated_drops: Path, statement: str
+) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     for address in (platform.address, platform.login):
-        with psycopg.connect(address.conninfo()) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        with (
+            psycopg.connect(address.conninfo()) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
             connection.execute(statement)  # type: ignore[arg-type]

@@ -42,14 +42,23 @@ def experiment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
     folder, name = tmp_path_factory.mktemp("planted"), f"sf_test_{uuid4().hex[:12]}"
     simulate(folder, users=2000, months=1, seed=12, notify=lambda _: None)
     cluster.clone(name)
-    made = Experiment(cluster=cluster, installation=name, home=folder / "home", base=folder / "month_000", trees=TREES, silent=True)
+    made = Experiment(
+        cluster=cluster,
+        installation=name,
+        home=folder / "home",
+        base=folder / "month_000",
+        trees=TREES,
+        silent=True,
+    )
     made.begin()
     yield made
     cluster.drop(name)
 
 
 @pytest.mark.parametrize("causes", [(LABELS,), (DATA, DEFINITIONS)], ids=" and ".join)
-def test_what_was_planted_gets_its_share_and_no_decoy_any(experiment: Experiment, tmp_path: Path, causes: tuple[str, ...]) -> None:
+def test_what_was_planted_gets_its_share_and_no_decoy_any(
+    experiment: Experiment, tmp_path: Path, causes: tuple[str, ...]
+) -> None:
     receipt = experiment.compared(causes, tmp_path / "planted")
     auc, found = receipt.metrics[0], percents(receipt)
     assert auc.change < -0.08
@@ -68,17 +77,25 @@ def test_each_level_is_named_with_what_differs(experiment: Experiment, tmp_path:
     found = {level.name: [str(d) for d in level.differences] for level in receipt.levels}
     assert list(found) == ["data", "features", "code", "environment", "configuration"]
     (data,) = found["data"]
-    assert re.fullmatch(r"revision of usage_agg_30d of 2024-01-31: 1 -> \d \(other values in watch_hours_30d\)", data)
+    assert re.fullmatch(
+        r"revision of usage_agg_30d of 2024-01-31: 1 -> \d \(other values in watch_hours_30d\)",
+        data,
+    )
     assert "subs_profile_fv:months_active: defined -> absent" in found["features"]
     assert found["code"] == found["environment"] == []
     assert found["configuration"] == ["bootstrap_draws: 100 -> 200 (flag -> flag)"]
     *lines, last = text(receipt).splitlines()
     assert last.startswith("[OK] 8 rebuilds. Of the change of AUC from 0.")
-    assert "(100 %) is due to the definitions of the features (subs_profile_fv:months_active is gone, and" in last
+    assert (
+        "(100 %) is due to the definitions of the features (subs_profile_fv:months_active is gone, and"
+        in last
+    )
     assert max(map(len, lines)) < 150
 
 
-def test_only_what_differs_is_swapped_and_nothing_is_written(open_with: Callable[..., Platform], simulated_drops: Path) -> None:
+def test_only_what_differs_is_swapped_and_nothing_is_written(
+    open_with: Callable[..., Platform], simulated_drops: Path
+) -> None:
     platform, other = open_with(trees=5), open_with(trees=6, threshold=0.4)
     load(platform, simulated_drops / "month_000", JANUARY)
     first, second = train(platform, JANUARY), train(other, JANUARY)
@@ -89,7 +106,9 @@ def test_only_what_differs_is_swapped_and_nothing_is_written(open_with: Callable
     assert progress == ["rebuild 1 of 2: version 1", "rebuild 2 of 2: version 2"]
     assert [level.name for level in receipt.levels if not level.same] == ["configuration"]
     assert {share.cause for change in receipt.metrics for share in change.shares} == {CONFIGURATION}
-    assert [(c.a, c.b) for c in receipt.metrics if c.metric == "f1"] == [(first.metrics.f1, second.metrics.f1)]
+    assert [(c.a, c.b) for c in receipt.metrics if c.metric == "f1"] == [
+        (first.metrics.f1, second.metrics.f1)
+    ]
     with pytest.raises(VersionMissing, match="has no version 99"):
         compare(platform, "1", "99")
 
@@ -100,8 +119,14 @@ def test_neither_a_version_itself_nor_a_correction_that_nobody_reads_is_a_differ
     platform = open_with(trees=5)
     load(platform, simulated_drops / "month_000", JANUARY)
     train(platform, JANUARY)
-    unread = {"total_paid": pl.col("total_paid").cast(pl.Float64).mul(2).cast(pl.String)}  # no feature
-    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=unread), JANUARY)
+    unread = {
+        "total_paid": pl.col("total_paid").cast(pl.Float64).mul(2).cast(pl.String)
+    }  # no feature
+    load(
+        platform,
+        copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=unread),
+        JANUARY,
+    )
     train(platform, JANUARY)
     for other in ("1", "2"):
         receipt = compare(platform, "1", other)
@@ -121,14 +146,18 @@ def test_a_table_that_only_one_of_them_reads_is_no_other_data(
     payments = '[views.payments_agg_90d_fv]\ntable = "payments_agg_90d"\n'
     full = DEFAULT_PATH.read_text(encoding="utf-8")
     assert full.count(payments) == full.count(', view = "payments_agg_90d_fv"') == 1
-    catalog.write_text(full.replace(payments, "").replace(', view = "payments_agg_90d_fv"', ""), encoding="utf-8")
+    catalog.write_text(
+        full.replace(payments, "").replace(', view = "payments_agg_90d_fv"', ""), encoding="utf-8"
+    )
     narrow = open_with(migrated=False, trees=5, catalog=catalog)
     migrate(narrow)
     train(narrow, JANUARY)
     for one, other in (("1", "2"), ("2", "1")):
         receipt = compare(narrow, one, other)
         assert [level.name for level in receipt.levels if not level.same] == ["features"]
-        assert {share.cause for change in receipt.metrics for share in change.shares} == {DEFINITIONS}
+        assert {share.cause for change in receipt.metrics for share in change.shares} == {
+            DEFINITIONS
+        }
         assert receipt.notes == ()
 
 
@@ -140,7 +169,9 @@ def test_a_feature_that_the_other_data_do_not_have_is_swapped_with_its_data(
     train(platform, JANUARY)
     catalog, place = tmp_path / "wide.toml", "[tables.subscriptions.columns]\n"
     column = 'bound = { type = "bool", view = "subs_profile_fv", expr = "contract_type <> \'Month-to-month\'" }\n'
-    catalog.write_text(DEFAULT_PATH.read_text(encoding="utf-8").replace(place, place + column), encoding="utf-8")
+    catalog.write_text(
+        DEFAULT_PATH.read_text(encoding="utf-8").replace(place, place + column), encoding="utf-8"
+    )
     wide = open_with(migrated=False, catalog=catalog, trees=5, threshold=0.4)
     migrate(wide)
     load(wide, simulated_drops / "month_000", JANUARY)
@@ -165,7 +196,9 @@ def test_labels_that_know_none_of_the_users_are_swapped_with_them(
     load(platform, simulated_drops / "month_000", JANUARY)
     others = {"user_id": pl.concat_str(pl.lit("other-"), "user_id")}
     tables = dict.fromkeys(platform.catalog.tables, others)
-    load(platform, copy_drop(simulated_drops / "month_001", tmp_path / "others", **tables), FEBRUARY)
+    load(
+        platform, copy_drop(simulated_drops / "month_001", tmp_path / "others", **tables), FEBRUARY
+    )
     train(platform, JANUARY)
     train(platform, FEBRUARY)
     receipt = compare(platform, "1", "2")
@@ -177,7 +210,10 @@ def test_labels_that_know_none_of_the_users_are_swapped_with_them(
     )
     differences = [str(d) for d in receipt.levels[0].differences]
     assert differences[0] == "drop of the features: 2024-01-31 -> 2024-02-29"
-    assert differences[-1] == "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in churn_label, user_id)"
+    assert (
+        differences[-1]
+        == "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in churn_label, user_id)"
+    )
 
 
 def test_forgotten_rows_are_neither_hidden_nor_put_down_to_the_code(
@@ -189,7 +225,9 @@ def test_forgotten_rows_are_neither_hidden_nor_put_down_to_the_code(
     rows = pl.read_csv(simulated_drops / "month_000/users.csv", infer_schema=False)
     for key in rows["user_id"].sort()[:10]:
         forget(platform, key, why="asked for")
-    later = train(replace(platform, settings=platform.settings.model_copy(update={"threshold": 0.4})), JANUARY)
+    later = train(
+        replace(platform, settings=platform.settings.model_copy(update={"threshold": 0.4})), JANUARY
+    )
     assert later.predictions_digest != trained.predictions_digest
     receipt = compare(platform, "1", "2")
     shares = {share.cause: share.value for share in receipt.metrics[0].shares}

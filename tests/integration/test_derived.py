@@ -23,12 +23,19 @@ PLACE = "[tables.subscriptions.columns]\n"
 
 def with_column(tmp_path: Path, *lines: str) -> Path:
     path = tmp_path / "derived.toml"
-    path.write_text(DEFAULT_PATH.read_text(encoding="utf-8").replace(PLACE, PLACE + "\n".join(lines) + "\n"), encoding="utf-8")
+    path.write_text(
+        DEFAULT_PATH.read_text(encoding="utf-8").replace(PLACE, PLACE + "\n".join(lines) + "\n"),
+        encoding="utf-8",
+    )
     return path
 
 
 def column(
-    expr: str, *, name: str = "derived", kind: str = "float", more: str = 'nullable = true, view = "subs_profile_fv"'
+    expr: str,
+    *,
+    name: str = "derived",
+    kind: str = "float",
+    more: str = 'nullable = true, view = "subs_profile_fv"',
 ) -> str:
     return f'{name} = {{ type = "{kind}", {more}, expr = "{expr}" }}'
 
@@ -38,7 +45,11 @@ def column(
     [
         ("months_activ / 12", "float", 'column "months_activ" does not exist'),
         ("monthly_fee * 2", "int", "it is of type double precision, which is no 'int'"),
-        ("extract(epoch from now())", "float", "functions in index expression must be marked IMMUTABLE"),
+        (
+            "extract(epoch from now())",
+            "float",
+            "functions in index expression must be marked IMMUTABLE",
+        ),
         ("random()", "float", "functions in index expression must be marked IMMUTABLE"),
         ("(SELECT 1)", "int", "cannot use subquery in index expression"),
         ("count(*)", "int", "aggregate functions are not allowed in index expressions"),
@@ -50,16 +61,24 @@ def test_an_expression_is_judged_at_migrate(
     open_with: Callable[..., Platform], tmp_path: Path, expr: str, kind: str, said: str
 ) -> None:
     platform = open_with(migrated=False, catalog=with_column(tmp_path, column(expr, kind=kind)))
-    with pytest.raises(CatalogInvalid, match="tables.subscriptions.columns.derived: expr = ") as refused:
+    with pytest.raises(
+        CatalogInvalid, match="tables.subscriptions.columns.derived: expr = "
+    ) as refused:
         migrate(platform)
     assert said in str(refused.value)
-    assert not platform.connection.execute("SELECT FROM pg_attribute WHERE attname = 'derived'").fetchall()
+    assert not platform.connection.execute(
+        "SELECT FROM pg_attribute WHERE attname = 'derived'"
+    ).fetchall()
 
 
-@pytest.mark.parametrize("expr", ["1); DROP TABLE raw.users; SELECT (1", "1 -- rest", "1 /* rest", "(1", "'open"])
+@pytest.mark.parametrize(
+    "expr", ["1); DROP TABLE raw.users; SELECT (1", "1 -- rest", "1 /* rest", "(1", "'open"]
+)
 def test_what_is_more_than_an_expression_is_refused_with_its_place(expr: str) -> None:
     text = DEFAULT_PATH.read_text(encoding="utf-8").replace(PLACE, PLACE + column(expr) + "\n")
-    with pytest.raises(CatalogInvalid, match=r"mine.toml:\d+ tables.subscriptions.columns.derived: expr "):
+    with pytest.raises(
+        CatalogInvalid, match=r"mine.toml:\d+ tables.subscriptions.columns.derived: expr "
+    ):
         parse_catalog(text, origin="mine.toml")
 
 
@@ -77,11 +96,17 @@ def test_one_value_for_training_and_serving_and_lag_reads_the_drop_before(
     assert training_set(platform, JANUARY).frame["fee_change"].null_count() == 400
     run(platform, simulated_drops / "month_001", FEBRUARY)
     january, february = (
-        pl.read_csv(simulated_drops / month / "subscriptions.csv").select("user_id", "monthly_fee", "months_active")
+        pl.read_csv(simulated_drops / month / "subscriptions.csv").select(
+            "user_id", "monthly_fee", "months_active"
+        )
         for month in ("month_000", "month_001")
     )
-    expected = february.join(january.select("user_id", before="monthly_fee"), on="user_id", how="left").select(
-        "user_id", fee_change=pl.col("monthly_fee") - pl.col("before"), worth=pl.col("monthly_fee") * pl.col("months_active")
+    expected = february.join(
+        january.select("user_id", before="monthly_fee"), on="user_id", how="left"
+    ).select(
+        "user_id",
+        fee_change=pl.col("monthly_fee") - pl.col("before"),
+        worth=pl.col("monthly_fee") * pl.col("months_active"),
     )
     offline = training_set(platform, FEBRUARY).frame.select("user_id", "fee_change", "worth")
     assert offline.equals(expected.sort("user_id"))
@@ -90,24 +115,34 @@ def test_one_value_for_training_and_serving_and_lag_reads_the_drop_before(
     changed = offline.filter(pl.col("fee_change") != 0).row(0, named=True)
     served = predict(platform, changed["user_id"], now=NOW).features
     assert (served["fee_change"], served["worth"]) == (changed["fee_change"], changed["worth"])
-    days = platform.connection.execute("SELECT DISTINCT as_of::date::text, day FROM frozen.subscriptions ORDER BY 1").fetchall()
+    days = platform.connection.execute(
+        "SELECT DISTINCT as_of::date::text, day FROM frozen.subscriptions ORDER BY 1"
+    ).fetchall()
     assert days == [("2024-01-31", 30), ("2024-02-29", 59)]
 
 
 def test_a_value_that_breaks_its_promise_freezes_nothing(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
-    lines = (column("1 / months_active", name="share", kind="int"), column("lag(monthly_fee)", name="before", more="min = 0"))
+    lines = (
+        column("1 / months_active", name="share", kind="int"),
+        column("lag(monthly_fee)", name="before", more="min = 0"),
+    )
     platform = open_with(migrated=False, catalog=with_column(tmp_path, *lines))
     migrate(platform)
     with pytest.raises(ContractViolation) as refused:
         load(platform, simulated_drops / "month_000", JANUARY)
-    assert "subscriptions column 'share' = 1 / months_active: division by zero" in str(refused.value)
-    assert "subscriptions column 'before' = lag(monthly_fee) of user_id '0011-EJMUJ': expected number >= 0, got null" in str(
+    assert "subscriptions column 'share' = 1 / months_active: division by zero" in str(
         refused.value
     )
+    assert (
+        "subscriptions column 'before' = lag(monthly_fee) of user_id '0011-EJMUJ': expected number >= 0, got null"
+        in str(refused.value)
+    )
     assert "Nothing was frozen;" in str(refused.value)
-    assert platform.connection.execute("SELECT count(*) FROM streamflow.revision").fetchone() == (0,)
+    assert platform.connection.execute("SELECT count(*) FROM streamflow.revision").fetchone() == (
+        0,
+    )
 
 
 def test_a_frozen_formula_is_not_changed_and_a_new_one_is_filled_by_a_new_snapshot(
@@ -117,14 +152,21 @@ def test_a_frozen_formula_is_not_changed_and_a_new_one_is_filled_by_a_new_snapsh
     worth = column("monthly_fee * months_active", name="worth", more='view = "subs_profile_fv"')
     platform = open_with(migrated=False, catalog=with_column(tmp_path, worth))
     migrate(platform)
-    with pytest.raises(TrainingImpossible, match=r"(?s)'worth' is not nullable, and 400 of 400 rows have no value.*snapshot"):
+    with pytest.raises(
+        TrainingImpossible,
+        match=r"(?s)'worth' is not nullable, and 400 of 400 rows have no value.*snapshot",
+    ):
         training_set(platform, JANUARY)
     receipt = snapshot(platform, JANUARY)
-    assert {t.table: t.changed_columns for t in receipt.tables if t.created} == {"subscriptions": ("worth",)}
+    assert {t.table: t.changed_columns for t in receipt.tables if t.created} == {
+        "subscriptions": ("worth",)
+    }
     assert not any(t.created for t in snapshot(platform, JANUARY).tables)
     assert training_set(platform, JANUARY).frame["worth"].null_count() == 0
     other = open_with(migrated=False, catalog=with_column(tmp_path, worth.replace("*", "+")))
-    with pytest.raises(CatalogInvalid, match=r"(?s)computed by 'monthly_fee \* months_active'.*new name"):
+    with pytest.raises(
+        CatalogInvalid, match=r"(?s)computed by 'monthly_fee \* months_active'.*new name"
+    ):
         migrate(other)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         platform.connection.execute("UPDATE frozen.subscriptions SET worth = 0")

@@ -23,7 +23,9 @@ from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.upkeep.doctor import Finding, doctor, mend
 
-HEALTHY = {"Production"}  # what is wrong with an installation that has loaded its first drop: no version yet
+HEALTHY = {
+    "Production"
+}  # what is wrong with an installation that has loaded its first drop: no version yet
 
 
 def now() -> datetime:
@@ -32,7 +34,11 @@ def now() -> datetime:
 
 def look(settings: Settings) -> dict[str, Finding]:
     """All but what other installations of this machine left: no test may see or touch that."""
-    return {finding.subject: finding for finding in doctor(settings, now=now) if finding.subject != "leftovers"}
+    return {
+        finding.subject: finding
+        for finding in doctor(settings, now=now)
+        if finding.subject != "leftovers"
+    }
 
 
 def wrong(found: dict[str, Finding]) -> set[str]:
@@ -69,15 +75,24 @@ def test_a_healthy_installation_lacks_only_a_version_and_is_not_changed(settings
     assert wrong(found) == HEALTHY, {s: f for s, f in found.items() if not f.ok}
     assert len(found) == 21
     assert all(
-        f"{name} " in found["versions"].found for name in ("mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
+        f"{name} " in found["versions"].found
+        for name in ("mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
     )
     assert mend(settings, found.values()) == []
     assert content(settings) == before
 
 
-def test_a_disabled_trigger_a_foreign_owner_and_a_lost_grant_are_named_and_left_to_a_person(settings: Settings) -> None:
-    administer(settings, "ALTER TABLE frozen.users DISABLE TRIGGER frozen; DROP TRIGGER frozen ON streamflow.revision")
-    administer(settings, "ALTER TABLE frozen.labels OWNER TO streamflow_writer; REVOKE INSERT ON raw.users FROM streamflow_writer")
+def test_a_disabled_trigger_a_foreign_owner_and_a_lost_grant_are_named_and_left_to_a_person(
+    settings: Settings,
+) -> None:
+    administer(
+        settings,
+        "ALTER TABLE frozen.users DISABLE TRIGGER frozen; DROP TRIGGER frozen ON streamflow.revision",
+    )
+    administer(
+        settings,
+        "ALTER TABLE frozen.labels OWNER TO streamflow_writer; REVOKE INSERT ON raw.users FROM streamflow_writer",
+    )
     found = look(settings)
     assert wrong(found) == {*HEALTHY, "protection", "roles"}
     assert "frozen.users has no enabled trigger" in found["protection"].found
@@ -95,7 +110,9 @@ def test_a_changed_catalog_is_migrated(settings: Settings, tmp_path: Path) -> No
     found = look(changed)
     assert wrong(found) == {*HEALTHY, "migration", "tables"}
     assert "column frozen.users.nickname text" in found["tables"].found
-    assert any("column frozen.users.nickname text" in words for words in mend(changed, found.values()))
+    assert any(
+        "column frozen.users.nickname text" in words for words in mend(changed, found.values())
+    )
     assert wrong(look(changed)) == HEALTHY
     back = look(settings)
     assert wrong(back) == {*HEALTHY, "migration"}
@@ -107,7 +124,9 @@ def test_what_a_stock_apply_of_edited_files_did_is_mended(settings: Settings) ->
     definitions = settings.home / "feast" / "definitions.py"
     text = definitions.read_text()
     with open_platform(settings) as platform:
-        definitions.write_text(f"{text}del usage_agg_30d_fv_view, {platform.catalog.service}_service\n")
+        definitions.write_text(
+            f"{text}del usage_agg_30d_fv_view, {platform.catalog.service}_service\n"
+        )
         platform.features.apply()
     found = look(settings)
     assert wrong(found) == {*HEALTHY, "feature files", "Feast registry", "live features"}
@@ -134,7 +153,9 @@ def test_an_edited_file_alone_is_written_again(settings: Settings) -> None:
     assert (definitions.read_text(), content(settings)) == (text, before)
 
 
-def test_a_missing_snapshot_is_named_and_a_stale_online_store_is_filled(settings: Settings, simulated_drops: Path) -> None:
+def test_a_missing_snapshot_is_named_and_a_stale_online_store_is_filled(
+    settings: Settings, simulated_drops: Path
+) -> None:
     with open_platform(settings) as platform:
         ingest(platform, simulated_drops / "month_001", FEBRUARY)
     found = look(settings)
@@ -162,13 +183,19 @@ def test_a_database_that_does_not_answer_hides_nothing_else(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         url = "postgresql://nobody@127.0.0.1:1/none"
-        found = look(load_settings(home=tmp_path / "home", database_url=url, api_port=port, inbox=tmp_path / "absent"))
+        found = look(
+            load_settings(
+                home=tmp_path / "home", database_url=url, api_port=port, inbox=tmp_path / "absent"
+            )
+        )
     assert wrong(found) == {"PostgreSQL", "port", "inbox"}
     assert found["PostgreSQL"].remedy == "Start the server, or correct STREAMFLOW_DATABASE_URL."
     assert not (tmp_path / "home").exists()
 
 
-def test_a_broken_catalog_hides_neither_the_server_nor_its_protection(settings: Settings, tmp_path: Path) -> None:
+def test_a_broken_catalog_hides_neither_the_server_nor_its_protection(
+    settings: Settings, tmp_path: Path
+) -> None:
     (tmp_path / "broken.toml").write_text("model = 1")
     found = look(settings.model_copy(update={"catalog": tmp_path / "broken.toml"}))
     assert wrong(found) == {"catalog"}
@@ -181,19 +208,28 @@ def test_clocks_that_are_apart_and_a_known_at_ahead_are_findings(settings: Setti
 
     apart = next(f for f in doctor(settings, now=late) if f.subject == "clock")
     assert (apart.ok, apart.found) == (False, "60.0 s from the database's")
-    administer(settings, "SET ROLE streamflow_maintenance; UPDATE streamflow.revision SET known_at = known_at + interval '1 day'")
+    administer(
+        settings,
+        "SET ROLE streamflow_maintenance; UPDATE streamflow.revision SET known_at = known_at + interval '1 day'",
+    )
     ahead = look(settings)["clock"]
     assert not ahead.ok
     assert "is ahead of it" in ahead.found
 
 
-def test_a_home_that_others_may_write_and_mlflow_of_another_version_are_findings(settings: Settings) -> None:
+def test_a_home_that_others_may_write_and_mlflow_of_another_version_are_findings(
+    settings: Settings,
+) -> None:
     settings.home.chmod(0o777)
     with (
         open_platform(settings) as platform,
-        psycopg.connect(platform.login.with_database(settings.mlflow_database).conninfo(), autocommit=True) as connection,
+        psycopg.connect(
+            platform.login.with_database(settings.mlflow_database).conninfo(), autocommit=True
+        ) as connection,
     ):
-        (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+        (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or (
+            "",
+        )
         connection.execute("UPDATE alembic_version SET version_num = 'older'")
         found = look(settings)
         connection.execute("UPDATE alembic_version SET version_num = %s", [version])
@@ -219,7 +255,9 @@ def test_a_folder_where_nothing_is_yet_is_left_alone_and_made_by_fix(embedded: P
     assert "embedded, its guard is alive" in after["PostgreSQL"].found
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only as root the server's files lie outside the state folder")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only as root the server's files lie outside the state folder"
+)
 def test_a_leftover_is_what_no_state_folder_notes(embedded: Path, tmp_path: Path) -> None:
     with attach(embedded):
         root = find_place(embedded).root

@@ -39,7 +39,12 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 def hold(home: Path) -> subprocess.Popen[str]:
     """Another process that uses the server until its input ends."""
-    return subprocess.Popen([sys.executable, "-c", HOLD, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def said(process: subprocess.Popen[str]) -> str:
@@ -59,7 +64,9 @@ def test_processes_share_one_server_and_the_last_one_stops_it(home: Path) -> Non
     assert wait_for(lambda: not alive(home), 5.0), alive(home)
 
 
-def test_what_was_written_is_there_after_a_restart_and_after_a_crash_of_the_server(home: Path) -> None:
+def test_what_was_written_is_there_after_a_restart_and_after_a_crash_of_the_server(
+    home: Path,
+) -> None:
     with attach(home) as held, connect(held.address, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
     assert wait_for(lambda: not alive(home), 5.0)
@@ -75,7 +82,14 @@ def test_what_was_written_is_there_after_a_restart_and_after_a_crash_of_the_serv
 def test_an_immediate_stop_is_recovered_from(home: Path) -> None:
     with attach(home) as held, connect(held.address, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
-        command = [str(held.place.binaries / "pg_ctl"), "-D", str(held.place.data), "stop", "-m", "immediate"]
+        command = [
+            str(held.place.binaries / "pg_ctl"),
+            "-D",
+            str(held.place.data),
+            "stop",
+            "-m",
+            "immediate",
+        ]
         account = held.place.account
         who = {"user": account.pw_uid, "group": account.pw_gid} if account else {}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **who)  # type: ignore[call-overload]
@@ -135,7 +149,9 @@ def test_a_long_path_gets_its_socket_elsewhere(tmp_path: Path) -> None:
     assert os.geteuid() != 0 or not held.place.socket.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only as root the server's files lie outside the state folder")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only as root the server's files lie outside the state folder"
+)
 def test_a_state_folder_that_was_deleted_leaves_nothing_to_its_successor(home: Path) -> None:
     with attach(home) as held, connect(held.address, autocommit=True) as connection:
         connection.execute("CREATE TABLE former ()")

@@ -30,10 +30,14 @@ from streamflow.features.repository import FeatureRepository
 
 CATALOG = tiny_catalog()
 OLD = "tiny_00000001"  # the service of a version that was trained before the catalog lost a feature
-OLD_FEATURE = ServiceFeature(view="plan_fv", name="region", type="string", table="plan", ttl_days=62)
+OLD_FEATURE = ServiceFeature(
+    view="plan_fv", name="region", type="string", table="plan", ttl_days=62
+)
 SERVICES = {OLD: [features_of(CATALOG)[4], OLD_FEATURE, features_of(CATALOG)[0]]}
 FIRST = instant("2024-01-31")
-pytestmark = pytest.mark.filterwarnings("ignore:list_project_metadata is deprecated:DeprecationWarning")  # Feast, of itself
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:list_project_metadata is deprecated:DeprecationWarning"
+)  # Feast, of itself
 
 
 @pytest.fixture
@@ -83,8 +87,22 @@ def feast(folder: Path, *lines: str) -> dict[str, str]:
 
 def fill(connection: psycopg.Connection) -> None:
     rows = [(key, n, n / 4, n % 2 == 0, None, f"region {n}") for n, key in enumerate("abc")]
-    freeze(connection, "plan", FIRST, FIRST + timedelta(days=1), ["user_id", "tenure", "fee", "paperless", "net", "region"], rows)
-    freeze(connection, "usage", FIRST, FIRST + timedelta(days=1), ["user_id", "hours"], [(key, 29.85) for key in "abc"])
+    freeze(
+        connection,
+        "plan",
+        FIRST,
+        FIRST + timedelta(days=1),
+        ["user_id", "tenure", "fee", "paperless", "net", "region"],
+        rows,
+    )
+    freeze(
+        connection,
+        "usage",
+        FIRST,
+        FIRST + timedelta(days=1),
+        ["user_id", "hours"],
+        [(key, 29.85) for key in "abc"],
+    )
 
 
 # --- the files -------------------------------------------------------------------------------------------------------
@@ -94,16 +112,24 @@ def test_equal_input_gives_equal_bytes_and_no_second_write(repository: FeatureRe
     plan = repository.plan(SERVICES)
     assert "+project: tiny" in plan
     assert repository.write(SERVICES)
-    written = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in repository.folder.iterdir()}
+    written = {
+        path.name: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in repository.folder.iterdir()
+    }
     assert sorted(written) == ["definitions.py", "feature_store.yaml"]
     assert not repository.write(dict(reversed(SERVICES.items())))
-    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in repository.folder.iterdir()} == written
+    assert {
+        path.name: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in repository.folder.iterdir()
+    } == written
     assert repository.plan(SERVICES) == ""
     assert repository.digest(SERVICES) != repository.digest({})
     assert repository.write({})
 
 
-def test_the_files_name_no_password_and_no_path(repository: FeatureRepository, tmp_path: Path) -> None:
+def test_the_files_name_no_password_and_no_path(
+    repository: FeatureRepository, tmp_path: Path
+) -> None:
     repository.write(SERVICES)
     for path in repository.folder.iterdir():
         assert path.read_bytes().isascii()  # Feast reads it in the encoding of the locale
@@ -112,7 +138,9 @@ def test_the_files_name_no_password_and_no_path(repository: FeatureRepository, t
 
 
 def test_a_role_is_written_and_checked() -> None:
-    assert '"-c search_path=feast -c role=streamflow_writer"' in store_yaml(CATALOG, role="streamflow_writer")
+    assert '"-c search_path=feast -c role=streamflow_writer"' in store_yaml(
+        CATALOG, role="streamflow_writer"
+    )
     with pytest.raises(SettingsInvalid):
         store_yaml(CATALOG, role='x" -c evil=1')
 
@@ -120,15 +148,26 @@ def test_a_role_is_written_and_checked() -> None:
 def test_a_view_has_the_fields_that_any_service_names() -> None:
     plan, usage = views_of(CATALOG, SERVICES)
     assert [f.name for f in plan.features] == ["tenure", "fee", "paperless", "net", "region"]
-    assert (usage.name, usage.ttl_days, [f.name for f in usage.features]) == ("usage_fv", 31, ["hours"])
+    assert (usage.name, usage.ttl_days, [f.name for f in usage.features]) == (
+        "usage_fv",
+        31,
+        ["hours"],
+    )
     clash = ServiceFeature(view="plan_fv", name="fee", type="int", table="plan", ttl_days=62)
-    with pytest.raises(CatalogInvalid, match="'plan_fv:fee' is float of table 'plan' in the catalog"):
+    with pytest.raises(
+        CatalogInvalid, match="'plan_fv:fee' is float of table 'plan' in the catalog"
+    ):
         views_of(CATALOG, {OLD: [clash]})
 
 
 def test_importing_the_package_imports_no_vendor() -> None:
     code = "import sys, streamflow.features; print([m for m in ('feast', 'pandas', 'polars', 'psycopg') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------
@@ -140,20 +179,32 @@ def test_our_apply_is_feasts_apply(
     repository.write(SERVICES)
     repository.apply()
     ours = dump(repository.folder)
-    database.execute("DROP SCHEMA feast CASCADE; CREATE SCHEMA feast; DROP SCHEMA online CASCADE; CREATE SCHEMA online")
+    database.execute(
+        "DROP SCHEMA feast CASCADE; CREATE SCHEMA feast; DROP SCHEMA online CASCADE; CREATE SCHEMA online"
+    )
     monkeypatch.chdir(repository.folder)
     monkeypatch.syspath_prepend(str(repository.folder))
     monkeypatch.delitem(sys.modules, "definitions", raising=False)
     store = FeatureStore(repo_path=".")
     contents = _get_repo_contents(repository.folder, store.project, store.config)
-    apply_total_with_repo_instance(store, store.project, store.registry, contents, skip_source_validation=False)
+    apply_total_with_repo_instance(
+        store, store.project, store.registry, contents, skip_source_validation=False
+    )
     store.registry.write_engine.dispose()
     monkeypatch.delitem(sys.modules, "definitions")
     assert meaning(dump(repository.folder)) == meaning(ours)
-    assert list(live_columns(database, "plan_fv"))[3:] == ["tenure", "fee", "paperless", "net", "region"]
+    assert list(live_columns(database, "plan_fv"))[3:] == [
+        "tenure",
+        "fee",
+        "paperless",
+        "net",
+        "region",
+    ]
 
 
-def test_the_stock_command_works_and_changes_nothing(database: psycopg.Connection, repository: FeatureRepository) -> None:
+def test_the_stock_command_works_and_changes_nothing(
+    database: psycopg.Connection, repository: FeatureRepository
+) -> None:
     fill(database)
     repository.write(SERVICES)
     repository.apply()
@@ -166,11 +217,19 @@ def test_the_stock_command_works_and_changes_nothing(database: psycopg.Connectio
     output = feast(repository.folder, *lines)
     assert json.loads(output["registry-dump"]) == applied  # to the microsecond
     assert {"plan_fv", "usage_fv"} <= set(output["feature-views list"].split())
-    live = database.execute("SELECT count(*), min(as_of), max(known_at) FROM online.plan_fv").fetchone()
+    live = database.execute(
+        "SELECT count(*), min(as_of), max(known_at) FROM online.plan_fv"
+    ).fetchone()
     assert live == (3, FIRST, FIRST + timedelta(days=1))
-    materialized, again = json.loads(output[" registry-dump"]), json.loads(output["  registry-dump"])
+    materialized, again = (
+        json.loads(output[" registry-dump"]),
+        json.loads(output["  registry-dump"]),
+    )
     assert meaning(again) == meaning(materialized)
-    assert [len(view["meta"]["materializationIntervals"]) for view in again["featureViews"]] == [1, 1]
+    assert [len(view["meta"]["materializationIntervals"]) for view in again["featureViews"]] == [
+        1,
+        1,
+    ]
 
 
 RIVAL = """
@@ -187,7 +246,9 @@ repository.close()
 """
 
 
-def test_two_processes_may_apply_at_once(database: psycopg.Connection, repository: FeatureRepository) -> None:
+def test_two_processes_may_apply_at_once(
+    database: psycopg.Connection, repository: FeatureRepository
+) -> None:
     repository.write(SERVICES)
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
@@ -210,16 +271,22 @@ def test_two_processes_may_apply_at_once(database: psycopg.Connection, repositor
     assert len(before["featureViews"]) == 2
 
 
-def test_a_service_that_no_version_names_any_more_goes(database: psycopg.Connection, repository: FeatureRepository) -> None:
+def test_a_service_that_no_version_names_any_more_goes(
+    database: psycopg.Connection, repository: FeatureRepository
+) -> None:
     repository.write(SERVICES)
     repository.apply()
     repository.write({})
     repository.apply()
-    assert [s["spec"]["name"] for s in dump(repository.folder)["featureServices"]] == [CATALOG.service]
+    assert [s["spec"]["name"] for s in dump(repository.folder)["featureServices"]] == [
+        CATALOG.service
+    ]
     assert "region" in live_columns(database, "plan_fv")  # a live table is never narrowed
 
 
-def test_a_materialization_is_recorded_once(database: psycopg.Connection, repository: FeatureRepository) -> None:
+def test_a_materialization_is_recorded_once(
+    database: psycopg.Connection, repository: FeatureRepository
+) -> None:
     fill(database)
     repository.write({})
     repository.apply()
@@ -245,7 +312,14 @@ def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(
         event_timestamp=pl.lit(FIRST), known_at=pl.lit(FIRST + timedelta(days=1))
     )
     old = repository.history(asked, OLD)
-    assert old.column_names == ["user_id", "event_timestamp", "known_at", "hours", "region", "tenure"]
+    assert old.column_names == [
+        "user_id",
+        "event_timestamp",
+        "known_at",
+        "hours",
+        "region",
+        "tenure",
+    ]
     assert old["user_id"].to_pylist() == ["c", "a", "nobody", "c"]
     assert old["region"].to_pylist() == ["region 2", "region 0", None, "region 2"]
     new = repository.history(asked.to_arrow(), CATALOG.service)
@@ -260,7 +334,9 @@ def test_a_repository_that_was_never_written(tmp_path: Path, database: psycopg.C
         FeatureRepository(tmp_path / "nowhere", CATALOG).views()
 
 
-def test_a_new_feature_is_one_line(database: psycopg.Connection, repository: FeatureRepository) -> None:
+def test_a_new_feature_is_one_line(
+    database: psycopg.Connection, repository: FeatureRepository
+) -> None:
     repository.write({})
     repository.apply()
     table = CATALOG.tables["plan"]

@@ -42,20 +42,31 @@ def recomputed(platform: Platform) -> dict[tuple[str, str, int], str]:
     for r in frozen.all_revisions(platform.connection):
         types = {c.name: c.type for c in frozen.stored_digest(platform.connection, r).columns}
         digester = Digester("user_id", types)
-        for chunk in frozen.frozen_rows(platform.address, r.table, types, "user_id", r.as_of, r.revision):
+        for chunk in frozen.frozen_rows(
+            platform.address, r.table, types, "user_id", r.as_of, r.revision
+        ):
             digester.update(chunk)
         found[r.table, f"{r.as_of:%Y-%m-%d}", r.revision] = digester.finish().value
     return found
 
 
 def recorded(platform: Platform) -> dict[tuple[str, str, int], str]:
-    return {(r.table, f"{r.as_of:%Y-%m-%d}", r.revision): r.digest for r in frozen.all_revisions(platform.connection)}
+    return {
+        (r.table, f"{r.as_of:%Y-%m-%d}", r.revision): r.digest
+        for r in frozen.all_revisions(platform.connection)
+    }
 
 
-def test_nothing_holds_the_key_and_every_digest_is_explained(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_nothing_holds_the_key_and_every_digest_is_explained(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     run(platform, simulated_drops / "month_000", JANUARY)
     fees = {"monthly_fee": pl.lit("31.5")}
-    load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
+    load(
+        platform,
+        copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees),
+        JANUARY,
+    )
     run(platform, simulated_drops / "month_001", FEBRUARY)
     in_production(platform, FEBRUARY)
     predict(platform, KEY, now=NOW)
@@ -65,9 +76,10 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(platform: Platform,
     assert mentions(platform, KEY) == []
     after = recorded(platform)
     assert after == recomputed(platform)
-    assert {(e.table, f"{e.as_of:%Y-%m-%d}", e.revision): (e.old_digest, e.new_digest) for e in receipt.erased} == {
-        place: (before[place], after[place]) for place in before
-    }
+    assert {
+        (e.table, f"{e.as_of:%Y-%m-%d}", e.revision): (e.old_digest, e.new_digest)
+        for e in receipt.erased
+    } == {place: (before[place], after[place]) for place in before}
     assert receipt.rows["streamflow.prediction_log"] == 1
     with pytest.raises(EntityUnknown):
         predict(platform, KEY, now=NOW)
@@ -78,12 +90,18 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(platform: Platform,
         forget(platform, "nobody", why="a typo")
 
 
-def test_a_forgotten_key_does_not_come_back_with_an_old_drop(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_a_forgotten_key_does_not_come_back_with_an_old_drop(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     forget(platform, KEY, why="a request")
     assert not any(t.created for t in snapshot(platform, JANUARY).tables)
     fees = {"monthly_fee": pl.lit("31.5")}
-    receipt = ingest(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
+    receipt = ingest(
+        platform,
+        copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees),
+        JANUARY,
+    )
     assert (receipt.erased, {f.rows for f in receipt.files}) == (1, {399})
     assert mentions(platform, KEY) == []
 
@@ -91,9 +109,14 @@ def test_a_forgotten_key_does_not_come_back_with_an_old_drop(platform: Platform,
 def test_a_damaged_revision_is_not_covered_up(platform: Platform, simulated_drops: Path) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     with platform.maintenance() as connection:
-        connection.execute("UPDATE frozen.payments_agg_90d SET failed_payments_90d = 3 WHERE user_id <> %s", [KEY])
+        connection.execute(
+            "UPDATE frozen.payments_agg_90d SET failed_payments_90d = 3 WHERE user_id <> %s", [KEY]
+        )
     before = recorded(platform)
-    with pytest.raises(SnapshotDamaged, match="payments_agg_90d of 2024-01-31, revision 1: its rows have the digest"):
+    with pytest.raises(
+        SnapshotDamaged,
+        match="payments_agg_90d of 2024-01-31, revision 1: its rows have the digest",
+    ):
         forget(platform, KEY, why="a request")
     assert recorded(platform) == before
     assert "frozen.users" in mentions(platform, KEY)

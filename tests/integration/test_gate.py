@@ -43,11 +43,15 @@ def drops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(cluster: Cluster, drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def loaded(
+    cluster: Cluster, drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """January alone is frozen and live; version 1 in Production, version 2 differs from it by the seed only."""
     name = f"sf_gate_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("gate") / "home", **CHEAP)) as platform:
+    with open_platform(
+        cluster.settings(name, tmp_path_factory.mktemp("gate") / "home", **CHEAP)
+    ) as platform:
         run(platform, drops / "month_000", JANUARY)
         train(platform, JANUARY)
         train(other(platform, seed=7), JANUARY)
@@ -88,8 +92,15 @@ def test_another_seed_is_not_better_and_stays_out(loaded: Platform) -> None:
     assert not gates(receipt)["comparison"].passed
     assert [v.version for v in loaded.models.versions() if v.stage == "Production"] == [1]
     assert receipt.examination is not None
-    assert [c.metric for c in receipt.examination.compared] == ["auc", "average_precision", "brier", "value"]
-    by_point = promote(other(loaded, gate_policy="point-estimate", gate_margin=-1.0), 2, dry_run=True)
+    assert [c.metric for c in receipt.examination.compared] == [
+        "auc",
+        "average_precision",
+        "brier",
+        "value",
+    ]
+    by_point = promote(
+        other(loaded, gate_policy="point-estimate", gate_margin=-1.0), 2, dry_run=True
+    )
     assert gates(by_point)["comparison"].passed
     assert json.loads(receipt.examination.evidence)["passed"] is False
 
@@ -105,8 +116,13 @@ def test_the_command_line_says_no_with_exit_code_1(loaded: Platform) -> None:
     runner = CliRunner()
     refused = runner.invoke(app, ["-q", "promote", "2", "--dry-run"], env=environment)
     assert (refused.exit_code, "FAILED comparison" in refused.stdout) == (1, True)
-    assert "[REFUSED] streamflow_churn version 2 would not be promoted; nothing was changed" in refused.stdout
-    found = json.loads(runner.invoke(app, ["-q", "promote", "2", "--dry-run", "--json"], env=environment).stdout)
+    assert (
+        "[REFUSED] streamflow_churn version 2 would not be promoted; nothing was changed"
+        in refused.stdout
+    )
+    found = json.loads(
+        runner.invoke(app, ["-q", "promote", "2", "--dry-run", "--json"], env=environment).stdout
+    )
     assert found["examination"]["rows"]["trained_on"].keys() == {"1", "2"}
     assert runner.invoke(app, ["promote", "2", "--force"], env=environment).exit_code == 2
 
@@ -130,7 +146,9 @@ def test_the_rows_are_unseen_by_both_whatever_their_salts(loaded: Platform) -> N
     assert isinstance(found, Examination)
     keys = loaded.connection.execute("SELECT user_id FROM frozen.users").fetchall()
     everybody = pl.Series([key for (key,) in keys])
-    both = is_holdout(everybody, salt="streamflow", share=0.25) & is_holdout(everybody, salt="another", share=0.25)
+    both = is_holdout(everybody, salt="streamflow", share=0.25) & is_holdout(
+        everybody, salt="another", share=0.25
+    )
     assert found.rows["rows"] == int(both.sum())
     assert {p["split_salt"] for p in found.rows["trained_on"].values()} == {"streamflow", "another"}
     few = promote(other(loaded, gate_min_rows=500), salted.version, dry_run=True)
@@ -144,7 +162,9 @@ def test_a_month_later_its_own_users_are_no_unseen_rows(loaded: Platform, drops:
     load(loaded, drops / "month_001", FEBRUARY)
     when = newest_labelled(loaded, 0)
     assert when.as_of.date() == FEBRUARY
-    found = judged(loaded, recorded(loaded, "1"), when, loaded.models.load(loaded.models.version(1)))
+    found = judged(
+        loaded, recorded(loaded, "1"), when, loaded.models.load(loaded.models.version(1))
+    )
     january = pl.read_csv(drops / "month_000/users.csv")["user_id"]
     trained_on = set(january.filter(pl.Series(~is_holdout(january, salt="streamflow", share=0.25))))
     february = set(pl.read_csv(drops / "month_001/users.csv")["user_id"])
@@ -179,7 +199,10 @@ def test_another_feature_set_is_compared_too(loaded: Platform, drops: Path) -> N
 
 @pytest.mark.parametrize("name", ["probe_requests.json", "decision.json", "model.skops"])
 def test_a_changed_file_is_named_and_not_promoted(loaded: Platform, name: str) -> None:
-    client, version = MlflowClient(loaded.tracking_uri, registry_uri=loaded.tracking_uri), loaded.models.version(2)
+    client, version = (
+        MlflowClient(loaded.tracking_uri, registry_uri=loaded.tracking_uri),
+        loaded.models.version(2),
+    )
     if name == "model.skops":
         where = client.get_model_version_download_uri("streamflow_churn", "2")
     else:
@@ -201,12 +224,19 @@ def test_a_changed_file_is_named_and_not_promoted(loaded: Platform, name: str) -
 def test_a_live_view_that_lost_a_column_does_not_fit(loaded: Platform) -> None:
     loaded.connection.execute("ALTER TABLE online.usage_agg_30d_fv RENAME COLUMN skips_7d TO gone")
     try:
-        assert "usage_agg_30d_fv:skips_7d is bigint in the model and not there" in dry(loaded, 2)["schema"].evidence
+        assert (
+            "usage_agg_30d_fv:skips_7d is bigint in the model and not there"
+            in dry(loaded, 2)["schema"].evidence
+        )
     finally:
-        loaded.connection.execute("ALTER TABLE online.usage_agg_30d_fv RENAME COLUMN gone TO skips_7d")
+        loaded.connection.execute(
+            "ALTER TABLE online.usage_agg_30d_fv RENAME COLUMN gone TO skips_7d"
+        )
 
 
-def test_a_champion_whose_keys_cannot_be_proven_is_not_evaluable(loaded: Platform, drops: Path, tmp_path: Path) -> None:
+def test_a_champion_whose_keys_cannot_be_proven_is_not_evaluable(
+    loaded: Platform, drops: Path, tmp_path: Path
+) -> None:
     """A user slipped into January by the database's owner: it could have been trained on."""
     with loaded.maintenance() as connection:
         connection.execute(
@@ -224,7 +254,9 @@ def test_a_champion_whose_keys_cannot_be_proven_is_not_evaluable(loaded: Platfor
     assert (forced.decision, forced.forced, forced.replaced) == ("promoted", True, 1)
 
 
-def test_without_labels_nothing_can_be_judged(platform: Platform, drops: Path, tmp_path: Path) -> None:
+def test_without_labels_nothing_can_be_judged(
+    platform: Platform, drops: Path, tmp_path: Path
+) -> None:
     load(platform, drops / "month_000", JANUARY)
     load(platform, copy_drop(drops / "month_001", tmp_path / "unlabelled", labels=None), FEBRUARY)
     trained = train(other(platform, **CHEAP), JANUARY)

@@ -28,7 +28,9 @@ from streamflow.steps.training.training_set import training_set
 from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse import late_data
 
-FREE = iter(FEBRUARY - timedelta(days=n) for n in range(1, 29))  # each drop earlier than those before: January is the one before it
+FREE = iter(
+    FEBRUARY - timedelta(days=n) for n in range(1, 29)
+)  # each drop earlier than those before: January is the one before it
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,18 @@ class Held:
         return pl.read_csv(self.drops / f"month_00{month}/{name}.csv", infer_schema=False)
 
     def leavers(self, month: int) -> list[str]:
-        return self.table(month, "labels").filter(pl.col("churn_label") == "True")["user_id"].to_list()
+        return (
+            self.table(month, "labels").filter(pl.col("churn_label") == "True")["user_id"].to_list()
+        )
 
     def report(self, as_of: date, **asked: object) -> Honesty:
         return label_honesty(self.platform, training_set(self.platform, as_of, **asked))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def held(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+def held(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Held]:
     name = f"sf_honesty_{uuid4().hex[:12]}"
     cluster.clone(name)
     home = tmp_path_factory.mktemp("honesty") / "home"
@@ -62,15 +68,27 @@ def held(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempP
 
 
 def found(report: Honesty, *severities: str) -> list[tuple[str, str, str]]:
-    return [(f.check, f.severity, f.subject) for f in report.findings if f.severity in (severities or ("severe", "warning"))]
+    return [
+        (f.check, f.severity, f.subject)
+        for f in report.findings
+        if f.severity in (severities or ("severe", "warning"))
+    ]
 
 
 def test_clean_drops_are_silent(held: Held) -> None:
-    january, february, next_labels = held.report(JANUARY), held.report(FEBRUARY), held.report(JANUARY, label_lead=1)
+    january, february, next_labels = (
+        held.report(JANUARY),
+        held.report(FEBRUARY),
+        held.report(JANUARY, label_lead=1),
+    )
     assert found(january) == found(february) == found(next_labels) == []
     assert [f.check for f in january.findings] == ["label-period", "previous-drop"]
     assert [f.check for f in february.findings] == ["label-period"]
-    assert (january.previous, february.previous, next_labels.label_as_of) == (None, JANUARY, FEBRUARY)
+    assert (january.previous, february.previous, next_labels.label_as_of) == (
+        None,
+        JANUARY,
+        FEBRUARY,
+    )
     assert next_labels.findings[0].numbers == {"days": 29}
 
 
@@ -95,7 +113,13 @@ def loyal_ones_leave(held: Held) -> dict[str, dict[str, pl.Expr]]:
         "user_id", pl.col("months_active").cast(pl.Int64) + pl.int_range(pl.len()) * 37 % 40
     )
     leavers = months.sort("months_active").tail(len(held.leavers(1)))["user_id"].to_list()
-    return {"labels": {"churn_label": pl.when(pl.col("user_id").is_in(leavers)).then(pl.lit("True")).otherwise(pl.lit("False"))}}
+    return {
+        "labels": {
+            "churn_label": pl.when(pl.col("user_id").is_in(leavers))
+            .then(pl.lit("True"))
+            .otherwise(pl.lit("False"))
+        }
+    }
 
 
 PLANTED: list[tuple[Callable[[Held], dict[str, dict[str, pl.Expr]]], tuple[str, str, str]]] = [
@@ -106,12 +130,19 @@ PLANTED: list[tuple[Callable[[Held], dict[str, dict[str, pl.Expr]]], tuple[str, 
 ]
 
 
-@pytest.mark.parametrize(("plant", "finding"), PLANTED, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("plant", "finding"), PLANTED, ids=lambda value: getattr(value, "__name__", None)
+)
 def test_a_planted_fault_is_found_and_no_other(
-    held: Held, tmp_path: Path, plant: Callable[[Held], dict[str, dict[str, pl.Expr]]], finding: tuple[str, str, str]
+    held: Held,
+    tmp_path: Path,
+    plant: Callable[[Held], dict[str, dict[str, pl.Expr]]],
+    finding: tuple[str, str, str],
 ) -> None:
     day = next(FREE)
-    load(held.platform, copy_drop(held.drops / "month_001", tmp_path / "planted", **plant(held)), day)
+    load(
+        held.platform, copy_drop(held.drops / "month_001", tmp_path / "planted", **plant(held)), day
+    )
     report = held.report(day)
     assert report.previous == JANUARY
     assert found(report) == [finding]
@@ -131,12 +162,19 @@ def test_who_left_and_is_still_there(held: Held, tmp_path: Path) -> None:
     def again(table: str, rows: pl.DataFrame) -> pl.DataFrame:
         back = held.table(0, table).filter(pl.col("user_id").is_in(gone))
         if table == "subscriptions":
-            months, paid = pl.col("months_active").cast(pl.Int64), pl.col("total_paid").cast(pl.Float64)
+            months, paid = (
+                pl.col("months_active").cast(pl.Int64),
+                pl.col("total_paid").cast(pl.Float64),
+            )
             fee = pl.col("monthly_fee").cast(pl.Float64)
-            back = back.with_columns((months + 1).cast(pl.String), (paid + fee).round(2).cast(pl.String))
+            back = back.with_columns(
+                (months + 1).cast(pl.String), (paid + fee).round(2).cast(pl.String)
+            )
         if table == "labels":
             back = back.with_columns(
-                churn_label=pl.when(pl.int_range(pl.len()) % 4 == 0).then(pl.lit("True")).otherwise(pl.lit("False"))
+                churn_label=pl.when(pl.int_range(pl.len()) % 4 == 0)
+                .then(pl.lit("True"))
+                .otherwise(pl.lit("False"))
             )
         return pl.concat([rows, back])
 
@@ -147,25 +185,43 @@ def test_who_left_and_is_still_there(held: Held, tmp_path: Path) -> None:
 
 
 def test_a_base_rate_that_jumps(held: Held, tmp_path: Path) -> None:
-    stay, day = [k for k in held.table(1, "labels")["user_id"] if k not in held.leavers(1)], next(FREE)
+    stay, day = (
+        [k for k in held.table(1, "labels")["user_id"] if k not in held.leavers(1)],
+        next(FREE),
+    )
     fewer = set(stay[::3])
     load(
         held.platform,
-        with_rows(held, tmp_path / "fewer", lambda _, rows: rows.filter(~pl.col("user_id").is_in(set(stay) - fewer))),
+        with_rows(
+            held,
+            tmp_path / "fewer",
+            lambda _, rows: rows.filter(~pl.col("user_id").is_in(set(stay) - fewer)),
+        ),
         day,
     )
     assert found(held.report(day)) == [("base-rate", "warning", "")]
 
 
-def test_a_drop_without_labels_is_no_drop_to_compare_labels_with(held: Held, tmp_path: Path) -> None:
+def test_a_drop_without_labels_is_no_drop_to_compare_labels_with(
+    held: Held, tmp_path: Path
+) -> None:
     """The counters are held against it all the same: they need no label."""
     day = FEBRUARY + timedelta(days=31)
-    load(held.platform, copy_drop(held.drops / "month_001", tmp_path / "unlabelled", labels=None), day)
-    later = copy_drop(held.drops / "month_001", tmp_path / "later", usage_agg_30d={"skips_7d": pl.lit("3")})
+    load(
+        held.platform,
+        copy_drop(held.drops / "month_001", tmp_path / "unlabelled", labels=None),
+        day,
+    )
+    later = copy_drop(
+        held.drops / "month_001", tmp_path / "later", usage_agg_30d={"skips_7d": pl.lit("3")}
+    )
     load(held.platform, later, day + timedelta(days=30))
     report = held.report(day + timedelta(days=30))
     assert report.previous == FEBRUARY
-    assert found(report, "warning")[:2] == [("counter", "warning", "months_active"), ("counter", "warning", "total_paid")]
+    assert found(report, "warning")[:2] == [
+        ("counter", "warning", "months_active"),
+        ("counter", "warning", "total_paid"),
+    ]
     assert f"since {day}" in report.of("warning")[0].words
     assert found(report, "note")[1] == ("constant", "note", "skips_7d")
 
@@ -174,13 +230,21 @@ def test_a_late_revision_is_severe_where_it_follows_the_outcome(held: Held, tmp_
     platform, leavers, before = held.platform, held.leavers(0), held.report(JANUARY)
     then = training_set(platform, JANUARY).known_at
     fee = pl.col("monthly_fee").cast(pl.Float64)
-    dearer = pl.when(pl.col("net_service") == "Fiber optic").then(fee + 1).otherwise(fee).cast(pl.String)
+    dearer = (
+        pl.when(pl.col("net_service") == "Fiber optic").then(fee + 1).otherwise(fee).cast(pl.String)
+    )
     usual = {"subscriptions": {"monthly_fee": dearer}}
     load(platform, copy_drop(held.drops / "month_000", tmp_path / "usual", **usual), JANUARY)
     assert found(held.report(JANUARY)) == []
-    hours = pl.when(pl.col("user_id").is_in(leavers[::2])).then(pl.lit("29.5")).otherwise(pl.col("watch_hours_30d"))
+    hours = (
+        pl.when(pl.col("user_id").is_in(leavers[::2]))
+        .then(pl.lit("29.5"))
+        .otherwise(pl.col("watch_hours_30d"))
+    )
     leaky = {"usage_agg_30d": {"watch_hours_30d": hours}}
-    load(platform, copy_drop(held.drops / "month_000", tmp_path / "leaky", **usual, **leaky), JANUARY)
+    load(
+        platform, copy_drop(held.drops / "month_000", tmp_path / "leaky", **usual, **leaky), JANUARY
+    )
     report = held.report(JANUARY)
     assert found(report) == [("late-revision", "severe", "watch_hours_30d")]
     assert "usage_agg_30d of 2024-01-31, revision 2, came after the labels" in report.words[0]
@@ -194,8 +258,13 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
     assert f"  {stored.words[0]}\n" in receipts.train(trained)
     *lines, last = receipts.honesty(stored).splitlines()
     assert lines == [f"  {words}" for words in stored.words]
-    assert last == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}: {stored.counts}"
-    said = called(held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables)
+    assert (
+        last
+        == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}: {stored.counts}"
+    )
+    said = called(
+        held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables
+    )
     assert said.returncode == 1, said.stderr
     assert json.loads(said.stdout) == stored.values
 
@@ -203,14 +272,21 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
 def test_a_revision_that_was_pruned_cannot_be_compared_with_and_that_is_said(held: Held) -> None:
     connection, never = held.platform.connection, datetime(2000, 1, 1, tzinfo=UTC)
     assert late_data.newest_known(connection, "usage_agg_30d", instant(JANUARY), never) is None
-    assert late_data.newest_known(connection, "usage_agg_30d", instant(JANUARY), datetime.now(UTC)) == (2, True)
+    assert late_data.newest_known(
+        connection, "usage_agg_30d", instant(JANUARY), datetime.now(UTC)
+    ) == (2, True)
     prune(held.platform)
     report = held.report(JANUARY)
     assert not report.severe
-    assert [s for check, _, s in found(report, "note") if check == "late-features"] == ["subscriptions", "usage_agg_30d"]
+    assert [s for check, _, s in found(report, "note") if check == "late-features"] == [
+        "subscriptions",
+        "usage_agg_30d",
+    ]
 
 
-def test_another_business_with_integer_keys(open_with: Callable[..., Platform], tmp_path: Path) -> None:
+def test_another_business_with_integer_keys(
+    open_with: Callable[..., Platform], tmp_path: Path
+) -> None:
     """A guessed catalog: nullable numbers, texts, no counter. A copied outcome is severe, and the clean month is silent."""
     months = write_gym(tmp_path / "gym")
     init(months[0], tmp_path / "gym.toml")
@@ -220,8 +296,14 @@ def test_another_business_with_integer_keys(open_with: Callable[..., Platform], 
         load(platform, folder, day)
     clean = label_honesty(platform, training_set(platform, FEBRUARY))
     assert (found(clean), clean.previous) == ([], JANUARY)
-    gone = pl.read_csv(months[1] / "cancellations.csv", infer_schema=False).filter(pl.col("cancelled") == "True")["member_id"]
-    renews = {"auto_renew": pl.when(pl.col("member_id").is_in(gone.implode())).then(pl.lit("False")).otherwise(pl.lit("True"))}
+    gone = pl.read_csv(months[1] / "cancellations.csv", infer_schema=False).filter(
+        pl.col("cancelled") == "True"
+    )["member_id"]
+    renews = {
+        "auto_renew": pl.when(pl.col("member_id").is_in(gone.implode()))
+        .then(pl.lit("False"))
+        .otherwise(pl.lit("True"))
+    }
     load(platform, copy_drop(months[1], tmp_path / "told", plans=renews), FEBRUARY)
     told = label_honesty(platform, training_set(platform, FEBRUARY))
     assert ("single-feature", "severe", "auto_renew") in found(told)

@@ -22,7 +22,9 @@ def opened(open_with: Callable[..., Platform], tmp_path: Path) -> Platform:
     return open_with(inbox=tmp_path / "inbox")
 
 
-def look(platform: Platform, *, after: timedelta = timedelta(minutes=1), calls: list[date] | None = None) -> InboxReceipt:
+def look(
+    platform: Platform, *, after: timedelta = timedelta(minutes=1), calls: list[date] | None = None
+) -> InboxReceipt:
     """Look into the inbox as if `after` had passed since now."""
 
     def process(folder: Path, as_of: date) -> None:
@@ -37,8 +39,12 @@ def statuses(receipt: InboxReceipt) -> dict[str, str]:
     return {drop.folder: drop.status for drop in receipt.drops}
 
 
-def test_folders_are_processed_once_in_order_of_as_of(opened: Platform, simulated_drops: Path, tmp_path: Path) -> None:
-    shutil.copytree(simulated_drops / "month_001", tmp_path / "inbox" / "a")  # February by its drop.toml
+def test_folders_are_processed_once_in_order_of_as_of(
+    opened: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(
+        simulated_drops / "month_001", tmp_path / "inbox" / "a"
+    )  # February by its drop.toml
     shutil.copytree(simulated_drops / "month_000", tmp_path / "inbox" / "2024-01-31")
     (tmp_path / "inbox" / "2024-01-31" / "drop.toml").unlink()  # January by its name
     calls: list[date] = []
@@ -61,7 +67,10 @@ def test_a_failure_is_shown_and_tried_again_only_when_its_content_changes(
     original = users.read_text()
     users.write_text(original.replace("Male", "?", 1))
     first = look(opened)
-    assert statuses(first) == {"january": "failed", "february": "done"}  # the bad one came first and stopped nothing
+    assert statuses(first) == {
+        "january": "failed",
+        "february": "done",
+    }  # the bad one came first and stopped nothing
     assert first.failed
     assert "'user_gender'" in first.drops[0].error
     (bad / "users.csv").touch()
@@ -76,7 +85,9 @@ def test_a_failure_is_shown_and_tried_again_only_when_its_content_changes(
     assert statuses(look(opened)) == {"january": "done", "february": "done"}
 
 
-def test_a_folder_that_is_being_written_waits(opened: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_being_written_waits(
+    opened: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(simulated_drops / "month_000", tmp_path / "inbox" / "2024-01-31")
     assert statuses(look(opened, after=timedelta())) == {"2024-01-31": "waiting"}
     (folder / "labels.csv").rename(folder / "labels.csv.partial")
@@ -94,7 +105,9 @@ def test_a_folder_that_is_being_written_waits(opened: Platform, simulated_drops:
         ("2024-03-31", "as_of =", "no 'as_of = YYYY-MM-DD'"),
     ],
 )
-def test_a_folder_without_a_date_is_a_failure(opened: Platform, tmp_path: Path, name: str, text: str | None, said: str) -> None:
+def test_a_folder_without_a_date_is_a_failure(
+    opened: Platform, tmp_path: Path, name: str, text: str | None, said: str
+) -> None:
     (tmp_path / "inbox" / name).mkdir()
     if text is not None:
         (tmp_path / "inbox" / name / "drop.toml").write_text(text)
@@ -105,7 +118,9 @@ def test_a_folder_without_a_date_is_a_failure(opened: Platform, tmp_path: Path, 
     assert (statuses(look(opened)), look(opened).failed) == ({name: "removed"}, False)
 
 
-def test_what_can_pass_by_itself_is_raised_and_not_recorded(opened: Platform, tmp_path: Path) -> None:
+def test_what_can_pass_by_itself_is_raised_and_not_recorded(
+    opened: Platform, tmp_path: Path
+) -> None:
     (tmp_path / "inbox" / "2024-01-31").mkdir()
 
     def unreachable(_folder: Path, _as_of: date) -> None:

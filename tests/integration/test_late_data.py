@@ -11,7 +11,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 from conftest import Cluster
-from support.chain import FEBRUARY, JANUARY, MARCH, NOW, copy_drop, database_digest, in_production, load, run
+from support.chain import (
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    NOW,
+    copy_drop,
+    database_digest,
+    in_production,
+    load,
+    run,
+)
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.core.data.instants import instant
@@ -32,14 +42,18 @@ def only(key: str, column: str, text: str) -> dict[str, pl.Expr]:
     return {column: pl.when(pl.col("user_id") == key).then(pl.lit(text)).otherwise(pl.col(column))}
 
 
-def test_february_before_january_is_the_same_as_the_other_way_round(platform: Platform, simulated_drops: Path) -> None:
+def test_february_before_january_is_the_same_as_the_other_way_round(
+    platform: Platform, simulated_drops: Path
+) -> None:
     run(platform, simulated_drops / "month_001", FEBRUARY)
     early = training_set(platform, FEBRUARY)
     run(platform, simulated_drops / "month_000", JANUARY)
     late = training_set(platform, FEBRUARY)
     assert late.digest == early.digest
     assert training_set(platform, JANUARY, label_lead=1).label_as_of.date() == FEBRUARY
-    live = platform.connection.execute("SELECT DISTINCT as_of::date FROM online.subs_profile_fv").fetchall()
+    live = platform.connection.execute(
+        "SELECT DISTINCT as_of::date FROM online.subs_profile_fv"
+    ).fetchall()
     assert live == [(FEBRUARY,)]
 
 
@@ -54,7 +68,11 @@ def test_a_correction_in_march_changes_the_sets_it_must_and_counts_its_cells(
         "subscriptions": only(KEY, "monthly_fee", "31.5") | only(KEY, "total_paid", "63"),
         "usage_agg_30d": {"skips_7d": pl.lit("9")},
     }
-    receipt = load(platform, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", **changes), JANUARY)
+    receipt = load(
+        platform,
+        copy_drop(simulated_drops / "month_000", tmp_path / "corrected", **changes),
+        JANUARY,
+    )
     made = {t.table: t for t in receipt.tables if t.created}
     assert set(made) == {"subscriptions", "usage_agg_30d"}
     assert made["subscriptions"].changed_cells == {"monthly_fee": 1, "total_paid": 1}
@@ -63,17 +81,24 @@ def test_a_correction_in_march_changes_the_sets_it_must_and_counts_its_cells(
     assert training_set(platform, FEBRUARY).digest == february.digest
     for lead, former in before.items():
         assert training_set(platform, JANUARY, label_lead=lead).digest != former.digest
-        assert training_set(platform, JANUARY, label_lead=lead, known_at=former.known_at).digest == former.digest
+        assert (
+            training_set(platform, JANUARY, label_lead=lead, known_at=former.known_at).digest
+            == former.digest
+        )
 
 
-def test_keys_that_come_and_go_are_counted(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_keys_that_come_and_go_are_counted(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     folder = copy_drop(simulated_drops / "month_000", tmp_path / "fewer")
     for path in folder.iterdir():
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(lines[:-3]))
     receipt = load(platform, folder, JANUARY)
-    assert {(t.table, t.added, t.removed) for t in receipt.tables} == {(t.table, 0, 3) for t in receipt.tables}
+    assert {(t.table, t.added, t.removed) for t in receipt.tables} == {
+        (t.table, 0, 3) for t in receipt.tables
+    }
     back = load(platform, simulated_drops / "month_000", JANUARY)
     assert {(t.added, t.removed, t.revision) for t in back.tables} == {(3, 0, 3)}
 
@@ -82,21 +107,31 @@ def test_a_key_that_a_nullable_file_leaves_out_is_null_everywhere(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
     lines = DEFAULT_PATH.read_text(encoding="utf-8").splitlines()
-    text = "\n".join(line.replace(" }", ", nullable = true }") if 'view = "usage_agg_30d_fv"' in line else line for line in lines)
+    text = "\n".join(
+        line.replace(" }", ", nullable = true }") if 'view = "usage_agg_30d_fv"' in line else line
+        for line in lines
+    )
     (tmp_path / "nullable.toml").write_text(text, encoding="utf-8")
     platform = open_with(migrated=False, catalog=tmp_path / "nullable.toml")
     migrate(platform)
     run(platform, simulated_drops / "month_000", JANUARY)
     folder = copy_drop(simulated_drops / "month_001", tmp_path / "february")
-    usage = pl.read_csv(folder / "usage_agg_30d.csv", infer_schema=False).filter(pl.col("user_id") != KEY)
+    usage = pl.read_csv(folder / "usage_agg_30d.csv", infer_schema=False).filter(
+        pl.col("user_id") != KEY
+    )
     usage.write_csv(folder / "usage_agg_30d.csv")
     run(platform, folder, FEBRUARY)
-    offline = training_set(platform, FEBRUARY).frame.filter(pl.col("user_id") == KEY).row(0, named=True)
+    offline = (
+        training_set(platform, FEBRUARY).frame.filter(pl.col("user_id") == KEY).row(0, named=True)
+    )
     assert offline["watch_hours_30d"] is None  # and not January's, which the ttl would allow
     in_production(platform, FEBRUARY)
     served = predict(platform, KEY, now=NOW)
     assert served.features == {name: offline[name] for name in served.features}
-    assert training_set(platform, JANUARY).frame.filter(pl.col("user_id") == KEY)["watch_hours_30d"][0] is not None
+    assert (
+        training_set(platform, JANUARY).frame.filter(pl.col("user_id") == KEY)["watch_hours_30d"][0]
+        is not None
+    )
 
 
 # --- rejected rows ---------------------------------------------------------------------------------------------------
@@ -106,26 +141,38 @@ def test_a_bad_row_takes_its_user_along_and_is_kept_with_line_and_reason(
     platform: Platform, simulated_drops: Path, tmp_path: Path
 ) -> None:
     keys = pl.read_csv(simulated_drops / "month_000/users.csv")["user_id"].to_list()
-    folder = copy_drop(simulated_drops / "month_000", tmp_path / "bad", subscriptions=only(keys[2], "monthly_fee", "-3"))
+    folder = copy_drop(
+        simulated_drops / "month_000",
+        tmp_path / "bad",
+        subscriptions=only(keys[2], "monthly_fee", "-3"),
+    )
     with pytest.raises(ContractViolation):
         ingest(platform, folder, JANUARY)
     receipt = ingest(platform, folder, JANUARY, reject_rows=True)
     assert (receipt.rejected, {f.rows for f in receipt.files}) == (6, {399})
     kept = rejected_rows(platform.connection, instant(JANUARY))
-    assert {(r.table_name, r.line, r.key) for r in kept} == {(t, 4, keys[2]) for t in platform.catalog.tables}
+    assert {(r.table_name, r.line, r.key) for r in kept} == {
+        (t, 4, keys[2]) for t in platform.catalog.tables
+    }
     reasons = {r.table_name: r.reason for r in kept}
-    bad = "bad/subscriptions.csv:4 column 'monthly_fee': expected number >= 0 and <= 10000, got '-3'"
+    bad = (
+        "bad/subscriptions.csv:4 column 'monthly_fee': expected number >= 0 and <= 10000, got '-3'"
+    )
     assert reasons["subscriptions"] == bad
     assert reasons["users"] == f"left out with {bad}"
     assert '"monthly_fee": "-3"' in next(r.cells for r in kept if r.table_name == "subscriptions")
-    assert ingest(platform, folder, JANUARY, reject_rows=True).rejected == 6  # no change, and still said
+    assert (
+        ingest(platform, folder, JANUARY, reject_rows=True).rejected == 6
+    )  # no change, and still said
     snapshot(platform, JANUARY)
     assert len(training_set(platform, JANUARY).frame) == 399
     assert not ingest(platform, simulated_drops / "month_000", JANUARY).rejected
     assert rejected_rows(platform.connection, instant(JANUARY)) == []
 
 
-def test_repeated_ragged_and_unknown_rows_are_rejected_too(platform: Platform, simulated_drops: Path, tmp_path: Path) -> None:
+def test_repeated_ragged_and_unknown_rows_are_rejected_too(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
     folder = copy_drop(simulated_drops / "month_000", tmp_path / "bad")
     users = (folder / "users.csv").read_bytes().splitlines(keepends=True)
     (folder / "users.csv").write_bytes(b"".join([*users, users[5]]))
@@ -140,13 +187,27 @@ def test_too_many_rejects_stop_the_drop_and_a_broken_file_is_no_row(
     platform: Platform, simulated_drops: Path, tmp_path: Path
 ) -> None:
     before = database_digest(platform.connection)
-    many = {"monthly_fee": pl.when(pl.int_range(pl.len()) < 5).then(pl.lit("-1")).otherwise(pl.col("monthly_fee"))}
-    with pytest.raises(ContractViolation, match=r"1.25% of 400 keys would be rejected, the setting max_reject_share allows 1.00%"):
-        ingest(platform, copy_drop(simulated_drops / "month_000", tmp_path / "many", subscriptions=many), JANUARY, reject_rows=True)
+    many = {
+        "monthly_fee": pl.when(pl.int_range(pl.len()) < 5)
+        .then(pl.lit("-1"))
+        .otherwise(pl.col("monthly_fee"))
+    }
+    with pytest.raises(
+        ContractViolation,
+        match=r"1.25% of 400 keys would be rejected, the setting max_reject_share allows 1.00%",
+    ):
+        ingest(
+            platform,
+            copy_drop(simulated_drops / "month_000", tmp_path / "many", subscriptions=many),
+            JANUARY,
+            reject_rows=True,
+        )
     folder = copy_drop(simulated_drops / "month_000", tmp_path / "header")
     text = (folder / "users.csv").read_text()
     (folder / "users.csv").write_text(text.replace("user_gender", "gender", 1))
-    with pytest.raises(ContractViolation, match=r"users.csv:1 column 'user_gender': expected column to be there"):
+    with pytest.raises(
+        ContractViolation, match=r"users.csv:1 column 'user_gender': expected column to be there"
+    ):
         ingest(platform, folder, JANUARY, reject_rows=True)
     assert database_digest(platform.connection) == before
 
@@ -203,12 +264,17 @@ def test_two_loaders_at_once_end_as_one_after_the_other(
     january, february = simulated_drops / "month_000", simulated_drops / "month_001"
     other = copy_drop(january, tmp_path / "other", subscriptions={"monthly_fee": pl.lit("1.5")})
     same = (other, "2024-03-31")
-    loaders = [loader(variables, (january, "2024-01-31"), same), loader(variables, (february, "2024-02-29"), same)]
+    loaders = [
+        loader(variables, (january, "2024-01-31"), same),
+        loader(variables, (february, "2024-02-29"), same),
+    ]
     assert all_say(loaders, "ready")
     go(loaders)
     sets = {day: training_set(platform, day) for day in (JANUARY, FEBRUARY)}
     assert {len(s.frame) for s in sets.values()} == {400, len(sets[FEBRUARY].frame)}
-    live = platform.connection.execute("SELECT DISTINCT as_of::date FROM online.usage_agg_30d_fv").fetchall()
+    live = platform.connection.execute(
+        "SELECT DISTINCT as_of::date FROM online.usage_agg_30d_fv"
+    ).fetchall()
     assert live == [(FEBRUARY,)]
 
     go(loaders)

@@ -37,17 +37,32 @@ NAME, KEY = "streamflow_churn", "7590-VHVEG"
 
 
 @pytest.fixture(scope="module")
-def trained(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def trained(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Four small versions, live features, and nothing in a stage: each test begins with version 1 in Production."""
     name = f"sf_ledger_{uuid4().hex[:12]}"
     cluster.clone(name)
     settings = cluster.settings(
-        name, tmp_path_factory.mktemp("ledger") / "home", trees=3, calibration="none", threshold=0.5, gate_draws=50
+        name,
+        tmp_path_factory.mktemp("ledger") / "home",
+        trees=3,
+        calibration="none",
+        threshold=0.5,
+        gate_draws=50,
     )
     with open_platform(settings) as platform:
         run(platform, simulated_drops / "month_000", JANUARY)
         for seed in range(4):
-            train(replace(platform, settings=settings.model_copy(update={"seed": seed, "threshold": 0.2 + seed / 10})), JANUARY)
+            train(
+                replace(
+                    platform,
+                    settings=settings.model_copy(
+                        update={"seed": seed, "threshold": 0.2 + seed / 10}
+                    ),
+                ),
+                JANUARY,
+            )
         yield platform
     cluster.drop(name)
 
@@ -70,7 +85,9 @@ def client(platform: Platform) -> MlflowClient:
 
 def transition(platform: Platform, version: int, stage: str, *, archive: bool = False) -> None:
     with stage_warnings_expected():
-        client(platform).transition_model_version_stage(NAME, str(version), stage, archive_existing_versions=archive)
+        client(platform).transition_model_version_stage(
+            NAME, str(version), stage, archive_existing_versions=archive
+        )
 
 
 def alias(platform: Platform, version: int) -> None:
@@ -86,7 +103,11 @@ def state(platform: Platform) -> tuple[int | None, int | None, int | None]:
     now = platform.models.standing()
     held = [e.to_version for e in read_ledger(platform) if e.moves and e.stage == "Production"]
     staged = now.staged["Production"]
-    return held[-1] if held else None, staged[0] if len(staged) == 1 else None, now.aliases["Production"]
+    return (
+        held[-1] if held else None,
+        staged[0] if len(staged) == 1 else None,
+        now.aliases["Production"],
+    )
 
 
 def last(platform: Platform) -> tuple[str, int | None, int | None]:
@@ -111,10 +132,19 @@ def test_promotions_refusals_and_rollbacks_are_entered_with_their_evidence(one: 
     entry = read_ledger(one)[-1]
     assert (entry.action, entry.to_version, entry.forced) == ("refused", 2, False)
     assert refused.examination is not None
-    assert (entry.evidence, entry.evidence_digest) == (refused.examination.evidence, refused.examination.digest)
+    assert (entry.evidence, entry.evidence_digest) == (
+        refused.examination.evidence,
+        refused.examination.digest,
+    )
     promote(one, 2, force=True, why="because")
     entry = read_ledger(one)[-1]
-    assert (entry.action, entry.from_version, entry.to_version, entry.forced, entry.why) == ("promoted", 1, 2, True, "because")
+    assert (entry.action, entry.from_version, entry.to_version, entry.forced, entry.why) == (
+        "promoted",
+        1,
+        2,
+        True,
+        "because",
+    )
     assert load_serving(one).predictor.threshold == pytest.approx(0.3)
     back = rollback(one, why="no")
     assert (back.version, back.replaced, back.threshold) == (1, 2, pytest.approx(0.2))
@@ -131,7 +161,12 @@ def test_the_stage_moved_in_mlflow_is_served_and_entered_with_mlflows_time(one: 
     begin = one.models.standing().changed[3]
     assert load_serving(one).version == 3  # before anybody has entered it
     [entry] = reconcile(one).entered
-    assert (entry.action, entry.who, entry.from_version, entry.to_version) == ("outside", "MLflow", 1, 3)
+    assert (entry.action, entry.who, entry.from_version, entry.to_version) == (
+        "outside",
+        "MLflow",
+        1,
+        3,
+    )
     assert entry.since == begin < entry.at
     assert state(one) == (3, 3, 3)
     assert who_served(one, begin).version == 3
@@ -171,7 +206,9 @@ def test_moved_apart_the_served_version_stays_and_everybody_says_so(one: Platfor
     finding = production(one)
     assert (finding.ok, words in finding.found) == (False, True)
     with served(one) as base:
-        assert wait_for(lambda: bool(asked(f"{base}/ready").body["notes"]))  # the API asks beside its requests
+        assert wait_for(
+            lambda: bool(asked(f"{base}/ready").body["notes"])
+        )  # the API asks beside its requests
         ready = asked(f"{base}/ready")
         assert (ready.status, words in ready.body["notes"][0]) == (200, True)
         assert asked(f"{base}/predict", {"user_id": KEY}).body["model"]["version"] == 1
@@ -204,10 +241,16 @@ def test_nothing_in_production_serves_nothing(one: Platform) -> None:
 
 
 def test_a_move_that_was_killed_before_mlflow_is_completed(one: Platform) -> None:
-    move = Move(who="somebody", model=NAME, action="promoted", stage="Production", version=2, why="a reason")
+    move = Move(
+        who="somebody", model=NAME, action="promoted", stage="Production", version=2, why="a reason"
+    )
     table.intend(one.connection, move)
     [entry] = reconcile(one).entered
-    assert (entry.who, entry.to_version, entry.why) == ("somebody", 2, "a reason (completed after an interruption)")
+    assert (entry.who, entry.to_version, entry.why) == (
+        "somebody",
+        2,
+        "a reason (completed after an interruption)",
+    )
     assert state(one) == (2, 2, 2)
 
 
@@ -222,7 +265,9 @@ def test_a_move_that_was_killed_between_mlflow_and_the_ledger_is_completed(one: 
             with pytest.raises(psycopg.Error, match="the end"):
                 forced(one, 3)
         finally:
-            administrator.execute("DROP TRIGGER no_entry ON streamflow.ledger; DROP FUNCTION public.no_entry()")
+            administrator.execute(
+                "DROP TRIGGER no_entry ON streamflow.ledger; DROP FUNCTION public.no_entry()"
+            )
     assert state(one) == (1, 3, 3)
     promote(one, 4)  # whoever comes next, whatever it came for
     assert [e.action for e in read_ledger(one)[-2:]] == ["promoted", "refused"]
@@ -232,7 +277,10 @@ def test_a_move_that_was_killed_between_mlflow_and_the_ledger_is_completed(one: 
 
 def test_what_was_intended_for_a_deleted_version_has_failed(one: Platform) -> None:
     version = train(one, JANUARY).version
-    table.intend(one.connection, Move(who="me", model=NAME, action="promoted", stage="Production", version=version, why=""))
+    table.intend(
+        one.connection,
+        Move(who="me", model=NAME, action="promoted", stage="Production", version=version, why=""),
+    )
     client(one).delete_model_version(NAME, str(version))
     [entry] = reconcile(one).entered
     assert (entry.action, f"has no version {version}" in entry.why) == ("failed", True)
@@ -251,7 +299,14 @@ def test_what_was_intended_for_a_deleted_version_has_failed(one: Platform) -> No
 
 def test_a_former_version_whose_file_was_changed_is_not_put_back(one: Platform) -> None:
     forced(one, 2)
-    path = Path(client(one).get_run(one.models.version(1).run_id).info.artifact_uri.removeprefix("file://")) / "decision.json"
+    path = (
+        Path(
+            client(one)
+            .get_run(one.models.version(1).run_id)
+            .info.artifact_uri.removeprefix("file://")
+        )
+        / "decision.json"
+    )
     before = path.read_bytes()
     path.write_bytes(before.replace(b"0.2", b"0.9"))
     try:
@@ -299,18 +354,25 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
         verdict = verify_ledger(one)
         assert (verdict.broken, "it was changed" in verdict.words) == (seq - 1, True)
         why = next(e.why for e in read_ledger(one) if e.seq == seq - 2)
-        connection.execute("UPDATE streamflow.ledger SET why = 'a test of something else' WHERE seq = %s", [seq - 1])
+        connection.execute(
+            "UPDATE streamflow.ledger SET why = 'a test of something else' WHERE seq = %s",
+            [seq - 1],
+        )
         assert why
         assert verify_ledger(one).broken in (None, seq - 1)
         removed = table.entries(connection, whole=True)[-1]
         connection.execute("DELETE FROM streamflow.ledger WHERE seq = %s", [seq])
         verdict = verify_ledger(one)
-        assert (verdict.broken, verdict.words) == (seq, f"it is missing: MLflow was told of entry {seq}")
+        assert (verdict.broken, verdict.words) == (
+            seq,
+            f"it is missing: MLflow was told of entry {seq}",
+        )
         reconcile(one)  # heals nothing of it
         names = list(vars(removed))
         connection.execute("DELETE FROM streamflow.ledger WHERE seq >= %s", [seq])
         connection.execute(
-            f"INSERT INTO streamflow.ledger ({', '.join(names)}) VALUES ({', '.join(f'%({n})s' for n in names)})", vars(removed)
+            f"INSERT INTO streamflow.ledger ({', '.join(names)}) VALUES ({', '.join(f'%({n})s' for n in names)})",
+            vars(removed),
         )
 
 
@@ -324,7 +386,9 @@ def test_a_clock_that_is_set_back_reorders_nothing(one: Platform) -> None:
     """The last entry comes from a clock that was an hour ahead."""
     with owner(one) as connection:
         [newest] = table.entries(connection, whole=True)[-1:]
-        ahead = replace(newest, at=newest.at + timedelta(hours=1), since=newest.since + timedelta(hours=1))
+        ahead = replace(
+            newest, at=newest.at + timedelta(hours=1), since=newest.since + timedelta(hours=1)
+        )
         connection.execute(
             "UPDATE streamflow.ledger SET at = %s, since = %s, hash = %s WHERE seq = %s",
             [ahead.at, ahead.since, ahead.content_hash, ahead.seq],

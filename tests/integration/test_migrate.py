@@ -13,7 +13,9 @@ from conftest import Cluster
 from streamflow.database import Address
 
 
-def test_several_services_migrate_an_empty_database_at_once(server: Address, tmp_path: Path) -> None:
+def test_several_services_migrate_an_empty_database_at_once(
+    server: Address, tmp_path: Path
+) -> None:
     cluster, name = Cluster(address=server, template=""), f"sf_test_{uuid4().hex[:12]}"
     try:
         processes = [
@@ -34,8 +36,12 @@ def test_several_services_migrate_an_empty_database_at_once(server: Address, tmp
         assert "Feast registry" in first
         # the database itself is made before the lock, which lies in it: by either of them
         assert second in ("[OK] nothing to migrate\n", f"  database {name}\n[OK] 1 changes made\n")
-        written = [path for i in range(2) for path in (tmp_path / str(i), *(tmp_path / str(i)).rglob("*"))]
+        written = [
+            path for i in range(2) for path in (tmp_path / str(i), *(tmp_path / str(i)).rglob("*"))
+        ]
         assert written
-        assert [path for path in written if path.stat().st_mode & 0o022] == []  # nobody else may plant a feature definition
+        assert [
+            path for path in written if path.stat().st_mode & 0o022
+        ] == []  # nobody else may plant a feature definition
     finally:
         cluster.drop(name)

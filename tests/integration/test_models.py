@@ -35,7 +35,15 @@ from streamflow.files import figures
 from streamflow.models import model_file
 from streamflow.models.model_file import content_digest, file_digest
 from streamflow.models.model_selection import Candidate
-from streamflow.models.pipelines import ENCODE, FOREST, KINDS, WORTHWHILE, encoder_of, fit_model, raw_frame
+from streamflow.models.pipelines import (
+    ENCODE,
+    FOREST,
+    KINDS,
+    WORTHWHILE,
+    encoder_of,
+    fit_model,
+    raw_frame,
+)
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
 from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
@@ -73,7 +81,9 @@ def every_kind() -> Catalog:
     return parse_catalog(EVERY_KIND, origin="test")
 
 
-def drawn(features: tuple[Feature, ...], n: int, *, seed: int, more_categories: bool = False) -> pl.DataFrame:
+def drawn(
+    features: tuple[Feature, ...], n: int, *, seed: int, more_categories: bool = False
+) -> pl.DataFrame:
     """Random rows for any feature set; a tenth of every nullable column is null."""
     generator = np.random.default_rng(seed)
     columns: dict[str, pl.Series] = {}
@@ -82,15 +92,24 @@ def drawn(features: tuple[Feature, ...], n: int, *, seed: int, more_categories: 
         names = list(feature.column.categories or ("a", "b", "Zoë"))
         limit = 6 if more_categories else 3
         if kind == "int":
-            values = pl.Series(name, generator.integers(0, limit if feature.column.categorical else 90, n))
+            values = pl.Series(
+                name, generator.integers(0, limit if feature.column.categorical else 90, n)
+            )
         elif kind == "float":
             values = pl.Series(name, generator.normal(30, 9, n).round(2))
         elif kind == "bool":
             values = pl.Series(name, generator.random(n) < 0.6)
         else:
-            values = pl.Series(name, [[*names, "never seen", "", "No "][i] for i in generator.integers(0, limit, n)])
+            values = pl.Series(
+                name,
+                [[*names, "never seen", "", "No "][i] for i in generator.integers(0, limit, n)],
+            )
         if feature.column.nullable:
-            values = pl.select(pl.when(pl.Series(generator.random(n) < 0.9)).then(values)).to_series().alias(name)
+            values = (
+                pl.select(pl.when(pl.Series(generator.random(n) < 0.9)).then(values))
+                .to_series()
+                .alias(name)
+            )
         columns[name] = values
     return pl.DataFrame(columns)
 
@@ -98,19 +117,27 @@ def drawn(features: tuple[Feature, ...], n: int, *, seed: int, more_categories: 
 def labels_of(frame: pl.DataFrame, *, seed: int) -> np.ndarray[Any, np.dtype[np.int8]]:
     """Labels that depend on the first number of the frame."""
     first = frame.to_series(0).cast(pl.Float64).to_numpy()
-    return (np.random.default_rng(seed).random(len(frame)) < 0.15 + 0.5 * (first > np.median(first))).astype(np.int8)
+    return (
+        np.random.default_rng(seed).random(len(frame)) < 0.15 + 0.5 * (first > np.median(first))
+    ).astype(np.int8)
 
 
-def fitted(features: tuple[Feature, ...], *, n: int = 1_500, seed: int = 1, kind: str = "baseline") -> Any:
+def fitted(
+    features: tuple[Feature, ...], *, n: int = 1_500, seed: int = 1, kind: str = "baseline"
+) -> Any:
     frame = drawn(features, n, seed=seed)
-    return fit_model(kind, frame, labels_of(frame, seed=seed), features=features, trees=TREES, seed=42)
+    return fit_model(
+        kind, frame, labels_of(frame, seed=seed), features=features, trees=TREES, seed=42
+    )
 
 
 MONEY = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
 
 
 def decided(threshold: float = 0.5, calibrator: Calibrator | None = None) -> Decision:
-    return Decision(threshold=threshold, rule="set", calibrator=calibrator or Calibrator(), economics=MONEY)
+    return Decision(
+        threshold=threshold, rule="set", calibrator=calibrator or Calibrator(), economics=MONEY
+    )
 
 
 def bits(values: Any) -> bytes:
@@ -128,7 +155,9 @@ def test_predictor_encoder_and_pipeline_agree_bit_for_bit(catalog: Catalog, null
     predictor = compile_predictor(pipeline, decided(0.5))
     frame = drawn(features, 4_000, seed=7, more_categories=True)
     frame = frame if nulls else frame.drop_nulls()
-    assert bits(pipeline.named_steps[ENCODE].transform(raw_frame(frame, features))) == bits(predictor.encoder.matrix(frame))
+    assert bits(pipeline.named_steps[ENCODE].transform(raw_frame(frame, features))) == bits(
+        predictor.encoder.matrix(frame)
+    )
     expected = pipeline.predict_proba(raw_frame(frame, features))[:, 1]
     assert bits(predictor.probability(frame)) == bits(expected)
     assert bits([predictor.probability_one(row) for row in frame.iter_rows()]) == bits(expected)
@@ -147,17 +176,23 @@ def test_every_kind_answers_alike_one_by_one_and_in_a_batch(catalog: Catalog, ki
     plain = compile_predictor(pipeline, decided())
     assert np.abs(plain.probability(frame) - stock).max() <= 1e-12
     assert ((plain.probability(frame) >= 0.5) == (stock >= 0.5)).all()
-    calibrated = compile_predictor(pipeline, decided(calibrator=fit_calibrator(stock, labels_of(frame, seed=7))))
+    calibrated = compile_predictor(
+        pipeline, decided(calibrator=fit_calibrator(stock, labels_of(frame, seed=7)))
+    )
     batch = calibrated.probability(frame)
     assert bits([calibrated.probability_one(row) for row in frame.iter_rows()]) == bits(batch)
-    assert (np.argsort(batch, kind="stable") == np.argsort(plain.probability(frame), kind="stable")).all()
+    assert (
+        np.argsort(batch, kind="stable") == np.argsort(plain.probability(frame), kind="stable")
+    ).all()
     assert np.abs(batch - stock).max() > 0.01
 
 
 def test_a_null_where_training_saw_none_is_answered_alike() -> None:
     features = every_kind().features
     pipeline = fitted(features)
-    frame = drawn(features, 50, seed=3).with_columns(pl.lit(None, pl.Int64).alias("count"), pl.lit(None, pl.String).alias("kind"))
+    frame = drawn(features, 50, seed=3).with_columns(
+        pl.lit(None, pl.Int64).alias("count"), pl.lit(None, pl.String).alias("kind")
+    )
     predictor = compile_predictor(pipeline, decided(0.5))
     expected = pipeline.predict_proba(raw_frame(frame, features))[:, 1]
     assert bits(predictor.probability(frame)) == bits(expected)
@@ -180,7 +215,9 @@ def test_threads_while_fitting_change_no_bit_and_the_model_keeps_one() -> None:
     pipeline, again = fitted(features), fitted(features)
     assert content_digest(pipeline) == content_digest(again)
     assert pipeline.named_steps[FOREST].n_jobs == 1
-    alone = again.set_params(**{f"{FOREST}__n_jobs": 1}).fit(raw_frame(frame, features), labels_of(frame, seed=1).astype(np.int64))
+    alone = again.set_params(**{f"{FOREST}__n_jobs": 1}).fit(
+        raw_frame(frame, features), labels_of(frame, seed=1).astype(np.int64)
+    )
     assert content_digest(alone) == content_digest(pipeline)
     assert content_digest(fitted(features, seed=2)) != content_digest(pipeline)
 
@@ -191,7 +228,9 @@ def test_one_class_or_no_rows_cannot_be_learned_from() -> None:
     with pytest.raises(TrainingImpossible, match="all 10 labels are 1"):
         fit_model("baseline", frame, np.ones(10, np.int8), features=features, trees=2, seed=1)
     with pytest.raises(TrainingImpossible, match="no rows"):
-        fit_model("baseline", frame.head(0), np.ones(0, np.int8), features=features, trees=2, seed=1)
+        fit_model(
+            "baseline", frame.head(0), np.ones(0, np.int8), features=features, trees=2, seed=1
+        )
 
 
 def test_no_rows_have_no_probabilities_and_too_few_values_are_an_error() -> None:
@@ -224,7 +263,9 @@ def test_a_saved_model_comes_back_whole(tmp_path: Path, kind: str) -> None:
     digests = model_file.save(pipeline, tmp_path / "model.skops")
     loaded = model_file.load(tmp_path / "model.skops", expected_digest=digests.file)
     frame = drawn(features, 500, seed=9)
-    assert bits(loaded.predict_proba(raw_frame(frame, features))) == bits(pipeline.predict_proba(raw_frame(frame, features)))
+    assert bits(loaded.predict_proba(raw_frame(frame, features))) == bits(
+        pipeline.predict_proba(raw_frame(frame, features))
+    )
     assert content_digest(loaded) == digests.content == content_digest(pipeline)
     assert file_digest(tmp_path / "model.skops") == digests.file
 
@@ -270,7 +311,11 @@ class Store(NamedTuple):
     @property
     def environment(self) -> dict[str, str]:
         """What MLflow and libpq read."""
-        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+        quiet = {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "1",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        }
         return {**self.address.environment(), **quiet, "MLFLOW_TRACKING_URI": self.uri}
 
     def registry(self, name: str) -> Registry:
@@ -322,7 +367,9 @@ def record() -> RunRecord:
         decision=decided(0.4),
         features=features,
         feature_service="streamflow_churn_12345678",
-        training_set=TrainingSetName(name="streamflow_churn 2024-01-31", digest=sha256(b"rows").hexdigest(), rows=1_500),
+        training_set=TrainingSetName(
+            name="streamflow_churn 2024-01-31", digest=sha256(b"rows").hexdigest(), rows=1_500
+        ),
         as_of=AS_OF,
         label_as_of=AS_OF,
         known_at=datetime(2024, 3, 1, 12, 30, tzinfo=UTC),
@@ -345,7 +392,9 @@ def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> 
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith(store.root.as_uri())
     hyperparameters = record.pipeline.named_steps[FOREST].get_params()
-    assert {name: str(value) for name, value in hyperparameters.items()}.items() <= run.data.params.items()
+    assert {
+        name: str(value) for name, value in hyperparameters.items()
+    }.items() <= run.data.params.items()
     named = {
         "as_of": "2024-01-31",
         "label_as_of": "2024-01-31",
@@ -356,7 +405,17 @@ def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> 
     }
     assert named.items() <= run.data.params.items()
     assert run.data.params["known_at"] == "2024-03-01T12:30:00+00:00"
-    for name in ("auc", "auc_low", "auc_high", "f1", "accuracy", "majority_accuracy", "average_precision", "brier", "log_loss"):
+    for name in (
+        "auc",
+        "auc_low",
+        "auc_high",
+        "f1",
+        "accuracy",
+        "majority_accuracy",
+        "average_precision",
+        "brier",
+        "log_loss",
+    ):
         assert run.data.metrics[name] == getattr(record.metrics, name)
     assert run.data.metrics["training_seconds"] == 1.5
     [used] = run.inputs.dataset_inputs
@@ -366,17 +425,31 @@ def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> 
     assert {a.path for a in store.client.list_artifacts(logged.run_id)} == {
         "passport.json", "feature_schema.json", "decision.json", "roc.png",
     }  # fmt: skip
-    [child] = store.client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{logged.run_id}'")
+    [child] = store.client.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{logged.run_id}'"
+    )
     assert (child.data.params, child.data.metrics["mean_auc"]) == ({"model": "baseline"}, 0.75)
-    passport = Path(mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/passport.json")).read_bytes()
+    passport = Path(
+        mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/passport.json")
+    ).read_bytes()
     version = registry.version(logged.version)
     assert version.tags["passport_digest"] == logged.passport_digest == sha256(passport).hexdigest()
-    assert json.loads(passport)["result"] == {"file": version.tags["model_digest"], "content": version.tags["content_digest"]}
-    assert (version.as_of, version.stage, version.aliases, version.run_id) == ("2024-01-31", "None", (), logged.run_id)
+    assert json.loads(passport)["result"] == {
+        "file": version.tags["model_digest"],
+        "content": version.tags["content_digest"],
+    }
+    assert (version.as_of, version.stage, version.aliases, version.run_id) == (
+        "2024-01-31",
+        "None",
+        (),
+        logged.run_id,
+    )
     assert version.metrics["auc"] == record.metrics.auc
 
 
-def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(store: Store, record: RunRecord) -> None:
+def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(
+    store: Store, record: RunRecord
+) -> None:
     registry = store.registry("stock")
     logged = registry.log_run(record)
     registry.put(logged.version, "Production")
@@ -394,10 +467,14 @@ def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(store: Store, recor
     pyfunc = mlflow.pyfunc.load_model("models:/stock@production")
     assert pyfunc.predict(raw).tolist() == (expected > 0.5).astype(int).tolist()
     assert pyfunc.metadata.run_id == logged.run_id
-    assert [column.name for column in pyfunc.metadata.signature.inputs] == [f.name for f in record.features]
+    assert [column.name for column in pyfunc.metadata.signature.inputs] == [
+        f.name for f in record.features
+    ]
 
 
-def test_one_version_at_a_time_is_in_a_stage_and_aliases_follow(store: Store, record: RunRecord) -> None:
+def test_one_version_at_a_time_is_in_a_stage_and_aliases_follow(
+    store: Store, record: RunRecord
+) -> None:
     registry = store.registry("stages")
     assert registry.versions() == []
     assert registry.standing().staged == {"Production": [], "Staging": []}
@@ -405,10 +482,18 @@ def test_one_version_at_a_time_is_in_a_stage_and_aliases_follow(store: Store, re
         registry.log_run(record)
     registry.put(1, "Production")
     registry.put(2, "Staging")
-    assert placed(registry) == {1: ("Production", ("production",)), 2: ("Staging", ("staging",)), 3: ("None", ())}
+    assert placed(registry) == {
+        1: ("Production", ("production",)),
+        2: ("Staging", ("staging",)),
+        3: ("None", ()),
+    }
     registry.put(2, "Production")
     registry.put(2, "Production")
-    assert placed(registry) == {1: ("Archived", ()), 2: ("Production", ("production",)), 3: ("None", ())}
+    assert placed(registry) == {
+        1: ("Archived", ()),
+        2: ("Production", ("production",)),
+        3: ("None", ()),
+    }
     registry.put(2, "Archived")
     assert placed(registry)[2] == ("Archived", ())
     with pytest.raises(VersionMissing, match="has no version 9; there are: 1, 2, 3"):
@@ -419,13 +504,20 @@ def placed(registry: Registry) -> dict[int, tuple[str, tuple[str, ...]]]:
     return {v.version: (v.stage, v.aliases) for v in registry.versions()}
 
 
-def test_several_versions_in_production_are_named_and_not_guessed(store: Store, record: RunRecord) -> None:
+def test_several_versions_in_production_are_named_and_not_guessed(
+    store: Store, record: RunRecord
+) -> None:
     registry = store.registry("several")
     for _ in range(2):
         registry.log_run(record)
         with pytest.warns(FutureWarning, match="deprecated"):
-            store.client.transition_model_version_stage("several", str(len(registry.versions())), "Production")
-    assert registry.standing().staged["Production"] == [1, 2]  # what becomes of that: tests/integration/test_ledger.py
+            store.client.transition_model_version_stage(
+                "several", str(len(registry.versions())), "Production"
+            )
+    assert registry.standing().staged["Production"] == [
+        1,
+        2,
+    ]  # what becomes of that: tests/integration/test_ledger.py
     registry.put(1, "Production")
     assert placed(registry) == {1: ("Production", ("production",)), 2: ("Archived", ())}
 
@@ -434,7 +526,9 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
     registry = store.registry("planted")
     registry.log_run(record)
     version = registry.version(1)
-    [path] = [p for p in store.root.rglob("model.skops") if file_digest(p) == version.tags["model_digest"]]
+    [path] = [
+        p for p in store.root.rglob("model.skops") if file_digest(p) == version.tags["model_digest"]
+    ]
     honest = path.read_bytes()
     planted = BytesIO(honest)
     with ZipFile(planted, "a") as archive:
@@ -449,7 +543,9 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
         registry.load(replace(version, tags={"threshold": "0.5"}))
 
 
-@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")])
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")]
+)
 def test_a_training_that_ends_early_leaves_no_version(
     store: Store, record: RunRecord, error: type[BaseException], status: str
 ) -> None:
@@ -464,7 +560,9 @@ def test_a_training_that_ends_early_leaves_no_version(
     assert last_run(store).info.status == status
 
 
-def test_an_interrupt_just_after_registration_takes_the_version_back(store: Store, record: RunRecord) -> None:
+def test_an_interrupt_just_after_registration_takes_the_version_back(
+    store: Store, record: RunRecord
+) -> None:
     class Interrupted(MlflowClient):
         def set_logged_model_tags(self, model_id: str, tags: dict[str, Any]) -> None:
             raise KeyboardInterrupt
@@ -473,21 +571,35 @@ def test_an_interrupt_just_after_registration_takes_the_version_back(store: Stor
     registry.log_run(record)
     experiment = store.client.get_experiment_by_name("streamflow")
     with pytest.raises(KeyboardInterrupt):
-        log_run(Interrupted(store.uri), record, experiment_id=experiment.experiment_id, name="late", registered=lambda *_: None)
+        log_run(
+            Interrupted(store.uri),
+            record,
+            experiment_id=experiment.experiment_id,
+            name="late",
+            registered=lambda *_: None,
+        )
     assert [v.version for v in registry.versions()] == [1]
     assert last_run(store).info.status == "KILLED"
 
 
 def last_run(store: Store) -> Any:
     experiment = store.client.get_experiment_by_name("streamflow")
-    [run] = store.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=1)
+    [run] = store.client.search_runs(
+        [experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=1
+    )
     return run
 
 
-def test_the_tables_are_in_postgresql_and_migrating_says_nothing(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_tables_are_in_postgresql_and_migrating_says_nothing(
+    store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
     name = f"models_{uuid4().hex[:12]}"
     ensure_database(store.address, name)
-    registry = Registry(store.address.sqlalchemy_url(name, driver="psycopg2"), name="x", artifact_root=store.root.as_uri())
+    registry = Registry(
+        store.address.sqlalchemy_url(name, driver="psycopg2"),
+        name="x",
+        artifact_root=store.root.as_uri(),
+    )
     assert registry.migrate()
     registry.close()
     with connect(store.address.with_database(name)) as connection:

@@ -116,9 +116,15 @@ def test_a_month_in_which_nothing_happened_is_silent_and_is_reported_once(watche
 
 
 SHIFTED = {
-    "watch_hours_30d": ("usage_agg_30d", (pl.col("watch_hours_30d").cast(pl.Float64) + 5).cast(pl.String)),
+    "watch_hours_30d": (
+        "usage_agg_30d",
+        (pl.col("watch_hours_30d").cast(pl.Float64) + 5).cast(pl.String),
+    ),
     "paperless_billing": ("subscriptions", pl.lit("True")),
-    "plan_stream_tv": ("subscriptions", pl.when(pl.int_range(pl.len()) % 5 > 0).then("plan_stream_tv")),  # else missing
+    "plan_stream_tv": (
+        "subscriptions",
+        pl.when(pl.int_range(pl.len()) % 5 > 0).then("plan_stream_tv"),
+    ),  # else missing
 }
 
 
@@ -130,13 +136,20 @@ def test_features_that_are_others_are_named_and_their_run_is_no_training(watched
     assert {f.name for f in receipt.report.drifted} == set(SHIFTED)
     assert {reason.split(": ")[0] for reason in receipt.reasons} >= set(SHIFTED)
     assert any(reason.startswith("plan_stream_tv: missing ") for reason in receipt.reasons)
-    assert [f.name for f in receipt.report.features] == FEATURES, "neither the key nor the label is one"
+    assert [f.name for f in receipt.report.features] == FEATURES, (
+        "neither the key nor the label is one"
+    )
     client = mlflow.MlflowClient(watched.platform.tracking_uri)
     logged = client.get_run(receipt.mlflow_run_id)
     assert (logged.info.status, logged.data.tags[REPORT]) == ("FINISHED", "streamflow_churn")
     assert OURS not in logged.data.tags
-    assert {name: logged.data.metrics[f"psi_{name}"] for name in FEATURES} == {f.name: f.psi for f in receipt.report.features}
-    assert [artifact.path for artifact in client.list_artifacts(receipt.mlflow_run_id)] == ["report.html", "report.json"]
+    assert {name: logged.data.metrics[f"psi_{name}"] for name in FEATURES} == {
+        f.name: f.psi for f in receipt.report.features
+    }
+    assert [artifact.path for artifact in client.list_artifacts(receipt.mlflow_run_id)] == [
+        "report.html",
+        "report.json",
+    ]
     assert prune(watched.platform, dry_run=True).runs == ()
     assert [v.version for v in watched.platform.models.versions()] == [1]
 
@@ -149,9 +162,13 @@ def test_labels_that_are_rarer_are_found(watched: Watched) -> None:
     assert receipt.report.drifted == ()
 
 
-def test_labels_that_follow_another_rule_are_found_although_no_feature_tells(watched: Watched) -> None:
+def test_labels_that_follow_another_rule_are_found_although_no_feature_tells(
+    watched: Watched,
+) -> None:
     """As many churn, and now it is those who have been here longest."""
-    loyal = pl.read_csv(watched.base / "subscriptions.csv")["months_active"].rank("ordinal", descending=True)
+    loyal = pl.read_csv(watched.base / "subscriptions.csv")["months_active"].rank(
+        "ordinal", descending=True
+    )
     churners = pl.read_csv(watched.base / "labels.csv")["churn_label"].sum()
     receipt = watched.february(labels={"churn_label": as_text(pl.lit(loyal <= churners))})
     assert receipt.verdict == "concept drift"
@@ -159,7 +176,9 @@ def test_labels_that_follow_another_rule_are_found_although_no_feature_tells(wat
     assert receipt.report.drifted == ()
 
 
-def test_the_version_is_asked_about_users_alone_that_it_was_never_trained_on(watched: Watched) -> None:
+def test_the_version_is_asked_about_users_alone_that_it_was_never_trained_on(
+    watched: Watched,
+) -> None:
     clean = watched.clean
     keys = pl.read_csv(watched.base / "labels.csv", infer_schema=False)["user_id"]
     turned = as_text(churned() != pl.Series(~holdout_of(keys)))
@@ -169,15 +188,24 @@ def test_the_version_is_asked_about_users_alone_that_it_was_never_trained_on(wat
     assert spoilt.report.labels != clean.report.labels
 
 
-def test_labels_that_are_not_there_yet_are_said_and_the_rest_is_reported(watched: Watched, tmp_path: Path) -> None:
+def test_labels_that_are_not_there_yet_are_said_and_the_rest_is_reported(
+    watched: Watched, tmp_path: Path
+) -> None:
     march = date(2024, 3, 31)
     load(
         watched.platform,
-        copy_drop(watched.base, tmp_path / "march", labels=None, usage_agg_30d={"skips_7d": pl.col("skips_7d").shuffle(seed=1)}),
+        copy_drop(
+            watched.base,
+            tmp_path / "march",
+            labels=None,
+            usage_agg_30d={"skips_7d": pl.col("skips_7d").shuffle(seed=1)},
+        ),
         march,
     )
     receipt = monitor(watched.platform, march)
-    assert receipt.report.notes == ("the labels of 2024-03-31 are not there yet: the drop of 2024-03-31 has no labels.csv",)
+    assert receipt.report.notes == (
+        "the labels of 2024-03-31 are not there yet: the drop of 2024-03-31 has no labels.csv",
+    )
     assert (receipt.report.labels, receipt.report.now, receipt.report.concept) == (None, None, None)
     assert (receipt.verdict, len(receipt.report.features)) == ("ok", 14)
     (tmp_path / "labels").mkdir()
@@ -192,7 +220,9 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
     platform = watched.platform
     assert watched.clean.report.answers is None
     watched.february()
-    rows = pl.concat([pl.read_csv(watched.base / f"{table}.csv") for table in FEATURE_TABLES], how="align")
+    rows = pl.concat(
+        [pl.read_csv(watched.base / f"{table}.csv") for table in FEATURE_TABLES], how="align"
+    )
     probability = platform.models.load(platform.models.version(1)).probability(rows)
     answered = list(zip(rows["user_id"].to_list(), probability.tolist(), strict=True))
     for version, answers in ((1, [(answered[0][0], 0.99), *answered]), (2, answered[:3])):
@@ -205,7 +235,9 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
     assert found.unseen == now.metrics
     assert found.all is not None
     assert found.all.rows == USERS
-    assert receipt.report.notes == ("3 answers on this drop are of other versions and are not looked at",)
+    assert receipt.report.notes == (
+        "3 answers on this drop are of other versions and are not looked at",
+    )
 
 
 def logged(key: str, probability: float, version: int) -> LoggedPrediction:
@@ -227,9 +259,9 @@ class Links(HTMLParser):
         if tag in ("script", "link", "iframe", "object", "embed"):
             self.outside.append(tag)
         for name, value in attrs:
-            if name in ("src", "href", "srcset", "data", "action", "poster") and not (value or "").startswith(
-                "data:image/png;base64,"
-            ):
+            if name in ("src", "href", "srcset", "data", "action", "poster") and not (
+                value or ""
+            ).startswith("data:image/png;base64,"):
                 self.outside.append(f"{tag} {name}={value}")
         if tag in ("img", "svg"):
             self.pictures.append(dict(attrs)["alt" if tag == "img" else "aria-label"] or "")
@@ -245,31 +277,47 @@ def test_the_page_needs_nothing_beside_it_and_shows_each_feature(watched: Watche
     links.feed(page)
     assert links.outside == []
     assert {f"{name}, then and now" for name in FEATURES} <= set(links.pictures)
-    assert {"ROC on hold-out users", "Calibration on hold-out users", "PSI of each feature"} <= set(links.pictures)
+    assert {"ROC on hold-out users", "Calibration on hold-out users", "PSI of each feature"} <= set(
+        links.pictures
+    )
 
 
 def test_a_report_is_the_same_after_it_was_stored(watched: Watched) -> None:
     receipt = monitor(watched.platform, FEBRUARY)
-    assert from_values(json.loads(json.dumps(to_values(receipt.report), allow_nan=False))) == receipt.report
+    assert (
+        from_values(json.loads(json.dumps(to_values(receipt.report), allow_nan=False)))
+        == receipt.report
+    )
 
 
 def test_the_dashboards_read_numbers_and_no_value(watched: Watched) -> None:
     receipt = monitor(watched.platform, FEBRUARY)
     with psycopg.connect(watched.platform.login.conninfo()) as reader:
         reader.execute("SET ROLE streamflow_reader")
-        found = reader.execute("SELECT feature, psi, drifted FROM streamflow.drift_overview WHERE id = %s", [receipt.id]).fetchall()
+        found = reader.execute(
+            "SELECT feature, psi, drifted FROM streamflow.drift_overview WHERE id = %s",
+            [receipt.id],
+        ).fetchall()
         assert found == [(f.name, f.psi, f.drifted) for f in receipt.report.features]
         then, now = receipt.report.then, receipt.report.now
         assert then
         assert now
-        found = reader.execute("SELECT auc_at_training, auc FROM streamflow.monitor_report WHERE id = %s", [receipt.id]).fetchall()
+        found = reader.execute(
+            "SELECT auc_at_training, auc FROM streamflow.monitor_report WHERE id = %s", [receipt.id]
+        ).fetchall()
         assert found == [(then.metrics.auc, now.metrics.auc)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("SELECT report FROM streamflow.monitor_report")
 
 
 def test_a_report_that_cannot_be_stored_is_a_failed_run(watched: Watched) -> None:
-    load(watched.platform, copy_drop(watched.base, watched.folder / "refused", usage_agg_30d={"skips_7d": pl.lit("3")}), FEBRUARY)
+    load(
+        watched.platform,
+        copy_drop(
+            watched.base, watched.folder / "refused", usage_agg_30d={"skips_7d": pl.lit("3")}
+        ),
+        FEBRUARY,
+    )
     before = reports(watched.platform)
     with psycopg.connect(watched.platform.login.conninfo(), autocommit=True) as owner:
         owner.execute("REVOKE INSERT ON streamflow.monitor_report FROM streamflow_writer")
@@ -277,7 +325,9 @@ def test_a_report_that_cannot_be_stored_is_a_failed_run(watched: Watched) -> Non
             monitor(watched.platform, FEBRUARY)
         owner.execute("GRANT INSERT ON streamflow.monitor_report TO streamflow_writer")
     client = mlflow.MlflowClient(watched.platform.tracking_uri)
-    failed = client.search_runs([client.get_experiment_by_name("streamflow").experiment_id], "attributes.status = 'FAILED'")
+    failed = client.search_runs(
+        [client.get_experiment_by_name("streamflow").experiment_id], "attributes.status = 'FAILED'"
+    )
     assert [run.data.tags[REPORT] for run in failed] == ["streamflow_churn"]
     assert reports(watched.platform) == before
     again = monitor(watched.platform, FEBRUARY)
@@ -285,14 +335,22 @@ def test_a_report_that_cannot_be_stored_is_a_failed_run(watched: Watched) -> Non
 
 
 def test_a_drop_that_is_not_there_is_named(watched: Watched) -> None:
-    with pytest.raises(SnapshotMissing, match="no snapshot of 2025-01-31 is there; frozen are: 2024-01-31"):
+    with pytest.raises(
+        SnapshotMissing, match="no snapshot of 2025-01-31 is there; frozen are: 2024-01-31"
+    ):
         monitor(watched.platform, date(2025, 1, 31))
 
 
-def test_the_command_tells_its_verdict_by_its_exit_code(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_tells_its_verdict_by_its_exit_code(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In this process: MLFLOW_TRACKING_URI says where MLflow is."""
     watched.february(usage_agg_30d={"skips_7d": pl.lit("14")})
-    home, file, url = watched.platform.home, watched.folder / "page.html", watched.platform.settings.database_url
+    home, file, url = (
+        watched.platform.home,
+        watched.folder / "page.html",
+        watched.platform.settings.database_url,
+    )
     assert url is not None
     monkeypatch.setenv("STREAMFLOW_DATABASE_URL", url.get_secret_value())
     fine = CliRunner().invoke(app, ["--home", str(home), "monitor", "--as-of", "2024-01-31"])
@@ -303,20 +361,32 @@ def test_the_command_tells_its_verdict_by_its_exit_code(watched: Watched, monkey
     fires = CliRunner().invoke(app, ["--home", str(home), *arguments, "--json"])
     assert fires.exit_code == 1, fires.output
     told = json.loads(fires.stdout)
-    assert (told["verdict"], told["fires"], told["already"], told["out"]) == ("feature drift", True, True, str(file))
+    assert (told["verdict"], told["fires"], told["already"], told["out"]) == (
+        "feature drift",
+        True,
+        True,
+        str(file),
+    )
     assert told["reasons"][0].startswith("skips_7d: PSI ")
     assert file.is_file()
 
 
 def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched: Watched) -> None:
     """The last of those that share the installation."""
-    key = pl.read_csv(watched.folder / "january/month_000/users.csv", infer_schema=False)["user_id"][7]
+    key = pl.read_csv(watched.folder / "january/month_000/users.csv", infer_schema=False)[
+        "user_id"
+    ][7]
     forget(watched.platform, key, why="asked")
     found = monitor(watched.platform, FEBRUARY)
-    assert "1 users that the version was trained on were erased on request, and are not in its rows" in found.report.notes
+    assert (
+        "1 users that the version was trained on were erased on request, and are not in its rows"
+        in found.report.notes
+    )
     assert found.report.reference_rows == USERS - 1
     with watched.platform.maintenance() as connection:
-        connection.execute("UPDATE frozen.subscriptions SET monthly_fee = monthly_fee + 1 WHERE as_of = '2024-01-31 00:00Z'")
+        connection.execute(
+            "UPDATE frozen.subscriptions SET monthly_fee = monthly_fee + 1 WHERE as_of = '2024-01-31 00:00Z'"
+        )
     other_evidence = watched.platform.settings.model_copy(update={"drift_psi": 0.2})
     with pytest.raises(NotRebuildable, match="the training set of version 1 cannot be made again"):
         monitor(replace(watched.platform, settings=other_evidence), FEBRUARY)
@@ -332,7 +402,9 @@ def test_labels_come_by_the_lead_of_the_version_and_without_one_in_production_no
         monitor(platform, JANUARY)
     promote(platform, train(platform, JANUARY, label_lead=1).version)
     february = monitor(platform, FEBRUARY)
-    assert february.report.notes == ("the labels of 2024-02-29 are not there yet: they come with the drop number 1 after it",)
+    assert february.report.notes == (
+        "the labels of 2024-02-29 are not there yet: they come with the drop number 1 after it",
+    )
     january = monitor(platform, JANUARY)
     assert january.report.label_as_of == FEBRUARY
     assert january.report.concept is not None
@@ -340,4 +412,6 @@ def test_labels_come_by_the_lead_of_the_version_and_without_one_in_production_no
     assert january.report.notes[1:] == ("this is the drop that the version was trained on",)
     assert january.report.notes[0].endswith(" of 400 users have no label in the drop of 2024-02-29")
     assert (january.report.rows, january.report.reference_rows, january.verdict) == (400, 400, "ok")
-    assert {f.psi for f in january.report.features} == {0.0}, "users whom the label does not know are held against themselves"
+    assert {f.psi for f in january.report.features} == {0.0}, (
+        "users whom the label does not know are held against themselves"
+    )

@@ -42,14 +42,18 @@ from streamflow.steps.versions.reproduce import IDENTICAL, reproduce
 
 
 @pytest.fixture(scope="module")
-def source(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def source(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """January, its correction and February; version 1 was trained before the correction, version 2 after it."""
     name, folder = f"sf_source_{uuid4().hex[:12]}", tmp_path_factory.mktemp("source")
     cluster.clone(name)
     with open_platform(cluster.settings(name, folder / "home", trees=20)) as platform:
         load(platform, simulated_drops / "month_000", JANUARY)
         train(platform, JANUARY)
-        late = copy_drop(simulated_drops / "month_000", folder / "late", usage_agg_30d={"skips_7d": pl.lit("1")})
+        late = copy_drop(
+            simulated_drops / "month_000", folder / "late", usage_agg_30d={"skips_7d": pl.lit("1")}
+        )
         load(platform, late, JANUARY)
         load(platform, simulated_drops / "month_001", FEBRUARY)
         train(platform, FEBRUARY)
@@ -67,16 +71,24 @@ def exported(source: Platform, tmp_path_factory: pytest.TempPathFactory) -> list
     return files
 
 
-def test_versions_are_the_same_elsewhere(source: Platform, exported: list[Path], platform: Platform, simulated_drops: Path) -> None:
+def test_versions_are_the_same_elsewhere(
+    source: Platform, exported: list[Path], platform: Platform, simulated_drops: Path
+) -> None:
     """Newest first: the older one brings a revision of the same drop that comes before the one that is here."""
     taken = [import_version(platform, file) for file in reversed(exported)]
     assert [(one.version, one.already) for one in taken] == [(1, False), (2, False)]
     assert [r.revisions > 0 for r in taken] == [True, True]
     for there, here in (("1", "2"), ("2", "1")):
         receipt, at_home = reproduce(platform, here), reproduce(source, there)
-        assert (receipt.result, receipt.tampered, receipt.predictions) == (IDENTICAL, (), at_home.predictions)
+        assert (receipt.result, receipt.tampered, receipt.predictions) == (
+            IDENTICAL,
+            (),
+            at_home.predictions,
+        )
         drifted = {level.name for level in receipt.levels if level.verdict != "same"}
-        assert drifted == {"configuration"}  # 300 trees are the default of this installation, 20 are recorded
+        assert drifted == {
+            "configuration"
+        }  # 300 trees are the default of this installation, 20 are recorded
     again = import_version(platform, exported[0])
     assert (again.version, again.already, again.revisions) == (2, True, 0)
     ours, theirs = source.models.version(1), platform.models.version(2)
@@ -87,21 +99,32 @@ def test_versions_are_the_same_elsewhere(source: Platform, exported: list[Path],
     assert np.array_equal(platform.models.load(theirs).probability(rows), expected)
     platform.models.versions()
     stock = mlflow.sklearn.load_model("models:/streamflow_churn/2")
-    raw = stock.predict_proba(raw_frame(rows, platform.catalog.features))[:, 1]  # stock MLflow knows no calibrator
+    raw = stock.predict_proba(raw_frame(rows, platform.catalog.features))[
+        :, 1
+    ]  # stock MLflow knows no calibrator
     assert np.array_equal(platform.models.load(theirs).decision.calibrator.apply(raw), expected)
     assert platform.catalog.service in platform.features.service_names()
-    run(platform, simulated_drops / "month_001", FEBRUARY)  # the drop that it is asked to predict for
+    run(
+        platform, simulated_drops / "month_001", FEBRUARY
+    )  # the drop that it is asked to predict for
     promote(platform, 2, force=True, why="a test of something else")
     assert predict(platform, "7590-VHVEG", now=NOW).version == 2
 
 
-def test_an_empty_database_is_migrated_by_an_import(cluster: Cluster, exported: list[Path], tmp_path: Path) -> None:
+def test_an_empty_database_is_migrated_by_an_import(
+    cluster: Cluster, exported: list[Path], tmp_path: Path
+) -> None:
     name = f"sf_empty_{uuid4().hex[:12]}"
     try:
-        with open_platform(cluster.settings(name, tmp_path / "home", trees=20), migrated=False) as platform:
+        with open_platform(
+            cluster.settings(name, tmp_path / "home", trees=20), migrated=False
+        ) as platform:
             assert import_version(platform, exported[0]).version == 1
             receipt = reproduce(platform, "1")
-            assert (receipt.result, {level.verdict for level in receipt.levels}) == (IDENTICAL, {"same"})
+            assert (receipt.result, {level.verdict for level in receipt.levels}) == (
+                IDENTICAL,
+                {"same"},
+            )
     finally:
         cluster.drop(name)
 
@@ -109,17 +132,26 @@ def test_an_empty_database_is_migrated_by_an_import(cluster: Cluster, exported: 
 def test_a_drop_that_was_loaded_here_is_not_changed(
     platform: Platform, exported: list[Path], simulated_drops: Path, tmp_path: Path
 ) -> None:
-    other = copy_drop(simulated_drops / "month_000", tmp_path / "other", payments_agg_90d={"failed_payments_90d": pl.lit("0")})
+    other = copy_drop(
+        simulated_drops / "month_000",
+        tmp_path / "other",
+        payments_agg_90d={"failed_payments_90d": pl.lit("0")},
+    )
     load(platform, other, JANUARY)
     before = database_digest(platform.connection)
     with pytest.raises(ImportRefused) as refused:
         import_version(platform, exported[0])
-    assert refused.value.message == "payments_agg_90d of 2024-01-31, revision 1: it has another content here"
+    assert (
+        refused.value.message
+        == "payments_agg_90d of 2024-01-31, revision 1: it has another content here"
+    )
     assert database_digest(platform.connection) == before
     assert platform.models.versions() == []
 
 
-def test_the_same_drop_loaded_here_is_used(platform: Platform, exported: list[Path], simulated_drops: Path) -> None:
+def test_the_same_drop_loaded_here_is_used(
+    platform: Platform, exported: list[Path], simulated_drops: Path
+) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
     receipt = import_version(platform, exported[0])
     assert (receipt.revisions, receipt.version) == (0, 1)
@@ -127,7 +159,9 @@ def test_the_same_drop_loaded_here_is_used(platform: Platform, exported: list[Pa
     assert made.result == IDENTICAL
     said = next(level for level in made.levels if level.name == "data").differences
     assert said
-    assert all(", its known_at" in d.what or "as known at" in d.what for d in said)  # here it was learned at another time
+    assert all(
+        ", its known_at" in d.what or "as known at" in d.what for d in said
+    )  # here it was learned at another time
 
 
 def test_what_was_forgotten_here_does_not_come_back_from_elsewhere(
@@ -147,7 +181,9 @@ def test_a_version_that_was_deleted_and_pruned_comes_back(
     load(platform, simulated_drops / "month_000", JANUARY)
     train(platform, JANUARY)
     export(platform, "1", file)
-    late = copy_drop(simulated_drops / "month_000", tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("1")})
+    late = copy_drop(
+        simulated_drops / "month_000", tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("1")}
+    )
     load(platform, late, JANUARY)
     platform.models._client.delete_model_version("streamflow_churn", "1")
     assert len(prune(platform).revisions) == 1
@@ -191,20 +227,29 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
         lambda f, to: with_member(f, to, "frozen/labels/2024-01-31/1/00000.arrow", cell),
         "labels/2024-01-31/1/00000.arrow: it",
     ),
-    "model": (lambda f, to: with_member(f, to, "model/model.skops", lambda d: d + b"x"), "model/model.skops: it has the digest"),
+    "model": (
+        lambda f, to: with_member(f, to, "model/model.skops", lambda d: d + b"x"),
+        "model/model.skops: it has the digest",
+    ),
     "manifest": (
-        lambda f, to: with_member(f, to, "export.json", lambda d: d.replace(b'"rows": 4', b'"rows": 5', 1)),
+        lambda f, to: with_member(
+            f, to, "export.json", lambda d: d.replace(b'"rows": 4', b'"rows": 5', 1)
+        ),
         "revision 1: its rows",
     ),
     "newer": (
-        lambda f, to: with_member(f, to, "export.json", lambda d: d.replace(b'"format": 1', b'"format": 9')),
+        lambda f, to: with_member(
+            f, to, "export.json", lambda d: d.replace(b'"format": 1', b'"format": 9')
+        ),
         "this export is of format 9",
     ),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_file_changes_nothing(cluster: Cluster, exported: list[Path], tmp_path: Path, wrong: str) -> None:
+def test_a_wrong_file_changes_nothing(
+    cluster: Cluster, exported: list[Path], tmp_path: Path, wrong: str
+) -> None:
     make, words = WRONG[wrong]
     file = make(exported[0], tmp_path / "wrong.version")
     name = f"sf_wrong_{uuid4().hex[:12]}"
@@ -218,21 +263,32 @@ def test_a_backup_is_no_export_and_an_export_no_backup(
     source: Platform, platform: Platform, exported: list[Path], tmp_path: Path
 ) -> None:
     backup(source, tmp_path / "whole.backup")
-    with pytest.raises(BackupDamaged, match=r"export\.json is missing: this is no exported version of streamflow"):
+    with pytest.raises(
+        BackupDamaged, match=r"export\.json is missing: this is no exported version of streamflow"
+    ):
         import_version(platform, tmp_path / "whole.backup")
-    with pytest.raises(BackupDamaged, match=r"manifest\.json is missing: this is no backup of streamflow"):
+    with pytest.raises(
+        BackupDamaged, match=r"manifest\.json is missing: this is no backup of streamflow"
+    ):
         restore(platform, exported[0])
 
 
 def test_a_catalog_that_lacks_a_column_is_told_where_the_right_one_is(
     cluster: Cluster, exported: list[Path], tmp_path: Path
 ) -> None:
-    lines = [line for line in DEFAULT_PATH.read_text().splitlines() if not line.startswith("skips_7d")]
+    lines = [
+        line for line in DEFAULT_PATH.read_text().splitlines() if not line.startswith("skips_7d")
+    ]
     other = tmp_path / "other.toml"
     other.write_text("\n".join(lines))
     name = f"sf_catalog_{uuid4().hex[:12]}"
     opened = open_platform(cluster.settings(name, tmp_path / "home", catalog=other), migrated=False)
-    with opened as platform, pytest.raises(CatalogInvalid, match="skips_7d is 'int' there, and not declared here") as refused:
+    with (
+        opened as platform,
+        pytest.raises(
+            CatalogInvalid, match="skips_7d is 'int' there, and not declared here"
+        ) as refused,
+    ):
         import_version(platform, exported[0])
     assert "catalog.toml: unzip it, and name it with --catalog" in str(refused.value)
 
@@ -261,7 +317,9 @@ def test_what_is_damaged_or_erased_is_not_exported(
     with psycopg.connect(platform.login.conninfo(), autocommit=True) as owner:
         owner.execute("ALTER TABLE frozen.labels DISABLE TRIGGER frozen")
         owner.execute(flip)
-        with pytest.raises(SnapshotDamaged, match="labels of 2024-01-31, revision 1: its rows have the digest"):
+        with pytest.raises(
+            SnapshotDamaged, match="labels of 2024-01-31, revision 1: its rows have the digest"
+        ):
             export(platform, "1", file)
         owner.execute(flip)
         owner.execute("ALTER TABLE frozen.labels ENABLE TRIGGER frozen")
@@ -275,11 +333,17 @@ def test_what_is_damaged_or_erased_is_not_exported(
     assert sorted(p.name for p in tmp_path.glob("*version*")) == ["one.version"]
 
 
-def test_an_import_that_fails_before_mlflow_goes_on_when_it_is_repeated(platform: Platform, exported: list[Path]) -> None:
+def test_an_import_that_fails_before_mlflow_goes_on_when_it_is_repeated(
+    platform: Platform, exported: list[Path]
+) -> None:
     client = platform.models._client
-    experiment = client.create_experiment("streamflow", artifact_location=(platform.home / "artifacts" / "streamflow").as_uri())
+    experiment = client.create_experiment(
+        "streamflow", artifact_location=(platform.home / "artifacts" / "streamflow").as_uri()
+    )
     client.delete_experiment(experiment)
-    with pytest.raises(StreamflowError, match="the MLflow experiment 'streamflow' was deleted") as failed:
+    with pytest.raises(
+        StreamflowError, match="the MLflow experiment 'streamflow' was deleted"
+    ) as failed:
         import_version(platform, exported[0])
     assert "The frozen rows of the version are here, the version is not." in str(failed.value)
     assert platform.models.versions() == []
@@ -291,5 +355,10 @@ def test_an_import_that_fails_before_mlflow_goes_on_when_it_is_repeated(platform
 
 def test_no_key_stands_outside_of_the_frozen_rows(exported: list[Path]) -> None:
     with ZipFile(exported[0]) as file:
-        assert b"7590-VHVEG" not in b"".join(file.read(n) for n in file.namelist() if not n.startswith("frozen/"))
-    assert [path.name for path in sorted(exported[0].parent.iterdir())] == ["1.version", "2.version"]
+        assert b"7590-VHVEG" not in b"".join(
+            file.read(n) for n in file.namelist() if not n.startswith("frozen/")
+        )
+    assert [path.name for path in sorted(exported[0].parent.iterdir())] == [
+        "1.version",
+        "2.version",
+    ]

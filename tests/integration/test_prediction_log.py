@@ -17,13 +17,20 @@ from streamflow.steps.data.migrate import migrate
 from streamflow.steps.upkeep.doctor.contents import prediction_log
 from streamflow.steps.upkeep.doctor.server import protection
 from streamflow.steps.upkeep.prune import prune
-from streamflow.warehouse.prediction_log_months import LogMonth, drop_month, make_months, months_before
+from streamflow.warehouse.prediction_log_months import (
+    LogMonth,
+    drop_month,
+    make_months,
+    months_before,
+)
 
 INSERT = (
     "INSERT INTO streamflow.prediction_log (at, request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
     " features) VALUES (coalesce(%s::timestamptz, clock_timestamp()), %s, 'k', now(), 'm', 1, 'r', 0.25, 0, 0.5, '{}')"
 )
-PLACES = "SELECT tableoid::regclass::text, count(*) FROM streamflow.prediction_log GROUP BY 1 ORDER BY 1"
+PLACES = (
+    "SELECT tableoid::regclass::text, count(*) FROM streamflow.prediction_log GROUP BY 1 ORDER BY 1"
+)
 
 
 def this_month() -> str:
@@ -47,14 +54,28 @@ def forget_this_month(platform: Platform) -> None:
         assert drop_month(connection, this_month())
 
 
-def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(platform: Platform) -> None:
+def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(
+    platform: Platform,
+) -> None:
     assert len(months(platform)) == 1 + 1 + 3
     assert make_months(platform.connection).months == ()
-    log(platform, "1999-12-31 23:59:59.999999+00", "2000-01-01 00:00+00", "2000-01-31 23:00-05", "2000-01-31 23:59:59+00")
-    assert platform.connection.execute(PLACES).fetchall() == [("streamflow.prediction_log_default", 4)]
+    log(
+        platform,
+        "1999-12-31 23:59:59.999999+00",
+        "2000-01-01 00:00+00",
+        "2000-01-31 23:00-05",
+        "2000-01-31 23:59:59+00",
+    )
+    assert platform.connection.execute(PLACES).fetchall() == [
+        ("streamflow.prediction_log_default", 4)
+    ]
     before = database_digest(platform.connection)["streamflow.prediction_log"]
     made = make_months(platform.connection)
-    assert [(one.month, one.rows) for one in made.months] == [("1999_12", 1), ("2000_01", 2), ("2000_02", 1)]
+    assert [(one.month, one.rows) for one in made.months] == [
+        ("1999_12", 1),
+        ("2000_01", 2),
+        ("2000_02", 1),
+    ]
     assert platform.connection.execute(PLACES).fetchall() == [
         ("streamflow.prediction_log_1999_12", 1),
         ("streamflow.prediction_log_2000_01", 2),
@@ -64,7 +85,9 @@ def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(platfo
     assert protection(platform).ok
 
 
-@pytest.mark.parametrize("table", ["prediction_log", "prediction_log_default", "prediction_log_1999_12"])
+@pytest.mark.parametrize(
+    "table", ["prediction_log", "prediction_log_default", "prediction_log_1999_12"]
+)
 def test_nobody_but_maintenance_takes_a_row_out(platform: Platform, table: str) -> None:
     log(platform, "1999-12-31 12:00+00")
     make_months(platform.connection)
@@ -76,12 +99,18 @@ def test_nobody_but_maintenance_takes_a_row_out(platform: Platform, table: str) 
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             platform.connection.execute(statement)  # type: ignore[call-overload]
-        with connect(platform.login) as owner, pytest.raises(psycopg.errors.InsufficientPrivilege, match="are frozen"):
+        with (
+            connect(platform.login) as owner,
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="are frozen"),
+        ):
             owner.execute(statement)  # type: ignore[call-overload]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         platform.connection.execute("SELECT streamflow.drop_prediction_month('1999_12')")
     with platform.maintenance() as connection:
-        assert connection.execute("DELETE FROM streamflow.prediction_log WHERE key = 'k'").rowcount == 2
+        assert (
+            connection.execute("DELETE FROM streamflow.prediction_log WHERE key = 'k'").rowcount
+            == 2
+        )
     with (
         connect(platform.login.with_role("streamflow_maintenance"), autocommit=True) as connection,
         pytest.raises(psycopg.errors.InvalidParameterValue, match="default is no month"),
@@ -89,7 +118,9 @@ def test_nobody_but_maintenance_takes_a_row_out(platform: Platform, table: str) 
         connection.execute("SELECT streamflow.drop_prediction_month('default')")
 
 
-def writes(platform: Platform, name: str, done: Event, act: Callable[[psycopg.Connection, str], None]) -> int:
+def writes(
+    platform: Platform, name: str, done: Event, act: Callable[[psycopg.Connection, str], None]
+) -> int:
     """Log answers until it is done; how many."""
     count = 0
     with connect(platform.address, autocommit=True) as connection:
@@ -113,16 +144,27 @@ def several_after_a_look(connection: psycopg.Connection, request: str) -> None:
 
 def copied(connection: psycopg.Connection, request: str) -> None:
     columns = "request_id, key, as_of, model, version, run_id, probability, prediction, threshold, features"
-    with connection.cursor() as cursor, cursor.copy(f"COPY streamflow.prediction_log ({columns}) FROM STDIN") as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY streamflow.prediction_log ({columns}) FROM STDIN") as copy,
+    ):
         for n in range(3):
-            copy.write_row((f"{request}.{n}", "k", datetime.now(UTC), "m", 1, "r", 0.25, 0, 0.5, "{}"))
+            copy.write_row(
+                (f"{request}.{n}", "k", datetime.now(UTC), "m", 1, "r", 0.25, 0, 0.5, "{}")
+            )
 
 
-def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(platform: Platform) -> None:
+def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
+    platform: Platform,
+) -> None:
     """Eight times the month of now is made under those who write into it: its rows lie in the default partition each time."""
     forget_this_month(platform)
     done, moved = Event(), 0
-    acts: list[tuple[Callable[[psycopg.Connection, str], None], int]] = [(one, 1), (several_after_a_look, 2), (copied, 3)]
+    acts: list[tuple[Callable[[psycopg.Connection, str], None], int]] = [
+        (one, 1),
+        (several_after_a_look, 2),
+        (copied, 3),
+    ]
     with ThreadPoolExecutor(max_workers=3) as pool:
         writing = [pool.submit(writes, platform, act.__name__, done, act) for act, _ in acts]
         try:
@@ -130,7 +172,9 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(pl
                 made = make_months(platform.connection)
                 assert [m.month for m in made.months] == [this_month()]
                 moved += made.months[0].rows
-                with connect(platform.login, autocommit=True) as owner:  # back to where it was, with its rows
+                with connect(
+                    platform.login, autocommit=True
+                ) as owner:  # back to where it was, with its rows
                     month = f"streamflow.prediction_log_{this_month()}"
                     owner.execute(f"""
                         BEGIN; LOCK TABLE streamflow.prediction_log IN ACCESS EXCLUSIVE MODE;
@@ -149,7 +193,9 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(pl
     assert row == (expected, expected, expected)
 
 
-def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(platform: Platform) -> None:
+def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
+    platform: Platform,
+) -> None:
     """As during a backup, which reads all of it in one transaction: then rows go on into the default partition."""
     assert prediction_log(platform).ok
     forget_this_month(platform)
@@ -157,19 +203,31 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(pla
         backup.execute("SELECT count(*) FROM streamflow.prediction_log")
         made = make_months(platform.connection)
         assert (made.busy, made.months) == (True, ())
-        assert list(made) == ["prediction log: in use, the months ahead are made by the next 'streamflow materialize'"]
+        assert list(made) == [
+            "prediction log: in use, the months ahead are made by the next 'streamflow materialize'"
+        ]
         one(platform.connection, "meanwhile")
-        with connect(platform.login.with_role("streamflow_maintenance"), autocommit=True) as connection:
+        with connect(
+            platform.login.with_role("streamflow_maintenance"), autocommit=True
+        ) as connection:
             assert not drop_month(connection, max(months(platform)[:-1]))
     found = prediction_log(platform)
-    assert (found.ok, found.found) == (False, f"month {this_month()} is not made yet; 1 rows are in no month")
+    assert (found.ok, found.found) == (
+        False,
+        f"month {this_month()} is not made yet; 1 rows are in no month",
+    )
     assert migrate(platform).changes == (f"prediction log: month {this_month()} (1 rows moved)",)
     assert prediction_log(platform).ok
 
 
-def test_prune_drops_the_months_that_are_not_kept(platform: Platform, open_with: Callable[..., Platform]) -> None:
+def test_prune_drops_the_months_that_are_not_kept(
+    platform: Platform, open_with: Callable[..., Platform]
+) -> None:
     now = datetime.now(UTC)
-    ago = [f"{(now.year * 12 + now.month - 1 - n) // 12}-{(now.year * 12 + now.month - 1 - n) % 12 + 1:02}" for n in range(4)]
+    ago = [
+        f"{(now.year * 12 + now.month - 1 - n) // 12}-{(now.year * 12 + now.month - 1 - n) % 12 + 1:02}"
+        for n in range(4)
+    ]
     log(platform, *(f"{month}-15 12:00+00" for month in ago for _ in range(2)))
     make_months(platform.connection)
     there = months(platform)

@@ -28,7 +28,9 @@ def corrected(drop: Path, to: Path, skips: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lived(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def lived(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """January with two corrections: version 1 is of the first content, version 2 of the third; February with version 3.
 
     The tests go on from there in their order.
@@ -39,7 +41,11 @@ def lived(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.Temp
         load(platform, simulated_drops / "month_000", JANUARY)
         train(platform, JANUARY)
         for number in (1, 2):
-            load(platform, corrected(simulated_drops / "month_000", folder / f"late{number}", number), JANUARY)
+            load(
+                platform,
+                corrected(simulated_drops / "month_000", folder / f"late{number}", number),
+                JANUARY,
+            )
         train(platform, JANUARY)
         load(platform, simulated_drops / "month_001", FEBRUARY)
         train(platform, FEBRUARY)
@@ -62,12 +68,21 @@ def files(platform: Platform) -> int:
 
 def test_the_database_itself_refuses_what_a_passport_names(lived: Platform) -> None:
     with lived.maintenance() as connection, connection.transaction(force_rollback=True):
-        connection.execute("DELETE FROM streamflow.revision_column WHERE as_of < '2024-02-01' AND revision = 1")
-        with pytest.raises(psycopg.errors.ForeignKeyViolation, match="passport_source"), connection.transaction():
-            connection.execute("DELETE FROM streamflow.revision WHERE as_of < '2024-02-01' AND revision = 1")
+        connection.execute(
+            "DELETE FROM streamflow.revision_column WHERE as_of < '2024-02-01' AND revision = 1"
+        )
+        with (
+            pytest.raises(psycopg.errors.ForeignKeyViolation, match="passport_source"),
+            connection.transaction(),
+        ):
+            connection.execute(
+                "DELETE FROM streamflow.revision WHERE as_of < '2024-02-01' AND revision = 1"
+            )
 
 
-def test_a_passport_without_sources_keeps_all_that_was_known_when_it_was_made(lived: Platform) -> None:
+def test_a_passport_without_sources_keeps_all_that_was_known_when_it_was_made(
+    lived: Platform,
+) -> None:
     """As versions of schema 1 have them: which revisions they need is not known."""
     with psycopg.connect(lived.login.conninfo(), autocommit=True) as owner:
         owner.execute(
@@ -78,7 +93,9 @@ def test_a_passport_without_sources_keeps_all_that_was_known_when_it_was_made(li
             "ALTER TABLE streamflow.passport_source ENABLE TRIGGER frozen"
         )
         planned = prune(lived, dry_run=True)
-        owner.execute("INSERT INTO streamflow.passport_source SELECT * FROM public.kept; DROP TABLE public.kept")
+        owner.execute(
+            "INSERT INTO streamflow.passport_source SELECT * FROM public.kept; DROP TABLE public.kept"
+        )
     assert places(planned) == []
 
 
@@ -86,27 +103,40 @@ def test_what_nobody_needs_goes_and_every_version_is_still_made_again(lived: Pla
     assert usage(lived) == [("01", 1), ("01", 2), ("01", 3), ("02", 1)]
     before, there = database_digest(lived.connection), files(lived)
     planned = prune(lived, dry_run=True)
-    assert (places(planned), planned.passports, planned.runs) == ([("usage_agg_30d", "01", 2)], 0, ())
+    assert (places(planned), planned.passports, planned.runs) == (
+        [("usage_agg_30d", "01", 2)],
+        0,
+        (),
+    )
     assert (database_digest(lived.connection), files(lived)) == (before, there)
     done = prune(lived)
     assert (places(done), done.rows, done.kept) == (places(planned), 400, planned.kept)
     assert usage(lived) == [("01", 1), ("01", 3), ("02", 1)]
-    left = lived.connection.execute("SELECT count(DISTINCT revision) FROM frozen.usage_agg_30d WHERE as_of < '2024-02-01'")
+    left = lived.connection.execute(
+        "SELECT count(DISTINCT revision) FROM frozen.usage_agg_30d WHERE as_of < '2024-02-01'"
+    )
     assert left.fetchone() == (2,)
     for number in ("1", "2", "3"):
         assert reproduce(lived, number).result == IDENTICAL
     when = done.revisions[0].known_at
     training_set(lived, JANUARY, known_at=when - timedelta(microseconds=1))
-    with pytest.raises(SnapshotMissing, match="usage_agg_30d of 2024-01-31, revision 2, the newest that was known at"):
+    with pytest.raises(
+        SnapshotMissing,
+        match="usage_agg_30d of 2024-01-31, revision 2, the newest that was known at",
+    ):
         training_set(lived, JANUARY, known_at=when)  # not the first revision in its place
     assert places(prune(lived)) == []
     assert files(lived) == there
 
 
-def test_a_version_that_was_deleted_takes_its_files_and_its_revision_with_it(lived: Platform) -> None:
+def test_a_version_that_was_deleted_takes_its_files_and_its_revision_with_it(
+    lived: Platform,
+) -> None:
     client = lived.models._client
     run_id = lived.models.version(1).run_id
-    theirs = client.create_run(client.get_run(run_id).info.experiment_id, run_name="somebody else's")
+    theirs = client.create_run(
+        client.get_run(run_id).info.experiment_id, run_name="somebody else's"
+    )
     client.log_dict(theirs.info.run_id, {"a": 1}, "a.json")
     client.set_terminated(theirs.info.run_id)
     there = files(lived)
@@ -133,7 +163,9 @@ def test_a_version_registered_under_another_name_keeps_its_run(lived: Platform) 
     client = lived.models._client
     version = client.get_model_version("streamflow_churn", "3")
     client.create_registered_model("other_name")
-    client.create_model_version("other_name", version.source, version.run_id, model_id=version.model_id)
+    client.create_model_version(
+        "other_name", version.source, version.run_id, model_id=version.model_id
+    )
     client.delete_model_version("streamflow_churn", "3")
     assert prune(lived, dry_run=True).runs == ()
 
@@ -161,6 +193,8 @@ def test_another_mlflow_is_no_proof_that_versions_were_deleted(lived: Platform) 
     """Its registry is empty: everything would look as if nothing needed it."""
     left = usage(lived)
     with psycopg.connect(lived.login.conninfo(), autocommit=True) as owner:
-        owner.execute("INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES ('elsewhere', 'm', 9, 'd')")
+        owner.execute(
+            "INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES ('elsewhere', 'm', 9, 'd')"
+        )
     receipt = prune(lived)
     assert (receipt.unknown, receipt.passports, usage(lived)) == (1, 0, left)

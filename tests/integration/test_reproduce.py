@@ -34,7 +34,13 @@ from streamflow.steps.training.fit import fit
 from streamflow.steps.training.honesty import label_honesty
 from streamflow.steps.training.train import register, train
 from streamflow.steps.training.training_set import training_set
-from streamflow.steps.versions.reproduce import DIFFERS, IDENTICAL, WITHIN, ReproduceReceipt, reproduce
+from streamflow.steps.versions.reproduce import (
+    DIFFERS,
+    IDENTICAL,
+    WITHIN,
+    ReproduceReceipt,
+    reproduce,
+)
 
 SUPPORT = Path(__file__).parents[1]
 Said = dict[str, dict[str, object]]
@@ -42,11 +48,15 @@ Tamper = Callable[..., dict[str, tuple[str, ...]]]  # SQL statements -> level ->
 
 
 @pytest.fixture(scope="module")
-def trained(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def trained(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """January is loaded and trained as version 1; the tests leave it as they found it."""
     name = f"sf_reproduce_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("reproduce") / "home", trees=30)) as platform:
+    with open_platform(
+        cluster.settings(name, tmp_path_factory.mktemp("reproduce") / "home", trees=30)
+    ) as platform:
         load(platform, simulated_drops / "month_000", JANUARY)
         train(platform, JANUARY)
         yield platform
@@ -60,7 +70,11 @@ def administer(platform: Platform, statement: str) -> None:
 
 
 def drifted(receipt: ReproduceReceipt) -> dict[str, tuple[str, ...]]:
-    return {level.name: tuple(map(str, level.differences)) for level in receipt.levels if level.verdict == "drifted"}
+    return {
+        level.name: tuple(map(str, level.differences))
+        for level in receipt.levels
+        if level.verdict == "drifted"
+    }
 
 
 def a_key(platform: Platform) -> str:
@@ -83,7 +97,11 @@ def test_the_first_version_is_the_same_after_a_month_a_correction_and_another_tr
         simulated_drops / "month_000",
         tmp_path / "corrected",
         usage_agg_30d={"skips_7d": (pl.col("skips_7d").cast(pl.Int64) + 1).cast(pl.String)},
-        labels={"churn_label": pl.when(pl.col("churn_label") == "True").then(pl.lit("False")).otherwise(pl.lit("True"))},
+        labels={
+            "churn_label": pl.when(pl.col("churn_label") == "True")
+            .then(pl.lit("False"))
+            .otherwise(pl.lit("True"))
+        },
     )
     load(platform, late, JANUARY)
     train(platform, FEBRUARY)
@@ -108,7 +126,11 @@ def test_another_business_has_it_too(open_with: Callable[..., Platform], tmp_pat
     load(platform, january, MONTHS[0])
     train(platform, MONTHS[0])
     load(platform, february, MONTHS[1])
-    load(platform, copy_drop(january, tmp_path / "late", visits={"visits_30d": pl.lit("3")}), MONTHS[0])
+    load(
+        platform,
+        copy_drop(january, tmp_path / "late", visits={"visits_30d": pl.lit("3")}),
+        MONTHS[0],
+    )
     with_lags = train(platform, MONTHS[1])
     for which in ("1", with_lags.run_id):
         receipt = reproduce(platform, which)
@@ -119,11 +141,17 @@ def test_another_business_has_it_too(open_with: Callable[..., Platform], tmp_pat
 
 
 @pytest.fixture(scope="module")
-def mutations(trained: Platform, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Said:
+def mutations(
+    trained: Platform, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Said:
     """What `reproduce` says after each change: see support/mutations.py."""
     folder = tmp_path_factory.mktemp("mutations")
     copied = folder / "package"
-    shutil.copytree(Path(streamflow.__file__).parent, copied / "streamflow", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(streamflow.__file__).parent,
+        copied / "streamflow",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     database = trained.login.database
     environment = {
         **os.environ,
@@ -142,7 +170,9 @@ def mutations(trained: Platform, cluster: Cluster, tmp_path_factory: pytest.Temp
         trained.login.conninfo(),
         a_key(trained),
     ]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     said: Said = json.loads(done.stdout)
     return said
@@ -158,9 +188,13 @@ NAMED = {
 
 
 @pytest.mark.parametrize(
-    "changed", [(), *combinations(LEVELS, 1), *combinations(LEVELS, 2)], ids=lambda names: " and ".join(names) or "nothing"
+    "changed",
+    [(), *combinations(LEVELS, 1), *combinations(LEVELS, 2)],
+    ids=lambda names: " and ".join(names) or "nothing",
 )
-def test_a_changed_level_is_named_and_no_other(mutations: Said, trained: Platform, changed: tuple[str, ...]) -> None:
+def test_a_changed_level_is_named_and_no_other(
+    mutations: Said, trained: Platform, changed: tuple[str, ...]
+) -> None:
     said = mutations[" ".join(changed)]
     levels = said["levels"]
     assert isinstance(levels, dict)
@@ -177,9 +211,17 @@ def test_a_changed_level_is_named_and_no_other(mutations: Said, trained: Platfor
 @pytest.fixture
 def tampering(trained: Platform) -> Iterator[Tamper]:
     """Change a frozen table by SQL as its owner, reproduce, and put everything back."""
-    tables = ("frozen.usage_agg_30d", "frozen.labels", "streamflow.revision", "streamflow.revision_column", "raw.usage_agg_30d")
+    tables = (
+        "frozen.usage_agg_30d",
+        "frozen.labels",
+        "streamflow.revision",
+        "streamflow.revision_column",
+        "raw.usage_agg_30d",
+    )
     for table in tables:
-        administer(trained, f"CREATE TABLE public.{table.replace('.', '_')} AS SELECT * FROM {table}")
+        administer(
+            trained, f"CREATE TABLE public.{table.replace('.', '_')} AS SELECT * FROM {table}"
+        )
 
     def change(*statements: str) -> dict[str, tuple[str, ...]]:
         for table in tables[:-1]:
@@ -191,7 +233,10 @@ def tampering(trained: Platform) -> Iterator[Tamper]:
     yield change
     for table in tables:
         if not table.startswith("streamflow"):
-            administer(trained, f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM public.{table.replace('.', '_')}")
+            administer(
+                trained,
+                f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM public.{table.replace('.', '_')}",
+            )
     administer(
         trained,
         "UPDATE streamflow.revision r SET digest = s.digest, known_at = s.known_at FROM public.streamflow_revision s"
@@ -210,15 +255,23 @@ USAGE = "usage_agg_30d of 2024-01-31, revision 1"
 OTHERS = "the former value is not known: the drop's raw rows are others now"
 
 
-def test_a_changed_cell_is_named_with_the_value_that_was_frozen(trained: Platform, tampering: Tamper) -> None:
+def test_a_changed_cell_is_named_with_the_value_that_was_frozen(
+    trained: Platform, tampering: Tamper
+) -> None:
     key = a_key(trained)
-    row = trained.connection.execute("SELECT skips_7d FROM frozen.usage_agg_30d WHERE user_id = %s", [key]).fetchone()
+    row = trained.connection.execute(
+        "SELECT skips_7d FROM frozen.usage_agg_30d WHERE user_id = %s", [key]
+    ).fetchone()
     assert row is not None
-    found = tampering(f"UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d + 3 WHERE user_id = '{key}'")
+    found = tampering(
+        f"UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d + 3 WHERE user_id = '{key}'"
+    )
     assert found == {"data": (f"{USAGE}, {key} skips_7d: {row[0]} -> {row[0] + 3}",)}
 
 
-def test_without_the_raw_rows_the_former_value_is_not_made_up(trained: Platform, tampering: Tamper) -> None:
+def test_without_the_raw_rows_the_former_value_is_not_made_up(
+    trained: Platform, tampering: Tamper
+) -> None:
     key = a_key(trained)
     found = tampering(
         f"UPDATE frozen.usage_agg_30d SET skips_7d = 99 WHERE user_id = '{key}'",
@@ -227,7 +280,9 @@ def test_without_the_raw_rows_the_former_value_is_not_made_up(trained: Platform,
     assert found == {"data": (f"{USAGE}, {key} skips_7d: not known -> 99 ({OTHERS})",)}
 
 
-def test_a_row_that_is_gone_and_one_that_was_never_frozen_are_named(trained: Platform, tampering: Tamper) -> None:
+def test_a_row_that_is_gone_and_one_that_was_never_frozen_are_named(
+    trained: Platform, tampering: Tamper
+) -> None:
     key = a_key(trained)
     columns = "watch_hours_30d, avg_session_mins_7d, unique_devices_30d, skips_7d, rebuffer_events_7d, row_digest"
     found = tampering(
@@ -235,31 +290,48 @@ def test_a_row_that_is_gone_and_one_that_was_never_frozen_are_named(trained: Pla
         f" SELECT as_of, revision, 'new one', {columns} FROM frozen.usage_agg_30d WHERE user_id = '{key}'",
         f"DELETE FROM frozen.usage_agg_30d WHERE user_id = '{key}'",
     )
-    assert any(words.startswith(f"{USAGE}, {key}: frozen -> absent (the row is gone)") for words in found["data"])
-    assert any(words.startswith(f"{USAGE}, new one: absent -> frozen (the row was not frozen)") for words in found["data"])
+    assert any(
+        words.startswith(f"{USAGE}, {key}: frozen -> absent (the row is gone)")
+        for words in found["data"]
+    )
+    assert any(
+        words.startswith(f"{USAGE}, new one: absent -> frozen (the row was not frozen)")
+        for words in found["data"]
+    )
 
 
-def test_digests_changed_with_the_rows_are_noticed_by_the_passport(trained: Platform, tampering: Tamper) -> None:
+def test_digests_changed_with_the_rows_are_noticed_by_the_passport(
+    trained: Platform, tampering: Tamper
+) -> None:
     """A row with its own digest, and the digests stored with the revision: the passport holds that of each column."""
     key = a_key(trained)
     digest = "decode(repeat('00', 16), 'hex')"
-    found = tampering(f"UPDATE frozen.usage_agg_30d SET skips_7d = 13, row_digest = {digest} WHERE user_id = '{key}'")
+    found = tampering(
+        f"UPDATE frozen.usage_agg_30d SET skips_7d = 13, row_digest = {digest} WHERE user_id = '{key}'"
+    )
     assert found["data"][0].startswith(f"{USAGE}, {key} skips_7d: ")
     again = tampering(
         "UPDATE streamflow.revision_column SET buckets = decode(repeat('00', 32 * 256), 'hex') WHERE table_name = 'usage_agg_30d'",
         "UPDATE streamflow.revision SET digest = repeat('0', 64) WHERE table_name = 'usage_agg_30d'",
     )
-    assert any("its digest" in words and "in streamflow.revision" in words for words in again["data"])
+    assert any(
+        "its digest" in words and "in streamflow.revision" in words for words in again["data"]
+    )
     assert any("skips_7d" in words for words in again["data"])
 
 
-def test_a_changed_label_and_a_moved_instant_are_named(trained: Platform, tampering: Tamper) -> None:
+def test_a_changed_label_and_a_moved_instant_are_named(
+    trained: Platform, tampering: Tamper
+) -> None:
     key = a_key(trained)
     found = tampering(
         f"UPDATE frozen.labels SET churn_label = NOT churn_label WHERE user_id = '{key}'",
         "UPDATE streamflow.revision SET known_at = known_at - interval '1 second' WHERE table_name = 'usage_agg_30d'",
     )
-    assert any(words.startswith(f"labels of 2024-01-31, revision 1, {key} churn_label: ") for words in found["data"])
+    assert any(
+        words.startswith(f"labels of 2024-01-31, revision 1, {key} churn_label: ")
+        for words in found["data"]
+    )
     assert any(words.startswith(f"{USAGE}, its known_at: ") for words in found["data"])
 
 
@@ -295,7 +367,12 @@ def test_a_changed_model_file_is_named(trained: Platform) -> None:
     path.unlink()
     lost = reproduce(trained, "1")
     path.write_bytes(before)
-    assert (changed.result, lost.result, changed.holds, lost.holds) == (IDENTICAL, IDENTICAL, False, False)
+    assert (changed.result, lost.result, changed.holds, lost.holds) == (
+        IDENTICAL,
+        IDENTICAL,
+        False,
+        False,
+    )
     assert len(changed.tampered) == len(lost.tampered) == 1
     assert "the model file of version 1 was changed" in changed.tampered[0]
     assert "model.skops" in lost.tampered[0]
@@ -308,7 +385,9 @@ def test_changed_probabilities_are_named(trained: Platform) -> None:
     path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     receipt = reproduce(trained, "1")
     path.write_bytes(before)
-    assert receipt.tampered == ("the file holdout_probabilities.npy of version 1 is lost or was changed",)
+    assert receipt.tampered == (
+        "the file holdout_probabilities.npy of version 1 is lost or was changed",
+    )
 
 
 def test_a_changed_passport_cannot_be_trusted(trained: Platform) -> None:
@@ -323,7 +402,10 @@ def test_a_changed_passport_cannot_be_trusted(trained: Platform) -> None:
     path.write_bytes(before)
 
 
-@pytest.mark.parametrize("tag", ["passport_digest", "model_digest", "content_digest", "threshold", "feature_service", "as_of"])
+@pytest.mark.parametrize(
+    "tag",
+    ["passport_digest", "model_digest", "content_digest", "threshold", "feature_service", "as_of"],
+)
 def test_a_changed_tag_is_named(trained: Platform, tag: str) -> None:
     version = trained.models.version(1)
     client = trained.models._client
@@ -331,11 +413,15 @@ def test_a_changed_tag_is_named(trained: Platform, tag: str) -> None:
     receipt = reproduce(trained, "1")
     client.set_model_version_tag("streamflow_churn", "1", tag, version.tags[tag])
     assert (receipt.result, receipt.holds) == (IDENTICAL, False)
-    assert receipt.tampered == (f"the tag {tag} of version 1 was changed: it says 0.25, registered was {version.tags[tag]}",)
+    assert receipt.tampered == (
+        f"the tag {tag} of version 1 was changed: it says 0.25, registered was {version.tags[tag]}",
+    )
 
 
 def test_a_changed_row_of_ours_is_named(trained: Platform) -> None:
-    off, on = (f"ALTER TABLE streamflow.passport {word} TRIGGER frozen" for word in ("DISABLE", "ENABLE"))
+    off, on = (
+        f"ALTER TABLE streamflow.passport {word} TRIGGER frozen" for word in ("DISABLE", "ENABLE")
+    )
     digest = trained.models.version(1).tags["passport_digest"]
     administer(trained, f"{off}; UPDATE streamflow.passport SET digest = repeat('0', 64); {on}")
     with pytest.raises(NotRebuildable, match="registered was 0000"):
@@ -358,7 +444,13 @@ def test_probabilities_within_the_declared_tolerance(
     probability = fitted.probability.copy()
     probability[7] += apart
     certificate = certified(platform, rows)
-    logged = register(platform, rows, replace(fitted, probability=probability), certificate, label_honesty(platform, rows))
+    logged = register(
+        platform,
+        rows,
+        replace(fitted, probability=probability),
+        certificate,
+        label_honesty(platform, rows),
+    )
     receipt = reproduce(platform, logged.run_id)
     assert (receipt.result, drifted(receipt), receipt.tampered) == (said, {}, ())
     assert receipt.differences[0] == "the predictions of the hold-out are others"
@@ -375,14 +467,18 @@ def test_after_a_forget_the_version_is_not_rebuildable_and_says_why(
     load(platform, simulated_drops / "month_000", JANUARY)
     train(platform, JANUARY)
     forget(platform, a_key(platform), why="asked")
-    with pytest.raises(NotRebuildable, match=r"data: \d+ values erased on request \(6 rows of 6 tables") as refused:
+    with pytest.raises(
+        NotRebuildable, match=r"data: \d+ values erased on request \(6 rows of 6 tables"
+    ) as refused:
         reproduce(platform, "1")
     assert refused.value.exit_code == 4
     train(platform, JANUARY)
     assert reproduce(platform, "2").result == IDENTICAL
 
 
-def test_a_missing_revision_an_unknown_version_and_one_of_others_are_named(trained: Platform) -> None:
+def test_a_missing_revision_an_unknown_version_and_one_of_others_are_named(
+    trained: Platform,
+) -> None:
     with pytest.raises(VersionMissing):
         reproduce(trained, "77")
     with pytest.raises(VersionMissing):
@@ -390,16 +486,25 @@ def test_a_missing_revision_an_unknown_version_and_one_of_others_are_named(train
     tables = "ALTER TABLE streamflow.{} {} TRIGGER ALL"
     for table in ("revision", "revision_column", "passport_source"):
         administer(trained, tables.format(table, "DISABLE"))
-    administer(trained, "UPDATE streamflow.revision SET revision = 8 WHERE table_name = 'payments_agg_90d'")
-    with pytest.raises(NotRebuildable, match="data: payments_agg_90d of 2024-01-31, revision 1 is not frozen here"):
+    administer(
+        trained, "UPDATE streamflow.revision SET revision = 8 WHERE table_name = 'payments_agg_90d'"
+    )
+    with pytest.raises(
+        NotRebuildable, match="data: payments_agg_90d of 2024-01-31, revision 1 is not frozen here"
+    ):
         reproduce(trained, "1")
-    administer(trained, "UPDATE streamflow.revision SET revision = 1 WHERE table_name = 'payments_agg_90d'")
+    administer(
+        trained, "UPDATE streamflow.revision SET revision = 1 WHERE table_name = 'payments_agg_90d'"
+    )
     for table in ("revision", "revision_column", "passport_source"):
         administer(trained, tables.format(table, "ENABLE"))
 
 
 def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Cluster) -> None:
-    environment = {**cluster.variables(trained.login.database, trained.settings.home), "STREAMFLOW_TREES": "30"}
+    environment = {
+        **cluster.variables(trained.login.database, trained.settings.home),
+        "STREAMFLOW_TREES": "30",
+    }
     done = called(trained.settings.home, "reproduce", "1", extra=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("[OK] identical: training set, keys, model and ")
@@ -411,13 +516,19 @@ def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Clus
 
 
 @pytest.mark.skipif(
-    shutil.which("taskset") is None, reason="taskset of util-linux is not installed: the number of cores cannot be set"
+    shutil.which("taskset") is None,
+    reason="taskset of util-linux is not installed: the number of cores cannot be set",
 )
 @pytest.mark.parametrize("varied", variations(4, seed=11), ids=lambda v: str(v.number))
-def test_a_rebuild_is_the_same_whatever_varies(trained: Platform, cluster: Cluster, tmp_path: Path, varied: Variation) -> None:
+def test_a_rebuild_is_the_same_whatever_varies(
+    trained: Platform, cluster: Cluster, tmp_path: Path, varied: Variation
+) -> None:
     """The first four of the twenty in tests/proofs/test_reproduce.py."""
     lie_otherwise(trained.login.conninfo(), varied.order)
-    environment = {**cluster.variables(trained.login.database, trained.settings.home), "STREAMFLOW_TREES": "30"}
+    environment = {
+        **cluster.variables(trained.login.database, trained.settings.home),
+        "STREAMFLOW_TREES": "30",
+    }
     done = varied.run(tmp_path, "reproduce", "1", "--json", environment=environment)
     assert done.returncode == 0, done.stderr
     receipt = json.loads(done.stdout)

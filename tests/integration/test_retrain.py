@@ -22,11 +22,15 @@ from streamflow.warehouse import retraining
 
 
 @pytest.fixture(scope="module")
-def loaded(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def loaded(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """January is frozen and live, and nothing is trained; the tests go on from there in their order."""
     name = f"sf_retrain_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("retrain") / "home", trees=10)) as platform:
+    with open_platform(
+        cluster.settings(name, tmp_path_factory.mktemp("retrain") / "home", trees=10)
+    ) as platform:
         run(platform, simulated_drops / "month_000", JANUARY)
         yield platform
     cluster.drop(name)
@@ -37,7 +41,9 @@ def other(platform: Platform, **values: object) -> Platform:
 
 
 def states(platform: Platform) -> list[tuple[str, int | None]]:
-    return platform.connection.execute("SELECT state, version FROM streamflow.retraining ORDER BY id").fetchall()  # type: ignore[return-value]
+    return platform.connection.execute(
+        "SELECT state, version FROM streamflow.retraining ORDER BY id"
+    ).fetchall()  # type: ignore[return-value]
 
 
 def test_nothing_is_begun_that_may_not_be(loaded: Platform) -> None:
@@ -65,7 +71,9 @@ def test_the_first_is_promoted_and_never_repeated(loaded: Platform) -> None:
     assert len(loaded.models.versions()) == 1
 
 
-def test_another_configuration_is_other_evidence_but_waits_for_the_cool_down(loaded: Platform) -> None:
+def test_another_configuration_is_other_evidence_but_waits_for_the_cool_down(
+    loaded: Platform,
+) -> None:
     seeded = other(loaded, seed=7)
     assert "the cool-down after the last one ends" in retrain(seeded).why
     receipt = retrain(other(seeded, retrain_cooldown_hours=0.0))
@@ -81,10 +89,14 @@ def test_on_the_verdict_of_monitor(loaded: Platform) -> None:
     quiet = retrain(other(loaded, seed=8), force=True, on_verdict=True)
     assert (quiet.decision, quiet.why) == ("skipped", "monitor finds nothing on this drop")
     one_feature = other(loaded, seed=8, drift_psi=1e-9, drift_false_discovery=0.999)
-    assert retrain(one_feature, force=True, on_verdict=True).decision == "skipped"  # equal rows drift by no measure
+    assert (
+        retrain(one_feature, force=True, on_verdict=True).decision == "skipped"
+    )  # equal rows drift by no measure
 
 
-def test_what_was_interrupted_goes_on_without_training_again(loaded: Platform, simulated_drops: Path) -> None:
+def test_what_was_interrupted_goes_on_without_training_again(
+    loaded: Platform, simulated_drops: Path
+) -> None:
     """The ledger takes no entry after the training, as if the process had ended there."""
     load(loaded, simulated_drops / "month_001", FEBRUARY)
     with connect(loaded.login, autocommit=True) as administrator:
@@ -94,7 +106,9 @@ def test_what_was_interrupted_goes_on_without_training_again(loaded: Platform, s
         )
         with pytest.raises(psycopg.Error, match="the end"):
             retrain(loaded, force=True, why="February")
-        administrator.execute("DROP TRIGGER no_entry ON streamflow.ledger; DROP FUNCTION public.no_entry()")
+        administrator.execute(
+            "DROP TRIGGER no_entry ON streamflow.ledger; DROP FUNCTION public.no_entry()"
+        )
     assert states(loaded)[-2:] == [("started", None), ("trained", 3)]
     receipt = retrain(loaded, why="February")
     assert (receipt.resumed, receipt.trained, receipt.version) == (True, None, 3)
@@ -102,7 +116,9 @@ def test_what_was_interrupted_goes_on_without_training_again(loaded: Platform, s
     assert [state for state, _ in states(loaded)[-3:]] == ["started", "trained", receipt.decision]
 
 
-def test_a_version_that_was_trained_by_hand_is_judged_instead_of_another_one(loaded: Platform) -> None:
+def test_a_version_that_was_trained_by_hand_is_judged_instead_of_another_one(
+    loaded: Platform,
+) -> None:
     by_hand = train(other(loaded, seed=11), FEBRUARY)
     receipt = retrain(other(loaded, seed=11), FEBRUARY, force=True)
     assert (receipt.version, receipt.trained) == (by_hand.version, None)

@@ -19,7 +19,9 @@ from streamflow.steps.stages.ledger import read_ledger
 from streamflow.warehouse.roles import API, ensure_roles, missing_roles_sql
 
 
-def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(platform: Platform) -> None:
+def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
+    platform: Platform,
+) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(TO_0003)
         with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0012"):
@@ -91,9 +93,13 @@ def test_who_may_not_create_roles_is_told_the_sql(cluster: Cluster) -> None:
             "CREATE ROLE streamflow_reader NOLOGIN",
         ]
         connection.execute("ALTER ROLE streamflow_api_is_away RENAME TO streamflow_api")
-        connection.execute("CREATE ROLE sf_plain IN ROLE streamflow_writer, streamflow_maintenance, streamflow_api")
+        connection.execute(
+            "CREATE ROLE sf_plain IN ROLE streamflow_writer, streamflow_maintenance, streamflow_api"
+        )
         connection.execute("SET LOCAL ROLE sf_plain")
-        with pytest.raises(PermissionMissing, match="CREATE ROLE streamflow_reader NOLOGIN;") as refused:
+        with pytest.raises(
+            PermissionMissing, match="CREATE ROLE streamflow_reader NOLOGIN;"
+        ) as refused:
             ensure_roles(connection)
         assert refused.value.facts["sql"] == "CREATE ROLE streamflow_reader NOLOGIN;"
         connection.rollback()
@@ -135,7 +141,9 @@ OF_MLFLOW = ["UPDATE model_versions SET current_stage = 'Production'", "INSERT I
              "DELETE FROM runs", "DROP TABLE runs", "CREATE TABLE public.planted (x text)"]  # fmt: skip
 
 
-def test_the_api_reads_what_it_serves_and_appends_what_it_said(platform: Platform, simulated_drops: Path) -> None:
+def test_the_api_reads_what_it_serves_and_appends_what_it_said(
+    platform: Platform, simulated_drops: Path
+) -> None:
     """Before and after a materialization, which replaces the live tables by new ones."""
     for month, as_of in (("month_000", JANUARY), ("month_001", FEBRUARY)):
         run(platform, simulated_drops / month, as_of)
@@ -147,7 +155,9 @@ def test_the_api_reads_what_it_serves_and_appends_what_it_said(platform: Platfor
                     connection.execute(statement)
     theirs = platform.login.with_database(platform.settings.mlflow_database).with_role(API)
     with connect(theirs, autocommit=True) as connection:
-        connection.execute("SELECT * FROM model_versions, registered_models, runs, tags, experiments")
+        connection.execute(
+            "SELECT * FROM model_versions, registered_models, runs, tags, experiments"
+        )
         for statement in OF_MLFLOW:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)

@@ -32,11 +32,17 @@ KEY = "7590-VHVEG"
 
 
 @pytest.fixture(scope="module")
-def served(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def served(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Two months, February with more nulls, is live; a version of January in Production. The tests go on in their order."""
     name, folder = f"sf_score_{uuid4().hex[:12]}", tmp_path_factory.mktemp("score")
     cluster.clone(name)
-    nulls = {"plan_stream_tv": pl.when(pl.int_range(pl.len()) % 3 == 0).then(pl.lit("")).otherwise(pl.col("plan_stream_tv"))}
+    nulls = {
+        "plan_stream_tv": pl.when(pl.int_range(pl.len()) % 3 == 0)
+        .then(pl.lit(""))
+        .otherwise(pl.col("plan_stream_tv"))
+    }
     february = copy_drop(simulated_drops / "month_001", folder / "february", subscriptions=nulls)
     with open_platform(cluster.settings(name, folder / "home", trees=20)) as platform:
         run(platform, simulated_drops / "month_000", JANUARY)
@@ -58,7 +64,10 @@ def require_agreement(platform: Platform, receipt: ScoreReceipt) -> pl.DataFrame
     for row, found in zip(rows.iter_rows(named=True), told, strict=True):
         if row["missing"] is None:
             assert isinstance(found, Prediction)
-            assert (row["probability"].hex(), row["prediction"]) == (found.probability.hex(), found.prediction)
+            assert (row["probability"].hex(), row["prediction"]) == (
+                found.probability.hex(),
+                found.prediction,
+            )
             assert row["features_as_of"] == found.as_of
             continue
         assert (row["probability"], row["prediction"]) == (None, None)
@@ -73,7 +82,10 @@ def test_score_is_predict_for_each_key_whatever_the_part(served: Platform) -> No
     run = whole.run
     assert (whole.new, run.rows, run.missing) == (True, len(rows), 0)
     assert 0 < run.flagged == rows["prediction"].sum() < len(rows)
-    assert {words.split(",")[0] for words in whole.revisions} >= {"users of 2024-02-29", "subscriptions of 2024-02-29"}
+    assert {words.split(",")[0] for words in whole.revisions} >= {
+        "users of 2024-02-29",
+        "subscriptions of 2024-02-29",
+    }
     with served.maintenance() as connection:
         scores.remove(connection, [run.id])
     again = score(served, FEBRUARY, part=37)
@@ -98,15 +110,21 @@ def test_the_same_is_not_scored_twice_not_even_at_once(served: Platform, cluster
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_file_has_every_row_with_version_threshold_and_revision(served: Platform, tmp_path: Path, kind: str) -> None:
+def test_a_file_has_every_row_with_version_threshold_and_revision(
+    served: Platform, tmp_path: Path, kind: str
+) -> None:
     out = tmp_path / f"scores.{kind}"
     receipt = score(served, FEBRUARY, out=out)
     found = pl.read_csv(out) if kind == "csv" else pl.read_parquet(out)
     rows = stored(served, receipt)
     assert found["user_id"].to_list() == rows["key"].to_list()
     assert [p.hex() for p in found["probability"]] == [p.hex() for p in rows["probability"]]
-    assert found.select("version", "threshold", "revision").unique().rows() == [(1, receipt.run.threshold, 1)]
-    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("scores") or p.name.startswith(".")] == [out.name]
+    assert found.select("version", "threshold", "revision").unique().rows() == [
+        (1, receipt.run.threshold, 1)
+    ]
+    assert [
+        p.name for p in tmp_path.iterdir() if p.name.startswith("scores") or p.name.startswith(".")
+    ] == [out.name]
     if kind == "parquet":
         facts = json.loads(parquet.read_schema(out).metadata[b"streamflow.score"])
         assert facts["digest"] == receipt.run.digest
@@ -143,8 +161,12 @@ def test_the_api_says_what_explain_and_score_say(served: Platform) -> None:
     direct = explain(served, KEY, now=NOW)
     assert (single["probability"], body["probability"]) == (said[KEY], said[KEY])
     told = [(c["feature"], c["contribution"], c["population"]) for c in body["contributions"]]
-    assert told == [(c.feature, c.contribution, vars(c.population)) for c in direct.explanation.contributions]
-    assert body["base"] + sum(c["contribution"] for c in body["contributions"]) == pytest.approx(body["margin"], abs=1e-6)
+    assert told == [
+        (c.feature, c.contribution, vars(c.population)) for c in direct.explanation.contributions
+    ]
+    assert body["base"] + sum(c["contribution"] for c in body["contributions"]) == pytest.approx(
+        body["margin"], abs=1e-6
+    )
     assert (body["user_id"], body["unit"], body["model"]) == (KEY, "probability", single["model"])
 
 
@@ -158,7 +180,9 @@ def test_what_cannot_be_scored_is_said_and_leaves_nothing(
         score(served, FEBRUARY, version=99)
     with pytest.raises(StreamflowError, match=r"must end in .parquet or .csv"):
         score(served, FEBRUARY, out=tmp_path / "scores.txt")
-    corrected = copy_drop(tmp_drop(served), tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("2")})
+    corrected = copy_drop(
+        tmp_drop(served), tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("2")}
+    )
     load(served, corrected, FEBRUARY)
 
     def interrupted(words: str) -> None:
@@ -189,7 +213,9 @@ def test_a_key_that_is_forgotten_while_it_is_scored_does_not_come_back(served: P
         assert words.startswith("entering the run")
         forget(served, other, why="a request")
 
-    with pytest.raises(SnapshotMissing, match="was changed by 'forget' or 'prune' while it was scored"):
+    with pytest.raises(
+        SnapshotMissing, match="was changed by 'forget' or 'prune' while it was scored"
+    ):
         score(served, FEBRUARY, notify=forgotten)
     assert counts(served)[1] == before[1]
     rows = stored(served, score(served, FEBRUARY))
@@ -208,7 +234,9 @@ def test_forget_takes_scores_and_only_the_maintenance_role_may(served: Platform)
             served.connection.execute(statement)  # type: ignore[arg-type]
     receipt = forget(served, KEY, why="a request")
     assert receipt.rows["streamflow.score"] > 1
-    row = served.connection.execute("SELECT count(*) FROM streamflow.score WHERE key = %s", [KEY]).fetchone()
+    row = served.connection.execute(
+        "SELECT count(*) FROM streamflow.score WHERE key = %s", [KEY]
+    ).fetchone()
     assert row == (0,)
 
 
@@ -235,15 +263,24 @@ def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platf
     keys = stored(served, score(served, FEBRUARY))["key"].to_list()[:5]
     with served.maintenance() as connection:
         connection.execute("DELETE FROM frozen.usage_agg_30d WHERE user_id = ANY(%s)", [keys[:3]])
-        connection.execute("DELETE FROM online.usage_agg_30d_fv WHERE user_id = ANY(%s)", [keys[:3]])
+        connection.execute(
+            "DELETE FROM online.usage_agg_30d_fv WHERE user_id = ANY(%s)", [keys[:3]]
+        )
         for table in ("frozen.payments_agg_90d", "online.payments_agg_90d_fv"):
-            connection.execute(f"UPDATE {table} SET failed_payments_90d = NULL WHERE user_id = ANY(%s)", [keys[2:]])  # type: ignore[arg-type]
-        connection.execute("UPDATE streamflow.revision SET digest = 'damaged' WHERE table_name = 'usage_agg_30d'")
+            connection.execute(
+                f"UPDATE {table} SET failed_payments_90d = NULL WHERE user_id = ANY(%s)", [keys[2:]]
+            )  # type: ignore[arg-type]
+        connection.execute(
+            "UPDATE streamflow.revision SET digest = 'damaged' WHERE table_name = 'usage_agg_30d'"
+        )
     receipt = score(served, FEBRUARY, explain=True)
     assert receipt.new
     assert receipt.run.missing == 5
     rows = require_agreement(served, receipt)
-    assert rows.filter(pl.col("key").is_in(keys))["missing"].str.contains("failed_payments_90d").sum() == 3
+    assert (
+        rows.filter(pl.col("key").is_in(keys))["missing"].str.contains("failed_payments_90d").sum()
+        == 3
+    )
     assert rows["missing"].null_count() == rows["reasons"].count() == len(rows) - 5
 
 
@@ -251,7 +288,10 @@ def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platf
 def test_the_command_line(served: Platform, cluster: Cluster, tmp_path: Path) -> None:
     name = served.settings.database_url
     assert name is not None
-    extra = {"STREAMFLOW_DATABASE_URL": name.get_secret_value(), "STREAMFLOW_MLFLOW_DATABASE": served.settings.mlflow_database}
+    extra = {
+        "STREAMFLOW_DATABASE_URL": name.get_secret_value(),
+        "STREAMFLOW_MLFLOW_DATABASE": served.settings.mlflow_database,
+    }
     out = tmp_path / "scores.csv"
     done = called(served.home, "score", "--as-of", "2024-02-29", "--out", str(out), extra=extra)
     assert done.returncode == 0, done.stderr
@@ -263,4 +303,6 @@ def test_the_command_line(served: Platform, cluster: Cluster, tmp_path: Path) ->
     assert f"what it says of {key}" in said.stdout
     as_json = json.loads(called(served.home, "explain", key, "--json", extra=extra).stdout)
     found = as_json["explanation"]
-    assert found["base"] + sum(c["contribution"] for c in found["contributions"]) == pytest.approx(found["margin"], abs=1e-6)
+    assert found["base"] + sum(c["contribution"] for c in found["contributions"]) == pytest.approx(
+        found["margin"], abs=1e-6
+    )

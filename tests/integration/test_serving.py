@@ -30,15 +30,29 @@ THRESHOLDS = {1: 0.3, 2: 0.4, 3: 0.5}
 
 
 @pytest.fixture(scope="module")
-def installed(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def installed(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Three versions, told apart by their thresholds; the first is in Production."""
     name = f"sf_test_{uuid4().hex[:12]}"
     cluster.clone(name)
-    settings = cluster.settings(name, tmp_path_factory.mktemp("serving") / "home", trees=10, calibration="none", api_max_ids=600)
+    settings = cluster.settings(
+        name,
+        tmp_path_factory.mktemp("serving") / "home",
+        trees=10,
+        calibration="none",
+        api_max_ids=600,
+    )
     with open_platform(settings) as platform:
         run(platform, simulated_drops / "month_000", JANUARY)
         for version, threshold in THRESHOLDS.items():
-            train(replace(platform, settings=settings.model_copy(update={"seed": version, "threshold": threshold})), JANUARY)
+            train(
+                replace(
+                    platform,
+                    settings=settings.model_copy(update={"seed": version, "threshold": threshold}),
+                ),
+                JANUARY,
+            )
         promote(platform, 1, force=True, why="the first")
         yield platform
     cluster.drop(name)
@@ -52,7 +66,9 @@ def api(installed: Platform) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def keys(installed: Platform) -> list[str]:
-    found = installed.connection.execute("SELECT user_id FROM online.subs_profile_fv ORDER BY user_id").fetchall()
+    found = installed.connection.execute(
+        "SELECT user_id FROM online.subs_profile_fv ORDER BY user_id"
+    ).fetchall()
     return [key for (key,) in found]
 
 
@@ -73,20 +89,32 @@ def test_a_batch_is_so_many_single_answers(api: str, installed: Platform, keys: 
     entries = answer.body["predictions"]
     assert [entry["user_id"] for entry in entries] == given
     singles = [asked(f"{api}/predict", {"user_id": key}) for key in given]
-    assert [single.status for single in singles] == [404 if key in (NOBODY, "a\u0301") else 200 for key in given]
+    assert [single.status for single in singles] == [
+        404 if key in (NOBODY, "a\u0301") else 200 for key in given
+    ]
     assert [without_age(entry) for entry in entries] == [
         without_age(single.body) if single.status == 200 else {"user_id": key, **single.body}
         for key, single in zip(given, singles, strict=True)
     ]
-    assert all(single.body["model"] == answer.body["model"] for single in singles if single.status == 200)
-    assert any(None in entry["features_used"].values() for entry in entries if "features_used" in entry)
+    assert all(
+        single.body["model"] == answer.body["model"] for single in singles if single.status == 200
+    )
+    assert any(
+        None in entry["features_used"].values() for entry in entries if "features_used" in entry
+    )
 
 
-def test_a_batch_is_logged_under_one_request(api: str, installed: Platform, keys: list[str]) -> None:
+def test_a_batch_is_logged_under_one_request(
+    api: str, installed: Platform, keys: list[str]
+) -> None:
     given = [keys[0], NOBODY, keys[0], keys[5]]
     body = json.dumps({"user_ids": given}).encode()
     answer = call(api, "POST", "/predict/batch", body, {"X-Request-ID": "a-batch"})
-    said = [(e["user_id"], e["probability"]) for e in json.loads(answer.text)["predictions"] if "probability" in e]
+    said = [
+        (e["user_id"], e["probability"])
+        for e in json.loads(answer.text)["predictions"]
+        if "probability" in e
+    ]
     statement = "SELECT key, probability FROM streamflow.prediction_log WHERE request_id = 'a-batch' ORDER BY id"
     assert installed.connection.execute(statement).fetchall() == said
     assert [key for key, _ in said] == [keys[0], keys[0], keys[5]]
@@ -104,20 +132,28 @@ def test_the_limits_of_a_batch(api: str, keys: list[str]) -> None:
     assert (nobody.status, nobody.body["predictions"][0]["code"]) == (200, "entity_unknown")
 
 
-def test_a_version_that_changes_hands_is_served_without_a_restart(api: str, installed: Platform, keys: list[str]) -> None:
+def test_a_version_that_changes_hands_is_served_without_a_restart(
+    api: str, installed: Platform, keys: list[str]
+) -> None:
     """By our command, in MLflow's page, by a rollback; for each `since` is what the ledger says."""
     client = MlflowClient(installed.tracking_uri, registry_uri=installed.tracking_uri)
 
     def outside(version: int, stage: str) -> None:
         with stage_warnings_expected():
-            client.transition_model_version_stage("streamflow_churn", str(version), stage, archive_existing_versions=True)
+            client.transition_model_version_stage(
+                "streamflow_churn", str(version), stage, archive_existing_versions=True
+            )
 
     assert answers_by(api, 1)
     promote(installed, 2, force=True, why="a test")
     assert wait_for(lambda: answers_by(api, 2), seconds=30)
     entry = read_ledger(installed)[-1]
     model = asked(f"{api}/model").body
-    assert datetime.fromisoformat(model["since"]) == entry.since <= datetime.fromisoformat(model["loaded"])
+    assert (
+        datetime.fromisoformat(model["since"])
+        == entry.since
+        <= datetime.fromisoformat(model["loaded"])
+    )
     outside(3, "Production")
     assert wait_for(lambda: answers_by(api, 3), seconds=30)
     assert asked(f"{api}/model").body["since"] is None, "nobody has entered it yet"
@@ -129,7 +165,9 @@ def test_a_version_that_changes_hands_is_served_without_a_restart(api: str, inst
     assert (swapped[("swapped",)], swapped[("refused",)]) == (4, 0)
 
 
-def test_what_is_taken_out_of_production_answers_no_more(api: str, installed: Platform, keys: list[str]) -> None:
+def test_what_is_taken_out_of_production_answers_no_more(
+    api: str, installed: Platform, keys: list[str]
+) -> None:
     held = asked(f"{api}/model").body["version"]
     client = MlflowClient(installed.tracking_uri, registry_uri=installed.tracking_uri)
     with stage_warnings_expected():
@@ -140,7 +178,12 @@ def test_what_is_taken_out_of_production_answers_no_more(api: str, installed: Pl
         "version_missing",
         "no version of streamflow_churn is in Production",
     )
-    assert call(api, "POST", "/predict", json.dumps({"user_id": keys[0]}).encode()).headers["retry-after"] == "1"
+    assert (
+        call(api, "POST", "/predict", json.dumps({"user_id": keys[0]}).encode()).headers[
+            "retry-after"
+        ]
+        == "1"
+    )
     assert asked(f"{api}/features/{keys[0]}").status == 200
     promote(installed, 1, force=True, why="back")
     assert wait_for(lambda: answers_by(api, 1), seconds=30)
@@ -148,8 +191,13 @@ def test_what_is_taken_out_of_production_answers_no_more(api: str, installed: Pl
 
 def test_workers_count_together_and_converge(installed: Platform, keys: list[str]) -> None:
     with served(installed, extra={"STREAMFLOW_API_WORKERS": "2"}) as base:
-        ids = [call(base, "POST", "/predict", json.dumps({"user_id": key}).encode()) for key in keys[:30]]
-        assert {answer.status for answer in ids} <= {200, 503}, "a worker may still look its version up"
+        ids = [
+            call(base, "POST", "/predict", json.dumps({"user_id": key}).encode())
+            for key in keys[:30]
+        ]
+        assert {answer.status for answer in ids} <= {200, 503}, (
+            "a worker may still look its version up"
+        )
         given = sum(answer.status == 200 for answer in ids)
         found = [numbers(base) for _ in range(6)]
         assert {sum(n["streamflow_predictions_total"].values()) for n in found} == {given}

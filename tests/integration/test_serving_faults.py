@@ -60,15 +60,25 @@ class Begun(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def installed(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def installed(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Three versions; the first is in Production."""
     name = f"sf_test_{uuid4().hex[:12]}"
     cluster.clone(name)
-    settings = cluster.settings(name, tmp_path_factory.mktemp("faults") / "home", trees=10, calibration="none")
+    settings = cluster.settings(
+        name, tmp_path_factory.mktemp("faults") / "home", trees=10, calibration="none"
+    )
     with open_platform(settings) as platform:
         run(platform, simulated_drops / "month_000", JANUARY)
         for version, threshold in THRESHOLDS.items():
-            train(replace(platform, settings=settings.model_copy(update={"seed": version, "threshold": threshold})), JANUARY)
+            train(
+                replace(
+                    platform,
+                    settings=settings.model_copy(update={"seed": version, "threshold": threshold}),
+                ),
+                JANUARY,
+            )
         promote(platform, 1, force=True, why="the first")
         yield platform
     cluster.drop(name)
@@ -76,7 +86,9 @@ def installed(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="module")
 def keys(installed: Platform) -> list[str]:
-    found = installed.connection.execute("SELECT user_id FROM online.subs_profile_fv ORDER BY user_id LIMIT 50").fetchall()
+    found = installed.connection.execute(
+        "SELECT user_id FROM online.subs_profile_fv ORDER BY user_id LIMIT 50"
+    ).fetchall()
     return [key for (key,) in found]
 
 
@@ -91,7 +103,9 @@ def begun(installed: Platform) -> Iterator[Begun]:
     assert url is not None
     with (
         proxied(url.get_secret_value()) as proxy,
-        served(installed, until="/health", extra={**LIMITS, "STREAMFLOW_DATABASE_URL": proxy.url}) as base,
+        served(
+            installed, until="/health", extra={**LIMITS, "STREAMFLOW_DATABASE_URL": proxy.url}
+        ) as base,
     ):
         found = Begun(base, proxy, call(base, "GET", "/health").status, asked(f"{base}/ready"))
         proxy.up()
@@ -127,16 +141,23 @@ def fails(load: Load) -> bool:
     return wait_for(lambda: load.seen(503, after=before))
 
 
-def test_it_begins_while_postgresql_is_away(begun: Begun, api: str, keys: list[str], truth: Truths) -> None:
+def test_it_begins_while_postgresql_is_away(
+    begun: Begun, api: str, keys: list[str], truth: Truths
+) -> None:
     assert begun.health == 200
     assert begun.ready.status == 503
-    assert [reason.partition(":")[0] for reason in begun.ready.body["reasons"]] == ["database", "model"]
+    assert [reason.partition(":")[0] for reason in begun.ready.body["reasons"]] == [
+        "database",
+        "model",
+    ]
     with Load(api, keys, clients=1) as load:
         assert recovers(load)
     assert wrong(load.replies, truth) == []
 
 
-def test_postgresql_goes_and_comes(installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths) -> None:
+def test_postgresql_goes_and_comes(
+    installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths
+) -> None:
     with Load(api, keys, pause=0.01) as load:
         assert recovers(load)
         begun.proxy.down()
@@ -166,7 +187,9 @@ def test_postgresql_is_slow_or_silent(
     holds(installed, load, truth)
 
 
-def test_connections_die_unseen(installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths) -> None:
+def test_connections_die_unseen(
+    installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths
+) -> None:
     """They stay open and nothing comes any more, as after a failover: the answers come back by others."""
     with Load(api, keys, pause=0.01) as load:
         assert recovers(load)
@@ -181,7 +204,9 @@ def test_connections_die_unseen(installed: Platform, begun: Begun, api: str, key
 
 
 @pytest.mark.parametrize("table", ["online.usage_agg_30d_fv", "streamflow.prediction_log"])
-def test_a_table_is_locked(installed: Platform, api: str, keys: list[str], truth: Truths, table: str) -> None:
+def test_a_table_is_locked(
+    installed: Platform, api: str, keys: list[str], truth: Truths, table: str
+) -> None:
     """Whoever asks for features of one meanwhile uses up the pool."""
     with Load(api, keys, pause=0.01) as load:
         assert recovers(load)
@@ -201,7 +226,9 @@ def in_mlflow(platform: Platform) -> MlflowClient:
 
 def put_in_mlflow(platform: Platform, version: int) -> None:
     with stage_warnings_expected():
-        in_mlflow(platform).transition_model_version_stage("streamflow_churn", str(version), "Production", True)
+        in_mlflow(platform).transition_model_version_stage(
+            "streamflow_churn", str(version), "Production", True
+        )
 
 
 def model_file(platform: Platform, version: int) -> Path:
@@ -253,7 +280,7 @@ def test_a_file_that_is_not_the_one_registered(
     holds(installed, load, truth)
     (tmp_path / "control").mkdir()
     with pytest.raises(FileExistsError):
-        pickle.loads(pickle.dumps(Planted(tmp_path / "control")))  # noqa: S301  # that it would have been seen
+        pickle.loads(pickle.dumps(Planted(tmp_path / "control")))  # that it would have been seen
 
 
 @contextmanager
@@ -276,7 +303,9 @@ def full_disk(platform: Platform) -> Iterator[None]:
             pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
         closing.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
         name = sql.Identifier(f"small_{uuid4().hex[:8]}")
-        connection.execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(name, sql.Literal(str(folder))))
+        connection.execute(
+            sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(name, sql.Literal(str(folder)))
+        )
         closing.callback(connection.execute, sql.SQL("DROP TABLESPACE {}").format(name))
         parts = connection.execute(
             "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relnamespace = 'streamflow'::regnamespace"
@@ -284,7 +313,9 @@ def full_disk(platform: Platform) -> Iterator[None]:
         for (part,) in parts:
             table = sql.SQL("ALTER TABLE streamflow.{} SET TABLESPACE {}")
             connection.execute(table.format(sql.Identifier(part), name))
-            closing.callback(connection.execute, table.format(sql.Identifier(part), sql.Identifier("pg_default")))
+            closing.callback(
+                connection.execute, table.format(sql.Identifier(part), sql.Identifier("pg_default"))
+            )
         rest = folder / "rest"
         closing.callback(rest.unlink)
         with pytest.raises(OSError, match="No space left"):
@@ -298,16 +329,22 @@ def fill(path: Path) -> None:
             file.write(bytes(65_536))
 
 
-def test_the_disk_of_the_log_is_full(installed: Platform, api: str, keys: list[str], truth: Truths) -> None:
+def test_the_disk_of_the_log_is_full(
+    installed: Platform, api: str, keys: list[str], truth: Truths
+) -> None:
     with Load(api, keys) as load:
         assert recovers(load)
         with full_disk(installed):
-            assert wait_for(lambda: any(reply.body.get("code") == "disk_full" for reply in load.replies))
+            assert wait_for(
+                lambda: any(reply.body.get("code") == "disk_full" for reply in load.replies)
+            )
         assert recovers(load)
     holds(installed, load, truth)
 
 
-def test_many_connections_that_ask_nothing(installed: Platform, api: str, keys: list[str], truth: Truths) -> None:
+def test_many_connections_that_ask_nothing(
+    installed: Platform, api: str, keys: list[str], truth: Truths
+) -> None:
     """They keep nobody out, and are closed after a while."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < IDLE + 500:
@@ -316,7 +353,10 @@ def test_many_connections_that_ask_nothing(installed: Platform, api: str, keys: 
     address = (urlsplit(api).hostname, urlsplit(api).port)
     with ExitStack() as closing:
         closing.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        idle = [closing.enter_context(socket.create_connection(address, timeout=30)) for _ in range(IDLE)]
+        idle = [
+            closing.enter_context(socket.create_connection(address, timeout=30))
+            for _ in range(IDLE)
+        ]
         with Load(api, keys) as load:
             assert recovers(load)
         assert load.seen(503) is False
@@ -327,9 +367,14 @@ def test_many_connections_that_ask_nothing(installed: Platform, api: str, keys: 
 
 @pytest.mark.parametrize(
     ("beginning", "status"),
-    [(f"{ASKING}X-Slow: ", None), (f"{ASKING}Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n", "408")],
+    [
+        (f"{ASKING}X-Slow: ", None),
+        (f"{ASKING}Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n", "408"),
+    ],
 )
-def test_a_client_that_never_ends_what_it_asks(api: str, beginning: str, status: str | None) -> None:
+def test_a_client_that_never_ends_what_it_asks(
+    api: str, beginning: str, status: str | None
+) -> None:
     with socket.create_connection((urlsplit(api).hostname, urlsplit(api).port), timeout=30) as slow:
         slow.sendall(beginning.encode())
         slow.settimeout(0.2)
@@ -350,7 +395,9 @@ def test_a_client_that_never_ends_what_it_asks(api: str, beginning: str, status:
     assert answer.decode().split(" ")[1:2] == ([status] if status else [])
 
 
-def test_more_is_asked_than_can_be_answered(installed: Platform, api: str, keys: list[str], truth: Truths) -> None:
+def test_more_is_asked_than_can_be_answered(
+    installed: Platform, api: str, keys: list[str], truth: Truths
+) -> None:
     """What is too much is refused at once and said so; what was taken is answered right; then all is as before."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -374,8 +421,12 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     file.write_text("+0")
     variables = {}
     if program := shutil.which("faketime"):
-        said = subprocess.run([program, "-m", "now", "env"], capture_output=True, text=True, check=True).stdout
-        preload = next(line.partition("=")[2] for line in said.splitlines() if line.startswith("LD_PRELOAD="))
+        said = subprocess.run(
+            [program, "-m", "now", "env"], capture_output=True, text=True, check=True
+        ).stdout
+        preload = next(
+            line.partition("=")[2] for line in said.splitlines() if line.startswith("LD_PRELOAD=")
+        )
         variables = {"LD_PRELOAD": preload, "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_CACHE_DURATION": "1",
                      "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}  # fmt: skip
     return file, variables
@@ -384,7 +435,12 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
 @pytest.fixture(scope="module")
 def shedding(installed: Platform, clock: tuple[Path, dict[str, str]]) -> Iterator[str]:
     """Two workers that give an answer which cannot be logged, on a clock of their own."""
-    extra = {**LIMITS, "STREAMFLOW_API_WORKERS": "2", "STREAMFLOW_PREDICTION_LOG": "shed", **clock[1]}
+    extra = {
+        **LIMITS,
+        "STREAMFLOW_API_WORKERS": "2",
+        "STREAMFLOW_PREDICTION_LOG": "shed",
+        **clock[1],
+    }
     with served(installed, extra=extra) as base:
         yield base
 
@@ -402,7 +458,9 @@ def workers() -> set[int]:
     return found
 
 
-def test_a_worker_is_killed(installed: Platform, shedding: str, keys: list[str], truth: Truths) -> None:
+def test_a_worker_is_killed(
+    installed: Platform, shedding: str, keys: list[str], truth: Truths
+) -> None:
     import signal
 
     before = workers()
@@ -419,14 +477,18 @@ def test_a_worker_is_killed(installed: Platform, shedding: str, keys: list[str],
     assert not_logged(installed, load.replies) == []
 
 
-def test_what_cannot_be_logged_is_counted(installed: Platform, shedding: str, keys: list[str], truth: Truths) -> None:
+def test_what_cannot_be_logged_is_counted(
+    installed: Platform, shedding: str, keys: list[str], truth: Truths
+) -> None:
     before = numbers(shedding)["streamflow_unlogged_predictions_total"].get((), 0)
     with Load(shedding, keys, clients=2) as load:
         assert recovers(load)
         with connect(installed.login) as other:
             other.execute("LOCK TABLE streamflow.prediction_log")
             before_lock = len(load.replies)
-            assert wait_for(lambda: sum(reply.status == 200 for reply in load.replies[before_lock:]) >= 10)
+            assert wait_for(
+                lambda: sum(reply.status == 200 for reply in load.replies[before_lock:]) >= 10
+            )
         with full_disk(installed):
             assert recovers(load)
         assert recovers(load)
@@ -436,7 +498,11 @@ def test_what_cannot_be_logged_is_counted(installed: Platform, shedding: str, ke
 
 
 def test_the_clock_jumps(
-    installed: Platform, shedding: str, clock: tuple[Path, dict[str, str]], keys: list[str], truth: Truths
+    installed: Platform,
+    shedding: str,
+    clock: tuple[Path, dict[str, str]],
+    keys: list[str],
+    truth: Truths,
 ) -> None:
     file, variables = clock
     if not variables:
@@ -447,22 +513,31 @@ def test_the_clock_jumps(
             days = int(jump.rstrip("d"))
             assert wait_for(lambda days=days: tells_age(load, age(installed) + days))  # type: ignore[misc]
             assert wait_for(lambda: is_ready(shedding))
-    assert {reply.body.get("code") for reply in load.replies if reply.status != 200} <= {"overloaded"}, "half a second is not much"
+    assert {reply.body.get("code") for reply in load.replies if reply.status != 200} <= {
+        "overloaded"
+    }, "half a second is not much"
     assert wrong(load.replies, truth) == []
 
 
 def tells_age(load: Load, days: float) -> bool:
     """Whether the newest answer does."""
-    return bool(load.replies) and abs(float(str(load.replies[-1].body.get("age_days", "nan"))) - days) < 1
+    return (
+        bool(load.replies)
+        and abs(float(str(load.replies[-1].body.get("age_days", "nan"))) - days) < 1
+    )
 
 
 def age(platform: Platform) -> float:
-    row = platform.connection.execute("SELECT extract(epoch FROM now() - %s) / 86400", [JANUARY]).fetchone()
+    row = platform.connection.execute(
+        "SELECT extract(epoch FROM now() - %s) / 86400", [JANUARY]
+    ).fetchone()
     assert row is not None
     return float(row[0])
 
 
-def test_mlflow_goes_and_comes(installed: Platform, keys: list[str], truth: Truths, tmp_path: Path) -> None:
+def test_mlflow_goes_and_comes(
+    installed: Platform, keys: list[str], truth: Truths, tmp_path: Path
+) -> None:
     """An MLflow server of its own; the version that answers goes on without it."""
     port, log = free_port(), tmp_path / "mlflow.log"
     command = [
@@ -475,7 +550,9 @@ def test_mlflow_goes_and_comes(installed: Platform, keys: list[str], truth: Trut
         proxy = closing.enter_context(proxied(f"postgresql://127.0.0.1:{port}/"))
         proxy.up()
         uri = f"http://127.0.0.1:{proxy.port}"
-        base = closing.enter_context(served(installed, extra={**LIMITS, "STREAMFLOW_MLFLOW_TRACKING_URI": uri}))
+        base = closing.enter_context(
+            served(installed, extra={**LIMITS, "STREAMFLOW_MLFLOW_TRACKING_URI": uri})
+        )
         with Load(base, keys, clients=1, pause=0.05) as load:
             proxy.down()
             assert wait_for(lambda: "MLflow" in " ".join(asked(f"{base}/ready").body["notes"]))
@@ -487,5 +564,7 @@ def test_mlflow_goes_and_comes(installed: Platform, keys: list[str], truth: Trut
             assert wait_for(lambda: asked(f"{base}/model").body["version"] == 2)
             promote(installed, 1, force=True, why="back")
             assert wait_for(lambda: asked(f"{base}/model").body["version"] == 1)
-    assert {reply.body.get("code") for reply in load.replies if reply.status != 200} <= {"overloaded"}, "half a second is not much"
+    assert {reply.body.get("code") for reply in load.replies if reply.status != 200} <= {
+        "overloaded"
+    }, "half a second is not much"
     holds(installed, load, truth)

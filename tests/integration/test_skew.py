@@ -30,7 +30,9 @@ FEE = "monthly_fee"
 
 
 @pytest.fixture(scope="module")
-def lived(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def lived(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """January is live and version 1 serves. The tests go on from there in their order."""
     name, home = f"sf_skew_{uuid4().hex[:12]}", tmp_path_factory.mktemp("skew") / "home"
     cluster.clone(name)
@@ -67,7 +69,9 @@ def keys(platform: Platform) -> list[str]:
 
 def answered(platform: Platform, serving: Serving, asked: list[str]) -> list[Prediction]:
     """As the API does it, logged."""
-    found = judge(serving, asked, serving.reader.read_many(platform.connection, asked), now=datetime.now(UTC))
+    found = judge(
+        serving, asked, serving.reader.read_many(platform.connection, asked), now=datetime.now(UTC)
+    )
     answers = [one for one in found if isinstance(one, Prediction)]
     assert len(answers) == len(asked)
     log_predictions(platform.connection, [one.logged(f"request of {one.key}") for one in answers])
@@ -81,9 +85,18 @@ def causes(receipt: SkewReceipt) -> dict[str, int]:
 def test_a_clean_log_has_no_skew(lived: Platform, serving: Serving) -> None:
     answered(lived, serving, keys(lived))
     receipt = skew(lived)
-    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (KEYS, KEYS * len(serving.policy.names), KEYS)
+    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (
+        KEYS,
+        KEYS * len(serving.policy.names),
+        KEYS,
+    )
     assert receipt.holds
-    assert (causes(receipt), receipt.not_comparable, receipt.found, receipt.wrong) == ({}, {}, (), ())
+    assert (causes(receipt), receipt.not_comparable, receipt.found, receipt.wrong) == (
+        {},
+        {},
+        (),
+        (),
+    )
     stored = lived.connection.execute(
         f"SELECT sampled, not_comparable, compared, {', '.join(CAUSES)}, probabilities, probabilities_differ"
         " FROM streamflow.skew_report"
@@ -95,19 +108,30 @@ def test_a_seed_takes_the_same_answers_and_another_one_others(lived: Platform) -
     from streamflow.warehouse.skew import sampled
 
     def taken(seed: int) -> list[str]:
-        return [one.key for one in sampled(lived.connection, model="streamflow_churn", rows=4, since=None, seed=seed)]
+        return [
+            one.key
+            for one in sampled(
+                lived.connection, model="streamflow_churn", rows=4, since=None, seed=seed
+            )
+        ]
 
     assert taken(1) == taken(1)
     assert len({tuple(sorted(taken(seed))) for seed in range(5)}) > 1
     assert skew(lived, sample=4).sampled == 4
 
 
-def test_a_value_that_went_through_float32_is_of_another_type(lived: Platform, serving: Serving, since: datetime) -> None:
+def test_a_value_that_went_through_float32_is_of_another_type(
+    lived: Platform, serving: Serving, since: datetime
+) -> None:
     key = keys(lived)[0]
-    change = f"UPDATE online.subs_profile_fv SET {FEE} = %s WHERE user_id = %s RETURNING {FEE}::real"
+    change = (
+        f"UPDATE online.subs_profile_fv SET {FEE} = %s WHERE user_id = %s RETURNING {FEE}::real"
+    )
     [before] = answered(lived, serving, [key])
     fee = before.features[FEE]
-    lived.connection.execute(f"UPDATE online.subs_profile_fv SET {FEE} = {FEE}::real WHERE user_id = %s", [key])
+    lived.connection.execute(
+        f"UPDATE online.subs_profile_fv SET {FEE} = {FEE}::real WHERE user_id = %s", [key]
+    )
     try:
         answered(lived, serving, [key])
     finally:
@@ -121,7 +145,9 @@ def test_a_value_that_went_through_float32_is_of_another_type(lived: Platform, s
     assert (receipt.differ, receipt.sampled) == (0, 2)
 
 
-def test_a_value_that_nothing_gives_is_unexplained(lived: Platform, serving: Serving, since: datetime) -> None:
+def test_a_value_that_nothing_gives_is_unexplained(
+    lived: Platform, serving: Serving, since: datetime
+) -> None:
     key = keys(lived)[1]
     change = f"UPDATE online.subs_profile_fv SET {FEE} = {FEE} + %s WHERE user_id = %s"
     lived.connection.execute(change, [1, key])
@@ -132,17 +158,29 @@ def test_a_value_that_nothing_gives_is_unexplained(lived: Platform, serving: Ser
     assert [(one.key, one.feature) for one in receipt.found] == [(key, FEE)]
 
 
-def test_another_code_is_named_for_what_it_made(lived: Platform, serving: Serving, since: datetime) -> None:
+def test_another_code_is_named_for_what_it_made(
+    lived: Platform, serving: Serving, since: datetime
+) -> None:
     """A process of another release encodes one feature otherwise, and one probability; what it made the same is no skew."""
     first, second, _ = answered(lived, serving, keys(lived)[:3])
-    lines = [replace(one.logged(f"other code {n}"), code="0" * 16) for n, one in enumerate((first, second, second))]
+    lines = [
+        replace(one.logged(f"other code {n}"), code="0" * 16)
+        for n, one in enumerate((first, second, second))
+    ]
     skips = first.features["skips_7d"]
     lines[0] = replace(lines[0], features={**first.features, "skips_7d": skips + 1000})
-    lines[1] = replace(lines[1], probability=second.probability + 1e-16 if second.probability < 0.1 else second.probability - 1e-15)
+    lines[1] = replace(
+        lines[1],
+        probability=second.probability + 1e-16
+        if second.probability < 0.1
+        else second.probability - 1e-15,
+    )
     log_predictions(lived.connection, lines)
     receipt = skew(lived, since=since)
     assert causes(receipt) == {"code": 1}
-    assert [(one.request_id, one.served, one.expected) for one in receipt.found] == [("other code 0", skips + 1000, skips)]
+    assert [(one.request_id, one.served, one.expected) for one in receipt.found] == [
+        ("other code 0", skips + 1000, skips)
+    ]
     wrong = {one.request_id: (one.cause, one.feature, one.expected) for one in receipt.wrong}
     assert wrong.pop("other code 1") == ("code", "probability", second.probability)
     assert set(wrong) <= {"other code 0"}  # a forest may answer the same for other skips
@@ -153,8 +191,16 @@ def test_a_correction_after_the_answer_is_late_and_before_it_stale(
 ) -> None:
     asked = keys(lived)
     [before] = answered(lived, serving, asked[:1])
-    fees = {FEE: pl.when(pl.col("user_id").is_in(asked[:2])).then(pl.lit("99.95")).otherwise(pl.col(FEE))}
-    load(lived, copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees), JANUARY)
+    fees = {
+        FEE: pl.when(pl.col("user_id").is_in(asked[:2]))
+        .then(pl.lit("99.95"))
+        .otherwise(pl.col(FEE))
+    }
+    load(
+        lived,
+        copy_drop(simulated_drops / "month_000", tmp_path / "corrected", subscriptions=fees),
+        JANUARY,
+    )
     late = skew(lived, since=since)
     assert causes(late) == {"late": 1}
     assert [(one.key, one.feature, one.served, one.expected) for one in late.found] == [
@@ -163,10 +209,15 @@ def test_a_correction_after_the_answer_is_late_and_before_it_stale(
     answered(lived, serving, asked[1:3])  # the correction is known by now, and not live
     both = skew(lived, since=since)
     assert causes(both) == {"late": 1, "stale": 1}
-    assert {(one.cause, one.key, one.expected) for one in both.found} == {("late", asked[0], 99.95), ("stale", asked[1], 99.95)}
+    assert {(one.cause, one.key, one.expected) for one in both.found} == {
+        ("late", asked[0], 99.95),
+        ("stale", asked[1], 99.95),
+    }
 
 
-def test_an_older_drop_than_was_known_is_stale(lived: Platform, serving: Serving, simulated_drops: Path) -> None:
+def test_an_older_drop_than_was_known_is_stale(
+    lived: Platform, serving: Serving, simulated_drops: Path
+) -> None:
     """Users who are not in the newer drop keep the values of the older one, as in training."""
     materialize(lived)
     begun, asked = now(lived), keys(lived)
@@ -179,7 +230,10 @@ def test_an_older_drop_than_was_known_is_stale(lived: Platform, serving: Serving
     receipt = skew(lived, since=begun)
     materialize(lived)
     begun = now(lived)
-    live = {one.key: one for one in answered(lived, serving, [key for key in asked if there(lived, key)])}
+    live = {
+        one.key: one
+        for one in answered(lived, serving, [key for key in asked if there(lived, key)])
+    }
     assert KEYS > len(live) > 3
     assert skew(lived, since=begun).holds
     moved = {
@@ -195,7 +249,12 @@ def test_an_older_drop_than_was_known_is_stale(lived: Platform, serving: Serving
 
 
 def there(platform: Platform, key: object) -> bool:
-    return platform.connection.execute("SELECT FROM online.subs_profile_fv WHERE user_id = %s", [key]).fetchone() is not None
+    return (
+        platform.connection.execute(
+            "SELECT FROM online.subs_profile_fv WHERE user_id = %s", [key]
+        ).fetchone()
+        is not None
+    )
 
 
 def now(platform: Platform) -> datetime:
@@ -205,16 +264,20 @@ def now(platform: Platform) -> datetime:
     return found
 
 
-def test_a_stated_default_is_skew_only_where_a_newer_row_was_known(lived: Platform, serving: Serving, since: datetime) -> None:
+def test_a_stated_default_is_skew_only_where_a_newer_row_was_known(
+    lived: Platform, serving: Serving, since: datetime
+) -> None:
     [one] = answered(lived, serving, keys(lived)[:1])
     view = next(f.view for f in serving.reader.features if f.name == FEE)
     given = replace(one.logged("too old"), features={**one.features, FEE: 0.5}, defaulted=[FEE])
     older = replace(given, request_id="absent", views={**one.views, view: None})
     log_predictions(lived.connection, [given, older])
     receipt = skew(lived, since=since)
-    assert [(found.cause, found.request_id, found.feature) for found in receipt.found if found.feature == FEE] == [
-        ("stale", "absent", FEE)
-    ]
+    assert [
+        (found.cause, found.request_id, found.feature)
+        for found in receipt.found
+        if found.feature == FEE
+    ] == [("stale", "absent", FEE)]
 
 
 def test_what_cannot_be_compared_is_said(
@@ -222,7 +285,11 @@ def test_what_cannot_be_compared_is_said(
 ) -> None:
     """Of a pruned revision, of an unknown service, of a version that is gone, and of a streamflow that kept less."""
     changed = {FEE: pl.lit("11.1")}
-    load(lived, copy_drop(simulated_drops / "month_001", tmp_path / "first", subscriptions=changed), FEBRUARY)
+    load(
+        lived,
+        copy_drop(simulated_drops / "month_001", tmp_path / "first", subscriptions=changed),
+        FEBRUARY,
+    )
     materialize(lived)
     [pruned] = answered(lived, serving, keys_of_all(lived)[:1])
     load(lived, simulated_drops / "month_001", FEBRUARY)
@@ -230,7 +297,9 @@ def test_what_cannot_be_compared_is_said(
     materialize(lived)
     [good] = answered(lived, serving, keys_of_all(lived)[1:2])
     line = good.logged("other")
-    log_predictions(lived.connection, [replace(line, service="nobody's"), replace(line, version=99)])
+    log_predictions(
+        lived.connection, [replace(line, service="nobody's"), replace(line, version=99)]
+    )
     lived.connection.execute(
         "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
         " features) SELECT 'older', key, as_of, model, version, run_id, probability, prediction, threshold, features"
@@ -239,16 +308,24 @@ def test_what_cannot_be_compared_is_said(
     receipt = skew(lived, since=since)
     assert pruned.features[FEE] == 11.1
     assert receipt.not_comparable == {PRUNED: 1, UNDEFINED: 1, GONE: 1, UNSAID: 1}
-    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (5, 2 * len(serving.policy.names), 2)
+    assert (receipt.sampled, receipt.compared, receipt.probabilities) == (
+        5,
+        2 * len(serving.policy.names),
+        2,
+    )
     assert receipt.holds
 
 
 def keys_of_all(platform: Platform) -> list[str]:
-    rows = platform.connection.execute("SELECT user_id FROM online.subs_profile_fv ORDER BY 1 LIMIT 3").fetchall()
+    rows = platform.connection.execute(
+        "SELECT user_id FROM online.subs_profile_fv ORDER BY 1 LIMIT 3"
+    ).fetchall()
     return [key for (key,) in rows]
 
 
-def test_the_command_says_it_and_ends_with_one(cluster: Cluster, lived: Platform, serving: Serving, since: datetime) -> None:
+def test_the_command_says_it_and_ends_with_one(
+    cluster: Cluster, lived: Platform, serving: Serving, since: datetime
+) -> None:
     extra = cluster.variables(lived.login.database, lived.home)
     answered(lived, serving, keys_of_all(lived))
     values = 3 * len(serving.policy.names)
@@ -266,6 +343,8 @@ def test_the_command_says_it_and_ends_with_one(cluster: Cluster, lived: Platform
     assert set(told["causes"]) == set(CAUSES)
     with connect(lived.login, autocommit=True) as connection:
         connection.execute("SET ROLE streamflow_reader")
-        assert connection.execute("SELECT count(*) FROM streamflow.skew_report WHERE stale > 0").fetchone() != (0,)
+        assert connection.execute(
+            "SELECT count(*) FROM streamflow.skew_report WHERE stale > 0"
+        ).fetchone() != (0,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("INSERT INTO streamflow.skew_report DEFAULT VALUES")

@@ -39,11 +39,15 @@ VIEW = "usage_agg_30d_fv"
 
 
 @pytest.fixture(scope="module")
-def kept(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def kept(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """January and February are frozen, version 1 is of January: for tests that leave it as it was."""
     name = f"sf_verify_{uuid4().hex[:12]}"
     cluster.clone(name)
-    with open_platform(cluster.settings(name, tmp_path_factory.mktemp("verify") / "home", trees=10)) as platform:
+    with open_platform(
+        cluster.settings(name, tmp_path_factory.mktemp("verify") / "home", trees=10)
+    ) as platform:
         yield trained_on(platform, simulated_drops)
     cluster.drop(name)
 
@@ -92,13 +96,19 @@ def known_at(platform: Platform, as_of: Any) -> Any:
     return rows.fetchall()[0][0]
 
 
-def test_a_clean_version_is_certified_and_verified_in_any_time_zone(kept: Platform, cluster: Cluster) -> None:
+def test_a_clean_version_is_certified_and_verified_in_any_time_zone(
+    kept: Platform, cluster: Cluster
+) -> None:
     rows = training_set(kept, FEBRUARY)
     trained = train(kept, FEBRUARY)
     recorded = parse_passport(kept.models.run_file(trained.run_id, FILE)).certificate
     count = len(rows.frame)
     assert recorded == trained.certificate.values
-    assert (recorded["rows"], recorded["cells"], recorded["checked"]) == (count, count * 15, count * 15)
+    assert (recorded["rows"], recorded["cells"], recorded["checked"]) == (
+        count,
+        count * 15,
+        count * 15,
+    )
     assert (recorded["sampled"], recorded["violations"]) == (False, 0)
     parts = {part["name"]: part for part in recorded["parts"]}
     assert set(parts) == {"users", "labels", *kept.catalog.views}
@@ -124,8 +134,12 @@ def test_a_clean_version_is_certified_and_verified_in_any_time_zone(kept: Platfo
     assert f"making the training set of version {which} again" in told.stderr
 
 
-def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named(kept: Platform, cluster: Cluster) -> None:
-    change = sql.SQL("UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d + {} WHERE user_id = {} AND as_of = {}")
+def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named(
+    kept: Platform, cluster: Cluster
+) -> None:
+    change = sql.SQL(
+        "UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d + {} WHERE user_id = {} AND as_of = {}"
+    )
     with administrator(kept) as connection:
         connection.execute(change.format(1, KEY, instant(JANUARY)))
         found = verify(kept, "1")
@@ -140,7 +154,9 @@ def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named
     assert [d.what for d in found.differences] == ["digest", f"{VIEW} digest"]
     assert told.returncode == 1, told.stderr
     assert json.loads(told.stdout)["training_set"] == list(found.training_set)
-    assert reproduce_receipts.verify(found).splitlines()[-1].startswith("[NO] checked all 6,000 cells")
+    assert (
+        reproduce_receipts.verify(found).splitlines()[-1].startswith("[NO] checked all 6,000 cells")
+    )
 
 
 def test_a_forgotten_key_is_a_difference_that_is_told(spoiled: Platform) -> None:
@@ -151,7 +167,9 @@ def test_a_forgotten_key_is_a_difference_that_is_told(spoiled: Platform) -> None
     assert {"rows", "cells", "digest"} <= {d.what for d in found.differences}
 
 
-def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_changes(spoiled: Platform) -> None:
+def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_changes(
+    spoiled: Platform,
+) -> None:
     true = value(training_set(spoiled, JANUARY).frame, "skips_7d")
     with administrator(spoiled) as connection:
         connection.execute(
@@ -170,7 +188,12 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
     found = verify(spoiled, "1")
     assert (found.training_set, found.certificate.violations) == ((), 1)
     [violation] = found.violations
-    assert (violation.key, violation.what, violation.found, violation.expected) == (KEY, f"{VIEW}:skips_7d", true, true + 1)
+    assert (violation.key, violation.what, violation.found, violation.expected) == (
+        KEY,
+        f"{VIEW}:skips_7d",
+        true,
+        true + 1,
+    )
     first = known_at(spoiled, JANUARY)
     assert (violation.from_as_of, violation.from_known_at) == (instant(JANUARY), first)
     assert violation.known_at == first + timedelta(microseconds=1)
@@ -181,7 +204,10 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
 
 def test_a_value_of_february_in_january_is_named_with_both_instants(kept: Platform) -> None:
     rows = training_set(kept, JANUARY)
-    right, wrong = value(rows.frame, "watch_hours_30d"), value(training_set(kept, FEBRUARY).frame, "watch_hours_30d")
+    right, wrong = (
+        value(rows.frame, "watch_hours_30d"),
+        value(training_set(kept, FEBRUARY).frame, "watch_hours_30d"),
+    )
     assert right != wrong
     proof = prove(kept, with_cell(rows, "watch_hours_30d", wrong))
     assert proof.certificate.violations == 1
@@ -189,7 +215,10 @@ def test_a_value_of_february_in_january_is_named_with_both_instants(kept: Platfo
     assert (violation.key, violation.what) == (KEY, f"{VIEW}:watch_hours_30d")
     assert (violation.found, violation.expected) == (wrong, right)
     assert (violation.as_of, violation.known_at) == (instant(JANUARY), known_at(kept, JANUARY))
-    assert (violation.from_as_of, violation.from_known_at) == (instant(FEBRUARY), known_at(kept, FEBRUARY))
+    assert (violation.from_as_of, violation.from_known_at) == (
+        instant(FEBRUARY),
+        known_at(kept, FEBRUARY),
+    )
     assert violation.why == "after 2024-01-31"
     assert prove(kept, rows).certificate.parts == proof.certificate.parts
 
@@ -198,16 +227,25 @@ def test_a_wrong_label_a_foreign_key_and_a_lacking_key_are_named(kept: Platform)
     rows = training_set(kept, JANUARY)
     label = value(rows.frame, "churn_label")
     [wrong] = prove(kept, with_cell(rows, "churn_label", not label)).violations
-    assert (wrong.key, wrong.what, wrong.found, wrong.expected) == (KEY, "labels:churn_label", not label, label)
+    assert (wrong.key, wrong.what, wrong.found, wrong.expected) == (
+        KEY,
+        "labels:churn_label",
+        not label,
+        label,
+    )
     less = replace(rows, frame=rows.frame.filter(pl.col("user_id") != KEY))
     [lacking] = prove(kept, less).violations
     assert (lacking.key, lacking.what) == (KEY, "users")
     assert "the set has no row of it" in str(lacking)
-    more = replace(rows, frame=pl.concat([rows.frame, rows.frame[:1].with_columns(user_id=pl.lit("nobody"))]))
+    more = replace(
+        rows, frame=pl.concat([rows.frame, rows.frame[:1].with_columns(user_id=pl.lit("nobody"))])
+    )
     found = prove(kept, more).violations
     assert {v.key for v in found} == {"nobody"}
     assert {v.what for v in found} >= {"users", "labels:churn_label", f"{VIEW}:skips_7d"}
-    with pytest.raises(TemporalViolation, match=r"nobody users: it is not there as of 2024-01-31") as refused:
+    with pytest.raises(
+        TemporalViolation, match=r"nobody users: it is not there as of 2024-01-31"
+    ) as refused:
         certified(kept, more)
     assert refused.value.facts["violations"] == [str(v) for v in found]
 
@@ -215,7 +253,12 @@ def test_a_wrong_label_a_foreign_key_and_a_lacking_key_are_named(kept: Platform)
 def test_a_sample_checks_some_keys_and_full_all(kept: Platform) -> None:
     rows = training_set(kept, JANUARY)
     sampled = prove(kept, rows, sample=1500).certificate
-    assert (sampled.checked, sampled.cells, sampled.sampled, sampled.violations) == (1500, 6000, True, 0)
+    assert (sampled.checked, sampled.cells, sampled.sampled, sampled.violations) == (
+        1500,
+        6000,
+        True,
+        0,
+    )
     assert prove(kept, rows, sample=1500).certificate == sampled
     leaking = replace(rows, frame=rows.frame.with_columns(pl.col("skips_7d") + 1))
     assert prove(kept, leaking, sample=1500).certificate.violations == 100
@@ -224,7 +267,10 @@ def test_a_sample_checks_some_keys_and_full_all(kept: Platform) -> None:
     assert 0 < prove(kept, nothing, sample=1500).certificate.violations < 200
     receipt = verify(kept, "1")
     apart = replace(receipt, certificate=sampled, comparable=False)
-    assert "only rows, cells and violations can be compared: they are the recorded ones" in reproduce_receipts.verify(apart)
+    assert (
+        "only rows, cells and violations can be compared: they are the recorded ones"
+        in reproduce_receipts.verify(apart)
+    )
     assert "a sample of 1,500 of 6,000 cells" in reproduce_receipts.verify(apart)
 
 
@@ -234,7 +280,10 @@ def test_train_registers_nothing_when_the_views_that_it_reads_leak(spoiled: Plat
         leak(connection)
     after = value(training_set(spoiled, JANUARY).frame, "skips_7d")
     assert after == value(training_set(spoiled, FEBRUARY).frame, "skips_7d") != before
-    with pytest.raises(TemporalViolation, match=f"{KEY} {VIEW}:skips_7d: {after} in the set, {before} belongs there") as refused:
+    with pytest.raises(
+        TemporalViolation,
+        match=f"{KEY} {VIEW}:skips_7d: {after} in the set, {before} belongs there",
+    ) as refused:
         train(spoiled, JANUARY)
     assert refused.value.exit_code == 24
     assert refused.value.facts["count"] == len(refused.value.facts["violations"]) == 1  # type: ignore[arg-type]

@@ -52,7 +52,9 @@ with open_platform(load_settings()) as platform:
 
 
 @pytest.fixture
-def busy(platform: Platform, cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+def busy(
+    platform: Platform, cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> Iterator[list[subprocess.Popen[str]]]:
     """Two processes that train and promote, and one that loads a drop a day, without a pause."""
     run(platform, simulated_drops / "month_000", JANUARY)
     environment = {**os.environ, **cluster.variables(platform.login.database, platform.home)}
@@ -60,13 +62,19 @@ def busy(platform: Platform, cluster: Cluster, simulated_drops: Path, tmp_path: 
     with (tmp_path / "busy.log").open("w") as log:
         processes = [
             subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", *words], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+                [sys.executable, "-W", "ignore", "-c", *words],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
             for words in work
         ]
     for process in processes[:2]:
         assert process.stdout is not None
-        assert process.stdout.readline(), (tmp_path / "busy.log").read_text()  # its first version is registered
+        assert process.stdout.readline(), (
+            tmp_path / "busy.log"
+        ).read_text()  # its first version is registered
     yield processes
     for process in processes:
         process.kill()
@@ -80,19 +88,31 @@ def test_every_backup_is_one_coherent_state(
     for number in range(BACKUPS):
         file, name = tmp_path / f"{number}.backup", f"sf_test_{uuid4().hex[:12]}"
         backup(platform, file)
-        assert [process.poll() for process in busy[:2]] == [None, None], (tmp_path / "busy.log").read_text()
+        assert [process.poll() for process in busy[:2]] == [None, None], (
+            tmp_path / "busy.log"
+        ).read_text()
         with open_platform(cluster.settings(name, tmp_path / name), migrated=False) as target:
             receipt = restore(target, file)  # verifies every revision and every model
-            versions = {(v.version, v.run_id, v.tags["passport_digest"]) for v in target.models.versions()}
-            passports = set(target.connection.execute("SELECT version, run_id, digest FROM streamflow.passport").fetchall())
-            promoted = target.connection.execute("SELECT version FROM streamflow.promotion ORDER BY id DESC LIMIT 1").fetchone()
+            versions = {
+                (v.version, v.run_id, v.tags["passport_digest"]) for v in target.models.versions()
+            }
+            passports = set(
+                target.connection.execute(
+                    "SELECT version, run_id, digest FROM streamflow.passport"
+                ).fetchall()
+            )
+            promoted = target.connection.execute(
+                "SELECT version FROM streamflow.promotion ORDER BY id DESC LIMIT 1"
+            ).fetchone()
             production = served(target)
             target.models.close()
             assert versions == passports
             assert (production.version,) == promoted if production else promoted is None
             assert receipt.models_verified == len(versions)
             with connect(target.login) as connection:
-                live = connection.execute("SELECT count(DISTINCT as_of) FROM online.subs_profile_fv").fetchone()
+                live = connection.execute(
+                    "SELECT count(DISTINCT as_of) FROM online.subs_profile_fv"
+                ).fetchone()
             assert live == (1,)
         pairs.add(len(versions))
         cluster.drop(name)

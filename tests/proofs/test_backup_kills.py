@@ -77,14 +77,22 @@ def test_a_killed_restore_blocks_all_but_the_next_one(
         kill(process)
     for arguments in (["models"], ["migrate"], ["ingest", "nowhere", "--as-of", "2024-01-31"]):
         done = command(home, *arguments, extra=variables)
-        assert (done.returncode, "streamflow restore FILE' again" in done.stderr) == (13, True), done.stderr
+        assert (done.returncode, "streamflow restore FILE' again" in done.stderr) == (13, True), (
+            done.stderr
+        )
     with open_platform(cluster.settings(names, home), migrated=False) as target:
         assert restore(target, file).revisions_verified == 6
-        assert database_digest(target.connection, [*OURS, "feast"]) == database_digest(loaded.connection, [*OURS, "feast"])
-        assert target.connection.execute("SELECT to_regnamespace('streamflow_restore')").fetchone() == (None,)
+        assert database_digest(target.connection, [*OURS, "feast"]) == database_digest(
+            loaded.connection, [*OURS, "feast"]
+        )
+        assert target.connection.execute(
+            "SELECT to_regnamespace('streamflow_restore')"
+        ).fetchone() == (None,)
 
 
-def test_an_interrupted_backup_leaves_no_file_that_looks_like_one(loaded: Platform, cluster: Cluster, tmp_path: Path) -> None:
+def test_an_interrupted_backup_leaves_no_file_that_looks_like_one(
+    loaded: Platform, cluster: Cluster, tmp_path: Path
+) -> None:
     file, partial = tmp_path / "state.backup", tmp_path / "state.backup.partial"
     variables = cluster.variables(loaded.login.database, loaded.home)
     lock = "LOCK TABLE streamflow.ledger IN ACCESS EXCLUSIVE MODE"
@@ -106,7 +114,9 @@ def test_an_interrupted_backup_leaves_no_file_that_looks_like_one(loaded: Platfo
     assert check(file).revisions == 6
 
 
-def test_a_backup_holds_up_neither_a_reader_nor_a_training(loaded: Platform, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_backup_holds_up_neither_a_reader_nor_a_training(
+    loaded: Platform, cluster: Cluster, tmp_path: Path
+) -> None:
     """While it dumps, a materialization waits without a lock that a reader would queue behind, and a version is registered."""
     variables = cluster.variables(loaded.login.database, loaded.home)
     with blocked(loaded.login, "LOCK TABLE streamflow.ledger IN ACCESS EXCLUSIVE MODE") as reached:
@@ -120,16 +130,31 @@ def test_a_backup_holds_up_neither_a_reader_nor_a_training(loaded: Platform, clu
     assert (dumping.wait(), swapping.wait()) == (0, 0)
 
 
-def test_a_version_is_backed_up_with_its_passport_or_not_at_all(loaded: Platform, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_version_is_backed_up_with_its_passport_or_not_at_all(
+    loaded: Platform, cluster: Cluster, tmp_path: Path
+) -> None:
     """A training that MLflow knows of, and whose passport is not written yet, is waited for."""
-    file, variables = tmp_path / "state.backup", cluster.variables(loaded.login.database, loaded.home)
-    with blocked(loaded.login, "LOCK TABLE streamflow.passport IN SHARE MODE") as reached:  # a backup could read it
-        training = start(loaded.home, "train", "--as-of", "2024-01-31", extra={**variables, "STREAMFLOW_TREES": "10"})
+    file, variables = (
+        tmp_path / "state.backup",
+        cluster.variables(loaded.login.database, loaded.home),
+    )
+    with blocked(
+        loaded.login, "LOCK TABLE streamflow.passport IN SHARE MODE"
+    ) as reached:  # a backup could read it
+        training = start(
+            loaded.home,
+            "train",
+            "--as-of",
+            "2024-01-31",
+            extra={**variables, "STREAMFLOW_TREES": "10"},
+        )
         assert wait_for(reached)
         assert loaded.models.version(1).stage == "None"
         backing_up = start(loaded.home, "backup", str(file), extra=variables)
         with psycopg.connect(loaded.address.conninfo(), autocommit=True) as other:
-            assert wait_for(lambda: other.execute(ADVISORY).fetchone() == (1,) or backing_up.poll() is not None)
+            assert wait_for(
+                lambda: other.execute(ADVISORY).fetchone() == (1,) or backing_up.poll() is not None
+            )
     assert (training.wait(), backing_up.wait()) == (0, 0)
     with archive.reading(file, BACKUP) as backed_up:
         assert [v.version for v in backed_up.manifest.versions] == [1]

@@ -16,7 +16,9 @@ PLANTED = [causes for number in (1, 2) for causes in combinations(CAUSES, number
 
 
 @pytest.mark.parametrize("seed", [21, 22])
-def test_nine_tenths_go_to_what_was_planted(cluster: Cluster, installation: str, tmp_path: Path, seed: int) -> None:
+def test_nine_tenths_go_to_what_was_planted(
+    cluster: Cluster, installation: str, tmp_path: Path, seed: int
+) -> None:
     simulate(tmp_path / "drops", users=USERS, months=1, seed=seed, notify=lambda _: None)
     experiment = Experiment(
         cluster=cluster,
@@ -33,7 +35,10 @@ def test_nine_tenths_go_to_what_was_planted(cluster: Cluster, installation: str,
     for number, causes in enumerate(PLANTED):
         receipt = experiment.compared(causes, tmp_path / str(number))
         found, change = percents(receipt), receipt.metrics[0].change
-        print(f"{' and '.join(causes):34} {change:+8.4f}  " + "  ".join(f"{found[cause]:14.1f}" for cause in CAUSES))
+        print(
+            f"{' and '.join(causes):34} {change:+8.4f}  "
+            + "  ".join(f"{found[cause]:14.1f}" for cause in CAUSES)
+        )
         right = sum(found[cause] for cause in causes)
         others = [found[cause] for cause in CAUSES if cause not in causes]
         if set(found) != set(CAUSES) or not 90 <= right <= 110 or max(map(abs, others)) > 10:

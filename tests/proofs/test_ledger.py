@@ -11,19 +11,27 @@ from support.promotions import killed, three_versions
 SEED, KILLS, MOVES = 61, 20, 50
 
 
-def test_after_each_kill_registry_and_ledger_agree(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+def test_after_each_kill_registry_and_ledger_agree(
+    cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
     wrong, made = [], 0
     with three_versions(cluster, simulated_drops / "month_000", tmp_path / "home") as platform:
         for number in range(KILLS):
             entries, found = killed(platform, cluster, seed=SEED + number)
             made += entries
             wrong += found
-    print(f"\nseed {SEED}: {KILLS} kills among {made} promotions; disagreements after the next command: {len(wrong)}")
+    print(
+        f"\nseed {SEED}: {KILLS} kills among {made} promotions; disagreements after the next command: {len(wrong)}"
+    )
     assert wrong == []
 
 
-def test_the_prediction_log_and_the_ledger_agree(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+def test_the_prediction_log_and_the_ledger_agree(
+    cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
     with three_versions(cluster, simulated_drops / "month_000", tmp_path / "home") as platform:
         wrong = random_moves(platform, key="7590-VHVEG", moves=MOVES, seed=SEED, versions=3)
-    print(f"\nseed {SEED}: {MOVES} promotions, rollbacks and changes in MLflow at random; answers by another version: {len(wrong)}")
+    print(
+        f"\nseed {SEED}: {MOVES} promotions, rollbacks and changes in MLflow at random; answers by another version: {len(wrong)}"
+    )
     assert wrong == []

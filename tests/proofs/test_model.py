@@ -15,7 +15,9 @@ from streamflow.steps.data.migrate import migrate
 RUNS, STEPS = 80, 40
 
 
-def test_thousands_of_steps_agree_with_the_model(open_with: Callable[..., Platform], tmp_path: Path) -> None:
+def test_thousands_of_steps_agree_with_the_model(
+    open_with: Callable[..., Platform], tmp_path: Path
+) -> None:
     (tmp_path / "tiny.toml").write_text(tiny_text(), encoding="utf-8")
     platform = open_with(migrated=False, catalog=tmp_path / "tiny.toml")
     migrate(platform)

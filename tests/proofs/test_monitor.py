@@ -21,7 +21,10 @@ def test_quiet_months_are_silent_and_what_happens_is_found() -> None:
         by_kind["concept drift"] += bool(seen.concept and seen.concept.fires)
         for planted, change in PLANTED.items() if month < PLANTED_IN else ():
             then = found(reference, change(current))
-            fired = {"labels": then.labels.fires, "concept": bool(then.concept and then.concept.fires)}
+            fired = {
+                "labels": then.labels.fires,
+                "concept": bool(then.concept and then.concept.fires),
+            }
             caught[planted] += fired.get(planted, set(EXPECTED[planted]) <= set(then.drifted))
     print(f"\n{MONTHS} pairs of months of {USERS:,} users in which nothing happened")
     print(f"  fired  ours {quiet / MONTHS:6.1%}   the reference's trigger {theirs / MONTHS:6.1%}")

@@ -14,7 +14,13 @@ from uuid import uuid4
 import pytest
 from conftest import Cluster
 from support.chain import JANUARY, load
-from support.variations import Variation, arrives_otherwise, installed_locales, lie_otherwise, variations
+from support.variations import (
+    Variation,
+    arrives_otherwise,
+    installed_locales,
+    lie_otherwise,
+    variations,
+)
 
 from streamflow.platform import open_platform
 from streamflow.steps.training.train import train
@@ -29,7 +35,9 @@ RESULTS = ("training_set", "training_keys", "holdout_keys", "predictions", "metr
 def test_twenty_rebuilds(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
     """All of them on the frozen rows of one installation, which lie in another physical order each time."""
     drawn = variations(REBUILDS, seed=SEED)
-    print(f"\n{REBUILDS} rebuilds, seed {SEED}; clocks varied: {bool(shutil.which('faketime'))}; locales {installed_locales()}")
+    print(
+        f"\n{REBUILDS} rebuilds, seed {SEED}; clocks varied: {bool(shutil.which('faketime'))}; locales {installed_locales()}"
+    )
     assert rebuilt(cluster, simulated_drops, tmp_path, drawn) == ["identical"] * REBUILDS
 
 
@@ -44,7 +52,13 @@ def rebuilt(cluster: Cluster, drops: Path, folder: Path, drawn: list[Variation])
             administrator = platform.login.conninfo()
         for one in drawn:
             lie_otherwise(administrator, one.order)
-            done = one.run(folder, "reproduce", "1", "--json", environment=cluster.variables(name, folder / "home"))
+            done = one.run(
+                folder,
+                "reproduce",
+                "1",
+                "--json",
+                environment=cluster.variables(name, folder / "home"),
+            )
             assert done.returncode == 0, done.stderr + done.stdout
             receipt = json.loads(done.stdout)
             assert [level["verdict"] for level in receipt["levels"]] == ["same"] * 5, receipt
@@ -55,7 +69,9 @@ def rebuilt(cluster: Cluster, drops: Path, folder: Path, drawn: list[Variation])
     return said
 
 
-def test_trainings_of_rows_that_arrive_in_any_order(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+def test_trainings_of_rows_that_arrive_in_any_order(
+    cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
     """Each in an installation of its own: everything in the passport but the instants and the files' digests is the same."""
     found = []
     print(f"\n{TRAININGS} trainings, seed {SEED}")
@@ -64,8 +80,13 @@ def test_trainings_of_rows_that_arrive_in_any_order(cluster: Cluster, simulated_
         cluster.clone(name)
         try:
             environment = cluster.variables(name, tmp_path / name)
-            drop = arrives_otherwise(simulated_drops / "month_000", tmp_path / f"{name}-drop", one.order)
-            for arguments in (("ingest", str(drop), "--as-of", "2024-01-31"), ("snapshot", "--as-of", "2024-01-31")):
+            drop = arrives_otherwise(
+                simulated_drops / "month_000", tmp_path / f"{name}-drop", one.order
+            )
+            for arguments in (
+                ("ingest", str(drop), "--as-of", "2024-01-31"),
+                ("snapshot", "--as-of", "2024-01-31"),
+            ):
                 done = one.run(tmp_path, *arguments, environment=environment)
                 assert done.returncode == 0, done.stderr
             done = one.run(tmp_path, "train", "--as-of", "2024-01-31", environment=environment)
@@ -76,14 +97,24 @@ def test_trainings_of_rows_that_arrive_in_any_order(cluster: Cluster, simulated_
             cluster.drop(name)
         digests = {(source.table, source.digest) for source in passport.sources}
         found.append(
-            (passport.result["model"]["content"], {r: passport.result[r] for r in RESULTS}, digests, passport.configuration)
+            (
+                passport.result["model"]["content"],
+                {r: passport.result[r] for r in RESULTS},
+                digests,
+                passport.configuration,
+            )
         )
         print(f"{one}  {passport.result['model']['content'][:16]}", flush=True)
     assert all(other == found[0] for other in found)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can work as somebody else, with setpriv")
-def test_another_user_with_a_server_of_its_own(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"),
+    reason="only root can work as somebody else, with setpriv",
+)
+def test_another_user_with_a_server_of_its_own(
+    cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
     """The version travels as a file; PostgreSQL, state folder and every process belong to `nobody`."""
     name = f"sf_varied_{uuid4().hex[:12]}"
     cluster.clone(name)
@@ -99,12 +130,26 @@ def test_another_user_with_a_server_of_its_own(cluster: Cluster, simulated_drops
         file.write_bytes((tmp_path / "one.version").read_bytes())
         shutil.chown(folder, "nobody")
         shutil.chown(file, "nobody")
-        environment = {"PATH": os.defpath, "HOME": str(folder), "STREAMFLOW_HOME": str(home), "LC_ALL": "C.UTF-8"}
+        environment = {
+            "PATH": os.defpath,
+            "HOME": str(folder),
+            "STREAMFLOW_HOME": str(home),
+            "LC_ALL": "C.UTF-8",
+        }
         # the interpreter may lie where only root can look: nobody may read it, and nothing else is root's
-        other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", f"--inh-caps={READ}", f"--ambient-caps={READ}"]
+        other = [
+            "setpriv",
+            "--reuid=nobody",
+            "--regid=nogroup",
+            "--clear-groups",
+            f"--inh-caps={READ}",
+            f"--ambient-caps={READ}",
+        ]
         for arguments in (["import", str(file)], ["reproduce", "1"]):
             command = [*other, sys.executable, "-m", "streamflow", "--quiet", *arguments]
-            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
             assert done.returncode == 0, done.stderr
             print(f"\n{done.stdout.splitlines()[-1]}", end="")
         assert home.stat().st_uid != 0

@@ -46,15 +46,25 @@ TIME_LIMIT_S, WAITING, TURNS = 2.0, 100, 2 * 64  # ids that may wait, and that a
 
 
 @pytest.fixture(scope="module")
-def installed(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def installed(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Three versions; the first is in Production."""
     name = f"sf_test_{uuid4().hex[:12]}"
     cluster.clone(name)
-    settings = cluster.settings(name, tmp_path_factory.mktemp("proof") / "home", trees=25, calibration="none")
+    settings = cluster.settings(
+        name, tmp_path_factory.mktemp("proof") / "home", trees=25, calibration="none"
+    )
     with open_platform(settings) as platform:
         run(platform, simulated_drops / "month_000", JANUARY)
         for version, threshold in THRESHOLDS.items():
-            train(replace(platform, settings=settings.model_copy(update={"seed": version, "threshold": threshold})), JANUARY)
+            train(
+                replace(
+                    platform,
+                    settings=settings.model_copy(update={"seed": version, "threshold": threshold}),
+                ),
+                JANUARY,
+            )
         promote(platform, 1, force=True, why="the first")
         yield platform
     cluster.drop(name)
@@ -62,7 +72,9 @@ def installed(cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="module")
 def keys(installed: Platform) -> list[str]:
-    found = installed.connection.execute("SELECT user_id FROM online.subs_profile_fv ORDER BY user_id").fetchall()
+    found = installed.connection.execute(
+        "SELECT user_id FROM online.subs_profile_fv ORDER BY user_id"
+    ).fetchall()
     return [key for (key,) in found]
 
 
@@ -85,7 +97,9 @@ def swap(platform: Platform, random: Random) -> Swap:
     entries = read_ledger(platform)
     now = next(e.to_version for e in reversed(entries) if e.moves and e.stage == PRODUCTION)
     version = random.choice([one for one in THRESHOLDS if one != now])
-    by = random.choice(["promote", "MLflow", "rollback" if former(entries) is not None else "promote"])
+    by = random.choice(
+        ["promote", "MLflow", "rollback" if former(entries) is not None else "promote"]
+    )
     began = time.time()
     if by == "promote":
         promote(platform, version, force=True, why="a proof")
@@ -94,12 +108,16 @@ def swap(platform: Platform, random: Random) -> Swap:
     else:
         client = MlflowClient(platform.tracking_uri, registry_uri=platform.tracking_uri)
         with stage_warnings_expected():
-            client.transition_model_version_stage("streamflow_churn", str(version), PRODUCTION, archive_existing_versions=True)
+            client.transition_model_version_stage(
+                "streamflow_churn", str(version), PRODUCTION, archive_existing_versions=True
+            )
         reconcile(platform)
     return Swap(by=by, began=began, version=version)
 
 
-def late(platform: Platform, swaps: Sequence[Swap], replies: Sequence[Reply], known: int) -> tuple[list[str], float]:
+def late(
+    platform: Platform, swaps: Sequence[Swap], replies: Sequence[Reply], known: int
+) -> tuple[list[str], float]:
     """The answers by a version that was not in Production, nor so until 5 s before; and the latest of those that were, in s.
 
     A version holds from when it was begun to be put there until the ledger says that the next one was; `known` entries are older.
@@ -113,15 +131,24 @@ def late(platform: Platform, swaps: Sequence[Swap], replies: Sequence[Reply], kn
     for reply in replies:
         began = reply.at - reply.seconds
         after = min(
-            (max(0.0, began - end) for v, start, end in held if v == reply.version and start <= reply.at), default=LATE_S + 1
+            (
+                max(0.0, began - end)
+                for v, start, end in held
+                if v == reply.version and start <= reply.at
+            ),
+            default=LATE_S + 1,
         )
         latest = max(latest, after)
         if after > LATE_S:
-            found.append(f"{reply.request_id}: version {reply.version}, {after:.1f} s after it was in Production")
+            found.append(
+                f"{reply.request_id}: version {reply.version}, {after:.1f} s after it was in Production"
+            )
     return found, latest
 
 
-def test_versions_change_hands_under_load(installed: Platform, keys: list[str], truth: Truths) -> None:
+def test_versions_change_hands_under_load(
+    installed: Platform, keys: list[str], truth: Truths
+) -> None:
     random, swaps, known = Random(SEED), list[Swap](), len(read_ledger(installed))
     with served(installed) as base, Load(base, keys, clients=CLIENTS) as load:
         for _ in range(SWAPS):
@@ -136,11 +163,19 @@ def test_versions_change_hands_under_load(installed: Platform, keys: list[str], 
     print(f"  answers                                        {len(load.replies):>9}")
     print(f"  failed                                         {len(failed) + len(load.broken):>9}")
     print(f"  wrong, or with parts of two versions           {len(wrong(load.replies, truth)):>9}")
-    print(f"  not in the log as given                        {len(not_logged(installed, load.replies)):>9}")
+    print(
+        f"  not in the log as given                        {len(not_logged(installed, load.replies)):>9}"
+    )
     print(f"  by a version that left Production {LATE_S:.0f} s before    {len(found):>9}")
     print(f"  latest answer by a version after it left       {latest:>9.2f} s")
     print(f"  reloads                                        {reloads[('swapped',)]:>9.0f}")
-    assert (failed, load.broken, wrong(load.replies, truth), not_logged(installed, load.replies), found) == ([], [], [], [], [])
+    assert (
+        failed,
+        load.broken,
+        wrong(load.replies, truth),
+        not_logged(installed, load.replies),
+        found,
+    ) == ([], [], [], [], [])
     assert reloads[("refused",)] == 0
     promote(installed, 1, force=True, why="back")
 
@@ -156,7 +191,14 @@ def test_memory_is_flat(installed: Platform, keys: list[str], truth: Truths) -> 
                 asked += 1
                 mistakes.extend(wrong([reply], truth))
 
-            flood(base, keys, clients=8, name=f"memory-{tenth}", until=lambda end=end: asked >= end, seen=seen)  # type: ignore[misc]
+            flood(
+                base,
+                keys,
+                clients=8,
+                name=f"memory-{tenth}",
+                until=lambda end=end: asked >= end,
+                seen=seen,
+            )  # type: ignore[misc]
             marks.append((asked, numbers(base)["process_resident_memory_bytes"][()]))
     print("\n   requests   resident MB")
     for number, size in marks:
@@ -165,7 +207,9 @@ def test_memory_is_flat(installed: Platform, keys: list[str], truth: Truths) -> 
     assert marks[-1][1] - marks[0][1] < GROWTH_BYTES
 
 
-def test_ten_thousand_connections_that_ask_nothing(installed: Platform, keys: list[str], truth: Truths) -> None:
+def test_ten_thousand_connections_that_ask_nothing(
+    installed: Platform, keys: list[str], truth: Truths
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < IDLE + 500:
         pytest.skip(f"this process may open {hard} files")
@@ -188,8 +232,12 @@ def test_ten_thousand_connections_that_ask_nothing(installed: Platform, keys: li
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     p99 = percentile([reply.seconds for reply in replies], 0.99) * 1000
-    print(f"\n{IDLE} idle connections: {len(replies)} answers beside them, p99 {p99:.1f} ms; {closed} closed by the API after")
-    print(f"  {seconds:.0f} s; resident {before / 2**20:.0f} MB before, {after / 2**20:.0f} MB after")
+    print(
+        f"\n{IDLE} idle connections: {len(replies)} answers beside them, p99 {p99:.1f} ms; {closed} closed by the API after"
+    )
+    print(
+        f"  {seconds:.0f} s; resident {before / 2**20:.0f} MB before, {after / 2**20:.0f} MB after"
+    )
     assert (wrong(replies, truth), [reply.status for reply in replies]) == ([], [200] * len(keys))
     assert closed == IDLE
 
@@ -199,22 +247,56 @@ def test_five_times_what_it_can_hold(installed: Platform, keys: list[str], truth
     url = installed.settings.database_url
     assert url is not None
     clients, replies, before = 5 * (WAITING + TURNS), list[Reply](), list[Reply]()
-    extra = {"STREAMFLOW_API_MAX_WAITING": str(WAITING), "STREAMFLOW_API_TIME_LIMIT": str(TIME_LIMIT_S)}
+    extra = {
+        "STREAMFLOW_API_MAX_WAITING": str(WAITING),
+        "STREAMFLOW_API_TIME_LIMIT": str(TIME_LIMIT_S),
+    }
     with proxied(url.get_secret_value()) as proxy:
         proxy.up()
-        with served(installed, extra={**extra, "STREAMFLOW_DATABASE_URL": proxy.url, "STREAMFLOW_LOG_LEVEL": "warning"}) as base:
+        with served(
+            installed,
+            extra={
+                **extra,
+                "STREAMFLOW_DATABASE_URL": proxy.url,
+                "STREAMFLOW_LOG_LEVEL": "warning",
+            },
+        ) as base:
             proxy.delay = 0.02  # so that this machine's clients can be five times too many
             calm, end = time.monotonic() + 5, time.monotonic() + 25
-            flood(base, keys, clients=16, name="calm", until=lambda: time.monotonic() > calm, seen=before.append)
-            flood(base, keys, clients=clients, name="flood", until=lambda: time.monotonic() > end, seen=replies.append, pause_s=0.2)
+            flood(
+                base,
+                keys,
+                clients=16,
+                name="calm",
+                until=lambda: time.monotonic() > calm,
+                seen=before.append,
+            )
+            flood(
+                base,
+                keys,
+                clients=clients,
+                name="flood",
+                until=lambda: time.monotonic() > end,
+                seen=replies.append,
+                pause_s=0.2,
+            )
             with Load(base, keys, clients=4) as after:
                 time.sleep(2)
     given = [reply for reply in replies if reply.status == 200]
     refused = [reply for reply in replies if reply.status == 503]
-    print(f"\n{clients} clients, of whom {WAITING + TURNS} may wait or be answered; PostgreSQL answers after 20 ms")
+    print(
+        f"\n{clients} clients, of whom {WAITING + TURNS} may wait or be answered; PostgreSQL answers after 20 ms"
+    )
     print("                 answers   p50 ms   p99 ms")
-    for name, some in (("before", before), ("accepted", given), ("refused", refused), ("after", after.replies)):
-        p50, p99 = (percentile([reply.seconds for reply in some], share) * 1000 for share in (0.5, 0.99))
+    for name, some in (
+        ("before", before),
+        ("accepted", given),
+        ("refused", refused),
+        ("after", after.replies),
+    ):
+        p50, p99 = (
+            percentile([reply.seconds for reply in some], share) * 1000 for share in (0.5, 0.99)
+        )
         print(f"  {name:<12}{len(some):>10}{p50:>9.0f}{p99:>9.0f}")
     assert wrong([*before, *replies, *after.replies], truth) == []
     assert not_logged(installed, [*before, *replies, *after.replies]) == []

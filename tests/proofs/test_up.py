@@ -45,8 +45,14 @@ def answers(home: Path) -> bool:
         return False
     try:
         predicted = asked(url(services, "api", "/predict"), {"user_id": KEY})
-        feast, mlflow, flow_runs = features_of_feast(services, KEY), runs_of_mlflow(services), count_of_flow_runs(services)
-    except OSError:  # what a killed server left of itself has just answered its health check, and is gone
+        feast, mlflow, flow_runs = (
+            features_of_feast(services, KEY),
+            runs_of_mlflow(services),
+            count_of_flow_runs(services),
+        )
+    except (
+        OSError
+    ):  # what a killed server left of itself has just answered its health check, and is gone
         return False
     return (
         (predicted.status, feast.status, mlflow.status) == (200, 200, 200)
@@ -101,5 +107,5 @@ def test_a_killed_supervisor_leaves_nothing(home: Path) -> None:
     print(f"\nkill -9 of the supervisor of a detached up: nothing is left after {gone:.1f} s")
     assert gone <= GONE_S
     assert run(home, "status").returncode == 1
-    assert os.path.exists(home / "run" / "up")  # noqa: PTH110  # a socket that nobody listens on
+    assert os.path.exists(home / "run" / "up")  # a socket that nobody listens on
     assert run(home, "up", "api", "--detach", extra=free_ports()).returncode == 0

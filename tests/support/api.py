@@ -23,10 +23,15 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def served(platform: Platform, *, until: str = "/ready", extra: Mapping[str, str] | None = None) -> Iterator[str]:
+def served(
+    platform: Platform, *, until: str = "/ready", extra: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Serve the platform's installation in a process of its own; the address, once `until` answers with 200."""
     settings, port = platform.settings, free_port()
-    variables = {"STREAMFLOW_HOME": str(platform.home), "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database}
+    variables = {
+        "STREAMFLOW_HOME": str(platform.home),
+        "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database,
+    }
     if settings.database_url:
         variables["STREAMFLOW_DATABASE_URL"] = settings.database_url.get_secret_value()
     if settings.catalog:
@@ -34,7 +39,9 @@ def served(platform: Platform, *, until: str = "/ready", extra: Mapping[str, str
     log = platform.home / "logs" / "api.log"
     command = [sys.executable, "-m", "streamflow", "serve", "--port", str(port)]
     base = f"http://127.0.0.1:{port}"
-    with running(command, environment={**os.environ, **variables, **(extra or {})}, log=log) as child:
+    with running(
+        command, environment={**os.environ, **variables, **(extra or {})}, log=log
+    ) as child:
         wait_until_ready(f"{base}{until}", child, name="the API", log=log)
         yield base
 
@@ -42,9 +49,9 @@ def served(platform: Platform, *, until: str = "/ready", extra: Mapping[str, str
 def asked(url: str, body: object = None) -> Answer:
     """GET, or POST of a JSON body."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310  # our own address
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # our own address
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return Answer(answer.status, json.load(answer))
     except urllib.error.HTTPError as error:
         with error:

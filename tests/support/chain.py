@@ -58,11 +58,15 @@ OURS = ("raw", "frozen", "online", "streamflow")
 
 
 def database_digest(
-    connection: psycopg.Connection, schemas: Sequence[str] = OURS, *, told: tuple[str, str] = ("", "")
+    connection: psycopg.Connection,
+    schemas: Sequence[str] = OURS,
+    *,
+    told: tuple[str, str] = ("", ""),
 ) -> dict[str, str]:
     """Table -> digest of its content, of every table in `schemas`; `told` is a text and the one to read in its place."""
     names = connection.execute(
-        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2", [list(schemas)]
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2",
+        [list(schemas)],
     ).fetchall()
     found = {}
     for schema, table in names:
@@ -70,7 +74,9 @@ def database_digest(
             "SELECT count(*) || ' rows ' || coalesce(md5(string_agg(r, '' ORDER BY r COLLATE \"C\")), '')"
             " FROM {} t, replace(t::text, {}, {}) r"
         )
-        row = connection.execute(query.format(sql.Identifier(schema, table), *map(sql.Literal, told))).fetchone()
+        row = connection.execute(
+            query.format(sql.Identifier(schema, table), *map(sql.Literal, told))
+        ).fetchone()
         assert row is not None
         found[f"{schema}.{table}"] = str(row[0])
     return found

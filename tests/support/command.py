@@ -32,7 +32,12 @@ class Said(NamedTuple):
 def called(home: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> Said:
     """`streamflow ARGUMENTS` on this state folder; `extra` are environment variables."""
     out, error, code = StringIO(), StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(error):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(),
+        redirect_stdout(out),
+        redirect_stderr(error),
+    ):
         for name, value in {"STREAMFLOW_HOME": str(home), **(extra or {})}.items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["streamflow", *arguments])

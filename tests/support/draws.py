@@ -20,9 +20,19 @@ from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.simulation.drops import simulate_months
 
 FEATURES = load_catalog(None).features
-SURVEY = Feature(name="survey", view="survey_fv", table="survey", column=Column(type="float", view="survey_fv"))
+SURVEY = Feature(
+    name="survey", view="survey_fv", table="survey", column=Column(type="float", view="survey_fv")
+)
 NOISE = 0.4  # of the survey around the true log-odds of leaving: chosen so that it is worth about 0.03 of AUC
-POLICY = Policy(rule="paired-bootstrap", metric="auc", margin=0.0, confidence=0.95, draws=1000, seed=42, min_rows=50)
+POLICY = Policy(
+    rule="paired-bootstrap",
+    metric="auc",
+    margin=0.0,
+    confidence=0.95,
+    draws=1000,
+    seed=42,
+    min_rows=50,
+)
 MONEY = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
 
 
@@ -38,7 +48,14 @@ class Draw:
         """What a forest fitted on the training side says of the hold-out."""
         rows = self.frame.select(f.name for f in features)
         held = pl.Series(self.holdout)
-        pipeline = fit_model("baseline", rows.filter(~held), self.label[~self.holdout], features=features, trees=trees, seed=seed)
+        pipeline = fit_model(
+            "baseline",
+            rows.filter(~held),
+            self.label[~self.holdout],
+            features=features,
+            trees=trees,
+            seed=seed,
+        )
         return compiled(pipeline)(encoder_of(pipeline).matrix(rows.filter(held)))
 
 
@@ -46,7 +63,9 @@ def draw(seed: int, *, users: int) -> Draw:
     """A drop with the survey, a feature that the catalog does not have."""
     month = next(simulate_months(users, 1, seed, date(2024, 1, 31)))
     truth = np.clip(month.probability, 1e-6, 1 - 1e-6)
-    survey = np.log(truth / (1 - truth)) + NOISE * np.random.default_rng(seed).standard_normal(len(truth))
+    survey = np.log(truth / (1 - truth)) + NOISE * np.random.default_rng(seed).standard_normal(
+        len(truth)
+    )
     frame = reduce(lambda left, right: left.join(right, on="user_id"), month.tables.values())
     frame = frame.with_columns(survey=pl.Series(survey)).sort("user_id")
     return Draw(
@@ -56,7 +75,9 @@ def draw(seed: int, *, users: int) -> Draw:
     )
 
 
-def judged(of: Draw, champion: NDArray[np.float64], challenger: NDArray[np.float64]) -> tuple[bool, Compared]:
+def judged(
+    of: Draw, champion: NDArray[np.float64], challenger: NDArray[np.float64]
+) -> tuple[bool, Compared]:
     """Whether the gate's default policy promotes, and by what."""
     sides = (Answers(probability=p, threshold=0.5) for p in (champion, challenger))
     compared = compare(of.label[of.holdout], *sides, MONEY, POLICY)

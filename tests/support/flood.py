@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from support.load import Reply
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str, request_id: str) -> Reply:
+async def ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str, request_id: str
+) -> Reply:
     """One question on a connection that stays open."""
     body = json.dumps({"user_id": key}).encode()
     began = time.monotonic()
@@ -23,7 +25,9 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: s
         + body
     )
     head, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
     content = json.loads(await reader.readexactly(int(headers["content-length"])))
     return Reply(
         request_id=request_id,
@@ -65,7 +69,9 @@ def flood(
                 if until():
                     return
                 key = keys[(number * 7 + turn) % len(keys)]
-                reply = await asyncio.wait_for(ask(reader, writer, key, f"{name}-{number}-{turn}"), 60)
+                reply = await asyncio.wait_for(
+                    ask(reader, writer, key, f"{name}-{number}-{turn}"), 60
+                )
                 seen(reply)
                 if reply.status != 200:
                     await asyncio.sleep(pause_s)

@@ -37,7 +37,8 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     """`frozen.<table>` and `history.<table>`, empty. `types` is column -> catalog type, the key first."""
     key = next(iter(types))
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind])) for name, kind in types.items()
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind]))
+        for name, kind in types.items()
     )
     connection.execute(
         sql.SQL(
@@ -51,7 +52,9 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
             history=sql.Identifier("history", table),
             columns=columns,
             key=sql.Identifier(key),
-            names=sql.SQL(", ").join(sql.SQL("f.{}").format(sql.Identifier(name)) for name in types),
+            names=sql.SQL(", ").join(
+                sql.SQL("f.{}").format(sql.Identifier(name)) for name in types
+            ),
             table=sql.Literal(table),
         )
     )
@@ -68,7 +71,8 @@ def freeze(  # read in this order
 ) -> int:
     """A new revision of `as_of`, known from `known_at` on; returns its number."""
     counted = connection.execute(
-        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s", [table, as_of]
+        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s",
+        [table, as_of],
     ).fetchone()
     assert counted is not None
     number: int = counted[0]
@@ -79,7 +83,10 @@ def freeze(  # read in this order
         for row in rows:
             copy.write_row([as_of, number, *row])
             count += 1
-    connection.execute("INSERT INTO streamflow.revision VALUES (%s, %s, %s, %s, %s, '')", [table, as_of, number, known_at, count])
+    connection.execute(
+        "INSERT INTO streamflow.revision VALUES (%s, %s, %s, %s, %s, '')",
+        [table, as_of, number, known_at, count],
+    )
     return number
 
 
@@ -87,7 +94,11 @@ def create_catalog_tables(connection: psycopg.Connection, catalog: Catalog) -> N
     """Every table of the catalog, empty."""
     create_schemas(connection)
     for table in catalog.tables:
-        create_table(connection, table, {name: column.type for name, column in catalog.columns(table).items()})
+        create_table(
+            connection,
+            table,
+            {name: column.type for name, column in catalog.columns(table).items()},
+        )
 
 
 @contextmanager
@@ -101,7 +112,9 @@ def fresh_database(server: Address) -> Iterator[psycopg.Connection]:
         with psycopg.connect("", autocommit=True) as connection:
             yield connection
     with connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(address.database)))
+        admin.execute(
+            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(address.database))
+        )
 
 
 def pg_environment() -> dict[str, str]:

@@ -45,24 +45,40 @@ def _cancelled(rng: np.random.Generator, visits: np.ndarray, renews: np.ndarray)
 
 
 def _write(
-    folder: Path, rng: np.random.Generator, people: pl.DataFrame, visits: np.ndarray, cancelled: np.ndarray, as_of: date
+    folder: Path,
+    rng: np.random.Generator,
+    people: pl.DataFrame,
+    visits: np.ndarray,
+    cancelled: np.ndarray,
+    as_of: date,
 ) -> Path:
     key, count, came = people["member_id"], len(people), visits > 0
     end = datetime.combine(as_of, datetime.min.time())
-    last = [f"{end - timedelta(minutes=int(m)):%Y-%m-%d %H:%M:%S}" for m in rng.integers(60, 40_000, count)]
+    last = [
+        f"{end - timedelta(minutes=int(m)):%Y-%m-%d %H:%M:%S}"
+        for m in rng.integers(60, 40_000, count)
+    ]
     minutes = pl.Series(rng.normal(62, 15, count).clip(10, 150).round(1))
     files = {
-        "members": people.select("member_id", "joined_on", "age", "home_club", "heard_from", "locker"),
+        "members": people.select(
+            "member_id", "joined_on", "age", "home_club", "heard_from", "locker"
+        ),
         "plans": people.select("member_id", "plan", "monthly_price", "auto_renew"),
-        "visits": pl.DataFrame({"member_id": key, "visits_30d": visits, "avg_minutes": minutes, "last_visit": last}).with_columns(
-            pl.when(pl.Series(came)).then(pl.col("avg_minutes", "last_visit"))  # who did not come has neither
+        "visits": pl.DataFrame(
+            {"member_id": key, "visits_30d": visits, "avg_minutes": minutes, "last_visit": last}
+        ).with_columns(
+            pl.when(pl.Series(came)).then(
+                pl.col("avg_minutes", "last_visit")
+            )  # who did not come has neither
         ),
         "cancellations": pl.DataFrame({"member_id": key, "cancelled": cancelled}),
     }
     folder.mkdir(parents=True)
     for name, frame in files.items():
         shuffled = frame[rng.permutation(count)]
-        words = pl.when(pl.col(pl.Boolean)).then(pl.lit("True")).otherwise(pl.lit("False")).name.keep()
+        words = (
+            pl.when(pl.col(pl.Boolean)).then(pl.lit("True")).otherwise(pl.lit("False")).name.keep()
+        )
         shuffled.with_columns(words).write_csv(folder / f"{name}.csv")
     return folder
 

@@ -44,7 +44,9 @@ class Pair:
 
     def changed(self, **columns: pl.Expr | NDArray[np.generic]) -> Pair:
         """With columns of the second month replaced."""
-        plain = {name: pl.Series(c) if isinstance(c, np.ndarray) else c for name, c in columns.items()}
+        plain = {
+            name: pl.Series(c) if isinstance(c, np.ndarray) else c for name, c in columns.items()
+        }
         return replace(self, now=self.now.with_columns(**plain))
 
 
@@ -66,11 +68,18 @@ def findings(made: Pair) -> list[Finding]:
     both = before.join(now, on=KEY, suffix=" now")
     positive = before.filter(LABEL)
     still = len(positive.join(now, on=KEY, how="semi"))
-    steps = {c: (both[c].cast(pl.Float64).to_numpy(), both[f"{c} now"].cast(pl.Float64).to_numpy()) for c in COUNTERS}
+    steps = {
+        c: (both[c].cast(pl.Float64).to_numpy(), both[f"{c} now"].cast(pl.Float64).to_numpy())
+        for c in COUNTERS
+    }
     return [
         *deciding(now.select(FEATURES), label),
         *constants(now.select(FEATURES)),
-        *(f for name, rows in made.late.items() for f in panel.late_revision(name, "the revision", rows, label)),
+        *(
+            f
+            for name, rows in made.late.items()
+            for f in panel.late_revision(name, "the revision", rows, label)
+        ),
         *(f for name, step in steps.items() for f in panel.counter(name, *step, since=JANUARY)),
         *panel.who_stayed(still, len(positive), before=JANUARY, now=FEBRUARY),
         *panel.base_rate(before[LABEL].to_numpy(), label, since=JANUARY),
@@ -115,7 +124,9 @@ def _status(p: Pair) -> Pair:
 
 def _stay(p: Pair) -> Pair:
     """Those who left are there again, a month older; their labels are as many as those of the others."""
-    again = p.before.filter(LABEL).with_columns(pl.col("months_active") + 1, pl.col("total_paid") + pl.col("monthly_fee"))
+    again = p.before.filter(LABEL).with_columns(
+        pl.col("months_active") + 1, pl.col("total_paid") + pl.col("monthly_fee")
+    )
     again = again.with_columns(pl.Series(LABEL, p.random.random(len(again)) < 0.3))
     return replace(p, now=pl.concat([p.now, again]), late={})
 
@@ -131,7 +142,9 @@ def _fewer(p: Pair) -> Pair:
     return replace(p, now=p.now.filter(pl.Series(~p.some(~p.label, 0.6))), late={})
 
 
-FAULTS: Mapping[str, tuple[str, Callable[[Pair], Pair]]] = {  # what is planted -> the check that has to find it, and how
+FAULTS: Mapping[
+    str, tuple[str, Callable[[Pair], Pair]]
+] = {  # what is planted -> the check that has to find it, and how
     "a number that tells": ("single-feature", _number),
     "a code, 2 for those who leave": ("single-feature", _status),
     "a category for those who leave": (
@@ -146,6 +159,9 @@ FAULTS: Mapping[str, tuple[str, Callable[[Pair], Pair]]] = {  # what is planted 
     "a counter stands still for 12 %": ("counter", lambda p: _still(p, 0.12, -1)),
     "a counter falls for 5 %": ("counter", lambda p: _still(p, 0.05, -2)),
     "a base rate that jumps": ("base-rate", _fewer),
-    "labels of somebody else": ("label-rule", lambda p: p.changed(churn_label=p.random.permutation(p.label))),
+    "labels of somebody else": (
+        "label-rule",
+        lambda p: p.changed(churn_label=p.random.permutation(p.label)),
+    ),
     "labels by another column": ("label-rule", _another_rule),
 }

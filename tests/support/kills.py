@@ -56,10 +56,17 @@ def content(address: Address) -> dict[str, str]:
             "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('raw', 'frozen', 'online') ORDER BY 1, 2"
         ).fetchall()
         for schema, table in tables:
-            name, known = sql.Identifier(schema, table), " - 'known_at'" if schema == "online" else ""
-            queries[f"{schema}.{table}"] = sql.SQL("SELECT to_jsonb(t){} FROM {} t").format(sql.SQL(known), name).as_string()
+            name, known = (
+                sql.Identifier(schema, table),
+                " - 'known_at'" if schema == "online" else "",
+            )
+            queries[f"{schema}.{table}"] = (
+                sql.SQL("SELECT to_jsonb(t){} FROM {} t").format(sql.SQL(known), name).as_string()
+            )
         for name, query in queries.items():
-            digest = sql.SQL("SELECT md5(coalesce(string_agg(q::text, '' ORDER BY q::text), '')) FROM ({}) q")
+            digest = sql.SQL(
+                "SELECT md5(coalesce(string_agg(q::text, '' ORDER BY q::text), '')) FROM ({}) q"
+            )
             row = connection.execute(digest.format(sql.SQL(query))).fetchone()  # type: ignore[arg-type]
             assert row is not None
             found[name] = row[0]
@@ -73,7 +80,9 @@ def half_written(address: Address) -> list[str]:
         for r in frozen.all_revisions(connection):
             types = {c.name: c.type for c in frozen.stored_digest(connection, r).columns}
             digester = Digester("user_id", types)
-            for chunk in frozen.frozen_rows(address, r.table, types, "user_id", r.as_of, r.revision):
+            for chunk in frozen.frozen_rows(
+                address, r.table, types, "user_id", r.as_of, r.revision
+            ):
                 digester.update(chunk)
             if digester.finish().value != r.digest:
                 wrong.append(f"{r.table} {r.as_of:%Y-%m-%d} revision {r.revision}")
@@ -136,7 +145,9 @@ class Bench:
         self.drop(name)
         return found, wrong
 
-    def run_killed_and_repeated(self, drop: Path, as_of: str, seconds: float) -> tuple[dict[str, str], list[str]]:
+    def run_killed_and_repeated(
+        self, drop: Path, as_of: str, seconds: float
+    ) -> tuple[dict[str, str], list[str]]:
         """The same for the command `run` and its Prefect flow; `seconds` after it was started."""
         name = self.installation()
         home = self._folder / name

@@ -17,17 +17,24 @@ from streamflow.steps.stages.transitions import reconcile
 from support.chain import NOW
 
 
-def random_moves(platform: Platform, *, key: str, moves: int, seed: int, versions: int = 4) -> list[str]:
+def random_moves(
+    platform: Platform, *, key: str, moves: int, seed: int, versions: int = 4
+) -> list[str]:
     """Promote, roll back, or move the stage as MLflow's page does, `moves` times; ask once or twice after each.
 
     What is returned are the answers of the log that the ledger puts down to another version.
     """
     draw = random.Random(seed)
     client = MlflowClient(platform.tracking_uri, registry_uri=platform.tracking_uri)
-    row = platform.connection.execute("SELECT coalesce(max(id), 0) FROM streamflow.prediction_log").fetchone()
+    row = platform.connection.execute(
+        "SELECT coalesce(max(id), 0) FROM streamflow.prediction_log"
+    ).fetchone()
     assert row is not None
     for _ in range(moves):
-        act, version = draw.choice(["promote", "promote", "rollback", "outside"]), draw.randint(1, versions)
+        act, version = (
+            draw.choice(["promote", "promote", "rollback", "outside"]),
+            draw.randint(1, versions),
+        )
         if act == "promote":
             promote(platform, version, force=True, why="at random")
         elif act == "rollback":
@@ -47,4 +54,6 @@ def random_moves(platform: Platform, *, key: str, moves: int, seed: int, version
         "SELECT at, version FROM streamflow.prediction_log WHERE id > %s ORDER BY id", [row[0]]
     ).fetchall()
     assert len(logged) >= moves / 2
-    return [f"{at}: {version}" for at, version in logged if who_served(platform, at).version != version]
+    return [
+        f"{at}: {version}" for at, version in logged if who_served(platform, at).version != version
+    ]

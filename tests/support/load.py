@@ -53,18 +53,24 @@ class Reply:
         """What was answered."""
         model = self.body["model"]
         assert isinstance(model, dict)
-        return Truth(float(str(self.body["probability"])), int(str(self.body["prediction"])), model["run_id"])
+        return Truth(
+            float(str(self.body["probability"])), int(str(self.body["prediction"])), model["run_id"]
+        )
 
 
 Truths = Mapping[tuple[int, str], Truth]
 
 
-def truths(platform: Platform, keys: Sequence[str], versions: Sequence[int]) -> dict[tuple[int, str], Truth]:
+def truths(
+    platform: Platform, keys: Sequence[str], versions: Sequence[int]
+) -> dict[tuple[int, str], Truth]:
     """What each version says of each key, made here and not in the API's process."""
     found = {}
     for version in versions:
         serving = serving_of(platform, platform.models.version(version))
-        for one in judge(serving, keys, serving.reader.read_many(platform.connection, keys), now=NOW):
+        for one in judge(
+            serving, keys, serving.reader.read_many(platform.connection, keys), now=NOW
+        ):
             assert isinstance(one, Prediction)
             found[version, str(one.key)] = Truth(one.probability, one.prediction, one.run_id)
     return found
@@ -73,7 +79,9 @@ def truths(platform: Platform, keys: Sequence[str], versions: Sequence[int]) -> 
 class Load:
     """Some clients that ask for one key after the other, each on a connection of its own, until the end of the block."""
 
-    def __init__(self, base: str, keys: Sequence[str], *, clients: int = 4, pause: float = 0.0) -> None:
+    def __init__(
+        self, base: str, keys: Sequence[str], *, clients: int = 4, pause: float = 0.0
+    ) -> None:
         self.replies: list[Reply] = []
         self.broken: list[str] = []  # questions that got no answer, since the connection broke
         self._address, self._keys, self._pause = urlsplit(base).netloc, keys, pause
@@ -86,7 +94,12 @@ class Load:
             thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Let each question that is on its way be answered."""
         self._ended.set()
         for thread in self._threads:
@@ -139,7 +152,9 @@ def wrong(replies: Sequence[Reply], truth: Truths) -> list[str]:
     for reply in replies:
         if reply.status == 200:
             if reply.truth != truth[reply.version, reply.key]:
-                found.append(f"{reply.key}: {reply.truth} by version {reply.version}, not {truth[reply.version, reply.key]}")
+                found.append(
+                    f"{reply.key}: {reply.truth} by version {reply.version}, not {truth[reply.version, reply.key]}"
+                )
         elif reply.status != 503 or reply.retry_after is None:
             found.append(f"{reply.status} {reply.body}, Retry-After {reply.retry_after}")
     return found
@@ -148,9 +163,9 @@ def wrong(replies: Sequence[Reply], truth: Truths) -> list[str]:
 def not_logged(platform: Platform, replies: Sequence[Reply]) -> list[str]:
     """The answers given that are not in the prediction log as they were given."""
     given = [reply for reply in replies if reply.status == 200]
-    statement = (
-        "SELECT request_id, key, version, probability, prediction, run_id FROM streamflow.prediction_log WHERE request_id = ANY(%s)"
-    )
-    rows = platform.connection.execute(statement, [[reply.request_id for reply in given]]).fetchall()
+    statement = "SELECT request_id, key, version, probability, prediction, run_id FROM streamflow.prediction_log WHERE request_id = ANY(%s)"
+    rows = platform.connection.execute(
+        statement, [[reply.request_id for reply in given]]
+    ).fetchall()
     logged = {request_id: (key, version, Truth(*said)) for request_id, key, version, *said in rows}
     return [r.request_id for r in given if logged.get(r.request_id) != (r.key, r.version, r.truth)]

@@ -29,7 +29,12 @@ from support.frozen import TINY
 Row = tuple[Any, ...]
 Rows = dict[str, Row]
 
-FILES = {"people": ("born",), "plan": ("tenure", "fee", "paperless", "net"), "usage": ("hours",), "labels": ("churned",)}
+FILES = {
+    "people": ("born",),
+    "plan": ("tenure", "fee", "paperless", "net"),
+    "usage": ("hours",),
+    "labels": ("churned",),
+}
 TTL = {"plan": timedelta(days=62), "usage": timedelta(days=31)}
 DAYS = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)]
 KEYS = ["a", "b", "c", "Zoë"]
@@ -71,12 +76,16 @@ class Model:
         """The rows of a drop; a key that a file with nullable features leaves out has a row of nulls."""
         rows = self.raw[table, as_of]
         if table in TTL:
-            return {key: rows.get(key, ("",) * len(FILES[table])) for key in self.raw["people", as_of]}
+            return {
+                key: rows.get(key, ("",) * len(FILES[table])) for key in self.raw["people", as_of]
+            }
         return rows
 
     def read(self, table: str, key: str, at: datetime, known_at: datetime) -> Row:
         """The features of one key as of `at`, as known at `known_at`."""
-        for as_of in sorted((d for t, d in self.frozen if t == table and instant(d) <= at), reverse=True):
+        for as_of in sorted(
+            (d for t, d in self.frozen if t == table and instant(d) <= at), reverse=True
+        ):
             if at - instant(as_of) > TTL[table]:
                 break
             known = [r for r in self.frozen[table, as_of] if r.known_at <= known_at]
@@ -102,15 +111,21 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
             self.model = Model()
             self.drops = 0
 
-        def check_invariants(self, settings: Any, output: Any, runtimes: Any) -> None:  # once after each step
+        def check_invariants(
+            self, settings: Any, output: Any, runtimes: Any
+        ) -> None:  # once after each step
             type(self).done += 1
             super().check_invariants(settings, output, runtimes)
 
         @initialize()
         def empty(self) -> None:
             with psycopg.connect(superuser, autocommit=True) as connection:
-                connection.execute("SET session_replication_role = replica")  # the triggers would refuse it
-                tables = ", ".join([f"raw.{t}, frozen.{t}" for t in FILES] + [f"streamflow.{t}" for t in EMPTIED])
+                connection.execute(
+                    "SET session_replication_role = replica"
+                )  # the triggers would refuse it
+                tables = ", ".join(
+                    [f"raw.{t}, frozen.{t}" for t in FILES] + [f"streamflow.{t}" for t in EMPTIED]
+                )
                 connection.execute(f"TRUNCATE {tables}")  # type: ignore[arg-type]
 
         @rule(day=st.sampled_from(DAYS), data=st.data(), labelled=st.booleans())
@@ -119,7 +134,10 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
             people = data.draw(st.sets(st.sampled_from(KEYS), min_size=1))
             tables = [t for t in FILES if t != "labels" or labelled]
             delivered = {t: _rows(data, t, people) for t in tables}
-            fits = labelled or set(self.model.raw.get(("labels", day), {})) <= people - self.model.forgotten
+            fits = (
+                labelled
+                or set(self.model.raw.get(("labels", day), {})) <= people - self.model.forgotten
+            )
             if fits:
                 self._ingest(delivered, day)
 
@@ -130,7 +148,15 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
             day = data.draw(st.sampled_from(sorted(d for t, d in self.model.raw if t == "people")))
             keys = sorted(self.model.raw["people", day])
             if keys:
-                self._ingest({"labels": {k: _row(data, "labels") for k in keys[: data.draw(st.integers(1, len(keys)))]}}, day)
+                self._ingest(
+                    {
+                        "labels": {
+                            k: _row(data, "labels")
+                            for k in keys[: data.draw(st.integers(1, len(keys)))]
+                        }
+                    },
+                    day,
+                )
 
         def _ingest(self, delivered: dict[str, Rows], day: date) -> None:
             self.drops += 1
@@ -139,7 +165,10 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
             for path in drop.iterdir():
                 path.unlink()
             for table, rows in delivered.items():
-                lines = [",".join(["user_id", *FILES[table]]), *(",".join([key, *row]) for key, row in rows.items())]
+                lines = [
+                    ",".join(["user_id", *FILES[table]]),
+                    *(",".join([key, *row]) for key, row in rows.items()),
+                ]
                 (drop / f"{table}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
             try:
                 ingest(platform, drop, day, allow_same=True)
@@ -147,7 +176,9 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
                 assert ("people", day) not in self.model.raw
                 return
             for table, rows in delivered.items():
-                self.model.raw[table, day] = {k: v for k, v in rows.items() if k not in self.model.forgotten}
+                self.model.raw[table, day] = {
+                    k: v for k, v in rows.items() if k not in self.model.forgotten
+                }
 
         @precondition(lambda self: self.model.raw)
         @rule(data=st.data())
@@ -157,7 +188,10 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
             made = {t for t, r in receipt.items() if r.created}
             known_at = _newest_known_at(platform)
             for table in (t for t in FILES if (t, day) in self.model.raw):
-                rows, revisions = self.model.rows_to_freeze(table, day), self.model.frozen.setdefault((table, day), [])
+                rows, revisions = (
+                    self.model.rows_to_freeze(table, day),
+                    self.model.frozen.setdefault((table, day), []),
+                )
                 assert (table in made) == (not revisions or revisions[-1].rows != rows), table
                 if table in made:
                     revisions.append(Revision(known_at, dict(rows)))
@@ -165,7 +199,9 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
         @rule(key=st.sampled_from(KEYS))
         def erase(self, key: str) -> None:
             held = any(key in rows for rows in self.model.raw.values())
-            held |= any(key in r.rows for revisions in self.model.frozen.values() for r in revisions)
+            held |= any(
+                key in r.rows for revisions in self.model.frozen.values() for r in revisions
+            )
             try:
                 receipt = forget(platform, key, why="a test")
             except EntityUnknown:
@@ -184,18 +220,25 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
         @rule(data=st.data())
         def read(self, data: st.DataObject) -> None:
             """Every key at several instants and states of knowledge, through Feast."""
-            known = sorted({r.known_at for revisions in self.model.frozen.values() for r in revisions})
+            known = sorted(
+                {r.known_at for revisions in self.model.frozen.values() for r in revisions}
+            )
             asked = [
                 (key, instant(day) + shift, k + nudge)
                 for key in [*KEYS, "nobody"]
                 for day in data.draw(st.sets(st.sampled_from(DAYS), min_size=1, max_size=2))
-                for shift in (timedelta(0), -timedelta(microseconds=1), timedelta(days=31), timedelta(days=62, microseconds=1))
+                for shift in (
+                    timedelta(0),
+                    -timedelta(microseconds=1),
+                    timedelta(days=31),
+                    timedelta(days=62, microseconds=1),
+                )
                 for k in data.draw(st.sets(st.sampled_from(known), min_size=1, max_size=2))
                 for nudge in (timedelta(0), -timedelta(microseconds=1))
             ]
-            frame = pl.DataFrame(asked, schema=["user_id", "event_timestamp", "known_at"], orient="row").with_columns(
-                pl.col("event_timestamp", "known_at").cast(pl.Datetime("us", "UTC"))
-            )
+            frame = pl.DataFrame(
+                asked, schema=["user_id", "event_timestamp", "known_at"], orient="row"
+            ).with_columns(pl.col("event_timestamp", "known_at").cast(pl.Datetime("us", "UTC")))
             answer = pl.DataFrame(platform.features.history(frame, platform.catalog.service))
             for table in TTL:
                 expected = [self.model.read(table, *question) for question in asked]
@@ -204,12 +247,24 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
     return Machine
 
 
-EMPTIED = ("drop_file", "revision_column", "passport_source", "pruned", "revision", "erasure", "reject")
+EMPTIED = (
+    "drop_file",
+    "revision_column",
+    "passport_source",
+    "pruned",
+    "revision",
+    "erasure",
+    "reject",
+)
 
 
 def _rows(data: st.DataObject, table: str, people: set[str]) -> Rows:
     """Rows of all people in their own file, of at least one in the others."""
-    keys = people if table == "people" else data.draw(st.sets(st.sampled_from(sorted(people)), min_size=1))
+    keys = (
+        people
+        if table == "people"
+        else data.draw(st.sets(st.sampled_from(sorted(people)), min_size=1))
+    )
     return {key: _row(data, table) for key in sorted(keys)}
 
 

@@ -14,7 +14,13 @@ from scipy import stats
 
 from streamflow.catalog import load_catalog
 from streamflow.core.monitoring.drift import FeatureDrift, feature_drifts
-from streamflow.core.monitoring.performance import ConceptDrift, LabelDrift, concept_drift, label_drift, performance
+from streamflow.core.monitoring.performance import (
+    ConceptDrift,
+    LabelDrift,
+    concept_drift,
+    label_drift,
+    performance,
+)
 from streamflow.core.training.split import is_holdout
 from streamflow.simulation.drops import simulate_months
 
@@ -42,7 +48,9 @@ class Population:
 def population(users: int, seed: int) -> Population:
     """A month of a business of its own, with the churn mechanism that all of them share."""
     month = next(simulate_months(users, 1, seed, date(2024, 1, 31)))
-    rows = reduce(lambda left, right: left.join(right, on=KEY, maintain_order="left"), month.tables.values())
+    rows = reduce(
+        lambda left, right: left.join(right, on=KEY, maintain_order="left"), month.tables.values()
+    )
     return Population(rows.select(KEY, *FEATURES, LABEL))
 
 
@@ -53,14 +61,20 @@ def probability(trained_on: Population, asked: Population) -> NDArray[np.float64
     train = ~holdout(trained_on)
     numbers = _numbers(trained_on)
     centre, spread = numbers.mean(axis=0), np.maximum(numbers.std(axis=0), 1e-9)
-    model = LogisticRegression(max_iter=1000).fit(((numbers - centre) / spread)[train], trained_on.label[train])
+    model = LogisticRegression(max_iter=1000).fit(
+        ((numbers - centre) / spread)[train], trained_on.label[train]
+    )
     return np.asarray(model.predict_proba((_numbers(asked) - centre) / spread)[:, 1])
 
 
 def _numbers(month: Population) -> NDArray[np.float64]:
-    rows = month.rows.with_columns(fiber=pl.col("net_service") == "Fiber optic", none=pl.col("net_service") == "No")
+    rows = month.rows.with_columns(
+        fiber=pl.col("net_service") == "Fiber optic", none=pl.col("net_service") == "No"
+    )
     return rows.select(
-        pl.col(*(f for f in FEATURES if f != "net_service"), "fiber", "none").cast(pl.Float64).fill_null(0.0)
+        pl.col(*(f for f in FEATURES if f != "net_service"), "fiber", "none")
+        .cast(pl.Float64)
+        .fill_null(0.0)
     ).to_numpy()
 
 
@@ -118,7 +132,10 @@ def reference_system_fires(reference: Population, current: Population) -> bool:
     Its library's tests at their defaults: for numbers Kolmogorov-Smirnov (up to 1,000 rows) or Wasserstein's distance over the
     standard deviation, for others chi-square or Jensen-Shannon's distance; drift from p < 0.05 or a distance of 0.1 on.
     """
-    drifted = [_column_drifted(reference.rows[name], current.rows[name]) for name in (KEY, *FEATURES, LABEL)]
+    drifted = [
+        _column_drifted(reference.rows[name], current.rows[name])
+        for name in (KEY, *FEATURES, LABEL)
+    ]
     return sum(drifted) / len(drifted) >= 0.02
 
 
@@ -130,7 +147,14 @@ def _column_drifted(reference: pl.Series, current: pl.Series) -> bool:
             return bool(stats.ks_2samp(a, b).pvalue < 0.05)
         return bool(stats.wasserstein_distance(a, b) / max(float(np.std(a)), 0.001) >= 0.1)
     counts = [s.cast(pl.String).alias("v").value_counts(name="n") for s in (there, now)]
-    both = counts[0].join(counts[1], on="v", how="full", coalesce=True).fill_null(0).drop("v").to_numpy().astype(float)
+    both = (
+        counts[0]
+        .join(counts[1], on="v", how="full", coalesce=True)
+        .fill_null(0)
+        .drop("v")
+        .to_numpy()
+        .astype(float)
+    )
     if len(reference) <= 1000:
         return bool(stats.chi2_contingency(both + 1e-9, correction=False).pvalue < 0.05)
     from scipy.spatial.distance import jensenshannon
@@ -153,11 +177,16 @@ PLANTED: dict[str, Callable[[Population], Population]] = {
     "a number shifted": lambda m: m.with_rows(watch_hours_30d=pl.col("watch_hours_30d") + 4),
     "a count shifted": lambda m: m.with_rows(rebuffer_events_7d=pl.col("rebuffer_events_7d") + 1),
     "a truth value turned": lambda m: m.with_rows(
-        paperless_billing=pl.col("paperless_billing").shuffle(seed=1) & (pl.int_range(pl.len()) % 3 > 0)
+        paperless_billing=pl.col("paperless_billing").shuffle(seed=1)
+        & (pl.int_range(pl.len()) % 3 > 0)
     ),
-    "values missing": lambda m: m.with_rows(plan_stream_tv=pl.when(pl.int_range(pl.len()) % 10 > 0).then("plan_stream_tv")),
+    "values missing": lambda m: m.with_rows(
+        plan_stream_tv=pl.when(pl.int_range(pl.len()) % 10 > 0).then("plan_stream_tv")
+    ),
     "a category never seen": lambda m: m.with_rows(
-        net_service=pl.when(pl.int_range(pl.len()) % 40 == 0).then(pl.lit("Satellite")).otherwise("net_service")
+        net_service=pl.when(pl.int_range(pl.len()) % 40 == 0)
+        .then(pl.lit("Satellite"))
+        .otherwise("net_service")
     ),
     "labels": fewer_labels,
     "concept": shuffled_labels,

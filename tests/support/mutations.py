@@ -81,7 +81,9 @@ def main() -> None:
     for count in (0, 1, 2):
         for changed in combinations(LEVELS, count):
             flags: dict[str, object] = {"catalog": catalog} if "features" in changed else {}
-            settings: Settings = load_settings(**flags, **({"trees": 31} if "configuration" in changed else {}))
+            settings: Settings = load_settings(
+                **flags, **({"trees": 31} if "configuration" in changed else {})
+            )
             with ExitStack() as changes:
                 if "data" in changed:
                     changes.enter_context(changed_cell(administrator, key))
@@ -92,9 +94,15 @@ def main() -> None:
                 with open_platform(settings, migrated=False) as platform:
                     receipt = reproduce(platform, version)
             levels = {
-                level.name: [level.count, *map(str, level.differences)] for level in receipt.levels if level.verdict != "same"
+                level.name: [level.count, *map(str, level.differences)]
+                for level in receipt.levels
+                if level.verdict != "same"
             }
-            said[" ".join(changed)] = {"result": receipt.result, "levels": levels, "tampered": receipt.tampered}
+            said[" ".join(changed)] = {
+                "result": receipt.result,
+                "levels": levels,
+                "tampered": receipt.tampered,
+            }
     print(json.dumps(said))
 
 

@@ -17,9 +17,18 @@ from streamflow.steps.training.train import TrainReceipt, train
 from streamflow.steps.versions.compare import CompareReceipt, compare
 from support.chain import JANUARY, copy_drop, load
 
-LABELS, DATA, DEFINITIONS, CONFIGURATION = "data: labels", "data: features", "features", "configuration"
+LABELS, DATA, DEFINITIONS, CONFIGURATION = (
+    "data: labels",
+    "data: features",
+    "features",
+    "configuration",
+)
 CAUSES = (LABELS, DATA, DEFINITIONS, CONFIGURATION)
-DROPPED = ("months_active", "watch_hours_30d", "rebuffer_events_7d")  # features that are no more, where the definitions are planted
+DROPPED = (
+    "months_active",
+    "watch_hours_30d",
+    "rebuffer_events_7d",
+)  # features that are no more, where the definitions are planted
 SHUFFLED = {  # those whose values say nothing, where the data are planted
     "subscriptions": ("net_service", "monthly_fee", "plan_stream_tv", "plan_stream_movies"),
     "payments_agg_90d": ("failed_payments_90d",),
@@ -44,10 +53,17 @@ def shuffled(columns: Iterable[str]) -> Change:
 
 def catalog_without(path: Path, features: Collection[str], *, ttl_days: int = 62) -> Path:
     """A catalog in which some columns are no features any more, and features grow old at another age."""
-    lines = DEFAULT_PATH.read_text(encoding="utf-8").replace("ttl_days = 62", f"ttl_days = {ttl_days}").splitlines()
+    lines = (
+        DEFAULT_PATH.read_text(encoding="utf-8")
+        .replace("ttl_days = 62", f"ttl_days = {ttl_days}")
+        .splitlines()
+    )
     found = [line.split(" ")[0] in features for line in lines]
     assert sum(found) == len(features)
-    kept = [line.partition(", view =")[0] + " }" if gone else line for line, gone in zip(lines, found, strict=True)]
+    kept = [
+        line.partition(", view =")[0] + " }" if gone else line
+        for line, gone in zip(lines, found, strict=True)
+    ]
     path.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return path
 
@@ -70,7 +86,10 @@ class Experiment:
 
     def opened(self, **flags: object) -> AbstractContextManager[Platform]:
         """The installation with other settings."""
-        return open_platform(self.cluster.settings(self.installation, self.home, **{"trees": self.trees, **flags}), migrated=False)
+        return open_platform(
+            self.cluster.settings(self.installation, self.home, **{"trees": self.trees, **flags}),
+            migrated=False,
+        )
 
     def begin(self) -> TrainReceipt:
         """Train version 1."""
@@ -81,7 +100,9 @@ class Experiment:
     def compared(self, causes: Collection[str], folder: Path) -> CompareReceipt:
         """Train a version in which `causes` are planted and every other factor is a decoy, and compare it with version 1."""
         folder.mkdir()
-        with self.opened(catalog=self._catalog(causes, folder / "catalog.toml"), **self._settings(causes)) as platform:
+        with self.opened(
+            catalog=self._catalog(causes, folder / "catalog.toml"), **self._settings(causes)
+        ) as platform:
             migrate(platform)
             load(platform, self._drop(causes, folder / "drop"), JANUARY)
             return compare(platform, "1", str(train(platform, JANUARY).version))
@@ -99,10 +120,14 @@ class Experiment:
 
     def _catalog(self, causes: Collection[str], path: Path) -> Path:
         useless = () if self.silent else (USELESS,)
-        return catalog_without(path, (*useless, *DROPPED) if DEFINITIONS in causes else useless, ttl_days=61)
+        return catalog_without(
+            path, (*useless, *DROPPED) if DEFINITIONS in causes else useless, ttl_days=61
+        )
 
     def _settings(self, causes: Collection[str]) -> dict[str, object]:
-        if CONFIGURATION in causes:  # a single tree is so fickle that decoys which do something would do much to it
+        if (
+            CONFIGURATION in causes
+        ):  # a single tree is so fickle that decoys which do something would do much to it
             return {"trees": 1} if self.silent else {"holdout_share": 0.99}
         return {"bootstrap_draws": 200} if self.silent else {"seed": 43}
 

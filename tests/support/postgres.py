@@ -45,9 +45,18 @@ def another_server(installed: Path) -> Iterator[Address]:
         assert done.returncode == 0, done.stderr
         command = [binaries / "postgres", "-D", data, "-c", f"unix_socket_directories={folder}", "-c", "listen_addresses=",
                    "-c", "fsync=off"]  # fmt: skip
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
+        server = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who
+        )
         try:
-            address = Address(parameters={"host": str(folder), "port": "5432", "user": "postgres", "dbname": "postgres"})
+            address = Address(
+                parameters={
+                    "host": str(folder),
+                    "port": "5432",
+                    "user": "postgres",
+                    "dbname": "postgres",
+                }
+            )
             assert wait_for(lambda: _answers(address))
             yield address
         finally:
@@ -79,7 +88,13 @@ def _answers(address: Address) -> bool:
 def definitions(address: Address, *selection: str) -> list[str]:
     """All that a schema consists of, owners and rights included, as pg_dump writes it; the login user is called LOGIN."""
     command = [client_binaries() / "pg_dump", "--schema-only", "--restrict-key=test", *selection]
-    done = subprocess.run(command, env={**os.environ, **address.environment()}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **address.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line and not line.startswith("--")]
     user = address.user or "postgres"

@@ -33,15 +33,24 @@ def alive(home: Path) -> list[str]:
     return found
 
 
-def start(home: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(
+    home: Path, *arguments: str, extra: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """`streamflow ARGUMENTS` on this state folder, its output in the folder beside it."""
     log = home.with_name(f"{home.name}.log").open("ab")
     with log:
         environment = {**os.environ, "STREAMFLOW_HOME": str(home), **(extra or {})}
-        return subprocess.Popen([sys.executable, "-m", "streamflow", *arguments], env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(
+            [sys.executable, "-m", "streamflow", *arguments],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
 
 
-def run(home: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    home: Path, *arguments: str, extra: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """`streamflow ARGUMENTS` to its end."""
     environment = {**os.environ, "STREAMFLOW_HOME": str(home), **(extra or {})}
     command = [sys.executable, "-m", "streamflow", *arguments]

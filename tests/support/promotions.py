@@ -45,7 +45,9 @@ def three_versions(cluster: Cluster, drop: Path, home: Path) -> Iterator[Platfor
     """An installation with three small versions and live features."""
     name = f"sf_moves_{uuid4().hex[:12]}"
     cluster.clone(name)
-    settings = cluster.settings(name, home, trees=3, calibration="none", threshold=0.5, gate_draws=50)
+    settings = cluster.settings(
+        name, home, trees=3, calibration="none", threshold=0.5, gate_draws=50
+    )
     with open_platform(settings) as platform:
         run(platform, drop, JANUARY)
         for seed in range(3):
@@ -57,8 +59,13 @@ def three_versions(cluster: Cluster, drop: Path, home: Path) -> Iterator[Platfor
 def killed(platform: Platform, cluster: Cluster, *, seed: int) -> tuple[int, list[str]]:
     """Kill a process in the middle of its promotions, and let the next command come: (entries made, what does not agree)."""
     before = len(read_ledger(platform))
-    environment = {**inherited_environment(), **cluster.variables(platform.login.database, platform.home)}
-    process = subprocess.Popen([sys.executable, "-c", WORK], env=environment, stdout=subprocess.PIPE)
+    environment = {
+        **inherited_environment(),
+        **cluster.variables(platform.login.database, platform.home),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORK], env=environment, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     time.sleep(random.Random(seed).uniform(0.05, 0.6))
@@ -67,8 +74,14 @@ def killed(platform: Platform, cluster: Cluster, *, seed: int) -> tuple[int, lis
     process.stdout.close()
     reconcile(platform)
     entries, now = read_ledger(platform), platform.models.standing()
-    said = {"ledger": holder(entries, "Production"), "stage": now.staged["Production"], "alias": now.aliases["Production"]}
-    wrong = [] if said["stage"] == [said["ledger"]] and said["alias"] == said["ledger"] else [str(said)]
+    said = {
+        "ledger": holder(entries, "Production"),
+        "stage": now.staged["Production"],
+        "alias": now.aliases["Production"],
+    }
+    wrong = (
+        [] if said["stage"] == [said["ledger"]] and said["alias"] == said["ledger"] else [str(said)]
+    )
     wrong += [f"entry {e.seq}: {e.action}" for e in entries[before:] if e.action != "promoted"]
     verdict = verify_ledger(platform)
     return len(entries) - before, wrong if verdict.broken is None else [*wrong, verdict.words]

@@ -34,7 +34,11 @@ class Proxy:
 
     def by_way(self, address: Address) -> Address:
         """An address on the same server, by way of this."""
-        return replace(address, role=None, parameters={**address.parameters, "host": "127.0.0.1", "port": str(self.port)})
+        return replace(
+            address,
+            role=None,
+            parameters={**address.parameters, "host": "127.0.0.1", "port": str(self.port)},
+        )
 
     def up(self) -> None:
         """Accept, and pass on."""
@@ -80,7 +84,9 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, backlog=256)
+            self._server = await asyncio.start_server(
+                self._accept, "127.0.0.1", self.port, backlog=256
+            )
 
     async def _cut(self) -> None:
         if self._server is not None:
@@ -104,7 +110,9 @@ class Proxy:
                 there, back = await self._connect()
                 mine.add(back)
                 self._open.add(back)
-                await asyncio.gather(self._pass(reader, back, flows), self._pass(there, writer, flows, slow=True))
+                await asyncio.gather(
+                    self._pass(reader, back, flows), self._pass(there, writer, flows, slow=True)
+                )
         except asyncio.CancelledError:
             return  # `_cut` waits for it
         finally:
@@ -120,7 +128,12 @@ class Proxy:
         return await asyncio.open_connection(host, int(port))
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event, *, slow: bool = False
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flows: asyncio.Event,
+        *,
+        slow: bool = False,
     ) -> None:
         while content := await reader.read(65_536):
             if slow and self.delay:

@@ -22,13 +22,23 @@ class Raw(NamedTuple):
     text: str
 
 
-def call(base: str, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Raw:
+def call(
+    base: str,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Raw:
     """One request, also one that no well-behaved client would send."""
     connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=60)
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
+        connection.request(
+            method, path, body, {"Content-Type": "application/json", **(headers or {})}
+        )
         answer = connection.getresponse()
-        return Raw(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode())
+        return Raw(
+            answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode()
+        )
     finally:
         connection.close()
 
@@ -38,13 +48,19 @@ def numbers(base: str) -> dict[str, dict[tuple[str, ...], float]]:
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in text_string_to_metric_families(call(base, "GET", "/metrics").text):
         for sample in family.samples:
-            found.setdefault(sample.name, {})[tuple(v for _, v in sorted(sample.labels.items()))] = sample.value
+            found.setdefault(sample.name, {})[
+                tuple(v for _, v in sorted(sample.labels.items()))
+            ] = sample.value
     return found
 
 
 def log_lines(log: Path) -> list[dict[str, Any]]:
     """The JSON lines of a log; what else is in it was progress on stderr."""
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+    return [
+        json.loads(line)
+        for line in log.read_text(encoding="utf-8").splitlines()
+        if line.startswith("{")
+    ]
 
 
 def line_of(log: Path, request_id: str) -> dict[str, Any]:

@@ -74,7 +74,9 @@ def postmaster(home: Path) -> int:
 def resident_mb(pid: int) -> int:
     """The resident memory of a process and its children, in MB; pages that they share are counted in each."""
     process = psutil.Process(pid)
-    return round(sum(p.memory_info().rss for p in (process, *process.children(recursive=True))) / 1e6)
+    return round(
+        sum(p.memory_info().rss for p in (process, *process.children(recursive=True))) / 1e6
+    )
 
 
 def stopped(home: Path) -> list[str]:

@@ -16,7 +16,14 @@ import psycopg
 
 ZONES = ("UTC", "America/St_Johns", "Asia/Kathmandu", "Pacific/Chatham", "Europe/Berlin")
 CLOCKS = ("", "1999-12-31 23:59:58", "2031-05-05 03:00:00", "2024-02-29 12:00:00")
-FROZEN = ("users", "subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d", "labels")
+FROZEN = (
+    "users",
+    "subscriptions",
+    "usage_agg_30d",
+    "payments_agg_90d",
+    "support_agg_90d",
+    "labels",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +46,38 @@ class Variation:
             f"{self.cores} cores  order {self.order:<11}{self.folder}"
         )
 
-    def run(self, folder: Path, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, folder: Path, *arguments: str, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """`streamflow ARGUMENTS` in a folder of its own below `folder`."""
         here = folder / self.folder
         here.mkdir(parents=True, exist_ok=True)
         cores = sorted(os.sched_getaffinity(0))[: self.cores]
-        command = ["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-m", "streamflow", "--quiet", *arguments]
+        command = [
+            "taskset",
+            "-c",
+            ",".join(map(str, cores)),
+            sys.executable,
+            "-m",
+            "streamflow",
+            "--quiet",
+            *arguments,
+        ]
         if self.clock:
             command = ["faketime", self.clock, *command]
-        varied = {"TZ": self.zone, "LC_ALL": self.locale, "LANG": self.locale, "PYTHONHASHSEED": str(self.hash_seed)}
+        varied = {
+            "TZ": self.zone,
+            "LC_ALL": self.locale,
+            "LANG": self.locale,
+            "PYTHONHASHSEED": str(self.hash_seed),
+        }
         return subprocess.run(
-            command, cwd=here, env={**os.environ, **environment, **varied}, capture_output=True, text=True, check=False
+            command,
+            cwd=here,
+            env={**os.environ, **environment, **varied},
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
 
@@ -59,7 +87,8 @@ def variations(count: int, *, seed: int) -> list[Variation]:
     return [
         Variation(
             number=number + 1,
-            folder=random.choice(["plain", "with a space", "Ünïcode", "deep/er/and/deeper"]) + f"-{number}",
+            folder=random.choice(["plain", "with a space", "Ünïcode", "deep/er/and/deeper"])
+            + f"-{number}",
             clock=random.choice(CLOCKS) if shutil.which("faketime") else "",
             zone=random.choice(ZONES),
             locale=random.choice(locales),
@@ -73,7 +102,9 @@ def variations(count: int, *, seed: int) -> list[Variation]:
 
 def installed_locales() -> list[str]:
     """The locales of this machine."""
-    said = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=True).stdout.split()
+    said = subprocess.run(
+        ["locale", "-a"], capture_output=True, text=True, check=True
+    ).stdout.split()
     return [name for name in said if name != "POSIX"]
 
 

@@ -40,18 +40,46 @@ def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
             'paperless_billing = { type = "bool", counter = true',
             "counter belongs to numbers, not to type 'bool'",
         ),
-        ('signup_date       = { type = "date"', 'signup_date = { type = "date", counter = true', "counter belongs to numbers"),
+        (
+            'signup_date       = { type = "date"',
+            'signup_date = { type = "date", counter = true',
+            "counter belongs to numbers",
+        ),
         (', "No"], categorical = true', ', "No"]', "net_service"),
         ("skips_7d   ", "churn_label", "a feature cannot have the name of the label"),
         ("skips_7d   ", "as_of      ", "used by streamflow itself"),
-        ("min = 0, max = 720", "min = 0, max = 720, default = 721", "default 721.0 breaks what the column promises"),
-        ("min = 0, max = 720", "min = 0, max = 720, default = nan", "default nan breaks what the column promises"),
+        (
+            "min = 0, max = 720",
+            "min = 0, max = 720, default = 721",
+            "default 721.0 breaks what the column promises",
+        ),
+        (
+            "min = 0, max = 720",
+            "min = 0, max = 720, default = nan",
+            "default nan breaks what the column promises",
+        ),
         ("min = 0, max = 720", f"min = 0, default = {10**400}", "is not of type 'float'"),
-        ("min = 0, max = 1200", "min = 0, max = 1200, default = 1.0", "default 1.0 is not of type 'int'"),
-        ("min = 0, max = 1200", f"default = {2**63}", f"default {2**63} breaks what the column promises"),
+        (
+            "min = 0, max = 1200",
+            "min = 0, max = 1200, default = 1.0",
+            "default 1.0 is not of type 'int'",
+        ),
+        (
+            "min = 0, max = 1200",
+            f"default = {2**63}",
+            f"default {2**63} breaks what the column promises",
+        ),
         ("min = 0, max = 1200", "default = true", "default True is not of type 'int'"),
-        ('"No"], categorical', '"No"], default = "Cable", categorical', "default 'Cable' breaks what the column promises"),
-        ('signup_date       = { type = "date"', 'signup_date = { type = "date", default = "2024-01-31"', "this column has no view"),
+        (
+            '"No"], categorical',
+            '"No"], default = "Cable", categorical',
+            "default 'Cable' breaks what the column promises",
+        ),
+        (
+            'signup_date       = { type = "date"',
+            'signup_date = { type = "date", default = "2024-01-31"',
+            "this column has no view",
+        ),
         ('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 0', "max_age_days"),
         ('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 0.5', "max_age_days"),
     ],
@@ -65,20 +93,36 @@ def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
 def test_the_service_changes_with_the_features_and_with_nothing_else() -> None:
     ours = load_catalog(None)
     assert changed("min = 0, max = 720", "min = 0, max = 700").service == ours.service
-    assert changed('"Two year"] }', '"Two year"], categorical = true, view = "subs_profile_fv" }').service != ours.service
+    assert (
+        changed(
+            '"Two year"] }', '"Two year"], categorical = true, view = "subs_profile_fv" }'
+        ).service
+        != ours.service
+    )
 
 
 def test_a_counter_is_known_and_changes_nothing_that_a_model_or_a_database_depends_on() -> None:
     """Not even of passports that were made before columns had it."""
-    ours, without = load_catalog(None), parse_catalog(TEXT.replace(", counter = true", ""), origin="catalog.toml")
-    assert [n for t in ours.tables.values() for n, c in t.columns.items() if c.counter] == ["months_active", "total_paid"]
+    ours, without = (
+        load_catalog(None),
+        parse_catalog(TEXT.replace(", counter = true", ""), origin="catalog.toml"),
+    )
+    assert [n for t in ours.tables.values() for n, c in t.columns.items() if c.counter] == [
+        "months_active",
+        "total_paid",
+    ]
     assert (without.service, without.digest) == (ours.service, ours.digest)
     assert meaning(definitions(without)) == meaning(definitions(ours))
     assert "counter" not in str(definitions(without))
     for catalog in (ours, without):
-        for again in (catalog_of(definitions(catalog)), parse_catalog(catalog_toml(definitions(catalog)), origin="again")):
+        for again in (
+            catalog_of(definitions(catalog)),
+            parse_catalog(catalog_toml(definitions(catalog)), origin="again"),
+        ):
             assert definitions(again) == definitions(catalog)
-            assert [t.columns for t in again.tables.values()] == [t.columns for t in catalog.tables.values()]
+            assert [t.columns for t in again.tables.values()] == [
+                t.columns for t in catalog.tables.values()
+            ]
     assert "counter = true" in declaration(ours.tables["subscriptions"].columns["total_paid"])
 
 
@@ -89,7 +133,10 @@ def test_a_policy_of_serving_is_recorded_with_a_version_and_asks_nothing_of_a_da
     with_it = parse_catalog(text, origin="catalog.toml")
     assert (with_it.service, with_it.digest) == (ours.service, ours.digest)
     assert not {"default", "max_age_days"} & set(str(definitions(ours)).split("'"))
-    for again in (catalog_of(definitions(with_it)), parse_catalog(catalog_toml(definitions(with_it)), origin="again")):
+    for again in (
+        catalog_of(definitions(with_it)),
+        parse_catalog(catalog_toml(definitions(with_it)), origin="again"),
+    ):
         assert (again.features, again.views) == (with_it.features, with_it.views)
     before, after = meaning(definitions(ours)), meaning(definitions(with_it))
     changed = {name: value for name, value in after.items() if value != before[name]}
@@ -104,4 +151,6 @@ def test_words_are_known_and_change_nothing_that_a_model_or_a_database_depends_o
     assert ours.tables["subscriptions"].columns["net_service"].words == "internet service"
     assert (ours.digest, ours.service) == (without.digest, without.service)
     assert meaning(definitions(ours)) == meaning(definitions(without))
-    assert 'words = "internet service"' in declaration(ours.tables["subscriptions"].columns["net_service"])
+    assert 'words = "internet service"' in declaration(
+        ours.tables["subscriptions"].columns["net_service"]
+    )

@@ -10,14 +10,16 @@ from streamflow.database import from_url
 from streamflow.errors import SettingsInvalid
 from streamflow.settings import explain, exported, load_settings
 
-SECRET = "s3cret/%&"  # noqa: S105  # a password of this test
+SECRET = "s3cret/%&"  # a password of this test
 
 
 def origins(**flags: object) -> dict[str, tuple[str, str]]:
     return {row.name: (row.value, row.origin) for row in explain(load_settings(**flags))}
 
 
-def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert origins()["seed"] == ("42", "default")
     (tmp_path / "streamflow.toml").write_text("seed = 1\ntrees = 2\n")
     assert origins()["seed"] == ("1", "streamflow.toml")
@@ -50,7 +52,15 @@ def test_a_variable_that_no_setting_has_is_refused(monkeypatch: pytest.MonkeyPat
 def test_only_what_changes_a_model_is_semantic() -> None:
     named = set(load_settings().semantic_values)
     assert {"seed", "split_salt", "holdout_share", "trees", "threshold"} <= named
-    assert not named & {"home", "database_url", "api_port", "api_host", "catalog", "mlflow_tracking_uri", "log_level"}
+    assert not named & {
+        "home",
+        "database_url",
+        "api_port",
+        "api_host",
+        "catalog",
+        "mlflow_tracking_uri",
+        "log_level",
+    }
 
 
 def test_a_password_is_shown_nowhere() -> None:
@@ -58,7 +68,13 @@ def test_a_password_is_shown_nowhere() -> None:
     settings = load_settings(database_url=url)
     address = from_url(url)
     assert address.password == SECRET
-    shown = [repr(settings), repr(address), address.display, address.sqlalchemy_url("mlflow"), str(origins(database_url=url))]
+    shown = [
+        repr(settings),
+        repr(address),
+        address.display,
+        address.sqlalchemy_url("mlflow"),
+        str(origins(database_url=url)),
+    ]
     assert not any("s3cret" in text for text in shown)
     assert address.display == "postgresql://me@/churn?host=localhost&port=5433"
     assert address.environment()["PGPASSWORD"] == SECRET

@@ -16,7 +16,9 @@ from streamflow.errors import DatabaseUnavailable
 from streamflow.warehouse.api_keys import api_keys
 
 READ_EVERY_S = 2.0  # a key is revoked, or known, within 5 s: this, and what the reading takes
-TRUSTED_S = 300.0  # how long the keys that are known stay in force when the database does not answer
+TRUSTED_S = (
+    300.0  # how long the keys that are known stay in force when the database does not answer
+)
 
 END_S = 1.0  # what a reading gets to end in; one that hangs ends with the process
 
@@ -32,7 +34,12 @@ class KeyRing:
         every_s: float = READ_EVERY_S,
         trusted_s: float = TRUSTED_S,
     ) -> None:
-        self._connect, self._notify, self._every_s, self._trusted_s = connect, notify, every_s, trusted_s
+        self._connect, self._notify, self._every_s, self._trusted_s = (
+            connect,
+            notify,
+            every_s,
+            trusted_s,
+        )
         self._connection: psycopg.Connection | None = None
         self._keys: Mapping[str, ApiKey] = {}
         self._read_at = -inf

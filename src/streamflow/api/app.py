@@ -20,7 +20,16 @@ from streamflow.api.observability import Observed
 from streamflow.api.predictions import add_predictions, named
 from streamflow.api.refusals import why
 from streamflow.api.request_context import notes_of
-from streamflow.api.schema import REFUSALS, HealthAnswer, ModelAnswer, ReadyAnswer, answers_of, describe_keys, mistakes, ok
+from streamflow.api.schema import (
+    REFUSALS,
+    HealthAnswer,
+    ModelAnswer,
+    ReadyAnswer,
+    answers_of,
+    describe_keys,
+    mistakes,
+    ok,
+)
 from streamflow.api.state import ServingState
 from streamflow.api.strict_json import StrictRoute
 from streamflow.api.traces import FASTAPI_OFF, Traces
@@ -29,7 +38,14 @@ from streamflow.errors import StreamflowError
 LATER = {"Retry-After": "1"}
 
 
-def create_app(state: ServingState, log: FilteringBoundLogger, *, closing: ExitStack, host: str, keys: KeyRing | None) -> FastAPI:
+def create_app(
+    state: ServingState,
+    log: FilteringBoundLogger,
+    *,
+    closing: ExitStack,
+    host: str,
+    keys: KeyRing | None,
+) -> FastAPI:
     """The application over an unopened `state`; it is opened and closed with the application, `closing` after it.
 
     host   that it is bound to      keys   that are asked for; None where none are
@@ -63,7 +79,9 @@ def create_app(state: ServingState, log: FilteringBoundLogger, *, closing: ExitS
     app.add_exception_handler(HTTPException, _of_http)
     add_fence(app, state.platform.settings, host, keys)
     app.add_middleware(Observed, metrics=state.metrics, log=log, traces=traces)
-    add_predictions(app, state, answers_of(catalog, state.platform.settings.api_max_ids))  # first: routes are tried in turn
+    add_predictions(
+        app, state, answers_of(catalog, state.platform.settings.api_max_ids)
+    )  # first: routes are tried in turn
     _add_operations(app, state)
     add_pages(app)
     describe_keys(app, needed=keys is not None)
@@ -76,7 +94,11 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
         """This process is alive; whether it can predict says /ready."""
         return {"status": "ok"}
 
-    @app.get("/ready", response_model=None, responses={**ok(ReadyAnswer), 503: {"model": ReadyAnswer, "description": "not ready"}})
+    @app.get(
+        "/ready",
+        response_model=None,
+        responses={**ok(ReadyAnswer), 503: {"model": ReadyAnswer, "description": "not ready"}},
+    )
     async def ready(request: Request, response: Response) -> dict[str, Any]:
         """200 when a prediction can be made now, else 503 with every reason; notes are what should be looked at."""
         found = await state.look()
@@ -84,7 +106,11 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
         reasons, notes = found.reasons, found.notes
         if notes_of(request).is_anonymous:  # an error's words may name hosts and users
             reasons, notes = tuple(reason.partition(":")[0] for reason in reasons), ()
-        return {"status": "not ready" if found.reasons else "ready", "reasons": reasons, "notes": notes}
+        return {
+            "status": "not ready" if found.reasons else "ready",
+            "reasons": reasons,
+            "notes": notes,
+        }
 
     @app.get("/model", response_model=None, responses=ok(ModelAnswer))
     async def model() -> dict[str, Any]:
@@ -108,7 +134,9 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StreamflowError)
-    return _refused(request, error.http_status, why(error), LATER if error.http_status == 503 else None)
+    return _refused(
+        request, error.http_status, why(error), LATER if error.http_status == 503 else None
+    )
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
@@ -120,9 +148,13 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
     """A path that is not there, a method that it has not."""
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).name.lower()
-    return _refused(request, error.status_code, {"error": error.detail, "code": code}, error.headers)
+    return _refused(
+        request, error.status_code, {"error": error.detail, "code": code}, error.headers
+    )
 
 
-def _refused(request: Request, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _refused(
+    request: Request, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     notes_of(request).error = body["code"]
     return JSONResponse(body, status_code=status, headers=headers)

@@ -43,7 +43,14 @@ class Guard:
             await refuse(scope, receive, send, 404, "Not Found")
         elif not covers(key.scope, needed):
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'}
-            await refuse(scope, receive, send, 403, f"this asks for a key of scope {needed}, not {key.scope}", headers=challenge)
+            await refuse(
+                scope,
+                receive,
+                send,
+                403,
+                f"this asks for a key of scope {needed}, not {key.scope}",
+                headers=challenge,
+            )
         else:
             await self._app(scope, receive, send)
 

@@ -29,7 +29,9 @@ from streamflow.warehouse.prediction_log import log_beside
 LANES, LARGE_LANES = 6, 2
 TURN = 64  # ids of one turn; a request with more has a turn of its own, in lanes of their own: nobody waits behind it
 HANG = 2  # times its limit, until a phase is broken off: by then PostgreSQL would have ended it, if it were there
-INLINE = TURN  # ids up to which the model runs between two events; more would hold up all other requests
+INLINE = (
+    TURN  # ids up to which the model runs between two events; more would hold up all other requests
+)
 
 Phase = Literal["queue", "features", "model", "log"]
 Answer = Prediction | Refusal
@@ -59,7 +61,12 @@ class Ask:
         if left > 0:
             self.answers.get_loop().call_later(left, self.watch)
         else:
-            self.fail(Overloaded(f"no answer within {self.limit:g} s, in the phase '{self.phase}'", phase=self.phase))
+            self.fail(
+                Overloaded(
+                    f"no answer within {self.limit:g} s, in the phase '{self.phase}'",
+                    phase=self.phase,
+                )
+            )
 
     def fail(self, error: BaseException) -> None:
         """Answer with an error."""
@@ -95,7 +102,10 @@ class Batcher:
     def start(self) -> None:
         """Begin to answer."""
         queues = [self._small] * LANES + [self._large] * LARGE_LANES
-        self._lanes = [asyncio.create_task(self._lane(queue), name=f"lane {n}") for n, queue in enumerate(queues)]
+        self._lanes = [
+            asyncio.create_task(self._lane(queue), name=f"lane {n}")
+            for n, queue in enumerate(queues)
+        ]
 
     async def stop(self) -> None:
         """End; whoever still waits is told so. The server has waited for its requests before it calls this."""
@@ -112,7 +122,9 @@ class Batcher:
         Raises Overloaded, DatabaseUnavailable, VersionMissing, NotMigrated; what one key lacks is its entry.
         """
         if self._ids and self._ids + len(keys) > self._max:
-            raise Overloaded(f"{self._ids} ids wait already; api_max_waiting allows {self._max}", phase="queue")
+            raise Overloaded(
+                f"{self._ids} ids wait already; api_max_waiting allows {self._max}", phase="queue"
+            )
         ask = Ask(keys, notes, self._limit, asyncio.get_running_loop().create_future())
         ask.enter("queue")
         self._ids += len(keys)
@@ -146,7 +158,7 @@ class Batcher:
                     raise
                 for ask in turn:
                     await self._take([ask])
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer to those who wait; the request logs it
+        except Exception as error:  # whatever it is, it is the answer to those who wait; the request logs it
             for ask in turn:
                 ask.fail(error)
 
@@ -155,7 +167,9 @@ class Batcher:
         try:
             await self._answer(turn)
         except _Lost:
-            await self._pool.drain()  # the others are dead, too; to ask them first could take for ever
+            await (
+                self._pool.drain()
+            )  # the others are dead, too; to ask them first could take for ever
             try:
                 await self._answer(turn)
             except _Lost as error:
@@ -193,15 +207,21 @@ class Batcher:
         finally:
             self._metrics.phase(phase, perf_counter() - began)
 
-    async def _log(self, connection: psycopg.AsyncConnection, turn: list[Ask], found: list[Answer]) -> None:
+    async def _log(
+        self, connection: psycopg.AsyncConnection, turn: list[Ask], found: list[Answer]
+    ) -> None:
         answers, entries = iter(found), []
         for ask in turn:
             own = islice(answers, len(ask.keys))
-            entries += [one.logged(ask.notes.request_id) for one in own if isinstance(one, Prediction)]
+            entries += [
+                one.logged(ask.notes.request_id) for one in own if isinstance(one, Prediction)
+            ]
         if not entries:
             return
         try:
-            async with asyncio.timeout(self._limit / 2 if self._shed else None):  # there has to be time for the answer
+            async with asyncio.timeout(
+                self._limit / 2 if self._shed else None
+            ):  # there has to be time for the answer
                 await log_beside(connection, entries)
         except (psycopg.Error, TimeoutError):
             if not self._shed:
@@ -213,7 +233,9 @@ class _Lost(Exception):
     """The connection was dead before anything was read."""
 
 
-async def _read(serving: Serving, connection: psycopg.AsyncConnection, keys: list[str | int]) -> list[OnlineRow | None]:
+async def _read(
+    serving: Serving, connection: psycopg.AsyncConnection, keys: list[str | int]
+) -> list[OnlineRow | None]:
     try:
         return await serving.reader.read_beside(connection, keys)
     except psycopg.OperationalError as error:
@@ -222,7 +244,9 @@ async def _read(serving: Serving, connection: psycopg.AsyncConnection, keys: lis
         raise
 
 
-async def _judged(serving: Serving, keys: list[str | int], rows: list[OnlineRow | None]) -> list[Answer]:
+async def _judged(
+    serving: Serving, keys: list[str | int], rows: list[OnlineRow | None]
+) -> list[Answer]:
     now = datetime.now(UTC)
     if len(keys) <= INLINE:
         return judge(serving, keys, rows, now=now)

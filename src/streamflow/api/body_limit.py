@@ -24,7 +24,11 @@ class Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, then pass on; 413 above the limit, 408 for one that does not come whole."""
-        told = {name: value for name, value in scope.get("headers", ()) if name in TOLD} if scope["type"] == "http" else {}
+        told = (
+            {name: value for name, value in scope.get("headers", ()) if name in TOLD}
+            if scope["type"] == "http"
+            else {}
+        )
         if not told:
             await self._app(scope, receive, send)
             return
@@ -36,9 +40,23 @@ class Bounded:
             except TimeoutError:
                 body.is_whole = False
         if body.is_too_large:
-            await refuse(scope, receive, send, 413, f"the body is larger than {self._most} bytes", headers=CLOSE)
+            await refuse(
+                scope,
+                receive,
+                send,
+                413,
+                f"the body is larger than {self._most} bytes",
+                headers=CLOSE,
+            )
         elif not body.is_whole:
-            await refuse(scope, receive, send, 408, f"the body did not arrive within {self._seconds:g} s", headers=CLOSE)
+            await refuse(
+                scope,
+                receive,
+                send,
+                408,
+                f"the body did not arrive within {self._seconds:g} s",
+                headers=CLOSE,
+            )
         else:
             await self._app(scope, body.again(receive), send)
 
@@ -66,7 +84,9 @@ class _Body:
 
     def again(self, receive: Receive) -> Receive:
         """The body as if it were received now; then whatever comes."""
-        waiting: list[Message] = [{"type": "http.request", "body": b"".join(self._parts), "more_body": False}]
+        waiting: list[Message] = [
+            {"type": "http.request", "body": b"".join(self._parts), "more_body": False}
+        ]
 
         async def received() -> Message:
             return waiting.pop() if waiting else await receive()

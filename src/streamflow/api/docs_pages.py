@@ -41,7 +41,10 @@ def policy(page: str) -> str:
     "script-src https://cdn.example.com 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='"
     """
     places = " ".join(sorted({f"https://{urlsplit(link).netloc}" for link in LINKED.findall(page)}))
-    own = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in INLINE.findall(page))
+    own = " ".join(
+        f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
+        for script in INLINE.findall(page)
+    )
     return "; ".join(
         [
             "default-src 'none'",

@@ -24,15 +24,27 @@ def open_log(form: Literal["console", "json"], level: str) -> FilteringBoundLogg
     """The log of this process, of libraries and Python's warnings too: JSON on stdout, text for people on stderr."""
     stream = sys.stdout if form == "json" else sys.stderr
     coloured = structlog.dev.ConsoleRenderer(timestamp_key="time", pad_event_to=8, sort_keys=False)
-    render: Any = structlog.processors.JSONRenderer() if form == "json" else coloured if stream.isatty() else _plain
+    render: Any = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else coloured
+        if stream.isatty()
+        else _plain
+    )
     handler = logging.StreamHandler(stream)
     clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[_of_library, _line], processors=[clean, render]))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_of_library, _line], processors=[clean, render]
+        )
+    )
     logging.basicConfig(handlers=[handler], level=LIBRARIES.get(level, level).upper(), force=True)
     logging.getLogger("uvicorn").setLevel(level.upper())
     logging.captureWarnings(capture=True)
     log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(stream), processors=[_line, render], wrapper_class=structlog.make_filtering_bound_logger(level)
+        structlog.WriteLogger(stream),
+        processors=[_line, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
     )
     return log
 
@@ -59,7 +71,9 @@ def _plain(_: object, __: str, event: EventDict) -> str:
 def _of_library(_: object, __: str, event: EventDict) -> EventDict:
     record: logging.LogRecord = event["_record"]
     event["logger"] = record.name
-    if not any(record.name == name or record.name.startswith(f"{name}.") for name in QUOTES_NOTHING):
+    if not any(
+        record.name == name or record.name.startswith(f"{name}.") for name in QUOTES_NOTHING
+    ):
         event["event"] = f"a message at {record.module}:{record.lineno}"
     event.pop("stack_info", None)
     return event

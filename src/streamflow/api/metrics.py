@@ -6,7 +6,14 @@ import time
 from collections.abc import Iterator
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -29,7 +36,9 @@ class Metrics:
     def __init__(self, *, shared: bool = False) -> None:
         self.registry = CollectorRegistry()
         asked = ("method", "path")
-        self._requests = Counter("api_requests", "Answered requests", (*asked, "status"), registry=self.registry)
+        self._requests = Counter(
+            "api_requests", "Answered requests", (*asked, "status"), registry=self.registry
+        )
         self._latency = Histogram(
             "api_request_latency_seconds",
             "From a request to the end of its answer",
@@ -37,11 +46,23 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # to look a child up takes longer than to count
-        self._errors = Counter("api_errors", "Answers that are an error, by its code", ("code",), registry=self.registry)
+        self._answered: dict[
+            tuple[str, str, int], tuple[Counter, Histogram]
+        ] = {}  # to look a child up takes longer than to count
+        self._errors = Counter(
+            "api_errors",
+            "Answers that are an error, by its code",
+            ("code",),
+            registry=self.registry,
+        )
         for code in (*OF_HTTP, *(kind("").code for kind in StreamflowError.__subclasses__())):
             self._errors.labels(code)  # from 0 on: a rate sees the first one, too
-        self._predictions = Counter("streamflow_predictions", "Predictions", ("version", "prediction"), registry=self.registry)
+        self._predictions = Counter(
+            "streamflow_predictions",
+            "Predictions",
+            ("version", "prediction"),
+            registry=self.registry,
+        )
         self._predicted: dict[tuple[int, int], Counter] = {}
         phases = Histogram(
             "streamflow_phase_seconds",
@@ -51,8 +72,17 @@ class Metrics:
             registry=self.registry,
         )
         self._phases = {phase: phases.labels(phase) for phase in PHASES}
-        self._unlogged = Counter("streamflow_unlogged_predictions", "Answers given and not logged (shed)", registry=self.registry)
-        self._reloads = Counter("streamflow_model_reloads", "Versions swapped in, or refused", ("outcome",), registry=self.registry)
+        self._unlogged = Counter(
+            "streamflow_unlogged_predictions",
+            "Answers given and not logged (shed)",
+            registry=self.registry,
+        )
+        self._reloads = Counter(
+            "streamflow_model_reloads",
+            "Versions swapped in, or refused",
+            ("outcome",),
+            registry=self.registry,
+        )
         for outcome in ("swapped", "refused"):
             self._reloads.labels(outcome)
         self._installation = _Installation()
@@ -67,7 +97,10 @@ class Metrics:
         """Count an answer."""
         asked = method, path, status
         if asked not in self._answered:
-            self._answered[asked] = self._requests.labels(*asked), self._latency.labels(method, path)
+            self._answered[asked] = (
+                self._requests.labels(*asked),
+                self._latency.labels(method, path),
+            )
         requests, latency = self._answered[asked]
         requests.inc()
         latency.observe(seconds)
@@ -115,20 +148,40 @@ class _Installation(Collector):
         found = self.found
         if found is None:
             return
-        yield _gauge("streamflow_ready", "1 when a prediction can be made now, else 0", not found.reasons)
-        info = GaugeMetricFamily("streamflow_model_info", "1, of the version that answers", labels=("name", "version", "run_id"))
+        yield _gauge(
+            "streamflow_ready", "1 when a prediction can be made now, else 0", not found.reasons
+        )
+        info = GaugeMetricFamily(
+            "streamflow_model_info",
+            "1, of the version that answers",
+            labels=("name", "version", "run_id"),
+        )
         serving, loaded = found.current.serving, found.current.loaded
         if serving is not None:
             info.add_metric((serving.model, str(serving.version), serving.run_id), 1)
         yield info
         refused = found.current.refused and serving is not None
-        yield _gauge("streamflow_model_refused", "1 while another version should answer and cannot be served", bool(refused))
+        yield _gauge(
+            "streamflow_model_refused",
+            "1 while another version should answer and cannot be served",
+            bool(refused),
+        )
         if loaded is not None:
-            yield _gauge("streamflow_model_loaded_timestamp_seconds", "When it began to answer here", loaded.timestamp())
+            yield _gauge(
+                "streamflow_model_loaded_timestamp_seconds",
+                "When it began to answer here",
+                loaded.timestamp(),
+            )
         age = None if found.as_of is None else time.time() - found.as_of.timestamp()
-        yield _gauge("streamflow_feature_age_seconds", "From the as_of of the live features to now", age)
+        yield _gauge(
+            "streamflow_feature_age_seconds", "From the as_of of the live features to now", age
+        )
         yield _gauge("streamflow_waiting_ids", "Ids that wait for their turn", found.waiting)
-        for name, number in (("size", "pool_size"), ("available", "pool_available"), ("waiting", "requests_waiting")):
+        for name, number in (
+            ("size", "pool_size"),
+            ("available", "pool_available"),
+            ("waiting", "requests_waiting"),
+        ):
             yield _gauge(f"streamflow_pool_{name}", POOL[name], found.pool.get(number, 0))
 
 

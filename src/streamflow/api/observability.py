@@ -24,7 +24,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Observed:
     """ASGI middleware. It adds no thread and no task: the requests that it measures are not made slow by it."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, log: FilteringBoundLogger, traces: Traces | None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, log: FilteringBoundLogger, traces: Traces | None
+    ) -> None:
         self._app, self._metrics, self._log, self._traces = app, metrics, log, traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,18 +41,23 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (HEADER, notes.request_id.encode())]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (HEADER, notes.request_id.encode()),
+                ]
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
-        except Exception as error:  # noqa: BLE001  # passed on, the server would log its message, which may quote a value
+        except Exception as error:  # passed on, the server would log its message, which may quote a value
             notes.error, unforeseen = "unforeseen", error
             if not status:
                 await _answer_unforeseen(scope, receive, sending)
         self._record(scope, notes, status, began, unforeseen)
 
-    def _record(self, scope: Scope, notes: Notes, status: int, began: float, unforeseen: Exception | None) -> None:
+    def _record(
+        self, scope: Scope, notes: Notes, status: int, began: float, unforeseen: Exception | None
+    ) -> None:
         method, path = scope["method"] if scope["method"] in METHODS else "other", _template(scope)
         seconds = perf_counter() - began
         if self._traces is not None:
@@ -58,7 +65,13 @@ class Observed:
         self._metrics.answered(method, path, status, seconds)
         if notes.error is not None:
             self._metrics.failed(notes.error)
-        line = {"request_id": notes.request_id, "method": method, "path": path, "status": status, "ms": round(seconds * 1000, 3)}
+        line = {
+            "request_id": notes.request_id,
+            "method": method,
+            "path": path,
+            "status": status,
+            "ms": round(seconds * 1000, 3),
+        }
         if notes.error is not None:
             line["error"] = notes.error
         if notes.version is not None:
@@ -84,12 +97,17 @@ def _template(scope: Scope) -> str:
     route = scope.get("route")
     if route is not None:
         return str(route.path_format)
-    ours = any(getattr(route, "path", None) == scope["path"] for route in scope["app"].routes)  # /docs: such a route says nothing
+    ours = any(
+        getattr(route, "path", None) == scope["path"] for route in scope["app"].routes
+    )  # /docs: such a route says nothing
     return str(scope["path"]) if ours else "unmatched"
 
 
 _answer_unforeseen = JSONResponse(
-    {"error": "an error that was not foreseen; the log has it under the request's id", "code": "unforeseen"},
+    {
+        "error": "an error that was not foreseen; the log has it under the request's id",
+        "code": "unforeseen",
+    },
     status_code=500,
     headers={name.decode(): value.decode() for name, value in HEADERS},
 )

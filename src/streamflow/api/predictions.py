@@ -21,7 +21,12 @@ from streamflow.steps.serving.predict import Prediction, Serving, as_key
 
 def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None:
     """Add them to `app`."""
-    catalog, ask, ask_batch, path_key = state.platform.catalog, answers.ask, answers.ask_batch, answers.path_key
+    catalog, ask, ask_batch, path_key = (
+        state.platform.catalog,
+        answers.ask,
+        answers.ask_batch,
+        answers.path_key,
+    )
     key_name = catalog.entity.key
 
     @app.post("/predict", response_model=None, responses=ok(answers.prediction))
@@ -47,7 +52,12 @@ def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None
         entries = [_entry_or_why(key_name, *each) for each in zip(given, found, strict=True)]
         return _json({"predictions": entries, "model": named(serving)})
 
-    @app.get(f"/features/{{{key_name}}}", summary="Features", response_model=None, responses=ok(answers.features))
+    @app.get(
+        f"/features/{{{key_name}}}",
+        summary="Features",
+        response_model=None,
+        responses=ok(answers.features),
+    )
     async def features(text: Annotated[path_key, Path(alias=key_name)]) -> Response:  # type: ignore[valid-type]  # of the catalog
         """The live features of one key as they are: nothing is refused or put in for what is absent or too old."""
         key = as_key(catalog, text)
@@ -95,7 +105,9 @@ def _explained(key_name: str, found: Reasons) -> dict[str, Any]:
         "unit": told.unit,
         "base": told.base,
         "margin": told.margin,
-        "contributions": [{**vars(one), "population": vars(one.population)} for one in told.contributions],
+        "contributions": [
+            {**vars(one), "population": vars(one.population)} for one in told.contributions
+        ],
         "model": {"name": found.model, "version": found.version, "run_id": found.run_id},
         "as_of": found.as_of.isoformat(),
         "age_days": found.age_days,
@@ -103,8 +115,14 @@ def _explained(key_name: str, found: Reasons) -> dict[str, Any]:
     }
 
 
-def _entry_or_why(key_name: str, given: str | int, found: Prediction | StreamflowError) -> dict[str, Any]:
-    return {key_name: given, **why(found)} if isinstance(found, StreamflowError) else _entry(key_name, found)
+def _entry_or_why(
+    key_name: str, given: str | int, found: Prediction | StreamflowError
+) -> dict[str, Any]:
+    return (
+        {key_name: given, **why(found)}
+        if isinstance(found, StreamflowError)
+        else _entry(key_name, found)
+    )
 
 
 def _key_or_why(catalog: Catalog, given: str | int) -> str | int | EntityUnknown:

@@ -14,11 +14,19 @@ from streamflow.errors import StreamflowError
 
 
 async def refuse(
-    scope: Scope, receive: Receive, send: Send, status: int, words: str, *, headers: Mapping[str, str] | None = None
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    words: str,
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Answer with an error; what the client sent is neither quoted nor logged."""
     scope[NOTES].error = BEFORE[status]
-    await JSONResponse({"error": words, "code": BEFORE[status]}, status_code=status, headers=headers)(scope, receive, send)
+    await JSONResponse(
+        {"error": words, "code": BEFORE[status]}, status_code=status, headers=headers
+    )(scope, receive, send)
 
 
 def why(error: StreamflowError) -> dict[str, Any]:

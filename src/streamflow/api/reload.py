@@ -27,13 +27,17 @@ AGAIN_S = 10.0  # after a version could not be loaded
 class Reload:
     """A thread of its own asks the registry every second: one that is slow or away holds up no request."""
 
-    def __init__(self, platform: Platform, counted: Callable[[Literal["swapped", "refused"]], None]) -> None:
+    def __init__(
+        self, platform: Platform, counted: Callable[[Literal["swapped", "refused"]], None]
+    ) -> None:
         self.current = Current(refused="the version in Production is being looked up")
         self._platform, self._counted = platform, counted
         self._ended, self._looked = Event(), Event()
         self._migrated = False
         self._asking: float | None = None  # since when the question that is under way is
-        self._refused: tuple[int, float] | None = None  # a version that could not be loaded, and when it was tried
+        self._refused: tuple[int, float] | None = (
+            None  # a version that could not be loaded, and when it was tried
+        )
         self._thread = Thread(target=self._work, name="reload", daemon=True)
 
     def start(self) -> None:
@@ -53,7 +57,11 @@ class Reload:
         """A note while a question takes long: a network that is dead may keep it for minutes."""
         began = self._asking
         took = 0.0 if began is None else time.monotonic() - began
-        return (f"the registry was asked {took:.0f} s ago and has not answered",) if took > LONG_S else ()
+        return (
+            (f"the registry was asked {took:.0f} s ago and has not answered",)
+            if took > LONG_S
+            else ()
+        )
 
     def serving(self) -> Serving:
         """The version that answers. Raises VersionMissing."""
@@ -69,7 +77,7 @@ class Reload:
                 self._look()
             except StreamflowError as error:
                 self._cannot(f"the registry cannot be asked: {error.message}")
-            except Exception as error:  # noqa: BLE001  # it would end the thread, and what was said last would stand for ever
+            except Exception as error:  # it would end the thread, and what was said last would stand for ever
                 self._cannot(f"the registry cannot be asked: {type(error).__name__}")
             self._asking = None
             self._looked.set()
@@ -92,7 +100,11 @@ class Reload:
                 self.current = Current(refused=why, notes=found.notes)
             elif current.serving is not None and current.serving.version == number:
                 self.current = replace(current, since=found.since, refused="", notes=found.notes)
-            elif self._refused is not None and self._refused[0] == number and time.monotonic() < self._refused[1] + AGAIN_S:
+            elif (
+                self._refused is not None
+                and self._refused[0] == number
+                and time.monotonic() < self._refused[1] + AGAIN_S
+            ):
                 self.current = replace(current, notes=found.notes)
             else:
                 self._load(number, found)
@@ -106,7 +118,7 @@ class Reload:
     def _load(self, number: int, found: Held) -> None:
         try:
             serving = serving_of(self._platform, self._platform.models.version(number))
-        except Exception as error:  # noqa: BLE001  # whatever it is: the former version goes on, and it is said and counted
+        except Exception as error:  # whatever it is: the former version goes on, and it is said and counted
             self._refused = number, time.monotonic()
             said = error.message if isinstance(error, StreamflowError) else type(error).__name__
             why = f"version {number} is in Production and cannot be served: {said}"
@@ -117,5 +129,7 @@ class Reload:
         if self.current.serving is None:
             gc.freeze()  # the collector passes over all that vendors have made: to look through it holds up requests for 0.2 s
         self._refused = None
-        self.current = Current(serving=serving, since=found.since, loaded=datetime.now(UTC), notes=found.notes)
+        self.current = Current(
+            serving=serving, since=found.since, loaded=datetime.now(UTC), notes=found.notes
+        )
         self._counted("swapped")

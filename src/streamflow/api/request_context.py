@@ -16,7 +16,9 @@ class Notes:
     request_id: str
     error: str | None = None  # the code of the error that it is answered with
     version: int | None = None
-    phases: list[tuple[str, float]] = field(default_factory=list)  # that a prediction went through, and when each began
+    phases: list[tuple[str, float]] = field(
+        default_factory=list
+    )  # that a prediction went through, and when each began
     caller: str | None = None  # the id of the key of the API that it came with, which may be known
     is_anonymous: bool = False  # it came without one, where keys are asked for
 

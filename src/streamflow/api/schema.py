@@ -31,7 +31,9 @@ class Refusal(BaseModel):
     code: str = Field(description="for machines: stable")
     remedy: str | None = Field(None, description="what to do next")
     missing_features: list[str] | None = Field(None, description="the features that have no value")
-    stale_features: list[str] | None = Field(None, description="the features whose value is too old")
+    stale_features: list[str] | None = Field(
+        None, description="the features whose value is too old"
+    )
 
 
 class HealthAnswer(BaseModel):
@@ -44,7 +46,9 @@ class ReadyAnswer(BaseModel):
     """Whether a prediction can be made now."""
 
     status: Literal["ready", "not ready"]
-    reasons: list[str] = Field(description="why none can be made; without a key, where one is asked for, only what it is about")
+    reasons: list[str] = Field(
+        description="why none can be made; without a key, where one is asked for, only what it is about"
+    )
     notes: list[str] = Field(description="what should be looked at")
 
 
@@ -61,8 +65,12 @@ class ModelAnswer(ModelName):
 
     threshold: float
     features: list[str]
-    policy: dict[str, dict[str, Any]] = Field(description="what is served where a value is absent or too old")
-    default_costs: dict[str, dict[str, float]] = Field(description="what the defaults cost on the hold-out of the training")
+    policy: dict[str, dict[str, Any]] = Field(
+        description="what is served where a value is absent or too old"
+    )
+    default_costs: dict[str, dict[str, float]] = Field(
+        description="what the defaults cost on the hold-out of the training"
+    )
     since: datetime | None = Field(description="from when on it is in Production, by the ledger")
     loaded: datetime | None = Field(description="from when on it answers here")
 
@@ -71,7 +79,9 @@ class PopulationAnswer(BaseModel):
     """A feature among those that the version learned from; null where the version does not say."""
 
     mean: float | None = Field(description="of a number; of a bool the share of true")
-    share: float | None = Field(description="of those with the same category, or without a value as well")
+    share: float | None = Field(
+        description="of those with the same category, or without a value as well"
+    )
 
 
 class ContributionAnswer(BaseModel):
@@ -107,22 +117,31 @@ class Answers:
 
 def answers_of(catalog: Catalog, max_ids: int) -> Answers:
     """The models of a catalog; a batch asks for at most `max_ids`."""
-    of_body: Any = Annotated[int, Field(ge=-INT64, lt=INT64)] if catalog.entity.type == "int" else _text_key()
+    of_body: Any = (
+        Annotated[int, Field(ge=-INT64, lt=INT64)] if catalog.entity.type == "int" else _text_key()
+    )
     key: dict[str, Any] = {catalog.entity.key: (of_body, ...)}
     value = {f.name: (TYPES[f.column.type] | None, ...) for f in catalog.features}
     values = create_model("FeatureValues", **value)  # type: ignore[call-overload]  # names of the catalog
     strict = ConfigDict(extra="forbid", strict=True)
-    keys: dict[str, Any] = {f"{catalog.entity.key}s": (Annotated[list[of_body], Field(min_length=1, max_length=max_ids)], ...)}
+    keys: dict[str, Any] = {
+        f"{catalog.entity.key}s": (
+            Annotated[list[of_body], Field(min_length=1, max_length=max_ids)],
+            ...,
+        )
+    }
     entry: Any = create_model("PredictionEntry", **key, **_prediction())
     refused: Any = create_model("RefusedEntry", __base__=Refusal, **key)
-    entries: Any = list[Union[entry, refused]]  # noqa: UP007  # of values: they are made here
+    entries: Any = list[Union[entry, refused]]  # of values: they are made here
     return Answers(
         ask=create_model("Ask", __config__=strict, **key),
         ask_batch=create_model("AskBatch", __config__=strict, **keys),
         path_key=_text_key(),
         features=create_model("FeaturesAnswer", **key, features=(values, ...), **_live()),
         prediction=create_model("PredictionAnswer", **key, **_prediction(), model=(ModelName, ...)),
-        predictions=create_model("PredictionsAnswer", predictions=(entries, ...), model=(ModelName, ...)),
+        predictions=create_model(
+            "PredictionsAnswer", predictions=(entries, ...), model=(ModelName, ...)
+        ),
         reasons=create_model("ReasonsAnswer", **key, **_reasons(), model=(ModelName, ...)),
     )
 
@@ -138,16 +157,28 @@ def _live() -> dict[str, Any]:
 
 def _prediction() -> dict[str, Any]:
     used = dict[str, bool | int | float | str | None]
-    return {**_decided(), "features_used": (used, Field(description="those of the version that answers"))}
+    return {
+        **_decided(),
+        "features_used": (used, Field(description="those of the version that answers")),
+    }
 
 
 def _reasons() -> dict[str, Any]:
     return {
         **_decided(),
-        "threshold": (float, Field(description="the probability from which on the prediction is 1")),
+        "threshold": (
+            float,
+            Field(description="the probability from which on the prediction is 1"),
+        ),
         "unit": (str, Field(description="of base, margin and contributions")),
-        "base": (float, Field(description="what the version says of the population that it learned from")),
-        "margin": (float, Field(description="what it says of this key before calibration: base + contributions")),
+        "base": (
+            float,
+            Field(description="what the version says of the population that it learned from"),
+        ),
+        "margin": (
+            float,
+            Field(description="what it says of this key before calibration: base + contributions"),
+        ),
         "contributions": (list[ContributionAnswer], ...),
     }
 
@@ -158,7 +189,12 @@ def _decided() -> dict[str, Any]:
         "probability": (Annotated[float, Field(ge=0, le=1)], ...),
         "as_of": (datetime, Field(description="the instant that the oldest value describes")),
         "age_days": (float, Field(description="how long before the request that was, in days")),
-        "defaulted": (list[str], Field(description="features whose default stood in for a value that is absent or too old")),
+        "defaulted": (
+            list[str],
+            Field(
+                description="features whose default stood in for a value that is absent or too old"
+            ),
+        ),
     }
 
 
@@ -173,7 +209,9 @@ def ok(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
 
 
 def _refusals(**words: str) -> dict[int | str, dict[str, Any]]:
-    return {int(status[1:]): {"model": Refusal, "description": text} for status, text in words.items()}
+    return {
+        int(status[1:]): {"model": Refusal, "description": text} for status, text in words.items()
+    }
 
 
 REFUSALS = _refusals(
@@ -192,7 +230,13 @@ REFUSALS = _refusals(
 
 def mistakes(error: RequestValidationError) -> str:
     """What is wrong with a request, in one line."""
-    found = [(".".join(map(str, e["loc"])), e["ctx"]["error"] if e["type"] == "json_invalid" else e["msg"]) for e in error.errors()]
+    found = [
+        (
+            ".".join(map(str, e["loc"])),
+            e["ctx"]["error"] if e["type"] == "json_invalid" else e["msg"],
+        )
+        for e in error.errors()
+    ]
     return "; ".join(f"{where[:SHOWN]}: {words[:SHOWN]}" for where, words in found[:5])
 
 

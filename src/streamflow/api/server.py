@@ -98,7 +98,9 @@ def worker() -> FastAPI:
     return _application(platform, settings.api_host, closing=closing, shared=True)
 
 
-def _application(platform: Platform, host: str, *, closing: ExitStack | None = None, shared: bool = False) -> FastAPI:
+def _application(
+    platform: Platform, host: str, *, closing: ExitStack | None = None, shared: bool = False
+) -> FastAPI:
     """What is logged, by whomever, goes through the one log of this process."""
     sys.setswitchinterval(SWITCH_S)
     gc.disable()  # until the first version is loaded: see reload.py
@@ -107,7 +109,11 @@ def _application(platform: Platform, host: str, *, closing: ExitStack | None = N
     log = open_log(settings.log_format, settings.log_level)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
     needed = keys_are_needed(settings, host)
-    log.info("keys are asked for" if needed else "keys are not asked for", setting=settings.api_auth, bound_to=host)
+    log.info(
+        "keys are asked for" if needed else "keys are not asked for",
+        setting=settings.api_auth,
+        bound_to=host,
+    )
     connecting = partial(connect, platform.address, autocommit=True)
     keys = closing.enter_context(KeyRing(connecting, log.warning).kept()) if needed else None
     state = ServingState(replace(platform, notify=log.info), shared=shared)

@@ -30,8 +30,12 @@ class ServingState:
         catalog, settings = platform.catalog, platform.settings
         self.metrics = Metrics(shared=shared)
         self.limit = settings.api_time_limit
-        self._reader = OnlineReader(features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type)
-        self._explaining = asyncio.Lock()  # a tenth of a second of one core each: more at once would take it from predictions
+        self._reader = OnlineReader(
+            features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type
+        )
+        self._explaining = (
+            asyncio.Lock()
+        )  # a tenth of a second of one core each: more at once would take it from predictions
         self._policy = policy_of(catalog, [f.ref for f in self._reader.features])
         self._reload = Reload(platform, self.metrics.reloaded)
         self._pool = open_pool(platform.address, time_limit=self.limit)
@@ -108,13 +112,19 @@ class ServingState:
             instants = await within(self.limit, read())
             if None in instants.values():
                 reasons.append("features: the online store is empty; run 'streamflow materialize'")
-            reasons += [f"features: {words}" for words in self._policy.too_old(instants, datetime.now(UTC))]
+            reasons += [
+                f"features: {words}" for words in self._policy.too_old(instants, datetime.now(UTC))
+            ]
         except StreamflowError as error:
             reasons.append(f"database: {error.message}")
         current = self.current
         if current.serving is None:
             reasons.append(f"model: {current.refused}")
-        notes = (*((current.refused,) if current.refused and current.serving else ()), *current.notes, *self._reload.slow)
+        notes = (
+            *((current.refused,) if current.refused and current.serving else ()),
+            *current.notes,
+            *self._reload.slow,
+        )
         return Look(
             reasons=tuple(reasons),
             notes=notes,

@@ -12,7 +12,9 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 MOST_CONTAINERS = 16  # objects and arrays of one body: no endpoint takes more than three, and none can nest deeper than there are
-STRING = re.compile(r'"(?:[^"\\]|\\.)*+\\?+"?+', re.DOTALL)  # it always matches: no text makes it try again
+STRING = re.compile(
+    r'"(?:[^"\\]|\\.)*+\\?+"?+', re.DOTALL
+)  # it always matches: no text makes it try again
 
 
 def loads(body: bytes) -> Any:
@@ -26,10 +28,15 @@ def loads(body: bytes) -> Any:
     """
     try:
         text = body.decode()
-        if _containers(text) > MOST_CONTAINERS and _containers(STRING.sub("", text)) > MOST_CONTAINERS:
+        if (
+            _containers(text) > MOST_CONTAINERS
+            and _containers(STRING.sub("", text)) > MOST_CONTAINERS
+        ):
             raise _refused("too many objects and arrays")
         value = DECODER.decode(text)
-        if "\\" in text and ("\\ud" in text or "\\uD" in text):  # the first look is by far the cheapest
+        if "\\" in text and (
+            "\\ud" in text or "\\uD" in text
+        ):  # the first look is by far the cheapest
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError:
         raise

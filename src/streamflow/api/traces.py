@@ -32,14 +32,18 @@ class Traces:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
         self._provider = TracerProvider(resource=Resource.create({"service.name": SERVICE}))
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
+        self._provider.add_span_processor(
+            BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))
+        )
         self._tracer: Tracer = self._provider.get_tracer("streamflow")
 
     def close(self) -> None:
         """Send what is not sent yet."""
         self._provider.shutdown()
 
-    def request(self, scope: Scope, notes: Notes, *, method: str, path: str, status: int, began: float) -> None:
+    def request(
+        self, scope: Scope, notes: Notes, *, method: str, path: str, status: int, began: float
+    ) -> None:
         """Make the spans of a request that began at `began` and ends now, both by perf_counter."""
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
@@ -50,7 +54,9 @@ class Traces:
             return wall - round((now - moment) * 1e9)
 
         parents = {
-            name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in (b"traceparent", b"tracestate")
+            name.decode(): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in (b"traceparent", b"tracestate")
         }
         span = self._tracer.start_span(
             f"{method} {path}", context=extract(parents), kind=SpanKind.SERVER, start_time=instant(began),
@@ -65,6 +71,8 @@ class Traces:
             span.set_status(Status(StatusCode.ERROR))
         ends = [begin for _, begin in notes.phases[1:]] + [now]
         for (phase, begin), end in zip(notes.phases, ends, strict=True):
-            child = self._tracer.start_span(phase, context=set_span_in_context(span), start_time=instant(begin))
+            child = self._tracer.start_span(
+                phase, context=set_span_in_context(span), start_time=instant(begin)
+            )
             child.end(instant(end))
         span.end(wall)

@@ -72,11 +72,18 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     context: typer.Context,
-    home: Annotated[Path | None, typer.Option("--home", help="The state folder (STREAMFLOW_HOME, default .streamflow).")] = None,
-    catalog: Annotated[Path | None, typer.Option("--catalog", help="Your catalog.toml (STREAMFLOW_CATALOG).")] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", help="The state folder (STREAMFLOW_HOME, default .streamflow)."),
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", help="Your catalog.toml (STREAMFLOW_CATALOG).")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,  # noqa: ARG001  # its callback answers
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,  # its callback answers
 ) -> None:
     """Global flags stand before the command: streamflow --home /srv/churn models"""
     context.obj = Invocation(flags={"home": home, "catalog": catalog}, debug=debug, quiet=quiet)
@@ -87,13 +94,15 @@ def main() -> None:
     os.umask(os.umask(0) | OTHERS_WRITE)
     debug = "--debug" in sys.argv
     if not debug:
-        warnings.simplefilter("ignore")  # what vendors say to each other about their next releases; the tests do look
+        warnings.simplefilter(
+            "ignore"
+        )  # what vendors say to each other about their next releases; the tests do look
     try:
         app()
     except StreamflowError as error:
         _report(f"error: {error}", debug=debug)
         sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001  # the last place that can say something to a person
+    except Exception as error:  # the last place that can say something to a person
         _report(
             f"error: {type(error).__name__}: {error}\nThis was not foreseen. Nothing of ours stays half written: every step"
             " commits once. Run the command again with --debug and report the traceback.",

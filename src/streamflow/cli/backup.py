@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The file to write, such as streamflow.backup.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="The file to write, such as streamflow.backup.", metavar="FILE")
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -38,8 +40,13 @@ def backup(
 
 def restore(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The file that 'streamflow backup' wrote.", metavar="FILE")],
-    check: Annotated[bool, typer.Option("--check", help="Verify the file and say what it holds; restore nothing.")] = False,
+    file: Annotated[
+        Path, typer.Argument(help="The file that 'streamflow backup' wrote.", metavar="FILE")
+    ],
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Verify the file and say what it holds; restore nothing."),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a backup the state of an empty installation, verified by digests before and after.

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     context: typer.Context,
-    run_a: Annotated[str, typer.Argument(help="A model version or the id of its run.", metavar="RUN_A")],
+    run_a: Annotated[
+        str, typer.Argument(help="A model version or the id of its run.", metavar="RUN_A")
+    ],
     run_b: Annotated[str, typer.Argument(help="Another one.", metavar="RUN_B")],
     as_json: JsonFlag = False,
 ) -> None:
@@ -44,10 +46,15 @@ def compare(
 
 def text(r: CompareReceipt) -> str:
     """The levels with what differs, a line per metric with the share of each cause, the change of AUC in a sentence."""
-    sides = [f"  version {s.version}: as_of={s.as_of} labels={s.label_as_of} run_id={s.run_id}" for s in (r.a, r.b)]
+    sides = [
+        f"  version {s.version}: as_of={s.as_of} labels={s.label_as_of} run_id={s.run_id}"
+        for s in (r.a, r.b)
+    ]
     levels = [line for level in r.levels for line in _level(level)]
     notes = [f"  note: {note}" for note in r.notes]
-    return "\n".join([*sides, *levels, *_metrics(r), *notes, f"[OK] {r.rebuilds} rebuilds. {r.words}"])
+    return "\n".join(
+        [*sides, *levels, *_metrics(r), *notes, f"[OK] {r.rebuilds} rebuilds. {r.words}"]
+    )
 
 
 def _level(level: Level) -> Iterator[str]:
@@ -64,10 +71,25 @@ def _metrics(r: CompareReceipt) -> Iterator[str]:
     causes = list(dict.fromkeys(share.cause for change in r.metrics for share in change.shares))
     widths = {cause: max(len(cause), 15) for cause in causes}
     a, b = (f"version {s.version}" for s in (r.a, r.b))
-    yield "  " + "  ".join([f"{'':17}", f"{a:>10}", f"{b:>10}", f"{'change':>8}", *(f"{c:>{w}}" for c, w in widths.items())])
+    yield "  " + "  ".join(
+        [
+            f"{'':17}",
+            f"{a:>10}",
+            f"{b:>10}",
+            f"{'change':>8}",
+            *(f"{c:>{w}}" for c, w in widths.items()),
+        ]
+    )
     for change in r.metrics:
-        cells = [f"{METRICS[change.metric]:17}", f"{change.a:10.4f}", f"{change.b:10.4f}", f"{change.change:+8.4f}"]
-        yield "  " + "  ".join([*cells, *(f"{_share(change, cause):>{width}}" for cause, width in widths.items())])
+        cells = [
+            f"{METRICS[change.metric]:17}",
+            f"{change.a:10.4f}",
+            f"{change.b:10.4f}",
+            f"{change.change:+8.4f}",
+        ]
+        yield "  " + "  ".join(
+            [*cells, *(f"{_share(change, cause):>{width}}" for cause, width in widths.items())]
+        )
 
 
 def _share(change: Change, cause: str) -> str:

@@ -46,7 +46,9 @@ class Invocation:
         from streamflow.warehouse.roles import API, WRITER
 
         role = API if as_api else WRITER
-        with open_platform(self.settings(), notify=self.notify, migrated=migrated, role=role) as platform:
+        with open_platform(
+            self.settings(), notify=self.notify, migrated=migrated, role=role
+        ) as platform:
             yield platform
 
     def notify(self, text: str) -> None:
@@ -77,10 +79,17 @@ def parse_instant(text: str) -> datetime:
 
 
 AsOf = Annotated[
-    datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day whose knowledge the rows describe, 00:00 UTC.")
+    datetime,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        help="The day whose knowledge the rows describe, 00:00 UTC.",
+    ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON.")]
-Folder = Annotated[Path, typer.Argument(help="The folder of the drop, with its CSV files.", metavar="DIR")]
+Folder = Annotated[
+    Path, typer.Argument(help="The folder of the drop, with its CSV files.", metavar="DIR")
+]
 
 
 def show(receipt: object, *, as_json: bool, text: Callable[[Any], str]) -> None:

@@ -9,35 +9,76 @@ from typing import Annotated
 import typer
 
 from streamflow.cli import receipts
-from streamflow.cli.context import AsOf, Folder, JsonFlag, as_day, invocation, parse_instant, show, table
+from streamflow.cli.context import (
+    AsOf,
+    Folder,
+    JsonFlag,
+    as_day,
+    invocation,
+    parse_instant,
+    show,
+    table,
+)
 
 LabelLead = Annotated[
-    int, typer.Option("--label-lead", min=0, help="Take the labels of the N-th drop after --as-of instead of its own.")
+    int,
+    typer.Option(
+        "--label-lead",
+        min=0,
+        help="Take the labels of the N-th drop after --as-of instead of its own.",
+    ),
 ]
 KnownAt = Annotated[
     datetime | None,
-    typer.Option("--known-at", parser=parse_instant, metavar="INSTANT", help="Read as known at this instant (default: now)."),
+    typer.Option(
+        "--known-at",
+        parser=parse_instant,
+        metavar="INSTANT",
+        help="Read as known at this instant (default: now).",
+    ),
 ]
 
-AllowSame = Annotated[bool, typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of.")]
+AllowSame = Annotated[
+    bool,
+    typer.Option("--allow-same", help="Accept a drop whose files equal those of another as_of."),
+]
 RejectRows = Annotated[
-    bool, typer.Option("--reject-rows", help="Load the good rows and keep the bad ones apart, up to max_reject_share of the keys.")
+    bool,
+    typer.Option(
+        "--reject-rows",
+        help="Load the good rows and keep the bad ones apart, up to max_reject_share of the keys.",
+    ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (simulate, migrate, ingest, rejects, snapshot, materialize, run, snapshots, forget, honesty):
+    for command in (
+        simulate,
+        migrate,
+        ingest,
+        rejects,
+        snapshot,
+        materialize,
+        run,
+        snapshots,
+        forget,
+        honesty,
+    ):
         app.command(command.__name__)(command)
     app.command("training-set")(training_set)
 
 
 def simulate(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where the drops are written, a subfolder each.", metavar="DIR")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where the drops are written, a subfolder each.", metavar="DIR")
+    ],
     users: Annotated[int, typer.Option("--users", min=1, help="Users of the first drop.")] = 7043,
     months: Annotated[int, typer.Option("--months", min=1, help="How many monthly drops.")] = 2,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Equal arguments give equal bytes.")] = 42,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Equal arguments give equal bytes.")
+    ] = 42,
     as_json: JsonFlag = False,
 ) -> None:
     """Write simulated drops with a known churn mechanism.
@@ -52,7 +93,9 @@ def simulate(
 
 def migrate(
     context: typer.Context,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be done, and do nothing.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Bring PostgreSQL, MLflow and Feast to what the code and the catalog ask for.
@@ -83,14 +126,23 @@ def ingest(
 
     with invocation(context).platform(migrated=False) as platform:
         ensure_migrated(platform)
-        receipt = step(platform, folder, as_day(as_of), allow_same=allow_same, reject_rows=reject_rows, notify=platform.notify)
+        receipt = step(
+            platform,
+            folder,
+            as_day(as_of),
+            allow_same=allow_same,
+            reject_rows=reject_rows,
+            notify=platform.notify,
+        )
     show(receipt, as_json=as_json, text=receipts.ingest)
 
 
 def rejects(
     context: typer.Context,
     as_of: AsOf,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write them to this .csv file.", metavar="FILE")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write them to this .csv file.", metavar="FILE")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List the rows of a drop that 'ingest --reject-rows' kept apart, with line and reason.
@@ -110,7 +162,9 @@ def rejects(
         show(found, as_json=True, text=str)
         return
     rows = [(r.file, r.line, r.key, r.reason) for r in found]
-    table(f"Rejected rows of {as_day(as_of)}: {len(found)}", ("file", "line", "key", "reason"), rows)
+    table(
+        f"Rejected rows of {as_day(as_of)}: {len(found)}", ("file", "line", "key", "reason"), rows
+    )
 
 
 def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> None:
@@ -160,7 +214,13 @@ def run(
         from streamflow import flows
 
         with flows.settled():
-            receipt = flows.monthly(str(folder), as_day(as_of), allow_same=allow_same, reject_rows=reject_rows, flags=call.flags)
+            receipt = flows.monthly(
+                str(folder),
+                as_day(as_of),
+                allow_same=allow_same,
+                reject_rows=reject_rows,
+                flags=call.flags,
+            )
     show(receipt, as_json=as_json, text=receipts.monthly)
 
 
@@ -177,9 +237,19 @@ def snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
         show(found, as_json=True, text=str)
         return
     rows = [
-        (f"{r.as_of:%Y-%m-%d}", r.table, r.revision, f"{r.rows:,}", f"{r.known_at:%Y-%m-%d %H:%M:%S}", r.digest[:16]) for r in found
+        (
+            f"{r.as_of:%Y-%m-%d}",
+            r.table,
+            r.revision,
+            f"{r.rows:,}",
+            f"{r.known_at:%Y-%m-%d %H:%M:%S}",
+            r.digest[:16],
+        )
+        for r in found
     ]
-    table("Frozen revisions", ("as_of", "table", "revision", "rows", "known at (UTC)", "digest"), rows)
+    table(
+        "Frozen revisions", ("as_of", "table", "revision", "rows", "known at (UTC)", "digest"), rows
+    )
 
 
 def forget(
@@ -207,7 +277,9 @@ def training_set(
     as_of: AsOf,
     label_lead: LabelLead = 0,
     known_at: KnownAt = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the rows to this .parquet or .csv file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the rows to this .parquet or .csv file.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Assemble a training set: features as of D, labels of the drop that dates them.
@@ -226,7 +298,11 @@ def training_set(
 
 
 def honesty(
-    context: typer.Context, as_of: AsOf, label_lead: LabelLead = 0, known_at: KnownAt = None, as_json: JsonFlag = False
+    context: typer.Context,
+    as_of: AsOf,
+    label_lead: LabelLead = 0,
+    known_at: KnownAt = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Say what speaks against a training set before anything is learned from it: labels, features, panel. Nothing is written.
 
@@ -238,6 +314,8 @@ def honesty(
     from streamflow.steps.training.training_set import training_set as assemble
 
     with invocation(context).platform() as platform:
-        report = label_honesty(platform, assemble(platform, as_day(as_of), label_lead=label_lead, known_at=known_at))
+        report = label_honesty(
+            platform, assemble(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
+        )
     show(report.values if as_json else report, as_json=as_json, text=receipts.honesty)
     raise typer.Exit(1 if report.severe else 0)

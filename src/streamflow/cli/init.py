@@ -19,10 +19,19 @@ def register(app: typer.Typer) -> None:
 def init(
     context: typer.Context,
     folder: Folder,
-    out: Annotated[Path, typer.Option("--out", help="Where the catalog is written.", metavar="FILE")] = Path("catalog.toml"),
-    key: Annotated[str | None, typer.Option("--key", help="The key column, where the guess would be another.")] = None,
-    label: Annotated[str | None, typer.Option("--label", help="The label column, where the guess would be another.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file when it exists.")] = False,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where the catalog is written.", metavar="FILE")
+    ] = Path("catalog.toml"),
+    key: Annotated[
+        str | None, typer.Option("--key", help="The key column, where the guess would be another.")
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="The label column, where the guess would be another."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file when it exists.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a catalog for your own data, guessed from one folder of CSV files; every guess is marked in it.
@@ -31,5 +40,7 @@ def init(
     """
     from streamflow.steps.data.init import init as step
 
-    receipt = step(folder, out, key=key, label=label, force=force, notify=invocation(context).notify)
+    receipt = step(
+        folder, out, key=key, label=label, force=force, notify=invocation(context).notify
+    )
     show(receipt, as_json=as_json, text=receipts.init)

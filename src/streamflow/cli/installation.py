@@ -19,17 +19,28 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
     app.command("settings")(settings)
     app.command("env")(env)
-    app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(execute)
+    app.command(
+        "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+    )(execute)
 
 
 def demo(
     context: typer.Context,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Your own drops, a subfolder each, instead of simulated ones.", metavar="DIR")
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Your own drops, a subfolder each, instead of simulated ones.",
+            metavar="DIR",
+        ),
     ] = None,
     as_of: Annotated[
         list[datetime] | None,
-        typer.Option("--as-of", formats=["%Y-%m-%d"], help="as_of of each subfolder in order of name; else from its drop.toml."),
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            help="as_of of each subfolder in order of name; else from its drop.toml.",
+        ),
     ] = None,
 ) -> None:
     """Two months end to end: drops, training, promotion, the API and the reference's calls over HTTP.
@@ -53,7 +64,11 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         show(rows, as_json=True, text=str)
         return
-    table("Settings", ("setting", "value", "from", "what"), [(r.name, r.value, r.origin, r.description) for r in rows])
+    table(
+        "Settings",
+        ("setting", "value", "from", "what"),
+        [(r.name, r.value, r.origin, r.description) for r in rows],
+    )
     from streamflow.database import data_folder
 
     print(f"embedded PostgreSQL: {data_folder(call.settings().home.absolute())}")
@@ -68,12 +83,19 @@ def env(context: typer.Context) -> None:
     """
     with invocation(context).platform(migrated=False) as platform:
         for name, value in platform.environment.items():
-            print(f"# {name} is not printed" if name == "PGPASSWORD" else f"export {name}={shlex.quote(value)}")
+            print(
+                f"# {name} is not printed"
+                if name == "PGPASSWORD"
+                else f"export {name}={shlex.quote(value)}"
+            )
 
 
 def execute(
     context: typer.Context,
-    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.", metavar="-- CMD …")],
+    command: Annotated[
+        list[str],
+        typer.Argument(help="The command and its arguments, after --.", metavar="-- CMD …"),
+    ],
 ) -> None:
     """Run a stock client with PostgreSQL up and the variables of 'env' set.
 
@@ -88,4 +110,6 @@ def execute(
         inherited = inherited_environment()
         ours = str(Path(sys.executable).parent)  # where the feast and mlflow of our versions are
         path = os.pathsep.join([ours, inherited.get("PATH", os.defpath)])
-        replace_process(command, {**inherited, **platform.environment, "PATH": path}, platform.attachment)
+        replace_process(
+            command, {**inherited, **platform.environment, "PATH": path}, platform.attachment
+        )

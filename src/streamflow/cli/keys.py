@@ -29,15 +29,21 @@ def register(app: typer.Typer) -> None:
 
 def create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="What the key is for, in your words.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="What the key is for, in your words.", metavar="NAME")
+    ],
     scope: Annotated[
         Literal["metrics", "read", "predict", "admin"],
         typer.Option(
-            "--scope", help="metrics: /metrics; read: that, features and model; predict: that and predictions; admin: all."
+            "--scope",
+            help="metrics: /metrics; read: that, features and model; predict: that and predictions; admin: all.",
         ),
     ],
     expires: Annotated[
-        int | None, typer.Option("--expires", min=1, metavar="DAYS", help="Days it is in force; else for ever.")
+        int | None,
+        typer.Option(
+            "--expires", min=1, metavar="DAYS", help="Days it is in force; else for ever."
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -64,13 +70,23 @@ def listing(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         show(rows, as_json=True, text=str)
         return
-    shown = [(r.id, r.name, r.scope, r.state, _minute(r.created), _minute(r.expires), _minute(r.revoked)) for r in rows]
-    table("Keys of the API", ("id", "name", "scope", "state", "created (UTC)", "expires", "revoked"), shown)
+    shown = [
+        (r.id, r.name, r.scope, r.state, _minute(r.created), _minute(r.expires), _minute(r.revoked))
+        for r in rows
+    ]
+    table(
+        "Keys of the API",
+        ("id", "name", "scope", "state", "created (UTC)", "expires", "revoked"),
+        shown,
+    )
 
 
 def revoke(
     context: typer.Context,
-    called: Annotated[str, typer.Argument(help="The id of a key, or the name of one or several.", metavar="NAME|ID")],
+    called: Annotated[
+        str,
+        typer.Argument(help="The id of a key, or the name of one or several.", metavar="NAME|ID"),
+    ],
     as_json: JsonFlag = False,
 ) -> None:
     """Revoke the key of an id, or all of a name; a running API refuses them within 5 s.

@@ -15,13 +15,20 @@ from streamflow.errors import StreamflowError
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for name, command in (("ledger", ledger), ("who-served", who_served), ("rollback", rollback), ("reconcile", reconcile)):
+    for name, command in (
+        ("ledger", ledger),
+        ("who-served", who_served),
+        ("rollback", rollback),
+        ("reconcile", reconcile),
+    ):
         app.command(name)(command)
 
 
 def ledger(
     context: typer.Context,
-    action: Annotated[Literal["show", "verify"], typer.Argument(help="show the entries, or verify the chain.")] = "show",
+    action: Annotated[
+        Literal["show", "verify"], typer.Argument(help="show the entries, or verify the chain.")
+    ] = "show",
     as_json: JsonFlag = False,
 ) -> None:
     """Show who held which stage, since when and why; or verify that no entry was changed or removed.
@@ -57,14 +64,22 @@ def ledger(
         )
         for e in entries
     ]
-    table(f"Ledger of {platform.catalog.model}", ("", "at (UTC)", "who", "what", "stage", "from", "to", "why", "evidence"), rows)
+    table(
+        f"Ledger of {platform.catalog.model}",
+        ("", "at (UTC)", "who", "what", "stage", "from", "to", "why", "evidence"),
+        rows,
+    )
 
 
 def who_served(
     context: typer.Context,
     instant: Annotated[
         datetime,
-        typer.Argument(parser=parse_instant, help="An instant in ISO form; without a zone it is UTC.", metavar="INSTANT"),
+        typer.Argument(
+            parser=parse_instant,
+            help="An instant in ISO form; without a zone it is UTC.",
+            metavar="INSTANT",
+        ),
     ],
     as_json: JsonFlag = False,
 ) -> None:
@@ -97,7 +112,10 @@ def rollback(
 
 def reconcile(
     context: typer.Context,
-    every: Annotated[int | None, typer.Option("--every", min=1, help="Again after so many seconds, until Ctrl-C.")] = None,
+    every: Annotated[
+        int | None,
+        typer.Option("--every", min=1, help="Again after so many seconds, until Ctrl-C."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Enter what was changed in MLflow by others, complete a promotion that was interrupted, put back a moved alias.

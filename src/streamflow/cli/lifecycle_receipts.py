@@ -36,10 +36,16 @@ def retrain(r: RetrainReceipt) -> str:
     """What was trained, what the gate said, and why nothing was done where that is so."""
     if r.decision == "skipped":
         return f"[OK] nothing to retrain as of {r.as_of}: {r.why}"
-    lines = [receipts.train(r.trained)] if r.trained else [f"  version {r.version} was trained on the same evidence before"]
+    lines = (
+        [receipts.train(r.trained)]
+        if r.trained
+        else [f"  version {r.version} was trained on the same evidence before"]
+    )
     if r.promotion:
         lines.append(promote(r.promotion))
-    return "\n".join([*lines, f"[OK] retrained as of {r.as_of} ({r.why}): version {r.version} was {r.decision}"])
+    return "\n".join(
+        [*lines, f"[OK] retrained as of {r.as_of} ({r.why}): version {r.version} was {r.decision}"]
+    )
 
 
 def rollback(r: RollbackReceipt) -> str:
@@ -51,7 +57,12 @@ def rollback(r: RollbackReceipt) -> str:
 def reconcile(r: ReconcileReceipt) -> str:
     """What was entered, and what cannot be settled."""
     lines = [*(entry(e) for e in r.entered), *(f"  note: {words}" for words in r.unsettled)]
-    return "\n".join([*lines, f"[OK] {len(r.entered)} entries made" if r.entered else "[OK] nothing to reconcile"])
+    return "\n".join(
+        [
+            *lines,
+            f"[OK] {len(r.entered)} entries made" if r.entered else "[OK] nothing to reconcile",
+        ]
+    )
 
 
 def entry(e: Entry) -> str:
@@ -61,7 +72,11 @@ def entry(e: Entry) -> str:
 
 def ledger_verdict(r: LedgerVerdict) -> str:
     """Whole, or the first entry that is not."""
-    return f"[OK] the ledger is whole: {r.words}" if r.broken is None else f"[BROKEN] entry {r.broken}: {r.words}"
+    return (
+        f"[OK] the ledger is whole: {r.words}"
+        if r.broken is None
+        else f"[BROKEN] entry {r.broken}: {r.words}"
+    )
 
 
 def who_served(r: WhoServed) -> str:

@@ -28,7 +28,10 @@ def register(app: typer.Typer) -> None:
 def inbox(
     context: typer.Context,
     every: Annotated[
-        int | None, typer.Option("--every", min=5, metavar="SECONDS", help="Keep looking at this interval, until Ctrl-C.")
+        int | None,
+        typer.Option(
+            "--every", min=5, metavar="SECONDS", help="Keep looking at this interval, until Ctrl-C."
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -49,10 +52,15 @@ def inbox(
     inbox_folder(call.settings())
     stack = current(call.settings().home.absolute())
     if every is not None and stack is not None and "worker" in stack.ports:
-        raise typer.BadParameter("the worker of 'up' keeps the schedule here, by STREAMFLOW_INBOX_EVERY", param_hint="--every")
+        raise typer.BadParameter(
+            "the worker of 'up' keeps the schedule here, by STREAMFLOW_INBOX_EVERY",
+            param_hint="--every",
+        )
     with (
         call.platform(migrated=False) as platform,
-        prefect_server(platform.environment, platform.home, notify=call.notify, schedules=every is not None) as ready,
+        prefect_server(
+            platform.environment, platform.home, notify=call.notify, schedules=every is not None
+        ) as ready,
     ):
         ensure_migrated(platform)  # while Prefect's server starts
         ready()
@@ -71,7 +79,10 @@ def inbox(
 
 
 def _table(receipt: InboxReceipt) -> None:
-    rows = [(d.folder, d.as_of, d.status, f"{d.at:%Y-%m-%d %H:%M:%S}" if d.at else "", _first_line(d)) for d in receipt.drops]
+    rows = [
+        (d.folder, d.as_of, d.status, f"{d.at:%Y-%m-%d %H:%M:%S}" if d.at else "", _first_line(d))
+        for d in receipt.drops
+    ]
     table(f"Inbox {receipt.inbox}", ("folder", "as_of", "status", "at (UTC)", "error"), rows)
 
 
@@ -91,7 +102,9 @@ def _keep(call: Invocation, platform: Platform, every: int, as_json: bool) -> No
     environment = {**inherited_environment(), "STREAMFLOW_INBOX_EVERY": str(every)}
     told: dict[str, datetime | None] = {}
     with running(command, environment=environment, log=log) as child:
-        call.notify(f"looking into {call.settings().inbox} every {every} s, until Ctrl-C; the log is {log}")
+        call.notify(
+            f"looking into {call.settings().inbox} every {every} s, until Ctrl-C; the log is {log}"
+        )
         while child.poll() is None:
             for drop in listing(platform, datetime.now(UTC)):
                 if drop.at and told.get(drop.folder) != drop.at:
@@ -99,7 +112,9 @@ def _keep(call: Invocation, platform: Platform, every: int, as_json: bool) -> No
                     show(drop, as_json=as_json, text=_line)
             sys.stdout.flush()
             time.sleep(1)
-    raise ServiceFailed(f"the schedule of the inbox ended with code {child.returncode}; its log is {log}")
+    raise ServiceFailed(
+        f"the schedule of the inbox ended with code {child.returncode}; its log is {log}"
+    )
 
 
 def _line(drop: InboxDrop) -> str:
@@ -109,7 +124,12 @@ def _line(drop: InboxDrop) -> str:
 
 def doctor(
     context: typer.Context,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without losing anything, and look again.")] = False,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix", help="Mend what can be mended without losing anything, and look again."
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Check what this installation needs; exit code 1 when something is wrong.

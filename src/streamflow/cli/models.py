@@ -27,7 +27,10 @@ def train(
     full: Full = False,
     model: Annotated[
         Literal["baseline", "logistic", "boosting", "auto"] | None,
-        typer.Option("--model", help="The kind of model (STREAMFLOW_MODEL); auto takes the best by cross-validation."),
+        typer.Option(
+            "--model",
+            help="The kind of model (STREAMFLOW_MODEL); auto takes the best by cross-validation.",
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -43,7 +46,14 @@ def train(
 
     call = invocation(context)
     with replace(call, flags={**call.flags, "model": model}).platform() as platform:
-        receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, full=full, notify=platform.notify)
+        receipt = step(
+            platform,
+            as_day(as_of),
+            label_lead=label_lead,
+            known_at=known_at,
+            full=full,
+            notify=platform.notify,
+        )
     show(receipt, as_json=as_json, text=receipts.train)
 
 
@@ -71,10 +81,16 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
         )
         for v in found
     ]
-    table(f"Versions of {platform.catalog.model}", ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"), rows)
+    table(
+        f"Versions of {platform.catalog.model}",
+        ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"),
+        rows,
+    )
     for v in found:
         for of, cost in of_metrics(v.metrics).items():
-            print(f"  version {v.version}, default of {of}: AUC {cost['auc_change']:+.4f}, {cost['flips']:.2%} of decisions others")
+            print(
+                f"  version {v.version}, default of {of}: AUC {cost['auc_change']:+.4f}, {cost['flips']:.2%} of decisions others"
+            )
     for words in apart:
         print(f"  note: {words}")
 
@@ -83,12 +99,25 @@ def promote(
     context: typer.Context,
     version: Annotated[
         int | None,
-        typer.Argument(min=1, help="The model version; without it the one in Staging, else the newest.", show_default=False),
+        typer.Argument(
+            min=1,
+            help="The model version; without it the one in Staging, else the newest.",
+            show_default=False,
+        ),
     ] = None,
-    to: Annotated[str, typer.Option("--to", help="staging or production.", metavar="STAGE")] = "production",
+    to: Annotated[
+        str, typer.Option("--to", help="staging or production.", metavar="STAGE")
+    ] = "production",
     why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the whole evidence and change nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Promote whatever the gate says; needs --why, and is recorded.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the whole evidence and change nothing.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Promote whatever the gate says; needs --why, and is recorded."
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Let the gate decide whether a version takes the champion's place, on users that neither was trained on.
@@ -105,9 +134,19 @@ def promote(
     if to.lower() not in STAGES:
         raise typer.BadParameter(f"'{to}' is not one of {', '.join(STAGES)}", param_hint="--to")
     if force and not why.strip():
-        raise typer.BadParameter("a forced promotion needs a reason: --why TEXT", param_hint="--force")
+        raise typer.BadParameter(
+            "a forced promotion needs a reason: --why TEXT", param_hint="--force"
+        )
     with invocation(context).platform() as platform:
-        receipt = step(platform, version, to=to.lower(), why=why, force=force, dry_run=dry_run, notify=platform.notify)
+        receipt = step(
+            platform,
+            version,
+            to=to.lower(),
+            why=why,
+            force=force,
+            dry_run=dry_run,
+            notify=platform.notify,
+        )
     show(receipt, as_json=as_json, text=lifecycle_receipts.promote)
     if receipt.refused:
         raise typer.Exit(1)
@@ -117,12 +156,20 @@ def retrain(
     context: typer.Context,
     as_of: Annotated[
         datetime | None,
-        typer.Option("--as-of", formats=["%Y-%m-%d"], help="The drop to train on; without it the newest one with labels."),
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            help="The drop to train on; without it the newest one with labels.",
+        ),
     ] = None,
     label_lead: LabelLead = 0,
     why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "asked for",
-    force: Annotated[bool, typer.Option("--force", help="Whether or not the cool-down is over.")] = False,
-    on_verdict: Annotated[bool, typer.Option("--on-verdict", help="Only if 'monitor' fires on that drop.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Whether or not the cool-down is over.")
+    ] = False,
+    on_verdict: Annotated[
+        bool, typer.Option("--on-verdict", help="Only if 'monitor' fires on that drop.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the newest labelled drop and promote the version if the gate lets it, as the Prefect flow train_and_compare.
@@ -134,13 +181,18 @@ def retrain(
     from streamflow.services.prefect_server import prefect_server
 
     call = invocation(context)
-    with call.platform() as platform, prefect_server(platform.environment, platform.home, notify=call.notify) as ready:
+    with (
+        call.platform() as platform,
+        prefect_server(platform.environment, platform.home, notify=call.notify) as ready,
+    ):
         ready()
         from streamflow import flows
 
         with flows.settled():
             day = as_day(as_of) if as_of else None
-            receipt = flows.train_and_compare(day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags)
+            receipt = flows.train_and_compare(
+                day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags
+            )
     show(receipt, as_json=as_json, text=lifecycle_receipts.retrain)
 
 
@@ -162,11 +214,19 @@ def predict(
 
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option("--host", help="The address to bind to (STREAMFLOW_API_HOST).")] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="The port (STREAMFLOW_API_PORT); 0 takes a free one.")
+    host: Annotated[
+        str | None, typer.Option("--host", help="The address to bind to (STREAMFLOW_API_HOST).")
     ] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes that answer (STREAMFLOW_API_WORKERS).")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65535, help="The port (STREAMFLOW_API_PORT); 0 takes a free one."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes that answer (STREAMFLOW_API_WORKERS)."),
+    ] = None,
 ) -> None:
     """Serve the version in Production over HTTP; a promotion or rollback is served within 5 seconds, without a restart.
 
@@ -177,7 +237,9 @@ def serve(
     from streamflow.services.processes import require_port
 
     call = invocation(context)
-    call = replace(call, flags={**call.flags, "api_host": host, "api_port": port, "api_workers": workers})
+    call = replace(
+        call, flags={**call.flags, "api_host": host, "api_port": port, "api_workers": workers}
+    )
     settings = call.settings()
     bound = require_port(settings.api_host, settings.api_port)
     from streamflow.api.server import serve as run_server

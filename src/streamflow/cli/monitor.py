@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
 def monitor(
     context: typer.Context,
     as_of: AsOf,
-    out: Annotated[Path | None, typer.Option("--out", help="The page; by default reports/monitor_<D>.html in the home.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The page; by default reports/monitor_<D>.html in the home."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Hold a drop against what the version in Production was trained on: features, labels, and how well it ranks now.
@@ -53,7 +56,15 @@ def text(r: MonitorReceipt) -> str:
     stored = f"report {r.id}{' (was there already)' if r.already else ''}, MLflow run {r.mlflow_run_id}, page {r.out}"
     mark = "NO" if r.fires else "OK"
     return "\n".join(
-        [head, *features, *_outcome(r.report), *notes, *reasons, f"  {stored}", f"[{mark}] {r.verdict}: {r.report.counts_in_words}"]
+        [
+            head,
+            *features,
+            *_outcome(r.report),
+            *notes,
+            *reasons,
+            f"  {stored}",
+            f"[{mark}] {r.verdict}: {r.report.counts_in_words}",
+        ]
     )
 
 
@@ -61,7 +72,9 @@ def _feature(f: FeatureDrift) -> Iterator[str]:
     from streamflow.core.monitoring.drift import p_in_words
 
     p = p_in_words(f.distribution.p_adjusted)
-    missing = f"  missing {f.missing.current:.2%}" if f.missing.reference or f.missing.current else ""
+    missing = (
+        f"  missing {f.missing.current:.2%}" if f.missing.reference or f.missing.current else ""
+    )
     yield f"  {f.name:30} PSI {f.psi:.4f}  adjusted p {p:8}{missing}{'  drifted' if f.drifted else ''}".rstrip()
     if f.strangers:
         yield f"    never seen: {', '.join(f'{value} ({rows:,})' for value, rows in f.strangers)}"
@@ -81,5 +94,9 @@ def _outcome(report: Report) -> Iterator[str]:
 
 def _answers(a: Answers) -> str:
     kept = f"{a.given:,} given to {a.keys:,} users, {a.labelled:,} of them with a label"
-    scored = [f"AUC {m.auc:.4f} of {words}" for m, words in ((a.all, "all"), (a.unseen, "those never trained on")) if m]
+    scored = [
+        f"AUC {m.auc:.4f} of {words}"
+        for m, words in ((a.all, "all"), (a.unseen, "those never trained on"))
+        if m
+    ]
     return "; ".join([kept, *scored])

@@ -10,9 +10,18 @@ from streamflow.cli import reproduce_receipts
 from streamflow.cli.context import JsonFlag, invocation, show
 
 Which = Annotated[
-    str, typer.Argument(help="A model version, as 'streamflow models' lists it, or the id of its run.", metavar="VERSION|RUN_ID")
+    str,
+    typer.Argument(
+        help="A model version, as 'streamflow models' lists it, or the id of its run.",
+        metavar="VERSION|RUN_ID",
+    ),
 ]
-Full = Annotated[bool, typer.Option("--full", help="Check every cell of the training set, and no sample above 1 million.")]
+Full = Annotated[
+    bool,
+    typer.Option(
+        "--full", help="Check every cell of the training set, and no sample above 1 million."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +35,10 @@ def reproduce(
     which: Which,
     code: Annotated[
         Literal["at-hand", "recorded"],
-        typer.Option("--code", help="Run the code at hand, or the recorded commit in a worktree and a state folder of its own."),
+        typer.Option(
+            "--code",
+            help="Run the code at hand, or the recorded commit in a worktree and a state folder of its own.",
+        ),
     ] = "at-hand",
     as_json: JsonFlag = False,
 ) -> None:
@@ -48,7 +60,9 @@ def reproduce(
     raise typer.Exit(0 if receipt.holds else 1)
 
 
-def verify(context: typer.Context, which: Which, full: Full = False, as_json: JsonFlag = False) -> None:
+def verify(
+    context: typer.Context, which: Which, full: Full = False, as_json: JsonFlag = False
+) -> None:
     """Prove again that a version's training set holds no value of the future: each cell against the frozen rows.
 
     Exit code 0: clean, and set and certificate are the recorded ones. 1: not so. 4: not rebuildable. Nothing is written.

@@ -16,7 +16,9 @@ SHOWN = 20  # violations for people; --json lists more
 
 def reproduce(r: ReproduceReceipt) -> str:
     """The levels, what of the record was changed, and the verdict."""
-    lines = [f"{r.model} version {r.version}, as of {r.as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}, code {r.code}"]
+    lines = [
+        f"{r.model} version {r.version}, as of {r.as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}, code {r.code}"
+    ]
     lines += [line for level in r.levels for line in _level(level)]
     lines += [f"  tampered       {words}" for words in r.tampered]
     lines += [f"  result         {words}" for words in r.differences]
@@ -46,11 +48,18 @@ def verify(r: VerifyReceipt) -> str:
     lines = [
         f"{r.model} version {r.version}, run {r.run_id}",
         f"  as of {r.as_of:%Y-%m-%d}, labels of {r.label_as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}",
-        *(f"  {p.name:24} newest as_of {day(p.as_of)}, learned at {day(p.known_at)}" for p in r.certificate.parts),
+        *(
+            f"  {p.name:24} newest as_of {day(p.as_of)}, learned at {day(p.known_at)}"
+            for p in r.certificate.parts
+        ),
         *(f"  violation     {violation}" for violation in r.violations[:SHOWN]),
     ]
     more = r.certificate.violations - min(len(r.violations), SHOWN)
-    lines += [f"  … and {more:,} violations more (--json lists the first {len(r.violations):,})"] if more else []
+    lines += (
+        [f"  … and {more:,} violations more (--json lists the first {len(r.violations):,})"]
+        if more
+        else []
+    )
     lines += [f"  training set  {words}" for words in r.training_set]
     lines += [f"  certificate   {difference}" for difference in r.differences]
     lines += [f"  tampered      {words}" for words in r.tampered]
@@ -63,5 +72,7 @@ def verify(r: VerifyReceipt) -> str:
 
 def checked(c: Certificate) -> str:
     """How much was checked, and how many cells are not what belongs there."""
-    part = f"a sample of {c.checked:,} of {c.cells:,} cells" if c.sampled else f"all {c.cells:,} cells"
+    part = (
+        f"a sample of {c.checked:,} of {c.cells:,} cells" if c.sampled else f"all {c.cells:,} cells"
+    )
     return f"checked {part} against the frozen rows: {c.violations:,} violation{'' if c.violations == 1 else 's'}"

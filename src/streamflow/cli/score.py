@@ -23,11 +23,23 @@ def score(
     as_of: AsOf,
     version: Annotated[
         int | None,
-        typer.Option("--version", min=1, help="The model version; without it the one in Production.", show_default=False),
+        typer.Option(
+            "--version",
+            min=1,
+            help="The model version; without it the one in Production.",
+            show_default=False,
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the rows to this .csv or .parquet file.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write the rows to this .csv or .parquet file.", metavar="FILE"),
+    ] = None,
     explain: Annotated[  # typer makes a flag of it
-        bool, typer.Option("--explain", help="With the largest reasons of each row: a forest of 300 trees needs 0.1 s a row.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="With the largest reasons of each row: a forest of 300 trees needs 0.1 s a row.",
+        ),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -38,14 +50,23 @@ def score(
     from streamflow.steps.serving.score import score as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), version=version, out=out, explain=explain, notify=platform.notify)
+        receipt = step(
+            platform,
+            as_day(as_of),
+            version=version,
+            out=out,
+            explain=explain,
+            notify=platform.notify,
+        )
     show(receipt, as_json=as_json, text=score_receipts.score)
 
 
 def explain(
     context: typer.Context,
     key: Annotated[str, typer.Argument(help="The entity's key, such as 7590-VHVEG.")],
-    top: Annotated[int, typer.Option("--top", min=1, help="How many of the reasons, the largest first.")] = 5,
+    top: Annotated[
+        int, typer.Option("--top", min=1, help="How many of the reasons, the largest first.")
+    ] = 5,
     as_json: JsonFlag = False,
 ) -> None:
     """Say what each feature adds to what the version in Production says of one key.

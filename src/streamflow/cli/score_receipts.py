@@ -14,7 +14,9 @@ def score(r: ScoreReceipt) -> str:
     run = r.run
     lines = [f"  {words}" for words in r.revisions]
     lines += (
-        [f"  {run.missing:,} rows have no probability: a feature that promises a value has none, or one that is too old"]
+        [
+            f"  {run.missing:,} rows have no probability: a feature that promises a value has none, or one that is too old"
+        ]
         if run.missing
         else []
     )
@@ -28,9 +30,15 @@ def explain(r: Reasons, top: int) -> str:
     """A line per reason, and what they add up to."""
     found = r.explanation
     shown, rest = found.top(top), found.contributions[top:]
-    lines = [f"  {found.base:7.4f}  what version {r.version} says of the population ({found.unit})", *(f"  {c}" for c in shown)]
+    lines = [
+        f"  {found.base:7.4f}  what version {r.version} says of the population ({found.unit})",
+        *(f"  {c}" for c in shown),
+    ]
     lines += [f"  {sum(c.contribution for c in rest):+.4f}  the other {len(rest)}"] if rest else []
     lines += [f"  {found.margin:7.4f}  what it says of {r.key}"]
     return "\n".join(
-        [*lines, f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}"]
+        [
+            *lines,
+            f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}",
+        ]
     )

@@ -25,20 +25,34 @@ if TYPE_CHECKING:
 COLOURS = ("cyan", "magenta", "yellow", "blue", "green", "bright_red", "bright_cyan", "white")
 POLL_S = 10  # Prefect's own pace of asking for due runs, where the interval is not shorter
 NOTHING = "nothing is up here; start the services with 'streamflow up'"
-Service = Annotated[str, typer.Argument(help="The service, as 'status' names it.", metavar="SERVICE")]
+Service = Annotated[
+    str, typer.Argument(help="The service, as 'status' names it.", metavar="SERVICE")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for name, command in (("up", up), ("down", down), ("status", status), ("logs", logs), ("worker", worker)):
+    for name, command in (
+        ("up", up),
+        ("down", down),
+        ("status", status),
+        ("logs", logs),
+        ("worker", worker),
+    ):
         app.command(name)(command)
 
 
 def up(
     context: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(help="Only these services.", metavar="[SERVICE]…")] = None,
-    host: Annotated[str, typer.Option("--host", help="The address that all services bind to.")] = "127.0.0.1",
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once all are up; 'down' stops them.")] = False,
+    services: Annotated[
+        list[str] | None, typer.Argument(help="Only these services.", metavar="[SERVICE]…")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="The address that all services bind to.")
+    ] = "127.0.0.1",
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once all are up; 'down' stops them.")
+    ] = False,
 ) -> None:
     """Start all services, show where they are, follow their logs until Ctrl-C; one that dies is started again.
 
@@ -74,23 +88,32 @@ def _chosen(call: Invocation, asked: Sequence[str]) -> list[str]:
     offered = [name for name in BY_NAME if embedded or name != "postgres"]
     for name in asked:
         if name not in offered:
-            raise typer.BadParameter(f"no service is called {name}; there are {', '.join(offered)}", param_hint="SERVICE")
+            raise typer.BadParameter(
+                f"no service is called {name}; there are {', '.join(offered)}", param_hint="SERVICE"
+            )
     if not asked:
         return offered
     database = embedded and any(BY_NAME[name].database for name in asked)
     return [name for name in offered if name in asked or (name == "postgres" and database)]
 
 
-def _up(call: Invocation, home: Path, names: Sequence[str], host: str, lock: int, *, detach: bool) -> None:
+def _up(
+    call: Invocation, home: Path, names: Sequence[str], host: str, lock: int, *, detach: bool
+) -> None:
     from streamflow.platform import vendors_environment
     from streamflow.services.programs import BY_NAME
     from streamflow.services.stack_start import start
     from streamflow.services.supervision import detached, supervised
     from streamflow.settings import exported, inherited_environment
 
-    own = {f"STREAMFLOW_{name.upper()}": str(Path(value).absolute()) for name, value in call.given.items()}
+    own = {
+        f"STREAMFLOW_{name.upper()}": str(Path(value).absolute())
+        for name, value in call.given.items()
+    }
     own |= {**vendors_environment(home), "STREAMFLOW_HOME": str(home)}
-    own["PREFECT_UI_STATIC_DIRECTORY"] = str(home / "prefect" / "ui")  # not into the installation, which may be shared
+    own["PREFECT_UI_STATIC_DIRECTORY"] = str(
+        home / "prefect" / "ui"
+    )  # not into the installation, which may be shared
     with ExitStack() as closing:
         closing.enter_context(exported(own))
         platform = None
@@ -124,10 +147,18 @@ def _stack(call: Invocation, names: Sequence[str], host: str) -> Stack:
     stack = Stack(host=host, ports=choose_ports(names, host, wanted), prefect_url="")
     for program in stack.programs:
         if program.port and wanted[program.port] not in (0, stack.ports[program.name]):
-            call.notify(f"port {wanted[program.port]} is taken: {program.name} gets {stack.ports[program.name]}")
-    prefect = stack.url("prefect", "/api") if "prefect" in names else inherited_environment().get("PREFECT_API_URL", "")
+            call.notify(
+                f"port {wanted[program.port]} is taken: {program.name} gets {stack.ports[program.name]}"
+            )
+    prefect = (
+        stack.url("prefect", "/api")
+        if "prefect" in names
+        else inherited_environment().get("PREFECT_API_URL", "")
+    )
     if "worker" in names and not prefect:
-        raise typer.BadParameter("worker needs the service prefect, or PREFECT_API_URL", param_hint="SERVICE")
+        raise typer.BadParameter(
+            "worker needs the service prefect, or PREFECT_API_URL", param_hint="SERVICE"
+        )
     return Stack(host=host, ports=stack.ports, prefect_url=prefect)
 
 
@@ -143,10 +174,20 @@ def _show(stack: Stack, supervisor: Supervisor) -> list[Condition]:
 
     found = conditions(stack, supervisor)
     rows = [
-        (c.service, c.state, f"{c.since:%Y-%m-%d %H:%M:%S}" if c.since else "", c.pid or "", c.address, c.restarts, c.note)
+        (
+            c.service,
+            c.state,
+            f"{c.since:%Y-%m-%d %H:%M:%S}" if c.since else "",
+            c.pid or "",
+            c.address,
+            c.restarts,
+            c.note,
+        )
         for c in found
     ]
-    table("Services", ("service", "state", "since (UTC)", "pid", "address", "restarts", "note"), rows)
+    table(
+        "Services", ("service", "state", "since (UTC)", "pid", "address", "restarts", "note"), rows
+    )
     sys.stdout.flush()
     return found
 
@@ -207,8 +248,12 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
 def logs(
     context: typer.Context,
     service: Service,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of its last lines.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added, until Ctrl-C.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many of its last lines.")
+    ] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is added, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Print the end of the log of a service, also after it has stopped; 'supervisor' names the supervisor's own.
 
@@ -221,10 +266,15 @@ def logs(
 
     names = [*BY_NAME, "supervisor"]
     if service not in names:
-        raise typer.BadParameter(f"no service is called {service}; there are {', '.join(names)}", param_hint="SERVICE")
+        raise typer.BadParameter(
+            f"no service is called {service}; there are {', '.join(names)}", param_hint="SERVICE"
+        )
     log = log_file(invocation(context).settings().home.absolute(), service)
     if not log.is_file():
-        raise ServiceFailed(f"{log}: no such file: {service} was not started here yet", remedy="Run 'streamflow up'.")
+        raise ServiceFailed(
+            f"{log}: no such file: {service} was not started here yet",
+            remedy="Run 'streamflow up'.",
+        )
     if lines:
         print(tail(log, lines), flush=True)
     if follow:
@@ -247,14 +297,19 @@ def worker(context: typer.Context) -> None:
     home = settings.home.absolute()
     url = inherited_environment().get("PREFECT_API_URL") or running_server(home)
     if not url:
-        raise ServiceFailed("no server of Prefect is known", remedy="Run 'streamflow up', or name its API in PREFECT_API_URL.")
+        raise ServiceFailed(
+            "no server of Prefect is known",
+            remedy="Run 'streamflow up', or name its API in PREFECT_API_URL.",
+        )
     scratch = home / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     own = {
         **vendors_environment(home),
         "PREFECT_API_URL": url,
         "PREFECT_RUNNER_POLL_FREQUENCY": str(min(settings.inbox_every, POLL_S)),
-        "TMPDIR": str(scratch),  # Prefect's runner makes a folder of one fixed name there: another user's is closed to us
+        "TMPDIR": str(
+            scratch
+        ),  # Prefect's runner makes a folder of one fixed name there: another user's is closed to us
     }
     with exported(own):
         from streamflow.flows import serve

@@ -23,11 +23,19 @@ def register(app: typer.Typer) -> None:
 
 def skew(
     context: typer.Context,
-    sample: Annotated[int, typer.Option("--sample", min=1, metavar="N", help="How many answers, at random by the seed.")] = 1000,
+    sample: Annotated[
+        int,
+        typer.Option(
+            "--sample", min=1, metavar="N", help="How many answers, at random by the seed."
+        ),
+    ] = 1000,
     since: Annotated[
         datetime | None,
         typer.Option(
-            "--since", parser=parse_instant, metavar="INSTANT", help="Only answers since then (default: all that are kept)."
+            "--since",
+            parser=parse_instant,
+            metavar="INSTANT",
+            help="Only answers since then (default: all that are kept).",
         ),
     ] = None,
     as_json: JsonFlag = False,
@@ -53,14 +61,22 @@ def text(r: SkewReceipt) -> str:
     """The first values of each cause, what could not be compared, and the verdict."""
     since = f" since {r.since.isoformat()}" if r.since else ""
     lines = [f"{r.model}: {r.sampled:,} logged answers{since}, sampled with seed {r.seed}"]
-    lines += [line for cause, count in r.causes.items() if count for line in _cause(r, cause, count)]
+    lines += [
+        line for cause, count in r.causes.items() if count for line in _cause(r, cause, count)
+    ]
     lines += [f"  {one}" for one in r.wrong[:SHOWN]]
-    lines += [f"  … and {r.differ - SHOWN:,} probabilities more (--json lists them)"] if r.differ > SHOWN else []
+    lines += (
+        [f"  … and {r.differ - SHOWN:,} probabilities more (--json lists them)"]
+        if r.differ > SHOWN
+        else []
+    )
     lines += [f"  note: {count:,} {why}" for why, count in r.not_comparable.items()]
     equal = f"{r.compared - r.skewed:,} of {r.compared:,} values are equal bit for bit"
     causes = ", ".join(f"{cause} {count:,}" for cause, count in r.causes.items() if count)
     again = f"{r.probabilities - r.differ:,} of {r.probabilities:,} probabilities"
-    return "\n".join([*lines, f"[{'OK' if r.holds else 'NO'}] {equal}{f'; {causes}' if causes else ''}; {again}"])
+    return "\n".join(
+        [*lines, f"[{'OK' if r.holds else 'NO'}] {equal}{f'; {causes}' if causes else ''}; {again}"]
+    )
 
 
 def _cause(r: SkewReceipt, cause: str, count: int) -> Iterator[str]:

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 def export(
     context: typer.Context,
     which: Which,
-    file: Annotated[Path, typer.Argument(help="The file to write, such as churn-3.version.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="The file to write, such as churn-3.version.", metavar="FILE")
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -41,7 +43,9 @@ def export(
 
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The file that 'streamflow export' wrote.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="The file that 'streamflow export' wrote.", metavar="FILE")
+    ],
     as_json: JsonFlag = False,
 ) -> None:
     """Take in an exported version: every byte and row is verified, then it is a version here that can be reproduced.
@@ -59,7 +63,9 @@ def import_(
 
 def prune(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Remove revisions and artifacts that no registered version needs; never one that a passport names.

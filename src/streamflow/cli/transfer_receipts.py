@@ -27,14 +27,24 @@ def import_version(r: ImportReceipt) -> str:
 
 def prune(r: PruneReceipt) -> str:
     """One line per thing that goes."""
-    lines = [f"  {one.table:20} {one.as_of:%Y-%m-%d} revision {one.revision}  {one.rows:>9,} rows" for one in r.revisions]
-    lines += [f"  run {run.run_id} {run.status:8}  {run.bytes / 1e6:>9,.1f} MB  {run.name}" for run in r.runs]
+    lines = [
+        f"  {one.table:20} {one.as_of:%Y-%m-%d} revision {one.revision}  {one.rows:>9,} rows"
+        for one in r.revisions
+    ]
+    lines += [
+        f"  run {run.run_id} {run.status:8}  {run.bytes / 1e6:>9,.1f} MB  {run.name}"
+        for run in r.runs
+    ]
     stays = "  stays: the log is in use"
     lines += [
         f"  {'prediction log':20} {one.month.replace('_', '-'):21}  {one.rows:>9,} rows{stays if one.month in r.busy else ''}"
         for one in r.months
     ]
-    lines += [f"  note: {r.unknown} passports stay whose runs this MLflow does not know"] if r.unknown else []
+    lines += (
+        [f"  note: {r.unknown} passports stay whose runs this MLflow does not know"]
+        if r.unknown
+        else []
+    )
     verb = "would remove" if r.dry_run else "removed"
     gone = f"{len(r.revisions)} revisions ({r.rows:,} rows), the files of {len(r.runs)} runs ({r.bytes / 1e6:,.1f} MB)"
     gone += f", {len(r.months) - len(r.busy)} months of the prediction log" if r.months else ""

@@ -4,7 +4,15 @@ from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
 from streamflow.database.driver_errors import translated
 from streamflow.database.dump import Snapshot, run_sql, snapshot
-from streamflow.database.embedded import Attachment, answers, attach, data_folder, guard_is_alive, last_words, replace_process
+from streamflow.database.embedded import (
+    Attachment,
+    answers,
+    attach,
+    data_folder,
+    guard_is_alive,
+    last_words,
+    replace_process,
+)
 from streamflow.database.orphaned_servers import Leftover, leftovers
 
 __all__ = [

@@ -66,7 +66,9 @@ def _waiting(address: Address) -> Any | None:
             with opened.cursor() as cursor:
                 cursor.execute("SELECT 1")
                 cursor.fetchall()
-        except adbc_driver_manager.Error:  # the server ended it: a new one says whether there is a server
+        except (
+            adbc_driver_manager.Error
+        ):  # the server ended it: a new one says whether there is a server
             opened.close()
         else:
             return opened

@@ -35,7 +35,9 @@ class Address:
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     password: str | None = field(default=None, repr=False)
-    role: str | None = None  # the role that a connection takes; "none" is PostgreSQL's word for "as logged in"
+    role: str | None = (
+        None  # the role that a connection takes; "none" is PostgreSQL's word for "as logged in"
+    )
 
     @property
     def database(self) -> str:
@@ -75,7 +77,9 @@ class Address:
 
     def environment(self) -> dict[str, str]:
         """Libpq's variables: what Feast, MLflow, psql and every other client of libpq connect by."""
-        found = {ENVIRONMENT[name]: value for name, value in self._all().items() if name in ENVIRONMENT}
+        found = {
+            ENVIRONMENT[name]: value for name, value in self._all().items() if name in ENVIRONMENT
+        }
         return {**found, **({"PGOPTIONS": self._options} if self.role else {})}
 
     def sqlalchemy_url(self, database: str | None = None, *, driver: str = "psycopg") -> str:
@@ -87,7 +91,9 @@ class Address:
         """For people: without the password."""
         shown = {k: v for k, v in self.parameters.items() if k in ("host", "port") and v}
         user = f"{self.user}@" if self.user else ""
-        return f"postgresql://{user}/{self.database}" + (f"?{urlencode(shown, safe='/')}" if shown else "")
+        return f"postgresql://{user}/{self.database}" + (
+            f"?{urlencode(shown, safe='/')}" if shown else ""
+        )
 
 
 def from_url(url: str) -> Address:
@@ -101,9 +107,13 @@ def from_url(url: str) -> Address:
     try:
         given = {k: str(v) for k, v in conninfo_to_dict(plain).items() if v is not None}
     except psycopg.ProgrammingError as exc:
-        raise SettingsInvalid("setting 'database_url': libpq cannot read it; is something in it not percent-encoded?") from exc
+        raise SettingsInvalid(
+            "setting 'database_url': libpq cannot read it; is something in it not percent-encoded?"
+        ) from exc
     password = given.pop("password", None)
     unknown = sorted(set(given) - set(ENVIRONMENT))
     if unknown:
-        raise SettingsInvalid(f"setting 'database_url': {', '.join(unknown)} cannot be passed on to every client")
+        raise SettingsInvalid(
+            f"setting 'database_url': {', '.join(unknown)} cannot be passed on to every client"
+        )
     return Address(parameters=given, password=password)

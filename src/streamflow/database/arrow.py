@@ -20,7 +20,9 @@ def read(address: Address, query: str, parameters: Sequence[object] = ()) -> pa.
         return cursor.fetch_arrow_table()
 
 
-def stream(address: Address, query: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
+def stream(
+    address: Address, query: str, parameters: Sequence[object] = ()
+) -> Iterator[pa.RecordBatch]:
     """The rows of a query in batches, as the server sends them."""
     with reading(address) as cursor:
         cursor.execute(query, list(parameters) or None)
@@ -29,7 +31,11 @@ def stream(address: Address, query: str, parameters: Sequence[object] = ()) -> I
 
 def ingest(opened: Any, schema: str, table: str, parts: Iterable[pl.DataFrame]) -> None:
     """Append rows, a part at a time, within the transaction of an ADBC connection."""
-    batches = (batch for part in parts for batch in part.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches())
+    batches = (
+        batch
+        for part in parts
+        for batch in part.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
+    )
     first = next(batches, None)
     if first is None:
         return

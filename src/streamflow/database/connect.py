@@ -11,7 +11,9 @@ from streamflow.errors import DatabaseUnavailable, PermissionMissing
 OLDEST = 15  # the major version from which on everything of ours is tested
 
 
-def connect(address: Address, *, autocommit: bool = False, timeout_s: int = 10) -> psycopg.Connection:
+def connect(
+    address: Address, *, autocommit: bool = False, timeout_s: int = 10
+) -> psycopg.Connection:
     """Connect. Raises DatabaseUnavailable, without the password."""
     try:
         info = psycopg.conninfo.make_conninfo(
@@ -27,24 +29,36 @@ def server_version(connection: psycopg.Connection) -> str:
     number = connection.info.server_version
     shown = f"{number // 10000}.{number % 10000}"
     if number < OLDEST * 10000:
-        raise DatabaseUnavailable(f"PostgreSQL {shown} is too old", remedy=f"Name a server of version {OLDEST} or newer.")
+        raise DatabaseUnavailable(
+            f"PostgreSQL {shown} is too old", remedy=f"Name a server of version {OLDEST} or newer."
+        )
     return shown
 
 
 def ensure_database(address: Address, name: str) -> bool:
     """Create the database `name` where it lacks; whether it was created. Raises PermissionMissing with the SQL."""
-    statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(name))
+    statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(
+        sql.Identifier(name)
+    )
     with connect(_maintenance(address), autocommit=True) as connection:
         server_version(connection)
-        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None:
+        if (
+            connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone()
+            is not None
+        ):
             return False
         try:
             connection.execute(statement)
-        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):  # another process was faster
+        except (
+            psycopg.errors.DuplicateDatabase,
+            psycopg.errors.UniqueViolation,
+        ):  # another process was faster
             return False
         except psycopg.errors.InsufficientPrivilege as exc:
             text = statement.as_string(connection) + ";"
-            raise PermissionMissing(f"the database user may not create the database '{name}':\n{text}", sql=text) from exc
+            raise PermissionMissing(
+                f"the database user may not create the database '{name}':\n{text}", sql=text
+            ) from exc
     return True
 
 

@@ -31,18 +31,23 @@ def translated(address: Address, last_words: Callable[[], str] = lambda: "") -> 
 
 
 def _ours(
-    error: psycopg.Error | adbc_driver_manager.Error, address: Address, last_words: Callable[[], str]
+    error: psycopg.Error | adbc_driver_manager.Error,
+    address: Address,
+    last_words: Callable[[], str],
 ) -> StreamflowError | None:
     state, text = error.sqlstate or "", str(error).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     if state == "53100" or FULL in text:
         return DiskFull(f"{address.display}: {first}")
-    without_a_reason = not state and (isinstance(error, psycopg.OperationalError) or "connection" in text)
+    without_a_reason = not state and (
+        isinstance(error, psycopg.OperationalError) or "connection" in text
+    )
     if not state.startswith(LOST) and not without_a_reason:
         return None
     words = last_words()
     if FULL in words:
         return DiskFull(f"{address.display}: the server has no space to write to:\n{words}")
     return DatabaseUnavailable(
-        f"{address.display}: the connection was lost: {first}", state="What was not committed is rolled back."
+        f"{address.display}: the connection was lost: {first}",
+        state="What was not committed is rolled back.",
     )

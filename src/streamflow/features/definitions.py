@@ -8,7 +8,12 @@ from streamflow.catalog import Catalog
 from streamflow.errors import SettingsInvalid
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, all_services, views_of
 
-FEAST_TYPES = {"int": "Int64", "float": "Float64", "bool": "Bool", "string": "String"}  # by catalog type
+FEAST_TYPES = {
+    "int": "Int64",
+    "float": "Float64",
+    "bool": "Bool",
+    "string": "String",
+}  # by catalog type
 VALUE_TYPES = {"int": "INT64", "string": "STRING"}
 
 STORE = """\
@@ -73,25 +78,43 @@ SERVICE = """
 def store_yaml(catalog: Catalog, *, role: str | None = None) -> str:
     """`feature_store.yaml`: no path, no password. `role` is what the registry's connections work as."""
     if role is not None and not role.replace("_", "a").isalnum():
-        raise SettingsInvalid(f"the database role '{role}' has characters other than letters, digits and '_'")
-    options = "-c search_path=feast" + (f" -c role={role}" if role else "")  # options replace PGOPTIONS, hence the role
+        raise SettingsInvalid(
+            f"the database role '{role}' has characters other than letters, digits and '_'"
+        )
+    options = "-c search_path=feast" + (
+        f" -c role={role}" if role else ""
+    )  # options replace PGOPTIONS, hence the role
     return STORE.format(project=catalog.model, options=options)
 
 
 def definitions_py(catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]) -> str:
     """`definitions.py`: the entity, a source per table, the views, and all services with the catalog's own."""
     entity, views = catalog.entity, views_of(catalog, services)
-    types = {FEAST_TYPES[entity.type]} | {FEAST_TYPES[f.type] for view in views for f in view.features}
-    parts = [HEAD.format(types=", ".join(sorted(types)), entity=entity.name, key=entity.key, value_type=VALUE_TYPES[entity.type])]
+    types = {FEAST_TYPES[entity.type]} | {
+        FEAST_TYPES[f.type] for view in views for f in view.features
+    }
+    parts = [
+        HEAD.format(
+            types=", ".join(sorted(types)),
+            entity=entity.name,
+            key=entity.key,
+            value_type=VALUE_TYPES[entity.type],
+        )
+    ]
     parts += [SOURCE.format(table=table) for table in dict.fromkeys(view.table for view in views)]
     parts += [_view(view, entity.key, entity.type) for view in views]
-    parts += [_service(name, features) for name, features in all_services(catalog, services).items()]
+    parts += [
+        _service(name, features) for name, features in all_services(catalog, services).items()
+    ]
     return "".join(parts)
 
 
 def _view(view: ViewSpec, key: str, key_type: str) -> str:
     columns = {key: key_type, **{f.name: f.type for f in view.features}}
-    fields = "".join(f'        Field(name="{name}", dtype={FEAST_TYPES[kind]}),\n' for name, kind in columns.items())
+    fields = "".join(
+        f'        Field(name="{name}", dtype={FEAST_TYPES[kind]}),\n'
+        for name, kind in columns.items()
+    )
     return VIEW.format(view=view.name, ttl_days=view.ttl_days, fields=fields, table=view.table)
 
 
@@ -99,5 +122,7 @@ def _service(name: str, features: Sequence[ServiceFeature]) -> str:
     of_view: dict[str, list[str]] = {}
     for feature in features:
         of_view.setdefault(feature.view, []).append(f'"{feature.name}"')
-    projections = "".join(f"        {view}_view[[{', '.join(names)}]],\n" for view, names in of_view.items())
+    projections = "".join(
+        f"        {view}_view[[{', '.join(names)}]],\n" for view, names in of_view.items()
+    )
     return SERVICE.format(service=name, projections=projections)

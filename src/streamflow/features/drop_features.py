@@ -32,7 +32,9 @@ class PopulationView:
     places: tuple[Place, ...]
 
 
-def views_at(features: Sequence[ServiceFeature], at: datetime, newest: Mapping[str, Sequence[Place]]) -> tuple[PopulationView, ...]:
+def views_at(
+    features: Sequence[ServiceFeature], at: datetime, newest: Mapping[str, Sequence[Place]]
+) -> tuple[PopulationView, ...]:
     """The views of a service with the revisions that count at an instant; `newest` are the known ones of each table."""
     views = {f.view: f for f in features}
     return tuple(
@@ -41,7 +43,11 @@ def views_at(features: Sequence[ServiceFeature], at: datetime, newest: Mapping[s
             table=first.table,
             ttl=(ttl := timedelta(days=first.ttl_days)),
             features=tuple(f.name for f in features if f.view == name),
-            places=tuple(sorted((p for p in newest.get(first.table, ()) if at - ttl <= p[0] <= at), reverse=True)),
+            places=tuple(
+                sorted(
+                    (p for p in newest.get(first.table, ()) if at - ttl <= p[0] <= at), reverse=True
+                )
+            ),
         )
         for name, first in views.items()
     )
@@ -68,10 +74,14 @@ def population_parts(
     with reading(address) as cursor:
         reader = _Reader(cursor, key)
         for keys in reader.keys(*population).iter_slices(part):
-            yield pl.concat([keys, *(_joined(reader, view, keys, at) for view in views)], how="horizontal")
+            yield pl.concat(
+                [keys, *(_joined(reader, view, keys, at) for view in views)], how="horizontal"
+            )
 
 
-def _joined(reader: _Reader, view: PopulationView, keys: pl.DataFrame, at: datetime) -> pl.DataFrame:
+def _joined(
+    reader: _Reader, view: PopulationView, keys: pl.DataFrame, at: datetime
+) -> pl.DataFrame:
     """Older drops are asked only while some key has no row in a newer one."""
     history, asked = reader.nothing(view), keys
     for place in view.places:
@@ -92,13 +102,19 @@ class _Reader:
 
     def keys(self, table: str, place: Place) -> pl.DataFrame:
         """The keys of a revision, in the order of its index."""
-        query = sql.SQL("SELECT {key} FROM {table} WHERE as_of = $1 AND revision = $2 ORDER BY {key}")
-        return self._read(query.format(key=sql.Identifier(self.key), table=sql.Identifier("frozen", table)), place)
+        query = sql.SQL(
+            "SELECT {key} FROM {table} WHERE as_of = $1 AND revision = $2 ORDER BY {key}"
+        )
+        return self._read(
+            query.format(key=sql.Identifier(self.key), table=sql.Identifier("frozen", table)), place
+        )
 
     def rows(self, view: PopulationView, place: Place, keys: pl.DataFrame) -> pl.DataFrame:
         """What a revision says of the keys from the first to the last of `keys`: key, AS_OF, the view's columns."""
         bounds = keys[self.key].first(), keys[self.key].last()
-        where = sql.SQL(" WHERE as_of = $1 AND revision = $2 AND {key} BETWEEN $3 AND $4").format(key=sql.Identifier(self.key))
+        where = sql.SQL(" WHERE as_of = $1 AND revision = $2 AND {key} BETWEEN $3 AND $4").format(
+            key=sql.Identifier(self.key)
+        )
         return self._read(self._select(view) + where, [*place, *bounds])
 
     def nothing(self, view: PopulationView) -> pl.DataFrame:
@@ -106,10 +122,16 @@ class _Reader:
         return self._read(self._select(view) + sql.SQL(" WHERE false"), [])
 
     def _select(self, view: PopulationView) -> sql.Composed:
-        columns = {self.key: self.key, AS_OF: "as_of", as_of_column(view.name): "as_of", **{f: f for f in view.features}}
+        columns = {
+            self.key: self.key,
+            AS_OF: "as_of",
+            as_of_column(view.name): "as_of",
+            **{f: f for f in view.features},
+        }
         return sql.SQL("SELECT {columns} FROM {table}").format(
             columns=sql.SQL(", ").join(
-                sql.SQL("{} AS {}").format(sql.Identifier(source), sql.Identifier(name)) for name, source in columns.items()
+                sql.SQL("{} AS {}").format(sql.Identifier(source), sql.Identifier(name))
+                for name, source in columns.items()
             ),
             table=sql.Identifier("frozen", view.table),
         )

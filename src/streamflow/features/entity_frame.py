@@ -26,18 +26,22 @@ def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
     from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
     if isinstance(entity_df, str):
-        table = read(f"SELECT * FROM ({entity_df.strip().rstrip(';')}) AS entity")  # noqa: S608  # Feast takes an entity frame as SQL, from its caller
+        table = read(f"SELECT * FROM ({entity_df.strip().rstrip(';')}) AS entity")  # Feast takes an entity frame as SQL, from its caller
     elif isinstance(entity_df, pd.DataFrame):
         table = pa.Table.from_pandas(entity_df, preserve_index=False)
     else:
         raise InvalidEntityType(type(entity_df))
     table = table.replace_schema_metadata(None)
-    instant = infer_event_timestamp_from_entity_df(table.schema.empty_table().to_pandas().dtypes.to_dict())
+    instant = infer_event_timestamp_from_entity_df(
+        table.schema.empty_table().to_pandas().dtypes.to_dict()
+    )
     for column in {instant, KNOWN_AT} & set(table.column_names):
         at = table.column_names.index(column)
         table = table.set_column(at, pa.field(column, UTC), _in_utc(table[column]))
     if table[instant].null_count:
-        raise ValueError(f"column '{instant}' of the entity frame has {table[instant].null_count} rows without an instant")
+        raise ValueError(
+            f"column '{instant}' of the entity frame has {table[instant].null_count} rows without an instant"
+        )
     return table, instant
 
 
@@ -49,7 +53,11 @@ def _in_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = pa.chunked_array([pa.array(pd.to_datetime(column.to_pandas(), utc=True))])
     series = pl.Series(column)
     assert isinstance(series.dtype, pl.Datetime)
-    zoned = series.dt.convert_time_zone("UTC") if series.dtype.time_zone else series.dt.replace_time_zone("UTC")
+    zoned = (
+        series.dt.convert_time_zone("UTC")
+        if series.dtype.time_zone
+        else series.dt.replace_time_zone("UTC")
+    )
     return pa.chunked_array([zoned.dt.cast_time_unit("us").to_arrow()])
 
 

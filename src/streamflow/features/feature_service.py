@@ -38,19 +38,29 @@ class ViewSpec:
 def features_of(catalog: Catalog) -> tuple[ServiceFeature, ...]:
     """The features of the catalog's own service, in the model's order."""
     return tuple(
-        ServiceFeature(view=f.view, name=f.name, type=f.column.type, table=f.table, ttl_days=catalog.ttl(f.view).days)
+        ServiceFeature(
+            view=f.view,
+            name=f.name,
+            type=f.column.type,
+            table=f.table,
+            ttl_days=catalog.ttl(f.view).days,
+        )
         for f in catalog.features
     )
 
 
-def all_services(catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]) -> dict[str, tuple[ServiceFeature, ...]]:
+def all_services(
+    catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]
+) -> dict[str, tuple[ServiceFeature, ...]]:
     """The given services and the catalog's own, by name in alphabetical order."""
     named = {name: tuple(features) for name, features in services.items()}
     named[catalog.service] = features_of(catalog)
     return dict(sorted(named.items()))
 
 
-def views_of(catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]) -> tuple[ViewSpec, ...]:
+def views_of(
+    catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]
+) -> tuple[ViewSpec, ...]:
     """Every view with the union of the fields that the catalog or a service names; the catalog's come first.
 
     Table and ttl are the catalog's where it still has the view. Raises CatalogInvalid when a feature has two types.
@@ -66,6 +76,11 @@ def views_of(catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]])
                 )
     firsts = {view: next(iter(named.values())) for view, named in fields.items()}
     return tuple(
-        ViewSpec(name=view, table=first.table, ttl_days=first.ttl_days, features=tuple(fields[view].values()))
+        ViewSpec(
+            name=view,
+            table=first.table,
+            ttl_days=first.ttl_days,
+            features=tuple(fields[view].values()),
+        )
         for view, first in firsts.items()
     )

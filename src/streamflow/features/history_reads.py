@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002, S608  # signatures are Feast's; identifiers are quoted, relations the sources' own, values parameters
+# signatures are Feast's; identifiers are quoted, relations the sources' own, values parameters
 """Reading histories from PostgreSQL: one view at a time as Arrow, and the whole of a historical request."""
 
 from __future__ import annotations
@@ -15,12 +15,19 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 
 from streamflow.database import Address, adbc
 from streamflow.features.entity_frame import KNOWN_AT, Read, asking_frame, entity_table
-from streamflow.features.point_in_time_join import AS_OF, INSTANT, KNOWN, SINCE, UNTIL, point_in_time_join
-
-FEW = (
-    10_000  # keys: below, PostgreSQL finds them by index; measured 100 of 300,000 users 1 ms instead of 600, all of 7,043 the same
+from streamflow.features.point_in_time_join import (
+    AS_OF,
+    INSTANT,
+    KNOWN,
+    SINCE,
+    UNTIL,
+    point_in_time_join,
 )
-SUPERSEDED_AT = "superseded_at"  # column of every history: until when its revision was the newest known
+
+FEW = 10_000  # keys: below, PostgreSQL finds them by index; measured 100 of 300,000 users 1 ms instead of 600, all of 7,043 the same
+SUPERSEDED_AT = (
+    "superseded_at"  # column of every history: until when its revision was the newest known
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +99,9 @@ def _historical_features(read: Read, entity_df: Any, views: Sequence[WantedView]
         joined = _joined(read, view, entities, asked)
         clash = set(joined.columns) & set(answer.column_names)
         if clash:
-            raise ValueError(f"column '{min(clash)}' stands twice: rename it in the entity frame or ask for full feature names")
+            raise ValueError(
+                f"column '{min(clash)}' stands twice: rename it in the entity frame or ask for full feature names"
+            )
         for name in joined.columns:
             answer = answer.append_column(name, _plain(joined[name].to_arrow()))
     return answer
@@ -100,7 +109,9 @@ def _historical_features(read: Read, entity_df: Any, views: Sequence[WantedView]
 
 def _known_now(read: Read) -> datetime:
     """K of a read that names none: everything that is known by now."""
-    now: datetime = read("SELECT greatest(clock_timestamp(), max(known_at)) AS now FROM streamflow.revision")["now"][0].as_py()
+    now: datetime = read(
+        "SELECT greatest(clock_timestamp(), max(known_at)) AS now FROM streamflow.revision"
+    )["now"][0].as_py()
     return now
 
 
@@ -111,7 +122,9 @@ def _joined(read: Read, view: WantedView, entities: pa.Table, asked: pl.DataFram
     keys = pl.DataFrame(entities.select(list(view.keys)))
     history = _history(read, view, keys, asked)
     keys = keys.cast({key: history.schema[key] for key in view.keys})
-    return point_in_time_join(pl.concat([keys, asked], how="horizontal"), history, keys=list(view.keys), ttl=view.ttl)
+    return point_in_time_join(
+        pl.concat([keys, asked], how="horizontal"), history, keys=list(view.keys), ttl=view.ttl
+    )
 
 
 def _history(read: Read, view: WantedView, keys: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:

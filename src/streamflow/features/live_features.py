@@ -20,9 +20,15 @@ from streamflow.features.live_tables import FIXED, SQL_TYPES, live_table
 class OnlineRow:
     """The live state of one key."""
 
-    values: tuple[Any, ...]  # in the order of the reader's features; None: a null, or the view has no row
-    as_of: Mapping[str, datetime | None]  # view -> the instant its row describes; None: the view has no row for this key
-    known_at: tuple[datetime | None, ...]  # of each view's row, in the same order: when we learned it
+    values: tuple[
+        Any, ...
+    ]  # in the order of the reader's features; None: a null, or the view has no row
+    as_of: Mapping[
+        str, datetime | None
+    ]  # view -> the instant its row describes; None: the view has no row for this key
+    known_at: tuple[
+        datetime | None, ...
+    ]  # of each view's row, in the same order: when we learned it
 
     @property
     def sources(self) -> dict[str, tuple[datetime, datetime | None] | None]:
@@ -36,7 +42,9 @@ class OnlineRow:
 class OnlineReader:
     """Reads the features of one service, in its order. Holds no connection: any thread may use it with its own."""
 
-    def __init__(self, features: Sequence[ServiceFeature], *, key: str, key_type: str = "string") -> None:
+    def __init__(
+        self, features: Sequence[ServiceFeature], *, key: str, key_type: str = "string"
+    ) -> None:
         self.features = tuple(features)
         self._views = tuple(dict.fromkeys(f.view for f in features))
         self._rows_of = _rows_of(self.features, self._views, key, key_type)
@@ -46,16 +54,24 @@ class OnlineReader:
         """The live row of `key`; None where no view has one. Raises NotMigrated when a live table lacks."""
         return self.read_many(connection, [key])[0]
 
-    def read_many(self, connection: psycopg.Connection, keys: Sequence[str | int]) -> list[OnlineRow | None]:
+    def read_many(
+        self, connection: psycopg.Connection, keys: Sequence[str | int]
+    ) -> list[OnlineRow | None]:
         """The live rows of `keys`, in their order, in one round trip."""
         with _translated():
-            rows = connection.execute(self._rows_of, [list(keys)], prepare=True, binary=True).fetchall()
+            rows = connection.execute(
+                self._rows_of, [list(keys)], prepare=True, binary=True
+            ).fetchall()
         return [self._row(row) for row in rows]
 
-    async def read_beside(self, connection: psycopg.AsyncConnection, keys: Sequence[str | int]) -> list[OnlineRow | None]:
+    async def read_beside(
+        self, connection: psycopg.AsyncConnection, keys: Sequence[str | int]
+    ) -> list[OnlineRow | None]:
         """The same on a connection that lets others work meanwhile."""
         with _translated():
-            cursor = await connection.execute(self._rows_of, [list(keys)], prepare=True, binary=True)
+            cursor = await connection.execute(
+                self._rows_of, [list(keys)], prepare=True, binary=True
+            )
             rows = await cursor.fetchall()
         return [self._row(row) for row in rows]
 
@@ -75,7 +91,11 @@ class OnlineReader:
         instants = row[:n]
         if all(instant is None for instant in instants):
             return None
-        return OnlineRow(values=row[2 * n :], as_of=dict(zip(self._views, instants, strict=True)), known_at=row[n : 2 * n])
+        return OnlineRow(
+            values=row[2 * n :],
+            as_of=dict(zip(self._views, instants, strict=True)),
+            known_at=row[n : 2 * n],
+        )
 
 
 @contextmanager
@@ -83,16 +103,22 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
-        raise NotMigrated(f"the live tables do not fit the features: {exc.diag.message_primary}") from exc
+        raise NotMigrated(
+            f"the live tables do not fit the features: {exc.diag.message_primary}"
+        ) from exc
 
 
 def _instants(views: tuple[str, ...]) -> bytes:
     """SELECT the as_of of any row of each view."""
-    parts = [sql.SQL("(SELECT as_of FROM {} LIMIT 1)").format(live_table(view)) for view in sorted(views)]
+    parts = [
+        sql.SQL("(SELECT as_of FROM {} LIMIT 1)").format(live_table(view)) for view in sorted(views)
+    ]
     return sql.SQL("SELECT {}").format(sql.SQL(", ").join(parts)).as_bytes()
 
 
-def _rows_of(features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str) -> bytes:
+def _rows_of(
+    features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str
+) -> bytes:
     """SELECT each view's as_of, then its known_at, then each feature, a row per asked key, found or not, in the order asked."""
     asked = sql.SQL("unnest(%s::{}[]) WITH ORDINALITY").format(sql.SQL(SQL_TYPES[key_type]))
     columns = [sql.Identifier(view, name) for name in FIXED for view in views]
@@ -101,7 +127,9 @@ def _rows_of(features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: 
         sql.SQL(" LEFT JOIN {table} AS {view} ON {column} = asked.key").format(
             table=live_table(view), view=sql.Identifier(view), column=sql.Identifier(view, key)
         )
-        for view in sorted(views)  # the order in which a materialization locks them: see swap_live_tables
+        for view in sorted(
+            views
+        )  # the order in which a materialization locks them: see swap_live_tables
     ]
     composed = sql.SQL("SELECT {columns} FROM {asked} AS asked (key, n){joins} ORDER BY n").format(
         columns=sql.SQL(", ").join(columns), asked=asked, joins=sql.Composed(joins)

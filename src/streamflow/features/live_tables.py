@@ -12,7 +12,12 @@ from streamflow.errors import CatalogInvalid
 
 SCHEMA = "online"
 FIXED = {"as_of": "timestamp with time zone", "known_at": "timestamp with time zone"}
-SQL_TYPES = {"int": "bigint", "float": "double precision", "bool": "boolean", "string": "text"}  # by catalog type
+SQL_TYPES = {
+    "int": "bigint",
+    "float": "double precision",
+    "bool": "boolean",
+    "string": "text",
+}  # by catalog type
 
 
 def live_table(view: str) -> sql.Identifier:
@@ -32,11 +37,15 @@ def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> No
     """
     ordered = sorted(views)
     connection.execute(
-        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(live_table(view) for view in ordered))
+        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(
+            sql.SQL(", ").join(live_table(view) for view in ordered)
+        )
     )
     for view in ordered:
         connection.execute(
-            sql.SQL("DROP TABLE {}; ALTER TABLE {} RENAME TO {}").format(live_table(view), next_table(view), sql.Identifier(view))
+            sql.SQL("DROP TABLE {}; ALTER TABLE {} RENAME TO {}").format(
+                live_table(view), next_table(view), sql.Identifier(view)
+            )
         )
 
 
@@ -53,7 +62,9 @@ def live_tables_kept(connection: psycopg.Connection) -> Iterator[None]:
         yield
     finally:
         if not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock_shared(hashtextextended('streamflow.online', 0))")
+            connection.execute(
+                "SELECT pg_advisory_unlock_shared(hashtextextended('streamflow.online', 0))"
+            )
 
 
 def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:
@@ -66,7 +77,9 @@ def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def ensure_live_table(connection: psycopg.Connection, view: str, key: tuple[str, str], features: Mapping[str, str]) -> None:
+def ensure_live_table(
+    connection: psycopg.Connection, view: str, key: tuple[str, str], features: Mapping[str, str]
+) -> None:
     """Create the table of a view or add what it lacks; nothing is dropped. Call it under `lock_live_tables`.
 
     `key` is (name, SQL type), `features` name -> SQL type. Raises CatalogInvalid when a column has another type.
@@ -84,7 +97,9 @@ def ensure_live_table(connection: psycopg.Connection, view: str, key: tuple[str,
         connection.execute(_create(view, key[0], wanted))
     for name in wanted.keys() - live.keys() if live else ():
         connection.execute(
-            sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(live_table(view), sql.Identifier(name), _type(wanted[name]))
+            sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
+                live_table(view), sql.Identifier(name), _type(wanted[name])
+            )
         )
 
 
@@ -96,7 +111,9 @@ def drop_live_table(connection: psycopg.Connection, view: str) -> None:
 def _create(view: str, key: str, columns: Mapping[str, str]) -> sql.Composed:
     required = {key: " PRIMARY KEY", "as_of": " NOT NULL"}
     lines = [
-        sql.SQL("{} {}{}").format(sql.Identifier(name), _type(kind), sql.SQL(required.get(name, "")))
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(name), _type(kind), sql.SQL(required.get(name, ""))
+        )
         for name, kind in columns.items()
     ]
     return sql.SQL("CREATE TABLE {} ({})").format(live_table(view), sql.SQL(", ").join(lines))
@@ -106,7 +123,9 @@ def _type(kind: str) -> sql.SQL:
     return sql.SQL(kind)
 
 
-def upsert(view: str, key: str, columns: Iterable[str], rows: sql.Composable, *, when: sql.Composable) -> sql.Composed:
+def upsert(
+    view: str, key: str, columns: Iterable[str], rows: sql.Composable, *, when: sql.Composable
+) -> sql.Composed:
     """INSERT `rows` (a query with `columns`) where a stored row is replaced only `when` says so (`live`, `excluded`)."""
     names = list(columns)
     return sql.SQL(
@@ -116,6 +135,8 @@ def upsert(view: str, key: str, columns: Iterable[str], rows: sql.Composable, *,
         columns=sql.SQL(", ").join(map(sql.Identifier, names)),
         rows=rows,
         key=sql.Identifier(key),
-        changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(n)) for n in names if n != key),
+        changes=sql.SQL(", ").join(
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(n)) for n in names if n != key
+        ),
         when=when,
     )

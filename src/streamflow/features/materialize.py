@@ -12,7 +12,13 @@ from psycopg import sql
 from streamflow.catalog import Catalog
 from streamflow.errors import NotMigrated, SnapshotMissing
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, views_of
-from streamflow.features.live_tables import live_columns, live_table, lock_live_tables, next_table, swap_live_tables
+from streamflow.features.live_tables import (
+    live_columns,
+    live_table,
+    lock_live_tables,
+    next_table,
+    swap_live_tables,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +68,11 @@ def materialize(
         return filled
 
 
-def stale_views(connection: psycopg.Connection, catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]) -> list[str]:
+def stale_views(
+    connection: psycopg.Connection,
+    catalog: Catalog,
+    services: Mapping[str, Sequence[ServiceFeature]],
+) -> list[str]:
     """The views whose live rows are not those of the newest frozen drop. Raises SnapshotMissing when none is frozen."""
     views = [view for view in views_of(catalog, services) if view.table in catalog.tables]
     drop = _drop(connection, sorted({view.table for view in views}), None, None)
@@ -84,7 +94,12 @@ def _is_current(connection: psycopg.Connection, view: ViewSpec, drop: _Drop) -> 
     return bool(row and row[0])
 
 
-def _drop(connection: psycopg.Connection, tables: list[str], as_of: datetime | None, known_at: datetime | None) -> _Drop:
+def _drop(
+    connection: psycopg.Connection,
+    tables: list[str],
+    as_of: datetime | None,
+    known_at: datetime | None,
+) -> _Drop:
     rows = connection.execute(
         "WITH newest AS (SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at FROM streamflow.revision"
         "   WHERE table_name = ANY(%(tables)s) AND (%(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s)"
@@ -95,31 +110,53 @@ def _drop(connection: psycopg.Connection, tables: list[str], as_of: datetime | N
     ).fetchall()
     if not rows:
         when = f"as of {as_of:%Y-%m-%d} " if as_of else ""
-        raise SnapshotMissing(f"no drop {when}has a snapshot of all of {', '.join(tables)}; the live features are as before")
-    return _Drop(as_of=rows[0][0], revisions={table: (revision, known) for _, table, revision, known in rows})
+        raise SnapshotMissing(
+            f"no drop {when}has a snapshot of all of {', '.join(tables)}; the live features are as before"
+        )
+    return _Drop(
+        as_of=rows[0][0], revisions={table: (revision, known) for _, table, revision, known in rows}
+    )
 
 
-def _fill(connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop) -> MaterializedView:
+def _fill(
+    connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop
+) -> MaterializedView:
     """Fill a table that will take the place of the live one. All columns are filled, those of older services included."""
     columns = live_columns(connection, view.name)
     if not columns:
         raise NotMigrated(f"the live table of feature view '{view.name}' is missing")
-    names = {"live": live_table(view.name), "next": next_table(view.name), "key": sql.Identifier(key)}
-    connection.execute(sql.SQL("CREATE TABLE {next} (LIKE {live} INCLUDING ALL EXCLUDING INDEXES)").format(**names))
+    names = {
+        "live": live_table(view.name),
+        "next": next_table(view.name),
+        "key": sql.Identifier(key),
+    }
+    connection.execute(
+        sql.SQL("CREATE TABLE {next} (LIKE {live} INCLUDING ALL EXCLUDING INDEXES)").format(**names)
+    )
     revision, known_at = drop.revisions.get(view.table, (0, None))
     rows = 0
     if revision:
         try:
             rows = connection.execute(_copy(view, list(columns), drop, revision, known_at)).rowcount
         except psycopg.errors.UndefinedColumn as exc:
-            raise NotMigrated(f"table '{view.table}' lacks what '{view.name}' serves: {exc.diag.message_primary}") from exc
-    connection.execute(sql.SQL("ALTER TABLE {next} ADD PRIMARY KEY ({key})").format(**names))  # faster at once than row by row
-    gone = sql.SQL("SELECT count(*) FROM {live} l WHERE NOT EXISTS (SELECT FROM {next} n WHERE n.{key} = l.{key})").format(**names)
+            raise NotMigrated(
+                f"table '{view.table}' lacks what '{view.name}' serves: {exc.diag.message_primary}"
+            ) from exc
+    connection.execute(
+        sql.SQL("ALTER TABLE {next} ADD PRIMARY KEY ({key})").format(**names)
+    )  # faster at once than row by row
+    gone = sql.SQL(
+        "SELECT count(*) FROM {live} l WHERE NOT EXISTS (SELECT FROM {next} n WHERE n.{key} = l.{key})"
+    ).format(**names)
     counted = connection.execute(gone).fetchone()
-    return MaterializedView(view=view.name, rows=rows, removed=counted[0] if counted else 0, as_of=drop.as_of)
+    return MaterializedView(
+        view=view.name, rows=rows, removed=counted[0] if counted else 0, as_of=drop.as_of
+    )
 
 
-def _copy(view: ViewSpec, columns: list[str], drop: _Drop, revision: int, known_at: datetime | None) -> sql.Composed:
+def _copy(
+    view: ViewSpec, columns: list[str], drop: _Drop, revision: int, known_at: datetime | None
+) -> sql.Composed:
     """One INSERT … SELECT of a revision's rows."""
     given = {"as_of": drop.as_of, "known_at": known_at}
     return sql.SQL(
@@ -127,7 +164,9 @@ def _copy(view: ViewSpec, columns: list[str], drop: _Drop, revision: int, known_
     ).format(
         next=next_table(view.name),
         names=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        values=sql.SQL(", ").join(sql.Literal(given[c]) if c in given else sql.Identifier(c) for c in columns),
+        values=sql.SQL(", ").join(
+            sql.Literal(given[c]) if c in given else sql.Identifier(c) for c in columns
+        ),
         frozen=sql.Identifier("frozen", view.table),
         at=sql.Literal(drop.as_of),
         revision=sql.Literal(revision),

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002  # the signatures are Feast's
+# the signatures are Feast's
 """Feast's online store over PostgreSQL: one typed table per feature view, keyed by the entity.
 
 Feast builds it from `feature_store.yaml`; it connects by libpq's PG* environment alone, once per thread.
@@ -22,7 +22,13 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from psycopg import sql
 
 from streamflow.database import Address, connect
-from streamflow.features.live_tables import drop_live_table, ensure_live_table, live_table, lock_live_tables, upsert
+from streamflow.features.live_tables import (
+    drop_live_table,
+    ensure_live_table,
+    live_table,
+    lock_live_tables,
+    upsert,
+)
 
 # Feast's value type -> SQL type, field of Value
 TYPES = {
@@ -42,7 +48,9 @@ Answer = tuple[datetime | None, dict[str, Value] | None]
 class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us
     """`online_store:` in feature_store.yaml. There is nothing to set."""
 
-    type: Literal["streamflow.features.online.StreamflowOnlineStore"] = "streamflow.features.online.StreamflowOnlineStore"
+    type: Literal["streamflow.features.online.StreamflowOnlineStore"] = (
+        "streamflow.features.online.StreamflowOnlineStore"
+    )
 
 
 class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is untyped to us
@@ -65,22 +73,38 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is unty
             lock_live_tables(connection)
             for view in tables_to_keep:
                 name, kind, _ = _key(view)
-                ensure_live_table(connection, view.name, (name, kind), {n: kind for n, (kind, _) in _features(view).items()})
+                ensure_live_table(
+                    connection,
+                    view.name,
+                    (name, kind),
+                    {n: kind for n, (kind, _) in _features(view).items()},
+                )
             for view in tables_to_delete:
                 drop_live_table(connection, view.name)
 
-    def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
+    def teardown(
+        self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
+    ) -> None:
         """Drop the tables of these views."""
         self.update(config, tables, [], entities, [], partial=False)
 
     def online_write_batch(
-        self, config: RepoConfig, table: FeatureView, data: list[Row], progress: Callable[[int], Any] | None
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[Row],
+        progress: Callable[[int], Any] | None,
     ) -> None:
         """Store the newest row of each key; a stored row that is newer (as_of, then known_at) stays."""
         key, key_type, _ = _key(table)
         features = _features(table)
-        columns = {key: key_type, "as_of": "timestamptz", "known_at": "timestamptz"} | {n: t for n, (t, _) in features.items()}
-        values = [[_plain(_key_value(entity)) for entity, *_ in data], [_aware(row[2]) for row in data]]
+        columns = {key: key_type, "as_of": "timestamptz", "known_at": "timestamptz"} | {
+            n: t for n, (t, _) in features.items()
+        }
+        values = [
+            [_plain(_key_value(entity)) for entity, *_ in data],
+            [_aware(row[2]) for row in data],
+        ]
         values += [[_aware(row[3]) if row[3] else None for row in data]]
         values += [[_plain(row[1].get(name)) for row in data] for name in features]
         statement = upsert(table.name, key, columns, _newest_of_arrays(key, columns), when=NEWER)
@@ -108,7 +132,10 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is unty
             sql.Placeholder(),
             sql.SQL(key_type),
         )
-        found = {row[0]: _answer(row, {name: fields[name] for name in wanted}) for row in self._read(statement, keys)}
+        found = {
+            row[0]: _answer(row, {name: fields[name] for name in wanted})
+            for row in self._read(statement, keys)
+        }
         return [found.get(value, (None, None)) for value in keys]
 
     def _read(self, statement: sql.Composed, keys: list[Any]) -> list[tuple[Any, ...]]:
@@ -119,7 +146,9 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is unty
         except psycopg.OperationalError:
             if not connection.closed:
                 raise
-            return self._connection().execute(statement, [keys], prepare=True, binary=True).fetchall()
+            return (
+                self._connection().execute(statement, [keys], prepare=True, binary=True).fetchall()
+            )
 
     def _connection(self) -> psycopg.Connection:
         """The connection of this thread and process."""
@@ -141,7 +170,9 @@ class _Held:
             self.connection.close()
 
 
-NEWER = sql.SQL("(excluded.as_of, coalesce(excluded.known_at, '-infinity')) >= (live.as_of, coalesce(live.known_at, '-infinity'))")
+NEWER = sql.SQL(
+    "(excluded.as_of, coalesce(excluded.known_at, '-infinity')) >= (live.as_of, coalesce(live.known_at, '-infinity'))"
+)
 
 
 def _newest_of_arrays(key: str, columns: dict[str, str]) -> sql.Composed:
@@ -159,7 +190,9 @@ def _newest_of_arrays(key: str, columns: dict[str, str]) -> sql.Composed:
 def _key(view: FeatureView) -> tuple[str, str, str]:
     """Name, SQL type and Value field of the one key of a view."""
     if len(view.entity_columns) != 1:
-        raise ValueError(f"feature view '{view.name}' has {len(view.entity_columns)} join keys, this store needs exactly one")
+        raise ValueError(
+            f"feature view '{view.name}' has {len(view.entity_columns)} join keys, this store needs exactly one"
+        )
     column = view.entity_columns[0]
     return (column.name, *_type_of(view, column))
 
@@ -171,7 +204,9 @@ def _features(view: FeatureView) -> dict[str, tuple[str, str]]:
 def _type_of(view: FeatureView, field: Any) -> tuple[str, str]:
     name = field.dtype.to_value_type().name
     if name not in TYPES:
-        raise ValueError(f"'{view.name}:{field.name}' is of type {name}; this store holds {', '.join(TYPES)}")
+        raise ValueError(
+            f"'{view.name}:{field.name}' is of type {name}; this store holds {', '.join(TYPES)}"
+        )
     return TYPES[name]
 
 
@@ -188,7 +223,10 @@ def _plain(value: Value | None) -> Any:
 
 def _answer(row: tuple[Any, ...], fields: dict[str, str]) -> Answer:
     values = zip(fields.items(), row[2:], strict=True)
-    return row[1], {name: Value() if value is None else Value(**{field: value}) for (name, field), value in values}
+    return row[1], {
+        name: Value() if value is None else Value(**{field: value})
+        for (name, field), value in values
+    }
 
 
 def _aware(instant: datetime) -> datetime:

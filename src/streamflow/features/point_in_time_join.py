@@ -7,8 +7,16 @@ from datetime import timedelta
 
 import polars as pl
 
-ROW, INSTANT, KNOWN = "__row", "__instant", "__known"  # columns of the asking frame: position, event time, K
-AS_OF, SINCE, UNTIL = "__as_of", "__since", "__until"  # columns of a history: as_of, and the K for which the row holds
+ROW, INSTANT, KNOWN = (
+    "__row",
+    "__instant",
+    "__known",
+)  # columns of the asking frame: position, event time, K
+AS_OF, SINCE, UNTIL = (
+    "__as_of",
+    "__since",
+    "__until",
+)  # columns of a history: as_of, and the K for which the row holds
 
 
 def point_in_time_join(
@@ -39,7 +47,9 @@ def point_in_time_join(
     return pl.concat(parts).sort(ROW).select(features)
 
 
-def _by_knowledge(asked: pl.DataFrame, history: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+def _by_knowledge(
+    asked: pl.DataFrame, history: pl.DataFrame
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Pair the rows that see the same revisions with what they see: as many pairs as there are states of knowledge."""
     if SINCE not in history.columns or asked.is_empty():
         yield asked, history
@@ -48,4 +58,9 @@ def _by_knowledge(asked: pl.DataFrame, history: pl.DataFrame) -> Iterator[tuple[
     states = asked.with_columns(changes.search_sorted(asked[KNOWN], side="right").alias("__state"))
     for part in states.partition_by("__state", include_key=False, maintain_order=True):
         known_by = part[KNOWN][0]  # any K of one state sees the same rows
-        yield part, history.filter((pl.col(SINCE) <= known_by) & (pl.col(UNTIL).is_null() | (pl.col(UNTIL) > known_by)))
+        yield (
+            part,
+            history.filter(
+                (pl.col(SINCE) <= known_by) & (pl.col(UNTIL).is_null() | (pl.col(UNTIL) > known_by))
+            ),
+        )

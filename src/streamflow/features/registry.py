@@ -28,7 +28,9 @@ def open_store(folder: Path) -> FeatureStore:
 def apply_definitions(store: FeatureStore, path: Path) -> None:
     """Do what `feast apply` does with one file of definitions: objects that it does not define are removed."""
     contents = _contents(_module(path), store.project)
-    to_apply, to_delete, _, _ = extract_objects_for_apply_delete(store.project, store.registry, contents)
+    to_apply, to_delete, _, _ = extract_objects_for_apply_delete(
+        store.project, store.registry, contents
+    )
     store.apply(to_apply, objects_to_delete=to_delete, partial=False)
 
 
@@ -43,7 +45,7 @@ def record_materialization(store: FeatureStore, as_of: Mapping[str, datetime]) -
 def _module(path: Path) -> ModuleType:
     """The definitions as they are now: run without a trace in sys.modules, on sys.path or in a bytecode cache."""
     module = ModuleType(path.stem)
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)  # noqa: S102  # `feast apply` runs it too
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)  # `feast apply` runs it too
     return module
 
 

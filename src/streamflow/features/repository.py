@@ -42,7 +42,9 @@ class FeatureRepository:
     @property
     def is_written(self) -> bool:
         """Whether the folder holds a repository."""
-        return all((self.folder / name).is_file() for name in ("feature_store.yaml", "definitions.py"))
+        return all(
+            (self.folder / name).is_file() for name in ("feature_store.yaml", "definitions.py")
+        )
 
     def files(self, services: Services) -> dict[str, str]:
         """Name -> text of what `write` writes. Raises CatalogInvalid when a feature has two types."""
@@ -60,12 +62,18 @@ class FeatureRepository:
         return "".join(
             line
             for name, text in self.files(services).items()
-            for line in unified_diff(_text(self.folder / name).splitlines(True), text.splitlines(True), name, name)
+            for line in unified_diff(
+                _text(self.folder / name).splitlines(True), text.splitlines(True), name, name
+            )
         )
 
     def write(self, services: Services) -> bool:
         """Write the files, each at once or not at all; False when they are as they should be."""
-        changed = {name: text for name, text in self.files(services).items() if _text(self.folder / name) != text}
+        changed = {
+            name: text
+            for name, text in self.files(services).items()
+            if _text(self.folder / name) != text
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in changed.items():
             _replace(self.folder / name, text)
@@ -80,7 +88,9 @@ class FeatureRepository:
     def record(self, views: Sequence[MaterializedView]) -> None:
         """Tell Feast's registry what has been materialized."""
         with self._alone():
-            _registry().record_materialization(self._store(), {view.view: view.as_of for view in views})
+            _registry().record_materialization(
+                self._store(), {view.view: view.as_of for view in views}
+            )
 
     def views(self) -> list[str]:
         """The feature views that Feast's registry knows, by name."""
@@ -105,8 +115,14 @@ class FeatureRepository:
         except FeatureServiceNotFoundException as exc:
             raise NotMigrated(f"Feast's registry knows no feature service '{service}'") from exc
         asked = entities if isinstance(entities, pa.Table) else entities.to_arrow()
-        answer = store.get_historical_features(entity_df=asked.to_pandas(), features=wanted).to_arrow()
-        names = [feature.name for projection in wanted.feature_view_projections for feature in projection.features]
+        answer = store.get_historical_features(
+            entity_df=asked.to_pandas(), features=wanted
+        ).to_arrow()
+        names = [
+            feature.name
+            for projection in wanted.feature_view_projections
+            for feature in projection.features
+        ]
         return answer.select([*asked.column_names, *names])
 
     def open(self) -> None:

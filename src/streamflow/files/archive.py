@@ -85,7 +85,9 @@ def _open_alone(partial: Path) -> int:
         raise StreamflowError(f"{partial}: {exc.strerror}", remedy="Name another file.") from exc
     if not (_try_lock(descriptor) and _is_at(descriptor, partial)):
         os.close(descriptor)
-        raise StreamflowError(f"{partial}: another backup writes it", remedy="Wait for it, or name another file.")
+        raise StreamflowError(
+            f"{partial}: another backup writes it", remedy="Wait for it, or name another file."
+        )
     os.ftruncate(descriptor, 0)
     os.fchmod(descriptor, 0o600)
     return descriptor
@@ -158,7 +160,9 @@ class Reader(Generic[M]):
                 size += len(chunk)
                 yield chunk
         if (digest.hexdigest(), size) != (member.sha256, member.bytes):
-            raise BackupDamaged(f"{name}: it has the digest {digest.hexdigest()}, the manifest says {member.sha256}")
+            raise BackupDamaged(
+                f"{name}: it has the digest {digest.hexdigest()}, the manifest says {member.sha256}"
+            )
 
 
 @contextmanager
@@ -167,7 +171,9 @@ def reading(path: Path, kind: Kind[M]) -> Iterator[Reader[M]]:
     try:
         archive = ZipFile(path)
     except OSError as exc:
-        raise BackupDamaged(f"{path}: {exc.strerror}", remedy=f"Name a file that '{kind.command}' wrote.") from exc
+        raise BackupDamaged(
+            f"{path}: {exc.strerror}", remedy=f"Name a file that '{kind.command}' wrote."
+        ) from exc
     except BadZipFile as exc:
         raise BackupDamaged(f"{path}: {exc}") from exc
     with archive:
@@ -192,11 +198,17 @@ def _check_names(archive: ZipFile, own: str, members: Mapping[str, Member]) -> N
     """Every file is one that the manifest names, once, and none could be written outside of the folder that it belongs to."""
     names = [info.filename for info in archive.infolist()]
     wrong = sorted(n for n in {*names, *members} if not is_safe(n))
-    wrong += [i.filename for i in archive.infolist() if stat.S_IFMT(i.external_attr >> 16) not in (0, stat.S_IFREG)]
+    wrong += [
+        i.filename
+        for i in archive.infolist()
+        if stat.S_IFMT(i.external_attr >> 16) not in (0, stat.S_IFREG)
+    ]
     if wrong:
         raise BackupDamaged(f"{wrong[0]!r} is no name that a file of ours has")
     if sorted(names) != sorted([*members, own]):
-        apart = sorted(set(names) ^ {*members, own}) or sorted(n for n in names if names.count(n) > 1)
+        apart = sorted(set(names) ^ {*members, own}) or sorted(
+            n for n in names if names.count(n) > 1
+        )
         raise BackupDamaged(f"{apart[0]!r} is not both in the file and in its manifest, once")
 
 
@@ -207,7 +219,13 @@ def is_safe(name: str) -> bool:
     [True, False, False, False, False, False, False]
     """
     path = PurePosixPath(name)
-    return bool(path.parts) and ".." not in path.parts and not path.is_absolute() and "\\" not in name and str(path) == name
+    return (
+        bool(path.parts)
+        and ".." not in path.parts
+        and not path.is_absolute()
+        and "\\" not in name
+        and str(path) == name
+    )
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
@@ -228,7 +246,11 @@ def files_below(folder: Path) -> Iterator[Path]:
     """Every file below a folder, in order; a symbolic link is passed over: it leads elsewhere."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
-        yield from (path for name in sorted(names) if (path := Path(parent, name)).is_file() and not path.is_symlink())
+        yield from (
+            path
+            for name in sorted(names)
+            if (path := Path(parent, name)).is_file() and not path.is_symlink()
+        )
 
 
 def digest_of(path: Path) -> str:

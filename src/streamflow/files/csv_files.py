@@ -67,7 +67,9 @@ def read_header(path: Path) -> list[str]:
     return next((record.cells for _, record in _records(path)), [])
 
 
-def read_batches(path: Path, ragged: dict[int, int]) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
+def read_batches(
+    path: Path, ragged: dict[int, int]
+) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
     """The rows of a file that is text: (their numbers, all cells as text with a null where one is empty), batch by batch.
 
     A row with too many or too few cells is left out and noted in `ragged`: row -> number of its cells.
@@ -76,7 +78,9 @@ def read_batches(path: Path, ragged: dict[int, int]) -> Iterator[tuple[NDArray[n
     from pyarrow import csv as arrow_csv
 
     def note(row: Any) -> str:
-        ragged[row.number - 2] = row.actual_columns  # Arrow counts records from 1, the header included
+        ragged[row.number - 2] = (
+            row.actual_columns
+        )  # Arrow counts records from 1, the header included
         return "skip"
 
     names = read_header(path)
@@ -85,7 +89,9 @@ def read_batches(path: Path, ragged: dict[int, int]) -> Iterator[tuple[NDArray[n
         read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
         convert_options=arrow_csv.ConvertOptions(
-            column_types={name: pa.string() for name in names}, null_values=[""], strings_can_be_null=True
+            column_types={name: pa.string() for name in names},
+            null_values=[""],
+            strings_can_be_null=True,
         ),
     )
     row = 0

@@ -12,7 +12,11 @@ from streamflow.errors import CatalogInvalid
 
 def csv_names(folder: Path) -> list[str]:
     """The names of the CSV files of a folder, in order."""
-    return sorted(p.name for p in folder.iterdir() if p.suffix.lower() == ".csv" and p.is_file() and not p.name.startswith("."))
+    return sorted(
+        p.name
+        for p in folder.iterdir()
+        if p.suffix.lower() == ".csv" and p.is_file() and not p.name.startswith(".")
+    )
 
 
 def aggregate(path: Path, expressions: Sequence[pl.Expr]) -> pl.DataFrame:

@@ -18,7 +18,9 @@ DATE_FILE = "drop.toml"
 MARK = "# Simulated: "  # how drop.toml begins if we wrote the folder; only such a folder may be replaced
 
 
-def write_drop(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: date, *, origin: str) -> bool:
+def write_drop(
+    folder: Path, tables: Mapping[str, pl.DataFrame], as_of: date, *, origin: str
+) -> bool:
     """Write `<table>.csv` for each of `tables` and `drop.toml`; False if `folder` holds these bytes already.
 
     tables  booleans become True/False, a null an empty cell, a float its shortest form, a date YYYY-MM-DD
@@ -27,22 +29,31 @@ def write_drop(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: date, *,
     temporary = folder.parent / f".{folder.name}.{os.getpid()}"
     replaced = folder.parent / f".{folder.name}.{os.getpid()}.replaced"
     try:
-        for leftover in (temporary, replaced):  # of a killed run that had our process id, as all have in a container
+        for leftover in (
+            temporary,
+            replaced,
+        ):  # of a killed run that had our process id, as all have in a container
             rmtree(leftover, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, table in tables.items():
             _python_booleans(table).write_csv(temporary / f"{name}.csv", line_terminator="\n")
-        (temporary / DATE_FILE).write_bytes(f"{MARK}{origin}\nas_of = {as_of.isoformat()}\n".encode())
+        (temporary / DATE_FILE).write_bytes(
+            f"{MARK}{origin}\nas_of = {as_of.isoformat()}\n".encode()
+        )
         if _equal(folder, temporary):
             return False
         if folder.exists():
             _check_replaceable(folder, _names(temporary))
-            folder.rename(replaced)  # a reader meets the old drop, none or the new one, never a part
+            folder.rename(
+                replaced
+            )  # a reader meets the old drop, none or the new one, never a part
         temporary.rename(folder)
         rmtree(replaced, ignore_errors=True)
     except OSError as exc:
         state = "This drop was not written; the ones before it are complete."
-        raise StreamflowError(f"{folder}: {exc.strerror or exc}", state=state, remedy="Name another folder.") from exc
+        raise StreamflowError(
+            f"{folder}: {exc.strerror or exc}", state=state, remedy="Name another folder."
+        ) from exc
     finally:
         rmtree(temporary, ignore_errors=True)
     return True
@@ -50,7 +61,9 @@ def write_drop(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: date, *,
 
 def _python_booleans(table: pl.DataFrame) -> pl.DataFrame:
     column = pl.col(pl.Boolean)
-    return table.with_columns(pl.when(column).then(pl.lit("True")).when(~column).then(pl.lit("False")).name.keep())
+    return table.with_columns(
+        pl.when(column).then(pl.lit("True")).when(~column).then(pl.lit("False")).name.keep()
+    )
 
 
 def _names(folder: Path) -> set[str]:
@@ -85,7 +98,11 @@ def dated(folder: Path) -> date | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, KeyError, tomllib.TOMLDecodeError) as exc:
-        raise DropConflict(f"{path}: no 'as_of = YYYY-MM-DD' to read ({exc})", remedy="Correct it.") from exc
+        raise DropConflict(
+            f"{path}: no 'as_of = YYYY-MM-DD' to read ({exc})", remedy="Correct it."
+        ) from exc
     if not isinstance(found, date) or isinstance(found, datetime):
-        raise DropConflict(f"{path}: as_of must be a date like 2024-01-31, without quotes", remedy="Correct it.")
+        raise DropConflict(
+            f"{path}: as_of must be a date like 2024-01-31, without quotes", remedy="Correct it."
+        )
     return found

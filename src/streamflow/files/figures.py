@@ -5,7 +5,14 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core.statistics.metrics import Floats, Labels, auc, calibration_points, precision_recall_points, roc_points
+from streamflow.core.statistics.metrics import (
+    Floats,
+    Labels,
+    auc,
+    calibration_points,
+    precision_recall_points,
+    roc_points,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +36,10 @@ def precision_recall(label: Labels, probability: Floats) -> bytes:
     recall, precision = precision_recall_points(label, probability)
     gained = float((precision * (recall - [0.0, *recall[:-1]])).sum())  # average precision
     share = float(label.astype(float).mean())
-    figure, axes = square("recall: share of the positives that is found", "precision: share of the found that is positive")
+    figure, axes = square(
+        "recall: share of the positives that is found",
+        "precision: share of the found that is positive",
+    )
     axes.axhline(share, color=REFERENCE, linestyle="--", linewidth=1, label=f"chance: {share:.3f}")
     axes.plot(recall, precision, color=CURVE, linewidth=2, label="model")
     axes.set_title(f"Precision and recall: average precision = {gained:.4f}")
@@ -41,7 +51,9 @@ def calibration(label: Labels, probability: Floats) -> bytes:
     """Observed share of positives against predicted probability, in ten equally filled bins, over the histogram."""
     predicted, observed, rows = calibration_points(label, probability)
     brier = float(((probability - label.astype(float)) ** 2).mean())
-    figure, axes = square("predicted probability (mean of the bin)", "observed share of positives", right=0.75)
+    figure, axes = square(
+        "predicted probability (mean of the bin)", "observed share of positives", right=0.75
+    )
     counts = axes.twinx()
     counts.hist(probability, bins=[i / 20 for i in range(21)], color=BARS)
     counts.set_ylim(0, counts.get_ylim()[1] * 3)  # the bars stay below the curve's legend
@@ -49,7 +61,14 @@ def calibration(label: Labels, probability: Floats) -> bytes:
     axes.set_zorder(counts.get_zorder() + 1)
     axes.patch.set_visible(False)
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="perfect")
-    axes.plot(predicted, observed, color=CURVE, linewidth=2, marker="o", label=f"model, bins of about {int(rows.mean()):,} rows")
+    axes.plot(
+        predicted,
+        observed,
+        color=CURVE,
+        linewidth=2,
+        marker="o",
+        label=f"model, bins of about {int(rows.mean()):,} rows",
+    )
     axes.set_title(f"Calibration on the hold-out: Brier score = {brier:.4f}")
     axes.legend(loc="upper left", frameon=False)
     return png(figure)
@@ -62,7 +81,9 @@ def square(x: str, y: str, *, right: float = 0.2) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def empty(width: float, height: float, *, left: float = 0.75, right: float = 0.2) -> tuple[Figure, Axes]:
+def empty(
+    width: float, height: float, *, left: float = 0.75, right: float = 0.2
+) -> tuple[Figure, Axes]:
     """Axes on a figure of its own, without pyplot's global state.
 
     All in inches: `left` and `right` are what tick labels and names of axes need. Matplotlib's layouts would measure that by
@@ -73,7 +94,9 @@ def empty(width: float, height: float, *, left: float = 0.75, right: float = 0.2
 
     figure = Figure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((left / width, 0.6 / height, 1 - (left + right) / width, 1 - 1.0 / height))
+    axes = figure.add_axes(
+        (left / width, 0.6 / height, 1 - (left + right) / width, 1 - 1.0 / height)
+    )
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

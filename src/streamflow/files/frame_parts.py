@@ -15,7 +15,11 @@ from streamflow.errors import StreamflowError
 def require_kind(path: Path) -> None:
     """Raise StreamflowError unless the ending names a kind of file that we write."""
     if path.suffix not in (".parquet", ".csv"):
-        raise StreamflowError(f"{path}: the name must end in .parquet or .csv", state="No file was written.", remedy="")
+        raise StreamflowError(
+            f"{path}: the name must end in .parquet or .csv",
+            state="No file was written.",
+            remedy="",
+        )
 
 
 def write_parts(parts: Iterator[pl.DataFrame], path: Path, *, facts: Mapping[str, str]) -> None:
@@ -29,7 +33,11 @@ def write_parts(parts: Iterator[pl.DataFrame], path: Path, *, facts: Mapping[str
             _csv(parts, partial)
         partial.replace(path)
     except OSError as exc:
-        raise StreamflowError(f"{path}: {exc.strerror or exc}", state="No file was written.", remedy="Name another file.") from exc
+        raise StreamflowError(
+            f"{path}: {exc.strerror or exc}",
+            state="No file was written.",
+            remedy="Name another file.",
+        ) from exc
     finally:
         partial.unlink(missing_ok=True)
 

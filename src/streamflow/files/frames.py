@@ -21,7 +21,11 @@ def write_rows(rows: Sequence[Any], path: Path) -> None:
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
     """Write `frame` as the ending of `path` says, beside it first and then in its place."""
     if path.suffix not in (".parquet", ".csv"):
-        raise StreamflowError(f"{path}: the name must end in .parquet or .csv", state="No file was written.", remedy="")
+        raise StreamflowError(
+            f"{path}: the name must end in .parquet or .csv",
+            state="No file was written.",
+            remedy="",
+        )
     partial = path.with_name(f".{path.name}.partial")
     try:
         if path.suffix == ".parquet":
@@ -30,6 +34,10 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
             frame.write_csv(partial)
         partial.replace(path)
     except OSError as exc:
-        raise StreamflowError(f"{path}: {exc.strerror or exc}", state="No file was written.", remedy="Name another file.") from exc
+        raise StreamflowError(
+            f"{path}: {exc.strerror or exc}",
+            state="No file was written.",
+            remedy="Name another file.",
+        ) from exc
     finally:
         partial.unlink(missing_ok=True)

@@ -19,7 +19,11 @@ def psi_of_all(report: Report) -> bytes:
     features = sorted(report.features, key=lambda f: f.psi)
     names = 0.3 + 0.09 * max((len(f.name) for f in features), default=0)
     figure, axes = empty(names + 5.2, 1.2 + 0.28 * len(features), left=names)
-    axes.barh([f.name for f in features], [f.psi for f in features], color=[ALARM if f.drifted else CURVE for f in features])
+    axes.barh(
+        [f.name for f in features],
+        [f.psi for f in features],
+        color=[ALARM if f.drifted else CURVE for f in features],
+    )
     axes.axvline(report.evidence.drift_psi, color=REFERENCE, linestyle="--", linewidth=1)
     axes.set_xlabel("PSI in nats; dashed: the setting drift_psi")
     return png(figure)
@@ -43,7 +47,11 @@ def calibration_then_and_now(then: Performance, now: Performance | None) -> byte
     return png(figure)
 
 
-def _both(axes: Axes, then: tuple[tuple[float, float], ...], now: tuple[tuple[float, float], ...] | None) -> None:
-    axes.plot(*zip(*then, strict=True), color=BARS if now else CURVE, linewidth=2, label="at its training")
+def _both(
+    axes: Axes, then: tuple[tuple[float, float], ...], now: tuple[tuple[float, float], ...] | None
+) -> None:
+    axes.plot(
+        *zip(*then, strict=True), color=BARS if now else CURVE, linewidth=2, label="at its training"
+    )
     if now:
         axes.plot(*zip(*now, strict=True), color=CURVE, linewidth=2, label="now")

@@ -28,7 +28,9 @@ def page(report: Report) -> str:
     """The HTML: the same text for the same report."""
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"p": p_in_words, "percent": "{:.2%}".format}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         r=report,
@@ -59,7 +61,10 @@ def bars(bins: Binned) -> list[Bar]:
     >>> [(b.left, b.reference, b.current) for b in bars(Binned(names=("a", "missing"), reference=(3, 1), current=(2, 2)))]
     [(0.0, 100.0, 66.7), (50.0, 33.3, 66.7)]
     """
-    sides = [[count / max(sum(counts), 1) for count in counts] for counts in (bins.reference, bins.current)]
+    sides = [
+        [count / max(sum(counts), 1) for count in counts]
+        for counts in (bins.reference, bins.current)
+    ]
     highest, width = max(*sides[0], *sides[1], 1e-9), 100 / len(bins.names)
     return [
         Bar(
@@ -77,7 +82,10 @@ def _metrics(report: Report) -> list[tuple[str, list[str]]]:
     """Name and values of each line of the table of metrics: at training, now, and of the answers that were given."""
     sides = [side and side.metrics for side in (report.then, report.now)]
     sides += [report.answers.all, report.answers.unseen] if report.answers else [None, None]
-    return [(words, ["" if m is None else _number(getattr(m, name)) for m in sides]) for name, words in METRICS.items()]
+    return [
+        (words, ["" if m is None else _number(getattr(m, name)) for m in sides])
+        for name, words in METRICS.items()
+    ]
 
 
 def _number(value: float) -> str:
@@ -89,7 +97,9 @@ def _pictures(report: Report) -> dict[str, str]:
     found = {"PSI of each feature": figures.psi_of_all(report)}
     if report.then:
         found["ROC on hold-out users"] = figures.roc_then_and_now(report.then, report.now)
-        found["Calibration on hold-out users"] = figures.calibration_then_and_now(report.then, report.now)
+        found["Calibration on hold-out users"] = figures.calibration_then_and_now(
+            report.then, report.now
+        )
     return {caption: _inline(picture) for caption, picture in found.items()}
 
 

@@ -15,7 +15,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = TemporaryFile(dir=folder)  # noqa: SIM115  # it lives as long as the spool
+        self._file = TemporaryFile(dir=folder)  # it lives as long as the spool
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def write(self, frame: pl.DataFrame) -> None:

@@ -12,7 +12,9 @@ def refuse_existing(path: Path) -> None:
     """Raise StreamflowError when there is something at `path` already."""
     if path.exists() or path.is_symlink():
         raise StreamflowError(
-            f"{path} exists", state="It was left as it is.", remedy="Name another file, or replace it with --force."
+            f"{path} exists",
+            state="It was left as it is.",
+            remedy="Name another file, or replace it with --force.",
         )
 
 
@@ -24,10 +26,16 @@ def write_text(path: Path, text: str, *, replace: bool) -> None:
         if replace:
             partial.replace(path)
         else:
-            path.hardlink_to(partial)  # fails where another process was faster, and replaces nothing
+            path.hardlink_to(
+                partial
+            )  # fails where another process was faster, and replaces nothing
     except FileExistsError:
         refuse_existing(path)
     except OSError as exc:
-        raise StreamflowError(f"{path}: {exc.strerror or exc}", state="No file was written.", remedy="Name another file.") from exc
+        raise StreamflowError(
+            f"{path}: {exc.strerror or exc}",
+            state="No file was written.",
+            remedy="Name another file.",
+        ) from exc
     finally:
         partial.unlink(missing_ok=True)

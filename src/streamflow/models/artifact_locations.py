@@ -8,7 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 from streamflow.models.mlflow_client import is_database
 
-PROXIED = "mlflow-artifacts:"  # an MLflow server answers for these; it keeps them below the same folder
+PROXIED = (
+    "mlflow-artifacts:"  # an MLflow server answers for these; it keeps them below the same folder
+)
 COLUMNS = (  # table, column, and which rows: all of MLflow's tables that hold a location
     ("experiments", "artifact_location", "true"),
     ("runs", "artifact_uri", "true"),
@@ -28,7 +30,7 @@ WHERE v.current_stage <> 'Deleted_Internal' ORDER BY v.name, v.version
 """
 SCHEMA = "SELECT max(version_num) FROM public.alembic_version"
 LOCATIONS = " UNION ".join(
-    f"SELECT {column} FROM public.{table} WHERE {column} IS NOT NULL AND {rows}"  # noqa: S608  # names of our own
+    f"SELECT {column} FROM public.{table} WHERE {column} IS NOT NULL AND {rows}"  # names of our own
     for table, column, rows in COLUMNS
 )
 
@@ -59,7 +61,7 @@ def relative(location: str, beginnings: Iterable[str]) -> str | None:
 def rewriting(beginnings: Sequence[str], target: str) -> str:
     """The SQL that lets every location that begins as one of `beginnings` begin with `target`."""
     lines = [
-        f"UPDATE public.{table} SET {column} = {_quoted(target)} || substr({column}, {len(source) + 1})"  # noqa: S608  # quoted
+        f"UPDATE public.{table} SET {column} = {_quoted(target)} || substr({column}, {len(source) + 1})"  # quoted
         f" WHERE ({column} = {_quoted(source)} OR starts_with({column}, {_quoted(source + '/')})) AND {rows};"
         for table, column, rows in COLUMNS
         for source in beginnings
@@ -74,13 +76,19 @@ def elsewhere(locations: Iterable[str], beginnings: Sequence[str]) -> list[str]:
     >>> elsewhere(["s3://b/1", "s3://b/2", "models:/m-1", "file:///a/1"], ["file:///a"])
     ['s3://b']
     """
-    strange = [place for place in locations if not place.startswith(BY_NAME) and place not in beginnings]
-    return sorted({_place(location) for location in strange if relative(location, beginnings) is None})
+    strange = [
+        place for place in locations if not place.startswith(BY_NAME) and place not in beginnings
+    ]
+    return sorted(
+        {_place(location) for location in strange if relative(location, beginnings) is None}
+    )
 
 
 def _place(location: str) -> str:
     parts = urlsplit(location)
-    return f"{parts.scheme}://{parts.hostname or ''}" if parts.hostname else location  # never a password of a URL
+    return (
+        f"{parts.scheme}://{parts.hostname or ''}" if parts.hostname else location
+    )  # never a password of a URL
 
 
 def _quoted(text: str) -> str:

@@ -17,6 +17,10 @@ def fetch(tracking_uri: str, to: Path, *, what: str, **where: str) -> Path:
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(mlflow.artifacts.download_artifacts(**where, dst_path=str(to), tracking_uri=tracking_uri))
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                **where, dst_path=str(to), tracking_uri=tracking_uri
+            )
+        )
     except (MlflowException, OSError) as exc:
         raise ArtifactUntrusted(f"{what}: {exc}") from exc

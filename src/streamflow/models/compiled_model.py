@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]
-Compiled = Callable[[Floats], Floats]  # the encoder's matrix (n, width), n > 0 -> probabilities (n,)
+Compiled = Callable[
+    [Floats], Floats
+]  # the encoder's matrix (n, width), n > 0 -> probabilities (n,)
 
 
 def compiled(pipeline: Pipeline) -> Compiled:
@@ -30,7 +32,9 @@ def _boosting(boosting: Any) -> Compiled:
     import treelite
 
     model = treelite.sklearn.import_model(boosting)
-    return lambda matrix: np.ascontiguousarray(treelite.gtil.predict(model, matrix, nthread=1)[:, 0, 0])
+    return lambda matrix: np.ascontiguousarray(
+        treelite.gtil.predict(model, matrix, nthread=1)[:, 0, 0]
+    )
 
 
 def _logistic(pipeline: Pipeline) -> Compiled:
@@ -41,7 +45,9 @@ def _logistic(pipeline: Pipeline) -> Compiled:
 
     def answer(matrix: Floats) -> Floats:
         total = np.full(len(matrix), intercept)
-        for column, (mean, centre, spread, weight) in enumerate(zip(means, *scale, weights, strict=True)):
+        for column, (mean, centre, spread, weight) in enumerate(
+            zip(means, *scale, weights, strict=True)
+        ):
             values = matrix[:, column]
             total += (np.where(np.isnan(values), mean, values) - centre) / spread * weight
         return np.asarray(expit(total))
@@ -52,4 +58,8 @@ def _logistic(pipeline: Pipeline) -> Compiled:
 def linear_parts(pipeline: Pipeline) -> tuple[Floats, tuple[Floats, Floats], tuple[Floats, float]]:
     """What a logistic regression has learned: value for a null, (centre, spread), (weights, intercept), each per column."""
     impute, scale, regression = (step for _, step in pipeline.steps[1:])
-    return impute.statistics_, (scale.mean_, scale.scale_), (regression.coef_[0], float(regression.intercept_[0]))
+    return (
+        impute.statistics_,
+        (scale.mean_, scale.scale_),
+        (regression.coef_[0], float(regression.intercept_[0])),
+    )

@@ -12,7 +12,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 Value = bool | int | float | str | None
-Category = float | str | None  # a categorical bool or number is its float; None is the null, a category of its own
+Category = (
+    float | str | None
+)  # a categorical bool or number is its float; None is the null, a category of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,10 @@ class Encoder:
         >>> Encoder(features=("fee", "net"), categories={"net": ("DSL", None)}).columns
         ('net', 'net', 'fee')
         """
-        return tuple(name for name, categories in self.categories.items() for _ in categories) + self._numbers
+        return (
+            tuple(name for name, categories in self.categories.items() for _ in categories)
+            + self._numbers
+        )
 
     @cached_property
     def _numbers(self) -> tuple[str, ...]:
@@ -90,7 +95,9 @@ class Encoder:
         for name, categories in self.categories.items():
             values = _comparable(frame[name], categories)
             for category in categories:
-                encoded[:, column] = (values.is_null() if category is None else values.eq_missing(category)).to_numpy()
+                encoded[:, column] = (
+                    values.is_null() if category is None else values.eq_missing(category)
+                ).to_numpy()
                 column += 1
         for name in self._numbers:
             encoded[:, column] = frame[name].cast(pl.Float64).to_numpy()

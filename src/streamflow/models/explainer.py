@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-NUMERICAL_NAN, DEFAULT_LEFT = 8, 2  # bits of LightGBM's decision_type: x <= threshold, a NaN goes the default way
+NUMERICAL_NAN, DEFAULT_LEFT = (
+    8,
+    2,
+)  # bits of LightGBM's decision_type: x <= threshold, a NaN goes the default way
 LARGEST = 1e300  # LightGBM's text has no infinity; boosting splits nulls off at one
 
 
@@ -65,9 +68,13 @@ class Explainer:
         try:
             from lightgbm import Booster
         except OSError as exc:  # libgomp is no part of its wheel
-            raise StreamflowError(f"LightGBM cannot be loaded: {exc}", remedy="Install libgomp (Debian: libgomp1).") from exc
+            raise StreamflowError(
+                f"LightGBM cannot be loaded: {exc}", remedy="Install libgomp (Debian: libgomp1)."
+            ) from exc
         names = self.pipeline.named_steps
-        trees, width = _trees_of(names[FOREST]) if FOREST in names else _trees_of_boosting(names[BOOSTING])
+        trees, width = (
+            _trees_of(names[FOREST]) if FOREST in names else _trees_of_boosting(names[BOOSTING])
+        )
         return Booster(model_str=_text(trees, width))
 
 
@@ -117,12 +124,12 @@ def _trees_of_boosting(boosting: Any) -> tuple[Iterable[_Tree], int]:
 
     def trees() -> Iterator[_Tree]:
         nothing = np.array([-1])
-        baseline = boosting._baseline_prediction.ravel()  # noqa: SLF001  # boosting has no public trees; treelite reads these too
+        baseline = boosting._baseline_prediction.ravel()  # boosting has no public trees; treelite reads these too
         yield _Tree(
             left=nothing, right=nothing, column=nothing, threshold=np.zeros(1), null_left=np.zeros(1, bool),
             rows=np.array([1]), value=baseline.astype(float),
         )  # fmt: skip
-        for (predictor,) in boosting._predictors:  # noqa: SLF001
+        for (predictor,) in boosting._predictors:
             nodes = predictor.nodes
             leaf = nodes["is_leaf"].astype(bool)
             yield _Tree(
@@ -154,7 +161,17 @@ def _text(trees: Iterable[_Tree], width: int) -> str:
     for number, tree in enumerate(trees):
         lines += [f"Tree={number}", *(f"{name}={value}" for name, value in _fields(tree)), "", ""]
     return "\n".join(
-        [*lines, "end of trees", "", "parameters:", "[verbosity: -1]", "end of parameters", "", "pandas_categorical:null", ""]
+        [
+            *lines,
+            "end of trees",
+            "",
+            "parameters:",
+            "[verbosity: -1]",
+            "end of parameters",
+            "",
+            "pandas_categorical:null",
+            "",
+        ]
     )
 
 

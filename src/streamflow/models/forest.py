@@ -37,18 +37,27 @@ class Forest:
         left, right = joined["left_child"] + moved, joined["right_child"] + moved
         levels = list(_levels(roots, left, right, leaf))
         inner = np.concatenate([np.empty(0, dtype=np.intp), *levels])
-        self._values, value = np.unique(np.concatenate([tree.value[:, 0, 1] for tree in trees])[leaf], return_inverse=True)
+        self._values, value = np.unique(
+            np.concatenate([tree.value[:, 0, 1] for tree in trees])[leaf], return_inverse=True
+        )
         leaves = len(self._values)
         place = np.empty(len(joined), dtype=np.intp)
         place[leaf], place[inner] = value, leaves + np.arange(len(inner))
         self._roots, self._depth = place[roots], len(levels)
-        self._feature = np.concatenate([np.zeros(leaves), joined["feature"][inner]]).astype(np.uint16)
-        self._threshold = np.concatenate([np.full(leaves, np.inf, dtype=np.float32), _below(joined["threshold"][inner])])
+        self._feature = np.concatenate([np.zeros(leaves), joined["feature"][inner]]).astype(
+            np.uint16
+        )
+        self._threshold = np.concatenate(
+            [np.full(leaves, np.inf, dtype=np.float32), _below(joined["threshold"][inner])]
+        )
         own = np.arange(leaves)
         self._children = np.stack(
-            [np.concatenate([own, place[left[inner]]]), np.concatenate([own, place[right[inner]]])], 1
+            [np.concatenate([own, place[left[inner]]]), np.concatenate([own, place[right[inner]]])],
+            1,
         ).ravel()
-        self._null_right = np.concatenate([np.zeros(leaves, dtype=bool), joined["missing_go_to_left"][inner] == 0])
+        self._null_right = np.concatenate(
+            [np.zeros(leaves, dtype=bool), joined["missing_go_to_left"][inner] == 0]
+        )
 
     def __call__(self, matrix: Floats) -> Floats:
         """The probability of class 1; matrix (n, width) -> (n,)."""
@@ -58,14 +67,18 @@ class Forest:
     def _some(self, rows: NDArray[np.float32]) -> Floats:
         trees = len(self._roots)
         answers = self._values.take(self._arrived(rows)).reshape(trees, len(rows))
-        added: Floats = np.add.accumulate(answers)[-1]  # one after the other: a sum in another order has other last bits
+        added: Floats = np.add.accumulate(answers)[
+            -1
+        ]  # one after the other: a sum in another order has other last bits
         return added / trees
 
     def _arrived(self, rows: NDArray[np.float32]) -> Places:
         """The leaf of each tree for each row, tree by tree; shape (trees * n,)."""
         values, nulls = rows.ravel(), bool(np.isnan(rows).any())
         at = np.repeat(self._roots, len(rows))
-        row = np.tile(np.arange(len(rows)) * rows.shape[1], len(self._roots))  # where the row of a walk begins
+        row = np.tile(
+            np.arange(len(rows)) * rows.shape[1], len(self._roots)
+        )  # where the row of a walk begins
         arrived, walking = at, None
         for level in range(1, self._depth + 1):
             value = values.take(self._feature.take(at) + row)
@@ -87,7 +100,9 @@ class Forest:
         return arrived
 
 
-def _levels(roots: Places, left: Places, right: Places, leaf: NDArray[np.bool_]) -> Iterator[Places]:
+def _levels(
+    roots: Places, left: Places, right: Places, leaf: NDArray[np.bool_]
+) -> Iterator[Places]:
     """The nodes of each level of all trees that are no leaves, from the roots on."""
     level = roots[~leaf[roots]]
     while len(level):

@@ -31,9 +31,13 @@ def translated() -> Iterator[None]:
     except MlflowException as exc:
         raise _ours(exc) from exc
     except Exception as exc:
-        if type(exc).__name__ != "OperationalError":  # SQLAlchemy's; by name, for drivers stay in `database`
+        if (
+            type(exc).__name__ != "OperationalError"
+        ):  # SQLAlchemy's; by name, for drivers stay in `database`
             raise
-        raise DatabaseUnavailable(f"MLflow's store cannot be reached: {str(exc).splitlines()[0]}") from exc
+        raise DatabaseUnavailable(
+            f"MLflow's store cannot be reached: {str(exc).splitlines()[0]}"
+        ) from exc
 
 
 def _ours(error: Exception) -> StreamflowError:
@@ -51,7 +55,11 @@ def _ours(error: Exception) -> StreamflowError:
 def stage_warnings_expected() -> Iterator[None]:
     """Stages are deprecated in MLflow 3, and the mission's word; aliases are set beside them, which is what will remain."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*transition_model_version_stage.* is deprecated", category=FutureWarning)
+        warnings.filterwarnings(
+            "ignore",
+            message=".*transition_model_version_stage.* is deprecated",
+            category=FutureWarning,
+        )
         yield
 
 
@@ -64,12 +72,12 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with translated(), _quiet("mlflow", "alembic"):
-        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001  # the one that it keeps for this URI
-        found = utils._get_schema_version(engine)  # noqa: SLF001  # MLflow has no public way to ask
-        if found == utils._get_latest_schema_revision():  # noqa: SLF001
+        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # the one that it keeps for this URI
+        found = utils._get_schema_version(engine)  # MLflow has no public way to ask
+        if found == utils._get_latest_schema_revision():
             return False
         if found is not None:
-            utils._upgrade_db(engine)  # noqa: SLF001  # all that the command `mlflow db upgrade` calls
+            utils._upgrade_db(engine)  # all that the command `mlflow db upgrade` calls
         SqlAlchemyStore(tracking_uri, artifact_root)
         return True
 
@@ -78,7 +86,7 @@ def newest_schema() -> str:
     """The version of MLflow's tables that this MLflow needs."""
     from mlflow.store.db import utils
 
-    found: str = utils._get_latest_schema_revision()  # noqa: SLF001  # MLflow has no public way to ask
+    found: str = utils._get_latest_schema_revision()  # MLflow has no public way to ask
     return found
 
 
@@ -88,8 +96,8 @@ def store_versions(tracking_uri: str) -> tuple[str | None, str]:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with translated(), _quiet("mlflow", "alembic"):
-        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001  # as above
-        return utils._get_schema_version(engine), utils._get_latest_schema_revision()  # noqa: SLF001
+        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # as above
+        return utils._get_schema_version(engine), utils._get_latest_schema_revision()
 
 
 def release_store(tracking_uri: str) -> None:
@@ -102,7 +110,7 @@ def release_store(tracking_uri: str) -> None:
     from mlflow.store.tracking import sqlalchemy_store as tracking
 
     for store in (tracking.SqlAlchemyStore, registry.SqlAlchemyStore):
-        engine = store._engine_map.get(tracking_uri)  # noqa: SLF001  # MLflow has no public way to close a store
+        engine = store._engine_map.get(tracking_uri)  # MLflow has no public way to close a store
         if engine is not None:
             engine.dispose()
 

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from sklearn.pipeline import Pipeline
 
-NEEDED = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")  # to load the model with stock MLflow
+NEEDED = (
+    "mlflow",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "skops",
+)  # to load the model with stock MLflow
 
 
 def write_package(pipeline: Pipeline, folder: Path, features: Sequence[Feature]) -> ModelDigests:
@@ -23,7 +29,9 @@ def write_package(pipeline: Pipeline, folder: Path, features: Sequence[Feature])
     from sklearn.base import clone
 
     mlflow.sklearn.save_model(
-        clone(pipeline),  # unfitted: MLflow describes it, the file is ours (compressed: 11 MB instead of 57)
+        clone(
+            pipeline
+        ),  # unfitted: MLflow describes it, the file is ours (compressed: 11 MB instead of 57)
         str(folder),
         serialization_format="skops",
         skops_trusted_types=list(TRUSTED_TYPES),
@@ -38,7 +46,12 @@ def address_package(folder: Path, *, model_id: str, run_id: str, location: str) 
     from mlflow.models import Model
 
     model = Model.load(str(folder))
-    model.model_id, model.model_uuid, model.run_id, model.artifact_path = model_id, model_id, run_id, location
+    model.model_id, model.model_uuid, model.run_id, model.artifact_path = (
+        model_id,
+        model_id,
+        run_id,
+        location,
+    )
     model.model_size_bytes = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     model.save(str(folder / "MLmodel"))
 

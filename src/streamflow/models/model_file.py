@@ -54,7 +54,11 @@ BOOSTING_ARRAYS = (
     ("value", ">f8"),
 )
 
-STEPS = ([ENCODE, FOREST], [ENCODE, BOOSTING], [ENCODE, "impute", "scale", LOGISTIC])  # of the models that we make
+STEPS = (
+    [ENCODE, FOREST],
+    [ENCODE, BOOSTING],
+    [ENCODE, "impute", "scale", LOGISTIC],
+)  # of the models that we make
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,12 @@ def content_digest(pipeline: Pipeline) -> str:
     """
     encoder = encoder_of(pipeline)
     form, more, arrays = _learned(pipeline)
-    head = {"form": form, "features": encoder.features, "categories": list(encoder.categories.items()), **more}
+    head = {
+        "form": form,
+        "features": encoder.features,
+        "categories": list(encoder.categories.items()),
+        **more,
+    }
     digest = sha256(json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
     for array, kind in arrays:
         digest.update(np.ascontiguousarray(array).astype(kind).tobytes())
@@ -95,18 +104,38 @@ def _learned(pipeline: Pipeline) -> tuple[str, dict[str, Any], Iterator[tuple[An
     names = pipeline.named_steps
     if FOREST in names:
         trees = [estimator.tree_ for estimator in names[FOREST].estimators_]
-        more = {"classes": names[FOREST].classes_.tolist(), "nodes": [int(tree.node_count) for tree in trees]}
-        return "streamflow forest 1", more, ((_of_tree(tree, name), kind) for tree in trees for name, kind in TREE_ARRAYS)
+        more = {
+            "classes": names[FOREST].classes_.tolist(),
+            "nodes": [int(tree.node_count) for tree in trees],
+        }
+        return (
+            "streamflow forest 1",
+            more,
+            ((_of_tree(tree, name), kind) for tree in trees for name, kind in TREE_ARRAYS),
+        )
     if BOOSTING in names:
-        nodes = [of_class[0].nodes for of_class in names[BOOSTING]._predictors]  # noqa: SLF001  # scikit-learn shows them nowhere
-        more = {"nodes": [len(n) for n in nodes], "baseline": names[BOOSTING]._baseline_prediction.tolist()}  # noqa: SLF001
-        return "streamflow boosting 1", more, ((n[name], kind) for n in nodes for name, kind in BOOSTING_ARRAYS)
+        nodes = [of_class[0].nodes for of_class in names[BOOSTING]._predictors]  # scikit-learn shows them nowhere
+        more = {
+            "nodes": [len(n) for n in nodes],
+            "baseline": names[BOOSTING]._baseline_prediction.tolist(),
+        }
+        return (
+            "streamflow boosting 1",
+            more,
+            ((n[name], kind) for n in nodes for name, kind in BOOSTING_ARRAYS),
+        )
     means, scale, (weights, intercept) = linear_parts(pipeline)
-    return "streamflow logistic 1", {"intercept": intercept}, ((array, ">f8") for array in (means, *scale, weights))
+    return (
+        "streamflow logistic 1",
+        {"intercept": intercept},
+        ((array, ">f8") for array in (means, *scale, weights)),
+    )
 
 
 def _of_tree(tree: Any, name: str) -> Any:
-    return tree.__getstate__()["nodes"][name] if name == "missing_go_to_left" else getattr(tree, name)
+    return (
+        tree.__getstate__()["nodes"][name] if name == "missing_go_to_left" else getattr(tree, name)
+    )
 
 
 def save(pipeline: Pipeline, path: Path) -> ModelDigests:
@@ -129,10 +158,14 @@ def load_background(content: bytes, *, expected_digest: str) -> Background:
     return _checked(BACKGROUND, content, expected_digest, parse_background)
 
 
-def _checked(name: str, content: bytes, expected_digest: str, parse: Callable[[bytes], Parsed]) -> Parsed:
+def _checked(
+    name: str, content: bytes, expected_digest: str, parse: Callable[[bytes], Parsed]
+) -> Parsed:
     found = sha256(content).hexdigest()
     if found != expected_digest:
-        raise ArtifactUntrusted(f"{name} has the digest {found}, registered was {expected_digest}; it was not parsed")
+        raise ArtifactUntrusted(
+            f"{name} has the digest {found}, registered was {expected_digest}; it was not parsed"
+        )
     try:
         return parse(content)
     except ValueError as exc:
@@ -148,7 +181,9 @@ def load(path: Path, *, expected_digest: str) -> Pipeline:
     try:
         data = path.read_bytes()
     except OSError as exc:
-        raise ArtifactUntrusted(f"{path}: the model file cannot be read: {exc.strerror}", path=str(path)) from exc
+        raise ArtifactUntrusted(
+            f"{path}: the model file cannot be read: {exc.strerror}", path=str(path)
+        ) from exc
     found = sha256(data).hexdigest()
     if found != expected_digest:
         raise ArtifactUntrusted(
@@ -166,8 +201,12 @@ def _parse(path: Path, data: bytes) -> Pipeline:
 
     try:
         pipeline = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
-    except Exception as exc:  # an untrusted type, no zip, no skops: whatever it is, it is no model of ours
+    except (
+        Exception
+    ) as exc:  # an untrusted type, no zip, no skops: whatever it is, it is no model of ours
         raise ArtifactUntrusted(f"{path}: {exc}", path=str(path)) from exc
     if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] not in STEPS:
-        raise ArtifactUntrusted(f"{path}: it holds a {type(pipeline).__name__}, and no model of ours", path=str(path))
+        raise ArtifactUntrusted(
+            f"{path}: it holds a {type(pipeline).__name__}, and no model of ours", path=str(path)
+        )
     return pipeline

@@ -49,8 +49,14 @@ class TrainingSide:
 
     def fit(self, kind: str, rows: NDArray[np.bool_] | None = None) -> Any:
         """A pipeline fitted on these of the rows, or on all. Raises TrainingImpossible."""
-        frame, label = (self.frame, self.label) if rows is None else (self.frame.filter(pl.Series(rows)), self.label[rows])
-        return fit_model(kind, frame, label, features=self.features, trees=self.trees, seed=self.seed)
+        frame, label = (
+            (self.frame, self.label)
+            if rows is None
+            else (self.frame.filter(pl.Series(rows)), self.label[rows])
+        )
+        return fit_model(
+            kind, frame, label, features=self.features, trees=self.trees, seed=self.seed
+        )
 
 
 def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
@@ -69,17 +75,23 @@ def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
             pipeline = side.fit(kind, ~inside)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
-        answers[inside] = compiled(pipeline)(encoder_of(pipeline).matrix(side.frame.filter(pl.Series(inside))))
+        answers[inside] = compiled(pipeline)(
+            encoder_of(pipeline).matrix(side.frame.filter(pl.Series(inside)))
+        )
     return answers
 
 
 def candidate(side: TrainingSide, kind: str, *, salt: str, repeats: int = 1) -> Candidate:
     """Cross-validate a kind; each repeat has folds of its own."""
     answers = [out_of_fold(side, kind, salt=f"{salt} fold {repeat}") for repeat in range(repeats)]
-    return Candidate(kind=kind, aucs=tuple(auc(side.label, a) for a in answers), out_of_fold=answers[0])
+    return Candidate(
+        kind=kind, aucs=tuple(auc(side.label, a) for a in answers), out_of_fold=answers[0]
+    )
 
 
-def choose(side: TrainingSide, *, salt: str, notify: Callable[[str], None]) -> tuple[Candidate, tuple[Candidate, ...]]:
+def choose(
+    side: TrainingSide, *, salt: str, notify: Callable[[str], None]
+) -> tuple[Candidate, tuple[Candidate, ...]]:
     """The kind with the highest cross-validated AUC, the simplest of equals, and all candidates."""
     found = []
     for kind in KINDS:

@@ -28,7 +28,9 @@ def described(found: Any, metrics: Mapping[str, float], aliases: Mapping[str, in
         version=int(found.version),
         run_id=found.run_id or "",
         stage=found.current_stage,
-        aliases=tuple(sorted(alias for alias, number in aliases.items() if number == int(found.version))),
+        aliases=tuple(
+            sorted(alias for alias, number in aliases.items() if number == int(found.version))
+        ),
         created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
         metrics=dict(metrics),
         as_of=found.tags.get("as_of", ""),

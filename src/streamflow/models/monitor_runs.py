@@ -26,18 +26,28 @@ class ReportRun:
     files: Mapping[str, bytes]
 
 
-def log_report(client: MlflowClient, report: ReportRun, *, experiment_id: str, stored: Callable[[str], None]) -> str:
+def log_report(
+    client: MlflowClient, report: ReportRun, *, experiment_id: str, stored: Callable[[str], None]
+) -> str:
     """Log everything and call `stored` with the run's id as the last act; its id.
 
     A failure or Ctrl-C, there too, marks the run FAILED or KILLED.
     """
     from mlflow.entities import Metric, Param
 
-    run_id: str = client.create_run(experiment_id, run_name=report.name, tags={REPORT: report.model}).info.run_id
+    run_id: str = client.create_run(
+        experiment_id, run_name=report.name, tags={REPORT: report.model}
+    ).info.run_id
     try:
-        now = int(time.time() * 1000)  # when it was logged: MLflow's own bookkeeping, no input of ours
+        now = int(
+            time.time() * 1000
+        )  # when it was logged: MLflow's own bookkeeping, no input of ours
         metrics = [Metric(name, value, now, 0) for name, value in report.metrics.items()]
-        client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in report.params.items()])
+        client.log_batch(
+            run_id,
+            metrics=metrics,
+            params=[Param(name, value) for name, value in report.params.items()],
+        )
         with TemporaryDirectory() as folder:
             for name, content in report.files.items():
                 Path(folder, name).write_bytes(content)

@@ -24,13 +24,25 @@ if TYPE_CHECKING:
 
 NUMBERS = "numbers"
 ENCODE, FOREST, BOOSTING, LOGISTIC = "encode", "forest", "boosting", "logistic"
-KINDS = ("logistic", "baseline", "boosting")  # the simplest first: it is taken where another is not better
-FIT_JOBS = 2  # threads while fitting a forest: they share the trees out and change no bit of them (tested)
+KINDS = (
+    "logistic",
+    "baseline",
+    "boosting",
+)  # the simplest first: it is taken where another is not better
+FIT_JOBS = (
+    2  # threads while fitting a forest: they share the trees out and change no bit of them (tested)
+)
 WORTHWHILE = 50_000  # rows times trees from which on threads are faster: for less they are waited for longer than they work
 
 
 def fit_model(
-    kind: str, frame: pl.DataFrame, label: NDArray[Any], *, features: Sequence[Feature], trees: int, seed: int
+    kind: str,
+    frame: pl.DataFrame,
+    label: NDArray[Any],
+    *,
+    features: Sequence[Feature],
+    trees: int,
+    seed: int,
 ) -> Pipeline:
     """Fit a model of `kind` on `frame` (n, features) and `label` (n,), rows in the order of their keys: it decides the samples.
 
@@ -43,10 +55,14 @@ def fit_model(
     require_both_classes(label)
     pipeline = _unfitted(kind, features, trees=trees, seed=seed)
     if kind == "baseline":
-        pipeline.named_steps[FOREST].set_params(n_jobs=FIT_JOBS if len(frame) * trees >= WORTHWHILE else 1)
+        pipeline.named_steps[FOREST].set_params(
+            n_jobs=FIT_JOBS if len(frame) * trees >= WORTHWHILE else 1
+        )
     with threadpool_limits(1):  # of BLAS and OpenMP: a sum in another order has other last bits
         pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
-    if kind == "baseline":  # several threads add up the trees' answers in the order in which they finish (trap 11)
+    if (
+        kind == "baseline"
+    ):  # several threads add up the trees' answers in the order in which they finish (trap 11)
         pipeline.named_steps[FOREST].set_params(n_jobs=1)
     return pipeline
 
@@ -56,7 +72,9 @@ def require_both_classes(label: NDArray[Any]) -> None:
     classes = np.unique(label)
     if len(classes) < 2:
         holds = f"all {len(label)} labels are {classes[0]}" if len(classes) else "there are no rows"
-        raise TrainingImpossible(f"the training side of the split cannot be learned from: {holds}", rows=len(label))
+        raise TrainingImpossible(
+            f"the training side of the split cannot be learned from: {holds}", rows=len(label)
+        )
 
 
 def raw_frame(frame: pl.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
@@ -80,7 +98,9 @@ def _unfitted(kind: str, features: Sequence[Feature], *, trees: int, seed: int) 
     from sklearn.pipeline import Pipeline
 
     numbers = [f.name for f in features if not f.column.categorical]
-    transformers = [(f.name, _category_transformer(f), [f.name]) for f in features if f.column.categorical]
+    transformers = [
+        (f.name, _category_transformer(f), [f.name]) for f in features if f.column.categorical
+    ]
     if numbers:
         transformers.append((NUMBERS, _as_float(), numbers))
     encode = (ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False))
@@ -92,7 +112,9 @@ def _estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
     if kind == "baseline":
         from sklearn.ensemble import RandomForestClassifier
 
-        forest = RandomForestClassifier(n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed)
+        forest = RandomForestClassifier(
+            n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed
+        )
         return [(FOREST, forest)]
     if kind == "boosting":
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -107,7 +129,11 @@ def _estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
     from sklearn.preprocessing import StandardScaler
 
     regression = LogisticRegression(max_iter=1000, random_state=seed)
-    return [("impute", SimpleImputer(keep_empty_features=True)), ("scale", StandardScaler()), (LOGISTIC, regression)]
+    return [
+        ("impute", SimpleImputer(keep_empty_features=True)),
+        ("scale", StandardScaler()),
+        (LOGISTIC, regression),
+    ]
 
 
 def _category_transformer(feature: Feature) -> Any:
@@ -123,7 +149,9 @@ def _as_float() -> Any:
     """Make true 1 and null NaN; by numpy's own function, so that loading the model needs nothing of ours."""
     from sklearn.preprocessing import FunctionTransformer
 
-    return FunctionTransformer(np.asarray, kw_args={"dtype": "float64"}, feature_names_out="one-to-one")
+    return FunctionTransformer(
+        np.asarray, kw_args={"dtype": "float64"}, feature_names_out="one-to-one"
+    )
 
 
 def _one_hot(transformer: Any) -> Any:

@@ -63,7 +63,9 @@ class Predictor:
         return self.decision.calibrator.apply(self.model(matrix)) if len(matrix) else np.empty(0)
 
 
-def compile_predictor(pipeline: Pipeline, decision: Decision, background: Background | None = None) -> Predictor:
+def compile_predictor(
+    pipeline: Pipeline, decision: Decision, background: Background | None = None
+) -> Predictor:
     """The predictor of a fitted pipeline."""
     return Predictor(
         encoder=encoder_of(pipeline),

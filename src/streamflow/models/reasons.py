@@ -19,7 +19,9 @@ def explain(predictor: Predictor, values: Sequence[Value], words: Mapping[str, s
     return next(_explained(predictor, predictor.encoder.rows([values]), [tuple(values)], words))
 
 
-def explain_rows(predictor: Predictor, frame: pl.DataFrame, words: Mapping[str, str]) -> Iterator[Explanation]:
+def explain_rows(
+    predictor: Predictor, frame: pl.DataFrame, words: Mapping[str, str]
+) -> Iterator[Explanation]:
     """The reasons of each row; the frame's columns are found by name."""
     if len(frame):
         rows = frame.select(predictor.features).rows()
@@ -27,11 +29,16 @@ def explain_rows(predictor: Predictor, frame: pl.DataFrame, words: Mapping[str, 
 
 
 def _explained(
-    predictor: Predictor, matrix: Floats, rows: Sequence[tuple[Value, ...]], words: Mapping[str, str]
+    predictor: Predictor,
+    matrix: Floats,
+    rows: Sequence[tuple[Value, ...]],
+    words: Mapping[str, str],
 ) -> Iterator[Explanation]:
     terms = predictor.explainer.terms(matrix)
     added = by_feature(terms.columns, predictor.encoder.columns, predictor.features)
-    for values, margin, contributions in zip(rows, terms.margin.tolist(), added.tolist(), strict=True):
+    for values, margin, contributions in zip(
+        rows, terms.margin.tolist(), added.tolist(), strict=True
+    ):
         yield explanation(
             unit=predictor.explainer.unit,
             base=terms.base,

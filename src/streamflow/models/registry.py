@@ -47,7 +47,14 @@ class Registry:
     server decides that itself.
     """
 
-    def __init__(self, tracking_uri: str, *, name: str, experiment: str = "streamflow", artifact_root: str | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        *,
+        name: str,
+        experiment: str = "streamflow",
+        artifact_root: str | None = None,
+    ) -> None:
         self._uri, self._name, self._experiment = tracking_uri, name, experiment
         self._artifact_root = artifact_root if is_database(tracking_uri) else None
 
@@ -56,7 +63,9 @@ class Registry:
         import mlflow
 
         with translated():
-            if mlflow.get_tracking_uri() != self._uri:  # MLflow looks a version's logged model up in the process-wide store
+            if (
+                mlflow.get_tracking_uri() != self._uri
+            ):  # MLflow looks a version's logged model up in the process-wide store
                 mlflow.set_tracking_uri(self._uri)
             return mlflow.MlflowClient(self._uri, registry_uri=self._uri)
 
@@ -86,23 +95,37 @@ class Registry:
         with translated():
             found = self._experiment_id()
             self._ensure_model()
-            return log_run(self._client, record, experiment_id=found, name=self._name, registered=registered)
+            return log_run(
+                self._client, record, experiment_id=found, name=self._name, registered=registered
+            )
 
-    def log_again(self, facts: RunFacts, package: Path, files: Path, registered: Registered) -> tuple[str, int]:
+    def log_again(
+        self, facts: RunFacts, package: Path, files: Path, registered: Registered
+    ) -> tuple[str, int]:
         """Log and register what another installation logged: (run id, version). All of it, or no version."""
         from streamflow.models.tracking import log_again
 
         with translated():
             found = self._experiment_id()
             self._ensure_model()
-            return log_again(self._client, facts, package, files, experiment_id=found, name=self._name, registered=registered)
+            return log_again(
+                self._client,
+                facts,
+                package,
+                files,
+                experiment_id=found,
+                name=self._name,
+                registered=registered,
+            )
 
     def log_report(self, report: ReportRun, stored: Callable[[str], None]) -> str:
         """Log a report of `monitor` as a run of its own, then call `stored` with its id: both, or the run has failed."""
         from streamflow.models.monitor_runs import log_report
 
         with translated():
-            return log_report(self._client, report, experiment_id=self._experiment_id(), stored=stored)
+            return log_report(
+                self._client, report, experiment_id=self._experiment_id(), stored=stored
+            )
 
     def facts(self, version: ModelVersion) -> RunFacts:
         """What MLflow was told of the run of a version."""
@@ -121,7 +144,9 @@ class Registry:
     def fetch(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
         """Fetch the whole MLflow model of a version, and the files beside it; where both are now. Raises ArtifactUntrusted."""
         what = f"the files of version {version.version} of {self._name} cannot be read"
-        package = fetch(self._uri, folder / "model", what=what, artifact_uri=self._location(version))
+        package = fetch(
+            self._uri, folder / "model", what=what, artifact_uri=self._location(version)
+        )
         files = fetch(self._uri, folder / "files", what=what, run_id=version.run_id)
         if not (package / model_file.FILE).is_file():
             raise ArtifactUntrusted(f"{what}: there is no {model_file.FILE}")
@@ -129,7 +154,9 @@ class Registry:
 
     def _location(self, version: ModelVersion) -> str:
         with translated():
-            return str(self._client.get_model_version_download_uri(self._name, str(version.version))).rstrip("/")
+            return str(
+                self._client.get_model_version_download_uri(self._name, str(version.version))
+            ).rstrip("/")
 
     def registered_runs(self) -> list[str]:
         """The runs that versions come from, of whatever registered model."""
@@ -153,7 +180,9 @@ class Registry:
             found = self._client.get_experiment_by_name(self._experiment)
             if found is None:
                 return []
-            return unneeded_runs(self._client, name=self._name, experiment_id=found.experiment_id, ours=ours)
+            return unneeded_runs(
+                self._client, name=self._name, experiment_id=found.experiment_id, ours=ours
+            )
 
     def remove_run(self, run: UnneededRun) -> None:
         """Delete the files of a run, and mark it and its models as deleted."""
@@ -180,7 +209,9 @@ class Registry:
             there = {int(v.version): v for v in self._raw()}
             if number not in there:
                 known = ", ".join(map(str, sorted(there))) or "none"
-                raise VersionMissing(f"{self._name} has no version {number}; there are: {known}", version=number)
+                raise VersionMissing(
+                    f"{self._name} has no version {number}; there are: {known}", version=number
+                )
             return self._described(there[number], self._aliases())
 
     def by_run(self, run_id: str) -> ModelVersion:
@@ -188,7 +219,9 @@ class Registry:
         with translated():
             found = [v for v in self._raw() if v.run_id == run_id]
             if not found:
-                raise VersionMissing(f"no version of {self._name} comes from the run '{run_id}'", run_id=run_id)
+                raise VersionMissing(
+                    f"no version of {self._name} comes from the run '{run_id}'", run_id=run_id
+                )
             return self._described(found[0], self._aliases())
 
     def run_file(self, run_id: str, name: str) -> bytes:
@@ -196,7 +229,9 @@ class Registry:
         _ = self._client  # sets the store that artifacts are looked up in
         with TemporaryDirectory() as folder:
             what = f"the run {run_id} has no {name}"
-            return fetch(self._uri, Path(folder), what=what, run_id=run_id, artifact_path=name).read_bytes()
+            return fetch(
+                self._uri, Path(folder), what=what, run_id=run_id, artifact_path=name
+            ).read_bytes()
 
     def put(self, number: int, stage: str) -> None:
         """Put a version into `stage` with the alias of that stage; what was there is archived. Doing it again repairs."""
@@ -223,7 +258,12 @@ class Registry:
     def download(self, version: ModelVersion, folder: Path) -> Path:
         """Fetch the version's model file into `folder` through MLflow's artifact store. Raises ArtifactUntrusted."""
         what = f"version {version.version} of {self._name} has no {model_file.FILE}"
-        return fetch(self._uri, folder, what=what, artifact_uri=f"{self._location(version)}/{model_file.FILE}")
+        return fetch(
+            self._uri,
+            folder,
+            what=what,
+            artifact_uri=f"{self._location(version)}/{model_file.FILE}",
+        )
 
     def load(self, version: ModelVersion) -> Predictor:
         """The predictor of a version, the digests of its files checked before they are parsed. Raises ArtifactUntrusted."""
@@ -235,7 +275,9 @@ class Registry:
 
         pipeline, predictor = self._loaded(version)
         stored = self.run_file(version.run_id, PROBES)
-        require_agreement(pipeline, predictor, stored, what=f"version {version.version} of {self._name}")
+        require_agreement(
+            pipeline, predictor, stored, what=f"version {version.version} of {self._name}"
+        )
         return predictor
 
     def _loaded(self, version: ModelVersion) -> tuple[Pipeline, Predictor]:
@@ -251,7 +293,9 @@ class Registry:
         )
         background = None
         if digest := version.tags.get("background_digest"):
-            background = model_file.load_background(self.run_file(version.run_id, BACKGROUND), expected_digest=digest)
+            background = model_file.load_background(
+                self.run_file(version.run_id, BACKGROUND), expected_digest=digest
+            )
         with TemporaryDirectory() as folder:
             path = self.download(version, Path(folder))
             pipeline = model_file.load(path, expected_digest=version.tags["model_digest"])
@@ -273,7 +317,9 @@ class Registry:
         return {alias: int(number) for model in found for alias, number in model.aliases.items()}
 
     def _described(self, found: Any, aliases: Mapping[str, int]) -> ModelVersion:
-        return described(found, self._client.get_run(found.run_id).data.metrics if found.run_id else {}, aliases)
+        return described(
+            found, self._client.get_run(found.run_id).data.metrics if found.run_id else {}, aliases
+        )
 
     def _experiment_id(self) -> str:
         return experiment_id(self._client, self._experiment, artifact_root=self._artifact_root)

@@ -26,13 +26,19 @@ class UnneededRun:
     bytes: int
 
 
-def unneeded_runs(client: MlflowClient, *, name: str, experiment_id: str, ours: Sequence[str]) -> list[UnneededRun]:
+def unneeded_runs(
+    client: MlflowClient, *, name: str, experiment_id: str, ours: Sequence[str]
+) -> list[UnneededRun]:
     """The runs of ours that ended and that no version of any registered model comes from.
 
     Ours are those with our tag, and the run ids `ours`; those of others in the same experiment are never touched.
     """
     runs = _all(lambda token: client.search_runs([experiment_id], page_token=token))
-    mine = [r for r in runs if (r.data.tags.get(OURS) == name or r.info.run_id in ours) and r.info.status in ENDED]
+    mine = [
+        r
+        for r in runs
+        if (r.data.tags.get(OURS) == name or r.info.run_id in ours) and r.info.status in ENDED
+    ]
     if not mine:
         return []
     versions = versions_of_all(client)
@@ -44,7 +50,10 @@ def unneeded_runs(client: MlflowClient, *, name: str, experiment_id: str, ours: 
     unneeded = []
     for run in mine:
         made = of_run.get(run.info.run_id, [])
-        family = {run.info.run_id, run.data.tags.get(PARENT, "")}  # what a version was chosen from stays as long as the version
+        family = {
+            run.info.run_id,
+            run.data.tags.get(PARENT, ""),
+        }  # what a version was chosen from stays as long as the version
         if not used & (family | {m.model_id for m in made}):
             unneeded.append(_described(run, made))
     return unneeded
@@ -99,7 +108,10 @@ def _repository(location: str) -> Any:
 def _size(repository: Any, path: str | None) -> int:
     """Bytes of all files below a path of an artifact store."""
     entries = repository.list_artifacts(path)
-    return sum(_size(repository, entry.path) if entry.is_dir else int(entry.file_size or 0) for entry in entries)
+    return sum(
+        _size(repository, entry.path) if entry.is_dir else int(entry.file_size or 0)
+        for entry in entries
+    )
 
 
 def remove_run(client: MlflowClient, run: UnneededRun) -> None:

@@ -34,9 +34,15 @@ def standing(client: MlflowClient, name: str, versions: list[Any]) -> Standing:
     found = client.search_registered_models(f"name = '{name}'")
     aliases = {alias: int(number) for model in found for alias, number in model.aliases.items()}
     return Standing(
-        staged={stage: sorted(int(v.version) for v in versions if v.current_stage == stage) for stage in ALIASES},
+        staged={
+            stage: sorted(int(v.version) for v in versions if v.current_stage == stage)
+            for stage in ALIASES
+        },
         aliases={stage: aliases.get(alias) for stage, alias in ALIASES.items()},
-        changed={int(v.version): datetime.fromtimestamp(v.last_updated_timestamp / 1000, UTC) for v in versions},
+        changed={
+            int(v.version): datetime.fromtimestamp(v.last_updated_timestamp / 1000, UTC)
+            for v in versions
+        },
         head=found[0].tags.get(HEAD) if found else None,
     )
 
@@ -44,7 +50,9 @@ def standing(client: MlflowClient, name: str, versions: list[Any]) -> Standing:
 def put(client: MlflowClient, name: str, number: int, stage: str, aliases: tuple[str, ...]) -> None:
     """Put a version, which has these aliases, into `stage` with the alias of that stage; what was there is archived."""
     with stage_warnings_expected():
-        client.transition_model_version_stage(name, str(number), stage, archive_existing_versions=stage in ALIASES)
+        client.transition_model_version_stage(
+            name, str(number), stage, archive_existing_versions=stage in ALIASES
+        )
     for alias in set(ALIASES.values()) & set(aliases) - {ALIASES.get(stage)}:
         client.delete_registered_model_alias(name, alias)
     set_alias(client, name, stage, number)

@@ -18,7 +18,12 @@ from streamflow.core.statistics.metrics import Metrics
 from streamflow.core.training.background import FILE as BACKGROUND
 from streamflow.core.training.decision import FILE, Decision
 from streamflow.core.training.default_costs import DefaultCost
-from streamflow.models.mlflow_model import address_package, feature_schema, signature_of, write_package
+from streamflow.models.mlflow_model import (
+    address_package,
+    feature_schema,
+    signature_of,
+    write_package,
+)
 from streamflow.models.model_file import ModelDigests
 from streamflow.models.model_selection import Candidate
 
@@ -27,7 +32,9 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
     from sklearn.pipeline import Pipeline
 
-DIGEST_LIMIT = 36  # characters that MLflow allows a dataset's digest: ours is cut, and whole in a tag
+DIGEST_LIMIT = (
+    36  # characters that MLflow allows a dataset's digest: ours is cut, and whole in a tag
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +99,19 @@ class RunRecord:
     @property
     def scores(self) -> dict[str, float]:
         """Every metric of the run."""
-        measured = {name: float(value) for name, value in asdict(self.metrics).items() if name != "threshold"}
-        measured |= {name: value for cost in self.default_costs for name, value in cost.metrics.items()}
-        return {**measured, "training_rows": float(self.training_set.rows), "training_seconds": self.training_seconds}
+        measured = {
+            name: float(value)
+            for name, value in asdict(self.metrics).items()
+            if name != "threshold"
+        }
+        measured |= {
+            name: value for cost in self.default_costs for name, value in cost.metrics.items()
+        }
+        return {
+            **measured,
+            "training_rows": float(self.training_set.rows),
+            "training_seconds": self.training_seconds,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +139,21 @@ class RunFacts:
     tags: Mapping[str, str]
 
 
-Registered = Callable[[str, int, str], None]  # (run id, version, digest of the passport), once the version is there
+Registered = Callable[
+    [str, int, str], None
+]  # (run id, version, digest of the passport), once the version is there
 PARENT = "mlflow.parentRunId"  # MLflow's own tag of a child run
 OURS = "streamflow.model"  # the tag of a run that we made: `prune` touches no other
 
 
-def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name: str, registered: Registered) -> LoggedRun:
+def log_run(
+    client: MlflowClient,
+    record: RunRecord,
+    *,
+    experiment_id: str,
+    name: str,
+    registered: Registered,
+) -> LoggedRun:
     """Log everything, register the version, and call `registered` as the last act.
 
     A failure or Ctrl-C, there too, marks the run FAILED or KILLED and leaves no version.
@@ -147,46 +173,84 @@ def log_run(client: MlflowClient, record: RunRecord, *, experiment_id: str, name
         )
         for tried in record.candidates:
             _log_candidate(client, tried, experiment_id=experiment_id, parent=run_id, name=name)
-        version = _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
+        version = _register(
+            client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name
+        )
         registered(run_id, version, facts.tags["passport_digest"])
-    return LoggedRun(run_id=run_id, version=version, digests=digests, passport_digest=facts.tags["passport_digest"])
+    return LoggedRun(
+        run_id=run_id,
+        version=version,
+        digests=digests,
+        passport_digest=facts.tags["passport_digest"],
+    )
 
 
 def log_again(
-    client: MlflowClient, facts: RunFacts, package: Path, files: Path, *, experiment_id: str, name: str, registered: Registered
+    client: MlflowClient,
+    facts: RunFacts,
+    package: Path,
+    files: Path,
+    *,
+    experiment_id: str,
+    name: str,
+    registered: Registered,
 ) -> tuple[str, int]:
     """Log and register what another installation logged, as a run and a version of here: (run id, version)."""
     with _run(client, experiment_id, facts.name, name) as run_id:
-        version = _register(client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name)
+        version = _register(
+            client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name
+        )
         registered(run_id, version, facts.tags["passport_digest"])
     return run_id, version
 
 
 def _register(
-    client: MlflowClient, facts: RunFacts, package: Path, files: Path, *, experiment_id: str, run_id: str, name: str
+    client: MlflowClient,
+    facts: RunFacts,
+    package: Path,
+    files: Path,
+    *,
+    experiment_id: str,
+    run_id: str,
+    name: str,
 ) -> int:
     """Log facts, files and the model, and register the version as the last act; its number."""
     _log_facts(client, run_id, facts)
     client.log_artifacts(run_id, str(files))
-    model_id = _upload_model(client, package, experiment_id=experiment_id, run_id=run_id, params=facts.params, name=name)
+    model_id = _upload_model(
+        client, package, experiment_id=experiment_id, run_id=run_id, params=facts.params, name=name
+    )
     client.set_terminated(run_id, "FINISHED")
     made = client.create_model_version(
-        name, f"models:/{model_id}", run_id, tags=dict(facts.tags), model_id=model_id, await_creation_for=0
+        name,
+        f"models:/{model_id}",
+        run_id,
+        tags=dict(facts.tags),
+        model_id=model_id,
+        await_creation_for=0,
     )
     link = json.dumps([{"name": name, "version": int(made.version)}])
-    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})  # MLflow's page of the model shows it
+    client.set_logged_model_tags(
+        model_id, {"mlflow.modelVersions": link}
+    )  # MLflow's page of the model shows it
     return int(made.version)
 
 
-def _log_candidate(client: MlflowClient, tried: Candidate, *, experiment_id: str, parent: str, name: str) -> None:
+def _log_candidate(
+    client: MlflowClient, tried: Candidate, *, experiment_id: str, parent: str, name: str
+) -> None:
     """A kind of model that was cross-validated, as a child run: AUC of each repeat as steps of one metric, and their mean."""
     from mlflow.entities import Metric, Param
 
     tags = {OURS: name, PARENT: parent}
-    run_id = client.create_run(experiment_id, run_name=f"candidate {tried.kind}", tags=tags).info.run_id
+    run_id = client.create_run(
+        experiment_id, run_name=f"candidate {tried.kind}", tags=tags
+    ).info.run_id
     now = int(time.time() * 1000)
     metrics = [Metric("cross_validated_auc", auc, now, step) for step, auc in enumerate(tried.aucs)]
-    client.log_batch(run_id, [*metrics, Metric("mean_auc", tried.auc, now, 0)], [Param("model", tried.kind)])
+    client.log_batch(
+        run_id, [*metrics, Metric("mean_auc", tried.auc, now, 0)], [Param("model", tried.kind)]
+    )
     client.set_terminated(run_id, "FINISHED")
 
 
@@ -208,7 +272,9 @@ def _log_facts(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
 
     now = int(time.time() * 1000)  # when it was logged: MLflow's own bookkeeping, no input of ours
     metrics = [Metric(name, value, now, 0) for name, value in facts.metrics.items()]
-    client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in facts.params.items()])
+    client.log_batch(
+        run_id, metrics=metrics, params=[Param(name, value) for name, value in facts.params.items()]
+    )
     tags = [InputTag(key, value) for key, value in facts.dataset["tags"].items()]
     client.log_inputs(run_id, [DatasetInput(Dataset(**facts.dataset["dataset"]), tags)])
 
@@ -219,7 +285,9 @@ def dataset_input(record: RunRecord) -> DatasetInput:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     whole = record.training_set.digest
-    source = CodeDatasetSource(tags={"streamflow": f"training-set --as-of {record.as_of:%Y-%m-%d}", "digest": whole})
+    source = CodeDatasetSource(
+        tags={"streamflow": f"training-set --as-of {record.as_of:%Y-%m-%d}", "digest": whole}
+    )
     schema = signature_of(record.features).inputs
     dataset = Dataset(
         name=record.training_set.name,
@@ -229,18 +297,30 @@ def dataset_input(record: RunRecord) -> DatasetInput:
         schema=json.dumps({"mlflow_colspec": schema.to_dict()}),
         profile=json.dumps({"num_rows": record.training_set.rows}),
     )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training"), InputTag("digest", whole)])
+    return DatasetInput(
+        dataset, [InputTag("mlflow.data.context", "training"), InputTag("digest", whole)]
+    )
 
 
 def _upload_model(
-    client: MlflowClient, package: Path, *, experiment_id: str, run_id: str, params: Mapping[str, str], name: str
+    client: MlflowClient,
+    package: Path,
+    *,
+    experiment_id: str,
+    run_id: str,
+    params: Mapping[str, str],
+    name: str,
 ) -> str:
     """Upload the MLflow model as an output of the run; its id."""
     from mlflow.entities import LoggedModelOutput
 
-    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, params=dict(params))
+    logged = client.create_logged_model(
+        experiment_id, name=name, source_run_id=run_id, params=dict(params)
+    )
     try:
-        address_package(package, model_id=logged.model_id, run_id=run_id, location=logged.artifact_location)
+        address_package(
+            package, model_id=logged.model_id, run_id=run_id, location=logged.artifact_location
+        )
         client.log_model_artifacts(logged.model_id, str(package))
     except BaseException:
         client.finalize_logged_model(logged.model_id, "FAILED")
@@ -256,7 +336,9 @@ def _write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
     folder.mkdir()
     (folder / "passport.json").write_bytes(passport)
     (folder / "feature_schema.json").write_bytes(
-        canonical_json({"feature_service": record.feature_service, "features": feature_schema(record.features)})
+        canonical_json(
+            {"feature_service": record.feature_service, "features": feature_schema(record.features)}
+        )
     )
     (folder / FILE).write_bytes(record.decision.content)
     for file_name, data in record.files.items():
@@ -273,7 +355,11 @@ def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str)
         "passport_digest": passport_digest,
         "decision_digest": record.decision.digest,
         "threshold": repr(record.decision.threshold),
-        **({"background_digest": sha256(background).hexdigest()} if (background := record.files.get(BACKGROUND)) else {}),
+        **(
+            {"background_digest": sha256(background).hexdigest()}
+            if (background := record.files.get(BACKGROUND))
+            else {}
+        ),
     }
 
 

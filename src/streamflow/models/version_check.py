@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 CLOSE = 1e-12  # how far a compiled model may be from its pipeline; a forest is equal to the bit
 
 
-def require_agreement(pipeline: Pipeline, predictor: Predictor, stored: bytes, *, what: str) -> None:
+def require_agreement(
+    pipeline: Pipeline, predictor: Predictor, stored: bytes, *, what: str
+) -> None:
     """Answer the stored requests, in one batch and one by one, and hold that against the pipeline and what was stored.
 
     Raises ArtifactUntrusted, which begins with `what`.
@@ -41,9 +43,13 @@ def require_agreement(pipeline: Pipeline, predictor: Predictor, stored: bytes, *
     ):
         apart = float(np.max(np.abs(at_once - other)))
         if not apart <= allowed:
-            raise ArtifactUntrusted(f"{what}: its answers to its stored requests are {apart:.1e} from {name}")
+            raise ArtifactUntrusted(
+                f"{what}: its answers to its stored requests are {apart:.1e} from {name}"
+            )
 
 
 def _scikit_learn(pipeline: Pipeline, probes: Probes) -> NDArray[np.float64]:
-    frame = pl.DataFrame(probes.rows, schema=list(probes.features), orient="row", infer_schema_length=None)
+    frame = pl.DataFrame(
+        probes.rows, schema=list(probes.features), orient="row", infer_schema_length=None
+    )
     return np.asarray(pipeline.predict_proba(frame.to_pandas())[:, 1])

@@ -37,10 +37,14 @@ class Condition:
 def conditions(stack: Stack, supervisor: Supervisor) -> list[Condition]:
     """Every service of the stack, in the order of their start."""
     found = {process.name: process for process in supervisor.processes()}
-    return [_condition(stack, supervisor, program, found[program.name]) for program in stack.programs]
+    return [
+        _condition(stack, supervisor, program, found[program.name]) for program in stack.programs
+    ]
 
 
-def _condition(stack: Stack, supervisor: Supervisor, program: Program, process: Process) -> Condition:
+def _condition(
+    stack: Stack, supervisor: Supervisor, program: Program, process: Process
+) -> Condition:
     state = _state(stack, supervisor, program, process)
     return Condition(
         service=program.name,
@@ -81,16 +85,20 @@ def _has_polled(prefect_url: str, since: datetime | None) -> bool:
 def _note(url: str) -> str:
     """Why the API cannot predict yet; empty when it can."""
     try:
-        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310  # our own address
+        urllib.request.urlopen(url, timeout=5).close()  # our own address
     except urllib.error.HTTPError as error:
         with error:
             return "not ready: " + "; ".join(json.load(error)["reasons"])
-    except OSError as error:  # it answers nothing in time, or has just ended: that is what a look at it says
+    except (
+        OSError
+    ) as error:  # it answers nothing in time, or has just ended: that is what a look at it says
         return f"not ready: it does not answer ({error})"
     return ""
 
 
-def wait_until_up(stack: Stack, supervisor: Supervisor, name: str, notify: Callable[[str], None]) -> None:
+def wait_until_up(
+    stack: Stack, supervisor: Supervisor, name: str, notify: Callable[[str], None]
+) -> None:
     """Wait for one service. Raises ServiceFailed with the end of its log when it keeps ending, or time is up."""
     end, log = time.monotonic() + READY_S, log_file(supervisor.home, name)
     while supervisor.alive():

@@ -21,7 +21,11 @@ class Tail:
             self._file.seek(0, 2)
 
     def _open(self) -> IO[str] | None:
-        return self._path.open(encoding="utf-8", errors="replace", newline="\n") if self._path.exists() else None
+        return (
+            self._path.open(encoding="utf-8", errors="replace", newline="\n")
+            if self._path.exists()
+            else None
+        )
 
     def lines(self) -> Iterator[str]:
         """The whole lines that were added since the last call."""
@@ -46,7 +50,9 @@ class Tail:
             self._file.close()
 
 
-def follow(logs: Mapping[str, Path], show: Callable[[str, str], None], alive: Callable[[], bool]) -> None:
+def follow(
+    logs: Mapping[str, Path], show: Callable[[str, str], None], alive: Callable[[], bool]
+) -> None:
     """`show(name, line)` each new line of each log, as long as `alive`."""
     tails = {name: Tail(path) for name, path in logs.items()}
     try:

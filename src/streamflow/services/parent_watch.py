@@ -28,7 +28,7 @@ def main() -> None:
     os.set_inheritable(pipe, False)
     if pipe == 0:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.execvp(command[0], command)  # noqa: S606  # no shell: the words are given
+    os.execvp(command[0], command)  # no shell: the words are given
 
 
 def watch(pipe: int, leader: int, grace: float) -> None:
@@ -43,7 +43,10 @@ def watch(pipe: int, leader: int, grace: float) -> None:
             while time.monotonic() < end:
                 time.sleep(0.05)
                 os.killpg(leader, 0)
-        except (ProcessLookupError, PermissionError):  # nobody is left; macOS says EPERM for a group of zombies
+        except (
+            ProcessLookupError,
+            PermissionError,
+        ):  # nobody is left; macOS says EPERM for a group of zombies
             return
 
 

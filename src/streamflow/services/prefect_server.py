@@ -25,7 +25,11 @@ QUIET = {  # what a server of one command does not need; each would start a loop
 
 @contextmanager
 def prefect_server(
-    environment: Mapping[str, str], home: Path, *, notify: Callable[[str], None], schedules: bool = False
+    environment: Mapping[str, str],
+    home: Path,
+    *,
+    notify: Callable[[str], None],
+    schedules: bool = False,
 ) -> Iterator[Callable[[], None]]:
     """Start it, and hand out what waits until it answers: there is time for other work before. `schedules`: it makes runs.
 
@@ -41,7 +45,18 @@ def prefect_server(
         return
     port, log = free_port(), home / "logs" / "prefect.log"
     url = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
     ours = {**inherited, **environment, **QUIET, SCHEDULER: str(schedules).lower()}
     with ExitStack() as closing, ExitStack() as starting:
         starting.enter_context(one_at_a_time(home))

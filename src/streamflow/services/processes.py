@@ -61,14 +61,20 @@ def running(
             child.wait(timeout=15)
 
 
-def wait_until_ready(url: str, child: subprocess.Popen[bytes], *, name: str, log: Path, seconds: float = 120.0) -> None:
+def wait_until_ready(
+    url: str, child: subprocess.Popen[bytes], *, name: str, log: Path, seconds: float = 120.0
+) -> None:
     """Wait until `url` answers with 200. Raises ServiceFailed with the end of the log when the child ends or time is up."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and child.poll() is None:
         if asked(url) is not None:
             return
         time.sleep(0.1)
-    said = f"ended with code {child.returncode}" if child.poll() is not None else f"was not ready after {seconds:.0f} s"
+    said = (
+        f"ended with code {child.returncode}"
+        if child.poll() is not None
+        else f"was not ready after {seconds:.0f} s"
+    )
     raise failure(f"{name} {said}", log)
 
 
@@ -85,7 +91,7 @@ def tail(log: Path, lines: int) -> str:
 def asked(url: str) -> bytes | None:
     """What `url` answers, with 200; None when it does not. The answer of another status is no answer."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own address
+        with urllib.request.urlopen(url, timeout=5) as answer:  # our own address
             content: bytes = answer.read()
             return content if answer.status == 200 else None
     except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError):

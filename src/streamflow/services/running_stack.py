@@ -19,7 +19,7 @@ from streamflow.services.processes import free_port, require_port
 from streamflow.services.programs import BY_NAME, Program
 
 SOCKET_LIMIT = 90  # bytes of the socket's folder; supervisor adds its pid to the name while it makes the socket
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # where one that listens everywhere is asked
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # where one that listens everywhere is asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,11 @@ class Stack:
 
     def url(self, name: str, path: str = "") -> str:
         """Where a service is asked, from this machine; "" for one that listens on no port."""
-        return f"http://{ANY_ADDRESS.get(self.host, self.host)}:{self.ports[name]}{path}" if self.ports[name] else ""
+        return (
+            f"http://{ANY_ADDRESS.get(self.host, self.host)}:{self.ports[name]}{path}"
+            if self.ports[name]
+            else ""
+        )
 
     def save(self, home: Path) -> None:
         """Note it for the commands that look for what is up."""
@@ -52,14 +56,18 @@ def folder(home: Path) -> Path:
 def socket_path(home: Path) -> Path:
     """The socket of supervisord: in the run folder, or in a folder of our own when the path is too long for a socket."""
     near = folder(home)
-    far = Path(tempfile.gettempdir()) / f"streamflow-up-{sha256(os.fsencode(near)).hexdigest()[:12]}"
+    far = (
+        Path(tempfile.gettempdir()) / f"streamflow-up-{sha256(os.fsencode(near)).hexdigest()[:12]}"
+    )
     return (near if len(os.fsencode(near)) <= SOCKET_LIMIT else _private(far)) / "up"
 
 
 def _private(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid != os.geteuid():
-        raise ServiceFailed(f"{path}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME.")
+        raise ServiceFailed(
+            f"{path}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME."
+        )
     path.chmod(0o700)
     return path
 

@@ -11,7 +11,13 @@ from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Supervisor
 
 
-def start(stack: Stack, supervisor: Supervisor, *, prepare: Callable[[], None], notify: Callable[[str], None]) -> None:
+def start(
+    stack: Stack,
+    supervisor: Supervisor,
+    *,
+    prepare: Callable[[], None],
+    notify: Callable[[str], None],
+) -> None:
     """Start all and wait until all are up. `prepare` makes the database ready: Prefect's server starts meanwhile.
 
     Raises ServiceFailed.

@@ -29,7 +29,10 @@ from streamflow.services.running_stack import Stack, folder, socket_path
 
 GROUP = "streamflow"  # supervisor stops the members of a group at the same time, and groups one after the other:
 LAST = "worker"  # a group of its own, stopped before the others, since it signs off at Prefect's server
-GONE = (OSError, HTTPException)  # what a call meets when supervisord has no socket yet, or no longer
+GONE = (
+    OSError,
+    HTTPException,
+)  # what a call meets when supervisord has no socket yet, or no longer
 STOP_S = 30.0  # more than any service needs: each is killed 10 s after SIGTERM
 FROM = "UP_FROM"
 HEAD = """
@@ -93,7 +96,10 @@ def write_configuration(home: Path, stack: Stack) -> Path:
     members = ",".join(p.name for p in stack.programs if p.name != LAST)
     group = f"[group:{GROUP}]\nprograms = {members}\npriority = 1\n" if members else ""
     path = folder(home) / "supervisord.conf"
-    path.write_text(HEAD + root + server + RPC + group + "".join(_section(p, stack) for p in stack.programs), encoding="utf-8")
+    path.write_text(
+        HEAD + root + server + RPC + group + "".join(_section(p, stack) for p in stack.programs),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -101,7 +107,9 @@ def _section(program: Program, stack: Stack) -> str:
     words = program.words.format(host=stack.host, port=stack.ports[program.name]).split()
     command = shlex.join(tethered([sys.executable, *words], pipe=0))
     prefect = f'PREFECT_API_URL="{_escaped(stack.prefect_url)}"' if stack.prefect_url else ""
-    return PROGRAM.format(name=program.name, folder=FROM, command=_escaped(command), environment=prefect)
+    return PROGRAM.format(
+        name=program.name, folder=FROM, command=_escaped(command), environment=prefect
+    )
 
 
 def _escaped(text: str) -> str:
@@ -111,7 +119,13 @@ def _escaped(text: str) -> str:
 
 def _command(home: Path, stack: Stack) -> list[str]:
     (home / "logs").mkdir(exist_ok=True)
-    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(write_configuration(home, stack))]
+    return [
+        sys.executable,
+        "-m",
+        "supervisor.supervisord",
+        "-c",
+        str(write_configuration(home, stack)),
+    ]
 
 
 class Supervisor:
@@ -139,7 +153,9 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start a service; what ends at once is started again like any other."""
         try:
-            self._call("supervisor.startProcess", name if name == LAST else f"{GROUP}:{name}", False)
+            self._call(
+                "supervisor.startProcess", name if name == LAST else f"{GROUP}:{name}", False
+            )
         except Fault as fault:
             if fault.faultCode != Faults.SPAWN_ERROR:
                 raise
@@ -147,15 +163,22 @@ class Supervisor:
     def processes(self) -> list[Process]:
         """All services, started or not. Raises ServiceFailed when supervisord is gone."""
         try:
-            found, restarts = self._call("supervisor.getAllProcessInfo"), self._call("streamflow.restarts")
+            found, restarts = (
+                self._call("supervisor.getAllProcessInfo"),
+                self._call("streamflow.restarts"),
+            )
         except GONE as exc:
-            raise failure(f"supervisord does not answer ({exc})", log_file(self.home, "supervisor")) from exc
+            raise failure(
+                f"supervisord does not answer ({exc})", log_file(self.home, "supervisor")
+            ) from exc
         return [
             Process(
                 name=p["name"],
                 state=p["statename"],
                 pid=p["pid"],
-                since=datetime.fromtimestamp(at, UTC) if (at := p["start"] if p["pid"] else p["stop"]) else None,
+                since=datetime.fromtimestamp(at, UTC)
+                if (at := p["start"] if p["pid"] else p["stop"])
+                else None,
                 restarts=restarts.get(p["name"], 0),
             )
             for p in found
@@ -168,16 +191,23 @@ class Supervisor:
             with suppress(*GONE):  # it is just starting or ending
                 told = told or self._call("supervisor.shutdown")
             if time.monotonic() > end:
-                raise failure(f"supervisord did not stop within {STOP_S:.0f} s", log_file(self.home, "supervisor"))
+                raise failure(
+                    f"supervisord did not stop within {STOP_S:.0f} s",
+                    log_file(self.home, "supervisor"),
+                )
             time.sleep(0.05)
 
 
 @contextmanager
-def supervised(home: Path, stack: Stack, environment: Mapping[str, str], lock: int) -> Iterator[Supervisor]:
+def supervised(
+    home: Path, stack: Stack, environment: Mapping[str, str], lock: int
+) -> Iterator[Supervisor]:
     """Keep supervisord beside us, at our end stopped with all services. Killed, we take it along."""
     command, log = _command(home, stack), log_file(home, "supervisor")
     own = {**environment, FROM: str(Path.cwd())}
-    with running(command, environment=own, log=log, grace_s=0.0, inherit=[lock], folder=log.parent) as child:
+    with running(
+        command, environment=own, log=log, grace_s=0.0, inherit=[lock], folder=log.parent
+    ) as child:
         supervisor = Supervisor(home, lambda: child.poll() is None)
         supervisor.wait()
         try:
@@ -187,7 +217,9 @@ def supervised(home: Path, stack: Stack, environment: Mapping[str, str], lock: i
 
 
 @contextmanager
-def detached(home: Path, stack: Stack, environment: Mapping[str, str], lock: int) -> Iterator[Supervisor]:
+def detached(
+    home: Path, stack: Stack, environment: Mapping[str, str], lock: int
+) -> Iterator[Supervisor]:
     """Keep supervisord in a session of its own: it outlives us, unless what we do here fails."""
     command, log = _command(home, stack), log_file(home, "supervisor")
     with log.open("ab") as output:
@@ -208,4 +240,6 @@ def detached(home: Path, stack: Stack, environment: Mapping[str, str], lock: int
     except BaseException:
         supervisor.stop()
         raise
-    child.returncode = 0  # it is meant to outlive us: Python must not warn that nobody waited for it
+    child.returncode = (
+        0  # it is meant to outlive us: Python must not warn that nobody waited for it
+    )

@@ -115,18 +115,35 @@ def simulate_months(users: int, months: int, seed: int, start: date) -> Iterator
     population = founders(seed, users, month_end(start, 0))
     for month in range(months):
         as_of = month_end(start, month)
-        current = _month(population, as_of, stream(seed, month, Purpose.CHURN).random(population.people.height))
+        current = _month(
+            population, as_of, stream(seed, month, Purpose.CHURN).random(population.people.height)
+        )
         yield current
         if month + 1 < months:
             left = current.tables["labels"]["churn_label"].to_numpy()
-            population = next_month(population, left, seed=seed, month=month + 1, users=users, as_of=month_end(start, month + 1))
+            population = next_month(
+                population,
+                left,
+                seed=seed,
+                month=month + 1,
+                users=users,
+                as_of=month_end(start, month + 1),
+            )
 
 
 def _month(population: Population, as_of: date, draw: Floats) -> Month:
     people = population.people
-    usage = [measured(habit, score).alias(name) for (name, habit), score in zip(HABITS.items(), population.scores, strict=True)]
-    money = {name: pl.Series(people[cents].to_numpy() / 100) for name, cents in (("monthly_fee", "fee"), ("total_paid", "paid"))}
-    frame = people.with_columns(*usage, **money)  # divided by numpy: polars takes times 0.01, and 103.85 ends in …0001
+    usage = [
+        measured(habit, score).alias(name)
+        for (name, habit), score in zip(HABITS.items(), population.scores, strict=True)
+    ]
+    money = {
+        name: pl.Series(people[cents].to_numpy() / 100)
+        for name, cents in (("monthly_fee", "fee"), ("total_paid", "paid"))
+    }
+    frame = people.with_columns(
+        *usage, **money
+    )  # divided by numpy: polars takes times 0.01, and 103.85 ends in …0001
     probability = churn_probability(frame)
     probability[0] = 0.0  # 7590-VHVEG stays, so that every month can be asked for it
     churned = draw < probability

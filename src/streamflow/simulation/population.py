@@ -24,7 +24,9 @@ Floats = NDArray[np.float64]
 
 LETTERS = 26**5
 IDS = 10_000 * LETTERS  # dddd-XXXXX: 118,813,760,000 of them
-ANCHOR = 7590 * LETTERS + 9_733_834  # 7590-VHVEG, in every drop: the user that the documentation asks for
+ANCHOR = (
+    7590 * LETTERS + 9_733_834
+)  # 7590-VHVEG, in every drop: the user that the documentation asks for
 CHANGE = 0.01  # share of users who add or drop a streaming plan in a month: rare, a profile is nearly constant
 STREAMING = 1000  # cents a month for one of the two plans
 SIZE_SPREAD = 0.02  # a population is within 2 % of the size asked for, so that no two drops need have equal rows
@@ -58,7 +60,9 @@ HABITS: Mapping[str, Habit] = MappingProxyType(
         "unique_devices_30d": Habit(2.0, 1.16, 1, 3, 0, 0.9),
         "skips_7d": Habit(5.0, 2.2, 0, 14, 0, 0.5),
         "rebuffer_events_7d": Habit(2.4, 1.5, 0, 10, 0, 0.5),
-        "failed_payments_90d": Habit(-0.21, 0.71, 0, 3, 0, 2 / 3),  # the window keeps two of its three months
+        "failed_payments_90d": Habit(
+            -0.21, 0.71, 0, 3, 0, 2 / 3
+        ),  # the window keeps two of its three months
         "support_tickets_90d": Habit(-0.1, 0.9, 0, 4, 0, 2 / 3),
         "ticket_avg_resolution_hrs_90d": Habit(10.0, 3.9, 1, 25, 1, 2 / 3),
     }
@@ -80,7 +84,9 @@ def stream(seed: int, month: int, purpose: Purpose) -> np.random.Generator:
     >>> stream(1, 0, Purpose.USAGE).random() == stream(1, 0, Purpose.CHURN).random()
     False
     """
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(month, int(purpose)))))
+    return np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(month, int(purpose))))
+    )
 
 
 def normal(random: np.random.Generator, count: int) -> Floats:
@@ -89,7 +95,9 @@ def normal(random: np.random.Generator, count: int) -> Floats:
     >>> bool(abs(normal(stream(1, 0, Purpose.USAGE), 10_000).std() - 1) < 0.02)
     True
     """
-    total = random.random(count) + random.random(count) + random.random(count) + random.random(count)
+    total = (
+        random.random(count) + random.random(count) + random.random(count) + random.random(count)
+    )
     return np.asarray(sqrt(3) * (total - 2))
 
 
@@ -103,8 +111,12 @@ def user_ids(seed: int, first: int, count: int) -> pl.Series:
     >>> user_ids(1, 0, 9).tail(3).equals(user_ids(1, 6, 3))
     True
     """
-    step = IDS // 4 // 130 * 130 + 130 * int(stream(seed, 0, Purpose.IDS).random() * (IDS // 260)) + 47  # 130 = 2*5*13
-    number = (ANCHOR + step * np.arange(first, first + count, dtype=np.uint64)) % IDS  # below 2^64 for 10^8 users
+    step = (
+        IDS // 4 // 130 * 130 + 130 * int(stream(seed, 0, Purpose.IDS).random() * (IDS // 260)) + 47
+    )  # 130 = 2*5*13
+    number = (
+        ANCHOR + step * np.arange(first, first + count, dtype=np.uint64)
+    ) % IDS  # below 2^64 for 10^8 users
     text = np.empty((count, 10), dtype=np.uint8)
     for place in (9, 8, 7, 6, 5):
         number, letter = np.divmod(number, np.uint64(26))
@@ -116,7 +128,9 @@ def user_ids(seed: int, first: int, count: int) -> pl.Series:
     return pl.Series("user_id", text.view("S10").ravel().astype("U10"))
 
 
-def signup_dates(as_of: date, months_active: NDArray[np.int64], part: Floats) -> NDArray[np.datetime64]:
+def signup_dates(
+    as_of: date, months_active: NDArray[np.int64], part: Floats
+) -> NDArray[np.datetime64]:
     """A day in the calendar month that lies `months_active` before that of `as_of`; `part` in [0, 1) says which.
 
     >>> signup_dates(date(2024, 3, 31), np.array([0, 1]), np.array([0.999, 0.999])).astype(str).tolist()
@@ -128,7 +142,9 @@ def signup_dates(as_of: date, months_active: NDArray[np.int64], part: Floats) ->
     return np.asarray(first + np.floor(part * days).astype(np.int64))
 
 
-def profiles(random: np.random.Generator, ids: pl.Series, as_of: date, months_active: NDArray[np.int64]) -> pl.DataFrame:
+def profiles(
+    random: np.random.Generator, ids: pl.Series, as_of: date, months_active: NDArray[np.int64]
+) -> pl.DataFrame:
     """New profiles for `ids`; who has been here longer is more often bound by a contract, (n, profile).
 
     >>> random = stream(1, 0, Purpose.PROFILE)
@@ -140,7 +156,9 @@ def profiles(random: np.random.Generator, ids: pl.Series, as_of: date, months_ac
     def share(probability: float | Floats) -> NDArray[np.bool_]:
         return random.random(len(ids)) < probability
 
-    def among(first: float | Floats, second: float | Floats, names: tuple[str, str, str]) -> NDArray[np.str_]:
+    def among(
+        first: float | Floats, second: float | Floats, names: tuple[str, str, str]
+    ) -> NDArray[np.str_]:
         draw = random.random(len(ids))
         return np.where(draw < first, names[0], np.where(draw < first + second, names[1], names[2]))
 
@@ -148,7 +166,9 @@ def profiles(random: np.random.Generator, ids: pl.Series, as_of: date, months_ac
     net = among(0.44, 0.34, ("Fiber optic", "DSL", "No"))
     tv, movies = share(0.49), share(0.5)
     base = np.select([net == "Fiber optic", net == "DSL"], [6800, 4200], 1825)
-    extras = np.select([net == "Fiber optic", net == "DSL"], [615, 400], 170)  # in steps of 5 cents, up to 30.75
+    extras = np.select(
+        [net == "Fiber optic", net == "DSL"], [615, 400], 170
+    )  # in steps of 5 cents, up to 30.75
     fee = base + 5 * np.floor(random.random(len(ids)) * (extras + 1)).astype(np.int64)
     fee = fee + np.where(net == "No", 0, STREAMING * (tv.astype(np.int64) + movies))
     return pl.DataFrame(
@@ -162,13 +182,17 @@ def profiles(random: np.random.Generator, ids: pl.Series, as_of: date, months_ac
             "months_active": months_active,
             "plan_stream_tv": tv,
             "plan_stream_movies": movies,
-            "contract_type": among(0.1 + 0.12 * years, 0.11 + 0.03 * years, ("Two year", "One year", "Month-to-month")),
+            "contract_type": among(
+                0.1 + 0.12 * years, 0.11 + 0.03 * years, ("Two year", "One year", "Month-to-month")
+            ),
             "paperless_billing": share(0.59),
             "fee": fee,
             "paid": fee * months_active,
             "net_service": net,
         }
-    ).with_columns(pl.when(pl.col("net_service") != "No").then(pl.col("plan_stream_tv", "plan_stream_movies")))
+    ).with_columns(
+        pl.when(pl.col("net_service") != "No").then(pl.col("plan_stream_tv", "plan_stream_movies"))
+    )
 
 
 def founders(seed: int, users: int, as_of: date) -> Population:
@@ -179,7 +203,9 @@ def founders(seed: int, users: int, as_of: date) -> Population:
     """
     random = stream(seed, 0, Purpose.PROFILE)
     part = random.random(users)
-    months_active = np.floor(61 * part * (0.5 + 0.5 * part)).astype(np.int64)  # more young than old ones
+    months_active = np.floor(61 * part * (0.5 + 0.5 * part)).astype(
+        np.int64
+    )  # more young than old ones
     months_active[0] = 1
     people = profiles(random, user_ids(seed, 0, users), as_of, months_active)
     known = {
@@ -189,11 +215,19 @@ def founders(seed: int, users: int, as_of: date) -> Population:
         "plan_stream_movies": False,
     }
     known |= {"paperless_billing": True, "fee": 2985, "paid": 2985}
-    anchor = people.head(1).with_columns(pl.lit(value, people.schema[name]).alias(name) for name, value in known.items())
-    return Population(pl.concat([anchor, people.tail(-1)]), scores(seed, 0, np.empty((len(HABITS), 0)), users), users)
+    anchor = people.head(1).with_columns(
+        pl.lit(value, people.schema[name]).alias(name) for name, value in known.items()
+    )
+    return Population(
+        pl.concat([anchor, people.tail(-1)]),
+        scores(seed, 0, np.empty((len(HABITS), 0)), users),
+        users,
+    )
 
 
-def next_month(before: Population, left: NDArray[np.bool_], *, seed: int, month: int, users: int, as_of: date) -> Population:
+def next_month(
+    before: Population, left: NDArray[np.bool_], *, seed: int, month: int, users: int, as_of: date
+) -> Population:
     """One month later: those who `left` are gone, the others are a month older, new users fill up to about `users`.
 
     >>> first = founders(1, 100, date(2024, 1, 31))
@@ -203,13 +237,21 @@ def next_month(before: Population, left: NDArray[np.bool_], *, seed: int, month:
     >>> second.people["months_active"].to_list()[40:] == [0] * (second.ever - 100)
     True
     """
-    stayed = change_plans(before.people.filter(pl.Series(~left)), stream(seed, month, Purpose.CHANGES))
+    stayed = change_plans(
+        before.people.filter(pl.Series(~left)), stream(seed, month, Purpose.CHANGES)
+    )
     stayed = stayed.with_columns(pl.col("months_active") + 1, pl.col("paid") + pl.col("fee"))
     random = stream(seed, month, Purpose.PROFILE)
     size = round(users * (1 + SIZE_SPREAD * (2 * random.random() - 1)))
     count = max(size - stayed.height, 0)
-    joined = profiles(random, user_ids(seed, before.ever, count), as_of, np.zeros(count, dtype=np.int64))
-    return Population(pl.concat([stayed, joined]), scores(seed, month, before.scores[:, ~left], count), before.ever + count)
+    joined = profiles(
+        random, user_ids(seed, before.ever, count), as_of, np.zeros(count, dtype=np.int64)
+    )
+    return Population(
+        pl.concat([stayed, joined]),
+        scores(seed, month, before.scores[:, ~left], count),
+        before.ever + count,
+    )
 
 
 def change_plans(people: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
@@ -226,7 +268,8 @@ def change_plans(people: pl.DataFrame, random: np.random.Generator) -> pl.DataFr
         chosen = pl.lit(pl.Series(draw < CHANGE)) & pl.col(plan).is_not_null()
         people = people.with_columns(
             pl.when(chosen).then(~pl.col(plan)).otherwise(pl.col(plan)).alias(plan),
-            pl.col("fee") + pl.when(chosen).then(1 - 2 * pl.col(plan).cast(pl.Int64)).otherwise(0) * STREAMING,
+            pl.col("fee")
+            + pl.when(chosen).then(1 - 2 * pl.col(plan).cast(pl.Int64)).otherwise(0) * STREAMING,
         )
     return people
 
@@ -255,5 +298,7 @@ def measured(habit: Habit, score: Floats) -> pl.Series:
     [0, 2]
     """
     scale = 10**habit.decimals
-    values = np.clip(np.rint((habit.centre + habit.spread * score) * scale) / scale, habit.low, habit.high)
+    values = np.clip(
+        np.rint((habit.centre + habit.spread * score) * scale) / scale, habit.low, habit.high
+    )
     return pl.Series(values if habit.decimals else values.astype(np.int64))

@@ -18,7 +18,14 @@ def api_keys(connection: psycopg.Connection) -> list[ApiKey]:
         ).fetchall()
 
 
-def add_api_key(connection: psycopg.Connection, new: NewKey, *, name: str, scope: Scope, expires: datetime | None) -> ApiKey:
+def add_api_key(
+    connection: psycopg.Connection,
+    new: NewKey,
+    *,
+    name: str,
+    scope: Scope,
+    expires: datetime | None,
+) -> ApiKey:
     """Keep a new key."""
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         kept = cursor.execute(

@@ -16,7 +16,9 @@ from streamflow.warehouse.derived import source as raw_source
 from streamflow.warehouse.frozen import BUCKET, drop_of
 
 
-def rows_in(address: Address, source: Source, columns: Iterable[str], key: str, buckets: Iterable[int]) -> pl.DataFrame:
+def rows_in(
+    address: Address, source: Source, columns: Iterable[str], key: str, buckets: Iterable[int]
+) -> pl.DataFrame:
     """The rows of a revision in these buckets, each with its own digest as it is stored. (n, `columns` and row_digest)"""
     query = sql.SQL(
         "SELECT {columns}, row_digest FROM {table} WHERE as_of = {as_of} AND revision = {revision} AND {bucket} = ANY({b})"
@@ -45,7 +47,8 @@ def raw_rows_in(
 ) -> pl.DataFrame:
     """The drop's raw rows in these buckets as they would be frozen now; none where the drop or a column is gone. (n, `columns`)"""
     there = connection.execute(
-        "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'raw' AND table_name = %s", [source.table]
+        "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'raw' AND table_name = %s",
+        [source.table],
     )
     held = {name for (name,) in there}
     if any(column.expr is None and name not in held for name, column in columns.items()):

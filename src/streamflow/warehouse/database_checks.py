@@ -26,7 +26,9 @@ NEEDED = {"raw": "SELECT, INSERT, DELETE", "frozen": "SELECT, INSERT"}
 
 def clocks(connection: psycopg.Connection) -> tuple[datetime, datetime | None]:
     """The database's clock, and the newest known_at."""
-    row = connection.execute("SELECT clock_timestamp(), (SELECT max(known_at) FROM streamflow.revision)").fetchone()
+    row = connection.execute(
+        "SELECT clock_timestamp(), (SELECT max(known_at) FROM streamflow.revision)"
+    ).fetchone()
     assert row is not None
     return row[0], row[1]
 
@@ -74,7 +76,9 @@ def surplus_columns(connection: psycopg.Connection, catalog: Catalog) -> list[st
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'frozen' ORDER BY 1, ordinal_position"
     )
     declared = {table: {*catalog.columns(table), *FIXED} for table in catalog.tables}
-    return [f"{table}.{column}" for table, column in rows if column not in declared.get(table, FIXED)]
+    return [
+        f"{table}.{column}" for table, column in rows if column not in declared.get(table, FIXED)
+    ]
 
 
 def not_frozen(connection: psycopg.Connection) -> dict[datetime, list[str]]:

@@ -59,22 +59,31 @@ def _mistake(connection: psycopg.Connection, catalog: Catalog, table: str, colum
     columns = {name: SQL_TYPES[c.type] for name, c in catalog.file_columns(table).items()}
     lags = {_lagged(name): SQL_TYPES[c.type] for name, c in catalog.columns(table).items()}
     fields = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in {**columns, "as_of": "date", **lags}.items()
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+        for name, kind in {**columns, "as_of": "date", **lags}.items()
     )
     with connection.transaction(force_rollback=True):
         connection.execute(sql.SQL("CREATE TEMP TABLE derived_check ({})").format(fields))
         try:
             row = connection.execute(
-                sql.SQL("SELECT format_type(pg_typeof(({})), NULL) FROM (SELECT) one LEFT JOIN derived_check ON true").format(
-                    expression(column)
-                )
+                sql.SQL(
+                    "SELECT format_type(pg_typeof(({})), NULL) FROM (SELECT) one LEFT JOIN derived_check ON true"
+                ).format(expression(column))
             ).fetchone()
-            connection.execute(sql.SQL("CREATE INDEX ON derived_check (({}))").format(expression(column)))
+            connection.execute(
+                sql.SQL("CREATE INDEX ON derived_check (({}))").format(expression(column))
+            )
         except psycopg.Error as exc:
             said = str(exc.diag.message_primary or exc)
-            return f"{said} (an expression has no clock, no chance, no other table)" if "index expression" in said else said
+            return (
+                f"{said} (an expression has no clock, no chance, no other table)"
+                if "index expression" in said
+                else said
+            )
     found = row[0] if row else ""
-    return "" if found in FITS[column.type] else f"it is of type {found}, which is no '{column.type}'"
+    return (
+        "" if found in FITS[column.type] else f"it is of type {found}, which is no '{column.type}'"
+    )
 
 
 def expression(column: Column) -> sql.SQL:
@@ -95,10 +104,19 @@ def source(table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> s
         sql.Identifier("frozen", table), sql.Literal(drop.before[0] if drop.before else None),
         sql.Literal(drop.before[1] if drop.before else None),
     )  # fmt: skip
-    inner = [sql.Identifier(key)] + [sql.SQL("r.{}").format(sql.Identifier(name)) for name in stored if name != key]
-    inner += [sql.SQL("p.{} AS {}").format(sql.Identifier(name), sql.Identifier(_lagged(name))) for name in lags]
+    inner = [sql.Identifier(key)] + [
+        sql.SQL("r.{}").format(sql.Identifier(name)) for name in stored if name != key
+    ]
+    inner += [
+        sql.SQL("p.{} AS {}").format(sql.Identifier(name), sql.Identifier(_lagged(name)))
+        for name in lags
+    ]
     inner += [sql.SQL("{}::date AS as_of").format(sql.Literal(f"{drop.as_of:%Y-%m-%d}"))]
-    join = sql.SQL(" LEFT JOIN ({}) p USING ({})").format(before, sql.Identifier(key)) if lags else sql.SQL("")
+    join = (
+        sql.SQL(" LEFT JOIN ({}) p USING ({})").format(before, sql.Identifier(key))
+        if lags
+        else sql.SQL("")
+    )
     return sql.SQL("SELECT {outer} FROM (SELECT {inner} FROM {rows}{join}) AS row").format(
         outer=sql.SQL(", ").join(_column(name, c) for name, c in columns.items()),
         inner=sql.SQL(", ").join(inner),
@@ -109,11 +127,18 @@ def source(table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> s
 
 def _delivered(table: str, key: str, drop: Drop) -> sql.Composed:
     """The raw rows `r` of a drop, with a row of nulls for each key of the population that has none."""
-    rows = sql.SQL("(SELECT * FROM {} WHERE as_of = {}) r").format(sql.Identifier("raw", table), sql.Literal(drop.as_of))
+    rows = sql.SQL("(SELECT * FROM {} WHERE as_of = {}) r").format(
+        sql.Identifier("raw", table), sql.Literal(drop.as_of)
+    )
     if drop.population is None:
         return rows
-    return sql.SQL("(SELECT {key} FROM {population} WHERE as_of = {at}) everybody LEFT JOIN {rows} USING ({key})").format(
-        key=sql.Identifier(key), population=sql.Identifier("raw", drop.population), at=sql.Literal(drop.as_of), rows=rows
+    return sql.SQL(
+        "(SELECT {key} FROM {population} WHERE as_of = {at}) everybody LEFT JOIN {rows} USING ({key})"
+    ).format(
+        key=sql.Identifier(key),
+        population=sql.Identifier("raw", drop.population),
+        at=sql.Literal(drop.as_of),
+        rows=rows,
     )
 
 
@@ -121,7 +146,9 @@ def _column(name: str, column: Column) -> sql.Composable:
     if column.expr is None:
         return sql.Identifier(name)
     zero = " + 0" if column.type == "float" else ""  # -0.0 is 0.0, as in the files
-    return sql.SQL("(({})::{}" + zero + ") AS {}").format(expression(column), sql.SQL(SQL_TYPES[column.type]), sql.Identifier(name))
+    return sql.SQL("(({})::{}" + zero + ") AS {}").format(
+        expression(column), sql.SQL(SQL_TYPES[column.type]), sql.Identifier(name)
+    )
 
 
 def broken_promises(
@@ -132,9 +159,18 @@ def broken_promises(
     for name, column in columns.items():
         if column.expr is None:
             continue
-        fields = {"key": sql.Identifier(key), "name": sql.Identifier(name), "rows": rows, "most": sql.Literal(SHOWN)}
-        computed = sql.SQL("SELECT count({name}) FROM ({rows}) AS frozen").format(**fields)  # of every row
-        broken = sql.SQL("SELECT {key}::text, {name}::text FROM ({rows}) AS frozen WHERE {broken} ORDER BY 1 LIMIT {most}")
+        fields = {
+            "key": sql.Identifier(key),
+            "name": sql.Identifier(name),
+            "rows": rows,
+            "most": sql.Literal(SHOWN),
+        }
+        computed = sql.SQL("SELECT count({name}) FROM ({rows}) AS frozen").format(
+            **fields
+        )  # of every row
+        broken = sql.SQL(
+            "SELECT {key}::text, {name}::text FROM ({rows}) AS frozen WHERE {broken} ORDER BY 1 LIMIT {most}"
+        )
         try:
             with connection.transaction():
                 connection.execute(computed)
@@ -157,5 +193,7 @@ def _broken(name: str, column: Column) -> sql.Composable:
     if column.max is not None:
         conditions.append(sql.SQL("{} > {}").format(value, sql.Literal(column.max)))
     if column.categories is not None:
-        conditions.append(sql.SQL("{} <> ALL({})").format(value, sql.Literal(list(column.categories))))
+        conditions.append(
+            sql.SQL("{} <> ALL({})").format(value, sql.Literal(list(column.categories)))
+        )
     return sql.SQL(" OR ").join(conditions)

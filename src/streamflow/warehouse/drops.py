@@ -39,7 +39,9 @@ class RejectedRow:
     cells: str
 
 
-def delivered(connection: psycopg.Connection, as_of: datetime | None = None) -> dict[datetime, dict[str, DeliveredFile]]:
+def delivered(
+    connection: psycopg.Connection, as_of: datetime | None = None
+) -> dict[datetime, dict[str, DeliveredFile]]:
     """as_of -> table -> the file that its raw rows came from; all drops, or that of `as_of`."""
     rows = connection.execute(
         "SELECT DISTINCT ON (as_of, table_name) as_of, table_name, file, sha256, rows FROM streamflow.drop_file"
@@ -48,13 +50,17 @@ def delivered(connection: psycopg.Connection, as_of: datetime | None = None) -> 
     )
     drops: dict[datetime, dict[str, DeliveredFile]] = {}
     for at, table, file, digest, count in rows:
-        drops.setdefault(at, {})[table] = DeliveredFile(table=table, file=file, sha256=digest, rows=count)
+        drops.setdefault(at, {})[table] = DeliveredFile(
+            table=table, file=file, sha256=digest, rows=count
+        )
     return drops
 
 
 def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.DataFrame:
     """The keys of one raw table of one drop. (n, 1)"""
-    query = sql.SQL("SELECT {} FROM {} WHERE as_of = $1").format(sql.Identifier(key), sql.Identifier("raw", table))
+    query = sql.SQL("SELECT {} FROM {} WHERE as_of = $1").format(
+        sql.Identifier(key), sql.Identifier("raw", table)
+    )
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of]))
 
 
@@ -81,8 +87,15 @@ def replace_drop(
         cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
         cursor.fetchall()
         for table, parts in frames.items():
-            cursor.execute(sql.SQL("DELETE FROM {} WHERE as_of = $1").format(sql.Identifier("raw", table)).as_string(), [as_of])
-            cursor.execute("DELETE FROM streamflow.reject WHERE as_of = $1 AND table_name = $2", [as_of, table])
+            cursor.execute(
+                sql.SQL("DELETE FROM {} WHERE as_of = $1")
+                .format(sql.Identifier("raw", table))
+                .as_string(),
+                [as_of],
+            )
+            cursor.execute(
+                "DELETE FROM streamflow.reject WHERE as_of = $1 AND table_name = $2", [as_of, table]
+            )
             arrow.ingest(connection, "raw", table, _stamped(parts, as_of))
             entry = files[table]
             cursor.execute(
@@ -90,7 +103,9 @@ def replace_drop(
                 [as_of, table, entry.file, entry.sha256, entry.rows],
             )
         if rejected:
-            rows = pl.DataFrame([asdict(r) for r in rejected], schema_overrides={"line": pl.Int64, "key": pl.String})
+            rows = pl.DataFrame(
+                [asdict(r) for r in rejected], schema_overrides={"line": pl.Int64, "key": pl.String}
+            )
             arrow.ingest(connection, "streamflow", "reject", _stamped([rows], as_of))
         connection.commit()
 
@@ -115,5 +130,7 @@ def rejected_rows(connection: psycopg.Connection, as_of: datetime) -> list[Rejec
 def is_empty(connection: psycopg.Connection, table: str, column: str, as_of: datetime) -> bool:
     """Whether no raw row of a drop has a value in `column`."""
     query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {} WHERE as_of = %s AND {} IS NOT NULL)")
-    row = connection.execute(query.format(sql.Identifier("raw", table), sql.Identifier(column)), [as_of]).fetchone()
+    row = connection.execute(
+        query.format(sql.Identifier("raw", table), sql.Identifier(column)), [as_of]
+    ).fetchone()
     return bool(row and row[0])

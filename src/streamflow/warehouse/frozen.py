@@ -51,7 +51,9 @@ def known_now(connection: psycopg.Connection) -> datetime:
     """K for a read from now on: nothing that commits later will be known at it."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [LOCK])
-        row = connection.execute("SELECT greatest(clock_timestamp(), max(known_at)) FROM streamflow.revision").fetchone()
+        row = connection.execute(
+            "SELECT greatest(clock_timestamp(), max(known_at)) FROM streamflow.revision"
+        ).fetchone()
     assert row is not None
     known: datetime = row[0]
     return known
@@ -84,7 +86,9 @@ def all_revisions(connection: psycopg.Connection) -> list[Revision]:
     return [_revision(row) for row in rows]
 
 
-def pruned(connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime) -> list[Revision]:
+def pruned(
+    connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime
+) -> list[Revision]:
     """The revisions that were the newest known at an instant and were pruned: an older one must not answer in their place."""
     there = {(r.table, r.as_of): r.revision for r in newest}
     rows = connection.execute(
@@ -97,7 +101,9 @@ def pruned(connection: psycopg.Connection, newest: Iterable[Revision], known_at:
 
 def _revision(row: tuple[Any, ...]) -> Revision:
     table, as_of, number, known_at, rows, digest = row
-    return Revision(table=table, as_of=as_of, revision=number, known_at=known_at, rows=rows, digest=digest)
+    return Revision(
+        table=table, as_of=as_of, revision=number, known_at=known_at, rows=rows, digest=digest
+    )
 
 
 def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDigest:
@@ -106,7 +112,9 @@ def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDi
         "SELECT name, type, buckets FROM streamflow.revision_column WHERE table_name = %s AND as_of = %s AND revision = %s",
         [revision.table, revision.as_of, revision.revision],
     )
-    columns = tuple(ColumnDigest(name=name, type=kind, buckets=bytes(buckets)) for name, kind, buckets in rows)
+    columns = tuple(
+        ColumnDigest(name=name, type=kind, buckets=bytes(buckets)) for name, kind, buckets in rows
+    )
     return TableDigest(rows=revision.rows, columns=columns)
 
 
@@ -126,7 +134,9 @@ def _source(connection: psycopg.Connection, revision: Revision) -> Source:
     return Source(**asdict(revision), columns=columns, file=name, file_sha256=digest)
 
 
-def drop_of(connection: psycopg.Connection, table: str, as_of: datetime, *, population: str | None = None) -> Drop:
+def drop_of(
+    connection: psycopg.Connection, table: str, as_of: datetime, *, population: str | None = None
+) -> Drop:
     """The drop of `as_of` with the newest revision of the one before it."""
     row = connection.execute(
         "SELECT as_of, revision FROM streamflow.revision WHERE table_name = %s AND as_of < %s"
@@ -136,7 +146,9 @@ def drop_of(connection: psycopg.Connection, table: str, as_of: datetime, *, popu
     return Drop(as_of=as_of, before=(row[0], row[1]) if row else None, population=population)
 
 
-def rows_to_freeze(address: Address, table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> Iterator[pl.DataFrame]:
+def rows_to_freeze(
+    address: Address, table: str, columns: Mapping[str, Column], key: str, drop: Drop
+) -> Iterator[pl.DataFrame]:
     """The rows of a drop in the order of (bucket, key bytes), in chunks: what a digest reads."""
     return _ordered(address, source(table, columns, key, drop), columns, key)
 
@@ -146,13 +158,20 @@ def frozen_rows(
 ) -> Iterator[pl.DataFrame]:
     """The rows of a revision, in the order of (bucket, key bytes), in chunks."""
     rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, types)), sql.Identifier("frozen", table), sql.Literal(as_of), sql.Literal(revision)
+        sql.SQL(", ").join(map(sql.Identifier, types)),
+        sql.Identifier("frozen", table),
+        sql.Literal(as_of),
+        sql.Literal(revision),
     )
     return _ordered(address, rows, types, key)
 
 
-def _ordered(address: Address, rows: sql.Composed, names: Iterable[str], key: str) -> Iterator[pl.DataFrame]:
-    query = sql.SQL('SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"').format(
+def _ordered(
+    address: Address, rows: sql.Composed, names: Iterable[str], key: str
+) -> Iterator[pl.DataFrame]:
+    query = sql.SQL(
+        'SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"'
+    ).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, names)),
         rows=rows,
         bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
@@ -164,14 +183,17 @@ def _ordered(address: Address, rows: sql.Composed, names: Iterable[str], key: st
         yield frame
 
 
-def copy_rows(connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> int:
+def copy_rows(
+    connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop
+) -> int:
     """Copy the rows of a drop into a new revision and return its number. Call it under the writing lock.
 
     The rows are not known, and no read sees them, until `record` has entered the revision. They come as they
     lie in raw: in the order of their keys, as `ingest` loads them and the index wants them.
     """
     row = connection.execute(
-        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s", [table, drop.as_of]
+        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s",
+        [table, drop.as_of],
     ).fetchone()
     assert row is not None
     number: int = row[0]
@@ -190,7 +212,9 @@ def copy_rows(connection: psycopg.Connection, table: str, columns: Mapping[str, 
     return number
 
 
-def record(connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str, tuple[int, TableDigest]]) -> list[Revision]:
+def record(
+    connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str, tuple[int, TableDigest]]
+) -> list[Revision]:
     """Enter the revisions table -> (number, digest): the last act before commit, which gives all of them one `known_at`."""
     if not frozen:
         return []
@@ -202,7 +226,10 @@ def record(connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str,
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO streamflow.revision (table_name, as_of, revision, known_at, rows, digest) VALUES (%s, %s, %s, %s, %s, %s)",
-            [(table, as_of, number, known_at, digest.rows, digest.value) for table, (number, digest) in frozen.items()],
+            [
+                (table, as_of, number, known_at, digest.rows, digest.value)
+                for table, (number, digest) in frozen.items()
+            ],
         )
         cursor.executemany(
             "INSERT INTO streamflow.revision_column (table_name, as_of, revision, name, type, buckets)"
@@ -214,30 +241,54 @@ def record(connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str,
             ],
         )
     return [
-        Revision(table=table, as_of=as_of, revision=number, known_at=known_at, rows=digest.rows, digest=digest.value)
+        Revision(
+            table=table,
+            as_of=as_of,
+            revision=number,
+            known_at=known_at,
+            rows=digest.rows,
+            digest=digest.value,
+        )
         for table, (number, digest) in frozen.items()
     ]
 
 
 def _row_digest(types: Mapping[str, str]) -> sql.Composed:
     cell = "coalesce('\\x01'::bytea || {value}, '\\x00'::bytea)"
-    cells = [sql.SQL(cell).format(value=sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name))) for name in sorted(types)]
+    cells = [
+        sql.SQL(cell).format(value=sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name)))
+        for name in sorted(types)
+    ]
     return sql.SQL("substr(sha256({}), 1, 16)").format(sql.SQL(" || ").join(cells))
 
 
-def keys_and_labels(address: Address, table: str, key: str, label: str | None, as_of: datetime, known_at: datetime) -> pl.DataFrame:
+def keys_and_labels(
+    address: Address, table: str, key: str, label: str | None, as_of: datetime, known_at: datetime
+) -> pl.DataFrame:
     """The key (and label) of each row of `table` at exactly `as_of`, as known at `known_at`. (n, 1 or 2)"""
     columns = [key] + ([label] if label else [])
     query = sql.SQL(
         "SELECT {columns} FROM {history} WHERE as_of = $1 AND known_at <= $2 AND (superseded_at IS NULL OR superseded_at > $2)"
-    ).format(columns=sql.SQL(", ").join(map(sql.Identifier, columns)), history=sql.Identifier("history", table))
+    ).format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        history=sql.Identifier("history", table),
+    )
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of, known_at]))
 
 
-def rows_of(address: Address, table: str, columns: Iterable[str], places: Iterable[tuple[datetime, int]]) -> pl.DataFrame:
+def rows_of(
+    address: Address, table: str, columns: Iterable[str], places: Iterable[tuple[datetime, int]]
+) -> pl.DataFrame:
     """The rows of the revisions (as_of, revision) of a table, in no order. (n, as_of and `columns`)"""
-    wanted = sql.SQL(", ").join(sql.SQL("({}, {})").format(sql.Literal(as_of), sql.Literal(number)) for as_of, number in places)
-    query = sql.SQL("SELECT as_of, {columns} FROM {table} WHERE (as_of, revision) IN ({wanted})").format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier("frozen", table), wanted=wanted
+    wanted = sql.SQL(", ").join(
+        sql.SQL("({}, {})").format(sql.Literal(as_of), sql.Literal(number))
+        for as_of, number in places
+    )
+    query = sql.SQL(
+        "SELECT as_of, {columns} FROM {table} WHERE (as_of, revision) IN ({wanted})"
+    ).format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        table=sql.Identifier("frozen", table),
+        wanted=wanted,
     )
     return pl.DataFrame(arrow.read(address, query.as_string()))

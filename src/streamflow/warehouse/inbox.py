@@ -36,9 +36,13 @@ def alone(connection: psycopg.Connection) -> Iterator[None]:
 
 def entries(connection: psycopg.Connection) -> dict[str, InboxEntry]:
     """Folder -> its entry."""
-    rows = connection.execute("SELECT folder, digest, as_of, status, error, at FROM streamflow.inbox ORDER BY as_of, folder")
+    rows = connection.execute(
+        "SELECT folder, digest, as_of, status, error, at FROM streamflow.inbox ORDER BY as_of, folder"
+    )
     return {
-        folder: InboxEntry(folder=folder, digest=digest, as_of=as_of, status=status, error=error, at=at)
+        folder: InboxEntry(
+            folder=folder, digest=digest, as_of=as_of, status=status, error=error, at=at
+        )
         for folder, digest, as_of, status, error, at in rows
     }
 

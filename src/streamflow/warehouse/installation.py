@@ -43,13 +43,19 @@ def _read(connection: psycopg.Connection) -> Installation | None:
             "a restore began here and did not come to its end",
             remedy="Run 'streamflow restore FILE' again: it starts over, and removes what is half there.",
         )
-    if (connection.execute("SELECT to_regclass('streamflow.installation')").fetchone() or (None,))[0] is None:
+    if (connection.execute("SELECT to_regclass('streamflow.installation')").fetchone() or (None,))[
+        0
+    ] is None:
         return None
     row = connection.execute(
         "SELECT (SELECT version_num FROM streamflow.alembic_version), catalog_digest, repository_digest"
         " FROM streamflow.installation"
     ).fetchone()
-    return Installation(schema_version=row[0], catalog_digest=row[1], repository_digest=row[2]) if row else None
+    return (
+        Installation(schema_version=row[0], catalog_digest=row[1], repository_digest=row[2])
+        if row
+        else None
+    )
 
 
 def record(connection: psycopg.Connection, *, catalog_digest: str, repository_digest: str) -> None:
@@ -64,11 +70,15 @@ def record(connection: psycopg.Connection, *, catalog_digest: str, repository_di
 
 def services(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
     """Every feature service that was ever defined here -> its features, in order."""
-    rows = connection.execute("SELECT name, features FROM streamflow.feature_service ORDER BY created_at, name")
+    rows = connection.execute(
+        "SELECT name, features FROM streamflow.feature_service ORDER BY created_at, name"
+    )
     return dict(rows.fetchall())
 
 
-def add_service(connection: psycopg.Connection, name: str, features: Sequence[Mapping[str, object]]) -> None:
+def add_service(
+    connection: psycopg.Connection, name: str, features: Sequence[Mapping[str, object]]
+) -> None:
     """Enter a feature service; one that is known stays as it is."""
     connection.execute(
         "INSERT INTO streamflow.feature_service (name, features) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",

@@ -48,7 +48,9 @@ def alone(connection: psycopg.Connection) -> Iterator[None]:
         yield
 
 
-def entries(connection: psycopg.Connection, model: str | None = None, *, whole: bool = False) -> list[Entry]:
+def entries(
+    connection: psycopg.Connection, model: str | None = None, *, whole: bool = False
+) -> list[Entry]:
     """Every entry in its order, or those of one model; their evidence, which is the most of them, only if `whole`."""
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
@@ -92,7 +94,8 @@ def append(connection: psycopg.Connection, move: Move, *, since: datetime | None
     names = [f.name for f in fields(entry)]
     connection.execute(
         sql.SQL("INSERT INTO streamflow.ledger ({}) VALUES ({})").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(", ").join(map(sql.Placeholder, names))
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.SQL(", ").join(map(sql.Placeholder, names)),
         ),
         vars(entry),
     )
@@ -123,7 +126,12 @@ def done(connection: psycopg.Connection, model: str) -> None:
 
 
 def record_passport(
-    connection: psycopg.Connection, model: str, sources: Iterable[Source], run_id: str, version: int, digest: str
+    connection: psycopg.Connection,
+    model: str,
+    sources: Iterable[Source],
+    run_id: str,
+    version: int,
+    digest: str,
 ) -> None:
     """Keep the digest of a version's passport where MLflow cannot reach it, and the revisions that it names: none may go.
 
@@ -149,5 +157,7 @@ def record_passport(
 
 def passport_digest(connection: psycopg.Connection, run_id: str) -> str | None:
     """The digest of the passport of a run, as it was when its version was registered."""
-    row = connection.execute("SELECT digest FROM streamflow.passport WHERE run_id = %s", [run_id]).fetchone()
+    row = connection.execute(
+        "SELECT digest FROM streamflow.passport WHERE run_id = %s", [run_id]
+    ).fetchone()
     return str(row[0]) if row else None

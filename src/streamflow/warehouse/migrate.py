@@ -28,7 +28,7 @@ DO $$ DECLARE one record; BEGIN
         EXECUTE format('GRANT SELECT ON public.%I TO {API}', one.tablename);
     END LOOP;
 END $$;
-"""  # noqa: S608  # names of our own
+"""  # names of our own
 LOCK = 7_590_001  # advisory lock: one migration or restore at a time
 
 
@@ -75,7 +75,9 @@ def grant_database(address: Address, name: str) -> None:
     from psycopg import sql
 
     with connect(address.with_database(name), autocommit=True) as connection, permissions(address):
-        statement = sql.SQL("GRANT CREATE, CONNECT ON DATABASE {} TO {}; GRANT CREATE, USAGE ON SCHEMA public TO {}")
+        statement = sql.SQL(
+            "GRANT CREATE, CONNECT ON DATABASE {} TO {}; GRANT CREATE, USAGE ON SCHEMA public TO {}"
+        )
         role = sql.Identifier(WRITER)
         connection.execute(statement.format(sql.Identifier(name), role, role))
         connection.execute(READ_BY_API)
@@ -103,12 +105,18 @@ def permissions(address: Address) -> Iterator[None]:
         if not isinstance(cause, psycopg.errors.InsufficientPrivilege):
             raise
         text = f'GRANT CREATE ON DATABASE "{address.database}" TO "{address.user}";'
-        raise PermissionMissing(f"{cause}\nA database user that may is needed, for example after\n{text}", sql=text) from exc
+        raise PermissionMissing(
+            f"{cause}\nA database user that may is needed, for example after\n{text}", sql=text
+        ) from exc
 
 
 @contextmanager
 def _sqlalchemy(address: Address) -> Iterator[Connection]:
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(address.conninfo()), poolclass=NullPool)
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(address.conninfo()),
+        poolclass=NullPool,
+    )
     with engine.connect() as connection:
         yield connection
 

@@ -44,10 +44,12 @@ def one_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
         yield
 
 
-def stored(connection: psycopg.Connection, evidence_digest: str) -> tuple[Verdict, Mapping[str, Any]] | None:
+def stored(
+    connection: psycopg.Connection, evidence_digest: str
+) -> tuple[Verdict, Mapping[str, Any]] | None:
     """The report on this evidence, with its content in plain values; None when there is none yet."""
     row = connection.execute(
-        f"SELECT {COLUMNS}, report FROM streamflow.monitor_report WHERE evidence_digest = %s",  # noqa: S608  # names of our own
+        f"SELECT {COLUMNS}, report FROM streamflow.monitor_report WHERE evidence_digest = %s",  # names of our own
         [evidence_digest],
     ).fetchone()
     return (_verdict(row[:-1]), row[-1]) if row else None
@@ -80,8 +82,12 @@ class NewReport:
 def store(connection: psycopg.Connection, new: NewReport) -> Verdict:
     """Append a report."""
     facts = {**vars(new), "reasons": Jsonb(list(new.reasons)), "report": Jsonb(new.report)}
-    statement = sql.SQL("INSERT INTO streamflow.monitor_report ({}) VALUES ({}) RETURNING {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, facts)), sql.SQL(", ").join(map(sql.Placeholder, facts)), sql.SQL(COLUMNS)
+    statement = sql.SQL(
+        "INSERT INTO streamflow.monitor_report ({}) VALUES ({}) RETURNING {}"
+    ).format(
+        sql.SQL(", ").join(map(sql.Identifier, facts)),
+        sql.SQL(", ").join(map(sql.Placeholder, facts)),
+        sql.SQL(COLUMNS),
     )
     row = connection.execute(statement, facts).fetchone()
     assert row is not None
@@ -102,7 +108,9 @@ class LoggedAnswers:
     newest: pl.DataFrame
 
 
-def logged_answers(connection: psycopg.Connection, model: str, version: int, as_of: datetime) -> LoggedAnswers:
+def logged_answers(
+    connection: psycopg.Connection, model: str, version: int, as_of: datetime
+) -> LoggedAnswers:
     """Read the prediction log."""
     where = "FROM streamflow.prediction_log WHERE model = %s AND as_of = %s"
     counted = connection.execute(

@@ -57,7 +57,9 @@ def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPred
             copy.write_row(entry.row)
 
 
-async def log_beside(connection: psycopg.AsyncConnection, entries: Iterable[LoggedPrediction]) -> None:
+async def log_beside(
+    connection: psycopg.AsyncConnection, entries: Iterable[LoggedPrediction]
+) -> None:
     """The same on a connection that lets others work meanwhile."""
     async with connection.cursor() as cursor, cursor.copy(COPY) as copy:
         for entry in entries:

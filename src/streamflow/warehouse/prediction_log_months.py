@@ -14,7 +14,10 @@ import psycopg
 from psycopg import sql
 
 AHEAD = 3  # months: as long may all monthly steps fail before rows go into the default partition
-TRIES, PAUSE_S = 3, 0.2  # of waiting for who uses the log; each try waits half a second at most, and answers wait with it
+TRIES, PAUSE_S = (
+    3,
+    0.2,
+)  # of waiting for who uses the log; each try waits half a second at most, and answers wait with it
 Result = TypeVar("Result")
 
 
@@ -36,7 +39,9 @@ class Made:
     def __iter__(self) -> Iterator[str]:
         """In words."""
         for one in self.months:
-            yield f"prediction log: month {one.month}" + (f" ({one.rows:,} rows moved)" if one.rows else "")
+            yield f"prediction log: month {one.month}" + (
+                f" ({one.rows:,} rows moved)" if one.rows else ""
+            )
         if self.busy:
             yield "prediction log: in use, the months ahead are made by the next 'streamflow materialize'"
 
@@ -48,10 +53,15 @@ def make_months(connection: psycopg.Connection, *, ahead: int = AHEAD) -> Made:
     """
 
     def call() -> list[tuple[str, int]]:
-        return connection.execute("SELECT month, moved FROM streamflow.make_prediction_months(%s)", [ahead]).fetchall()
+        return connection.execute(
+            "SELECT month, moved FROM streamflow.make_prediction_months(%s)", [ahead]
+        ).fetchall()
 
     made = _unless_busy(call)
-    return Made(months=tuple(LogMonth(month=month, rows=moved) for month, moved in made or ()), busy=made is None)
+    return Made(
+        months=tuple(LogMonth(month=month, rows=moved) for month, moved in made or ()),
+        busy=made is None,
+    )
 
 
 def lacking(connection: psycopg.Connection) -> list[str]:
@@ -82,7 +92,12 @@ def months_before(connection: psycopg.Connection, kept: int) -> list[LogMonth]:
 
 def drop_month(connection: psycopg.Connection, month: str) -> bool:
     """Drop a month with all its rows; False when the log is in use. Only the maintenance role may. Outside a transaction."""
-    return _unless_busy(lambda: connection.execute("SELECT streamflow.drop_prediction_month(%s)", [month])) is not None
+    return (
+        _unless_busy(
+            lambda: connection.execute("SELECT streamflow.drop_prediction_month(%s)", [month])
+        )
+        is not None
+    )
 
 
 def _rows(connection: psycopg.Connection, month: str) -> int:

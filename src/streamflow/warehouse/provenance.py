@@ -16,13 +16,19 @@ from streamflow.warehouse.sql_types import SQL_TYPES
 def places(connection: psycopg.Connection, table: str) -> list[Place]:
     """Every revision of a table."""
     rows = connection.execute(
-        "SELECT as_of, revision, known_at FROM streamflow.revision WHERE table_name = %s ORDER BY as_of, revision", [table]
+        "SELECT as_of, revision, known_at FROM streamflow.revision WHERE table_name = %s ORDER BY as_of, revision",
+        [table],
     )
     return [Place(*row) for row in rows]
 
 
 def rows(
-    address: Address, table: str, key: tuple[str, str], columns: Iterable[str], wanted: Sequence[Place], keys: pl.Series | None
+    address: Address,
+    table: str,
+    key: tuple[str, str],
+    columns: Iterable[str],
+    wanted: Sequence[Place],
+    keys: pl.Series | None,
 ) -> pl.DataFrame:
     """The frozen rows of some revisions, in no order; of `keys` alone, unless that is None.
 
@@ -38,9 +44,13 @@ def rows(
         frozen=sql.Identifier("frozen", table),
         table=sql.Literal(table),
         asked=_asked(*key) if keys is not None else sql.SQL(""),
-        wanted=sql.SQL(", ").join(map(_row, wanted)) if wanted else sql.SQL("(NULL, NULL)"),  # of no revision no row
+        wanted=sql.SQL(", ").join(map(_row, wanted))
+        if wanted
+        else sql.SQL("(NULL, NULL)"),  # of no revision no row
     )
-    return pl.DataFrame(arrow.read(address, query.as_string(), [] if keys is None else [keys.to_list()]))
+    return pl.DataFrame(
+        arrow.read(address, query.as_string(), [] if keys is None else [keys.to_list()])
+    )
 
 
 def _row(place: Place) -> sql.Composed:

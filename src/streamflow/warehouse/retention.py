@@ -27,7 +27,8 @@ ORDER BY table_name, as_of, revision
 def without_version(connection: psycopg.Connection, registered: Iterable[str]) -> list[str]:
     """The runs whose passport is kept here, and that no version comes from any more."""
     rows = connection.execute(
-        "SELECT run_id FROM streamflow.passport WHERE NOT run_id = ANY(%s) ORDER BY created_at", [list(registered)]
+        "SELECT run_id FROM streamflow.passport WHERE NOT run_id = ANY(%s) ORDER BY created_at",
+        [list(registered)],
     )
     return [run_id for (run_id,) in rows]
 
@@ -36,7 +37,9 @@ def superseded(connection: psycopg.Connection, gone: list[str]) -> list[Revision
     """The revisions that nothing needs once the passports of the runs `gone` are gone."""
     rows = connection.execute(SUPERSEDED, {"gone": gone})
     return [
-        Revision(table=table, as_of=as_of, revision=number, known_at=known_at, rows=count, digest=digest)
+        Revision(
+            table=table, as_of=as_of, revision=number, known_at=known_at, rows=count, digest=digest
+        )
         for table, as_of, number, known_at, count, digest in rows
     ]
 
@@ -51,7 +54,15 @@ def remove(connection: psycopg.Connection, gone: list[str], revisions: Iterable[
             "INSERT INTO streamflow.pruned (table_name, as_of, revision, known_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [*place, one.known_at],
         )
-        connection.execute("DELETE FROM streamflow.revision_column WHERE table_name = %s AND as_of = %s AND revision = %s", place)
-        connection.execute("DELETE FROM streamflow.revision WHERE table_name = %s AND as_of = %s AND revision = %s", place)
-        rows = sql.SQL("DELETE FROM {} WHERE as_of = %s AND revision = %s").format(sql.Identifier("frozen", one.table))
+        connection.execute(
+            "DELETE FROM streamflow.revision_column WHERE table_name = %s AND as_of = %s AND revision = %s",
+            place,
+        )
+        connection.execute(
+            "DELETE FROM streamflow.revision WHERE table_name = %s AND as_of = %s AND revision = %s",
+            place,
+        )
+        rows = sql.SQL("DELETE FROM {} WHERE as_of = %s AND revision = %s").format(
+            sql.Identifier("frozen", one.table)
+        )
         connection.execute(rows, place[1:])

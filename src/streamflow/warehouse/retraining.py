@@ -57,7 +57,14 @@ def latest(connection: psycopg.Connection, model: str, evidence_digest: str) -> 
         return None
     kind, digest, as_of, label_as_of, state, version, why, at = row
     return Retraining(
-        model=kind, evidence_digest=digest, as_of=as_of, label_as_of=label_as_of, state=state, version=version, why=why, at=at
+        model=kind,
+        evidence_digest=digest,
+        as_of=as_of,
+        label_as_of=label_as_of,
+        state=state,
+        version=version,
+        why=why,
+        at=at,
     )
 
 
@@ -76,5 +83,13 @@ def enter(connection: psycopg.Connection, state: Retraining) -> None:
     connection.execute(
         "INSERT INTO streamflow.retraining (model, evidence_digest, as_of, label_as_of, state, version, why)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        [state.model, state.evidence_digest, state.as_of, state.label_as_of, state.state, state.version, state.why],
+        [
+            state.model,
+            state.evidence_digest,
+            state.as_of,
+            state.label_as_of,
+            state.state,
+            state.version,
+            state.why,
+        ],
     )

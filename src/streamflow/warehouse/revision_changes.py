@@ -20,12 +20,18 @@ class Changes:
     cells: Mapping[str, int]
 
 
-def changed_cells(connection: psycopg.Connection, key: str, columns: Sequence[str], now: Revision, former: Revision) -> Changes:
+def changed_cells(
+    connection: psycopg.Connection,
+    key: str,
+    columns: Sequence[str],
+    now: Revision,
+    former: Revision,
+) -> Changes:
     """How a revision differs from the one before it, key by key."""
     counts = [
-        sql.SQL("count(*) FILTER (WHERE n.{key} IS NOT NULL AND f.{key} IS NOT NULL AND n.{c} IS DISTINCT FROM f.{c})").format(
-            key=sql.Identifier(key), c=sql.Identifier(name)
-        )
+        sql.SQL(
+            "count(*) FILTER (WHERE n.{key} IS NOT NULL AND f.{key} IS NOT NULL AND n.{c} IS DISTINCT FROM f.{c})"
+        ).format(key=sql.Identifier(key), c=sql.Identifier(name))
         for name in columns
     ]
     query = sql.SQL(

@@ -19,7 +19,9 @@ STAMP = pl.Datetime("us", "UTC")
 PLACE: dict[str, pl.DataType] = {"table_name": pl.String(), "as_of": STAMP, "revision": pl.Int32()}
 
 
-def conflicts(connection: psycopg.Connection, revisions: Sequence[ExportedRevision]) -> tuple[list[ExportedRevision], list[str]]:
+def conflicts(
+    connection: psycopg.Connection, revisions: Sequence[ExportedRevision]
+) -> tuple[list[ExportedRevision], list[str]]:
     """Those that are not here yet, and in words those that cannot come.
 
     One that is here with the same content is neither. A place (table, as_of) that was loaded here stays as it is; where
@@ -37,9 +39,17 @@ def conflicts(connection: psycopg.Connection, revisions: Sequence[ExportedRevisi
             continue
         if same:
             refused.append(f"{one}: it has another content here")
-        elif any((number < one.revision) != (known_at < one.known_at) for number, known_at, _ in here):
-            refused.append(f"{one}: revisions of this drop that are here were known in another order")
-        elif here and one.revision > max(row[0] for row in here) and _was_loaded(connection, one.table, one.as_of):
+        elif any(
+            (number < one.revision) != (known_at < one.known_at) for number, known_at, _ in here
+        ):
+            refused.append(
+                f"{one}: revisions of this drop that are here were known in another order"
+            )
+        elif (
+            here
+            and one.revision > max(row[0] for row in here)
+            and _was_loaded(connection, one.table, one.as_of)
+        ):
             refused.append(f"{one}: this drop was loaded here, and is not changed by an import")
         else:
             missing.append(one)
@@ -47,7 +57,9 @@ def conflicts(connection: psycopg.Connection, revisions: Sequence[ExportedRevisi
 
 
 def _was_loaded(connection: psycopg.Connection, table: str, as_of: datetime) -> bool:
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE as_of = %s)").format(sql.Identifier("raw", table))
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE as_of = %s)").format(
+        sql.Identifier("raw", table)
+    )
     row = connection.execute(query, [as_of]).fetchone()
     return bool(row and row[0])
 
@@ -69,7 +81,10 @@ def take_in(address: Address, revisions: Sequence[ExportedRevision], parts: Part
 
 def _rows(one: ExportedRevision, parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """The rows as they are frozen; each row's own digest is computed from what it holds."""
-    place = [pl.lit(one.as_of).cast(STAMP).alias("as_of"), pl.lit(one.revision, pl.Int32).alias("revision")]
+    place = [
+        pl.lit(one.as_of).cast(STAMP).alias("as_of"),
+        pl.lit(one.revision, pl.Int32).alias("revision"),
+    ]
     for part in parts:
         digests = pl.Series("row_digest", row_digests(part, types=one.types), pl.Binary)
         yield part.select(*place, pl.all()).with_columns(digests)
@@ -77,11 +92,17 @@ def _rows(one: ExportedRevision, parts: Iterable[pl.DataFrame]) -> Iterator[pl.D
 
 def _revisions(revisions: Sequence[ExportedRevision]) -> pl.DataFrame:
     rows = [(*_place(r), r.known_at, r.rows, r.digest) for r in revisions]
-    return pl.DataFrame(rows, schema={**PLACE, "known_at": STAMP, "rows": pl.Int64(), "digest": pl.String()}, orient="row")
+    return pl.DataFrame(
+        rows,
+        schema={**PLACE, "known_at": STAMP, "rows": pl.Int64(), "digest": pl.String()},
+        orient="row",
+    )
 
 
 def _columns(revisions: Sequence[ExportedRevision]) -> pl.DataFrame:
-    rows = [(*_place(r), c.name, c.type, bytes.fromhex(c.buckets)) for r in revisions for c in r.columns]
+    rows = [
+        (*_place(r), c.name, c.type, bytes.fromhex(c.buckets)) for r in revisions for c in r.columns
+    ]
     schema = {**PLACE, "name": pl.String(), "type": pl.String(), "buckets": pl.Binary()}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -93,6 +114,7 @@ def _place(revision: ExportedRevision) -> tuple[str, datetime, int]:
 def imported_as(connection: psycopg.Connection, passport_digest: str) -> list[tuple[str, int]]:
     """(run id, version) of what was registered here with this passport."""
     rows = connection.execute(
-        "SELECT run_id, version FROM streamflow.passport WHERE digest = %s ORDER BY version", [passport_digest]
+        "SELECT run_id, version FROM streamflow.passport WHERE digest = %s ORDER BY version",
+        [passport_digest],
     )
     return [(run_id, version) for run_id, version in rows]

@@ -11,7 +11,9 @@ SCHEMA_VERSION = "0012"  # the newest script in migrations/versions
 
 WRITER = "streamflow_writer"
 MAINTENANCE = "streamflow_maintenance"  # the only one that may change frozen rows: `prune` and `forget` take it
-API = "streamflow_api"  # of `serve`: it reads what an answer needs and appends to the prediction log
+API = (
+    "streamflow_api"  # of `serve`: it reads what an answer needs and appends to the prediction log
+)
 READER = "streamflow_reader"  # of the dashboards: grant it to the user that Grafana logs in as
 
 
@@ -20,12 +22,17 @@ def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
     statements = []
     for role in (WRITER, MAINTENANCE, API):
         row = connection.execute(
-            "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", [role]
+            "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s",
+            [role],
         ).fetchone()
         if row is None:
             statements.append(f"CREATE ROLE {role} NOLOGIN")
         if row is None or not row[0]:
-            statements.append(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)).as_string(connection))
+            statements.append(
+                sql.SQL("GRANT {} TO CURRENT_USER")
+                .format(sql.Identifier(role))
+                .as_string(connection)
+            )
     row = connection.execute(
         "SELECT pg_has_role(m.oid, w.oid, 'MEMBER') FROM pg_roles m, pg_roles w WHERE m.rolname = %s AND w.rolname = %s",
         [MAINTENANCE, WRITER],
@@ -49,4 +56,7 @@ def ensure_roles(connection: psycopg.Connection) -> None:
         except psycopg.errors.InsufficientPrivilege as exc:
             user = connection.info.user
             text = ";\n".join(statements).replace("CURRENT_USER", f'"{user}"') + ";"
-            raise PermissionMissing(f"the database user '{user}' may not create roles. What is missing:\n{text}", sql=text) from exc
+            raise PermissionMissing(
+                f"the database user '{user}' may not create roles. What is missing:\n{text}",
+                sql=text,
+            ) from exc

@@ -67,13 +67,17 @@ def one_at_a_time(connection: psycopg.Connection, evidence_digest: str) -> Itera
 def find(connection: psycopg.Connection, evidence_digest: str) -> ScoreRun | None:
     """The run on this evidence; None when there is none yet."""
     with connection.cursor(row_factory=class_row(ScoreRun)) as cursor:
-        query = sql.SQL("SELECT {} FROM streamflow.score_run WHERE evidence_digest = %s").format(sql.SQL(COLUMNS))
+        query = sql.SQL("SELECT {} FROM streamflow.score_run WHERE evidence_digest = %s").format(
+            sql.SQL(COLUMNS)
+        )
         return cursor.execute(query, [evidence_digest]).fetchone()
 
 
 def evidence_of(connection: psycopg.Connection, run: ScoreRun) -> Mapping[str, Any]:
     """What a run was made of."""
-    row = connection.execute("SELECT evidence FROM streamflow.score_run WHERE id = %s", [run.id]).fetchone()
+    row = connection.execute(
+        "SELECT evidence FROM streamflow.score_run WHERE id = %s", [run.id]
+    ).fetchone()
     assert row is not None
     found: Mapping[str, Any] = row[0]
     return found
@@ -96,11 +100,14 @@ class Writing:
             cursor.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})")
             cursor.fetchone()
 
-    def finish(self, connection: psycopg.Connection, run: Mapping[str, Any], evidence: Mapping[str, Any]) -> None:
+    def finish(
+        self, connection: psycopg.Connection, run: Mapping[str, Any], evidence: Mapping[str, Any]
+    ) -> None:
         """Enter the run, and commit."""
         facts = {**run, "id": self.number, "evidence": Jsonb(evidence)}
         statement = sql.SQL("INSERT INTO streamflow.score_run ({}) VALUES ({})").format(
-            sql.SQL(", ").join(map(sql.Identifier, facts)), sql.SQL(", ").join(map(sql.Literal, facts.values()))
+            sql.SQL(", ").join(map(sql.Identifier, facts)),
+            sql.SQL(", ").join(map(sql.Literal, facts.values())),
         )
         with self._opened.cursor() as cursor:
             cursor.execute(statement.as_string(connection))
@@ -118,7 +125,15 @@ def writing(connection: psycopg.Connection, address: Address) -> Iterator[Writin
 
 def rows_of(address: Address, run: ScoreRun) -> Iterator[pl.DataFrame]:
     """The scores of a run by key, part by part; at least one part, which may be empty."""
-    names = ["key", "prediction", "probability", "missing", "defaulted", "features_as_of", *(["reasons"] if run.explained else [])]
+    names = [
+        "key",
+        "prediction",
+        "probability",
+        "missing",
+        "defaulted",
+        "features_as_of",
+        *(["reasons"] if run.explained else []),
+    ]
     query = sql.SQL("SELECT {} FROM streamflow.score WHERE score_run = $1 ORDER BY key").format(
         sql.SQL(", ").join(map(sql.Identifier, names))
     )
@@ -136,7 +151,9 @@ def run_ids(connection: psycopg.Connection) -> list[str]:
 
 def unneeded(connection: psycopg.Connection, gone: Sequence[str], days: int | None) -> list[int]:
     """The runs that nothing needs: superseded, of versions that are `gone`, or older than `days`."""
-    return [number for (number,) in connection.execute(UNNEEDED, {"gone": list(gone), "days": days})]
+    return [
+        number for (number,) in connection.execute(UNNEEDED, {"gone": list(gone), "days": days})
+    ]
 
 
 def remove(connection: psycopg.Connection, numbers: Iterable[int]) -> None:

@@ -50,18 +50,27 @@ class LoggedAnswer:
     @property
     def sources(self) -> dict[str, tuple[datetime, datetime | None] | None]:
         """View -> as_of and known_at of the live row."""
-        return {view: None if row is None else _instants(*row) for view, row in (self.views or {}).items()}
+        return {
+            view: None if row is None else _instants(*row)
+            for view, row in (self.views or {}).items()
+        }
 
 
 def _instants(as_of: str | None, known_at: str | None) -> tuple[datetime, datetime | None]:
     assert as_of is not None
-    return datetime.fromisoformat(as_of), None if known_at is None else datetime.fromisoformat(known_at)
+    return datetime.fromisoformat(as_of), None if known_at is None else datetime.fromisoformat(
+        known_at
+    )
 
 
-def sampled(connection: psycopg.Connection, *, model: str, rows: int, since: datetime | None, seed: int) -> list[LoggedAnswer]:
+def sampled(
+    connection: psycopg.Connection, *, model: str, rows: int, since: datetime | None, seed: int
+) -> list[LoggedAnswer]:
     """Some answers of a model, at random by `seed`."""
     with connection.cursor(row_factory=class_row(LoggedAnswer)) as cursor:
-        return cursor.execute(SAMPLE, {"model": model, "rows": rows, "since": since, "seed": seed}).fetchall()
+        return cursor.execute(
+            SAMPLE, {"model": model, "rows": rows, "since": since, "seed": seed}
+        ).fetchall()
 
 
 def known_revisions(connection: psycopg.Connection) -> list[Known]:
@@ -72,6 +81,7 @@ def known_revisions(connection: psycopg.Connection) -> list[Known]:
 def store(connection: psycopg.Connection, numbers: Mapping[str, object]) -> None:
     """Append what a run found, for dashboards."""
     statement = sql.SQL("INSERT INTO streamflow.skew_report ({}) VALUES ({})").format(
-        sql.SQL(", ").join(map(sql.Identifier, numbers)), sql.SQL(", ").join(map(sql.Placeholder, numbers))
+        sql.SQL(", ").join(map(sql.Identifier, numbers)),
+        sql.SQL(", ").join(map(sql.Placeholder, numbers)),
     )
     connection.execute(statement, numbers)

@@ -55,12 +55,16 @@ def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Change
         of_file = {name: SQL_TYPES[c.type] for name, c in catalog.file_columns(table).items()}
         wanted = {name: SQL_TYPES[c.type] for name, c in catalog.columns(table).items()}
         for schema, columns in (("raw", of_file), ("frozen", wanted)):
-            changes += _missing_in(schema, table, columns, live.get((schema, table)), catalog.entity.key)
+            changes += _missing_in(
+                schema, table, columns, live.get((schema, table)), catalog.entity.key
+            )
         changes += _formulas(connection, table, catalog)
         stored = {**(live.get(("frozen", table)) or {}), **wanted}
         shown = [c for c in stored if c not in ("as_of", "revision", "row_digest")]
         if set(shown) - set(live.get(("history", table), {})):
-            changes.append(Change(description=f"view history.{table}", statement=_history(table, shown)))
+            changes.append(
+                Change(description=f"view history.{table}", statement=_history(table, shown))
+            )
     return changes + _overview(connection, catalog)
 
 
@@ -69,10 +73,15 @@ def _refuse_changed_types(live: dict[tuple[str, str], dict[str, str]], catalog: 
         f"tables.{table}.columns.{name}: the type is '{column.type}', but frozen rows hold it as '{stored[name]}'"
         for table in catalog.tables
         for name, column in catalog.columns(table).items()
-        if (stored := live.get(("frozen", table), {})) and stored.get(name, SQL_TYPES[column.type]) != SQL_TYPES[column.type]
+        if (stored := live.get(("frozen", table), {}))
+        and stored.get(name, SQL_TYPES[column.type]) != SQL_TYPES[column.type]
     ]
     if mistakes:
-        raise CatalogInvalid("\n".join(mistakes), violations=mistakes, remedy="Give the column of the new type a new name.")
+        raise CatalogInvalid(
+            "\n".join(mistakes),
+            violations=mistakes,
+            remedy="Give the column of the new type a new name.",
+        )
 
 
 def _formulas(connection: psycopg.Connection, table: str, catalog: Catalog) -> list[Change]:
@@ -89,27 +98,42 @@ def _formulas(connection: psycopg.Connection, table: str, catalog: Catalog) -> l
     for name, column in catalog.columns(table).items():
         if name in known and known[name] != column.expr:
             was = f"computed by {known[name]!r}" if known[name] else "read from the file"
-            mistakes.append(f"tables.{table}.columns.{name}: frozen rows hold it as {was}, the catalog says expr = {column.expr!r}")
+            mistakes.append(
+                f"tables.{table}.columns.{name}: frozen rows hold it as {was}, the catalog says expr = {column.expr!r}"
+            )
         elif name not in known and column.expr is not None:
             statement = sql.SQL("COMMENT ON COLUMN {} IS {}").format(
                 sql.Identifier("frozen", table, name), sql.Literal(column.expr)
             )
-            changes.append(Change(description=f"frozen.{table}.{name} = {column.expr}", statement=statement))
+            changes.append(
+                Change(description=f"frozen.{table}.{name} = {column.expr}", statement=statement)
+            )
     if mistakes:
-        raise CatalogInvalid("\n".join(mistakes), violations=mistakes, remedy="Give the column of the new meaning a new name.")
+        raise CatalogInvalid(
+            "\n".join(mistakes),
+            violations=mistakes,
+            remedy="Give the column of the new meaning a new name.",
+        )
     return changes
 
 
-def _missing_in(schema: str, table: str, wanted: dict[str, str], live: dict[str, str] | None, key: str) -> list[Change]:
+def _missing_in(
+    schema: str, table: str, wanted: dict[str, str], live: dict[str, str] | None, key: str
+) -> list[Change]:
     name = sql.Identifier(schema, table)
     if live is None:
         return [
-            Change(description=f"table {schema}.{table} ({len(wanted)} columns)", statement=_create(schema, table, wanted, key))
+            Change(
+                description=f"table {schema}.{table} ({len(wanted)} columns)",
+                statement=_create(schema, table, wanted, key),
+            )
         ]
     return [
         Change(
             description=f"column {schema}.{table}.{column} {kind}",
-            statement=sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(name, sql.Identifier(column), sql.SQL(kind)),
+            statement=sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
+                name, sql.Identifier(column), sql.SQL(kind)
+            ),
         )
         for column, kind in wanted.items()
         if column not in live
@@ -119,7 +143,9 @@ def _missing_in(schema: str, table: str, wanted: dict[str, str], live: dict[str,
 def _create(schema: str, table: str, wanted: dict[str, str], key: str) -> sql.Composed:
     name, writer = sql.Identifier(schema, table), sql.Identifier(WRITER)
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}{}").format(sql.Identifier(c), sql.SQL(kind), sql.SQL(" NOT NULL" if c == key else ""))
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(c), sql.SQL(kind), sql.SQL(" NOT NULL" if c == key else "")
+        )
         for c, kind in wanted.items()
     )
     if schema == "raw":
@@ -161,7 +187,9 @@ def _history(table: str, shown: list[str]) -> sql.Composed:
 def _overview(connection: psycopg.Connection, catalog: Catalog) -> list[Change]:
     """The view of the drops, where it lacks or was made for another label: its comment says for which."""
     of = f"{catalog.entity.table}, {catalog.label.table}.{catalog.label.column}"
-    row = connection.execute("SELECT obj_description(to_regclass('streamflow.drop_overview'), 'pg_class')").fetchone()
+    row = connection.execute(
+        "SELECT obj_description(to_regclass('streamflow.drop_overview'), 'pg_class')"
+    ).fetchone()
     if row is not None and row[0] == of:
         return []
     statement = sql.SQL(

@@ -25,7 +25,7 @@ DO $$ DECLARE one record; BEGIN
         EXECUTE format('ALTER TABLE %s.%I OWNER TO {WRITER}', one.place, one.relname);
     END LOOP;
 END $$;
-"""  # noqa: S608  # names of our own
+"""  # names of our own
 NOTHING_OF_MLFLOW = """
 DO $$ DECLARE one record; BEGIN
     FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user LOOP
@@ -48,7 +48,9 @@ def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[s
         " AND relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname = ANY(%s)) ORDER BY 1, 2",
         [list(schemas)],
     ).fetchall():
-        row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))).fetchone()
+        row = connection.execute(
+            sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
+        ).fetchone()
         assert row is not None
         counts[f"{schema}.{table}"] = row[0]
     return counts
@@ -59,7 +61,10 @@ def mlflow_selection(connection: psycopg.Connection) -> list[str]:
 
     Naming the schema itself would dump its creation as well, and a new database has one.
     """
-    rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> ALL(%s)", [list(MLFLOWS)])
+    rows = connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> ALL(%s)",
+        [list(MLFLOWS)],
+    )
     others = [f'--exclude-schema="{name}"' for (name,) in rows if name != "information_schema"]
     return ["--exclude-extension=*", "--no-publications", "--no-subscriptions", *others]
 
@@ -86,14 +91,17 @@ def missing_roles(connection: psycopg.Connection, wanted: Sequence[str]) -> list
 
 def schemas_there(connection: psycopg.Connection) -> list[str]:
     """Those of our schemas that exist."""
-    rows = connection.execute("SELECT nspname::text FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(SCHEMAS)])
+    rows = connection.execute(
+        "SELECT nspname::text FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(SCHEMAS)]
+    )
     return [name for (name,) in rows]
 
 
 def tables_there(connection: psycopg.Connection, schemas: Sequence[str]) -> list[str]:
     """The tables in these schemas."""
     rows = connection.execute(
-        "SELECT format('%%s.%%s', schemaname, tablename) FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1", [list(schemas)]
+        "SELECT format('%%s.%%s', schemaname, tablename) FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1",
+        [list(schemas)],
     )
     return [name for (name,) in rows]
 
@@ -118,6 +126,6 @@ def expecting(counts: Mapping[str, int]) -> str:
 def _expecting(table: str, rows: int) -> str:
     name, words = sql.Identifier(*table.split(".", 1)).as_string(), sql.Literal(table).as_string()
     return (
-        f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {name}); BEGIN IF found <> {rows} THEN"  # noqa: S608  # quoted
+        f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {name}); BEGIN IF found <> {rows} THEN"  # quoted
         f" RAISE EXCEPTION '% holds % rows, and did hold % when it was backed up', {words}, found, {rows}; END IF; END $check$;"
     )

@@ -16,7 +16,13 @@ LARGE = bytes(32_000_000)  # more than the buffers of both ends hold
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(LARGE)).encode())]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", str(len(LARGE)).encode())],
+        }
+    )
     await send({"type": "http.response.body", "body": LARGE})
 
 
@@ -28,7 +34,9 @@ def test_an_answer_that_nobody_takes(monkeypatch: pytest.MonkeyPatch, *, is_read
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        server = uvicorn.Server(uvicorn.Config(app, http=Patient, ws="none", lifespan="off", log_config=None))
+        server = uvicorn.Server(
+            uvicorn.Config(app, http=Patient, ws="none", lifespan="off", log_config=None)
+        )
         serving = asyncio.create_task(server.serve([listening]))
         reader, writer = await asyncio.open_connection(*listening.getsockname(), limit=1024)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

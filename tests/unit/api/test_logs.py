@@ -30,7 +30,12 @@ except ValueError as error:
 
 
 def logged(form: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-c", PROGRAM.format(form=form)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(form=form)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -63,7 +68,7 @@ def test_an_exception_is_described_with_its_causes_and_places() -> None:
         try:
             {}[KEY]  # type: ignore[index]
         except KeyError:
-            raise ExceptionGroup(KEY, [ValueError(KEY), OSError(KEY)])  # noqa: B904  # the context is what is tested
+            raise ExceptionGroup(KEY, [ValueError(KEY), OSError(KEY)])  # the context is what is tested
     except ExceptionGroup as error:
         lines = describe(error).splitlines()
     assert [line for line in lines if not line.startswith("  ")] == [
@@ -72,7 +77,9 @@ def test_an_exception_is_described_with_its_causes_and_places() -> None:
     ]  # fmt: skip
     places = [line for line in lines if line.startswith("  ")]
     assert len(places) == 2
-    assert all("test_an_exception_is_described_with_its_causes_and_places" in place for place in places)
+    assert all(
+        "test_an_exception_is_described_with_its_causes_and_places" in place for place in places
+    )
 
 
 def test_a_cycle_of_causes_ends() -> None:

@@ -21,7 +21,7 @@ from streamflow.api.strict_json import MOST_CONTAINERS, loads
 from streamflow.core.serving.api_keys import ApiKey, make_key, parse_key
 from streamflow.settings import load_settings
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104  # nothing is bound to it here
+EVERYWHERE = "0.0.0.0"  # nothing is bound to it here
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,9 @@ def test_names_in_a_variable_are_separated_by_commas(monkeypatch: pytest.MonkeyP
     assert allowed_hosts("10.0.0.5", hosts) == ("localhost", "127.0.0.1", "::1", "10.0.0.5", *hosts)
 
 
-def bounded(messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]]) -> tuple[list[bytes], int]:
+def bounded(
+    messages: list[dict[str, Any]], headers: list[tuple[bytes, bytes]]
+) -> tuple[list[bytes], int]:
     """What came through to the application, and the status of the answer."""
     came, statuses = [], []
 
@@ -71,7 +73,10 @@ def part(body: bytes, *, more: bool) -> dict[str, Any]:
 
 def test_a_body_comes_whole_or_not_at_all() -> None:
     chunked = [(b"transfer-encoding", b"chunked")]
-    assert bounded([part(b"12345", more=True), part(b"67890", more=False)], chunked) == ([b"1234567890"], 200)
+    assert bounded([part(b"12345", more=True), part(b"67890", more=False)], chunked) == (
+        [b"1234567890"],
+        200,
+    )
     assert bounded([part(b"12345", more=True), part(b"678901", more=False)], chunked) == ([], 413)
     assert bounded([part(b"12345678901", more=True)], chunked) == ([], 413)
     assert bounded([part(b"12345", more=True)], chunked) == ([], 408)
@@ -83,8 +88,21 @@ def test_a_body_comes_whole_or_not_at_all() -> None:
 
 def test_a_key_ends_by_the_clock() -> None:
     new, now = make_key(), datetime.now(UTC)
-    key = ApiKey(id=new.id, name="a", scope="read", digest=new.digest, created=now, expires=now + timedelta(days=1), revoked=None)
-    assert [key.state(now + timedelta(hours=hours)) for hours in (0, 23, 24, 25)] == ["in force", "in force", "expired", "expired"]
+    key = ApiKey(
+        id=new.id,
+        name="a",
+        scope="read",
+        digest=new.digest,
+        created=now,
+        expires=now + timedelta(days=1),
+        revoked=None,
+    )
+    assert [key.state(now + timedelta(hours=hours)) for hours in (0, 23, 24, 25)] == [
+        "in force",
+        "in force",
+        "expired",
+        "expired",
+    ]
     parsed = parse_key(new.text.encode())
     assert parsed is not None
     assert key.is_opened_by(parsed[1])
@@ -92,7 +110,11 @@ def test_a_key_ends_by_the_clock() -> None:
     assert len({make_key().text for _ in range(100)}) == 100
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3), max_leaves=5)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=5))
@@ -109,7 +131,9 @@ def test_any_bytes_are_read_or_refused_by_one_error(body: bytes) -> None:
             json.dumps(loads(text), ensure_ascii=False, allow_nan=False).encode()
 
 
-@pytest.mark.parametrize(("text", "depth"), [("[" * 17 + "]" * 17, 17), ("[" + "[]," * 16 + "1]", 17)])
+@pytest.mark.parametrize(
+    ("text", "depth"), [("[" * 17 + "]" * 17, 17), ("[" + "[]," * 16 + "1]", 17)]
+)
 def test_nesting_is_bounded_and_brackets_in_text_are_text(text: str, depth: int) -> None:
     assert depth == MOST_CONTAINERS + 1
     with pytest.raises(json.JSONDecodeError, match="too many objects and arrays"):

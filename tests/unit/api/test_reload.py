@@ -65,7 +65,9 @@ def of(version: int | None, *notes: str) -> Held:
 
 
 def test_an_error_is_said_and_the_next_question_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = Registry(monkeypatch, DatabaseUnavailable("away"), ValueError("a key"), of(None, "apart"))
+    registry = Registry(
+        monkeypatch, DatabaseUnavailable("away"), ValueError("a key"), of(None, "apart")
+    )
     first, away, unforeseen, settled = registry.until(3)[:4]
     assert (first.refused, first.notes) == ("the version in Production is being looked up", ())
     assert away.notes == ("the registry cannot be asked: away",)
@@ -75,7 +77,9 @@ def test_an_error_is_said_and_the_next_question_is_asked(monkeypatch: pytest.Mon
         registry.reload.serving()
 
 
-def test_a_registry_that_is_away_leaves_the_version_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_is_away_leaves_the_version_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     registry = Registry(monkeypatch, of(1), of(1), DatabaseUnavailable("away"))
     seen = registry.until(4)
     assert [c.serving.version if c.serving else None for c in seen[:5]] == [None, 1, 1, 1, 1]
@@ -85,7 +89,8 @@ def test_a_registry_that_is_away_leaves_the_version_that_answers(monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("error", "said"), [(ArtifactUntrusted("another file"), "another file"), (KeyError("7590-VHVEG"), "KeyError")]
+    ("error", "said"),
+    [(ArtifactUntrusted("another file"), "another file"), (KeyError("7590-VHVEG"), "KeyError")],
 )
 def test_a_version_that_cannot_be_served_leaves_the_old_one_and_is_not_tried_at_every_look(
     monkeypatch: pytest.MonkeyPatch, error: Exception, said: str

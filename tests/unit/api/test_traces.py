@@ -61,7 +61,11 @@ def test_a_request_and_its_phases(collector: tuple[str, list[tuple[str, bytes]]]
         "streamflow.request_id": "r1",
         "streamflow.version": 3,
     }
-    edges = [whole.start_time_unix_nano, *(s.start_time_unix_nano for s in spans.values()), whole.end_time_unix_nano]
+    edges = [
+        whole.start_time_unix_nano,
+        *(s.start_time_unix_nano for s in spans.values()),
+        whole.end_time_unix_nano,
+    ]
     assert edges == sorted(edges)
     assert spans["queue"].end_time_unix_nano == spans["features"].start_time_unix_nano
     assert whole.end_time_unix_nano - whole.start_time_unix_nano >= 40_000_000
@@ -69,5 +73,10 @@ def test_a_request_and_its_phases(collector: tuple[str, list[tuple[str, bytes]]]
 
 def _spans(body: bytes) -> list[Span]:
     request = ExportTraceServiceRequest.FromString(body)
-    found = [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+    found = [
+        span
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
     return sorted(found, key=lambda span: span.start_time_unix_nano)

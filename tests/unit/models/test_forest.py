@@ -18,7 +18,9 @@ def test_it_has_the_bits_of_the_forest_one_by_one_and_in_batches(trees: int, nul
     label = matrix[:, 0] + random.normal(size=len(matrix)) > 0
     if nulls:
         matrix[random.random(matrix.shape) < 0.2] = np.nan
-    forest = RandomForestClassifier(trees, class_weight="balanced", random_state=42).fit(matrix[::2], label[::2].astype(int))
+    forest = RandomForestClassifier(trees, class_weight="balanced", random_state=42).fit(
+        matrix[::2], label[::2].astype(int)
+    )
     expected = forest.predict_proba(matrix)[:, 1]
     ours = Forest(forest)
     assert ours(matrix).tobytes() == expected.tobytes()

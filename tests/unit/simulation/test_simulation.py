@@ -37,7 +37,10 @@ def months() -> list[Month]:
 
 def frame_of(month: Month) -> pl.DataFrame:
     """All columns of a drop, in the order of its users."""
-    return reduce(lambda left, right: left.join(right, on="user_id", maintain_order="left"), month.tables.values())
+    return reduce(
+        lambda left, right: left.join(right, on="user_id", maintain_order="left"),
+        month.tables.values(),
+    )
 
 
 def write(folder: Path, *, users: int = 300, months: int = 2, seed: int = 7) -> SimulateReceipt:
@@ -45,7 +48,11 @@ def write(folder: Path, *, users: int = 300, months: int = 2, seed: int = 7) -> 
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_equal_arguments_write_equal_bytes(tmp_path: Path) -> None:
@@ -58,7 +65,9 @@ def test_equal_arguments_write_equal_bytes(tmp_path: Path) -> None:
 def test_the_bytes_are_those_of_every_machine(tmp_path: Path) -> None:
     """A new version of numpy or polars that writes other bytes is noticed here, before someone compares two digests."""
     write(tmp_path)
-    digest = sha256(b"".join(name.encode() + content for name, content in bytes_of(tmp_path).items())).hexdigest()
+    digest = sha256(
+        b"".join(name.encode() + content for name, content in bytes_of(tmp_path).items())
+    ).hexdigest()
     assert digest == "a1555f19cb7726571a692eb0145a3af6f1a8585495e098c42f332558c6d0b0de"
 
 
@@ -83,13 +92,19 @@ def test_a_receipt_names_folders_and_month_ends(tmp_path: Path) -> None:
     receipt = simulate(tmp_path, users=300, months=3, seed=7, notify=lines.append)
     assert [folder.name for folder in receipt.folders] == ["month_000", "month_001", "month_002"]
     assert receipt.as_ofs == (date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31))
-    stored = [tomllib.loads((folder / "drop.toml").read_text())["as_of"] for folder in receipt.folders]
+    stored = [
+        tomllib.loads((folder / "drop.toml").read_text())["as_of"] for folder in receipt.folders
+    ]
     assert tuple(stored) == receipt.as_ofs
-    assert len(lines) == len(receipt.rows) == len(receipt.churn_rates) == len(receipt.best_aucs) == 3
+    assert (
+        len(lines) == len(receipt.rows) == len(receipt.churn_rates) == len(receipt.best_aucs) == 3
+    )
     assert "best possible AUC" in lines[0]
 
 
-def test_a_simulated_drop_is_replaced_and_months_of_another_simulation_are_pointed_out(tmp_path: Path) -> None:
+def test_a_simulated_drop_is_replaced_and_months_of_another_simulation_are_pointed_out(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, months=3, seed=1)
     lines: list[str] = []
     simulate(tmp_path, users=300, months=2, seed=2, notify=lines.append)
@@ -97,7 +112,12 @@ def test_a_simulated_drop_is_replaced_and_months_of_another_simulation_are_point
     for name in ("month_000", "month_001"):
         assert bytes_of(tmp_path / name) == bytes_of(tmp_path / "fresh" / name)
     assert "month_002 was left as it is" in lines[-1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "month_000", "month_001", "month_002"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "fresh",
+        "month_000",
+        "month_001",
+        "month_002",
+    ]
 
 
 @pytest.mark.parametrize("strange", ["labels.csv", "notes.txt"])
@@ -115,10 +135,21 @@ def test_what_simulate_did_not_write_is_never_replaced(tmp_path: Path, strange: 
 
 
 def test_values_are_written_as_the_real_drops_write_them(tmp_path: Path) -> None:
-    table = pl.DataFrame({"a": [True, None], "b": [29.85, 0.0], "c": [date(2024, 1, 31), date(2024, 2, 29)], "d": [1, 2]})
+    table = pl.DataFrame(
+        {
+            "a": [True, None],
+            "b": [29.85, 0.0],
+            "c": [date(2024, 1, 31), date(2024, 2, 29)],
+            "d": [1, 2],
+        }
+    )
     assert write_drop(tmp_path / "drop", {"t": table}, START, origin="a test")
-    assert (tmp_path / "drop" / "t.csv").read_bytes() == b"a,b,c,d\nTrue,29.85,2024-01-31,1\n,0.0,2024-02-29,2\n"
-    assert (tmp_path / "drop" / "drop.toml").read_bytes() == b"# Simulated: a test\nas_of = 2024-01-31\n"
+    assert (
+        tmp_path / "drop" / "t.csv"
+    ).read_bytes() == b"a,b,c,d\nTrue,29.85,2024-01-31,1\n,0.0,2024-02-29,2\n"
+    assert (
+        tmp_path / "drop" / "drop.toml"
+    ).read_bytes() == b"# Simulated: a test\nas_of = 2024-01-31\n"
     assert not write_drop(tmp_path / "drop", {"t": table}, START, origin="a test")
 
 
@@ -140,7 +171,11 @@ def test_the_headers_are_those_of_the_real_drops(tmp_path: Path, real_drops: Pat
 def test_plans_are_null_exactly_without_net_service(months: list[Month]) -> None:
     for month in months:
         assert all(
-            table.drop("plan_stream_tv", "plan_stream_movies", strict=False).null_count().sum_horizontal().item() == 0
+            table.drop("plan_stream_tv", "plan_stream_movies", strict=False)
+            .null_count()
+            .sum_horizontal()
+            .item()
+            == 0
             for table in month.tables.values()
         )
         frame = month.tables["subscriptions"]
@@ -158,17 +193,35 @@ def test_values_stay_in_their_bounds(months: list[Month]) -> None:
         frame = frame_of(month)
         for name, (low, high) in bounds.items():
             assert frame[name].is_between(low, high).all(), name
-        for name in ("monthly_fee", "total_paid", "watch_hours_30d", "ticket_avg_resolution_hrs_90d"):
-            assert all(value == round(value, 2) for value in frame[name]), name  # so that it prints as 29.85
+        for name in (
+            "monthly_fee",
+            "total_paid",
+            "watch_hours_30d",
+            "ticket_avg_resolution_hrs_90d",
+        ):
+            assert all(value == round(value, 2) for value in frame[name]), (
+                name
+            )  # so that it prints as 29.85
 
 
 def test_the_first_user_is_known_and_never_leaves(months: list[Month]) -> None:
     first = frame_of(months[0]).row(0, named=True)
-    known = {"user_id": ANCHOR, "months_active": 1, "monthly_fee": 29.85, "total_paid": 29.85, "paperless_billing": True}
+    known = {
+        "user_id": ANCHOR,
+        "months_active": 1,
+        "monthly_fee": 29.85,
+        "total_paid": 29.85,
+        "paperless_billing": True,
+    }
     assert first | known == first
     for number, month in enumerate(months):
         row = frame_of(month).row(0, named=True)
-        assert (row["user_id"], row["months_active"], row["monthly_fee"], row["churn_label"]) == (ANCHOR, 1 + number, 29.85, False)
+        assert (row["user_id"], row["months_active"], row["monthly_fee"], row["churn_label"]) == (
+            ANCHOR,
+            1 + number,
+            29.85,
+            False,
+        )
 
 
 def test_churners_leave_and_others_come(months: list[Month]) -> None:
@@ -180,7 +233,9 @@ def test_churners_leave_and_others_come(months: list[Month]) -> None:
         joined = after[len(expected) :]
         assert seen.isdisjoint(joined["user_id"])
         assert joined.height > 0
-        assert joined.select((pl.col("months_active") == 0).all(), (pl.col("total_paid") == 0).all()).row(0) == (True, True)
+        assert joined.select(
+            (pl.col("months_active") == 0).all(), (pl.col("total_paid") == 0).all()
+        ).row(0) == (True, True)
         assert abs(after.height - 4000) <= 80
 
 
@@ -188,19 +243,33 @@ def test_who_stays_is_a_month_older_and_has_paid(months: list[Month]) -> None:
     for before, after in pairwise(map(frame_of, months)):
         both = before.join(after, on="user_id", suffix="_after")
         assert (both["months_active_after"] == both["months_active"] + 1).all()
-        assert ((both["total_paid_after"] - both["total_paid"] - both["monthly_fee_after"]).abs() < 1e-6).all()
-        for column in ("signup_date", "user_gender", "contract_type", "net_service", "paperless_billing"):
+        assert (
+            (both["total_paid_after"] - both["total_paid"] - both["monthly_fee_after"]).abs() < 1e-6
+        ).all()
+        for column in (
+            "signup_date",
+            "user_gender",
+            "contract_type",
+            "net_service",
+            "paperless_billing",
+        ):
             assert (both[column] == both[f"{column}_after"]).all()
         changed = both.filter(pl.col("monthly_fee") != pl.col("monthly_fee_after"))
         assert 0 < changed.height < 0.04 * both.height
-        for usage, least in {"watch_hours_30d": 0.7, "failed_payments_90d": 0.35, "rebuffer_events_7d": 0.35}.items():
+        for usage, least in {
+            "watch_hours_30d": 0.7,
+            "failed_payments_90d": 0.35,
+            "rebuffer_events_7d": 0.35,
+        }.items():
             assert np.corrcoef(both[usage], both[f"{usage}_after"])[0, 1] > least
 
 
 def test_signup_dates_agree_with_months_active(months: list[Month]) -> None:
     for month in months:
         frame = frame_of(month)
-        passed = (month.as_of.year - frame["signup_date"].dt.year()) * 12 + (month.as_of.month - frame["signup_date"].dt.month())
+        passed = (month.as_of.year - frame["signup_date"].dt.year()) * 12 + (
+            month.as_of.month - frame["signup_date"].dt.month()
+        )
         assert (passed == frame["months_active"]).all()
         assert (frame["signup_date"] <= month.as_of).all()
 
@@ -224,7 +293,9 @@ def test_churn_and_the_best_auc_are_near_those_of_the_real_drops(months: list[Mo
         labels = month.tables["labels"]["churn_label"].to_numpy()
         assert month.churn_rate == labels.mean()
         assert month.best_auc == pytest.approx(roc_auc_score(labels, month.probability), abs=1e-12)
-        assert abs(month.probability.mean() - labels.mean()) < 4 * np.sqrt(0.25 * 0.75 / len(labels))
+        assert abs(month.probability.mean() - labels.mean()) < 4 * np.sqrt(
+            0.25 * 0.75 / len(labels)
+        )
 
 
 def test_the_probability_is_calibrated_in_every_tenth(months: list[Month]) -> None:
@@ -232,27 +303,44 @@ def test_the_probability_is_calibrated_in_every_tenth(months: list[Month]) -> No
     labels = np.concatenate([month.tables["labels"]["churn_label"].to_numpy() for month in months])
     for tenth in np.array_split(np.argsort(probability, kind="stable"), 10):
         expected = probability[tenth]
-        assert abs(labels[tenth].sum() - expected.sum()) < 4 * np.sqrt((expected * (1 - expected)).sum())
+        assert abs(labels[tenth].sum() - expected.sum()) < 4 * np.sqrt(
+            (expected * (1 - expected)).sum()
+        )
 
 
 def test_models_come_near_the_best_auc_and_not_above_it(months: list[Month]) -> None:
     """Trained on the first drop, asked about a later one: the mechanism is the same in every month."""
     catalog = load_catalog(None)
-    served = [name for table in catalog.tables.values() for name, column in table.columns.items() if column.view]
+    served = [
+        name
+        for table in catalog.tables.values()
+        for name, column in table.columns.items()
+        if column.view
+    ]
     assert len(served) == 14
 
     def inputs(month: Month) -> tuple[pl.DataFrame, np.ndarray]:
-        frame = frame_of(month).with_columns(loyalty=pl.col("months_active") / (pl.col("months_active") + 12))
-        words = [name for name, kind in frame.schema.items() if kind == pl.String and name != "user_id"]
+        frame = frame_of(month).with_columns(
+            loyalty=pl.col("months_active") / (pl.col("months_active") + 12)
+        )
+        words = [
+            name for name, kind in frame.schema.items() if kind == pl.String and name != "user_id"
+        ]
         plans = ["plan_stream_tv", "plan_stream_movies"]
-        wide = frame.drop("user_id", "signup_date", "churn_label").to_dummies([*words, *plans]).cast(pl.Float64)
+        wide = (
+            frame.drop("user_id", "signup_date", "churn_label")
+            .to_dummies([*words, *plans])
+            .cast(pl.Float64)
+        )
         return wide, frame["churn_label"].to_numpy()
 
     (train, labels), (unseen, truth) = inputs(months[0]), inputs(months[2])
     prefixes = tuple(served)
     features = [name for name in train.columns if name.startswith(prefixes)]
     linear = make_pipeline(StandardScaler(), LogisticRegression()).fit(train.to_numpy(), labels)
-    forest = RandomForestClassifier(100, min_samples_leaf=5, random_state=42).fit(train[features].to_numpy(), labels)
+    forest = RandomForestClassifier(100, min_samples_leaf=5, random_state=42).fit(
+        train[features].to_numpy(), labels
+    )
     reached = auc(linear.predict_proba(unseen.to_numpy())[:, 1], truth)
     by_forest = auc(forest.predict_proba(unseen[features].to_numpy())[:, 1], truth)
     assert months[2].best_auc - 0.015 < reached < months[2].best_auc + 0.005

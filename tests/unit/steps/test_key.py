@@ -9,7 +9,9 @@ from streamflow.errors import EntityUnknown
 from streamflow.steps.serving.predict import as_key
 
 
-@pytest.mark.parametrize(("kind", "given", "key"), [("string", "Zoë", "Zoë"), ("int", "17", 17), ("int", -5, -5)])
+@pytest.mark.parametrize(
+    ("kind", "given", "key"), [("string", "Zoë", "Zoë"), ("int", "17", 17), ("int", -5, -5)]
+)
 def test_a_key_in_the_entitys_type(kind: str, given: str | int, key: str | int) -> None:
     assert as_key(tiny_catalog(kind), given) == key
 
@@ -28,7 +30,9 @@ def test_a_key_in_the_entitys_type(kind: str, given: str | int, key: str | int) 
         ("int", "٣"),
     ],
 )
-def test_what_cannot_be_a_key_is_unknown_and_named_with_what_is_missing(kind: str, given: str | int) -> None:
+def test_what_cannot_be_a_key_is_unknown_and_named_with_what_is_missing(
+    kind: str, given: str | int
+) -> None:
     with pytest.raises(EntityUnknown) as unknown:
         as_key(tiny_catalog(kind), given)
     assert unknown.value.facts["missing_features"] == ["tenure", "fee", "paperless", "net", "hours"]

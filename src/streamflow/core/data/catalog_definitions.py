@@ -21,7 +21,10 @@ def definitions(catalog: Catalog) -> dict[str, Any]:
         "ttl_days": catalog.ttl_days,
         "entity": catalog.entity.model_dump(),
         "label": catalog.label.model_dump(),
-        "views": [{"name": name, **view.model_dump(exclude_none=True)} for name, view in catalog.views.items()],
+        "views": [
+            {"name": name, **view.model_dump(exclude_none=True)}
+            for name, view in catalog.views.items()
+        ],
         "tables": [
             {
                 "name": name,
@@ -45,12 +48,18 @@ def catalog_of(recorded: Mapping[str, Any]) -> Catalog:
     >>> again.service == catalog.service, again.features == catalog.features
     (True, True)
     """
-    tables = {t["name"]: {"file": t["file"], "columns": _named(t["columns"])} for t in recorded["tables"]}
-    return Catalog.model_validate({**recorded, "views": _named(recorded["views"]), "tables": tables})
+    tables = {
+        t["name"]: {"file": t["file"], "columns": _named(t["columns"])} for t in recorded["tables"]
+    }
+    return Catalog.model_validate(
+        {**recorded, "views": _named(recorded["views"]), "tables": tables}
+    )
 
 
 def _named(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {row["name"]: {name: value for name, value in row.items() if name != "name"} for row in rows}
+    return {
+        row["name"]: {name: value for name, value in row.items() if name != "name"} for row in rows
+    }
 
 
 def catalog_toml(recorded: Mapping[str, Any]) -> str:
@@ -67,9 +76,16 @@ def catalog_toml(recorded: Mapping[str, Any]) -> str:
     parts |= {f"views.{name}": view for name, view in _named(recorded["views"]).items()}
     for table in recorded["tables"]:
         parts[f"tables.{table['name']}"] = {"file": table["file"]}
-        parts |= {f"tables.{table['name']}.columns.{name}": column for name, column in _named(table["columns"]).items()}
+        parts |= {
+            f"tables.{table['name']}.columns.{name}": column
+            for name, column in _named(table["columns"]).items()
+        }
     for name, values in parts.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None)]
+        lines += [
+            "",
+            f"[{name}]",
+            *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -93,7 +109,11 @@ def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
         view, days = catalog.views[feature.view], catalog.ttl(feature.view).days
         declared = {"table": feature.table, "ttl_days": days, "max_age_days": view.max_age_days}
         declared |= feature.column.model_dump(mode="json")
-        facts |= {f"{feature.ref} {name}": value for name, value in declared.items() if name not in {"view", "counter", "words"}}
+        facts |= {
+            f"{feature.ref} {name}": value
+            for name, value in declared.items()
+            if name not in {"view", "counter", "words"}
+        }
     return facts
 
 

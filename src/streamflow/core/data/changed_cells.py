@@ -8,7 +8,14 @@ from typing import Any
 import polars as pl
 
 from streamflow.core.data.difference import Difference
-from streamflow.core.data.digest import BUCKETS, TableDigest, Types, bucket_of, digest_frame, row_digests
+from streamflow.core.data.digest import (
+    BUCKETS,
+    TableDigest,
+    Types,
+    bucket_of,
+    digest_frame,
+    row_digests,
+)
 
 ROW_DIGEST = "row_digest"
 ROW_GONE, ROW_NEW = "the row is gone", "the row was not frozen"
@@ -32,7 +39,13 @@ def suspects(recorded: TableDigest, found: TableDigest) -> dict[int, frozenset[s
 
 
 def changed_cells(
-    now: pl.DataFrame, raw: pl.DataFrame, where: Suspects, *, recorded: TableDigest, key: str, types: Types
+    now: pl.DataFrame,
+    raw: pl.DataFrame,
+    where: Suspects,
+    *,
+    recorded: TableDigest,
+    key: str,
+    types: Types,
 ) -> list[Difference]:
     """Every changed cell in the suspected buckets, as `key column`, by key.
 
@@ -43,9 +56,17 @@ def changed_cells(
     a row that does not have its own digest any more was changed; a raw row that has it gives the former values. Where that
     tells nothing either, only the columns are known. Nothing else is believed.
     """
-    rows, former = _by_bucket(now.drop(ROW_DIGEST), key), _by_bucket(raw, key) if set(types) <= set(raw.columns) else {}
-    proven = _proven(raw.select(list(types)), recorded, where, key, types) if former else frozenset()
-    stored, computed = dict(zip(now[key], now[ROW_DIGEST], strict=True)), _own_digests(now, key, types)
+    rows, former = (
+        _by_bucket(now.drop(ROW_DIGEST), key),
+        _by_bucket(raw, key) if set(types) <= set(raw.columns) else {},
+    )
+    proven = (
+        _proven(raw.select(list(types)), recorded, where, key, types) if former else frozenset()
+    )
+    stored, computed = (
+        dict(zip(now[key], now[ROW_DIGEST], strict=True)),
+        _own_digests(now, key, types),
+    )
     of_raw = _own_digests(raw, key, types) if former else {}
     found: list[Difference] = []
     for bucket, names in where.items():
@@ -63,7 +84,9 @@ def changed_cells(
     return sorted(found, key=lambda d: d.what)
 
 
-def _proven(raw: pl.DataFrame, recorded: TableDigest, where: Suspects, key: str, types: Types) -> frozenset[int]:
+def _proven(
+    raw: pl.DataFrame, recorded: TableDigest, where: Suspects, key: str, types: Types
+) -> frozenset[int]:
     """The buckets in which raw rows have the recorded digest of every column."""
     others = suspects(recorded, digest_frame(raw, key=key, types=types))
     return frozenset(bucket for bucket in where if bucket not in others)
@@ -77,7 +100,9 @@ def _by_bucket(frame: pl.DataFrame, key: str) -> dict[int, dict[Any, Row]]:
     """Bucket -> key -> row."""
     found: dict[int, dict[Any, Row]] = {}
     if not frame.is_empty():
-        for bucket, row in zip(bucket_of(frame[key]).tolist(), frame.iter_rows(named=True), strict=True):
+        for bucket, row in zip(
+            bucket_of(frame[key]).tolist(), frame.iter_rows(named=True), strict=True
+        ):
             found.setdefault(bucket, {})[row[key]] = row
     return found
 
@@ -96,9 +121,13 @@ def _compared(now: Mapping[Any, Row], was: Mapping[Any, Row]) -> Iterator[Differ
 def _cells(key: object, now: Row, was: Row | None, names: frozenset[str]) -> Iterator[Difference]:
     for name in sorted(names):
         if was is None:
-            yield Difference(what=f"{key} {name}", recorded="not known", now=_shown(now[name]), note=UNKNOWN)
+            yield Difference(
+                what=f"{key} {name}", recorded="not known", now=_shown(now[name]), note=UNKNOWN
+            )
         elif was[name] != now[name]:
-            yield Difference(what=f"{key} {name}", recorded=_shown(was[name]), now=_shown(now[name]))
+            yield Difference(
+                what=f"{key} {name}", recorded=_shown(was[name]), now=_shown(now[name])
+            )
 
 
 def _shown(value: object) -> str:

@@ -73,14 +73,25 @@ def expectation(column: Column) -> str:
     """
     if column.categories is not None:
         return "one of " + ", ".join(repr(c) for c in column.categories)
-    word = {"int": "integer", "float": "number", "string": "text"}.get(column.type, WORDS[column.type])
-    bounds = [f"{sign} {bound:g}" for sign, bound in ((">=", column.min), ("<=", column.max)) if bound is not None]
+    word = {"int": "integer", "float": "number", "string": "text"}.get(
+        column.type, WORDS[column.type]
+    )
+    bounds = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">=", column.min), ("<=", column.max))
+        if bound is not None
+    ]
     length = [f"of at most {column.max_length} characters"] if column.max_length else []
     return " ".join([word, *(" and ".join(bounds).split() if bounds else []), *length])
 
 
 def read_cells(
-    text: pl.DataFrame, rows: NDArray[np.int64], columns: Mapping[str, Column], *, key: str, table: str
+    text: pl.DataFrame,
+    rows: NDArray[np.int64],
+    columns: Mapping[str, Column],
+    *,
+    key: str,
+    table: str,
 ) -> tuple[pl.DataFrame, list[Violation]]:
     """Turn a batch of text into typed values.
 
@@ -95,10 +106,18 @@ def read_cells(
         lost = (text[name].is_not_null() & typed[name].is_null()).arg_true().to_list()
         malformed |= {(name, place) for place in lost}
     wrong = [(name, place, WORDS[columns[name].type]) for name, place in malformed]
-    wrong += [(name, place, expectation(columns[name])) for name, place in _failures(_value_schema(columns), typed) - malformed]
+    wrong += [
+        (name, place, expectation(columns[name]))
+        for name, place in _failures(_value_schema(columns), typed) - malformed
+    ]
     violations = [
         Violation(
-            table=table, column=name, row=int(rows[place]), expected=words, got=_shown(text[name][place]), key=typed[key][place]
+            table=table,
+            column=name,
+            row=int(rows[place]),
+            expected=words,
+            got=_shown(text[name][place]),
+            key=typed[key][place],
         )
         for name, place, words in wrong
     ]
@@ -110,7 +129,14 @@ def repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Violation
     known = keys.drop_nulls(key)
     twice = known.filter(known[key].is_duplicated())
     return [
-        Violation(table=table, column=key, row=row, expected=f"a key that occurs once in {table}", got=repr(str(value)), key=value)
+        Violation(
+            table=table,
+            column=key,
+            row=row,
+            expected=f"a key that occurs once in {table}",
+            got=repr(str(value)),
+            key=value,
+        )
         for value, row in twice.select(key, "row").iter_rows()
     ]
 
@@ -132,40 +158,66 @@ def cross_check(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Viol
     return violations
 
 
-def _strangers(table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog) -> list[Violation]:
+def _strangers(
+    table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog
+) -> list[Violation]:
     key, expected = catalog.entity.key, f"a key that {catalog.file(catalog.entity.table)} holds"
     unknown = frame.drop_nulls(key).join(known, on=key, how="anti").sort("row")
     return [
-        Violation(table=table, column=key, row=row, expected=expected, got=repr(str(value)), key=value)
+        Violation(
+            table=table, column=key, row=row, expected=expected, got=repr(str(value)), key=value
+        )
         for value, row in unknown.select(key, "row").iter_rows()
     ]
 
 
-def _absent(table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog) -> list[Violation]:
+def _absent(
+    table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog
+) -> list[Violation]:
     key = catalog.entity.key
     expected = f"a row for each key of {catalog.file(catalog.entity.table)}, since its features are not nullable"
     absent = known.drop_nulls(key).join(frame, on=key, how="anti").unique(key).sort(key)
-    return [Violation(table=table, column=key, row=None, expected=expected, got=f"none for {str(k)!r}", key=k) for k in absent[key]]
+    return [
+        Violation(
+            table=table, column=key, row=None, expected=expected, got=f"none for {str(k)!r}", key=k
+        )
+        for k in absent[key]
+    ]
 
 
 def header_violations(table: str, header: Sequence[str], columns: Sequence[str]) -> list[Violation]:
     """Missing, extra and repeated columns of one file."""
     counts = {name: list(header).count(name) for name in header}
-    found: list[tuple[str, str, str | None]] = [("column to stand once", name, f"{n} times") for name, n in counts.items() if n > 1]
+    found: list[tuple[str, str, str | None]] = [
+        ("column to stand once", name, f"{n} times") for name, n in counts.items() if n > 1
+    ]
     found += [("column to be there", name, None) for name in columns if name not in counts]
-    found += [("no column that the catalog does not declare", name, repr(name)) for name in counts if name not in columns]
-    return [Violation(table=table, column=name, row=-1, expected=words, got=got, fatal=True) for words, name, got in found]
+    found += [
+        ("no column that the catalog does not declare", name, repr(name))
+        for name in counts
+        if name not in columns
+    ]
+    return [
+        Violation(table=table, column=name, row=-1, expected=words, got=got, fatal=True)
+        for words, name, got in found
+    ]
 
 
 def _form_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
-        {n: pa.Column(pl.String, pa.Check.str_matches(FORMS[c.type]), nullable=True) for n, c in columns.items()}
+        {
+            n: pa.Column(pl.String, pa.Check.str_matches(FORMS[c.type]), nullable=True)
+            for n, c in columns.items()
+        }
     )
 
 
 def _value_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
-        {name: pa.Column(POLARS_TYPES[c.type], _checks(c), nullable=c.nullable) for name, c in columns.items()}
+        {
+            name: pa.Column(POLARS_TYPES[c.type], _checks(c), nullable=c.nullable)
+            for name, c in columns.items()
+        }
     )
 
 
@@ -195,7 +247,9 @@ def _failures(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> set[tuple[str,
 def _typed(text: pl.Series, column: Column) -> pl.Series:
     """The values of a column of text; a null where there is none."""
     if column.type == "bool":
-        return text.replace_strict({"True": True, "False": False}, default=None, return_dtype=pl.Boolean)
+        return text.replace_strict(
+            {"True": True, "False": False}, default=None, return_dtype=pl.Boolean
+        )
     if column.type == "date":
         return text.str.to_date("%Y-%m-%d", strict=False)
     if column.type == "timestamp":

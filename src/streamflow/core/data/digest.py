@@ -59,7 +59,11 @@ class TableDigest:
             one = sha256()
             for column in ordered:
                 name = column.name.encode()
-                one.update(len(name).to_bytes(4, "big") + name + column.buckets[32 * bucket : 32 * bucket + 32])
+                one.update(
+                    len(name).to_bytes(4, "big")
+                    + name
+                    + column.buckets[32 * bucket : 32 * bucket + 32]
+                )
             total.update(one.digest())
         return total.hexdigest()
 
@@ -71,7 +75,9 @@ class TableDigest:
     def changed_columns(self, other: TableDigest) -> list[str]:
         """The columns whose content differs from that of `other`, added and removed ones included."""
         mine, theirs = ({c.name: (c.type, c.buckets) for c in t.columns} for t in (self, other))
-        return sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+        return sorted(
+            name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)
+        )
 
 
 def bucket_of(keys: pl.Series) -> NDArray[np.uint8]:
@@ -80,7 +86,9 @@ def bucket_of(keys: pl.Series) -> NDArray[np.uint8]:
     >>> bucket_of(pl.Series(["7590-VHVEG", "a"])).tolist()
     [243, 202]
     """
-    return np.fromiter((sha256(k.encode()).digest()[0] for k in keys.cast(pl.String)), np.uint8, len(keys))
+    return np.fromiter(
+        (sha256(k.encode()).digest()[0] for k in keys.cast(pl.String)), np.uint8, len(keys)
+    )
 
 
 class Digester:
@@ -120,7 +128,9 @@ class Digester:
         columns = []
         for name, logical in self._types.items():
             head = logical.encode() + b"\x00"
-            buckets = b"".join(sha256(head + s.digest() + p.digest()).digest() for s, p in self._streams[name])
+            buckets = b"".join(
+                sha256(head + s.digest() + p.digest()).digest() for s, p in self._streams[name]
+            )
             columns.append(ColumnDigest(name=name, type=logical, buckets=buckets))
         return TableDigest(rows=self._rows, columns=tuple(columns))
 
@@ -140,7 +150,9 @@ def digest_frame(frame: pl.DataFrame, *, key: str, types: Types) -> TableDigest:
 
 def in_order(frame: pl.DataFrame, key: str) -> pl.DataFrame:
     """The rows in the order of (bucket, key bytes), as a digester takes them."""
-    placed = frame.with_columns(pl.Series("__bucket", bucket_of(frame[key])), pl.col(key).cast(pl.String).alias("__key"))
+    placed = frame.with_columns(
+        pl.Series("__bucket", bucket_of(frame[key])), pl.col(key).cast(pl.String).alias("__key")
+    )
     return placed.sort("__bucket", "__key").drop("__bucket", "__key")
 
 

@@ -29,7 +29,9 @@ def rejected_keys(violations: Sequence[Violation]) -> set[str | int]:
     return {v.key for v in violations if v.key is not None}
 
 
-def rejects(violations: Sequence[Violation], keys: Mapping[str, pl.DataFrame], *, key: str) -> list[Reject]:
+def rejects(
+    violations: Sequence[Violation], keys: Mapping[str, pl.DataFrame], *, key: str
+) -> list[Reject]:
     """Every row that is left out, by table and row.
 
     keys  table -> frame with `key` and `row`, of the files that are delivered
@@ -41,9 +43,13 @@ def rejects(violations: Sequence[Violation], keys: Mapping[str, pl.DataFrame], *
     """
     own = {(v.table, v.row): v for v in reversed(violations) if v.row is not None}
     of_key = {v.key: v for v in reversed(violations) if v.key is not None}
-    found = {place: Reject(table=place[0], row=place[1], key=v.key, cause=v) for place, v in own.items()}
+    found = {
+        place: Reject(table=place[0], row=place[1], key=v.key, cause=v) for place, v in own.items()
+    }
     for table, frame in keys.items():
-        for value, row in frame.filter(pl.col(key).is_in(list(of_key))).select(key, "row").iter_rows():
+        for value, row in (
+            frame.filter(pl.col(key).is_in(list(of_key))).select(key, "row").iter_rows()
+        ):
             place = (table, row)
             found.setdefault(place, Reject(table=table, row=row, key=value, cause=of_key[value]))
     return sorted(found.values(), key=lambda r: (r.table, r.row))

@@ -26,7 +26,10 @@ class Binned:
     @property
     def shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The share of each bin in the reference and in the current rows, at least FLOOR."""
-        p, q = (np.maximum(np.array(counts) / max(sum(counts), 1), FLOOR) for counts in (self.reference, self.current))
+        p, q = (
+            np.maximum(np.array(counts) / max(sum(counts), 1), FLOOR)
+            for counts in (self.reference, self.current)
+        )
         return p, q
 
 
@@ -65,11 +68,21 @@ Counts = tuple[list[str], list[int], list[int]]
 def _by_value(there: pl.Series, now: pl.Series) -> Counts:
     """The FEW values that are most frequent in both together, so that neither is favoured; the rest is one bin."""
     value, both = "value", pl.concat([there.rename("value"), now.rename("value")])
-    most = both.value_counts(name="rows").sort(["rows", value], descending=[True, False]).head(FEW).select(value).sort(value)
+    most = (
+        both.value_counts(name="rows")
+        .sort(["rows", value], descending=[True, False])
+        .head(FEW)
+        .select(value)
+        .sort(value)
+    )
     counts = []
     for sample in (there, now):
         rows = sample.rename(value).value_counts(name="rows")
-        of_most = most.join(rows, on=value, how="left", maintain_order="left")["rows"].fill_null(0).to_list()
+        of_most = (
+            most.join(rows, on=value, how="left", maintain_order="left")["rows"]
+            .fill_null(0)
+            .to_list()
+        )
         counts.append([*of_most, len(sample) - sum(of_most)])
     names = [*map(str, most[value].to_list()), OTHER]
     if counts[0][-1] == counts[1][-1] == 0:
@@ -80,9 +93,16 @@ def _by_value(there: pl.Series, now: pl.Series) -> Counts:
 def _by_quantile(there: pl.Series, now: pl.Series) -> Counts:
     """The outer bins are open; values that lie on many tenths make fewer bins."""
     inner = np.arange(1, BINS) / BINS
-    edges = np.unique(np.quantile(there.to_numpy(), inner, method="inverted_cdf")) if len(there) else np.empty(0)
+    edges = (
+        np.unique(np.quantile(there.to_numpy(), inner, method="inverted_cdf"))
+        if len(there)
+        else np.empty(0)
+    )
     counts = [
-        np.bincount(np.searchsorted(edges, x.to_numpy(), side="right"), minlength=len(edges) + 1).tolist() for x in (there, now)
+        np.bincount(
+            np.searchsorted(edges, x.to_numpy(), side="right"), minlength=len(edges) + 1
+        ).tolist()
+        for x in (there, now)
     ]
     between = [f"{low:.4g} .. {high:.4g}" for low, high in pairwise(edges)]
     names = [f"below {edges[0]:.4g}", *between, f"from {edges[-1]:.4g}"] if len(edges) else ["all"]

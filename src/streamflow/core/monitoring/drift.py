@@ -73,7 +73,12 @@ class FeatureDrift:
 
 
 def feature_drifts(
-    reference: pl.DataFrame, current: pl.DataFrame, *, categorical: Collection[str], drift_psi: float, false_discovery: float
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    *,
+    categorical: Collection[str],
+    drift_psi: float,
+    false_discovery: float,
 ) -> tuple[FeatureDrift, ...]:
     """Compare each column of `reference` with the one of `current`: what was found, and which have drifted.
 
@@ -85,15 +90,24 @@ def feature_drifts(
     >>> [(f.name, f.drifted) for f in found]
     [('hours', True), ('net', False)]
     """
-    found = [measured(name, reference[name], current[name], categorical=name in categorical) for name in reference.columns]
+    found = [
+        measured(name, reference[name], current[name], categorical=name in categorical)
+        for name in reference.columns
+    ]
     return tuple(_judged(f, drift_psi, false_discovery) for f in adjusted(found))
 
 
-def measured(name: str, reference: pl.Series, current: pl.Series, *, categorical: bool) -> FeatureDrift:
+def measured(
+    name: str, reference: pl.Series, current: pl.Series, *, categorical: bool
+) -> FeatureDrift:
     """Compare one column, rows that are missing included; what it means is decided over all of them."""
     bins = binned(reference, current, categorical=categorical)
     counted = are_counted(reference, current, categorical=categorical)
-    unseen, strangers = _unseen(reference, current) if categorical or reference.dtype in (pl.String, pl.Boolean) else (None, ())
+    unseen, strangers = (
+        _unseen(reference, current)
+        if categorical or reference.dtype in (pl.String, pl.Boolean)
+        else (None, ())
+    )
     return FeatureDrift(
         name=name,
         psi=psi(bins),
@@ -123,9 +137,13 @@ def _kolmogorov_smirnov(reference: pl.Series, current: pl.Series) -> Test:
 
     there, now = present(reference).to_numpy(), present(current).to_numpy()
     if not (len(there) and len(now)):
-        return Test(method="Kolmogorov-Smirnov D", statistic=0.0, p=1.0)  # the missing rate tells it
+        return Test(
+            method="Kolmogorov-Smirnov D", statistic=0.0, p=1.0
+        )  # the missing rate tells it
     found = stats.ks_2samp(there, now, method="asymp")
-    return Test(method="Kolmogorov-Smirnov D", statistic=float(found.statistic), p=float(found.pvalue))
+    return Test(
+        method="Kolmogorov-Smirnov D", statistic=float(found.statistic), p=float(found.pvalue)
+    )
 
 
 def _chi_square(bins: Binned) -> Test:
@@ -164,7 +182,11 @@ def rate(reference: int, of_reference: int, current: int, of_current: int) -> Ra
     pooled = (reference + current) / max(of_reference + of_current, 1)
     error = sqrt(pooled * (1 - pooled) * (1 / max(of_reference, 1) + 1 / max(of_current, 1)))
     z = (now - there) / error if error else 0.0
-    return Rate(reference=there, current=now, test=Test(method="two proportions z", statistic=z, p=erfc(abs(z) / sqrt(2))))
+    return Rate(
+        reference=there,
+        current=now,
+        test=Test(method="two proportions z", statistic=z, p=erfc(abs(z) / sqrt(2))),
+    )
 
 
 def _unseen(reference: pl.Series, current: pl.Series) -> tuple[Rate, tuple[tuple[str, int], ...]]:
@@ -202,7 +224,10 @@ def _tests(f: FeatureDrift) -> list[Test]:
 
 def _with_adjusted(f: FeatureDrift, values: Iterator[float]) -> FeatureDrift:
     """The same with the next of the adjusted p for each of its tests, in the order of `_tests`."""
-    distribution, missing = _next(f.distribution, values), replace(f.missing, test=_next(f.missing.test, values))
+    distribution, missing = (
+        _next(f.distribution, values),
+        replace(f.missing, test=_next(f.missing.test, values)),
+    )
     unseen = replace(f.unseen, test=_next(f.unseen.test, values)) if f.unseen else None
     return replace(f, distribution=distribution, missing=missing, unseen=unseen)
 
@@ -221,7 +246,9 @@ def _judged(f: FeatureDrift, drift_psi: float, false_discovery: float) -> Featur
         reasons.append(f"missing {f.missing.reference:.2%} -> {f.missing.current:.2%}")
     if f.unseen and f.unseen.jumped(false_discovery) and f.unseen.current > f.unseen.reference:
         names = ", ".join(f"'{value}' {rows:,}" for value, rows in f.strangers[:3])
-        reasons.append(f"{f.unseen.current:.2%} of the rows hold a category that the reference has not: {names}")
+        reasons.append(
+            f"{f.unseen.current:.2%} of the rows hold a category that the reference has not: {names}"
+        )
     return replace(f, reasons=tuple(f"{f.name}: {words}" for words in reasons))
 
 

@@ -11,7 +11,14 @@ import numpy as np
 
 from streamflow.core.monitoring.drift import POINT
 from streamflow.core.statistics.intervals import ranking, share
-from streamflow.core.statistics.metrics import Floats, Labels, Metrics, calibration_points, evaluate, roc_points
+from streamflow.core.statistics.metrics import (
+    Floats,
+    Labels,
+    Metrics,
+    calibration_points,
+    evaluate,
+    roc_points,
+)
 
 SURE = 0.99  # of the intervals that an alarm needs: our convention, so that one of 200 quiet months calls at most
 FEW = 10  # positives and negatives that an interval of AUC needs; with fewer the normal approximation says nothing
@@ -79,7 +86,9 @@ class Performance:
     calibration: Curve
 
 
-def performance(label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int) -> Performance | None:
+def performance(
+    label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
+) -> Performance | None:
     """Measure it; None when there are fewer than FEW of a class.
 
     >>> label = np.array([0, 1] * 20)
@@ -131,4 +140,10 @@ def concept_drift(reference: Performance, current: Performance) -> ConceptDrift:
     """
     there, here = reference.metrics.auc, current.metrics.auc
     half = _z() * sqrt(reference.error**2 + current.error**2)
-    return ConceptDrift(reference=there, current=here, difference=here - there, low=here - there - half, high=here - there + half)
+    return ConceptDrift(
+        reference=there,
+        current=here,
+        difference=here - there,
+        low=here - there - half,
+        high=here - there + half,
+    )

@@ -41,7 +41,11 @@ class Evidence:
     @property
     def digest(self) -> str:
         """sha256 over all of it."""
-        text = json.dumps({"form": FORM, **vars(self), "as_of": self.as_of.isoformat()}, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(
+            {"form": FORM, **vars(self), "as_of": self.as_of.isoformat()},
+            sort_keys=True,
+            ensure_ascii=False,
+        )
         return sha256(text.encode()).hexdigest()
 
 
@@ -95,7 +99,10 @@ class Report:
     def counts_in_words(self) -> str:
         """How many features drifted, and how many differ surely but by too little to say so."""
         e = self.evidence
-        differ = sum(f.distribution.p_adjusted <= e.drift_false_discovery and not f.drifted for f in self.features)
+        differ = sum(
+            f.distribution.p_adjusted <= e.drift_false_discovery and not f.drifted
+            for f in self.features
+        )
         little = f", {differ} differ significantly and by less" if differ else ""
         return f"{len(self.drifted)} of {len(self.features)} features drifted (PSI from {e.drift_psi:g} on){little}"
 
@@ -126,7 +133,9 @@ class Report:
     @property
     def _found(self) -> dict[str, tuple[str, ...]]:
         return {
-            CONCEPT: (concept_in_words(self.concept),) if self.concept and self.concept.fires else (),
+            CONCEPT: (concept_in_words(self.concept),)
+            if self.concept and self.concept.fires
+            else (),
             LABELS: (labels_in_words(self.labels),) if self.labels and self.labels.fires else (),
             FEATURES: tuple(reason for f in self.features for reason in f.reasons),
         }

@@ -155,13 +155,19 @@ class Knowledge:
         for r in self._revisions:
             if r.known_at <= known_at and r.table in self._tables:
                 held.setdefault(r.as_of, set()).add(r.table)
-        return max((as_of for as_of, tables in held.items() if tables == self._tables), default=None)
+        return max(
+            (as_of for as_of, tables in held.items() if tables == self._tables), default=None
+        )
 
     def can_be_read(self, tables: Iterable[str], as_of: datetime, known_at: datetime) -> bool:
         """Whether the revisions of a drop that were the newest known at an instant are there still: none was pruned."""
         newest: dict[str, Known] = {}
         for r in self._revisions:
-            if r.as_of == as_of and r.known_at <= known_at and (r.table not in newest or newest[r.table].revision < r.revision):
+            if (
+                r.as_of == as_of
+                and r.known_at <= known_at
+                and (r.table not in newest or newest[r.table].revision < r.revision)
+            ):
                 newest[r.table] = r
         return all(table not in newest or not newest[table].gone for table in tables)
 

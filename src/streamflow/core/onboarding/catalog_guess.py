@@ -8,10 +8,19 @@ from dataclasses import dataclass, replace
 
 from streamflow.catalog import Column, Entity, Label, View
 from streamflow.core.onboarding.column_profile import FileProfile, Profile
-from streamflow.core.onboarding.column_roles import KEY_ENDING, as_identifier, entity_name, find_label, find_owner, refuse
+from streamflow.core.onboarding.column_roles import (
+    KEY_ENDING,
+    as_identifier,
+    entity_name,
+    find_label,
+    find_owner,
+    refuse,
+)
 
 VIEW_ENDING = "_fv"
-REPEATED = 3  # times that a category occurs on average, at least; below that a text is taken for a name
+REPEATED = (
+    3  # times that a category occurs on average, at least; below that a text is taken for a name
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +66,12 @@ class Guess:
 
 
 def guess(
-    files: Sequence[FileProfile], *, key: str, population: int, rivals: Sequence[str] = (), label: str | None = None
+    files: Sequence[FileProfile],
+    *,
+    key: str,
+    population: int,
+    rivals: Sequence[str] = (),
+    label: str | None = None,
 ) -> Guess:
     """Guess everything, given the key, the others that could be it, and how many different keys all files hold together.
 
@@ -71,11 +85,20 @@ def guess(
         taken = {n for t in tables for n in t.features} | {outcome.name}
         served = None if file is label_file else f"{names[file.file]}{VIEW_ENDING}"
         others = [c for c in file.columns if c.name != key]
-        columns = [guess_column(c, view=served, taken=c.name in taken, missing=population - file.rows) for c in others]
-        columns = [_as_label(c, outcome) if file is label_file and c.name == outcome.name else c for c in columns]
+        columns = [
+            guess_column(c, view=served, taken=c.name in taken, missing=population - file.rows)
+            for c in others
+        ]
+        columns = [
+            _as_label(c, outcome) if file is label_file and c.name == outcome.name else c
+            for c in columns
+        ]
         tables.append(_table(file, names[file.file], served, columns))
     if not any(t.features for t in tables):
-        refuse(["no column can be a feature: none is a number, a bool or one of few texts"], "Export such a column")
+        refuse(
+            ["no column can be a feature: none is a number, a bool or one of few texts"],
+            "Export such a column",
+        )
     name = entity_name(key, names[owner.file])
     return Guess(
         model=as_identifier(f"{name}_{outcome.name}"),
@@ -97,7 +120,11 @@ def table_names(files: Sequence[str]) -> dict[str, str]:
     for file in files:
         name = as_identifier(file.rsplit(".", 1)[0], longest=40)
         again = (f"{name}_{n}" for n in range(2, len(files) + 2))
-        names[file] = name if name not in names.values() else next(n for n in again if n not in names.values())
+        names[file] = (
+            name
+            if name not in names.values()
+            else next(n for n in again if n not in names.values())
+        )
     return names
 
 
@@ -105,20 +132,30 @@ def _entity(files: Sequence[FileProfile], key: str, name: str, table: str) -> En
     keys = [c for f in files for c in f.columns if c.name == key]
     whole = all(c.kind == "int" for c in keys)
     return Entity(
-        name=name, key=key, type="int" if whole else "string", max_length=_room(max(c.longest for c in keys), 64), table=table
+        name=name,
+        key=key,
+        type="int" if whole else "string",
+        max_length=_room(max(c.longest for c in keys), 64),
+        table=table,
     )
 
 
-def _table(file: FileProfile, table: str, served: str | None, columns: Sequence[ColumnGuess]) -> TableGuess:
+def _table(
+    file: FileProfile, table: str, served: str | None, columns: Sequence[ColumnGuess]
+) -> TableGuess:
     view = served if any(c.column.view for c in columns) else None
-    return TableGuess(table=table, file=file.file, rows=file.rows, view=view, columns=tuple(columns))
+    return TableGuess(
+        table=table, file=file.file, rows=file.rows, view=view, columns=tuple(columns)
+    )
 
 
 def _as_label(column: ColumnGuess, outcome: Profile) -> ColumnGuess:
     return replace(column, words=f"the label, True in {outcome.true:,} of {outcome.rows:,} rows")
 
 
-def guess_column(profile: Profile, *, view: str | None, taken: bool = False, missing: int = 0) -> ColumnGuess:
+def guess_column(
+    profile: Profile, *, view: str | None, taken: bool = False, missing: int = 0
+) -> ColumnGuess:
     """Declare one column.
 
     view     the view of its file; None for the label's file, which feeds none
@@ -149,11 +186,17 @@ def guess_column(profile: Profile, *, view: str | None, taken: bool = False, mis
 
 def _categories(profile: Profile) -> tuple[str, ...] | None:
     full = profile.rows - profile.empty
-    few = profile.kind == "string" and profile.texts is not None and 0 < len(profile.texts) * REPEATED <= full
+    few = (
+        profile.kind == "string"
+        and profile.texts is not None
+        and 0 < len(profile.texts) * REPEATED <= full
+    )
     return profile.texts if few else None
 
 
-def _why_no_feature(profile: Profile, categories: tuple[str, ...] | None, *, view: str | None, taken: bool) -> str:
+def _why_no_feature(
+    profile: Profile, categories: tuple[str, ...] | None, *, view: str | None, taken: bool
+) -> str:
     if profile.kind in ("date", "timestamp"):
         return f"a {profile.kind} is no feature"
     if view is None:
@@ -163,7 +206,11 @@ def _why_no_feature(profile: Profile, categories: tuple[str, ...] | None, *, vie
     if categories is None and (KEY_ENDING.search(profile.name) or profile.name == "id"):
         return "no feature, it looks like the key of something else"
     if profile.kind == "string" and categories is None:
-        return "free text is no feature" if profile.empty < profile.rows else "no feature, it is empty in every row"
+        return (
+            "free text is no feature"
+            if profile.empty < profile.rows
+            else "no feature, it is empty in every row"
+        )
     return ""
 
 
@@ -179,7 +226,11 @@ def _type_words(profile: Profile, column: Column) -> str:
 
 
 def _null_words(profile: Profile, missing: int) -> str:
-    empty = f"{profile.empty:,} cell{'s are' if profile.empty > 1 else ' is'} empty" if profile.empty else ""
+    empty = (
+        f"{profile.empty:,} cell{'s are' if profile.empty > 1 else ' is'} empty"
+        if profile.empty
+        else ""
+    )
     absent = f"{missing:,} key{'s have' if missing > 1 else ' has'} no row here" if missing else ""
     reasons = " and ".join(r for r in (empty, absent) if r)
     return f"nullable, {reasons}" if reasons else ""
@@ -191,7 +242,11 @@ def _room(longest: int, least: int) -> int:
 
 
 def _decisions(
-    files: Sequence[FileProfile], rivals: Sequence[str], label_file: FileProfile, outcome: Profile, population: int
+    files: Sequence[FileProfile],
+    rivals: Sequence[str],
+    label_file: FileProfile,
+    outcome: Profile,
+    population: int,
 ) -> Iterator[str]:
     if rivals:
         yield f"the key could also be {', '.join(rivals)} (say it with --key)"

@@ -34,13 +34,22 @@ HEAD = """\
 def catalog_text(guess: Guess) -> str:
     """The whole file."""
     decisions = [f"# - {_one_line(d)}.\n" for d in guess.decisions]
-    parts = ["".join([HEAD, *decisions]), _model(guess), _entity(guess), _label(guess), _views(guess)]
+    parts = [
+        "".join([HEAD, *decisions]),
+        _model(guess),
+        _entity(guess),
+        _label(guess),
+        _views(guess),
+    ]
     return "\n".join([*parts, *(_table(t) for t in guess.tables)])
 
 
 def _model(guess: Guess) -> str:
     rows = [
-        (f"model = {quoted(guess.model)}", "guessed: the registered model; feature services are called <model>_<digest8>"),
+        (
+            f"model = {quoted(guess.model)}",
+            "guessed: the registered model; feature services are called <model>_<digest8>",
+        ),
         ("ttl_days = 62", "a feature row older than this, at the asked instant, is not used"),
     ]
     return _commented(rows)
@@ -48,34 +57,51 @@ def _model(guess: Guess) -> str:
 
 def _entity(guess: Guess) -> str:
     entity = guess.entity
-    kind = "every key is a whole number" if entity.type == "int" else "not every key is a whole number, or some begin with 0"
+    kind = (
+        "every key is a whole number"
+        if entity.type == "int"
+        else "not every key is a whole number, or some begin with 0"
+    )
     rows = [
         (f"name = {quoted(entity.name)}", "guessed: from the key"),
         (f"key = {quoted(entity.key)}", "guessed: in every file, and different in each row"),
         (f"type = {quoted(entity.type)}", f"guessed: {kind}"),
         *([(f"max_length = {entity.max_length}", "guessed")] if entity.type == "string" else []),
-        (f"table = {quoted(entity.table)}", f"guessed: it holds all {guess.population:,} keys; other files may have no others"),
+        (
+            f"table = {quoted(entity.table)}",
+            f"guessed: it holds all {guess.population:,} keys; other files may have no others",
+        ),
     ]
     return "[entity]\n" + _commented(rows)
 
 
 def _label(guess: Guess) -> str:
     rows = [
-        (f"table = {quoted(guess.label.table)}", "guessed: this file may come later than the rest of its drop"),
+        (
+            f"table = {quoted(guess.label.table)}",
+            "guessed: this file may come later than the rest of its drop",
+        ),
         (f"column = {quoted(guess.label.column)}", "guessed: True is what is predicted"),
     ]
     return "[label]\n" + _commented(rows)
 
 
 def _views(guess: Guess) -> str:
-    return "".join(f"[views.{name}]\ntable = {quoted(view.table)}\n" for name, view in guess.views.items())
+    return "".join(
+        f"[views.{name}]\ntable = {quoted(view.table)}\n" for name, view in guess.views.items()
+    )
 
 
 def _table(table: TableGuess) -> str:
-    named = table.file == f"{table.table}.csv"  # the file that the catalog expects without being told
+    named = (
+        table.file == f"{table.table}.csv"
+    )  # the file that the catalog expects without being told
     head = "" if named else f"[tables.{table.table}]\nfile = {quoted(table.file)}\n"
     width = max((len(c.name) for c in table.columns), default=0)
-    rows = [(f"{c.name:{width}} = {declaration(c.column)}", f"guessed: {c.words}") for c in table.columns]
+    rows = [
+        (f"{c.name:{width}} = {declaration(c.column)}", f"guessed: {c.words}")
+        for c in table.columns
+    ]
     return f"{head}[tables.{table.table}.columns]\n{_commented(rows)}"
 
 

@@ -66,7 +66,9 @@ class FileProfile:
 
 def measures(header: Sequence[str]) -> list[pl.Expr]:
     """What is to be computed over a frame of text with the columns `header`: one row, for `profiles`."""
-    return [pl.len().alias("rows")] + [e.alias(f"{i}.{m}") for i, name in enumerate(header) for m, e in _of(pl.col(name)).items()]
+    return [pl.len().alias("rows")] + [
+        e.alias(f"{i}.{m}") for i, name in enumerate(header) for m, e in _of(pl.col(name)).items()
+    ]
 
 
 def _of(cell: pl.Expr) -> dict[str, pl.Expr]:
@@ -75,7 +77,8 @@ def _of(cell: pl.Expr) -> dict[str, pl.Expr]:
         "bool": cell.is_in(["True", "False"]),
         "int": cell.str.contains(NUMBERS["int"]) & cell.cast(pl.Int64, strict=False).is_not_null(),
         "float": cell.str.contains(NUMBERS["float"]) & number.is_finite(),
-        "date": cell.str.contains(FORMS["date"]) & cell.str.to_date("%Y-%m-%d", strict=False).is_not_null(),
+        "date": cell.str.contains(FORMS["date"])
+        & cell.str.to_date("%Y-%m-%d", strict=False).is_not_null(),
         "timestamp": cell.str.contains(FORMS["timestamp"]),
         "nul": cell.str.contains("\0", literal=True),
         "true": cell == "True",
@@ -98,13 +101,18 @@ def profiles(header: Sequence[str], measured: pl.DataFrame) -> tuple[Profile, ..
     [('member', 'int', 0, 4.0), ('plan', 'string', 1, None)]
     """
     seen = measured.row(0, named=True)
-    return tuple(_profile(name, seen["rows"], {m: seen[f"{i}.{m}"] for m in _of(pl.col(name))}) for i, name in enumerate(header))
+    return tuple(
+        _profile(name, seen["rows"], {m: seen[f"{i}.{m}"] for m in _of(pl.col(name))})
+        for i, name in enumerate(header)
+    )
 
 
 def _profile(name: str, rows: int, seen: dict[str, float | int | None]) -> Profile:
     count = {m: int(v or 0) for m, v in seen.items() if m not in ("low", "high")}
     full = rows - count["empty"]
-    kind = next((k for k in NARROW_FIRST if full and count[k] == full), None if count["nul"] else "string")
+    kind = next(
+        (k for k in NARROW_FIRST if full and count[k] == full), None if count["nul"] else "string"
+    )
     numeric = kind in ("int", "float")
     return Profile(
         name=name,
@@ -121,8 +129,14 @@ def _profile(name: str, rows: int, seen: dict[str, float | int | None]) -> Profi
 
 def details(found: Sequence[Profile]) -> list[pl.Expr]:
     """What a second pass has to compute: the texts where they seem few, the exact count where all seem distinct."""
-    few = [pl.col(p.name).drop_nulls().unique().sort().implode().alias(f"{p.name}.texts") for p in found if _seem_few(p)]
-    return few + [pl.col(p.name).n_unique().alias(f"{p.name}.unique") for p in found if _seem_distinct(p)]
+    few = [
+        pl.col(p.name).drop_nulls().unique().sort().implode().alias(f"{p.name}.texts")
+        for p in found
+        if _seem_few(p)
+    ]
+    return few + [
+        pl.col(p.name).n_unique().alias(f"{p.name}.unique") for p in found if _seem_distinct(p)
+    ]
 
 
 def detailed(found: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile, ...]:
@@ -148,7 +162,10 @@ def as_ingest_reads(profile: Profile, text: pl.Series) -> Profile:
     """A column that looks like instants is text unless ingest reads every one: not all that look alike mix in one column."""
     columns = {text.name: Column(type="timestamp", nullable=True)}
     parts = text.to_frame().iter_slices(SLICE)
-    wrong = any(read_cells(part, np.arange(len(part)), columns, key=text.name, table="")[1] for part in parts)
+    wrong = any(
+        read_cells(part, np.arange(len(part)), columns, key=text.name, table="")[1]
+        for part in parts
+    )
     return replace(profile, kind="string") if wrong else profile
 
 
@@ -157,7 +174,11 @@ def _seem_few(profile: Profile) -> bool:
 
 
 def _seem_distinct(profile: Profile) -> bool:
-    return profile.empty == 0 and profile.kind in ("int", "string") and profile.distinct >= 0.9 * profile.rows
+    return (
+        profile.empty == 0
+        and profile.kind in ("int", "string")
+        and profile.distinct >= 0.9 * profile.rows
+    )
 
 
 def _texts(values: list[str]) -> tuple[str, ...] | None:

@@ -16,7 +16,9 @@ from streamflow.errors import CatalogInvalid
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 LONGEST = 48  # characters of a name in the catalog
 KEY_ENDING = re.compile(r"_(id|key|no|nr|number|code|uuid|ref)$")
-LABEL_WORD = re.compile(r"churn|cancel|^(label|left|target|lapsed|quit|outcome|attrition|attrited)$")
+LABEL_WORD = re.compile(
+    r"churn|cancel|^(label|left|target|lapsed|quit|outcome|attrition|attrited)$"
+)
 POPULATIONS = ("users", "customers", "members", "accounts")
 
 
@@ -44,7 +46,12 @@ def entity_name(key: str, table: str) -> str:
 
 def check_columns(files: Sequence[FileProfile]) -> None:
     """Raise CatalogInvalid with every column that no catalog can declare."""
-    problems = [f"{f.file}: column {c.name!r} {why}" for f in files for c in f.columns if (why := _undeclarable(c))]
+    problems = [
+        f"{f.file}: column {c.name!r} {why}"
+        for f in files
+        for c in f.columns
+        if (why := _undeclarable(c))
+    ]
     if problems:
         refuse(problems, "Rename them in the export (or drop them)")
 
@@ -65,11 +72,19 @@ def find_key(files: Sequence[FileProfile], wanted: str | None) -> tuple[str, lis
     shared = [c.name for c in files[0].columns if all(f.column(c.name) for f in files)]
     if wanted is not None and wanted not in shared:
         lacking = ", ".join(f.file for f in files if not f.column(wanted))
-        refuse([f"the key '{wanted}' is no column of {lacking}"], "Name a column that every file has")
+        refuse(
+            [f"the key '{wanted}' is no column of {lacking}"], "Name a column that every file has"
+        )
     asked = shared if wanted is None else [wanted]
     possible = [name for name in asked if all(_column(f, name).can_be_key for f in files)]
     if not possible:
-        refuse(["no column can be the key: in every file, and different in each row", *_why_no_key(files, asked)], KEY_REMEDY)
+        refuse(
+            [
+                "no column can be the key: in every file, and different in each row",
+                *_why_no_key(files, asked),
+            ],
+            KEY_REMEDY,
+        )
     best, *others = sorted(possible, key=_unlike_a_key)
     return best, others
 
@@ -80,8 +95,13 @@ KEY_REMEDY = "Export one row for each key, under the same column name in every f
 def _why_no_key(files: Sequence[FileProfile], shared: Sequence[str]) -> list[str]:
     """What stands against each column that is in every file, or what each file could be keyed by."""
     if not shared:
-        unique = {f.file: ", ".join(c.name for c in f.columns if c.can_be_key) or "none" for f in files}
-        return ["no column is in every file", *(f"{file}: different in each row are: {names}" for file, names in unique.items())]
+        unique = {
+            f.file: ", ".join(c.name for c in f.columns if c.can_be_key) or "none" for f in files
+        }
+        return [
+            "no column is in every file",
+            *(f"{file}: different in each row are: {names}" for file, names in unique.items()),
+        ]
     return [
         f"{f.file}: column '{name}' {_why_not(_column(f, name))}"
         for name in sorted(shared, key=_unlike_a_key)
@@ -102,9 +122,16 @@ def _unlike_a_key(name: str) -> int:
     return 0 if name == "id" or name.endswith("_id") else 1 if KEY_ENDING.search(name) else 2
 
 
-def find_label(files: Sequence[FileProfile], key: str, wanted: str | None) -> tuple[FileProfile, Profile]:
+def find_label(
+    files: Sequence[FileProfile], key: str, wanted: str | None
+) -> tuple[FileProfile, Profile]:
     """The label and the file that holds it: a bool that is never empty, by its name or alone in its file. Raises CatalogInvalid."""
-    bools = [(f, c) for f in files for c in f.columns if c.kind == "bool" and not c.empty and wanted in (None, c.name)]
+    bools = [
+        (f, c)
+        for f in files
+        for c in f.columns
+        if c.kind == "bool" and not c.empty and wanted in (None, c.name)
+    ]
     named = [(f, c) for f, c in bools if wanted or LABEL_WORD.search(c.name)]
     alone = [(f, c) for f, c in named or bools if len(f.columns) == 2]
     found = named if len(named) == 1 else alone
@@ -114,19 +141,36 @@ def find_label(files: Sequence[FileProfile], key: str, wanted: str | None) -> tu
 
 
 def _refuse_label(
-    files: Sequence[FileProfile], key: str, wanted: str | None, possible: Sequence[tuple[FileProfile, Profile]]
+    files: Sequence[FileProfile],
+    key: str,
+    wanted: str | None,
+    possible: Sequence[tuple[FileProfile, Profile]],
 ) -> Never:
     """Say which columns were looked at: several that could be the label, or those that would be if they were True and False."""
     if possible:
         listed = [f"{f.file}: column '{c.name}' could be it" for f, c in possible]
-        named = [(f, c) for f in files for c in f.columns if LABEL_WORD.search(c.name) and (f, c) not in possible]
+        named = [
+            (f, c)
+            for f in files
+            for c in f.columns
+            if LABEL_WORD.search(c.name) and (f, c) not in possible
+        ]
         remedy = "Write the outcome as True and False" if named else "Say it with --label COLUMN"
         refuse(["which column is the label cannot be told", *_near(named), *listed], remedy)
     if wanted is not None:
         near = [(f, c) for f in files for c in f.columns if c.name == wanted]
-        refuse([f"the label '{wanted}' must be True or False in every row", *_near(near)], LABEL_REMEDY)
-    near = [(f, c) for f in files for c in f.columns if c.name != key and (c.distinct <= 3 or LABEL_WORD.search(c.name))]
-    refuse(["no label found: a column that is True or False in every row", *_near(near)], LABEL_REMEDY)
+        refuse(
+            [f"the label '{wanted}' must be True or False in every row", *_near(near)], LABEL_REMEDY
+        )
+    near = [
+        (f, c)
+        for f in files
+        for c in f.columns
+        if c.name != key and (c.distinct <= 3 or LABEL_WORD.search(c.name))
+    ]
+    refuse(
+        ["no label found: a column that is True or False in every row", *_near(near)], LABEL_REMEDY
+    )
 
 
 LABEL_REMEDY = "Write the outcome as True and False, a row for each key, in a file of its own"
@@ -141,16 +185,27 @@ def _holds(column: Profile) -> str:
     if column.kind == "bool":
         return f"is empty in {column.empty:,} of {column.rows:,} rows"
     if column.texts is not None:
-        return "holds " + (", ".join(map(repr, column.texts[:4])) or "nothing") + (", …" if len(column.texts) > 4 else "")
+        return (
+            "holds "
+            + (", ".join(map(repr, column.texts[:4])) or "nothing")
+            + (", …" if len(column.texts) > 4 else "")
+        )
     span = f" from {column.low:g} to {column.high:g}" if column.low is not None else ""
     return f"is of type {column.kind}{span}"
 
 
-def find_owner(files: Sequence[FileProfile], key: str, label_file: FileProfile, population: int) -> FileProfile:
+def find_owner(
+    files: Sequence[FileProfile], key: str, label_file: FileProfile, population: int
+) -> FileProfile:
     """The entity's own file: it holds all `population` keys, and is not the label's. Raises CatalogInvalid."""
     if not any(f is not label_file for f in files):
-        refuse([f"{label_file.file} holds the label and everything else, and is the only file"], SPLIT_REMEDY)
-    whole = [f for f in files if f is not label_file and f.rows == population]  # a key occurs once, so counting is enough
+        refuse(
+            [f"{label_file.file} holds the label and everything else, and is the only file"],
+            SPLIT_REMEDY,
+        )
+    whole = [
+        f for f in files if f is not label_file and f.rows == population
+    ]  # a key occurs once, so counting is enough
     if not whole:
         counts = [f"{f.file}: {f.rows:,} of {population:,} keys" for f in files]
         words = f"no file but the label's holds every '{key}'; one has to be the whole population"
@@ -175,4 +230,9 @@ def _column(file: FileProfile, name: str) -> Profile:
 def refuse(problems: Sequence[str], remedy: str) -> Never:
     """Say all `problems`, and what to do."""
     again = f"{remedy}, and run 'streamflow init' again."
-    raise CatalogInvalid("\n".join(problems), violations=list(problems), state="No catalog was written.", remedy=again)
+    raise CatalogInvalid(
+        "\n".join(problems),
+        violations=list(problems),
+        state="No catalog was written.",
+        remedy=again,
+    )

@@ -75,7 +75,9 @@ def should_promote(new: float, champion: float | None, delta: float) -> bool:
     return champion is None or isnan(champion) or new > champion + delta
 
 
-def compare(label: Labels, champion: Answers, challenger: Answers, economics: Economics, policy: Policy) -> tuple[Compared, ...]:
+def compare(
+    label: Labels, champion: Answers, challenger: Answers, economics: Economics, policy: Policy
+) -> tuple[Compared, ...]:
     """Every metric of both, and the paired bootstrap interval of the difference; rows (n,) of both classes.
 
     Each draw takes rows, as many of each class as there are, and scores both versions on them: what is luck of the rows is
@@ -89,7 +91,9 @@ def compare(label: Labels, champion: Answers, challenger: Answers, economics: Ec
     scorers = [_Scorer(label, side, economics) for side in (champion, challenger)]
     once = np.ones(len(label))
     before, after = (scorer.scores(once) for scorer in scorers)
-    drawn = np.array([scorers[1].scores(w) - scorers[0].scores(w) for w in _resampled(label, policy)])
+    drawn = np.array(
+        [scorers[1].scores(w) - scorers[0].scores(w) for w in _resampled(label, policy)]
+    )
     tail = (1 - policy.confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     better = np.where(np.array(METRICS) == "brier", -1.0, 1.0)
@@ -113,7 +117,9 @@ def _resampled(label: Labels, policy: Policy) -> Iterator[Floats]:
     positive = np.asarray(label).astype(bool)
     sides = [np.flatnonzero(positive), np.flatnonzero(~positive)]
     for _ in range(policy.draws):
-        taken = np.concatenate([side[generator.integers(0, len(side), len(side))] for side in sides])
+        taken = np.concatenate(
+            [side[generator.integers(0, len(side), len(side))] for side in sides]
+        )
         yield np.bincount(taken, minlength=len(positive)).astype(float)
 
 
@@ -155,7 +161,9 @@ def comparison(compared: tuple[Compared, ...], policy: Policy) -> Gate:
         passed = found.low > policy.margin
         said = f"difference {found.difference:+.4f}, {policy.confidence:.0%} interval {found.low:+.4f}..{found.high:+.4f}"
     words = f"{policy.metric} {found.challenger:.4f} against the champion's {found.champion:.4f}: {said};"
-    return Gate(name="comparison", passed=passed, evidence=f"{words} needed is more than {policy.margin:g}")
+    return Gate(
+        name="comparison", passed=passed, evidence=f"{words} needed is more than {policy.margin:g}"
+    )
 
 
 def enough(label: Labels, policy: Policy) -> str:

@@ -9,8 +9,14 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
 
-Action = Literal["promoted", "rolled back", "outside", "repaired", "refused", "failed", "unresolved"]
-MOVES = ("promoted", "rolled back", "outside")  # after these `to_version` holds the stage; the others move nothing
+Action = Literal[
+    "promoted", "rolled back", "outside", "repaired", "refused", "failed", "unresolved"
+]
+MOVES = (
+    "promoted",
+    "rolled back",
+    "outside",
+)  # after these `to_version` holds the stage; the others move nothing
 FIRST = "0" * 64  # what stands for the hash before the first entry
 PRODUCTION = "Production"
 
@@ -53,7 +59,9 @@ class Entry:
     def content_hash(self) -> str:
         """sha256 of all fields but `hash`, as JSON with sorted keys and instants in ISO form, in UTC."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "hash"}
-        text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_utc)
+        text = json.dumps(
+            values, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_utc
+        )
         return sha256(text.encode()).hexdigest()
 
 
@@ -77,9 +85,15 @@ def first_broken(entries: Sequence[Entry], head: str | None = None) -> tuple[int
         if entry.seq != number:
             return number, f"it is missing: the next one has the number {entry.seq}"
         if entry.previous != before:
-            return number, f"it follows an entry with the hash {entry.previous[:16]}, and entry {number - 1} has {before[:16]}"
+            return (
+                number,
+                f"it follows an entry with the hash {entry.previous[:16]}, and entry {number - 1} has {before[:16]}",
+            )
         if entry.content_hash != entry.hash:
-            return number, f"it was changed: its content has the hash {entry.content_hash[:16]}, entered was {entry.hash[:16]}"
+            return (
+                number,
+                f"it was changed: its content has the hash {entry.content_hash[:16]}, entered was {entry.hash[:16]}",
+            )
         if entry.evidence and sha256(entry.evidence.encode()).hexdigest() != entry.evidence_digest:
             return number, "its evidence was changed"
         before = entry.hash
@@ -109,7 +123,9 @@ def is_behind(entries: Sequence[Entry], head: str | None) -> bool:
     return bool(entries) and head != head_of(entries[-1]) and _beyond(entries, head) is None
 
 
-def last_move(entries: Iterable[Entry], stage: str = PRODUCTION, *, by: datetime | None = None) -> Entry | None:
+def last_move(
+    entries: Iterable[Entry], stage: str = PRODUCTION, *, by: datetime | None = None
+) -> Entry | None:
     """The entry by which a stage is held as it is, or was at the instant `by`; None when nothing had happened yet."""
     found = None
     for entry in entries:

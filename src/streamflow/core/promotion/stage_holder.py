@@ -25,7 +25,9 @@ class Resolution:
     words: str = ""
 
 
-def resolve(ledger: int | None, staged: Sequence[int], alias: int | None, *, stage: str = "Production") -> Resolution:
+def resolve(
+    ledger: int | None, staged: Sequence[int], alias: int | None, *, stage: str = "Production"
+) -> Resolution:
     """Settle it. `staged` are the versions in the stage, `alias` is the one that the stage's alias names.
 
     >>> resolve(1, [1], 1).found, resolve(1, [2], 1).serves, resolve(1, [1], 2).found, resolve(1, [2], 3).serves
@@ -33,17 +35,23 @@ def resolve(ledger: int | None, staged: Sequence[int], alias: int | None, *, sta
     """
     if len(staged) > 1:
         names = ", ".join(map(str, sorted(staged)))
-        return Resolution(serves=ledger, found="several", words=f"the versions {names} are all in {stage}")
+        return Resolution(
+            serves=ledger, found="several", words=f"the versions {names} are all in {stage}"
+        )
     now = staged[0] if staged else None
     if now == ledger:
         if alias == now:
             return Resolution(serves=now, found="agreed")
         return Resolution(
-            serves=now, found="alias", words=f"the alias of {stage} names {_version(alias)}, the stage {_version(now)}"
+            serves=now,
+            found="alias",
+            words=f"the alias of {stage} names {_version(alias)}, the stage {_version(now)}",
         )
     if alias in (None, ledger, now):
         return Resolution(
-            serves=now, found="moved", words=f"{_version(now)} was put into {stage} in MLflow, instead of {_version(ledger)}"
+            serves=now,
+            found="moved",
+            words=f"{_version(now)} was put into {stage} in MLflow, instead of {_version(ledger)}",
         )
     words = (
         f"{stage}: MLflow's stage names {_version(now)} and its alias {_version(alias)}; {_version(ledger)} goes on"

@@ -52,14 +52,18 @@ class NewKey:
     digest: bytes
 
 
-def make_key(words: Callable[[int], str] = token_urlsafe, ids: Callable[[int], str] = token_hex) -> NewKey:
+def make_key(
+    words: Callable[[int], str] = token_urlsafe, ids: Callable[[int], str] = token_hex
+) -> NewKey:
     """A new key.
 
     >>> make_key(lambda n: "s" * 43, lambda n: "0123456789ab").text
     'sk_0123456789ab_sssssssssssssssssssssssssssssssssssssssssss'
     """
     identity, secret = ids(ID_BYTES), words(SECRET_BYTES)
-    return NewKey(text=f"sk_{identity}_{secret}", id=identity, digest=sha256(secret.encode()).digest())
+    return NewKey(
+        text=f"sk_{identity}_{secret}", id=identity, digest=sha256(secret.encode()).digest()
+    )
 
 
 def parse_key(text: bytes) -> tuple[str, bytes] | None:

@@ -65,7 +65,9 @@ class Gaps:
 class Policy:
     """The policy of the features of one service, with all that a row is asked made ready beforehand."""
 
-    def __init__(self, features: Sequence[FeaturePolicy], max_age: Mapping[str, timedelta], *, key: str) -> None:
+    def __init__(
+        self, features: Sequence[FeaturePolicy], max_age: Mapping[str, timedelta], *, key: str
+    ) -> None:
         self.features = tuple(features)
         self.key = key
         self.views = tuple(dict.fromkeys(f.view for f in self.features))
@@ -85,10 +87,16 @@ class Policy:
 
     def expired_views(self, as_of: Instants, now: datetime) -> frozenset[str]:
         """The views whose row is older than the catalog allows; an age of exactly max_age is allowed."""
-        found = [view for view, limit in self._limits if (at := as_of[view]) is not None and now - at > limit]
+        found = [
+            view
+            for view, limit in self._limits
+            if (at := as_of[view]) is not None and now - at > limit
+        ]
         return frozenset(found)
 
-    def complete_row(self, values: tuple[Any, ...], as_of: Instants, now: datetime, *, key: str | int) -> Completed:
+    def complete_row(
+        self, values: tuple[Any, ...], as_of: Instants, now: datetime, *, key: str | int
+    ) -> Completed:
         """The row of `key` as the catalog promises it, at the instant `now`.
 
         Raises EntityUnknown where no view has the key; FeaturesMissing, or FeaturesStale where all that is refused is too old,
@@ -107,7 +115,11 @@ class Policy:
         expired = self.expired_views(as_of, now)
         pairs = list(zip(self.features, values, strict=True))
         return Gaps(
-            absent=tuple(f.name for f, value in pairs if f.view not in expired and _is_absent(f, value, as_of)),
+            absent=tuple(
+                f.name
+                for f, value in pairs
+                if f.view not in expired and _is_absent(f, value, as_of)
+            ),
             expired=tuple(f.name for f in self.features if f.view in expired),
         )
 
@@ -115,13 +127,17 @@ class Policy:
         """Why every key is refused while the live views are this old, in words; empty where none is for its age alone."""
         expired = self.expired_views(as_of, now)
         helpless = all(view in expired for view, at in as_of.items() if at is not None)
-        names = [f.name for f in self.features if f.view in expired and (f.default is None or helpless)]
+        names = [
+            f.name for f in self.features if f.view in expired and (f.default is None or helpless)
+        ]
         return tuple(self._too_old("the online store", names, as_of, now))
 
     def _nulls_are_values(self, values: tuple[Any, ...]) -> bool:
         return None not in map(values.__getitem__, self._never_null)
 
-    def _completed(self, values: tuple[Any, ...], as_of: Instants, now: datetime, key: str | int) -> Completed:
+    def _completed(
+        self, values: tuple[Any, ...], as_of: Instants, now: datetime, key: str | int
+    ) -> Completed:
         """The uncommon case."""
         gaps, expired = self.gaps(values, as_of, now), self.expired_views(as_of, now)
         used = [at for view, at in as_of.items() if at is not None and view not in expired]
@@ -133,14 +149,19 @@ class Policy:
         defaulted = {*gaps.absent, *gaps.expired}
         oldest = min(used)
         return Completed(
-            values=tuple(f.default if f.name in defaulted else value for f, value in zip(self.features, values, strict=True)),
+            values=tuple(
+                f.default if f.name in defaulted else value
+                for f, value in zip(self.features, values, strict=True)
+            ),
             defaulted=tuple(name for name in self.names if name in defaulted),
             stale=gaps.expired,
             as_of=oldest,
             age=now - oldest,
         )
 
-    def _refusal(self, key: str | int, missing: list[str], stale: list[str], as_of: Instants, now: datetime) -> StreamflowError:
+    def _refusal(
+        self, key: str | int, missing: list[str], stale: list[str], as_of: Instants, now: datetime
+    ) -> StreamflowError:
         who = f"{self.key} {str(key)!r}"
         if not any(as_of.values()):
             return EntityUnknown(f"{who} has no features", missing_features=list(self.names))

@@ -32,7 +32,9 @@ class CompletedFrame:
     facts: pl.DataFrame
 
 
-def complete_frame(policy: Policy, frame: pl.DataFrame, as_of: Mapping[str, str], now: datetime) -> CompletedFrame:
+def complete_frame(
+    policy: Policy, frame: pl.DataFrame, as_of: Mapping[str, str], now: datetime
+) -> CompletedFrame:
     """Complete each row at the instant `now`, as `Policy.complete_row` does one.
 
     frame   (n, ·)  the features of the policy by name, typed as the catalog says, and the columns that `as_of` names
@@ -40,13 +42,23 @@ def complete_frame(policy: Policy, frame: pl.DataFrame, as_of: Mapping[str, str]
     """
     instants = {view: frame[as_of[view]] for view in policy.views}
     no_view = pl.repeat(False, len(frame), eager=True)
-    expired = {view: (instants[view] < now - limit).fill_null(False) for view, limit in policy.max_age.items()}
+    expired = {
+        view: (instants[view] < now - limit).fill_null(False)
+        for view, limit in policy.max_age.items()
+    }
     late = {f.name: expired.get(f.view, no_view) for f in policy.features}
     absent = {
-        f.name: (instants[f.view].is_null() if f.nullable else instants[f.view].is_null() | frame[f.name].is_null()) & ~late[f.name]
+        f.name: (
+            instants[f.view].is_null()
+            if f.nullable
+            else instants[f.view].is_null() | frame[f.name].is_null()
+        )
+        & ~late[f.name]
         for f in policy.features
     }
-    used = {view: instants[view].is_not_null() & ~expired.get(view, no_view) for view in policy.views}
+    used = {
+        view: instants[view].is_not_null() & ~expired.get(view, no_view) for view in policy.views
+    }
     helpless = ~_any(used)
     refused = {f.name: ~no_view if f.default is None else helpless for f in policy.features}
     missing = {name: mask & refused[name] for name, mask in absent.items()}
@@ -54,7 +66,11 @@ def complete_frame(policy: Policy, frame: pl.DataFrame, as_of: Mapping[str, str]
     answered = ~(_any(missing) | _any(stale))
     defaulted = {name: answered & (absent[name] | late[name]) for name in policy.names}
     facts = {
-        "reason": _reason(_any({view: at.is_not_null() for view, at in instants.items()}), _any(missing), _any(stale)),
+        "reason": _reason(
+            _any({view: at.is_not_null() for view, at in instants.items()}),
+            _any(missing),
+            _any(stale),
+        ),
         "as_of": _oldest(instants, used, answered),
         "defaulted": _names(defaulted),
         "stale": _names({name: answered & mask for name, mask in late.items()}),
@@ -84,7 +100,10 @@ def _reason(known: pl.Series, missing: pl.Series, stale: pl.Series) -> pl.Series
 
 def _oldest(instants: Masks, used: Masks, answered: pl.Series) -> pl.Series:
     """The oldest instant among the views that were used, where there is an answer. (n,)"""
-    columns = [at.zip_with(used[view] & answered, pl.Series([None], dtype=at.dtype)).alias(view) for view, at in instants.items()]
+    columns = [
+        at.zip_with(used[view] & answered, pl.Series([None], dtype=at.dtype)).alias(view)
+        for view, at in instants.items()
+    ]
     return pl.DataFrame(columns).min_horizontal()
 
 
@@ -100,7 +119,10 @@ def _names(masks: Masks) -> pl.Series:
 def _values(policy: Policy, frame: pl.DataFrame, defaulted: Masks) -> pl.DataFrame:
     """The features with the default where it stands in."""
     replaced = [
-        pl.when(defaulted[f.name]).then(pl.lit(f.default, dtype=frame.schema[f.name])).otherwise(pl.col(f.name)).alias(f.name)
+        pl.when(defaulted[f.name])
+        .then(pl.lit(f.default, dtype=frame.schema[f.name]))
+        .otherwise(pl.col(f.name))
+        .alias(f.name)
         if defaulted[f.name].any()
         else pl.col(f.name)
         for f in policy.features

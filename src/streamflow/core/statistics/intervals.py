@@ -30,7 +30,11 @@ def share(count: int, of: int, *, z: float = Z) -> Interval:
     """
     value, weight = count / of, z * z / of
     centre, half = value + weight / 2, z * sqrt(value * (1 - value) / of + weight / (4 * of))
-    return Interval(value=value, low=max(0.0, (centre - half) / (1 + weight)), high=min(1.0, (centre + half) / (1 + weight)))
+    return Interval(
+        value=value,
+        low=max(0.0, (centre - half) / (1 + weight)),
+        high=min(1.0, (centre + half) / (1 + weight)),
+    )
 
 
 def ratio(count: int, of: int, count_before: int, of_before: int) -> Interval:
@@ -64,7 +68,9 @@ def ranking(label: NDArray[np.bool_], score: NDArray[np.float64]) -> Ranking:
     """
     all_ranks, m = _ranks(score), int(label.sum())
     n = len(label) - m
-    beaten = (all_ranks[label] - _ranks(score[label])) / n  # of each positive: the share of negatives below it
+    beaten = (
+        all_ranks[label] - _ranks(score[label])
+    ) / n  # of each positive: the share of negatives below it
     above = 1 - (all_ranks[~label] - _ranks(score[~label])) / m
     return Ranking(
         auc=float(beaten.mean()),

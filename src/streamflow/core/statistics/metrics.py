@@ -41,7 +41,9 @@ class Metrics:
     threshold: float
 
 
-def evaluate(label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int) -> Metrics:
+def evaluate(
+    label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
+) -> Metrics:
     """Score `probability` against `label` (1 or true is positive), both (n,).
 
     log_loss takes a probability of exactly 0 or 1 as one float step inside. Raises TrainingImpossible when the rows hold one
@@ -51,7 +53,9 @@ def evaluate(label: Labels, probability: Floats, *, threshold: float, seed: int,
     >>> m.auc, m.f1, m.accuracy, m.majority_accuracy, m.found
     (0.75, 0.5, 0.5, 0.5, 1)
     """
-    from sklearn import metrics as scores  # 2 s to import: not for whoever only names the class Metrics
+    from sklearn import (
+        metrics as scores,
+    )  # 2 s to import: not for whoever only names the class Metrics
 
     positive = _both_classes(label)
     flagged = probability >= threshold
@@ -102,11 +106,15 @@ def auc(label: Labels, probability: Floats) -> float:
 def _auc_of_groups(positives: NDArray[np.intp], negatives: NDArray[np.intp], groups: int) -> float:
     """AUC of rows given by the rank of their score, equal scores sharing a rank below `groups`."""
     of_negatives = np.bincount(negatives, minlength=groups)
-    below = np.cumsum(of_negatives) - of_negatives / 2  # negatives that a positive of this rank beats
+    below = (
+        np.cumsum(of_negatives) - of_negatives / 2
+    )  # negatives that a positive of this rank beats
     return float(below[positives].sum() / (len(positives) * len(negatives)))
 
 
-def auc_interval(label: Labels, probability: Floats, *, seed: int, draws: int) -> tuple[float, float]:
+def auc_interval(
+    label: Labels, probability: Floats, *, seed: int, draws: int
+) -> tuple[float, float]:
     """The 95 % percentile bootstrap interval of AUC.
 
     Stratified: each draw takes as many positives and as many negatives as there are, so that no draw lacks a class. It is the
@@ -121,7 +129,10 @@ def auc_interval(label: Labels, probability: Floats, *, seed: int, draws: int) -
     _, group = np.unique(probability, return_inverse=True)
     positive, groups = np.asarray(label).astype(bool), int(group.max()) + 1
     positives, negatives = group[positive], group[~positive]
-    drawn = [_auc_of_groups(_resampled(positives, generator), _resampled(negatives, generator), groups) for _ in range(draws)]
+    drawn = [
+        _auc_of_groups(_resampled(positives, generator), _resampled(negatives, generator), groups)
+        for _ in range(draws)
+    ]
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -185,10 +196,14 @@ def _cumulated(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
     order = np.argsort(-probability, kind="stable")
     positive = np.asarray(label).astype(bool)[order]
     last_of_equals = np.r_[np.flatnonzero(np.diff(probability[order])), len(order) - 1]
-    return np.cumsum(positive)[last_of_equals].astype(float), np.cumsum(~positive)[last_of_equals].astype(float)
+    return np.cumsum(positive)[last_of_equals].astype(float), np.cumsum(~positive)[
+        last_of_equals
+    ].astype(float)
 
 
-def calibration_points(label: Labels, probability: Floats, *, bins: int = 10) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def calibration_points(
+    label: Labels, probability: Floats, *, bins: int = 10
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Mean probability, share of positives and rows of each of `bins` equally filled bins; empty ones are left out.
 
     >>> [p.tolist() for p in calibration_points(np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.8, 1.0]), bins=2)]

@@ -12,7 +12,9 @@ from fractions import Fraction
 from itertools import compress, product
 from math import comb
 
-NEGLIGIBLE = 0.001  # a change below it has no percents: nobody reads a score further; our convention
+NEGLIGIBLE = (
+    0.001  # a change below it has no percents: nobody reads a score further; our convention
+)
 VISIBLE = 0.00005  # what four digits show
 NOT_EXPLAINED = "not explained"
 METRICS = {
@@ -51,7 +53,9 @@ def combinations(causes: Sequence[str]) -> list[frozenset[str]]:
     >>> [sorted(some) for some in combinations(["x", "y"])]
     [[], ['y'], ['x'], ['x', 'y']]
     """
-    return [frozenset(compress(causes, chosen)) for chosen in product((False, True), repeat=len(causes))]
+    return [
+        frozenset(compress(causes, chosen)) for chosen in product((False, True), repeat=len(causes))
+    ]
 
 
 def shapley(value: Mapping[frozenset[str], float]) -> dict[str, Fraction]:
@@ -62,15 +66,22 @@ def shapley(value: Mapping[frozenset[str], float]) -> dict[str, Fraction]:
     {'x': -0.375, 'y': -0.125}
     """
     causes = max(value, key=len)
-    weight = [Fraction(1, len(causes) * comb(len(causes) - 1, swapped)) for swapped in range(len(causes))]
+    weight = [
+        Fraction(1, len(causes) * comb(len(causes) - 1, swapped)) for swapped in range(len(causes))
+    ]
 
     def effect(cause: str, before: frozenset[str]) -> Fraction:
         return weight[len(before)] * (Fraction(value[before | {cause}]) - Fraction(value[before]))
 
-    return {cause: sum((effect(cause, some) for some in value if cause not in some), Fraction(0)) for cause in sorted(causes)}
+    return {
+        cause: sum((effect(cause, some) for some in value if cause not in some), Fraction(0))
+        for cause in sorted(causes)
+    }
 
 
-def explained(metric: str, a: float, b: float, value: Mapping[frozenset[str], float], *, elsewhere: str) -> Change:
+def explained(
+    metric: str, a: float, b: float, value: Mapping[frozenset[str], float], *, elsewhere: str
+) -> Change:
     """The change of a metric from `a` to `b`, by cause; what the combinations do not make again is put down to `elsewhere`.
 
     >>> change = explained("auc", 0.75, 0.25, {frozenset(): 0.75, frozenset({"labels"}): 0.5}, elsewhere="code")
@@ -87,7 +98,11 @@ def explained(metric: str, a: float, b: float, value: Mapping[frozenset[str], fl
         b=b,
         change=float(whole),
         shares=tuple(
-            Share(cause=cause, value=float(share), percent=float(100 * share / whole) if percents else None)
+            Share(
+                cause=cause,
+                value=float(share),
+                percent=float(100 * share / whole) if percents else None,
+            )
             for cause, share in shares.items()
         ),
     )
@@ -99,9 +114,11 @@ def in_words(change: Change, said: Mapping[str, str]) -> str:
     >>> change = explained("auc", 0.75, 0.25, {frozenset(): 0.75, frozenset({"labels"}): 0.25}, elsewhere="code")
     >>> in_words(change, {"labels": "the labels (drop of the labels: 2024-02-29 instead of 2024-01-31)"})
     'Of the change of AUC from 0.7500 to 0.2500, -0.5000 (100 %) is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31).'
-    """  # noqa: E501  # a doctest's line cannot be broken
+    """  # a doctest's line cannot be broken
     name = METRICS[change.metric]
-    seen = sorted((s for s in change.shares if abs(s.value) >= VISIBLE), key=lambda s: -abs(s.value))
+    seen = sorted(
+        (s for s in change.shares if abs(s.value) >= VISIBLE), key=lambda s: -abs(s.value)
+    )
     if not seen:
         return f"{name} does not change: it is {change.a:.4f} and {change.b:.4f}."
     parts = ", ".join(f"{_amount(s)} is {_due(s.cause, said)}" for s in seen)
@@ -109,7 +126,11 @@ def in_words(change: Change, said: Mapping[str, str]) -> str:
 
 
 def _amount(share: Share) -> str:
-    return f"{share.value:+.4f}" if share.percent is None else f"{share.value:+.4f} ({share.percent:.0f} %)"
+    return (
+        f"{share.value:+.4f}"
+        if share.percent is None
+        else f"{share.value:+.4f} ({share.percent:.0f} %)"
+    )
 
 
 def _due(cause: str, said: Mapping[str, str]) -> str:

@@ -53,7 +53,9 @@ class Background:
     @property
     def content(self) -> bytes:
         """The file: the same bytes for the same background."""
-        return (json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        return (
+            json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        ).encode()
 
 
 def background_of(frame: pl.DataFrame, categorical: Iterable[str]) -> Background:
@@ -63,7 +65,10 @@ def background_of(frame: pl.DataFrame, categorical: Iterable[str]) -> Background
     {'DSL': 0.6666666666666666}
     """
     wanted = set(categorical)
-    return Background(rows=len(frame), features={name: _usual(frame[name], categorical=name in wanted) for name in frame.columns})
+    return Background(
+        rows=len(frame),
+        features={name: _usual(frame[name], categorical=name in wanted) for name in frame.columns},
+    )
 
 
 def _usual(values: pl.Series, *, categorical: bool) -> Usual:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer] | NDArray[np.bool_]
 
-OWN_SHARE = 1e-6  # of the model's own probability in the answer: flat stretches keep the model's ranking
+OWN_SHARE = (
+    1e-6  # of the model's own probability in the answer: flat stretches keep the model's ranking
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,9 @@ class Calibrator:
         """The calibrated probabilities; shape (n,) in and out, the order of any two rows is kept."""
         if not self.raw:
             return probability
-        return (1 - OWN_SHARE) * np.interp(probability, self.raw, self.calibrated) + OWN_SHARE * probability
+        return (1 - OWN_SHARE) * np.interp(
+            probability, self.raw, self.calibrated
+        ) + OWN_SHARE * probability
 
     @property
     def values(self) -> dict[str, list[float]]:
@@ -68,7 +72,9 @@ def fit_calibrator(probability: Floats, label: Labels) -> Calibrator:
 
     raw, place = np.unique(probability, return_inverse=True)
     rows = np.bincount(place).astype(float)
-    found = isotonic_regression(np.bincount(place, np.asarray(label).astype(float)) / rows, weights=rows)
+    found = isotonic_regression(
+        np.bincount(place, np.asarray(label).astype(float)) / rows, weights=rows
+    )
     first = found.blocks[:-1]
     centre = np.add.reduceat(raw * rows, first) / np.add.reduceat(rows, first)
     least = 0.5 / len(probability)
@@ -94,12 +100,17 @@ def _distance(said: Floats, came: Floats, bins: int) -> float:
     return float(np.abs(np.add.reduceat(said - came, first)).sum() / len(said))
 
 
-def perfect_error(probability: Floats, *, level: float, seed: int, draws: int, bins: int = 10) -> float:
+def perfect_error(
+    probability: Floats, *, level: float, seed: int, draws: int, bins: int = 10
+) -> float:
     """The `level` quantile of the calibration error of labels that are drawn from these very probabilities.
 
     >>> perfect_error(np.full(100, 0.5), level=0.95, seed=1, draws=200) > 0
     True
     """
     generator, said = np.random.default_rng(seed), np.sort(probability)
-    drawn = [_distance(said, (generator.random(len(said)) < said).astype(float), bins) for _ in range(draws)]
+    drawn = [
+        _distance(said, (generator.random(len(said)) < said).astype(float), bins)
+        for _ in range(draws)
+    ]
     return float(np.quantile(drawn, level))

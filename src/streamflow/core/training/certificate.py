@@ -62,7 +62,10 @@ class Certificate:
     @property
     def values(self) -> dict[str, Any]:
         """In plain values, as a passport holds it."""
-        instants = [{**asdict(p), "as_of": _text(p.as_of), "known_at": _text(p.known_at)} for p in self.parts]
+        instants = [
+            {**asdict(p), "as_of": _text(p.as_of), "known_at": _text(p.known_at)}
+            for p in self.parts
+        ]
         return {**asdict(self), "parts": instants, "digest": self.digest}
 
 
@@ -73,15 +76,26 @@ def _text(instant: datetime | None) -> str | None:
 def differences(recorded: Mapping[str, Any], now: Certificate) -> tuple[Difference, ...]:
     """In what a certificate is not the recorded one, as far as both covered the same: see `comparable`."""
     if not recorded:
-        return (Difference(what="certificate", recorded=None, now=now.digest[:16], note="trained before there were certificates"),)
+        return (
+            Difference(
+                what="certificate",
+                recorded=None,
+                now=now.digest[:16],
+                note="trained before there were certificates",
+            ),
+        )
     found = now.values
-    facts = ["rows", "cells", "violations"] + (["checked", "digest"] if comparable(recorded, now) else [])
+    facts = ["rows", "cells", "violations"] + (
+        ["checked", "digest"] if comparable(recorded, now) else []
+    )
     before, after = ({name: side[name] for name in facts} for side in (recorded, found))
     if comparable(recorded, now):
         before |= _facts(recorded["parts"])
         after |= _facts(found["parts"])
     return tuple(
-        Difference(what=name, recorded=_shown(name, before.get(name)), now=_shown(name, after.get(name)))
+        Difference(
+            what=name, recorded=_shown(name, before.get(name)), now=_shown(name, after.get(name))
+        )
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     )
@@ -96,7 +110,11 @@ def _facts(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         f"{part['name']} {what}": part[name]
         for part in parts
-        for name, what in (("as_of", "newest as_of"), ("known_at", "newest known_at"), ("digest", "digest"))
+        for name, what in (
+            ("as_of", "newest as_of"),
+            ("known_at", "newest known_at"),
+            ("digest", "digest"),
+        )
     }
 
 

@@ -17,7 +17,15 @@ from streamflow.core.statistics.metrics import Floats, Labels, auc
 FILE = "default_costs.json"
 METRIC = "default"  # metrics of a run are called default/OF/NAME: MLflow's page groups them by it
 
-NUMBERS = ("auc", "auc_change", "average_precision", "average_precision_change", "brier", "brier_change", "flips")
+NUMBERS = (
+    "auc",
+    "auc_change",
+    "average_precision",
+    "average_precision_change",
+    "brier",
+    "brier_change",
+    "flips",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +79,12 @@ def default_costs(
     before = answer(held)
     costs = []
     for of, defaults in blanked.items():
-        columns = [pl.lit(value, dtype=held.schema[name]).alias(name) for name, value in defaults.items()]
-        costs.append(_cost(of, defaults, label, before, answer(held.with_columns(columns)), threshold))
+        columns = [
+            pl.lit(value, dtype=held.schema[name]).alias(name) for name, value in defaults.items()
+        ]
+        costs.append(
+            _cost(of, defaults, label, before, answer(held.with_columns(columns)), threshold)
+        )
     return tuple(costs)
 
 
@@ -80,13 +92,24 @@ def blanked_together(features: Sequence[Feature]) -> dict[str, dict[str, Any]]:
     """What is blanked at once -> feature -> its default: each feature alone, then whole views of more than one."""
     defaults = {f.name: f.column.default for f in features if f.column.default is not None}
     views = {f.view: [g.name for g in features if g.view == f.view] for f in features}
-    whole = {f"all of {view}": names for view, names in views.items() if len(names) > 1 and all(n in defaults for n in names)}
+    whole = {
+        f"all of {view}": names
+        for view, names in views.items()
+        if len(names) > 1 and all(n in defaults for n in names)
+    }
     return {name: {name: value} for name, value in defaults.items()} | {
         view: {name: defaults[name] for name in names} for view, names in whole.items()
     }
 
 
-def _cost(of: str, defaults: Mapping[str, Any], label: Labels, before: Floats, after: Floats, threshold: float) -> DefaultCost:
+def _cost(
+    of: str,
+    defaults: Mapping[str, Any],
+    label: Labels,
+    before: Floats,
+    after: Floats,
+    threshold: float,
+) -> DefaultCost:
     was, now = _scores(label, before), _scores(label, after)
     return DefaultCost(
         of=of,
@@ -106,7 +129,9 @@ def _decisions(probability: Floats, threshold: float) -> NDArray[np.bool_]:
 
 
 def _scores(label: Labels, probability: Floats) -> dict[str, float]:
-    from sklearn import metrics as scores  # 2 s to import: not for whoever only names the class DefaultCost
+    from sklearn import (
+        metrics as scores,
+    )  # 2 s to import: not for whoever only names the class DefaultCost
 
     positive = np.asarray(label).astype(bool)
     return {
@@ -118,7 +143,10 @@ def _scores(label: Labels, probability: Floats) -> dict[str, float]:
 
 def content(costs: Sequence[DefaultCost]) -> bytes:
     """The file: the same bytes for the same costs."""
-    return (json.dumps([asdict(cost) for cost in costs], indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (
+        json.dumps([asdict(cost) for cost in costs], indent=1, sort_keys=True, ensure_ascii=False)
+        + "\n"
+    ).encode()
 
 
 def of_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
@@ -128,7 +156,11 @@ def of_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     >>> list(of_metrics({"auc": 0.8, "default/skips_7d": 1.0, "default/watch_hours_30d/auc": 0.7, **named}))
     ['skips_7d']
     """
-    named = [(name.removeprefix(f"{METRIC}/"), value) for name, value in metrics.items() if name.startswith(f"{METRIC}/")]
+    named = [
+        (name.removeprefix(f"{METRIC}/"), value)
+        for name, value in metrics.items()
+        if name.startswith(f"{METRIC}/")
+    ]
     found: dict[str, dict[str, float]] = {}
     for name, value in sorted(named):
         of, _, number = name.rpartition("/")

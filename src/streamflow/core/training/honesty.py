@@ -83,7 +83,8 @@ class Honesty:
         """How many findings of each severity."""
         many = [len(self.of(severity)) for severity in SEVERITIES]
         return ", ".join(
-            f"{n} {name}{'s' if n != 1 and name != 'severe' else ''}" for n, name in zip(many, SEVERITIES, strict=True)
+            f"{n} {name}{'s' if n != 1 and name != 'severe' else ''}"
+            for n, name in zip(many, SEVERITIES, strict=True)
         )
 
     @property
@@ -103,7 +104,9 @@ class Honesty:
     @property
     def content(self) -> bytes:
         """The file: the same bytes for the same report."""
-        return (json.dumps(self.values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        return (
+            json.dumps(self.values, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        ).encode()
 
 
 def parse_honesty(content: bytes) -> Honesty:
@@ -156,7 +159,11 @@ def constants(matrix: pl.DataFrame) -> list[Finding]:
     """
     same = [column.name for column in matrix if column.n_unique() <= 1]
     words = f"the same in every row: {', '.join(same)}"
-    return [Finding(check="constant", severity="note", subject=", ".join(same), words=words)] if same else []
+    return (
+        [Finding(check="constant", severity="note", subject=", ".join(same), words=words)]
+        if same
+        else []
+    )
 
 
 def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
@@ -178,7 +185,11 @@ def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
         if not by_presence and (found := separation(column, label)) >= DECIDES:
             words = f"{column.name} alone nearly decides the label: AUC {found:.4f}"
             yield Finding(
-                check="single-feature", severity="severe", subject=column.name, words=words, numbers={"auc": round(found, 4)}
+                check="single-feature",
+                severity="severe",
+                subject=column.name,
+                words=words,
+                numbers={"auc": round(found, 4)},
             )
 
 
@@ -200,10 +211,16 @@ def _missingness(name: str, empty: Labels, label: Labels) -> Iterator[Finding]:
         filled = ~empty
         counts = {"positives": label, "negatives": ~label}
         numbers = {side: float(rows.sum()) for side, rows in counts.items()}
-        numbers |= {f"{side}_with_value": float((filled & rows).sum()) for side, rows in counts.items()}
-        with_value = " and ".join(f"{numbers[f'{s}_with_value']:,.0f} of {numbers[s]:,.0f} {s}" for s in counts)
+        numbers |= {
+            f"{side}_with_value": float((filled & rows).sum()) for side, rows in counts.items()
+        }
+        with_value = " and ".join(
+            f"{numbers[f'{s}_with_value']:,.0f} of {numbers[s]:,.0f} {s}" for s in counts
+        )
         words = f"that {name} has a value nearly decides the label: {with_value} have one"
-        yield Finding(check="missingness", severity="severe", subject=name, words=words, numbers=numbers)
+        yield Finding(
+            check="missingness", severity="severe", subject=name, words=words, numbers=numbers
+        )
 
 
 def separation(column: pl.Series, label: Labels) -> float:
@@ -235,7 +252,9 @@ def _groups(column: pl.Series) -> NDArray[np.int64]:
 
 def _rates_unseen(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]:
     """For each row the rate of its group in the other half of the rows, drawn to that of all by one row."""
-    mixed = np.arange(len(label), dtype=np.uint64) * np.uint64(2654435761) >> np.uint64(20)  # Knuth's multiplicative hash
+    mixed = np.arange(len(label), dtype=np.uint64) * np.uint64(2654435761) >> np.uint64(
+        20
+    )  # Knuth's multiplicative hash
     score, half, groups = np.empty(len(label)), mixed % np.uint64(2) == 1, int(group.max()) + 1
     for side in (half, ~half):
         rows = np.bincount(group[~side], minlength=groups)

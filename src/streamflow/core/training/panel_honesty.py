@@ -42,7 +42,9 @@ def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -
         return []
     rare, common = sorted((0, 1), key=lambda side: of[side])
     hits = [h / n for h, n in zip(hit, of, strict=True)]
-    far_more = hits[rare] >= FAR_MORE * hits[common] or 1 - hits[rare] >= FAR_MORE * (1 - hits[common])
+    far_more = hits[rare] >= FAR_MORE * hits[common] or 1 - hits[rare] >= FAR_MORE * (
+        1 - hits[common]
+    )
     chance = float(fisher_exact([hit, [n - h for h, n in zip(hit, of, strict=True)]]).pvalue)
     if not (far_more and chance < CHANCE):
         return []
@@ -53,7 +55,12 @@ def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -
             severity="severe",
             subject=feature,
             words=f"{revision}, came after the labels and changed {feature} for {counts}",
-            numbers={"positives": of[0], "positives_changed": hit[0], "negatives": of[1], "negatives_changed": hit[1]},
+            numbers={
+                "positives": of[0],
+                "positives_changed": hit[0],
+                "negatives": of[1],
+                "negatives_changed": hit[1],
+            },
         )
     ]
 
@@ -69,7 +76,14 @@ def who_stayed(count: int, of: int, *, before: date, now: date) -> list[Finding]
     if not of or share(count, of).low <= STAY:
         return []
     words = f"{count:,} of {of:,} ({100 * count / of:.1f} %) whose label of {before} is true are still in the drop of {now}"
-    return [Finding(check="churners-stay", severity="warning", words=words, numbers={"stayed": count, "of": of})]
+    return [
+        Finding(
+            check="churners-stay",
+            severity="warning",
+            words=words,
+            numbers={"stayed": count, "of": of},
+        )
+    ]
 
 
 def counter(name: str, before: Floats, now: Floats, *, since: date) -> list[Finding]:
@@ -85,9 +99,13 @@ def counter(name: str, before: Floats, now: Floats, *, since: date) -> list[Find
     of, still, fell = len(step), int((step <= 0).sum()), int((step < 0).sum())
     if not of or (share(still, of).low <= STILL and share(fell, of).low <= BACKWARDS):
         return []
-    words = f"{name} did not advance since {since} for {still:,} of {of:,} keys, and fell for {fell:,}"
+    words = (
+        f"{name} did not advance since {since} for {still:,} of {of:,} keys, and fell for {fell:,}"
+    )
     numbers = {"keys": of, "not_advanced": still, "fell": fell}
-    return [Finding(check="counter", severity="warning", subject=name, words=words, numbers=numbers)]
+    return [
+        Finding(check="counter", severity="warning", subject=name, words=words, numbers=numbers)
+    ]
 
 
 def base_rate(before: Labels, now: Labels, *, since: date) -> list[Finding]:
@@ -108,7 +126,12 @@ def base_rate(before: Labels, now: Labels, *, since: date) -> list[Finding]:
         f"{100 * now.mean():.1f} % are positive, {100 * before.mean():.1f} % were on {since}:"
         f" {found.value:.2f} times as many ({found.low:.2f}..{found.high:.2f})"
     )
-    numbers = {"now": float(now.mean()), "before": float(before.mean()), "low": found.low, "high": found.high}
+    numbers = {
+        "now": float(now.mean()),
+        "before": float(before.mean()),
+        "low": found.low,
+        "high": found.high,
+    }
     numbers = {name: round(value, 4) for name, value in numbers.items()}
     return [Finding(check="base-rate", severity="warning", words=words, numbers=numbers)]
 

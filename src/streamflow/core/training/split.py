@@ -10,7 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 
-def is_holdout(keys: Iterable[str | int] | pl.Series, *, salt: str, share: float) -> NDArray[np.bool_]:
+def is_holdout(
+    keys: Iterable[str | int] | pl.Series, *, salt: str, share: float
+) -> NDArray[np.bool_]:
     """True for the keys on the hold-out side, about `share` of them; shape (n,).
 
     A key is held out when the first 8 bytes of sha256(salt NUL key), as a big-endian integer, are below share * 2^64. An

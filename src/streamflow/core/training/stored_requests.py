@@ -36,7 +36,11 @@ def probes_of(matrix: pl.DataFrame, probability: NDArray[Any]) -> Probes:
     ((1.5,), (None,))
     """
     head = matrix.head(PROBES)
-    return Probes(features=tuple(head.columns), rows=tuple(head.rows()), probabilities=tuple(probability[:PROBES].tolist()))
+    return Probes(
+        features=tuple(head.columns),
+        rows=tuple(head.rows()),
+        probabilities=tuple(probability[:PROBES].tolist()),
+    )
 
 
 def parse_probes(content: bytes) -> Probes:
@@ -49,7 +53,9 @@ def parse_probes(content: bytes) -> Probes:
         found = json.loads(content)
         rows: Sequence[Sequence[Any]] = found["rows"]
         return Probes(
-            features=tuple(found["features"]), rows=tuple(map(tuple, rows)), probabilities=tuple(map(float, found["probabilities"]))
+            features=tuple(found["features"]),
+            rows=tuple(map(tuple, rows)),
+            probabilities=tuple(map(float, found["probabilities"])),
         )
     except (KeyError, TypeError) as exc:
         raise ValueError(f"{exc!r} is missing or no value of its kind") from exc

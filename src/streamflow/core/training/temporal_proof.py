@@ -77,8 +77,16 @@ class Violation:
         """One line."""
         if ":" not in self.what:
             return f"{self.key} {self.what}: {self.why}"
-        origin = f" ({_instants(self.as_of, self.known_at)})" if self.as_of else ", no row of it is valid there"
-        source = f"it is that of {_instants(self.from_as_of, self.from_known_at)}, " if self.from_as_of else ""
+        origin = (
+            f" ({_instants(self.as_of, self.known_at)})"
+            if self.as_of
+            else ", no row of it is valid there"
+        )
+        source = (
+            f"it is that of {_instants(self.from_as_of, self.from_known_at)}, "
+            if self.from_as_of
+            else ""
+        )
         return f"{self.key} {self.what}: {self.found!r} in the set, {self.expected!r} belongs there{origin}: {source}{self.why}"
 
 
@@ -111,7 +119,9 @@ def admissible(places: Iterable[Place], reading: Reading) -> list[Place]:
     return [found[int(i)] for i in sorted(newest[newest["as_of"].between(last - ttl, last)].index)]
 
 
-def sources(keys: pl.Series, rows: pl.DataFrame, places: Iterable[Place], reading: Reading) -> NDArray[np.int64]:
+def sources(
+    keys: pl.Series, rows: pl.DataFrame, places: Iterable[Place], reading: Reading
+) -> NDArray[np.int64]:
     """For each key the number of the frozen row that its cells come from, -1 where it has none. (n,)
 
     rows    (m, ·)  frozen rows of these keys and perhaps others: the key's column, as_of, revision
@@ -140,7 +150,9 @@ def sources(keys: pl.Series, rows: pl.DataFrame, places: Iterable[Place], readin
 def differs(found: pl.Series, expected: pl.Series, logical: str) -> NDArray[np.bool_]:
     """Where two columns are not the same bits; null equals null. (n,) Raises TypeError when they are not of one type."""
     if found.dtype != expected.dtype:
-        raise TypeError(f"column '{found.name}' is {found.dtype} in the set and {expected.dtype} in the frozen rows")
+        raise TypeError(
+            f"column '{found.name}' is {found.dtype} in the set and {expected.dtype} in the frozen rows"
+        )
     nulls = [side.is_null().to_numpy() for side in (found, expected)]
     bits = [_bits(side, logical) for side in (found, expected)]
     return np.asarray((nulls[0] != nulls[1]) | (~nulls[0] & (bits[0] != bits[1])), dtype=bool)
@@ -160,7 +172,9 @@ class Audit:
     wrong   the first `limit` violations, not explained yet; `count` is the number of all
     """
 
-    def __init__(self, reading: Reading, key: pl.Schema, places: Sequence[Place], *, limit: int) -> None:
+    def __init__(
+        self, reading: Reading, key: pl.Schema, places: Sequence[Place], *, limit: int
+    ) -> None:
         [(self._key, kind)] = key.items()
         self._reading, self._places, self._limit = reading, places, limit
         types = {self._key: "string" if kind == pl.String else "int", **reading.types, **PLACE}
@@ -177,21 +191,43 @@ class Audit:
         derived = pl.DataFrame([keys]).hstack(taken)
         self._digester.update(derived.select(self._key, *names, *PLACE))
         newest = derived.select(*PLACE).max().row(0)
-        self._newest = {name: _later(self._newest[name], found) for name, found in zip(PLACE, newest, strict=True)}
-        wrong = {name: differs(frame[name], derived[name], kind) for name, kind in self._reading.types.items()}
+        self._newest = {
+            name: _later(self._newest[name], found)
+            for name, found in zip(PLACE, newest, strict=True)
+        }
+        wrong = {
+            name: differs(frame[name], derived[name], kind)
+            for name, kind in self._reading.types.items()
+        }
         if not names:
             wrong = {"": numbers.to_numpy() < 0}
         for name, mask in wrong.items():
             self.count += int(mask.sum())
             places = np.flatnonzero(mask)[: self._limit - len(self.wrong)]
-            self.wrong += [self._violation(name, frame.row(int(i), named=True), derived.row(int(i), named=True)) for i in places]
+            self.wrong += [
+                self._violation(
+                    name, frame.row(int(i), named=True), derived.row(int(i), named=True)
+                )
+                for i in places
+            ]
 
-    def _violation(self, name: str, found: Mapping[str, Any], derived: Mapping[str, Any]) -> Violation:
+    def _violation(
+        self, name: str, found: Mapping[str, Any], derived: Mapping[str, Any]
+    ) -> Violation:
         key, reading = found[self._key], self._reading
         if not name:
-            return Violation(key=key, what=reading.name, why=f"it is not there as of {day(reading.as_of)}")
+            return Violation(
+                key=key, what=reading.name, why=f"it is not there as of {day(reading.as_of)}"
+            )
         instants = {place: derived[place] for place in PLACE}
-        return Violation(key=key, what=f"{reading.name}:{name}", found=found[name], expected=derived[name], **instants, why="")
+        return Violation(
+            key=key,
+            what=f"{reading.name}:{name}",
+            found=found[name],
+            expected=derived[name],
+            **instants,
+            why="",
+        )
 
     @property
     def part(self) -> Part:
@@ -212,7 +248,9 @@ def absent(keys: pl.Series, population: pl.Series, labelled: pl.Series) -> list[
     return sorted(belong.difference(pd.Index(keys.to_numpy()), sort=False).tolist())
 
 
-def explained(violation: Violation, rows: pl.DataFrame, places: Sequence[Place], reading: Reading) -> Violation:
+def explained(
+    violation: Violation, rows: pl.DataFrame, places: Sequence[Place], reading: Reading
+) -> Violation:
     """Say which frozen row holds the wrong value, and why it may not be used.
 
     rows   every frozen row of the key, of all revisions: as_of, revision, known_at and the columns of the reading
@@ -241,7 +279,12 @@ def _reasons(
         elif known_at > reading.known_at:
             rank, why = 1, f"known only after {k}"
         elif microseconds(as_of) < oldest:
-            rank, why = 2, f"more than {reading.ttl.days} days before {asked}" if reading.ttl else f"not of {asked}"
+            rank, why = (
+                2,
+                f"more than {reading.ttl.days} days before {asked}"
+                if reading.ttl
+                else f"not of {asked}",
+            )
         elif (as_of, revision) not in valid:
             rank, why = 3, f"of revision {revision}, which a newer one had replaced by {k}"
         else:

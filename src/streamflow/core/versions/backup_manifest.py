@@ -93,10 +93,25 @@ def to_json(manifest: Manifest) -> bytes:
 def from_json(text: bytes) -> Manifest:
     """Read a manifest. Raises BackupDamaged, or RestoreRefused when a newer streamflow wrote it."""
     remedy = "Restore it with that version."
-    return parsed(text, Manifest, noun="backup", name=NAME, newest=FORMAT, newer=partial(RestoreRefused, remedy=remedy))
+    return parsed(
+        text,
+        Manifest,
+        noun="backup",
+        name=NAME,
+        newest=FORMAT,
+        newer=partial(RestoreRefused, remedy=remedy),
+    )
 
 
-def parsed(text: bytes, form: type[M], *, noun: str, name: str, newest: int, newer: Callable[[str], StreamflowError]) -> M:
+def parsed(
+    text: bytes,
+    form: type[M],
+    *,
+    noun: str,
+    name: str,
+    newest: int,
+    newer: Callable[[str], StreamflowError],
+) -> M:
     """Read the manifest of any kind of file. Raises BackupDamaged, or what `newer` makes when a newer streamflow wrote it."""
     try:
         head = TypeAdapter(_Head).validate_json(text)

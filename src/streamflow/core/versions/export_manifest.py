@@ -84,4 +84,11 @@ def to_json(manifest: ExportManifest) -> bytes:
 def from_json(text: bytes) -> ExportManifest:
     """Read a manifest. Raises BackupDamaged, or ImportRefused when a newer streamflow wrote it."""
     remedy = "Import it with that version."
-    return parsed(text, ExportManifest, noun="export", name=NAME, newest=FORMAT, newer=partial(ImportRefused, remedy=remedy))
+    return parsed(
+        text,
+        ExportManifest,
+        noun="export",
+        name=NAME,
+        newest=FORMAT,
+        newer=partial(ImportRefused, remedy=remedy),
+    )

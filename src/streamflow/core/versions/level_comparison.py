@@ -77,7 +77,9 @@ def _text(setting: Mapping[str, Any] | None) -> str | None:
     return None if setting is None else str(setting["value"])
 
 
-def _differences(recorded: Mapping[str, Any], now: Mapping[str, Any], *, note: str = "") -> list[Difference]:
+def _differences(
+    recorded: Mapping[str, Any], now: Mapping[str, Any], *, note: str = ""
+) -> list[Difference]:
     return [
         Difference(what=name, recorded=_known(recorded, name), now=_known(now, name), note=note)
         for name in dict.fromkeys([*recorded, *now])
@@ -91,9 +93,15 @@ def _known(side: Mapping[str, Any], name: str) -> str | None:
 
 def _grouped(found: Sequence[Difference]) -> tuple[Difference, ...]:
     """A feature that came or went is one difference, not one per fact of it; the order of the rest comes last."""
-    gone = {d.what.split(" ")[0] for d in found if d.what.endswith(" type") and None in (d.recorded, d.now)}
+    gone = {
+        d.what.split(" ")[0]
+        for d in found
+        if d.what.endswith(" type") and None in (d.recorded, d.now)
+    }
     whole = [
-        Difference(what=d.what.removesuffix(" type"), recorded=_there(d.recorded), now=_there(d.now))
+        Difference(
+            what=d.what.removesuffix(" type"), recorded=_there(d.recorded), now=_there(d.now)
+        )
         for d in found
         if d.what.endswith(" type") and d.what.split(" ")[0] in gone
     ]

@@ -62,7 +62,12 @@ class Passport:
             "environment": dict(self.environment),
             "configuration": dict(self.configuration),
         }
-        return {"schema": SCHEMA, "levels": levels, "result": dict(self.result), "certificate": dict(self.certificate)}
+        return {
+            "schema": SCHEMA,
+            "levels": levels,
+            "result": dict(self.result),
+            "certificate": dict(self.certificate),
+        }
 
 
 def _source_values(source: Source) -> dict[str, Any]:
@@ -113,7 +118,9 @@ def _source(values: Mapping[str, Any]) -> Source:
 
 def training_set_result(rows: TrainingSet) -> dict[str, Any]:
     """What a training set is, as part of a result: rows, digest, and that of each feature and of the label."""
-    columns = {name: digest for name, digest in rows.content.column_values.items() if name != rows.key}
+    columns = {
+        name: digest for name, digest in rows.content.column_values.items() if name != rows.key
+    }
     return {"rows": len(rows.frame), "digest": rows.digest, "columns": columns}
 
 
@@ -123,4 +130,7 @@ def keys_result(keys: pl.Series) -> dict[str, Any]:
     >>> keys_result(pl.Series(["a", "b"]))["rows"]
     2
     """
-    return {"rows": len(keys), "digest": sha256("".join(f"{key}\0" for key in keys).encode()).hexdigest()}
+    return {
+        "rows": len(keys),
+        "digest": sha256("".join(f"{key}\0" for key in keys).encode()).hexdigest(),
+    }

@@ -10,7 +10,13 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import Violation, cross_check, header_violations, read_cells, repeated_keys
+from streamflow.core.data.contract import (
+    Violation,
+    cross_check,
+    header_violations,
+    read_cells,
+    repeated_keys,
+)
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
 from streamflow.files.csv_files import FileBytes
@@ -40,7 +46,9 @@ def delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
     """The tables whose files are there: all, all but the labels, or the labels alone. Raises ContractViolation."""
     if not folder.is_dir():
         said = "no such folder" if not folder.exists() else "this is a file"
-        raise ContractViolation(f"{folder}: {said}", remedy="name the folder that holds the drop's CSV files.")
+        raise ContractViolation(
+            f"{folder}: {said}", remedy="name the folder that holds the drop's CSV files."
+        )
     strange = {t: what for t in catalog.tables if (what := _no_file(folder / catalog.file(t)))}
     there = tuple(t for t in catalog.tables if t not in strange)
     needed = () if there == (catalog.label.table,) else catalog.feature_tables
@@ -50,9 +58,15 @@ def delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
         if what != NOTHING or t in needed
     ]
     if lines:
-        nothing = [] if there else ["(none of the catalog's files is in this folder: is it the right one?)"]
+        nothing = (
+            []
+            if there
+            else ["(none of the catalog's files is in this folder: is it the right one?)"]
+        )
         raise ContractViolation(
-            "\n".join([*lines, *nothing]), violations=lines, remedy="add the missing files and run 'streamflow ingest' again."
+            "\n".join([*lines, *nothing]),
+            violations=lines,
+            remedy="add the missing files and run 'streamflow ingest' again.",
         )
     return there
 
@@ -74,7 +88,9 @@ def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> di
         try:
             found[table] = csv_files.inspect(path)
         except OSError as exc:
-            raise ContractViolation(f"{path}: the file cannot be read: {exc.strerror}", remedy="make it readable.") from exc
+            raise ContractViolation(
+                f"{path}: the file cannot be read: {exc.strerror}", remedy="make it readable."
+            ) from exc
     return found
 
 
@@ -92,7 +108,9 @@ def read_drop(
 
     Raises DiskFull.
     """
-    progress = Progress(notify, f"checking {folder.name}", sum(max(f.lines - 1, 0) for f in facts.values()))
+    progress = Progress(
+        notify, f"checking {folder.name}", sum(max(f.lines - 1, 0) for f in facts.values())
+    )
     spools, keys, violations = {}, {}, []
     with named_when_full(space):
         for table, bytes_ in facts.items():
@@ -106,20 +124,26 @@ def read_drop(
     violations += cross_check({**earlier, **keys}, catalog)
     owner = keys.get(catalog.entity.table)
     warnings = _alike(owner[catalog.entity.key]) if owner is not None else []
-    return ReadDrop(spools=spools, keys=keys, violations=tuple(violations), warnings=tuple(warnings))
+    return ReadDrop(
+        spools=spools, keys=keys, violations=tuple(violations), warnings=tuple(warnings)
+    )
 
 
 def _unreadable(path: Path, table: str, facts: FileBytes, catalog: Catalog) -> list[Violation]:
     """Why the file cannot be read as CSV with the catalog's columns."""
 
     def fatal(row: int, column: str | None, expected: str, got: str) -> Violation:
-        return Violation(table=table, column=column, row=row, expected=expected, got=got, fatal=True)
+        return Violation(
+            table=table, column=column, row=row, expected=expected, got=got, fatal=True
+        )
 
     if facts.size == 0:
         return [fatal(-1, None, "a header and rows", "an empty file")]
     header = csv_files.read_header(path)
     if header and header[0].startswith(csv_files.BOM):
-        return [fatal(-1, None, "plain UTF-8", "a byte order mark (export it as UTF-8 without BOM)")]
+        return [
+            fatal(-1, None, "plain UTF-8", "a byte order mark (export it as UTF-8 without BOM)")
+        ]
     if not facts.is_text:
         return [
             fatal(row, header[place] if place < len(header) else None, "text in UTF-8", what)
@@ -128,7 +152,9 @@ def _unreadable(path: Path, table: str, facts: FileBytes, catalog: Catalog) -> l
     return header_violations(table, header, list(catalog.file_columns(table)))
 
 
-def _read_table(path: Path, table: str, catalog: Catalog, spool: Spool, progress: Progress) -> tuple[pl.DataFrame, list[Violation]]:
+def _read_table(
+    path: Path, table: str, catalog: Catalog, spool: Spool, progress: Progress
+) -> tuple[pl.DataFrame, list[Violation]]:
     key, columns = catalog.entity.key, catalog.file_columns(table)
     parts: list[pl.DataFrame] = []
     violations: list[Violation] = []
@@ -140,16 +166,27 @@ def _read_table(path: Path, table: str, catalog: Catalog, spool: Spool, progress
         violations += wrong
         progress.add(len(rows))
     violations += [
-        Violation(table=table, column=None, row=row, expected=f"{len(columns)} cells", got=f"{cells}")
+        Violation(
+            table=table, column=None, row=row, expected=f"{len(columns)} cells", got=f"{cells}"
+        )
         for row, cells in ragged.items()
     ]
     if not parts or not sum(map(len, parts)) + len(ragged):
         return _no_keys(catalog), [
-            Violation(table=table, column=None, row=-1, expected="rows after the header", got="none", fatal=True)
+            Violation(
+                table=table,
+                column=None,
+                row=-1,
+                expected="rows after the header",
+                got="none",
+                fatal=True,
+            )
         ]
     keys = pl.concat(parts)
     violations += repeated_keys(keys, key=key, table=table)
-    return keys, sorted(violations, key=lambda v: (v.row if v.row is not None else -1, v.column or ""))
+    return keys, sorted(
+        violations, key=lambda v: (v.row if v.row is not None else -1, v.column or "")
+    )
 
 
 def _no_keys(catalog: Catalog) -> pl.DataFrame:
@@ -161,7 +198,9 @@ def _alike(keys: pl.Series) -> list[str]:
     """Keys that look the same and are not: they differ only in their Unicode form."""
     if keys.dtype != pl.String:
         return []
-    strange = keys.drop_nulls().filter(keys.drop_nulls().str.len_bytes() != keys.drop_nulls().str.len_chars())
+    strange = keys.drop_nulls().filter(
+        keys.drop_nulls().str.len_bytes() != keys.drop_nulls().str.len_chars()
+    )
     forms = pl.DataFrame({"key": strange, "form": strange.str.normalize("NFC")}).unique("key")
     twins = forms.filter(forms["form"].is_duplicated()).sort("form", "key")
     return [

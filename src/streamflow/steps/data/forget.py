@@ -26,7 +26,9 @@ class ForgetReceipt:
     already: bool = False
 
 
-def forget(platform: Platform, key: str, *, why: str, notify: Callable[[str], None] = lambda _: None) -> ForgetReceipt:
+def forget(
+    platform: Platform, key: str, *, why: str, notify: Callable[[str], None] = lambda _: None
+) -> ForgetReceipt:
     """Erase a key from raw and frozen rows, the online store, the rejects, the prediction log and the scores: one transaction.
 
     Every revision that holds it is verified first. Raises SnapshotDamaged where one is not what was frozen, EntityUnknown
@@ -39,7 +41,9 @@ def forget(platform: Platform, key: str, *, why: str, notify: Callable[[str], No
         held = [revisions[place] for place in erasures.holders(connection, key_name, key)]
         erased = []
         for revision in held:
-            notify(f"verifying {revision.table} of {revision.as_of:%Y-%m-%d}, revision {revision.revision}")
+            notify(
+                f"verifying {revision.table} of {revision.as_of:%Y-%m-%d}, revision {revision.revision}"
+            )
             remaining = _without(platform, revision, key_name, key)
             erasures.erase_frozen(connection, key_name, key, revision, remaining)
             erased.append(
@@ -65,7 +69,9 @@ def _without(platform: Platform, revision: Revision, key_name: str, key: str) ->
     recorded = frozen.stored_digest(platform.connection, revision)
     types = {column.name: column.type for column in recorded.columns}
     whole, rest = Digester(key_name, types), Digester(key_name, types)
-    for chunk in frozen.frozen_rows(platform.address, revision.table, types, key_name, revision.as_of, revision.revision):
+    for chunk in frozen.frozen_rows(
+        platform.address, revision.table, types, key_name, revision.as_of, revision.revision
+    ):
         whole.update(chunk)
         rest.update(chunk.filter(pl.col(key_name).cast(pl.String) != key))
     if words := difference(revision, whole.finish().value):

@@ -19,8 +19,12 @@ from streamflow.settings import Settings
 from streamflow.warehouse import inbox as store
 from streamflow.warehouse.inbox import InboxEntry
 
-SETTLED = timedelta(seconds=5)  # a folder that changed later may still be being written; a convention
-KNOWN_AFTER = timedelta(hours=1)  # untouched since that long before it was processed: not read again; far above any clock's error
+SETTLED = timedelta(
+    seconds=5
+)  # a folder that changed later may still be being written; a convention
+KNOWN_AFTER = timedelta(
+    hours=1
+)  # untouched since that long before it was processed: not read again; far above any clock's error
 PARTIAL = (".partial", ".tmp")  # how names end while their files are being copied
 
 Run = Callable[[Path, date], object]
@@ -66,10 +70,14 @@ def inbox_folder(settings: Settings) -> Path:
     """The folder that drops arrive in. Raises SettingsInvalid when none is set or it is not there."""
     if settings.inbox is None:
         raise SettingsInvalid(
-            "setting 'inbox' names no folder", remedy="Set STREAMFLOW_INBOX, or inbox in streamflow.toml, to where drops arrive."
+            "setting 'inbox' names no folder",
+            remedy="Set STREAMFLOW_INBOX, or inbox in streamflow.toml, to where drops arrive.",
         )
     if not settings.inbox.is_dir():
-        raise SettingsInvalid(f"setting 'inbox': {settings.inbox}: no such folder", remedy="Create it, or name another one.")
+        raise SettingsInvalid(
+            f"setting 'inbox': {settings.inbox}: no such folder",
+            remedy="Create it, or name another one.",
+        )
     return settings.inbox.absolute()
 
 
@@ -83,9 +91,14 @@ def inbox(platform: Platform, run: Run, *, now: Callable[[], datetime]) -> Inbox
         for found in _new(platform, root, now()):
             platform.notify(f"processing {found.folder}")
             at, error = now(), _error_of(found, run)
-            status, as_of = "failed" if error else "done", instant(found.as_of) if found.as_of else None
+            status, as_of = (
+                "failed" if error else "done",
+                instant(found.as_of) if found.as_of else None,
+            )
             name = found.folder.name
-            entry = InboxEntry(folder=name, digest=found.digest, as_of=as_of, status=status, error=error, at=at)  # type: ignore[arg-type]  # one of two words
+            entry = InboxEntry(
+                folder=name, digest=found.digest, as_of=as_of, status=status, error=error, at=at
+            )  # type: ignore[arg-type]  # one of two words
             store.record(platform.connection, entry)
             processed.append(name)
     return InboxReceipt(inbox=root, drops=listing(platform, now()), processed=tuple(processed))
@@ -96,7 +109,11 @@ def listing(platform: Platform, now: datetime) -> tuple[InboxDrop, ...]:
     root = inbox_folder(platform.settings)
     there, known = {p.name: p for p in _subfolders(root)}, store.entries(platform.connection)
     drops = [_described(entry, entry.folder in there) for entry in known.values()]
-    waiting = [InboxDrop(folder=name, status="waiting") for name, p in there.items() if name not in known or _being_written(p, now)]
+    waiting = [
+        InboxDrop(folder=name, status="waiting")
+        for name, p in there.items()
+        if name not in known or _being_written(p, now)
+    ]
     return tuple([d for d in drops if d.folder not in {w.folder for w in waiting}] + waiting)
 
 
@@ -129,7 +146,11 @@ def _new(platform: Platform, root: Path, now: datetime) -> list[_Found]:
 
 
 def _subfolders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".") and not p.name.endswith(PARTIAL))
+    return sorted(
+        p
+        for p in root.iterdir()
+        if p.is_dir() and not p.name.startswith(".") and not p.name.endswith(PARTIAL)
+    )
 
 
 def _files(folder: Path) -> list[Path]:
@@ -139,7 +160,10 @@ def _files(folder: Path) -> list[Path]:
 
 def _being_written(folder: Path, now: datetime) -> bool:
     try:
-        return any(p.name.endswith(PARTIAL) for p in folder.iterdir()) or _last_change(folder) > now - SETTLED
+        return (
+            any(p.name.endswith(PARTIAL) for p in folder.iterdir())
+            or _last_change(folder) > now - SETTLED
+        )
     except OSError:  # it, or a file of it, went away just now
         return True
 
@@ -153,10 +177,17 @@ def _look_at(folder: Path) -> _Found:
     """Its digest is taken before it is processed: what changes in between is a change at the next look."""
     digest, as_of = "", None
     try:
-        digest = sha256("".join(f"{p.name}\0{inspect(p).sha256}\n" for p in _files(folder)).encode()).hexdigest()
+        digest = sha256(
+            "".join(f"{p.name}\0{inspect(p).sha256}\n" for p in _files(folder)).encode()
+        ).hexdigest()
         as_of = dated(folder) or _date_in(folder.name)
     except OSError as exc:
-        return _Found(folder=folder, digest=digest, as_of=None, problem=StreamflowError(f"{folder}: it cannot be read: {exc}"))
+        return _Found(
+            folder=folder,
+            digest=digest,
+            as_of=None,
+            problem=StreamflowError(f"{folder}: it cannot be read: {exc}"),
+        )
     except StreamflowError as exc:
         return _Found(folder=folder, digest=digest, as_of=None, problem=exc)
     return _Found(folder=folder, digest=digest, as_of=as_of)
@@ -182,6 +213,6 @@ def _error_of(found: _Found, run: Run) -> str:
         if exc.retryable:
             raise
         return str(exc)
-    except Exception as exc:  # noqa: BLE001  # whatever it is, the next folder has its turn
+    except Exception as exc:  # whatever it is, the next folder has its turn
         return f"{type(exc).__name__}: {exc}"
     return ""

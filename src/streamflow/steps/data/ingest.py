@@ -61,17 +61,30 @@ def ingest(
     catalog, at = platform.catalog, instant(as_of)
     tables = delivered_tables(folder, catalog)
     facts = inspect_files(folder, catalog, tables)
-    files = {t: DeliveredFile(table=t, file=catalog.file(t), sha256=f.sha256, rows=0) for t, f in facts.items()}
+    files = {
+        t: DeliveredFile(table=t, file=catalog.file(t), sha256=f.sha256, rows=0)
+        for t, f in facts.items()
+    }
     with drops.one_loader(platform.connection, at), ExitStack() as closing:
         known = drops.delivered(platform.connection)
         before = known.get(at, {})
         if all(t in before and before[t].sha256 == f.sha256 for t, f in files.items()):
             kept = len(drops.rejected_rows(platform.connection, at))
-            return IngestReceipt(as_of=as_of, files=tuple(before[t] for t in tables), rejected=kept, changed=False)
+            return IngestReceipt(
+                as_of=as_of, files=tuple(before[t] for t in tables), rejected=kept, changed=False
+            )
         if not allow_same:
             _refuse_copy(folder, as_of, files, known)
         earlier = _earlier_keys(platform, at, tables, before)
-        read = read_drop(folder, catalog, facts, earlier, space=platform.home / "tmp", closing=closing, notify=notify)
+        read = read_drop(
+            folder,
+            catalog,
+            facts,
+            earlier,
+            space=platform.home / "tmp",
+            closing=closing,
+            notify=notify,
+        )
         left_out = _left_out(platform, folder, read) if reject_rows else []
         if read.violations and not left_out:
             raise violation_error(folder, catalog, read.violations)
@@ -79,12 +92,19 @@ def ingest(
 
 
 def _refuse_copy(
-    folder: Path, as_of: date, files: Mapping[str, DeliveredFile], known: Mapping[datetime, Mapping[str, DeliveredFile]]
+    folder: Path,
+    as_of: date,
+    files: Mapping[str, DeliveredFile],
+    known: Mapping[datetime, Mapping[str, DeliveredFile]],
 ) -> None:
     """A whole drop under a second date is nearly always a mistake in the date."""
     mine = {t: f.sha256 for t, f in files.items()}
     for at, other in known.items():
-        if at != instant(as_of) and len(mine) > 1 and mine == {t: f.sha256 for t, f in other.items()}:
+        if (
+            at != instant(as_of)
+            and len(mine) > 1
+            and mine == {t: f.sha256 for t, f in other.items()}
+        ):
             raise DropConflict(
                 f"{folder}: every file equals that of the drop of {at:%Y-%m-%d}, and is now said to be of {as_of}",
                 remedy="Correct --as-of, or say --allow-same if really nothing changed between the two.",
@@ -104,7 +124,10 @@ def _earlier_keys(
             remedy="Ingest the drop's feature files first, or correct --as-of.",
         )
     staying = {catalog.entity.table, catalog.label.table} & before.keys() - set(tables)
-    return {t: drops.raw_keys(platform.address, t, catalog.entity.key, at).with_row_index("row") for t in staying}
+    return {
+        t: drops.raw_keys(platform.address, t, catalog.entity.key, at).with_row_index("row")
+        for t in staying
+    }
 
 
 def _left_out(platform: Platform, folder: Path, read: ReadDrop) -> list[Reject]:
@@ -134,8 +157,14 @@ def _load(
     """Write what was checked, without the rejected and the forgotten keys."""
     catalog, key = platform.catalog, platform.catalog.entity.key
     forgotten = erasures.forgotten(platform.connection, _all_keys(read, key), as_of)
-    out = pl.DataFrame({key: sorted(rejected_keys(read.violations) | forgotten)}, schema={key: _key_type(read, key)})
-    unwanted = {t: k.filter(k[key].is_null() | k[key].is_in(out[key].implode())).height for t, k in read.keys.items()}
+    out = pl.DataFrame(
+        {key: sorted(rejected_keys(read.violations) | forgotten)},
+        schema={key: _key_type(read, key)},
+    )
+    unwanted = {
+        t: k.filter(k[key].is_null() | k[key].is_in(out[key].implode())).height
+        for t, k in read.keys.items()
+    }
     files = {t: replace(f, rows=read.keys[t].height - unwanted[t]) for t, f in files.items()}
     progress = Progress(notify, f"loading {folder.name}", sum(f.rows for f in files.values()))
     frames = {t: _wanted(spool, out, key, progress) for t, spool in read.spools.items()}
@@ -159,7 +188,9 @@ def _key_type(read: ReadDrop, key: str) -> pl.DataType:
     return next(iter(read.keys.values())).schema[key]
 
 
-def _wanted(spool: Spool, out: pl.DataFrame, key: str, progress: Progress) -> Iterator[pl.DataFrame]:
+def _wanted(
+    spool: Spool, out: pl.DataFrame, key: str, progress: Progress
+) -> Iterator[pl.DataFrame]:
     """The rows to load, in runs sorted by key: an index takes them several times as fast as in any other order."""
     run: list[pl.DataFrame] = []
     for frame in spool.frames():
@@ -196,7 +227,9 @@ def _with_lines(folder: Path, catalog: Catalog, left_out: Sequence[Reject]) -> l
                     line=record.line,
                     key=None if reject.key is None else str(reject.key),
                     reason=("" if own else "left out with ") + said[reject.cause],
-                    cells=json.dumps(dict(zip(header, record.cells, strict=False)), ensure_ascii=False),
+                    cells=json.dumps(
+                        dict(zip(header, record.cells, strict=False)), ensure_ascii=False
+                    ),
                 )
             )
     return kept

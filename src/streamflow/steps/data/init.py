@@ -10,7 +10,15 @@ from pathlib import Path
 from streamflow.catalog import parse_catalog
 from streamflow.core.onboarding.catalog_guess import Guess, guess
 from streamflow.core.onboarding.catalog_text import catalog_text
-from streamflow.core.onboarding.column_profile import FileProfile, Profile, as_ingest_reads, detailed, details, measures, profiles
+from streamflow.core.onboarding.column_profile import (
+    FileProfile,
+    Profile,
+    as_ingest_reads,
+    detailed,
+    details,
+    measures,
+    profiles,
+)
 from streamflow.core.onboarding.column_roles import check_columns, find_key, refuse
 from streamflow.files import csv_scan, text_files
 from streamflow.files.csv_files import BOM, read_header
@@ -67,7 +75,9 @@ def init(
     check_columns(files)
     chosen, rivals = find_key(files, key)
     population = csv_scan.count_distinct([folder / name for name in names], chosen)
-    found = guess(files, key=chosen, population=population, rivals=() if key else rivals, label=label)
+    found = guess(
+        files, key=chosen, population=population, rivals=() if key else rivals, label=label
+    )
     text = catalog_text(found)
     parse_catalog(text, origin=str(out))  # what we write, we can read
     text_files.write_text(out, text, replace=force)
@@ -76,12 +86,17 @@ def init(
 
 def _file_names(folder: Path) -> list[str]:
     if not folder.is_dir():
-        refuse([f"{folder}: no such folder"], "Name the folder that holds the CSV files of one drop")
+        refuse(
+            [f"{folder}: no such folder"], "Name the folder that holds the CSV files of one drop"
+        )
     names = csv_scan.csv_names(folder)
     if not names:
         inside = sorted(p.name for p in folder.iterdir() if p.is_dir() and csv_scan.csv_names(p))
         hint = f"; its subfolder {inside[0]} does" if inside else ""
-        refuse([f"{folder}: it holds no .csv file{hint}"], "Name the folder that holds the CSV files of one drop")
+        refuse(
+            [f"{folder}: it holds no .csv file{hint}"],
+            "Name the folder that holds the CSV files of one drop",
+        )
     return names
 
 
@@ -99,7 +114,9 @@ def _check_headers(folder: Path, names: list[str]) -> None:
         elif not header:
             problems.append(f"{name}: it has no header")
         elif header[0].startswith(BOM):
-            problems.append(f"{name}: it begins with a byte order mark; save it as UTF-8 without one")
+            problems.append(
+                f"{name}: it begins with a byte order mark; save it as UTF-8 without one"
+            )
         repeated = sorted({c for c in header if header.count(c) > 1})
         problems += [f"{name}: column {c!r} stands there {header.count(c)} times" for c in repeated]
     if problems:
@@ -111,7 +128,10 @@ def _profiled(path: Path) -> FileProfile:
     header = read_header(path)
     found = profiles(header, csv_scan.aggregate(path, measures(header)))
     if not found[0].rows:
-        refuse([f"{path.name}: it has a header and no rows, so nothing can be guessed"], "Export a whole drop")
+        refuse(
+            [f"{path.name}: it has a header and no rows, so nothing can be guessed"],
+            "Export a whole drop",
+        )
     wanted = details(found)
     found = detailed(found, csv_scan.aggregate(path, wanted)) if wanted else found
     return FileProfile(file=path.name, columns=tuple(_settled(path, p) for p in found))
@@ -135,7 +155,10 @@ def _receipt(found: Guess, folder: Path, out: Path) -> InitReceipt:
         label=f"{found.label.table}.{found.label.column}",
         model=found.model,
         tables=tuple(
-            InitTable(table=t.table, file=t.file, rows=t.rows, columns=len(t.columns), features=t.features) for t in found.tables
+            InitTable(
+                table=t.table, file=t.file, rows=t.rows, columns=len(t.columns), features=t.features
+            )
+            for t in found.tables
         ),
         decisions=found.decisions,
     )

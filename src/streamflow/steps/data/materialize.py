@@ -27,7 +27,9 @@ def materialize(platform: Platform) -> MaterializeReceipt:
     """
     services, repository = platform.services(), platform.features
     with ThreadPoolExecutor(max_workers=1) as pool:
-        filled = pool.submit(live.materialize, platform.connection, platform.catalog, services=services)
+        filled = pool.submit(
+            live.materialize, platform.connection, platform.catalog, services=services
+        )
         repository.open()  # importing Feast takes seconds: PostgreSQL works meanwhile
         views = filled.result()
     repository.record(views)

@@ -35,7 +35,11 @@ def migrate(platform: Platform) -> MigrateReceipt:
 def _migrate(platform: Platform) -> list[str]:
     settings, login = platform.settings, platform.login
     installation.state(login)  # an interrupted restore has to come to its end first
-    done = [f"database {settings.mlflow_database}"] if ensure_database(login, settings.mlflow_database) else []
+    done = (
+        [f"database {settings.mlflow_database}"]
+        if ensure_database(login, settings.mlflow_database)
+        else []
+    )
     done += migrate_tables(login, platform.catalog)
     grant_database(login, settings.mlflow_database)
     done += make_months(platform.connection)
@@ -50,8 +54,12 @@ def _migrate(platform: Platform) -> list[str]:
     if before is None or before.repository_digest != digest:
         platform.notify("applying the feature repository")
         platform.features.apply()
-        done.append(f"Feast registry: {len(platform.catalog.views)} views, service {platform.catalog.service}")
-    installation.record(platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest)
+        done.append(
+            f"Feast registry: {len(platform.catalog.views)} views, service {platform.catalog.service}"
+        )
+    installation.record(
+        platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest
+    )
     return done
 
 
@@ -59,7 +67,9 @@ def plan(platform: Platform) -> MigrateReceipt:
     """What `migrate` would do; changes nothing."""
     before = installation.state(platform.login)
     if before is None:
-        return MigrateReceipt(changes=("everything: this database holds nothing of streamflow yet",), planned=True)
+        return MigrateReceipt(
+            changes=("everything: this database holds nothing of streamflow yet",), planned=True
+        )
     changes = plan_changes(platform.login, platform.catalog)
     if platform.catalog.service not in platform.services():
         changes.append(f"Feast registry: a new service {platform.catalog.service}")

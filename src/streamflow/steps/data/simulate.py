@@ -51,5 +51,7 @@ def simulate(
         receipts.append((target, month.as_of, rows, month.churn_rate, month.best_auc))
     later = folder / f"month_{months:03d}"
     if changed and later.exists():
-        notify(f"{later} was left as it is: it is not the month after {target}, move it away before you ingest it")
+        notify(
+            f"{later} was left as it is: it is not the month after {target}, move it away before you ingest it"
+        )
     return SimulateReceipt(*(tuple(column) for column in zip(*receipts, strict=True)))

@@ -46,7 +46,9 @@ class SnapshotReceipt:
     tables: tuple[FrozenTable, ...]
 
 
-def snapshot(platform: Platform, as_of: date, *, notify: Callable[[str], None] = lambda _: None) -> SnapshotReceipt:
+def snapshot(
+    platform: Platform, as_of: date, *, notify: Callable[[str], None] = lambda _: None
+) -> SnapshotReceipt:
     """Freeze the drop of `as_of` in one transaction.
 
     Raises SnapshotMissing when there is no such drop, ContractViolation when a derived column breaks what the catalog says.
@@ -56,22 +58,42 @@ def snapshot(platform: Platform, as_of: date, *, notify: Callable[[str], None] =
         frozen.lock_for_writing(connection)
         delivered = drops.delivered(connection, at).get(at)
         if not delivered:
-            raise SnapshotMissing(f"there is no drop of {as_of}", remedy=f"Run 'streamflow ingest DIR --as-of {as_of}' first.")
-        newest = {r.table: r for r in frozen.revisions(connection, known_at=frozen.known_now(connection), first=at, last=at)}
+            raise SnapshotMissing(
+                f"there is no drop of {as_of}",
+                remedy=f"Run 'streamflow ingest DIR --as-of {as_of}' first.",
+            )
+        newest = {
+            r.table: r
+            for r in frozen.revisions(
+                connection, known_at=frozen.known_now(connection), first=at, last=at
+            )
+        }
         tables = [t for t in platform.catalog.tables if t in delivered]
-        drop_of = {t: frozen.drop_of(connection, t, at, population=platform.catalog.population_of(t)) for t in tables}
+        drop_of = {
+            t: frozen.drop_of(connection, t, at, population=platform.catalog.population_of(t))
+            for t in tables
+        }
         _check_derived(platform, drop_of)
         progress = Progress(notify, f"freezing {as_of}", sum(delivered[t].rows for t in tables))
         made, changed = _freeze(platform, drop_of, newest, progress)
         recorded = {r.table: r for r in frozen.record(connection, at, made)}
         counted = {t: _counted(platform, r, newest[t]) for t, r in recorded.items() if t in newest}
     now = {**newest, **recorded}
-    receipts = (_frozen(now[t], t in recorded, changed.get(t, ()), counted.get(t)) for t in platform.catalog.tables if t in now)
-    return SnapshotReceipt(as_of=as_of, known_at=max(r.known_at for r in now.values()), tables=tuple(receipts))
+    receipts = (
+        _frozen(now[t], t in recorded, changed.get(t, ()), counted.get(t))
+        for t in platform.catalog.tables
+        if t in now
+    )
+    return SnapshotReceipt(
+        as_of=as_of, known_at=max(r.known_at for r in now.values()), tables=tuple(receipts)
+    )
 
 
 def _freeze(
-    platform: Platform, drop_of: Mapping[str, Drop], newest: Mapping[str, Revision], progress: Progress
+    platform: Platform,
+    drop_of: Mapping[str, Drop],
+    newest: Mapping[str, Revision],
+    progress: Progress,
 ) -> tuple[dict[str, tuple[int, TableDigest]], dict[str, tuple[str, ...]]]:
     """Copy the tables that are new or changed: table -> (revision, digest), and -> changed columns.
 
@@ -81,7 +103,10 @@ def _freeze(
     changed: dict[str, tuple[str, ...]] = {}
     pool = ThreadPoolExecutor(max_workers=1)
     try:
-        digests = {table: pool.submit(_digest, platform, table, drop, progress) for table, drop in drop_of.items()}
+        digests = {
+            table: pool.submit(_digest, platform, table, drop, progress)
+            for table, drop in drop_of.items()
+        }
         for table, drop in drop_of.items():
             if table in newest:
                 changed[table] = _changes(platform, digests[table].result(), newest[table])
@@ -99,7 +124,9 @@ def _check_derived(platform: Platform, drop_of: Mapping[str, Drop]) -> None:
     catalog, lines = platform.catalog, []
     for table, drop in drop_of.items():
         columns = catalog.columns(table)
-        for key, name, value in broken_promises(platform.connection, table, columns, catalog.entity.key, drop):
+        for key, name, value in broken_promises(
+            platform.connection, table, columns, catalog.entity.key, drop
+        ):
             column = columns[name]
             whose = f" of {catalog.entity.key} {key!r}" if key else ""
             said = f"expected {expectation(column)}, got {value}" if key else value
@@ -120,7 +147,9 @@ def _counted(platform: Platform, now: Revision, former: Revision) -> Changes:
     return changed_cells(platform.connection, key, columns, now, former)
 
 
-def _frozen(revision: Revision, created: bool, changed: tuple[str, ...], counted: Changes | None) -> FrozenTable:
+def _frozen(
+    revision: Revision, created: bool, changed: tuple[str, ...], counted: Changes | None
+) -> FrozenTable:
     return FrozenTable(
         table=revision.table,
         revision=revision.revision,
@@ -150,6 +179,8 @@ def _changes(platform: Platform, digest: TableDigest, former: Revision) -> tuple
     empty = {
         n
         for n in digest.changed_columns(before)
-        if n not in held and n in stored and drops.is_empty(platform.connection, former.table, n, former.as_of)
+        if n not in held
+        and n in stored
+        and drops.is_empty(platform.connection, former.table, n, former.as_of)
     }
     return tuple(n for n in digest.changed_columns(before) if n not in empty)

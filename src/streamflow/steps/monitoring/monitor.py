@@ -39,7 +39,11 @@ class MonitorReceipt:
 
 
 def monitor(
-    platform: Platform, as_of: date, *, out: Path | None = None, notify: Callable[[str], None] = lambda _: None
+    platform: Platform,
+    as_of: date,
+    *,
+    out: Path | None = None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> MonitorReceipt:
     """Report on the drop of `as_of`; equal evidence gives the report that is stored, and only the page is written again.
 
@@ -78,9 +82,17 @@ def _kept(platform: Platform, report: Report, text: str) -> Verdict:
     run = ReportRun(
         name=f"monitor {e.as_of} with version {e.version}",
         model=e.model,
-        params={"as_of": str(e.as_of), "version": str(e.version), "verdict": report.verdict, "evidence": e.digest},
+        params={
+            "as_of": str(e.as_of),
+            "version": str(e.version),
+            "verdict": report.verdict,
+            "evidence": e.digest,
+        },
         metrics=report.numbers,
-        files={"report.html": text.encode(), "report.json": json.dumps(values, indent=2, ensure_ascii=False).encode()},
+        files={
+            "report.html": text.encode(),
+            "report.json": json.dumps(values, indent=2, ensure_ascii=False).encode(),
+        },
     )
 
     def store(run_id: str) -> None:

@@ -69,7 +69,12 @@ def population_of(then: Platform, champion: Recorded, rows: TrainingSet) -> pl.D
     if not rows.without_label:
         return rows.frame
     passport = champion.passport
-    return rows_of(then, Drop(at=passport.as_of, sources=passport.sources, label_at=passport.label_as_of, no_labels=""))
+    return rows_of(
+        then,
+        Drop(
+            at=passport.as_of, sources=passport.sources, label_at=passport.label_as_of, no_labels=""
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +98,16 @@ def find_drop(then: Platform, as_of: date, *, label_lead: int) -> Drop:
     newest = frozen.revisions(then.connection, known_at=frozen.known_now(then.connection))
     drops = sorted({r.as_of for r in newest if r.table == catalog.entity.table})
     if at not in drops:
-        raise SnapshotMissing(f"no snapshot of {as_of} is there; frozen are: {', '.join(map(day, drops)) or 'none'}")
+        raise SnapshotMissing(
+            f"no snapshot of {as_of} is there; frozen are: {', '.join(map(day, drops)) or 'none'}"
+        )
     label_at = label_as_of(at, label_lead, drops)
     read = frozen.sources(then.connection, revisions_read(catalog, newest, at, label_at))
     no_labels = ""
     if label_at is None:
         no_labels = f"the labels of {as_of} are not there yet: they come with the drop number {label_lead} after it"
     elif not any(s.table == catalog.label.table and s.as_of == label_at for s in read):
-        no_labels = (
-            f"the labels of {as_of} are not there yet: the drop of {day(label_at)} has no {catalog.file(catalog.label.table)}"
-        )
+        no_labels = f"the labels of {as_of} are not there yet: the drop of {day(label_at)} has no {catalog.file(catalog.label.table)}"
     return Drop(at=at, sources=read, label_at=label_at, no_labels=no_labels)
 
 
@@ -118,7 +123,9 @@ def rows_of(then: Platform, drop: Drop) -> pl.DataFrame:
         return read(table, list(columns), places).drop("as_of")
 
     keys = of(catalog.entity.table, drop.at, key).sort(key)
-    features = joined_features(catalog, read, keys, drop.at, drop.sources).select(f.name for f in catalog.features)
+    features = joined_features(catalog, read, keys, drop.at, drop.sources).select(
+        f.name for f in catalog.features
+    )
     label = pl.lit(None, pl.Boolean).alias(catalog.label.column)
     rows = pl.concat([keys, features], how="horizontal")
     if drop.no_labels or drop.label_at is None:

@@ -11,11 +11,23 @@ from numpy.typing import NDArray
 
 from streamflow.core.data.instants import day
 from streamflow.core.monitoring.drift import FeatureDrift, feature_drifts
-from streamflow.core.monitoring.performance import FEW, Performance, concept_drift, label_drift, performance
+from streamflow.core.monitoring.performance import (
+    FEW,
+    Performance,
+    concept_drift,
+    label_drift,
+    performance,
+)
 from streamflow.core.monitoring.report import Answers, Report
 from streamflow.core.statistics.metrics import Floats
 from streamflow.platform import Platform
-from streamflow.steps.monitoring.monitor_inputs import Look, holdout_side, population_of, reference_of, rows_of
+from streamflow.steps.monitoring.monitor_inputs import (
+    Look,
+    holdout_side,
+    population_of,
+    reference_of,
+    rows_of,
+)
 from streamflow.steps.versions.erased_users import erased_users
 
 if TYPE_CHECKING:
@@ -30,12 +42,18 @@ def made(look: Look, notify: Callable[[str], None]) -> Report:
     then, passport, drop = look.then, look.champion.passport, look.drop
     notify(f"making the training set of version {look.champion.version.version} again")
     reference, rows = reference_of(then, look.champion), rows_of(then, drop)
-    population, labelled = population_of(then, look.champion, reference), rows.drop_nulls(then.catalog.label.column)
+    population, labelled = (
+        population_of(then, look.champion, reference),
+        rows.drop_nulls(then.catalog.label.column),
+    )
     notify(f"comparing {len(rows):,} users with {len(population):,}")
     features = _features(then, population, rows)
     notify("asking the version on hold-out users")
     predictor = then.models.load(look.champion.version)
-    before, now = _on_unseen(look, predictor, reference.frame), _on_unseen(look, predictor, labelled)
+    before, now = (
+        _on_unseen(look, predictor, reference.frame),
+        _on_unseen(look, predictor, labelled),
+    )
     return Report(
         evidence=look.evidence,
         reference_as_of=passport.as_of.date(),
@@ -53,7 +71,9 @@ def made(look: Look, notify: Callable[[str], None]) -> Report:
     )
 
 
-def _features(then: Platform, reference: pl.DataFrame, rows: pl.DataFrame) -> tuple[FeatureDrift, ...]:
+def _features(
+    then: Platform, reference: pl.DataFrame, rows: pl.DataFrame
+) -> tuple[FeatureDrift, ...]:
     """Key and label are no features."""
     names = [f.name for f in then.catalog.features]
     return feature_drifts(
@@ -81,7 +101,9 @@ def _on_unseen(look: Look, predictor: Predictor, labelled: pl.DataFrame) -> Perf
 
 def _performance(look: Look, label: NDArray[np.int8], probability: Floats) -> Performance | None:
     settings, threshold = look.then.settings, look.champion.passport.result["decision"]["threshold"]
-    return performance(label, probability, threshold=threshold, seed=settings.seed, draws=settings.bootstrap_draws)
+    return performance(
+        label, probability, threshold=threshold, seed=settings.seed, draws=settings.bootstrap_draws
+    )
 
 
 def _answers(look: Look, labelled: pl.DataFrame) -> Answers:
@@ -91,7 +113,9 @@ def _answers(look: Look, labelled: pl.DataFrame) -> Answers:
     labels = labelled.select(pl.col(key).cast(pl.String).alias("key"), label)
     judged = given.newest.join(labels, on="key", how="inner").sort("key")
     unseen = _unseen(then, judged, "key")
-    of_all, of_unseen = (_performance(look, _label(then, r), r["probability"].to_numpy()) for r in (judged, unseen))
+    of_all, of_unseen = (
+        _performance(look, _label(then, r), r["probability"].to_numpy()) for r in (judged, unseen)
+    )
     return Answers(
         given=given.given,
         keys=len(given.newest),
@@ -103,9 +127,14 @@ def _answers(look: Look, labelled: pl.DataFrame) -> Answers:
     )
 
 
-def _notes(look: Look, rows: int, labelled: int, before: Performance | None, now: Performance | None) -> Iterator[str]:
+def _notes(
+    look: Look, rows: int, labelled: int, before: Performance | None, now: Performance | None
+) -> Iterator[str]:
     """What could not be looked at, and what makes the comparison less than it seems."""
-    drop, too_few = look.drop, f"fewer than {FEW} of a class among the hold-out users: AUC is not looked at"
+    drop, too_few = (
+        look.drop,
+        f"fewer than {FEW} of a class among the hold-out users: AUC is not looked at",
+    )
     if drop.no_labels:
         yield drop.no_labels
     elif labelled < rows:

@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from streamflow.core.monitoring.skew import CAUSES, Cause, Expected, Knowledge, Skew, Value, as_logged, cause_of, counted, same
+from streamflow.core.monitoring.skew import (
+    CAUSES,
+    Cause,
+    Expected,
+    Knowledge,
+    Skew,
+    Value,
+    as_logged,
+    cause_of,
+    counted,
+    same,
+)
 from streamflow.errors import VersionMissing
 from streamflow.features.feature_service import ServiceFeature, views_of
 from streamflow.platform import Platform
@@ -80,7 +91,11 @@ class _Places(NamedTuple):
 
 
 def skew(
-    platform: Platform, *, sample: int = 1000, since: datetime | None = None, notify: Callable[[str], None] = lambda _: None
+    platform: Platform,
+    *,
+    sample: int = 1000,
+    since: datetime | None = None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> SkewReceipt:
     """Compare up to `sample` logged answers, taken at random by the setting `seed`, with what the frozen rows give for them.
 
@@ -111,7 +126,9 @@ def skew(
     return receipt
 
 
-def _by_service(answers: Sequence[LoggedAnswer], services: Services, left_out: Counter[str]) -> dict[str, list[LoggedAnswer]]:
+def _by_service(
+    answers: Sequence[LoggedAnswer], services: Services, left_out: Counter[str]
+) -> dict[str, list[LoggedAnswer]]:
     """The answers that say what they were read from, by the feature service that read them."""
     groups: dict[str, list[LoggedAnswer]] = {}
     for answer in answers:
@@ -125,18 +142,32 @@ def _by_service(answers: Sequence[LoggedAnswer], services: Services, left_out: C
 
 
 def _values(
-    platform: Platform, groups: Groups, services: Services, left_out: Counter[str], notify: Callable[[str], None]
+    platform: Platform,
+    groups: Groups,
+    services: Services,
+    left_out: Counter[str],
+    notify: Callable[[str], None],
 ) -> tuple[list[Skew], int]:
     """The values that are not what belongs there, and how many were compared."""
-    tables = {view.table for view in views_of(platform.catalog, services) if view.table in platform.catalog.tables}
+    tables = {
+        view.table
+        for view in views_of(platform.catalog, services)
+        if view.table in platform.catalog.tables
+    }
     maker = _Maker(platform, Knowledge(known_revisions(platform.connection), tables))
     found: list[Skew] = []
     compared = 0
     for name, group in groups.items():
         notify(f"making {len(group):,} answers of {name} again from frozen rows")
-        placed = [(answer, places) for answer in group if (places := maker.places(answer, services[name])) is not None]
+        placed = [
+            (answer, places)
+            for answer in group
+            if (places := maker.places(answer, services[name])) is not None
+        ]
         rows = maker.rows(name, [one for _, places in placed for one in places.values()])
-        found += [one for answer, places in placed for one in _skews(answer, services[name], places, rows)]
+        found += [
+            one for answer, places in placed for one in _skews(answer, services[name], places, rows)
+        ]
         compared += len(placed) * len(services[name])
         left_out[PRUNED] += len(group) - len(placed)
     return found, compared
@@ -149,7 +180,9 @@ class _Maker:
         self._platform, self._knowledge = platform, knowledge
         self._now = frozen.known_now(platform.connection)
 
-    def places(self, answer: LoggedAnswer, features: Sequence[ServiceFeature]) -> dict[str, _Places] | None:
+    def places(
+        self, answer: LoggedAnswer, features: Sequence[ServiceFeature]
+    ) -> dict[str, _Places] | None:
         """Where the values of each view belong; None when a revision that would tell was pruned."""
         known = self._knowledge.at(answer.at)
         newest = None if known is None else self._knowledge.newest_drop(known)
@@ -162,7 +195,9 @@ class _Maker:
             served = None if source is None else _Asked(key, source[0], source[1] or known)
             now = served and served._replace(known_at=self._now)
             found[view] = _Places(served, then, now)
-            if not all(self._knowledge.can_be_read([table], *at[1:]) for at in (served, then) if at):
+            if not all(
+                self._knowledge.can_be_read([table], *at[1:]) for at in (served, then) if at
+            ):
                 return None
         return found
 
@@ -172,9 +207,15 @@ class _Maker:
         if not asked:
             return {}
         stamp = pl.Datetime("us", "UTC")
-        schema = {self._platform.catalog.entity.key: None, "event_timestamp": stamp, "known_at": stamp}
+        schema = {
+            self._platform.catalog.entity.key: None,
+            "event_timestamp": stamp,
+            "known_at": stamp,
+        }
         frame = pl.DataFrame(asked, schema=schema, orient="row")
-        return dict(zip(asked, self._platform.features.history(frame, service).to_pylist(), strict=True))
+        return dict(
+            zip(asked, self._platform.features.history(frame, service).to_pylist(), strict=True)
+        )
 
 
 def _skews(
@@ -187,11 +228,17 @@ def _skews(
     for feature in features:
         served = as_logged(answer.features[feature.name], feature.type)
         at = places[feature.view]
-        belongs = [None if one is None else as_logged(rows[one][feature.name], feature.type) for one in at]
+        belongs = [
+            None if one is None else as_logged(rows[one][feature.name], feature.type) for one in at
+        ]
         expected = Expected(*belongs)
-        if feature.name in answer.defaulted:  # nothing was read: absent, or too old. It is skew only where there was a newer row
+        if (
+            feature.name in answer.defaulted
+        ):  # nothing was read: absent, or too old. It is skew only where there was a newer row
             newer = at.served is None or at.served.as_of < at.then.as_of
-            verdict: tuple[Cause, Value] | None = ("stale", expected.then) if newer and expected.then is not None else None
+            verdict: tuple[Cause, Value] | None = (
+                ("stale", expected.then) if newer and expected.then is not None else None
+            )
         else:
             verdict = cause_of(served, expected, same_code=answer.code == code_digest())
         if verdict is not None:
@@ -221,7 +268,10 @@ def _probabilities(
             left_out[GONE] += len(mine)
             continue
         notify(f"computing {len(mine):,} probabilities of version {version} again")
-        rows = [[as_logged(answer.features[f.name], f.type) for f in features] for answer, features in mine]
+        rows = [
+            [as_logged(answer.features[f.name], f.type) for f in features]
+            for answer, features in mine
+        ]
         computed += len(mine)
         for (answer, _), again in zip(mine, predictor.probability_rows(rows).tolist(), strict=True):
             if not same(answer.probability, again):

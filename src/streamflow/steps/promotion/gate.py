@@ -8,18 +8,36 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-from streamflow.core.promotion.gate import Answers, Compared, Gate, Policy, compare, comparison, enough
+from streamflow.core.promotion.gate import (
+    Answers,
+    Compared,
+    Gate,
+    Policy,
+    compare,
+    comparison,
+    enough,
+)
 from streamflow.errors import ArtifactUntrusted, LabelsMissing, NotRebuildable, TrainingImpossible
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.settings import Settings
-from streamflow.steps.promotion.gate_conditions import calibration_gate, honesty_gate, passport_gate, probe_gate, schema_gate
+from streamflow.steps.promotion.gate_conditions import (
+    calibration_gate,
+    honesty_gate,
+    passport_gate,
+    probe_gate,
+    schema_gate,
+)
 from streamflow.steps.promotion.unseen_users import Judged, judged, newest_labelled
 from streamflow.steps.training.fit import economics_of
 from streamflow.steps.training.training_set import Drops
 from streamflow.steps.versions.recorded_version import Recorded, recorded
 
-NOT_JUDGED = (NotRebuildable, TrainingImpossible, ArtifactUntrusted)  # what keeps a version from being judged: said, no fall-back
+NOT_JUDGED = (
+    NotRebuildable,
+    TrainingImpossible,
+    ArtifactUntrusted,
+)  # what keeps a version from being judged: said, no fall-back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +64,12 @@ class Examination:
     @property
     def evidence(self) -> str:
         """All of it as canonical JSON: what the ledger keeps."""
-        return json.dumps({**asdict(self), "passed": self.passed}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            {**asdict(self), "passed": self.passed},
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
 
     @property
     def digest(self) -> str:
@@ -68,7 +91,11 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def examine(
-    platform: Platform, challenger: ModelVersion, champion: ModelVersion | None, *, notify: Callable[[str], None] = lambda _: None
+    platform: Platform,
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    *,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Examination:
     """Hold a challenger against every gate; nothing is written.
 
@@ -77,22 +104,42 @@ def examine(
     policy = policy_of(platform.settings)
     record = recorded(platform, str(challenger.version))
     notify(f"checking version {challenger.version}")
-    predictor = platform.models.load(challenger)  # its files are checked against the tags, these against the passport
-    gates = [passport_gate(record), schema_gate(platform, record), probe_gate(platform, record, predictor)]
+    predictor = platform.models.load(
+        challenger
+    )  # its files are checked against the tags, these against the passport
+    gates = [
+        passport_gate(record),
+        schema_gate(platform, record),
+        probe_gate(platform, record, predictor),
+    ]
     gates.append(honesty_gate(platform, record))
     try:
         when = newest_labelled(platform, record.passport.label_lead)
-        notify(f"asking version {challenger.version} for users it has not seen, labels of {when.label_as_of:%Y-%m-%d}")
+        notify(
+            f"asking version {challenger.version} for users it has not seen, labels of {when.label_as_of:%Y-%m-%d}"
+        )
         own = judged(platform, record, when, predictor)
     except (*NOT_JUDGED, LabelsMissing) as exc:
-        gates.append(Gate(name="comparison", passed=False, evidence=f"challenger not evaluable here: {exc.message}"))
+        gates.append(
+            Gate(
+                name="comparison",
+                passed=False,
+                evidence=f"challenger not evaluable here: {exc.message}",
+            )
+        )
         return _examination(challenger, champion, policy, gates)
     gates.append(calibration_gate(record, own, policy))
     if champion is None:
         gates.append(
-            Gate(name="comparison", passed=True, evidence="no version is in Production: there is nothing to be better than")
+            Gate(
+                name="comparison",
+                passed=True,
+                evidence="no version is in Production: there is nothing to be better than",
+            )
         )
-        return _examination(challenger, None, policy, gates, rows=_proof({str(challenger.version): own}, own, when))
+        return _examination(
+            challenger, None, policy, gates, rows=_proof({str(challenger.version): own}, own, when)
+        )
     return _against(platform, challenger, champion, own, when, policy, gates, notify)
 
 
@@ -109,17 +156,23 @@ def _against(
     """Add the comparison with the champion, on the rows that both have not seen."""
     notify(f"asking version {champion.version}, the champion, for the same users")
     try:
-        theirs = judged(platform, _record_of(platform, champion), when, platform.models.load(champion))
+        theirs = judged(
+            platform, _record_of(platform, champion), when, platform.models.load(champion)
+        )
     except NOT_JUDGED as exc:
         return _not_evaluable(challenger, champion, policy, gates, exc.message)
     a, b = theirs.only(own.keys), own.only(theirs.keys)
     if not (a.keys.equals(b.keys) and (a.label == b.label).all()):
-        return _not_evaluable(challenger, champion, policy, gates, "it was trained for another key or label")
+        return _not_evaluable(
+            challenger, champion, policy, gates, "it was trained for another key or label"
+        )
     proof = _proof({str(champion.version): a, str(challenger.version): b}, b, when)
     if problem := enough(b.label, policy):
         return _not_evaluable(challenger, champion, policy, gates, problem, rows=proof)
     notify(f"comparing on {len(b.label):,} users that neither was trained on")
-    before, after = (Answers(probability=side.probability, threshold=side.threshold) for side in (a, b))
+    before, after = (
+        Answers(probability=side.probability, threshold=side.threshold) for side in (a, b)
+    )
     compared = compare(b.label, before, after, economics_of(platform.settings), policy)
     gates.append(comparison(compared, policy))
     return _examination(challenger, champion, policy, gates, compared=compared, rows=proof)
@@ -140,7 +193,9 @@ def _not_evaluable(
     why: str,
     rows: Mapping[str, Any] | None = None,
 ) -> Examination:
-    gates.append(Gate(name="comparison", passed=False, evidence=f"champion not evaluable here: {why}"))
+    gates.append(
+        Gate(name="comparison", passed=False, evidence=f"champion not evaluable here: {why}")
+    )
     return _examination(challenger, champion, policy, gates, rows=rows or {})
 
 

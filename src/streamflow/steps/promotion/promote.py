@@ -83,11 +83,17 @@ def promote(
 
 
 def _examined(
-    platform: Platform, wanted: ModelVersion, former: int | None, stage: str, notify: Callable[[str], None]
+    platform: Platform,
+    wanted: ModelVersion,
+    former: int | None,
+    stage: str,
+    notify: Callable[[str], None],
 ) -> Examination | None:
     if stage != "Production" or former == wanted.version:
         return None
-    champion = platform.models.find(former) if former is not None else None  # it may have been deleted
+    champion = (
+        platform.models.find(former) if former is not None else None
+    )  # it may have been deleted
     return examine(platform, wanted, champion, notify=notify)
 
 
@@ -107,7 +113,11 @@ def _receipt(
     elif not passed:
         decision = "refused"
     else:
-        decision = "no change" if former == wanted.version and _stands(platform, wanted.version, stage) else "promoted"
+        decision = (
+            "no change"
+            if former == wanted.version and _stands(platform, wanted.version, stage)
+            else "promoted"
+        )
     return PromoteReceipt(
         model=platform.catalog.model,
         version=wanted.version,
@@ -133,6 +143,9 @@ def challenger(platform: Platform, version: int | None) -> ModelVersion:
     if found is None:
         versions = platform.models.versions()
         if not versions:
-            raise VersionMissing(f"{platform.catalog.model} has no version", remedy="Run 'streamflow train --as-of D'.")
+            raise VersionMissing(
+                f"{platform.catalog.model} has no version",
+                remedy="Run 'streamflow train --as-of D'.",
+            )
         found = versions[0]
     return found

@@ -66,7 +66,11 @@ def retrain(
     `on_verdict`, when `monitor` finds nothing on that drop; `force` overrules the cool-down alone. Raises what `train` and
     `promote` raise; what was reached stays entered.
     """
-    when = newest_labelled(platform, label_lead) if as_of is None else _drops(platform, as_of, label_lead)
+    when = (
+        newest_labelled(platform, label_lead)
+        if as_of is None
+        else _drops(platform, as_of, label_lead)
+    )
     with retraining.alone(platform.connection) as free:
         digest, labels = _evidence(platform, when)
         begun = retraining.latest(platform.connection, platform.catalog.model, digest)
@@ -83,7 +87,10 @@ def retrain(
             return _skipped(told, "another retraining is at work")
         if begun is not None and begun.is_decided:
             at = f"{begun.at:%Y-%m-%d %H:%M}"
-            return _skipped(told, f"version {begun.version} of the same data, features and configuration was {begun.state} {at}")
+            return _skipped(
+                told,
+                f"version {begun.version} of the same data, features and configuration was {begun.state} {at}",
+            )
         if begun is None and (reason := _reason_to_wait(platform, labels, force)):
             return _skipped(told, reason)
         if begun is None and on_verdict:
@@ -97,14 +104,21 @@ def retrain(
 def _drops(platform: Platform, as_of: date, lead: int) -> Drops:
     """The drop that was asked for. Raises SnapshotMissing, LabelsMissing."""
     at, k = instant(as_of), frozen.known_now(platform.connection)
-    drops = [r.as_of for r in frozen.revisions(platform.connection, known_at=k, table=platform.catalog.entity.table)]
+    drops = [
+        r.as_of
+        for r in frozen.revisions(
+            platform.connection, known_at=k, table=platform.catalog.entity.table
+        )
+    ]
     if at not in drops:
         raise SnapshotMissing(
             f"no snapshot of {as_of} is frozen; frozen are: {', '.join(f'{d:%Y-%m-%d}' for d in drops) or 'none'}"
         )
     label_at = label_as_of(at, lead, drops)
     if label_at is None:
-        raise LabelsMissing(f"the labels of {as_of} are in the drop number {lead} after it, which is not frozen")
+        raise LabelsMissing(
+            f"the labels of {as_of} are in the drop number {lead} after it, which is not frozen"
+        )
     return Drops(as_of=at, label_as_of=label_at, label_lead=lead, known_at=k)
 
 
@@ -115,8 +129,12 @@ def _evidence(platform: Platform, when: Drops) -> tuple[str, int]:
     table = platform.catalog.label.table
     labels = sum(r.rows for r in read if r.table == table and r.as_of == when.label_as_of)
     data = sorted([r.table, r.as_of.isoformat(), r.digest] for r in read)
-    configuration = {name: setting["value"] for name, setting in platform.settings.semantic_values.items()}
-    return _digest(when.as_of, when.label_as_of, data, platform.catalog.service, configuration), labels
+    configuration = {
+        name: setting["value"] for name, setting in platform.settings.semantic_values.items()
+    }
+    return _digest(
+        when.as_of, when.label_as_of, data, platform.catalog.service, configuration
+    ), labels
 
 
 def _reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
@@ -140,7 +158,11 @@ def _fires(platform: Platform, when: Drops, notify: Callable[[str], None]) -> tu
 
 
 def _go_on(
-    platform: Platform, told: Retraining, begun: Retraining | None, when: Drops, notify: Callable[[str], None]
+    platform: Platform,
+    told: Retraining,
+    begun: Retraining | None,
+    when: Drops,
+    notify: Callable[[str], None],
 ) -> RetrainReceipt:
     """Do what has not been done yet."""
     connection, trained = platform.connection, None
@@ -148,13 +170,22 @@ def _go_on(
         retraining.enter(connection, told)
     version = _made_of(platform, told)
     if version is None:
-        trained = train(platform, when.as_of.date(), label_lead=when.label_lead, known_at=when.known_at, notify=notify)
+        trained = train(
+            platform,
+            when.as_of.date(),
+            label_lead=when.label_lead,
+            known_at=when.known_at,
+            notify=notify,
+        )
         version = trained.version
     if begun is None or (begun.state, begun.version) != ("trained", version):
         retraining.enter(connection, replace(told, state="trained", version=version))
     promotion = promote(platform, version, why=f"retrain: {told.why}", notify=notify)
     decision = "refused" if promotion.refused else "promoted"
-    retraining.enter(connection, replace(told, state="refused" if promotion.refused else "promoted", version=version))
+    retraining.enter(
+        connection,
+        replace(told, state="refused" if promotion.refused else "promoted", version=version),
+    )
     return RetrainReceipt(
         model=told.model,
         as_of=told.as_of.date(),
@@ -173,7 +204,9 @@ def _made_of(platform: Platform, told: Retraining) -> int | None:
     """The newest version that was trained on this evidence: by an interrupted run, or by hand."""
     tags = {"as_of": f"{told.as_of:%Y-%m-%d}", "feature_service": platform.catalog.service}
     for found in platform.models.versions():
-        if tags.items() <= dict(found.tags).items() and _is_of(platform, found.version, told.evidence_digest):
+        if tags.items() <= dict(found.tags).items() and _is_of(
+            platform, found.version, told.evidence_digest
+        ):
             return found.version
     return None
 
@@ -184,7 +217,9 @@ def _is_of(platform: Platform, version: int, evidence_digest: str) -> bool:
     except NotRebuildable:
         return False  # what cannot be read is not relied on: another version is trained
     data = sorted([s.table, s.as_of.isoformat(), s.digest] for s in passport.sources)
-    return evidence_digest == _digest(passport.as_of, passport.label_as_of, data, passport.features["service"], passport.settings)
+    return evidence_digest == _digest(
+        passport.as_of, passport.label_as_of, data, passport.features["service"], passport.settings
+    )
 
 
 def _digest(*what: Any) -> str:

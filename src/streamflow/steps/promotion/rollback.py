@@ -35,10 +35,18 @@ def rollback(platform: Platform, *, why: str = "") -> RollbackReceipt:
         settle(platform)
         version = former(ledger.entries(platform.connection, model))
         if version is None:
-            raise VersionMissing(f"the ledger knows no version of {model} that was in Production before the present one")
+            raise VersionMissing(
+                f"the ledger knows no version of {model} that was in Production before the present one"
+            )
         serving = serving_of(platform, platform.models.version(version))
-        told = Move(who=who(), model=model, action="rolled back", stage=PRODUCTION, version=version, why=why)
+        told = Move(
+            who=who(), model=model, action="rolled back", stage=PRODUCTION, version=version, why=why
+        )
         entry = move(platform, told)
     return RollbackReceipt(
-        model=model, version=version, replaced=entry.from_version, threshold=serving.predictor.threshold, seq=entry.seq
+        model=model,
+        version=version,
+        replaced=entry.from_version,
+        threshold=serving.predictor.threshold,
+        seq=entry.seq,
     )

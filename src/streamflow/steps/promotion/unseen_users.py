@@ -87,8 +87,12 @@ def rows_for(platform: Platform, record: Recorded, when: Drops) -> TrainingSet:
     """
     then = with_catalog(platform, record.passport)
     newest = frozen.revisions(platform.connection, known_at=when.known_at)
-    sources = frozen.sources(platform.connection, revisions_read(then.catalog, newest, when.as_of, when.label_as_of))
-    labels = tuple(s for s in sources if s.table == then.catalog.label.table and s.as_of == when.label_as_of)
+    sources = frozen.sources(
+        platform.connection, revisions_read(then.catalog, newest, when.as_of, when.label_as_of)
+    )
+    labels = tuple(
+        s for s in sources if s.table == then.catalog.label.table and s.as_of == when.label_as_of
+    )
     return set_of(then, when, tuple(s for s in sources if s not in labels), labels)
 
 

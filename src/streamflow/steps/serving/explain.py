@@ -49,7 +49,9 @@ def explain(platform: Platform, key: str, *, now: datetime) -> Reasons:
         row = serving.reader.read(platform.connection, known)
         if row is None:
             raise unknown(platform.catalog, known)
-        return reasons_of(serving, known, serving.policy.complete_row(row.values, row.as_of, now, key=known))
+        return reasons_of(
+            serving, known, serving.policy.complete_row(row.values, row.as_of, now, key=known)
+        )
 
 
 def reasons_of(serving: Serving, key: str | int, row: Completed) -> Reasons:
@@ -82,5 +84,13 @@ def reasons_of_rows(catalog: Catalog, predictor: Predictor, rows: pl.DataFrame) 
     from streamflow.models.reasons import explain_rows
 
     for found in explain_rows(predictor, rows, words_of(catalog)):
-        told = [{"feature": c.feature, "value": c.value, "contribution": c.contribution, "words": c.words} for c in found.top(TOP)]
+        told = [
+            {
+                "feature": c.feature,
+                "value": c.value,
+                "contribution": c.contribution,
+                "words": c.words,
+            }
+            for c in found.top(TOP)
+        ]
         yield json.dumps(told, ensure_ascii=False)

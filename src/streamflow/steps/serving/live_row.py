@@ -38,7 +38,10 @@ class LiveRow:
     @property
     def plain(self) -> dict[str, Any]:
         """Plain values, as the API shows them."""
-        views = {name: {**vars(view), "as_of": view.as_of and view.as_of.isoformat()} for name, view in self.views.items()}
+        views = {
+            name: {**vars(view), "as_of": view.as_of and view.as_of.isoformat()}
+            for name, view in self.views.items()
+        }
         return {**vars(self), "as_of": self.as_of.isoformat(), "views": views}
 
 

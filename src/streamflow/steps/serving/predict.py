@@ -13,7 +13,14 @@ from uuid import uuid4
 from streamflow.catalog import Catalog
 from streamflow.core.serving.completeness import Completed, Policy, policy_of
 from streamflow.core.training.default_costs import of_metrics
-from streamflow.errors import EntityUnknown, FeaturesMissing, FeaturesStale, NotMigrated, StreamflowError, VersionMissing
+from streamflow.errors import (
+    EntityUnknown,
+    FeaturesMissing,
+    FeaturesStale,
+    NotMigrated,
+    StreamflowError,
+    VersionMissing,
+)
 from streamflow.features.live_features import OnlineReader, OnlineRow
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
@@ -113,8 +120,12 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
     service = version.tags["feature_service"]
     features = platform.services().get(service)
     if features is None:
-        raise NotMigrated(f"version {version.version} reads the feature service {service}, which is not defined here")
-    reader = OnlineReader(features, key=platform.catalog.entity.key, key_type=platform.catalog.entity.type)
+        raise NotMigrated(
+            f"version {version.version} reads the feature service {service}, which is not defined here"
+        )
+    reader = OnlineReader(
+        features, key=platform.catalog.entity.key, key_type=platform.catalog.entity.type
+    )
     return Serving(
         catalog=platform.catalog,
         model=platform.catalog.model,
@@ -135,7 +146,9 @@ def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
     reconcile(platform)
     with ledger.together(platform.connection):
         serving, known = load_serving(platform), as_key(platform.catalog, key)
-        [found] = judge(serving, [known], serving.reader.read_many(platform.connection, [known]), now=now)
+        [found] = judge(
+            serving, [known], serving.reader.read_many(platform.connection, [known]), now=now
+        )
         if isinstance(found, StreamflowError):
             raise found
         log_predictions(platform.connection, [found.logged(uuid4().hex)])
@@ -164,7 +177,9 @@ def as_key(catalog: Catalog, given: str | int) -> str | int:
 def unknown(catalog: Catalog, key: object) -> EntityUnknown:
     """The error for a key that no view has."""
     names = [f.name for f in catalog.features]
-    return EntityUnknown(f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names)
+    return EntityUnknown(
+        f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names
+    )
 
 
 def judge(
@@ -191,7 +206,9 @@ def _completed_or_why(
         return error
 
 
-def _prediction(serving: Serving, key: str | int, read: OnlineRow, row: Completed, probability: float) -> Prediction:
+def _prediction(
+    serving: Serving, key: str | int, read: OnlineRow, row: Completed, probability: float
+) -> Prediction:
     return Prediction(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),

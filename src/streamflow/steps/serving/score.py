@@ -20,7 +20,13 @@ from streamflow.core.serving.completeness import Policy, policy_of
 from streamflow.core.serving.frame_completeness import complete_frame
 from streamflow.core.training.training_set import revision_in_words
 from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
-from streamflow.features.drop_features import PART, PopulationView, as_of_column, population_parts, views_at
+from streamflow.features.drop_features import (
+    PART,
+    PopulationView,
+    as_of_column,
+    population_parts,
+    views_at,
+)
 from streamflow.files import frame_parts
 from streamflow.platform import Platform
 from streamflow.progress import Progress
@@ -69,7 +75,10 @@ class _Task:
             "as_of": self.at.isoformat(),
             "run_id": self.version.run_id,
             "version": self.version.version,
-            "digests": {name: self.version.tags[name] for name in ("model_digest", "decision_digest", "feature_service")},
+            "digests": {
+                name: self.version.tags[name]
+                for name in ("model_digest", "decision_digest", "feature_service")
+            },
             "nullable": sorted(f.name for f in self.policy.features if f.nullable),
             "policy": self.policy.declared,
             "explained": self.explain,
@@ -114,7 +123,9 @@ def _task(platform: Platform, as_of: date, number: int | None, explain: bool) ->
     version, predictor = _loaded(platform, number)
     service = platform.services().get(version.tags["feature_service"])
     if service is None:
-        raise NotMigrated(f"version {version.version} reads the feature service {version.tags['feature_service']}, unknown here")
+        raise NotMigrated(
+            f"version {version.version} reads the feature service {version.tags['feature_service']}, unknown here"
+        )
     known_at = frozen.known_now(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=known_at, last=at)
     entity = platform.catalog.entity.table
@@ -123,7 +134,9 @@ def _task(platform: Platform, as_of: date, number: int | None, explain: bool) ->
         known = ", ".join(f"{r.as_of:%Y-%m-%d}" for r in newest if r.table == entity) or "none"
         raise SnapshotMissing(f"there is no snapshot of {as_of}; frozen until then are: {known}")
     views = views_at(service, at, _places(newest))
-    seen = {(view.table, *place) for view in views for place in view.places} | {(entity, at, population.revision)}
+    seen = {(view.table, *place) for view in views for place in view.places} | {
+        (entity, at, population.revision)
+    }
     return _Task(
         at=at,
         known_at=known_at,
@@ -154,9 +167,15 @@ def _places(newest: list[Revision]) -> Mapping[str, list[tuple[datetime, int]]]:
     return places
 
 
-def _scored(platform: Platform, task: _Task, digest: str, part: int, notify: Callable[[str], None]) -> ScoreRun:
+def _scored(
+    platform: Platform, task: _Task, digest: str, part: int, notify: Callable[[str], None]
+) -> ScoreRun:
     """Score part by part, in one transaction; the next part is read while one is scored."""
-    progress = Progress(notify, f"scoring {task.at:%Y-%m-%d} by version {task.version.version}", task.population.rows)
+    progress = Progress(
+        notify,
+        f"scoring {task.at:%Y-%m-%d} by version {task.version.version}",
+        task.population.rows,
+    )
     said: list[pl.DataFrame] = []
     flagged = missing = 0
     with scores.writing(platform.connection, platform.address) as writing:
@@ -167,7 +186,11 @@ def _scored(platform: Platform, task: _Task, digest: str, part: int, notify: Cal
             flagged += int(scored["prediction"].sum() or 0)
             missing += scored["missing"].count()
             progress.add(len(scored))
-        whole = pl.concat(said) if said else pl.DataFrame(schema={"key": pl.String, "probability": pl.Float64})
+        whole = (
+            pl.concat(said)
+            if said
+            else pl.DataFrame(schema={"key": pl.String, "probability": pl.Float64})
+        )
         notify("entering the run, unless a key was forgotten meanwhile")
         writing.hold_still()
         _require_unchanged(platform, task)
@@ -182,7 +205,9 @@ def _scored(platform: Platform, task: _Task, digest: str, part: int, notify: Cal
             "rows": len(whole),
             "flagged": flagged,
             "missing": missing,
-            "digest": digest_frame(whole, key="key", types={"key": "string", "probability": "float"}).value,
+            "digest": digest_frame(
+                whole, key="key", types={"key": "string", "probability": "float"}
+            ).value,
             "evidence_digest": digest,
         }
         writing.finish(platform.connection, facts, task.evidence)
@@ -193,7 +218,9 @@ def _scored(platform: Platform, task: _Task, digest: str, part: int, notify: Cal
 
 def _require_unchanged(platform: Platform, task: _Task) -> None:
     """Whoever was forgotten while we scored must not come back with the scores."""
-    now = {(r.table, r.as_of, r.revision): r.digest for r in frozen.all_revisions(platform.connection)}
+    now = {
+        (r.table, r.as_of, r.revision): r.digest for r in frozen.all_revisions(platform.connection)
+    }
     for r in task.read:
         if now.get((r.table, r.as_of, r.revision)) != r.digest:
             words = revision_in_words(r.table, r.as_of, r.revision)
@@ -207,7 +234,12 @@ def _require_unchanged(platform: Platform, task: _Task) -> None:
 def _parts(platform: Platform, task: _Task, part: int) -> Iterator[pl.DataFrame]:
     population = task.population.table, (task.at, task.population.revision)
     return population_parts(
-        platform.address, task.views, key=platform.catalog.entity.key, population=population, at=task.at, part=part
+        platform.address,
+        task.views,
+        key=platform.catalog.entity.key,
+        population=population,
+        at=task.at,
+        part=part,
     )
 
 
@@ -222,7 +254,9 @@ def _ahead(rows: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 def _answers(platform: Platform, task: _Task, rows: pl.DataFrame) -> pl.DataFrame:
     """key, features_as_of, probability, prediction, missing, defaulted, reasons of each row."""
-    completed = complete_frame(task.policy, rows, {view.name: as_of_column(view.name) for view in task.views}, task.at)
+    completed = complete_frame(
+        task.policy, rows, {view.name: as_of_column(view.name) for view in task.views}, task.at
+    )
     facts = completed.facts
     answered = facts["reason"].is_null()
     whole = completed.values.filter(answered)
@@ -232,14 +266,18 @@ def _answers(platform: Platform, task: _Task, rows: pl.DataFrame) -> pl.DataFram
     reasons = pl.Series("reasons", [None] * len(rows), dtype=pl.String)
     if task.explain:
         told = iter(reasons_of_rows(platform.catalog, task.predictor, whole))
-        reasons = pl.Series("reasons", [next(told) if is_whole else None for is_whole in answered], dtype=pl.String)
+        reasons = pl.Series(
+            "reasons", [next(told) if is_whole else None for is_whole in answered], dtype=pl.String
+        )
     return pl.DataFrame(
         {
             "key": rows[platform.catalog.entity.key].cast(pl.String),
             "features_as_of": facts["as_of"],
             "probability": said,
             "prediction": (said >= task.predictor.threshold).cast(pl.Int16),
-            "missing": _in_words(facts.select(pl.concat_list("missing_features", "stale_features")).to_series()),
+            "missing": _in_words(
+                facts.select(pl.concat_list("missing_features", "stale_features")).to_series()
+            ),
             "defaulted": _in_words(facts["defaulted"]),
             "reasons": reasons,
         }
@@ -263,9 +301,15 @@ def _file_rows(platform: Platform, task: _Task, run: ScoreRun) -> Iterator[pl.Da
         "score_run": run.id,
     }
     for rows in scores.rows_of(platform.address, run):
-        yield rows.rename({"key": key}).with_columns(**{name: pl.lit(value) for name, value in of_run.items()})
+        yield rows.rename({"key": key}).with_columns(
+            **{name: pl.lit(value) for name, value in of_run.items()}
+        )
 
 
 def _facts(task: _Task, run: ScoreRun) -> dict[str, str]:
     """What a Parquet file says of itself."""
-    return {"streamflow.score": json.dumps({**task.evidence, "known_at": run.known_at.isoformat(), "digest": run.digest})}
+    return {
+        "streamflow.score": json.dumps(
+            {**task.evidence, "known_at": run.known_at.isoformat(), "digest": run.digest}
+        )
+    }

@@ -51,7 +51,9 @@ def who_served(platform: Platform, instant: datetime) -> WhoServed:
     found = last_move(entries, by=instant)
     if found is None or found.to_version is None:
         since = f" since {found.since.isoformat()}" if found else ""
-        raise VersionMissing(f"no version of {platform.catalog.model} was in Production at {instant.isoformat()}{since}")
+        raise VersionMissing(
+            f"no version of {platform.catalog.model} was in Production at {instant.isoformat()}{since}"
+        )
     later = [e.since for e in entries if e.moves and e.stage == found.stage and e.seq > found.seq]
     return WhoServed(
         model=platform.catalog.model,

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from streamflow.core.promotion.ledger import PRODUCTION, Entry, head_of, holder, is_behind, last_move
+from streamflow.core.promotion.ledger import (
+    PRODUCTION,
+    Entry,
+    head_of,
+    holder,
+    is_behind,
+    last_move,
+)
 from streamflow.core.promotion.stage_holder import Resolution, resolve
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
@@ -30,7 +37,9 @@ def served(platform: Platform, stage: str = PRODUCTION) -> ModelVersion | None:
     now = platform.models.standing()
     found = _resolved(platform, now, stage)
     if found.found == "several":
-        raise VersionMissing(f"{platform.catalog.model}: {found.words}", remedy=REMEDY, versions=now.staged[stage])
+        raise VersionMissing(
+            f"{platform.catalog.model}: {found.words}", remedy=REMEDY, versions=now.staged[stage]
+        )
     return None if found.serves is None else platform.models.version(found.serves)
 
 
@@ -47,7 +56,9 @@ def held(platform: Platform) -> Held:
     """Ask once, for one that goes on answering whatever is not settled. Nothing is written."""
     now = platform.models.standing()
     known = ledger.entries(platform.connection, platform.catalog.model)
-    found = resolve(holder(known, PRODUCTION), now.staged[PRODUCTION], now.aliases[PRODUCTION], stage=PRODUCTION)
+    found = resolve(
+        holder(known, PRODUCTION), now.staged[PRODUCTION], now.aliases[PRODUCTION], stage=PRODUCTION
+    )
     last = last_move(known)
     since = last.since if last is not None and last.to_version == found.serves else None
     return Held(version=found.serves, since=since, notes=tuple(unsettled(now, known)))
@@ -65,12 +76,17 @@ def held_by(platform: Platform, stage: str) -> int | None:
 
 def disagreements(platform: Platform) -> list[str]:
     """What ledger, stages and aliases do not agree on, in words; empty when they do. Nothing is written."""
-    return unsettled(platform.models.standing(), ledger.entries(platform.connection, platform.catalog.model))
+    return unsettled(
+        platform.models.standing(), ledger.entries(platform.connection, platform.catalog.model)
+    )
 
 
 def unsettled(now: Standing, known: Sequence[Entry]) -> list[str]:
     """The same of what was read before."""
-    found = (resolve(holder(known, stage), now.staged[stage], now.aliases[stage], stage=stage) for stage in ALIASES)
+    found = (
+        resolve(holder(known, stage), now.staged[stage], now.aliases[stage], stage=stage)
+        for stage in ALIASES
+    )
     return [one.words for one in found if one.words]
 
 
@@ -112,7 +128,12 @@ def _completed(platform: Platform) -> list[Entry]:
         platform.models.put(move.version, move.stage)
         ended = replace(move, why=f"{move.why} (completed after an interruption)".strip())
     except VersionMissing as exc:
-        ended = replace(move, action="failed", why=f"{move.why} (interrupted; {exc.message})".strip(), version=None)
+        ended = replace(
+            move,
+            action="failed",
+            why=f"{move.why} (interrupted; {exc.message})".strip(),
+            version=None,
+        )
     return [_enter(platform, ended)]
 
 
@@ -130,10 +151,19 @@ def _noticed(platform: Platform, now: Standing, stage: str) -> Entry | None:
     known = ledger.entries(platform.connection, platform.catalog.model)
     before = holder(known, stage)
     found = resolve(before, now.staged[stage], now.aliases[stage], stage=stage)
-    told = Move(who="MLflow", model=platform.catalog.model, action="outside", stage=stage, version=found.serves, why=found.words)
+    told = Move(
+        who="MLflow",
+        model=platform.catalog.model,
+        action="outside",
+        stage=stage,
+        version=found.serves,
+        why=found.words,
+    )
     if found.found == "moved":
         version = before if found.serves is None else found.serves
-        entry = _enter(platform, told, since=now.changed.get(version) if version is not None else None)
+        entry = _enter(
+            platform, told, since=now.changed.get(version) if version is not None else None
+        )
         if now.aliases[stage] != found.serves:
             platform.models.set_alias(stage, found.serves)
         return entry

@@ -14,7 +14,14 @@ from streamflow.catalog import Catalog
 from streamflow.core.data.digest import in_order
 from streamflow.core.data.instants import day
 from streamflow.core.training.certificate import SAMPLE, Certificate, Scope, scope_of
-from streamflow.core.training.temporal_proof import Audit, Reading, Violation, absent, admissible, explained
+from streamflow.core.training.temporal_proof import (
+    Audit,
+    Reading,
+    Violation,
+    absent,
+    admissible,
+    explained,
+)
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
@@ -35,7 +42,11 @@ class Proof:
 
 
 def certified(
-    platform: Platform, rows: TrainingSet, *, full: bool = False, notify: Callable[[str], None] = lambda _: None
+    platform: Platform,
+    rows: TrainingSet,
+    *,
+    full: bool = False,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Certificate:
     """The certificate of a training set that is clean. Raises TemporalViolation with every violation."""
     proof = prove(platform, rows, full=full, notify=notify)
@@ -44,7 +55,9 @@ def certified(
         lines = [str(violation) for violation in proof.violations]
         more = [f"… and {count - SHOWN:,} more"] if count > SHOWN else []
         counted = f"({count:,} violation{'s' if count > 1 else ''} in {proof.certificate.checked:,} cells)"
-        raise TemporalViolation("\n".join([*lines[:SHOWN], *more, counted]), violations=lines, count=count)
+        raise TemporalViolation(
+            "\n".join([*lines[:SHOWN], *more, counted]), violations=lines, count=count
+        )
     return proof.certificate
 
 
@@ -84,9 +97,20 @@ def readings(catalog: Catalog, rows: TrainingSet) -> list[Reading]:
     """What the columns of a training set may be read from: that the key is there, the label, the features view by view."""
     exactly, label = timedelta(0), catalog.label
     people = Reading(
-        name=catalog.entity.table, table=catalog.entity.table, types={}, as_of=rows.as_of, known_at=rows.known_at, ttl=exactly
+        name=catalog.entity.table,
+        table=catalog.entity.table,
+        types={},
+        as_of=rows.as_of,
+        known_at=rows.known_at,
+        ttl=exactly,
     )
-    labels = replace(people, name=label.table, table=label.table, types={label.column: "bool"}, as_of=rows.label_as_of)
+    labels = replace(
+        people,
+        name=label.table,
+        table=label.table,
+        types={label.column: "bool"},
+        as_of=rows.label_as_of,
+    )
     views = [
         replace(
             people,
@@ -128,7 +152,10 @@ class _Source:
             return wrong
         asked = pl.Series(self._key, [violation.key for violation in wrong]).unique()
         history = self._read(self.reading.types, self._places, asked)
-        return [explained(v, history.filter(pl.col(self._key) == v.key), self._places, self.reading) for v in wrong]
+        return [
+            explained(v, history.filter(pl.col(self._key) == v.key), self._places, self.reading)
+            for v in wrong
+        ]
 
 
 def _lacking(rows: TrainingSet, scope: Scope, sources: list[_Source]) -> list[Violation]:
@@ -137,4 +164,8 @@ def _lacking(rows: TrainingSet, scope: Scope, sources: list[_Source]) -> list[Vi
     keys = absent(rows.frame[rows.key], people.keys(), labels.keys())
     held = scope.holds(pl.Series(keys, dtype=rows.frame[rows.key].dtype))
     why = f"it and its label are there as of {day(rows.as_of)}, and the set has no row of it"
-    return [Violation(key=key, what=people.reading.name, why=why) for key, inside in zip(keys, held, strict=True) if inside]
+    return [
+        Violation(key=key, what=people.reading.name, why=why)
+        for key, inside in zip(keys, held, strict=True)
+        if inside
+    ]

@@ -57,7 +57,9 @@ class Fitted:
         return holdout_probabilities.digest(self.probability)
 
 
-def fit(platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] = lambda _: None) -> Fitted:
+def fit(
+    platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] = lambda _: None
+) -> Fitted:
     """Split by hash of the key, choose and fit a model, calibrate it, set its threshold, score the hold-out.
 
     All of it but the scores comes from the training side. Raises TrainingImpossible when a side holds one class only.
@@ -65,7 +67,9 @@ def fit(platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] 
     from streamflow.models.predictor import compile_predictor
 
     settings = platform.settings
-    holdout = is_holdout(rows.frame[rows.key], salt=settings.split_salt, share=settings.holdout_share)
+    holdout = is_holdout(
+        rows.frame[rows.key], salt=settings.split_salt, share=settings.holdout_share
+    )
     held, label = rows.matrix.filter(pl.Series(holdout)), rows.labels[holdout]
     side = _training_side(platform, rows, ~holdout)
     begin = time.perf_counter()
@@ -75,7 +79,13 @@ def fit(platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] 
     seconds = time.perf_counter() - begin
     answer = compile_predictor(pipeline, decision).probability
     probability = answer(held)
-    metrics = evaluate(label, probability, threshold=decision.threshold, seed=settings.seed, draws=settings.bootstrap_draws)
+    metrics = evaluate(
+        label,
+        probability,
+        threshold=decision.threshold,
+        seed=settings.seed,
+        draws=settings.bootstrap_draws,
+    )
     return Fitted(
         pipeline=pipeline,
         kind=chosen.kind,
@@ -85,7 +95,9 @@ def fit(platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] 
         probability=probability,
         probes=probes_of(held, probability),
         metrics=metrics,
-        default_costs=default_costs(platform.catalog.features, held, label, answer, threshold=decision.threshold),
+        default_costs=default_costs(
+            platform.catalog.features, held, label, answer, threshold=decision.threshold
+        ),
         training_seconds=seconds,
     )
 
@@ -104,7 +116,9 @@ def _training_side(platform: Platform, rows: TrainingSet, side: NDArray[np.bool_
     )
 
 
-def _kind(settings: Settings, side: TrainingSide, notify: Callable[[str], None]) -> tuple[Candidate, tuple[Candidate, ...]]:
+def _kind(
+    settings: Settings, side: TrainingSide, notify: Callable[[str], None]
+) -> tuple[Candidate, tuple[Candidate, ...]]:
     """The kind of model, with answers for rows that it had not seen where calibrator or threshold are learned from them."""
     from streamflow.models.model_selection import Candidate, candidate, choose
 
@@ -115,9 +129,13 @@ def _kind(settings: Settings, side: TrainingSide, notify: Callable[[str], None])
     return candidate(side, settings.model, salt=settings.split_salt), ()
 
 
-def _decision(settings: Settings, label: NDArray[np.int8], out_of_fold: NDArray[np.float64], *, of: int) -> Decision:
+def _decision(
+    settings: Settings, label: NDArray[np.int8], out_of_fold: NDArray[np.float64], *, of: int
+) -> Decision:
     """The calibrator, and the threshold that would have brought the most, both from answers for rows not seen."""
-    calibrator = fit_calibrator(out_of_fold, label) if settings.calibration == "isotonic" else Calibrator()
+    calibrator = (
+        fit_calibrator(out_of_fold, label) if settings.calibration == "isotonic" else Calibrator()
+    )
     economics = economics_of(settings)
     if settings.threshold == "value":
         threshold = best_threshold(label, calibrator.apply(out_of_fold), economics, of=of)
@@ -146,5 +164,9 @@ def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
         "predictions": fitted.predictions_digest,
         "probes": sha256(fitted.probes.content).hexdigest(),
         "metrics": asdict(fitted.metrics),
-        **({"default_costs": sha256(content(fitted.default_costs)).hexdigest()} if fitted.default_costs else {}),
+        **(
+            {"default_costs": sha256(content(fitted.default_costs)).hexdigest()}
+            if fitted.default_costs
+            else {}
+        ),
     }

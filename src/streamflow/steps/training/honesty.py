@@ -10,7 +10,14 @@ import polars as pl
 from streamflow.catalog import Catalog
 from streamflow.core.statistics.intervals import ranking
 from streamflow.core.training import panel_honesty as panel
-from streamflow.core.training.honesty import Finding, Honesty, constants, deciding, enough, label_period
+from streamflow.core.training.honesty import (
+    Finding,
+    Honesty,
+    constants,
+    deciding,
+    enough,
+    label_period,
+)
 from streamflow.core.training.split import is_holdout
 from streamflow.core.training.temporal_proof import Place
 from streamflow.core.training.training_set import Source, TrainingSet, label_as_of
@@ -36,7 +43,11 @@ def label_honesty(platform: Platform, rows: TrainingSet) -> Honesty:
         *constants(rows.matrix),
         *_counters(platform, rows, known, sample[rows.key]),
         *(_stayed(platform, rows, labelled, former[labelled]) if labelled else []),
-        *(_against(platform, rows, previous, former[previous], sample) if previous else [_nothing_before(rows)]),
+        *(
+            _against(platform, rows, previous, former[previous], sample)
+            if previous
+            else [_nothing_before(rows)]
+        ),
     ]
     return Honesty(
         as_of=rows.as_of.date(),
@@ -63,9 +74,13 @@ class _Known:
 
     def __init__(self, platform: Platform, rows: TrainingSet) -> None:
         newest = frozen.revisions(platform.connection, known_at=rows.known_at)
-        gone = {(r.table, r.as_of) for r in frozen.pruned(platform.connection, newest, rows.known_at)}
+        gone = {
+            (r.table, r.as_of) for r in frozen.pruned(platform.connection, newest, rows.known_at)
+        }
         self.revisions = {(r.table, r.as_of): r for r in newest if (r.table, r.as_of) not in gone}
-        self.drops = sorted(as_of for table, as_of in self.revisions if table == platform.catalog.entity.table)
+        self.drops = sorted(
+            as_of for table, as_of in self.revisions if table == platform.catalog.entity.table
+        )
         self._labels, self._rows = platform.catalog.label.table, rows
 
     def before(self) -> datetime | None:
@@ -77,20 +92,30 @@ class _Known:
         for as_of in sorted((d for d in self.drops if d < self._rows.as_of), reverse=True):
             at = label_as_of(as_of, lead, self.drops)
             if at and (self._labels, at) in self.revisions:
-                return Drops(as_of=as_of, label_as_of=at, label_lead=lead, known_at=self._rows.known_at)
+                return Drops(
+                    as_of=as_of, label_as_of=at, label_lead=lead, known_at=self._rows.known_at
+                )
         return None
 
 
 def _late(platform: Platform, rows: TrainingSet) -> Iterator[Finding]:
     """Revisions of features that became known after the labels: what they changed, and for whom."""
-    label_known = late_data.first_known(platform.connection, platform.catalog.label.table, rows.label_as_of)
+    label_known = late_data.first_known(
+        platform.connection, platform.catalog.label.table, rows.label_as_of
+    )
     for source in _newest_of_each_table(platform, rows):
         features = [f.name for f in platform.catalog.features if f.table == source.table]
         if not features or source.known_at <= label_known:
             continue
-        former = late_data.newest_known(platform.connection, source.table, source.as_of, label_known)
+        former = late_data.newest_known(
+            platform.connection, source.table, source.as_of, label_known
+        )
         if former is None or not former[1]:
-            why = "nothing of it was known before" if former is None else "the revision known before was pruned"
+            why = (
+                "nothing of it was known before"
+                if former is None
+                else "the revision known before was pruned"
+            )
             words = f"{source}, came after the labels, and {why}: what it tells of the outcome is not checked"
             yield Finding(check="late-features", severity="note", subject=source.table, words=words)
             continue
@@ -98,7 +123,10 @@ def _late(platform: Platform, rows: TrainingSet) -> Iterator[Finding]:
         for name in features:
             keys = changed.filter(pl.col(name))[rows.key]
             yield from panel.late_revision(
-                name, str(source), rows.frame[rows.key].is_in(keys.implode()).to_numpy(), rows.labels.astype(bool)
+                name,
+                str(source),
+                rows.frame[rows.key].is_in(keys.implode()).to_numpy(),
+                rows.labels.astype(bool),
             )
 
 
@@ -110,7 +138,9 @@ def _newest_of_each_table(platform: Platform, rows: TrainingSet) -> Iterator[Sou
             yield max(read, key=lambda s: s.as_of)
 
 
-def _counters(platform: Platform, rows: TrainingSet, known: _Known, keys: pl.Series) -> Iterator[Finding]:
+def _counters(
+    platform: Platform, rows: TrainingSet, known: _Known, keys: pl.Series
+) -> Iterator[Finding]:
     """Columns that should have grown since the drop before, labelled or not. Who was absent from it is not looked at."""
     before, catalog = known.before(), platform.catalog
     for table, spec in catalog.tables.items():
@@ -129,10 +159,14 @@ def _at(platform: Platform, place: Revision, names: list[str], keys: pl.Series) 
     """Columns of these keys in one revision. (n, the key and `names`)"""
     entity = platform.catalog.entity
     wanted = [Place(place.as_of, place.revision, place.known_at)]
-    return provenance.rows(platform.address, place.table, (entity.key, entity.type), names, wanted, keys).select(entity.key, *names)
+    return provenance.rows(
+        platform.address, place.table, (entity.key, entity.type), names, wanted, keys
+    ).select(entity.key, *names)
 
 
-def _against(platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame, sample: pl.DataFrame) -> Iterator[Finding]:
+def _against(
+    platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame, sample: pl.DataFrame
+) -> Iterator[Finding]:
     """The set held against the labelled drop before it, of which `former` has keys and labels."""
     since = when.as_of.date()
     yield from panel.base_rate(former[rows.label].to_numpy(), rows.labels.astype(bool), since=since)
@@ -140,21 +174,32 @@ def _against(platform: Platform, rows: TrainingSet, when: Drops, former: pl.Data
         yield from _rule(platform, rows, when, _spread(former), sample)
     except TrainingImpossible as exc:
         yield Finding(
-            check="label-rule", severity="note", words=f"no model of {since} to compare the label rule with: {exc.message}"
+            check="label-rule",
+            severity="note",
+            words=f"no model of {since} to compare the label rule with: {exc.message}",
         )
 
 
 def _keys_and_labels(platform: Platform, when: Drops) -> pl.DataFrame:
     """Every key of a drop that has a label, in their order. (n, the key and the label)"""
     catalog, key = platform.catalog, platform.catalog.entity.key
-    people = frozen.keys_and_labels(platform.address, catalog.entity.table, key, None, when.as_of, when.known_at)
+    people = frozen.keys_and_labels(
+        platform.address, catalog.entity.table, key, None, when.as_of, when.known_at
+    )
     labels = frozen.keys_and_labels(
-        platform.address, catalog.label.table, key, catalog.label.column, when.label_as_of, when.known_at
+        platform.address,
+        catalog.label.table,
+        key,
+        catalog.label.column,
+        when.label_as_of,
+        when.known_at,
     )
     return people.join(labels, on=key, how="inner").sort(key)
 
 
-def _rule(platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame, sample: pl.DataFrame) -> list[Finding]:
+def _rule(
+    platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame, sample: pl.DataFrame
+) -> list[Finding]:
     """The label rule of the drop before against that of this one. Raises TrainingImpossible when a feature is not there."""
     before = assembled(
         platform.catalog,
@@ -164,10 +209,14 @@ def _rule(platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFra
         former,
         lambda keys: features_at(platform, keys, when.as_of, when.known_at),
     )
-    return rule_compared(before.frame, sample, platform.catalog, platform.settings, since=when.as_of.date())
+    return rule_compared(
+        before.frame, sample, platform.catalog, platform.settings, since=when.as_of.date()
+    )
 
 
-def rule_compared(before: pl.DataFrame, now: pl.DataFrame, catalog: Catalog, settings: Settings, *, since: date) -> list[Finding]:
+def rule_compared(
+    before: pl.DataFrame, now: pl.DataFrame, catalog: Catalog, settings: Settings, *, since: date
+) -> list[Finding]:
     """A quick model of the training side of the set before, asked for the hold-out of that set and of this one.
 
     Both hold the key, the features and the label. A key is on one side in both, so that the model knows no row of a hold-out.
@@ -176,7 +225,11 @@ def rule_compared(before: pl.DataFrame, now: pl.DataFrame, catalog: Catalog, set
 
     features, label = [f.name for f in catalog.features], catalog.label.column
     held = [
-        pl.Series(is_holdout(frame[catalog.entity.key], salt=settings.split_salt, share=settings.holdout_share))
+        pl.Series(
+            is_holdout(
+                frame[catalog.entity.key], salt=settings.split_salt, share=settings.holdout_share
+            )
+        )
         for frame in (before, now)
     ]
     sides = [before.filter(~held[0]), before.filter(held[0]), now.filter(held[1])]
@@ -185,15 +238,29 @@ def rule_compared(before: pl.DataFrame, now: pl.DataFrame, catalog: Catalog, set
         words = f"too few rows of one class to compare the label rule with that of {since}"
         return [Finding(check="label-rule", severity="note", words=words)]
     rank = fit_ranking(sides[0].select(features), labels[0], catalog.features)
-    there, here = (ranking(y, rank(side.select(features))) for y, side in zip(labels[1:], sides[1:], strict=True))
+    there, here = (
+        ranking(y, rank(side.select(features)))
+        for y, side in zip(labels[1:], sides[1:], strict=True)
+    )
     return panel.label_rule(there, here, since=since)
 
 
-def _stayed(platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame) -> Iterator[Finding]:
+def _stayed(
+    platform: Platform, rows: TrainingSet, when: Drops, former: pl.DataFrame
+) -> Iterator[Finding]:
     """Those whose label in the newest labelled drop before is true, and who are in this one all the same."""
     people = rows.frame.select(rows.key)
     if rows.without_label:
-        people = frozen.keys_and_labels(platform.address, platform.catalog.entity.table, rows.key, None, rows.as_of, rows.known_at)
+        people = frozen.keys_and_labels(
+            platform.address,
+            platform.catalog.entity.table,
+            rows.key,
+            None,
+            rows.as_of,
+            rows.known_at,
+        )
     positive = former.filter(pl.col(rows.label))
     still = len(positive.join(people, on=rows.key, how="semi"))
-    yield from panel.who_stayed(still, len(positive), before=when.as_of.date(), now=rows.as_of.date())
+    yield from panel.who_stayed(
+        still, len(positive), before=when.as_of.date(), now=rows.as_of.date()
+    )

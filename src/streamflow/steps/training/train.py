@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from streamflow.core.statistics.metrics import Metrics, in_words
-from streamflow.core.training import background, default_costs, holdout_probabilities, stored_requests
+from streamflow.core.training import (
+    background,
+    default_costs,
+    holdout_probabilities,
+    stored_requests,
+)
 from streamflow.core.training.certificate import Certificate
 from streamflow.core.training.default_costs import DefaultCost
 from streamflow.core.training.honesty import FILE as HONESTY_FILE
@@ -110,7 +115,11 @@ def train(
         content_digest=logged.digests.content,
         certificate=certificate,
         honesty=honesty,
-        words=(*_choice_in_words(fitted), *in_words(fitted.metrics), *map(str, fitted.default_costs)),
+        words=(
+            *_choice_in_words(fitted),
+            *in_words(fitted.metrics),
+            *map(str, fitted.default_costs),
+        ),
     )
 
 
@@ -119,24 +128,42 @@ def _choice_in_words(fitted: Fitted) -> list[str]:
     said = []
     if fitted.candidates:
         tried = ", ".join(f"{c.kind} {c.auc:.4f}" for c in fitted.candidates)
-        said.append(f"{fitted.kind} has the highest cross-validated AUC of the training side: {tried}")
+        said.append(
+            f"{fitted.kind} has the highest cross-validated AUC of the training side: {tried}"
+        )
     if fitted.decision.threshold >= 1:
-        said.append("No offer pays by the settings kept_value, offer_cost, offer_success and offer_budget: nobody is flagged.")
+        said.append(
+            "No offer pays by the settings kept_value, offer_cost, offer_success and offer_budget: nobody is flagged."
+        )
     return said
 
 
-def register(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty) -> LoggedRun:
+def register(
+    platform: Platform,
+    rows: TrainingSet,
+    fitted: Fitted,
+    certificate: Certificate,
+    honesty: Honesty,
+) -> LoggedRun:
     """Log the run and register the version together with its passport: all of it, or no version.
 
     Raises SnapshotMissing when a revision of `rows` is gone by now.
     """
     reconcile(platform)
-    enter = partial(ledger.record_passport, platform.connection, platform.catalog.model, rows.sources)
+    enter = partial(
+        ledger.record_passport, platform.connection, platform.catalog.model, rows.sources
+    )
     with ledger.together(platform.connection):
         return platform.models.log_run(_record(platform, rows, fitted, certificate, honesty), enter)
 
 
-def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty) -> RunRecord:
+def _record(
+    platform: Platform,
+    rows: TrainingSet,
+    fitted: Fitted,
+    certificate: Certificate,
+    honesty: Honesty,
+) -> RunRecord:
     from streamflow.models.tracking import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog
@@ -148,7 +175,11 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
         decision=fitted.decision,
         features=catalog.features,
         feature_service=catalog.service,
-        training_set=TrainingSetName(name=f"{catalog.model} as of {rows.as_of:%Y-%m-%d}", digest=rows.digest, rows=len(rows.frame)),
+        training_set=TrainingSetName(
+            name=f"{catalog.model} as of {rows.as_of:%Y-%m-%d}",
+            digest=rows.digest,
+            rows=len(rows.frame),
+        ),
         as_of=rows.as_of,
         label_as_of=rows.label_as_of,
         known_at=rows.known_at,
@@ -163,7 +194,11 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
             holdout_probabilities.FILE: holdout_probabilities.to_bytes(fitted.probability),
             stored_requests.FILE: fitted.probes.content,
             HONESTY_FILE: honesty.content,
-            **({default_costs.FILE: default_costs.content(fitted.default_costs)} if fitted.default_costs else {}),
+            **(
+                {default_costs.FILE: default_costs.content(fitted.default_costs)}
+                if fitted.default_costs
+                else {}
+            ),
             background.FILE: _background(platform, rows, fitted).content,
             "roc.png": figures.roc(label, fitted.probability),
             "precision_recall.png": figures.precision_recall(label, fitted.probability),
@@ -176,12 +211,21 @@ def _record(platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: 
 def _background(platform: Platform, rows: TrainingSet, fitted: Fitted) -> background.Background:
     """What is usual among the rows that were learned from: reasons compare with it."""
     learned = rows.matrix.filter(pl.Series(~fitted.holdout))
-    return background.background_of(learned, [f.name for f in platform.catalog.features if f.column.categorical])
+    return background.background_of(
+        learned, [f.name for f in platform.catalog.features if f.column.categorical]
+    )
 
 
 def _passport(
-    platform: Platform, rows: TrainingSet, fitted: Fitted, certificate: Certificate, honesty: Honesty, digests: ModelDigests
+    platform: Platform,
+    rows: TrainingSet,
+    fitted: Fitted,
+    certificate: Certificate,
+    honesty: Honesty,
+    digests: ModelDigests,
 ) -> Mapping[str, Any]:
     told = {"model": asdict(digests), "honesty": sha256(honesty.content).hexdigest()}
     result = {**result_of(rows, fitted), **told}
-    return passport_of(rows, **vars(present(platform)), result=result, certificate=certificate.values).values
+    return passport_of(
+        rows, **vars(present(platform)), result=result, certificate=certificate.values
+    ).values

@@ -14,7 +14,14 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from streamflow import __version__
-from streamflow.core.versions.backup_manifest import FORMAT, NAME, FrozenRevision, Manifest, RegisteredVersion, to_json
+from streamflow.core.versions.backup_manifest import (
+    FORMAT,
+    NAME,
+    FrozenRevision,
+    Manifest,
+    RegisteredVersion,
+    to_json,
+)
 from streamflow.database import Snapshot, connect, server_version, snapshot
 from streamflow.errors import NotMigrated, SettingsInvalid
 from streamflow.features.live_tables import live_tables_kept
@@ -50,7 +57,13 @@ class BackupContent:
     seconds: float
 
 
-def backup(platform: Platform, file: Path, *, force: bool = False, notify: Callable[[str], None] = lambda _: None) -> BackupContent:
+def backup(
+    platform: Platform,
+    file: Path,
+    *,
+    force: bool = False,
+    notify: Callable[[str], None] = lambda _: None,
+) -> BackupContent:
     """Write the databases, the artifacts and Prefect's run history into one file, whole or not at all.
 
     Both databases are as they were at one moment at which no version was half registered or promoted; files come after, so
@@ -65,9 +78,19 @@ def backup(platform: Platform, file: Path, *, force: bool = False, notify: Calla
         with _both_databases(platform) as (ours, mlflow):
             manifest = _manifest(platform, found, ours, mlflow)
             places = [place for (place,) in mlflow.connection.execute(artifact_locations.LOCATIONS)]
-            writer.add(OURS, _told(ours.dump(whole_database.OUR_SELECTION), "dumping streamflow's database", notify))
             writer.add(
-                MLFLOWS, _told(mlflow.dump(whole_database.mlflow_selection(mlflow.connection)), "dumping MLflow's database", notify)
+                OURS,
+                _told(
+                    ours.dump(whole_database.OUR_SELECTION), "dumping streamflow's database", notify
+                ),
+            )
+            writer.add(
+                MLFLOWS,
+                _told(
+                    mlflow.dump(whole_database.mlflow_selection(mlflow.connection)),
+                    "dumping MLflow's database",
+                    notify,
+                ),
             )
         _add_artifacts(writer, platform.home / "artifacts", notify)
         _add_prefect(writer, platform.home)
@@ -76,12 +99,20 @@ def backup(platform: Platform, file: Path, *, force: bool = False, notify: Calla
         manifest = Manifest(**{**vars(manifest), "members": dict(writer.members)})
         writer.finish(NAME, to_json(manifest))
     outside = artifact_locations.elsewhere(places, manifest.artifact_roots)
-    return content(file, manifest, notes=(*_notes(manifest), *map(_outside, outside)), seconds=time.monotonic() - begin)
+    return content(
+        file,
+        manifest,
+        notes=(*_notes(manifest), *map(_outside, outside)),
+        seconds=time.monotonic() - begin,
+    )
 
 
 def _refuse_inside(file: Path, folder: Path) -> None:
     if file.resolve().is_relative_to(folder.resolve()):
-        raise SettingsInvalid(f"{file}: a backup cannot lie among the artifacts that it holds", remedy="Name another file.")
+        raise SettingsInvalid(
+            f"{file}: a backup cannot lie among the artifacts that it holds",
+            remedy="Name another file.",
+        )
 
 
 @contextmanager
@@ -91,13 +122,20 @@ def _both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Snapshot]]:
     with ExitStack() as held:
         held.enter_context(live_tables_kept(platform.connection))
         with connect(platform.address, autocommit=True) as connection, ledger.alone(connection):
-            ours, mlflow = held.enter_context(snapshot(platform.login)), held.enter_context(snapshot(theirs))
+            ours, mlflow = (
+                held.enter_context(snapshot(platform.login)),
+                held.enter_context(snapshot(theirs)),
+            )
         yield ours, mlflow
 
 
-def _manifest(platform: Platform, found: installation.Installation, ours: Snapshot, mlflow: Snapshot) -> Manifest:
+def _manifest(
+    platform: Platform, found: installation.Installation, ours: Snapshot, mlflow: Snapshot
+) -> Manifest:
     """All but the members. Counting locks every table as well: none is altered before it is dumped."""
-    if mlflow.connection.execute("SELECT to_regclass('public.alembic_version')").fetchone() == (None,):
+    if mlflow.connection.execute("SELECT to_regclass('public.alembic_version')").fetchone() == (
+        None,
+    ):
         raise SettingsInvalid(
             f"setting 'mlflow_database': MLflow's tables are not in the database '{mlflow.address.database}' of this server",
             remedy="Name the database of the MLflow server that is in use.",
@@ -126,7 +164,9 @@ def _manifest(platform: Platform, found: installation.Installation, ours: Snapsh
         ours=whole_database.row_counts(ours.connection, whole_database.SCHEMAS),
         mlflows=whole_database.row_counts(mlflow.connection, whole_database.MLFLOWS),
         revisions=tuple(
-            FrozenRevision(table=r.table, as_of=r.as_of, revision=r.revision, rows=r.rows, digest=r.digest)
+            FrozenRevision(
+                table=r.table, as_of=r.as_of, revision=r.revision, rows=r.rows, digest=r.digest
+            )
             for r in frozen.all_revisions(ours.connection)
         ),
         versions=registered(mlflow.connection),
@@ -136,7 +176,9 @@ def _manifest(platform: Platform, found: installation.Installation, ours: Snapsh
 def registered(connection: psycopg.Connection) -> tuple[RegisteredVersion, ...]:
     """Every version that MLflow's tables hold."""
     return tuple(
-        RegisteredVersion(name=name, version=number, stage=stage, location=location, model_digest=digest)
+        RegisteredVersion(
+            name=name, version=number, stage=stage, location=location, model_digest=digest
+        )
         for name, number, stage, location, digest in connection.execute(artifact_locations.VERSIONS)
     )
 
@@ -150,7 +192,9 @@ def _told(chunks: Iterable[bytes], what: str, notify: Callable[[str], None]) -> 
 
 def _add_artifacts(writer: archive.Writer, folder: Path, notify: Callable[[str], None]) -> None:
     paths = list(archive.files_below(folder))
-    progress = Progress(notify, "packing artifacts", sum(p.stat().st_size for p in paths), unit="MB", per=MB)
+    progress = Progress(
+        notify, "packing artifacts", sum(p.stat().st_size for p in paths), unit="MB", per=MB
+    )
     for path in paths:
         writer.add(f"{ARTIFACTS}{path.relative_to(folder).as_posix()}", archive.file_chunks(path))
         progress.add(path.stat().st_size)
@@ -183,7 +227,9 @@ def _outside(place: str) -> str:
     return f"files at {place} are named by MLflow and are not in this backup"
 
 
-def content(file: Path, manifest: Manifest, *, notes: Iterable[str], seconds: float) -> BackupContent:
+def content(
+    file: Path, manifest: Manifest, *, notes: Iterable[str], seconds: float
+) -> BackupContent:
     """What a backup holds, from its manifest and its file."""
     return BackupContent(
         file=file,

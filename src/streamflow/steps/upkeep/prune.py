@@ -55,7 +55,9 @@ class PruneReceipt:
         return sum(r.bytes for r in self.runs)
 
 
-def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], None] = lambda _: None) -> PruneReceipt:
+def prune(
+    platform: Platform, *, dry_run: bool = False, notify: Callable[[str], None] = lambda _: None
+) -> PruneReceipt:
     """Remove what nothing needs: first from the database, in one transaction, then the files of runs.
 
     No training registers meanwhile, and the database refuses that a revision goes which a passport names. What is left
@@ -67,13 +69,17 @@ def prune(platform: Platform, *, dry_run: bool = False, notify: Callable[[str], 
         frozen.lock_for_writing(connection)
         registered = platform.models.registered_runs()
         unregistered = retention.without_version(connection, registered)
-        gone = platform.models.known_runs(unregistered)  # another MLflow than theirs is no proof that they were deleted
+        gone = platform.models.known_runs(
+            unregistered
+        )  # another MLflow than theirs is no proof that they were deleted
         runs = platform.models.unneeded_runs(gone)
         revisions = retention.superseded(connection, gone)
         scored = _scores(platform, connection, registered)
         kept = len(frozen.all_revisions(connection)) - len(revisions)
         if not dry_run:
-            notify(f"removing {len(revisions)} revisions and the passports of {len(gone)} versions that are gone")
+            notify(
+                f"removing {len(revisions)} revisions and the passports of {len(gone)} versions that are gone"
+            )
             retention.remove(connection, gone, revisions)
             scores.remove(connection, scored)
     if not dry_run:
@@ -100,16 +106,24 @@ def _old_months(platform: Platform) -> list[LogMonth]:
     return [] if kept is None else prediction_log_months.months_before(platform.connection, kept)
 
 
-def _drop(platform: Platform, months: list[LogMonth], notify: Callable[[str], None]) -> tuple[str, ...]:
+def _drop(
+    platform: Platform, months: list[LogMonth], notify: Callable[[str], None]
+) -> tuple[str, ...]:
     """Drop each in a transaction of its own, which locks the log for a moment; those that could not be dropped."""
     if not months:
         return ()
     notify(f"dropping {len(months)} months of the prediction log")
     with connect(platform.login.with_role(MAINTENANCE), autocommit=True) as connection:
-        return tuple(one.month for one in months if not prediction_log_months.drop_month(connection, one.month))
+        return tuple(
+            one.month
+            for one in months
+            if not prediction_log_months.drop_month(connection, one.month)
+        )
 
 
 def _scores(platform: Platform, connection: psycopg.Connection, registered: list[str]) -> list[int]:
     """The runs of `score` that nothing needs; those of a version that another MLflow may hold stay."""
-    gone = platform.models.known_runs([r for r in scores.run_ids(connection) if r not in set(registered)])
+    gone = platform.models.known_runs(
+        [r for r in scores.run_ids(connection) if r not in set(registered)]
+    )
     return scores.unneeded(connection, gone, platform.settings.score_retention_days)

@@ -22,7 +22,16 @@ from streamflow.models.model_file import FILE as MODEL_FILE
 from streamflow.platform import Platform
 from streamflow.progress import MB, Progress
 from streamflow.steps.data.revision_check import damaged
-from streamflow.steps.upkeep.backup import ARTIFACTS, CATALOG, MLFLOWS, OURS, PREFECT, BackupContent, content, registered
+from streamflow.steps.upkeep.backup import (
+    ARTIFACTS,
+    CATALOG,
+    MLFLOWS,
+    OURS,
+    PREFECT,
+    BackupContent,
+    content,
+    registered,
+)
 from streamflow.warehouse import frozen, whole_database
 from streamflow.warehouse.migrate import alone, check_encoding, grant_database, permissions
 from streamflow.warehouse.roles import SCHEMA_VERSION, ensure_roles
@@ -70,7 +79,11 @@ def restore(platform: Platform, file: Path, *, notify: Notify = lambda _: None) 
         held = content(file, manifest, notes=(), seconds=0.0)
         for name in (platform.login.database, platform.settings.mlflow_database):
             ensure_database(platform.login, name)
-        with connect(platform.login, autocommit=True) as connection, alone(connection), permissions(platform.login):
+        with (
+            connect(platform.login, autocommit=True) as connection,
+            alone(connection),
+            permissions(platform.login),
+        ):
             check_encoding(connection)
             _refuse_occupied(platform, manifest, connection)
             with _unfinished():
@@ -98,7 +111,9 @@ def _unfinished() -> Iterator[None]:
         yield
     except StreamflowError as error:
         error.state = "The restore is unfinished, and every other command refuses to work here."
-        error.remedy = "When the reason is gone run 'streamflow restore FILE' again: it starts over."
+        error.remedy = (
+            "When the reason is gone run 'streamflow restore FILE' again: it starts over."
+        )
         raise
 
 
@@ -108,7 +123,9 @@ def _mlflow(platform: Platform) -> Address:
 
 def _verify(reader: Reader, notify: Notify) -> None:
     members = reader.manifest.members
-    progress = Progress(notify, "verifying the backup", sum(m.bytes for m in members.values()), unit="MB", per=MB)
+    progress = Progress(
+        notify, "verifying the backup", sum(m.bytes for m in members.values()), unit="MB", per=MB
+    )
     for name in members:
         for chunk in reader.chunks(name):
             progress.add(len(chunk))
@@ -121,12 +138,19 @@ def _refuse_newer(platform: Platform, manifest: Manifest) -> None:
         words = f"the backup has schema version {manifest.schema_version}, this code knows {SCHEMA_VERSION}"
         raise RestoreRefused(words, remedy=remedy)
     theirs, schema = manifest.mlflow
-    if Version(theirs) > Version(version("mlflow")) and platform.models.needed_schema() not in (None, schema):
-        words = f"the backup has MLflow's tables of version {theirs}, installed is {version('mlflow')}"
+    if Version(theirs) > Version(version("mlflow")) and platform.models.needed_schema() not in (
+        None,
+        schema,
+    ):
+        words = (
+            f"the backup has MLflow's tables of version {theirs}, installed is {version('mlflow')}"
+        )
         raise RestoreRefused(words, remedy=remedy)
 
 
-def _refuse_occupied(platform: Platform, manifest: Manifest, connection: psycopg.Connection) -> None:
+def _refuse_occupied(
+    platform: Platform, manifest: Manifest, connection: psycopg.Connection
+) -> None:
     """Raise RestoreRefused unless this is an empty installation, or what an interrupted restore left."""
     there = list(_what_is_there(platform, manifest, connection))
     if there:
@@ -138,11 +162,14 @@ def _refuse_occupied(platform: Platform, manifest: Manifest, connection: psycopg
     if missing:
         statements = " ".join(f'CREATE ROLE "{name}";' for name in missing)
         raise RestoreRefused(
-            f"the backup grants rights to roles that this server has not: {', '.join(missing)}", remedy=f"Run {statements}"
+            f"the backup grants rights to roles that this server has not: {', '.join(missing)}",
+            remedy=f"Run {statements}",
         )
 
 
-def _what_is_there(platform: Platform, manifest: Manifest, connection: psycopg.Connection) -> Iterator[str]:
+def _what_is_there(
+    platform: Platform, manifest: Manifest, connection: psycopg.Connection
+) -> Iterator[str]:
     schemas, theirs = whole_database.schemas_there(connection), platform.settings.mlflow_database
     if schemas:
         yield f"the database '{platform.login.database}' has the schemas {', '.join(schemas)}"
@@ -156,7 +183,9 @@ def _what_is_there(platform: Platform, manifest: Manifest, connection: psycopg.C
 
 
 def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+    return ", ".join(names[:SHOWN]) + (
+        f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    )
 
 
 def _other_files(platform: Platform, manifest: Manifest) -> Iterator[Path]:
@@ -164,11 +193,15 @@ def _other_files(platform: Platform, manifest: Manifest) -> Iterator[Path]:
     for name, member in manifest.members.items():
         if name.startswith(ARTIFACTS):
             path = platform.home / name
-            if path.exists() and (path.stat().st_size != member.bytes or archive.digest_of(path) != member.sha256):
+            if path.exists() and (
+                path.stat().st_size != member.bytes or archive.digest_of(path) != member.sha256
+            ):
                 yield path
 
 
-def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connection, notify: Notify) -> list[str]:
+def _restore_all(
+    platform: Platform, reader: Reader, connection: psycopg.Connection, notify: Notify
+) -> list[str]:
     """Files, then MLflow's database, then ours: each whole or not at all, and ours says that all is there."""
     manifest, server = reader.manifest, connection.info.server_version
     ensure_roles(connection)
@@ -196,8 +229,14 @@ def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connect
 
 def _restore_files(platform: Platform, reader: Reader, notify: Notify) -> list[str]:
     """The artifacts, and Prefect's run history unless there is one; what was kept, in words."""
-    members = {name: m for name, m in reader.manifest.members.items() if name.startswith(ARTIFACTS) or name == PREFECT}
-    progress = Progress(notify, "unpacking artifacts", sum(m.bytes for m in members.values()), unit="MB", per=MB)
+    members = {
+        name: m
+        for name, m in reader.manifest.members.items()
+        if name.startswith(ARTIFACTS) or name == PREFECT
+    }
+    progress = Progress(
+        notify, "unpacking artifacts", sum(m.bytes for m in members.values()), unit="MB", per=MB
+    )
     for name, member in members.items():
         path = platform.home / name
         if not path.exists():
@@ -205,7 +244,11 @@ def _restore_files(platform: Platform, reader: Reader, notify: Notify) -> list[s
         progress.add(member.bytes)
     prefect = platform.home / PREFECT
     is_other = PREFECT in members and archive.digest_of(prefect) != members[PREFECT].sha256
-    return [f"{prefect} was there and is kept: the run history of the backup was left out"] if is_other else []
+    return (
+        [f"{prefect} was there and is kept: the run history of the backup was left out"]
+        if is_other
+        else []
+    )
 
 
 def _told(reader: Reader, notify: Notify, name: str, what: str) -> Iterator[bytes]:
@@ -228,17 +271,30 @@ def _verify_contents(platform: Platform, manifest: Manifest, notify: Notify) -> 
         versions = registered(connection)
     paths = [(one, _model_path(platform, one)) for one in versions]
     here = [(one, path) for one, path in paths if path is not None]
-    bad = [one.version for one, path in here if not path.is_file() or archive.digest_of(path) != one.model_digest]
+    bad = [
+        one.version
+        for one, path in here
+        if not path.is_file() or archive.digest_of(path) != one.model_digest
+    ]
     if bad:
         numbers = ", ".join(map(str, bad))
-        raise ArtifactUntrusted(f"the model files of the versions {numbers} are not those that were registered", state=AS_IT_IS)
+        raise ArtifactUntrusted(
+            f"the model files of the versions {numbers} are not those that were registered",
+            state=AS_IT_IS,
+        )
     return len(here)
 
 
 def _model_path(platform: Platform, one: RegisteredVersion) -> Path | None:
     """Where the model of a version of ours lies; None where that is no place of ours."""
-    path = artifact_locations.relative(one.location, [artifact_locations.root(platform.tracking_uri, platform.home / "artifacts")])
-    return None if path is None or not one.model_digest else platform.home / ARTIFACTS / path / MODEL_FILE
+    path = artifact_locations.relative(
+        one.location, [artifact_locations.root(platform.tracking_uri, platform.home / "artifacts")]
+    )
+    return (
+        None
+        if path is None or not one.model_digest
+        else platform.home / ARTIFACTS / path / MODEL_FILE
+    )
 
 
 def _notes(platform: Platform, manifest: Manifest) -> Iterator[str]:
@@ -246,7 +302,11 @@ def _notes(platform: Platform, manifest: Manifest) -> Iterator[str]:
     if manifest.schema_version != SCHEMA_VERSION:
         yield f"the backup has schema version {manifest.schema_version}, this code {SCHEMA_VERSION}: run 'streamflow migrate'"
     if manifest.catalog_digest != platform.catalog.digest:
-        inside = f"that of the backup is its member {CATALOG}" if CATALOG in manifest.members else "the backup had the built-in one"
+        inside = (
+            f"that of the backup is its member {CATALOG}"
+            if CATALOG in manifest.members
+            else "the backup had the built-in one"
+        )
         yield f"the catalog differs from that of the backup ({inside}): name that one, or run 'streamflow migrate'"
     with connect(_mlflow(platform), autocommit=True) as connection:
         places = [place for (place,) in connection.execute(artifact_locations.LOCATIONS)]

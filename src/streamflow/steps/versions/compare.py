@@ -8,7 +8,12 @@ from datetime import date
 
 from streamflow.core.data.difference import Difference
 from streamflow.core.statistics.shapley import METRICS, NOT_EXPLAINED, Change, explained, in_words
-from streamflow.core.versions.level_comparison import LEVELS, Level, compare_code, compare_environment
+from streamflow.core.versions.level_comparison import (
+    LEVELS,
+    Level,
+    compare_code,
+    compare_environment,
+)
 from streamflow.platform import Platform
 from streamflow.steps.versions.rebuild_combinations import (
     CONFIGURATION,
@@ -63,7 +68,9 @@ class CompareReceipt:
     notes: tuple[str, ...]
 
 
-def compare(platform: Platform, run_a: str, run_b: str, *, notify: Callable[[str], None] = lambda _: None) -> CompareReceipt:
+def compare(
+    platform: Platform, run_a: str, run_b: str, *, notify: Callable[[str], None] = lambda _: None
+) -> CompareReceipt:
     """Compare two versions, each named by its number or run id, by rebuilding every combination of what differs.
 
     Nothing is written. Raises VersionMissing, and NotRebuildable when a passport, or what it names, is lost or changed.
@@ -80,7 +87,9 @@ def compare(platform: Platform, run_a: str, run_b: str, *, notify: Callable[[str
         levels=tuple(levels.values()),
         metrics=changes,
         rebuilds=scores.rebuilds,
-        words=in_words(changes[0], {cause: _said(between, factors) for cause, factors in scores.causes.items()}),
+        words=in_words(
+            changes[0], {cause: _said(between, factors) for cause, factors in scores.causes.items()}
+        ),
         notes=(*a.tampered, *b.tampered, *scores.notes, *erased, *_rebuilt_otherwise(a, b, scores)),
     )
 
@@ -103,20 +112,30 @@ def _changes(a: Recorded, b: Recorded, scores: Scores, elsewhere: str) -> tuple[
     values = {some: asdict(metrics) for some, metrics in scores.metrics.items()}
     recorded_a, recorded_b = a.passport.result["metrics"], b.passport.result["metrics"]
     return tuple(
-        explained(name, recorded_a[name], recorded_b[name], {s: v[name] for s, v in values.items()}, elsewhere=elsewhere)
+        explained(
+            name,
+            recorded_a[name],
+            recorded_b[name],
+            {s: v[name] for s, v in values.items()},
+            elsewhere=elsewhere,
+        )
         for name in METRICS
     )
 
 
 def _elsewhere(levels: Mapping[str, Level], *, erased: bool) -> str:
     """What can be responsible for that part of a change which the rebuilds do not make again."""
-    suspects = ([] if levels["code"].same and levels["environment"].same else [ELSEWHERE]) + ([ERASED] if erased else [])
+    suspects = ([] if levels["code"].same and levels["environment"].same else [ELSEWHERE]) + (
+        [ERASED] if erased else []
+    )
     return " or ".join(suspects) or NOT_EXPLAINED
 
 
 def _erased(platform: Platform, of: Recorded) -> Iterator[str]:
     """The revisions that `forget` has taken rows from since: a rebuild does not have them."""
-    now = {(r.table, r.as_of, r.revision): r.digest for r in frozen.all_revisions(platform.connection)}
+    now = {
+        (r.table, r.as_of, r.revision): r.digest for r in frozen.all_revisions(platform.connection)
+    }
     changed = [str(s) for s in of.passport.sources if now.get(s.place) != s.digest]
     if changed:
         yield f"since version {of.version.version} was trained, rows were forgotten: {'; '.join(changed)}"
@@ -124,9 +143,16 @@ def _erased(platform: Platform, of: Recorded) -> Iterator[str]:
 
 def _rebuilt_otherwise(a: Recorded, b: Recorded, scores: Scores) -> Iterator[str]:
     """Where what was recorded cannot be made again here: shares are those of the rebuilds."""
-    for side, metrics in ((a, scores.metrics[frozenset()]), (b, scores.metrics[frozenset(scores.causes)])):
+    for side, metrics in (
+        (a, scores.metrics[frozenset()]),
+        (b, scores.metrics[frozenset(scores.causes)]),
+    ):
         was, now = side.passport.result["metrics"], asdict(metrics)
-        changed = [f"{METRICS[m]} {now[m]:.4f} instead of {was[m]:.4f}" for m in METRICS if abs(now[m] - was[m]) > BITS]
+        changed = [
+            f"{METRICS[m]} {now[m]:.4f} instead of {was[m]:.4f}"
+            for m in METRICS
+            if abs(now[m] - was[m]) > BITS
+        ]
         if changed:
             yield f"version {side.version.version} rebuilt here has {', '.join(changed)}: the shares are those of the code at hand"
 

@@ -23,7 +23,9 @@ from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse import change_evidence, frozen
 from streamflow.warehouse.frozen import Revision
 
-EXPLAINED = 16  # of the 256 parts of a table: whose every row was changed need not be told row by row
+EXPLAINED = (
+    16  # of the 256 parts of a table: whose every row was changed need not be told row by row
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,9 @@ class Examined:
     level: Level
     frames: dict[tuple[str, datetime, int], pl.DataFrame]
 
-    def read(self, table: str, columns: list[str], places: list[tuple[datetime, int]]) -> pl.DataFrame:
+    def read(
+        self, table: str, columns: list[str], places: list[tuple[datetime, int]]
+    ) -> pl.DataFrame:
         """The rows of some revisions, as warehouse/frozen.rows_of gives them."""
         parts = [self.frames[table, *one] for one in places]
         return pl.concat([part.select("as_of", *columns) for part in parts])
@@ -49,11 +53,18 @@ def examine(platform: Platform, passport: Passport, *, notify: Callable[[str], N
     progress = Progress(notify, "verifying frozen rows", sum(s.rows for s in passport.sources))
     found: list[Difference] = []
     frames = {}
-    reading = ThreadPoolExecutor(max_workers=1)  # PostgreSQL sends the next one while this one is digested
+    reading = ThreadPoolExecutor(
+        max_workers=1
+    )  # PostgreSQL sends the next one while this one is digested
     try:
-        for asked in [_asked(platform, source, revisions[source.place], reading) for source in passport.sources]:
+        for asked in [
+            _asked(platform, source, revisions[source.place], reading)
+            for source in passport.sources
+        ]:
             frames[asked.source.place] = frame = asked.rows.result()
-            content = digest_frame(frame.drop("as_of"), key=platform.catalog.entity.key, types=asked.types)
+            content = digest_frame(
+                frame.drop("as_of"), key=platform.catalog.entity.key, types=asked.types
+            )
             found += _differences(platform, asked.source, asked.revision, content)
             progress.add(len(frame))
     finally:
@@ -70,7 +81,11 @@ def refuse_erased(platform: Platform, passport: Passport) -> None:
         rows = sum(e.rows for _, e in erased)
         tables = len({s.table for s, e in erased if e.rows})
         said = f"data: {values:,} values erased on request ({rows:,} rows of {tables} tables, with 'streamflow forget')"
-        raise NotRebuildable(said, missing=[said], remedy="Nothing brings them back, by intent. Train a new version without them.")
+        raise NotRebuildable(
+            said,
+            missing=[said],
+            remedy="Nothing brings them back, by intent. Train a new version without them.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,33 +98,61 @@ class _Asked:
     rows: Future[pl.DataFrame]
 
 
-def _asked(platform: Platform, source: Source, revision: Revision, reading: ThreadPoolExecutor) -> _Asked:
+def _asked(
+    platform: Platform, source: Source, revision: Revision, reading: ThreadPoolExecutor
+) -> _Asked:
     types = _types(platform, source, revision)
-    rows = reading.submit(frozen.rows_of, platform.address, source.table, types, [(source.as_of, source.revision)])
+    rows = reading.submit(
+        frozen.rows_of, platform.address, source.table, types, [(source.as_of, source.revision)]
+    )
     return _Asked(source=source, revision=revision, types=types, rows=rows)
 
 
-def _differences(platform: Platform, source: Source, revision: Revision, content: TableDigest) -> list[Difference]:
+def _differences(
+    platform: Platform, source: Source, revision: Revision, content: TableDigest
+) -> list[Difference]:
     """What of one revision is not as recorded: its row in streamflow.revision, its cells."""
     where, note, found = str(source), "in streamflow.revision", list[Difference]()
     if revision.digest != source.digest:
-        found.append(Difference(what=f"{where}, its digest", recorded=source.digest[:16], now=revision.digest[:16], note=note))
+        found.append(
+            Difference(
+                what=f"{where}, its digest",
+                recorded=source.digest[:16],
+                now=revision.digest[:16],
+                note=note,
+            )
+        )
     if revision.known_at != source.known_at:
         instants = (source.known_at.isoformat(), revision.known_at.isoformat())
-        found.append(Difference(what=f"{where}, its known_at", recorded=instants[0], now=instants[1], note=note))
+        found.append(
+            Difference(
+                what=f"{where}, its known_at", recorded=instants[0], now=instants[1], note=note
+            )
+        )
     if content.value != source.digest:
-        found += [replace(d, what=f"{where}, {d.what}") for d in _explained(platform, source, revision, content)]
+        found += [
+            replace(d, what=f"{where}, {d.what}")
+            for d in _explained(platform, source, revision, content)
+        ]
     return found
 
 
 def _types(platform: Platform, source: Source, revision: Revision) -> dict[str, str]:
     """The columns that the revision was frozen with, by what is stored with it or, where that is gone, by the catalog."""
     stored = {c.name: c.type for c in frozen.stored_digest(platform.connection, revision).columns}
-    declared = {name: column.type for name, column in platform.catalog.columns(source.table).items()}
-    return {name: kind for name in source.columns if (kind := stored.get(name) or declared.get(name, ""))}
+    declared = {
+        name: column.type for name, column in platform.catalog.columns(source.table).items()
+    }
+    return {
+        name: kind
+        for name in source.columns
+        if (kind := stored.get(name) or declared.get(name, ""))
+    }
 
 
-def _explained(platform: Platform, source: Source, revision: Revision, content: TableDigest) -> list[Difference]:
+def _explained(
+    platform: Platform, source: Source, revision: Revision, content: TableDigest
+) -> list[Difference]:
     """What changed in a revision: cells by key and column where digests can tell, else the columns."""
     key, catalog = platform.catalog.entity.key, platform.catalog
     recorded = frozen.stored_digest(platform.connection, revision)
@@ -121,11 +164,20 @@ def _explained(platform: Platform, source: Source, revision: Revision, content: 
         now = change_evidence.rows_in(platform.address, source, types, key, where)
         columns = {n: c for n, c in catalog.columns(source.table).items() if n in types}
         raw = change_evidence.raw_rows_in(
-            platform.connection, platform.address, source, columns, key, where, population=catalog.population_of(source.table)
+            platform.connection,
+            platform.address,
+            source,
+            columns,
+            key,
+            where,
+            population=catalog.population_of(source.table),
         )
         found = changed_cells(now, raw, where, recorded=recorded, key=key, types=types)
     if len(differing) > len(where):
-        what, parts = "and other rows", f"{len(differing) - len(where)} of {BUCKETS} parts of the table more"
+        what, parts = (
+            "and other rows",
+            f"{len(differing) - len(where)} of {BUCKETS} parts of the table more",
+        )
         found.append(Difference(what=what, recorded="as frozen", now="changed", note=parts))
     told = {name for names in differing.values() for name in names}
     found += [
@@ -139,7 +191,10 @@ def _explained(platform: Platform, source: Source, revision: Revision, content: 
 
 def _known_otherwise(platform: Platform, passport: Passport) -> list[Difference]:
     """Where the same question, as known at K, has another answer now."""
-    known = {(r.table, r.as_of): r.revision for r in frozen.revisions(platform.connection, known_at=passport.known_at)}
+    known = {
+        (r.table, r.as_of): r.revision
+        for r in frozen.revisions(platform.connection, known_at=passport.known_at)
+    }
     return [
         Difference(
             what=f"{s.table} of {s.as_of:%Y-%m-%d} as known at {passport.known_at.isoformat()}",

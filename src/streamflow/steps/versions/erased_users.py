@@ -16,9 +16,18 @@ def erased_users(platform: Platform, passport: Passport) -> int:
     Raises NotRebuildable when a revision is gone.
     """
     there = require_frozen(platform, passport.sources)
-    erasures = [(erased_since(platform.connection, source), there[source.place]) for source in passport.sources]
-    if not any(erasure.rows for erasure, _ in erasures) or any(erasure.digest != now.digest for erasure, now in erasures):
+    erasures = [
+        (erased_since(platform.connection, source), there[source.place])
+        for source in passport.sources
+    ]
+    if not any(erasure.rows for erasure, _ in erasures) or any(
+        erasure.digest != now.digest for erasure, now in erasures
+    ):
         return 0
     touched = [now for erasure, now in erasures if erasure.rows]
     key = platform.catalog.entity.key
-    return 0 if damaged(platform, touched, key, lambda _: None) else max(erasure.rows for erasure, _ in erasures)
+    return (
+        0
+        if damaged(platform, touched, key, lambda _: None)
+        else max(erasure.rows for erasure, _ in erasures)
+    )

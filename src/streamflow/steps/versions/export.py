@@ -37,7 +37,12 @@ from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.steps.data.revision_check import difference
 from streamflow.steps.versions.data_level import refuse_erased
-from streamflow.steps.versions.recorded_version import Recorded, recorded, require_frozen, with_catalog
+from streamflow.steps.versions.recorded_version import (
+    Recorded,
+    recorded,
+    require_frozen,
+    with_catalog,
+)
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
 
@@ -59,7 +64,12 @@ class ExportReceipt:
 
 
 def export(
-    platform: Platform, which: str, file: Path, *, force: bool = False, notify: Callable[[str], None] = lambda _: None
+    platform: Platform,
+    which: str,
+    file: Path,
+    *,
+    force: bool = False,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> ExportReceipt:
     """Write a version to a file, whole or not at all; everything in it is verified on the way.
 
@@ -101,7 +111,9 @@ def export(
     )
 
 
-def _add_version(platform: Platform, record: Recorded, writer: archive.Writer, scratch: Path) -> None:
+def _add_version(
+    platform: Platform, record: Recorded, writer: archive.Writer, scratch: Path
+) -> None:
     """Passport, catalog, what MLflow was told, the model and the files beside it."""
     from streamflow.models.model_file import FILE
 
@@ -114,7 +126,14 @@ def _add_version(platform: Platform, record: Recorded, writer: archive.Writer, s
         )
     writer.add(PASSPORT, archive.file_chunks(files / PASSPORT))
     writer.add(CATALOG, [catalog_toml(record.passport.features["catalog"]).encode()])
-    writer.add(RUN, [json.dumps(asdict(platform.models.facts(record.version)), indent=1, sort_keys=True).encode()])
+    writer.add(
+        RUN,
+        [
+            json.dumps(
+                asdict(platform.models.facts(record.version)), indent=1, sort_keys=True
+            ).encode()
+        ],
+    )
     for prefix, folder in ((MODEL, package), (FILES, files)):
         for path in archive.files_below(folder):
             writer.add(f"{prefix}{path.relative_to(folder).as_posix()}", archive.file_chunks(path))
@@ -134,20 +153,34 @@ def _add_revisions(
 
 
 def _add_revision(
-    platform: Platform, source: Source, revision: Revision, writer: archive.Writer, progress: Progress
+    platform: Platform,
+    source: Source,
+    revision: Revision,
+    writer: archive.Writer,
+    progress: Progress,
 ) -> ExportedRevision:
     stored = frozen.stored_digest(platform.connection, revision)
     types, key = {c.name: c.type for c in stored.columns}, platform.catalog.entity.key
     digester, parts = Digester(key, types), list[str]()
-    for chunk in frozen.frozen_rows(platform.address, source.table, types, key, source.as_of, source.revision):
+    for chunk in frozen.frozen_rows(
+        platform.address, source.table, types, key, source.as_of, source.revision
+    ):
         digester.update(chunk)
-        parts.append(f"{FROZEN}{source.table}/{source.as_of:%Y-%m-%d}/{source.revision}/{len(parts):05}.arrow")
+        parts.append(
+            f"{FROZEN}{source.table}/{source.as_of:%Y-%m-%d}/{source.revision}/{len(parts):05}.arrow"
+        )
         writer.add(parts[-1], [_ipc(chunk)])
         progress.add(len(chunk))
-    renamed = "" if revision.digest == source.digest else f"{source}: recorded with it is another digest than in the passport"
+    renamed = (
+        ""
+        if revision.digest == source.digest
+        else f"{source}: recorded with it is another digest than in the passport"
+    )
     if words := difference(revision, digester.finish().value) or renamed:
         raise SnapshotDamaged(
-            words, state="No file was written.", remedy="Run 'streamflow reproduce VERSION': it names what was changed."
+            words,
+            state="No file was written.",
+            remedy="Run 'streamflow reproduce VERSION': it names what was changed.",
         )
     return ExportedRevision(
         table=source.table,
@@ -156,7 +189,10 @@ def _add_revision(
         known_at=source.known_at,
         rows=source.rows,
         digest=source.digest,
-        columns=tuple(ExportedColumn(name=c.name, type=c.type, buckets=c.buckets.hex()) for c in stored.columns),
+        columns=tuple(
+            ExportedColumn(name=c.name, type=c.type, buckets=c.buckets.hex())
+            for c in stored.columns
+        ),
         parts=tuple(parts),
     )
 

@@ -41,7 +41,9 @@ from streamflow.warehouse import erasures, installation, ledger, revision_import
 if TYPE_CHECKING:
     from streamflow.models.tracking import RunFacts
 
-EXPORT = archive.Kind(noun="exported version", command="streamflow export", manifest=NAME, parse=from_json)
+EXPORT = archive.Kind(
+    noun="exported version", command="streamflow export", manifest=NAME, parse=from_json
+)
 Notify = Callable[[str], None]
 
 
@@ -59,7 +61,9 @@ class ImportReceipt:
     seconds: float
 
 
-def import_version(platform: Platform, file: Path, *, notify: Notify = lambda _: None) -> ImportReceipt:
+def import_version(
+    platform: Platform, file: Path, *, notify: Notify = lambda _: None
+) -> ImportReceipt:
     """Take in an exported version; an empty database is migrated first.
 
     Raises BackupDamaged when the file is none or damaged, CatalogInvalid when the catalog at hand lacks what the rows have,
@@ -93,7 +97,9 @@ def import_version(platform: Platform, file: Path, *, notify: Notify = lambda _:
 def _unpack(reader: archive.Reader[ExportManifest], folder: Path, notify: Notify) -> None:
     """Every file, each byte held against the manifest."""
     members = reader.manifest.members
-    progress = Progress(notify, "unpacking the version", sum(m.bytes for m in members.values()), unit="MB", per=MB)
+    progress = Progress(
+        notify, "unpacking the version", sum(m.bytes for m in members.values()), unit="MB", per=MB
+    )
     for name, member in members.items():
         archive.write_whole(folder / name, reader.chunks(name))
         progress.add(member.bytes)
@@ -109,7 +115,10 @@ def _passport(folder: Path, manifest: ExportManifest) -> Passport:
     named = {(s.table, s.as_of, s.revision, s.digest) for s in passport.sources}
     brought = {(r.table, r.as_of, r.revision, r.digest) for r in manifest.revisions}
     model = sha256(_bytes(folder, f"{MODEL}model.skops")).hexdigest()
-    if sha256(text).hexdigest() != manifest.passport_digest or _bytes(folder, f"{FILES}{PASSPORT}") != text:
+    if (
+        sha256(text).hexdigest() != manifest.passport_digest
+        or _bytes(folder, f"{FILES}{PASSPORT}") != text
+    ):
         raise BackupDamaged(f"{PASSPORT}: its digest is not the one that was registered")
     if named != brought:
         raise BackupDamaged(f"{PASSPORT}: it names other revisions than those that are in the file")
@@ -136,7 +145,9 @@ def _verify_rows(folder: Path, manifest: ExportManifest, notify: Notify) -> None
         found = digester.finish()
         stored = TableDigest(rows=one.rows, columns=tuple(column.digest for column in one.columns))
         if not found.value == stored.value == one.digest or found.rows != one.rows:
-            raise BackupDamaged(f"{one}: its rows have the digest {found.value}, the export says {one.digest}")
+            raise BackupDamaged(
+                f"{one}: its rows have the digest {found.value}, the export says {one.digest}"
+            )
 
 
 def _parts(folder: Path, one: ExportedRevision) -> Iterator[pl.DataFrame]:
@@ -148,7 +159,9 @@ def _require_declared(platform: Platform, manifest: ExportManifest) -> None:
     """The catalog at hand must have every frozen column, of the same type: else there is no table for the rows."""
     catalog, lines = platform.catalog, list[str]()
     if catalog.model != manifest.model:
-        lines.append(f"the version is of the model '{manifest.model}', the catalog at hand declares '{catalog.model}'")
+        lines.append(
+            f"the version is of the model '{manifest.model}', the catalog at hand declares '{catalog.model}'"
+        )
     if catalog.entity.key != manifest.key:
         lines.append(f"its key is '{manifest.key}', that of the catalog is '{catalog.entity.key}'")
     for one in manifest.revisions:
@@ -170,11 +183,17 @@ def _require_declared(platform: Platform, manifest: ExportManifest) -> None:
 def _held(platform: Platform, manifest: ExportManifest) -> tuple[str, int] | None:
     """(run id, version) of this version, if it is registered here."""
     there = {v.version for v in platform.models.versions()}
-    held = [one for one in revision_import.imported_as(platform.connection, manifest.passport_digest) if one[1] in there]
+    held = [
+        one
+        for one in revision_import.imported_as(platform.connection, manifest.passport_digest)
+        if one[1] in there
+    ]
     return held[0] if held else None
 
 
-def _take_in(platform: Platform, folder: Path, manifest: ExportManifest, notify: Notify) -> tuple[ExportedRevision, ...]:
+def _take_in(
+    platform: Platform, folder: Path, manifest: ExportManifest, notify: Notify
+) -> tuple[ExportedRevision, ...]:
     """Insert the frozen rows that are not here. Raises ImportRefused."""
     missing, refused = revision_import.conflicts(platform.connection, manifest.revisions)
     refused += _forgotten(platform, folder, manifest.key, missing)
@@ -186,24 +205,34 @@ def _take_in(platform: Platform, folder: Path, manifest: ExportManifest, notify:
     return tuple(missing)
 
 
-def _forgotten(platform: Platform, folder: Path, key: str, missing: list[ExportedRevision]) -> list[str]:
+def _forgotten(
+    platform: Platform, folder: Path, key: str, missing: list[ExportedRevision]
+) -> list[str]:
     """What was erased here on request does not come back from elsewhere. In words, without a key."""
     lines = []
     for one in missing:
-        keys = pl.concat([part[key] for part in _parts(folder, one)]) if one.parts else pl.Series(key, [], pl.String)
+        keys = (
+            pl.concat([part[key] for part in _parts(folder, one)])
+            if one.parts
+            else pl.Series(key, [], pl.String)
+        )
         if count := len(erasures.forgotten(platform.connection, keys, one.as_of.date())):
             lines.append(f"{one}: it holds {count:,} keys that were forgotten here")
     return lines
 
 
-def _register(platform: Platform, folder: Path, facts: RunFacts, passport: Passport) -> tuple[str, int]:
+def _register(
+    platform: Platform, folder: Path, facts: RunFacts, passport: Passport
+) -> tuple[str, int]:
     """The feature service, the run, the version and its passport's row."""
     with _rows_kept():
         catalog = catalog_of(passport.features["catalog"])
         features = [asdict(feature) for feature in features_of(catalog)]
         installation.add_service(platform.connection, passport.features["service"], features)
         migrate(platform)  # where the service is new, Feast is told
-        enter = partial(ledger.record_passport, platform.connection, catalog.model, passport.sources)
+        enter = partial(
+            ledger.record_passport, platform.connection, catalog.model, passport.sources
+        )
         return platform.models.log_again(facts, folder / MODEL, folder / FILES, enter)
 
 
@@ -212,7 +241,11 @@ def _facts(folder: Path, manifest: ExportManifest, passport: Passport) -> RunFac
     from streamflow.models.tracking import RunFacts
 
     facts = RunFacts(**json.loads(_bytes(folder, RUN)))
-    wrong = [name for name, value in tags_of(passport, manifest.passport_digest).items() if facts.tags.get(name) != value]
+    wrong = [
+        name
+        for name, value in tags_of(passport, manifest.passport_digest).items()
+        if facts.tags.get(name) != value
+    ]
     if wrong:
         raise BackupDamaged(f"{RUN}: the tag {wrong[0]} is not that of the passport")
     return replace(facts, tags={**facts.tags, "imported_from": manifest.run_id})

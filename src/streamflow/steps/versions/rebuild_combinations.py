@@ -11,7 +11,12 @@ from streamflow.core.data.difference import Difference
 from streamflow.core.statistics.metrics import Metrics
 from streamflow.core.statistics.shapley import combinations
 from streamflow.core.training.training_set import TrainingSet
-from streamflow.core.versions.data_comparison import feature_differences, label_differences, lacking_features, lacking_labels
+from streamflow.core.versions.data_comparison import (
+    feature_differences,
+    label_differences,
+    lacking_features,
+    lacking_labels,
+)
 from streamflow.core.versions.level_comparison import compare_configuration, compare_features
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import TrainingImpossible
@@ -21,8 +26,18 @@ from streamflow.steps.training.training_set import revisions_read
 from streamflow.steps.versions.recorded_version import Recorded, as_recorded, rebuilt_set
 from streamflow.warehouse import frozen
 
-DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION = "features", "data: features", "data: labels", "configuration"
-FACTORS = (DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION)  # what a rebuild can take from either version
+DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION = (
+    "features",
+    "data: features",
+    "data: labels",
+    "configuration",
+)
+FACTORS = (
+    DEFINITIONS,
+    FEATURE_DATA,
+    LABEL_DATA,
+    CONFIGURATION,
+)  # what a rebuild can take from either version
 
 Causes = Mapping[str, tuple[str, ...]]  # cause -> the factors that are swapped with it
 Done = dict[frozenset[str], Metrics]  # swapped factors -> what that rebuild scores
@@ -71,12 +86,18 @@ class Between:
         lacking += lacking_labels(catalog, own, self._of(LABEL_DATA, swapped))
         if lacking:
             mine, other = self._names if DEFINITIONS in swapped else self._names[::-1]
-            raise TrainingImpossible(f"the definitions of {other} read {', '.join(lacking)}, which the data of {mine} do not have")
+            raise TrainingImpossible(
+                f"the definitions of {other} read {', '.join(lacking)}, which the data of {mine} do not have"
+            )
 
     def scored(self, swapped: frozenset[str]) -> Metrics:
         """The metrics of a rebuild. Raises TrainingImpossible where there is none, NotRebuildable where frozen rows are gone."""
         platform = as_recorded(
-            self.platform, replace(self._of(DEFINITIONS, swapped), configuration=self._of(CONFIGURATION, swapped).configuration)
+            self.platform,
+            replace(
+                self._of(DEFINITIONS, swapped),
+                configuration=self._of(CONFIGURATION, swapped).configuration,
+            ),
         )
         try:
             return fit(platform, self._last_set(swapped - {CONFIGURATION})).metrics
@@ -89,7 +110,9 @@ class Between:
 
         def made(swapped: frozenset[str]) -> TrainingSet:
             platform = as_recorded(self.platform, self._of(DEFINITIONS, swapped))
-            return rebuilt_set(platform, self._of(FEATURE_DATA, swapped), labels_of=self._of(LABEL_DATA, swapped))
+            return rebuilt_set(
+                platform, self._of(FEATURE_DATA, swapped), labels_of=self._of(LABEL_DATA, swapped)
+            )
 
         return lru_cache(maxsize=1)(made)
 
@@ -98,7 +121,11 @@ class Between:
         a, b = self._names
         if not swapped:
             return a
-        return b if swapped == self.differences.keys() else f"{a} with {', '.join(f for f in FACTORS if f in swapped)} of {b}"
+        return (
+            b
+            if swapped == self.differences.keys()
+            else f"{a} with {', '.join(f for f in FACTORS if f in swapped)} of {b}"
+        )
 
     @property
     def _names(self) -> tuple[str, str]:
@@ -111,7 +138,9 @@ class Between:
         there = {(s.table, s.as_of) for s in passport.sources}
         known = frozen.revisions(self.platform.connection, known_at=passport.known_at)
         read = revisions_read(catalog, known, passport.as_of, passport.label_as_of)
-        more = frozen.sources(self.platform.connection, [r for r in read if (r.table, r.as_of) not in there])
+        more = frozen.sources(
+            self.platform.connection, [r for r in read if (r.table, r.as_of) not in there]
+        )
         return replace(passport, sources=(*passport.sources, *more))
 
 
@@ -137,7 +166,11 @@ def score_all(between: Between, *, notify: Callable[[str], None]) -> Scores:
 
 
 def _first_possible(
-    between: Between, attempts: Sequence[Causes], done: Done, notes: tuple[str, ...], notify: Callable[[str], None]
+    between: Between,
+    attempts: Sequence[Causes],
+    done: Done,
+    notes: tuple[str, ...],
+    notify: Callable[[str], None],
 ) -> Scores:
     """The scores of the first attempt that works; what was rebuilt for an earlier one is not rebuilt again."""
     causes, *coarser = attempts
@@ -161,7 +194,9 @@ def _swapped(causes: Causes, some: frozenset[str]) -> frozenset[str]:
     return frozenset(factor for cause in some for factor in causes[cause])
 
 
-def _score(between: Between, causes: Causes, done: Done, notify: Callable[[str], None]) -> TrainingImpossible | None:
+def _score(
+    between: Between, causes: Causes, done: Done, notify: Callable[[str], None]
+) -> TrainingImpossible | None:
     """Add to `done` what it lacks of the combinations; what makes one impossible is returned, and said by the caller."""
     wanted = [_swapped(causes, some) for some in combinations(list(causes))]
     try:

@@ -41,7 +41,9 @@ class Recorded:
 
 def find_version(platform: Platform, which: str) -> ModelVersion:
     """The version by its number, or by the id of the run that made it. Raises VersionMissing."""
-    return platform.models.version(int(which)) if which.isdecimal() else platform.models.by_run(which)
+    return (
+        platform.models.version(int(which)) if which.isdecimal() else platform.models.by_run(which)
+    )
 
 
 def recorded(platform: Platform, which: str) -> Recorded:
@@ -53,20 +55,27 @@ def recorded(platform: Platform, which: str) -> Recorded:
     name = f"version {version.version} of {platform.catalog.model}"
     digest = ledger.passport_digest(platform.connection, version.run_id)
     if digest is None:
-        raise _not_rebuildable(f"{name}: no passport of its run {version.run_id} was recorded here: streamflow did not train it")
+        raise _not_rebuildable(
+            f"{name}: no passport of its run {version.run_id} was recorded here: streamflow did not train it"
+        )
     try:
         text = platform.models.run_file(version.run_id, FILE)
     except ArtifactUntrusted as exc:
         raise _not_rebuildable(f"{name}: its passport is lost: {exc.message}") from exc
     found = sha256(text).hexdigest()
     if found != digest:
-        raise _not_rebuildable(f"{name}: its {FILE} was changed: it has the digest {found}, registered was {digest}")
+        raise _not_rebuildable(
+            f"{name}: its {FILE} was changed: it has the digest {found}, registered was {digest}"
+        )
     try:
         passport = parse_passport(text)
     except ValueError as exc:
         raise _not_rebuildable(f"{name}: its {FILE} cannot be read: {exc}") from exc
     return Recorded(
-        version=version, passport=passport, passport_digest=digest, tampered=tuple(_changed_tags(version, passport, digest))
+        version=version,
+        passport=passport,
+        passport_digest=digest,
+        tampered=tuple(_changed_tags(version, passport, digest)),
     )
 
 
@@ -112,7 +121,10 @@ def with_catalog(platform: Platform, passport: Passport) -> Platform:
 def as_recorded(platform: Platform, passport: Passport) -> Platform:
     """The platform with catalog and semantic settings of a passport. Raises NotRebuildable if this code refuses them."""
     try:
-        return replace(with_catalog(platform, passport), settings=platform.settings.with_values(passport.settings))
+        return replace(
+            with_catalog(platform, passport),
+            settings=platform.settings.with_values(passport.settings),
+        )
     except ValidationError as exc:
         raise NotRebuildable(
             f"this code does not take the recorded settings: {exc}",
@@ -121,10 +133,14 @@ def as_recorded(platform: Platform, passport: Passport) -> Platform:
         ) from exc
 
 
-Read = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]  # (table, columns, revisions) -> as_of and columns
+Read = Callable[
+    [str, list[str], list[tuple[datetime, int]]], pl.DataFrame
+]  # (table, columns, revisions) -> as_of and columns
 
 
-def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None = None, read: Read | None = None) -> TrainingSet:
+def rebuilt_set(
+    platform: Platform, of: Passport, *, labels_of: Passport | None = None, read: Read | None = None
+) -> TrainingSet:
     """The training set of `of` from the revisions that it names, labels from those of `labels_of`; `platform` is as recorded.
 
     The revisions are read by name: neither K nor what else is frozen by now plays a part, and Feast's registry neither.
@@ -133,12 +149,24 @@ def rebuilt_set(platform: Platform, of: Passport, *, labels_of: Passport | None 
     labels_of = labels_of or of
     catalog = platform.catalog
     k = max(of.known_at, labels_of.known_at)
-    when = Drops(as_of=of.as_of, label_as_of=labels_of.label_as_of, label_lead=labels_of.label_lead, known_at=k)
-    return set_of(platform, when, _of_features(catalog, of), _of_labels(catalog, labels_of), read=read)
+    when = Drops(
+        as_of=of.as_of,
+        label_as_of=labels_of.label_as_of,
+        label_lead=labels_of.label_lead,
+        known_at=k,
+    )
+    return set_of(
+        platform, when, _of_features(catalog, of), _of_labels(catalog, labels_of), read=read
+    )
 
 
 def set_of(
-    platform: Platform, when: Drops, features: tuple[Source, ...], labels: tuple[Source, ...], *, read: Read | None = None
+    platform: Platform,
+    when: Drops,
+    features: tuple[Source, ...],
+    labels: tuple[Source, ...],
+    *,
+    read: Read | None = None,
 ) -> TrainingSet:
     """A training set from revisions by name, with the definitions of `platform`. Raises NotRebuildable when one is gone."""
     read = read or partial(frozen.rows_of, platform.address)
@@ -147,7 +175,12 @@ def set_of(
     population, known = _keys(catalog, when.as_of, features, read), _labels(catalog, labels, read)
     sources = (*features, *(s for s in labels if s not in features))
     return assembled(
-        catalog, when, sources, population, known, lambda keys: joined_features(catalog, read, keys, when.as_of, features)
+        catalog,
+        when,
+        sources,
+        population,
+        known,
+        lambda keys: joined_features(catalog, read, keys, when.as_of, features),
     )
 
 
@@ -157,17 +190,25 @@ def labelled_keys(platform: Platform, of: Passport) -> pl.Series:
     features, labels = _of_features(catalog, of), _of_labels(catalog, of)
     require_frozen(platform, (*features, *labels))
     key = catalog.entity.key
-    return _keys(catalog, of.as_of, features, read).join(_labels(catalog, labels, read), on=key, how="semi").sort(key)[key]
+    return (
+        _keys(catalog, of.as_of, features, read)
+        .join(_labels(catalog, labels, read), on=key, how="semi")
+        .sort(key)[key]
+    )
 
 
 def _keys(catalog: Catalog, as_of: datetime, sources: Iterable[Source], read: Read) -> pl.DataFrame:
     """The population: the keys of the drop of `as_of`. (n, 1)"""
-    return _rows(read, catalog.entity.table, [catalog.entity.key], [s for s in sources if s.as_of == as_of]).drop("as_of")
+    return _rows(
+        read, catalog.entity.table, [catalog.entity.key], [s for s in sources if s.as_of == as_of]
+    ).drop("as_of")
 
 
 def _labels(catalog: Catalog, sources: Iterable[Source], read: Read) -> pl.DataFrame:
     """Key and label. (n, 2)"""
-    return _rows(read, catalog.label.table, [catalog.entity.key, catalog.label.column], sources).drop("as_of")
+    return _rows(
+        read, catalog.label.table, [catalog.entity.key, catalog.label.column], sources
+    ).drop("as_of")
 
 
 def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
@@ -175,13 +216,26 @@ def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
     before, now = passport.result["training_set"], training_set_result(rows)
     if before["digest"] == now["digest"]:
         return ()
-    count = [f"it has {now['rows']:,} rows, recorded are {before['rows']:,}"] if before["rows"] != now["rows"] else []
-    columns = [name for name, digest in now["columns"].items() if before["columns"].get(name) != digest]
-    found = [*count, *(f"the values of {name} are not those that were recorded" for name in columns)]
-    return tuple(found) or (f"its keys are not those that were recorded: digest {now['digest']}, recorded {before['digest']}",)
+    count = (
+        [f"it has {now['rows']:,} rows, recorded are {before['rows']:,}"]
+        if before["rows"] != now["rows"]
+        else []
+    )
+    columns = [
+        name for name, digest in now["columns"].items() if before["columns"].get(name) != digest
+    ]
+    found = [
+        *count,
+        *(f"the values of {name} are not those that were recorded" for name in columns),
+    ]
+    return tuple(found) or (
+        f"its keys are not those that were recorded: digest {now['digest']}, recorded {before['digest']}",
+    )
 
 
-def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> dict[tuple[str, datetime, int], Revision]:
+def require_frozen(
+    platform: Platform, sources: tuple[Source, ...]
+) -> dict[tuple[str, datetime, int], Revision]:
     """Each source's place -> its revision as it is recorded now. Raises NotRebuildable unless all are still there."""
     there = {(r.table, r.as_of, r.revision): r for r in frozen.all_revisions(platform.connection)}
     gone = [f"data: {source} is not frozen here" for source in sources if source.place not in there]
@@ -191,7 +245,11 @@ def require_frozen(platform: Platform, sources: tuple[Source, ...]) -> dict[tupl
 
 
 def _of_labels(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
-    return tuple(s for s in passport.sources if s.table == catalog.label.table and s.as_of == passport.label_as_of)
+    return tuple(
+        s
+        for s in passport.sources
+        if s.table == catalog.label.table and s.as_of == passport.label_as_of
+    )
 
 
 def _of_features(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
@@ -203,7 +261,9 @@ def _rows(read: Read, table: str, columns: list[str], sources: Iterable[Source])
     return read(table, columns, [(s.as_of, s.revision) for s in sources if s.table == table])
 
 
-def joined_features(catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]) -> pl.DataFrame:
+def joined_features(
+    catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]
+) -> pl.DataFrame:
     """The features of each key by the same point-in-time join that Feast's offline store makes."""
     key = catalog.entity.key
     asked = keys.with_columns(pl.lit(at).cast(pl.Datetime("us", "UTC")).alias(INSTANT))

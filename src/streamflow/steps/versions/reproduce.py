@@ -13,7 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from streamflow.core.data.difference import Difference
-from streamflow.core.training import decision, default_costs, holdout_probabilities, honesty, stored_requests
+from streamflow.core.training import (
+    decision,
+    default_costs,
+    holdout_probabilities,
+    honesty,
+    stored_requests,
+)
 from streamflow.core.versions.level_comparison import (
     Level,
     compare_code,
@@ -76,7 +82,9 @@ class ReproduceReceipt:
         return self.result != DIFFERS and not self.tampered
 
 
-def reproduce(platform: Platform, which: str, *, notify: Callable[[str], None] = lambda _: None) -> ReproduceReceipt:
+def reproduce(
+    platform: Platform, which: str, *, notify: Callable[[str], None] = lambda _: None
+) -> ReproduceReceipt:
     """Make a version (its number or run id) again with the code at hand, from the revisions and settings of its passport.
 
     Raises VersionMissing, and NotRebuildable when something that it was made from is gone.
@@ -114,7 +122,9 @@ class Made:
     largest_difference: float | None
 
 
-def _made_again(then: Platform, record: Recorded, data: Examined, notify: Callable[[str], None]) -> Made:
+def _made_again(
+    then: Platform, record: Recorded, data: Examined, notify: Callable[[str], None]
+) -> Made:
     """Train again on what the revisions hold now. Rows that can no longer be trained on are a result that differs."""
     notify("assembling the training set")
     try:
@@ -122,14 +132,21 @@ def _made_again(then: Platform, record: Recorded, data: Examined, notify: Callab
         notify(f"training on {len(rows.frame):,} rows")
         fitted = fit(then, rows)
     except TrainingImpossible as exc:
-        return Made(result=DIFFERS, differences=tuple(exc.message.splitlines()), largest_difference=None)
+        return Made(
+            result=DIFFERS, differences=tuple(exc.message.splitlines()), largest_difference=None
+        )
     found = {**result_of(rows, fitted), "model": {"content": _content(fitted)}}
     return _judge(then, record, found, fitted)
 
 
 def verdict_of(level: Level) -> LevelVerdict:
     """A level for the receipt."""
-    return LevelVerdict(name=level.name, verdict=level.verdict, differences=level.differences[:SHOWN], count=len(level.differences))
+    return LevelVerdict(
+        name=level.name,
+        verdict=level.verdict,
+        differences=level.differences[:SHOWN],
+        count=len(level.differences),
+    )
 
 
 def compare_levels(passport: Passport, now: Present) -> tuple[Level, ...]:
@@ -154,10 +171,18 @@ def _judge(platform: Platform, record: Recorded, found: Mapping[str, Any], fitte
     if not differences:
         return Made(result=IDENTICAL, differences=(), largest_difference=0.0)
     before = _recorded_probabilities(platform, record)
-    largest = None if before is None else holdout_probabilities.largest_difference(before, fitted.probability)
-    learned = all(d.startswith(("the model", "the predictions", "the metric")) for d in differences)  # from the same rows
+    largest = (
+        None
+        if before is None
+        else holdout_probabilities.largest_difference(before, fitted.probability)
+    )
+    learned = all(
+        d.startswith(("the model", "the predictions", "the metric")) for d in differences
+    )  # from the same rows
     within = learned and largest is not None and largest <= platform.settings.reproduce_tolerance
-    return Made(result=WITHIN if within else DIFFERS, differences=differences, largest_difference=largest)
+    return Made(
+        result=WITHIN if within else DIFFERS, differences=differences, largest_difference=largest
+    )
 
 
 def _differences(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
@@ -167,14 +192,24 @@ def _differences(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[
     if before["rows"] != after["rows"]:
         said.append(f"the training set has {after['rows']:,} rows, recorded are {before['rows']:,}")
     was, now = before["columns"], after["columns"]
-    said += [f"the training set's column {name} is another" for name in {**was, **now} if was.get(name) != now.get(name)]
+    said += [
+        f"the training set's column {name} is another"
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
+    ]
     if before["digest"] != after["digest"] and not said:
         said.append("the training set's keys are others")
-    said += [f"the {side} keys are others" for side in ("training", "holdout") if recorded[f"{side}_keys"] != found[f"{side}_keys"]]
+    said += [
+        f"the {side} keys are others"
+        for side in ("training", "holdout")
+        if recorded[f"{side}_keys"] != found[f"{side}_keys"]
+    ]
     if recorded["model"]["content"] != found["model"]["content"]:
         said.append("the model has learned something else")
     if recorded["model_kind"] != found["model_kind"]:
-        said.append(f"the model is of the kind {found['model_kind']}, recorded is {recorded['model_kind']}")
+        said.append(
+            f"the model is of the kind {found['model_kind']}, recorded is {recorded['model_kind']}"
+        )
     elif recorded["candidates"] != found["candidates"]:
         said.append("the model was chosen by other cross-validated AUCs")
     if recorded["decision"] != found["decision"]:
@@ -192,13 +227,21 @@ def _differences(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[
     return said
 
 
-def _recorded_probabilities(platform: Platform, record: Recorded) -> holdout_probabilities.Floats | None:
+def _recorded_probabilities(
+    platform: Platform, record: Recorded
+) -> holdout_probabilities.Floats | None:
     """Those that the version had when it was trained, if its file still holds them."""
     try:
-        found = holdout_probabilities.from_bytes(platform.models.run_file(record.version.run_id, holdout_probabilities.FILE))
+        found = holdout_probabilities.from_bytes(
+            platform.models.run_file(record.version.run_id, holdout_probabilities.FILE)
+        )
     except (ArtifactUntrusted, ValueError):
         return None  # told as a changed artifact
-    return found if holdout_probabilities.digest(found) == record.passport.result["predictions"] else None
+    return (
+        found
+        if holdout_probabilities.digest(found) == record.passport.result["predictions"]
+        else None
+    )
 
 
 def changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
@@ -211,13 +254,21 @@ def changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
         try:
             digest = file_digest(platform.models.download(record.version, Path(folder)))
             if digest != expected:
-                said.append(f"the model file of version {version} was changed: its digest is {digest}, registered was {expected}")
+                said.append(
+                    f"the model file of version {version} was changed: its digest is {digest}, registered was {expected}"
+                )
         except ArtifactUntrusted as exc:
             said.append(exc.message)
     if _recorded_probabilities(platform, record) is None:
-        said.append(f"the file {holdout_probabilities.FILE} of version {version} is lost or was changed")
+        said.append(
+            f"the file {holdout_probabilities.FILE} of version {version} is lost or was changed"
+        )
     result = record.passport.result
-    files = {decision.FILE: result["decision"]["digest"], stored_requests.FILE: result["probes"], honesty.FILE: result["honesty"]}
+    files = {
+        decision.FILE: result["decision"]["digest"],
+        stored_requests.FILE: result["probes"],
+        honesty.FILE: result["honesty"],
+    }
     files |= {default_costs.FILE: result["default_costs"]} if "default_costs" in result else {}
     for name, digest in files.items():
         if not _is_unchanged(platform, record, name, digest):

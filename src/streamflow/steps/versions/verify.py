@@ -11,7 +11,12 @@ from streamflow.core.training.certificate import Certificate, comparable, differ
 from streamflow.core.training.temporal_proof import Violation
 from streamflow.platform import Platform
 from streamflow.steps.training.certify import prove
-from streamflow.steps.versions.recorded_version import as_recorded, rebuilt_set, recorded, set_differences
+from streamflow.steps.versions.recorded_version import (
+    as_recorded,
+    rebuilt_set,
+    recorded,
+    set_differences,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +46,18 @@ class VerifyReceipt:
     @property
     def holds(self) -> bool:
         """Whether every cell is what belongs there, and all is as recorded."""
-        return not (self.certificate.violations or self.training_set or self.differences or self.tampered)
+        return not (
+            self.certificate.violations or self.training_set or self.differences or self.tampered
+        )
 
 
-def verify(platform: Platform, which: str, *, full: bool = False, notify: Callable[[str], None] = lambda _: None) -> VerifyReceipt:
+def verify(
+    platform: Platform,
+    which: str,
+    *,
+    full: bool = False,
+    notify: Callable[[str], None] = lambda _: None,
+) -> VerifyReceipt:
     """Prove the training set of a version, named by number or run, once more (every cell of it if `full`).
 
     Raises VersionMissing, and NotRebuildable when the passport or a revision that it names is gone.

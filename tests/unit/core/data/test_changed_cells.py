@@ -13,7 +13,14 @@ from streamflow.core.data.changed_cells import ROW_DIGEST, UNKNOWN, changed_cell
 from streamflow.core.data.digest import bucket_of, digest_frame, row_digests
 
 TYPES = {"key": "string", "a": "int", "b": "float", "c": "bool", "d": "string", "e": "date"}
-SCHEMA = {"key": pl.String, "a": pl.Int64, "b": pl.Float64, "c": pl.Boolean, "d": pl.String, "e": pl.Date}
+SCHEMA = {
+    "key": pl.String,
+    "a": pl.Int64,
+    "b": pl.Float64,
+    "c": pl.Boolean,
+    "d": pl.String,
+    "e": pl.Date,
+}
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "a": st.none() | st.integers(-5, 5),
     "b": st.none() | st.sampled_from([0.0, 29.85, 29.850000000000001, -1e-300]),
@@ -25,17 +32,34 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def tables(draw: st.DrawFn) -> pl.DataFrame:
-    keys = draw(st.lists(st.text("abcd", min_size=1, max_size=4), min_size=1, max_size=12, unique=True))
+    keys = draw(
+        st.lists(st.text("abcd", min_size=1, max_size=4), min_size=1, max_size=12, unique=True)
+    )
     rows = [{"key": key, **{name: draw(values) for name, values in VALUES.items()}} for key in keys]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def said(before: pl.DataFrame, after: pl.DataFrame, raw: pl.DataFrame) -> list[tuple[str, str | None, str | None, str]]:
+def said(
+    before: pl.DataFrame, after: pl.DataFrame, raw: pl.DataFrame
+) -> list[tuple[str, str | None, str | None, str]]:
     """What is said of `after`, whose rows carry the digests of `before`."""
-    where = suspects(digest_frame(before, key="key", types=TYPES), digest_frame(after, key="key", types=TYPES))
-    stored = before.select("key").with_columns(pl.Series(ROW_DIGEST, row_digests(before, types=TYPES), pl.Binary))
-    now = after.join(stored, on="key", how="left").filter(pl.Series(bucket_of(after["key"])).is_in(list(where)))
-    found = changed_cells(now, raw, where, recorded=digest_frame(before, key="key", types=TYPES), key="key", types=TYPES)
+    where = suspects(
+        digest_frame(before, key="key", types=TYPES), digest_frame(after, key="key", types=TYPES)
+    )
+    stored = before.select("key").with_columns(
+        pl.Series(ROW_DIGEST, row_digests(before, types=TYPES), pl.Binary)
+    )
+    now = after.join(stored, on="key", how="left").filter(
+        pl.Series(bucket_of(after["key"])).is_in(list(where))
+    )
+    found = changed_cells(
+        now,
+        raw,
+        where,
+        recorded=digest_frame(before, key="key", types=TYPES),
+        key="key",
+        types=TYPES,
+    )
     return [(d.what, d.recorded, d.now, d.note) for d in found]
 
 
@@ -57,8 +81,12 @@ def test_exactly_the_changed_cells_are_named(table: pl.DataFrame, data: st.DataO
         assert said(table, after, table) == []
         return
     assert said(table, after, table) == [(f"{key} {name}", shown(before), shown(value), "")]
-    assert said(table, after, pl.DataFrame()) == [(f"{key} {name}", "not known", shown(value), UNKNOWN)]
-    moved = table.with_columns(a=pl.col("a").fill_null(0) + 100)  # the drop was delivered anew since
+    assert said(table, after, pl.DataFrame()) == [
+        (f"{key} {name}", "not known", shown(value), UNKNOWN)
+    ]
+    moved = table.with_columns(
+        a=pl.col("a").fill_null(0) + 100
+    )  # the drop was delivered anew since
     assert said(table, after, moved) == [(f"{key} {name}", "not known", shown(value), UNKNOWN)]
 
 

@@ -17,11 +17,21 @@ COLUMNS = {
     "plan": Column(type="string", categories=("a", "b")),
     "since": Column(type="date"),
 }
-GOOD = {"user_id": "u1", "fee": "29.85", "months": "1", "active": "True", "plan": "a", "since": "2024-01-31"}
+GOOD = {
+    "user_id": "u1",
+    "fee": "29.85",
+    "months": "1",
+    "active": "True",
+    "plan": "a",
+    "since": "2024-01-31",
+}
 
 
 def check(*rows: dict[str, str | None]) -> tuple[pl.DataFrame, list[tuple[str | None, int | None]]]:
-    text = pl.DataFrame([{**GOOD, "user_id": f"u{i}", **row} for i, row in enumerate(rows)], schema=dict.fromkeys(GOOD, pl.String))
+    text = pl.DataFrame(
+        [{**GOOD, "user_id": f"u{i}", **row} for i, row in enumerate(rows)],
+        schema=dict.fromkeys(GOOD, pl.String),
+    )
     frame, violations = read_cells(text, np.arange(len(text)), COLUMNS, key="user_id", table="t")
     return frame, [(v.column, v.row) for v in violations]
 
@@ -51,12 +61,19 @@ def test_a_bad_cell_is_named_once(column: str, cell: str | None) -> None:
 
 
 def test_all_violations_are_reported_at_once() -> None:
-    assert check({"fee": "-1", "plan": "z"}, {}, {"months": "x"})[1] == [("fee", 0), ("plan", 0), ("months", 2)]
+    assert check({"fee": "-1", "plan": "z"}, {}, {"months": "x"})[1] == [
+        ("fee", 0),
+        ("plan", 0),
+        ("months", 2),
+    ]
 
 
 def test_every_row_of_a_repeated_key_is_named() -> None:
     keys = pl.DataFrame({"user_id": ["same", "u1", None, "same", None], "row": [0, 1, 3, 4, 5]})
-    assert [(v.row, v.key) for v in repeated_keys(keys, key="user_id", table="t")] == [(0, "same"), (4, "same")]
+    assert [(v.row, v.key) for v in repeated_keys(keys, key="user_id", table="t")] == [
+        (0, "same"),
+        (4, "same"),
+    ]
 
 
 @given(st.floats(min_value=0, allow_infinity=False))
@@ -68,7 +85,11 @@ def test_a_float_survives_its_shortest_text(value: float) -> None:
 
 def test_headers() -> None:
     found = header_violations("t", ["user_id", "fee", "fee", "x"], ["user_id", "fee", "months"])
-    assert [(v.column, v.got) for v in found] == [("fee", "2 times"), ("months", None), ("x", "'x'")]
+    assert [(v.column, v.got) for v in found] == [
+        ("fee", "2 times"),
+        ("months", None),
+        ("x", "'x'"),
+    ]
 
 
 def test_keys_of_all_files_belong_together() -> None:
@@ -79,4 +100,7 @@ def test_keys_of_all_files_belong_together() -> None:
         "labels": pl.DataFrame({"user_id": ["a"], "row": [0]}),
     }
     found = cross_check(frames, catalog)
-    assert [(v.table, v.row, v.got) for v in found] == [("subscriptions", 1, "'c'"), ("subscriptions", None, "none for 'b'")]
+    assert [(v.table, v.row, v.got) for v in found] == [
+        ("subscriptions", 1, "'c'"),
+        ("subscriptions", None, "none for 'b'"),
+    ]

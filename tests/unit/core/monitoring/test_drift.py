@@ -15,21 +15,41 @@ from scipy import stats
 from support.months import EXPECTED, PLANTED, found, population, reference_system_fires
 
 from streamflow.core.monitoring.bins import FEW, Binned, binned
-from streamflow.core.monitoring.drift import FeatureDrift, Test, adjusted, feature_drifts, measured, psi, rate
+from streamflow.core.monitoring.drift import (
+    FeatureDrift,
+    Test,
+    adjusted,
+    feature_drifts,
+    measured,
+    psi,
+    rate,
+)
 from streamflow.core.monitoring.performance import concept_drift, label_drift, performance
 from streamflow.core.statistics.intervals import ranking
 from streamflow.core.statistics.metrics import auc
 
 # `ingest` makes 0.0 of -0.0
 numbers = st.lists(
-    st.one_of(st.none(), st.integers(-3, 3).map(float), st.floats(allow_infinity=False, width=32).map(lambda x: x + 0)),
+    st.one_of(
+        st.none(),
+        st.integers(-3, 3).map(float),
+        st.floats(allow_infinity=False, width=32).map(lambda x: x + 0),
+    ),
     min_size=1,
     max_size=60,
 )
-words = st.lists(st.one_of(st.none(), st.sampled_from("abcdefgh"), st.text(max_size=3)), min_size=1, max_size=60)
+words = st.lists(
+    st.one_of(st.none(), st.sampled_from("abcdefgh"), st.text(max_size=3)), min_size=1, max_size=60
+)
 pairs = st.one_of(
-    st.tuples(numbers.map(lambda v: pl.Series(v, dtype=pl.Float64)), numbers.map(lambda v: pl.Series(v, dtype=pl.Float64))),
-    st.tuples(words.map(lambda v: pl.Series(v, dtype=pl.String)), words.map(lambda v: pl.Series(v, dtype=pl.String))),
+    st.tuples(
+        numbers.map(lambda v: pl.Series(v, dtype=pl.Float64)),
+        numbers.map(lambda v: pl.Series(v, dtype=pl.Float64)),
+    ),
+    st.tuples(
+        words.map(lambda v: pl.Series(v, dtype=pl.String)),
+        words.map(lambda v: pl.Series(v, dtype=pl.String)),
+    ),
 )
 
 
@@ -48,9 +68,16 @@ def by_hand(reference: Sequence[object], current: Sequence[object]) -> float:
     return total
 
 
-@given(st.lists(st.sampled_from(["a", "b", None]), min_size=1), st.lists(st.sampled_from(["b", "c", None]), min_size=1))
-def test_psi_of_categories_is_that_of_the_book(reference: list[str | None], current: list[str | None]) -> None:
-    bins = binned(pl.Series(reference, dtype=pl.String), pl.Series(current, dtype=pl.String), categorical=True)
+@given(
+    st.lists(st.sampled_from(["a", "b", None]), min_size=1),
+    st.lists(st.sampled_from(["b", "c", None]), min_size=1),
+)
+def test_psi_of_categories_is_that_of_the_book(
+    reference: list[str | None], current: list[str | None]
+) -> None:
+    bins = binned(
+        pl.Series(reference, dtype=pl.String), pl.Series(current, dtype=pl.String), categorical=True
+    )
     assert psi(bins) == pytest.approx(by_hand(reference, current), abs=1e-12)
 
 
@@ -84,12 +111,16 @@ def test_what_is_identical_has_not_drifted(pair: tuple[pl.Series, pl.Series]) ->
 
 
 @given(pairs, st.randoms(use_true_random=False))
-def test_the_order_of_rows_decides_nothing(pair: tuple[pl.Series, pl.Series], random: object) -> None:
+def test_the_order_of_rows_decides_nothing(
+    pair: tuple[pl.Series, pl.Series], random: object
+) -> None:
     turned = [s.sample(fraction=1, shuffle=True, seed=random.randint(0, 99)) for s in pair]  # type: ignore[attr-defined]
     assert drifts(*turned) == drifts(*pair)
 
 
-@pytest.mark.parametrize("values", [[1.5] * 200, [None] * 200, [float("nan")] * 200, [1.5, None] * 100])
+@pytest.mark.parametrize(
+    "values", [[1.5] * 200, [None] * 200, [float("nan")] * 200, [1.5, None] * 100]
+)
 def test_a_constant_or_empty_column_is_compared_too(values: list[float | None]) -> None:
     column, other = pl.Series(values, dtype=pl.Float64), pl.Series(np.linspace(0, 1, 200))
     assert not drifts(column, column).drifted
@@ -99,7 +130,9 @@ def test_a_constant_or_empty_column_is_compared_too(values: list[float | None]) 
 
 def test_many_rows_make_a_trifle_significant_and_no_drift() -> None:
     random = np.random.default_rng(2)
-    f = drifts(pl.Series(random.normal(size=40_000)), pl.Series(random.normal(0.08, 1, size=40_000)))
+    f = drifts(
+        pl.Series(random.normal(size=40_000)), pl.Series(random.normal(0.08, 1, size=40_000))
+    )
     assert f.distribution.p_adjusted < 1e-6
     assert f.psi < 0.02
     assert not f.drifted
@@ -115,17 +148,26 @@ def test_few_rows_make_a_large_psi_by_chance_and_no_drift() -> None:
 def test_the_adjusted_p_is_that_of_benjamini_and_hochberg_over_all_tests() -> None:
     random = np.random.default_rng(4)
     found = [
-        measured(f"f{i}", pl.Series(random.normal(size=300)), pl.Series(random.normal(i / 20, 1, size=300)), categorical=False)
+        measured(
+            f"f{i}",
+            pl.Series(random.normal(size=300)),
+            pl.Series(random.normal(i / 20, 1, size=300)),
+            categorical=False,
+        )
         for i in range(6)
     ]
     p = [value for f in found for value in (f.distribution.p, f.missing.test.p)]
     ranked = sorted(range(len(p)), key=p.__getitem__)
     expected, least = [0.0] * len(p), 1.0
-    for place in reversed(range(len(p))):  # from the largest down: p times m over rank, never above the one after it
+    for place in reversed(
+        range(len(p))
+    ):  # from the largest down: p times m over rank, never above the one after it
         least = min(least, p[ranked[place]] * len(p) / (place + 1))
         expected[ranked[place]] = least
     done = adjusted(found)
-    assert [v for f in done for v in (f.distribution.p_adjusted, f.missing.test.p_adjusted)] == pytest.approx(expected)
+    assert [
+        v for f in done for v in (f.distribution.p_adjusted, f.missing.test.p_adjusted)
+    ] == pytest.approx(expected)
     assert adjusted([]) == ()
 
 
@@ -133,20 +175,32 @@ def test_the_tests_are_those_of_scipy() -> None:
     random = np.random.default_rng(5)
     a, b = random.normal(size=500), random.normal(0.1, 1, size=400)
     ks = measured("f", pl.Series(a), pl.Series(b), categorical=False).distribution
-    assert (ks.method, ks.p) == ("Kolmogorov-Smirnov D", pytest.approx(stats.ks_2samp(a, b, method="asymp").pvalue))
+    assert (ks.method, ks.p) == (
+        "Kolmogorov-Smirnov D",
+        pytest.approx(stats.ks_2samp(a, b, method="asymp").pvalue),
+    )
     few, other = random.integers(0, 4, 500), random.integers(0, 5, 400)
     table = np.array([np.bincount(few, minlength=5), np.bincount(other, minlength=5)])
     counted = measured("f", pl.Series(few), pl.Series(other), categorical=False).distribution
-    assert (counted.method, counted.p) == ("chi-square", pytest.approx(stats.chi2_contingency(table).pvalue))
+    assert (counted.method, counted.p) == (
+        "chi-square",
+        pytest.approx(stats.chi2_contingency(table).pvalue),
+    )
     z = rate(30, 200, 55, 210).test
-    assert z.p == pytest.approx(stats.chi2_contingency([[30, 170], [55, 155]], correction=False).pvalue)
+    assert z.p == pytest.approx(
+        stats.chi2_contingency([[30, 170], [55, 155]], correction=False).pvalue
+    )
 
 
 def test_a_category_that_was_never_seen_is_named_with_its_rows() -> None:
     reference = pl.Series(["DSL", "No"] * 500)
-    f = drifts(reference, pl.Series(["DSL"] * 480 + ["No"] * 480 + ["Satellite"] * 38 + ["Cable"] * 2))
+    f = drifts(
+        reference, pl.Series(["DSL"] * 480 + ["No"] * 480 + ["Satellite"] * 38 + ["Cable"] * 2)
+    )
     assert f.strangers == (("Satellite", 38), ("Cable", 2))
-    assert f.reasons[1:] == ("f: 4.00% of the rows hold a category that the reference has not: 'Satellite' 38, 'Cable' 2",)
+    assert f.reasons[1:] == (
+        "f: 4.00% of the rows hold a category that the reference has not: 'Satellite' 38, 'Cable' 2",
+    )
     assert f.reasons[0].startswith("f: PSI 0.232 is not below 0.1; chi-square=40.82, adjusted p ")
     rare = drifts(reference, pl.Series(["DSL"] * 499 + ["No"] * 499 + ["Satellite"] * 2))
     assert rare.strangers == (("Satellite", 2),)
@@ -164,7 +218,10 @@ def test_a_column_of_many_rare_categories_has_new_ones_and_has_not_drifted() -> 
 
 def test_missing_values_that_appear_are_drift_from_one_point_on() -> None:
     full = pl.Series(np.linspace(0, 1, 3000))
-    seldom, often = (pl.Series([None if i % one_in == 0 else x for i, x in enumerate(full)]) for one_in in (150, 40))
+    seldom, often = (
+        pl.Series([None if i % one_in == 0 else x for i, x in enumerate(full)])
+        for one_in in (150, 40)
+    )
     assert not drifts(full, seldom).drifted
     assert drifts(full, often).reasons == ("f: missing 0.00% -> 2.50%",)
     assert drifts(often, full).drifted
@@ -175,12 +232,16 @@ def test_the_error_of_auc_is_delongs(data: st.DataObject) -> None:
     size = st.integers(2, 12)
     scores = st.integers(0, 6)
     positives, negatives = (
-        np.array(data.draw(st.lists(scores, min_size=n, max_size=n)), dtype=float) for n in (data.draw(size), data.draw(size))
+        np.array(data.draw(st.lists(scores, min_size=n, max_size=n)), dtype=float)
+        for n in (data.draw(size), data.draw(size))
     )
-    psi_of = lambda x, y: 1.0 if y < x else 0.5 if y == x else 0.0  # noqa: E731  # DeLong's kernel, as it is printed
+    psi_of = lambda x, y: 1.0 if y < x else 0.5 if y == x else 0.0  # DeLong's kernel, as it is printed
     v10 = [np.mean([psi_of(x, y) for y in negatives]) for x in positives]
     v01 = [np.mean([psi_of(x, y) for x in positives]) for y in negatives]
-    label, scored = np.r_[np.ones(len(positives)), np.zeros(len(negatives))].astype(int), np.r_[positives, negatives]
+    label, scored = (
+        np.r_[np.ones(len(positives)), np.zeros(len(negatives))].astype(int),
+        np.r_[positives, negatives],
+    )
     assert np.mean(v10) == pytest.approx(auc(label, scored))
     assert math.sqrt(ranking(label.astype(bool), scored).variance) == pytest.approx(
         math.sqrt(np.var(v10, ddof=1) / len(v10) + np.var(v01, ddof=1) / len(v01))
@@ -191,7 +252,9 @@ def test_the_interval_of_labels_is_newcombes() -> None:
     """Method 10 of Newcombe (1998), on his first example."""
     found = label_drift(np.arange(80) < 48, np.arange(70) < 56)
     assert found.difference == pytest.approx(0.2)
-    wilson = [stats.binomtest(k, n).proportion_ci(0.99, method="wilson") for k, n in ((48, 80), (56, 70))]
+    wilson = [
+        stats.binomtest(k, n).proportion_ci(0.99, method="wilson") for k, n in ((48, 80), (56, 70))
+    ]
     assert found.low == pytest.approx(0.2 - math.hypot(0.8 - wilson[1].low, wilson[0].high - 0.6))
     assert found.high == pytest.approx(0.2 + math.hypot(wilson[1].high - 0.8, 0.6 - wilson[0].low))
     assert found.fires
@@ -200,7 +263,10 @@ def test_the_interval_of_labels_is_newcombes() -> None:
 def test_a_version_that_ranks_better_does_not_fire_and_too_few_labels_are_not_judged() -> None:
     label = np.arange(400) % 4 == 0
     noise = np.random.default_rng(7).random(400)
-    good, bad = (performance(label, p, threshold=0.5, seed=1, draws=50) for p in (noise / 2 + label / 2, noise))
+    good, bad = (
+        performance(label, p, threshold=0.5, seed=1, draws=50)
+        for p in (noise / 2 + label / 2, noise)
+    )
     assert good
     assert bad
     assert concept_drift(good, bad).fires

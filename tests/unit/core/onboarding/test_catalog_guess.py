@@ -18,7 +18,15 @@ from streamflow.core.data.catalog_definitions import quoted
 from streamflow.core.data.contract import read_cells
 from streamflow.core.onboarding.catalog_guess import Guess, guess, guess_column
 from streamflow.core.onboarding.catalog_text import catalog_text
-from streamflow.core.onboarding.column_profile import FileProfile, Profile, as_ingest_reads, detailed, details, measures, profiles
+from streamflow.core.onboarding.column_profile import (
+    FileProfile,
+    Profile,
+    as_ingest_reads,
+    detailed,
+    details,
+    measures,
+    profiles,
+)
 from streamflow.core.onboarding.column_roles import check_columns, find_key
 from streamflow.errors import CatalogInvalid, StreamflowError
 from streamflow.steps.data.init import init
@@ -31,7 +39,12 @@ def profiled(file: str, **columns: Cells) -> FileProfile:
     found = profiles(text.columns, text.select(measures(text.columns)))
     if wanted := details(found):
         found = detailed(found, text.select(wanted))
-    return FileProfile(file=file, columns=tuple(as_ingest_reads(p, text[p.name]) if p.kind == "timestamp" else p for p in found))
+    return FileProfile(
+        file=file,
+        columns=tuple(
+            as_ingest_reads(p, text[p.name]) if p.kind == "timestamp" else p for p in found
+        ),
+    )
 
 
 def column(*cells: str | None) -> Column:
@@ -41,7 +54,9 @@ def column(*cells: str | None) -> Column:
 def guessed(*files: FileProfile, label: str | None = None, key: str | None = None) -> Guess:
     check_columns(files)
     chosen, rivals = find_key(files, key)
-    return guess(files, key=chosen, population=max(f.rows for f in files), rivals=rivals, label=label)
+    return guess(
+        files, key=chosen, population=max(f.rows for f in files), rivals=rivals, label=label
+    )
 
 
 def refusal(*files: FileProfile, label: str | None = None, key: str | None = None) -> str:
@@ -118,7 +133,12 @@ def test_few_repeated_texts_are_categories_in_order_and_names_are_not() -> None:
 
 def test_dates_identifiers_and_what_stands_beside_the_label_are_no_features() -> None:
     members = profiled(
-        "members.csv", member_id=IDS, joined=["2024-01-01"] * 6, agent_id=["7", "8", "9"] * 2, plan=["a"] * 6, age=["1"] * 6
+        "members.csv",
+        member_id=IDS,
+        joined=["2024-01-01"] * 6,
+        agent_id=["7", "8", "9"] * 2,
+        plan=["a"] * 6,
+        age=["1"] * 6,
     )
     left = profiled("left.csv", member_id=IDS, churned=["True", "False"] * 3, days_open=["3"] * 6)
     found = guessed(members, left)
@@ -139,11 +159,17 @@ def test_the_key_is_in_every_file_and_unique_and_best_named_like_one() -> None:
     assert find_key([members, left], None) == ("member_id", ["email"])
     assert find_key([members, left], "email") == ("email", [])
     found = guessed(members, left)
-    assert (found.entity.name, found.entity.type, found.entity.table) == ("member", "int", "members")
+    assert (found.entity.name, found.entity.type, found.entity.table) == (
+        "member",
+        "int",
+        "members",
+    )
     assert any("could also be email" in d for d in found.decisions)
 
 
-@pytest.mark.parametrize(("ids", "kind"), [(("001", "002"), "string"), (("a", "b"), "string"), (("-1", "10"), "int")])
+@pytest.mark.parametrize(
+    ("ids", "kind"), [(("001", "002"), "string"), (("a", "b"), "string"), (("-1", "10"), "int")]
+)
 def test_the_type_of_the_key_keeps_its_zeros(ids: Cells, kind: str) -> None:
     members = profiled("members.csv", member_id=ids, age=("1", "2"))
     left = profiled("left.csv", member_id=ids, churned=("True", "False"))
@@ -165,7 +191,9 @@ def test_the_label_is_found_by_its_name_or_alone_in_its_file() -> None:
     assert guessed(senior, LEFT).label.model_dump() == {"table": "left", "column": "churned"}
     gone = profiled("gone.csv", member_id=IDS, gone=("True", "False") * 3)
     assert guessed(senior, gone).label.column == "gone"
-    both = profiled("out.csv", member_id=IDS, is_cancelled=("True", "False") * 3, churned=("True", "False") * 3)
+    both = profiled(
+        "out.csv", member_id=IDS, is_cancelled=("True", "False") * 3, churned=("True", "False") * 3
+    )
     assert "out.csv: column 'churned' could be it" in refusal(MEMBERS, both)
     assert guessed(MEMBERS, both, label="is_cancelled").label.column == "is_cancelled"
 
@@ -193,18 +221,26 @@ def test_a_label_of_one_class_is_said() -> None:
 
 
 def test_the_label_needs_a_file_of_its_own_and_the_entity_one_that_is_whole() -> None:
-    assert "is the only file" in refusal(profiled("all.csv", member_id=IDS, age=IDS, churned=("True", "False") * 3))
-    assert "no file but the label's holds every 'member_id'" in refusal(profiled("a.csv", member_id=IDS[:4], age=IDS[:4]), LEFT)
+    assert "is the only file" in refusal(
+        profiled("all.csv", member_id=IDS, age=IDS, churned=("True", "False") * 3)
+    )
+    assert "no file but the label's holds every 'member_id'" in refusal(
+        profiled("a.csv", member_id=IDS[:4], age=IDS[:4]), LEFT
+    )
     named = guessed(profiled("bills.csv", member_id=IDS, fee=IDS), MEMBERS, LEFT)
     assert named.entity.table == "members"
 
 
 def test_all_columns_that_cannot_be_declared_are_named_at_once() -> None:
     said = refusal(
-        profiled("a.csv", **{"Member ID": IDS, "as_of": IDS, "x" * 49: IDS}), profiled("b.csv", member_id=IDS, größe=IDS)
+        profiled("a.csv", **{"Member ID": IDS, "as_of": IDS, "x" * 49: IDS}),
+        profiled("b.csv", member_id=IDS, größe=IDS),
     )
     assert len(said.splitlines()) == 4
-    assert "a.csv: column 'Member ID' is no name of at most 48 characters a-z, 0-9 and _; call it 'member_id' for example" in said
+    assert (
+        "a.csv: column 'Member ID' is no name of at most 48 characters a-z, 0-9 and _; call it 'member_id' for example"
+        in said
+    )
     assert "a.csv: column 'as_of' has a name that streamflow uses itself" in said
 
 
@@ -213,23 +249,44 @@ def parsed(found: Guess) -> Catalog:
 
 
 @given(
-    st.lists(st.text(max_size=8).filter(lambda t: "\0" not in t).map(lambda t: t or None), min_size=4, max_size=12)
+    st.lists(
+        st.text(max_size=8).filter(lambda t: "\0" not in t).map(lambda t: t or None),
+        min_size=4,
+        max_size=12,
+    )
     | st.lists(st.one_of(st.none(), st.integers(-(2**64), 2**64).map(str)), min_size=4, max_size=12)
-    | st.lists(st.one_of(st.none(), st.floats().map(str), st.integers(0, 9).map(str)), min_size=4, max_size=12)
+    | st.lists(
+        st.one_of(st.none(), st.floats().map(str), st.integers(0, 9).map(str)),
+        min_size=4,
+        max_size=12,
+    )
     | st.lists(st.one_of(st.none(), st.dates().map(str)), min_size=4, max_size=12)
     | st.lists(st.one_of(st.none(), st.datetimes().map(str)), min_size=4, max_size=12)
-    | st.lists(st.sampled_from(["True", "False", 'a "quote"', "back\\slash", "line\nfeed", "\x7f"]), min_size=4, max_size=12)
+    | st.lists(
+        st.sampled_from(["True", "False", 'a "quote"', "back\\slash", "line\nfeed", "\x7f"]),
+        min_size=4,
+        max_size=12,
+    )
 )
-def test_ingest_accepts_what_the_guess_was_made_from_and_the_text_says_the_guess(cells: list[str | None]) -> None:
+def test_ingest_accepts_what_the_guess_was_made_from_and_the_text_says_the_guess(
+    cells: list[str | None],
+) -> None:
     ids = [str(n) for n in range(len(cells))]
     members = profiled("members.csv", member_id=ids, thing=cells, age=ids)
     left = profiled("left.csv", member_id=ids, churned=["True"] * len(ids))
     catalog = parsed(guessed(members, left))
-    text = pl.DataFrame({"member_id": ids, "thing": cells, "age": ids}, schema_overrides={"thing": pl.String})
-    typed, wrong = read_cells(text, np.arange(len(ids)), catalog.columns("members"), key="member_id", table="members")
+    text = pl.DataFrame(
+        {"member_id": ids, "thing": cells, "age": ids}, schema_overrides={"thing": pl.String}
+    )
+    typed, wrong = read_cells(
+        text, np.arange(len(ids)), catalog.columns("members"), key="member_id", table="members"
+    )
     assert wrong == []
     assert typed["thing"].null_count() == sum(c is None for c in cells)
-    assert catalog.tables["members"].columns["thing"] == guess_column(members.columns[1], view="members_fv").column
+    assert (
+        catalog.tables["members"].columns["thing"]
+        == guess_column(members.columns[1], view="members_fv").column
+    )
 
 
 @given(st.text())
@@ -252,15 +309,28 @@ DROP = {
 }
 
 
-def test_init_writes_a_catalog_that_names_files_and_keeps_the_order_of_columns(tmp_path: Path) -> None:
+def test_init_writes_a_catalog_that_names_files_and_keeps_the_order_of_columns(
+    tmp_path: Path,
+) -> None:
     out = tmp_path / "catalog.toml"
     receipt = init(write(tmp_path / "drop", DROP), out)
     catalog = load_catalog(out)
     assert (catalog.file("gym_members"), catalog.file("left")) == ("Gym Members.csv", "left.csv")
     town = catalog.tables["gym_members"].columns["town"]
-    assert (town.categories, town.nullable) == (("A, B",), True)  # a quoted empty cell is an empty cell
-    assert (receipt.model, receipt.keys, receipt.tables[0].features) == ("member_churned", 4, ("age", "town"))
-    lines = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith(("age ", "town", "key", "column"))]
+    assert (town.categories, town.nullable) == (
+        ("A, B",),
+        True,
+    )  # a quoted empty cell is an empty cell
+    assert (receipt.model, receipt.keys, receipt.tables[0].features) == (
+        "member_churned",
+        4,
+        ("age", "town"),
+    )
+    lines = [
+        line
+        for line in out.read_text(encoding="utf-8").splitlines()
+        if line.startswith(("age ", "town", "key", "column"))
+    ]
     assert all("  # guessed: " in line for line in lines)
 
 
@@ -302,7 +372,9 @@ def test_the_folder_above_the_drops_names_the_drop(tmp_path: Path) -> None:
 
 
 def test_a_profile_counts_over_all_rows() -> None:
-    found = profiled("t.csv", key=[str(n) for n in range(5000)], x=[str(n / 2) for n in range(5000)]).columns
+    found = profiled(
+        "t.csv", key=[str(n) for n in range(5000)], x=[str(n / 2) for n in range(5000)]
+    ).columns
     assert [(p.rows, p.unique) for p in found] == [(5000, True), (5000, False)]
     assert isinstance(found[1], Profile)
     assert math.isclose(found[1].high or 0, 2499.5)

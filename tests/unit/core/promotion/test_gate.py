@@ -9,7 +9,14 @@ import pytest
 from sklearn import metrics as stock
 from support.draws import FEATURES, MONEY, POLICY, SURVEY, draw, judged
 
-from streamflow.core.promotion.gate import METRICS, Answers, _Scorer, compare, comparison, should_promote
+from streamflow.core.promotion.gate import (
+    METRICS,
+    Answers,
+    _Scorer,
+    compare,
+    comparison,
+    should_promote,
+)
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -18,10 +25,22 @@ def test_weighted_scores_are_those_of_scikit_learn(ties: bool) -> None:
     label = generator.random(300) < 0.3
     probability = generator.random(300).round(1 if ties else 12)
     weight = generator.integers(0, 4, 300).astype(float)
-    found = dict(zip(METRICS, _Scorer(label, Answers(probability=probability, threshold=0.6), MONEY).scores(weight), strict=True))
-    assert found["auc"] == pytest.approx(stock.roc_auc_score(label, probability, sample_weight=weight), abs=1e-12)
-    assert found["average_precision"] == pytest.approx(stock.average_precision_score(label, probability, sample_weight=weight))
-    assert found["brier"] == pytest.approx(stock.brier_score_loss(label, probability, sample_weight=weight))
+    found = dict(
+        zip(
+            METRICS,
+            _Scorer(label, Answers(probability=probability, threshold=0.6), MONEY).scores(weight),
+            strict=True,
+        )
+    )
+    assert found["auc"] == pytest.approx(
+        stock.roc_auc_score(label, probability, sample_weight=weight), abs=1e-12
+    )
+    assert found["average_precision"] == pytest.approx(
+        stock.average_precision_score(label, probability, sample_weight=weight)
+    )
+    assert found["brier"] == pytest.approx(
+        stock.brier_score_loss(label, probability, sample_weight=weight)
+    )
     brought = np.where(probability >= 0.6, 0.3 * 200 * label - 20, 0.0)
     assert found["value"] == pytest.approx(np.average(brought, weights=weight))
 
@@ -35,7 +54,9 @@ def test_a_better_version_is_better_by_every_metric_and_the_other_way_round() ->
     forth, back = compare(label, bad, good, MONEY, POLICY), compare(label, good, bad, MONEY, POLICY)
     assert [c.metric for c in forth] == list(METRICS)
     assert all(0 < c.low < c.difference < c.high for c in forth)
-    assert [(c.low, c.high) for c in back] == [(pytest.approx(-c.high), pytest.approx(-c.low)) for c in forth]
+    assert [(c.low, c.high) for c in back] == [
+        (pytest.approx(-c.high), pytest.approx(-c.low)) for c in forth
+    ]
     assert compare(label, bad, good, MONEY, POLICY) == forth
     for metric in METRICS:
         assert comparison(forth, replace(POLICY, metric=metric)).passed
@@ -46,7 +67,10 @@ def test_a_better_version_is_better_by_every_metric_and_the_other_way_round() ->
 def test_05_the_margin_of_the_reference_is_below_the_noise_and_the_interval_is_not() -> None:
     """Trap 5: forests that differ by their seed only. By point estimate about half of them are promoted without a margin."""
     kept = [draw(500 + n, users=1_500) for n in range(12)]
-    verdicts = [judged(one, *(one.answers(FEATURES, seed=seed, trees=20) for seed in (1, 2))) for one in kept]
+    verdicts = [
+        judged(one, *(one.answers(FEATURES, seed=seed, trees=20) for seed in (1, 2)))
+        for one in kept
+    ]
     by_reference = [should_promote(auc.challenger, auc.champion, 0.0) for _, auc in verdicts]
     assert 2 <= sum(by_reference) <= 10
     assert sum(passed for passed, _ in verdicts) <= 2
@@ -58,7 +82,11 @@ def test_a_version_that_knows_more_is_promoted() -> None:
     verdicts = []
     for number in range(4):
         one = draw(700 + number, users=7_043)
-        verdicts.append(judged(one, *(one.answers(f, seed=1, trees=20) for f in (FEATURES, [*FEATURES, SURVEY]))))
+        verdicts.append(
+            judged(
+                one, *(one.answers(f, seed=1, trees=20) for f in (FEATURES, [*FEATURES, SURVEY]))
+            )
+        )
     assert sum(passed for passed, _ in verdicts) >= 3
 
 

@@ -43,14 +43,18 @@ def chain(steps: list[tuple[Action, int | None]]) -> list[Entry]:
 
 
 @given(moves, st.data())
-def test_any_change_of_any_field_is_named_at_its_entry(steps: list[tuple[Action, int | None]], data: st.DataObject) -> None:
+def test_any_change_of_any_field_is_named_at_its_entry(
+    steps: list[tuple[Action, int | None]], data: st.DataObject
+) -> None:
     entries = chain(steps)
     assert first_broken(entries) is None
     if not entries:
         return
     place = data.draw(st.integers(0, len(entries) - 1))
     name = data.draw(st.sampled_from([f.name for f in fields(Entry) if f.name != "seq"]))
-    other = {"at": START, "since": START, "from_version": 77, "to_version": 77, "forced": True}.get(name, "something else")
+    other = {"at": START, "since": START, "from_version": 77, "to_version": 77, "forced": True}.get(
+        name, "something else"
+    )
     changed = [*entries[:place], replace(entries[place], **{name: other}), *entries[place + 1 :]]
     broken = first_broken(changed)
     assert broken is not None
@@ -58,7 +62,9 @@ def test_any_change_of_any_field_is_named_at_its_entry(steps: list[tuple[Action,
 
 
 @given(moves.filter(bool), st.data())
-def test_a_missing_entry_is_named_wherever_it_stood(steps: list[tuple[Action, int | None]], data: st.DataObject) -> None:
+def test_a_missing_entry_is_named_wherever_it_stood(
+    steps: list[tuple[Action, int | None]], data: st.DataObject
+) -> None:
     entries = chain(steps)
     head = head_of(entries[-1])
     place = data.draw(st.integers(0, len(entries) - 1))
@@ -85,16 +91,27 @@ def test_the_hash_does_not_depend_on_the_zone_of_the_session() -> None:
 
 
 @given(moves)
-def test_who_served_is_the_last_move_before_the_instant(steps: list[tuple[Action, int | None]]) -> None:
+def test_who_served_is_the_last_move_before_the_instant(
+    steps: list[tuple[Action, int | None]],
+) -> None:
     entries = chain(steps)
     for hour in range(len(steps) + 2):
         found = last_move(entries, by=START + timedelta(hours=hour, minutes=30))
-        moved = [version for number, (action, version) in enumerate(steps, 1) if number <= hour and action in MOVES]
+        moved = [
+            version
+            for number, (action, version) in enumerate(steps, 1)
+            if number <= hour and action in MOVES
+        ]
         assert (found.to_version if found else None) == (moved[-1] if moved else None)
 
 
 def test_each_rollback_goes_one_further_back() -> None:
-    steps: list[tuple[Action, int | None]] = [("promoted", 1), ("promoted", 2), ("refused", 4), ("outside", 3)]
+    steps: list[tuple[Action, int | None]] = [
+        ("promoted", 1),
+        ("promoted", 2),
+        ("refused", 4),
+        ("outside", 3),
+    ]
     assert former(chain(steps)) == 2
     assert former(chain([*steps, ("rolled back", 2)])) == 1
     assert former(chain([*steps, ("rolled back", 2), ("promoted", 3)])) == 2
@@ -135,6 +152,8 @@ def test_the_stage_decides(ledger: int | None, staged: list[int], alias: int | N
         (1, [1, 2], 1, "several", 1),
     ],
 )
-def test_each_case(ledger: int | None, staged: list[int], alias: int | None, found: str, serves: int | None) -> None:
+def test_each_case(
+    ledger: int | None, staged: list[int], alias: int | None, found: str, serves: int | None
+) -> None:
     answer = resolve(ledger, staged, alias)
     assert (answer.found, answer.serves) == (found, serves)

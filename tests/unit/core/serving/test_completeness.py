@@ -20,7 +20,12 @@ NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 TYPES = {"a": "int", "b": "float", "c": "bool", "d": "string", "e": "int"}
 VIEW_OF = {"a": "v", "b": "v", "c": "w", "d": "w", "e": "x"}
-VALUES = {"int": st.integers(-5, 5), "float": st.floats(-9, 9), "bool": st.booleans(), "string": st.sampled_from(["", "x", "y"])}
+VALUES = {
+    "int": st.integers(-5, 5),
+    "float": st.floats(-9, 9),
+    "bool": st.booleans(),
+    "string": st.sampled_from(["", "x", "y"]),
+}
 LIMITS = st.sampled_from([timedelta(days=d) for d in (1, 30, 62)])
 EDGES = [timedelta(days=d) + n * MICROSECOND for d in (1, 30, 62) for n in (-1, 0, 1)]
 Row = tuple[tuple[Any, ...], dict[str, datetime | None]]
@@ -29,10 +34,17 @@ Row = tuple[tuple[Any, ...], dict[str, datetime | None]]
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     features = [
-        FeaturePolicy(name=n, view=VIEW_OF[n], nullable=draw(st.booleans()), default=draw(st.none() | VALUES[kind]))
+        FeaturePolicy(
+            name=n,
+            view=VIEW_OF[n],
+            nullable=draw(st.booleans()),
+            default=draw(st.none() | VALUES[kind]),
+        )
         for n, kind in TYPES.items()
     ]
-    return Policy(features, draw(st.dictionaries(st.sampled_from(["v", "w", "x"]), LIMITS)), key="user_id")
+    return Policy(
+        features, draw(st.dictionaries(st.sampled_from(["v", "w", "x"]), LIMITS)), key="user_id"
+    )
 
 
 @st.composite
@@ -40,10 +52,14 @@ def rows(draw: st.DrawFn) -> Row:
     values = {name: draw(st.none() | VALUES[kind]) for name, kind in TYPES.items()}
     ages = st.sampled_from([*EDGES, timedelta(), timedelta(days=-3), timedelta(days=700)])
     as_of = {view: draw(st.none() | ages.map(lambda age: NOW - age)) for view in ("v", "w", "x")}
-    return tuple(None if as_of[VIEW_OF[name]] is None else value for name, value in values.items()), as_of
+    return tuple(
+        None if as_of[VIEW_OF[name]] is None else value for name, value in values.items()
+    ), as_of
 
 
-def stated(policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | None]) -> dict[str, Any]:
+def stated(
+    policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | None]
+) -> dict[str, Any]:
     """The rule, feature by feature, as plainly as it can be said."""
     seen: dict[str, str] = {}
     for feature, value in zip(policy.features, values, strict=True):
@@ -54,14 +70,25 @@ def stated(policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | 
             seen[feature.name] = "expired"
         else:
             seen[feature.name] = "absent" if value is None and not feature.nullable else "value"
-    fresh = [at for view, at in as_of.items() if at and not (view in policy.max_age and NOW - at > policy.max_age[view])]
+    fresh = [
+        at
+        for view, at in as_of.items()
+        if at and not (view in policy.max_age and NOW - at > policy.max_age[view])
+    ]
     helped = {f.name for f in policy.features if f.default is not None and fresh}
     missing = [name for name, what in seen.items() if what == "absent" and name not in helped]
     stale = [name for name, what in seen.items() if what == "expired" and name not in helped]
     if missing or stale:
         code = "features_missing" if missing else "features_stale"
         code = code if any(as_of.values()) else "entity_unknown"
-        return {"reason": code, "missing_features": missing, "stale_features": stale, "defaulted": [], "stale": [], "as_of": None}
+        return {
+            "reason": code,
+            "missing_features": missing,
+            "stale_features": stale,
+            "defaulted": [],
+            "stale": [],
+            "as_of": None,
+        }
     return {
         "reason": None,
         "missing_features": [],
@@ -69,11 +96,16 @@ def stated(policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | 
         "defaulted": [name for name, what in seen.items() if what != "value"],
         "stale": [name for name, what in seen.items() if what == "expired"],
         "as_of": min(fresh),
-        "values": tuple(f.default if seen[f.name] != "value" else v for f, v in zip(policy.features, values, strict=True)),
+        "values": tuple(
+            f.default if seen[f.name] != "value" else v
+            for f, v in zip(policy.features, values, strict=True)
+        ),
     }
 
 
-def told(policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | None]) -> dict[str, Any]:
+def told(
+    policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | None]
+) -> dict[str, Any]:
     """What complete_row says, in the same form."""
     try:
         found = policy.complete_row(values, as_of, NOW, key="k")
@@ -81,7 +113,12 @@ def told(policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | No
         lists = {name: error.facts.get(name, []) for name in ("missing_features", "stale_features")}
         return {"reason": error.code, **lists, "defaulted": [], "stale": [], "as_of": None}
     assert found.age == NOW - found.as_of
-    own = {"defaulted": list(found.defaulted), "stale": list(found.stale), "as_of": found.as_of, "values": found.values}
+    own = {
+        "defaulted": list(found.defaulted),
+        "stale": list(found.stale),
+        "as_of": found.as_of,
+        "values": found.values,
+    }
     return {"reason": None, "missing_features": [], "stale_features": [], **own}
 
 
@@ -93,11 +130,17 @@ def test_a_row_is_completed_as_the_rule_says(policy: Policy, row: Row) -> None:
 @settings(max_examples=50)
 @given(policies(), st.lists(rows(), max_size=12))
 def test_a_frame_is_completed_as_its_rows_are(policy: Policy, given_rows: list[Row]) -> None:
-    schema = {n: POLARS_TYPES[kind] for n, kind in TYPES.items()} | {f"{v} as_of": pl.Datetime("us", "UTC") for v in policy.views}
-    frame = pl.DataFrame([(*values, *as_of.values()) for values, as_of in given_rows], schema=schema, orient="row")
+    schema = {n: POLARS_TYPES[kind] for n, kind in TYPES.items()} | {
+        f"{v} as_of": pl.Datetime("us", "UTC") for v in policy.views
+    }
+    frame = pl.DataFrame(
+        [(*values, *as_of.values()) for values, as_of in given_rows], schema=schema, orient="row"
+    )
     found = complete_frame(policy, frame, {view: f"{view} as_of" for view in policy.views}, NOW)
     assert found.values.schema == pl.Schema({name: schema[name] for name in TYPES})
-    lines = zip(found.facts.iter_rows(named=True), found.values.iter_rows(), given_rows, strict=True)
+    lines = zip(
+        found.facts.iter_rows(named=True), found.values.iter_rows(), given_rows, strict=True
+    )
     for facts, values, (given_values, as_of) in lines:
         wanted = told(policy, given_values, as_of)
         assert values == wanted.pop("values", given_values)
@@ -144,9 +187,17 @@ def test_a_declared_default_stands_in_for_what_is_absent_and_a_declared_null_is_
 
 def test_all_that_is_refused_is_said_at_once() -> None:
     with pytest.raises(FeaturesMissing) as error:
-        POLICY.complete_row((1, None, *ROW[2:]), instants(usage_agg_30d_fv=40.5, payments_agg_90d_fv=None), NOW, key="7590")
+        POLICY.complete_row(
+            (1, None, *ROW[2:]),
+            instants(usage_agg_30d_fv=40.5, payments_agg_90d_fv=None),
+            NOW,
+            key="7590",
+        )
     late = ["avg_session_mins_7d", "unique_devices_30d", "rebuffer_events_7d"]
-    assert error.value.facts == {"missing_features": ["monthly_fee", "failed_payments_90d"], "stale_features": late}
+    assert error.value.facts == {
+        "missing_features": ["monthly_fee", "failed_payments_90d"],
+        "stale_features": late,
+    }
     assert error.value.message == (
         "user_id '7590' has no value for monthly_fee, failed_payments_90d; user_id '7590' has only values of 40.5 days ago for"
         f" {', '.join(late)}; usage_agg_30d_fv allows 30 days"
@@ -157,11 +208,17 @@ def test_what_is_only_too_old_has_an_error_of_its_own_that_passes() -> None:
     assert POLICY.complete_row(ROW, instants(usage_agg_30d_fv=30), NOW, key="k").age_days == 30
     with pytest.raises(FeaturesStale) as error:
         POLICY.complete_row(ROW, instants(usage_agg_30d_fv=30.001), NOW, key="k")
-    assert (error.value.code, error.value.http_status, list(error.value.facts)) == ("features_stale", 503, ["stale_features"])
+    assert (error.value.code, error.value.http_status, list(error.value.facts)) == (
+        "features_stale",
+        503,
+        ["stale_features"],
+    )
 
 
 def test_a_feature_that_the_catalog_no_longer_has_there_is_refused_where_it_has_no_value() -> None:
-    moved = policy_of(CATALOG, ["gone_fv:watch_hours_30d", "gone_fv:lost", "subs_profile_fv:monthly_fee"])
+    moved = policy_of(
+        CATALOG, ["gone_fv:watch_hours_30d", "gone_fv:lost", "subs_profile_fv:monthly_fee"]
+    )
     at = {"gone_fv": NOW - 9999 * DAY, "subs_profile_fv": NOW - DAY}
     assert moved.complete_row((1.0, 2, 3.0), at, NOW, key="k").defaulted == ()
     with pytest.raises(FeaturesMissing) as error:
@@ -178,7 +235,18 @@ def test_a_store_that_is_too_old_for_everybody_says_so() -> None:
     )
 
 
-@given(policies(), st.dictionaries(st.sampled_from(["v", "w", "x"]), st.integers(0, 80).map(lambda n: NOW - n * DAY), min_size=3))
-def test_it_is_said_exactly_when_each_row_of_such_a_store_is_refused(policy: Policy, as_of: dict[str, datetime]) -> None:
+@given(
+    policies(),
+    st.dictionaries(
+        st.sampled_from(["v", "w", "x"]),
+        st.integers(0, 80).map(lambda n: NOW - n * DAY),
+        min_size=3,
+    ),
+)
+def test_it_is_said_exactly_when_each_row_of_such_a_store_is_refused(
+    policy: Policy, as_of: dict[str, datetime]
+) -> None:
     whole = (1, 1.0, True, "x", 1)
-    assert bool(policy.too_old(as_of, NOW)) == (told(policy, whole, dict(as_of))["reason"] == "features_stale")
+    assert bool(policy.too_old(as_of, NOW)) == (
+        told(policy, whole, dict(as_of))["reason"] == "features_stale"
+    )

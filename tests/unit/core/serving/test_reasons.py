@@ -57,7 +57,9 @@ def drawn(n: int, *, seed: int, networks: tuple[str, ...] = ("DSL", "Fiber")) ->
     draw = np.random.default_rng(seed)
 
     def some(values: Any) -> pl.Series:
-        return pl.select(pl.when(pl.Series(draw.random(n) < 0.85)).then(pl.Series(values))).to_series()
+        return pl.select(
+            pl.when(pl.Series(draw.random(n) < 0.85)).then(pl.Series(values))
+        ).to_series()
 
     return pl.DataFrame(
         {
@@ -70,23 +72,44 @@ def drawn(n: int, *, seed: int, networks: tuple[str, ...] = ("DSL", "Fiber")) ->
     )
 
 
-def fitted(catalog: Catalog, kind: str, *, n: int = 600, trees: int = 12) -> tuple[Any, Predictor, pl.DataFrame]:
+def fitted(
+    catalog: Catalog, kind: str, *, n: int = 600, trees: int = 12
+) -> tuple[Any, Predictor, pl.DataFrame]:
     frame = drawn(n, seed=1)
     fee = frame["fee"].fill_null(60).to_numpy() / 40
-    label = np.random.default_rng(2).random(n) < 1 / (1 + np.exp(2.5 - fee - (frame["net"] == "Fiber").fill_null(False).to_numpy()))
-    pipeline = fit_model(kind, frame, label.astype(np.int8), features=catalog.features, trees=trees, seed=3)
-    decision = Decision(threshold=0.5, rule="set", calibrator=Calibrator(raw=(0.0, 1.0), calibrated=(0.1, 0.8)), economics=MONEY)
-    return pipeline, compile_predictor(pipeline, decision, background_of(frame, ["net", "plan"])), frame
+    label = np.random.default_rng(2).random(n) < 1 / (
+        1 + np.exp(2.5 - fee - (frame["net"] == "Fiber").fill_null(False).to_numpy())
+    )
+    pipeline = fit_model(
+        kind, frame, label.astype(np.int8), features=catalog.features, trees=trees, seed=3
+    )
+    decision = Decision(
+        threshold=0.5,
+        rule="set",
+        calibrator=Calibrator(raw=(0.0, 1.0), calibrated=(0.1, 0.8)),
+        economics=MONEY,
+    )
+    return (
+        pipeline,
+        compile_predictor(pipeline, decision, background_of(frame, ["net", "plan"])),
+        frame,
+    )
 
 
-def margin_of(pipeline: Any, kind: str, frame: pl.DataFrame, catalog: Catalog) -> NDArray[np.float64]:
+def margin_of(
+    pipeline: Any, kind: str, frame: pl.DataFrame, catalog: Catalog
+) -> NDArray[np.float64]:
     """By scikit-learn alone."""
     raw = raw_frame(frame, catalog.features)
-    return np.asarray(pipeline.predict_proba(raw)[:, 1] if kind == "baseline" else pipeline.decision_function(raw))
+    return np.asarray(
+        pipeline.predict_proba(raw)[:, 1] if kind == "baseline" else pipeline.decision_function(raw)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categories(catalog: Catalog, kind: str) -> None:
+def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categories(
+    catalog: Catalog, kind: str
+) -> None:
     pipeline, predictor, _ = fitted(catalog, kind)
     frame = drawn(200, seed=5, networks=("DSL", "Fiber", "never seen"))
     expected = margin_of(pipeline, kind, frame, catalog)
@@ -97,7 +120,9 @@ def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categori
     assert {f.unit for f in found} == {"probability" if kind == "baseline" else "log-odds"}
     assert np.std(sums) > 0.01
     assert all(
-        [abs(c.contribution) for c in f.contributions] == sorted(abs(c.contribution) for c in f.contributions)[::-1] for f in found
+        [abs(c.contribution) for c in f.contributions]
+        == sorted(abs(c.contribution) for c in f.contributions)[::-1]
+        for f in found
     )
 
 
@@ -105,7 +130,9 @@ def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categori
 def test_one_row_has_the_bits_of_a_batch(catalog: Catalog, kind: str) -> None:
     _, predictor, _ = fitted(catalog, kind)
     frame = drawn(40, seed=6)
-    assert list(explain_rows(predictor, frame, {})) == [explain(predictor, row, {}) for row in frame.iter_rows()]
+    assert list(explain_rows(predictor, frame, {})) == [
+        explain(predictor, row, {}) for row in frame.iter_rows()
+    ]
     assert list(explain_rows(predictor, frame.head(0), {})) == []
 
 
@@ -113,7 +140,11 @@ def test_they_are_the_shapley_values_of_the_trees(catalog: Catalog) -> None:
     """By the definition: over all sets of columns; a split on a column that is not in the set goes both ways, by rows."""
     pipeline, predictor, _ = fitted(catalog, "baseline", trees=3, n=120)
     frame = drawn(5, seed=8)
-    matrix = pipeline.named_steps[ENCODE].transform(raw_frame(frame, catalog.features)).astype(np.float32)
+    matrix = (
+        pipeline.named_steps[ENCODE]
+        .transform(raw_frame(frame, catalog.features))
+        .astype(np.float32)
+    )
     trees = [e.tree_ for e in pipeline.named_steps[FOREST].estimators_]
     told = predictor.explainer.terms(matrix.astype(np.float64))
     width = matrix.shape[1]
@@ -127,7 +158,8 @@ def test_they_are_the_shapley_values_of_the_trees(catalog: Catalog) -> None:
         for column in range(width):
             others = [c for c in range(width) if c != column]
             shapley = sum(
-                (worth[tuple(sorted((*known, column)))] - worth[known]) / (width * comb(width - 1, len(known)))
+                (worth[tuple(sorted((*known, column)))] - worth[known])
+                / (width * comb(width - 1, len(known)))
                 for size in range(width)
                 for known in combinations(others, size)
             )
@@ -141,10 +173,17 @@ def expected(tree: Any, row: NDArray[np.float32], known: set[int], node: int = 0
         return float(tree.value[node, 0, 1] / tree.value[node, 0].sum())
     column = tree.feature[node]
     if column in known:
-        to_left = bool(tree.missing_go_to_left[node]) if np.isnan(row[column]) else row[column] <= tree.threshold[node]
+        to_left = (
+            bool(tree.missing_go_to_left[node])
+            if np.isnan(row[column])
+            else row[column] <= tree.threshold[node]
+        )
         return expected(tree, row, known, left if to_left else right)
     rows = tree.n_node_samples
-    return (rows[left] * expected(tree, row, known, left) + rows[right] * expected(tree, row, known, right)) / rows[node]
+    return (
+        rows[left] * expected(tree, row, known, left)
+        + rows[right] * expected(tree, row, known, right)
+    ) / rows[node]
 
 
 def test_each_reason_has_words_the_value_and_what_is_usual(catalog: Catalog) -> None:
@@ -157,7 +196,9 @@ def test_each_reason_has_words_the_value_and_what_is_usual(catalog: Catalog) -> 
     assert found["months"].words == "months"
     assert found["fee"].population.mean == pytest.approx(float(frame["fee"].mean()))  # type: ignore[arg-type]
     assert found["fee"].population.share is None
-    assert found["net"].population.share == pytest.approx((frame["net"] == "Fiber").sum() / len(frame))
+    assert found["net"].population.share == pytest.approx(
+        (frame["net"] == "Fiber").sum() / len(frame)
+    )
     assert found["plan"].population.share == pytest.approx(frame["plan"].null_count() / len(frame))
     assert found["flag"].population.share == pytest.approx(frame["flag"].mean())  # type: ignore[arg-type]
     assert "monthly fee is 95.5 (on average" in str(found["fee"])
@@ -175,7 +216,9 @@ def test_what_is_usual_is_read_back_and_a_broken_file_refused() -> None:
 def test_what_is_usual_is_not_parsed_unless_it_is_what_was_registered() -> None:
     content = background_of(drawn(50, seed=1), ["net", "plan"]).content
     assert load_background(content, expected_digest=sha256(content).hexdigest()).rows == 50
-    with pytest.raises(ArtifactUntrusted, match="background.json has the digest .* it was not parsed"):
+    with pytest.raises(
+        ArtifactUntrusted, match="background.json has the digest .* it was not parsed"
+    ):
         load_background(content.replace(b"50", b"51"), expected_digest=sha256(content).hexdigest())
     with pytest.raises(ArtifactUntrusted, match="background.json"):
         load_background(b"{}", expected_digest=sha256(b"{}").hexdigest())

@@ -29,7 +29,13 @@ Rows = tuple[NDArray[np.bool_], NDArray[np.float64]]
 @st.composite
 def rows(draw: st.DrawFn) -> Rows:
     """Labels of both classes, with many equal probabilities among the rows, 0 and 1 included."""
-    pairs = draw(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])), min_size=2, max_size=60))
+    pairs = draw(
+        st.lists(
+            st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])),
+            min_size=2,
+            max_size=60,
+        )
+    )
     label, probability = (np.array(column) for column in zip(*pairs, strict=True))
     label[0], label[1] = True, False
     return label, probability
@@ -67,15 +73,23 @@ def test_the_order_of_rows_changes_nothing(given_rows: Rows) -> None:
 
 def test_the_interval_is_seeded_and_covers_a_known_auc_as_often_as_it_says() -> None:
     label, probability = sample(800, seed=0)
-    assert auc_interval(label, probability, seed=3, draws=200) == auc_interval(label, probability, seed=3, draws=200)
-    assert auc_interval(label, probability, seed=3, draws=200) != auc_interval(label, probability, seed=4, draws=200)
+    assert auc_interval(label, probability, seed=3, draws=200) == auc_interval(
+        label, probability, seed=3, draws=200
+    )
+    assert auc_interval(label, probability, seed=3, draws=200) != auc_interval(
+        label, probability, seed=4, draws=200
+    )
     truth = auc(*sample(400_000, seed=99))
     intervals = [auc_interval(*sample(400, seed=seed), seed=seed, draws=200) for seed in range(200)]
     covered = np.mean([low <= truth <= high for low, high in intervals])
-    assert 0.90 <= covered <= 0.99  # 0.95 within three standard deviations of 200 draws, and the bootstrap's small bias
+    assert (
+        0.90 <= covered <= 0.99
+    )  # 0.95 within three standard deviations of 200 draws, and the bootstrap's small bias
 
 
-@pytest.mark.parametrize(("label", "named"), [([0, 0, 0], "is 0"), ([1, 1], "is 1"), ([], "no rows")])
+@pytest.mark.parametrize(
+    ("label", "named"), [([0, 0, 0], "is 0"), ([1, 1], "is 1"), ([], "no rows")]
+)
 def test_one_class_cannot_be_scored(label: list[int], named: str) -> None:
     with pytest.raises(TrainingImpossible, match=named):
         evaluate(np.array(label, int), np.full(len(label), 0.5), threshold=0.5, seed=0, draws=50)
@@ -92,8 +106,15 @@ def test_good_metrics_need_no_words(fine: Metrics) -> None:
 
 def test_words_for_accuracy_below_the_majority_class(fine: Metrics) -> None:
     [sentence] = in_words(replace(fine, accuracy=0.7513, majority_accuracy=0.7585))
-    assert sentence.startswith("Accuracy 0.7513 is below the 0.7585 of always answering the majority class, 0")
-    assert "majority class, 1" in in_words(replace(fine, accuracy=0.1, majority_accuracy=0.9, positives=1_900, found=1_900))[0]
+    assert sentence.startswith(
+        "Accuracy 0.7513 is below the 0.7585 of always answering the majority class, 0"
+    )
+    assert (
+        "majority class, 1"
+        in in_words(
+            replace(fine, accuracy=0.1, majority_accuracy=0.9, positives=1_900, found=1_900)
+        )[0]
+    )
 
 
 def test_words_for_a_threshold_that_finds_nobody(fine: Metrics) -> None:
@@ -102,7 +123,10 @@ def test_words_for_a_threshold_that_finds_nobody(fine: Metrics) -> None:
 
 
 def test_words_for_chance(fine: Metrics) -> None:
-    assert "cannot be told from chance" in in_words(replace(fine, auc=0.51, auc_low=0.48, auc_high=0.54))[0]
+    assert (
+        "cannot be told from chance"
+        in in_words(replace(fine, auc=0.51, auc_low=0.48, auc_high=0.54))[0]
+    )
     assert "reversed" in in_words(replace(fine, auc=0.4, auc_low=0.37, auc_high=0.43))[0]
 
 
@@ -110,4 +134,8 @@ def test_calibration_holds_every_row_once_even_when_all_probabilities_are_equal(
     label, probability = sample(1_003, seed=8)
     assert calibration_points(label, probability)[2].sum() == 1_003
     predicted, observed, counts = calibration_points(np.array([0, 1, 1, 1]), np.full(4, 0.3))
-    assert (predicted.tolist(), observed.tolist(), counts.tolist()) == ([pytest.approx(0.3)], [0.75], [4])
+    assert (predicted.tolist(), observed.tolist(), counts.tolist()) == (
+        [pytest.approx(0.3)],
+        [0.75],
+        [4],
+    )

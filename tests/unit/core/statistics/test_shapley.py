@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.core.statistics.metrics import Metrics
-from streamflow.core.statistics.shapley import METRICS, NOT_EXPLAINED, combinations, explained, in_words, shapley
+from streamflow.core.statistics.shapley import (
+    METRICS,
+    NOT_EXPLAINED,
+    combinations,
+    explained,
+    in_words,
+    shapley,
+)
 
 Value = dict[frozenset[str], float]
 CAUSES = ("labels", "data", "definitions", "configuration")
@@ -34,13 +41,17 @@ def test_shares_add_up_exactly(given_values: tuple[tuple[str, ...], Value]) -> N
 
 
 @given(values())
-def test_a_share_is_the_average_over_all_orders(given_values: tuple[tuple[str, ...], Value]) -> None:
+def test_a_share_is_the_average_over_all_orders(
+    given_values: tuple[tuple[str, ...], Value],
+) -> None:
     causes, value = given_values
     average = dict.fromkeys(causes, Fraction(0))
     for order in permutations(causes):
         for place, cause in enumerate(order):
             before, after = frozenset(order[:place]), frozenset(order[: place + 1])
-            average[cause] += (Fraction(value[after]) - Fraction(value[before])) / factorial(len(causes))
+            average[cause] += (Fraction(value[after]) - Fraction(value[before])) / factorial(
+                len(causes)
+            )
     assert shapley(value) == average
 
 
@@ -52,7 +63,9 @@ def test_a_cause_without_effect_gets_nothing(given_values: tuple[tuple[str, ...]
 
 
 @given(values(least=2))
-def test_two_causes_that_do_the_same_share_alike(given_values: tuple[tuple[str, ...], Value]) -> None:
+def test_two_causes_that_do_the_same_share_alike(
+    given_values: tuple[tuple[str, ...], Value],
+) -> None:
     causes, value = given_values
     one, other = causes[:2]
 
@@ -80,9 +93,16 @@ def test_recorded_and_rebuilt_apart_the_rest_lies_elsewhere(
 
 def test_what_only_two_do_together_is_halved() -> None:
     change = explained(
-        "auc", 0.75, 0.25, {frozenset(): 0.75, frozenset("x"): 0.75, frozenset("y"): 0.75, frozenset("xy"): 0.25}, elsewhere=""
+        "auc",
+        0.75,
+        0.25,
+        {frozenset(): 0.75, frozenset("x"): 0.75, frozenset("y"): 0.75, frozenset("xy"): 0.25},
+        elsewhere="",
     )
-    assert [(share.cause, share.value, share.percent) for share in change.shares] == [("x", -0.25, 50.0), ("y", -0.25, 50.0)]
+    assert [(share.cause, share.value, share.percent) for share in change.shares] == [
+        ("x", -0.25, 50.0),
+        ("y", -0.25, 50.0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,11 +119,20 @@ def test_what_only_two_do_together_is_halved() -> None:
     ],
 )  # fmt: skip
 def test_the_sentence(b: float, value: float, sentence: str) -> None:
-    change = explained("auc", 0.75, b, {frozenset(): 0.75, frozenset("x"): value}, elsewhere=NOT_EXPLAINED)
+    change = explained(
+        "auc", 0.75, b, {frozenset(): 0.75, frozenset("x"): value}, elsewhere=NOT_EXPLAINED
+    )
     assert in_words(change, {}) == sentence
 
 
 def test_every_metric_that_is_attributed_is_measured() -> None:
     assert set(METRICS) <= set(Metrics.__dataclass_fields__)
-    apart = {"auc_low", "auc_high", "majority_accuracy", "threshold"}  # an interval, a fact of the labels, a setting
-    assert {name for name, f in Metrics.__dataclass_fields__.items() if f.type == "float"} - set(METRICS) == apart
+    apart = {
+        "auc_low",
+        "auc_high",
+        "majority_accuracy",
+        "threshold",
+    }  # an interval, a fact of the labels, a setting
+    assert {name for name, f in Metrics.__dataclass_fields__.items() if f.type == "float"} - set(
+        METRICS
+    ) == apart

@@ -10,10 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamflow.core.training.calibration import Calibrator, calibration_error, calibrator_of, fit_calibrator, perfect_error
-from streamflow.core.training.decision import NOBODY, Decision, Economics, best_threshold, parse_decision
+from streamflow.core.training.calibration import (
+    Calibrator,
+    calibration_error,
+    calibrator_of,
+    fit_calibrator,
+    perfect_error,
+)
+from streamflow.core.training.decision import (
+    NOBODY,
+    Decision,
+    Economics,
+    best_threshold,
+    parse_decision,
+)
 
-answers = st.lists(st.tuples(st.sampled_from([i / 20 for i in range(21)]), st.booleans()), min_size=1, max_size=40)
+answers = st.lists(
+    st.tuples(st.sampled_from([i / 20 for i in range(21)]), st.booleans()), min_size=1, max_size=40
+)
 money = st.builds(
     Economics,
     kept_value=st.sampled_from([10.0, 200.0]),
@@ -28,7 +42,9 @@ def split(rows: list[tuple[float, bool]]) -> tuple[NDArray[np.float64], NDArray[
 
 
 @given(answers, money, st.integers(0, 40))
-def test_the_threshold_is_that_of_brute_force(rows: list[tuple[float, bool]], economics: Economics, others: int) -> None:
+def test_the_threshold_is_that_of_brute_force(
+    rows: list[tuple[float, bool]], economics: Economics, others: int
+) -> None:
     """Every threshold that is not over the budget is tried; none brings more, and no higher one as much."""
     probability, label = split(rows)
     of = len(rows) + others
@@ -38,7 +54,11 @@ def test_the_threshold_is_that_of_brute_force(rows: list[tuple[float, bool]], ec
         cost = sum(flagged) * economics.offer_cost
         if economics.offer_budget is not None and cost > economics.offer_budget * len(rows) / of:
             return None
-        won = sum(economics.offer_success * economics.kept_value for (_, left), f in zip(rows, flagged, strict=True) if f and left)
+        won = sum(
+            economics.offer_success * economics.kept_value
+            for (_, left), f in zip(rows, flagged, strict=True)
+            if f and left
+        )
         return won - cost
 
     tried = {t: b for t in [*probability.tolist(), NOBODY] if (b := brought(t)) is not None}
@@ -54,7 +74,9 @@ def test_a_calibrator_keeps_the_ranking_and_the_range(rows: list[tuple[float, bo
     found = fit_calibrator(probability, label).apply(grid)
     assert (np.diff(found) > 0).all()
     assert 0 < found[0] <= found[-1] < 1
-    assert [fit_calibrator(probability, label).apply(np.array([p]))[0] for p in grid] == found.tolist()
+    assert [
+        fit_calibrator(probability, label).apply(np.array([p]))[0] for p in grid
+    ] == found.tolist()
 
 
 def test_it_finds_a_known_distortion() -> None:
@@ -78,10 +100,17 @@ def test_the_bound_for_perfect_calibration_holds_as_often_as_it_says() -> None:
 def test_a_decision_comes_back_from_its_file_and_nonsense_does_not() -> None:
     calibrator = fit_calibrator(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1]))
     decision = Decision(
-        threshold=0.3, rule="set", calibrator=calibrator, economics=Economics(kept_value=1, offer_cost=0, offer_success=1)
+        threshold=0.3,
+        rule="set",
+        calibrator=calibrator,
+        economics=Economics(kept_value=1, offer_cost=0, offer_success=1),
     )
     assert parse_decision(decision.content) == decision
-    for change in ({"threshold": None}, {"calibrator": {"raw": [0.0, 1.0], "calibrated": [0.9, 0.1]}}, {"economics": {"x": 1}}):
+    for change in (
+        {"threshold": None},
+        {"calibrator": {"raw": [0.0, 1.0], "calibrated": [0.9, 0.1]}},
+        {"economics": {"x": 1}},
+    ):
         with pytest.raises(ValueError, match=r"no value of its kind|do not rise|is missing"):
             parse_decision(json.dumps({**json.loads(decision.content), **change}).encode())
     with pytest.raises(ValueError, match="no probabilities"):

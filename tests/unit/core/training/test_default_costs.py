@@ -12,11 +12,18 @@ from hypothesis import strategies as st
 
 from streamflow.catalog import Column, Feature
 from streamflow.core.statistics.metrics import Floats
-from streamflow.core.training.default_costs import blanked_together, content, default_costs, of_metrics
+from streamflow.core.training.default_costs import (
+    blanked_together,
+    content,
+    default_costs,
+    of_metrics,
+)
 
 
 def feature(name: str, view: str, default: float | None) -> Feature:
-    return Feature(name=name, view=view, table="t", column=Column(type="float", view=view, default=default))
+    return Feature(
+        name=name, view=view, table="t", column=Column(type="float", view=view, default=default)
+    )
 
 
 def mean_of_all(frame: pl.DataFrame) -> Floats:
@@ -31,7 +38,12 @@ def test_no_default_no_cost_and_nothing_is_asked_of_the_model() -> None:
     def nobody(_: pl.DataFrame) -> Floats:
         raise AssertionError
 
-    assert default_costs([feature("a", "v", None), feature("b", "v", None)], HELD, LABEL, nobody, threshold=0.5) == ()
+    assert (
+        default_costs(
+            [feature("a", "v", None), feature("b", "v", None)], HELD, LABEL, nobody, threshold=0.5
+        )
+        == ()
+    )
 
 
 def test_the_numbers_are_those_of_the_blanked_hold_out() -> None:
@@ -45,22 +57,49 @@ def test_the_numbers_are_those_of_the_blanked_hold_out() -> None:
     assert both.brier == 0.25
     assert both.brier_change == pytest.approx(0.25 - np.mean((mean_of_all(HELD) - LABEL) ** 2))
     assert both.flips == 0.5
-    assert "for everybody AUC would be 0.5000 (-0.5000), and 50.00% of the decisions others" in str(both)
+    assert "for everybody AUC would be 0.5000 (-0.5000), and 50.00% of the decisions others" in str(
+        both
+    )
     stored = json.loads(content([both]))[0]
     assert (stored["of"], stored["features"]) == ("all of v", {"a": 0.5, "b": 0.5})
-    assert of_metrics({"auc": 1.0, **both.metrics})["all of v"] == {n: v for n, v in stored.items() if n not in {"of", "features"}}
+    assert of_metrics({"auc": 1.0, **both.metrics})["all of v"] == {
+        n: v for n, v in stored.items() if n not in {"of", "features"}
+    }
 
 
 def test_a_view_is_replaced_whole_only_where_each_of_its_several_features_has_a_default() -> None:
-    features = [feature("a", "v", 0), feature("b", "v", 1), feature("c", "w", 2), feature("d", "x", 3), feature("e", "x", None)]
+    features = [
+        feature("a", "v", 0),
+        feature("b", "v", 1),
+        feature("c", "w", 2),
+        feature("d", "x", 3),
+        feature("e", "x", None),
+    ]
     found = blanked_together(features)
     assert list(found) == ["a", "b", "c", "d", "all of v"]
     assert found["all of v"] == {"a": 0.0, "b": 1.0}
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=30), st.floats(0, 1))
-def test_a_default_that_everybody_has_costs_nothing(rows: list[tuple[float, bool]], default: float) -> None:
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=30), st.floats(0, 1)
+)
+def test_a_default_that_everybody_has_costs_nothing(
+    rows: list[tuple[float, bool]], default: float
+) -> None:
     label = np.array([True, False, *(positive for _, positive in rows)])
-    frame = pl.DataFrame({"a": [default] * len(label), "b": [0.2, 0.4, *(value for value, _ in rows)]})
-    [cost] = default_costs([feature("a", "v", default), feature("b", "w", None)], frame, label, mean_of_all, threshold=0.5)
-    assert (cost.auc_change, cost.average_precision_change, cost.brier_change, cost.flips) == (0, 0, 0, 0)
+    frame = pl.DataFrame(
+        {"a": [default] * len(label), "b": [0.2, 0.4, *(value for value, _ in rows)]}
+    )
+    [cost] = default_costs(
+        [feature("a", "v", default), feature("b", "w", None)],
+        frame,
+        label,
+        mean_of_all,
+        threshold=0.5,
+    )
+    assert (cost.auc_change, cost.average_precision_change, cost.brier_change, cost.flips) == (
+        0,
+        0,
+        0,
+        0,
+    )

@@ -14,7 +14,15 @@ from support.honesty import FAULTS, Pair, alarms, findings, pair
 
 from streamflow.core.statistics.intervals import fall, ranking, ratio, share
 from streamflow.core.training import panel_honesty as panel
-from streamflow.core.training.honesty import Finding, Honesty, constants, deciding, label_period, parse_honesty, separation
+from streamflow.core.training.honesty import (
+    Finding,
+    Honesty,
+    constants,
+    deciding,
+    label_period,
+    parse_honesty,
+    separation,
+)
 
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
 LABEL = np.arange(400) % 4 == 0
@@ -39,16 +47,23 @@ def test_a_label_of_the_past_is_severe(days: int, severity: str) -> None:
         pytest.param(np.where(LABEL, -9, np.arange(400)), id="int, falling"),
         pytest.param(np.where(LABEL, 200, np.arange(400)), id="int, in the middle"),
         pytest.param(LABEL, id="bool"),
-        pytest.param(np.where(LABEL, "gone", np.where(np.arange(400) % 3 == 0, "a", "b")), id="text"),
+        pytest.param(
+            np.where(LABEL, "gone", np.where(np.arange(400) % 3 == 0, "a", "b")), id="text"
+        ),
     ],
 )
 def test_a_column_of_any_type_that_decides_is_severe(values: np.ndarray) -> None:
     found = list(deciding(pl.DataFrame({"told": values}), LABEL))
-    assert [(f.check, f.severity, f.subject) for f in found] == [("single-feature", "severe", "told")]
+    assert [(f.check, f.severity, f.subject) for f in found] == [
+        ("single-feature", "severe", "told")
+    ]
 
 
 def test_a_column_decides_from_095_on_and_not_below() -> None:
-    for wrong, many in ((0.04, 1), (0.06, 0)):  # so many of each class have the other's value: AUC is 1 - that
+    for wrong, many in (
+        (0.04, 1),
+        (0.06, 0),
+    ):  # so many of each class have the other's value: AUC is 1 - that
         flip = np.arange(4000) // 4 % 100 < 100 * wrong
         label = np.arange(4000) % 4 == 0
         assert len(list(deciding(pl.DataFrame({"told": label ^ flip}), label))) == many
@@ -77,19 +92,32 @@ def test_nothing_is_said_of_columns_with_few_rows_of_a_class() -> None:
 
 
 def test_a_column_without_a_value_decides_nothing_and_is_constant() -> None:
-    frame = pl.DataFrame({"empty": pl.Series([None] * 400, dtype=pl.Float64), "same": [1] * 400, "name": pl.Series([None] * 400)})
+    frame = pl.DataFrame(
+        {
+            "empty": pl.Series([None] * 400, dtype=pl.Float64),
+            "same": [1] * 400,
+            "name": pl.Series([None] * 400),
+        }
+    )
     assert list(deciding(frame, LABEL)) == []
     assert [f.subject for f in constants(frame)] == ["empty, same, name"]
     assert constants(pl.DataFrame({"some": [1, None]})) == []
 
 
-@pytest.mark.parametrize("of_whom", [pytest.param(LABEL, id="churners"), pytest.param(~LABEL, id="the others")])
+@pytest.mark.parametrize(
+    "of_whom", [pytest.param(LABEL, id="churners"), pytest.param(~LABEL, id="the others")]
+)
 @pytest.mark.parametrize("filled", [True, False])
 def test_a_value_that_one_class_alone_has_is_severe_once(of_whom: np.ndarray, filled: bool) -> None:
     there = of_whom if filled else ~of_whom
-    for column in (pl.Series("hours", np.arange(400.0)), pl.Series("day", np.arange(400)).cast(pl.Date)):
+    for column in (
+        pl.Series("hours", np.arange(400.0)),
+        pl.Series("day", np.arange(400)).cast(pl.Date),
+    ):
         frame = column.to_frame().select(pl.when(pl.Series(there)).then(pl.col(column.name)))
-        assert [(f.check, f.severity, f.subject) for f in deciding(frame, LABEL)] == [("missingness", "severe", column.name)]
+        assert [(f.check, f.severity, f.subject) for f in deciding(frame, LABEL)] == [
+            ("missingness", "severe", column.name)
+        ]
 
 
 def test_a_value_that_a_part_of_the_rarer_class_alone_has_is_severe() -> None:
@@ -97,8 +125,15 @@ def test_a_value_that_a_part_of_the_rarer_class_alone_has_is_severe() -> None:
     frame = pl.DataFrame({"reason": [1.0 if t else None for t in told]})
     found = list(deciding(frame, LABEL))
     assert severities(found) == [("missingness", "severe")]
-    assert found[0].numbers == {"positives": 100, "negatives": 300, "positives_with_value": 20, "negatives_with_value": 0}
-    usual = (np.arange(400) % 4 != 0) & (np.arange(400) < 160)  # of the common class alone: many a plan is such
+    assert found[0].numbers == {
+        "positives": 100,
+        "negatives": 300,
+        "positives_with_value": 20,
+        "negatives_with_value": 0,
+    }
+    usual = (np.arange(400) % 4 != 0) & (
+        np.arange(400) < 160
+    )  # of the common class alone: many a plan is such
     assert list(deciding(pl.DataFrame({"plan": [1.0 if t else None for t in usual]}), LABEL)) == []
 
 
@@ -107,7 +142,9 @@ def test_separation_is_the_auc_of_an_ordered_column() -> None:
     for gap in (0.0, 1.0, -2.0):
         values = random.normal(gap * LABEL, 1.0)
         oracle = ranking(LABEL, values).auc
-        assert separation(pl.Series(values), LABEL) == pytest.approx(max(oracle, 1 - oracle), abs=0.05)
+        assert separation(pl.Series(values), LABEL) == pytest.approx(
+            max(oracle, 1 - oracle), abs=0.05
+        )
 
 
 def test_a_late_revision_is_severe_where_it_follows_the_outcome() -> None:
@@ -125,12 +162,17 @@ def test_a_late_revision_is_severe_where_it_follows_the_outcome() -> None:
         assert bool(panel.late_revision("fee", "users", changed, LABEL)) == severe
     one_class = np.zeros(400, dtype=bool)
     assert panel.late_revision("fee", "users", LABEL, one_class) == []
-    rare = panel.late_revision("fee", "users", ~LABEL & (index < 100), ~LABEL)  # the outcome is the rarer class, whatever its name
+    rare = panel.late_revision(
+        "fee", "users", ~LABEL & (index < 100), ~LABEL
+    )  # the outcome is the rarer class, whatever its name
     assert bool(rare) is False
     assert bool(panel.late_revision("fee", "users", LABEL & (index < 100), ~LABEL))
 
 
-@pytest.mark.parametrize(("stayed", "of", "said"), [(0, 0, 0), (0, 500, 0), (1, 1, 1), (5, 100, 0), (30, 100, 1), (100, 100, 1)])
+@pytest.mark.parametrize(
+    ("stayed", "of", "said"),
+    [(0, 0, 0), (0, 500, 0), (1, 1, 1), (5, 100, 0), (30, 100, 1), (100, 100, 1)],
+)
 def test_who_left_and_stays(stayed: int, of: int, said: int) -> None:
     assert len(panel.who_stayed(stayed, of, before=JANUARY, now=FEBRUARY)) == said
 
@@ -152,7 +194,11 @@ def test_a_counter(step: np.ndarray, said: int) -> None:
     found = panel.counter("months", before, before + step, since=JANUARY)
     assert len(found) == said
     if found:
-        assert found[0].numbers == {"keys": 400, "not_advanced": (step <= 0).sum(), "fell": (step < 0).sum()}
+        assert found[0].numbers == {
+            "keys": 400,
+            "not_advanced": (step <= 0).sum(),
+            "fell": (step < 0).sum(),
+        }
 
 
 def test_a_base_rate() -> None:
@@ -171,7 +217,9 @@ def test_the_report_is_the_same_bytes_and_comes_back() -> None:
         Finding(check="a", severity="note", words="ä"),
         Finding(check="b", severity="severe", words="b", numbers={"auc": 1}),
     )
-    report = Honesty(as_of=FEBRUARY, label_as_of=FEBRUARY, label_lead=0, previous=JANUARY, rows=9, findings=found)
+    report = Honesty(
+        as_of=FEBRUARY, label_as_of=FEBRUARY, label_lead=0, previous=JANUARY, rows=9, findings=found
+    )
     assert parse_honesty(report.content) == report
     assert report.severe
     assert report.words == ("severe: b", "note: ä")
@@ -196,7 +244,10 @@ def test_intervals_hold_what_they_promise() -> None:
     for _ in range(draws):
         label = random.random(300) < 0.3
         first, second = (ranking(label, random.normal(label, 1.0)) for _ in range(2))
-        found, rates = fall(first, second), ratio(*(random.binomial(400, p) if p else 400 for p in (0.2, 0, 0.25, 0)))
+        found, rates = (
+            fall(first, second),
+            ratio(*(random.binomial(400, p) if p else 400 for p in (0.2, 0, 0.25, 0))),
+        )
         missed += (not found.low <= 0 <= found.high, not rates.low <= 0.8 <= rates.high)
         assert abs(first.auc - auc_of_one) < 0.2
     assert (missed <= 8).all(), missed  # 1.5 are expected; 9 would come once in ten thousand
@@ -205,7 +256,9 @@ def test_intervals_hold_what_they_promise() -> None:
 def test_delongs_variance_is_that_of_many_draws() -> None:
     random = np.random.default_rng(4)
     drawn = [ranking(LABEL, np.round(random.normal(LABEL, 1.0), 1)) for _ in range(800)]
-    assert np.mean([r.variance for r in drawn]) == pytest.approx(np.var([r.auc for r in drawn]), rel=0.2)
+    assert np.mean([r.variance for r in drawn]) == pytest.approx(
+        np.var([r.auc for r in drawn]), rel=0.2
+    )
 
 
 def test_clean_months_are_silent_and_each_fault_is_found() -> None:
@@ -221,8 +274,13 @@ def test_integer_keys_are_keys() -> None:
     months = pair(1)
     names = pl.concat([months.before["user_id"], months.now["user_id"]]).unique(maintain_order=True)
     numbers = {name: 7 * i + 1 for i, name in enumerate(names)}
-    before, now = (f.with_columns(pl.col("user_id").replace_strict(numbers)).sort("user_id") for f in (months.before, months.now))
+    before, now = (
+        f.with_columns(pl.col("user_id").replace_strict(numbers)).sort("user_id")
+        for f in (months.before, months.now)
+    )
     numbered = Pair(before, now, {}, months.random)
     assert before["user_id"].dtype == pl.Int64
     assert alarms(findings(numbered)) == []
-    assert {f.check for f in alarms(findings(FAULTS["labels of somebody else"][1](numbered)))} == {"label-rule"}
+    assert {f.check for f in alarms(findings(FAULTS["labels of somebody else"][1](numbered)))} == {
+        "label-rule"
+    }

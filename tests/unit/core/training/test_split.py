@@ -13,7 +13,9 @@ KEYS = st.lists(st.text(min_size=1), min_size=1, unique=True)
 
 
 @given(KEYS, st.text(), st.randoms())
-def test_a_key_stays_on_its_side_in_any_order_and_any_company(keys: list[str], salt: str, random: object) -> None:
+def test_a_key_stays_on_its_side_in_any_order_and_any_company(
+    keys: list[str], salt: str, random: object
+) -> None:
     side = dict(zip(keys, is_holdout(keys, salt=salt, share=0.25), strict=True))
     others = [*keys, "somebody else"]
     random.shuffle(others)  # type: ignore[attr-defined]
@@ -29,7 +31,10 @@ def test_a_greater_share_only_adds_keys(keys: list[str], a: float, b: float) -> 
 
 def test_the_share_is_met_and_the_salt_matters() -> None:
     keys = pl.Series([f"{i:04d}-KEY" for i in range(20_000)])
-    first, second = is_holdout(keys, salt="one", share=0.25), is_holdout(keys, salt="two", share=0.25)
+    first, second = (
+        is_holdout(keys, salt="one", share=0.25),
+        is_holdout(keys, salt="two", share=0.25),
+    )
     assert abs(first.mean() - 0.25) < 0.015  # five standard deviations
     assert abs((first & second).mean() - 0.0625) < 0.01  # independent
 

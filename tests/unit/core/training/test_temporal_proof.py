@@ -27,9 +27,22 @@ from support.temporal import (
     reading,
 )
 
-from streamflow.core.training.certificate import Certificate, Scope, comparable, differences, scope_of
+from streamflow.core.training.certificate import (
+    Certificate,
+    Scope,
+    comparable,
+    differences,
+    scope_of,
+)
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.temporal_proof import Place, Reading, absent, admissible, differs, microseconds
+from streamflow.core.training.temporal_proof import (
+    Place,
+    Reading,
+    absent,
+    admissible,
+    differs,
+    microseconds,
+)
 
 MICROSECOND, DAY = timedelta(microseconds=1), timedelta(days=1)
 TTL = 62 * DAY
@@ -40,7 +53,8 @@ VALUES = st.tuples(
     st.none() | st.integers(-(2**63), 2**63 - 1),
     st.none() | st.floats(allow_nan=False),
     st.none() | st.booleans(),
-    st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4),
+    st.none()
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4),
 )
 KEYS = {"string": ["a", "b", "c", "Zoë"], "int": [1, 2, 10, -7]}
 
@@ -50,7 +64,11 @@ def questions(draw: st.DrawFn) -> tuple[list[Content], Reading, str]:
     """A history with corrections that change, add and take away, and a reading at or just beside one of its instants."""
     kind = draw(st.sampled_from(["string", "int"]))
     contents = []
-    for as_of in draw(st.sets(st.sampled_from([JANUARY, FEBRUARY, JANUARY + TTL, JANUARY + MICROSECOND]), min_size=1)):
+    for as_of in draw(
+        st.sets(
+            st.sampled_from([JANUARY, FEBRUARY, JANUARY + TTL, JANUARY + MICROSECOND]), min_size=1
+        )
+    ):
         known_at = as_of
         for revision in range(1, draw(st.integers(1, 3)) + 1):
             known_at += draw(st.sampled_from([MICROSECOND, DAY, 40 * DAY]))
@@ -63,7 +81,9 @@ def questions(draw: st.DrawFn) -> tuple[list[Content], Reading, str]:
     return contents, reading(as_of, known_at), kind
 
 
-def posed(question: tuple[list[Content], Reading, str]) -> tuple[pl.DataFrame, pl.DataFrame, list[Place], Reading]:
+def posed(
+    question: tuple[list[Content], Reading, str],
+) -> tuple[pl.DataFrame, pl.DataFrame, list[Place], Reading]:
     """The set that the platform's join makes, and what the proof takes."""
     contents, asked, kind = question
     places = [c.place for c in contents]
@@ -83,17 +103,25 @@ def test_the_platforms_own_join_is_clean(question: tuple[list[Content], Reading,
 
 @settings(max_examples=100, deadline=None)
 @given(question=questions(), data=st.data())
-def test_one_wrong_cell_is_found_and_no_other(question: tuple[list[Content], Reading, str], data: st.DataObject) -> None:
+def test_one_wrong_cell_is_found_and_no_other(
+    question: tuple[list[Content], Reading, str], data: st.DataObject
+) -> None:
     frame, rows, places, asked = posed(question)
     row, column = data.draw(st.integers(0, len(frame) - 1)), data.draw(st.sampled_from(list(TYPES)))
     right = frame[column][row]
-    value = data.draw(VALUES.map(lambda v: v[list(TYPES).index(column)]).filter(lambda v: v != right or type(v) is not type(right)))
+    value = data.draw(
+        VALUES.map(lambda v: v[list(TYPES).index(column)]).filter(
+            lambda v: v != right or type(v) is not type(right)
+        )
+    )
     found = audit(planted(frame, row, column, value), rows, places, asked)
     assert found.count == 1
     [violation] = found.wrong
     assert (violation.key, violation.what) == (frame[KEY][row], f"plan_fv:{column}")
     assert (violation.found, violation.expected) == (value, right)
-    assert found.part == audit(frame, rows, places, asked).part  # what belongs there does not depend on what is there
+    assert (
+        found.part == audit(frame, rows, places, asked).part
+    )  # what belongs there does not depend on what is there
 
 
 # --- boundaries ------------------------------------------------------------------------------------------------------
@@ -108,11 +136,19 @@ def seen(contents: list[Content], asked: Reading, value: int | None) -> list[str
     return [v.why for v in audit(frame, rows, [c.place for c in contents], asked).wrong]
 
 
-def content(as_of: datetime, known_at: datetime, value: int | None, *, revision: int = 1) -> Content:
-    return Content(place=Place(as_of, revision, known_at), rows={} if value is None else {"a": (value,)})
+def content(
+    as_of: datetime, known_at: datetime, value: int | None, *, revision: int = 1
+) -> Content:
+    return Content(
+        place=Place(as_of, revision, known_at), rows={} if value is None else {"a": (value,)}
+    )
 
 
-BERLIN, NEW_YORK, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Asia/Kolkata")
+BERLIN, NEW_YORK, KOLKATA = (
+    ZoneInfo("Europe/Berlin"),
+    ZoneInfo("America/New_York"),
+    ZoneInfo("Asia/Kolkata"),
+)
 
 
 @pytest.mark.parametrize("zone", [UTC, BERLIN, NEW_YORK, KOLKATA], ids=str)
@@ -131,16 +167,24 @@ BERLIN, NEW_YORK, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_Yor
     ],
     ids=str,
 )
-def test_a_microsecond_decides_in_every_time_zone(zone: Any, moved: dict[str, datetime], valid: bool, why: str) -> None:
+def test_a_microsecond_decides_in_every_time_zone(
+    zone: Any, moved: dict[str, datetime], valid: bool, why: str
+) -> None:
     made = {"as_of": JANUARY, "known_at": FEBRUARY, **moved}
     history = [content(made["as_of"], made["known_at"], 5)]
     history = [replace(c, place=in_zone(c.place, zone)) for c in history]
     asked = in_zones(reading(JANUARY, LATER, tenure="int"), zone)
     assert seen(history, asked, 5 if valid else None) == []
-    assert seen(history, asked, None if valid else 5) == (["no frozen row of this key holds that value"] if valid else [why])
+    assert seen(history, asked, None if valid else 5) == (
+        ["no frozen row of this key holds that value"] if valid else [why]
+    )
 
 
-@pytest.mark.parametrize("day", [datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 10, 27, tzinfo=UTC)], ids=["spring", "autumn"])
+@pytest.mark.parametrize(
+    "day",
+    [datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 10, 27, tzinfo=UTC)],
+    ids=["spring", "autumn"],
+)
 def test_the_ttl_is_a_span_of_time_also_where_the_clocks_change(day: datetime) -> None:
     asked = in_zones(reading(day + DAY, LATER + 300 * DAY, ttl=2 * DAY, tenure="int"), BERLIN)
     known = LATER
@@ -180,7 +224,9 @@ def test_each_way_of_being_wrong_is_told_with_its_instants() -> None:
     rows, places = frozen(history, asked, pl.String()), [c.place for c in history]
     told = {}
     for value in (1, 2, 3, 5, 6, 7, None):
-        [wrong] = audit(pl.DataFrame({KEY: ["a"], ONE: pl.Series([value], dtype=pl.Int64)}), rows, places, asked).wrong
+        [wrong] = audit(
+            pl.DataFrame({KEY: ["a"], ONE: pl.Series([value], dtype=pl.Int64)}), rows, places, asked
+        ).wrong
         assert (wrong.expected, wrong.as_of, wrong.known_at) == (4, JANUARY, FEBRUARY + DAY)
         told[value] = (wrong.from_as_of, wrong.from_known_at, wrong.why)
     assert told == {
@@ -203,24 +249,39 @@ def test_a_key_that_a_correction_took_away_does_not_come_back() -> None:
     history = [content(JANUARY, FEBRUARY, 3), content(JANUARY, FEBRUARY + DAY, None, revision=2)]
     asked = reading(JANUARY, LATER, tenure="int")
     assert seen(history, asked, None) == []
-    assert seen(history, asked, 3) == ["of revision 1, which a newer one had replaced by 2024-06-01"]
+    assert seen(history, asked, 3) == [
+        "of revision 1, which a newer one had replaced by 2024-06-01"
+    ]
 
 
 def test_a_label_is_that_of_exactly_its_drop() -> None:
-    asked = replace(reading(FEBRUARY, LATER, ttl=timedelta(0), churned="bool"), name="labels", table="labels")
-    history = [Content(place=Place(at, 1, LATER), rows={"a": (at == FEBRUARY,)}) for at in (JANUARY, FEBRUARY)]
+    asked = replace(
+        reading(FEBRUARY, LATER, ttl=timedelta(0), churned="bool"), name="labels", table="labels"
+    )
+    history = [
+        Content(place=Place(at, 1, LATER), rows={"a": (at == FEBRUARY,)})
+        for at in (JANUARY, FEBRUARY)
+    ]
     rows, places = frozen(history, asked, pl.String()), [c.place for c in history]
     frame = pl.DataFrame({KEY: ["a"], "churned": [True]})
     assert audit(frame, rows, places, asked).count == 0
     [wrong] = audit(planted(frame, 0, "churned", value=False), rows, places, asked).wrong
-    assert (wrong.what, wrong.from_as_of, wrong.why) == ("labels:churned", JANUARY, "not of 2024-02-29")
+    assert (wrong.what, wrong.from_as_of, wrong.why) == (
+        "labels:churned",
+        JANUARY,
+        "not of 2024-02-29",
+    )
     early = audit(frame, rows, places[:1], replace(asked, as_of=FEBRUARY))
     assert [(w.expected, w.as_of) for w in early.wrong] == [(None, None)]
 
 
 def test_a_key_has_to_be_there_and_no_key_may_lack() -> None:
-    asked = replace(reading(JANUARY, LATER, ttl=timedelta(0)), name="users", table="users", types={})
-    rows = frozen([Content(place=Place(JANUARY, 1, FEBRUARY), rows={"a": (), "b": ()})], asked, pl.String())
+    asked = replace(
+        reading(JANUARY, LATER, ttl=timedelta(0)), name="users", table="users", types={}
+    )
+    rows = frozen(
+        [Content(place=Place(JANUARY, 1, FEBRUARY), rows={"a": (), "b": ()})], asked, pl.String()
+    )
     found = audit(pl.DataFrame({KEY: ["a", "x"]}), rows, [Place(JANUARY, 1, FEBRUARY)], asked)
     assert [str(v) for v in found.wrong] == ["x users: it is not there as of 2024-01-31"]
     people = pl.Series(["a", "b", "c", "d"])
@@ -229,10 +290,30 @@ def test_a_key_has_to_be_there_and_no_key_may_lack() -> None:
 
 
 def test_bits_are_compared_and_null_is_no_number() -> None:
-    pairs = [(None, None), (nan, nan), (None, nan), (0.0, -0.0), (None, 0.0), (0.1 + 0.2, 0.3), (1.0, 1.0)]
+    pairs = [
+        (None, None),
+        (nan, nan),
+        (None, nan),
+        (0.0, -0.0),
+        (None, 0.0),
+        (0.1 + 0.2, 0.3),
+        (1.0, 1.0),
+    ]
     found, expected = (pl.Series("x", side, dtype=pl.Float64) for side in zip(*pairs, strict=True))
-    assert differs(found, expected, "float").tolist() == [False, False, True, True, True, True, False]
-    assert differs(pl.Series(["", None, "a"]), pl.Series([None, None, "a"]), "string").tolist() == [True, False, False]
+    assert differs(found, expected, "float").tolist() == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert differs(pl.Series(["", None, "a"]), pl.Series([None, None, "a"]), "string").tolist() == [
+        True,
+        False,
+        False,
+    ]
     with pytest.raises(TypeError, match="'x' is Float64 in the set and Int64 in the frozen rows"):
         differs(pl.Series("x", [3.5]), pl.Series("x", [3]), "int")
 
@@ -244,7 +325,9 @@ def test_one_planted_row_of_the_future_is_found_exactly_it() -> None:
     assert {(v.key, v.what, v.found) for v in leaking.wrong} == {
         (march[KEY][0], f"plan_fv:{name}", march[name][0]) for name in ("tenure", "fee")
     }
-    assert {(v.from_as_of, v.from_known_at) for v in leaking.wrong} == {(march["as_of"][0], march["known_at"][0])}
+    assert {(v.from_as_of, v.from_known_at) for v in leaking.wrong} == {
+        (march["as_of"][0], march["known_at"][0])
+    }
     assert leaking.part == clean.part
 
 
@@ -262,7 +345,15 @@ def test_all_violations_are_counted_and_the_first_are_kept() -> None:
 
 def certificate(contents: list[Content], asked: Reading, **facts: Any) -> Certificate:
     frame, rows, places, asked = posed((contents, asked, "string"))
-    values = {"engine": "pandas 1", "rows": 4, "cells": 16, "checked": 16, "sampled": False, "violations": 0, **facts}
+    values = {
+        "engine": "pandas 1",
+        "rows": 4,
+        "cells": 16,
+        "checked": 16,
+        "sampled": False,
+        "violations": 0,
+        **facts,
+    }
     return Certificate(**values, parts=(audit(frame, rows, places, asked).part,))
 
 
@@ -279,7 +370,10 @@ def test_a_certificate_names_what_changed_and_no_key() -> None:
     changed = differences(recorded, certificate(later, asked))
     assert [d.what for d in changed] == ["digest", "plan_fv newest known_at", "plan_fv digest"]
     other = [replace(history[0], rows={"a": (2, *row[1:]), "Zoë": row})]
-    assert [d.what for d in differences(recorded, certificate(other, asked))] == ["digest", "plan_fv digest"]
+    assert [d.what for d in differences(recorded, certificate(other, asked))] == [
+        "digest",
+        "plan_fv digest",
+    ]
     assert [d.what for d in differences({}, made)] == ["certificate"]
 
 
@@ -289,7 +383,10 @@ def test_of_a_sample_and_a_whole_only_what_both_say_is_compared() -> None:
     recorded = replace(whole, sampled=True, checked=8, parts=()).values
     assert not comparable(recorded, whole)
     assert differences(recorded, whole) == ()
-    assert [str(d) for d in differences(recorded, replace(whole, rows=5, violations=2))] == ["rows: 4 -> 5", "violations: 0 -> 2"]
+    assert [str(d) for d in differences(recorded, replace(whole, rows=5, violations=2))] == [
+        "rows: 4 -> 5",
+        "violations: 0 -> 2",
+    ]
 
 
 def test_a_sample_is_the_same_under_any_order_and_takes_both_sides_of_the_split() -> None:
@@ -299,4 +396,8 @@ def test_a_sample_is_the_same_under_any_order_and_takes_both_sides_of_the_split(
     assert len(held) == 1000
     assert scope_of(keys.reverse(), width=10, full=False, sample=10_000) == scope
     assert 0.2 < is_holdout(held, salt="streamflow", share=0.25).mean() < 0.3
-    assert scope_of(keys, width=10, full=True, sample=10_000) == scope_of(keys, width=3, full=False, sample=9_000) == Scope()
+    assert (
+        scope_of(keys, width=10, full=True, sample=10_000)
+        == scope_of(keys, width=3, full=False, sample=9_000)
+        == Scope()
+    )

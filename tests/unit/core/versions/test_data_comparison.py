@@ -9,17 +9,32 @@ import pytest
 
 from streamflow.catalog import load_catalog
 from streamflow.core.training.training_set import Source
-from streamflow.core.versions.data_comparison import feature_differences, label_differences, lacking_features, lacking_labels
+from streamflow.core.versions.data_comparison import (
+    feature_differences,
+    label_differences,
+    lacking_features,
+    lacking_labels,
+)
 from streamflow.core.versions.passport import Passport
 
 CATALOG = load_catalog(None)
-DECEMBER, JANUARY, FEBRUARY = (datetime(*day, tzinfo=UTC) for day in ((2023, 12, 31), (2024, 1, 31), (2024, 2, 29)))
+DECEMBER, JANUARY, FEBRUARY = (
+    datetime(*day, tzinfo=UTC) for day in ((2023, 12, 31), (2024, 1, 31), (2024, 2, 29))
+)
 USAGE = "usage_agg_30d"
 
 
 def source(table: str, as_of: datetime, revision: int = 1, **columns: str) -> Source:
     known = dict.fromkeys(CATALOG.columns(table), "as ever") | columns
-    return Source(table=table, as_of=as_of, revision=revision, known_at=FEBRUARY, rows=1, digest=str(columns), columns=known)
+    return Source(
+        table=table,
+        as_of=as_of,
+        revision=revision,
+        known_at=FEBRUARY,
+        rows=1,
+        digest=str(columns),
+        columns=known,
+    )
 
 
 def passport(as_of: datetime, label_as_of: datetime, *more: Source) -> Passport:
@@ -40,19 +55,34 @@ A = passport(JANUARY, JANUARY)
 
 
 def test_the_same_content_under_another_number_is_no_difference() -> None:
-    again = passport(JANUARY, JANUARY, source(USAGE, JANUARY, 3), source("users", JANUARY, 2), source("labels", JANUARY, 2))
+    again = passport(
+        JANUARY,
+        JANUARY,
+        source(USAGE, JANUARY, 3),
+        source("users", JANUARY, 2),
+        source("labels", JANUARY, 2),
+    )
     assert features(A, again) == []
     assert label_differences(A, again, [CATALOG, CATALOG]) == ()
 
 
-@pytest.mark.parametrize(("table", "column"), [("subscriptions", "total_paid"), ("users", "signup_date")])
+@pytest.mark.parametrize(
+    ("table", "column"), [("subscriptions", "total_paid"), ("users", "signup_date")]
+)
 def test_a_column_that_is_not_read_is_no_difference(table: str, column: str) -> None:
-    assert features(A, passport(JANUARY, JANUARY, source(table, JANUARY, 2, **{column: "other"}))) == []
+    assert (
+        features(A, passport(JANUARY, JANUARY, source(table, JANUARY, 2, **{column: "other"})))
+        == []
+    )
 
 
 def test_a_column_that_is_read_names_table_revision_and_column() -> None:
-    corrected = passport(JANUARY, JANUARY, source(USAGE, JANUARY, 2, skips_7d="other", user_id="other"))
-    assert features(A, corrected) == ["revision of usage_agg_30d of 2024-01-31: 1 -> 2 (other values in skips_7d, user_id)"]
+    corrected = passport(
+        JANUARY, JANUARY, source(USAGE, JANUARY, 2, skips_7d="other", user_id="other")
+    )
+    assert features(A, corrected) == [
+        "revision of usage_agg_30d of 2024-01-31: 1 -> 2 (other values in skips_7d, user_id)"
+    ]
     assert label_differences(A, corrected, [CATALOG, CATALOG]) == ()
 
 
@@ -67,7 +97,9 @@ def test_labels_and_features_are_apart() -> None:
 
 
 def test_another_drop_is_a_difference_and_the_one_before_it_is_not_told_twice() -> None:
-    later = passport(FEBRUARY, JANUARY, source(USAGE, FEBRUARY, skips_7d="other"), source(USAGE, JANUARY))
+    later = passport(
+        FEBRUARY, JANUARY, source(USAGE, FEBRUARY, skips_7d="other"), source(USAGE, JANUARY)
+    )
     assert features(A, later) == [
         "drop of the features: 2024-01-31 -> 2024-02-29",
         "usage_agg_30d: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in skips_7d)",
@@ -80,13 +112,17 @@ def test_what_is_in_reach_behind_the_newest_drop_counts() -> None:
         for number, value in ((1, "as ever"), (2, "other"))
     )
     assert features(A, with_december) == ["usage_agg_30d: absent -> 2023-12-31 revision 1"]
-    assert features(with_december, corrected) == ["revision of usage_agg_30d of 2023-12-31: 1 -> 2 (other values in skips_7d)"]
+    assert features(with_december, corrected) == [
+        "revision of usage_agg_30d of 2023-12-31: 1 -> 2 (other values in skips_7d)"
+    ]
 
 
 def test_what_the_other_data_lack_is_named() -> None:
     def without(table: str, column: str | None) -> Passport:
         kept = tuple(
-            replace(s, columns={n: d for n, d in s.columns.items() if n != column}) if s.table == table else s
+            replace(s, columns={n: d for n, d in s.columns.items() if n != column})
+            if s.table == table
+            else s
             for s in A.sources
             if column or s.table != table
         )
@@ -96,5 +132,9 @@ def test_what_the_other_data_lack_is_named() -> None:
     assert lacking_features(CATALOG, A, without(USAGE, "skips_7d")) == ["usage_agg_30d.skips_7d"]
     assert lacking_features(CATALOG, A, without(USAGE, None)) == ["usage_agg_30d"]
     assert lacking_labels(CATALOG, A, without("labels", "churn_label")) == ["labels.churn_label"]
-    assert lacking_features(CATALOG, without(USAGE, "skips_7d"), without(USAGE, "skips_7d")) == []  # nor had its own
-    assert lacking_features(CATALOG, A, without("subscriptions", "total_paid")) == []  # nobody reads it
+    assert (
+        lacking_features(CATALOG, without(USAGE, "skips_7d"), without(USAGE, "skips_7d")) == []
+    )  # nor had its own
+    assert (
+        lacking_features(CATALOG, A, without("subscriptions", "total_paid")) == []
+    )  # nobody reads it

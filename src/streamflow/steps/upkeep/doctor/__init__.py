@@ -42,11 +42,23 @@ def doctor(settings: Settings, *, now: Callable[[], datetime]) -> list[Finding]:
 
 def _database(settings: Settings, readable: bool, now: Callable[[], datetime]) -> Iterator[Finding]:
     if settings.database_url is None and not data_folder(settings.home.absolute()).is_dir():
-        yield Finding(subject="PostgreSQL", ok=True, found="embedded, not made yet: the first command makes it")
+        yield Finding(
+            subject="PostgreSQL",
+            ok=True,
+            found="embedded, not made yet: the first command makes it",
+        )
         remedy = "Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'."
-        yield Finding(subject="migration", ok=False, found="nothing is here yet", remedy=remedy, fixable=readable)
+        yield Finding(
+            subject="migration",
+            ok=False,
+            found="nothing is here yet",
+            remedy=remedy,
+            fixable=readable,
+        )
         return
-    usable = settings if readable else settings.model_copy(update={"catalog": None})  # the server can be looked at without it
+    usable = (
+        settings if readable else settings.model_copy(update={"catalog": None})
+    )  # the server can be looked at without it
     with open_platform(usable, migrated=False) as platform:
         yield looked_at("PostgreSQL", partial(server.server, platform))
         try:

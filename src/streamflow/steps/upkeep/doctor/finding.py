@@ -28,11 +28,20 @@ def looked_at(subject: str, look: Callable[[], Finding]) -> Finding:
     except StreamflowError as error:
         return of_error(subject, error)
     except (psycopg.Error, OSError) as error:
-        return Finding(subject=subject, ok=False, found=str(error).strip(), remedy="Mend the other findings first.")
+        return Finding(
+            subject=subject,
+            ok=False,
+            found=str(error).strip(),
+            remedy="Mend the other findings first.",
+        )
 
 
 def of_error(subject: str, error: StreamflowError) -> Finding:
     """The error as a finding. A database that does not answer says "run doctor", which is no help here."""
-    unreachable = isinstance(error, DatabaseUnavailable) and error.remedy == DatabaseUnavailable.remedy
-    remedy = "Start the server, or correct STREAMFLOW_DATABASE_URL." if unreachable else error.remedy
+    unreachable = (
+        isinstance(error, DatabaseUnavailable) and error.remedy == DatabaseUnavailable.remedy
+    )
+    remedy = (
+        "Start the server, or correct STREAMFLOW_DATABASE_URL." if unreachable else error.remedy
+    )
     return Finding(subject=subject, ok=False, found=error.message, remedy=remedy)

@@ -17,7 +17,9 @@ FEAST = {"feature files", "Feast registry"}
 LIVE = {"live features"}
 
 
-def mend(settings: Settings, findings: Iterable[Finding], notify: Callable[[str], None] = lambda _: None) -> list[str]:
+def mend(
+    settings: Settings, findings: Iterable[Finding], notify: Callable[[str], None] = lambda _: None
+) -> list[str]:
     """Mend what `findings` say is wrong and can be mended; what was done, in words. An error is among the words."""
     wanted = {finding.subject for finding in findings if not finding.ok and finding.fixable}
     done: list[str] = []
@@ -32,13 +34,17 @@ def mend(settings: Settings, findings: Iterable[Finding], notify: Callable[[str]
 
 def _mend_platform(platform: Platform, wanted: set[str], done: list[str]) -> None:
     if wanted & MIGRATE:
-        done += [f"migrated: {change}" for change in migrate(platform).changes] or ["migrated: the record of what is there"]
+        done += [f"migrated: {change}" for change in migrate(platform).changes] or [
+            "migrated: the record of what is there"
+        ]
     if wanted & FEAST:
         services = platform.services()
         platform.features.write(services)
         platform.features.apply()
         done.append("wrote and applied the feature repository")
-    if _is_stale(platform):  # or has become so: an apply makes a live table anew that another one had dropped
+    if _is_stale(
+        platform
+    ):  # or has become so: an apply makes a live table anew that another one had dropped
         receipt = materialize(platform)
         done.append(f"materialized {len(receipt.views)} views as of {receipt.as_of}")
 

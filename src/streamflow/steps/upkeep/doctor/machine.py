@@ -27,15 +27,29 @@ PROBE_S = 2.0
 def python(_settings: Settings) -> Finding:
     """The interpreter."""
     found = ".".join(map(str, sys.version_info[:3]))
-    return Finding(subject="Python", ok=sys.version_info >= (3, 11), found=found, remedy="Install Python 3.11 or newer.")
+    return Finding(
+        subject="Python",
+        ok=sys.version_info >= (3, 11),
+        found=found,
+        remedy="Install Python 3.11 or newer.",
+    )
 
 
 def versions(_settings: Settings) -> Finding:
     """The distributions that we declare: are they there, and of a version that we were tested with?"""
     wanted = [Requirement(text) for text in requires("streamflow") or ()]
-    wrong = [problem for r in wanted if (r.marker is None or r.marker.evaluate()) and (problem := _problem(r))]
+    wrong = [
+        problem
+        for r in wanted
+        if (r.marker is None or r.marker.evaluate()) and (problem := _problem(r))
+    ]
     found = ", ".join(f"{name} {_version(name) or 'missing'}" for name in VENDORS)
-    return Finding(subject="versions", ok=not wrong, found="; ".join([*wrong, found]), remedy="Run 'make setup'.")
+    return Finding(
+        subject="versions",
+        ok=not wrong,
+        found="; ".join([*wrong, found]),
+        remedy="Run 'make setup'.",
+    )
 
 
 def _version(name: str) -> str | None:
@@ -59,7 +73,9 @@ def paths(settings: Settings) -> Finding:
     data = "your server's" if settings.database_url else data_folder(home)
     found = f"home {home}, data {data}, artifacts {home / 'artifacts'}"
     ok = not home.exists() or home.is_dir()
-    return Finding(subject="paths", ok=ok, found=found, remedy=f"{home} is no folder: set STREAMFLOW_HOME.")
+    return Finding(
+        subject="paths", ok=ok, found=found, remedy=f"{home} is no folder: set STREAMFLOW_HOME."
+    )
 
 
 def catalog(settings: Settings) -> Finding:
@@ -72,7 +88,12 @@ def catalog(settings: Settings) -> Finding:
 def inbox(settings: Settings) -> Finding:
     """Whether the folder that drops arrive in is there."""
     ok = settings.inbox is None or settings.inbox.is_dir()
-    return Finding(subject="inbox", ok=ok, found=str(settings.inbox or "none is set"), remedy="Create it, or set STREAMFLOW_INBOX.")
+    return Finding(
+        subject="inbox",
+        ok=ok,
+        found=str(settings.inbox or "none is set"),
+        remedy="Create it, or set STREAMFLOW_INBOX.",
+    )
 
 
 def disk(settings: Settings) -> Finding:
@@ -80,7 +101,12 @@ def disk(settings: Settings) -> Finding:
     folder = _nearest(settings.home.absolute())
     free = shutil.disk_usage(folder).free / 1e9
     found = f"{free:.1f} GB free at {folder}"
-    return Finding(subject="disk", ok=free > DISK_GB, found=found, remedy=f"Free {DISK_GB} GB, or set STREAMFLOW_HOME.")
+    return Finding(
+        subject="disk",
+        ok=free > DISK_GB,
+        found=found,
+        remedy=f"Free {DISK_GB} GB, or set STREAMFLOW_HOME.",
+    )
 
 
 def _nearest(path: Path) -> Path:
@@ -92,10 +118,17 @@ def home(settings: Settings) -> Finding:
     path = settings.home.absolute()
     nearest = _nearest(path)
     if not os.access(nearest, os.W_OK | os.X_OK):
-        return Finding(subject="home", ok=False, found=f"{nearest} cannot be written", remedy="Set STREAMFLOW_HOME.")
+        return Finding(
+            subject="home",
+            ok=False,
+            found=f"{nearest} cannot be written",
+            remedy="Set STREAMFLOW_HOME.",
+        )
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o700
     found = f"{path} has mode {mode:04o}" if path.exists() else f"{path} is not made yet"
-    return Finding(subject="home", ok=not mode & 0o022, found=found, remedy=f"Run 'chmod go-w {path}'.")
+    return Finding(
+        subject="home", ok=not mode & 0o022, found=found, remedy=f"Run 'chmod go-w {path}'."
+    )
 
 
 def port(settings: Settings) -> Finding:
@@ -103,10 +136,17 @@ def port(settings: Settings) -> Finding:
     host, number = settings.api_host, settings.api_port
     where = f"{number} of {host}"
     if number == 0 or _is_free(host, number):
-        return Finding(subject="port", ok=True, found=f"{where} is free" if number else "any free one")
+        return Finding(
+            subject="port", ok=True, found=f"{where} is free" if number else "any free one"
+        )
     if _is_ours(host, number, load_catalog(settings.catalog).model):
         return Finding(subject="port", ok=True, found=f"{where}: our API answers")
-    return Finding(subject="port", ok=False, found=f"{where} is taken by another program", remedy="Set STREAMFLOW_API_PORT.")
+    return Finding(
+        subject="port",
+        ok=False,
+        found=f"{where} is taken by another program",
+        remedy="Set STREAMFLOW_API_PORT.",
+    )
 
 
 def _is_free(host: str, number: int) -> bool:
@@ -121,7 +161,9 @@ def _is_free(host: str, number: int) -> bool:
 
 def _is_ours(host: str, number: int, title: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{host}:{number}/openapi.json", timeout=PROBE_S) as answer:  # our own address
+        with urllib.request.urlopen(
+            f"http://{host}:{number}/openapi.json", timeout=PROBE_S
+        ) as answer:  # our own address
             return bool(json.load(answer)["info"]["title"] == title)
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -131,5 +173,7 @@ def left(_settings: Settings) -> Finding:
     """Servers' folders whose state folder is gone. Only named: a moved state folder may still want its own."""
     found = leftovers()
     names = ", ".join(f"{one.root} of {one.home}" for one in found)
-    remedy = f"If their state folders were not moved, delete {' '.join(str(one.root) for one in found)}."
+    remedy = (
+        f"If their state folders were not moved, delete {' '.join(str(one.root) for one in found)}."
+    )
     return Finding(subject="leftovers", ok=not found, found=names or "none", remedy=remedy)

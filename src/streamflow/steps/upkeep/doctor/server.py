@@ -38,7 +38,9 @@ def clock(platform: Platform, now: Callable[[], datetime]) -> Finding:
         ours = before + (now() - before) / 2
     apart = abs((theirs - ours).total_seconds())
     ahead = newest is not None and newest > theirs
-    found = f"{apart:.1f} s from the database's" + (f"; the newest known_at, {newest}, is ahead of it" if ahead else "")
+    found = f"{apart:.1f} s from the database's" + (
+        f"; the newest known_at, {newest}, is ahead of it" if ahead else ""
+    )
     remedy = "Set both clocks by NTP. What is frozen meanwhile gets a known_at after the newest, and stays in order."
     return Finding(subject="clock", ok=apart <= APART_S and not ahead, found=found, remedy=remedy)
 
@@ -48,16 +50,31 @@ def roles(platform: Platform) -> Finding:
     with connect(platform.login, autocommit=True) as connection:
         missing = missing_roles_sql(connection)
         grants = [] if missing else database_checks.missing_grants(connection)
-    remedy = "Run 'streamflow migrate'." if missing else f"Let the tables' owner run: {'; '.join(grants)};"
+    remedy = (
+        "Run 'streamflow migrate'."
+        if missing
+        else f"Let the tables' owner run: {'; '.join(grants)};"
+    )
     found = "; ".join(missing or grants) or "present and granted"
-    return Finding(subject="roles", ok=not missing and not grants, found=found, remedy=remedy, fixable=bool(missing))
+    return Finding(
+        subject="roles",
+        ok=not missing and not grants,
+        found=found,
+        remedy=remedy,
+        fixable=bool(missing),
+    )
 
 
 def protection(platform: Platform) -> Finding:
     """The triggers that refuse a change of frozen rows, and that no frozen table is the writer's own."""
     with connect(platform.login, autocommit=True) as connection:
-        bare, owned = database_checks.unprotected(connection), database_checks.owned_by_writer(connection)
-    found = [f"{table} has no enabled trigger" for table in bare] + [f"{table} is owned by the writer role" for table in owned]
+        bare, owned = (
+            database_checks.unprotected(connection),
+            database_checks.owned_by_writer(connection),
+        )
+    found = [f"{table} has no enabled trigger" for table in bare] + [
+        f"{table} is owned by the writer role" for table in owned
+    ]
     mending = [f"ALTER TABLE {table} ENABLE TRIGGER frozen;" for table in bare]
     mending += [f'ALTER TABLE {table} OWNER TO "{platform.login.user}";' for table in owned]
     return Finding(

@@ -63,9 +63,13 @@ def upgrade() -> None:
     op.execute(STATEMENTS)
     connection, previous = op.get_bind(), FIRST
     rows = connection.execute(
-        text("SELECT at, who, model, version, stage, replaced, forced, why FROM streamflow.promotion ORDER BY id")
+        text(
+            "SELECT at, who, model, version, stage, replaced, forced, why FROM streamflow.promotion ORDER BY id"
+        )
     )
-    for seq, (at, who, model, version, stage, replaced, forced, why) in enumerate(rows.fetchall(), 1):
+    for seq, (at, who, model, version, stage, replaced, forced, why) in enumerate(
+        rows.fetchall(), 1
+    ):
         entry = Entry(
             seq=seq, at=at, who=who, model=model, action="promoted", stage=stage, from_version=replaced, to_version=version,
             since=at, forced=forced, why=why, evidence_digest="", evidence="", previous=previous,
@@ -73,7 +77,7 @@ def upgrade() -> None:
         previous = entry.content_hash
         names = [name for name in vars(entry) if name != "hash"]
         statement = (
-            f"INSERT INTO streamflow.ledger ({', '.join(names)}, hash)"  # noqa: S608  # names of our own
+            f"INSERT INTO streamflow.ledger ({', '.join(names)}, hash)"  # names of our own
             f" VALUES ({', '.join(':' + n for n in names)}, :hash)"
         )
         connection.execute(text(statement), {**vars(entry), "hash": previous})
