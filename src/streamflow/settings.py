@@ -308,7 +308,9 @@ def load_settings(**flags: Any) -> Settings:
     try:
         _refuse_unknown_variables()
         settings = Settings(**given)
-        settings._origins.update(_origins(given))  # our own class, filled where its sources are known
+        settings._origins.update(
+            _origins(given)
+        )  # our own class, filled where its sources are known
     except ValidationError as exc:
         mistakes = [
             f"setting '{'.'.join(map(str, e['loc'])) or '?'}': {e['msg']}"

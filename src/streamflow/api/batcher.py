@@ -158,7 +158,9 @@ class Batcher:
                     raise
                 for ask in turn:
                     await self._take([ask])
-        except Exception as error:  # whatever it is, it is the answer to those who wait; the request logs it
+        except (
+            Exception
+        ) as error:  # whatever it is, it is the answer to those who wait; the request logs it
             for ask in turn:
                 ask.fail(error)
 

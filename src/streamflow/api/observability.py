@@ -49,7 +49,9 @@ class Observed:
 
         try:
             await self._app(scope, receive, sending)
-        except Exception as error:  # passed on, the server would log its message, which may quote a value
+        except (
+            Exception
+        ) as error:  # passed on, the server would log its message, which may quote a value
             notes.error, unforeseen = "unforeseen", error
             if not status:
                 await _answer_unforeseen(scope, receive, sending)

@@ -77,7 +77,9 @@ class Reload:
                 self._look()
             except StreamflowError as error:
                 self._cannot(f"the registry cannot be asked: {error.message}")
-            except Exception as error:  # it would end the thread, and what was said last would stand for ever
+            except (
+                Exception
+            ) as error:  # it would end the thread, and what was said last would stand for ever
                 self._cannot(f"the registry cannot be asked: {type(error).__name__}")
             self._asking = None
             self._looked.set()
@@ -118,7 +120,9 @@ class Reload:
     def _load(self, number: int, found: Held) -> None:
         try:
             serving = serving_of(self._platform, self._platform.models.version(number))
-        except Exception as error:  # whatever it is: the former version goes on, and it is said and counted
+        except (
+            Exception
+        ) as error:  # whatever it is: the former version goes on, and it is said and counted
             self._refused = number, time.monotonic()
             said = error.message if isinstance(error, StreamflowError) else type(error).__name__
             why = f"version {number} is in Production and cannot be served: {said}"

@@ -23,7 +23,11 @@ ACCOUNTS = (
 )  # PostgreSQL refuses to run as root: the first of these that exists
 NOTE = "postgres.location"  # in the state folder, as root: where the server's files lie
 CLAIM = "home"  # there: which state folder they belong to
-ROOTS = (Path("/var/lib/streamflow"), Path("/tmp"), Path("/var/tmp"))  # folders that another user can reach
+ROOTS = (
+    Path("/var/lib/streamflow"),
+    Path("/tmp"),
+    Path("/var/tmp"),
+)  # folders that another user can reach
 
 
 @dataclass(frozen=True, kw_only=True)

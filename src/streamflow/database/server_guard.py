@@ -65,7 +65,9 @@ def try_lock(descriptor: int) -> bool:
 def tell(root: str, number: int) -> bool:
     """Signal the postmaster, once it has written its pid; the lock says that it is alive, the file only where."""
     try:
-        with open(f"{root}/data/postmaster.pid", encoding="ascii") as file:  # pathlib is slow to import
+        with open(
+            f"{root}/data/postmaster.pid", encoding="ascii"
+        ) as file:  # pathlib is slow to import
             os.kill(int(file.readline()), number)
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return False

@@ -26,7 +26,9 @@ def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
     from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
     if isinstance(entity_df, str):
-        table = read(f"SELECT * FROM ({entity_df.strip().rstrip(';')}) AS entity")  # Feast takes an entity frame as SQL, from its caller
+        table = read(
+            f"SELECT * FROM ({entity_df.strip().rstrip(';')}) AS entity"
+        )  # Feast takes an entity frame as SQL, from its caller
     elif isinstance(entity_df, pd.DataFrame):
         table = pa.Table.from_pandas(entity_df, preserve_index=False)
     else:

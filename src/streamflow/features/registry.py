@@ -45,7 +45,9 @@ def record_materialization(store: FeatureStore, as_of: Mapping[str, datetime]) -
 def _module(path: Path) -> ModuleType:
     """The definitions as they are now: run without a trace in sys.modules, on sys.path or in a bytecode cache."""
     module = ModuleType(path.stem)
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)  # `feast apply` runs it too
+    exec(
+        compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__
+    )  # `feast apply` runs it too
     return module
 
 

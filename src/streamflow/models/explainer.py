@@ -124,7 +124,9 @@ def _trees_of_boosting(boosting: Any) -> tuple[Iterable[_Tree], int]:
 
     def trees() -> Iterator[_Tree]:
         nothing = np.array([-1])
-        baseline = boosting._baseline_prediction.ravel()  # boosting has no public trees; treelite reads these too
+        baseline = (
+            boosting._baseline_prediction.ravel()
+        )  # boosting has no public trees; treelite reads these too
         yield _Tree(
             left=nothing, right=nothing, column=nothing, threshold=np.zeros(1), null_left=np.zeros(1, bool),
             rows=np.array([1]), value=baseline.astype(float),

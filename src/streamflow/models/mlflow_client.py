@@ -72,7 +72,9 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with translated(), _quiet("mlflow", "alembic"):
-        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # the one that it keeps for this URI
+        engine = SqlAlchemyStore._get_or_create_engine(
+            tracking_uri
+        )  # the one that it keeps for this URI
         found = utils._get_schema_version(engine)  # MLflow has no public way to ask
         if found == utils._get_latest_schema_revision():
             return False

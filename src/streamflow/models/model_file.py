@@ -114,7 +114,9 @@ def _learned(pipeline: Pipeline) -> tuple[str, dict[str, Any], Iterator[tuple[An
             ((_of_tree(tree, name), kind) for tree in trees for name, kind in TREE_ARRAYS),
         )
     if BOOSTING in names:
-        nodes = [of_class[0].nodes for of_class in names[BOOSTING]._predictors]  # scikit-learn shows them nowhere
+        nodes = [
+            of_class[0].nodes for of_class in names[BOOSTING]._predictors
+        ]  # scikit-learn shows them nowhere
         more = {
             "nodes": [len(n) for n in nodes],
             "baseline": names[BOOSTING]._baseline_prediction.tolist(),

@@ -91,14 +91,15 @@ def inbox(platform: Platform, run: Run, *, now: Callable[[], datetime]) -> Inbox
         for found in _new(platform, root, now()):
             platform.notify(f"processing {found.folder}")
             at, error = now(), _error_of(found, run)
-            status, as_of = (
-                "failed" if error else "done",
-                instant(found.as_of) if found.as_of else None,
-            )
             name = found.folder.name
             entry = InboxEntry(
-                folder=name, digest=found.digest, as_of=as_of, status=status, error=error, at=at
-            )  # type: ignore[arg-type]  # one of two words
+                folder=name,
+                digest=found.digest,
+                as_of=instant(found.as_of) if found.as_of else None,
+                status="failed" if error else "done",
+                error=error,
+                at=at,
+            )
             store.record(platform.connection, entry)
             processed.append(name)
     return InboxReceipt(inbox=root, drops=listing(platform, now()), processed=tuple(processed))
