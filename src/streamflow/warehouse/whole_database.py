@@ -127,8 +127,8 @@ def _make_check(table: str, row_count: int) -> str:
     identifier = sql.Identifier(*table.split(".", 1)).as_string()
     literal = sql.Literal(table).as_string()
     message = "'% has % rows now, and the backup recorded % rows'"
-    return (  # noqa: S608
+    return (
         f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {identifier}); BEGIN"
         f" IF found <> {row_count} THEN"
-        f" RAISE EXCEPTION {message}, {literal}, found, {row_count}; END IF; END $check$;"
+        f" RAISE EXCEPTION {message}, {literal}, found, {row_count}; END IF; END $check$;"  # noqa: S608
     )
