@@ -128,7 +128,7 @@ def _make_check(table: str, row_count: int) -> str:
     literal = sql.Literal(table).as_string()
     message = "'% has % rows now, and the backup recorded % rows'"
     return (
-        f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {identifier}); BEGIN"
+        f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {identifier}); BEGIN"  # noqa: S608
         f" IF found <> {row_count} THEN"
-        f" RAISE EXCEPTION {message}, {literal}, found, {row_count}; END IF; END $check$;"  # noqa: S608
+        f" RAISE EXCEPTION {message}, {literal}, found, {row_count}; END IF; END $check$;"
     )
