@@ -14,7 +14,7 @@ from streamflow.errors import DatabaseUnavailable
 
 QUERIES = load_queries(__file__, "adbc.sql")
 
-# URI of each address within `kept` -> its connections that nobody is reading from.
+# URI of each address whose connections are kept -> those that nobody is reading from.
 _idle_connections: dict[str, list[Any]] = {}
 
 

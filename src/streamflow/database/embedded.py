@@ -28,8 +28,8 @@ from streamflow.database.server_folder import (
 )
 from streamflow.database.server_guard import try_lock
 from streamflow.database.server_programs import (
+    can_connect,
     initialise_data,
-    is_answering,
     last_words,
     let_go,
     socket_parameters,
@@ -98,7 +98,7 @@ def data_folder(home: Path) -> Path:
 
 def answers(home: Path) -> bool:
     """Return whether the embedded server of a state folder answers; do not start it."""
-    return is_answering(find_place(home))
+    return can_connect(find_place(home))
 
 
 def guard_is_alive(attachment: Attachment) -> bool:
@@ -186,7 +186,7 @@ def _ensure_running(folders: Place, notify: Callable[[str], None]) -> None:
     slow_notice = _SlowNotice(notify)
     server: subprocess.Popen[bytes] | None = None
     try:
-        while not is_answering(folders):
+        while not can_connect(folders):
             if server is not None and server.poll() is not None:
                 raise _make_start_error(folders)
             if server is None and try_lock(lock):

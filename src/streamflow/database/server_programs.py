@@ -142,7 +142,7 @@ def socket_parameters(folders: Place) -> dict[str, str]:
     return {"host": str(folders.socket), "port": "5432", "user": SUPERUSER}
 
 
-def is_answering(folders: Place) -> bool:
+def can_connect(folders: Place) -> bool:
     """Return whether a connection to the server can be opened."""
     conninfo = make_conninfo(
         **socket_parameters(folders),

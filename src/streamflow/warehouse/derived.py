@@ -113,7 +113,10 @@ def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
 
 
 def expression(column: Column) -> sql.SQL:
-    """Return the SQL of a derived column, with `lag(x)` as the column that `source` makes of it."""
+    """Return the SQL of a derived column.
+
+    `lag(x)` becomes the name of the column that holds the value of the drop before.
+    """
     assert column.expr is not None
     return sql.SQL(LAG.sub(lambda match: f'"{_name_lag(match.group(1))}"', column.expr))
 

@@ -72,7 +72,9 @@ def entries(
 
 
 def append(connection: psycopg.Connection, move: Move, *, since: datetime | None = None) -> Entry:
-    """Append a move to the ledger. Call it under `alone`, within a transaction.
+    """Append a move to the ledger.
+
+    Call it within a transaction, while the ledger is locked exclusively.
 
     The instant of the entry is the database's clock, but at least one microsecond after the last
     entry: a clock that is set back does not change the order.

@@ -70,7 +70,7 @@ def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPred
 async def log_beside(
     connection: psycopg.AsyncConnection, entries: Iterable[LoggedPrediction]
 ) -> None:
-    """Append answers to the log as `log_predictions` does, on an asynchronous connection."""
+    """Append answers to the log on an asynchronous connection: all of them, or none."""
     async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:
         for entry in entries:
             await copy.write_row(entry.row)

@@ -73,17 +73,17 @@ def make_months(connection: psycopg.Connection, *, ahead: int = AHEAD) -> Create
     none is refused. Call it outside a transaction.
     """
 
-    def create_months() -> list[tuple[str, int]]:
+    def run_statement() -> list[tuple[str, int]]:
         return connection.execute(QUERIES["create_months"], [ahead]).fetchall()
 
-    rows = _retry_while_busy(create_months)
+    rows = _retry_while_busy(run_statement)
     if rows is None:
         return CreatedMonths(months=(), busy=True)
     return CreatedMonths(months=tuple(LogMonth(month=name, rows=moved) for name, moved in rows))
 
 
 def lacking(connection: psycopg.Connection) -> list[str]:
-    """Describe what the next `make_months` has to do: missing months, and rows without a month."""
+    """Describe which months are missing, and how many rows have no month."""
     names = connection.execute(QUERIES["select_missing_months"]).fetchall()
     row = connection.execute(QUERIES["count_rows_without_month"]).fetchone()
     assert row is not None
@@ -96,7 +96,12 @@ def lacking(connection: psycopg.Connection) -> list[str]:
 
 
 def months_before(connection: psycopg.Connection, kept: int) -> list[LogMonth]:
-    """Return the months that ended at least `kept` whole months before this one, oldest first."""
+    """Return the months that are too old, the oldest first.
+
+    Args:
+        connection: the database.
+        kept: how many whole months before this one are not too old.
+    """
     names = connection.execute(QUERIES["select_months_before"], [kept]).fetchall()
     return [LogMonth(month=name, rows=_count_rows(connection, name)) for (name,) in names]
 

@@ -32,7 +32,7 @@ def copy_rows(
 ) -> int:
     """Copy the rows of a drop into a new revision and return its number.
 
-    Call it under the writing lock. No read sees the rows until `record` has entered the revision.
+    Call it under the writing lock. No read sees the rows until the revision has been entered.
     They are copied in the order in which they lie in raw: by key, as `ingest` loads them and as
     the index wants them.
     """

@@ -17,8 +17,6 @@ from streamflow.warehouse.roles import API, MAINTENANCE, READER, WRITER
 QUERIES = load_queries(__file__, "whole_database.sql")
 
 SCHEMAS = ("streamflow", "raw", "frozen", "history", "online", "feast")
-# The schemas that the writer owns, with everything in them.
-WRITERS = ("online", "feast")
 MLFLOWS = ("public",)
 OUR_SELECTION = [f"--schema={name}" for name in SCHEMAS]
 
@@ -126,7 +124,7 @@ def _make_check(table: str, row_count: int) -> str:
     # Both texts are quoted by psycopg.
     identifier = sql.Identifier(*table.split(".", 1)).as_string()
     literal = sql.Literal(table).as_string()
-    message = "'% has % rows now, and the backup recorded % rows'"
+    message = "'the number of rows in % is % now, but the backup recorded %'"
     return (
         f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {identifier}); BEGIN"  # noqa: S608
         f" IF found <> {row_count} THEN"
