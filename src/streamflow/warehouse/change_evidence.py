@@ -19,6 +19,7 @@ from streamflow.database import Address, arrow
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.derived import source as raw_source
 from streamflow.warehouse.frozen import BUCKET, drop_of
+from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "change_evidence.sql")
 
@@ -38,7 +39,7 @@ def rows_in(
     return _read_frame(
         address,
         query,
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=list_identifiers(columns),
         table=sql.Identifier("frozen", source.table),
         as_of=sql.Literal(source.as_of),
         revision=sql.Literal(source.revision),

@@ -18,6 +18,7 @@ from streamflow.database import Address, arrow
 from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.derived import Drop, source
+from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "frozen.sql")
 
@@ -163,7 +164,7 @@ def frozen_rows(
 ) -> Iterator[pl.DataFrame]:
     """Read the rows of a revision in chunks, in the order (bucket, bytes of the key)."""
     rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, types)),
+        list_identifiers(types),
         sql.Identifier("frozen", table),
         sql.Literal(as_of),
         sql.Literal(revision),
@@ -177,7 +178,7 @@ def _read_in_order(
     query = sql.SQL(
         'SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"'
     ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, names)),
+        columns=list_identifiers(names),
         rows=rows,
         bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
         key=sql.Identifier(key),
@@ -201,7 +202,7 @@ def keys_and_labels(
         "SELECT {columns} FROM {history} WHERE as_of = $1 AND known_at <= $2"
         " AND (superseded_at IS NULL OR superseded_at > $2)"
     ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=list_identifiers(columns),
         history=sql.Identifier("history", table),
     )
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of, known_at]))
@@ -231,7 +232,7 @@ def rows_of(
     query = sql.SQL(
         "SELECT as_of, {columns} FROM {table} WHERE (as_of, revision) IN ({pairs})"
     ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=list_identifiers(columns),
         table=sql.Identifier("frozen", table),
         pairs=sql.SQL(", ").join(pairs),
     )

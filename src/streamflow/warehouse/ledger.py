@@ -17,6 +17,7 @@ from streamflow.core.training.training_set import Source
 from streamflow.database.locks import LEDGER, held
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import SnapshotMissing
+from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
 QUERIES = load_queries(__file__, "ledger.sql")
 
@@ -93,8 +94,8 @@ def append(connection: psycopg.Connection, move: Move, *, since: datetime | None
     entry = _make_entry(move, ledger, at=at, moved_at=at if since is None else min(since, at))
     names = [field.name for field in fields(entry)]
     statement = sql.SQL("INSERT INTO streamflow.ledger ({}) VALUES ({})").format(
-        sql.SQL(", ").join(map(sql.Identifier, names)),
-        sql.SQL(", ").join(map(sql.Placeholder, names)),
+        list_identifiers(names),
+        list_placeholders(names),
     )
     connection.execute(statement, vars(entry))
     return entry

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from streamflow.database.locks import MONITOR_REPORT, held
 from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
 QUERIES = load_queries(__file__, "monitoring.sql")
 
@@ -91,8 +92,8 @@ def store(connection: psycopg.Connection, new: NewReport) -> Verdict:
     statement = sql.SQL(
         "INSERT INTO streamflow.monitor_report ({}) VALUES ({}) RETURNING {}"
     ).format(
-        sql.SQL(", ").join(map(sql.Identifier, values)),
-        sql.SQL(", ").join(map(sql.Placeholder, values)),
+        list_identifiers(values),
+        list_placeholders(values),
         sql.SQL(COLUMNS),
     )
     row = connection.execute(statement, values).fetchone()

@@ -13,6 +13,7 @@ from streamflow.core.data.digest import TableDigest
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.derived import Drop, source
 from streamflow.warehouse.frozen import Revision
+from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "revision_writing.sql")
 
@@ -44,7 +45,7 @@ def copy_rows(
         " SELECT {as_of}, {revision}, {names}, {digest} FROM ({rows}) AS row"
     ).format(
         frozen=sql.Identifier("frozen", table),
-        names=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        names=list_identifiers(columns),
         as_of=sql.Literal(drop.as_of),
         revision=sql.Literal(number),
         digest=_compute_row_digest({name: column.type for name, column in columns.items()}),

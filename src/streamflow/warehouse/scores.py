@@ -22,6 +22,7 @@ from streamflow.database.locks import (
     transaction_lock_sql,
 )
 from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "scores.sql")
 
@@ -111,7 +112,7 @@ class Writing:
         """
         values = {**run, "id": self.number, "evidence": Jsonb(evidence)}
         statement = sql.SQL("INSERT INTO streamflow.score_run ({}) VALUES ({})").format(
-            sql.SQL(", ").join(map(sql.Identifier, values)),
+            list_identifiers(values),
             sql.SQL(", ").join(map(sql.Literal, values.values())),
         )
         with self._connection.cursor() as cursor:
@@ -138,7 +139,7 @@ def rows_of(address: Address, run: ScoreRun) -> Iterator[pl.DataFrame]:
     if run.explained:
         names.append("reasons")
     query = sql.SQL("SELECT {} FROM streamflow.score WHERE score_run = $1 ORDER BY key").format(
-        sql.SQL(", ").join(map(sql.Identifier, names))
+        list_identifiers(names)
     )
     for batch in arrow.stream(address, query.as_string(), [run.id]):
         frame = pl.from_arrow(batch)

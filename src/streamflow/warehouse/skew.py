@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from streamflow.core.monitoring.skew import Known
 from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
 QUERIES = load_queries(__file__, "skew.sql")
 
@@ -77,7 +78,7 @@ def known_revisions(connection: psycopg.Connection) -> list[Known]:
 def store(connection: psycopg.Connection, numbers: Mapping[str, object]) -> None:
     """Append the numbers that a run found, for the dashboards."""
     statement = sql.SQL("INSERT INTO streamflow.skew_report ({}) VALUES ({})").format(
-        sql.SQL(", ").join(map(sql.Identifier, numbers)),
-        sql.SQL(", ").join(map(sql.Placeholder, numbers)),
+        list_identifiers(numbers),
+        list_placeholders(numbers),
     )
     connection.execute(statement, numbers)

@@ -126,7 +126,8 @@ def _make_check(table: str, row_count: int) -> str:
     literal = sql.Literal(table).as_string()
     message = "'the number of rows in % is % now, but the backup recorded %'"
     return (
-        f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {identifier}); BEGIN"  # noqa: S608
+        f"DO $check$ DECLARE found bigint :="  # noqa: S608
+        f" (SELECT count(*) FROM {identifier}); BEGIN"
         f" IF found <> {row_count} THEN"
         f" RAISE EXCEPTION {message}, {literal}, found, {row_count}; END IF; END $check$;"
     )
