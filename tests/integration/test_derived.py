@@ -44,7 +44,7 @@ def column(
     ("expr", "kind", "said"),
     [
         ("months_activ / 12", "float", 'column "months_activ" does not exist'),
-        ("monthly_fee * 2", "int", "it is of type double precision, which is no 'int'"),
+        ("monthly_fee * 2", "int", "its type is double precision, which does not fit into 'int'"),
         (
             "extract(epoch from now())",
             "float",

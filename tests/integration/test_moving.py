@@ -143,7 +143,8 @@ def test_a_drop_that_was_loaded_here_is_not_changed(
         import_version(platform, exported[0])
     assert (
         refused.value.message
-        == "payments_agg_90d of 2024-01-31, revision 1: it has another content here"
+        == "payments_agg_90d of 2024-01-31, revision 1: this installation has a revision of this"
+        " number with different content"
     )
     assert database_digest(platform.connection) == before
     assert platform.models.versions() == []

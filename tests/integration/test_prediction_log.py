@@ -204,7 +204,8 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
         made = make_months(platform.connection)
         assert (made.busy, made.months) == (True, ())
         assert list(made) == [
-            "prediction log: in use, the months ahead are made by the next 'streamflow materialize'"
+            "prediction log: it is in use. The next 'streamflow materialize' creates the months"
+            " ahead"
         ]
         one(platform.connection, "meanwhile")
         with connect(
@@ -214,9 +215,9 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
     found = prediction_log(platform)
     assert (found.ok, found.found) == (
         False,
-        f"month {this_month()} is not made yet; 1 rows are in no month",
+        f"month {this_month()} does not exist yet; 1 row belongs to no month",
     )
-    assert migrate(platform).changes == (f"prediction log: month {this_month()} (1 rows moved)",)
+    assert migrate(platform).changes == (f"prediction log: month {this_month()} (1 row moved)",)
     assert prediction_log(platform).ok
 
 

@@ -181,7 +181,7 @@ def test_a_training_whose_revision_was_pruned_meanwhile_leaves_no_version(
     honesty = training.label_honesty(platform, rows)
     load(platform, corrected(simulated_drops / "month_000", tmp_path / "late", 1), JANUARY)
     assert places(prune(platform)) == [("usage_agg_30d", "01", 1)]
-    with pytest.raises(SnapshotMissing, match="a revision that was read is gone"):
+    with pytest.raises(SnapshotMissing, match="a revision that was read no longer exists"):
         training.register(platform, rows, fitted, certificate, honesty)
     assert platform.models.versions() == []
     (run,) = prune(platform).runs

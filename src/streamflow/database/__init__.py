@@ -1,4 +1,4 @@
-"""PostgreSQL: the embedded server, connections, frames in and out."""
+"""PostgreSQL: the embedded server, connections, and frames read from and written to it."""
 
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
@@ -10,10 +10,10 @@ from streamflow.database.embedded import (
     attach,
     data_folder,
     guard_is_alive,
-    last_words,
     replace_process,
 )
 from streamflow.database.orphaned_servers import Leftover, leftovers
+from streamflow.database.server_programs import last_words
 
 __all__ = [
     "Address",

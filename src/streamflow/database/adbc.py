@@ -1,4 +1,4 @@
-"""Connections of ADBC, the driver that hands out Arrow: one that has read waits for the next read."""
+"""Connections of ADBC, the driver that returns Arrow data, and a way to use them again."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from typing import Any
 import adbc_driver_manager
 
 from streamflow.database.address import Address
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable
 
-_idle: dict[str, list[Any]] = {}  # an address of `kept` -> its connections that nobody reads by now
+QUERIES = load_queries(__file__, "adbc.sql")
+
+# URI of each address whose connections are kept -> those that nobody is reading from.
+_idle_connections: dict[str, list[Any]] = {}
 
 
 @contextmanager
 def connection(address: Address) -> Iterator[Any]:
-    """An ADBC connection (DB-API); without `commit` everything is rolled back. Raises DatabaseUnavailable."""
-    with _opened(address, autocommit=False) as opened:
-        yield opened
+    """Open an ADBC connection (DB-API) for one transaction.
+
+    Without `commit` everything is rolled back.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached.
+    """
+    with _open_connection(address, autocommit=False) as adbc_connection:
+        yield adbc_connection
 
 
-def _opened(address: Address, *, autocommit: bool) -> Any:
+def _open_connection(address: Address, *, autocommit: bool) -> Any:
     from adbc_driver_postgresql import dbapi
 
     try:
@@ -32,44 +42,52 @@ def _opened(address: Address, *, autocommit: bool) -> Any:
 
 @contextmanager
 def kept(address: Address) -> Iterator[None]:
-    """Within it a connection that has read waits for the next read: opening one takes longer than most reads.
+    """Keep connections open for the next read within this block.
 
-    One that has failed, or that the server closed meanwhile, is not used again; a connection has one reader at a time.
+    Opening a connection takes longer than most reads. A connection has one reader at a time. If it
+    has failed, or if the server has closed it, it is not used again.
     """
-    _idle.setdefault(address.uri(), [])
+    _idle_connections.setdefault(address.uri(), [])
     try:
         yield
     finally:
-        for opened in _idle.pop(address.uri(), []):
-            opened.close()
+        for adbc_connection in _idle_connections.pop(address.uri(), []):
+            adbc_connection.close()
 
 
 @contextmanager
 def reading(address: Address) -> Iterator[Any]:
-    """A cursor in autocommit mode, of a connection that waits, else of a new one. Raises DatabaseUnavailable."""
+    """Open a cursor in autocommit mode, on an idle connection if there is one.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached.
+    """
     with ExitStack() as closing:
-        opened = closing.enter_context(_waiting(address) or _opened(address, autocommit=True))
-        with opened.cursor() as cursor:
+        idle_connection = _take_idle_connection(address)
+        adbc_connection = closing.enter_context(
+            idle_connection or _open_connection(address, autocommit=True)
+        )
+        with adbc_connection.cursor() as cursor:
             yield cursor
-        idle = _idle.get(address.uri())
-        if idle is not None:
-            closing.pop_all()  # it is not closed
-            idle.append(opened)
+        idle_connections = _idle_connections.get(address.uri())
+        if idle_connections is not None:
+            # The connection stays open for the next reader.
+            closing.pop_all()
+            idle_connections.append(adbc_connection)
 
 
-def _waiting(address: Address) -> Any | None:
-    """A connection that waits and still answers."""
-    idle = _idle.get(address.uri(), [])
-    while idle:
-        opened = idle.pop()
+def _take_idle_connection(address: Address) -> Any | None:
+    """Return an idle connection to a server that still answers, or None."""
+    idle_connections = _idle_connections.get(address.uri(), [])
+    while idle_connections:
+        adbc_connection = idle_connections.pop()
         try:
-            with opened.cursor() as cursor:
-                cursor.execute("SELECT 1")
+            with adbc_connection.cursor() as cursor:
+                cursor.execute(QUERIES["check_connection"].as_string())
                 cursor.fetchall()
-        except (
-            adbc_driver_manager.Error
-        ):  # the server ended it: a new one says whether there is a server
-            opened.close()
+        except adbc_driver_manager.Error:
+            # The server ended it. A new connection will show whether there is still a server.
+            adbc_connection.close()
         else:
-            return opened
+            return adbc_connection
     return None

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL server is, and as whom one works on it."""
+"""The address of a PostgreSQL database, and the user and role that work on it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from streamflow.errors import SettingsInvalid
 
-LIVELY = {  # what libpq has no variable for: a network that is dead is noticed in a minute, not in the system's hours
-    "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000,
-}  # fmt: skip
-ENVIRONMENT = {  # libpq's parameter -> libpq's variable
+# Parameters for which libpq has no environment variable. With them a dead network is noticed in a
+# minute, and not only after hours, as with the system's defaults.
+LIVELY = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+# Parameter of libpq -> environment variable of libpq.
+ENVIRONMENT = {
     "host": "PGHOST",
     "port": "PGPORT",
     "user": "PGUSER",
@@ -27,93 +33,119 @@ ENVIRONMENT = {  # libpq's parameter -> libpq's variable
     "sslkey": "PGSSLKEY",
     "connect_timeout": "PGCONNECT_TIMEOUT",
 }
+SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """libpq's parameters of one server. Without any it is whatever libpq's PG* environment names."""
+    """The parameters with which libpq reaches one database.
+
+    parameters  parameter of libpq -> value; a missing one comes from the PG* environment
+    password    the password, which is never printed
+    role        the role that each connection takes; "none" is PostgreSQL's word for "as logged in"
+    """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     password: str | None = field(default=None, repr=False)
-    role: str | None = (
-        None  # the role that a connection takes; "none" is PostgreSQL's word for "as logged in"
-    )
+    role: str | None = None
 
     @property
     def database(self) -> str:
-        """The name of the database."""
+        """Return the name of the database."""
         return self.parameters.get("dbname") or self.parameters.get("user") or "postgres"
 
     @property
     def user(self) -> str:
-        """The user that logs in."""
+        """Return the name of the user that logs in."""
         return self.parameters.get("user", "")
 
     def with_database(self, name: str) -> Address:
-        """The same server, another database."""
+        """Return the address of a different database on the same server."""
         return replace(self, parameters={**self.parameters, "dbname": name})
 
     def with_role(self, role: str) -> Address:
-        """The same database, worked on as another role."""
+        """Return the address of the same database with a different role."""
         return replace(self, role=role)
 
-    def _all(self) -> dict[str, str]:
-        secret = {"password": self.password} if self.password else {}
-        options = {"options": self._options} if self.role else {}
-        return {**self.parameters, **secret, **options}
+    def _collect_parameters(self) -> dict[str, str]:
+        parameters = dict(self.parameters)
+        if self.password:
+            parameters["password"] = self.password
+        if self.role:
+            parameters["options"] = self._session_options
+        return parameters
 
     @property
-    def _options(self) -> str:
-        """What each session starts with: the role, and UTC, so that an instant has one text everywhere."""
+    def _session_options(self) -> str:
+        """Return the settings with which each session starts.
+
+        They are the role, and UTC, so that an instant has the same text everywhere.
+        """
         return f"-c role={self.role} -c timezone=UTC"
 
     def conninfo(self) -> str:
-        """For psycopg. It may hold the password: never log it."""
-        return make_conninfo(**self._all())
+        """Return the address for psycopg. It may hold the password: never log it."""
+        return make_conninfo(**self._collect_parameters())
 
     def uri(self) -> str:
-        """For ADBC. It may hold the password: never log it."""
-        return "postgresql://?" + urlencode(self._all(), quote_via=quote)
+        """Return the address for ADBC. It may hold the password: never log it."""
+        return "postgresql://?" + urlencode(self._collect_parameters(), quote_via=quote)
 
     def environment(self) -> dict[str, str]:
-        """Libpq's variables: what Feast, MLflow, psql and every other client of libpq connect by."""
-        found = {
-            ENVIRONMENT[name]: value for name, value in self._all().items() if name in ENVIRONMENT
+        """Return the environment variables of libpq.
+
+        Feast, MLflow, psql and every other client of libpq connect with them.
+        """
+        variables = {
+            ENVIRONMENT[name]: value
+            for name, value in self._collect_parameters().items()
+            if name in ENVIRONMENT
         }
-        return {**found, **({"PGOPTIONS": self._options} if self.role else {})}
+        if self.role:
+            variables["PGOPTIONS"] = self._session_options
+        return variables
 
     def sqlalchemy_url(self, database: str | None = None, *, driver: str = "psycopg") -> str:
-        """A URL that names the database only; the rest is in `environment`."""
+        """Return a URL that names only the database; `environment` holds the rest."""
         return f"postgresql+{driver}:///{quote(database or self.database)}?{urlencode(LIVELY)}"
 
     @property
     def display(self) -> str:
-        """For people: without the password."""
-        shown = {k: v for k, v in self.parameters.items() if k in ("host", "port") and v}
+        """Return the address as people may see it, without the password."""
         user = f"{self.user}@" if self.user else ""
-        return f"postgresql://{user}/{self.database}" + (
-            f"?{urlencode(shown, safe='/')}" if shown else ""
-        )
+        server = {
+            name: value
+            for name, value in self.parameters.items()
+            if name in ("host", "port") and value
+        }
+        query = f"?{urlencode(server, safe='/')}" if server else ""
+        return f"postgresql://{user}/{self.database}{query}"
 
 
 def from_url(url: str) -> Address:
     """Read `postgresql://user:password@host:port/database?…`.
 
-    Raises SettingsInvalid, without the password.
+    Raises:
+        SettingsInvalid: the URL cannot be used. The message does not hold the password.
     """
-    plain = "postgresql://" + url.split("://", 1)[1] if "://" in url else ""
-    if url.split("://", 1)[0] not in ("postgresql", "postgres", "postgresql+psycopg"):
+    scheme, separator, location = url.partition("://")
+    if scheme not in SCHEMES:
         raise SettingsInvalid("setting 'database_url': it must begin with postgresql://")
+    plain_url = f"postgresql://{location}" if separator else ""
     try:
-        given = {k: str(v) for k, v in conninfo_to_dict(plain).items() if v is not None}
+        parsed = conninfo_to_dict(plain_url)
     except psycopg.ProgrammingError as exc:
         raise SettingsInvalid(
-            "setting 'database_url': libpq cannot read it; is something in it not percent-encoded?"
+            "setting 'database_url': libpq cannot read it. Is a special character in it not"
+            " percent-encoded?"
         ) from exc
-    password = given.pop("password", None)
-    unknown = sorted(set(given) - set(ENVIRONMENT))
+    parameters = {name: str(value) for name, value in parsed.items() if value is not None}
+    password = parameters.pop("password", None)
+    unknown = sorted(set(parameters) - set(ENVIRONMENT))
     if unknown:
+        noun = "parameter" if len(unknown) == 1 else "parameters"
         raise SettingsInvalid(
-            f"setting 'database_url': {', '.join(unknown)} cannot be passed on to every client"
+            f"setting 'database_url': streamflow cannot pass the {noun} {', '.join(unknown)} on to"
+            " every client"
         )
-    return Address(parameters=given, password=password)
+    return Address(parameters=parameters, password=password)

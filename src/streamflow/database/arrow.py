@@ -1,4 +1,4 @@
-"""Frames in and out of PostgreSQL as Arrow, by binary COPY."""
+"""Read frames from PostgreSQL and write them as Arrow data, by binary COPY."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamflow.database.address import Address
 
 
 def read(address: Address, query: str, parameters: Sequence[object] = ()) -> pa.Table:
-    """The rows of a query with $1, $2, …"""
+    """Read all rows of a query. Its parameters are written $1, $2, …"""
     with reading(address) as cursor:
         cursor.execute(query, list(parameters) or None)
         return cursor.fetch_arrow_table()
@@ -23,22 +23,23 @@ def read(address: Address, query: str, parameters: Sequence[object] = ()) -> pa.
 def stream(
     address: Address, query: str, parameters: Sequence[object] = ()
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a query in batches, as the server sends them."""
+    """Read the rows of a query in batches, as the server sends them."""
     with reading(address) as cursor:
         cursor.execute(query, list(parameters) or None)
         yield from cursor.fetch_record_batch()
 
 
-def ingest(opened: Any, schema: str, table: str, parts: Iterable[pl.DataFrame]) -> None:
-    """Append rows, a part at a time, within the transaction of an ADBC connection."""
-    batches = (
-        batch
-        for part in parts
-        for batch in part.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
-    )
+def ingest(connection: Any, schema: str, table: str, chunks: Iterable[pl.DataFrame]) -> None:
+    """Append rows to a table chunk by chunk, within the transaction of an ADBC connection."""
+    batches = _make_batches(chunks)
     first = next(batches, None)
     if first is None:
         return
     reader = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
-    with opened.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
+
+
+def _make_batches(chunks: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
+    for chunk in chunks:
+        yield from chunk.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()

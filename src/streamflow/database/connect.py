@@ -1,4 +1,4 @@
-"""Connections, and databases that are not there yet."""
+"""Connect to a database, and create a database that does not exist."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ import psycopg
 from psycopg import sql
 
 from streamflow.database.address import LIVELY, Address
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
 
-OLDEST = 15  # the major version from which on everything of ours is tested
+QUERIES = load_queries(__file__, "connect.sql")
+
+# The oldest major version on which everything of streamflow is tested.
+OLDEST = 15
 
 
 def connect(
     address: Address, *, autocommit: bool = False, timeout_s: int = 10
 ) -> psycopg.Connection:
-    """Connect. Raises DatabaseUnavailable, without the password."""
+    """Connect to a database with psycopg.
+
+    Args:
+        address: the database.
+        autocommit: commit each statement by itself.
+        timeout_s: how long to wait for the server, in seconds.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached. The message does not hold the password.
+    """
     try:
         info = psycopg.conninfo.make_conninfo(
             address.conninfo(), connect_timeout=timeout_s, application_name="streamflow", **LIVELY
@@ -25,45 +38,54 @@ def connect(
 
 
 def server_version(connection: psycopg.Connection) -> str:
-    """The version of the server, such as 18.4. Raises DatabaseUnavailable when it is too old."""
+    """Return the version of the server, such as 18.4.
+
+    Raises:
+        DatabaseUnavailable: the server is too old.
+    """
     number = connection.info.server_version
-    shown = f"{number // 10000}.{number % 10000}"
+    version = f"{number // 10000}.{number % 10000}"
     if number < OLDEST * 10000:
         raise DatabaseUnavailable(
-            f"PostgreSQL {shown} is too old", remedy=f"Name a server of version {OLDEST} or newer."
+            f"PostgreSQL {version} is too old",
+            remedy=f"Name a server of version {OLDEST} or newer.",
         )
-    return shown
+    return version
 
 
 def ensure_database(address: Address, name: str) -> bool:
-    """Create the database `name` where it lacks; whether it was created. Raises PermissionMissing with the SQL."""
+    """Create a database if it does not exist.
+
+    Returns:
+        whether this call created it.
+
+    Raises:
+        PermissionMissing: the user may not create it; the error holds the SQL.
+    """
     statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(
         sql.Identifier(name)
     )
-    with connect(_maintenance(address), autocommit=True) as connection:
+    with connect(_find_existing_database(address), autocommit=True) as connection:
         server_version(connection)
-        if (
-            connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone()
-            is not None
-        ):
+        if connection.execute(QUERIES["select_database"], [name]).fetchone() is not None:
             return False
         try:
             connection.execute(statement)
-        except (
-            psycopg.errors.DuplicateDatabase,
-            psycopg.errors.UniqueViolation,
-        ):  # another process was faster
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            # A different process created it a moment before us.
             return False
         except psycopg.errors.InsufficientPrivilege as exc:
             text = statement.as_string(connection) + ";"
             raise PermissionMissing(
-                f"the database user may not create the database '{name}':\n{text}", sql=text
+                f"the database user may not create the database '{name}'."
+                f" An administrator must run this SQL:\n{text}",
+                sql=text,
             ) from exc
     return True
 
 
-def _maintenance(address: Address) -> Address:
-    """A database that is there: the one that is named, else PostgreSQL's own."""
+def _find_existing_database(address: Address) -> Address:
+    """Return `address` if its database exists, and else the address of the database `postgres`."""
     try:
         connect(address).close()
     except DatabaseUnavailable as exc:
@@ -74,5 +96,8 @@ def _maintenance(address: Address) -> Address:
 
 
 def is_absent_database(error: DatabaseUnavailable) -> bool:
-    """Whether the server answered, and has no such database (SQLSTATE 3D000; libpq gives no code for a failed connection)."""
+    """Return whether the server answered that it has no such database.
+
+    This is SQLSTATE 3D000, but libpq gives no code for a failed connection, so we read its text.
+    """
     return 'database "' in error.message and "does not exist" in error.message

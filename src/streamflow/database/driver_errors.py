@@ -1,4 +1,4 @@
-"""The drivers' errors in our words: what can happen to any statement at any time."""
+"""Translate errors of the drivers that any statement can cause at any time into our errors."""
 
 from __future__ import annotations
 
@@ -11,43 +11,52 @@ import psycopg
 from streamflow.database.address import Address
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 
-FULL = "No space left on device"  # the system's words, in PostgreSQL's log and in its errors
-LOST = ("08", "57P")  # SQLSTATE classes: the connection failed, an operator or a crash ended it
+# The system's message, in the log of PostgreSQL and in its errors.
+FULL = "No space left on device"
+# SQLSTATE of a full disk.
+DISK_FULL_STATE = "53100"
+# Beginnings of SQLSTATE: the connection failed, or an operator or a crash ended it.
+LOST = ("08", "57P")
 
 
 @contextmanager
 def translated(address: Address, last_words: Callable[[], str] = lambda: "") -> Iterator[None]:
-    """Raise DiskFull or DatabaseUnavailable for what a driver reports; every other error passes.
+    """Raise DiskFull or DatabaseUnavailable for what a driver reports in this block.
 
-    `last_words` are the end of the server's own log: a server that could not write any more ends the connection without a reason.
+    Every other error passes as it is.
+
+    Args:
+        address: the database, for the message.
+        last_words: returns the end of the server's log. A server that could not write to its disk
+            ends the connection and gives no reason.
     """
     try:
         yield
     except (psycopg.OperationalError, adbc_driver_manager.Error) as exc:
-        ours = _ours(exc, address, last_words)
-        if ours is None:
+        translation = _translate(exc, address, last_words)
+        if translation is None:
             raise
-        raise ours from exc
+        raise translation from exc
 
 
-def _ours(
+def _translate(
     error: psycopg.Error | adbc_driver_manager.Error,
     address: Address,
     last_words: Callable[[], str],
 ) -> StreamflowError | None:
-    state, text = error.sqlstate or "", str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
-    if state == "53100" or FULL in text:
-        return DiskFull(f"{address.display}: {first}")
-    without_a_reason = not state and (
-        isinstance(error, psycopg.OperationalError) or "connection" in text
-    )
-    if not state.startswith(LOST) and not without_a_reason:
+    state = error.sqlstate or ""
+    text = str(error).strip()
+    first_line = text.splitlines()[0] if text else type(error).__name__
+    if state == DISK_FULL_STATE or FULL in text:
+        return DiskFull(f"{address.display}: {first_line}")
+    is_about_connection = isinstance(error, psycopg.OperationalError) or "connection" in text
+    has_no_reason = not state and is_about_connection
+    if not state.startswith(LOST) and not has_no_reason:
         return None
-    words = last_words()
-    if FULL in words:
-        return DiskFull(f"{address.display}: the server has no space to write to:\n{words}")
+    log_end = last_words()
+    if FULL in log_end:
+        return DiskFull(f"{address.display}: the server has no disk space left:\n{log_end}")
     return DatabaseUnavailable(
-        f"{address.display}: the connection was lost: {first}",
+        f"{address.display}: the connection was lost: {first_line}",
         state="What was not committed is rolled back.",
     )

@@ -1,4 +1,4 @@
-"""A database as SQL text, out of it and into it, by PostgreSQL's own pg_dump and psql."""
+"""Dump a database as SQL text and run SQL text, with PostgreSQL's own pg_dump and psql."""
 
 from __future__ import annotations
 
@@ -16,18 +16,25 @@ from streamflow.database.address import Address
 from streamflow.database.connect import connect
 from streamflow.database.driver_errors import FULL
 from streamflow.database.server_folder import client_binaries
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 from streamflow.settings import inherited_environment
 
+QUERIES = load_queries(__file__, "dump.sql")
+
 CHUNK = 1 << 20
-KEY = "streamflow"  # of the lines \restrict and \unrestrict, so that they can be found again
-TAIL = 200  # bytes at the end of a dump in which its \unrestrict stands
-NEW_IN_17 = b"SET transaction_timeout = 0;\n"  # pg_dump 18 writes it for every server
+# The key in the lines \restrict and \unrestrict of a dump, so that we can find these lines again.
+KEY = "streamflow"
+# The \unrestrict of a dump is within its last bytes.
+TAIL = 200
+# pg_dump 18 writes this for every server, but servers before 17 do not know the setting.
+NEW_IN_17 = b"SET transaction_timeout = 0;\n"
+# Parts of the messages with which libpq reports a lost connection.
 LOST = (
     "connection to server",
     "server closed the connection",
     "the database system is",
-)  # libpq's words
+)
 TIMEOUTS = (
     "statement_timeout",
     "lock_timeout",
@@ -38,23 +45,41 @@ TIMEOUTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """One state of one database: what `connection` reads and what `dump` writes out, however long both take."""
+    """One state of one database, for as long as it is needed.
+
+    `connection` reads this state, and `dump` writes it out.
+    """
 
     address: Address
     connection: psycopg.Connection
     name: str
 
     def dump(self, selection: Sequence[str]) -> Iterator[bytes]:
-        """The SQL that makes what pg_dump's options `selection` choose, without owners. Raises DatabaseUnavailable, DiskFull."""
-        command = [str(client_binaries() / "pg_dump"), "--no-password", "--no-owner", "--no-sync", f"--snapshot={self.name}",
-                   f"--restrict-key={KEY}", *selection]  # fmt: skip
-        with TemporaryFile() as words:
+        """Return the SQL that creates a part of the database, without owners, in chunks.
+
+        Args:
+            selection: the options of pg_dump that choose the part.
+
+        Raises:
+            DatabaseUnavailable: the connection was lost.
+            DiskFull: the disk of the server is full.
+        """
+        command = [
+            str(client_binaries() / "pg_dump"),
+            "--no-password",
+            "--no-owner",
+            "--no-sync",
+            f"--snapshot={self.name}",
+            f"--restrict-key={KEY}",
+            *selection,
+        ]
+        with TemporaryFile() as error_output:
             process = subprocess.Popen(
                 command,
-                env=_environment(self.address),
+                env=_make_environment(self.address),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=words,
+                stderr=error_output,
             )
             assert process.stdout is not None
             try:
@@ -66,21 +91,18 @@ class Snapshot:
                 process.kill()
                 process.wait()
             if process.returncode:
-                raise _error(self.address, "pg_dump", words)
+                raise _make_error(self.address, "pg_dump", error_output)
 
 
 @contextmanager
 def snapshot(address: Address) -> Iterator[Snapshot]:
-    """Hold one state of a database; no time limit of the server ends it."""
+    """Hold one state of a database during the block; no time limit of the server ends it."""
     with connect(address) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction():
-            connection.execute(
-                "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = ANY(%s)",
-                [list(TIMEOUTS)],
-            )
-            row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+            connection.execute(QUERIES["set_timeouts_off"], [list(TIMEOUTS)])
+            row = connection.execute(QUERIES["export_snapshot"]).fetchone()
             assert row is not None
             yield Snapshot(address=address, connection=connection, name=row[0])
 
@@ -88,12 +110,19 @@ def snapshot(address: Address) -> Iterator[Snapshot]:
 def run_sql(
     address: Address, server_version: int, *, before: str, dump: Iterable[bytes], after: str
 ) -> None:
-    r"""Run SQL, a dump and SQL again as one transaction: all of it or nothing, also when this process is killed.
+    r"""Run SQL, a dump, and more SQL as one transaction, also when this process is killed.
 
-    psql cannot tell a script that was cut off from one that has ended, so the COMMIT is sent by us, after everything. It is
-    confined (\restrict): no line of a dump can make it run a program or read a file of ours.
+    psql cannot see whether a script has ended or was cut off. So we send the COMMIT, after
+    everything else. psql runs restricted (\restrict): no line of a dump can make it run a program
+    or read one of our files.
+
+    Args:
+        address: the database.
+        server_version: the version of the server as a number, such as 180004.
+        before: the SQL to run first.
+        dump: the dump, in chunks.
+        after: the SQL to run last.
     """
-    confine = token_hex(16)
     command = [
         str(client_binaries() / "psql"),
         "--no-password",
@@ -102,56 +131,70 @@ def run_sql(
         "--set=ON_ERROR_STOP=1",
         "--file=-",
     ]
-    with TemporaryFile() as words:
+    with TemporaryFile() as error_output:
         process = subprocess.Popen(
             command,
-            env=_environment(address),
+            env=_make_environment(address),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=words,
+            stderr=error_output,
         )
         assert process.stdin is not None
         try:
-            process.stdin.write(f"\\restrict {confine}\nBEGIN;\n{before}\n".encode())
-            for part in _adapted(dump, server_version):
-                process.stdin.write(part)
-            process.stdin.write(f"\n{after}\nCOMMIT;\n".encode())
-        except BrokenPipeError:
-            pass  # psql has ended at an error: its code says so below
+            _write_script(process.stdin, before, _adapt_dump(dump, server_version), after)
         finally:
-            _close(process.stdin)
+            _close_stream(process.stdin)
             process.wait()
         if process.returncode:
-            raise _error(address, "psql", words)
+            raise _make_error(address, "psql", error_output)
 
 
-def _adapted(dump: Iterable[bytes], server_version: int) -> Iterator[bytes]:
-    r"""A dump without its own \restrict, and without the setting that an older server does not know.
+def _write_script(stream: IO[bytes], before: str, dump: Iterable[bytes], after: str) -> None:
+    restrict_key = token_hex(16)
+    try:
+        stream.write(f"\\restrict {restrict_key}\nBEGIN;\n{before}\n".encode())
+        for chunk in dump:
+            stream.write(chunk)
+        stream.write(f"\n{after}\nCOMMIT;\n".encode())
+    except BrokenPipeError:
+        # psql ended with an error. Its exit code shows this.
+        return
 
-    Both stand before any data in the first chunk, or within the last bytes: no row can look like them.
+
+def _adapt_dump(dump: Iterable[bytes], server_version: int) -> Iterator[bytes]:
+    r"""Remove from a dump its own \restrict, and the setting that an older server does not know.
+
+    Both are before any data in the first chunk, or within the last bytes. So no row can be taken
+    for one of them.
     """
-    unknown = NEW_IN_17 if server_version < 170_000 else b""
-    held: bytes | None = None
+    unknown_setting = NEW_IN_17 if server_version < 170_000 else b""
+    tail: bytes | None = None
     for chunk in dump:
-        if held is None:
-            chunk = chunk.replace(f"\\restrict {KEY}\n".encode(), b"", 1)
-            chunk = chunk.replace(unknown, b"", 1) if unknown else chunk
-        held = (held or b"") + chunk
-        yield held[:-TAIL]
-        held = held[-TAIL:]
-    yield (held or b"").replace(f"\\unrestrict {KEY}\n".encode(), b"")
+        if tail is None:
+            tail = chunk.replace(f"\\restrict {KEY}\n".encode(), b"", 1)
+            if unknown_setting:
+                tail = tail.replace(unknown_setting, b"", 1)
+        else:
+            tail += chunk
+        yield tail[:-TAIL]
+        tail = tail[-TAIL:]
+    yield (tail or b"").replace(f"\\unrestrict {KEY}\n".encode(), b"")
 
 
-def _close(stream: IO[bytes]) -> None:
-    """Flush what is left; psql may be gone."""
+def _close_stream(stream: IO[bytes]) -> None:
+    """Write what is still in the buffer and close the stream; psql may have ended before."""
     try:
         stream.close()
     except BrokenPipeError:
-        return  # its code tells why
+        # The exit code of psql tells why it ended.
+        return
 
 
-def _environment(address: Address) -> dict[str, str]:
-    """Libpq's variables: no password is seen among the arguments."""
+def _make_environment(address: Address) -> dict[str, str]:
+    """Return the environment for a client of libpq.
+
+    It holds the password, which would be visible to other users in the arguments.
+    """
     return {
         **inherited_environment(),
         **address.environment(),
@@ -160,17 +203,15 @@ def _environment(address: Address) -> dict[str, str]:
     }
 
 
-def _error(address: Address, program: str, words: IO[bytes]) -> StreamflowError:
-    words.seek(0)
-    text = words.read().decode(errors="replace").strip()
-    kind = (
-        DiskFull
-        if FULL in text
-        else DatabaseUnavailable
-        if any(w in text for w in LOST)
-        else StreamflowError
-    )
-    return kind(
+def _make_error(address: Address, program: str, error_output: IO[bytes]) -> StreamflowError:
+    error_output.seek(0)
+    text = error_output.read().decode(errors="replace").strip()
+    error_class: type[StreamflowError] = StreamflowError
+    if FULL in text:
+        error_class = DiskFull
+    elif any(message in text for message in LOST):
+        error_class = DatabaseUnavailable
+    return error_class(
         f"{address.display}: {program} failed:\n{text}",
         state="What was not committed is rolled back.",
     )

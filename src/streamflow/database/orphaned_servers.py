@@ -1,4 +1,7 @@
-"""Servers' folders outside their state folder, whose state folder is not where it was. Only root has such folders."""
+"""Find the folders of embedded servers whose state folder was deleted or moved.
+
+Only root has such folders: its servers keep their files outside the state folder.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,39 @@ from streamflow.database.server_folder import CLAIM, NOTE, ROOTS
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A folder of a server, and the state folder that it belonged to when that was last used."""
+    """A folder of a server, and the state folder that it belonged to when it was last used."""
 
     root: Path
     home: Path
 
 
 def leftovers(bases: Iterable[Path] = ROOTS) -> list[Leftover]:
-    """The folders whose state folder is gone, or was moved and not used since, by path. One that says not whose is left alone."""
-    found = []
-    for base in bases if os.geteuid() == 0 else ():
-        for claim in sorted(base.glob(f"{'' if base == ROOTS[0] else 'streamflow-'}*/{CLAIM}")):
-            if claim.is_symlink() or claim.stat().st_uid != 0:
-                continue  # not ours
+    """Find the server folders whose state folder was deleted, or moved and not used since.
+
+    A folder that does not name its state folder is not reported.
+
+    Args:
+        bases: the folders in which to look.
+
+    Returns:
+        the folders, by path. A user who is not root has none.
+    """
+    if os.geteuid() != 0:
+        return []
+    orphans = []
+    for base in bases:
+        prefix = "" if base == ROOTS[0] else "streamflow-"
+        for claim in sorted(base.glob(f"{prefix}*/{CLAIM}")):
+            is_ours = not claim.is_symlink() and claim.stat().st_uid == 0
+            if not is_ours:
+                continue
             home = Path(claim.read_text(encoding="utf-8").strip())
-            note = home / NOTE
-            if not note.is_file() or note.read_text(encoding="utf-8").strip() != str(claim.parent):
-                found.append(Leftover(root=claim.parent, home=home))
-    return found
+            if not _is_noted(home, claim.parent):
+                orphans.append(Leftover(root=claim.parent, home=home))
+    return orphans
+
+
+def _is_noted(home: Path, root: Path) -> bool:
+    """Return whether a state folder names this folder as the one of its server."""
+    note = home / NOTE
+    return note.is_file() and note.read_text(encoding="utf-8").strip() == str(root)

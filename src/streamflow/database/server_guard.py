@@ -1,9 +1,12 @@
-"""The guard of one embedded server: stops it when nobody uses it any more. Run as a script, with the standard library only.
+"""The guard of one embedded server: it stops the server when nobody uses it any more.
 
-usage: python -I -S guard.py ROOT
+usage: python -I -S server_guard.py ROOT
 
-Whoever uses the server holds a shared lock on ROOT/clients.lock, which the kernel frees however that process ends. The guard
-waits for the exclusive one; holding it, no new user can come, and the server (which holds ROOT/server.lock) is stopped.
+It runs as a script of its own, with the standard library only.
+
+Each process that uses the server holds a shared lock on ROOT/clients.lock. The kernel frees this
+lock however the process ends. The guard waits for the exclusive lock on the same file. While it
+holds that lock no new user can come, so it stops the server, which holds ROOT/server.lock.
 """
 
 import fcntl
@@ -13,39 +16,44 @@ import sys
 import time
 
 TAKEOVER_S = 1.0
+# The signal, and the seconds to wait after it. PostgreSQL calls the first two shutdowns fast and
+# immediate. The third kills it.
 PATIENCE = (
     (signal.SIGINT, 30.0),
     (signal.SIGQUIT, 5.0),
     (signal.SIGKILL, 5.0),
-)  # PostgreSQL: fast, immediate, none
+)
 
 
 def main(root: str) -> int:
-    """Wait, stop, leave."""
+    """Wait until nobody uses the server, stop it, and return the exit code."""
     guard, clients, server = (
         os.open(f"{root}/{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         for name in ("guard", "clients", "server")
     )
-    end = time.monotonic() + TAKEOVER_S
+    deadline = time.monotonic() + TAKEOVER_S
     while not try_lock(guard):
-        if time.monotonic() > end:
-            return 0  # another guard is on duty; who only asks whether one is holds the lock for a moment
+        if time.monotonic() > deadline:
+            # Another guard is at work. A process that only looks for a guard holds the lock for a
+            # moment.
+            return 0
         time.sleep(0.02)
     fcntl.flock(clients, fcntl.LOCK_EX)
-    stopped = stop(root, server)
-    os.close(
-        guard
-    )  # before the clients' lock, which goes with this process: the next user must see that it needs a guard
-    return 0 if stopped else 1
+    has_stopped = stop(root, server)
+    # Free this lock before the lock of the clients, which is freed when this process ends: the
+    # next user must see that it needs a new guard.
+    os.close(guard)
+    return 0 if has_stopped else 1
 
 
 def stop(root: str, server: int) -> bool:
-    """Ask the server to end, more and more firmly; whether it did."""
+    """Signal the server to end, more strongly each time, and return whether it has ended."""
     for number, seconds in PATIENCE:
-        end, told = time.monotonic() + seconds, False
+        deadline = time.monotonic() + seconds
+        is_signalled = False
         while not try_lock(server):
-            told = told or tell(root, number)
-            if time.monotonic() > end:
+            is_signalled = is_signalled or tell(root, number)
+            if time.monotonic() > deadline:
                 break
             time.sleep(0.02)
         else:
@@ -54,7 +62,7 @@ def stop(root: str, server: int) -> bool:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take an exclusive lock if nobody holds one."""
+    """Take an exclusive lock if nobody holds the lock, and return whether it was taken."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -63,11 +71,16 @@ def try_lock(descriptor: int) -> bool:
 
 
 def tell(root: str, number: int) -> bool:
-    """Signal the postmaster, once it has written its pid; the lock says that it is alive, the file only where."""
+    """Send a signal to the main process of PostgreSQL, once it has written its pid.
+
+    The lock shows that the process is alive. The file only names its pid.
+
+    Returns:
+        whether the signal was sent.
+    """
     try:
-        with open(
-            f"{root}/data/postmaster.pid", encoding="ascii"
-        ) as file:  # pathlib is slow to import
+        # pathlib would take long to import.
+        with open(f"{root}/data/postmaster.pid", encoding="ascii") as file:  # noqa: PTH123
             os.kill(int(file.readline()), number)
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return False

@@ -1,1 +1,1 @@
-"""Our tables in PostgreSQL: raw and frozen rows, the drop ledger, promotions, the prediction log."""
+"""Our tables in PostgreSQL: raw and frozen rows, the ledger of stages, the prediction log."""

@@ -1,4 +1,7 @@
-"""The keys of the API in the database: never a secret, and a revoked one stays as a record."""
+"""The keys of the API in the database. The secret of a key is never stored.
+
+A revoked key stays in the table as a record.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ import psycopg
 from psycopg.rows import class_row
 
 from streamflow.core.serving.api_keys import ApiKey, NewKey, Scope
+from streamflow.database.sql_files import load_queries
+
+QUERIES = load_queries(__file__, "api_keys.sql")
 
 
 def api_keys(connection: psycopg.Connection) -> list[ApiKey]:
-    """Every key that was ever made, in the order of its making."""
+    """Read every key that was ever made, the oldest first."""
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
-        return cursor.execute(
-            "SELECT id, name, scope, digest, created, expires, revoked FROM streamflow.api_key ORDER BY created, id"
-        ).fetchall()
+        return cursor.execute(QUERIES["select_api_keys"]).fetchall()
 
 
 def add_api_key(
@@ -26,22 +30,25 @@ def add_api_key(
     scope: Scope,
     expires: datetime | None,
 ) -> ApiKey:
-    """Keep a new key."""
+    """Store a new key and return it as it is stored."""
+    values = {
+        "id": new.id,
+        "name": name,
+        "scope": scope,
+        "digest": new.digest,
+        "expires": expires,
+    }
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
-        kept = cursor.execute(
-            "INSERT INTO streamflow.api_key (id, name, scope, digest, expires) VALUES (%s, %s, %s, %s, %s)"
-            " RETURNING id, name, scope, digest, created, expires, revoked",
-            [new.id, name, scope, new.digest, expires],
-        ).fetchone()
-    assert kept is not None
-    return kept
+        key = cursor.execute(QUERIES["insert_api_key"], values).fetchone()
+    assert key is not None
+    return key
 
 
-def revoke_api_keys(connection: psycopg.Connection, called: str) -> list[ApiKey]:
-    """Revoke the key of this id, and all of this name; those that were in force until now."""
+def revoke_api_keys(connection: psycopg.Connection, id_or_name: str) -> list[ApiKey]:
+    """Revoke the key with this id and all keys with this name.
+
+    Returns:
+        the keys that this call revoked. Keys that were revoked before are not among them.
+    """
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
-        return cursor.execute(
-            "UPDATE streamflow.api_key SET revoked = clock_timestamp() WHERE %(called)s IN (id, name) AND revoked IS NULL"
-            " RETURNING id, name, scope, digest, created, expires, revoked",
-            {"called": called},
-        ).fetchall()
+        return cursor.execute(QUERIES["revoke_api_keys"], {"id_or_name": id_or_name}).fetchall()

@@ -1,4 +1,8 @@
-"""What there is to explain changed frozen rows with: the rows' own digests, the drop's raw rows, and erasures on request."""
+"""Evidence that explains why frozen rows changed.
+
+There are three kinds: the stored digest of each row, the raw rows of the drop, and the record of
+erasures on request.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +16,35 @@ from psycopg import sql
 from streamflow.catalog import Column
 from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
+from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.derived import source as raw_source
 from streamflow.warehouse.frozen import BUCKET, drop_of
+from streamflow.warehouse.sql_lists import list_identifiers
+
+QUERIES = load_queries(__file__, "change_evidence.sql")
 
 
 def rows_in(
     address: Address, source: Source, columns: Iterable[str], key: str, buckets: Iterable[int]
 ) -> pl.DataFrame:
-    """The rows of a revision in these buckets, each with its own digest as it is stored. (n, `columns` and row_digest)"""
+    """Read the rows of a revision in some buckets, each with the digest that is stored for it.
+
+    Returns:
+        (n, `columns` and row_digest)
+    """
     query = sql.SQL(
-        "SELECT {columns}, row_digest FROM {table} WHERE as_of = {as_of} AND revision = {revision} AND {bucket} = ANY({b})"
+        "SELECT {columns}, row_digest FROM {table}"
+        " WHERE as_of = {as_of} AND revision = {revision} AND {bucket} = ANY({buckets})"
     )
-    return _read(
+    return _read_frame(
         address,
         query,
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=list_identifiers(columns),
         table=sql.Identifier("frozen", source.table),
         as_of=sql.Literal(source.as_of),
         revision=sql.Literal(source.revision),
         bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
-        b=sql.Literal(sorted(buckets)),
+        buckets=sql.Literal(sorted(buckets)),
     )
 
 
@@ -45,45 +58,51 @@ def raw_rows_in(
     *,
     population: str | None,
 ) -> pl.DataFrame:
-    """The drop's raw rows in these buckets as they would be frozen now; none where the drop or a column is gone. (n, `columns`)"""
-    there = connection.execute(
-        "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'raw' AND table_name = %s",
-        [source.table],
-    )
-    held = {name for (name,) in there}
-    if any(column.expr is None and name not in held for name, column in columns.items()):
+    """Read the raw rows of a drop in some buckets, in the form in which they would be frozen now.
+
+    Returns:
+        (n, `columns`); an empty frame when the drop or one of the columns no longer exists.
+    """
+    rows = connection.execute(QUERIES["select_raw_columns"], [source.table])
+    raw_columns = {name for (name,) in rows}
+    file_columns = {name for name, column in columns.items() if column.expr is None}
+    if not file_columns <= raw_columns:
         return pl.DataFrame()
     drop = drop_of(connection, source.table, source.as_of, population=population)
-    query = sql.SQL("SELECT * FROM ({rows}) AS raw WHERE {bucket} = ANY({b})")
-    return _read(
+    return _read_frame(
         address,
-        query,
+        sql.SQL("SELECT * FROM ({rows}) AS raw WHERE {bucket} = ANY({buckets})"),
         rows=raw_source(source.table, columns, key, drop),
         bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
-        b=sql.Literal(sorted(buckets)),
+        buckets=sql.Literal(sorted(buckets)),
     )
 
 
-def _read(address: Address, query: sql.SQL, **parts: sql.Composable) -> pl.DataFrame:
-    return pl.DataFrame(arrow.read(address, query.format(**parts).as_string()))
+def _read_frame(address: Address, query: sql.SQL, **fragments: sql.Composable) -> pl.DataFrame:
+    return pl.DataFrame(arrow.read(address, query.format(**fragments).as_string()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Erasure:
-    """How many rows of a revision were erased on request since it had the recorded digest, and what it is called after."""
+    """How erasures on request changed a revision since its digest was recorded.
+
+    rows    how many rows were erased
+    digest  the digest of the rows that remain
+    """
 
     rows: int
     digest: str
 
 
 def erased_since(connection: psycopg.Connection, source: Source) -> Erasure:
-    """Follow the tombstones of a revision from the recorded digest on."""
+    """Follow the tombstones of a revision from its recorded digest to its newest one."""
     tombstones = connection.execute(
-        "SELECT old_digest, new_digest FROM streamflow.erasure WHERE table_name = %s AND as_of = %s AND revision = %s ORDER BY id",
-        [source.table, source.as_of, source.revision],
+        QUERIES["select_tombstones"], [source.table, source.as_of, source.revision]
     )
-    digest, rows = source.digest, 0
-    for old, new in tombstones:
-        if old == digest:
-            digest, rows = new, rows + 1
-    return Erasure(rows=rows, digest=digest)
+    digest = source.digest
+    row_count = 0
+    for old_digest, new_digest in tombstones:
+        if old_digest == digest:
+            digest = new_digest
+            row_count += 1
+    return Erasure(rows=row_count, digest=digest)

@@ -1,7 +1,8 @@
-"""Derived columns: SQL expressions of the catalog, checked at `migrate`, computed once when a snapshot freezes.
+"""Derived columns: SQL expressions of the catalog.
 
-An expression sees the columns of its table's file, `as_of` (a date) and `lag(column)`: the same key's value in the newest
-drop before this one, null where there is none.
+`migrate` checks them, and they are computed once, when a snapshot freezes. An expression sees the
+columns of its table's file, `as_of` (a date) and `lag(column)`: the value of the same key in the
+newest drop before this one, or null where there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from streamflow.errors import CatalogInvalid
 from streamflow.warehouse.sql_types import SQL_TYPES
 
 LAG = re.compile(r"\blag\(\s*([a-z][a-z0-9_]*)\s*\)")
-FITS = {  # catalog type -> what an expression may give: nothing that would be rounded or guessed
+# Catalog type -> the SQL types that an expression of this type may return. Types that PostgreSQL
+# would have to round or to guess are not among them.
+FITS = {
     "int": {"smallint", "integer", "bigint"},
     "float": {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
     "bool": {"boolean"},
@@ -27,125 +30,168 @@ FITS = {  # catalog type -> what an expression may give: nothing that would be r
     "date": {"date"},
     "timestamp": {"timestamp with time zone"},
 }
+# How many broken values of a column are shown.
 SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """What is frozen of one table: the drop itself and, for `lag`, the newest revision of the one before it.
+    """What is frozen of one table.
 
-    population   the table whose keys without a row in this one get a row of nulls; none: every row is the file's own
+    as_of              the drop itself
+    previous_revision  as_of and number of the newest revision of the drop before it, for `lag`
+    population         the table whose keys without a row in this table get a row of nulls;
+                       None: every row comes from the file
     """
 
     as_of: datetime
-    before: tuple[datetime, int] | None
+    previous_revision: tuple[datetime, int] | None
     population: str | None = None
 
 
 def check_expressions(connection: psycopg.Connection, catalog: Catalog) -> None:
-    """Let PostgreSQL judge every expression of the catalog; nothing is left behind. Raises CatalogInvalid with all mistakes."""
-    mistakes = [
-        f"tables.{table}.columns.{name}: expr = {column.expr!r}: {mistake}"
-        for table in catalog.tables
-        for name, column in catalog.derived_columns(table).items()
-        if (mistake := _mistake(connection, catalog, table, column))
-    ]
+    """Let PostgreSQL check every expression of the catalog; the database stays as it is.
+
+    Raises:
+        CatalogInvalid: expressions are wrong. The error lists all mistakes.
+    """
+    mistakes = []
+    for table in catalog.tables:
+        for name, column in catalog.derived_columns(table).items():
+            mistake = _find_mistake(connection, catalog, table, column)
+            if mistake:
+                location = f"tables.{table}.columns.{name}"
+                mistakes.append(f"{location}: expr = {column.expr!r}: {mistake}")
     if mistakes:
         raise CatalogInvalid("\n".join(mistakes), violations=mistakes)
 
 
-def _mistake(connection: psycopg.Connection, catalog: Catalog, table: str, column: Column) -> str:
-    """What is wrong with an expression. An index takes only one value of immutable parts: neither now() nor a subquery."""
-    columns = {name: SQL_TYPES[c.type] for name, c in catalog.file_columns(table).items()}
-    lags = {_lagged(name): SQL_TYPES[c.type] for name, c in catalog.columns(table).items()}
-    fields = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-        for name, kind in {**columns, "as_of": "date", **lags}.items()
-    )
+def _find_mistake(
+    connection: psycopg.Connection, catalog: Catalog, table: str, column: Column
+) -> str:
+    """Return what is wrong with an expression, or an empty text.
+
+    PostgreSQL indexes an expression only if it is one value of immutable parts. So creating an
+    index refuses now() and subqueries.
+    """
+    computed = expression(column)
     with connection.transaction(force_rollback=True):
-        connection.execute(sql.SQL("CREATE TEMP TABLE derived_check ({})").format(fields))
+        connection.execute(_create_check_table(catalog, table))
         try:
             row = connection.execute(
                 sql.SQL(
-                    "SELECT format_type(pg_typeof(({})), NULL) FROM (SELECT) one LEFT JOIN derived_check ON true"
-                ).format(expression(column))
+                    "SELECT format_type(pg_typeof(({})), NULL)"
+                    " FROM (SELECT) one LEFT JOIN derived_check ON true"
+                ).format(computed)
             ).fetchone()
-            connection.execute(
-                sql.SQL("CREATE INDEX ON derived_check (({}))").format(expression(column))
-            )
+            connection.execute(sql.SQL("CREATE INDEX ON derived_check (({}))").format(computed))
         except psycopg.Error as exc:
-            said = str(exc.diag.message_primary or exc)
-            return (
-                f"{said} (an expression has no clock, no chance, no other table)"
-                if "index expression" in said
-                else said
-            )
-    found = row[0] if row else ""
-    return (
-        "" if found in FITS[column.type] else f"it is of type {found}, which is no '{column.type}'"
-    )
+            reason = str(exc.diag.message_primary or exc)
+            if "index expression" in reason:
+                return (
+                    f"{reason} (an expression may use neither the clock, nor random numbers,"
+                    " nor a different table)"
+                )
+            return reason
+    sql_type = row[0] if row else ""
+    if sql_type in FITS[column.type]:
+        return ""
+    return f"its type is {sql_type}, which does not fit into '{column.type}'"
+
+
+def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
+    """Return the SQL of an empty table with every column that an expression may use."""
+    types = {name: SQL_TYPES[column.type] for name, column in catalog.file_columns(table).items()}
+    types["as_of"] = "date"
+    for name, column in catalog.columns(table).items():
+        types[_name_lag(name)] = SQL_TYPES[column.type]
+    fields = [
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(sql_type))
+        for name, sql_type in types.items()
+    ]
+    return sql.SQL("CREATE TEMP TABLE derived_check ({})").format(sql.SQL(", ").join(fields))
 
 
 def expression(column: Column) -> sql.SQL:
-    """The expression with `lag(x)` as the column that `source` gives for it."""
+    """Return the SQL of a derived column.
+
+    `lag(x)` becomes the name of the column that holds the value of the drop before.
+    """
     assert column.expr is not None
-    return sql.SQL(LAG.sub(lambda found: f'"{_lagged(found.group(1))}"', column.expr))
+    return sql.SQL(LAG.sub(lambda match: f'"{_name_lag(match.group(1))}"', column.expr))
 
 
-def _lagged(name: str) -> str:
-    return f"lag {name}"  # no column of a catalog has a space
+def _name_lag(name: str) -> str:
+    # A column of the catalog cannot have this name: it holds a space.
+    return f"lag {name}"
 
 
 def source(table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> sql.Composed:
-    """The rows of one table of a drop as they are frozen: a query with all of `columns`, by name and type, in their order."""
-    stored = [name for name, c in columns.items() if c.expr is None]
-    lags = sorted({name for c in columns.values() if c.expr for name in LAG.findall(c.expr)})
-    before = sql.SQL("SELECT * FROM {} WHERE as_of = {} AND revision = {}").format(
-        sql.Identifier("frozen", table), sql.Literal(drop.before[0] if drop.before else None),
-        sql.Literal(drop.before[1] if drop.before else None),
-    )  # fmt: skip
-    inner = [sql.Identifier(key)] + [
-        sql.SQL("r.{}").format(sql.Identifier(name)) for name in stored if name != key
-    ]
-    inner += [
-        sql.SQL("p.{} AS {}").format(sql.Identifier(name), sql.Identifier(_lagged(name)))
-        for name in lags
-    ]
-    inner += [sql.SQL("{}::date AS as_of").format(sql.Literal(f"{drop.as_of:%Y-%m-%d}"))]
-    join = (
-        sql.SQL(" LEFT JOIN ({}) p USING ({})").format(before, sql.Identifier(key))
-        if lags
-        else sql.SQL("")
-    )
+    """Return the query for the rows of one table of a drop as they are frozen.
+
+    Its columns are `columns`, by name and type, in their order.
+    """
+    lags = _find_lags(columns)
+    fields: list[sql.Composable] = [sql.Identifier(key)]
+    for name, column in columns.items():
+        if column.expr is None and name != key:
+            fields.append(sql.SQL("r.{}").format(sql.Identifier(name)))
+    for name in lags:
+        lag_column = sql.Identifier(_name_lag(name))
+        fields.append(sql.SQL("p.{} AS {}").format(sql.Identifier(name), lag_column))
+    fields.append(sql.SQL("{}::date AS as_of").format(sql.Literal(f"{drop.as_of:%Y-%m-%d}")))
     return sql.SQL("SELECT {outer} FROM (SELECT {inner} FROM {rows}{join}) AS row").format(
-        outer=sql.SQL(", ").join(_column(name, c) for name, c in columns.items()),
-        inner=sql.SQL(", ").join(inner),
-        rows=_delivered(table, key, drop),
-        join=join,
+        outer=sql.SQL(", ").join(_select_column(name, c) for name, c in columns.items()),
+        inner=sql.SQL(", ").join(fields),
+        rows=_select_delivered(table, key, drop),
+        join=_join_previous(table, key, drop) if lags else sql.SQL(""),
     )
 
 
-def _delivered(table: str, key: str, drop: Drop) -> sql.Composed:
-    """The raw rows `r` of a drop, with a row of nulls for each key of the population that has none."""
+def _find_lags(columns: Mapping[str, Column]) -> list[str]:
+    """Return the columns that expressions read from the drop before, by name."""
+    lags: set[str] = set()
+    for column in columns.values():
+        if column.expr:
+            lags.update(LAG.findall(column.expr))
+    return sorted(lags)
+
+
+def _join_previous(table: str, key: str, drop: Drop) -> sql.Composed:
+    """Return the SQL that joins the rows `p` of the drop before, by key."""
+    as_of, revision = drop.previous_revision or (None, None)
+    previous_rows = sql.SQL("SELECT * FROM {} WHERE as_of = {} AND revision = {}").format(
+        sql.Identifier("frozen", table), sql.Literal(as_of), sql.Literal(revision)
+    )
+    return sql.SQL(" LEFT JOIN ({}) p USING ({})").format(previous_rows, sql.Identifier(key))
+
+
+def _select_delivered(table: str, key: str, drop: Drop) -> sql.Composed:
+    """Return the SQL of the raw rows `r` of a drop.
+
+    Each key of the population that has no row gets a row of nulls.
+    """
     rows = sql.SQL("(SELECT * FROM {} WHERE as_of = {}) r").format(
         sql.Identifier("raw", table), sql.Literal(drop.as_of)
     )
     if drop.population is None:
         return rows
     return sql.SQL(
-        "(SELECT {key} FROM {population} WHERE as_of = {at}) everybody LEFT JOIN {rows} USING ({key})"
+        "(SELECT {key} FROM {population} WHERE as_of = {as_of}) everybody"
+        " LEFT JOIN {rows} USING ({key})"
     ).format(
         key=sql.Identifier(key),
         population=sql.Identifier("raw", drop.population),
-        at=sql.Literal(drop.as_of),
+        as_of=sql.Literal(drop.as_of),
         rows=rows,
     )
 
 
-def _column(name: str, column: Column) -> sql.Composable:
+def _select_column(name: str, column: Column) -> sql.Composable:
     if column.expr is None:
         return sql.Identifier(name)
-    zero = " + 0" if column.type == "float" else ""  # -0.0 is 0.0, as in the files
+    # -0.0 becomes 0.0, as in the files.
+    zero = " + 0" if column.type == "float" else ""
     return sql.SQL("(({})::{}" + zero + ") AS {}").format(
         expression(column), sql.SQL(SQL_TYPES[column.type]), sql.Identifier(name)
     )
@@ -154,34 +200,41 @@ def _column(name: str, column: Column) -> sql.Composable:
 def broken_promises(
     connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop
 ) -> list[tuple[str, str, str]]:
-    """(key, column, value) of the first derived values that break what the catalog says; a failed computation has no key."""
-    rows, found = source(table, columns, key, drop), list[tuple[str, str, str]]()
+    """Find the derived values that break what the catalog says about their column.
+
+    Returns:
+        (key, column, value) of the first SHOWN values of each column, by key. If PostgreSQL cannot
+        compute a column, its key is empty and its value is the reason.
+    """
+    rows = source(table, columns, key, drop)
+    violations: list[tuple[str, str, str]] = []
     for name, column in columns.items():
         if column.expr is None:
             continue
-        fields = {
-            "key": sql.Identifier(key),
-            "name": sql.Identifier(name),
-            "rows": rows,
-            "most": sql.Literal(SHOWN),
-        }
-        computed = sql.SQL("SELECT count({name}) FROM ({rows}) AS frozen").format(
-            **fields
-        )  # of every row
-        broken = sql.SQL(
-            "SELECT {key}::text, {name}::text FROM ({rows}) AS frozen WHERE {broken} ORDER BY 1 LIMIT {most}"
+        fragments = {"name": sql.Identifier(name), "rows": rows}
+        # This computes the column of every row.
+        compute = sql.SQL("SELECT count({name}) FROM ({rows}) AS frozen").format(**fragments)
+        select_violations = sql.SQL(
+            "SELECT {key}::text, {name}::text FROM ({rows}) AS frozen"
+            " WHERE {violation} ORDER BY 1 LIMIT {limit}"
+        ).format(
+            key=sql.Identifier(key),
+            violation=_describe_violation(name, column),
+            limit=sql.Literal(SHOWN),
+            **fragments,
         )
         try:
             with connection.transaction():
-                connection.execute(computed)
-                wrong = connection.execute(broken.format(**fields, broken=_broken(name, column)))
-                found += [(k, name, "null" if v is None else v) for k, v in wrong]
+                connection.execute(compute)
+                for row_key, value in connection.execute(select_violations):
+                    violations.append((row_key, name, "null" if value is None else value))
         except psycopg.DataError as exc:
-            found.append(("", name, str(exc.diag.message_primary)))
-    return found
+            violations.append(("", name, str(exc.diag.message_primary)))
+    return violations
 
 
-def _broken(name: str, column: Column) -> sql.Composable:
+def _describe_violation(name: str, column: Column) -> sql.Composable:
+    """Return the SQL condition that is true for a value that the catalog does not allow."""
     value = sql.Identifier(name)
     conditions: list[sql.Composable] = [sql.SQL("false")]
     if not column.nullable:
@@ -193,7 +246,6 @@ def _broken(name: str, column: Column) -> sql.Composable:
     if column.max is not None:
         conditions.append(sql.SQL("{} > {}").format(value, sql.Literal(column.max)))
     if column.categories is not None:
-        conditions.append(
-            sql.SQL("{} <> ALL({})").format(value, sql.Literal(list(column.categories)))
-        )
+        categories = sql.Literal(list(column.categories))
+        conditions.append(sql.SQL("{} <> ALL({})").format(value, categories))
     return sql.SQL(" OR ").join(conditions)

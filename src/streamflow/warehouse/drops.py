@@ -1,4 +1,4 @@
-"""Raw rows and the drop ledger."""
+"""Raw rows, the record of delivered files, and the rows that were rejected."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import psycopg
 from psycopg import sql
 
 from streamflow.database import Address, adbc, arrow
+from streamflow.database.locks import DROP_LOADING, RAW_AND_FROZEN_ROWS, transaction_lock_sql
+from streamflow.database.sql_files import load_queries
 
-LOCK = 7_590_002  # advisory lock: raw and frozen rows have one writer at a time
-LOADING = 7_590_003  # with the day: one loader of a drop at a time
+QUERIES = load_queries(__file__, "drops.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveredFile:
-    """One file of a drop, as the ledger keeps it."""
+    """One file of a drop, as the database records it."""
 
     table: str
     file: str
@@ -29,7 +30,7 @@ class DeliveredFile:
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedRow:
-    """A row that was not loaded: its place in the file, why, and its cells as JSON."""
+    """A row that was not loaded: its position in the file, the reason, and its cells as JSON."""
 
     table_name: str
     file: str
@@ -42,22 +43,22 @@ class RejectedRow:
 def delivered(
     connection: psycopg.Connection, as_of: datetime | None = None
 ) -> dict[datetime, dict[str, DeliveredFile]]:
-    """as_of -> table -> the file that its raw rows came from; all drops, or that of `as_of`."""
-    rows = connection.execute(
-        "SELECT DISTINCT ON (as_of, table_name) as_of, table_name, file, sha256, rows FROM streamflow.drop_file"
-        " WHERE %(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s ORDER BY as_of, table_name, id DESC",
-        {"as_of": as_of},
-    )
+    """Read the files that the raw rows came from, of the drop `as_of` or of all drops.
+
+    Returns:
+        as_of -> table -> file
+    """
+    rows = connection.execute(QUERIES["select_delivered_files"], {"as_of": as_of})
     drops: dict[datetime, dict[str, DeliveredFile]] = {}
-    for at, table, file, digest, count in rows:
-        drops.setdefault(at, {})[table] = DeliveredFile(
-            table=table, file=file, sha256=digest, rows=count
+    for drop_as_of, table, file, digest, row_count in rows:
+        drops.setdefault(drop_as_of, {})[table] = DeliveredFile(
+            table=table, file=file, sha256=digest, rows=row_count
         )
     return drops
 
 
 def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.DataFrame:
-    """The keys of one raw table of one drop. (n, 1)"""
+    """Read the keys of one raw table of one drop. (n, 1)"""
     query = sql.SQL("SELECT {} FROM {} WHERE as_of = $1").format(
         sql.Identifier(key), sql.Identifier("raw", table)
     )
@@ -66,13 +67,16 @@ def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.Data
 
 @contextmanager
 def one_loader(connection: psycopg.Connection, as_of: datetime) -> Iterator[None]:
-    """Keep every other loader of the same drop waiting: what one has checked must still hold when it writes."""
+    """Keep every other loader of the same drop waiting during the block.
+
+    What a loader has checked must still be true when it writes.
+    """
     day = as_of.date().toordinal()
-    connection.execute("SELECT pg_advisory_lock(%s, %s)", [LOADING, day])
+    connection.execute(QUERIES["lock_drop"], [DROP_LOADING, day])
     try:
         yield
     finally:
-        connection.execute("SELECT pg_advisory_unlock(%s, %s)", [LOADING, day])
+        connection.execute(QUERIES["unlock_drop"], [DROP_LOADING, day])
 
 
 def replace_drop(
@@ -82,45 +86,49 @@ def replace_drop(
     files: Mapping[str, DeliveredFile],
     rejected: Sequence[RejectedRow] = (),
 ) -> None:
-    """Put `frames` in the place of the raw rows of `as_of`, by binary COPY, with their ledger and rejects: one transaction."""
+    """Replace the raw rows of a drop by binary COPY, with their files and rejected rows.
+
+    All of it is one transaction.
+
+    Args:
+        address: the database.
+        as_of: the drop.
+        frames: table -> its rows, in chunks.
+        files: table -> the file that its rows come from.
+        rejected: the rows that are not loaded.
+    """
     with adbc.connection(address) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
         cursor.fetchall()
-        for table, parts in frames.items():
-            cursor.execute(
-                sql.SQL("DELETE FROM {} WHERE as_of = $1")
-                .format(sql.Identifier("raw", table))
-                .as_string(),
-                [as_of],
+        for table, chunks in frames.items():
+            delete_rows = sql.SQL("DELETE FROM {} WHERE as_of = $1").format(
+                sql.Identifier("raw", table)
             )
+            cursor.execute(delete_rows.as_string(), [as_of])
+            cursor.execute(QUERIES["delete_rejected_rows"].as_string(), [as_of, table])
+            arrow.ingest(connection, "raw", table, _add_as_of(chunks, as_of))
+            file = files[table]
             cursor.execute(
-                "DELETE FROM streamflow.reject WHERE as_of = $1 AND table_name = $2", [as_of, table]
-            )
-            arrow.ingest(connection, "raw", table, _stamped(parts, as_of))
-            entry = files[table]
-            cursor.execute(
-                "INSERT INTO streamflow.drop_file (as_of, table_name, file, sha256, rows) VALUES ($1, $2, $3, $4, $5)",
-                [as_of, table, entry.file, entry.sha256, entry.rows],
+                QUERIES["insert_delivered_file"].as_string(),
+                [as_of, table, file.file, file.sha256, file.rows],
             )
         if rejected:
-            rows = pl.DataFrame(
-                [asdict(r) for r in rejected], schema_overrides={"line": pl.Int64, "key": pl.String}
+            rejected_frame = pl.DataFrame(
+                [asdict(row) for row in rejected],
+                schema_overrides={"line": pl.Int64, "key": pl.String},
             )
-            arrow.ingest(connection, "streamflow", "reject", _stamped([rows], as_of))
+            arrow.ingest(connection, "streamflow", "reject", _add_as_of([rejected_frame], as_of))
         connection.commit()
 
 
-def _stamped(parts: Iterable[pl.DataFrame], as_of: datetime) -> Iterator[pl.DataFrame]:
-    stamp = pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of")
-    return (part.select(stamp, pl.all()) for part in parts)
+def _add_as_of(chunks: Iterable[pl.DataFrame], as_of: datetime) -> Iterator[pl.DataFrame]:
+    column = pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of")
+    return (chunk.select(column, pl.all()) for chunk in chunks)
 
 
 def rejected_rows(connection: psycopg.Connection, as_of: datetime) -> list[RejectedRow]:
-    """The rows of a drop that were kept apart, by table and line."""
-    rows = connection.execute(
-        "SELECT table_name, file, line, key, reason, cells FROM streamflow.reject WHERE as_of = %s ORDER BY table_name, line",
-        [as_of],
-    )
+    """Read the rows of a drop that were not loaded, by table and line."""
+    rows = connection.execute(QUERIES["select_rejected_rows"], [as_of])
     return [
         RejectedRow(table_name=table, file=file, line=line, key=key, reason=reason, cells=cells)
         for table, file, line, key, reason, cells in rows
@@ -128,7 +136,7 @@ def rejected_rows(connection: psycopg.Connection, as_of: datetime) -> list[Rejec
 
 
 def is_empty(connection: psycopg.Connection, table: str, column: str, as_of: datetime) -> bool:
-    """Whether no raw row of a drop has a value in `column`."""
+    """Return whether `column` is null in every raw row of a drop."""
     query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {} WHERE as_of = %s AND {} IS NOT NULL)")
     row = connection.execute(
         query.format(sql.Identifier("raw", table), sql.Identifier(column)), [as_of]

@@ -1,4 +1,4 @@
-"""What was erased on request: tombstones that name no person."""
+"""Erasure of one key on request, and the tombstones that record it without naming a person."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import psycopg
 from psycopg import sql
 
 from streamflow.core.data.digest import TableDigest
+from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.frozen import Revision
+
+QUERIES = load_queries(__file__, "erasures.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Erased:
-    """One revision out of which a key was taken, with its digest before and after."""
+    """One revision from which a key was erased, with its digest before and after."""
 
     table: str
     as_of: datetime
@@ -27,40 +30,44 @@ class Erased:
 
 
 def key_digest(connection: psycopg.Connection, key: str | int) -> str:
-    """What stands for a key in a tombstone: sha256 of this installation's secret and the key."""
-    return _digest(_secret(connection), str(key))
+    """Return the digest that stands for a key in a tombstone.
+
+    It is the sha256 of this installation's secret and the key.
+    """
+    return _compute_digest(_read_secret(connection), str(key))
 
 
 def forgotten(connection: psycopg.Connection, keys: pl.Series, as_of: date) -> set[str | int]:
-    """Those of `keys` that were erased on request after `as_of`: what a drop says of that time is not loaded again."""
-    end = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
-    tombstones = {
-        digest
-        for (digest,) in connection.execute(
-            "SELECT DISTINCT key_digest FROM streamflow.erasure WHERE at >= %s", [end]
-        )
-    }
-    if not tombstones:
+    """Return those of `keys` that were erased on request on the day `as_of` or later.
+
+    A drop of that time may still hold them, but it must not bring them back.
+    """
+    midnight = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
+    rows = connection.execute(QUERIES["select_erased_key_digests"], [midnight])
+    erased_digests = {digest for (digest,) in rows}
+    if not erased_digests:
         return set()
-    secret = _secret(connection)
-    return {key for key in keys if _digest(secret, str(key)) in tombstones}
+    secret = _read_secret(connection)
+    return {key for key in keys if _compute_digest(secret, str(key)) in erased_digests}
 
 
 def holders(
     connection: psycopg.Connection, key_name: str, key: str
 ) -> list[tuple[str, datetime, int]]:
-    """(table, as_of, revision) of every revision that holds the key, of tables that the catalog has no more as well."""
-    tables = connection.execute(
-        "SELECT table_name FROM information_schema.columns WHERE table_schema = 'frozen' AND column_name = %s ORDER BY 1",
-        [key_name],
-    ).fetchall()
-    found: list[tuple[str, datetime, int]] = []
+    """Find every revision that holds a key, also in tables that the catalog no longer declares.
+
+    Returns:
+        (table, as_of, revision), by table, as_of and revision.
+    """
+    tables = connection.execute(QUERIES["select_frozen_tables"], [key_name]).fetchall()
+    revisions: list[tuple[str, datetime, int]] = []
     for (table,) in tables:
         query = sql.SQL(
             "SELECT as_of, revision FROM {} WHERE {}::text = %s ORDER BY as_of, revision"
         ).format(sql.Identifier("frozen", table), sql.Identifier(key_name))
-        found += [(table, as_of, revision) for as_of, revision in connection.execute(query, [key])]
-    return found
+        for as_of, revision in connection.execute(query, [key]):
+            revisions.append((table, as_of, revision))
+    return revisions
 
 
 def erase_frozen(
@@ -70,92 +77,74 @@ def erase_frozen(
     revision: Revision,
     remaining: TableDigest,
 ) -> None:
-    """Take a key out of a revision, whose digest is that of what remains from then on. Only the maintenance role may."""
-    place = [revision.table, revision.as_of, revision.revision]
+    """Erase a key from a revision, and record the digest of the rows that remain.
+
+    Only the maintenance role may do this.
+    """
+    revision_key = [revision.table, revision.as_of, revision.revision]
     query = sql.SQL("DELETE FROM {} WHERE as_of = %s AND revision = %s AND {}::text = %s").format(
         sql.Identifier("frozen", revision.table), sql.Identifier(key_name)
     )
     connection.execute(query, [revision.as_of, revision.revision, key])
     connection.execute(
-        "UPDATE streamflow.revision SET digest = %s, rows = %s WHERE table_name = %s AND as_of = %s AND revision = %s",
-        [remaining.value, remaining.rows, *place],
+        QUERIES["update_revision_digest"], [remaining.value, remaining.rows, *revision_key]
     )
     with connection.cursor() as cursor:
         cursor.executemany(
-            "UPDATE streamflow.revision_column SET buckets = %s"
-            " WHERE table_name = %s AND as_of = %s AND revision = %s AND name = %s",
-            [(column.buckets, *place, column.name) for column in remaining.columns],
+            QUERIES["update_column_digest"],
+            [(column.buckets, *revision_key, column.name) for column in remaining.columns],
         )
 
 
 def erase_live(connection: psycopg.Connection, key_name: str, key: str) -> dict[str, int]:
-    """Delete a key from everything that is not frozen: table -> rows."""
-    tables = connection.execute(
-        "SELECT table_schema, table_name FROM information_schema.columns"
-        " WHERE table_schema IN ('raw', 'online') AND column_name = %s ORDER BY 1, 2",
-        [key_name],
-    ).fetchall()
-    gone = {}
+    """Delete a key from every table that is not frozen.
+
+    Returns:
+        table -> how many rows were deleted, for each table that had rows of this key.
+    """
+    tables = connection.execute(QUERIES["select_live_tables"], [key_name]).fetchall()
+    deleted = {}
     for schema, table in tables:
         query = sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(
             sql.Identifier(schema, table), sql.Identifier(key_name)
         )
-        gone[f"{schema}.{table}"] = connection.execute(query, [key]).rowcount
-    gone["streamflow.prediction_log"] = connection.execute(
-        "DELETE FROM streamflow.prediction_log WHERE key = %s", [key]
-    ).rowcount
-    gone["streamflow.score"] = connection.execute(
-        "DELETE FROM streamflow.score WHERE key = %s", [key]
-    ).rowcount
-    gone["streamflow.reject"] = connection.execute(
-        "DELETE FROM streamflow.reject WHERE key = %s OR cells::jsonb ->> %s = %s",
-        [key, key_name, key],
-    ).rowcount
-    return {table: rows for table, rows in gone.items() if rows}
+        deleted[f"{schema}.{table}"] = connection.execute(query, [key]).rowcount
+    predictions = connection.execute(QUERIES["delete_logged_predictions"], [key])
+    deleted["streamflow.prediction_log"] = predictions.rowcount
+    scores = connection.execute(QUERIES["delete_scores"], [key])
+    deleted["streamflow.score"] = scores.rowcount
+    rejects = connection.execute(QUERIES["delete_rejected_rows"], [key, key_name, key])
+    deleted["streamflow.reject"] = rejects.rowcount
+    return {table: row_count for table, row_count in deleted.items() if row_count}
 
 
 def enter(
     connection: psycopg.Connection, *, key: str, who: str, why: str, erased: Sequence[Erased]
 ) -> None:
-    """Write the tombstones: one for the request itself, one per revision."""
+    """Write the tombstones: one for the request itself, and one for each revision."""
     request = Erased(
         table="", as_of=datetime(1, 1, 1, tzinfo=UTC), revision=0, old_digest="", new_digest=""
     )
     digest = key_digest(connection, key)
+    rows = []
+    for erasure in (request, *erased):
+        revision_key = (erasure.table, erasure.as_of, erasure.revision)
+        rows.append((who, why, digest, *revision_key, erasure.old_digest, erasure.new_digest))
     with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO streamflow.erasure (who, why, key_digest, table_name, as_of, revision, old_digest, new_digest)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    who,
-                    why,
-                    digest,
-                    one.table,
-                    one.as_of,
-                    one.revision,
-                    one.old_digest,
-                    one.new_digest,
-                )
-                for one in (request, *erased)
-            ],
-        )
+        cursor.executemany(QUERIES["insert_tombstone"], rows)
 
 
 def is_forgotten(connection: psycopg.Connection, key: str) -> bool:
-    """Whether this key was erased before."""
-    row = connection.execute(
-        "SELECT 1 FROM streamflow.erasure WHERE key_digest = %s LIMIT 1",
-        [key_digest(connection, key)],
-    ).fetchone()
+    """Return whether this key was erased on request before."""
+    row = connection.execute(QUERIES["select_tombstone"], [key_digest(connection, key)]).fetchone()
     return row is not None
 
 
-def _secret(connection: psycopg.Connection) -> bytes:
-    row = connection.execute("SELECT erasure_secret FROM streamflow.installation").fetchone()
+def _read_secret(connection: psycopg.Connection) -> bytes:
+    row = connection.execute(QUERIES["select_secret"]).fetchone()
     assert row is not None
     return bytes(row[0].bytes)
 
 
-def _digest(secret: bytes, key: str) -> str:
+def _compute_digest(secret: bytes, key: str) -> str:
     return sha256(secret + b"\0" + key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Frozen rows: making a revision, and asking what is frozen as known at an instant."""
+"""Frozen rows and their revisions, read as they were known at an instant."""
 
 from __future__ import annotations
 
@@ -15,24 +15,20 @@ from streamflow.catalog import Column
 from streamflow.core.data.digest import ColumnDigest, TableDigest
 from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
+from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
+from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.derived import Drop, source
-from streamflow.warehouse.drops import LOCK
+from streamflow.warehouse.sql_lists import list_identifiers
 
-# one cell of a row's own digest, in the form that core/data/digest.py defines
-CELLS = {
-    "int": "int8send({c})",
-    "float": "float8send({c} + 0)",
-    "bool": "int8send({c}::int)",
-    "string": "int4send(octet_length({c})) || convert_to({c}, 'UTF8')",
-    "date": "int8send({c} - date '1970-01-01')",
-    "timestamp": "int8send((extract(epoch FROM {c}) * 1000000)::bigint)",
-}
+QUERIES = load_queries(__file__, "frozen.sql")
+
+# The bucket of a key: the first byte of its sha256.
 BUCKET = "get_byte(sha256(convert_to({key}::text, 'UTF8')), 0)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """The n-th content of one table at one as_of."""
+    """The n-th content of one table at one `as_of`."""
 
     table: str
     as_of: datetime
@@ -43,20 +39,21 @@ class Revision:
 
 
 def lock_for_writing(connection: psycopg.Connection) -> None:
-    """Keep every other writer of raw and frozen rows out until the transaction ends."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+    """Keep every other writer of raw and frozen rows waiting until the transaction ends."""
+    connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
 
 
 def known_now(connection: psycopg.Connection) -> datetime:
-    """K for a read from now on: nothing that commits later will be known at it."""
+    """Return the `known_at` for a read from now on.
+
+    A revision that is committed later is not known at this instant.
+    """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [LOCK])
-        row = connection.execute(
-            "SELECT greatest(clock_timestamp(), max(known_at)) FROM streamflow.revision"
-        ).fetchone()
+        connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
+        row = connection.execute(QUERIES["select_read_instant"]).fetchone()
     assert row is not None
-    known: datetime = row[0]
-    return known
+    known_at: datetime = row[0]
+    return known_at
 
 
 def revisions(
@@ -67,112 +64,121 @@ def revisions(
     first: datetime | None = None,
     last: datetime | None = None,
 ) -> list[Revision]:
-    """The newest revision of each table and as_of in [first, last], as known at `known_at`, by table and as_of."""
+    """Read the newest revision of each table and drop, as known at an instant.
+
+    Args:
+        connection: the database.
+        known_at: the instant; revisions that became known later do not exist.
+        table: one table; None: all of them.
+        first: the `as_of` of the first drop, included; None: no limit.
+        last: the `as_of` of the last drop, included; None: no limit.
+
+    Returns:
+        the revisions, by table and as_of.
+    """
     rows = connection.execute(
-        "SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at, rows, digest FROM streamflow.revision"
-        " WHERE known_at <= %(known_at)s AND (%(table)s::text IS NULL OR table_name = %(table)s)"
-        " AND (%(first)s::timestamptz IS NULL OR as_of >= %(first)s) AND (%(last)s::timestamptz IS NULL OR as_of <= %(last)s)"
-        " ORDER BY table_name, as_of, revision DESC",
+        QUERIES["select_newest_revisions"],
         {"known_at": known_at, "table": table, "first": first, "last": last},
     )
-    return [_revision(row) for row in rows]
+    return [_make_revision(row) for row in rows]
 
 
 def all_revisions(connection: psycopg.Connection) -> list[Revision]:
-    """Every revision that is frozen, by as_of, table and number."""
-    rows = connection.execute(
-        "SELECT table_name, as_of, revision, known_at, rows, digest FROM streamflow.revision ORDER BY as_of, table_name, revision"
-    )
-    return [_revision(row) for row in rows]
+    """Read every revision that is frozen, by as_of, table and number."""
+    rows = connection.execute(QUERIES["select_all_revisions"])
+    return [_make_revision(row) for row in rows]
 
 
 def pruned(
     connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime
 ) -> list[Revision]:
-    """The revisions that were the newest known at an instant and were pruned: an older one must not answer in their place."""
-    there = {(r.table, r.as_of): r.revision for r in newest}
-    rows = connection.execute(
-        "SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at, 0, '' FROM streamflow.pruned"
-        " WHERE known_at <= %s ORDER BY table_name, as_of, revision DESC",
-        [known_at],
-    )
-    return [r for r in map(_revision, rows) if there.get((r.table, r.as_of), 0) < r.revision]
+    """Find the pruned revisions that were the newest ones known at an instant.
+
+    An older revision must not be read in their place.
+
+    Args:
+        connection: the database.
+        newest: the newest frozen revisions as known at `known_at`.
+        known_at: the instant.
+    """
+    newest_numbers = {(r.table, r.as_of): r.revision for r in newest}
+    rows = connection.execute(QUERIES["select_newest_pruned_revisions"], [known_at])
+    pruned_revisions = [_make_revision(row) for row in rows]
+    return [r for r in pruned_revisions if newest_numbers.get((r.table, r.as_of), 0) < r.revision]
 
 
-def _revision(row: tuple[Any, ...]) -> Revision:
-    table, as_of, number, known_at, rows, digest = row
+def _make_revision(row: tuple[Any, ...]) -> Revision:
+    table, as_of, number, known_at, row_count, digest = row
     return Revision(
-        table=table, as_of=as_of, revision=number, known_at=known_at, rows=rows, digest=digest
+        table=table, as_of=as_of, revision=number, known_at=known_at, rows=row_count, digest=digest
     )
 
 
 def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDigest:
-    """The digest of a revision with the buckets of each column it was frozen with."""
+    """Read the digest of a revision, with the buckets of each column that it was frozen with."""
     rows = connection.execute(
-        "SELECT name, type, buckets FROM streamflow.revision_column WHERE table_name = %s AND as_of = %s AND revision = %s",
-        [revision.table, revision.as_of, revision.revision],
+        QUERIES["select_revision_columns"], [revision.table, revision.as_of, revision.revision]
     )
     columns = tuple(
-        ColumnDigest(name=name, type=kind, buckets=bytes(buckets)) for name, kind, buckets in rows
+        ColumnDigest(name=name, type=column_type, buckets=bytes(buckets))
+        for name, column_type, buckets in rows
     )
     return TableDigest(rows=revision.rows, columns=columns)
 
 
-def sources(connection: psycopg.Connection, wanted: Iterable[Revision]) -> tuple[Source, ...]:
-    """The revisions with all that a passport says of them: the digest of each column, and the file they were frozen from."""
-    return tuple(_source(connection, revision) for revision in wanted)
+def sources(connection: psycopg.Connection, revisions: Iterable[Revision]) -> tuple[Source, ...]:
+    """Return the revisions with everything that a passport records about them.
+
+    This is the digest of each column, and the file from which the revision was frozen.
+    """
+    return tuple(_read_source(connection, revision) for revision in revisions)
 
 
-def _source(connection: psycopg.Connection, revision: Revision) -> Source:
-    file = connection.execute(
-        "SELECT file, sha256 FROM streamflow.drop_file WHERE table_name = %s AND as_of = %s AND ingested_at <= %s"
-        " ORDER BY id DESC LIMIT 1",
-        [revision.table, revision.as_of, revision.known_at],
+def _read_source(connection: psycopg.Connection, revision: Revision) -> Source:
+    row = connection.execute(
+        QUERIES["select_file_of_revision"], [revision.table, revision.as_of, revision.known_at]
     ).fetchone()
-    name, digest = file or ("", "")
+    file, file_digest = row or ("", "")
     columns = stored_digest(connection, revision).column_values
-    return Source(**asdict(revision), columns=columns, file=name, file_sha256=digest)
+    return Source(**asdict(revision), columns=columns, file=file, file_sha256=file_digest)
 
 
 def drop_of(
     connection: psycopg.Connection, table: str, as_of: datetime, *, population: str | None = None
 ) -> Drop:
-    """The drop of `as_of` with the newest revision of the one before it."""
-    row = connection.execute(
-        "SELECT as_of, revision FROM streamflow.revision WHERE table_name = %s AND as_of < %s"
-        " ORDER BY as_of DESC, revision DESC LIMIT 1",
-        [table, as_of],
-    ).fetchone()
-    return Drop(as_of=as_of, before=(row[0], row[1]) if row else None, population=population)
+    """Return what is frozen of a table at `as_of`, with the newest revision of the drop before."""
+    row = connection.execute(QUERIES["select_previous_revision"], [table, as_of]).fetchone()
+    previous_revision = (row[0], row[1]) if row else None
+    return Drop(as_of=as_of, previous_revision=previous_revision, population=population)
 
 
 def rows_to_freeze(
     address: Address, table: str, columns: Mapping[str, Column], key: str, drop: Drop
 ) -> Iterator[pl.DataFrame]:
-    """The rows of a drop in the order of (bucket, key bytes), in chunks: what a digest reads."""
-    return _ordered(address, source(table, columns, key, drop), columns, key)
+    """Read the rows of a drop in chunks, in the order (bucket, bytes of the key) of a digest."""
+    return _read_in_order(address, source(table, columns, key, drop), columns, key)
 
 
 def frozen_rows(
     address: Address, table: str, types: Mapping[str, str], key: str, as_of: datetime, revision: int
 ) -> Iterator[pl.DataFrame]:
-    """The rows of a revision, in the order of (bucket, key bytes), in chunks."""
+    """Read the rows of a revision in chunks, in the order (bucket, bytes of the key)."""
     rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, types)),
+        list_identifiers(types),
         sql.Identifier("frozen", table),
         sql.Literal(as_of),
         sql.Literal(revision),
     )
-    return _ordered(address, rows, types, key)
+    return _read_in_order(address, rows, types, key)
 
 
-def _ordered(
+def _read_in_order(
     address: Address, rows: sql.Composed, names: Iterable[str], key: str
 ) -> Iterator[pl.DataFrame]:
     query = sql.SQL(
         'SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"'
     ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, names)),
+        columns=list_identifiers(names),
         rows=rows,
         bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
         key=sql.Identifier(key),
@@ -183,112 +189,51 @@ def _ordered(
         yield frame
 
 
-def copy_rows(
-    connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop
-) -> int:
-    """Copy the rows of a drop into a new revision and return its number. Call it under the writing lock.
-
-    The rows are not known, and no read sees them, until `record` has entered the revision. They come as they
-    lie in raw: in the order of their keys, as `ingest` loads them and the index wants them.
-    """
-    row = connection.execute(
-        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s",
-        [table, drop.as_of],
-    ).fetchone()
-    assert row is not None
-    number: int = row[0]
-    statement = sql.SQL(
-        "INSERT INTO {frozen} (as_of, revision, {names}, row_digest)"
-        " SELECT {as_of}, {revision}, {names}, {digest} FROM ({rows}) AS row"
-    ).format(
-        frozen=sql.Identifier("frozen", table),
-        names=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        as_of=sql.Literal(drop.as_of),
-        revision=sql.Literal(number),
-        digest=_row_digest({name: c.type for name, c in columns.items()}),
-        rows=source(table, columns, key, drop),
-    )
-    connection.execute(statement)
-    return number
-
-
-def record(
-    connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str, tuple[int, TableDigest]]
-) -> list[Revision]:
-    """Enter the revisions table -> (number, digest): the last act before commit, which gives all of them one `known_at`."""
-    if not frozen:
-        return []
-    row = connection.execute(
-        "SELECT greatest(clock_timestamp(), (SELECT max(known_at) + interval '1 microsecond' FROM streamflow.revision))"
-    ).fetchone()
-    assert row is not None
-    known_at: datetime = row[0]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO streamflow.revision (table_name, as_of, revision, known_at, rows, digest) VALUES (%s, %s, %s, %s, %s, %s)",
-            [
-                (table, as_of, number, known_at, digest.rows, digest.value)
-                for table, (number, digest) in frozen.items()
-            ],
-        )
-        cursor.executemany(
-            "INSERT INTO streamflow.revision_column (table_name, as_of, revision, name, type, buckets)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            [
-                (table, as_of, number, column.name, column.type, column.buckets)
-                for table, (number, digest) in frozen.items()
-                for column in digest.columns
-            ],
-        )
-    return [
-        Revision(
-            table=table,
-            as_of=as_of,
-            revision=number,
-            known_at=known_at,
-            rows=digest.rows,
-            digest=digest.value,
-        )
-        for table, (number, digest) in frozen.items()
-    ]
-
-
-def _row_digest(types: Mapping[str, str]) -> sql.Composed:
-    cell = "coalesce('\\x01'::bytea || {value}, '\\x00'::bytea)"
-    cells = [
-        sql.SQL(cell).format(value=sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name)))
-        for name in sorted(types)
-    ]
-    return sql.SQL("substr(sha256({}), 1, 16)").format(sql.SQL(" || ").join(cells))
-
-
 def keys_and_labels(
     address: Address, table: str, key: str, label: str | None, as_of: datetime, known_at: datetime
 ) -> pl.DataFrame:
-    """The key (and label) of each row of `table` at exactly `as_of`, as known at `known_at`. (n, 1 or 2)"""
+    """Read the key (and label) of each row of a table at one `as_of`, as known at an instant.
+
+    Returns:
+        (n, 1 or 2)
+    """
     columns = [key] + ([label] if label else [])
     query = sql.SQL(
-        "SELECT {columns} FROM {history} WHERE as_of = $1 AND known_at <= $2 AND (superseded_at IS NULL OR superseded_at > $2)"
+        "SELECT {columns} FROM {history} WHERE as_of = $1 AND known_at <= $2"
+        " AND (superseded_at IS NULL OR superseded_at > $2)"
     ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=list_identifiers(columns),
         history=sql.Identifier("history", table),
     )
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of, known_at]))
 
 
 def rows_of(
-    address: Address, table: str, columns: Iterable[str], places: Iterable[tuple[datetime, int]]
+    address: Address,
+    table: str,
+    columns: Iterable[str],
+    revision_keys: Iterable[tuple[datetime, int]],
 ) -> pl.DataFrame:
-    """The rows of the revisions (as_of, revision) of a table, in no order. (n, as_of and `columns`)"""
-    wanted = sql.SQL(", ").join(
+    """Read the rows of some revisions of a table, in any order.
+
+    Args:
+        address: the database.
+        table: the table.
+        columns: the columns to read.
+        revision_keys: (as_of, number) of each revision.
+
+    Returns:
+        (n, as_of and `columns`)
+    """
+    pairs = [
         sql.SQL("({}, {})").format(sql.Literal(as_of), sql.Literal(number))
-        for as_of, number in places
-    )
+        for as_of, number in revision_keys
+    ]
     query = sql.SQL(
-        "SELECT as_of, {columns} FROM {table} WHERE (as_of, revision) IN ({wanted})"
+        "SELECT as_of, {columns} FROM {table} WHERE (as_of, revision) IN ({pairs})"
     ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=list_identifiers(columns),
         table=sql.Identifier("frozen", table),
-        wanted=wanted,
+        pairs=sql.SQL(", ").join(pairs),
     )
     return pl.DataFrame(arrow.read(address, query.as_string()))

@@ -1,4 +1,4 @@
-"""The inbox as the database remembers it: each folder with the content that was last processed."""
+"""The inbox in the database: each folder, with the content that was processed last."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Literal
 
 import psycopg
 
-from streamflow.warehouse.locks import held
+from streamflow.database.locks import INBOX, held
+from streamflow.database.sql_files import load_queries
 
-LOCK = 7_590_003  # advisory lock: one process at a time works on the inbox
+QUERIES = load_queries(__file__, "inbox.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InboxEntry:
-    """How the last processing of a folder ended. `as_of` is None where the folder does not say it."""
+    """How the last processing of a folder ended. `as_of` is None if the folder does not give it."""
 
     folder: str
     digest: str
@@ -29,16 +30,14 @@ class InboxEntry:
 
 @contextmanager
 def alone(connection: psycopg.Connection) -> Iterator[None]:
-    """Wait for another process that works on the inbox, and keep others out. The lock ends with the connection too."""
-    with held(connection, LOCK):
+    """Keep every other process that works on the inbox waiting during the block."""
+    with held(connection, INBOX):
         yield
 
 
 def entries(connection: psycopg.Connection) -> dict[str, InboxEntry]:
-    """Folder -> its entry."""
-    rows = connection.execute(
-        "SELECT folder, digest, as_of, status, error, at FROM streamflow.inbox ORDER BY as_of, folder"
-    )
+    """Read the entry of each folder, by as_of and folder."""
+    rows = connection.execute(QUERIES["select_entries"])
     return {
         folder: InboxEntry(
             folder=folder, digest=digest, as_of=as_of, status=status, error=error, at=at
@@ -48,10 +47,8 @@ def entries(connection: psycopg.Connection) -> dict[str, InboxEntry]:
 
 
 def record(connection: psycopg.Connection, entry: InboxEntry) -> None:
-    """Enter how the processing of a folder ended, in the place of what was known of it."""
+    """Record how the processing of a folder ended, and replace its entry before."""
     connection.execute(
-        "INSERT INTO streamflow.inbox (folder, digest, as_of, status, error, at) VALUES (%s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (folder) DO UPDATE SET digest = excluded.digest, as_of = excluded.as_of, status = excluded.status,"
-        " error = excluded.error, at = excluded.at",
+        QUERIES["upsert_entry"],
         [entry.folder, entry.digest, entry.as_of, entry.status, entry.error, entry.at],
     )

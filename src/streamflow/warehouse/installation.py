@@ -1,4 +1,4 @@
-"""What a database was last migrated to."""
+"""The state to which a database was last migrated, and its feature services."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 import psycopg
 
 from streamflow.database import Address, connect, is_absent_database
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, NotMigrated
 from streamflow.warehouse import whole_database
+
+QUERIES = load_queries(__file__, "installation.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,63 +27,63 @@ class Installation:
 
 
 def state(address: Address) -> Installation | None:
-    """What was migrated; None when this database holds nothing of ours, or does not exist yet.
+    """Read to which state a database was migrated.
 
-    Raises NotMigrated after a restore that was interrupted.
+    Returns:
+        None when this database holds nothing of streamflow, or does not exist yet.
+
+    Raises:
+        NotMigrated: a restore was interrupted.
     """
     try:
         with connect(address, autocommit=True) as connection:
-            return _read(connection)
+            return _read_installation(connection)
     except DatabaseUnavailable as exc:
         if is_absent_database(exc):
             return None
         raise
 
 
-def _read(connection: psycopg.Connection) -> Installation | None:
+def _read_installation(connection: psycopg.Connection) -> Installation | None:
     if whole_database.is_unfinished(connection):
         raise NotMigrated(
-            "a restore began here and did not come to its end",
-            remedy="Run 'streamflow restore FILE' again: it starts over, and removes what is half there.",
+            "a restore into this database was started and did not finish",
+            remedy=(
+                "Run 'streamflow restore FILE' again: it starts from the beginning and replaces"
+                " what the first attempt left."
+            ),
         )
-    if (connection.execute("SELECT to_regclass('streamflow.installation')").fetchone() or (None,))[
-        0
-    ] is None:
+    table = connection.execute(QUERIES["select_installation_table"]).fetchone()
+    if table is None or table[0] is None:
         return None
-    row = connection.execute(
-        "SELECT (SELECT version_num FROM streamflow.alembic_version), catalog_digest, repository_digest"
-        " FROM streamflow.installation"
-    ).fetchone()
-    return (
-        Installation(schema_version=row[0], catalog_digest=row[1], repository_digest=row[2])
-        if row
-        else None
+    row = connection.execute(QUERIES["select_installation"]).fetchone()
+    if row is None:
+        return None
+    schema_version, catalog_digest, repository_digest = row
+    return Installation(
+        schema_version=schema_version,
+        catalog_digest=catalog_digest,
+        repository_digest=repository_digest,
     )
 
 
 def record(connection: psycopg.Connection, *, catalog_digest: str, repository_digest: str) -> None:
-    """Enter what the database has just been migrated to."""
-    connection.execute(
-        "INSERT INTO streamflow.installation (catalog_digest, repository_digest) VALUES (%s, %s)"
-        " ON CONFLICT (singleton) DO UPDATE SET catalog_digest = excluded.catalog_digest,"
-        " repository_digest = excluded.repository_digest, migrated_at = clock_timestamp()",
-        [catalog_digest, repository_digest],
-    )
+    """Record the state to which the database has just been migrated."""
+    connection.execute(QUERIES["upsert_installation"], [catalog_digest, repository_digest])
 
 
 def services(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
-    """Every feature service that was ever defined here -> its features, in order."""
-    rows = connection.execute(
-        "SELECT name, features FROM streamflow.feature_service ORDER BY created_at, name"
-    )
+    """Read every feature service that was ever defined here.
+
+    Returns:
+        name of the service -> its features in their order; the oldest service first.
+    """
+    rows = connection.execute(QUERIES["select_feature_services"])
     return dict(rows.fetchall())
 
 
 def add_service(
     connection: psycopg.Connection, name: str, features: Sequence[Mapping[str, object]]
 ) -> None:
-    """Enter a feature service; one that is known stays as it is."""
-    connection.execute(
-        "INSERT INTO streamflow.feature_service (name, features) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",
-        [name, json.dumps(list(features))],
-    )
+    """Record a feature service; a service that exists already stays as it is."""
+    connection.execute(QUERIES["insert_feature_service"], [name, json.dumps(list(features))])

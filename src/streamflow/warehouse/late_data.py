@@ -1,4 +1,4 @@
-"""What became known late: when a drop of a table was first known, and what a later revision of it changed."""
+"""Late data: when a drop of a table was first known, and what a later revision of it changed."""
 
 from __future__ import annotations
 
@@ -11,62 +11,65 @@ from psycopg import sql
 
 from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
+from streamflow.database.sql_files import load_queries
 
-# every revision that ever was: a pruned one was known as well
-KNOWN = (
-    "SELECT revision, there FROM (SELECT table_name, as_of, revision, known_at, true AS there FROM streamflow.revision"
-    " UNION ALL SELECT table_name, as_of, revision, known_at, false FROM streamflow.pruned) AS known"
-    " WHERE table_name = %(table)s AND as_of = %(as_of)s AND known_at <= %(known_at)s ORDER BY revision DESC LIMIT 1"
-)
-FIRST = (
-    "SELECT min(known_at) FROM (SELECT table_name, as_of, known_at FROM streamflow.revision"
-    " UNION ALL SELECT table_name, as_of, known_at FROM streamflow.pruned) AS known"
-    " WHERE table_name = %(table)s AND as_of = %(as_of)s"
-)
+QUERIES = load_queries(__file__, "late_data.sql")
 
 
 def first_known(connection: psycopg.Connection, table: str, as_of: datetime) -> datetime:
-    """When the first revision of a frozen drop of `table` became known."""
-    row = connection.execute(FIRST, {"table": table, "as_of": as_of}).fetchone()
+    """Return when the first revision of a frozen drop of a table became known."""
+    parameters = {"table": table, "as_of": as_of}
+    row = connection.execute(QUERIES["select_first_known_at"], parameters).fetchone()
     assert row is not None
-    known: datetime = row[0]
-    return known
+    known_at: datetime = row[0]
+    return known_at
 
 
 def newest_known(
     connection: psycopg.Connection, table: str, as_of: datetime, known_at: datetime
 ) -> tuple[int, bool] | None:
-    """The newest revision known at an instant, and whether it is still there; None when none was known."""
-    row = connection.execute(
-        KNOWN, {"table": table, "as_of": as_of, "known_at": known_at}
-    ).fetchone()
+    """Find the newest revision of a drop that was known at an instant.
+
+    Returns:
+        its number, and whether it is still frozen (not pruned); None when none was known.
+    """
+    parameters = {"table": table, "as_of": as_of, "known_at": known_at}
+    row = connection.execute(QUERIES["select_newest_known"], parameters).fetchone()
     return (row[0], row[1]) if row else None
 
 
 def changed_columns(
     address: Address, source: Source, former: int, key: str, columns: Sequence[str]
 ) -> pl.DataFrame:
-    """The rows of a revision that are not as in a former one of its drop, found by their digests; a new row is changed.
+    """Read the rows of a revision that differ from an earlier revision of the same drop.
 
-    returns (n, ·) the key, and for each of `columns` whether it changed
+    The stored digests of the rows show which rows differ. A row that is new counts as changed.
+
+    Args:
+        address: the database.
+        source: the revision.
+        former: the number of the earlier revision.
+        key: the name of the key.
+        columns: the columns to compare.
+
+    Returns:
+        (n, ·) the key, and for each of `columns` whether its value changed.
     """
-    of = {
-        "table": sql.Identifier("frozen", source.table),
-        "key": sql.Identifier(key),
-        "as_of": sql.Literal(source.as_of),
-    }
-    changed = [
+    comparisons = [
         sql.SQL("now.{c} IS DISTINCT FROM was.{c} AS {c}").format(c=sql.Identifier(name))
         for name in columns
     ]
     query = sql.SQL(
-        "SELECT now.{key}, {changed} FROM {table} AS now LEFT JOIN {table} AS was"
+        "SELECT now.{key}, {comparisons} FROM {table} AS now LEFT JOIN {table} AS was"
         " ON was.as_of = {as_of} AND was.revision = {former} AND was.{key} = now.{key}"
-        " WHERE now.as_of = {as_of} AND now.revision = {revision} AND now.row_digest IS DISTINCT FROM was.row_digest"
+        " WHERE now.as_of = {as_of} AND now.revision = {revision}"
+        " AND now.row_digest IS DISTINCT FROM was.row_digest"
     ).format(
-        changed=sql.SQL(", ").join(changed),
+        key=sql.Identifier(key),
+        comparisons=sql.SQL(", ").join(comparisons),
+        table=sql.Identifier("frozen", source.table),
+        as_of=sql.Literal(source.as_of),
         former=sql.Literal(former),
         revision=sql.Literal(source.revision),
-        **of,
     )
     return pl.DataFrame(arrow.read(address, query.as_string()))

@@ -1,4 +1,4 @@
-"""The ledger in the database, append-only, what is about to be entered, and the passports' digests."""
+"""The append-only ledger of stages in the database, pending moves, and digests of passports."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from psycopg.rows import class_row
 
 from streamflow.core.promotion.ledger import FIRST, Action, Entry, last_move
 from streamflow.core.training.training_set import Source
+from streamflow.database.locks import LEDGER, held
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import SnapshotMissing
-from streamflow.warehouse.locks import held
+from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
-LOCK = 7_590_004  # advisory lock: what MLflow holds and what the ledger says of it are one
+QUERIES = load_queries(__file__, "ledger.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """A change of a stage that is to be made, or that is noted without one."""
+    """A change of a stage that is to be made, or an event that is recorded without a change."""
 
     who: str
     model: str
@@ -36,93 +38,106 @@ class Move:
 
 @contextmanager
 def together(connection: psycopg.Connection) -> Iterator[None]:
-    """Write to MLflow and to the ledger within this: whoever takes a picture of the two sees both or neither."""
-    with held(connection, LOCK, shared=True):
+    """Write to MLflow and to the ledger within this block.
+
+    A process that copies both, such as a backup, sees both writes or neither.
+    """
+    with held(connection, LEDGER, shared=True):
         yield
 
 
 @contextmanager
 def alone(connection: psycopg.Connection) -> Iterator[None]:
-    """Wait for all that write to both, and keep others waiting: to take a picture of the two, or to move what all see."""
-    with held(connection, LOCK):
+    """Wait for all that write to MLflow and the ledger, and keep new ones waiting in this block.
+
+    Use it to copy both as they are at one instant, or to move a stage that everybody sees.
+    """
+    with held(connection, LEDGER):
         yield
 
 
 def entries(
     connection: psycopg.Connection, model: str | None = None, *, whole: bool = False
 ) -> list[Entry]:
-    """Every entry in its order, or those of one model; their evidence, which is the most of them, only if `whole`."""
+    """Read the entries of one model, or of all models, in their order.
+
+    Args:
+        connection: the database.
+        model: the name of the model; None: all models.
+        whole: read the evidence too, which is most of the data; False: it is left empty.
+    """
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            "SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why, evidence_digest,"
-            " CASE WHEN %(whole)s THEN evidence ELSE '' END AS evidence, previous, hash"
-            " FROM streamflow.ledger WHERE %(model)s::text IS NULL OR model = %(model)s ORDER BY seq",
-            {"model": model, "whole": whole},
+            QUERIES["select_entries"], {"model": model, "whole": whole}
         ).fetchall()
 
 
 def append(connection: psycopg.Connection, move: Move, *, since: datetime | None = None) -> Entry:
-    """Enter a move; `since` is when it took place, if not now. Call it under `alone`, within a transaction.
+    """Append a move to the ledger.
 
-    The instant is the database's, but at least a microsecond after the last entry: a clock that is set back reorders nothing.
+    Call it within a transaction, while the ledger is locked exclusively.
+
+    The instant of the entry is the database's clock, but at least one microsecond after the last
+    entry: a clock that is set back does not change the order.
+
+    Args:
+        connection: the database.
+        move: what is entered.
+        since: when the move took place; None: now.
     """
-    known = entries(connection)
-    last = known[-1] if known else None
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    ledger = entries(connection)
+    last = ledger[-1] if ledger else None
+    row = connection.execute(QUERIES["select_clock"]).fetchone()
     assert row is not None
-    at: datetime = row[0] if last is None else max(row[0], last.at + timedelta(microseconds=1))
-    ours = [e for e in known if e.model == move.model]
-    before = last_move(ours, move.stage)
-    moved = at if since is None else min(since, at)
+    clock: datetime = row[0]
+    at = clock if last is None else max(clock, last.at + timedelta(microseconds=1))
+    entry = _make_entry(move, ledger, at=at, moved_at=at if since is None else min(since, at))
+    names = [field.name for field in fields(entry)]
+    statement = sql.SQL("INSERT INTO streamflow.ledger ({}) VALUES ({})").format(
+        list_identifiers(names),
+        list_placeholders(names),
+    )
+    connection.execute(statement, vars(entry))
+    return entry
+
+
+def _make_entry(move: Move, ledger: list[Entry], *, at: datetime, moved_at: datetime) -> Entry:
+    """Return the entry that follows the ledger, with its hash."""
+    model_entries = [entry for entry in ledger if entry.model == move.model]
+    previous_move = last_move(model_entries, move.stage)
     entry = Entry(
-        seq=len(known) + 1,
+        seq=len(ledger) + 1,
         at=at,
         who=move.who,
         model=move.model,
         action=move.action,
         stage=move.stage,
-        from_version=before.to_version if before else None,
+        from_version=previous_move.to_version if previous_move else None,
         to_version=move.version,
-        since=moved if before is None else max(moved, before.since),
+        since=moved_at if previous_move is None else max(moved_at, previous_move.since),
         forced=move.forced,
         why=move.why,
         evidence_digest=sha256(move.evidence.encode()).hexdigest() if move.evidence else "",
         evidence=move.evidence,
-        previous=last.hash if last else FIRST,
+        previous=ledger[-1].hash if ledger else FIRST,
     )
-    entry = replace(entry, hash=entry.content_hash)
-    names = [f.name for f in fields(entry)]
-    connection.execute(
-        sql.SQL("INSERT INTO streamflow.ledger ({}) VALUES ({})").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)),
-            sql.SQL(", ").join(map(sql.Placeholder, names)),
-        ),
-        vars(entry),
-    )
-    return entry
+    return replace(entry, hash=entry.content_hash)
 
 
 def intend(connection: psycopg.Connection, move: Move) -> None:
-    """Note what is about to be done in MLflow: after a crash it is completed."""
-    connection.execute(
-        "INSERT INTO streamflow.pending_move (model, who, action, stage, version, forced, why, evidence)"
-        " VALUES (%(model)s, %(who)s, %(action)s, %(stage)s, %(version)s, %(forced)s, %(why)s, %(evidence)s)",
-        vars(move),
-    )
+    """Record a move before it is made in MLflow, so that it is completed after a crash."""
+    connection.execute(QUERIES["insert_pending_move"], vars(move))
 
 
 def intended(connection: psycopg.Connection, model: str) -> Move | None:
-    """What a process was about to do when it ended."""
+    """Return the move that a process began and did not complete before it ended."""
     with connection.cursor(row_factory=class_row(Move)) as cursor:
-        return cursor.execute(
-            "SELECT who, model, action, stage, version, why, forced, evidence FROM streamflow.pending_move WHERE model = %s",
-            [model],
-        ).fetchone()
+        return cursor.execute(QUERIES["select_pending_move"], [model]).fetchone()
 
 
 def done(connection: psycopg.Connection, model: str) -> None:
-    """Nothing is about to be done any more."""
-    connection.execute("DELETE FROM streamflow.pending_move WHERE model = %s", [model])
+    """Delete the pending move of a model: it is complete."""
+    connection.execute(QUERIES["delete_pending_move"], [model])
 
 
 def record_passport(
@@ -133,31 +148,32 @@ def record_passport(
     version: int,
     digest: str,
 ) -> None:
-    """Keep the digest of a version's passport where MLflow cannot reach it, and the revisions that it names: none may go.
+    """Record the digest of a passport and the revisions that it names, in one transaction.
 
-    Raises SnapshotMissing when one of them is gone already.
+    MLflow cannot change this record. While it exists, no revision that it names can be deleted.
+
+    Raises:
+        SnapshotMissing: one of the revisions is deleted already.
     """
     try:
         with connection.transaction(), connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES (%s, %s, %s, %s)",
-                [run_id, model, version, digest],
-            )
+            cursor.execute(QUERIES["insert_passport"], [run_id, model, version, digest])
             cursor.executemany(
-                "INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, digest) VALUES (%s, %s, %s, %s, %s)",
+                QUERIES["insert_passport_source"],
                 [(run_id, s.table, s.as_of, s.revision, s.digest) for s in sources],
             )
     except psycopg.errors.ForeignKeyViolation as exc:
         raise SnapshotMissing(
-            f"a revision that was read is gone: {exc.diag.message_detail}",
+            f"a revision that was read no longer exists: {exc.diag.message_detail}",
             state="No model version was registered.",
-            remedy="'streamflow prune' removed it meanwhile, since a newer one took its place. Run the command again.",
+            remedy=(
+                "'streamflow prune' deleted it while this command ran, because a newer revision"
+                " replaced it. Run the command again."
+            ),
         ) from exc
 
 
 def passport_digest(connection: psycopg.Connection, run_id: str) -> str | None:
-    """The digest of the passport of a run, as it was when its version was registered."""
-    row = connection.execute(
-        "SELECT digest FROM streamflow.passport WHERE run_id = %s", [run_id]
-    ).fetchone()
+    """Read the digest of a run's passport, as it was when its version was registered."""
+    row = connection.execute(QUERIES["select_passport_digest"], [run_id]).fetchone()
     return str(row[0]) if row else None

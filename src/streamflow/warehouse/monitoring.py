@@ -1,4 +1,4 @@
-"""The reports of `monitor`, append-only, and the logged predictions that they look at."""
+"""The append-only reports of `monitor`, and the logged predictions that it reads."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from streamflow.warehouse.locks import held
+from streamflow.database.locks import MONITOR_REPORT, held
+from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
-LOCK = 7_590_005  # advisory lock: one report at a time, so that equal evidence is one report and one run
+QUERIES = load_queries(__file__, "monitoring.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A stored report without its content."""
+    """A stored monitor report without its content."""
 
     id: int
     at: datetime
@@ -34,36 +36,41 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
+# The columns of a Verdict, in the order in which the statements return them.
 COLUMNS = "id, at, as_of, model, version, mlflow_run_id, evidence_digest, fires, verdict, reasons"
 
 
 @contextmanager
 def one_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
-    """Keep every other report waiting."""
-    with held(connection, LOCK):
+    """Keep every other process that writes a monitor report waiting during the block."""
+    with held(connection, MONITOR_REPORT):
         yield
 
 
 def stored(
     connection: psycopg.Connection, evidence_digest: str
 ) -> tuple[Verdict, Mapping[str, Any]] | None:
-    """The report on this evidence, with its content in plain values; None when there is none yet."""
-    row = connection.execute(
-        f"SELECT {COLUMNS}, report FROM streamflow.monitor_report WHERE evidence_digest = %s",  # names of our own
-        [evidence_digest],
-    ).fetchone()
-    return (_verdict(row[:-1]), row[-1]) if row else None
+    """Read the report on this evidence, with its content as plain values.
+
+    Returns:
+        None when there is no such report.
+    """
+    row = connection.execute(QUERIES["select_report"], [evidence_digest]).fetchone()
+    if row is None:
+        return None
+    *columns, report = row
+    return _make_verdict(columns), report
 
 
-def _verdict(row: tuple[Any, ...]) -> Verdict:
-    *facts, reasons = row
-    names = COLUMNS.split(", ")[:-1]
-    return Verdict(**dict(zip(names, facts, strict=True)), reasons=tuple(reasons))
+def _make_verdict(columns: list[Any]) -> Verdict:
+    values = dict(zip(COLUMNS.split(", "), columns, strict=True))
+    values["reasons"] = tuple(values["reasons"])
+    return Verdict(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewReport:
-    """A report that is to be stored."""
+    """A monitor report that is to be stored."""
 
     as_of: datetime
     model: str
@@ -80,26 +87,28 @@ class NewReport:
 
 
 def store(connection: psycopg.Connection, new: NewReport) -> Verdict:
-    """Append a report."""
-    facts = {**vars(new), "reasons": Jsonb(list(new.reasons)), "report": Jsonb(new.report)}
+    """Append a report and return it as it is stored, without its content."""
+    values = {**vars(new), "reasons": Jsonb(list(new.reasons)), "report": Jsonb(new.report)}
     statement = sql.SQL(
         "INSERT INTO streamflow.monitor_report ({}) VALUES ({}) RETURNING {}"
     ).format(
-        sql.SQL(", ").join(map(sql.Identifier, facts)),
-        sql.SQL(", ").join(map(sql.Placeholder, facts)),
+        list_identifiers(values),
+        list_placeholders(values),
         sql.SQL(COLUMNS),
     )
-    row = connection.execute(statement, facts).fetchone()
+    row = connection.execute(statement, values).fetchone()
     assert row is not None
-    return _verdict(row)
+    return _make_verdict(list(row))
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedAnswers:
-    """The predictions that were logged of one version on one drop.
+    """The logged predictions of one version on one drop.
 
-    newest   (n, 2)  key as text, probability: of each key the last one that was given
-    others           answers of other versions on this drop
+    given    how many predictions of this version were logged
+    last_id  the id of the last of them in the log; 0 when there is none
+    others   how many predictions of different versions were logged on this drop
+    newest   (n, 2) key as text, probability: the last prediction for each key
     """
 
     given: int
@@ -111,17 +120,13 @@ class LoggedAnswers:
 def logged_answers(
     connection: psycopg.Connection, model: str, version: int, as_of: datetime
 ) -> LoggedAnswers:
-    """Read the prediction log."""
-    where = "FROM streamflow.prediction_log WHERE model = %s AND as_of = %s"
-    counted = connection.execute(
-        "SELECT count(*) FILTER (WHERE version = %s), coalesce(max(id) FILTER (WHERE version = %s), 0),"
-        f" count(*) FILTER (WHERE version <> %s) {where}",
-        [version, version, version, model, as_of],
-    ).fetchone()
-    assert counted is not None
+    """Read the predictions of one version on one drop from the prediction log."""
+    parameters = {"model": model, "version": version, "as_of": as_of}
+    counts = connection.execute(QUERIES["count_predictions"], parameters).fetchone()
+    assert counts is not None
+    prediction_count, last_id, other_count = counts
     rows = connection.execute(
-        f"SELECT DISTINCT ON (key) key, probability {where} AND version = %s AND id <= %s ORDER BY key, id DESC",
-        [model, as_of, version, counted[1]],
+        QUERIES["select_newest_predictions"], {**parameters, "last_id": last_id}
     ).fetchall()
-    frame = pl.DataFrame(rows, schema={"key": pl.String, "probability": pl.Float64}, orient="row")
-    return LoggedAnswers(given=counted[0], last_id=counted[1], others=counted[2], newest=frame)
+    newest = pl.DataFrame(rows, schema={"key": pl.String, "probability": pl.Float64}, orient="row")
+    return LoggedAnswers(given=prediction_count, last_id=last_id, others=other_count, newest=newest)

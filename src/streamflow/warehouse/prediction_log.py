@@ -1,4 +1,4 @@
-"""The prediction log: each answer with what it was made of."""
+"""The prediction log: each answer, with everything from which it was made."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from datetime import datetime
 import psycopg
 from pydantic_core import to_json
 
-COPY = (
-    "COPY streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold, features,"
-    " service, views, code, defaulted) FROM STDIN"
-)
+from streamflow.database.sql_files import load_queries
+
+QUERIES = load_queries(__file__, "prediction_log.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedPrediction:
-    """One answer.
+    """One answer of the prediction log.
 
     service    the feature service that was read
-    views      view -> [as_of, known_at] of the live row that was read; None: the view had none
+    views      view -> [as_of, known_at] of the live row that was read; None: the view had no row
     code       the digest of the code that answered
-    defaulted  the features whose value is a stated default: nothing that was read
+    defaulted  the features whose value is a default of the catalog and was not read
     """
 
     request_id: str
@@ -42,17 +41,28 @@ class LoggedPrediction:
 
     @property
     def row(self) -> tuple[object, ...]:
-        """Its values, in the order of COPY."""
+        """Return the values in the order of the COPY statement."""
         return (
-            self.request_id, self.key, self.as_of, self.model, self.version, self.run_id,
-            self.probability, self.prediction, self.threshold, to_json(self.features).decode(),
-            self.service, to_json(self.views).decode(), self.code, to_json(self.defaulted).decode() if self.defaulted else None,
-        )  # fmt: skip
+            self.request_id,
+            self.key,
+            self.as_of,
+            self.model,
+            self.version,
+            self.run_id,
+            self.probability,
+            self.prediction,
+            self.threshold,
+            to_json(self.features).decode(),
+            self.service,
+            to_json(self.views).decode(),
+            self.code,
+            to_json(self.defaulted).decode() if self.defaulted else None,
+        )
 
 
 def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPrediction]) -> None:
-    """Append answers: all of them, or none."""
-    with connection.cursor() as cursor, cursor.copy(COPY) as copy:
+    """Append answers to the log: all of them, or none."""
+    with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:
         for entry in entries:
             copy.write_row(entry.row)
 
@@ -60,7 +70,7 @@ def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPred
 async def log_beside(
     connection: psycopg.AsyncConnection, entries: Iterable[LoggedPrediction]
 ) -> None:
-    """The same on a connection that lets others work meanwhile."""
-    async with connection.cursor() as cursor, cursor.copy(COPY) as copy:
+    """Append answers to the log on an asynchronous connection: all of them, or none."""
+    async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:
         for entry in entries:
             await copy.write_row(entry.row)

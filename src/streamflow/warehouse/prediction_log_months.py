@@ -1,6 +1,7 @@
-"""The months of the prediction log: made ahead, and dropped whole when they are older than what is kept.
+"""The months of the prediction log: created ahead, and dropped when they are too old.
 
-Where a month lacks, its rows lie in the default partition, and nothing is refused; they are moved when it is made.
+If a month does not exist, its rows go into the default partition and no answer is refused. They
+are moved when the month is created.
 """
 
 from __future__ import annotations
@@ -13,102 +14,119 @@ from typing import TypeVar
 import psycopg
 from psycopg import sql
 
-AHEAD = 3  # months: as long may all monthly steps fail before rows go into the default partition
-TRIES, PAUSE_S = (
-    3,
-    0.2,
-)  # of waiting for who uses the log; each try waits half a second at most, and answers wait with it
+from streamflow.database.sql_files import load_queries
+
+QUERIES = load_queries(__file__, "prediction_log_months.sql")
+
+# How many months are created ahead. All monthly steps may fail for so many months before rows go
+# into the default partition.
+AHEAD = 3
+# How often we try to lock the log while it is in use, and the pause between two attempts in
+# seconds. Each attempt waits at most half a second, and new answers wait with it.
+TRIES = 3
+PAUSE_S = 0.2
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogMonth:
-    """A month of the log, such as 2026_11, with its rows: those that were moved into it, or that it holds."""
+    """A month of the log, such as 2026_11, with the rows that were moved into it or that it has."""
 
     month: str
     rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """The months that were made; `busy` when the log was in use, such as by a backup: the next step makes them."""
+class CreatedMonths:
+    """The months that were created.
+
+    `busy` is true when the log was in use, for example by a backup. The next step creates the
+    months then.
+    """
 
     months: tuple[LogMonth, ...]
     busy: bool = False
 
     def __iter__(self) -> Iterator[str]:
-        """In words."""
-        for one in self.months:
-            yield f"prediction log: month {one.month}" + (
-                f" ({one.rows:,} rows moved)" if one.rows else ""
-            )
+        """Describe each month in one line for the user."""
+        for month in self.months:
+            yield f"prediction log: month {month.month}{_describe_moved(month.rows)}"
         if self.busy:
-            yield "prediction log: in use, the months ahead are made by the next 'streamflow materialize'"
+            yield (
+                "prediction log: it is in use. The next 'streamflow materialize' creates the"
+                " months ahead"
+            )
 
 
-def make_months(connection: psycopg.Connection, *, ahead: int = AHEAD) -> Made:
-    """Make this month and the next ones, and those of which rows lie in the default partition, where they lack.
+def _describe_moved(row_count: int) -> str:
+    return f" ({_count_rows_in_words(row_count)} moved)" if row_count else ""
 
-    Answers that are logged meanwhile wait a moment; none is refused. Call it outside a transaction.
+
+def _count_rows_in_words(row_count: int) -> str:
+    return f"{row_count:,} {'row' if row_count == 1 else 'rows'}"
+
+
+def make_months(connection: psycopg.Connection, *, ahead: int = AHEAD) -> CreatedMonths:
+    """Create this month, the next ones, and those of the rows in the default partition.
+
+    Months that exist stay as they are. Answers that are logged in the meantime wait for a moment;
+    none is refused. Call it outside a transaction.
     """
 
-    def call() -> list[tuple[str, int]]:
-        return connection.execute(
-            "SELECT month, moved FROM streamflow.make_prediction_months(%s)", [ahead]
-        ).fetchall()
+    def run_statement() -> list[tuple[str, int]]:
+        return connection.execute(QUERIES["create_months"], [ahead]).fetchall()
 
-    made = _unless_busy(call)
-    return Made(
-        months=tuple(LogMonth(month=month, rows=moved) for month, moved in made or ()),
-        busy=made is None,
-    )
+    rows = _retry_while_busy(run_statement)
+    if rows is None:
+        return CreatedMonths(months=(), busy=True)
+    return CreatedMonths(months=tuple(LogMonth(month=name, rows=moved) for name, moved in rows))
 
 
 def lacking(connection: psycopg.Connection) -> list[str]:
-    """What the next `make_months` has to do, in words: this month or the next lacks, or rows lie in the default partition."""
-    names = connection.execute(
-        "SELECT to_char(m, 'YYYY_MM') FROM generate_series(0, 1) n, LATERAL"
-        " (SELECT date_trunc('month', timezone('UTC', clock_timestamp())) + make_interval(months => n)) AS month (m)"
-        " WHERE to_regclass('streamflow.prediction_log_' || to_char(m, 'YYYY_MM')) IS NULL ORDER BY 1"
-    ).fetchall()
-    row = connection.execute("SELECT count(*) FROM streamflow.prediction_log_default").fetchone()
+    """Describe which months are missing, and how many rows have no month."""
+    names = connection.execute(QUERIES["select_missing_months"]).fetchall()
+    row = connection.execute(QUERIES["count_rows_without_month"]).fetchone()
     assert row is not None
-    found = [f"month {name} is not made yet" for (name,) in names]
-    return [*found, f"{row[0]:,} rows are in no month"] if row[0] else found
+    row_count: int = row[0]
+    descriptions = [f"month {name} does not exist yet" for (name,) in names]
+    if row_count:
+        verb = "belongs" if row_count == 1 else "belong"
+        descriptions.append(f"{_count_rows_in_words(row_count)} {verb} to no month")
+    return descriptions
 
 
 def months_before(connection: psycopg.Connection, kept: int) -> list[LogMonth]:
-    """The months that ended `kept` whole months before this one or earlier, oldest first."""
-    names = connection.execute(
-        "SELECT month FROM (SELECT substr(relname, length('prediction_log_') + 1) AS month FROM pg_inherits"
-        "   JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = 'streamflow.prediction_log'::regclass) m"
-        " WHERE month <> 'default'"
-        " AND to_date(month, 'YYYY_MM') < date_trunc('month', timezone('UTC', clock_timestamp())) - make_interval(months => %s)"
-        " ORDER BY to_date(month, 'YYYY_MM')",
-        [kept],
-    ).fetchall()
-    return [LogMonth(month=month, rows=_rows(connection, month)) for (month,) in names]
+    """Return the months that are too old, the oldest first.
+
+    Args:
+        connection: the database.
+        kept: how many whole months before this one are not too old.
+    """
+    names = connection.execute(QUERIES["select_months_before"], [kept]).fetchall()
+    return [LogMonth(month=name, rows=_count_rows(connection, name)) for (name,) in names]
 
 
 def drop_month(connection: psycopg.Connection, month: str) -> bool:
-    """Drop a month with all its rows; False when the log is in use. Only the maintenance role may. Outside a transaction."""
-    return (
-        _unless_busy(
-            lambda: connection.execute("SELECT streamflow.drop_prediction_month(%s)", [month])
-        )
-        is not None
-    )
+    """Drop a month with all its rows. Call it outside a transaction.
+
+    Only the maintenance role may do this.
+
+    Returns:
+        False when the log was in use, so that the month is still there.
+    """
+    cursor = _retry_while_busy(lambda: connection.execute(QUERIES["drop_month"], [month]))
+    return cursor is not None
 
 
-def _rows(connection: psycopg.Connection, month: str) -> int:
+def _count_rows(connection: psycopg.Connection, month: str) -> int:
     table = sql.Identifier("streamflow", f"prediction_log_{month}")
     row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def _unless_busy(call: Callable[[], Result]) -> Result | None:
-    """What `call` gives, or None when the log was in use each time."""
+def _retry_while_busy(call: Callable[[], Result]) -> Result | None:
+    """Return what `call` returns, or None when the log was in use at each attempt."""
     for attempt in range(TRIES):
         try:
             return call()

@@ -1,4 +1,7 @@
-"""Where cells come from: frozen rows with their revision, for the temporal proof. Not read through the views that training uses."""
+"""The origin of cells: frozen rows with their revision, for the temporal proof.
+
+The proof reads the frozen tables, and not the views that training uses.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from psycopg import sql
 
 from streamflow.core.training.temporal_proof import Place
 from streamflow.database import Address, arrow
+from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.sql_types import SQL_TYPES
+
+QUERIES = load_queries(__file__, "provenance.sql")
 
 
 def places(connection: psycopg.Connection, table: str) -> list[Place]:
-    """Every revision of a table."""
-    rows = connection.execute(
-        "SELECT as_of, revision, known_at FROM streamflow.revision WHERE table_name = %s ORDER BY as_of, revision",
-        [table],
-    )
-    return [Place(*row) for row in rows]
+    """Read every frozen revision of a table, by as_of and number."""
+    revision_rows = connection.execute(QUERIES["select_revisions"], [table])
+    return [Place(*row) for row in revision_rows]
 
 
 def rows(
@@ -27,37 +30,49 @@ def rows(
     table: str,
     key: tuple[str, str],
     columns: Iterable[str],
-    wanted: Sequence[Place],
+    revisions: Sequence[Place],
     keys: pl.Series | None,
 ) -> pl.DataFrame:
-    """The frozen rows of some revisions, in no order; of `keys` alone, unless that is None.
+    """Read the frozen rows of some revisions, in any order.
 
-    key      name and logical type
-    returns  (n, ·) as_of, revision, known_at, the key, `columns`
+    Args:
+        address: the database.
+        table: the table.
+        key: name and catalog type of the key.
+        columns: the columns to read.
+        revisions: the revisions to read.
+        keys: the keys to read; None: all keys.
+
+    Returns:
+        (n, ·) as_of, revision, known_at, the key, `columns`
     """
+    key_name, key_type = key
+    pairs = [_make_pair(revision) for revision in revisions]
+    # Without a revision the query returns no row.
+    if not pairs:
+        pairs = [sql.SQL("({}, {})").format(sql.NULL, sql.NULL)]
     query = sql.SQL(
         "SELECT f.as_of, f.revision, r.known_at, {columns} FROM {frozen} AS f"
-        " JOIN streamflow.revision AS r ON r.table_name = {table} AND r.as_of = f.as_of AND r.revision = f.revision{asked}"
-        " WHERE (f.as_of, f.revision) IN ({wanted})"
+        " JOIN streamflow.revision AS r ON r.table_name = {table} AND r.as_of = f.as_of"
+        " AND r.revision = f.revision{join_keys}"
+        " WHERE (f.as_of, f.revision) IN ({pairs})"
     ).format(
-        columns=sql.SQL(", ").join(sql.Identifier("f", name) for name in (key[0], *columns)),
+        columns=sql.SQL(", ").join(sql.Identifier("f", name) for name in (key_name, *columns)),
         frozen=sql.Identifier("frozen", table),
         table=sql.Literal(table),
-        asked=_asked(*key) if keys is not None else sql.SQL(""),
-        wanted=sql.SQL(", ").join(map(_row, wanted))
-        if wanted
-        else sql.SQL("(NULL, NULL)"),  # of no revision no row
+        join_keys=sql.SQL("") if keys is None else _join_keys(key_name, key_type),
+        pairs=sql.SQL(", ").join(pairs),
     )
-    return pl.DataFrame(
-        arrow.read(address, query.as_string(), [] if keys is None else [keys.to_list()])
-    )
+    parameters = [] if keys is None else [keys.to_list()]
+    return pl.DataFrame(arrow.read(address, query.as_string(), parameters))
 
 
-def _row(place: Place) -> sql.Composed:
-    return sql.SQL("({}, {})").format(sql.Literal(place.as_of), sql.Literal(place.revision))
+def _make_pair(revision: Place) -> sql.Composed:
+    return sql.SQL("({}, {})").format(sql.Literal(revision.as_of), sql.Literal(revision.revision))
 
 
-def _asked(key: str, kind: str) -> sql.Composed:
+def _join_keys(name: str, key_type: str) -> sql.Composed:
+    """Return the SQL that keeps only the rows whose key is in the first parameter."""
     return sql.SQL(" JOIN unnest($1::{}[]) AS asked (key) ON asked.key = f.{}").format(
-        sql.SQL(SQL_TYPES[kind]), sql.Identifier(key)
+        sql.SQL(SQL_TYPES[key_type]), sql.Identifier(name)
     )

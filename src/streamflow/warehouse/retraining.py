@@ -1,4 +1,7 @@
-"""Retrainings as the database remembers them: append-only, state after state, so that one that was killed can go on."""
+"""The states of retrainings in the database, append-only.
+
+A retraining whose process was killed continues from its last state.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,24 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import psycopg
+from psycopg.rows import class_row
 
-LOCK = 7_590_006  # advisory lock: one retraining at a time
+from streamflow.database.locks import RETRAINING
+from streamflow.database.sql_files import load_queries
+
+QUERIES = load_queries(__file__, "retraining.sql")
 
 State = Literal["started", "trained", "promoted", "refused"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retraining:
-    """One state of a retraining. `evidence_digest` names data, features and configuration; `version` is None until trained."""
+    """One state of a retraining, as the database records it.
+
+    evidence_digest  names data, features and configuration
+    version          the version that was trained; None before
+    at               when the database recorded this state; None before
+    """
 
     model: str
     evidence_digest: str
@@ -30,66 +42,44 @@ class Retraining:
 
     @property
     def is_decided(self) -> bool:
-        """Whether the gate has spoken."""
+        """Return whether the gate has promoted or refused the version."""
         return self.state in ("promoted", "refused")
 
 
 @contextmanager
 def alone(connection: psycopg.Connection) -> Iterator[bool]:
-    """Whether no other process retrains; while it is so, none begins. The lock ends with the connection too."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+    """Try to keep every other retraining from starting during the block; do not wait.
+
+    Yields:
+        whether this worked: False when a different process retrains.
+    """
+    row = connection.execute(QUERIES["try_lock"], [RETRAINING]).fetchone()
     assert row is not None
+    is_locked: bool = row[0]
     try:
-        yield row[0]
+        yield is_locked
     finally:
-        if row[0] and not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        if is_locked and not connection.broken:
+            connection.execute(QUERIES["unlock"], [RETRAINING])
 
 
 def latest(connection: psycopg.Connection, model: str, evidence_digest: str) -> Retraining | None:
-    """The newest state of the retraining on this evidence; None when there was none."""
-    row = connection.execute(
-        "SELECT model, evidence_digest, as_of, label_as_of, state, version, why, at FROM streamflow.retraining"
-        " WHERE model = %s AND evidence_digest = %s ORDER BY id DESC LIMIT 1",
-        [model, evidence_digest],
-    ).fetchone()
-    if row is None:
-        return None
-    kind, digest, as_of, label_as_of, state, version, why, at = row
-    return Retraining(
-        model=kind,
-        evidence_digest=digest,
-        as_of=as_of,
-        label_as_of=label_as_of,
-        state=state,
-        version=version,
-        why=why,
-        at=at,
-    )
+    """Read the newest state of the retraining on this evidence; None when there is none."""
+    with connection.cursor(row_factory=class_row(Retraining)) as cursor:
+        return cursor.execute(QUERIES["select_latest_state"], [model, evidence_digest]).fetchone()
 
 
 def rests_until(connection: psycopg.Connection, model: str, cooldown: timedelta) -> datetime | None:
-    """When the cool-down after the last retraining ends, if that is still to come by the database's clock."""
-    row = connection.execute(
-        "SELECT max(at) + %(cooldown)s FROM streamflow.retraining WHERE model = %(model)s"
-        " HAVING max(at) + %(cooldown)s > clock_timestamp()",
-        {"model": model, "cooldown": cooldown},
-    ).fetchone()
+    """Return when the cool-down after the last retraining ends.
+
+    Returns:
+        None when this is in the past by the database's clock, or when there was no retraining.
+    """
+    parameters = {"model": model, "cooldown": cooldown}
+    row = connection.execute(QUERIES["select_end_of_cooldown"], parameters).fetchone()
     return row[0] if row else None
 
 
 def enter(connection: psycopg.Connection, state: Retraining) -> None:
-    """Append a state."""
-    connection.execute(
-        "INSERT INTO streamflow.retraining (model, evidence_digest, as_of, label_as_of, state, version, why)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        [
-            state.model,
-            state.evidence_digest,
-            state.as_of,
-            state.label_as_of,
-            state.state,
-            state.version,
-            state.why,
-        ],
-    )
+    """Append a state of a retraining; the database sets its instant."""
+    connection.execute(QUERIES["insert_state"], vars(state))

@@ -1,4 +1,4 @@
-"""What a new revision changed, counted cell by cell."""
+"""Count, cell by cell, what a new revision changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from streamflow.warehouse.frozen import Revision
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What a revision changed: keys that came and went, and changed cells per column of those that stayed."""
+    """What a revision changed, counted by keys and cells.
+
+    added    keys that are new
+    removed  keys that are missing now
+    cells    column -> changed cells, of the keys that are in both revisions
+    """
 
     added: int
     removed: int
@@ -24,29 +29,33 @@ def changed_cells(
     connection: psycopg.Connection,
     key: str,
     columns: Sequence[str],
-    now: Revision,
+    newer: Revision,
     former: Revision,
 ) -> Changes:
-    """How a revision differs from the one before it, key by key."""
+    """Compare a revision with the one before it, key by key."""
     counts = [
         sql.SQL(
-            "count(*) FILTER (WHERE n.{key} IS NOT NULL AND f.{key} IS NOT NULL AND n.{c} IS DISTINCT FROM f.{c})"
+            "count(*) FILTER (WHERE n.{key} IS NOT NULL AND f.{key} IS NOT NULL"
+            " AND n.{c} IS DISTINCT FROM f.{c})"
         ).format(key=sql.Identifier(key), c=sql.Identifier(name))
         for name in columns
     ]
     query = sql.SQL(
-        "SELECT count(*) FILTER (WHERE f.{key} IS NULL), count(*) FILTER (WHERE n.{key} IS NULL), {counts}"
-        " FROM (SELECT * FROM {table} WHERE as_of = {as_of} AND revision = {new}) n"
-        " FULL JOIN (SELECT * FROM {table} WHERE as_of = {as_of} AND revision = {old}) f USING ({key})"
+        "SELECT count(*) FILTER (WHERE f.{key} IS NULL),"
+        " count(*) FILTER (WHERE n.{key} IS NULL), {counts}"
+        " FROM (SELECT * FROM {table} WHERE as_of = {as_of} AND revision = {newer}) n"
+        " FULL JOIN (SELECT * FROM {table} WHERE as_of = {as_of} AND revision = {former}) f"
+        " USING ({key})"
     ).format(
         key=sql.Identifier(key),
         counts=sql.SQL(", ").join(counts),
-        table=sql.Identifier("frozen", now.table),
-        as_of=sql.Literal(now.as_of),
-        new=sql.Literal(now.revision),
-        old=sql.Literal(former.revision),
+        table=sql.Identifier("frozen", newer.table),
+        as_of=sql.Literal(newer.as_of),
+        newer=sql.Literal(newer.revision),
+        former=sql.Literal(former.revision),
     )
     row = connection.execute(query).fetchone()
     assert row is not None
-    cells = {name: count for name, count in zip(columns, row[2:], strict=True) if count}
-    return Changes(added=row[0], removed=row[1], cells=cells)
+    added, removed, *cell_counts = row
+    cells = {name: count for name, count in zip(columns, cell_counts, strict=True) if count}
+    return Changes(added=added, removed=removed, cells=cells)

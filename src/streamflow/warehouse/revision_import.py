@@ -1,4 +1,4 @@
-"""Frozen revisions of another installation: taken in as they are, with number and known_at, in one transaction."""
+"""Import frozen revisions of a different installation, with their number and `known_at`."""
 
 from __future__ import annotations
 
@@ -12,48 +12,72 @@ from psycopg import sql
 from streamflow.core.data.digest import row_digests
 from streamflow.core.versions.export_manifest import ExportedRevision
 from streamflow.database import Address, adbc, arrow
-from streamflow.warehouse.drops import LOCK
+from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
+from streamflow.database.sql_files import load_queries
 
-Parts = Callable[[ExportedRevision], Iterable[pl.DataFrame]]
-STAMP = pl.Datetime("us", "UTC")
-PLACE: dict[str, pl.DataType] = {"table_name": pl.String(), "as_of": STAMP, "revision": pl.Int32()}
+QUERIES = load_queries(__file__, "revision_import.sql")
+
+ReadChunks = Callable[[ExportedRevision], Iterable[pl.DataFrame]]
+INSTANT = pl.Datetime("us", "UTC")
+REVISION_KEY: dict[str, pl.DataType] = {
+    "table_name": pl.String(),
+    "as_of": INSTANT,
+    "revision": pl.Int32(),
+}
 
 
 def conflicts(
     connection: psycopg.Connection, revisions: Sequence[ExportedRevision]
 ) -> tuple[list[ExportedRevision], list[str]]:
-    """Those that are not here yet, and in words those that cannot come.
+    """Find the revisions that are not here yet, and those that cannot be imported.
 
-    One that is here with the same content is neither. A place (table, as_of) that was loaded here stays as it is; where
-    nothing was loaded, a further revision may come if its number and its instant are in one order with those that are here. An
-    older one may always: what is known from now on stays.
+    A revision that is here with the same content is neither. A drop of a table that was loaded
+    here stays as it is. If nothing was loaded, a further revision can be imported if its number
+    and its `known_at` are in the same order as those that are here. An older one can always be
+    imported: reads from now on still see the newest one.
+
+    Returns:
+        the revisions that are missing here, and a sentence for each one that is refused.
     """
-    missing, refused = [], []
-    for one in revisions:
-        here = connection.execute(
-            "SELECT revision, known_at, digest FROM streamflow.revision WHERE table_name = %s AND as_of = %s",
-            [one.table, one.as_of],
+    missing = []
+    refusals = []
+    for revision in revisions:
+        rows = connection.execute(
+            QUERIES["select_revisions_of_drop"], [revision.table, revision.as_of]
         ).fetchall()
-        same = [row for row in here if row[0] == one.revision]
-        if same and same[0][2] == one.digest:
+        digests = {number: digest for number, _, digest in rows}
+        if digests.get(revision.revision) == revision.digest:
             continue
-        if same:
-            refused.append(f"{one}: it has another content here")
-        elif any(
-            (number < one.revision) != (known_at < one.known_at) for number, known_at, _ in here
-        ):
-            refused.append(
-                f"{one}: revisions of this drop that are here were known in another order"
-            )
-        elif (
-            here
-            and one.revision > max(row[0] for row in here)
-            and _was_loaded(connection, one.table, one.as_of)
-        ):
-            refused.append(f"{one}: this drop was loaded here, and is not changed by an import")
+        refusal = _explain_refusal(connection, revision, rows)
+        if refusal:
+            refusals.append(f"{revision}: {refusal}")
         else:
-            missing.append(one)
-    return missing, refused
+            missing.append(revision)
+    return missing, refusals
+
+
+def _explain_refusal(
+    connection: psycopg.Connection,
+    revision: ExportedRevision,
+    rows: Sequence[tuple[int, datetime, str]],
+) -> str:
+    """Return why a revision cannot be imported, or an empty text.
+
+    Args:
+        connection: the database.
+        revision: the revision.
+        rows: (number, known_at, digest) of the revisions of the same drop that are here.
+    """
+    numbers = [number for number, _, _ in rows]
+    if revision.revision in numbers:
+        return "this installation has a revision of this number with different content"
+    for number, known_at, _ in rows:
+        if (number < revision.revision) != (known_at < revision.known_at):
+            return "the revisions of this drop became known here in a different order"
+    is_newest = bool(numbers) and revision.revision > max(numbers)
+    if is_newest and _was_loaded(connection, revision.table, revision.as_of):
+        return "this drop was loaded here, and an import does not change it"
+    return ""
 
 
 def _was_loaded(connection: psycopg.Connection, table: str, as_of: datetime) -> bool:
@@ -64,57 +88,64 @@ def _was_loaded(connection: psycopg.Connection, table: str, as_of: datetime) -> 
     return bool(row and row[0])
 
 
-def take_in(address: Address, revisions: Sequence[ExportedRevision], parts: Parts) -> None:
-    """Insert rows, revisions and their digests: all or nothing, no other writer meanwhile.
+def take_in(
+    address: Address, revisions: Sequence[ExportedRevision], read_chunks: ReadChunks
+) -> None:
+    """Insert rows, revisions and their digests in one transaction.
 
-    The drop ledger stays as it is: it says what the raw tables hold, and no raw row comes.
+    Other writers wait in the meantime. The record of delivered files stays as it is: it describes
+    the raw tables, and an import brings no raw rows.
+
+    Args:
+        address: the database.
+        revisions: the revisions to insert.
+        read_chunks: reads the rows of a revision in chunks.
     """
     with adbc.connection(address) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
         cursor.fetchall()
-        for one in revisions:
-            arrow.ingest(connection, "frozen", one.table, _rows(one, parts(one)))
-        arrow.ingest(connection, "streamflow", "revision", [_revisions(revisions)])
-        arrow.ingest(connection, "streamflow", "revision_column", [_columns(revisions)])
+        for revision in revisions:
+            rows = _make_rows(revision, read_chunks(revision))
+            arrow.ingest(connection, "frozen", revision.table, rows)
+        arrow.ingest(connection, "streamflow", "revision", [_make_revision_rows(revisions)])
+        arrow.ingest(connection, "streamflow", "revision_column", [_make_column_rows(revisions)])
         connection.commit()
 
 
-def _rows(one: ExportedRevision, parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The rows as they are frozen; each row's own digest is computed from what it holds."""
-    place = [
-        pl.lit(one.as_of).cast(STAMP).alias("as_of"),
-        pl.lit(one.revision, pl.Int32).alias("revision"),
+def _make_rows(
+    revision: ExportedRevision, chunks: Iterable[pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows as they are frozen; the digest of each row is computed from its cells."""
+    revision_key = [
+        pl.lit(revision.as_of).cast(INSTANT).alias("as_of"),
+        pl.lit(revision.revision, pl.Int32).alias("revision"),
     ]
-    for part in parts:
-        digests = pl.Series("row_digest", row_digests(part, types=one.types), pl.Binary)
-        yield part.select(*place, pl.all()).with_columns(digests)
+    for chunk in chunks:
+        digests = pl.Series("row_digest", row_digests(chunk, types=revision.types), pl.Binary)
+        yield chunk.select(*revision_key, pl.all()).with_columns(digests)
 
 
-def _revisions(revisions: Sequence[ExportedRevision]) -> pl.DataFrame:
-    rows = [(*_place(r), r.known_at, r.rows, r.digest) for r in revisions]
-    return pl.DataFrame(
-        rows,
-        schema={**PLACE, "known_at": STAMP, "rows": pl.Int64(), "digest": pl.String()},
-        orient="row",
-    )
-
-
-def _columns(revisions: Sequence[ExportedRevision]) -> pl.DataFrame:
-    rows = [
-        (*_place(r), c.name, c.type, bytes.fromhex(c.buckets)) for r in revisions for c in r.columns
-    ]
-    schema = {**PLACE, "name": pl.String(), "type": pl.String(), "buckets": pl.Binary()}
+def _make_revision_rows(revisions: Sequence[ExportedRevision]) -> pl.DataFrame:
+    rows = [(*_make_key(r), r.known_at, r.rows, r.digest) for r in revisions]
+    schema = {**REVISION_KEY, "known_at": INSTANT, "rows": pl.Int64(), "digest": pl.String()}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _place(revision: ExportedRevision) -> tuple[str, datetime, int]:
+def _make_column_rows(revisions: Sequence[ExportedRevision]) -> pl.DataFrame:
+    rows = []
+    for revision in revisions:
+        for column in revision.columns:
+            buckets = bytes.fromhex(column.buckets)
+            rows.append((*_make_key(revision), column.name, column.type, buckets))
+    schema = {**REVISION_KEY, "name": pl.String(), "type": pl.String(), "buckets": pl.Binary()}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _make_key(revision: ExportedRevision) -> tuple[str, datetime, int]:
     return revision.table, revision.as_of, revision.revision
 
 
 def imported_as(connection: psycopg.Connection, passport_digest: str) -> list[tuple[str, int]]:
-    """(run id, version) of what was registered here with this passport."""
-    rows = connection.execute(
-        "SELECT run_id, version FROM streamflow.passport WHERE digest = %s ORDER BY version",
-        [passport_digest],
-    )
+    """Return (run id, version) of each version that was registered here with this passport."""
+    rows = connection.execute(QUERIES["select_versions_of_passport"], [passport_digest])
     return [(run_id, version) for run_id, version in rows]

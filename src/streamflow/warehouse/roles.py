@@ -1,62 +1,73 @@
-"""The four roles of streamflow. Every command of ours works as the writer, which is not a superuser; the API as less than that."""
+"""The four roles of streamflow in PostgreSQL.
+
+Every command of ours works as the writer, which is not a superuser. The API has fewer rights than
+the writer.
+"""
 
 from __future__ import annotations
 
 import psycopg
 from psycopg import sql
 
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import PermissionMissing
 
-SCHEMA_VERSION = "0012"  # the newest script in migrations/versions
+QUERIES = load_queries(__file__, "roles.sql")
 
+# The newest script in migrations/versions.
+SCHEMA_VERSION = "0012"
+
+# The role of every command.
 WRITER = "streamflow_writer"
-MAINTENANCE = "streamflow_maintenance"  # the only one that may change frozen rows: `prune` and `forget` take it
-API = (
-    "streamflow_api"  # of `serve`: it reads what an answer needs and appends to the prediction log
-)
-READER = "streamflow_reader"  # of the dashboards: grant it to the user that Grafana logs in as
+# The only role that may change frozen rows. `prune` and `forget` take it.
+MAINTENANCE = "streamflow_maintenance"
+# The role of `serve`. It reads what an answer needs and appends to the prediction log.
+API = "streamflow_api"
+# The role of the dashboards. Grant it to the user that Grafana logs in as.
+READER = "streamflow_reader"
 
 
 def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
-    """The SQL that an administrator would have to run before `migrate`; empty when nothing is missing."""
+    """Return the SQL that an administrator has to run before `migrate`.
+
+    Returns:
+        one statement for each role or membership that is missing.
+    """
     statements = []
     for role in (WRITER, MAINTENANCE, API):
-        row = connection.execute(
-            "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s",
-            [role],
-        ).fetchone()
+        row = connection.execute(QUERIES["select_is_member"], [role]).fetchone()
         if row is None:
             statements.append(f"CREATE ROLE {role} NOLOGIN")
         if row is None or not row[0]:
-            statements.append(
-                sql.SQL("GRANT {} TO CURRENT_USER")
-                .format(sql.Identifier(role))
-                .as_string(connection)
-            )
-    row = connection.execute(
-        "SELECT pg_has_role(m.oid, w.oid, 'MEMBER') FROM pg_roles m, pg_roles w WHERE m.rolname = %s AND w.rolname = %s",
-        [MAINTENANCE, WRITER],
-    ).fetchone()
+            grant = sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role))
+            statements.append(grant.as_string(connection))
+    row = connection.execute(QUERIES["select_is_member_of_role"], [MAINTENANCE, WRITER]).fetchone()
     if row is None or not row[0]:
         statements.append(f"GRANT {WRITER} TO {MAINTENANCE}")
-    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
+    if connection.execute(QUERIES["select_role"], [READER]).fetchone() is None:
         statements.append(f"CREATE ROLE {READER} NOLOGIN")
     return statements
 
 
 def ensure_roles(connection: psycopg.Connection) -> None:
-    """Create the roles where this is permitted; raises PermissionMissing with the SQL where it is not."""
+    """Create the roles and memberships that are missing.
+
+    Raises:
+        PermissionMissing: the user may not create roles; the error holds the SQL.
+    """
     statements = missing_roles_sql(connection)
     for statement in statements:
         try:
             with connection.transaction():
                 connection.execute(statement)
         except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-            continue  # another process was faster
+            # A different process created the role a moment before us.
+            continue
         except psycopg.errors.InsufficientPrivilege as exc:
             user = connection.info.user
             text = ";\n".join(statements).replace("CURRENT_USER", f'"{user}"') + ";"
             raise PermissionMissing(
-                f"the database user '{user}' may not create roles. What is missing:\n{text}",
+                f"the database user '{user}' may not create roles."
+                f" An administrator must run this SQL:\n{text}",
                 sql=text,
             ) from exc

@@ -1,4 +1,4 @@
-"""The scores of whole drops: which runs there are, how one is written, and its rows again."""
+"""The scores of whole drops: find a run, write a run, and read its rows."""
 
 from __future__ import annotations
 
@@ -15,30 +15,27 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from streamflow.database import Address, adbc, arrow
-from streamflow.warehouse.drops import LOCK
-from streamflow.warehouse.locks import held
+from streamflow.database.locks import (
+    RAW_AND_FROZEN_ROWS,
+    held,
+    score_lock,
+    transaction_lock_sql,
+)
+from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.sql_lists import list_identifiers
 
-COLUMNS = "id, at, as_of, known_at, model, version, run_id, threshold, explained, rows, flagged, missing, digest, evidence_digest"
-
-# A run goes when a newer one says the same of the same drop, when its version is gone, or when it is too old.
-UNNEEDED = """
-SELECT id FROM streamflow.score_run r
-WHERE EXISTS (SELECT FROM streamflow.score_run n
-              WHERE (n.model, n.version, n.as_of) = (r.model, r.version, r.as_of) AND n.id > r.id AND n.explained >= r.explained)
-OR r.run_id = ANY(%(gone)s) OR r.at < clock_timestamp() - make_interval(days => %(days)s::int)
-ORDER BY id
-"""
+QUERIES = load_queries(__file__, "scores.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRun:
-    """One scoring of a drop.
+    """One scoring of a drop by one version.
 
-    run_id     MLflow's, that the version comes from
+    run_id     the MLflow run that trained the version
     explained  whether the scores have reasons
-    flagged    rows with prediction 1
-    missing    rows without a probability
-    digest     of key and probability
+    flagged    how many rows have the prediction 1
+    missing    how many rows have no probability
+    digest     of the keys and probabilities
     """
 
     id: int
@@ -59,83 +56,90 @@ class ScoreRun:
 
 @contextmanager
 def one_at_a_time(connection: psycopg.Connection, evidence_digest: str) -> Iterator[None]:
-    """Keep others waiting that would score the same, and nobody else."""
-    with held(connection, int.from_bytes(bytes.fromhex(evidence_digest)[:8], "big", signed=True)):
+    """Keep processes that would write the same scores waiting during the block."""
+    with held(connection, score_lock(evidence_digest)):
         yield
 
 
 def find(connection: psycopg.Connection, evidence_digest: str) -> ScoreRun | None:
-    """The run on this evidence; None when there is none yet."""
+    """Read the scoring run on this evidence; None when there is none."""
     with connection.cursor(row_factory=class_row(ScoreRun)) as cursor:
-        query = sql.SQL("SELECT {} FROM streamflow.score_run WHERE evidence_digest = %s").format(
-            sql.SQL(COLUMNS)
-        )
-        return cursor.execute(query, [evidence_digest]).fetchone()
+        return cursor.execute(QUERIES["select_run"], [evidence_digest]).fetchone()
 
 
 def evidence_of(connection: psycopg.Connection, run: ScoreRun) -> Mapping[str, Any]:
-    """What a run was made of."""
-    row = connection.execute(
-        "SELECT evidence FROM streamflow.score_run WHERE id = %s", [run.id]
-    ).fetchone()
+    """Read the evidence of a scoring run: everything from which its scores were made."""
+    row = connection.execute(QUERIES["select_evidence"], [run.id]).fetchone()
     assert row is not None
-    found: Mapping[str, Any] = row[0]
-    return found
+    evidence: Mapping[str, Any] = row[0]
+    return evidence
 
 
 class Writing:
-    """One transaction: the scores part by part, then the run. What does not come to its end leaves nothing."""
+    """One transaction that writes the scores in chunks, and then the run.
 
-    def __init__(self, opened: Any, number: int) -> None:
-        self._opened, self.number = opened, number
+    If it does not reach `finish`, nothing of it is stored.
+    """
+
+    def __init__(self, connection: Any, number: int) -> None:
+        self._connection = connection
+        self.number = number
 
     def add(self, scores: pl.DataFrame) -> None:
-        """Append rows: key, features_as_of, probability, prediction, missing, defaulted, reasons."""
+        """Append a chunk of scores to the table.
+
+        Args:
+            scores: key, features_as_of, probability, prediction, missing, defaulted, reasons
+        """
         rows = scores.with_columns(pl.lit(self.number, pl.Int64).alias("score_run"))
-        arrow.ingest(self._opened, "streamflow", "score", [rows])
+        arrow.ingest(self._connection, "streamflow", "score", [rows])
 
     def hold_still(self) -> None:
-        """Nobody freezes or forgets anything from now on until this transaction ends."""
-        with self._opened.cursor() as cursor:
-            cursor.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})")
+        """Keep others from freezing or erasing rows until this transaction ends."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
             cursor.fetchone()
 
     def finish(
         self, connection: psycopg.Connection, run: Mapping[str, Any], evidence: Mapping[str, Any]
     ) -> None:
-        """Enter the run, and commit."""
-        facts = {**run, "id": self.number, "evidence": Jsonb(evidence)}
+        """Enter the run with its evidence, and commit.
+
+        Args:
+            connection: decides how the values are written as SQL.
+            run: column -> value.
+            evidence: everything from which the scores were made.
+        """
+        values = {**run, "id": self.number, "evidence": Jsonb(evidence)}
         statement = sql.SQL("INSERT INTO streamflow.score_run ({}) VALUES ({})").format(
-            sql.SQL(", ").join(map(sql.Identifier, facts)),
-            sql.SQL(", ").join(map(sql.Literal, facts.values())),
+            list_identifiers(values),
+            sql.SQL(", ").join(map(sql.Literal, values.values())),
         )
-        with self._opened.cursor() as cursor:
+        with self._connection.cursor() as cursor:
             cursor.execute(statement.as_string(connection))
-        self._opened.commit()
+        self._connection.commit()
 
 
 @contextmanager
 def writing(connection: psycopg.Connection, address: Address) -> Iterator[Writing]:
-    """Write one run; without `finish` nothing of it is there."""
-    row = connection.execute("SELECT nextval('streamflow.score_run_id')").fetchone()
+    """Write one run within this block; without `finish` nothing of it is stored."""
+    row = connection.execute(QUERIES["select_next_id"]).fetchone()
     assert row is not None
-    with adbc.connection(address) as opened:
-        yield Writing(opened, row[0])
+    with adbc.connection(address) as adbc_connection:
+        yield Writing(adbc_connection, row[0])
 
 
 def rows_of(address: Address, run: ScoreRun) -> Iterator[pl.DataFrame]:
-    """The scores of a run by key, part by part; at least one part, which may be empty."""
-    names = [
-        "key",
-        "prediction",
-        "probability",
-        "missing",
-        "defaulted",
-        "features_as_of",
-        *(["reasons"] if run.explained else []),
-    ]
+    """Read the scores of a run in chunks, by key.
+
+    Yields:
+        at least one chunk, which may be empty.
+    """
+    names = ["key", "prediction", "probability", "missing", "defaulted", "features_as_of"]
+    if run.explained:
+        names.append("reasons")
     query = sql.SQL("SELECT {} FROM streamflow.score WHERE score_run = $1 ORDER BY key").format(
-        sql.SQL(", ").join(map(sql.Identifier, names))
+        list_identifiers(names)
     )
     for batch in arrow.stream(address, query.as_string(), [run.id]):
         frame = pl.from_arrow(batch)
@@ -144,20 +148,25 @@ def rows_of(address: Address, run: ScoreRun) -> Iterator[pl.DataFrame]:
 
 
 def run_ids(connection: psycopg.Connection) -> list[str]:
-    """The MLflow runs whose versions have scored."""
-    rows = connection.execute("SELECT DISTINCT run_id FROM streamflow.score_run ORDER BY 1")
+    """Read the ids of the MLflow runs whose versions have scored."""
+    rows = connection.execute(QUERIES["select_run_ids"])
     return [run_id for (run_id,) in rows]
 
 
 def unneeded(connection: psycopg.Connection, gone: Sequence[str], days: int | None) -> list[int]:
-    """The runs that nothing needs: superseded, of versions that are `gone`, or older than `days`."""
-    return [
-        number for (number,) in connection.execute(UNNEEDED, {"gone": list(gone), "days": days})
-    ]
+    """Find the scoring runs that nothing needs.
+
+    Args:
+        connection: the database.
+        gone: the MLflow runs whose versions are deleted.
+        days: runs that are older are not needed; None: no limit.
+    """
+    rows = connection.execute(QUERIES["select_unneeded_runs"], {"gone": list(gone), "days": days})
+    return [number for (number,) in rows]
 
 
 def remove(connection: psycopg.Connection, numbers: Iterable[int]) -> None:
-    """Delete runs with their scores; only the maintenance role may."""
-    wanted = list(numbers)
-    connection.execute("DELETE FROM streamflow.score WHERE score_run = ANY(%s)", [wanted])
-    connection.execute("DELETE FROM streamflow.score_run WHERE id = ANY(%s)", [wanted])
+    """Delete scoring runs with their scores; only the maintenance role may do this."""
+    ids = list(numbers)
+    connection.execute(QUERIES["delete_scores"], [ids])
+    connection.execute(QUERIES["delete_runs"], [ids])

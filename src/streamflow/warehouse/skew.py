@@ -1,4 +1,4 @@
-"""What `skew` reads of the prediction log and of the revisions, and where its numbers are kept."""
+"""What `skew` reads from the prediction log and the revisions, and where it stores its numbers."""
 
 from __future__ import annotations
 
@@ -12,28 +12,19 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from streamflow.core.monitoring.skew import Known
+from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
-# In the order of a hash: the same seed takes the same answers, however many there are
-SAMPLE = """
-SELECT at, request_id, key, version, probability, features, service, views, coalesce(defaulted, '[]') AS defaulted, code
-FROM streamflow.prediction_log WHERE model = %(model)s AND at >= coalesce(%(since)s::timestamptz, '-infinity')
-ORDER BY md5(%(seed)s::text || ':' || id) LIMIT %(rows)s
-"""
-
-# The pruned ones too: what was known in their time is not answered from an older one
-REVISIONS = """
-SELECT table_name, as_of, revision, known_at, false FROM streamflow.revision
-UNION ALL SELECT table_name, as_of, revision, known_at, true FROM streamflow.pruned p
-WHERE NOT EXISTS (SELECT FROM streamflow.revision r
-                  WHERE (r.table_name, r.as_of, r.revision) = (p.table_name, p.as_of, p.revision))
-"""
+QUERIES = load_queries(__file__, "skew.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedAnswer:
-    """A line of the prediction log. An older streamflow left out service, views and code.
+    """One row of the prediction log.
 
-    views   view -> [as_of, known_at] of the live row, as ISO text; None: the view had none
+    Rows of an older streamflow have no service, views and code.
+
+    views   view -> [as_of, known_at] of the live row, as ISO text; None: the view had no row
     """
 
     at: datetime
@@ -49,39 +40,45 @@ class LoggedAnswer:
 
     @property
     def sources(self) -> dict[str, tuple[datetime, datetime | None] | None]:
-        """View -> as_of and known_at of the live row."""
+        """Return as_of and known_at of the live row of each view; None: the view had no row."""
         return {
-            view: None if row is None else _instants(*row)
+            view: None if row is None else _parse_instants(*row)
             for view, row in (self.views or {}).items()
         }
 
 
-def _instants(as_of: str | None, known_at: str | None) -> tuple[datetime, datetime | None]:
+def _parse_instants(as_of: str | None, known_at: str | None) -> tuple[datetime, datetime | None]:
     assert as_of is not None
-    return datetime.fromisoformat(as_of), None if known_at is None else datetime.fromisoformat(
-        known_at
-    )
+    known_instant = None if known_at is None else datetime.fromisoformat(known_at)
+    return datetime.fromisoformat(as_of), known_instant
 
 
 def sampled(
     connection: psycopg.Connection, *, model: str, rows: int, since: datetime | None, seed: int
 ) -> list[LoggedAnswer]:
-    """Some answers of a model, at random by `seed`."""
+    """Read a random sample of the logged predictions of a model.
+
+    Args:
+        connection: the database.
+        model: the name of the model.
+        rows: how many predictions at most.
+        since: leave out predictions before this instant; None: take all.
+        seed: the same seed gives the same sample.
+    """
+    parameters = {"model": model, "rows": rows, "since": since, "seed": seed}
     with connection.cursor(row_factory=class_row(LoggedAnswer)) as cursor:
-        return cursor.execute(
-            SAMPLE, {"model": model, "rows": rows, "since": since, "seed": seed}
-        ).fetchall()
+        return cursor.execute(QUERIES["sample_predictions"], parameters).fetchall()
 
 
 def known_revisions(connection: psycopg.Connection) -> list[Known]:
-    """Every revision that was ever known here."""
-    return [Known(*row) for row in connection.execute(REVISIONS)]
+    """Read every revision that was ever known here, pruned ones included."""
+    return [Known(*row) for row in connection.execute(QUERIES["select_known_revisions"])]
 
 
 def store(connection: psycopg.Connection, numbers: Mapping[str, object]) -> None:
-    """Append what a run found, for dashboards."""
+    """Append the numbers that a run found, for the dashboards."""
     statement = sql.SQL("INSERT INTO streamflow.skew_report ({}) VALUES ({})").format(
-        sql.SQL(", ").join(map(sql.Identifier, numbers)),
-        sql.SQL(", ").join(map(sql.Placeholder, numbers)),
+        list_identifiers(numbers),
+        list_placeholders(numbers),
     )
     connection.execute(statement, numbers)

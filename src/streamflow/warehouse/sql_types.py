@@ -1,4 +1,4 @@
-"""The catalog's types in PostgreSQL."""
+"""The SQL type in PostgreSQL of each type of the catalog."""
 
 SQL_TYPES = {
     "int": "bigint",

@@ -1,4 +1,8 @@
-"""The two databases as wholes, for a backup and a restore: what they hold, what must be there before, what comes after."""
+"""What a backup and a restore need to know about the two databases.
+
+This is what the databases hold, what must exist before a restore, and what a restore does at its
+end.
+"""
 
 from __future__ import annotations
 
@@ -7,125 +11,123 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from psycopg import sql
 
+from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.roles import API, MAINTENANCE, READER, WRITER
 
+QUERIES = load_queries(__file__, "whole_database.sql")
+
 SCHEMAS = ("streamflow", "raw", "frozen", "history", "online", "feast")
-WRITERS = ("online", "feast")  # the schemas that the writer owns, with all in them
 MLFLOWS = ("public",)
 OUR_SELECTION = [f"--schema={name}" for name in SCHEMAS]
 
-UNFINISHED = "streamflow_restore"  # a schema that is there while a restore is not complete
+# A schema that exists as long as a restore is not complete.
+UNFINISHED = "streamflow_restore"
 
+# Runs after a restore: makes the writer the owner of its schemas and of everything in them. It is
+# composed of names that this package defines.
 OWNERSHIP = f"""
 ALTER SCHEMA online OWNER TO {WRITER};
 ALTER SCHEMA feast OWNER TO {WRITER};
 DO $$ DECLARE one record; BEGIN
     FOR one IN SELECT relnamespace::regnamespace AS place, relname FROM pg_class
-        WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace::regnamespace::text IN ('online', 'feast') LOOP
+        WHERE relkind IN ('r', 'p', 'v', 'm')
+        AND relnamespace::regnamespace::text IN ('online', 'feast') LOOP
         EXECUTE format('ALTER TABLE %s.%I OWNER TO {WRITER}', one.place, one.relname);
     END LOOP;
 END $$;
-"""  # names of our own
-NOTHING_OF_MLFLOW = """
-DO $$ DECLARE one record; BEGIN
-    FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user LOOP
-        EXECUTE format('DROP TABLE public.%I CASCADE', one.tablename);
-    END LOOP;
-    FOR one IN SELECT oid::regprocedure AS name FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole LOOP
-        EXECUTE format('DROP ROUTINE %s CASCADE', one.name);
-    END LOOP;
-END $$;
-"""
+"""  # noqa: S608
+# Runs before a restore of MLflow's database: removes all tables of MLflow.
+NOTHING_OF_MLFLOW = QUERIES["drop_tables_of_mlflow"].as_string()
+# Runs at the end of a restore: from here on it is complete.
 FINISHED = f"DROP SCHEMA {UNFINISHED} CASCADE;"
 
 
 def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[str, int]:
-    """Table -> rows, of every table in `schemas`; of a partitioned one its partitions."""
+    """Count the rows of every table in some schemas.
+
+    Returns:
+        schema.table -> rows. A partitioned table is counted by its partitions.
+    """
+    tables = connection.execute(QUERIES["select_ordinary_tables"], [list(schemas)]).fetchall()
     counts = {}
-    for schema, table in connection.execute(
-        "SELECT relnamespace::regnamespace::text, relname FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname = ANY(%s)) ORDER BY 1, 2",
-        [list(schemas)],
-    ).fetchall():
-        row = connection.execute(
-            sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
-        ).fetchone()
+    for schema, table in tables:
+        query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
+        row = connection.execute(query).fetchone()
         assert row is not None
         counts[f"{schema}.{table}"] = row[0]
     return counts
 
 
 def mlflow_selection(connection: psycopg.Connection) -> list[str]:
-    """pg_dump's options for all that MLflow has made: everything in `public` (it has functions too), but for extensions.
+    """Return the options of pg_dump for everything that MLflow has created.
 
-    Naming the schema itself would dump its creation as well, and a new database has one.
+    This is everything in `public` (it has functions too) except extensions. If an option named the
+    schema itself, the dump would create it, but a new database has it already.
     """
-    rows = connection.execute(
-        "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> ALL(%s)",
-        [list(MLFLOWS)],
-    )
-    others = [f'--exclude-schema="{name}"' for (name,) in rows if name != "information_schema"]
-    return ["--exclude-extension=*", "--no-publications", "--no-subscriptions", *others]
+    rows = connection.execute(QUERIES["select_schemas_except"], [list(MLFLOWS)])
+    exclusions = [f'--exclude-schema="{name}"' for (name,) in rows if name != "information_schema"]
+    return ["--exclude-extension=*", "--no-publications", "--no-subscriptions", *exclusions]
 
 
 def foreign_roles(connection: psycopg.Connection, schemas: Sequence[str]) -> list[str]:
-    """The roles beyond our own that have rights on these schemas and what is in them: a dump grants them again."""
-    rows = connection.execute(
-        "SELECT DISTINCT r.rolname::text FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid"
-        " LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid"
-        " JOIN pg_namespace n ON n.oid = coalesce(c.relnamespace, d.objid)"
-        " WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND d.deptype = 'a'"
-        " AND d.refclassid = 'pg_authid'::regclass AND d.classid IN ('pg_class'::regclass, 'pg_namespace'::regclass)"
-        " AND n.nspname = ANY(%s) AND r.rolname <> ALL(%s) ORDER BY 1",
-        [list(schemas), [WRITER, MAINTENANCE, API, READER]],
-    )
+    """Return the roles that have rights on these schemas or their content, without our own.
+
+    A dump grants the same rights again, so these roles must exist before a restore.
+    """
+    own_roles = [WRITER, MAINTENANCE, API, READER]
+    rows = connection.execute(QUERIES["select_foreign_roles"], [list(schemas), own_roles])
     return [name for (name,) in rows]
 
 
-def missing_roles(connection: psycopg.Connection, wanted: Sequence[str]) -> list[str]:
-    """Those of `wanted` that the server does not have."""
-    there = {name for (name,) in connection.execute("SELECT rolname::text FROM pg_roles")}
-    return [name for name in wanted if name not in there]
+def missing_roles(connection: psycopg.Connection, names: Sequence[str]) -> list[str]:
+    """Return those of these roles that the server does not have."""
+    existing = {name for (name,) in connection.execute(QUERIES["select_roles"])}
+    return [name for name in names if name not in existing]
 
 
 def schemas_there(connection: psycopg.Connection) -> list[str]:
-    """Those of our schemas that exist."""
-    rows = connection.execute(
-        "SELECT nspname::text FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(SCHEMAS)]
-    )
+    """Return those of our schemas that exist in the database."""
+    rows = connection.execute(QUERIES["select_existing_schemas"], [list(SCHEMAS)])
     return [name for (name,) in rows]
 
 
 def tables_there(connection: psycopg.Connection, schemas: Sequence[str]) -> list[str]:
-    """The tables in these schemas."""
-    rows = connection.execute(
-        "SELECT format('%%s.%%s', schemaname, tablename) FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1",
-        [list(schemas)],
-    )
+    """Return the tables that exist in these schemas, as `schema.table`."""
+    rows = connection.execute(QUERIES["select_tables"], [list(schemas)])
     return [name for (name,) in rows]
 
 
 def is_unfinished(connection: psycopg.Connection) -> bool:
-    """Whether a restore began here and did not come to its end: what it left may be replaced."""
-    row = connection.execute("SELECT to_regnamespace(%s) IS NOT NULL", [UNFINISHED]).fetchone()
+    """Return whether a restore was started here and did not finish.
+
+    What such a restore left may be replaced.
+    """
+    row = connection.execute(QUERIES["select_schema_exists"], [UNFINISHED]).fetchone()
     return bool(row and row[0])
 
 
 def begin(connection: psycopg.Connection) -> None:
-    """From now on a restore is unfinished; the transaction that restores our database ends that."""
+    """Mark that a restore is not complete.
+
+    The transaction that restores our database removes this mark with FINISHED.
+    """
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(UNFINISHED)))
 
 
 def expecting(counts: Mapping[str, int]) -> str:
-    """The SQL that fails unless every table has the rows that it should."""
-    checks = [_expecting(table, rows) for table, rows in sorted(counts.items())]
+    """Return the SQL that fails unless every table has the given number of rows."""
+    checks = [_make_check(table, row_count) for table, row_count in sorted(counts.items())]
     return "\n".join(checks)
 
 
-def _expecting(table: str, rows: int) -> str:
-    name, words = sql.Identifier(*table.split(".", 1)).as_string(), sql.Literal(table).as_string()
+def _make_check(table: str, row_count: int) -> str:
+    # Both texts are quoted by psycopg.
+    identifier = sql.Identifier(*table.split(".", 1)).as_string()
+    literal = sql.Literal(table).as_string()
+    message = "'the number of rows in % is % now, but the backup recorded %'"
     return (
-        f"DO $check$ DECLARE found bigint := (SELECT count(*) FROM {name}); BEGIN IF found <> {rows} THEN"  # quoted
-        f" RAISE EXCEPTION '% holds % rows, and did hold % when it was backed up', {words}, found, {rows}; END IF; END $check$;"
+        f"DO $check$ DECLARE found bigint :="  # noqa: S608
+        f" (SELECT count(*) FROM {identifier}); BEGIN"
+        f" IF found <> {row_count} THEN"
+        f" RAISE EXCEPTION {message}, {literal}, found, {row_count}; END IF; END $check$;"
     )

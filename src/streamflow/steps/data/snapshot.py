@@ -13,7 +13,7 @@ from streamflow.core.data.instants import instant
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.warehouse import drops, frozen
+from streamflow.warehouse import drops, frozen, revision_writing
 from streamflow.warehouse.derived import Drop, broken_promises
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.revision_changes import Changes, changed_cells
@@ -76,7 +76,7 @@ def snapshot(
         _check_derived(platform, drop_of)
         progress = Progress(notify, f"freezing {as_of}", sum(delivered[t].rows for t in tables))
         made, changed = _freeze(platform, drop_of, newest, progress)
-        recorded = {r.table: r for r in frozen.record(connection, at, made)}
+        recorded = {r.table: r for r in revision_writing.record(connection, at, made)}
         counted = {t: _counted(platform, r, newest[t]) for t, r in recorded.items() if t in newest}
     now = {**newest, **recorded}
     receipts = (
@@ -112,7 +112,7 @@ def _freeze(
                 changed[table] = _changes(platform, digests[table].result(), newest[table])
             if table not in newest or changed[table]:
                 columns, key = platform.catalog.columns(table), platform.catalog.entity.key
-                number = frozen.copy_rows(platform.connection, table, columns, key, drop)
+                number = revision_writing.copy_rows(platform.connection, table, columns, key, drop)
                 made[table] = number, digests[table].result()
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,0 +1,51 @@
+-- The statements of database_checks.py.
+
+-- select_clocks --
+-- The database's clock, and the newest known_at of all revisions.
+SELECT clock_timestamp(), (SELECT max(known_at) FROM streamflow.revision)
+
+-- select_unprotected_tables --
+-- The tables whose trigger against changes is missing, disabled, or calls another function.
+SELECT format('%%I.%%I', n.nspname, c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p')
+  AND (n.nspname = 'frozen'
+       OR (n.nspname = 'streamflow'
+           AND (c.relname = ANY(%s) OR starts_with(c.relname, 'prediction_log'))))
+  AND NOT EXISTS (SELECT FROM pg_trigger t
+                  WHERE t.tgrelid = c.oid AND t.tgname = 'frozen' AND t.tgenabled IN ('O', 'A')
+                    AND t.tgfoid = to_regproc('streamflow.refuse_change'))
+ORDER BY 1
+
+-- select_tables_of_owner --
+-- The tables of our append-only schemas that a role owns.
+SELECT format('%%I.%%I', schemaname, tablename)
+FROM pg_tables
+WHERE schemaname IN ('frozen', 'streamflow') AND tableowner = %s
+ORDER BY 1
+
+-- select_missing_grants --
+-- A GRANT statement for each table of a schema on which a role misses one of the privileges.
+SELECT format('GRANT %%s ON %%I.%%I TO %%I',
+              %(needed)s::text, schemaname, tablename, %(role)s::text)
+FROM pg_tables
+WHERE schemaname = %(schema)s
+  AND NOT (SELECT bool_and(has_table_privilege(%(role)s::text,
+                                               format('%%I.%%I', schemaname, tablename), p))
+           FROM unnest(%(privileges)s::text[]) p)
+ORDER BY 1
+
+-- select_frozen_columns --
+-- The columns of every frozen table, in their order.
+SELECT table_name, column_name
+FROM information_schema.columns
+WHERE table_schema = 'frozen'
+ORDER BY 1, ordinal_position
+
+-- select_drops_without_revision --
+-- The tables that were delivered with a drop and never frozen.
+SELECT DISTINCT as_of, table_name
+FROM streamflow.drop_file d
+WHERE NOT EXISTS (SELECT FROM streamflow.revision r
+                  WHERE r.as_of = d.as_of AND r.table_name = d.table_name)
+ORDER BY 1, 2

@@ -1,0 +1,47 @@
+-- The statements of ledger.py that are not composed of identifiers.
+
+-- select_entries --
+-- The entries of the ledger in their order. Evidence is long, so it is read only on request.
+SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why,
+       evidence_digest,
+       CASE WHEN %(whole)s THEN evidence ELSE '' END AS evidence,
+       previous, hash
+FROM streamflow.ledger
+WHERE %(model)s::text IS NULL OR model = %(model)s
+ORDER BY seq
+
+-- select_clock --
+-- The database's clock.
+SELECT clock_timestamp()
+
+-- insert_pending_move --
+-- Record a move before it is made in MLflow, so that it can be completed after a crash.
+INSERT INTO streamflow.pending_move (model, who, action, stage, version, forced, why, evidence)
+VALUES (%(model)s, %(who)s, %(action)s, %(stage)s, %(version)s, %(forced)s, %(why)s, %(evidence)s)
+
+-- select_pending_move --
+-- The move of a model that a process began and did not complete.
+SELECT who, model, action, stage, version, why, forced, evidence
+FROM streamflow.pending_move
+WHERE model = %s
+
+-- delete_pending_move --
+-- Forget the pending move of a model: it is complete.
+DELETE FROM streamflow.pending_move
+WHERE model = %s
+
+-- insert_passport --
+-- Record the digest of the passport of a version.
+INSERT INTO streamflow.passport (run_id, model, version, digest)
+VALUES (%s, %s, %s, %s)
+
+-- insert_passport_source --
+-- Record a revision that a passport names. The foreign key then protects it from `prune`.
+INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, digest)
+VALUES (%s, %s, %s, %s, %s)
+
+-- select_passport_digest --
+-- The digest of the passport of a run.
+SELECT digest
+FROM streamflow.passport
+WHERE run_id = %s

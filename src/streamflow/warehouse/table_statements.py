@@ -1,0 +1,114 @@
+"""The SQL that creates the tables and views of the catalog, and grants rights on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from streamflow.catalog import Catalog
+from streamflow.warehouse.roles import READER, WRITER
+
+
+def create_table(schema: str, table: str, types: dict[str, str], key: str) -> sql.Composed:
+    """Return the SQL that creates a raw or frozen table.
+
+    Args:
+        schema: raw or frozen.
+        table: the table.
+        types: column -> SQL type.
+        key: the name of the key, which is never null.
+    """
+    columns = []
+    for column, sql_type in types.items():
+        constraint = sql.SQL(" NOT NULL" if column == key else "")
+        columns.append(
+            sql.SQL("{} {}{}").format(sql.Identifier(column), sql.SQL(sql_type), constraint)
+        )
+    statement = CREATE_RAW_TABLE if schema == "raw" else CREATE_FROZEN_TABLE
+    return statement.format(
+        name=sql.Identifier(schema, table),
+        columns=sql.SQL(", ").join(columns),
+        key=sql.Identifier(key),
+        writer=sql.Identifier(WRITER),
+    )
+
+
+CREATE_RAW_TABLE = sql.SQL(
+    "CREATE TABLE {name} (as_of timestamptz NOT NULL, {columns}, PRIMARY KEY (as_of, {key}));"
+    "GRANT SELECT, INSERT, DELETE ON {name} TO {writer}"
+)
+CREATE_FROZEN_TABLE = sql.SQL(
+    "CREATE TABLE {name} (as_of timestamptz NOT NULL, revision integer NOT NULL, {columns},"
+    " row_digest bytea NOT NULL, PRIMARY KEY (as_of, revision, {key}));"
+    "CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}"
+    " FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_change();"
+    "GRANT SELECT, INSERT ON {name} TO {writer};"
+    "GRANT SELECT, UPDATE, DELETE ON {name} TO streamflow_maintenance"
+)
+
+
+def add_column(schema: str, table: str, column: str, sql_type: str) -> sql.Composed:
+    """Return the SQL that adds a column to a raw or frozen table."""
+    return sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
+        sql.Identifier(schema, table), sql.Identifier(column), sql.SQL(sql_type)
+    )
+
+
+def comment_on_expression(table: str, column: str, expression: str) -> sql.Composed:
+    """Return the SQL that stores the expression of a derived column as its comment."""
+    return sql.SQL("COMMENT ON COLUMN {} IS {}").format(
+        sql.Identifier("frozen", table, column), sql.Literal(expression)
+    )
+
+
+def create_history_view(table: str, columns: Sequence[str]) -> sql.Composed:
+    """Return the SQL of the view of the frozen rows of one table.
+
+    It shows `known_at` and `superseded_at` of the revision of each row. A row was known at an
+    instant K if `known_at <= K AND (superseded_at IS NULL OR superseded_at > K)`.
+    """
+    return sql.SQL(
+        "DROP VIEW IF EXISTS {view}; CREATE VIEW {view} AS"
+        " SELECT {columns}, f.as_of, f.revision, r.known_at, r.superseded_at FROM {frozen} f"
+        " JOIN (SELECT as_of, revision, known_at,"
+        "        lead(known_at) OVER (PARTITION BY as_of ORDER BY revision) AS superseded_at"
+        "        FROM streamflow.revision WHERE table_name = {table}) r USING (as_of, revision);"
+        "GRANT SELECT ON {view} TO {writer}"
+    ).format(
+        view=sql.Identifier("history", table),
+        frozen=sql.Identifier("frozen", table),
+        table=sql.Literal(table),
+        columns=sql.SQL(", ").join(sql.Identifier("f", column) for column in columns),
+        writer=sql.Identifier(WRITER),
+    )
+
+
+def create_overview_view(catalog: Catalog, comment: str) -> sql.Composed:
+    """Return the SQL of the view of the drops, with their users and labels.
+
+    Args:
+        catalog: names the tables of the users and of the label.
+        comment: is stored with the view and says for which label it was made.
+    """
+    return sql.SQL(
+        "CREATE OR REPLACE VIEW streamflow.drop_overview AS"
+        " SELECT drop.as_of, drop.rows AS population, labels.labelled, labels.positives"
+        " FROM (SELECT DISTINCT ON (as_of) as_of, rows FROM streamflow.revision"
+        "       WHERE table_name = {entity} ORDER BY as_of, revision DESC) AS drop"
+        " LEFT JOIN (SELECT as_of, max(revision) AS revision FROM streamflow.revision"
+        "       WHERE table_name = {table} GROUP BY as_of) AS newest USING (as_of)"
+        " CROSS JOIN LATERAL (SELECT count(*) AS labelled,"
+        "       count(*) FILTER (WHERE {label}) AS positives FROM {frozen} f"
+        "       WHERE f.as_of = drop.as_of AND f.revision = newest.revision) AS labels;"
+        "COMMENT ON VIEW streamflow.drop_overview IS {comment};"
+        "GRANT SELECT ON streamflow.drop_overview TO {reader}, {writer}"
+    ).format(
+        entity=sql.Literal(catalog.entity.table),
+        table=sql.Literal(catalog.label.table),
+        label=sql.Identifier("f", catalog.label.column),
+        frozen=sql.Identifier("frozen", catalog.label.table),
+        comment=sql.Literal(comment),
+        reader=sql.Identifier(READER),
+        writer=sql.Identifier(WRITER),
+    )
