@@ -331,7 +331,7 @@ def test_a_database_that_is_down_and_a_port_that_is_taken(
         said = call("serve", "--port", str(taken.getsockname()[1]))
         assert said.returncode == 18
         assert re.search(
-            r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name another one with --port",
+            r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name a different port with --port",
             said.stderr,
         )
     monkeypatch.setenv("STREAMFLOW_DATABASE_URL", "postgresql://me:s3cret@127.0.0.1:1/churn")
