@@ -118,7 +118,7 @@ def _distribution_versions(path: tuple[str, ...]) -> dict[str, str]:
 
 
 def _simd_extensions() -> list[str]:
-    """Return the vector instructions that numpy uses: different ones may round a sum differently."""
+    """Return the vector instructions of numpy: different instructions may round differently."""
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
     return sorted([*extensions["baseline"], *extensions["found"]])
 
