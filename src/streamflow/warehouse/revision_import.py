@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.core.data.digest import row_digests
-from streamflow.core.versions.export_manifest import ExportedRevision
+from streamflow.core.versions.manifest import ExportedRevision
 from streamflow.database import Address, adbc, arrow
 from streamflow.warehouse.drops import LOCK
 
