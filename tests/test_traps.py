@@ -343,7 +343,7 @@ def test_16_a_number_that_says_nothing_is_said_in_words(
     m = trained.metrics
     assert m.accuracy < m.majority_accuracy
     assert any(
-        word.startswith(f"Accuracy {m.accuracy:.4f} is below the {m.majority_accuracy:.4f}")
+        word.startswith(f"Accuracy {m.accuracy:.4f} is below {m.majority_accuracy:.4f}")
         for word in trained.words
     )
     logged = platform.models.version(trained.version).metrics

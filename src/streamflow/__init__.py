@@ -1,3 +1,3 @@
-"""From monthly CSV drops of a subscription business to churn predictions that can be audited."""
+"""Predict the churn of subscription users from monthly CSV drops, and keep every step auditable."""
 
 __version__ = "0.1.0"

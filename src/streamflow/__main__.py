@@ -1,4 +1,4 @@
-"""`python -m streamflow` and the command `streamflow`."""
+"""The entry point of `python -m streamflow`, which is the same as the command `streamflow`."""
 
 from streamflow.cli.app import main
 

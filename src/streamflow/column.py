@@ -1,4 +1,4 @@
-"""A column as the catalog declares it."""
+"""A column of a table, as the catalog declares it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ColumnType = Literal["int", "float", "bool", "string", "date", "timestamp"]
-Identifier = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)
-]  # PostgreSQL cuts names at 63 bytes
-FLOAT_OVERFLOWS = 2**1023
-KINDS: dict[str, type] = {
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "string": str,
-}  # catalog type -> that of a default
+
+# PostgreSQL cuts names at 63 bytes. 48 leave room for the suffixes that we add.
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
+
+FLOAT_LIMIT = 2**1023
+INT64_LIMIT = 2**63
+
+# Catalog type -> the Python type that a default of it must have.
+DEFAULT_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "string": str}
 
 
-class Frozen(BaseModel):
-    """A part of the catalog: a mistyped name or type fails at the door."""
+class CatalogPart(BaseModel):
+    """A frozen part of the catalog. It refuses an unknown name or a wrong type when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Column(Frozen):
-    """One column of a table; `view` makes it a feature, `expr` (SQL) computes it when a snapshot freezes: no file holds it."""
+class Column(CatalogPart):
+    """One column of a table.
+
+    view          the feature view that serves the column; with a view, the column is a feature
+    categorical   the model treats the feature as categories
+    counter       a number that grows from drop to drop. `honesty` compares two drops by it; no
+                  model reads it
+    expr          SQL that computes the column when a snapshot freezes; no file holds the column
+    words         the name that people use for the column: reasons show it, no model reads it
+    default       the value that is served where a feature has no value, or a value that is too
+                  old; without a default such a request is refused
+    """
 
     type: ColumnType
     nullable: bool = False
@@ -38,48 +47,30 @@ class Column(Frozen):
     max_length: int | None = Field(default=None, gt=0)
     view: Identifier | None = None
     categorical: bool = False
-    counter: bool = (
-        False  # grows from drop to drop: what `honesty` holds two drops against; no model reads it
-    )
+    counter: bool = False
     expr: str | None = Field(default=None, min_length=1)
-    words: str | None = Field(
-        default=None, min_length=1, max_length=80
-    )  # what people call it: reasons use it, no model does
-    default: bool | int | float | str | None = (
-        None  # served where a feature has no value, or one that is too old; else refused
-    )
+    words: str | None = Field(default=None, min_length=1, max_length=80)
+    default: bool | int | float | str | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _default_of_its_type(cls, given: Any) -> Any:
-        """`default = 0` of a float is 0.0, as a cell of a file is; so is -0.0."""
-        value = (
-            given.get("default")
-            if isinstance(given, dict) and given.get("type") == "float"
-            else None
-        )
-        if (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and abs(value) < FLOAT_OVERFLOWS
-        ):
-            return {**given, "default": float(value) + 0.0}
-        return given
+    def _convert_number_default(cls, declaration: Any) -> Any:
+        """Make the default of a float column a float: 0 and -0.0 become 0.0, as in a file."""
+        if not isinstance(declaration, dict) or declaration.get("type") != "float":
+            return declaration
+        default = declaration.get("default")
+        if isinstance(default, bool) or not isinstance(default, int | float):
+            return declaration
+        if abs(default) < FLOAT_LIMIT:
+            return {**declaration, "default": float(default) + 0.0}
+        return declaration
 
     @model_validator(mode="after")
-    def _coherent(self) -> Self:
+    def _check_coherence(self) -> Self:
         if self.expr is not None:
             require_one_expression(self.expr)
-        if (self.min is not None or self.max is not None) and self.type not in ("int", "float"):
-            raise ValueError(f"min and max belong to numbers, not to type '{self.type}'")
-        if self.counter and self.type not in ("int", "float"):
-            raise ValueError(f"counter belongs to numbers, not to type '{self.type}'")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
-        if (self.categories is not None or self.max_length is not None) and self.type != "string":
-            raise ValueError(
-                f"categories and max_length belong to strings, not to type '{self.type}'"
-            )
+        self._check_number_options()
+        self._check_string_options()
         if self.view and self.type in ("date", "timestamp"):
             raise ValueError(f"a feature cannot be of type '{self.type}'")
         if self.view and self.type == "string" and not self.categorical:
@@ -88,42 +79,73 @@ class Column(Frozen):
             self._require_possible(self.default)
         return self
 
-    def _require_possible(self, value: bool | float | str) -> None:
-        """Refuse a default that a row of a drop could not hold: the model has never seen its like. Raises ValueError."""
+    def _check_number_options(self) -> None:
+        is_number = self.type in ("int", "float")
+        if (self.min is not None or self.max is not None) and not is_number:
+            raise ValueError(f"min and max belong to numbers, not to type '{self.type}'")
+        if self.counter and not is_number:
+            raise ValueError(f"counter belongs to numbers, not to type '{self.type}'")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+
+    def _check_string_options(self) -> None:
+        has_option = self.categories is not None or self.max_length is not None
+        if has_option and self.type != "string":
+            raise ValueError(
+                f"categories and max_length belong to strings, not to type '{self.type}'"
+            )
+
+    def _require_possible(self, default: bool | float | str) -> None:
+        """Refuse a default that no row of a drop could hold: no model has seen such a value.
+
+        Raises ValueError.
+        """
         if self.view is None:
             raise ValueError("default belongs to features: this column has no view")
-        if type(value) is not KINDS[self.type]:
-            raise ValueError(f"default {value!r} is not of type '{self.type}'")
-        if isinstance(value, str):
-            possible = self.categories is None or value in self.categories
-            possible &= self.max_length is None or len(value) <= self.max_length
-            possible &= "\0" not in value
+        if type(default) is not DEFAULT_TYPES[self.type]:
+            raise ValueError(f"default {default!r} is not of type '{self.type}'")
+        if isinstance(default, str):
+            possible = self._allows_text(default)
         else:
-            possible = (
-                math.isfinite(value) if isinstance(value, float) else -(2**63) <= value < 2**63
-            )
-            possible &= (self.min is None or value >= self.min) and (
-                self.max is None or value <= self.max
-            )
+            possible = self._allows_number(default)
         if not possible:
-            raise ValueError(f"default {value!r} breaks what the column promises of its values")
+            raise ValueError(f"default {default!r} breaks what the column promises of its values")
+
+    def _allows_text(self, text: str) -> bool:
+        if self.categories is not None and text not in self.categories:
+            return False
+        if self.max_length is not None and len(text) > self.max_length:
+            return False
+        return "\0" not in text
+
+    def _allows_number(self, number: bool | float) -> bool:
+        if isinstance(number, float):
+            representable = math.isfinite(number)
+        else:
+            representable = -INT64_LIMIT <= number < INT64_LIMIT
+        above_min = self.min is None or number >= self.min
+        below_max = self.max is None or number <= self.max
+        return representable and above_min and below_max
 
 
 def require_one_expression(text: str) -> None:
-    """Refuse what would leave the parentheses that it is put into; whether it is valid says PostgreSQL. Raises ValueError.
+    """Refuse SQL that would end the parentheses around it.
+
+    PostgreSQL decides later whether the expression is valid. Raises ValueError.
 
     >>> require_one_expression("monthly_fee * months_active - coalesce(lag(total_paid), 0)")
     >>> require_one_expression("1); DROP TABLE x")
     Traceback (most recent call last):
     ValueError: expr closes a parenthesis that it did not open
     """
-    bare = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"", "", text)
+    unquoted_text = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"", "", text)
     depth = 0
-    for sign in bare:
-        depth += (sign == "(") - (sign == ")")
+    for character in unquoted_text:
+        depth += (character == "(") - (character == ")")
         if depth < 0:
             raise ValueError("expr closes a parenthesis that it did not open")
     if depth:
         raise ValueError("expr leaves a parenthesis open")
-    if found := re.search(r"[;'\"$\\]|--|/\*", bare):
-        raise ValueError(f"expr holds {found.group()}, which is no part of one expression")
+    forbidden = re.search(r"[;'\"$\\]|--|/\*", unquoted_text)
+    if forbidden:
+        raise ValueError(f"expr holds {forbidden.group()}, which a single expression cannot hold")

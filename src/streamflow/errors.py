@@ -4,33 +4,33 @@ StreamflowError
 ├── SettingsInvalid          a setting or streamflow.toml cannot be used
 ├── CatalogInvalid           the catalog contradicts itself or the database
 ├── ContractViolation        a drop breaks its schema; nothing was written
-├── DropConflict             a drop equals another one, or is not known
-├── SnapshotMissing          frozen rows are asked for that do not exist
-├── SnapshotDamaged          frozen rows are not those that were frozen
-├── LabelsMissing            the drop that should hold the labels has none
-├── TrainingImpossible       the training set cannot be learned from
-├── TemporalViolation        a training set holds what was not known, or not yet
+├── DropConflict             a drop equals a different drop, or is not known
+├── SnapshotMissing          the requested frozen rows do not exist
+├── SnapshotDamaged          frozen rows have changed since they were frozen
+├── LabelsMissing            the drop that should hold the labels has no labels
+├── TrainingImpossible       no model can be trained on the training set
+├── TemporalViolation        a training set holds a value that was not known, or not yet true
 ├── DatabaseUnavailable      PostgreSQL cannot be started or reached
 ├── DiskFull                 the disk of the database or of the state folder is full
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
-├── VersionMissing           no such model version, or none in Production
-├── ArtifactUntrusted        a model file is not the one that was registered
-├── NotRebuildable           what a version was made from is not all there
-├── EntityUnknown            no features for this key
+├── VersionMissing           the model version does not exist, or none is in Production
+├── ArtifactUntrusted        a model file is not the file that was registered
+├── NotRebuildable           some inputs of a version are missing
+├── EntityUnknown            this key has no features
 ├── FeaturesMissing          some features of this key have no value
 ├── FeaturesStale            some features of this key are older than the catalog allows
-├── BackupDamaged            a file is no backup, or not what its manifest says
+├── BackupDamaged            a file is not a backup, or differs from its manifest
 ├── RestoreRefused           a backup cannot be restored here
-├── ImportRefused            an exported version cannot be taken in here
-├── Overloaded               more is asked than can be answered in time
-├── ApiKeyUnknown            no key of the API in force has this name or id
-├── PortTaken                a port that was asked for is in use
+├── ImportRefused            an exported version cannot be imported here
+├── Overloaded               there are more requests than can be answered in time
+├── ApiKeyUnknown            no API key in force has this name or id
+├── PortTaken                a requested port is in use
 └── ServiceFailed            a child process did not become ready
 
-Each class knows its exit code (2 is a usage error, 1 a verdict such as "differs", ours start at 3), its HTTP status and its
-remedy. Facts are attributes. A message says where and what; `state` what was
-left behind; `remedy` what to do next.
+Each class knows its exit code, its HTTP status and its remedy. Exit code 2 is a usage error, 1 is a
+verdict such as "differs"; the codes of these errors start at 3. Facts are attributes. A message
+says where and what; `state` says what was left behind; `remedy` says what to do next.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ import re
 
 
 class StreamflowError(Exception):
-    """Base of all errors of streamflow."""
+    """The base class of all errors of streamflow."""
 
     exit_code = 3
     http_status = 500
-    retryable = False  # asked by the flows, and by nothing else
+    retryable = False  # Whether the flows try again after this error; nothing else reads it.
     state = "Nothing was changed."
     remedy = "Run the command again with --debug and read the traceback."
 
@@ -58,7 +58,7 @@ class StreamflowError(Exception):
 
     @property
     def code(self) -> str:
-        """Stable name for machines: `ContractViolation` -> `contract_violation`."""
+        """Return a stable name for machines: `ContractViolation` -> `contract_violation`."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class CatalogInvalid(StreamflowError):
 
 
 class ContractViolation(StreamflowError):
-    """A drop breaks its schema; nothing was written. `violations` lists all of them."""
+    """A drop breaks its schema; nothing was written. `violations` lists all breaks."""
 
     exit_code = 3
     http_status = 422
@@ -89,37 +89,43 @@ class ContractViolation(StreamflowError):
 
 
 class DropConflict(StreamflowError):
-    """A drop equals another one, or is not known."""
+    """A drop equals a different drop, or is not known."""
 
     exit_code = 7
     state = "Nothing was written."
-    remedy = "Run 'streamflow snapshots' to see the drops that are known."
+    remedy = "Run 'streamflow snapshots' to see the known drops."
 
 
 class SnapshotMissing(StreamflowError):
-    """Frozen rows are asked for that do not exist."""
+    """The requested frozen rows do not exist."""
 
     exit_code = 8
     http_status = 404
-    remedy = "Run 'streamflow snapshots' to see what is frozen, and 'streamflow run DIR --as-of D' to add a drop."
+    remedy = (
+        "Run 'streamflow snapshots' to see what is frozen, "
+        "and 'streamflow run DIR --as-of D' to add a drop."
+    )
 
 
 class SnapshotDamaged(StreamflowError):
-    """Frozen rows are not those that were frozen: their digest differs from the recorded one."""
+    """Frozen rows have changed since they were frozen: their digest differs from the record."""
 
     exit_code = 20
-    remedy = "Restore the database from a backup, or deliver the drop anew: a new revision is frozen beside the damaged one."
+    remedy = (
+        "Restore the database from a backup, or deliver the drop again: "
+        "a new revision is then frozen beside the damaged revision."
+    )
 
 
 class LabelsMissing(StreamflowError):
-    """The drop that should hold the labels has none. There is no fall-back to other labels."""
+    """The drop that should hold the labels has no labels. No different labels are used instead."""
 
     exit_code = 9
-    remedy = "Deliver the label file of that drop with 'streamflow run DIR --as-of D', or name another drop."
+    remedy = "Deliver the label file with 'streamflow run DIR --as-of D', or name a different drop."
 
 
 class TrainingImpossible(StreamflowError):
-    """The training set cannot be learned from."""
+    """No model can be trained on the training set."""
 
     exit_code = 10
     state = "No run and no model version was written."
@@ -127,11 +133,16 @@ class TrainingImpossible(StreamflowError):
 
 
 class TemporalViolation(StreamflowError):
-    """A training set holds a value that was not known at K, or not yet true as of D; `violations` lists them."""
+    """A training set holds values not known at its `known_at`, or not true as of its `as_of`."""
+
+    # `facts["violations"]` lists the cells.
 
     exit_code = 24
     state = "No run and no model version was written."
-    remedy = "Compare each cell above with the frozen row that belongs there; 'streamflow doctor' looks at what protects frozen rows."
+    remedy = (
+        "Compare each cell above with its frozen row; "
+        "'streamflow doctor' checks the protection of frozen rows."
+    )
 
 
 class DatabaseUnavailable(StreamflowError):
@@ -153,10 +164,12 @@ class DiskFull(StreamflowError):
 
 
 class PermissionMissing(StreamflowError):
-    """The database role may not do this; `facts['sql']` holds what an administrator has to run."""
+    """The database role may not do this; an administrator must run the SQL in `facts['sql']`."""
 
     exit_code = 12
-    remedy = "Let an administrator of the database run the SQL above, then run 'streamflow migrate' again."
+    remedy = (
+        "Ask a database administrator to run the SQL above, then run 'streamflow migrate' again."
+    )
 
 
 class NotMigrated(StreamflowError):
@@ -168,34 +181,37 @@ class NotMigrated(StreamflowError):
 
 
 class VersionMissing(StreamflowError):
-    """No such model version, or none in Production."""
+    """The model version does not exist, or no version is in Production."""
 
     exit_code = 14
     http_status = 503
-    remedy = "Run 'streamflow models' to see the versions, and 'streamflow promote VERSION' to serve one."
+    remedy = "'streamflow models' lists the versions; 'streamflow promote VERSION' serves one."
 
 
 class ArtifactUntrusted(StreamflowError):
-    """A model file is not the one that was registered; it was not parsed."""
+    """A model file is not the file that was registered; it was not parsed."""
 
     exit_code = 15
     http_status = 503
-    remedy = "Promote another version, or train again with 'streamflow train --as-of D'."
+    remedy = "Promote a different version, or train again with 'streamflow train --as-of D'."
 
 
 class NotRebuildable(StreamflowError):
-    """What a version was made from is not all there; `missing` lists it."""
+    """Some inputs of a version are missing; `missing` lists them."""
 
     exit_code = 4
-    remedy = "Run 'streamflow import FILE' with an export of this version, or restore a backup that holds what is missing."
+    remedy = (
+        "Run 'streamflow import FILE' with an export of this version, "
+        "or restore a backup that holds the missing parts."
+    )
 
 
 class EntityUnknown(StreamflowError):
-    """No features for this key."""
+    """This key has no features in the online store."""
 
     exit_code = 16
     http_status = 404
-    remedy = "Check the key; a key that is absent from the newest drop has no features online."
+    remedy = "Check the key; a key that is not in the newest drop has no features online."
 
 
 class FeaturesMissing(StreamflowError):
@@ -207,13 +223,14 @@ class FeaturesMissing(StreamflowError):
 
 
 class Overloaded(StreamflowError):
-    """More is asked than can be answered in time, or PostgreSQL takes longer than a request may wait."""
+    """There are too many requests, or PostgreSQL takes longer than a request may wait."""
 
     exit_code = 27
     http_status = 503
     retryable = True
     remedy = (
-        "Ask again later; 'streamflow settings' shows the limits (api_time_limit, api_max_waiting)."
+        "Send the request again later; "
+        "'streamflow settings' shows the limits (api_time_limit, api_max_waiting)."
     )
 
 
@@ -221,22 +238,26 @@ class FeaturesStale(StreamflowError):
     """Some features of this key are older than the catalog allows."""
 
     exit_code = 26
-    http_status = 503  # nothing is wrong with the request: it passes with the next materialization
-    remedy = "Freeze a newer drop and run 'streamflow materialize'; 'max_age_days' of a view in the catalog says what is too old."
+    # The request is not wrong: it succeeds after the next materialization.
+    http_status = 503
+    remedy = (
+        "Freeze a newer drop and run 'streamflow materialize'; "
+        "'max_age_days' of a view in the catalog is the limit."
+    )
 
 
 class ApiKeyUnknown(StreamflowError):
-    """No key of the API that is in force has this name or id."""
+    """No API key that is in force has this name or id."""
 
     exit_code = 30
-    remedy = "Run 'streamflow keys list' to see them."
+    remedy = "Run 'streamflow keys list' to see the keys."
 
 
 class PortTaken(StreamflowError):
-    """A port that was asked for is in use."""
+    """A requested port is in use."""
 
     exit_code = 18
-    remedy = "Name another one with --port, or 0 for any free one."
+    remedy = "Name a different port with --port, or 0 for any free port."
 
 
 class ServiceFailed(StreamflowError):
@@ -247,23 +268,21 @@ class ServiceFailed(StreamflowError):
 
 
 class BackupDamaged(StreamflowError):
-    """A file is no backup, or a part of it is not what its manifest says."""
+    """A file is not a backup, or a part of it differs from its manifest."""
 
     exit_code = 22
-    remedy = (
-        "Take another backup; 'streamflow restore FILE --check' verifies one without restoring it."
-    )
+    remedy = "Use a different backup. 'streamflow restore FILE --check' verifies it first."
 
 
 class RestoreRefused(StreamflowError):
-    """A backup cannot be restored here: something is there already, or the code is older than the backup."""
+    """A backup cannot be restored: the target is not empty, or the code is older than it."""
 
     exit_code = 23
-    remedy = "Restore into another state folder (--home), or into other databases."
+    remedy = "Restore into a different state folder (--home), or into different databases."
 
 
 class ImportRefused(StreamflowError):
-    """An exported version cannot be taken in: its frozen rows would change what this installation knows of a drop."""
+    """An exported version cannot be imported: its rows would change a drop that is known here."""
 
     exit_code = 25
-    remedy = "Import it into another installation: streamflow --home DIR import FILE."
+    remedy = "Import it into a different installation: streamflow --home DIR import FILE."

@@ -1,4 +1,4 @@
-"""The code and environment levels of a passport: what ran, on what, and the recorded code checked out again."""
+"""The code and environment levels of a passport, and a recorded commit checked out again."""
 
 from __future__ import annotations
 
@@ -20,101 +20,112 @@ import numpy as np
 from streamflow.errors import StreamflowError
 
 PACKAGE = Path(__file__).parent
-SOURCES = (".py", ".sql", ".toml")  # the default catalog and the SQL files are code too
+PACKAGE_NAME = "streamflow"
+
+# The default catalog (TOML) and the SQL files are code too.
+SOURCES = (".py", ".sql", ".toml")
+
+GIT_MISSING = 127  # the exit code of a shell when a program does not exist
 
 
 def code() -> dict[str, object]:
-    """files: path in the package -> sha256; commit, or None where git knows no package; dirty: files that differ from it."""
+    """Return the code level of a passport.
+
+    Returns:
+        files: path in the package -> sha256.
+        commit: the commit of the repository; None where git does not track the package.
+        dirty: the files that differ from the commit.
+    """
     root = repository()
     if root is None:
         return {"files": source_digests(), "commit": None, "dirty": []}
-    changed = (
-        _git(
-            root,
-            "status",
-            "--porcelain",
-            "-z",
-            "--no-renames",
-            "--untracked-files=all",
-            "--",
-            str(PACKAGE),
-        )
-        or ""
-    )
-    return {
-        "files": source_digests(),
-        "commit": (_git(root, "rev-parse", "HEAD") or "").strip() or None,
-        "dirty": sorted(line[3:] for line in changed.split("\0") if line[3:].endswith(SOURCES)),
-    }
+    head = _run_git(root, "rev-parse", "HEAD")
+    commit = head.stdout.strip() if head.returncode == 0 else ""
+    return {"files": source_digests(), "commit": commit or None, "dirty": _changed_sources(root)}
+
+
+def _changed_sources(root: Path) -> list[str]:
+    """List our source files that git reports as changed or untracked."""
+    options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    status = _run_git(root, "status", *options, "--", str(PACKAGE))
+    if status.returncode:
+        return []
+    # An entry is a status of two letters, a space, and the path.
+    paths = [entry[3:] for entry in status.stdout.split("\0")]
+    return sorted(path for path in paths if path.endswith(SOURCES))
 
 
 def source_digests() -> dict[str, str]:
-    """File, relative to the package -> sha256 of its bytes."""
-    files = sorted(p for p in PACKAGE.rglob("*") if p.suffix in SOURCES)
-    return {p.relative_to(PACKAGE).as_posix(): sha256(p.read_bytes()).hexdigest() for p in files}
+    """Return the sha256 of each source file, by its path relative to the package."""
+    files = sorted(path for path in PACKAGE.rglob("*") if path.suffix in SOURCES)
+    return {
+        path.relative_to(PACKAGE).as_posix(): sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 @cache
 def code_digest() -> str:
-    """What names the source files of this process, which imported them: 16 digits of the sha256 of their digests."""
-    return sha256(
-        "".join(f"{name}\0{digest}\n" for name, digest in source_digests().items()).encode()
-    ).hexdigest()[:16]
+    """Return 16 digits that name the source files which this process has imported.
+
+    They are the first digits of the sha256 over the digests of all source files.
+    """
+    lines = [f"{name}\0{digest}\n" for name, digest in source_digests().items()]
+    return sha256("".join(lines).encode()).hexdigest()[:16]
 
 
 def repository() -> Path | None:
-    """The root of the git repository that the package is tracked in; an installed package is in none, wherever it lies."""
-    if _git(PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is None:
+    """Return the root of the git repository that tracks the package.
+
+    An installed package is in no repository, even if its folder lies inside one.
+    """
+    tracked = _run_git(PACKAGE, "ls-files", "--error-unmatch", "__init__.py")
+    if tracked.returncode:
         return None
-    root = _git(PACKAGE, "rev-parse", "--show-toplevel")
-    return Path(root.strip()) if root else None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says, or None where there is no git, no repository, or it refuses."""
-    command = ["git", "-C", str(folder), "--no-optional-locks", *arguments]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
-    except FileNotFoundError:
-        return None
-    return done.stdout if done.returncode == 0 else None
-
-
-OURS = "streamflow"  # we are the code level
+    root = _run_git(PACKAGE, "rev-parse", "--show-toplevel")
+    return Path(root.stdout.strip()) if root.returncode == 0 and root.stdout else None
 
 
 def environment() -> dict[str, Any]:
-    """What this process runs on; the same in every process of one virtual environment on one kind of machine."""
+    """Return the environment level of a passport: the software and machine under this process.
+
+    It is equal in every process of one virtual environment on one kind of machine.
+    """
     return {
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": f"{platform.system()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip(),
-        "simd": ", ".join(_simd()),
-        "distributions": dict(_distributions(tuple(sys.path))),
+        "simd": ", ".join(_simd_extensions()),
+        "distributions": dict(_distribution_versions(tuple(sys.path))),
     }
 
 
-@cache  # two hundred files to parse, and what is loaded from a path does not change while a process runs
-def _distributions(path: tuple[str, ...]) -> dict[str, str]:
-    """Name -> version; of two with one name it is the first on the path, which is the one that is imported."""
-    found: dict[str, str] = {}
+# There are two hundred files to parse, and what is loaded from a path does not change while a
+# process runs.
+@cache
+def _distribution_versions(path: tuple[str, ...]) -> dict[str, str]:
+    """Return the version of each distribution, by its normalized name.
+
+    If two have the same name, the first on the path counts: it is the one that is imported.
+    Our own distribution is left out: it is the code level.
+    """
+    versions: dict[str, str] = {}
     for distribution in distributions(path=list(path)):
-        said = distribution.metadata
-        found.setdefault(re.sub(r"[-_.]+", "-", str(said["Name"])).lower(), str(said["Version"]))
-    return {name: found[name] for name in sorted(found) if name != OURS}
+        metadata = distribution.metadata
+        name = re.sub(r"[-_.]+", "-", str(metadata["Name"])).lower()
+        versions.setdefault(name, str(metadata["Version"]))
+    return {name: versions[name] for name in sorted(versions) if name != PACKAGE_NAME}
 
 
-def _simd() -> list[str]:
-    """The vector instructions that numpy found: other ones may round a sum otherwise."""
-    built = np.show_config(mode="dicts")["SIMD Extensions"]
-    return sorted([*built["baseline"], *built["found"]])
+def _simd_extensions() -> list[str]:
+    """Return the vector instructions of numpy: different instructions may round differently."""
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    return sorted([*extensions["baseline"], *extensions["found"]])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worktree:
-    """A checked out commit. `source` is the folder to import our package from."""
+    """A commit that is checked out. `source` is the folder to import our package from."""
 
     root: Path
     source: Path
@@ -122,7 +133,7 @@ class Worktree:
     def run(
         self, *arguments: str, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        """`python -m ARGUMENTS` with the package of this commit and the interpreter at hand."""
+        """Run `python -m ARGUMENTS` with the package of this commit and this interpreter."""
         return subprocess.run(
             [sys.executable, "-m", *arguments],
             env={**environment, "PYTHONPATH": str(self.source), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -135,18 +146,21 @@ class Worktree:
 
 
 def has_commit(root: Path, commit: str) -> bool:
-    """Whether the repository holds a commit."""
+    """Return whether the repository holds a commit."""
     return _run_git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
 
 @contextmanager
 def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
-    """A worktree of `commit` at `folder`; at the end the repository knows nothing of it any more."""
-    made = _run_git(root, "worktree", "add", "--detach", "--quiet", str(folder), commit)
+    """Check out `commit` as a worktree at `folder`, and remove the worktree at the end.
+
+    At the end the repository has no trace of the worktree. Raises StreamflowError if git fails.
+    """
+    added = _run_git(root, "worktree", "add", "--detach", "--quiet", str(folder), commit)
     try:
-        if made.returncode:
+        if added.returncode:
             raise StreamflowError(
-                f"git worktree add: {made.stderr.strip()}",
+                f"git worktree add: {added.stderr.strip()}",
                 remedy="Look at the repository with 'git worktree list'.",
             )
         yield Worktree(root=folder, source=folder / PACKAGE.parent.relative_to(root))
@@ -155,8 +169,12 @@ def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
         _run_git(root, "worktree", "prune")
 
 
-def _run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run git in a folder. The exit code is not 0 where git is missing or fails."""
+    command = ["git", "-C", str(folder), "--no-optional-locks", *arguments]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, GIT_MISSING, "", "git is not installed")

@@ -135,15 +135,15 @@ CASES = {
     ),
     "missing column": (
         edit(USAGE, rb",skips_7d", b""),
-        r"month_001/usage_agg_30d.csv:1 column 'skips_7d': expected column to be there, got none",
+        r"month_001/usage_agg_30d.csv:1 column 'skips_7d': expected this column in the header, got none",
     ),
     "extra column": (
         edit(USAGE, rb",skips_7d", b",skips_7d,more"),
-        r"month_001/usage_agg_30d.csv:1 column 'more': expected no column that the catalog does not declare, got 'more'",
+        r"month_001/usage_agg_30d.csv:1 column 'more': expected only columns that the catalog declares, got 'more'",
     ),
     "repeated column": (
         edit(USAGE, rb",skips_7d", b",skips_7d,skips_7d"),
-        r"month_001/usage_agg_30d.csv:1 column 'skips_7d': expected column to stand once, got 2 times",
+        r"month_001/usage_agg_30d.csv:1 column 'skips_7d': expected this column once, got 2 times",
     ),
     "repeated key, same values": (
         twice(SUBS, changed=False),
@@ -331,7 +331,7 @@ def test_a_database_that_is_down_and_a_port_that_is_taken(
         said = call("serve", "--port", str(taken.getsockname()[1]))
         assert said.returncode == 18
         assert re.search(
-            r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name another one with --port",
+            r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name a different port with --port",
             said.stderr,
         )
     monkeypatch.setenv("STREAMFLOW_DATABASE_URL", "postgresql://me:s3cret@127.0.0.1:1/churn")

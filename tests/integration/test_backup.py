@@ -29,7 +29,7 @@ from support.chain import FEBRUARY, JANUARY, OURS, copy_drop, database_digest, i
 from support.migrations import TO_0003
 from support.postgres import OLDER, another_server, definitions
 
-from streamflow.core.versions.backup_manifest import NAME
+from streamflow.core.versions.manifest import BACKUP_NAME
 from streamflow.database import Address, connect
 from streamflow.database.embedded import remove
 from streamflow.errors import (
@@ -401,7 +401,11 @@ def rewritten(file: Path, to: Path, **changes: Any) -> Path:
     """A copy with another manifest."""
 
     def change(name: str, content: bytes) -> bytes:
-        return json.dumps({**json.loads(content), **changes}).encode() if name == NAME else content
+        return (
+            json.dumps({**json.loads(content), **changes}).encode()
+            if name == BACKUP_NAME
+            else content
+        )
 
     return copied(file, to, change)
 
@@ -418,7 +422,7 @@ def with_member(file: Path, to: Path, member: ZipInfo, *, named: bool = True) ->
     """A copy with one more member, which the manifest names, or not."""
     entry = {"sha256": sha256(b"planted").hexdigest(), "bytes": len(b"planted")}
     with ZipFile(file) as old:
-        members = json.loads(old.read(NAME))["members"]
+        members = json.loads(old.read(BACKUP_NAME))["members"]
     rewritten(file, to, members={**members, **({member.filename: entry} if named else {})})
     with ZipFile(to, "a") as archive:
         archive.writestr(member, b"planted")
@@ -507,7 +511,7 @@ def test_a_dump_cannot_run_a_program_on_our_side(
     """Even one whose manifest was made to fit: psql is confined."""
     planted, name = tmp_path / "planted", "postgres/mlflow.sql"
     with ZipFile(source.file) as old:
-        members = json.loads(old.read(NAME))["members"]
+        members = json.loads(old.read(BACKUP_NAME))["members"]
         dump = old.read(name).replace(
             b"SET statement_timeout", f"\\! touch {planted}\nSET statement_timeout".encode(), 1
         )

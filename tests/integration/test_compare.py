@@ -78,7 +78,7 @@ def test_each_level_is_named_with_what_differs(experiment: Experiment, tmp_path:
     assert list(found) == ["data", "features", "code", "environment", "configuration"]
     (data,) = found["data"]
     assert re.fullmatch(
-        r"revision of usage_agg_30d of 2024-01-31: 1 -> \d \(other values in watch_hours_30d\)",
+        r"revision of usage_agg_30d of 2024-01-31: 1 -> \d \(different values in watch_hours_30d\)",
         data,
     )
     assert "subs_profile_fv:months_active: defined -> absent" in found["features"]
@@ -212,7 +212,7 @@ def test_labels_that_know_none_of_the_users_are_swapped_with_them(
     assert differences[0] == "drop of the features: 2024-01-31 -> 2024-02-29"
     assert (
         differences[-1]
-        == "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in churn_label, user_id)"
+        == "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, different values in churn_label, user_id)"
     )
 
 

@@ -206,7 +206,8 @@ def test_too_many_rejects_stop_the_drop_and_a_broken_file_is_no_row(
     text = (folder / "users.csv").read_text()
     (folder / "users.csv").write_text(text.replace("user_gender", "gender", 1))
     with pytest.raises(
-        ContractViolation, match=r"users.csv:1 column 'user_gender': expected column to be there"
+        ContractViolation,
+        match=r"users.csv:1 column 'user_gender': expected this column in the header",
     ):
         ingest(platform, folder, JANUARY, reject_rows=True)
     assert database_digest(platform.connection) == before

@@ -242,7 +242,7 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
         lambda f, to: with_member(
             f, to, "export.json", lambda d: d.replace(b'"format": 1', b'"format": 9')
         ),
-        "this export is of format 9",
+        "this export has format 9",
     ),
 }
 

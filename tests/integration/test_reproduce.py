@@ -252,7 +252,7 @@ def tampering(trained: Platform) -> Iterator[Tamper]:
 
 
 USAGE = "usage_agg_30d of 2024-01-31, revision 1"
-OTHERS = "the former value is not known: the drop's raw rows are others now"
+OTHERS = "the former value is not known, because the drop's raw rows have changed"
 
 
 def test_a_changed_cell_is_named_with_the_value_that_was_frozen(

@@ -47,7 +47,7 @@ def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
         ),
         (', "No"], categorical = true', ', "No"]', "net_service"),
         ("skips_7d   ", "churn_label", "a feature cannot have the name of the label"),
-        ("skips_7d   ", "as_of      ", "used by streamflow itself"),
+        ("skips_7d   ", "as_of      ", "streamflow itself uses this name"),
         (
             "min = 0, max = 720",
             "min = 0, max = 720, default = 721",

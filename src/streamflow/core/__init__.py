@@ -1,1 +1,1 @@
-"""Pure functions over frames and frozen values: no I/O, no clock, no environment."""
+"""Pure functions over frames and frozen values: no input or output, no clock, no environment."""

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Generic, Protocol, TypeVar
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from streamflow.core.versions.backup_manifest import Member
+from streamflow.core.versions.manifest import Member
 from streamflow.errors import BackupDamaged, StreamflowError
 from streamflow.files.disk_space import named_when_full
 from streamflow.files.text_files import refuse_existing

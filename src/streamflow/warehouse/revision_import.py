@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.core.data.digest import row_digests
-from streamflow.core.versions.export_manifest import ExportedRevision
+from streamflow.core.versions.manifest import ExportedRevision
 from streamflow.database import Address, adbc, arrow
 from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
 from streamflow.database.sql_files import load_queries

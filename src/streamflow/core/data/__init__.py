@@ -1,4 +1,5 @@
 """Rules about drops and tables.
 
-The contract of a drop, digests of tables, changed cells, and instants.
+The contract of a drop, rejected rows, digests of tables, changed cells, catalogs as values, and
+instants.
 """

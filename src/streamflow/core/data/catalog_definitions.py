@@ -1,124 +1,148 @@
-"""The catalog as plain values in one canonical form: what a passport holds of the features, and a catalog again from it."""
+"""The catalog as plain values in one canonical form, and a catalog made again from these values.
+
+A passport holds these values as its features level.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamflow.catalog import Catalog
 
+# Facts of a feature that no model reads, or that its name says already.
+UNREAD_FACTS = {"view", "counter", "words"}
+
 
 def definitions(catalog: Catalog) -> dict[str, Any]:
-    """All that the catalog declares. Views, tables and columns are lists: their order is the order of the model's features.
+    """Return everything that the catalog declares, as plain values.
+
+    Views, tables and columns are lists: their order is the order of the model's features.
 
     >>> from streamflow.catalog import load_catalog
     >>> definitions(load_catalog(None))["entity"]["key"]
     'user_id'
     """
+    views = [
+        {"name": name, **view.model_dump(exclude_none=True)} for name, view in catalog.views.items()
+    ]
     return {
         "model": catalog.model,
         "ttl_days": catalog.ttl_days,
         "entity": catalog.entity.model_dump(),
         "label": catalog.label.model_dump(),
-        "views": [
-            {"name": name, **view.model_dump(exclude_none=True)}
-            for name, view in catalog.views.items()
-        ],
-        "tables": [
-            {
-                "name": name,
-                "file": catalog.file(name),
-                "columns": [
-                    {"name": column, **declared.model_dump(exclude_defaults=True, mode="json")}
-                    for column, declared in table.columns.items()
-                ],
-            }
-            for name, table in catalog.tables.items()
-        ],
+        "views": views,
+        "tables": [_describe_table(catalog, name) for name in catalog.tables],
     }
+
+
+def _describe_table(catalog: Catalog, table: str) -> dict[str, Any]:
+    columns = [
+        {"name": name, **column.model_dump(exclude_defaults=True, mode="json")}
+        for name, column in catalog.tables[table].columns.items()
+    ]
+    return {"name": table, "file": catalog.file(table), "columns": columns}
 
 
 def catalog_of(recorded: Mapping[str, Any]) -> Catalog:
-    """The catalog that `definitions` described. Raises pydantic's ValidationError where this code knows no such catalog.
+    """Make a catalog from the values that `definitions` returned.
+
+    Raises pydantic's ValidationError when this code does not know such a catalog.
 
     >>> from streamflow.catalog import load_catalog
     >>> catalog = load_catalog(None)
-    >>> again = catalog_of(definitions(catalog))
-    >>> again.service == catalog.service, again.features == catalog.features
+    >>> copy = catalog_of(definitions(catalog))
+    >>> copy.service == catalog.service, copy.features == catalog.features
     (True, True)
     """
     tables = {
-        t["name"]: {"file": t["file"], "columns": _named(t["columns"])} for t in recorded["tables"]
+        table["name"]: {"file": table["file"], "columns": _by_name(table["columns"])}
+        for table in recorded["tables"]
     }
     return Catalog.model_validate(
-        {**recorded, "views": _named(recorded["views"]), "tables": tables}
+        {**recorded, "views": _by_name(recorded["views"]), "tables": tables}
     )
 
 
-def _named(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {
-        row["name"]: {name: value for name, value in row.items() if name != "name"} for row in rows
-    }
+def _by_name(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Turn a list of values with a `name` each into a mapping from the name to the rest."""
+    values_by_name = {}
+    for item in items:
+        values = dict(item)
+        values_by_name[values.pop("name")] = values
+    return values_by_name
 
 
 def catalog_toml(recorded: Mapping[str, Any]) -> str:
-    """The catalog file that `definitions` described: what a recorded version needs elsewhere.
+    """Write the values that `definitions` returned as a catalog file.
+
+    A recorded version needs this file in an installation with a different catalog.
 
     >>> from streamflow.catalog import load_catalog, parse_catalog
-    >>> text = catalog_toml(definitions(load_catalog(None)))
-    >>> catalog = parse_catalog(text, origin="again")
-    >>> catalog.service == load_catalog(None).service, definitions(catalog) == definitions(load_catalog(None))
+    >>> original = load_catalog(None)
+    >>> catalog = parse_catalog(catalog_toml(definitions(original)), origin="copy")
+    >>> catalog.service == original.service, definitions(catalog) == definitions(original)
     (True, True)
     """
-    lines = [f"{name} = {_toml(recorded[name])}" for name in ("model", "ttl_days")]
-    parts = {name: recorded[name] for name in ("entity", "label")}
-    parts |= {f"views.{name}": view for name, view in _named(recorded["views"]).items()}
-    for table in recorded["tables"]:
-        parts[f"tables.{table['name']}"] = {"file": table["file"]}
-        parts |= {
-            f"tables.{table['name']}.columns.{name}": column
-            for name, column in _named(table["columns"]).items()
-        }
-    for name, values in parts.items():
+    lines = [f"{name} = {_format_toml(recorded[name])}" for name in ("model", "ttl_days")]
+    for section, values in _toml_sections(recorded).items():
+        lines += ["", f"[{section}]"]
         lines += [
-            "",
-            f"[{name}]",
-            *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None),
+            f"{key} = {_format_toml(value)}" for key, value in values.items() if value is not None
         ]
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
-    """A text, a number, a bool, or a list of texts."""
+def _toml_sections(recorded: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the values of each section of the catalog file, by its name, in order."""
+    sections: dict[str, Mapping[str, Any]] = {name: recorded[name] for name in ("entity", "label")}
+    for name, view in _by_name(recorded["views"]).items():
+        sections[f"views.{name}"] = view
+    for table in recorded["tables"]:
+        path = f"tables.{table['name']}"
+        sections[path] = {"file": table["file"]}
+        for name, column in _by_name(table["columns"]).items():
+            sections[f"{path}.columns.{name}"] = column
+    return sections
+
+
+def _format_toml(value: Any) -> str:
+    """Write a text, a number, a bool, or a list of texts as a value of TOML."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(quoted, value))}]"
     return quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
 def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model reads, one flat line per fact: of two catalogs the same when they give the same inputs and label.
+    """Return everything that a model reads of a catalog, one flat entry per fact.
 
-    A column that is no feature, and no part of entity or label, does not count; nor does what no model reads.
+    Two catalogs have equal facts when they give the same inputs and the same label. A column
+    counts only if it is a feature, or belongs to the entity or the label. A fact that no model
+    reads does not count.
     """
     catalog = catalog_of(recorded)
-    facts: dict[str, Any] = {f"entity.{name}": value for name, value in recorded["entity"].items()}
+    facts: dict[str, Any] = {}
+    facts |= {f"entity.{name}": value for name, value in recorded["entity"].items()}
     facts |= {f"label.{name}": value for name, value in recorded["label"].items()}
-    facts["order of the features"] = ", ".join(f.name for f in catalog.features)
+    facts["order of the features"] = ", ".join(feature.name for feature in catalog.features)
     for feature in catalog.features:
-        view, days = catalog.views[feature.view], catalog.ttl(feature.view).days
-        declared = {"table": feature.table, "ttl_days": days, "max_age_days": view.max_age_days}
-        declared |= feature.column.model_dump(mode="json")
+        declared = {
+            "table": feature.table,
+            "ttl_days": catalog.ttl(feature.view).days,
+            "max_age_days": catalog.views[feature.view].max_age_days,
+            **feature.column.model_dump(mode="json"),
+        }
         facts |= {
             f"{feature.ref} {name}": value
             for name, value in declared.items()
-            if name not in {"view", "counter", "words"}
+            if name not in UNREAD_FACTS
         }
     return facts
 
 
 def quoted(text: str) -> str:
-    r"""A basic string of TOML: JSON's, but DEL is escaped too.
+    r"""Write a text as a basic string of TOML: as in JSON, but DEL is escaped too.
 
     >>> print(quoted('a "b"\x7f'))
     "a \"b\"\u007f"

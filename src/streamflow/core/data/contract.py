@@ -1,13 +1,14 @@
-"""The contract of a drop: what the catalog promises of each file, checked whole before anything is written.
+"""The contract of a drop: what the catalog promises of each file.
 
-Cells arrive as text, in batches. A first schema checks their form, a second one their value once they are typed; both are
-pandera's, made from the catalog. Rows are named by their number in the file; the physical line is found later, only for an
-error.
+A drop is checked completely before anything is written. Cells arrive as text, in batches. A first
+schema checks how they are written, and a second schema checks their values once they are typed;
+both are pandera schemas, made from the catalog. A row is named by its number in the file. The
+physical line is looked up later, and only for an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +18,19 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
-from streamflow.catalog import Catalog, Column
+from streamflow.catalog import Column
 
-INT64 = r"^[+-]?\d{1,19}$"
-NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
+# Catalog type -> how a cell of this type is written.
 FORMS = {
-    "int": INT64,
-    "float": NUMBER,
+    "int": r"^[+-]?\d{1,19}$",
+    "float": r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$",
     "bool": r"^(True|False)$",
     "date": r"^\d{4}-\d{2}-\d{2}$",
     "timestamp": r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})?$",
     "string": r"^[^\x00]*$",
 }
-WORDS = {
+# Catalog type -> the same rule for people.
+FORM_DESCRIPTIONS = {
     "int": "a whole number of 64 bits",
     "float": "a finite number",
     "bool": "True or False",
@@ -37,6 +38,8 @@ WORDS = {
     "timestamp": "an instant YYYY-MM-DD HH:MM:SS",
     "string": "text without NUL",
 }
+# How a bounded or limited value of these types is called.
+TYPE_NOUNS = {"int": "integer", "float": "number", "string": "text"}
 POLARS_TYPES: Mapping[str, Any] = {
     "int": pl.Int64,
     "float": pl.Float64,
@@ -45,15 +48,16 @@ POLARS_TYPES: Mapping[str, Any] = {
     "date": pl.Date,
     "timestamp": pl.Datetime("us", "UTC"),
 }
+HEADER_ROW = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """One broken promise.
+    """One rule of the contract that a drop breaks.
 
-    row    the record's number in the file, from 0, the header being -1; None: no one record
-    key    whose row it is, where that is known
-    fatal  the file as a whole cannot be used, whatever rows are left out
+    row    the record's number in the file, from 0; the header is -1; None: no single record
+    key    the key of the row, if it is known
+    fatal  the file as a whole cannot be used, even if rows are left out
     """
 
     table: str
@@ -66,23 +70,24 @@ class Violation:
 
 
 def expectation(column: Column) -> str:
-    """What a cell of `column` must be, in words.
+    """Describe the cells that `column` allows.
 
     >>> expectation(Column(type="float", min=0))
     'number >= 0'
     """
     if column.categories is not None:
-        return "one of " + ", ".join(repr(c) for c in column.categories)
-    word = {"int": "integer", "float": "number", "string": "text"}.get(
-        column.type, WORDS[column.type]
-    )
-    bounds = [
-        f"{sign} {bound:g}"
-        for sign, bound in ((">=", column.min), ("<=", column.max))
-        if bound is not None
-    ]
-    length = [f"of at most {column.max_length} characters"] if column.max_length else []
-    return " ".join([word, *(" and ".join(bounds).split() if bounds else []), *length])
+        return "one of " + ", ".join(repr(category) for category in column.categories)
+    text = TYPE_NOUNS.get(column.type, FORM_DESCRIPTIONS[column.type])
+    bounds = []
+    if column.min is not None:
+        bounds.append(f">= {column.min:g}")
+    if column.max is not None:
+        bounds.append(f"<= {column.max:g}")
+    if bounds:
+        text += " " + " and ".join(bounds)
+    if column.max_length:
+        text += f" of at most {column.max_length} characters"
+    return text
 
 
 def read_cells(
@@ -95,133 +100,92 @@ def read_cells(
 ) -> tuple[pl.DataFrame, list[Violation]]:
     """Turn a batch of text into typed values.
 
-    text      (n, ·)  strings, a null where the cell is empty; exactly the names of `columns`
-    rows      (n,)    the number of each row in its file
-    returns   (n, ·)  typed as the catalog says, in its order, and everything that breaks the contract cell by cell
+    Args:
+        text: (n, ·) strings, a null where the cell is empty; exactly the names of `columns`.
+        rows: (n,) the number of each row in its file.
+        columns: the columns of the file, in the order of the catalog.
+        key: the name of the entity's key.
+        table: the name of the table, for violations.
+
+    Returns:
+        (n, ·) values, typed and ordered as in the catalog; and a violation for every cell that
+        breaks the contract.
     """
     text = text.select(pl.col(name).cast(pl.String) for name in columns)
-    malformed = _failures(_form_schema(columns), text)
-    typed = pl.DataFrame([_typed(text[name], column) for name, column in columns.items()])
-    for name in columns:  # 2^63, 1e309 or 2024-02-30 have the right form and still no value
-        lost = (text[name].is_not_null() & typed[name].is_null()).arg_true().to_list()
-        malformed |= {(name, place) for place in lost}
-    wrong = [(name, place, WORDS[columns[name].type]) for name, place in malformed]
-    wrong += [
-        (name, place, expectation(columns[name]))
-        for name, place in _failures(_value_schema(columns), typed) - malformed
+    typed = pl.DataFrame([_parse_column(text[name], column) for name, column in columns.items()])
+    malformed = _find_failures(_form_schema(columns), text)
+    # 2^63, 1e309 and 2024-02-30 are written correctly, and still have no value.
+    for name in columns:
+        without_value = (text[name].is_not_null() & typed[name].is_null()).arg_true().to_list()
+        malformed |= {(name, position) for position in without_value}
+    out_of_range = _find_failures(_value_schema(columns), typed) - malformed
+    expectations = [
+        (name, position, FORM_DESCRIPTIONS[columns[name].type]) for name, position in malformed
+    ]
+    expectations += [
+        (name, position, expectation(columns[name])) for name, position in out_of_range
     ]
     violations = [
         Violation(
             table=table,
             column=name,
-            row=int(rows[place]),
-            expected=words,
-            got=_shown(text[name][place]),
-            key=typed[key][place],
+            row=int(rows[position]),
+            expected=expected,
+            got=_format_cell(text[name][position]),
+            key=typed[key][position],
         )
-        for name, place, words in wrong
+        for name, position, expected in expectations
     ]
-    return typed, sorted(violations, key=lambda v: (v.row or 0, v.column or ""))
-
-
-def repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Violation]:
-    """Every row of a key that stands in its file more than once. `keys` holds `key` and `row`."""
-    known = keys.drop_nulls(key)
-    twice = known.filter(known[key].is_duplicated())
-    return [
-        Violation(
-            table=table,
-            column=key,
-            row=row,
-            expected=f"a key that occurs once in {table}",
-            got=repr(str(value)),
-            key=value,
-        )
-        for value, row in twice.select(key, "row").iter_rows()
-    ]
-
-
-def cross_check(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Violation]:
-    """Every key must be one of the entity's own table, and the files behind features that are never null must be complete.
-
-    keys  table -> frame with the entity's key and `row`
-    """
-    owner = catalog.entity.table
-    if owner not in keys:
-        return []
-    violations = []
-    for table, frame in keys.items():
-        if table != owner:
-            violations += _strangers(table, frame, keys[owner], catalog)
-            if any(f.table == table and not f.column.nullable for f in catalog.features):
-                violations += _absent(table, frame, keys[owner], catalog)
-    return violations
-
-
-def _strangers(
-    table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog
-) -> list[Violation]:
-    key, expected = catalog.entity.key, f"a key that {catalog.file(catalog.entity.table)} holds"
-    unknown = frame.drop_nulls(key).join(known, on=key, how="anti").sort("row")
-    return [
-        Violation(
-            table=table, column=key, row=row, expected=expected, got=repr(str(value)), key=value
-        )
-        for value, row in unknown.select(key, "row").iter_rows()
-    ]
-
-
-def _absent(
-    table: str, frame: pl.DataFrame, known: pl.DataFrame, catalog: Catalog
-) -> list[Violation]:
-    key = catalog.entity.key
-    expected = f"a row for each key of {catalog.file(catalog.entity.table)}, since its features are not nullable"
-    absent = known.drop_nulls(key).join(frame, on=key, how="anti").unique(key).sort(key)
-    return [
-        Violation(
-            table=table, column=key, row=None, expected=expected, got=f"none for {str(k)!r}", key=k
-        )
-        for k in absent[key]
-    ]
+    return typed, sorted(violations, key=lambda violation: (violation.row, violation.column))
 
 
 def header_violations(table: str, header: Sequence[str], columns: Sequence[str]) -> list[Violation]:
-    """Missing, extra and repeated columns of one file."""
-    counts = {name: list(header).count(name) for name in header}
-    found: list[tuple[str, str, str | None]] = [
-        ("column to stand once", name, f"{n} times") for name, n in counts.items() if n > 1
-    ]
-    found += [("column to be there", name, None) for name in columns if name not in counts]
-    found += [
-        ("no column that the catalog does not declare", name, repr(name))
-        for name in counts
-        if name not in columns
-    ]
+    """Report missing, extra and repeated columns of one file."""
     return [
-        Violation(table=table, column=name, row=-1, expected=words, got=got, fatal=True)
-        for words, name, got in found
+        Violation(table=table, column=name, row=HEADER_ROW, expected=expected, got=got, fatal=True)
+        for expected, name, got in _check_header(header, columns)
     ]
+
+
+def _check_header(
+    header: Sequence[str], columns: Sequence[str]
+) -> Iterator[tuple[str, str, str | None]]:
+    """Give (expected, column, got) for each mistake of a header."""
+    counts = {name: list(header).count(name) for name in header}
+    for name, count in counts.items():
+        if count > 1:
+            yield "this column once", name, f"{count} times"
+    for name in columns:
+        if name not in counts:
+            yield "this column in the header", name, None
+    for name in counts:
+        if name not in columns:
+            yield "only columns that the catalog declares", name, repr(name)
 
 
 def _form_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
+    """Return the schema that checks how the cells are written."""
     return pa.DataFrameSchema(
         {
-            n: pa.Column(pl.String, pa.Check.str_matches(FORMS[c.type]), nullable=True)
-            for n, c in columns.items()
+            name: pa.Column(pl.String, pa.Check.str_matches(FORMS[column.type]), nullable=True)
+            for name, column in columns.items()
         }
     )
 
 
 def _value_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
+    """Return the schema that checks typed values."""
     return pa.DataFrameSchema(
         {
-            name: pa.Column(POLARS_TYPES[c.type], _checks(c), nullable=c.nullable)
-            for name, c in columns.items()
+            name: pa.Column(
+                POLARS_TYPES[column.type], _value_checks(column), nullable=column.nullable
+            )
+            for name, column in columns.items()
         }
     )
 
 
-def _checks(column: Column) -> list[pa.Check]:
+def _value_checks(column: Column) -> list[pa.Check]:
     checks = []
     if column.min is not None:
         checks.append(pa.Check.ge(column.min))
@@ -234,8 +198,8 @@ def _checks(column: Column) -> list[pa.Check]:
     return checks
 
 
-def _failures(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> set[tuple[str, int]]:
-    """The cells (column, row) that break `schema`."""
+def _find_failures(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> set[tuple[str, int]]:
+    """Return the cells (column, row) that break `schema`."""
     try:
         schema.validate(frame, lazy=True)
     except SchemaErrors as exc:
@@ -244,22 +208,22 @@ def _failures(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> set[tuple[str,
     return set()
 
 
-def _typed(text: pl.Series, column: Column) -> pl.Series:
-    """The values of a column of text; a null where there is none."""
+def _parse_column(text: pl.Series, column: Column) -> pl.Series:
+    """Convert a column of text to its type; a cell without a value becomes a null."""
     if column.type == "bool":
-        return text.replace_strict(
-            {"True": True, "False": False}, default=None, return_dtype=pl.Boolean
-        )
+        values = {"True": True, "False": False}
+        return text.replace_strict(values, default=None, return_dtype=pl.Boolean)
     if column.type == "date":
         return text.str.to_date("%Y-%m-%d", strict=False)
     if column.type == "timestamp":
         return text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
     if column.type == "float":
         number = text.cast(pl.Float64, strict=False)
-        finite = pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)  # -0.0 is 0.0
+        # The first branch makes -0.0 a 0.0.
+        finite = pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)
         return pl.select(finite.alias(text.name)).to_series()
     return text.cast(POLARS_TYPES[column.type], strict=False)
 
 
-def _shown(cell: str | None) -> str:
+def _format_cell(cell: str | None) -> str:
     return "an empty cell" if cell is None else repr(cell)

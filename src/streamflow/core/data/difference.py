@@ -1,4 +1,4 @@
-"""One difference between what was recorded and what is there today."""
+"""One difference between a recorded value and the value of today."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One thing that is not as it was. `recorded` or `now` is None where that side has no such thing.
+    """One thing that is not as it was recorded.
 
-    what    where it is: table, key and column; a feature's definition; a file; a package; a setting
-    note    what else a person needs to act on it
+    what      its address: table, key and column; a feature's definition; a file; a package; a
+              setting
+    recorded  the value in the record; None when the record has no such thing
+    now       the value of today; None when there is no such thing today
+    note      further facts that a person needs to act on the difference
     """
 
     what: str
@@ -19,10 +22,11 @@ class Difference:
     note: str = ""
 
     def __str__(self) -> str:
-        """One line."""
-        change = f"{_shown(self.recorded)} -> {_shown(self.now)}"
-        return f"{self.what}: {change}{f' ({self.note})' if self.note else ''}"
+        """Write the difference on one line."""
+        change = f"{_format_value(self.recorded)} -> {_format_value(self.now)}"
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.what}: {change}{note}"
 
 
-def _shown(value: str | None) -> str:
+def _format_value(value: str | None) -> str:
     return "absent" if value is None else value

@@ -1,15 +1,21 @@
-"""The digest of a table: the same for the same content, however it arrived, was chunked or is stored.
+"""The digest of a table: equal for equal content, however it arrived, was chunked or is stored.
 
-Form, version 1. Rows fall into 256 buckets by the first byte of sha256(key), and lie in each bucket in the order of their
-key's bytes (an integer key is its decimal text). Of each bucket and column two streams are hashed:
+Format, version 1. Rows are divided into 256 buckets by the first byte of sha256(key). Within a
+bucket they are ordered by the bytes of their key (an integer key is its decimal text). For each
+bucket and column two streams are hashed:
 
-    shape     string: uint32 of 1 + length in bytes, 0 for a null       others: one byte, 1 or 0 for a null
-    payload   string: the UTF-8 bytes                                   others: 8 bytes, 0 for a null
+    shape     string: uint32 of 1 + length in bytes, 0 for a null   else: one byte, 1; 0 for a null
+    payload   string: the UTF-8 bytes                               else: 8 bytes, 0 for a null
 
-Numbers are big-endian: int, date (days) and timestamp (microseconds, UTC) as int64, float as IEEE 754 with -0.0 as 0.0,
-bool as int64. A column's bucket is sha256(type NUL sha256(shape) sha256(payload)); a bucket sha256 over its columns, by
-name; a table sha256 over its buckets. A row's own digest is the first 16 bytes of sha256 over its columns, by name: 0x00
-for a null, else 0x01 and the 8 bytes, or for a string 0x01, uint32 length and the bytes.
+Numbers are big-endian. int, date (days) and timestamp (microseconds, UTC) are int64; float is
+IEEE 754, with -0.0 as 0.0; bool is int64.
+
+    bucket of a column   sha256(type NUL sha256(shape) sha256(payload))
+    bucket of a table    sha256 over its columns, by name
+    table                sha256 over its buckets
+    row                  the first 16 bytes of sha256 over its columns, by name. A null is 0x00. A
+                         string is 0x01, its length as uint32, and its bytes. Any other value is
+                         0x01 and its 8 bytes.
 """
 
 from __future__ import annotations
@@ -25,6 +31,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 BUCKETS = 256
+DIGEST_BYTES = 32  # the length of a sha256
+ROW_DIGEST_BYTES = 16
+VALUE_BYTES = 8  # the payload of a value that is not a string
 
 Types = Mapping[str, str]  # column -> logical type, as in the catalog
 
@@ -39,68 +48,79 @@ class ColumnDigest:
 
     @property
     def value(self) -> str:
-        """The digest of the whole column, 64 hexadecimal digits."""
+        """Return the digest of the whole column, 64 hexadecimal digits."""
         return sha256(self.buckets).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableDigest:
-    """What a table holds, named by its content."""
+    """The name of a table's content: the number of rows and the digest of each column."""
 
     rows: int
     columns: tuple[ColumnDigest, ...]
 
     @property
     def value(self) -> str:
-        """The digest of the whole table, 64 hexadecimal digits."""
-        ordered = sorted(self.columns, key=lambda c: c.name)
-        total = sha256(b"streamflow table 1\n")
+        """Return the digest of the whole table, 64 hexadecimal digits."""
+        columns = self._columns_by_name()
+        table_hash = sha256(b"streamflow table 1\n")
         for bucket in range(BUCKETS):
-            one = sha256()
-            for column in ordered:
+            position = slice(DIGEST_BYTES * bucket, DIGEST_BYTES * (bucket + 1))
+            bucket_hash = sha256()
+            for column in columns:
                 name = column.name.encode()
-                one.update(
-                    len(name).to_bytes(4, "big")
-                    + name
-                    + column.buckets[32 * bucket : 32 * bucket + 32]
-                )
-            total.update(one.digest())
-        return total.hexdigest()
+                bucket_hash.update(len(name).to_bytes(4, "big"))
+                bucket_hash.update(name)
+                bucket_hash.update(column.buckets[position])
+            table_hash.update(bucket_hash.digest())
+        return table_hash.hexdigest()
 
     @property
     def column_values(self) -> dict[str, str]:
-        """Column -> digest of its content, by name."""
-        return {c.name: c.value for c in sorted(self.columns, key=lambda c: c.name)}
+        """Return the digest of each column's content, by name."""
+        return {column.name: column.value for column in self._columns_by_name()}
 
-    def changed_columns(self, other: TableDigest) -> list[str]:
-        """The columns whose content differs from that of `other`, added and removed ones included."""
-        mine, theirs = ({c.name: (c.type, c.buckets) for c in t.columns} for t in (self, other))
-        return sorted(
-            name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)
-        )
+    def changed_columns(self, former: TableDigest) -> list[str]:
+        """List the columns whose content differs from that in `former`.
+
+        Added and removed columns are included.
+        """
+        content = self._column_contents()
+        former_content = former._column_contents()
+        names = content.keys() | former_content.keys()
+        return sorted(name for name in names if content.get(name) != former_content.get(name))
+
+    def _columns_by_name(self) -> list[ColumnDigest]:
+        return sorted(self.columns, key=lambda column: column.name)
+
+    def _column_contents(self) -> dict[str, tuple[str, bytes]]:
+        return {column.name: (column.type, column.buckets) for column in self.columns}
 
 
 def bucket_of(keys: pl.Series) -> NDArray[np.uint8]:
-    """The bucket of each key, shape (n,).
+    """Return the bucket of each key, shape (n,).
 
     >>> bucket_of(pl.Series(["7590-VHVEG", "a"])).tolist()
     [243, 202]
     """
-    return np.fromiter(
-        (sha256(k.encode()).digest()[0] for k in keys.cast(pl.String)), np.uint8, len(keys)
-    )
+    texts = keys.cast(pl.String)
+    return np.fromiter((sha256(text.encode()).digest()[0] for text in texts), np.uint8, len(keys))
 
 
 class Digester:
-    """Takes the rows of a table in chunks, in the order of (bucket, key bytes), and gives its digest."""
+    """Computes the digest of a table from chunks of rows in the order of (bucket, key bytes)."""
 
     def __init__(self, key: str, types: Types) -> None:
-        self._key, self._types, self._rows = key, dict(types), 0
+        self._key = key
+        self._types = dict(types)
+        self._rows = 0
+        # Column -> the hashes of shape and payload of each bucket.
         self._streams = {name: [(sha256(), sha256()) for _ in range(BUCKETS)] for name in types}
-        self._last: tuple[int, bytes] | None = None
+        # The bucket and the key bytes of the last row.
+        self._last_position: tuple[int, bytes] | None = None
 
     def update(self, chunk: pl.DataFrame) -> None:
-        """Add rows; raises ValueError when they do not follow the order."""
+        """Add rows. Raises ValueError when they do not follow the order."""
         if chunk.is_empty():
             return
         keys = chunk[self._key].cast(pl.String)
@@ -108,39 +128,45 @@ class Digester:
         self._check_order(keys, buckets)
         edges = np.flatnonzero(np.diff(buckets)) + 1
         bounds = [0, *edges.tolist(), len(chunk)]
-        for name, logical in self._types.items():
+        for name, logical_type in self._types.items():
             streams = self._streams[name]
-            for bucket, shape, payload in _slices(chunk[name], logical, buckets, bounds):
-                streams[bucket][0].update(shape)
-                streams[bucket][1].update(payload)
+            for bucket, shape, payload in _encode_runs(chunk[name], logical_type, buckets, bounds):
+                shape_hash, payload_hash = streams[bucket]
+                shape_hash.update(shape)
+                payload_hash.update(payload)
         self._rows += len(chunk)
 
     def _check_order(self, keys: pl.Series, buckets: NDArray[np.uint8]) -> None:
         frame = pl.DataFrame({"bucket": buckets, "key": keys})
-        ordered = frame.sort("bucket", "key").equals(frame)  # polars orders text by its bytes
-        first, last = ((int(buckets[i]), keys[i].encode()) for i in (0, len(keys) - 1))
-        if not ordered or (self._last is not None and first <= self._last):
+        # Polars orders text by its bytes.
+        is_ordered = frame.sort("bucket", "key").equals(frame)
+        first_position = (int(buckets[0]), keys[0].encode())
+        follows = self._last_position is None or first_position > self._last_position
+        if not is_ordered or not follows:
             raise ValueError("rows must come once each, in the order of (bucket, key)")
-        self._last = last
+        self._last_position = (int(buckets[-1]), keys[-1].encode())
 
     def finish(self) -> TableDigest:
-        """The digest of all rows taken."""
+        """Return the digest of all rows that were added."""
         columns = []
-        for name, logical in self._types.items():
-            head = logical.encode() + b"\x00"
-            buckets = b"".join(
-                sha256(head + s.digest() + p.digest()).digest() for s, p in self._streams[name]
-            )
-            columns.append(ColumnDigest(name=name, type=logical, buckets=buckets))
+        for name, logical_type in self._types.items():
+            prefix = logical_type.encode() + b"\x00"
+            bucket_digests = [
+                sha256(prefix + shape_hash.digest() + payload_hash.digest()).digest()
+                for shape_hash, payload_hash in self._streams[name]
+            ]
+            buckets = b"".join(bucket_digests)
+            columns.append(ColumnDigest(name=name, type=logical_type, buckets=buckets))
         return TableDigest(rows=self._rows, columns=tuple(columns))
 
 
 def digest_frame(frame: pl.DataFrame, *, key: str, types: Types) -> TableDigest:
-    """The digest of a whole frame with rows in any order and a unique key.
+    """Return the digest of a whole frame with a unique key; its rows may have any order.
 
     >>> frame = pl.DataFrame({"k": ["a", "b"], "x": [1.0, None]})
-    >>> kinds = {"k": "string", "x": "float"}
-    >>> digest_frame(frame, key="k", types=kinds).value == digest_frame(frame.reverse(), key="k", types=kinds).value
+    >>> types = {"k": "string", "x": "float"}
+    >>> reversed_digest = digest_frame(frame.reverse(), key="k", types=types)
+    >>> digest_frame(frame, key="k", types=types).value == reversed_digest.value
     True
     """
     digester = Digester(key, types)
@@ -149,54 +175,70 @@ def digest_frame(frame: pl.DataFrame, *, key: str, types: Types) -> TableDigest:
 
 
 def in_order(frame: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The rows in the order of (bucket, key bytes), as a digester takes them."""
-    placed = frame.with_columns(
-        pl.Series("__bucket", bucket_of(frame[key])), pl.col(key).cast(pl.String).alias("__key")
-    )
-    return placed.sort("__bucket", "__key").drop("__bucket", "__key")
+    """Return the rows in the order of (bucket, key bytes), as a digester needs them."""
+    buckets = pl.Series("__bucket", bucket_of(frame[key]))
+    texts = pl.col(key).cast(pl.String).alias("__key")
+    with_positions = frame.with_columns(buckets, texts)
+    return with_positions.sort("__bucket", "__key").drop("__bucket", "__key")
 
 
 def row_digests(frame: pl.DataFrame, *, types: Types) -> list[bytes]:
-    """The 16 bytes of each row's own digest, in the order of the frame."""
-    fields = [list(_cells(frame[name], types[name])) for name in sorted(types)]
-    return [sha256(b"".join(row)).digest()[:16] for row in zip(*fields, strict=True)]
+    """Return the 16 bytes of each row's own digest, in the order of the frame."""
+    columns = [list(_encode_cells(frame[name], types[name])) for name in sorted(types)]
+    return [
+        sha256(b"".join(cells)).digest()[:ROW_DIGEST_BYTES] for cells in zip(*columns, strict=True)
+    ]
 
 
-def _fixed(series: pl.Series, logical: str) -> NDArray[Any]:
-    """The payload of a column that is not a string: (n,) of 8 byte big-endian values, 0 for a null."""
-    if logical == "float":
+def _encode_values(series: pl.Series, logical_type: str) -> NDArray[Any]:
+    """Return the payload of a column that is not a string.
+
+    It has shape (n,), with 8 bytes per value, big-endian, 0 for a null.
+    """
+    if logical_type == "float":
+        # Adding 0.0 makes -0.0 a 0.0.
         return (series.cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0).astype(">f8")
-    if logical == "timestamp":
+    if logical_type == "timestamp":
         series = series.dt.epoch("us")
-    elif logical == "date":
+    elif logical_type == "date":
         series = series.cast(pl.Date).to_physical()
     return series.cast(pl.Int64).fill_null(0).to_numpy().astype(">i8")
 
 
-def _slices(
-    series: pl.Series, logical: str, buckets: NDArray[np.uint8], bounds: Sequence[int]
+def _encode_runs(
+    series: pl.Series, logical_type: str, buckets: NDArray[np.uint8], bounds: Sequence[int]
 ) -> Iterator[tuple[int, bytes, bytes]]:
-    """(bucket, shape, payload) of each run of rows of one bucket."""
-    present = series.is_not_null().to_numpy()
-    if logical == "string":
+    """Encode each run of rows of one bucket as (bucket, shape, payload).
+
+    `bounds` are the row numbers at which the runs begin, and the end of the last run.
+    """
+    is_present = series.is_not_null().to_numpy()
+    if logical_type == "string":
         lengths = series.str.len_bytes().fill_null(0).to_numpy().astype(np.int64)
-        shape = np.where(present, lengths + 1, 0).astype(">u4")
-        data = "".join(series.drop_nulls().to_list()).encode()
+        shapes = np.where(is_present, lengths + 1, 0).astype(">u4")
+        payload = "".join(series.drop_nulls().to_list()).encode()
         ends = np.concatenate([[0], np.cumsum(lengths)])
-        for a, b in pairwise(bounds):
-            yield int(buckets[a]), shape[a:b].tobytes(), data[ends[a] : ends[b]]
+        for begin, end in pairwise(bounds):
+            run_payload = payload[ends[begin] : ends[end]]
+            yield int(buckets[begin]), shapes[begin:end].tobytes(), run_payload
         return
-    values, flags = _fixed(series, logical), present.astype(np.uint8)
-    for a, b in pairwise(bounds):
-        yield int(buckets[a]), flags[a:b].tobytes(), values[a:b].tobytes()
+    values = _encode_values(series, logical_type)
+    flags = is_present.astype(np.uint8)
+    for begin, end in pairwise(bounds):
+        yield int(buckets[begin]), flags[begin:end].tobytes(), values[begin:end].tobytes()
 
 
-def _cells(series: pl.Series, logical: str) -> Iterator[bytes]:
-    if logical == "string":
-        for value in series:
-            data = None if value is None else value.encode()
-            yield b"\x00" if data is None else b"\x01" + len(data).to_bytes(4, "big") + data
+def _encode_cells(series: pl.Series, logical_type: str) -> Iterator[bytes]:
+    """Encode each cell of a column for the digest of its row."""
+    if logical_type == "string":
+        for text in series:
+            if text is None:
+                yield b"\x00"
+            else:
+                data = text.encode()
+                yield b"\x01" + len(data).to_bytes(4, "big") + data
         return
-    raw = _fixed(series, logical).tobytes()
-    for i, present in enumerate(series.is_not_null()):
-        yield b"\x01" + raw[8 * i : 8 * i + 8] if present else b"\x00"
+    payload = _encode_values(series, logical_type).tobytes()
+    for row, is_present in enumerate(series.is_not_null()):
+        position = VALUE_BYTES * row
+        yield b"\x01" + payload[position : position + VALUE_BYTES] if is_present else b"\x00"

@@ -1,7 +1,7 @@
-"""Which rows are left out when good rows are loaded and bad ones kept apart.
+"""Choose the rows that are left out when good rows are loaded and bad rows are set aside.
 
-A user is loaded whole or not at all: the rows of one key in all files stand and fall together, since a model reads them
-together. A row without a key fails alone.
+A user is loaded completely or not at all: a model reads the rows of one key in all files together,
+so one bad row rejects all of them. A row without a key is rejected alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from streamflow.core.data.contract import Violation
 
 @dataclass(frozen=True, kw_only=True)
 class Reject:
-    """One row that is not loaded. `cause` is the violation for which; its own, or that of another row of its key."""
+    """One row that is not loaded.
+
+    cause  why it is rejected: its own violation, or that of a different row with the same key
+    """
 
     table: str
     row: int
@@ -25,31 +28,40 @@ class Reject:
 
 
 def rejected_keys(violations: Sequence[Violation]) -> set[str | int]:
-    """The keys of which some row breaks the contract."""
-    return {v.key for v in violations if v.key is not None}
+    """Return the keys that have at least one row which breaks the contract."""
+    return {violation.key for violation in violations if violation.key is not None}
 
 
 def rejects(
     violations: Sequence[Violation], keys: Mapping[str, pl.DataFrame], *, key: str
 ) -> list[Reject]:
-    """Every row that is left out, by table and row.
+    """List every row that is left out, by table and row.
 
-    keys  table -> frame with `key` and `row`, of the files that are delivered
+    Args:
+        violations: everything that breaks the contract of the drop.
+        keys: table -> frame with `key` and `row`, of each delivered file.
+        key: the name of the entity's key.
 
-    >>> keys = {"users": pl.DataFrame({"id": ["a", "b"], "row": [0, 1]}), "plans": pl.DataFrame({"id": ["a", "b"], "row": [0, 1]})}
+    >>> users = pl.DataFrame({"id": ["a", "b"], "row": [0, 1]})
+    >>> plans = pl.DataFrame({"id": ["a", "b"], "row": [0, 1]})
     >>> bad = Violation(table="plans", column="fee", row=1, expected="number", got="'x'", key="b")
-    >>> [(r.table, r.row, r.cause.table) for r in rejects([bad], keys, key="id")]
+    >>> found = rejects([bad], {"users": users, "plans": plans}, key="id")
+    >>> [(reject.table, reject.row, reject.cause.table) for reject in found]
     [('plans', 1, 'plans'), ('users', 1, 'plans')]
     """
-    own = {(v.table, v.row): v for v in reversed(violations) if v.row is not None}
-    of_key = {v.key: v for v in reversed(violations) if v.key is not None}
-    found = {
-        place: Reject(table=place[0], row=place[1], key=v.key, cause=v) for place, v in own.items()
-    }
+    rejects_by_row: dict[tuple[str, int], Reject] = {}
+    first_violations: dict[str | int, Violation] = {}
+    for violation in violations:
+        if violation.row is not None:
+            reject = Reject(
+                table=violation.table, row=violation.row, key=violation.key, cause=violation
+            )
+            rejects_by_row.setdefault((reject.table, reject.row), reject)
+        if violation.key is not None:
+            first_violations.setdefault(violation.key, violation)
     for table, frame in keys.items():
-        for value, row in (
-            frame.filter(pl.col(key).is_in(list(of_key))).select(key, "row").iter_rows()
-        ):
-            place = (table, row)
-            found.setdefault(place, Reject(table=table, row=row, key=value, cause=of_key[value]))
-    return sorted(found.values(), key=lambda r: (r.table, r.row))
+        bad_rows = frame.filter(pl.col(key).is_in(list(first_violations)))
+        for value, row in bad_rows.select(key, "row").iter_rows():
+            reject = Reject(table=table, row=row, key=value, cause=first_violations[value])
+            rejects_by_row.setdefault((table, row), reject)
+    return sorted(rejects_by_row.values(), key=lambda reject: (reject.table, reject.row))

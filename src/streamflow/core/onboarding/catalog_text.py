@@ -9,112 +9,134 @@ from streamflow.core.data.catalog_definitions import quoted
 from streamflow.core.onboarding.catalog_guess import Guess, TableGuess
 
 HEAD = """\
-# What the data mean: declared once, here. 'streamflow init' guessed it from one folder of files: read it before the first
-# drop is frozen, since a column's type cannot change after that.
+# What the data mean: declared once, here. 'streamflow init' guessed it from one folder of files:
+# read it before the first drop is frozen, because a column's type cannot change after that.
 #
 # A column:  type        int | float | bool | string | date | timestamp   (64 bit numbers)
-#            nullable    a null is a value: accepted, trained on and served. Default false: a null is refused.
-#            min, max    inclusive bounds        categories   the only values allowed        max_length   in characters
-#            view        the feature view that serves this column as a feature; without it, it is frozen but not served
+#            nullable    a null is a value: it is accepted, trained on and served.
+#                        Default false: a null is refused.
+#            min, max    the smallest and the largest allowed value
+#            categories  the only values allowed
+#            max_length  the most characters
+#            view        the feature view that serves this column as a feature;
+#                        without a view, the column is frozen but not served
 #            categorical the model treats the feature as categories, not as a number
-#            default     of a feature: served, and said in the answer, where there is no value or one that is too old; else refused
+#            default     of a feature: the value that is served, and named in the answer, where
+#                        there is no value or a value that is too old; without it, the request
+#                        is refused
 #            counter     a number that grows from drop to drop: `honesty` warns where it does not
-#            words       what people call it, for reasons; without it the name, with spaces
-#            expr        SQL over the table's columns, as_of (a date) and lag(column), the same key's value in the drop before:
-#                        computed once, when a snapshot freezes; no file holds such a column
-# A view:    max_age_days  how old a live row may be when it is served; without it, any age is
+#            words       the name that people use for the column, in reasons;
+#                        without it, the column's name with spaces
+#            expr        SQL over the table's columns, as_of (a date) and lag(column), the value of
+#                        the same key in the drop before. It is computed once, when a snapshot
+#                        freezes; no file holds such a column.
+# A view:    max_age_days  how old a live row may be when it is served; without it, any age
 #
 # For you to decide:
-# - Is each feature known at the date of its drop? What is learned only with the outcome must lose its view.
-# - Which numbers grow from drop to drop, such as months since the start? They earn counter = true.
-# - Will each column keep its type, its categories and its bounds in later drops? What breaks them is refused.
+# - Is each feature known at the date of its drop? A column that becomes known only with the
+#   outcome must lose its view.
+# - Which numbers grow from drop to drop, such as months since the start? Give them counter = true.
+# - Will each column keep its type, its categories and its bounds in later drops? Values that break
+#   them are refused.
 """
+TTL_DAYS = 62
+COMMENT_COLUMN = 76  # comments of longer lines are not aligned
+
+CommentedLine = tuple[str, str]  # a line, and its comment
 
 
 def catalog_text(guess: Guess) -> str:
-    """The whole file."""
-    decisions = [f"# - {_one_line(d)}.\n" for d in guess.decisions]
-    parts = [
+    """Write the whole catalog file."""
+    decisions = [f"# - {_make_printable(decision)}.\n" for decision in guess.decisions]
+    sections = [
         "".join([HEAD, *decisions]),
-        _model(guess),
-        _entity(guess),
-        _label(guess),
-        _views(guess),
+        _write_model(guess),
+        _write_entity(guess),
+        _write_label(guess),
+        _write_views(guess),
     ]
-    return "\n".join([*parts, *(_table(t) for t in guess.tables)])
+    sections += [_write_table(table) for table in guess.tables]
+    return "\n".join(sections)
 
 
-def _model(guess: Guess) -> str:
-    rows = [
-        (
-            f"model = {quoted(guess.model)}",
-            "guessed: the registered model; feature services are called <model>_<digest8>",
-        ),
-        ("ttl_days = 62", "a feature row older than this, at the asked instant, is not used"),
-    ]
-    return _commented(rows)
+def _write_model(guess: Guess) -> str:
+    return _write_lines(
+        [
+            (
+                f"model = {quoted(guess.model)}",
+                "guessed: the registered model; feature services are called <model>_<digest8>",
+            ),
+            (f"ttl_days = {TTL_DAYS}", "a feature row older than this, at the as_of, is not used"),
+        ]
+    )
 
 
-def _entity(guess: Guess) -> str:
+def _write_entity(guess: Guess) -> str:
     entity = guess.entity
-    kind = (
+    key_type = (
         "every key is a whole number"
         if entity.type == "int"
         else "not every key is a whole number, or some begin with 0"
     )
-    rows = [
+    lines = [
         (f"name = {quoted(entity.name)}", "guessed: from the key"),
         (f"key = {quoted(entity.key)}", "guessed: in every file, and different in each row"),
-        (f"type = {quoted(entity.type)}", f"guessed: {kind}"),
-        *([(f"max_length = {entity.max_length}", "guessed")] if entity.type == "string" else []),
+        (f"type = {quoted(entity.type)}", f"guessed: {key_type}"),
+    ]
+    if entity.type == "string":
+        lines.append((f"max_length = {entity.max_length}", "guessed"))
+    lines.append(
         (
             f"table = {quoted(entity.table)}",
-            f"guessed: it holds all {guess.population:,} keys; other files may have no others",
-        ),
-    ]
-    return "[entity]\n" + _commented(rows)
+            f"guessed: it holds all {guess.population:,} keys; "
+            "a key that is not in it is refused in every file",
+        )
+    )
+    return "[entity]\n" + _write_lines(lines)
 
 
-def _label(guess: Guess) -> str:
-    rows = [
+def _write_label(guess: Guess) -> str:
+    lines = [
         (
             f"table = {quoted(guess.label.table)}",
             "guessed: this file may come later than the rest of its drop",
         ),
-        (f"column = {quoted(guess.label.column)}", "guessed: True is what is predicted"),
+        (f"column = {quoted(guess.label.column)}", "guessed: the model predicts True"),
     ]
-    return "[label]\n" + _commented(rows)
+    return "[label]\n" + _write_lines(lines)
 
 
-def _views(guess: Guess) -> str:
+def _write_views(guess: Guess) -> str:
     return "".join(
         f"[views.{name}]\ntable = {quoted(view.table)}\n" for name, view in guess.views.items()
     )
 
 
-def _table(table: TableGuess) -> str:
-    named = (
-        table.file == f"{table.table}.csv"
-    )  # the file that the catalog expects without being told
-    head = "" if named else f"[tables.{table.table}]\nfile = {quoted(table.file)}\n"
-    width = max((len(c.name) for c in table.columns), default=0)
-    rows = [
-        (f"{c.name:{width}} = {declaration(c.column)}", f"guessed: {c.words}")
-        for c in table.columns
+def _write_table(table: TableGuess) -> str:
+    text = ""
+    # The catalog expects this file without a declaration.
+    default_file = f"{table.table}.csv"
+    if table.file != default_file:
+        text = f"[tables.{table.table}]\nfile = {quoted(table.file)}\n"
+    width = max((len(column.name) for column in table.columns), default=0)
+    lines = [
+        (f"{column.name:{width}} = {declaration(column.column)}", f"guessed: {column.words}")
+        for column in table.columns
     ]
-    return f"{head}[tables.{table.table}.columns]\n{_commented(rows)}"
+    return f"{text}[tables.{table.table}.columns]\n{_write_lines(lines)}"
 
 
 def declaration(column: Column) -> str:
-    """One column as an inline table.
+    """Write one column as an inline table.
 
     >>> declaration(Column(type="float", min=0, view="plans_fv"))
     '{ type = "float", min = 0, view = "plans_fv" }'
     """
-    return "{ " + ", ".join(f"{name} = {value}" for name, value in _pairs(column)) + " }"
+    return "{ " + ", ".join(f"{name} = {value}" for name, value in _list_options(column)) + " }"
 
 
-def _pairs(column: Column) -> Iterator[tuple[str, str]]:
+def _list_options(column: Column) -> Iterator[tuple[str, str]]:
+    """Give the name and the TOML value of each option that is not its default."""
     yield "type", quoted(column.type)
     if column.nullable:
         yield "nullable", "true"
@@ -134,12 +156,13 @@ def _pairs(column: Column) -> Iterator[tuple[str, str]]:
         yield "words", quoted(column.words)
 
 
-def _commented(rows: Sequence[tuple[str, str]]) -> str:
-    """Lines whose comments stand below each other, where the lines are not too long."""
-    width = min(max((len(line) for line, _ in rows), default=0), 76)
-    return "".join(f"{line:{width}}  # {_one_line(words)}\n" for line, words in rows)
+def _write_lines(lines: Sequence[CommentedLine]) -> str:
+    """Write lines whose comments are aligned, as far as the lines are not too long."""
+    longest = max((len(line) for line, _ in lines), default=0)
+    width = min(longest, COMMENT_COLUMN)
+    return "".join(f"{line:{width}}  # {_make_printable(comment)}\n" for line, comment in lines)
 
 
-def _one_line(text: str) -> str:
-    """What can stand in a comment: a file's name may hold anything."""
-    return "".join(c if c.isprintable() else " " for c in text)
+def _make_printable(text: str) -> str:
+    """Replace what cannot be in a comment: the name of a file may hold any character."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,6 +1,7 @@
-"""What a column of a CSV file holds, seen over all rows: the expressions that measure it, and the frozen answer.
+"""What a column of a CSV file holds over all rows: the expressions that measure it, and the result.
 
-Cells are text, a null where a cell is empty. The expressions are aggregates, so that a file is read as a stream.
+Cells are text, a null where a cell is empty. The expressions are aggregates, so that a file can be
+read as a stream.
 """
 
 from __future__ import annotations
@@ -14,78 +15,103 @@ import polars as pl
 from streamflow.catalog import Column, ColumnType
 from streamflow.core.data.contract import FORMS, read_cells
 
-FEW = 30  # distinct texts up to which a column can be one of categories; a convention
-NARROW_FIRST: tuple[ColumnType, ...] = ("bool", "int", "float", "date", "timestamp")
-SLICE = 50_000  # rows read as instants at a time
+# The most distinct texts with which a column can be one of categories; a convention.
+MAX_CATEGORIES = 30
 
-# Narrower than what ingest accepts: 00123, +49170 and 17 digits before a point name something, and a number would lose it
+NARROW_FIRST: tuple[ColumnType, ...] = ("bool", "int", "float", "date", "timestamp")
+SLICE_ROWS = 50_000  # how many rows are read as instants at a time
+
+# The count of distinct values is an estimate: a column may be unique from this share of its rows.
+UNIQUE_SHARE = 0.9
+
+# These patterns are narrower than what ingest accepts. 00123, +49170 and 17 digits before a point
+# name something, and a number would lose some of these characters.
 NUMBERS = {
     "int": r"^-?(0|[1-9]\d{0,18})$",
     "float": r"^-?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$",
 }
 
+Measurements = dict[str, float | int | None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """One column of one file. `kind` is the narrowest type of all its values; None: text with NUL, which no type takes."""
+    """What one column of one file holds.
+
+    kind      the narrowest type of all its values; None: text with NUL, which no type allows
+    low       the smallest number; None for a column that is not numeric
+    high      the largest number; None for a column that is not numeric
+    longest   the length of the longest cell, in characters
+    distinct  an estimate of the distinct values, within about 2 %
+    true      the number of cells that say True
+    texts     all distinct texts in order, if they are few
+    unique    no cell is empty, and no two cells are equal
+    """
 
     name: str
     rows: int
     empty: int
     kind: ColumnType | None
-    low: float | None  # of a number
+    low: float | None
     high: float | None
-    longest: int  # in characters
-    distinct: int  # an estimate within about 2 %
-    true: int  # cells that say True
-    texts: tuple[str, ...] | None = None  # all distinct texts in order, where they are few
-    unique: bool = False  # no cell is empty and no two are equal
+    longest: int
+    distinct: int
+    true: int
+    texts: tuple[str, ...] | None = None
+    unique: bool = False
 
     @property
     def can_be_key(self) -> bool:
-        """Whether this column names each row of its file."""
+        """Return whether this column can name each row of its file."""
         return self.unique and self.kind in ("int", "string")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileProfile:
-    """One file of a drop."""
+    """What one file of a drop holds, column by column."""
 
     file: str
     columns: tuple[Profile, ...]
 
     @property
     def rows(self) -> int:
-        """Records of the file, the header not counted."""
+        """Return the number of records of the file, without the header."""
         return self.columns[0].rows
 
     def column(self, name: str) -> Profile | None:
-        """The column of this name."""
-        return next((c for c in self.columns if c.name == name), None)
+        """Return the column of this name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
 
 
 def measures(header: Sequence[str]) -> list[pl.Expr]:
-    """What is to be computed over a frame of text with the columns `header`: one row, for `profiles`."""
-    return [pl.len().alias("rows")] + [
-        e.alias(f"{i}.{m}") for i, name in enumerate(header) for m, e in _of(pl.col(name)).items()
-    ]
+    """Return the expressions to compute over a frame of text with the columns `header`.
+
+    They give one row, which `profiles` reads.
+    """
+    expressions = [pl.len().alias("rows")]
+    for number, name in enumerate(header):
+        for measure, expression in _column_measures(pl.col(name)).items():
+            expressions.append(expression.alias(f"{number}.{measure}"))
+    return expressions
 
 
-def _of(cell: pl.Expr) -> dict[str, pl.Expr]:
+def _column_measures(cell: pl.Expr) -> dict[str, pl.Expr]:
+    """Return the expressions of one column by name; a type's name counts the cells that fit it."""
     number = cell.cast(pl.Float64, strict=False)
-    values = {
+    fits_int64 = cell.cast(pl.Int64, strict=False).is_not_null()
+    is_day = cell.str.to_date("%Y-%m-%d", strict=False).is_not_null()
+    conditions = {
         "bool": cell.is_in(["True", "False"]),
-        "int": cell.str.contains(NUMBERS["int"]) & cell.cast(pl.Int64, strict=False).is_not_null(),
+        "int": cell.str.contains(NUMBERS["int"]) & fits_int64,
         "float": cell.str.contains(NUMBERS["float"]) & number.is_finite(),
-        "date": cell.str.contains(FORMS["date"])
-        & cell.str.to_date("%Y-%m-%d", strict=False).is_not_null(),
+        "date": cell.str.contains(FORMS["date"]) & is_day,
         "timestamp": cell.str.contains(FORMS["timestamp"]),
         "nul": cell.str.contains("\0", literal=True),
         "true": cell == "True",
     }
     return {
         "empty": cell.null_count(),
-        **{name: value.sum() for name, value in values.items()},
+        **{name: condition.sum() for name, condition in conditions.items()},
         "low": number.min(),
         "high": number.max(),
         "longest": cell.str.len_chars().max(),
@@ -94,92 +120,119 @@ def _of(cell: pl.Expr) -> dict[str, pl.Expr]:
 
 
 def profiles(header: Sequence[str], measured: pl.DataFrame) -> tuple[Profile, ...]:
-    """The answer to `measures`.
+    """Make the profile of each column from the row that `measures` gave.
 
     >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", None]})
-    >>> [(p.name, p.kind, p.empty, p.low) for p in profiles(text.columns, text.select(measures(text.columns)))]
-    [('member', 'int', 0, 4.0), ('plan', 'string', 1, None)]
+    >>> members, plans = profiles(text.columns, text.select(measures(text.columns)))
+    >>> members.name, members.kind, members.empty, members.low
+    ('member', 'int', 0, 4.0)
+    >>> plans.name, plans.kind, plans.empty, plans.low
+    ('plan', 'string', 1, None)
     """
-    seen = measured.row(0, named=True)
-    return tuple(
-        _profile(name, seen["rows"], {m: seen[f"{i}.{m}"] for m in _of(pl.col(name))})
-        for i, name in enumerate(header)
-    )
+    row = measured.row(0, named=True)
+    column_profiles = []
+    for number, name in enumerate(header):
+        names = _column_measures(pl.col(name))
+        measurements = {measure: row[f"{number}.{measure}"] for measure in names}
+        column_profiles.append(_make_profile(name, row["rows"], measurements))
+    return tuple(column_profiles)
 
 
-def _profile(name: str, rows: int, seen: dict[str, float | int | None]) -> Profile:
-    count = {m: int(v or 0) for m, v in seen.items() if m not in ("low", "high")}
-    full = rows - count["empty"]
-    kind = next(
-        (k for k in NARROW_FIRST if full and count[k] == full), None if count["nul"] else "string"
-    )
-    numeric = kind in ("int", "float")
+def _make_profile(name: str, rows: int, measurements: Measurements) -> Profile:
+    counts = {
+        measure: int(value or 0)
+        for measure, value in measurements.items()
+        if measure not in ("low", "high")
+    }
+    kind = _narrowest_type(counts, filled=rows - counts["empty"])
+    is_numeric = kind in ("int", "float")
     return Profile(
         name=name,
         rows=rows,
-        empty=count["empty"],
+        empty=counts["empty"],
         kind=kind,
-        low=seen["low"] if numeric else None,
-        high=seen["high"] if numeric else None,
-        longest=count["longest"],
-        distinct=count["distinct"],
-        true=count["true"],
+        low=measurements["low"] if is_numeric else None,
+        high=measurements["high"] if is_numeric else None,
+        longest=counts["longest"],
+        distinct=counts["distinct"],
+        true=counts["true"],
     )
+
+
+def _narrowest_type(counts: dict[str, int], *, filled: int) -> ColumnType | None:
+    """Return the first type that all `filled` cells fit."""
+    if filled:
+        for kind in NARROW_FIRST:
+            if counts[kind] == filled:
+                return kind
+    return None if counts["nul"] else "string"
 
 
 def details(found: Sequence[Profile]) -> list[pl.Expr]:
-    """What a second pass has to compute: the texts where they seem few, the exact count where all seem distinct."""
-    few = [
-        pl.col(p.name).drop_nulls().unique().sort().implode().alias(f"{p.name}.texts")
-        for p in found
-        if _seem_few(p)
+    """Return the expressions of a second pass over the file, for `detailed`.
+
+    They give the texts of each column that seems to have few, and the exact number of distinct
+    values of each column that seems to have no value twice.
+    """
+    texts = [
+        pl.col(profile.name).drop_nulls().unique().sort().implode().alias(f"{profile.name}.texts")
+        for profile in found
+        if _seems_to_have_few_texts(profile)
     ]
-    return few + [
-        pl.col(p.name).n_unique().alias(f"{p.name}.unique") for p in found if _seem_distinct(p)
+    unique_counts = [
+        pl.col(profile.name).n_unique().alias(f"{profile.name}.unique")
+        for profile in found
+        if _seems_unique(profile)
     ]
+    return texts + unique_counts
 
 
 def detailed(found: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile, ...]:
-    """The profiles with the answer to `details`.
+    """Add to the profiles what `details` measured.
 
     >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", "Plus"]})
-    >>> found = profiles(text.columns, text.select(measures(text.columns)))
-    >>> [(p.unique, p.texts) for p in detailed(found, text.select(details(found)))]
-    [(True, None), (False, ('Plus',))]
+    >>> first_pass = profiles(text.columns, text.select(measures(text.columns)))
+    >>> members, plans = detailed(first_pass, text.select(details(first_pass)))
+    >>> (members.unique, members.texts), (plans.unique, plans.texts)
+    ((True, None), (False, ('Plus',)))
     """
-    seen = measured.row(0, named=True) if measured.width else {}
-    return tuple(
-        replace(
-            p,
-            texts=_texts(seen[f"{p.name}.texts"]) if _seem_few(p) else None,
-            unique=_seem_distinct(p) and seen[f"{p.name}.unique"] == p.rows,
-        )
-        for p in found
-    )
+    row = measured.row(0, named=True) if measured.width else {}
+    column_profiles = []
+    for profile in found:
+        texts = None
+        if _seems_to_have_few_texts(profile):
+            texts = _limit_texts(row[f"{profile.name}.texts"])
+        unique = _seems_unique(profile) and row[f"{profile.name}.unique"] == profile.rows
+        column_profiles.append(replace(profile, texts=texts, unique=unique))
+    return tuple(column_profiles)
 
 
 def as_ingest_reads(profile: Profile, text: pl.Series) -> Profile:
-    """A column that looks like instants is text unless ingest reads every one: not all that look alike mix in one column."""
+    """Make a column of instants a column of text if ingest cannot read every cell.
+
+    One column cannot mix all ways of writing an instant.
+    """
     columns = {text.name: Column(type="timestamp", nullable=True)}
-    parts = text.to_frame().iter_slices(SLICE)
-    wrong = any(
-        read_cells(part, np.arange(len(part)), columns, key=text.name, table="")[1]
-        for part in parts
-    )
-    return replace(profile, kind="string") if wrong else profile
+    for cells in text.to_frame().iter_slices(SLICE_ROWS):
+        rows = np.arange(len(cells))
+        _, violations = read_cells(cells, rows, columns, key=text.name, table="")
+        if violations:
+            return replace(profile, kind="string")
+    return profile
 
 
-def _seem_few(profile: Profile) -> bool:
-    return profile.kind == "string" and profile.distinct <= 2 * FEW
+def _seems_to_have_few_texts(profile: Profile) -> bool:
+    # `distinct` is an estimate, so twice as many are looked at.
+    return profile.kind == "string" and profile.distinct <= 2 * MAX_CATEGORIES
 
 
-def _seem_distinct(profile: Profile) -> bool:
+def _seems_unique(profile: Profile) -> bool:
     return (
         profile.empty == 0
         and profile.kind in ("int", "string")
-        and profile.distinct >= 0.9 * profile.rows
+        and profile.distinct >= UNIQUE_SHARE * profile.rows
     )
 
 
-def _texts(values: list[str]) -> tuple[str, ...] | None:
-    return tuple(values) if len(values) <= FEW else None
+def _limit_texts(texts: list[str]) -> tuple[str, ...] | None:
+    return tuple(texts) if len(texts) <= MAX_CATEGORIES else None

@@ -1,4 +1,7 @@
-"""Intervals of shares, ratios and AUC; at 99.9 % a look at every drop alarms by chance about once in a thousand."""
+"""Confidence intervals of shares, of ratios and of AUC.
+
+The default is 99.9 %: then a test at every drop gives a false alarm about once in a thousand drops.
+"""
 
 from __future__ import annotations
 
@@ -9,49 +12,63 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-Z = 3.2905  # the normal quantile of a two-sided interval of 99.9 %: our convention, see above
+# The normal quantile of a two-sided interval of 99.9 %: our convention, see above.
+Z = 3.2905
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """An estimate with its interval."""
+    """An estimate with its confidence interval."""
 
     value: float
     low: float
     high: float
 
 
-def share(count: int, of: int, *, z: float = Z) -> Interval:
-    """A share with Wilson's score interval (1927) at the normal quantile `z`; `of` is at least 1.
+def share(count: int, total: int, *, z: float = Z) -> Interval:
+    """Return `count / total` with Wilson's score interval (1927).
 
-    >>> found = share(1, 1)
-    >>> found.value, round(found.low, 3), found.high
+    `total` is at least 1; `z` is the normal quantile of the interval.
+
+    >>> interval = share(1, 1)
+    >>> interval.value, round(interval.low, 3), interval.high
     (1.0, 0.085, 1.0)
     """
-    value, weight = count / of, z * z / of
-    centre, half = value + weight / 2, z * sqrt(value * (1 - value) / of + weight / (4 * of))
+    value = count / total
+    weight = z * z / total
+    centre = value + weight / 2
+    half_width = z * sqrt(value * (1 - value) / total + weight / (4 * total))
     return Interval(
         value=value,
-        low=max(0.0, (centre - half) / (1 + weight)),
-        high=min(1.0, (centre + half) / (1 + weight)),
+        low=max(0.0, (centre - half_width) / (1 + weight)),
+        high=min(1.0, (centre + half_width) / (1 + weight)),
     )
 
 
-def ratio(count: int, of: int, count_before: int, of_before: int) -> Interval:
-    """How many times the share before a share is, with Katz's log interval (1978); half a count is added to each (Walter 1975).
+def ratio(count: int, total: int, count_before: int, total_before: int) -> Interval:
+    """Return a share divided by the share before, with Katz's log interval (1978).
 
-    >>> found = ratio(40, 100, 20, 100)
-    >>> round(found.value, 2), round(found.low, 2), round(found.high, 2)
+    Half a count is added to each number (Walter 1975).
+
+    >>> interval = ratio(40, 100, 20, 100)
+    >>> round(interval.value, 2), round(interval.low, 2), round(interval.high, 2)
     (1.98, 0.92, 4.23)
     """
-    a, n, b, m = count + 0.5, of + 0.5, count_before + 0.5, of_before + 0.5
-    value, half = (a / n) / (b / m), Z * sqrt(1 / a - 1 / n + 1 / b - 1 / m)
-    return Interval(value=value, low=exp(log(value) - half), high=exp(log(value) + half))
+    count_after = count + 0.5
+    rows_after = total + 0.5
+    count_former = count_before + 0.5
+    rows_former = total_before + 0.5
+    value = (count_after / rows_after) / (count_former / rows_former)
+    variance = 1 / count_after - 1 / rows_after + 1 / count_former - 1 / rows_former
+    half_width = Z * sqrt(variance)
+    return Interval(
+        value=value, low=exp(log(value) - half_width), high=exp(log(value) + half_width)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """AUC of a score, and its variance as that of the rows alone."""
+    """AUC of a score, and the variance of AUC that comes from the choice of the rows alone."""
 
     auc: float
     variance: float
@@ -60,38 +77,46 @@ class Ranking:
 
 
 def ranking(label: NDArray[np.bool_], score: NDArray[np.float64]) -> Ranking:
-    """AUC with the variance of DeLong, DeLong and Clarke-Pearson (1988), from ranks (Sun and Xu 2014); two of each class at least.
+    """Compute AUC with the variance of DeLong, DeLong and Clarke-Pearson (1988).
 
-    >>> found = ranking(np.array([False, True, False, True]), np.array([0.2, 0.2, 0.1, 0.9]))
-    >>> found.auc, round(found.variance, 4)
+    It is computed from ranks (Sun and Xu 2014). Both arrays are (n,), with at least two rows of
+    each class.
+
+    >>> measured = ranking(np.array([False, True, False, True]), np.array([0.2, 0.2, 0.1, 0.9]))
+    >>> measured.auc, round(measured.variance, 4)
     (0.875, 0.0312)
     """
-    all_ranks, m = _ranks(score), int(label.sum())
-    n = len(label) - m
-    beaten = (
-        all_ranks[label] - _ranks(score[label])
-    ) / n  # of each positive: the share of negatives below it
-    above = 1 - (all_ranks[~label] - _ranks(score[~label])) / m
+    all_ranks = _ranks(score)
+    positives = int(label.sum())
+    negatives = len(label) - positives
+    # For each positive: the share of negatives with a lower score.
+    negatives_below = (all_ranks[label] - _ranks(score[label])) / negatives
+    # For each negative: the share of positives with a higher score.
+    positives_above = 1 - (all_ranks[~label] - _ranks(score[~label])) / positives
+    variance = negatives_below.var(ddof=1) / positives + positives_above.var(ddof=1) / negatives
     return Ranking(
-        auc=float(beaten.mean()),
-        variance=float(beaten.var(ddof=1) / m + above.var(ddof=1) / n),
-        positives=m,
-        negatives=n,
+        auc=float(negatives_below.mean()),
+        variance=float(variance),
+        positives=positives,
+        negatives=negatives,
     )
 
 
-def fall(before: Ranking, now: Ranking) -> Interval:
-    """How far AUC fell between two sets of rows, taken as independent.
+def fall(former: Ranking, current: Ranking) -> Interval:
+    """Return how much AUC fell between two sets of rows, taken as independent.
 
-    Of users who are in both sets luck is partly shared: the interval is then wider than need be.
+    If some users are in both sets, chance affects both in the same way, and the interval is wider
+    than necessary.
 
-    >>> one = Ranking(auc=0.8, variance=0.0004, positives=9, negatives=9)
-    >>> found = fall(one, Ranking(auc=0.5, variance=0.0005, positives=9, negatives=9))
-    >>> round(found.value, 2), round(found.low, 2), round(found.high, 2)
+    >>> former = Ranking(auc=0.8, variance=0.0004, positives=9, negatives=9)
+    >>> current = Ranking(auc=0.5, variance=0.0005, positives=9, negatives=9)
+    >>> interval = fall(former, current)
+    >>> round(interval.value, 2), round(interval.low, 2), round(interval.high, 2)
     (0.3, 0.2, 0.4)
     """
-    value, half = before.auc - now.auc, Z * sqrt(before.variance + now.variance)
-    return Interval(value=value, low=value - half, high=value + half)
+    value = former.auc - current.auc
+    half_width = Z * sqrt(former.variance + current.variance)
+    return Interval(value=value, low=value - half_width, high=value + half_width)
 
 
 def _ranks(score: NDArray[np.float64]) -> NDArray[np.float64]:

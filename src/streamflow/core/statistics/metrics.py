@@ -1,7 +1,8 @@
-"""How good a model is on rows that it has not seen, with the uncertainty of that, in numbers and in words."""
+"""How well a model predicts rows that it has not seen, with the uncertainty of each number."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +13,23 @@ from streamflow.errors import TrainingImpossible
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer] | NDArray[np.bool_]
 
-LEVEL = 0.95  # of the bootstrap interval: the usual convention
-FOUND_TOO_FEW = 0.1  # share of positives found, below which F1 speaks of the threshold, not of the model: our convention
+# The level of the bootstrap interval: the usual convention.
+LEVEL = 0.95
+
+# If the model finds a smaller share of the positives, F1 depends on the threshold more than on the
+# model: our convention.
+FOUND_TOO_FEW = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Scores on the hold-out.
+    """The scores of a model on the hold-out.
 
-    auc_low, auc_high  the 95 % bootstrap interval of auc     majority_accuracy  that of always answering the larger class
-    threshold          the probability from which on the prediction is 1
-    found, flagged     positives with prediction 1 / all rows with prediction 1
+    auc_low, auc_high  the 95 % bootstrap interval of auc
+    majority_accuracy  the accuracy of always predicting the larger class
+    found              positives with prediction 1
+    flagged            all rows with prediction 1
+    threshold          the probability from which the prediction is 1
     """
 
     auc: float
@@ -44,175 +51,218 @@ class Metrics:
 def evaluate(
     label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
 ) -> Metrics:
-    """Score `probability` against `label` (1 or true is positive), both (n,).
+    """Compare predicted probabilities with the labels.
 
-    log_loss takes a probability of exactly 0 or 1 as one float step inside. Raises TrainingImpossible when the rows hold one
-    class only.
+    The log loss replaces a probability of exactly 0 or 1 by the nearest float between them.
 
-    >>> m = evaluate(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]), threshold=0.5, seed=0, draws=50)
-    >>> m.auc, m.f1, m.accuracy, m.majority_accuracy, m.found
+    Args:
+        label: (n,) 1 or true is positive.
+        probability: (n,) the probability of a positive.
+        threshold: the probability from which the prediction is 1.
+        seed: the seed of the bootstrap.
+        draws: the number of draws of the bootstrap.
+
+    Raises TrainingImpossible when the rows hold one class only.
+
+    >>> label, probability = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
+    >>> metrics = evaluate(label, probability, threshold=0.5, seed=0, draws=50)
+    >>> metrics.auc, metrics.f1, metrics.accuracy, metrics.majority_accuracy, metrics.found
     (0.75, 0.5, 0.5, 0.5, 1)
     """
-    from sklearn import (
-        metrics as scores,
-    )  # 2 s to import: not for whoever only names the class Metrics
+    # This import takes 2 s: modules that only name the class Metrics must not wait for it.
+    from sklearn import metrics as scores
 
-    positive = _both_classes(label)
-    flagged = probability >= threshold
-    low, high = auc_interval(positive, probability, seed=seed, draws=draws)
+    is_positive = _require_both_classes(label)
+    is_flagged = probability >= threshold
+    low, high = auc_interval(is_positive, probability, seed=seed, draws=draws)
+    positive_share = is_positive.mean()
     return Metrics(
-        auc=auc(positive, probability),
+        auc=auc(is_positive, probability),
         auc_low=low,
         auc_high=high,
-        f1=float(scores.f1_score(positive, flagged, zero_division=0.0)),
-        accuracy=float((positive == flagged).mean()),
-        majority_accuracy=float(max(positive.mean(), 1 - positive.mean())),
-        average_precision=float(scores.average_precision_score(positive, probability)),
-        brier=float(scores.brier_score_loss(positive, probability)),
-        log_loss=float(scores.log_loss(positive, probability)),
-        rows=len(positive),
-        positives=int(positive.sum()),
-        found=int((positive & flagged).sum()),
-        flagged=int(flagged.sum()),
+        f1=float(scores.f1_score(is_positive, is_flagged, zero_division=0.0)),
+        accuracy=float((is_positive == is_flagged).mean()),
+        majority_accuracy=float(max(positive_share, 1 - positive_share)),
+        average_precision=float(scores.average_precision_score(is_positive, probability)),
+        brier=float(scores.brier_score_loss(is_positive, probability)),
+        log_loss=float(scores.log_loss(is_positive, probability)),
+        rows=len(is_positive),
+        positives=int(is_positive.sum()),
+        found=int((is_positive & is_flagged).sum()),
+        flagged=int(is_flagged.sum()),
         threshold=threshold,
     )
 
 
-def _both_classes(label: Labels) -> NDArray[np.bool_]:
-    positive = np.asarray(label).astype(bool)
-    if len(positive) == 0:
+def _require_both_classes(label: Labels) -> NDArray[np.bool_]:
+    """Return which rows are positive; raise TrainingImpossible unless there are both classes."""
+    is_positive = np.asarray(label).astype(bool)
+    rows = len(is_positive)
+    if rows == 0:
         raise TrainingImpossible("the hold-out has no rows; no score can be computed", rows=0)
-    if positive.all() or not positive.any():
-        only = int(positive[0])
+    if is_positive.all() or not is_positive.any():
+        only_class = int(is_positive[0])
         raise TrainingImpossible(
-            f"the hold-out holds one class only: the label of all its {len(positive)} rows is {only}",
-            rows=len(positive),
-            only_class=only,
+            f"the hold-out holds one class only: the label of all {rows} rows is {only_class}",
+            rows=rows,
+            only_class=only_class,
         )
-    return positive
+    return is_positive
 
 
 def auc(label: Labels, probability: Floats) -> float:
-    """The probability that a positive scores above a negative, ties counting half.
+    """Return the probability that a positive scores above a negative; a tie counts half.
 
     >>> auc(np.array([0, 1, 0, 1]), np.array([0.2, 0.2, 0.1, 0.9]))
     0.875
     """
-    _, group = np.unique(probability, return_inverse=True)
-    positive = np.asarray(label).astype(bool)
-    return _auc_of_groups(group[positive], group[~positive], int(group.max()) + 1)
+    ranks, rank_count = _rank_scores(probability)
+    is_positive = np.asarray(label).astype(bool)
+    return _auc_of_ranks(ranks[is_positive], ranks[~is_positive], rank_count)
 
 
-def _auc_of_groups(positives: NDArray[np.intp], negatives: NDArray[np.intp], groups: int) -> float:
-    """AUC of rows given by the rank of their score, equal scores sharing a rank below `groups`."""
-    of_negatives = np.bincount(negatives, minlength=groups)
-    below = (
-        np.cumsum(of_negatives) - of_negatives / 2
-    )  # negatives that a positive of this rank beats
-    return float(below[positives].sum() / (len(positives) * len(negatives)))
+def _rank_scores(probability: Floats) -> tuple[NDArray[np.intp], int]:
+    """Return the rank of each score from 0, and the number of ranks; equal scores share a rank."""
+    _, ranks = np.unique(probability, return_inverse=True)
+    return ranks, int(ranks.max()) + 1
+
+
+def _auc_of_ranks(
+    positives: NDArray[np.intp], negatives: NDArray[np.intp], rank_count: int
+) -> float:
+    """Return AUC from the ranks of the positives and of the negatives, all below `rank_count`."""
+    negatives_per_rank = np.bincount(negatives, minlength=rank_count)
+    # For each rank: how many negatives a positive of this rank beats.
+    beaten_negatives = np.cumsum(negatives_per_rank) - negatives_per_rank / 2
+    return float(beaten_negatives[positives].sum() / (len(positives) * len(negatives)))
 
 
 def auc_interval(
     label: Labels, probability: Floats, *, seed: int, draws: int
 ) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of AUC.
+    """Return the 95 % percentile bootstrap interval of AUC.
 
-    Stratified: each draw takes as many positives and as many negatives as there are, so that no draw lacks a class. It is the
-    uncertainty of these rows, not that of training again.
+    The bootstrap is stratified: each draw takes as many positives and as many negatives as there
+    are, so no draw is without a class. The interval shows the uncertainty that comes from these
+    rows, not the uncertainty that comes from training again.
 
-    >>> label, probability = np.array([0, 0, 0, 1, 1, 1]), np.array([0.1, 0.2, 0.6, 0.5, 0.7, 0.9])
+    >>> label = np.array([0, 0, 0, 1, 1, 1])
+    >>> probability = np.array([0.1, 0.2, 0.6, 0.5, 0.7, 0.9])
     >>> low, high = auc_interval(label, probability, seed=1, draws=200)
     >>> low < auc(label, probability) <= high <= 1.0
     True
     """
     generator = np.random.default_rng(seed)
-    _, group = np.unique(probability, return_inverse=True)
-    positive, groups = np.asarray(label).astype(bool), int(group.max()) + 1
-    positives, negatives = group[positive], group[~positive]
-    drawn = [
-        _auc_of_groups(_resampled(positives, generator), _resampled(negatives, generator), groups)
-        for _ in range(draws)
-    ]
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    ranks, rank_count = _rank_scores(probability)
+    is_positive = np.asarray(label).astype(bool)
+    positives = ranks[is_positive]
+    negatives = ranks[~is_positive]
+    aucs = []
+    for _ in range(draws):
+        # The order of the two draws decides the result.
+        drawn_positives = _resample(positives, generator)
+        drawn_negatives = _resample(negatives, generator)
+        aucs.append(_auc_of_ranks(drawn_positives, drawn_negatives, rank_count))
+    low, high = np.quantile(aucs, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def _resampled(rows: NDArray[np.intp], generator: np.random.Generator) -> NDArray[np.intp]:
+def _resample(rows: NDArray[np.intp], generator: np.random.Generator) -> NDArray[np.intp]:
     return rows[generator.integers(0, len(rows), len(rows))]
 
 
 def in_words(metrics: Metrics) -> list[str]:
-    """What a reader of the numbers alone could miss; empty when they speak for themselves.
+    r"""Tell what a reader of the numbers could miss; the list is empty when the numbers suffice.
 
-    >>> m = evaluate(np.array([0, 0, 0, 1]), np.array([0.1, 0.6, 0.7, 0.4]), threshold=0.5, seed=0, draws=50)
-    >>> for sentence in in_words(m): print(sentence)
-    Accuracy 0.2500 is below the 0.7500 of always answering the majority class, 0: judge this model by its ranking (AUC).
-    AUC 0.3333 (95 % interval 0.0000..1.0000) cannot be told from chance, 0.5.
-    F1 0.0000 is that of the threshold: at 0.5 the model finds 0 of 1 positives; the setting 'threshold' moves it.
+    >>> label, probability = np.array([0, 0, 0, 1]), np.array([0.1, 0.6, 0.7, 0.4])
+    >>> metrics = evaluate(label, probability, threshold=0.5, seed=0, draws=50)
+    >>> accuracy, ranking, threshold = in_words(metrics)
+    >>> print(accuracy.replace(": ", ":\n"))
+    Accuracy 0.2500 is below 0.7500, the accuracy of always predicting the majority class (0):
+    judge this model by its ranking (AUC).
+    >>> print(ranking)
+    AUC 0.3333 (95 % interval 0.0000..1.0000) is not clearly different from chance (0.5).
+    >>> print(threshold.replace("; ", ";\n"))
+    F1 0.0000 depends on the threshold: at 0.5 the model finds 0 of 1 positives;
+    the setting 'threshold' changes it.
     """
-    m = metrics
-    sentences = []
-    if m.accuracy < m.majority_accuracy:
-        larger = int(m.positives * 2 > m.rows)
-        sentences.append(
-            f"Accuracy {m.accuracy:.4f} is below the {m.majority_accuracy:.4f} of always answering the majority class, {larger}:"
-            " judge this model by its ranking (AUC)."
+    return list(_find_caveats(metrics))
+
+
+def _find_caveats(metrics: Metrics) -> Iterator[str]:
+    if metrics.accuracy < metrics.majority_accuracy:
+        majority_class = int(metrics.positives * 2 > metrics.rows)
+        yield (
+            f"Accuracy {metrics.accuracy:.4f} is below {metrics.majority_accuracy:.4f}, "
+            f"the accuracy of always predicting the majority class ({majority_class}): "
+            "judge this model by its ranking (AUC)."
         )
-    interval = f"AUC {m.auc:.4f} (95 % interval {m.auc_low:.4f}..{m.auc_high:.4f})"
-    if m.auc_high < 0.5:
-        sentences.append(f"{interval} is below 0.5: the ranking is reversed on these rows.")
-    elif m.auc_low <= 0.5:
-        sentences.append(f"{interval} cannot be told from chance, 0.5.")
-    if m.found < FOUND_TOO_FEW * m.positives:
-        sentences.append(
-            f"F1 {m.f1:.4f} is that of the threshold: at {m.threshold:g} the model finds {m.found} of {m.positives} positives;"
-            " the setting 'threshold' moves it."
+    interval = (
+        f"AUC {metrics.auc:.4f} (95 % interval {metrics.auc_low:.4f}..{metrics.auc_high:.4f})"
+    )
+    if metrics.auc_high < 0.5:
+        yield f"{interval} is below 0.5: the ranking is reversed on these rows."
+    elif metrics.auc_low <= 0.5:
+        yield f"{interval} is not clearly different from chance (0.5)."
+    if metrics.found < FOUND_TOO_FEW * metrics.positives:
+        yield (
+            f"F1 {metrics.f1:.4f} depends on the threshold: at {metrics.threshold:g} "
+            f"the model finds {metrics.found} of {metrics.positives} positives; "
+            "the setting 'threshold' changes it."
         )
-    return sentences
 
 
 def roc_points(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
-    """False and true positive rate, each (k,) from 0 to 1, one point per distinct probability.
+    """Return false and true positive rate, each (k,) from 0 to 1.
 
-    >>> [p.tolist() for p in roc_points(np.array([0, 1]), np.array([0.2, 0.8]))]
+    There is one point per distinct probability, and the point (0, 0).
+
+    >>> [rates.tolist() for rates in roc_points(np.array([0, 1]), np.array([0.2, 0.8]))]
     [[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]]
     """
-    true, false = _cumulated(label, probability)
-    return np.r_[0.0, false / false[-1]], np.r_[0.0, true / true[-1]]
+    positives, negatives = _count_above(label, probability)
+    return np.r_[0.0, negatives / negatives[-1]], np.r_[0.0, positives / positives[-1]]
 
 
 def precision_recall_points(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
-    """Recall and precision, each (k,), by falling threshold.
+    """Return recall and precision, each (k,), from the highest threshold to the lowest.
 
-    >>> [p.tolist() for p in precision_recall_points(np.array([0, 1]), np.array([0.2, 0.8]))]
+    >>> points = precision_recall_points(np.array([0, 1]), np.array([0.2, 0.8]))
+    >>> [values.tolist() for values in points]
     [[1.0, 1.0], [1.0, 0.5]]
     """
-    true, false = _cumulated(label, probability)
-    return true / true[-1], true / (true + false)
+    positives, negatives = _count_above(label, probability)
+    return positives / positives[-1], positives / (positives + negatives)
 
 
-def _cumulated(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
-    """Positives and negatives at or above each distinct probability, from the highest down."""
+def _count_above(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
+    """Count positives and negatives at or above each distinct probability, highest first."""
     order = np.argsort(-probability, kind="stable")
-    positive = np.asarray(label).astype(bool)[order]
-    last_of_equals = np.r_[np.flatnonzero(np.diff(probability[order])), len(order) - 1]
-    return np.cumsum(positive)[last_of_equals].astype(float), np.cumsum(~positive)[
-        last_of_equals
-    ].astype(float)
+    is_positive = np.asarray(label).astype(bool)[order]
+    # The position of the last row of each group of equal probabilities.
+    group_ends = np.r_[np.flatnonzero(np.diff(probability[order])), len(order) - 1]
+    positives = np.cumsum(is_positive)[group_ends].astype(float)
+    negatives = np.cumsum(~is_positive)[group_ends].astype(float)
+    return positives, negatives
 
 
 def calibration_points(
     label: Labels, probability: Floats, *, bins: int = 10
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Mean probability, share of positives and rows of each of `bins` equally filled bins; empty ones are left out.
+    """Return mean probability, share of positives and number of rows of each bin.
 
-    >>> [p.tolist() for p in calibration_points(np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.8, 1.0]), bins=2)]
+    Each of the `bins` holds about the same number of rows; empty bins are left out.
+
+    >>> label, probability = np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.8, 1.0])
+    >>> [points.tolist() for points in calibration_points(label, probability, bins=2)]
     [[0.2, 0.9], [0.5, 1.0], [2, 2]]
     """
-    inner = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
-    place = np.searchsorted(inner, probability, side="right")
-    rows = np.bincount(place, minlength=bins)
-    filled = rows > 0
-    predicted = np.bincount(place, probability, bins)[filled] / rows[filled]
-    observed = np.bincount(place, np.asarray(label).astype(float), bins)[filled] / rows[filled]
-    return predicted, observed, rows[filled]
+    inner_edges = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
+    row_bins = np.searchsorted(inner_edges, probability, side="right")
+    rows = np.bincount(row_bins, minlength=bins)
+    is_filled = rows > 0
+    filled_rows = rows[is_filled]
+    positives = np.asarray(label).astype(float)
+    predicted = np.bincount(row_bins, probability, bins)[is_filled] / filled_rows
+    observed = np.bincount(row_bins, positives, bins)[is_filled] / filled_rows
+    return predicted, observed, filled_rows

@@ -1,7 +1,8 @@
-"""Of a change with several causes, the share of each: Shapley's value, exact, over every combination of the causes.
+"""Divide a change among its causes: Shapley's value, exact, over every combination of the causes.
 
-A share is the effect of swapping one cause alone, averaged over all orders in which the causes could have been swapped. Shares
-add up to the whole change; a cause without effect gets nothing; what two causes do only together is halved between them.
+The share of a cause is the effect of swapping this cause alone, averaged over all orders in which
+the causes could be swapped. The shares add up to the whole change. A cause without effect gets 0.
+An effect that two causes have only together is divided equally between them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from fractions import Fraction
 from itertools import compress, product
 from math import comb
 
-NEGLIGIBLE = (
-    0.001  # a change below it has no percents: nobody reads a score further; our convention
-)
-VISIBLE = 0.00005  # what four digits show
+# A smaller change gets no percentages: nobody reads a score more precisely; our convention.
+NEGLIGIBLE = 0.001
+
+# The smallest share that four digits show.
+VISIBLE = 0.00005
+
 NOT_EXPLAINED = "not explained"
 METRICS = {
     "auc": "AUC",
@@ -29,7 +32,10 @@ METRICS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What one cause is responsible for. percent: of the whole change; None where that is negligible."""
+    """The part of a change that one cause is responsible for.
+
+    percent  of the whole change; None where the whole change is negligible
+    """
 
     cause: str
     value: float
@@ -38,7 +44,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One metric of two versions, and who is responsible for its change."""
+    """The change of one metric between two versions, and the share of each cause."""
 
     metric: str
     a: float
@@ -48,90 +54,100 @@ class Change:
 
 
 def combinations(causes: Sequence[str]) -> list[frozenset[str]]:
-    """Every set of causes that can be swapped, none of them first; the last cause changes fastest.
+    """List every set of causes that can be swapped.
 
-    >>> [sorted(some) for some in combinations(["x", "y"])]
+    The empty set is first; the last cause changes fastest.
+
+    >>> [sorted(swapped) for swapped in combinations(["x", "y"])]
     [[], ['y'], ['x'], ['x', 'y']]
     """
-    return [
-        frozenset(compress(causes, chosen)) for chosen in product((False, True), repeat=len(causes))
-    ]
+    choices = product((False, True), repeat=len(causes))
+    return [frozenset(compress(causes, choice)) for choice in choices]
 
 
 def shapley(value: Mapping[frozenset[str], float]) -> dict[str, Fraction]:
-    """The share of each cause in value(all) - value(none); `value` holds every combination of them. Rational, hence exact.
+    """Return the share of each cause in value(all causes) - value(no cause).
 
-    >>> value = {frozenset(): 0.75, frozenset("x"): 0.5, frozenset("y"): 0.75, frozenset("xy"): 0.25}
+    `value` holds the score of every combination of the causes. The shares are exact, because they
+    are computed with rational numbers.
+
+    >>> value = {
+    ...     frozenset(): 0.75, frozenset("x"): 0.5, frozenset("y"): 0.75, frozenset("xy"): 0.25
+    ... }
     >>> {cause: float(share) for cause, share in shapley(value).items()}
     {'x': -0.375, 'y': -0.125}
     """
     causes = max(value, key=len)
-    weight = [
+    # The weight of an effect, by the number of causes that were swapped before.
+    weights = [
         Fraction(1, len(causes) * comb(len(causes) - 1, swapped)) for swapped in range(len(causes))
     ]
-
-    def effect(cause: str, before: frozenset[str]) -> Fraction:
-        return weight[len(before)] * (Fraction(value[before | {cause}]) - Fraction(value[before]))
-
-    return {
-        cause: sum((effect(cause, some) for some in value if cause not in some), Fraction(0))
-        for cause in sorted(causes)
-    }
+    shares = {}
+    for cause in sorted(causes):
+        share = Fraction(0)
+        for swapped_before in value:
+            if cause not in swapped_before:
+                effect = Fraction(value[swapped_before | {cause}]) - Fraction(value[swapped_before])
+                share += weights[len(swapped_before)] * effect
+        shares[cause] = share
+    return shares
 
 
 def explained(
     metric: str, a: float, b: float, value: Mapping[frozenset[str], float], *, elsewhere: str
 ) -> Change:
-    """The change of a metric from `a` to `b`, by cause; what the combinations do not make again is put down to `elsewhere`.
+    """Divide the change of a metric from `a` to `b` among its causes.
 
-    >>> change = explained("auc", 0.75, 0.25, {frozenset(): 0.75, frozenset({"labels"}): 0.5}, elsewhere="code")
+    The part of the change that the combinations do not show is the share of `elsewhere`.
+
+    >>> value = {frozenset(): 0.75, frozenset({"labels"}): 0.5}
+    >>> change = explained("auc", 0.75, 0.25, value, elsewhere="code")
     >>> [(share.cause, share.value, share.percent) for share in change.shares]
     [('labels', -0.25, 50.0), ('code', -0.25, 50.0)]
     """
-    whole, shares = Fraction(b) - Fraction(a), shapley(value)
-    if rest := whole - sum(shares.values()):
-        shares[elsewhere] = rest
-    percents = abs(whole) >= NEGLIGIBLE
+    total = Fraction(b) - Fraction(a)
+    shares = shapley(value)
+    unexplained = total - sum(shares.values())
+    if unexplained:
+        shares[elsewhere] = unexplained
     return Change(
         metric=metric,
         a=a,
         b=b,
-        change=float(whole),
-        shares=tuple(
-            Share(
-                cause=cause,
-                value=float(share),
-                percent=float(100 * share / whole) if percents else None,
-            )
-            for cause, share in shares.items()
-        ),
+        change=float(total),
+        shares=tuple(_make_share(cause, share, total) for cause, share in shares.items()),
     )
 
 
-def in_words(change: Change, said: Mapping[str, str]) -> str:
-    """One sentence, the largest share first; `said` has other words for a cause.
+def _make_share(cause: str, share: Fraction, total: Fraction) -> Share:
+    percent = float(100 * share / total) if abs(total) >= NEGLIGIBLE else None
+    return Share(cause=cause, value=float(share), percent=percent)
 
-    >>> change = explained("auc", 0.75, 0.25, {frozenset(): 0.75, frozenset({"labels"}): 0.25}, elsewhere="code")
-    >>> in_words(change, {"labels": "the labels (drop of the labels: 2024-02-29 instead of 2024-01-31)"})
-    'Of the change of AUC from 0.7500 to 0.2500, -0.5000 (100 %) is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31).'
-    """  # a doctest's line cannot be broken
+
+def in_words(change: Change, descriptions: Mapping[str, str]) -> str:
+    r"""Describe a change in one sentence, the largest share first.
+
+    `descriptions` holds longer descriptions of some causes, by cause.
+
+    >>> value = {frozenset(): 0.75, frozenset({"labels"}): 0.25}
+    >>> change = explained("auc", 0.75, 0.25, value, elsewhere="code")
+    >>> print(in_words(change, {"labels": "the labels (of 2024-02-29)"}).replace(", ", ",\n", 1))
+    Of the change of AUC from 0.7500 to 0.2500,
+    -0.5000 (100 %) is due to the labels (of 2024-02-29).
+    """
     name = METRICS[change.metric]
-    seen = sorted(
-        (s for s in change.shares if abs(s.value) >= VISIBLE), key=lambda s: -abs(s.value)
-    )
-    if not seen:
+    visible_shares = [share for share in change.shares if abs(share.value) >= VISIBLE]
+    if not visible_shares:
         return f"{name} does not change: it is {change.a:.4f} and {change.b:.4f}."
-    parts = ", ".join(f"{_amount(s)} is {_due(s.cause, said)}" for s in seen)
-    return f"Of the change of {name} from {change.a:.4f} to {change.b:.4f}, {parts}."
+    visible_shares.sort(key=lambda share: -abs(share.value))
+    parts_of_change = ", ".join(_describe_share(share, descriptions) for share in visible_shares)
+    return f"Of the change of {name} from {change.a:.4f} to {change.b:.4f}, {parts_of_change}."
 
 
-def _amount(share: Share) -> str:
-    return (
-        f"{share.value:+.4f}"
-        if share.percent is None
-        else f"{share.value:+.4f} ({share.percent:.0f} %)"
-    )
-
-
-def _due(cause: str, said: Mapping[str, str]) -> str:
-    return cause if cause == NOT_EXPLAINED else f"due to {said.get(cause, cause)}"
+def _describe_share(share: Share, descriptions: Mapping[str, str]) -> str:
+    amount = f"{share.value:+.4f}"
+    if share.percent is not None:
+        amount += f" ({share.percent:.0f} %)"
+    if share.cause == NOT_EXPLAINED:
+        return f"{amount} is {NOT_EXPLAINED}"
+    return f"{amount} is due to {descriptions.get(share.cause, share.cause)}"

@@ -1,4 +1,4 @@
 """The record of a model version.
 
-The passport, its comparison with another passport, and the manifests of exports and backups.
+The passport, its comparison with a different passport, and the manifests of exports and backups.
 """

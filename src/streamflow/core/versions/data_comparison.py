@@ -1,4 +1,4 @@
-"""The data of two versions: what of all that either of them reads is not the same, features and labels apart."""
+"""Compare the data that two versions read, separately for features and for labels."""
 
 from __future__ import annotations
 
@@ -11,149 +11,168 @@ from streamflow.core.data.difference import Difference
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.passport import Passport
 
-Columns = Mapping[str, set[str]]  # table -> the columns that are read of it
+Columns = Mapping[str, set[str]]  # table -> the columns that a version reads of it
+Revisions = Mapping[datetime, Source]  # as_of -> the revision of one table
 
 
 def feature_differences(
     a: Passport, b: Passport, catalogs: Sequence[Catalog]
 ) -> tuple[Difference, ...]:
-    """Where population and features come from: drop, revisions, and of these the columns that one of the catalogs reads.
+    """List where the population and the features of two versions come from different data.
 
-    A revision with another number and the same content in these columns is no difference.
+    Drops and revisions are compared, and of these only the columns that one of the catalogs reads.
+    A revision with a different number and equal content in these columns is not a difference.
     """
-    found = _drops("the features", a.as_of, b.as_of)
+    differences = _compare_drops("the features", a.as_of, b.as_of)
     for table, columns in _feature_columns(catalogs).items():
-        found += [
-            d
-            for was, now in _pairs(_by_drop(a, table), _by_drop(b, table))
-            for d in _revisions(table, columns, was, now)
-        ]
-    return tuple(found)
+        pairs = _pair_revisions(_revisions(a, table, a.as_of), _revisions(b, table, b.as_of))
+        for revision_a, revision_b in pairs:
+            differences += _compare_revisions(table, columns, revision_a, revision_b)
+    return tuple(differences)
 
 
 def label_differences(
     a: Passport, b: Passport, catalogs: Sequence[Catalog]
 ) -> tuple[Difference, ...]:
-    """Where the labels come from: the drop that dates them, or another revision of the same."""
-    found = [
-        difference
-        for table, columns in _label_columns(catalogs).items()
-        for difference in _revisions(
-            table, columns, *(_by_drop(p, table, p.label_as_of).get(p.label_as_of) for p in (a, b))
+    """List where the labels of two versions come from different data.
+
+    This is a different drop that dates the labels, or a different revision of the same drop.
+    """
+    differences: list[Difference] = []
+    for table, columns in _label_columns(catalogs).items():
+        differences += _compare_revisions(
+            table, columns, _label_revision(a, table), _label_revision(b, table)
         )
-    ]
-    drops = _drops("the labels", a.label_as_of, b.label_as_of)
-    return tuple(
-        replace(drop, note="; ".join(d.note for d in found) or "the same values") for drop in drops
-    ) or tuple(found)
+    drops = _compare_drops("the labels", a.label_as_of, b.label_as_of)
+    if not drops:
+        return tuple(differences)
+    note = "; ".join(difference.note for difference in differences) or "the same values"
+    return tuple(replace(drop, note=note) for drop in drops)
 
 
 def lacking_features(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
-    """What `catalog` reads in the data of its own version, and cannot read in those of another: `table` or `table.column`."""
-    needed = _feature_columns([catalog])
-    return [
-        what
-        for table in needed
-        for what in _lacking(table, needed[table], _newest(own, table), _newest(data, table))
-    ]
+    """List what `catalog` reads in the data of its own version and cannot read in different data.
+
+    Args:
+        catalog: the catalog of a version.
+        own: the passport of this version.
+        data: the passport of the version whose data are read instead.
+
+    Returns:
+        Names such as `table` or `table.column`.
+    """
+    missing: list[str] = []
+    for table, columns in _feature_columns([catalog]).items():
+        own_revision = _newest_revision(own, table)
+        missing += _missing_columns(table, columns, own_revision, _newest_revision(data, table))
+    return missing
 
 
 def lacking_labels(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
-    """The same of the label."""
+    """List what `catalog` reads as the label in its own data and cannot read in different data."""
     table = catalog.label.table
-    mine, theirs = (_by_drop(p, table, p.label_as_of).get(p.label_as_of) for p in (own, data))
-    return _lacking(table, _label_columns([catalog])[table], mine, theirs)
+    columns = _label_columns([catalog])[table]
+    return _missing_columns(
+        table, columns, _label_revision(own, table), _label_revision(data, table)
+    )
 
 
-def _lacking(table: str, columns: set[str], own: Source | None, data: Source | None) -> list[str]:
+def _missing_columns(
+    table: str, columns: set[str], own: Source | None, data: Source | None
+) -> list[str]:
+    if own is None:
+        return []
     if data is None:
-        return [table] if own else []
+        return [table]
     return [
         f"{table}.{name}"
         for name in sorted(columns)
-        if own and name in own.columns and name not in data.columns
+        if name in own.columns and name not in data.columns
     ]
 
 
 def _feature_columns(catalogs: Sequence[Catalog]) -> Columns:
-    read: dict[str, set[str]] = {}
+    """Return the columns that the catalogs read for population and features."""
+    columns: dict[str, set[str]] = {}
     for catalog in catalogs:
-        read.setdefault(catalog.entity.table, set()).add(catalog.entity.key)
+        columns.setdefault(catalog.entity.table, set()).add(catalog.entity.key)
         for feature in catalog.features:
-            read.setdefault(feature.table, set()).update((catalog.entity.key, feature.name))
-    return read
+            columns.setdefault(feature.table, set()).update((catalog.entity.key, feature.name))
+    return columns
 
 
 def _label_columns(catalogs: Sequence[Catalog]) -> Columns:
-    read: dict[str, set[str]] = {}
+    """Return the columns that the catalogs read for the label."""
+    columns: dict[str, set[str]] = {}
     for catalog in catalogs:
-        read.setdefault(catalog.label.table, set()).update(
-            (catalog.entity.key, catalog.label.column)
-        )
-    return read
+        label_columns = (catalog.entity.key, catalog.label.column)
+        columns.setdefault(catalog.label.table, set()).update(label_columns)
+    return columns
 
 
-def _by_drop(
-    passport: Passport, table: str, last: datetime | None = None
-) -> dict[datetime, Source]:
-    """The revisions of a table that are not newer than `last`, by default what the features can be read from."""
+def _revisions(passport: Passport, table: str, last: datetime) -> Revisions:
+    """Return the revisions of a table that a version read, up to the drop `last`."""
     return {
-        s.as_of: s
-        for s in passport.sources
-        if s.table == table and s.as_of <= (last or passport.as_of)
+        source.as_of: source
+        for source in passport.sources
+        if source.table == table and source.as_of <= last
     }
 
 
-def _newest(passport: Passport, table: str) -> Source | None:
-    there = _by_drop(passport, table)
-    return there[max(there)] if there else None
+def _label_revision(passport: Passport, table: str) -> Source | None:
+    return _revisions(passport, table, passport.label_as_of).get(passport.label_as_of)
 
 
-def _pairs(
-    a: Mapping[datetime, Source], b: Mapping[datetime, Source]
-) -> Iterator[tuple[Source | None, Source | None]]:
-    """The newest of both sides, whatever its drop; then what is in reach of a row that the newest lacks.
+def _newest_revision(passport: Passport, table: str) -> Source | None:
+    """Return the revision of the newest drop from which the features can be read."""
+    revisions = _revisions(passport, table, passport.as_of)
+    return revisions[max(revisions)] if revisions else None
 
-    Of two different drops, the older one has less in reach by its nature: that is told by the drops.
+
+def _pair_revisions(a: Revisions, b: Revisions) -> Iterator[tuple[Source | None, Source | None]]:
+    """Pair the revisions of one table that two versions read.
+
+    First come the newest revisions, even of different drops. Then come the older drops: a row that
+    is missing in the newest drop can come from them. If the newest drops differ, only older drops
+    that both versions read are paired: the version with the older drop naturally reads fewer drops,
+    and the difference of the drops says this already.
     """
-    newest = [max(side, default=None) for side in (a, b)]
-    yield a.get(newest[0]) if newest[0] else None, b.get(newest[1]) if newest[1] else None
-    older = a.keys() | b.keys() if newest[0] == newest[1] else a.keys() & b.keys()
-    for as_of in sorted(older - set(newest), reverse=True):
+    newest_a = max(a, default=None)
+    newest_b = max(b, default=None)
+    yield a[newest_a] if newest_a else None, b[newest_b] if newest_b else None
+    drops = a.keys() | b.keys() if newest_a == newest_b else a.keys() & b.keys()
+    for as_of in sorted(drops - {newest_a, newest_b}, reverse=True):
         yield a.get(as_of), b.get(as_of)
 
 
-def _drops(of: str, was: datetime, now: datetime) -> list[Difference]:
-    return (
-        []
-        if was == now
-        else [Difference(what=f"drop of {of}", recorded=f"{was:%Y-%m-%d}", now=f"{now:%Y-%m-%d}")]
-    )
+def _compare_drops(noun: str, as_of_a: datetime, as_of_b: datetime) -> list[Difference]:
+    if as_of_a == as_of_b:
+        return []
+    return [Difference(what=f"drop of {noun}", recorded=_day(as_of_a), now=_day(as_of_b))]
 
 
-def _revisions(
-    table: str, columns: set[str], was: Source | None, now: Source | None
+def _compare_revisions(
+    table: str, columns: set[str], a: Source | None, b: Source | None
 ) -> list[Difference]:
-    """How two revisions of a table differ in some columns: at most one difference."""
-    if was is None or now is None:
-        return [Difference(what=table, recorded=_place(was), now=_place(now))] if was or now else []
-    changed = [name for name in sorted(columns) if was.columns.get(name) != now.columns.get(name)]
+    """List how two revisions of a table differ in some columns: at most one difference."""
+    if a is None and b is None:
+        return []
+    if a is None or b is None:
+        return [Difference(what=table, recorded=_describe_revision(a), now=_describe_revision(b))]
+    changed = [name for name in sorted(columns) if a.columns.get(name) != b.columns.get(name)]
     if not changed:
         return []
-    note = f"other values in {', '.join(changed)}"
-    if was.as_of == now.as_of:
-        what = f"revision of {table} of {was.as_of:%Y-%m-%d}"
-        return [Difference(what=what, recorded=str(was.revision), now=str(now.revision), note=note)]
-    days = [f"{s.as_of:%Y-%m-%d}" for s in (was, now)]
-    return [
-        Difference(
-            what=table,
-            recorded=days[0],
-            now=days[1],
-            note=f"revision {was.revision} -> {now.revision}, {note}",
-        )
-    ]
+    note = f"different values in {', '.join(changed)}"
+    if a.as_of == b.as_of:
+        address = f"revision of {table} of {_day(a.as_of)}"
+        return [Difference(what=address, recorded=str(a.revision), now=str(b.revision), note=note)]
+    note = f"revision {a.revision} -> {b.revision}, {note}"
+    return [Difference(what=table, recorded=_day(a.as_of), now=_day(b.as_of), note=note)]
 
 
-def _place(source: Source | None) -> str | None:
-    return None if source is None else f"{source.as_of:%Y-%m-%d} revision {source.revision}"
+def _describe_revision(source: Source | None) -> str | None:
+    return None if source is None else f"{_day(source.as_of)} revision {source.revision}"
+
+
+def _day(as_of: datetime) -> str:
+    return f"{as_of:%Y-%m-%d}"

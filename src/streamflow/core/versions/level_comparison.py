@@ -1,8 +1,8 @@
-"""The five levels of a passport, compared: each is the same, or drifted with the differences that a person can act on."""
+"""Compare two passports level by level: each level is the same, or drifted with its differences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,118 +11,168 @@ from streamflow.core.data.difference import Difference
 
 LEVELS = ("data", "features", "code", "environment", "configuration")
 
+TYPE_FACT = " type"  # how the fact that every feature has ends: its type
+ORDER_FACT = "order"  # how the fact about the order of the features begins
+SHOWN_DIGITS = 16  # of the digest of a file
+SHOWN_COMMIT_DIGITS = 12
+
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """The verdict on one level: the same, or drifted with every difference, the first of which is the one to look at."""
+    """The verdict on one level: same, or drifted with every difference, in order of importance."""
 
     name: str
     differences: tuple[Difference, ...] = ()
 
     @property
     def same(self) -> bool:
-        """Whether nothing of it drifted."""
+        """Return whether nothing on this level drifted."""
         return not self.differences
 
     @property
     def verdict(self) -> str:
-        """One word."""
+        """Return the verdict as one word: same or drifted."""
         return "same" if self.same else "drifted"
 
 
 def compare_features(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
-    """The features level: definitions fact by fact."""
-    before, after = meaning(recorded["catalog"]), meaning(now["catalog"])
-    found = _differences(before, after)
-    if not found:
-        found = _differences({"service": recorded["service"]}, {"service": now["service"]})
-    return Level(name="features", differences=_grouped(found))
+    """Compare the features levels: the definitions, fact by fact."""
+    differences = _compare_values(meaning(recorded["catalog"]), meaning(now["catalog"]))
+    if not differences:
+        differences = _compare_values({"service": recorded["service"]}, {"service": now["service"]})
+    return Level(name="features", differences=_group_by_feature(differences))
 
 
 def compare_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
-    """The code level: our files by digest. The commit alone is no difference: what runs is what the files say."""
-    note = _commits(recorded, now)
-    found = _differences(_short(recorded["files"]), _short(now["files"]), note=note)
-    return Level(name="code", differences=tuple(found))
+    """Compare the code levels: our files, by digest.
+
+    A different commit alone is not a difference: the files decide what runs.
+    """
+    commits = f"{_describe_commit(recorded)} -> {_describe_commit(now)}"
+    differences = _compare_values(
+        _shorten_digests(recorded["files"]), _shorten_digests(now["files"]), note=commits
+    )
+    return Level(name="code", differences=tuple(differences))
 
 
 def compare_environment(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
-    """The environment level: interpreter and platform, then every distribution by version."""
-    fixed = [{k: v for k, v in side.items() if k != "distributions"} for side in (recorded, now)]
-    found = _differences(*fixed) + _differences(recorded["distributions"], now["distributions"])
-    return Level(name="environment", differences=tuple(found))
+    """Compare the environment levels: interpreter and platform, then every distribution."""
+    differences = _compare_values(_without_distributions(recorded), _without_distributions(now))
+    differences += _compare_values(recorded["distributions"], now["distributions"])
+    return Level(name="environment", differences=tuple(differences))
 
 
 def compare_configuration(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
-    """The configuration level: settings by value; where a value came from is told, and is no difference of its own.
+    """Compare the configuration levels: settings, by value.
 
-    >>> was = {"trees": {"value": 300, "origin": "default"}}
-    >>> level = compare_configuration(was, {"trees": {"value": 100, "origin": "STREAMFLOW_TREES"}})
-    >>> print(level.differences[0])
+    The note of a difference names the origins of both values. A different origin alone is not a
+    difference.
+
+    >>> recorded = {"trees": {"value": 300, "origin": "default"}}
+    >>> now = {"trees": {"value": 100, "origin": "STREAMFLOW_TREES"}}
+    >>> print(compare_configuration(recorded, now).differences[0])
     trees: 300 -> 100 (default -> STREAMFLOW_TREES)
-    >>> compare_configuration(was, {"trees": {"value": 300, "origin": "flag"}}).same
+    >>> compare_configuration(recorded, {"trees": {"value": 300, "origin": "flag"}}).same
     True
     """
-    found = []
+    differences = []
     for name in sorted({*recorded, *now}):
-        before, after = recorded.get(name), now.get(name)
-        if before and after and before["value"] == after["value"]:
+        former_setting = recorded.get(name)
+        setting = now.get(name)
+        if former_setting and setting and former_setting["value"] == setting["value"]:
             continue
-        note = " -> ".join(side["origin"] for side in (before, after) if side)
-        found.append(Difference(what=name, recorded=_text(before), now=_text(after), note=note))
-    return Level(name="configuration", differences=tuple(found))
+        origins = [entry["origin"] for entry in (former_setting, setting) if entry]
+        differences.append(
+            Difference(
+                what=name,
+                recorded=_format_setting(former_setting),
+                now=_format_setting(setting),
+                note=" -> ".join(origins),
+            )
+        )
+    return Level(name="configuration", differences=tuple(differences))
 
 
-def _text(setting: Mapping[str, Any] | None) -> str | None:
+def _format_setting(setting: Mapping[str, Any] | None) -> str | None:
     return None if setting is None else str(setting["value"])
 
 
-def _differences(
+def _compare_values(
     recorded: Mapping[str, Any], now: Mapping[str, Any], *, note: str = ""
 ) -> list[Difference]:
-    return [
-        Difference(what=name, recorded=_known(recorded, name), now=_known(now, name), note=note)
-        for name in dict.fromkeys([*recorded, *now])
-        if (name in recorded, recorded.get(name)) != (name in now, now.get(name))
-    ]
-
-
-def _known(side: Mapping[str, Any], name: str) -> str | None:
-    return str(side[name]) if name in side else None
-
-
-def _grouped(found: Sequence[Difference]) -> tuple[Difference, ...]:
-    """A feature that came or went is one difference, not one per fact of it; the order of the rest comes last."""
-    gone = {
-        d.what.split(" ")[0]
-        for d in found
-        if d.what.endswith(" type") and None in (d.recorded, d.now)
-    }
-    whole = [
-        Difference(
-            what=d.what.removesuffix(" type"), recorded=_there(d.recorded), now=_there(d.now)
+    """List the names whose values differ, or that only one of the mappings has."""
+    differences = []
+    for name in dict.fromkeys([*recorded, *now]):
+        in_both = name in recorded and name in now
+        if in_both and recorded[name] == now[name]:
+            continue
+        differences.append(
+            Difference(
+                what=name,
+                recorded=_format_value(recorded, name),
+                now=_format_value(now, name),
+                note=note,
+            )
         )
-        for d in found
-        if d.what.endswith(" type") and d.what.split(" ")[0] in gone
-    ]
-    rest = [d for d in found if d.what.split(" ")[0] not in gone]
-    order = [d for d in rest if d.what.startswith("order")]
-    return (*whole, *(d for d in rest if d not in order), *order)
+    return differences
 
 
-def _there(value: str | None) -> str | None:
+def _format_value(values: Mapping[str, Any], name: str) -> str | None:
+    return str(values[name]) if name in values else None
+
+
+def _group_by_feature(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Make one difference of all facts of a feature that was added or removed.
+
+    The order of the features comes last.
+    """
+    grouped = list(_added_and_removed_features(differences))
+    features = {difference.what for difference in grouped}
+    order = []
+    changed_facts = []
+    for difference in differences:
+        if _feature_of(difference) in features:
+            continue
+        if difference.what.startswith(ORDER_FACT):
+            order.append(difference)
+        else:
+            changed_facts.append(difference)
+    return (*grouped, *changed_facts, *order)
+
+
+def _added_and_removed_features(differences: Sequence[Difference]) -> Iterator[Difference]:
+    """Give a difference for each feature whose type exists in one of the catalogs only."""
+    for difference in differences:
+        is_one_sided = None in (difference.recorded, difference.now)
+        if difference.what.endswith(TYPE_FACT) and is_one_sided:
+            yield Difference(
+                what=difference.what.removesuffix(TYPE_FACT),
+                recorded=_format_definition(difference.recorded),
+                now=_format_definition(difference.now),
+            )
+
+
+def _feature_of(difference: Difference) -> str:
+    """Return the name of the feature: a fact is written as `view:feature fact`."""
+    return difference.what.split(" ")[0]
+
+
+def _format_definition(value: str | None) -> str | None:
     return None if value is None else "defined"
 
 
-def _short(files: Mapping[str, str]) -> dict[str, str]:
-    return {name: digest[:16] for name, digest in files.items()}
+def _shorten_digests(files: Mapping[str, str]) -> dict[str, str]:
+    return {name: digest[:SHOWN_DIGITS] for name, digest in files.items()}
 
 
-def _commits(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Which commits the two were, as far as git knows them; uncommitted files are said."""
-    sides = []
-    for side in (recorded, now):
-        commit = side.get("commit")
-        dirty = ", uncommitted" if side.get("dirty") else ""
-        sides.append(f"commit {commit[:12]}{dirty}" if commit else "no commit")
-    return " -> ".join(sides)
+def _without_distributions(environment: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in environment.items() if name != "distributions"}
+
+
+def _describe_commit(code: Mapping[str, Any]) -> str:
+    """Name the commit of a code level, as far as git knows it, and tell of uncommitted files."""
+    commit = code.get("commit")
+    if not commit:
+        return "no commit"
+    uncommitted = " with uncommitted changes" if code.get("dirty") else ""
+    return f"commit {commit[:SHOWN_COMMIT_DIGITS]}{uncommitted}"

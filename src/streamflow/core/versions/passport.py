@@ -1,4 +1,4 @@
-"""The passport of a model version: its inputs on five levels, and the result that was derived from them."""
+"""The passport of a model version: its inputs on five levels, and the result made from them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ import polars as pl
 
 from streamflow.core.training.training_set import Source, TrainingSet
 
-SCHEMA = 3  # 1 held no definitions, 2 no calibrator and threshold: what a rebuild needs
+# Schema 1 held no definitions; schema 2 held no calibrator and no threshold. A rebuild needs them.
+SCHEMA = 3
+
+LEVELS_WITHOUT_INSTANTS = ("features", "code", "environment", "configuration")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passport:
-    """The content of passport.json. No key of a person is in it: keys are a digest, derived again from the frozen rows.
+    """The content of passport.json.
+
+    It holds no key of a person: the keys are a digest, which is computed again from the frozen
+    rows.
 
     sources        every frozen revision that was read
-    features       the canonical catalog and the feature service (core/data/catalog_definitions.py)
-    code           digest of each of our files, commit, files that differ from it
+    features       the canonical catalog and the feature service
+                   (core/data/catalog_definitions.py)
+    code           digest of each of our files, commit, files that differ from the commit
     environment    interpreter, platform, distributions
-    configuration  semantic setting -> its value and origin
-    result         what was derived: digests of training set, keys, model and predictions, metrics
-    certificate    what the check of every instant found when it was trained
+    configuration  semantic setting -> its value and its origin
+    result         what was made: digests of training set, keys, model and predictions; metrics
+    certificate    the result of the check of every instant at training
     """
 
     as_of: datetime
@@ -43,19 +50,19 @@ class Passport:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Semantic setting -> value."""
+        """Return the value of each semantic setting."""
         return {name: setting["value"] for name, setting in self.configuration.items()}
 
     @property
     def values(self) -> dict[str, Any]:
-        """The passport in plain values, as it is written."""
+        """Return the passport in plain values, as it is written."""
         levels = {
             "data": {
                 "as_of": self.as_of.isoformat(),
                 "label_as_of": self.label_as_of.isoformat(),
                 "label_lead": self.label_lead,
                 "known_at": self.known_at.isoformat(),
-                "sources": [_source_values(source) for source in self.sources],
+                "sources": [_source_to_values(source) for source in self.sources],
             },
             "features": dict(self.features),
             "code": dict(self.code),
@@ -70,13 +77,18 @@ class Passport:
         }
 
 
-def _source_values(source: Source) -> dict[str, Any]:
+def _source_to_values(source: Source) -> dict[str, Any]:
     instants = {"as_of": source.as_of.isoformat(), "known_at": source.known_at.isoformat()}
     return {**vars(source), **instants, "columns": dict(source.columns)}
 
 
+def _source_from_values(values: Mapping[str, Any]) -> Source:
+    instants = {name: datetime.fromisoformat(values[name]) for name in ("as_of", "known_at")}
+    return Source(**{**values, **instants})
+
+
 def passport_of(rows: TrainingSet, **levels: Mapping[str, Any]) -> Passport:
-    """The passport of what was trained on `rows`."""
+    """Make the passport of a version that was trained on `rows`."""
     return Passport(
         as_of=rows.as_of,
         label_as_of=rows.label_as_of,
@@ -88,49 +100,47 @@ def passport_of(rows: TrainingSet, **levels: Mapping[str, Any]) -> Passport:
 
 
 def parse_passport(text: bytes) -> Passport:
-    """Read passport.json. Raises ValueError when it is none that this code can read."""
-    found = json.loads(text)
-    if not isinstance(found, dict) or "levels" not in found:
-        raise ValueError("it is no passport")
-    if found.get("schema") != SCHEMA:
-        raise ValueError(f"it has schema {found.get('schema')}, this code reads {SCHEMA}")
+    """Read passport.json. Raises ValueError when this code cannot read it as a passport."""
+    values = json.loads(text)
+    if not isinstance(values, dict) or "levels" not in values:
+        raise ValueError("it is not a passport")
+    if values.get("schema") != SCHEMA:
+        raise ValueError(f"it has schema {values.get('schema')}, this code reads schema {SCHEMA}")
     try:
-        levels = found["levels"]
+        levels = values["levels"]
         data = levels["data"]
         return Passport(
             as_of=datetime.fromisoformat(data["as_of"]),
             label_as_of=datetime.fromisoformat(data["label_as_of"]),
             known_at=datetime.fromisoformat(data["known_at"]),
             label_lead=data["label_lead"],
-            sources=tuple(_source(values) for values in data["sources"]),
-            **{name: levels[name] for name in ("features", "code", "environment", "configuration")},
-            result=found["result"],
-            certificate=found["certificate"],
+            sources=tuple(_source_from_values(source) for source in data["sources"]),
+            **{name: levels[name] for name in LEVELS_WITHOUT_INSTANTS},
+            result=values["result"],
+            certificate=values["certificate"],
         )
     except (KeyError, TypeError) as exc:
-        raise ValueError(f"{exc!r} is missing or no value of its kind") from exc
-
-
-def _source(values: Mapping[str, Any]) -> Source:
-    instants = {name: datetime.fromisoformat(values[name]) for name in ("as_of", "known_at")}
-    return Source(**{**values, **instants})
+        raise ValueError(f"{exc!r} is missing, or its value has the wrong type") from exc
 
 
 def training_set_result(rows: TrainingSet) -> dict[str, Any]:
-    """What a training set is, as part of a result: rows, digest, and that of each feature and of the label."""
-    columns = {
-        name: digest for name, digest in rows.content.column_values.items() if name != rows.key
-    }
+    """Describe a training set as part of a result.
+
+    Returns the number of rows, the digest, and the digest of each feature and of the label.
+    """
+    digests = rows.content.column_values
+    columns = {name: digest for name, digest in digests.items() if name != rows.key}
     return {"rows": len(rows.frame), "digest": rows.digest, "columns": columns}
 
 
 def keys_result(keys: pl.Series) -> dict[str, Any]:
-    """How many keys, and sha256 over them in order, each ended by NUL, which no key holds.
+    """Describe keys as part of a result, without naming a key.
+
+    Returns the number of keys, and the sha256 over them in order. Each key ends with a NUL, which
+    no key can hold.
 
     >>> keys_result(pl.Series(["a", "b"]))["rows"]
     2
     """
-    return {
-        "rows": len(keys),
-        "digest": sha256("".join(f"{key}\0" for key in keys).encode()).hexdigest(),
-    }
+    text = "".join(f"{key}\0" for key in keys)
+    return {"rows": len(keys), "digest": sha256(text.encode()).hexdigest()}

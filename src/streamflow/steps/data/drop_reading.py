@@ -10,13 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import (
-    Violation,
-    cross_check,
-    header_violations,
-    read_cells,
-    repeated_keys,
-)
+from streamflow.core.data.contract import Violation, header_violations, read_cells
+from streamflow.core.data.key_contract import cross_check, repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
 from streamflow.files.csv_files import FileBytes

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from streamflow import __version__
-from streamflow.core.versions.backup_manifest import (
-    FORMAT,
-    NAME,
+from streamflow.core.versions.manifest import (
+    BACKUP_FORMAT,
+    BACKUP_NAME,
     FrozenRevision,
     Manifest,
     RegisteredVersion,
@@ -97,7 +97,7 @@ def backup(
         if platform.settings.catalog:
             writer.add(CATALOG, archive.file_chunks(platform.settings.catalog))
         manifest = Manifest(**{**vars(manifest), "members": dict(writer.members)})
-        writer.finish(NAME, to_json(manifest))
+        writer.finish(BACKUP_NAME, to_json(manifest))
     outside = artifact_locations.elsewhere(places, manifest.artifact_roots)
     return content(
         file,
@@ -143,7 +143,7 @@ def _manifest(
     row = mlflow.connection.execute(artifact_locations.SCHEMA).fetchone()
     assert row is not None
     return Manifest(
-        format=FORMAT,
+        format=BACKUP_FORMAT,
         streamflow=__version__,
         created=datetime.now(UTC),
         postgresql=server_version(ours.connection),

@@ -13,7 +13,12 @@ from pathlib import Path
 import psycopg
 from packaging.version import Version
 
-from streamflow.core.versions.backup_manifest import NAME, Manifest, RegisteredVersion, from_json
+from streamflow.core.versions.manifest import (
+    BACKUP_NAME,
+    Manifest,
+    RegisteredVersion,
+    parse_backup,
+)
 from streamflow.database import Address, connect, ensure_database, run_sql
 from streamflow.errors import ArtifactUntrusted, RestoreRefused, SnapshotDamaged, StreamflowError
 from streamflow.files import archive
@@ -39,7 +44,7 @@ from streamflow.warehouse.roles import SCHEMA_VERSION, ensure_roles
 Notify = Callable[[str], None]
 Reader = archive.Reader[Manifest]
 
-BACKUP = archive.Kind(noun="backup", command="streamflow backup", manifest=NAME, parse=from_json)
+BACKUP = archive.Kind(noun="backup", command="streamflow backup", manifest=BACKUP_NAME, parse=parse_backup)
 SHOWN = 3
 AS_IT_IS = "Everything was restored as the backup has it."
 

@@ -17,13 +17,13 @@ from streamflow import __version__
 from streamflow.core.data.catalog_definitions import catalog_toml
 from streamflow.core.data.digest import Digester
 from streamflow.core.training.training_set import Source
-from streamflow.core.versions.export_manifest import (
+from streamflow.core.versions.manifest import (
     CATALOG,
+    EXPORT_FORMAT,
+    EXPORT_NAME,
     FILES,
-    FORMAT,
     FROZEN,
     MODEL,
-    NAME,
     PASSPORT,
     RUN,
     ExportedColumn,
@@ -85,7 +85,7 @@ def export(
         _add_version(platform, record, writer, Path(scratch))
         revisions = tuple(_add_revisions(then, record.passport.sources, there, writer, notify))
         manifest = ExportManifest(
-            format=FORMAT,
+            format=EXPORT_FORMAT,
             streamflow=__version__,
             created=datetime.now(UTC),
             model=platform.catalog.model,
@@ -96,7 +96,7 @@ def export(
             revisions=revisions,
             members=dict(writer.members),
         )
-        writer.finish(NAME, to_json(manifest))
+        writer.finish(EXPORT_NAME, to_json(manifest))
     return ExportReceipt(
         file=file,
         bytes=file.stat().st_size,

@@ -17,16 +17,16 @@ import polars as pl
 
 from streamflow.core.data.catalog_definitions import catalog_of
 from streamflow.core.data.digest import Digester, TableDigest
-from streamflow.core.versions.export_manifest import (
+from streamflow.core.versions.manifest import (
     CATALOG,
+    EXPORT_NAME,
     FILES,
     MODEL,
-    NAME,
     PASSPORT,
     RUN,
     ExportedRevision,
     ExportManifest,
-    from_json,
+    parse_export,
 )
 from streamflow.core.versions.passport import Passport, parse_passport
 from streamflow.errors import BackupDamaged, CatalogInvalid, ImportRefused, StreamflowError
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from streamflow.models.tracking import RunFacts
 
 EXPORT = archive.Kind(
-    noun="exported version", command="streamflow export", manifest=NAME, parse=from_json
+    noun="exported version", command="streamflow export", manifest=EXPORT_NAME, parse=parse_export
 )
 Notify = Callable[[str], None]
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import Column, load_catalog
-from streamflow.core.data.contract import cross_check, header_violations, read_cells, repeated_keys
+from streamflow.core.data.contract import header_violations, read_cells
+from streamflow.core.data.key_contract import cross_check, repeated_keys
 
 COLUMNS = {
     "user_id": Column(type="string", max_length=10),

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from streamflow.catalog import Catalog, Column, load_catalog, parse_catalog
 from streamflow.core.data.catalog_definitions import quoted
 from streamflow.core.data.contract import read_cells
-from streamflow.core.onboarding.catalog_guess import Guess, guess, guess_column
+from streamflow.core.onboarding.catalog_guess import Guess, guess
 from streamflow.core.onboarding.catalog_text import catalog_text
+from streamflow.core.onboarding.column_guess import guess_column
 from streamflow.core.onboarding.column_profile import (
     FileProfile,
     Profile,
@@ -144,7 +145,7 @@ def test_dates_identifiers_and_what_stands_beside_the_label_are_no_features() ->
     found = guessed(members, left)
     assert [t.features for t in found.tables] == [("plan", "age"), ()]
     assert list(found.views) == ["members_fv"]
-    assert "it stands in the file of the label" in found.tables[1].columns[1].words
+    assert "it is in the file of the label" in found.tables[1].columns[1].words
 
 
 def test_a_feature_name_is_served_once() -> None:
@@ -179,11 +180,11 @@ def test_the_type_of_the_key_keeps_its_zeros(ids: Cells, kind: str) -> None:
 def test_a_key_that_repeats_or_lacks_is_an_error_with_the_candidates() -> None:
     visits = profiled("visits.csv", member_id=["1"] * 6, at=IDS)
     said = refusal(MEMBERS, visits, LEFT)
-    assert "visits.csv: column 'member_id' repeats: about 1 different values in 6 rows" in said
+    assert "visits.csv: column 'member_id' repeats: about 1 different value in 6 rows" in said
     said = refusal(MEMBERS, profiled("other.csv", person=IDS))
     assert "no column is in every file" in said
     assert "other.csv: different in each row are: person" in said
-    assert "the key 'nr' is no column of members.csv, left.csv" in refusal(MEMBERS, LEFT, key="nr")
+    assert "the key 'nr' is not a column of members.csv, left.csv" in refusal(MEMBERS, LEFT, key="nr")
 
 
 def test_the_label_is_found_by_its_name_or_alone_in_its_file() -> None:
@@ -194,7 +195,7 @@ def test_the_label_is_found_by_its_name_or_alone_in_its_file() -> None:
     both = profiled(
         "out.csv", member_id=IDS, is_cancelled=("True", "False") * 3, churned=("True", "False") * 3
     )
-    assert "out.csv: column 'churned' could be it" in refusal(MEMBERS, both)
+    assert "out.csv: column 'churned' could be the label" in refusal(MEMBERS, both)
     assert guessed(MEMBERS, both, label="is_cancelled").label.column == "is_cancelled"
 
 
@@ -211,7 +212,7 @@ def test_a_label_in_other_words_is_named_beside_the_bools_that_are_none() -> Non
     plans = profiled("plans.csv", member_id=IDS, fee=IDS, auto_renew=("True", "False") * 3)
     said = refusal(MEMBERS, plans, profiled("left.csv", member_id=IDS, churned=("Yes", "No") * 3))
     assert "left.csv: column 'churned' holds 'No', 'Yes'" in said
-    assert "plans.csv: column 'auto_renew' could be it" in said
+    assert "plans.csv: column 'auto_renew' could be the label" in said
 
 
 def test_a_label_of_one_class_is_said() -> None:
@@ -224,7 +225,7 @@ def test_the_label_needs_a_file_of_its_own_and_the_entity_one_that_is_whole() ->
     assert "is the only file" in refusal(
         profiled("all.csv", member_id=IDS, age=IDS, churned=("True", "False") * 3)
     )
-    assert "no file but the label's holds every 'member_id'" in refusal(
+    assert "no file except that of the label holds every 'member_id'" in refusal(
         profiled("a.csv", member_id=IDS[:4], age=IDS[:4]), LEFT
     )
     named = guessed(profiled("bills.csv", member_id=IDS, fee=IDS), MEMBERS, LEFT)
@@ -238,7 +239,7 @@ def test_all_columns_that_cannot_be_declared_are_named_at_once() -> None:
     )
     assert len(said.splitlines()) == 4
     assert (
-        "a.csv: column 'Member ID' is no name of at most 48 characters a-z, 0-9 and _; call it 'member_id' for example"
+        "a.csv: column 'Member ID' does not have a name of at most 48 characters a-z, 0-9 and _; call it 'member_id' for example"
         in said
     )
     assert "a.csv: column 'as_of' has a name that streamflow uses itself" in said

@@ -107,10 +107,10 @@ def test_good_metrics_need_no_words(fine: Metrics) -> None:
 def test_words_for_accuracy_below_the_majority_class(fine: Metrics) -> None:
     [sentence] = in_words(replace(fine, accuracy=0.7513, majority_accuracy=0.7585))
     assert sentence.startswith(
-        "Accuracy 0.7513 is below the 0.7585 of always answering the majority class, 0"
+        "Accuracy 0.7513 is below 0.7585, the accuracy of always predicting the majority class (0)"
     )
     assert (
-        "majority class, 1"
+        "majority class (1)"
         in in_words(
             replace(fine, accuracy=0.1, majority_accuracy=0.9, positives=1_900, found=1_900)
         )[0]
@@ -124,7 +124,7 @@ def test_words_for_a_threshold_that_finds_nobody(fine: Metrics) -> None:
 
 def test_words_for_chance(fine: Metrics) -> None:
     assert (
-        "cannot be told from chance"
+        "is not clearly different from chance"
         in in_words(replace(fine, auc=0.51, auc_low=0.48, auc_high=0.54))[0]
     )
     assert "reversed" in in_words(replace(fine, auc=0.4, auc_low=0.37, auc_high=0.43))[0]

@@ -81,7 +81,7 @@ def test_a_column_that_is_read_names_table_revision_and_column() -> None:
         JANUARY, JANUARY, source(USAGE, JANUARY, 2, skips_7d="other", user_id="other")
     )
     assert features(A, corrected) == [
-        "revision of usage_agg_30d of 2024-01-31: 1 -> 2 (other values in skips_7d, user_id)"
+        "revision of usage_agg_30d of 2024-01-31: 1 -> 2 (different values in skips_7d, user_id)"
     ]
     assert label_differences(A, corrected, [CATALOG, CATALOG]) == ()
 
@@ -90,7 +90,7 @@ def test_labels_and_features_are_apart() -> None:
     relabelled = passport(JANUARY, FEBRUARY, source("labels", FEBRUARY, churn_label="other"))
     assert features(A, relabelled) == []
     assert [str(d) for d in label_differences(A, relabelled, [CATALOG, CATALOG])] == [
-        "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in churn_label)"
+        "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, different values in churn_label)"
     ]
     same = passport(JANUARY, FEBRUARY)
     assert [d.note for d in label_differences(A, same, [CATALOG, CATALOG])] == ["the same values"]
@@ -102,7 +102,7 @@ def test_another_drop_is_a_difference_and_the_one_before_it_is_not_told_twice() 
     )
     assert features(A, later) == [
         "drop of the features: 2024-01-31 -> 2024-02-29",
-        "usage_agg_30d: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, other values in skips_7d)",
+        "usage_agg_30d: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, different values in skips_7d)",
     ]
 
 
@@ -113,7 +113,7 @@ def test_what_is_in_reach_behind_the_newest_drop_counts() -> None:
     )
     assert features(A, with_december) == ["usage_agg_30d: absent -> 2023-12-31 revision 1"]
     assert features(with_december, corrected) == [
-        "revision of usage_agg_30d of 2023-12-31: 1 -> 2 (other values in skips_7d)"
+        "revision of usage_agg_30d of 2023-12-31: 1 -> 2 (different values in skips_7d)"
     ]
 
 

@@ -1,0 +1,21 @@
+"""The catalog: the meaning of the data, declared once and read by every other part."""
+
+from streamflow.catalog.definition import Catalog
+from streamflow.catalog.parsing import DEFAULT_PATH, load_catalog, parse_catalog
+from streamflow.catalog.parts import RESERVED, Entity, Feature, Label, Table, View
+from streamflow.column import Column, ColumnType
+
+__all__ = [
+    "DEFAULT_PATH",
+    "RESERVED",
+    "Catalog",
+    "Column",
+    "ColumnType",
+    "Entity",
+    "Feature",
+    "Label",
+    "Table",
+    "View",
+    "load_catalog",
+    "parse_catalog",
+]

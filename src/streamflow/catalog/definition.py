@@ -1,0 +1,128 @@
+"""The catalog as one frozen value, and what its parts mean together."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from streamflow.catalog.contradictions import find_contradictions
+from streamflow.catalog.parts import Entity, Feature, Label, Table, View
+from streamflow.column import CatalogPart, Column, Identifier
+
+
+class Catalog(CatalogPart):
+    """The meaning of all data of an installation."""
+
+    model: Identifier
+    ttl_days: int = Field(default=62, gt=0)
+    entity: Entity
+    label: Label
+    views: dict[Identifier, View]
+    tables: dict[Identifier, Table]
+
+    @model_validator(mode="after")
+    def _check_coherence(self) -> Self:
+        problems = find_contradictions(self.entity, self.label, self.views, self.tables)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """List all features: views in the order of the catalog, columns in that of their table."""
+        return tuple(
+            Feature(name=name, view=view_name, table=view.table, column=column)
+            for view_name, view in self.views.items()
+            for name, column in self.tables[view.table].columns.items()
+            if column.view == view_name
+        )
+
+    def features_of(self, view: str) -> tuple[Feature, ...]:
+        """List the features of one view, in order."""
+        return tuple(feature for feature in self.features if feature.view == view)
+
+    def ttl(self, view: str) -> timedelta:
+        """Return how old a row of `view` may be at the `as_of` of a point-in-time join."""
+        return timedelta(days=self.views[view].ttl_days or self.ttl_days)
+
+    def max_age(self, view: str) -> timedelta | None:
+        """Return how old a live row of `view` may be when it is served.
+
+        A row of exactly this age is still served. None: any age.
+        """
+        days = self.views[view].max_age_days
+        return None if days is None else timedelta(days=days)
+
+    def file(self, table: str) -> str:
+        """Return the name of the file that feeds `table`."""
+        return self.tables[table].file or f"{table}.csv"
+
+    def columns(self, table: str) -> dict[str, Column]:
+        """Return all columns of `table` as they are frozen: key first, derived ones included."""
+        max_length = self.entity.max_length if self.entity.type == "string" else None
+        key_column = Column(type=self.entity.type, max_length=max_length)
+        return {self.entity.key: key_column, **self.tables[table].columns}
+
+    def file_columns(self, table: str) -> dict[str, Column]:
+        """Return the columns that the file of `table` holds, the key first."""
+        return {name: column for name, column in self.columns(table).items() if column.expr is None}
+
+    def derived_columns(self, table: str) -> dict[str, Column]:
+        """Return the columns of `table` that are computed when a snapshot freezes."""
+        return {
+            name: column for name, column in self.columns(table).items() if column.expr is not None
+        }
+
+    def population_of(self, table: str) -> str | None:
+        """Return the table of the entity where a key without a row in `table` has a row of nulls.
+
+        This is so where all features of `table` are nullable: its file may leave a key out. Then
+        a null is used in training and in serving, not the value of an older drop. Elsewhere None.
+        """
+        features = [feature for feature in self.features if feature.table == table]
+        all_nullable = all(feature.column.nullable for feature in features)
+        may_leave_out_keys = bool(features) and all_nullable and table != self.entity.table
+        return self.entity.table if may_leave_out_keys else None
+
+    @property
+    def feature_tables(self) -> tuple[str, ...]:
+        """List every table except that of the labels, in order."""
+        return tuple(table for table in self.tables if table != self.label.table)
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of all declarations that change the database, in canonical form.
+
+        `migrate` stores it, to see later whether the database fits the catalog.
+        """
+        without_effect: Any = {
+            "views": {"__all__": {"max_age_days"}},
+            "tables": {"__all__": {"columns": {"__all__": {"counter", "default", "words"}}}},
+        }
+        declarations = self.model_dump(exclude=without_effect)
+        text = json.dumps(declarations, sort_keys=True, ensure_ascii=False)
+        # The order of the features counts, and `sort_keys` has just removed it.
+        column_order = {name: list(table.columns) for name, table in self.tables.items()}
+        return sha256((text + json.dumps(column_order)).encode()).hexdigest()
+
+    @property
+    def service(self) -> str:
+        """Return the name of the feature service of this feature set.
+
+        The name changes exactly when the feature set or its meaning changes.
+        """
+        feature_facts = [self._describe_feature(feature) for feature in self.features]
+        facts = [self.entity.name, self.entity.key, self.entity.type, feature_facts]
+        text = json.dumps(facts, ensure_ascii=False)
+        return f"{self.model}_{sha256(text.encode()).hexdigest()[:8]}"
+
+    def _describe_feature(self, feature: Feature) -> list[Any]:
+        """List the facts of a feature that a model depends on, for the digest of the service."""
+        column = feature.column
+        days = self.ttl(feature.view).days
+        facts = [feature.ref, column.type, column.nullable, column.categorical, days]
+        return [*facts, column.expr] if column.expr else facts

@@ -1,0 +1,61 @@
+"""The parts of a catalog: tables, feature views, the entity, the label, and features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from streamflow.column import CatalogPart, Column, Identifier
+
+# Names of columns that streamflow adds itself.
+RESERVED = {"as_of", "revision", "known_at", "row_digest", "event_timestamp", "created_timestamp"}
+
+
+class Table(CatalogPart):
+    """One file of a drop, and the tables that are made of it."""
+
+    file: str = ""
+    columns: dict[Identifier, Column]
+
+
+class View(CatalogPart):
+    """A feature view over one table.
+
+    max_age_days  how old a live row may be when it is served; None: any age
+    """
+
+    table: Identifier
+    ttl_days: int | None = Field(default=None, gt=0)
+    max_age_days: int | None = Field(default=None, gt=0, le=36_500)
+
+
+class Entity(CatalogPart):
+    """What a row is about, and its key."""
+
+    name: Identifier
+    key: Identifier
+    type: Literal["string", "int"] = "string"
+    max_length: int = Field(default=64, gt=0)
+    table: Identifier
+
+
+class Label(CatalogPart):
+    """The table and the column that hold the outcome."""
+
+    table: Identifier
+    column: Identifier
+
+
+class Feature(CatalogPart):
+    """A column that a view serves to the model."""
+
+    name: str
+    view: str
+    table: str
+    column: Column
+
+    @property
+    def ref(self) -> str:
+        """Return Feast's name of the feature: `view:feature`."""
+        return f"{self.view}:{self.name}"

@@ -1,0 +1,273 @@
+"""Every setting of an installation, with its default and its description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from streamflow.settings.fields import FILE, PREFIX, Names, is_semantic, port, semantic, setting
+
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Paths are relative to the folder where the command runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, toml_file=FILE, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    home: Path = setting(
+        Path(".streamflow"), "the state folder: everything that streamflow keeps on this machine"
+    )
+    database_url: SecretStr | None = setting(
+        None, "a PostgreSQL >= 15 to use instead of the embedded one"
+    )
+    mlflow_database: str = setting("mlflow", "the database of MLflow on the same server")
+    mlflow_tracking_uri: str | None = setting(
+        None,
+        "an MLflow server to use instead of the database (MLFLOW_TRACKING_URI is read too)",
+        validation_alias=AliasChoices(
+            "STREAMFLOW_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI", "mlflow_tracking_uri"
+        ),
+    )
+    catalog: Path | None = setting(
+        None, "your catalog.toml; by default the catalog of the StreamFlow data is used"
+    )
+    inbox: Path | None = setting(
+        None, "the folder where drops arrive, each in its own subfolder; 'inbox' processes them"
+    )
+    inbox_every: int = setting(
+        300, "seconds between two runs of 'inbox' by a worker that keeps the schedule", ge=5
+    )
+    experiment: str = setting("streamflow", "the MLflow experiment of the training runs")
+    artifact_root: str | None = setting(
+        None,
+        "where new MLflow experiments keep artifacts, such as s3://bucket/churn; "
+        "by default a folder of the home",
+    )
+    api_host: str = setting("127.0.0.1", "the address that the API binds to")
+    api_port: int = port(8000, "the API")
+    api_workers: int = setting(1, "the number of processes that answer requests", ge=1, le=64)
+    api_max_ids: int = setting(1000, "the most ids of one 'POST /predict/batch'", ge=1)
+    api_max_waiting: int = setting(
+        1000, "the most ids that may wait in a process; further requests get 503", ge=1
+    )
+    api_time_limit: float = setting(
+        2.0,
+        "seconds that a request may take in each phase (queue, features, model, log); "
+        "after that it gets 503",
+        gt=0,
+        le=60,
+    )
+    prediction_log: Literal["block", "shed"] = setting(
+        "block",
+        "what happens to an answer that cannot be logged: "
+        "it is refused (block), or it is given and counted as unlogged (shed)",
+    )
+    api_auth: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "whether the API requires a key: on; off; or auto: on, except when it binds to loopback",
+    )
+    api_allowed_hosts: Names = setting(
+        (),
+        "host names, without port, by which clients may call the API, in addition to "
+        "those of loopback and the bound host; * allows any name",
+    )
+    api_cors_origins: Names = setting(
+        (),
+        "origins whose web pages may call the API from a browser; by default no origin may",
+    )
+    api_max_body: int = setting(
+        1_048_576, "the largest request body, in bytes, that the API accepts", ge=1024
+    )
+    api_traces: str | None = setting(
+        None,
+        "where OpenTelemetry traces of requests are sent by OTLP over HTTP "
+        "(OTEL_EXPORTER_OTLP_ENDPOINT is read too)",
+        validation_alias=AliasChoices(
+            "STREAMFLOW_API_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT", "api_traces"
+        ),
+    )
+    api_client_limit: float = setting(
+        10.0,
+        "seconds that a client may take to send a body; "
+        "the request with its headers may take 5 seconds more",
+        gt=0,
+        le=300,
+    )
+    prefect_port: int = port(4200, "Prefect's server in 'up'")
+    mlflow_port: int = port(5000, "MLflow's server in 'up'")
+    feast_port: int = port(6566, "Feast's server in 'up'")
+    feast_ui_port: int = port(8888, "Feast's UI in 'up'")
+    max_reject_share: float = setting(
+        0.01,
+        "the largest share of a drop's keys that 'ingest --reject-rows' may leave out",
+        ge=0,
+        le=1,
+    )
+    reproduce_tolerance: float = setting(
+        1e-12,
+        "the largest difference of probabilities that 'reproduce' calls within tolerance; "
+        "above it, the result is differs",
+        ge=0,
+    )
+    gate_policy: Literal["paired-bootstrap", "point-estimate"] = setting(
+        "paired-bootstrap",
+        "what decides a promotion: the interval of the difference (paired-bootstrap), "
+        "or the difference itself (point-estimate)",
+    )
+    gate_metric: Literal["auc", "average_precision", "brier", "value"] = setting(
+        "auc",
+        "the metric that decides a promotion; "
+        "value is money per user, computed from the settings of offers",
+    )
+    gate_margin: float = setting(
+        0.0, "how much better the challenger must be, in units of the metric"
+    )
+    gate_confidence: float = setting(
+        0.95, "the confidence of the interval of the difference", gt=0, lt=1
+    )
+    gate_draws: int = setting(1000, "the number of draws of the gate's bootstrap", ge=50)
+    gate_min_rows: int = setting(
+        50,
+        "the fewest rows, unseen by both versions, on which two versions are compared",
+        ge=20,
+    )
+    retrain_min_labels: int = setting(
+        200, "the fewest labels of a drop on which 'retrain' trains", ge=1
+    )
+    retrain_cooldown_hours: float = setting(
+        24.0, "hours after a retraining in which 'retrain' does not begin a new one", ge=0
+    )
+    retrain_on: Literal["schedule", "verdict"] = setting(
+        "schedule",
+        "whether the worker's 'retrain' trains on all new evidence (schedule), "
+        "or only where 'monitor' fires (verdict)",
+    )
+    retrain_every: int | None = setting(
+        None,
+        "seconds between two runs of 'retrain' by the worker; by default they are not scheduled",
+        ge=60,
+    )
+    drift_psi: float = setting(
+        0.1,
+        "the PSI, in nats, from which 'monitor' may say that a feature drifted; a convention",
+        gt=0,
+    )
+    drift_false_discovery: float = setting(
+        0.05,
+        "the share of false alarms that is accepted among the features "
+        "that 'monitor' reports as drifted",
+        gt=0,
+        lt=1,
+    )
+    prediction_log_months: int | None = setting(
+        None,
+        "how many whole months of the prediction log 'prune' keeps before the current month; "
+        "by default all are kept",
+        ge=1,
+    )
+    score_retention_days: int | None = setting(
+        None,
+        "days after which 'prune' removes a run of 'score'; "
+        "by default it removes only runs that a newer run replaces",
+        ge=1,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "the least severe messages that are logged"
+    )
+    log_format: Literal["console", "json"] = setting(
+        "console",
+        "the format of the API's log: text for people on stderr (console), "
+        "or JSON lines on stdout (json)",
+    )
+
+    seed: int = semantic(42, "the seed of everything random in training", ge=0, lt=2**32)
+    split_salt: str = semantic(
+        "streamflow",
+        "the salt of the hash that puts each key into the training set or the hold-out",
+    )
+    holdout_share: float = semantic(0.25, "the share of keys in the hold-out", gt=0, lt=1)
+    model: Literal["baseline", "logistic", "boosting", "auto"] = semantic(
+        "baseline",
+        "the kind of model: the baseline forest, logistic regression, boosted trees, "
+        "or auto: the best of them",
+    )
+    trees: int = semantic(300, "the number of trees of the baseline forest", gt=0)
+    calibration: Literal["isotonic", "none"] = semantic(
+        "isotonic",
+        "how probabilities are calibrated, on out-of-fold predictions of the training rows",
+    )
+    threshold: Probability | Literal["value"] = semantic(
+        "value",
+        "the probability from which the prediction is 1; "
+        "or value: the probability that would have brought the most money",
+    )
+    kept_value: float = semantic(
+        200.0, "the value of a user who would have left and stays, in your currency", gt=0
+    )
+    offer_cost: float = semantic(20.0, "the cost of an offer to stay, accepted or not", ge=0)
+    offer_success: float = semantic(
+        0.3, "the probability that an offer keeps a user who would have left", gt=0, le=1
+    )
+    offer_budget: float | None = semantic(
+        None, "the most that the offers of one drop may cost; by default there is no limit", ge=0
+    )
+    bootstrap_draws: int = semantic(
+        500, "the number of draws of the bootstrap interval of AUC", ge=50
+    )
+
+    # Name -> where the value comes from, for the settings that do not have their default.
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read flags, the environment and the file, in this order, and nothing else.
+
+        Pydantic prescribes the name of the method and of its parameters.
+        """
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def semantic_values(self) -> dict[str, dict[str, Any]]:
+        """Return value and origin of each setting that a model depends on.
+
+        Paths, URLs, ports and secrets are never among them.
+        """
+        names = [name for name, field in type(self).model_fields.items() if is_semantic(field)]
+        return {name: {"value": getattr(self, name), "origin": self.origin(name)} for name in names}
+
+    def origin(self, name: str) -> str:
+        """Return where a value comes from: flag, name of a variable, name of the file, default."""
+        return self._origins.get(name, "default")
+
+    def record_origins(self, origins: Mapping[str, str]) -> None:
+        """Store where the values come from. Only the reader of the settings knows this."""
+        self._origins.update(origins)
+
+    def with_values(self, values: Mapping[str, Any]) -> Settings:
+        """Return a copy in which some settings have new values.
+
+        A name that this code does not know is left out. Raises ValidationError.
+        """
+        names = type(self).model_fields
+        new_values = {name: value for name, value in values.items() if name in names}
+        current_values = {name: getattr(self, name) for name in names}
+        return Settings(**{**current_values, **new_values})

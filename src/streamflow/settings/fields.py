@@ -1,0 +1,44 @@
+"""How a setting is declared: ordinary, part of the passport, a port, or a list of names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+FILE = "streamflow.toml"
+PREFIX = "STREAMFLOW_"
+
+
+def setting(default: Any, description: str, **constraints: Any) -> Any:
+    """Declare a setting that no model depends on."""
+    return Field(default, description=description, **constraints)
+
+
+def semantic(default: Any, description: str, **constraints: Any) -> Any:
+    """Declare a setting that a model depends on: it goes into the passport."""
+    return Field(
+        default, description=description, json_schema_extra={"semantic": True}, **constraints
+    )
+
+
+def port(default: int, owner: str) -> Any:
+    """Declare the port of a server."""
+    description = f"the port of {owner}; 0 takes any free port"
+    return Field(default, ge=0, le=65535, description=description)
+
+
+def is_semantic(field: Any) -> bool:
+    """Return whether a field of the settings was declared by `semantic`."""
+    return bool((field.json_schema_extra or {}).get("semantic"))
+
+
+def _split_names(value: Any) -> Any:
+    """Split the text of a variable at its commas; leave every other value as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]

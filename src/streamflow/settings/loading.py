@@ -1,0 +1,100 @@
+"""Read the settings, refuse mistakes, and tell where each value comes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import TomlConfigSettingsSource
+
+from streamflow.errors import SettingsInvalid
+from streamflow.settings.declaration import Settings
+from streamflow.settings.fields import FILE, PREFIX
+
+# Setting -> variables of vendors that are read too, behind our own.
+VENDOR_VARIABLES = {
+    "mlflow_tracking_uri": ["MLFLOW_TRACKING_URI"],
+    "api_traces": ["OTEL_EXPORTER_OTLP_ENDPOINT"],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingRow:
+    """One line of the command `streamflow settings`."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read the settings. `flags` win over every other source; a flag of None is not given.
+
+    Raises SettingsInvalid with all mistakes.
+    """
+    values = {name: value for name, value in flags.items() if value is not None}
+    try:
+        _refuse_unknown_variables()
+        settings = Settings(**values)
+        settings.record_origins(_find_origins(values))
+    except ValidationError as exc:
+        mistakes = []
+        for error in exc.errors(include_input=False):
+            name = ".".join(map(str, error["loc"])) or "?"
+            mistakes.append(f"setting '{name}': {error['msg']}")
+        raise SettingsInvalid("\n".join(mistakes), violations=mistakes) from exc
+    except ValueError as exc:
+        # The TOML file is malformed.
+        raise SettingsInvalid(f"{FILE}: {exc}") from exc
+    return settings
+
+
+def _find_origins(flags: Mapping[str, Any]) -> dict[str, str]:
+    """Return the origin of each setting that does not have its default."""
+    origins = dict.fromkeys(TomlConfigSettingsSource(Settings)(), FILE)
+    for name in Settings.model_fields:
+        variables = [_variable(name), *VENDOR_VARIABLES.get(name, [])]
+        # Our own variable comes first and wins, so it is written last.
+        for variable in reversed(variables):
+            if variable in os.environ:
+                origins[name] = variable
+    return {**origins, **dict.fromkeys(flags, "flag")}
+
+
+def _refuse_unknown_variables() -> None:
+    """Raise SettingsInvalid for variables that no setting has: a typo must not be ignored."""
+    known_variables = {_variable(name) for name in Settings.model_fields}
+    our_variables = {name for name in os.environ if name.startswith(PREFIX)}
+    unknown_variables = sorted(our_variables - known_variables)
+    if unknown_variables:
+        raise SettingsInvalid(
+            "\n".join(f"no setting is called {name}" for name in unknown_variables)
+        )
+
+
+def _variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{PREFIX}{name}".upper()
+
+
+def explain(settings: Settings) -> list[SettingRow]:
+    """List each setting with its value and the origin of the value; secrets are masked."""
+    return [
+        SettingRow(
+            name=name,
+            value=_format_value(getattr(settings, name)),
+            origin=settings.origin(name),
+            description=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _format_value(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
