@@ -131,7 +131,7 @@ class _Scorer:
         falling, group = np.unique(-side.probability, return_inverse=True)
         self.group, self.groups = group, len(falling)
         self.error = (side.probability - self.positive) ** 2
-        self.brings = economics.of_rows(label, side.probability >= side.threshold)
+        self.brings = economics.value_by_row(label, side.probability >= side.threshold)
 
     def scores(self, weight: Floats) -> Floats:
         """AUC, average precision, Brier score and mean value of the rows, each counted `weight` times; (4,)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.core.training.background import Background, Usual, Value
+from streamflow.core.training.background import Background, FeatureSummary, Value
 
 Floats = NDArray[np.float64]
 
@@ -102,8 +102,8 @@ def explanation(
     return Explanation(unit=unit, base=float(base), margin=float(margin), contributions=ordered)
 
 
-def _population(usual: Usual | None, value: Value) -> Population:
-    return Population(mean=usual.mean, share=usual.share_of(value)) if usual else Population()
+def _population(usual: FeatureSummary | None, value: Value) -> Population:
+    return Population(mean=usual.mean, share=usual.row_share(value)) if usual else Population()
 
 
 def by_feature(contributions: Floats, columns: Sequence[str], features: Sequence[str]) -> Floats:
