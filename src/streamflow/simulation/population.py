@@ -39,7 +39,7 @@ ANCHOR_PROFILE = {
 
 @dataclass(frozen=True)
 class Population:
-    """The users of one drop.
+    """The users of one simulated drop.
 
     Attributes:
         people: (n, profile); money is in cents.
@@ -89,14 +89,7 @@ def next_month(
     """Make the population of the next month.
 
     Users who left are gone, the rest are a month older, and new users fill up to about `users`.
-
-    Args:
-        before: The population of the month before.
-        has_left: Whether each of its users left, (n,).
-        seed: The seed of the simulation.
-        month: The number of the next month, from 0 on.
-        users: The requested size.
-        as_of: The instant of the next drop.
+    `month` is the number of the next month, from 0 on.
 
     >>> first = founders(1, 100, date(2024, 1, 31))
     >>> second = next_month(

@@ -37,11 +37,12 @@ def signup_dates(as_of: date, months_active: Integers, fraction: Floats) -> NDAr
 
 
 def profiles(
-    random: np.random.Generator, ids: pl.Series, as_of: date, months_active: Integers
+    random: np.random.Generator,
+    ids: pl.Series,
+    as_of: date,
+    months_active: Integers,
 ) -> pl.DataFrame:
     """Draw new profiles for `ids`, (n, profile); money is in cents.
-
-    Users who have been here longer more often have a long contract.
 
     The order of the draws is part of the simulated data: it must not change.
 
@@ -58,10 +59,6 @@ def profiles(
     has_tv = _flags(random, count, 0.49)
     has_movies = _flags(random, count, 0.5)
     fee = _fee(random, net_service, has_tv, has_movies)
-    years = months_active / 12
-    two_years_share = 0.1 + 0.12 * years
-    one_year_share = 0.11 + 0.03 * years
-    contracts = ("Two year", "One year", "Month-to-month")
     # The draws happen in the order of these lines.
     frame = pl.DataFrame(
         {
@@ -74,13 +71,27 @@ def profiles(
             "months_active": months_active,
             "plan_stream_tv": has_tv,
             "plan_stream_movies": has_movies,
-            "contract_type": _choose(random, count, two_years_share, one_year_share, contracts),
+            "contract_type": _contracts(random, months_active),
             "paperless_billing": _flags(random, count, 0.59),
             "fee": fee,
             "paid": fee * months_active,
             "net_service": net_service,
         }
     )
+    return _without_impossible_plans(frame)
+
+
+def _contracts(random: np.random.Generator, months_active: Integers) -> NDArray[np.str_]:
+    """Draw a contract for each user; who has been here longer more often has a long one, (n,)."""
+    years = months_active / 12
+    two_years_share = 0.1 + 0.12 * years
+    one_year_share = 0.11 + 0.03 * years
+    names = ("Two year", "One year", "Month-to-month")
+    return _choose(random, len(years), two_years_share, one_year_share, names)
+
+
+def _without_impossible_plans(frame: pl.DataFrame) -> pl.DataFrame:
+    """Remove the streaming plans of users without a net service: they become null."""
     has_net_service = pl.col("net_service") != "No"
     plans = pl.col("plan_stream_tv", "plan_stream_movies")
     return frame.with_columns(pl.when(has_net_service).then(plans))

@@ -127,7 +127,11 @@ def _count_by_quantile(reference: pl.Series, current: pl.Series) -> Counts:
         quantiles = np.quantile(reference.to_numpy(), tenths, method="inverted_cdf")
         edges = np.unique(quantiles)
     names = _quantile_names(edges)
-    return names, _quantile_counts(edges, reference), _quantile_counts(edges, current)
+    return (
+        names,
+        _quantile_counts(edges, reference),
+        _quantile_counts(edges, current),
+    )
 
 
 def _quantile_counts(edges: Edges, sample: pl.Series) -> list[int]:

@@ -56,7 +56,11 @@ class Evidence:
     @property
     def digest(self) -> str:
         """Return the sha256 over all fields and the version of the report."""
-        values = {"form": REPORT_VERSION, **vars(self), "as_of": self.as_of.isoformat()}
+        values = {
+            "form": REPORT_VERSION,
+            **vars(self),
+            "as_of": self.as_of.isoformat(),
+        }
         text = json.dumps(values, sort_keys=True, ensure_ascii=False)
         return sha256(text.encode()).hexdigest()
 
@@ -142,7 +146,10 @@ class Report:
     @property
     def numbers(self) -> dict[str, float]:
         """Return the numbers that are compared from month to month."""
-        numbers = {"features_drifted": float(len(self.drifted)), "fires": float(self.fires)}
+        numbers = {
+            "features_drifted": float(len(self.drifted)),
+            "fires": float(self.fires),
+        }
         for feature in self.features:
             numbers[f"psi_{feature.name}"] = feature.psi
         if self.labels:

@@ -104,27 +104,13 @@ def compare(
     """Compare every metric of two versions, with a paired bootstrap interval of the difference.
 
     Each draw takes as many rows of each class as there are, and scores both versions on them. So
-    the luck of the draw is the same for both versions.
-
-    Args:
-        label: What happened, (n,); both classes are present.
-        champion: The answers of the version in Production.
-        challenger: The answers of the new version.
-        economics: What an offer brings and costs.
-        policy: The number of draws, the seed and the confidence.
+    the luck of the draw is the same for both versions. Both classes must be present.
 
     >>> label = np.array([0, 1] * 20)
     >>> answers = Answers(probability=np.linspace(0, 1, 40), threshold=0.5)
     >>> economics = Economics(kept_value=2, offer_cost=1, offer_success=1)
-    >>> policy = Policy(
-    ...     rule="paired-bootstrap",
-    ...     metric="auc",
-    ...     margin=0,
-    ...     confidence=0.95,
-    ...     draws=50,
-    ...     seed=1,
-    ...     min_rows=1,
-    ... )
+    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
+    ...                 draws=50, seed=1, min_rows=1)
     >>> compare(label, answers, answers, economics, policy)[0].difference
     0.0
     """
@@ -133,16 +119,16 @@ def compare(
     each_row_once = np.ones(len(label))
     champion_scores = champion_scorer.scores(each_row_once)
     challenger_scores = challenger_scorer.scores(each_row_once)
-    drawn_differences = np.array([
-        challenger_scorer.scores(weight) - champion_scorer.scores(weight)
-        for weight in _resample(label, policy)
-    ])  # fmt: skip
-    tail = (1 - policy.confidence) / 2
-    interval_ends = np.quantile(drawn_differences, [tail, 1 - tail], axis=0)
     # A smaller Brier score is better.
     sign = np.where(np.array(METRICS) == "brier", -1.0, 1.0)
-    low, high = np.sort(interval_ends * sign, axis=0)
     differences = (challenger_scores - champion_scores) * sign
+    drawn_differences = [
+        challenger_scorer.scores(weight) - champion_scorer.scores(weight)
+        for weight in _resample(label, policy)
+    ]
+    tail = (1 - policy.confidence) / 2
+    interval_ends = np.quantile(np.array(drawn_differences), [tail, 1 - tail], axis=0)
+    low, high = np.sort(interval_ends * sign, axis=0)
     return tuple(
         Compared(
             metric=metric,
@@ -234,15 +220,8 @@ def enough(label: Labels, policy: Policy) -> str:
     Returns:
         Empty when there are enough rows.
 
-    >>> policy = Policy(
-    ...     rule="paired-bootstrap",
-    ...     metric="auc",
-    ...     margin=0,
-    ...     confidence=0.95,
-    ...     draws=50,
-    ...     seed=1,
-    ...     min_rows=50,
-    ... )
+    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
+    ...                 draws=50, seed=1, min_rows=50)
     >>> enough(np.array([0, 1] * 5), policy), enough(np.array([0, 1] * 50), policy)
     ('10 rows are unseen by both, needed are 50', '')
     """

@@ -13,7 +13,13 @@ from hashlib import sha256
 from typing import Literal
 
 Action = Literal[
-    "promoted", "rolled back", "outside", "repaired", "refused", "failed", "unresolved"
+    "promoted",
+    "rolled back",
+    "outside",
+    "repaired",
+    "refused",
+    "failed",
+    "unresolved",
 ]
 # After these actions `to_version` holds the stage. The remaining actions move nothing.
 MOVES = ("promoted", "rolled back", "outside")
@@ -26,7 +32,7 @@ SHOWN = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of the ledger.
+    """One entry of the ledger, as it is stored.
 
     Attributes:
         at: When the entry was made, by the clock of the database. It is always later than the
@@ -151,7 +157,10 @@ def _compare_with_head(entries: Sequence[Entry], head: str | None) -> tuple[int,
     if number > len(entries):
         return len(entries) + 1, f"it is missing: MLflow records an entry {number}"
     if entries[number - 1].hash != digest:
-        return number, f"its hash is different: MLflow records the hash {digest[:SHOWN]}"
+        return (
+            number,
+            f"its hash is different: MLflow records the hash {digest[:SHOWN]}",
+        )
     return None
 
 

@@ -32,7 +32,11 @@ class Resolution:
 
 
 def resolve(
-    ledger: int | None, staged: Sequence[int], alias: int | None, *, stage: str = "Production"
+    ledger: int | None,
+    staged: Sequence[int],
+    alias: int | None,
+    *,
+    stage: str = "Production",
 ) -> Resolution:
     """Decide which version serves.
 

@@ -61,7 +61,8 @@ class NewKey:
 
 
 def make_key(
-    make_secret: Callable[[int], str] = token_urlsafe, make_id: Callable[[int], str] = token_hex
+    make_secret: Callable[[int], str] = token_urlsafe,
+    make_id: Callable[[int], str] = token_hex,
 ) -> NewKey:
     """Make a new key from random bytes.
 

@@ -17,8 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from streamflow.catalog import Catalog, Feature
-from streamflow.errors import EntityUnknown, FeaturesMissing, FeaturesStale, StreamflowError
+from streamflow.errors import (
+    EntityUnknown,
+    FeaturesMissing,
+    FeaturesStale,
+    StreamflowError,
+)
 
 DAY_S = 86_400.0
 Value = bool | int | float | str | None
@@ -79,7 +83,11 @@ class Policy:
     """
 
     def __init__(
-        self, features: Sequence[FeaturePolicy], max_age: Mapping[str, timedelta], *, key: str
+        self,
+        features: Sequence[FeaturePolicy],
+        max_age: Mapping[str, timedelta],
+        *,
+        key: str,
     ) -> None:
         self.features = tuple(features)
         self.key = key
@@ -116,7 +124,12 @@ class Policy:
         return frozenset(expired)
 
     def complete_row(
-        self, values: tuple[Any, ...], as_of: Instants, now: datetime, *, key: str | int
+        self,
+        values: tuple[Any, ...],
+        as_of: Instants,
+        now: datetime,
+        *,
+        key: str | int,
     ) -> Completed:
         """Complete the row of `key` at the instant `now`, as the catalog promises it.
 
@@ -167,7 +180,11 @@ class Policy:
         return None not in map(values.__getitem__, self._never_null)
 
     def _fill_gaps(
-        self, values: tuple[Any, ...], as_of: Instants, now: datetime, key: str | int
+        self,
+        values: tuple[Any, ...],
+        as_of: Instants,
+        now: datetime,
+        key: str | int,
     ) -> Completed:
         """Complete a row that has gaps; most rows have none."""
         gaps = self.gaps(values, as_of, now)
@@ -200,7 +217,12 @@ class Policy:
         ]
 
     def _refusal(
-        self, key: str | int, missing: list[str], stale: list[str], as_of: Instants, now: datetime
+        self,
+        key: str | int,
+        missing: list[str],
+        stale: list[str],
+        as_of: Instants,
+        now: datetime,
     ) -> StreamflowError:
         owner = f"{self.key} {str(key)!r}"
         if not any(as_of.values()):
@@ -233,41 +255,3 @@ class Policy:
 
 def _is_absent(feature: FeaturePolicy, value: Any, as_of: Instants) -> bool:
     return as_of[feature.view] is None or (value is None and not feature.nullable)
-
-
-def policy_of(catalog: Catalog, refs: Sequence[str]) -> Policy:
-    """Return the policy of a feature service.
-
-    A feature that the catalog no longer has is refused when it is absent. It is never too old.
-
-    Args:
-        catalog: The declarations.
-        refs: The features of the service, `view:feature` each, in its order.
-
-    >>> from streamflow.catalog import load_catalog
-    >>> policy = policy_of(load_catalog(None), ["payments_agg_90d_fv:failed_payments_90d"])
-    >>> as_of = {"payments_agg_90d_fv": datetime(2024, 1, 31)}
-    >>> policy.complete_row((2,), as_of, datetime(2024, 2, 1, 12), key="7590-VHVEG").age_days
-    1.5
-    """
-    views = dict.fromkeys(ref.split(":")[0] for ref in refs)
-    max_age = {}
-    for view in views:
-        limit = catalog.max_age(view) if view in catalog.views else None
-        if limit is not None:
-            max_age[view] = limit
-    features = {feature.name: feature for feature in catalog.features}
-    policies = [_feature_policy(ref, features) for ref in refs]
-    return Policy(policies, max_age, key=catalog.entity.key)
-
-
-def _feature_policy(ref: str, features: Mapping[str, Feature]) -> FeaturePolicy:
-    view, name = ref.split(":")
-    feature = features.get(name)
-    has_same_view = feature is not None and feature.ref == ref
-    return FeaturePolicy(
-        name=name,
-        view=view,
-        nullable=feature is not None and feature.column.nullable,
-        default=feature.column.default if feature is not None and has_same_view else None,
-    )

@@ -55,10 +55,10 @@ def complete_frame(
     expired = _expired_views(policy, instants, now)
     late = {feature.name: expired.get(feature.view, nowhere) for feature in policy.features}
     absent = _absent_features(policy, frame, instants, late)
-    used = {
+    fresh = {
         view: instants[view].is_not_null() & ~expired.get(view, nowhere) for view in policy.views
     }
-    no_view_is_fresh = ~_any(used)
+    no_view_is_fresh = ~_any(fresh)
     refused = {
         feature.name: ~nowhere if feature.default is None else no_view_is_fresh
         for feature in policy.features
@@ -68,11 +68,12 @@ def complete_frame(
     answered = ~(_any(missing) | _any(stale))
     defaulted = {name: answered & (absent[name] | late[name]) for name in policy.names}
     has_row = {view: instant.is_not_null() for view, instant in instants.items()}
+    defaulted_as_stale = {name: answered & mask for name, mask in late.items()}
     facts = {
         "reason": _reason_codes(_any(has_row), _any(missing), _any(stale)),
-        "as_of": _oldest(instants, used, answered),
+        "as_of": _oldest(instants, fresh, answered),
         "defaulted": _names(defaulted),
-        "stale": _names({name: answered & mask for name, mask in late.items()}),
+        "stale": _names(defaulted_as_stale),
         "missing_features": _names(missing),
         "stale_features": _names(stale),
     }
@@ -117,12 +118,12 @@ def _reason_codes(has_row: pl.Series, missing: pl.Series, stale: pl.Series) -> p
     return marks.select(code.alias("reason")).to_series()
 
 
-def _oldest(instants: InstantColumns, used: Masks, answered: pl.Series) -> pl.Series:
-    """Return the oldest instant of the views that were used, where there is an answer, (n,)."""
+def _oldest(instants: InstantColumns, fresh: Masks, answered: pl.Series) -> pl.Series:
+    """Return the oldest instant of the fresh views, where there is an answer, (n,)."""
     columns = []
     for view, instant in instants.items():
         null = pl.Series([None], dtype=instant.dtype)
-        column = instant.zip_with(used[view] & answered, null)
+        column = instant.zip_with(fresh[view] & answered, null)
         columns.append(column.alias(view))
     return pl.DataFrame(columns).min_horizontal()
 

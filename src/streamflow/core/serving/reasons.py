@@ -121,22 +121,22 @@ def explanation(
         words: Each feature and what people call it. A feature without an entry keeps its name.
     """
     summaries = background.features if background else {}
-    parts = []
+    unordered = []
     for (feature, value), contribution in zip(values.items(), contributions, strict=True):
-        part = Contribution(
+        reason = Contribution(
             feature=feature,
             words=words.get(feature, feature.replace("_", " ")),
             value=value,
             population=_usual_value(summaries.get(feature), value),
             contribution=float(contribution),
         )
-        parts.append(part)
-    parts.sort(key=lambda part: -abs(part.contribution))
+        unordered.append(reason)
+    largest_first = sorted(unordered, key=lambda reason: -abs(reason.contribution))
     return Explanation(
         unit=unit,
         base=float(base),
         margin=float(margin),
-        contributions=tuple(parts),
+        contributions=tuple(largest_first),
     )
 
 

@@ -24,7 +24,11 @@ SAMPLE = 1_000_000
 # sample would never contain a key of the training side.
 SALT = "temporal proof"
 
-PART_FACTS = {"as_of": "newest as_of", "known_at": "newest known_at", "digest": "digest"}
+PART_FACTS = {
+    "as_of": "newest as_of",
+    "known_at": "newest known_at",
+    "digest": "digest",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +80,16 @@ class Certificate:
     @property
     def values(self) -> dict[str, Any]:
         """Return the certificate as plain values, as a passport holds it."""
-        parts = [
-            {**asdict(part), "as_of": _isoformat(part.as_of), "known_at": _isoformat(part.known_at)}
-            for part in self.parts
-        ]
-        return {**asdict(self), "parts": parts, "digest": self.digest}
+        part_values = [_part_values(part) for part in self.parts]
+        return {**asdict(self), "parts": part_values, "digest": self.digest}
+
+
+def _part_values(part: Part) -> dict[str, Any]:
+    instants = {
+        "as_of": _isoformat(part.as_of),
+        "known_at": _isoformat(part.known_at),
+    }
+    return {**asdict(part), **instants}
 
 
 def _isoformat(instant: datetime | None) -> str | None:
@@ -134,12 +143,12 @@ def _facts(values: Mapping[str, Any], *, with_parts: bool) -> dict[str, Any]:
     return facts
 
 
-def _part_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        f"{part['name']} {title}": part[name]
-        for part in parts
-        for name, title in PART_FACTS.items()
-    }
+def _part_facts(recorded_parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    facts = {}
+    for values in recorded_parts:
+        for name, title in PART_FACTS.items():
+            facts[f"{values['name']} {title}"] = values[name]
+    return facts
 
 
 def _display(name: str, value: object) -> str | None:
@@ -166,7 +175,7 @@ class Scope:
 
 
 def scope_of(keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLE) -> Scope:
-    """Choose which keys to check.
+    """Choose the keys that the proof checks.
 
     Args:
         keys: All keys of the set.

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.core.training.calibration import Calibrator, Floats, Labels, calibrator_of
+from streamflow.core.training.calibration import (
+    Calibrator,
+    Floats,
+    Labels,
+    calibrator_of,
+)
 
 FILE = "decision.json"
 # A threshold that no probability reaches: nobody gets an offer.
@@ -44,8 +49,8 @@ class Economics:
         >>> economics.value_by_row(np.array([1, 0, 1]), np.array([True, True, False])).tolist()
         [40.0, -20.0, 0.0]
         """
-        kept = self.offer_success * self.kept_value * np.asarray(label).astype(float)
-        return np.where(flagged, kept - self.offer_cost, 0.0)
+        value_if_offered = self.offer_success * self.kept_value * np.asarray(label).astype(float)
+        return np.where(flagged, value_if_offered - self.offer_cost, 0.0)
 
     def affordable_offers(self, rows: int, budget_rows: int) -> int:
         """Return how many of `rows` may get an offer.

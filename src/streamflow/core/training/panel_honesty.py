@@ -41,12 +41,7 @@ def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -
     """Check whether a revision that came after the labels changed one class far more often.
 
     It also reports the reverse: the revision left one class unchanged far more often.
-
-    Args:
-        feature: The name of the feature.
-        revision: The name of the revision.
-        changed: Whether the revision changed this feature in each row, (n,).
-        label: What happened, (n,).
+    `changed` tells for each row whether the revision changed this feature, (n,).
 
     >>> label, number = np.arange(400) % 4 == 0, np.arange(400)
     >>> by_outcome, by_chance = label & (number < 200), number % 10 == 0
@@ -69,18 +64,19 @@ def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -
         f"{changed_positives:,} of {positives:,} positives"
         f" and {changed_negatives:,} of {negatives:,} negatives"
     )
+    numbers = {
+        "positives": positives,
+        "positives_changed": changed_positives,
+        "negatives": negatives,
+        "negatives_changed": changed_negatives,
+    }
     return [
         Finding(
             check="late-revision",
             severity="severe",
             subject=feature,
             words=f"{revision}, came after the labels and changed {feature} for {counts}",
-            numbers={
-                "positives": positives,
-                "positives_changed": changed_positives,
-                "negatives": negatives,
-                "negatives_changed": changed_negatives,
-            },
+            numbers=numbers,
         )
     ]
 
@@ -127,7 +123,14 @@ def who_stayed(count: int, leavers: int, *, before: date, now: date) -> list[Fin
         f" whose label of {before} is true are still in the drop of {now}"
     )
     numbers = {"stayed": count, "of": leavers}
-    return [Finding(check="churners-stay", severity="warning", words=sentence, numbers=numbers)]
+    return [
+        Finding(
+            check="churners-stay",
+            severity="warning",
+            words=sentence,
+            numbers=numbers,
+        )
+    ]
 
 
 def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[Finding]:
@@ -159,7 +162,13 @@ def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[
     )
     numbers = {"keys": keys, "not_advanced": not_advanced, "fell": fell}
     return [
-        Finding(check="counter", severity="warning", subject=name, words=sentence, numbers=numbers)
+        Finding(
+            check="counter",
+            severity="warning",
+            subject=name,
+            words=sentence,
+            numbers=numbers,
+        )
     ]
 
 

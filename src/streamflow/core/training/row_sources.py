@@ -75,8 +75,8 @@ def admissible(places: Iterable[Place], reading: Reading) -> list[Place]:
     })  # fmt: skip
     newest_as_of = microseconds(reading.as_of)
     oldest_as_of = newest_as_of - reading.ttl // MICROSECOND
-    known = frame[frame["known_at"] <= microseconds(reading.known_at)]
-    newest = known.sort_values("revision").drop_duplicates("as_of", keep="last")
+    known_by_k = frame[frame["known_at"] <= microseconds(reading.known_at)]
+    newest = known_by_k.sort_values("revision").drop_duplicates("as_of", keep="last")
     inside = newest[newest["as_of"].between(oldest_as_of, newest_as_of)]
     return [revisions[int(index)] for index in sorted(inside.index)]
 

@@ -37,7 +37,12 @@ class Audit:
     """
 
     def __init__(
-        self, reading: Reading, key: pl.Schema, places: Sequence[Place], *, limit: int
+        self,
+        reading: Reading,
+        key: pl.Schema,
+        places: Sequence[Place],
+        *,
+        limit: int,
     ) -> None:
         [(self._key, key_type)] = key.items()
         self._reading = reading
@@ -51,7 +56,7 @@ class Audit:
         self.wrong: list[Violation] = []
 
     def add(self, frame: pl.DataFrame, rows: pl.DataFrame) -> None:
-        """Check a chunk of the set.
+        """Check a chunk of the training set.
 
         Args:
             frame: The key and the columns of the reading.
@@ -78,7 +83,11 @@ class Audit:
             self._newest[name] = _later(self._newest[name], instant)
 
     def _note_violations(
-        self, name: str, is_wrong: NDArray[np.bool_], frame: pl.DataFrame, derived: pl.DataFrame
+        self,
+        name: str,
+        is_wrong: NDArray[np.bool_],
+        frame: pl.DataFrame,
+        derived: pl.DataFrame,
     ) -> None:
         """Count the wrong rows of a column, and keep as many as the limit allows."""
         self.count += int(is_wrong.sum())
@@ -94,8 +103,8 @@ class Audit:
     ) -> Violation:
         key = row[self._key]
         if not name:
-            why = f"the key does not exist as of {day(self._reading.as_of)}"
-            return Violation(key=key, what=self._reading.name, why=why)
+            reason = f"the key does not exist as of {day(self._reading.as_of)}"
+            return Violation(key=key, what=self._reading.name, why=reason)
         return Violation(
             key=key,
             what=f"{self._reading.name}:{name}",

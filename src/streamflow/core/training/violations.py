@@ -98,7 +98,10 @@ def _bits(values: pl.Series, logical: str) -> NDArray[np.generic]:
 
 
 def explained(
-    violation: Violation, rows: pl.DataFrame, places: Sequence[Place], reading: Reading
+    violation: Violation,
+    rows: pl.DataFrame,
+    places: Sequence[Place],
+    reading: Reading,
 ) -> Violation:
     """Add to a violation which frozen row holds the wrong value, and why it may not be used.
 
@@ -113,16 +116,20 @@ def explained(
     logical = reading.types[column]
     wrong_value = pl.Series(column, [violation.found] * len(rows), dtype=rows[column].dtype)
     has_wrong_value = ~differs(wrong_value, rows[column], logical)
-    allowed = {(place.as_of, place.revision) for place in admissible(places, reading)}
+    revisions = admissible(places, reading)
+    allowed = {(revision.as_of, revision.revision) for revision in revisions}
     reasons = sorted(_reasons(violation, rows.filter(pl.Series(has_wrong_value)), allowed, reading))
     if not reasons:
         return replace(violation, why="no frozen row of this key holds that value")
-    _, _, why, as_of, known_at = reasons[0]
-    return replace(violation, why=why, from_as_of=as_of, from_known_at=known_at)
+    _, _, reason, as_of, known_at = reasons[0]
+    return replace(violation, why=reason, from_as_of=as_of, from_known_at=known_at)
 
 
 def _reasons(
-    violation: Violation, rows: pl.DataFrame, allowed: set[tuple[datetime, int]], reading: Reading
+    violation: Violation,
+    rows: pl.DataFrame,
+    allowed: set[tuple[datetime, int]],
+    reading: Reading,
 ) -> Iterator[tuple[int, int, str, datetime, datetime]]:
     """Give a reason for each row that holds the wrong value.
 
@@ -133,8 +140,8 @@ def _reasons(
     instants = rows.select("as_of", "revision", "known_at")
     for as_of, revision, known_at in instants.iter_rows():
         is_allowed = (as_of, revision) in allowed
-        rank, why = _reason(violation, as_of, revision, known_at, reading, is_allowed=is_allowed)
-        yield rank, -microseconds(as_of), why, as_of, known_at
+        rank, reason = _reason(violation, as_of, revision, known_at, reading, is_allowed=is_allowed)
+        yield rank, -microseconds(as_of), reason, as_of, known_at
 
 
 def _reason(
@@ -158,5 +165,8 @@ def _reason(
             return 2, f"more than {reading.ttl.days} days before {reading_day}"
         return 2, f"not of {reading_day}"
     if not is_allowed:
-        return 3, f"of revision {revision}, which a newer revision had replaced by {known_day}"
+        return (
+            3,
+            f"of revision {revision}, which a newer revision had replaced by {known_day}",
+        )
     return 4, f"older than the row of {day(violation.as_of)}"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, parse_catalog
 from streamflow.core.data.contract import POLARS_TYPES
-from streamflow.core.serving.completeness import FeaturePolicy, Policy, policy_of
+from streamflow.core.serving.completeness import FeaturePolicy, Policy
 from streamflow.core.serving.frame_completeness import complete_frame
+from streamflow.core.serving.service_policy import policy_of
 from streamflow.errors import FeaturesMissing, FeaturesStale, StreamflowError
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
