@@ -365,7 +365,7 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
         verdict = verify_ledger(one)
         assert (verdict.broken, verdict.words) == (
             seq,
-            f"it is missing: MLflow was told of entry {seq}",
+            f"it is missing: MLflow records an entry {seq}",
         )
         reconcile(one)  # heals nothing of it
         names = list(vars(removed))

@@ -197,7 +197,7 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
     first = known_at(spoiled, JANUARY)
     assert (violation.from_as_of, violation.from_known_at) == (instant(JANUARY), first)
     assert violation.known_at == first + timedelta(microseconds=1)
-    assert violation.why.startswith("of revision 1, which a newer one had replaced by")
+    assert violation.why.startswith("of revision 1, which a newer revision had replaced by")
     assert "violations: 0 -> 1" in map(str, found.differences)
     assert str(violation) in reproduce_receipts.verify(found)
 
@@ -244,7 +244,7 @@ def test_a_wrong_label_a_foreign_key_and_a_lacking_key_are_named(kept: Platform)
     assert {v.key for v in found} == {"nobody"}
     assert {v.what for v in found} >= {"users", "labels:churn_label", f"{VIEW}:skips_7d"}
     with pytest.raises(
-        TemporalViolation, match=r"nobody users: it is not there as of 2024-01-31"
+        TemporalViolation, match=r"nobody users: the key does not exist as of 2024-01-31"
     ) as refused:
         certified(kept, more)
     assert refused.value.facts["violations"] == [str(v) for v in found]
@@ -282,12 +282,12 @@ def test_train_registers_nothing_when_the_views_that_it_reads_leak(spoiled: Plat
     assert after == value(training_set(spoiled, FEBRUARY).frame, "skips_7d") != before
     with pytest.raises(
         TemporalViolation,
-        match=f"{KEY} {VIEW}:skips_7d: {after} in the set, {before} belongs there",
+        match=f"{KEY} {VIEW}:skips_7d: the set has {after}, expected {before}",
     ) as refused:
         train(spoiled, JANUARY)
     assert refused.value.exit_code == 24
     assert refused.value.facts["count"] == len(refused.value.facts["violations"]) == 1  # type: ignore[arg-type]
-    assert "of as_of 2024-02-29" in str(refused.value)
+    assert "from as_of 2024-02-29" in str(refused.value)
     assert [v.version for v in spoiled.models.versions()] == [1]
     assert spoiled.connection.execute("SELECT count(*) FROM streamflow.passport").fetchone() == (1,)
     assert verify(spoiled, "1").holds  # it reads the frozen rows, not the views

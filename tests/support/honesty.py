@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import load_catalog
 from streamflow.core.training import panel_honesty as panel
-from streamflow.core.training.honesty import Finding, constants, deciding
+from streamflow.core.training.column_honesty import constants, deciding
+from streamflow.core.training.honesty import Finding
 from streamflow.settings import Settings
 from streamflow.simulation.drops import simulate_months
 from streamflow.steps.training.honesty import rule_compared

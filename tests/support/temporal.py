@@ -11,7 +11,9 @@ import numpy as np
 import polars as pl
 
 from streamflow.core.data.digest import in_order
-from streamflow.core.training.temporal_proof import Audit, Place, Reading, explained
+from streamflow.core.training.row_sources import Place, Reading
+from streamflow.core.training.temporal_proof import Audit
+from streamflow.core.training.violations import explained
 from streamflow.features.point_in_time_join import (
     AS_OF,
     INSTANT,

@@ -9,7 +9,8 @@ from streamflow.api.batcher import Batcher
 from streamflow.api.metrics import Metrics
 from streamflow.api.reload import Reload
 from streamflow.api.serving_status import Current, Look
-from streamflow.core.serving.completeness import Completed, policy_of
+from streamflow.core.serving.completeness import Completed
+from streamflow.core.serving.service_policy import policy_of
 from streamflow.database.pool import connection_of, open_pool, within
 from streamflow.errors import StreamflowError
 from streamflow.features.feature_service import features_of

@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.core.training.temporal_proof import Place
+from streamflow.core.training.row_sources import Place
 from streamflow.database import Address, arrow
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.sql_types import SQL_TYPES

@@ -23,7 +23,7 @@ from streamflow.catalog import load_catalog
 from streamflow.errors import DropConflict
 from streamflow.files.drop_folders import write_drop
 from streamflow.simulation.drops import LAYOUT, Month, auc, simulate_months
-from streamflow.simulation.population import IDS, user_ids
+from streamflow.simulation.user_ids import IDS, user_ids
 from streamflow.steps.data.simulate import SimulateReceipt, simulate
 
 START = date(2024, 1, 31)

@@ -1,4 +1,8 @@
-"""Two samples of a column counted in the same bins: quantiles of the reference for numbers, values for what has few."""
+"""Count two samples of a column in the same bins.
+
+Numbers get quantiles of the reference as bins. A column with few distinct values gets a bin for
+each value.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-BINS = 10  # of numbers: the tenths of the reference
-FEW = 20  # distinct values up to which numbers are counted by value, and categories that are counted apart: a convention
-FLOOR = 1e-4  # of a share: an empty bin would give log(0)
-OTHER, MISSING = "other", "missing"
+# Of numbers: the tenths of the reference.
+BINS = 10
+# Numbers with up to this many distinct values are counted by value, and so many categories get a
+# bin of their own: a convention.
+FEW = 20
+# The smallest share: an empty bin would give log(0).
+SMALLEST_SHARE = 1e-4
+OTHER_BIN = "other"
+MISSING_BIN = "missing"
+
+Edges = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Binned:
-    """Rows per bin of both samples; the last bin is that of missing values."""
+    """The number of rows in each bin, for both samples. The last bin holds missing values."""
 
     names: tuple[str, ...]
     reference: tuple[int, ...]
@@ -25,85 +36,112 @@ class Binned:
 
     @property
     def shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The share of each bin in the reference and in the current rows, at least FLOOR."""
-        p, q = (
-            np.maximum(np.array(counts) / max(sum(counts), 1), FLOOR)
-            for counts in (self.reference, self.current)
-        )
-        return p, q
+        """Return the share of each bin in the reference and in the current rows.
+
+        A share is at least SMALLEST_SHARE.
+        """
+        return _shares(self.reference), _shares(self.current)
 
 
-def present(values: pl.Series) -> pl.Series:
-    """The values that are there, in their order; NaN is none."""
-    return (values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()
+def _shares(counts: tuple[int, ...]) -> NDArray[np.float64]:
+    rows = max(sum(counts), 1)
+    shares: NDArray[np.float64] = np.maximum(np.array(counts) / rows, SMALLEST_SHARE)
+    return shares
 
 
-def are_counted(reference: pl.Series, current: pl.Series, *, categorical: bool) -> bool:
-    """Whether values are counted one by one: categories, and numbers that are few."""
+def drop_missing(values: pl.Series) -> pl.Series:
+    """Return the values that are not missing, in their order; NaN is missing."""
+    without_nan = values.fill_nan(None) if values.dtype.is_float() else values
+    return without_nan.drop_nulls()
+
+
+def is_counted_by_value(reference: pl.Series, current: pl.Series, *, categorical: bool) -> bool:
+    """Decide whether each value gets a bin: for categories, and for numbers with few values."""
     if categorical or not reference.dtype.is_numeric():
         return True
-    return pl.concat([present(reference), present(current)]).n_unique() <= FEW
+    values = pl.concat([drop_missing(reference), drop_missing(current)])
+    return values.n_unique() <= FEW
 
 
 def binned(reference: pl.Series, current: pl.Series, *, categorical: bool) -> Binned:
-    """Count both in the same bins.
+    """Count both samples of a column in the same bins.
 
-    >>> found = binned(pl.Series(["a", "a", None]), pl.Series(["a", "b", "b"]), categorical=True)
-    >>> found.names, found.reference, found.current
+    >>> reference, current = pl.Series(["a", "a", None]), pl.Series(["a", "b", "b"])
+    >>> bins = binned(reference, current, categorical=True)
+    >>> bins.names, bins.reference, bins.current
     (('a', 'b', 'missing'), (2, 0, 1), (1, 2, 0))
     """
-    there, now = present(reference), present(current)
-    by = _by_value if are_counted(reference, current, categorical=categorical) else _by_quantile
-    names, of_reference, of_current = by(there, now)
+    by_value = is_counted_by_value(reference, current, categorical=categorical)
+    count = _count_by_value if by_value else _count_by_quantile
+    reference_values = drop_missing(reference)
+    current_values = drop_missing(current)
+    names, reference_counts, current_counts = count(reference_values, current_values)
+    reference_missing = len(reference) - len(reference_values)
+    current_missing = len(current) - len(current_values)
     return Binned(
-        names=(*names, MISSING),
-        reference=(*of_reference, len(reference) - len(there)),
-        current=(*of_current, len(current) - len(now)),
+        names=(*names, MISSING_BIN),
+        reference=(*reference_counts, reference_missing),
+        current=(*current_counts, current_missing),
     )
 
 
+# The names of the bins, the counts of the reference, the counts of the current rows.
 Counts = tuple[list[str], list[int], list[int]]
 
 
-def _by_value(there: pl.Series, now: pl.Series) -> Counts:
-    """The FEW values that are most frequent in both together, so that neither is favoured; the rest is one bin."""
-    value, both = "value", pl.concat([there.rename("value"), now.rename("value")])
-    most = (
-        both.value_counts(name="rows")
-        .sort(["rows", value], descending=[True, False])
-        .head(FEW)
-        .select(value)
-        .sort(value)
-    )
-    counts = []
-    for sample in (there, now):
-        rows = sample.rename(value).value_counts(name="rows")
-        of_most = (
-            most.join(rows, on=value, how="left", maintain_order="left")["rows"]
-            .fill_null(0)
-            .to_list()
-        )
-        counts.append([*of_most, len(sample) - sum(of_most)])
-    names = [*map(str, most[value].to_list()), OTHER]
-    if counts[0][-1] == counts[1][-1] == 0:
-        names, counts = names[:-1], [c[:-1] for c in counts]
-    return names, counts[0], counts[1]
+def _count_by_value(reference: pl.Series, current: pl.Series) -> Counts:
+    """Count the rows of each frequent value.
+
+    The FEW most frequent values of both samples together get a bin each, so that neither sample
+    is favoured. All other values share one bin.
+    """
+    all_values = pl.concat([reference.rename("value"), current.rename("value")])
+    value_counts = all_values.value_counts(name="rows")
+    by_frequency = value_counts.sort(["rows", "value"], descending=[True, False])
+    frequent = by_frequency.head(FEW).select("value").sort("value")
+    reference_counts = _value_counts(frequent, reference)
+    current_counts = _value_counts(frequent, current)
+    names = [*map(str, frequent["value"].to_list()), OTHER_BIN]
+    if reference_counts[-1] == current_counts[-1] == 0:
+        return names[:-1], reference_counts[:-1], current_counts[:-1]
+    return names, reference_counts, current_counts
 
 
-def _by_quantile(there: pl.Series, now: pl.Series) -> Counts:
-    """The outer bins are open; values that lie on many tenths make fewer bins."""
-    inner = np.arange(1, BINS) / BINS
-    edges = (
-        np.unique(np.quantile(there.to_numpy(), inner, method="inverted_cdf"))
-        if len(there)
-        else np.empty(0)
+def _value_counts(frequent: pl.DataFrame, sample: pl.Series) -> list[int]:
+    """Return the rows of each frequent value in a sample, then the rows of all other values."""
+    rows = sample.rename("value").value_counts(name="rows")
+    joined = frequent.join(rows, on="value", how="left", maintain_order="left")
+    counts = joined["rows"].fill_null(0).to_list()
+    return [*counts, len(sample) - sum(counts)]
+
+
+def _count_by_quantile(reference: pl.Series, current: pl.Series) -> Counts:
+    """Count the rows between the tenths of the reference.
+
+    The first and the last bin are open. Where several tenths are the same value, there are fewer
+    bins.
+    """
+    edges: Edges = np.empty(0)
+    if len(reference):
+        tenths = np.arange(1, BINS) / BINS
+        quantiles = np.quantile(reference.to_numpy(), tenths, method="inverted_cdf")
+        edges = np.unique(quantiles)
+    names = _quantile_names(edges)
+    return (
+        names,
+        _quantile_counts(edges, reference),
+        _quantile_counts(edges, current),
     )
-    counts = [
-        np.bincount(
-            np.searchsorted(edges, x.to_numpy(), side="right"), minlength=len(edges) + 1
-        ).tolist()
-        for x in (there, now)
-    ]
-    between = [f"{low:.4g} .. {high:.4g}" for low, high in pairwise(edges)]
-    names = [f"below {edges[0]:.4g}", *between, f"from {edges[-1]:.4g}"] if len(edges) else ["all"]
-    return names, counts[0], counts[1]
+
+
+def _quantile_counts(edges: Edges, sample: pl.Series) -> list[int]:
+    bin_numbers = np.searchsorted(edges, sample.to_numpy(), side="right")
+    counts: list[int] = np.bincount(bin_numbers, minlength=len(edges) + 1).tolist()
+    return counts
+
+
+def _quantile_names(edges: Edges) -> list[str]:
+    if not len(edges):
+        return ["all"]
+    inner_names = [f"{low:.4g} .. {high:.4g}" for low, high in pairwise(edges)]
+    return [f"below {edges[0]:.4g}", *inner_names, f"from {edges[-1]:.4g}"]

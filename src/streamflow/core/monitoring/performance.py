@@ -1,4 +1,8 @@
-"""Whether labels are as frequent as they were, and whether a version still ranks as it did, each with an interval."""
+"""Drift of labels and of performance, each with an interval.
+
+Label drift: are labels as frequent as before? Concept drift: does a version still rank as well as
+before?
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from streamflow.core.monitoring.drift import POINT
-from streamflow.core.statistics.intervals import ranking, share
+from streamflow.core.monitoring.drift_tests import SMALLEST_MOVE
+from streamflow.core.statistics.intervals import Interval, ranking, share
 from streamflow.core.statistics.metrics import (
     Floats,
     Labels,
@@ -20,14 +24,25 @@ from streamflow.core.statistics.metrics import (
     roc_points,
 )
 
-SURE = 0.99  # of the intervals that an alarm needs: our convention, so that one of 200 quiet months calls at most
-FEW = 10  # positives and negatives that an interval of AUC needs; with fewer the normal approximation says nothing
-DRAWN = 60  # points of a curve that a report keeps
+# The confidence of the intervals that an alarm needs. It is our convention: at most one of 200
+# quiet months raises an alarm.
+CONFIDENCE = 0.99
+# Positives, and negatives, that an interval of AUC needs. With fewer rows the normal approximation
+# does not hold.
+FEW = 10
+# Points of a curve that a report keeps.
+MAX_CURVE_POINTS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelDrift:
-    """The share of positive labels there and here; low and high are the 99 % interval of the difference."""
+    """The share of positive labels in the reference and in the current rows.
+
+    Attributes:
+        difference: The current share minus the reference share.
+        low: The lower end of the 99 % interval of the difference.
+        high: The upper end of that interval.
+    """
 
     reference: float
     current: float
@@ -39,38 +54,45 @@ class LabelDrift:
 
     @property
     def fires(self) -> bool:
-        """Whether it moved by more than a point, surely."""
-        return abs(self.difference) > POINT and not self.low <= 0 <= self.high
+        """Tell whether the share moved by more than a point, and the interval excludes zero."""
+        return abs(self.difference) > SMALLEST_MOVE and not self.low <= 0 <= self.high
 
 
 def label_drift(reference: Labels, current: Labels) -> LabelDrift:
-    """Compare two sets of labels, with Newcombe's (1998) interval: right for few rows and rare labels too.
+    """Compare the shares of positives in two sets of labels.
 
-    >>> found = label_drift(np.array([0, 1] * 500), np.array([0, 0, 0, 1] * 250))
-    >>> found.difference, found.fires
+    It uses the interval of Newcombe (1998), which is correct for few rows and rare labels too.
+
+    >>> drift = label_drift(np.array([0, 1] * 500), np.array([0, 0, 0, 1] * 250))
+    >>> drift.difference, drift.fires
     (-0.25, True)
     """
-    p, p_low, p_high = _wilson(reference)
-    q, q_low, q_high = _wilson(current)
+    reference_share = _positive_share(reference)
+    current_share = _positive_share(current)
+    difference = current_share.value - reference_share.value
+    current_below = current_share.value - current_share.low
+    current_above = current_share.high - current_share.value
+    reference_below = reference_share.value - reference_share.low
+    reference_above = reference_share.high - reference_share.value
     return LabelDrift(
-        reference=p,
-        current=q,
+        reference=reference_share.value,
+        current=current_share.value,
         reference_rows=len(reference),
         current_rows=len(current),
-        difference=q - p,
-        low=q - p - sqrt((q - q_low) ** 2 + (p_high - p) ** 2),
-        high=q - p + sqrt((q_high - q) ** 2 + (p - p_low) ** 2),
+        difference=difference,
+        low=difference - sqrt(current_below**2 + reference_above**2),
+        high=difference + sqrt(current_above**2 + reference_below**2),
     )
 
 
-def _wilson(label: Labels) -> tuple[float, float, float]:
-    """The share of positives with Wilson's interval."""
-    found = share(int(np.asarray(label).sum()), len(label), z=_z())
-    return found.value, found.low, found.high
+def _positive_share(label: Labels) -> Interval:
+    """Return the share of positives with the interval of Wilson."""
+    positives = int(np.asarray(label).sum())
+    return share(positives, len(label), z=_normal_quantile())
 
 
-def _z() -> float:
-    return NormalDist().inv_cdf((1 + SURE) / 2)
+def _normal_quantile() -> float:
+    return NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
 Curve = tuple[tuple[float, float], ...]
@@ -78,7 +100,13 @@ Curve = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """How a version did on rows that it has not seen. error: the standard error of AUC; roc and calibration: points to draw."""
+    """How a version performs on rows that it has not seen.
+
+    Attributes:
+        error: The standard error of AUC.
+        roc: The points of the ROC curve, to draw.
+        calibration: The points of the calibration curve, to draw.
+    """
 
     metrics: Metrics
     error: float
@@ -89,36 +117,48 @@ class Performance:
 def performance(
     label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
 ) -> Performance | None:
-    """Measure it; None when there are fewer than FEW of a class.
+    """Measure how a version performs on these rows.
+
+    Returns:
+        None when there are fewer than FEW rows of a class.
 
     >>> label = np.array([0, 1] * 20)
-    >>> found = performance(label, label * 0.4 + np.arange(40) / 100, threshold=0.5, seed=1, draws=50)
-    >>> found.metrics.auc, round(found.error, 3)
+    >>> probability = label * 0.4 + np.arange(40) / 100
+    >>> measurement = performance(label, probability, threshold=0.5, seed=1, draws=50)
+    >>> measurement.metrics.auc, round(measurement.error, 3)
     (1.0, 0.0)
-    >>> performance(label[:10], label[:10] * 1.0, threshold=0.5, seed=1, draws=50) is None
+    >>> performance(label[:10], probability[:10], threshold=0.5, seed=1, draws=50) is None
     True
     """
+    is_positive = np.asarray(label).astype(bool)
     positives = int(np.asarray(label).sum())
     if min(positives, len(label) - positives) < FEW:
         return None
     predicted, observed, _ = calibration_points(label, probability)
     return Performance(
         metrics=evaluate(label, probability, threshold=threshold, seed=seed, draws=draws),
-        error=sqrt(ranking(np.asarray(label).astype(bool), probability).variance),
-        roc=_curve(*roc_points(label, probability)),
-        calibration=_curve(predicted, observed),
+        error=sqrt(ranking(is_positive, probability).variance),
+        roc=_thin_out(*roc_points(label, probability)),
+        calibration=_thin_out(predicted, observed),
     )
 
 
-def _curve(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Curve:
-    """At most DRAWN points, the ends among them."""
-    kept = np.unique(np.linspace(0, len(x) - 1, DRAWN).round().astype(int))
-    return tuple((float(x[i]), float(y[i])) for i in kept)
+def _thin_out(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> Curve:
+    """Return at most MAX_CURVE_POINTS points of a curve; both ends are among them."""
+    evenly_spaced = np.linspace(0, len(x) - 1, MAX_CURVE_POINTS)
+    numbers = np.unique(evenly_spaced.round().astype(int))
+    return tuple((float(x[number]), float(y[number])) for number in numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptDrift:
-    """AUC of one version there and here; low and high are the 99 % interval of the difference."""
+    """The AUC of one version on the reference and on the current rows.
+
+    Attributes:
+        difference: The current AUC minus the reference AUC.
+        low: The lower end of the 99 % interval of the difference.
+        high: The upper end of that interval.
+    """
 
     reference: float
     current: float
@@ -128,22 +168,24 @@ class ConceptDrift:
 
     @property
     def fires(self) -> bool:
-        """Whether the version ranks worse than it did, surely."""
+        """Tell whether the version ranks worse than before: the whole interval is below zero."""
         return self.high < 0
 
 
 def concept_drift(reference: Performance, current: Performance) -> ConceptDrift:
     """Compare the AUC of one version on two sets of rows.
 
-    Both sets count as independent. Users that are in both make the two AUC alike, so that the interval is too wide then, never
-    too narrow.
+    Both sets count as independent. Users in both sets make the two AUC similar, so that the
+    interval is then too wide, never too narrow.
     """
-    there, here = reference.metrics.auc, current.metrics.auc
-    half = _z() * sqrt(reference.error**2 + current.error**2)
+    reference_auc = reference.metrics.auc
+    current_auc = current.metrics.auc
+    difference = current_auc - reference_auc
+    half_width = _normal_quantile() * sqrt(reference.error**2 + current.error**2)
     return ConceptDrift(
-        reference=there,
-        current=here,
-        difference=here - there,
-        low=here - there - half,
-        high=here - there + half,
+        reference=reference_auc,
+        current=current_auc,
+        difference=difference,
+        low=difference - half_width,
+        high=difference + half_width,
     )

@@ -1,4 +1,7 @@
-"""The report of a month: what drifted, and the verdict. It is a value that is stored as JSON and drawn from that alone."""
+"""The monitoring report of a month: what drifted, and the verdict.
+
+A report is a value. It is stored as JSON, and everything that is shown comes from that JSON alone.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,32 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from streamflow.core.monitoring.drift import FeatureDrift
-from streamflow.core.monitoring.performance import SURE, ConceptDrift, LabelDrift, Performance
+from streamflow.core.monitoring.performance import (
+    CONFIDENCE,
+    ConceptDrift,
+    LabelDrift,
+    Performance,
+)
 from streamflow.core.statistics.metrics import Metrics
 
-FORM = 1  # of a report: what is computed otherwise gets another number, and is another evidence
+# The version of the computation. When a report is computed differently, this number changes, and
+# with it the digest of the evidence.
+REPORT_VERSION = 1
 
-FEATURES, LABELS, CONCEPT = "feature drift", "label drift", "concept drift"
+FEATURES = "feature drift"
+LABELS = "label drift"
+CONCEPT = "concept drift"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All that a report is computed from; equal evidence is one report.
+    """Everything that a report is computed from. Equal evidence gives one report.
 
-    reference, current   revision in words -> its digest as it is recorded now
-    answers              logged predictions: how many of this version, the number of the newest, how many of others
+    Attributes:
+        reference: Each revision of the reference in words, and its digest as it is recorded now.
+        current: The same for the revisions of the drop.
+        answers: Of the logged predictions: how many are of this version, the number of the newest
+            one, how many are of different versions.
     """
 
     model: str
@@ -40,22 +55,30 @@ class Evidence:
 
     @property
     def digest(self) -> str:
-        """sha256 over all of it."""
-        text = json.dumps(
-            {"form": FORM, **vars(self), "as_of": self.as_of.isoformat()},
-            sort_keys=True,
-            ensure_ascii=False,
-        )
+        """Return the sha256 over all fields and the version of the report."""
+        values = {
+            "form": REPORT_VERSION,
+            **vars(self),
+            "as_of": self.as_of.isoformat(),
+        }
+        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
         return sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """How the answers that were given turned out: of each key the newest one of this version and drop.
+    """How correct the logged predictions were.
 
-    all        of all of them that have a label, or None when there are too few of a class
-    unseen     of those alone whose key the version was not trained on
-    others     answers of other versions, which are not looked at
+    For each key only the newest answer of this version and drop counts.
+
+    Attributes:
+        given: The logged answers.
+        keys: The keys that they are about.
+        labelled: The keys that have a label.
+        unseen_labelled: Those of them that the version was not trained on.
+        all: The metrics over all labelled keys. None when there are too few rows of a class.
+        unseen: The metrics over the keys that the version was not trained on.
+        others: The answers of different versions. They are not looked at.
     """
 
     given: int
@@ -69,11 +92,15 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What is known of the drop of `as_of`, seen by the version in Production.
+    """What is known about the drop of `as_of`, for the version in Production.
 
-    reference_*   the drop that the version was trained on        label_as_of   the drop that dates the labels; None: not there
-    performance   on hold-out keys, then (training) and now (the drop); None where there are too few labels
-    notes         what could not be looked at, and why
+    Attributes:
+        reference_as_of: The drop that the version was trained on.
+        reference_rows: The rows of that drop.
+        label_as_of: The drop that dates the labels. None when it does not exist yet.
+        then: The performance on hold-out keys at training. None where there are too few labels.
+        now: The performance on hold-out keys in the drop. None where there are too few labels.
+        notes: What could not be looked at, and why.
     """
 
     evidence: Evidence
@@ -92,82 +119,100 @@ class Report:
 
     @property
     def drifted(self) -> tuple[FeatureDrift, ...]:
-        """The features that have."""
-        return tuple(f for f in self.features if f.drifted)
+        """Return the features that have drifted."""
+        return tuple(feature for feature in self.features if feature.drifted)
 
     @property
     def counts_in_words(self) -> str:
-        """How many features drifted, and how many differ surely but by too little to say so."""
-        e = self.evidence
-        differ = sum(
-            f.distribution.p_adjusted <= e.drift_false_discovery and not f.drifted
-            for f in self.features
+        """Return how many features drifted, and how many differ significantly without drift."""
+        significant = [
+            feature
+            for feature in self.features
+            if feature.distribution.p_adjusted <= self.evidence.drift_false_discovery
+        ]
+        small = sum(not feature.drifted for feature in significant)
+        verb = "differs" if small == 1 else "differ"
+        small_in_words = f", {small} {verb} significantly and by less" if small else ""
+        return (
+            f"{len(self.drifted)} of {len(self.features)} features drifted"
+            f" (PSI from {self.evidence.drift_psi:g} on){small_in_words}"
         )
-        little = f", {differ} differ significantly and by less" if differ else ""
-        return f"{len(self.drifted)} of {len(self.features)} features drifted (PSI from {e.drift_psi:g} on){little}"
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it fires, in words; empty when it does not."""
-        return tuple(words for kind in self._found.values() for words in kind)
+        """Return why the report fires, as sentences. Empty when it does not fire."""
+        return tuple(reason for reasons in self._reasons.values() for reason in reasons)
 
     @property
     def numbers(self) -> dict[str, float]:
-        """The numbers to follow from month to month."""
-        found = {"features_drifted": float(len(self.drifted)), "fires": float(self.fires)}
-        found |= {f"psi_{f.name}": f.psi for f in self.features}
-        found |= {"positive_share": self.labels.current} if self.labels else {}
-        found |= {"auc": self.now.metrics.auc} if self.now else {}
-        return found | ({"auc_change": self.concept.difference} if self.concept else {})
+        """Return the numbers that are compared from month to month."""
+        numbers = {
+            "features_drifted": float(len(self.drifted)),
+            "fires": float(self.fires),
+        }
+        for feature in self.features:
+            numbers[f"psi_{feature.name}"] = feature.psi
+        if self.labels:
+            numbers["positive_share"] = self.labels.current
+        if self.now:
+            numbers["auc"] = self.now.metrics.auc
+        if self.concept:
+            numbers["auc_change"] = self.concept.difference
+        return numbers
 
     @property
     def fires(self) -> bool:
-        """Whether somebody has to look."""
+        """Tell whether a person has to look at the report."""
         return bool(self.reasons)
 
     @property
     def verdict(self) -> str:
-        """In one word or two: ok, or what has drifted."""
-        return ", ".join(kind for kind, words in self._found.items() if words) or "ok"
+        """Return "ok", or the kinds of drift."""
+        return ", ".join(kind for kind, reasons in self._reasons.items() if reasons) or "ok"
 
     @property
-    def _found(self) -> dict[str, tuple[str, ...]]:
-        return {
-            CONCEPT: (concept_in_words(self.concept),)
-            if self.concept and self.concept.fires
-            else (),
-            LABELS: (labels_in_words(self.labels),) if self.labels and self.labels.fires else (),
-            FEATURES: tuple(reason for f in self.features for reason in f.reasons),
-        }
+    def _reasons(self) -> dict[str, tuple[str, ...]]:
+        """Return the kinds of drift with their reasons; those without a reason are empty."""
+        concept: tuple[str, ...] = ()
+        if self.concept and self.concept.fires:
+            concept = (concept_in_words(self.concept),)
+        labels: tuple[str, ...] = ()
+        if self.labels and self.labels.fires:
+            labels = (labels_in_words(self.labels),)
+        features = tuple(reason for feature in self.features for reason in feature.reasons)
+        return {CONCEPT: concept, LABELS: labels, FEATURES: features}
 
 
-def concept_in_words(c: ConceptDrift) -> str:
-    """The change of AUC with its interval.
+def concept_in_words(drift: ConceptDrift) -> str:
+    """Return the change of AUC with its interval, as a phrase.
 
-    >>> concept_in_words(ConceptDrift(reference=0.82, current=0.49, difference=-0.33, low=-0.4, high=-0.26))
+    >>> drift = ConceptDrift(reference=0.82, current=0.49, difference=-0.33, low=-0.4, high=-0.26)
+    >>> concept_in_words(drift)
     'AUC on hold-out users 0.8200 -> 0.4900, change -0.3300 (99 % interval -0.4000..-0.2600)'
     """
-    return f"AUC on hold-out users {c.reference:.4f} -> {c.current:.4f}, {_change(c.difference, c.low, c.high)}"
+    change = _change_in_words(drift.difference, drift.low, drift.high)
+    return f"AUC on hold-out users {drift.reference:.4f} -> {drift.current:.4f}, {change}"
 
 
-def labels_in_words(d: LabelDrift) -> str:
-    """The change of the share of positive labels with its interval."""
-    return f"share of positive labels {d.reference:.4f} -> {d.current:.4f}, {_change(d.difference, d.low, d.high)}"
+def labels_in_words(drift: LabelDrift) -> str:
+    """Return the change of the share of positive labels with its interval, as a phrase."""
+    change = _change_in_words(drift.difference, drift.low, drift.high)
+    return f"share of positive labels {drift.reference:.4f} -> {drift.current:.4f}, {change}"
 
 
-def _change(difference: float, low: float, high: float) -> str:
-    return f"change {difference:+.4f} ({SURE * 100:g} % interval {low:+.4f}..{high:+.4f})"
+def _change_in_words(difference: float, low: float, high: float) -> str:
+    return f"change {difference:+.4f} ({CONFIDENCE * 100:g} % interval {low:+.4f}..{high:+.4f})"
 
 
 _REPORT = TypeAdapter(Report)
 
 
 def to_values(report: Report) -> dict[str, Any]:
-    """A report in plain values, as it is stored."""
+    """Return a report as plain values, as it is stored."""
     values: dict[str, Any] = _REPORT.dump_python(report, mode="json")
     return values
 
 
 def from_values(values: Mapping[str, Any]) -> Report:
-    """Read it back: `from_values(to_values(report)) == report`."""
+    """Read a report from its stored values: `from_values(to_values(report)) == report`."""
     return _REPORT.validate_python(values)

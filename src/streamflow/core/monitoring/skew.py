@@ -1,7 +1,9 @@
-"""Training-serving skew: values that were served against those that the offline path gives for the same instant, bit for bit.
+"""Training-serving skew: compare served values with the values of the offline path, bit for bit.
 
-A value is the same when type and bits are: 29.85 is not the 29.850000381469727 that a detour over float32 makes of it, and 3 is not
-3.0. The log is JSON, which has no -0.0 and writes large floats as whole numbers: both sides are read as the log keeps them.
+Both are values for the same instant. They are equal when type and bits are equal: 29.85 is not
+29.850000381469727, which a detour over float32 makes of it, and 3 is not 3.0. The log is JSON,
+which has no -0.0 and writes large floats as whole numbers. So both values are compared in the form
+that the log keeps.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ import numpy as np
 Value = bool | int | float | str | None
 Cause = Literal["stale", "late", "type", "code", "unexplained"]
 CAUSES: tuple[Cause, ...] = ("stale", "late", "type", "code", "unexplained")
-EXACT = 2.0**53  # from here on JSON's whole number may be a float
+# From here on, a whole number in JSON may have been a float.
+EXACT_INTEGER_LIMIT = 2.0**53
 
 
 class Known(NamedTuple):
-    """A revision, as far as it matters when which drop was known. `gone`: it was pruned."""
+    """A revision, and when it became known. `gone` tells whether it was pruned."""
 
     table: str
     as_of: datetime
@@ -31,11 +34,14 @@ class Known(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What belongs to one value.
+    """The values that a served value is compared with.
 
-    served   by the drop and the revision that the live row said it was of: what the online store had to hold
-    then     by the newest drop that was known when the answer was given: what it should have held
-    now      by the same drop as `served`, as it is known now
+    Attributes:
+        served: From the drop and the revision that the live row named: what the online store had
+            to hold.
+        then: From the newest drop that was known when the answer was given: what the online store
+            should have held.
+        now: From the same drop as `served`, as it is known now.
     """
 
     served: Value
@@ -45,7 +51,7 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Skew:
-    """One value that was served and is not what belongs there. `expected` is what the cause says belongs there."""
+    """A served value that differs from the expected value. The cause decides what is expected."""
 
     cause: Cause
     key: str
@@ -57,49 +63,65 @@ class Skew:
     expected: Value
 
     def __str__(self) -> str:
-        """One line."""
+        """Return the skew as one line."""
+        instant = self.at.isoformat(timespec="seconds")
         return (
-            f"{self.cause:11} {self.key} {self.feature}: {self.served!r} was served, {self.expected!r} belongs there"
-            f" (version {self.version}, {self.at.isoformat(timespec='seconds')}, request {self.request_id})"
+            f"{self.cause:11} {self.key} {self.feature}:"
+            f" served {self.served!r}, expected {self.expected!r}"
+            f" (version {self.version}, {instant}, request {self.request_id})"
         )
 
 
 def as_logged(value: Value, logical: str) -> Value:
-    """A value as the log gives it back to one who knows its type.
+    """Return a value as it is read from the log when its logical type is known.
 
-    >>> as_logged(10**22, "float"), as_logged(-0.0, "float"), as_logged(3, "float"), as_logged(True, "int")
-    (1e+22, 0.0, 3, True)
+    >>> as_logged(10**22, "float"), as_logged(-0.0, "float")
+    (1e+22, 0.0)
+    >>> as_logged(3, "float"), as_logged(True, "int")
+    (3, True)
     """
-    if logical == "float" and type(value) is int and abs(value) >= EXACT:
+    if logical == "float" and type(value) is int and abs(value) >= EXACT_INTEGER_LIMIT:
         return float(value)
+    # Adding 0.0 turns -0.0 into 0.0.
     return value + 0.0 if type(value) is float else value
 
 
-def same(one: Value, other: Value) -> bool:
-    """Whether two values are of one type and have the same bits.
+def same(a: Value, b: Value) -> bool:
+    """Decide whether two values have the same type and the same bits.
 
-    >>> same(29.85, 29.85), same(29.85, 29.850000381469727), same(3, 3.0), same(True, 1), same(float("nan"), float("nan"))
-    (True, False, False, False, True)
+    >>> same(29.85, 29.85), same(29.85, 29.850000381469727), same(float("nan"), float("nan"))
+    (True, False, True)
+    >>> same(3, 3.0), same(True, 1)
+    (False, False)
     """
-    if type(one) is not type(other):
+    if type(a) is not type(b):
         return False
-    if isinstance(one, float) and isinstance(other, float):
-        return one.hex() == other.hex()
-    return one == other
+    if isinstance(a, float) and isinstance(b, float):
+        return a.hex() == b.hex()
+    return a == b
 
 
-def only_another_type(one: Value, other: Value) -> bool:
-    """Whether two values differ by their type or precision alone: a float that was a float32, a whole number, text, a truth value.
+def differ_only_in_type(a: Value, b: Value) -> bool:
+    """Decide whether only the type or the precision of two values differs.
 
-    >>> only_another_type(29.850000381469727, 29.85), only_another_type(3, 3.0), only_another_type("3", 3)
-    (True, True, True)
-    >>> only_another_type(29.86, 29.85), only_another_type(None, 0.0), only_another_type(16777216, 16777217)
-    (False, False, False)
+    Examples are a float that was a float32, a whole number, a text or a truth value.
+
+    >>> differ_only_in_type(29.850000381469727, 29.85), differ_only_in_type(3, 3.0)
+    (True, True)
+    >>> differ_only_in_type("3", 3), differ_only_in_type(29.86, 29.85)
+    (True, False)
+    >>> differ_only_in_type(None, 0.0), differ_only_in_type(16777216, 16777217)
+    (False, False)
     """
-    a, b = _number(one), _number(other)
-    if a is None or b is None:
+    a_number = _number(a)
+    b_number = _number(b)
+    if a_number is None or b_number is None:
         return False
-    return a == b or (float in (type(one), type(other)) and (_float32(a) == b or _float32(b) == a))
+    if a_number == b_number:
+        return True
+    if float not in (type(a), type(b)):
+        return False
+    return _float32(a_number) == b_number or _float32(b_number) == a_number
 
 
 def _number(value: Value) -> float | None:
@@ -115,63 +137,98 @@ def _float32(value: float) -> float:
 
 
 def cause_of(served: Value, expected: Expected, *, same_code: bool) -> tuple[Cause, Value] | None:
-    """Why a value is not what belongs there, and what does; None when it is.
+    """Find out why a served value is not the expected one.
 
-    What the store had to hold is asked first: only a value that it faithfully held can be stale, or overtaken by a correction.
+    The value that the store had to hold is compared first: only a value that the store held
+    correctly can be stale, or replaced by a correction.
 
-    >>> cause_of(2, Expected(2, 2, 2), same_code=True), cause_of(2, Expected(2, 3, 4), same_code=True)
-    (None, ('stale', 3))
-    >>> cause_of(2, Expected(2, 2, 4), same_code=True), cause_of(2, Expected(2.0, 2.0, 2.0), same_code=True)
-    (('late', 4), ('type', 2.0))
-    >>> cause_of(2, Expected(5, 5, 5), same_code=False), cause_of(2, Expected(5, 5, 5), same_code=True)
-    (('code', 5), ('unexplained', 5))
+    Args:
+        served: The value in the log.
+        expected: The values to compare with.
+        same_code: Whether the answer was given by the code that runs now.
+
+    Returns:
+        The cause, and the expected value. None when the value is correct.
+
+    >>> cause_of(2, Expected(2, 2, 2), same_code=True) is None
+    True
+    >>> cause_of(2, Expected(2, 3, 4), same_code=True)
+    ('stale', 3)
+    >>> cause_of(2, Expected(2, 2, 4), same_code=True)
+    ('late', 4)
+    >>> cause_of(2, Expected(2.0, 2.0, 2.0), same_code=True)
+    ('type', 2.0)
+    >>> cause_of(2, Expected(5, 5, 5), same_code=False)
+    ('code', 5)
+    >>> cause_of(2, Expected(5, 5, 5), same_code=True)
+    ('unexplained', 5)
     """
     if not same(served, expected.served):
-        if only_another_type(served, expected.served):
+        if differ_only_in_type(served, expected.served):
             return "type", expected.served
-        return ("unexplained" if same_code else "code"), expected.served
+        cause: Cause = "unexplained" if same_code else "code"
+        return cause, expected.served
     if not same(served, expected.then):
         return "stale", expected.then
-    return None if same(served, expected.now) else ("late", expected.now)
+    if not same(served, expected.now):
+        return "late", expected.now
+    return None
 
 
 class Knowledge:
-    """Which drops were known when, from all revisions, the pruned ones too."""
+    """Which drops were known at which instant, from all revisions, the pruned ones too."""
 
     def __init__(self, revisions: Iterable[Known], tables: Iterable[str]) -> None:
-        """`tables`: those that a drop must have to be materialized."""
-        self._revisions = sorted(revisions, key=lambda r: r.known_at)
-        self._instants = sorted({r.known_at for r in self._revisions})
+        """Sort the revisions.
+
+        Args:
+            revisions: All revisions, the pruned ones too.
+            tables: The tables that a drop must have before it can be materialized.
+        """
+        self._revisions = sorted(revisions, key=lambda revision: revision.known_at)
+        self._instants = sorted({revision.known_at for revision in self._revisions})
         self._tables = frozenset(tables)
 
     def at(self, instant: datetime) -> datetime | None:
-        """The instant from which on all was known that was known at `instant`; None when nothing was."""
-        number = bisect_right(self._instants, instant)
-        return self._instants[number - 1] if number else None
+        """Return the newest instant up to `instant` at which a revision became known.
+
+        From that instant on, everything was known that was known at `instant`.
+
+        Returns:
+            None when nothing was known.
+        """
+        count = bisect_right(self._instants, instant)
+        return self._instants[count - 1] if count else None
 
     def newest_drop(self, known_at: datetime) -> datetime | None:
-        """The as_of that a materialization would have made live: the newest of which every table was frozen."""
-        held: dict[datetime, set[str]] = {}
-        for r in self._revisions:
-            if r.known_at <= known_at and r.table in self._tables:
-                held.setdefault(r.as_of, set()).add(r.table)
-        return max(
-            (as_of for as_of, tables in held.items() if tables == self._tables), default=None
-        )
+        """Return the as_of of the drop that a materialization would have made live.
+
+        It is the newest drop whose tables were all frozen.
+        """
+        tables_by_drop: dict[datetime, set[str]] = {}
+        for revision in self._revisions:
+            if revision.known_at <= known_at and revision.table in self._tables:
+                tables_by_drop.setdefault(revision.as_of, set()).add(revision.table)
+        complete_drops = [
+            as_of for as_of, tables in tables_by_drop.items() if tables == self._tables
+        ]
+        return max(complete_drops, default=None)
 
     def can_be_read(self, tables: Iterable[str], as_of: datetime, known_at: datetime) -> bool:
-        """Whether the revisions of a drop that were the newest known at an instant are there still: none was pruned."""
+        """Decide whether a drop can still be read as it was known at an instant.
+
+        It can when none of the revisions that were the newest at that instant was pruned.
+        """
         newest: dict[str, Known] = {}
-        for r in self._revisions:
-            if (
-                r.as_of == as_of
-                and r.known_at <= known_at
-                and (r.table not in newest or newest[r.table].revision < r.revision)
-            ):
-                newest[r.table] = r
-        return all(table not in newest or not newest[table].gone for table in tables)
+        for revision in self._revisions:
+            if revision.as_of != as_of or revision.known_at > known_at:
+                continue
+            newest_so_far = newest.get(revision.table)
+            if newest_so_far is None or newest_so_far.revision < revision.revision:
+                newest[revision.table] = revision
+        return not any(table in newest and newest[table].gone for table in tables)
 
 
-def counted(found: Sequence[Skew]) -> Mapping[Cause, int]:
-    """Cause -> values, every cause named."""
-    return {cause: sum(one.cause == cause for one in found) for cause in CAUSES}
+def counted(skews: Sequence[Skew]) -> Mapping[Cause, int]:
+    """Count the skews of each cause. A cause without a skew counts 0."""
+    return {cause: sum(skew.cause == cause for skew in skews) for cause in CAUSES}

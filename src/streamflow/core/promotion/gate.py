@@ -1,4 +1,7 @@
-"""The gate: what a challenger has to show before it may take the champion's place."""
+"""The gate: what a challenger has to show before it may replace the champion.
+
+The sentences of `Gate.evidence` are stored in the ledger, whose hashes cover them.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,19 @@ from streamflow.core.training.decision import Economics
 Floats = NDArray[np.float64]
 Metric = Literal["auc", "average_precision", "brier", "value"]
 METRICS: tuple[Metric, ...] = ("auc", "average_precision", "brier", "value")
-OF_EACH_CLASS = 10  # rows of it, below which no interval is worth its name: our convention
+# Rows of each class. With fewer rows no interval is useful: our convention.
+OF_EACH_CLASS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What decides between two versions.
+    """The rule that decides between two versions.
 
-    rule        paired-bootstrap: the lower end of the interval of the difference must be above the margin;
-                point-estimate: the reference's rule, the difference itself must be
-    confidence  of the two-sided interval        min_rows   rows unseen by both, below which nothing is compared
+    Attributes:
+        rule: With "paired-bootstrap" the lower end of the interval of the difference must be above
+            the margin. With "point-estimate", the reference's rule, the difference itself must be.
+        confidence: Of the two-sided interval.
+        min_rows: Rows that neither version was trained on. With fewer rows nothing is compared.
     """
 
     rule: Literal["paired-bootstrap", "point-estimate"]
@@ -39,7 +45,13 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One metric of both versions on the same rows. `difference` is positive where the challenger is better; of Brier, too."""
+    """One metric of both versions on the same rows.
+
+    Attributes:
+        difference: Positive where the challenger is better, for the Brier score too.
+        low: The lower end of the interval of the difference.
+        high: The upper end of that interval.
+    """
 
     metric: Metric
     champion: float
@@ -51,7 +63,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One condition, whether it is met, and what shows it."""
+    """One condition, whether it is met, and the evidence for that."""
 
     name: str
     passed: bool
@@ -60,17 +72,28 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What one version says of the rows: probabilities (n,), and from which on its prediction is 1."""
+    """The answers of one version for the compared rows.
+
+    Attributes:
+        probability: (n,).
+        threshold: From this probability on the prediction is 1.
+    """
 
     probability: Floats
     threshold: float
 
 
 def should_promote(new: float, champion: float | None, delta: float) -> bool:
-    """The reference's rule: true without a champion, or when its score is NaN; else the new one must be above by `delta`.
+    """Decide by the rule of the reference system.
 
-    >>> should_promote(0.8, None, 0.01), should_promote(0.8, float("nan"), 0.01), should_promote(0.8, 0.795, 0.01)
-    (True, True, False)
+    Returns:
+        True without a champion, or when the champion's score is NaN. Else whether the new score is
+        above the champion's score by more than `delta`.
+
+    >>> should_promote(0.8, None, 0.01), should_promote(0.8, float("nan"), 0.01)
+    (True, True)
+    >>> should_promote(0.8, 0.795, 0.01)
+    False
     """
     return champion is None or isnan(champion) or new > champion + delta
 
@@ -78,104 +101,137 @@ def should_promote(new: float, champion: float | None, delta: float) -> bool:
 def compare(
     label: Labels, champion: Answers, challenger: Answers, economics: Economics, policy: Policy
 ) -> tuple[Compared, ...]:
-    """Every metric of both, and the paired bootstrap interval of the difference; rows (n,) of both classes.
+    """Compare every metric of two versions, with a paired bootstrap interval of the difference.
 
-    Each draw takes rows, as many of each class as there are, and scores both versions on them: what is luck of the rows is
-    luck of both.
+    Each draw takes as many rows of each class as there are, and scores both versions on them. So
+    the luck of the draw is the same for both versions. Both classes must be present.
 
-    >>> label, one = np.array([0, 1] * 20), Answers(probability=np.linspace(0, 1, 40), threshold=0.5)
-    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95, draws=50, seed=1, min_rows=1)
-    >>> compare(label, one, one, Economics(kept_value=2, offer_cost=1, offer_success=1), policy)[0].difference
+    >>> label = np.array([0, 1] * 20)
+    >>> answers = Answers(probability=np.linspace(0, 1, 40), threshold=0.5)
+    >>> economics = Economics(kept_value=2, offer_cost=1, offer_success=1)
+    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
+    ...                 draws=50, seed=1, min_rows=1)
+    >>> compare(label, answers, answers, economics, policy)[0].difference
     0.0
     """
-    scorers = [_Scorer(label, side, economics) for side in (champion, challenger)]
-    once = np.ones(len(label))
-    before, after = (scorer.scores(once) for scorer in scorers)
-    drawn = np.array(
-        [scorers[1].scores(w) - scorers[0].scores(w) for w in _resampled(label, policy)]
-    )
+    champion_scorer = _Scorer(label, champion, economics)
+    challenger_scorer = _Scorer(label, challenger, economics)
+    each_row_once = np.ones(len(label))
+    champion_scores = champion_scorer.scores(each_row_once)
+    challenger_scores = challenger_scorer.scores(each_row_once)
+    # A smaller Brier score is better.
+    sign = np.where(np.array(METRICS) == "brier", -1.0, 1.0)
+    differences = (challenger_scores - champion_scores) * sign
+    drawn_differences = [
+        challenger_scorer.scores(weight) - champion_scorer.scores(weight)
+        for weight in _resample(label, policy)
+    ]
     tail = (1 - policy.confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
-    better = np.where(np.array(METRICS) == "brier", -1.0, 1.0)
-    ends = np.sort(np.array([low, high]) * better, axis=0)
+    interval_ends = np.quantile(np.array(drawn_differences), [tail, 1 - tail], axis=0)
+    low, high = np.sort(interval_ends * sign, axis=0)
     return tuple(
         Compared(
             metric=metric,
-            champion=float(before[i]),
-            challenger=float(after[i]),
-            difference=float((after[i] - before[i]) * better[i]),
-            low=float(ends[0, i]),
-            high=float(ends[1, i]),
+            champion=float(champion_scores[number]),
+            challenger=float(challenger_scores[number]),
+            difference=float(differences[number]),
+            low=float(low[number]),
+            high=float(high[number]),
         )
-        for i, metric in enumerate(METRICS)
+        for number, metric in enumerate(METRICS)
     )
 
 
-def _resampled(label: Labels, policy: Policy) -> Iterator[Floats]:
-    """How often each row is taken, draw by draw: rows of a class in place of as many rows of that class."""
+def _resample(label: Labels, policy: Policy) -> Iterator[Floats]:
+    """Give for each draw how many times each row is taken.
+
+    In each class as many rows are drawn as the class has.
+    """
     generator = np.random.default_rng(policy.seed)
-    positive = np.asarray(label).astype(bool)
-    sides = [np.flatnonzero(positive), np.flatnonzero(~positive)]
+    is_positive = np.asarray(label).astype(bool)
+    class_rows = [np.flatnonzero(is_positive), np.flatnonzero(~is_positive)]
     for _ in range(policy.draws):
-        taken = np.concatenate(
-            [side[generator.integers(0, len(side), len(side))] for side in sides]
-        )
-        yield np.bincount(taken, minlength=len(positive)).astype(float)
+        drawn_rows = []
+        for rows in class_rows:
+            indices = generator.integers(0, len(rows), len(rows))
+            drawn_rows.append(rows[indices])
+        counts = np.bincount(np.concatenate(drawn_rows), minlength=len(is_positive))
+        yield counts.astype(float)
 
 
 class _Scorer:
-    """The metrics of one version on rows that count several times: its ranking is found once."""
+    """The metrics of one version on weighted rows. The rows are ranked only once."""
 
-    def __init__(self, label: Labels, side: Answers, economics: Economics) -> None:
+    def __init__(self, label: Labels, answers: Answers, economics: Economics) -> None:
         self.positive = np.asarray(label).astype(float)
-        falling, group = np.unique(-side.probability, return_inverse=True)
-        self.group, self.groups = group, len(falling)
-        self.error = (side.probability - self.positive) ** 2
-        self.brings = economics.of_rows(label, side.probability >= side.threshold)
+        distinct, group = np.unique(-answers.probability, return_inverse=True)
+        self.group = group
+        self.groups = len(distinct)
+        self.squared_error = (answers.probability - self.positive) ** 2
+        is_flagged = answers.probability >= answers.threshold
+        self.value = economics.value_by_row(label, is_flagged)
 
     def scores(self, weight: Floats) -> Floats:
-        """AUC, average precision, Brier score and mean value of the rows, each counted `weight` times; (4,)."""
-        found = np.bincount(self.group, weight * self.positive, self.groups)
-        alarms = np.bincount(self.group, weight * (1 - self.positive), self.groups)
-        true, false = np.cumsum(found), np.cumsum(alarms)
-        auc = (found * (false[-1] - false + alarms / 2)).sum() / (true[-1] * false[-1])
-        flagged = true + false
-        precision = np.divide(true, flagged, out=np.zeros_like(true), where=flagged > 0)
-        return np.array(
-            [
-                auc,
-                (found * precision).sum() / true[-1],
-                (weight * self.error).sum() / weight.sum(),
-                (weight * self.brings).sum() / weight.sum(),
-            ]
-        )
+        """Compute AUC, average precision, Brier score and mean value, (4,).
+
+        Args:
+            weight: How many times each row counts, (n,).
+        """
+        positives = np.bincount(self.group, weight * self.positive, self.groups)
+        negatives = np.bincount(self.group, weight * (1 - self.positive), self.groups)
+        # Over groups of equal probability, from the highest probability down.
+        true_alarms = np.cumsum(positives)
+        false_alarms = np.cumsum(negatives)
+        negatives_below = false_alarms[-1] - false_alarms + negatives / 2
+        pairs = true_alarms[-1] * false_alarms[-1]
+        auc = (positives * negatives_below).sum() / pairs
+        alarms = true_alarms + false_alarms
+        no_precision = np.zeros_like(true_alarms)
+        precision = np.divide(true_alarms, alarms, out=no_precision, where=alarms > 0)
+        average_precision = (positives * precision).sum() / true_alarms[-1]
+        total_weight = weight.sum()
+        brier = (weight * self.squared_error).sum() / total_weight
+        value = (weight * self.value).sum() / total_weight
+        return np.array([auc, average_precision, brier, value])
 
 
 def comparison(compared: tuple[Compared, ...], policy: Policy) -> Gate:
-    """Whether the challenger is better by the policy."""
-    found = next(c for c in compared if c.metric == policy.metric)
+    """Decide by the policy whether the challenger is better."""
+    result = next(metric for metric in compared if metric.metric == policy.metric)
     if policy.rule == "point-estimate":
-        passed = should_promote(found.difference, 0.0, policy.margin)
-        said = f"difference {found.difference:+.4f}, by the point-estimate policy"
+        passed = should_promote(result.difference, 0.0, policy.margin)
+        details = f"difference {result.difference:+.4f}, by the point-estimate policy"
     else:
-        passed = found.low > policy.margin
-        said = f"difference {found.difference:+.4f}, {policy.confidence:.0%} interval {found.low:+.4f}..{found.high:+.4f}"
-    words = f"{policy.metric} {found.challenger:.4f} against the champion's {found.champion:.4f}: {said};"
-    return Gate(
-        name="comparison", passed=passed, evidence=f"{words} needed is more than {policy.margin:g}"
+        passed = result.low > policy.margin
+        details = (
+            f"difference {result.difference:+.4f},"
+            f" {policy.confidence:.0%} interval {result.low:+.4f}..{result.high:+.4f}"
+        )
+    evidence = (
+        f"{policy.metric} {result.challenger:.4f} against the champion's {result.champion:.4f}:"
+        f" {details}; needed is more than {policy.margin:g}"
     )
+    return Gate(name="comparison", passed=passed, evidence=evidence)
 
 
 def enough(label: Labels, policy: Policy) -> str:
-    """Why these rows are too few to compare on; empty when they are enough.
+    """Explain why these rows are too few to compare two versions.
 
-    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95, draws=50, seed=1, min_rows=50)
+    Returns:
+        Empty when there are enough rows.
+
+    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
+    ...                 draws=50, seed=1, min_rows=50)
     >>> enough(np.array([0, 1] * 5), policy), enough(np.array([0, 1] * 50), policy)
     ('10 rows are unseen by both, needed are 50', '')
     """
+    rows = len(label)
     positives = int(np.asarray(label).sum())
-    if len(label) < policy.min_rows:
-        return f"{len(label)} rows are unseen by both, needed are {policy.min_rows}"
-    if min(positives, len(label) - positives) < OF_EACH_CLASS:
-        return f"of the {len(label)} rows unseen by both {positives} are positive, needed are {OF_EACH_CLASS} of each class"
+    if rows < policy.min_rows:
+        return f"{rows} rows are unseen by both, needed are {policy.min_rows}"
+    if min(positives, rows - positives) < OF_EACH_CLASS:
+        return (
+            f"of the {rows} rows unseen by both {positives} are positive,"
+            f" needed are {OF_EACH_CLASS} of each class"
+        )
     return ""

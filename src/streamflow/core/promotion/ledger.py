@@ -1,4 +1,7 @@
-"""The ledger: who held which stage, since when, by whose decision. Each entry holds the hash of the one before it."""
+"""The ledger: who held which stage, since when, and who decided it.
+
+Each entry holds the hash of the entry before it.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,42 @@ from hashlib import sha256
 from typing import Literal
 
 Action = Literal[
-    "promoted", "rolled back", "outside", "repaired", "refused", "failed", "unresolved"
-]
-MOVES = (
     "promoted",
     "rolled back",
     "outside",
-)  # after these `to_version` holds the stage; the others move nothing
-FIRST = "0" * 64  # what stands for the hash before the first entry
+    "repaired",
+    "refused",
+    "failed",
+    "unresolved",
+]
+# After these actions `to_version` holds the stage. The remaining actions move nothing.
+MOVES = ("promoted", "rolled back", "outside")
+# The first entry has no entry before it. This is used as the hash of that missing entry.
+FIRST = "0" * 64
 PRODUCTION = "Production"
+# Characters of a hash that a message shows.
+SHOWN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of the ledger.
+    """One entry of the ledger, as it is stored.
 
-    at       when it was entered, by the database's clock, later than the entry before it whatever the clock does
-    since    from when on `to_version` holds the stage: `at`, or of a change outside what MLflow says of it
-    action   promoted, rolled back: by us   outside: in MLflow   repaired: an alias that was moved outside was put back
-             refused: the gate said no   failed: an interrupted move that could not be completed
-             unresolved: stage and alias were moved apart outside, `to_version` goes on
-    to_version   None: nothing holds the stage
-    evidence     canonical JSON, or empty; its digest is part of the hash
+    Attributes:
+        at: When the entry was made, by the clock of the database. It is always later than the
+            entry before it, even if the clock goes back.
+        since: From when on `to_version` holds the stage. This is `at`; for a change outside it is
+            the instant that MLflow names.
+        action: One of these:
+            promoted, rolled back: we changed the stage.
+            outside: somebody changed the stage in MLflow.
+            repaired: an alias that was moved outside was put back.
+            refused: the gate said no.
+            failed: an interrupted move could not be completed.
+            unresolved: stage and alias were moved to different versions outside; `to_version`
+            keeps serving.
+        to_version: None when nothing holds the stage.
+        evidence: Canonical JSON, or empty. Its digest is part of the hash.
     """
 
     seq: int
@@ -52,102 +69,154 @@ class Entry:
 
     @property
     def moves(self) -> bool:
-        """Whether the stage changed hands."""
+        """Tell whether the entry changed which version holds the stage."""
         return self.action in MOVES
 
     @property
     def content_hash(self) -> str:
-        """sha256 of all fields but `hash`, as JSON with sorted keys and instants in ISO form, in UTC."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "hash"}
+        """Return the sha256 of all fields except `hash`.
+
+        They are written as JSON with sorted keys. Instants are in ISO form, in UTC.
+        """
+        names = [field.name for field in fields(self) if field.name != "hash"]
+        values = {name: getattr(self, name) for name in names}
         text = json.dumps(
-            values, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_utc
+            values,
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=_utc_text,
         )
         return sha256(text.encode()).hexdigest()
 
 
-def _utc(instant: datetime) -> str:
-    """The same text whatever zone the session is in."""
+def _utc_text(instant: datetime) -> str:
+    """Return the instant as text that is the same in every time zone of the session."""
     return instant.astimezone(UTC).isoformat()
 
 
 def head_of(entry: Entry) -> str:
-    """What names the newest entry where the table cannot reach: `seq:hash`."""
+    """Return `seq:hash`, which identifies the newest entry outside the table."""
     return f"{entry.seq}:{entry.hash}"
 
 
 def first_broken(entries: Sequence[Entry], head: str | None = None) -> tuple[int, str] | None:
-    """(seq, what is wrong) of the first entry that is not as it was entered; None when all are.
+    """Find the first entry that is not as it was recorded.
 
-    entries   in their order      head   the newest that MLflow was told of; it may be older than the newest here
+    Args:
+        entries: All entries, in their order.
+        head: The newest entry that MLflow knows. It may be older than the newest entry here.
+
+    Returns:
+        The number of the entry, and what is wrong with it. None when all entries are correct.
     """
-    before = FIRST
+    previous_hash = FIRST
     for number, entry in enumerate(entries, 1):
-        if entry.seq != number:
-            return number, f"it is missing: the next one has the number {entry.seq}"
-        if entry.previous != before:
-            return (
-                number,
-                f"it follows an entry with the hash {entry.previous[:16]}, and entry {number - 1} has {before[:16]}",
-            )
-        if entry.content_hash != entry.hash:
-            return (
-                number,
-                f"it was changed: its content has the hash {entry.content_hash[:16]}, entered was {entry.hash[:16]}",
-            )
-        if entry.evidence and sha256(entry.evidence.encode()).hexdigest() != entry.evidence_digest:
-            return number, "its evidence was changed"
-        before = entry.hash
-    return _beyond(entries, head)
+        problem = _problem(entry, number, previous_hash)
+        if problem:
+            return number, problem
+        previous_hash = entry.hash
+    return _compare_with_head(entries, head)
 
 
-def _beyond(entries: Sequence[Entry], head: str | None) -> tuple[int, str] | None:
-    """What the newest entry that MLflow was told of says against the table."""
+def _problem(entry: Entry, number: int, previous_hash: str) -> str:
+    """Describe what is wrong with an entry. Empty when it is correct.
+
+    Args:
+        entry: The entry at position `number`.
+        number: The position, from 1 on.
+        previous_hash: The hash of the entry before it.
+    """
+    if entry.seq != number:
+        return f"it is missing: the next entry has the number {entry.seq}"
+    if entry.previous != previous_hash:
+        return (
+            f"it names {entry.previous[:SHOWN]} as the hash of the entry before it,"
+            f" but entry {number - 1} has the hash {previous_hash[:SHOWN]}"
+        )
+    if entry.content_hash != entry.hash:
+        return (
+            f"it was changed: its content has the hash {entry.content_hash[:SHOWN]},"
+            f" but the recorded hash is {entry.hash[:SHOWN]}"
+        )
+    evidence_digest = sha256(entry.evidence.encode()).hexdigest()
+    if entry.evidence and evidence_digest != entry.evidence_digest:
+        return "its evidence was changed"
+    return ""
+
+
+def _compare_with_head(entries: Sequence[Entry], head: str | None) -> tuple[int, str] | None:
+    """Compare the table with the newest entry that MLflow knows."""
     if head is None:
         return None
-    number, _, digest = head.partition(":")
-    if not number.isdecimal() or int(number) < 1:
-        return len(entries) + 1, f"MLflow was told of a newest entry '{head}', which is none"
-    if int(number) > len(entries):
-        return len(entries) + 1, f"it is missing: MLflow was told of entry {number}"
-    if entries[int(number) - 1].hash != digest:
-        return int(number), f"it is another: MLflow was told of the hash {digest[:16]}"
+    number_text, _, digest = head.partition(":")
+    if not number_text.isdecimal() or int(number_text) < 1:
+        problem = f"MLflow records '{head}' as the newest entry, which is not an entry"
+        return len(entries) + 1, problem
+    number = int(number_text)
+    if number > len(entries):
+        return len(entries) + 1, f"it is missing: MLflow records an entry {number}"
+    if entries[number - 1].hash != digest:
+        return (
+            number,
+            f"its hash is different: MLflow records the hash {digest[:SHOWN]}",
+        )
     return None
 
 
 def is_behind(entries: Sequence[Entry], head: str | None) -> bool:
-    """Whether MLflow was told of an older entry, or of none: a process ended before it could.
+    """Decide whether MLflow knows only an older entry, or none.
+
+    This happens when a process ended before it could tell MLflow.
 
     >>> is_behind([], None)
     False
     """
-    return bool(entries) and head != head_of(entries[-1]) and _beyond(entries, head) is None
+    if not entries or head == head_of(entries[-1]):
+        return False
+    return _compare_with_head(entries, head) is None
 
 
 def last_move(
     entries: Iterable[Entry], stage: str = PRODUCTION, *, by: datetime | None = None
 ) -> Entry | None:
-    """The entry by which a stage is held as it is, or was at the instant `by`; None when nothing had happened yet."""
-    found = None
+    """Return the entry that decides which version holds a stage.
+
+    Args:
+        entries: The entries, in their order.
+        stage: The stage.
+        by: The instant to look at. None means now.
+
+    Returns:
+        None when the stage had not changed yet.
+    """
+    newest = None
     for entry in entries:
-        if entry.moves and entry.stage == stage and (by is None or entry.since <= by):
-            found = entry
-    return found
+        is_early_enough = by is None or entry.since <= by
+        if entry.moves and entry.stage == stage and is_early_enough:
+            newest = entry
+    return newest
 
 
 def holder(entries: Iterable[Entry], stage: str) -> int | None:
-    """The version that holds a stage."""
-    found = last_move(entries, stage)
-    return found.to_version if found else None
+    """Return the version that holds a stage."""
+    move = last_move(entries, stage)
+    return move.to_version if move else None
 
 
 def former(entries: Iterable[Entry], stage: str = PRODUCTION) -> int | None:
-    """The version that a rollback puts back: each promotion lies on the one before it, a rollback takes it away."""
-    pile: list[int | None] = []
+    """Return the version that a rollback puts back.
+
+    The promotions form a stack: each promotion lies on the one before it, and a rollback removes
+    the top one.
+    """
+    stack: list[int | None] = []
     for entry in entries:
         if not entry.moves or entry.stage != stage:
             continue
-        if entry.action == "rolled back" and pile:
-            pile.pop()
-        elif not pile or pile[-1] != entry.to_version:
-            pile.append(entry.to_version)
-    return next((version for version in reversed(pile[:-1]) if version is not None), None)
+        if entry.action == "rolled back" and stack:
+            stack.pop()
+        elif not stack or stack[-1] != entry.to_version:
+            stack.append(entry.to_version)
+    below_the_top = reversed(stack[:-1])
+    return next((version for version in below_the_top if version is not None), None)

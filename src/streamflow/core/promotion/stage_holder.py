@@ -1,4 +1,8 @@
-"""Which version serves, when the ledger, MLflow's stage and MLflow's alias may each say something else. The stage decides."""
+"""Which version serves when the ledger, MLflow's stage and MLflow's alias disagree.
+
+MLflow's stage decides. The sentences of a resolution are stored in the ledger, whose hashes cover
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,17 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What follows from the three.
+    """What follows from the ledger, the stage and the alias.
 
-    serves   the version that answers; None for none
-    found    agreed    all say the same
-             alias     only the alias was moved outside: it is put back
-             moved     the stage was moved outside: that is entered, and the alias follows
-             apart     stage and alias were moved outside, to different versions: `serves` goes on as it is
-             several   several versions are in the stage: nobody can say which is meant
-    words    what a person should know; empty when agreed
+    Attributes:
+        serves: The version that answers. None when no version answers.
+        found: One of these:
+            agreed: all three name the same version.
+            alias: only the alias was moved outside; it is put back.
+            moved: the stage was moved outside; the ledger records it, and the alias follows.
+            apart: stage and alias were moved outside to different versions; `serves` stays.
+            several: several versions are in the stage; nobody can tell which one is right.
+        words: What a person should know. Empty when all three agree.
     """
 
     serves: int | None
@@ -26,39 +32,47 @@ class Resolution:
 
 
 def resolve(
-    ledger: int | None, staged: Sequence[int], alias: int | None, *, stage: str = "Production"
+    ledger: int | None,
+    staged: Sequence[int],
+    alias: int | None,
+    *,
+    stage: str = "Production",
 ) -> Resolution:
-    """Settle it. `staged` are the versions in the stage, `alias` is the one that the stage's alias names.
+    """Decide which version serves.
 
-    >>> resolve(1, [1], 1).found, resolve(1, [2], 1).serves, resolve(1, [1], 2).found, resolve(1, [2], 3).serves
-    ('agreed', 2, 'alias', 1)
+    Args:
+        ledger: The version that the ledger names.
+        staged: The versions in the stage.
+        alias: The version that the alias of the stage names.
+        stage: The stage.
+
+    >>> resolve(1, [1], 1).found, resolve(1, [1], 2).found
+    ('agreed', 'alias')
+    >>> resolve(1, [2], 1).serves, resolve(1, [2], 3).serves
+    (2, 1)
     """
     if len(staged) > 1:
-        names = ", ".join(map(str, sorted(staged)))
-        return Resolution(
-            serves=ledger, found="several", words=f"the versions {names} are all in {stage}"
-        )
-    now = staged[0] if staged else None
-    if now == ledger:
-        if alias == now:
-            return Resolution(serves=now, found="agreed")
-        return Resolution(
-            serves=now,
-            found="alias",
-            words=f"the alias of {stage} names {_version(alias)}, the stage {_version(now)}",
-        )
-    if alias in (None, ledger, now):
-        return Resolution(
-            serves=now,
-            found="moved",
-            words=f"{_version(now)} was put into {stage} in MLflow, instead of {_version(ledger)}",
-        )
-    words = (
-        f"{stage}: MLflow's stage names {_version(now)} and its alias {_version(alias)}; {_version(ledger)} goes on"
-        " until 'streamflow promote VERSION' settles it"
+        versions = ", ".join(map(str, sorted(staged)))
+        note = f"the versions {versions} are all in {stage}"
+        return Resolution(serves=ledger, found="several", words=note)
+    current = staged[0] if staged else None
+    if current == ledger == alias:
+        return Resolution(serves=current, found="agreed")
+    alias_in_words = _in_words(alias)
+    current_in_words = _in_words(current)
+    ledger_in_words = _in_words(ledger)
+    if current == ledger:
+        note = f"the alias of {stage} names {alias_in_words}, the stage {current_in_words}"
+        return Resolution(serves=current, found="alias", words=note)
+    if alias in (None, ledger, current):
+        note = f"{current_in_words} was put into {stage} in MLflow, instead of {ledger_in_words}"
+        return Resolution(serves=current, found="moved", words=note)
+    note = (
+        f"{stage}: MLflow's stage names {current_in_words} and its alias {alias_in_words};"
+        f" {ledger_in_words} goes on until 'streamflow promote VERSION' settles it"
     )
-    return Resolution(serves=ledger, found="apart", words=words)
+    return Resolution(serves=ledger, found="apart", words=note)
 
 
-def _version(number: int | None) -> str:
-    return "no version" if number is None else f"version {number}"
+def _in_words(version: int | None) -> str:
+    return "no version" if version is None else f"version {version}"

@@ -1,6 +1,7 @@
-"""Keys of the API: `sk_`, an id that may be known, and a secret of 256 random bits. Of a secret only its SHA-256 is kept.
+"""The keys of the API: `sk_`, a public id, and a secret of 256 random bits.
 
-A slow hash makes each guess at a password dear. Nobody guesses 256 random bits, at any price, and every request would pay.
+Of a secret only its SHA-256 is stored. A slow hash would make each guess at a password expensive.
+Nobody can guess 256 random bits at any price, and every request would pay for the slow hash.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from secrets import token_hex, token_urlsafe
 from typing import Literal, get_args
 
 Scope = Literal["metrics", "read", "predict", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)  # each may do what those before it may
-ID_BYTES, SECRET_BYTES = 6, 32
-FORM = re.compile(rb"sk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+# In rising order: a scope allows everything that the scopes before it allow.
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+ID_BYTES = 6
+SECRET_BYTES = 32
+KEY_PATTERN = re.compile(rb"sk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """One key, as it is kept."""
+    """One key of the API, as it is stored."""
 
     id: str
     name: str
@@ -33,19 +36,24 @@ class ApiKey:
     revoked: datetime | None
 
     def state(self, now: datetime) -> Literal["in force", "expired", "revoked"]:
-        """What it is worth at an instant."""
+        """Return the state of the key at the instant `now`."""
         if self.revoked is not None:
             return "revoked"
-        return "expired" if self.expires is not None and now >= self.expires else "in force"
+        if self.expires is not None and now >= self.expires:
+            return "expired"
+        return "in force"
 
     def is_opened_by(self, secret: bytes) -> bool:
-        """Whether this is its secret, in a time that tells nothing about it."""
+        """Decide whether this is the secret of the key.
+
+        The time that this takes reveals nothing about the secret.
+        """
         return compare_digest(self.digest, sha256(secret).digest())
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """A key that was just made: its text is seen now or never."""
+    """A key that was just made. Its text is shown once and never stored."""
 
     text: str
     id: str
@@ -53,35 +61,43 @@ class NewKey:
 
 
 def make_key(
-    words: Callable[[int], str] = token_urlsafe, ids: Callable[[int], str] = token_hex
+    make_secret: Callable[[int], str] = token_urlsafe,
+    make_id: Callable[[int], str] = token_hex,
 ) -> NewKey:
-    """A new key.
+    """Make a new key from random bytes.
+
+    Args:
+        make_secret: Makes a text from a number of random bytes.
+        make_id: Makes a hexadecimal text from a number of random bytes.
 
     >>> make_key(lambda n: "s" * 43, lambda n: "0123456789ab").text
     'sk_0123456789ab_sssssssssssssssssssssssssssssssssssssssssss'
     """
-    identity, secret = ids(ID_BYTES), words(SECRET_BYTES)
-    return NewKey(
-        text=f"sk_{identity}_{secret}", id=identity, digest=sha256(secret.encode()).digest()
-    )
+    key_id = make_id(ID_BYTES)
+    secret = make_secret(SECRET_BYTES)
+    digest = sha256(secret.encode()).digest()
+    return NewKey(text=f"sk_{key_id}_{secret}", id=key_id, digest=digest)
 
 
 def parse_key(text: bytes) -> tuple[str, bytes] | None:
-    """Id and secret of what a client sent; None for what is no key.
+    """Return the id and the secret of a key that a client sent.
+
+    Returns:
+        None when the text does not have the form of a key.
 
     >>> parse_key(b"sk_0123456789ab_" + b"s" * 43)[0]
     '0123456789ab'
     >>> parse_key(b"Basic c2s=") is None
     True
     """
-    found = FORM.fullmatch(text)
-    return None if found is None else (found[1].decode(), found[2])
+    match = KEY_PATTERN.fullmatch(text)
+    return None if match is None else (match[1].decode(), match[2])
 
 
-def covers(held: Scope, needed: Scope) -> bool:
-    """Whether a scope is enough.
+def covers(granted: Scope, required: Scope) -> bool:
+    """Decide whether a granted scope allows what a required scope allows.
 
     >>> covers("predict", "read"), covers("metrics", "read")
     (True, False)
     """
-    return SCOPES.index(held) >= SCOPES.index(needed)
+    return SCOPES.index(granted) >= SCOPES.index(required)

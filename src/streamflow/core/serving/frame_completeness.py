@@ -1,4 +1,4 @@
-"""The policy of completeness.py for a frame of rows, vectorized: what `score` asks for a whole drop."""
+"""The rules of `completeness` for a whole frame of rows, as `score` needs them for a drop."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ import polars as pl
 from streamflow.core.serving.completeness import Policy
 from streamflow.errors import EntityUnknown, FeaturesMissing, FeaturesStale
 
-NAMES = pl.List(pl.String)
-Masks = Mapping[str, pl.Series]  # feature or view -> true or false, (n,)
+NAME_LISTS = pl.List(pl.String)
+# Feature or view -> true or false for each row, (n,).
+Masks = Mapping[str, pl.Series]
+# View -> the instant of its row for each row of the frame, (n,); null where there is none.
+InstantColumns = Mapping[str, pl.Series]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompletedFrame:
-    """Rows in the order of the frame that was completed.
+    """The completed rows, in the order of the frame.
 
-    values  (n, features)  complete where `reason` is null; elsewhere as they were given
-    facts   (n, 6)         reason            null, or the code of the error that `complete_row` raises for this row
-                           as_of             the instant of the oldest row that was used; null where there is a reason
-                           defaulted, stale  as of `Completed`; empty where there is a reason
-                           missing_features, stale_features   what is refused; empty where nothing is
+    Attributes:
+        values: (n, features) complete where `reason` is null; elsewhere the values of the frame.
+        facts: (n, 6) with these columns:
+            reason: null, or the code of the error that `complete_row` raises for this row.
+            as_of: the instant of the oldest row that was used; null where there is a reason.
+            defaulted, stale: as in `Completed`; empty where there is a reason.
+            missing_features, stale_features: which features are refused; empty where none is.
     """
 
     values: pl.DataFrame
@@ -35,60 +40,75 @@ class CompletedFrame:
 def complete_frame(
     policy: Policy, frame: pl.DataFrame, as_of: Mapping[str, str], now: datetime
 ) -> CompletedFrame:
-    """Complete each row at the instant `now`, as `Policy.complete_row` does one.
+    """Complete each row at the instant `now`, as `Policy.complete_row` completes one row.
 
-    frame   (n, ·)  the features of the policy by name, typed as the catalog says, and the columns that `as_of` names
-    as_of           view -> the column with the instant of its row, Datetime us UTC; null where the view has none
+    Args:
+        policy: The policy of the feature service.
+        frame: (n, ·) the features of the policy by name, typed as the catalog declares them, and
+            the columns that `as_of` names.
+        as_of: View -> the column with the instant of its row (Datetime, us, UTC); null where the
+            view has no row.
+        now: The instant of the request.
     """
     instants = {view: frame[as_of[view]] for view in policy.views}
-    no_view = pl.repeat(False, len(frame), eager=True)
-    expired = {
-        view: (instants[view] < now - limit).fill_null(False)
-        for view, limit in policy.max_age.items()
+    nowhere = pl.repeat(False, len(frame), eager=True)
+    expired = _expired_views(policy, instants, now)
+    late = {feature.name: expired.get(feature.view, nowhere) for feature in policy.features}
+    absent = _absent_features(policy, frame, instants, late)
+    fresh = {
+        view: instants[view].is_not_null() & ~expired.get(view, nowhere) for view in policy.views
     }
-    late = {f.name: expired.get(f.view, no_view) for f in policy.features}
-    absent = {
-        f.name: (
-            instants[f.view].is_null()
-            if f.nullable
-            else instants[f.view].is_null() | frame[f.name].is_null()
-        )
-        & ~late[f.name]
-        for f in policy.features
+    no_view_is_fresh = ~_any(fresh)
+    refused = {
+        feature.name: ~nowhere if feature.default is None else no_view_is_fresh
+        for feature in policy.features
     }
-    used = {
-        view: instants[view].is_not_null() & ~expired.get(view, no_view) for view in policy.views
-    }
-    helpless = ~_any(used)
-    refused = {f.name: ~no_view if f.default is None else helpless for f in policy.features}
     missing = {name: mask & refused[name] for name, mask in absent.items()}
     stale = {name: mask & refused[name] for name, mask in late.items()}
     answered = ~(_any(missing) | _any(stale))
     defaulted = {name: answered & (absent[name] | late[name]) for name in policy.names}
+    has_row = {view: instant.is_not_null() for view, instant in instants.items()}
+    defaulted_as_stale = {name: answered & mask for name, mask in late.items()}
     facts = {
-        "reason": _reason(
-            _any({view: at.is_not_null() for view, at in instants.items()}),
-            _any(missing),
-            _any(stale),
-        ),
-        "as_of": _oldest(instants, used, answered),
+        "reason": _reason_codes(_any(has_row), _any(missing), _any(stale)),
+        "as_of": _oldest(instants, fresh, answered),
         "defaulted": _names(defaulted),
-        "stale": _names({name: answered & mask for name, mask in late.items()}),
+        "stale": _names(defaulted_as_stale),
         "missing_features": _names(missing),
         "stale_features": _names(stale),
     }
-    return CompletedFrame(values=_values(policy, frame, defaulted), facts=pl.DataFrame(facts))
+    values = _replace_defaulted(policy, frame, defaulted)
+    return CompletedFrame(values=values, facts=pl.DataFrame(facts))
+
+
+def _expired_views(policy: Policy, instants: InstantColumns, now: datetime) -> Masks:
+    return {
+        view: (instants[view] < now - limit).fill_null(False)
+        for view, limit in policy.max_age.items()
+    }
+
+
+def _absent_features(
+    policy: Policy, frame: pl.DataFrame, instants: InstantColumns, late: Masks
+) -> Masks:
+    absent = {}
+    for feature in policy.features:
+        is_absent = instants[feature.view].is_null()
+        if not feature.nullable:
+            is_absent = is_absent | frame[feature.name].is_null()
+        absent[feature.name] = is_absent & ~late[feature.name]
+    return absent
 
 
 def _any(masks: Masks) -> pl.Series:
     return reduce(or_, masks.values())
 
 
-def _reason(known: pl.Series, missing: pl.Series, stale: pl.Series) -> pl.Series:
-    """The code of what `complete_row` would raise, or null. (n,)"""
-    marks = pl.DataFrame({"known": known, "missing": missing, "stale": stale})
+def _reason_codes(has_row: pl.Series, missing: pl.Series, stale: pl.Series) -> pl.Series:
+    """Return the code of the error that `complete_row` raises for each row, or null, (n,)."""
+    marks = pl.DataFrame({"has_row": has_row, "missing": missing, "stale": stale})
     code = (
-        pl.when(~pl.col("known"))
+        pl.when(~pl.col("has_row"))
         .then(pl.lit(EntityUnknown("").code))
         .when("missing")
         .then(pl.lit(FeaturesMissing("").code))
@@ -98,33 +118,36 @@ def _reason(known: pl.Series, missing: pl.Series, stale: pl.Series) -> pl.Series
     return marks.select(code.alias("reason")).to_series()
 
 
-def _oldest(instants: Masks, used: Masks, answered: pl.Series) -> pl.Series:
-    """The oldest instant among the views that were used, where there is an answer. (n,)"""
-    columns = [
-        at.zip_with(used[view] & answered, pl.Series([None], dtype=at.dtype)).alias(view)
-        for view, at in instants.items()
-    ]
+def _oldest(instants: InstantColumns, fresh: Masks, answered: pl.Series) -> pl.Series:
+    """Return the oldest instant of the fresh views, where there is an answer, (n,)."""
+    columns = []
+    for view, instant in instants.items():
+        null = pl.Series([None], dtype=instant.dtype)
+        column = instant.zip_with(fresh[view] & answered, null)
+        columns.append(column.alias(view))
     return pl.DataFrame(columns).min_horizontal()
 
 
 def _names(masks: Masks) -> pl.Series:
-    """For each row the names whose mask is true, in their order; (n,) lists."""
-    found = {name: mask for name, mask in masks.items() if mask.any()}
-    if not found:
-        return pl.Series([[]], dtype=NAMES).new_from_index(0, len(next(iter(masks.values()))))
-    each = [pl.when(pl.col(name)).then(pl.lit(name)) for name in found]
-    return pl.DataFrame(found).select(pl.concat_list(each).list.drop_nulls()).to_series()
+    """Return for each row the names whose mask is true, in their order; (n,) lists."""
+    true_somewhere = {name: mask for name, mask in masks.items() if mask.any()}
+    if not true_somewhere:
+        rows = len(next(iter(masks.values())))
+        return pl.Series([[]], dtype=NAME_LISTS).new_from_index(0, rows)
+    name_or_null = [pl.when(pl.col(name)).then(pl.lit(name)) for name in true_somewhere]
+    names = pl.concat_list(name_or_null).list.drop_nulls()
+    return pl.DataFrame(true_somewhere).select(names).to_series()
 
 
-def _values(policy: Policy, frame: pl.DataFrame, defaulted: Masks) -> pl.DataFrame:
-    """The features with the default where it stands in."""
-    replaced = [
-        pl.when(defaulted[f.name])
-        .then(pl.lit(f.default, dtype=frame.schema[f.name]))
-        .otherwise(pl.col(f.name))
-        .alias(f.name)
-        if defaulted[f.name].any()
-        else pl.col(f.name)
-        for f in policy.features
-    ]
-    return frame.select(replaced)
+def _replace_defaulted(policy: Policy, frame: pl.DataFrame, defaulted: Masks) -> pl.DataFrame:
+    """Return the features, with the default where it replaces the value."""
+    columns = []
+    for feature in policy.features:
+        column = pl.col(feature.name)
+        is_defaulted = defaulted[feature.name]
+        if is_defaulted.any():
+            default = pl.lit(feature.default, dtype=frame.schema[feature.name])
+            replaced = pl.when(is_defaulted).then(default).otherwise(column)
+            column = replaced.alias(feature.name)
+        columns.append(column)
+    return frame.select(columns)

@@ -1,4 +1,4 @@
-"""Reasons: what each feature adds to what a model says, in words."""
+"""Reasons for an answer: what each feature adds to the output of the model, in words."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.core.training.background import Background, Usual, Value
+from streamflow.core.training.background import Background, FeatureSummary, Value
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Population:
-    """A feature among those that the version learned from; both None where the version does not say.
+class UsualValue:
+    """What is usual for a feature among the rows that the version learned from.
 
-    mean   of a number; of a bool the share of true
-    share  of those with the same category, or without a value as well
+    Both fields are None where the version has no background.
+
+    Attributes:
+        mean: The mean of a number. For a bool: the share of true.
+        share: The share of rows with the same category, or of rows that have no value either.
     """
 
     mean: float | None = None
@@ -27,34 +30,50 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """What one feature adds to the margin."""
+    """What one feature adds to the margin.
+
+    Attributes:
+        words: What people call the feature.
+    """
 
     feature: str
     words: str
     value: Value
-    population: Population
+    population: UsualValue
     contribution: float
 
     def __str__(self) -> str:
-        """One line.
+        """Return the contribution as one line.
 
-        >>> usual = Population(mean=64.8)
-        >>> print(Contribution(feature="monthly_fee", words="monthly fee", value=95.2, population=usual, contribution=0.123))
+        >>> fee = Contribution(
+        ...     feature="monthly_fee",
+        ...     words="monthly fee",
+        ...     value=95.2,
+        ...     population=UsualValue(mean=64.8),
+        ...     contribution=0.123,
+        ... )
+        >>> print(fee)
         +0.1230  monthly fee is 95.2 (on average 64.8)
-        >>> usual = Population(share=0.44)
-        >>> print(Contribution(feature="net", words="internet service", value=None, population=usual, contribution=-0.02))
+        >>> net = Contribution(
+        ...     feature="net",
+        ...     words="internet service",
+        ...     value=None,
+        ...     population=UsualValue(share=0.44),
+        ...     contribution=-0.02,
+        ... )
+        >>> print(net)
         -0.0200  internet service has no value (as 44 % of the population)
         """
-        said = "has no value" if self.value is None else f"is {_plain(self.value)}"
-        usual = ""
+        statement = "has no value" if self.value is None else f"is {_value_in_words(self.value)}"
+        comparison = ""
         if self.population.share is not None:
-            usual = f" (as {self.population.share * 100:.3g} % of the population)"
+            comparison = f" (as {self.population.share * 100:.3g} % of the population)"
         elif self.population.mean is not None:
-            usual = f" (on average {self.population.mean:.4g})"
-        return f"{self.contribution:+.4f}  {self.words} {said}{usual}"
+            comparison = f" (on average {self.population.mean:.4g})"
+        return f"{self.contribution:+.4f}  {self.words} {statement}{comparison}"
 
 
-def _plain(value: Value) -> str:
+def _value_in_words(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -62,9 +81,12 @@ def _plain(value: Value) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """base + the contributions = margin, to 1e-6; the largest contribution first.
+    """The reasons for one answer, the largest contribution first.
 
-    unit   what the margin is: "probability" before calibration, or "log-odds"
+    The base plus all contributions equals the margin, to 1e-6.
+
+    Attributes:
+        unit: What the margin is: "probability" before calibration, or "log-odds".
     """
 
     unit: str
@@ -73,7 +95,7 @@ class Explanation:
     contributions: tuple[Contribution, ...]
 
     def top(self, count: int) -> tuple[Contribution, ...]:
-        """The `count` largest contributions."""
+        """Return the `count` largest contributions."""
         return self.contributions[:count]
 
 
@@ -87,35 +109,60 @@ def explanation(
     background: Background | None,
     words: Mapping[str, str],
 ) -> Explanation:
-    """One row in words; `values` and `contributions` are in the order of the features."""
-    found = [
-        Contribution(
+    """Explain one answer in words.
+
+    Args:
+        unit: What the margin is.
+        base: The output of the model for an average row.
+        margin: The output of the model for this row.
+        values: Each feature and its value, in the order of the features.
+        contributions: What each feature adds, in the same order.
+        background: What is usual. None where the version does not have it.
+        words: Each feature and what people call it. A feature without an entry keeps its name.
+    """
+    summaries = background.features if background else {}
+    unordered = []
+    for (feature, value), contribution in zip(values.items(), contributions, strict=True):
+        reason = Contribution(
             feature=feature,
             words=words.get(feature, feature.replace("_", " ")),
             value=value,
-            population=_population(background.features.get(feature) if background else None, value),
+            population=_usual_value(summaries.get(feature), value),
             contribution=float(contribution),
         )
-        for (feature, value), contribution in zip(values.items(), contributions, strict=True)
-    ]
-    ordered = tuple(sorted(found, key=lambda c: -abs(c.contribution)))
-    return Explanation(unit=unit, base=float(base), margin=float(margin), contributions=ordered)
+        unordered.append(reason)
+    largest_first = sorted(unordered, key=lambda reason: -abs(reason.contribution))
+    return Explanation(
+        unit=unit,
+        base=float(base),
+        margin=float(margin),
+        contributions=tuple(largest_first),
+    )
 
 
-def _population(usual: Usual | None, value: Value) -> Population:
-    return Population(mean=usual.mean, share=usual.share_of(value)) if usual else Population()
+def _usual_value(summary: FeatureSummary | None, value: Value) -> UsualValue:
+    if summary is None:
+        return UsualValue()
+    return UsualValue(mean=summary.mean, share=summary.row_share(value))
 
 
 def by_feature(contributions: Floats, columns: Sequence[str], features: Sequence[str]) -> Floats:
-    """Add up the columns that one feature became. (n, columns) -> (n, features)
+    """Add up the contributions of the encoded columns that come from the same feature.
 
-    columns   of each column the feature that it encodes
+    Args:
+        contributions: (n, columns).
+        columns: For each column the feature that it encodes.
+        features: The features, in the order of the result.
 
-    >>> by_feature(np.array([[0.1, 0.2, 0.5]]), ["net", "net", "fee"], ["fee", "net"]).round(3).tolist()
+    Returns:
+        (n, features).
+
+    >>> contributions = np.array([[0.1, 0.2, 0.5]])
+    >>> by_feature(contributions, ["net", "net", "fee"], ["fee", "net"]).round(3).tolist()
     [[0.5, 0.3]]
     """
     totals = np.zeros((len(contributions), len(features)))
-    place = {feature: i for i, feature in enumerate(features)}
+    number_of = {feature: number for number, feature in enumerate(features)}
     for column, feature in enumerate(columns):
-        totals[:, place[feature]] += contributions[:, column]
+        totals[:, number_of[feature]] += contributions[:, column]
     return totals

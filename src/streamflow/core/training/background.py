@@ -1,4 +1,7 @@
-"""What is usual: of each feature the mean or the shares of its values over the rows that a version learned from, and no key."""
+"""The background of a version: a summary of each feature over the rows that it learned from.
+
+For each feature it holds the mean, or the share of each category. It holds no key.
+"""
 
 from __future__ import annotations
 
@@ -16,90 +19,116 @@ Value = bool | int | float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usual:
-    """One feature over many rows.
+class FeatureSummary:
+    """A summary of one feature over many rows.
 
-    mean    of a number, over the rows that have one; of a bool the share of true; None where there is none
-    null    the share of rows without a value
-    shares  category -> its share of all rows; empty for a number
+    Attributes:
+        mean: The mean of a number over the rows that have a value. For a bool: the share of true.
+            None where the feature has no mean.
+        null: The share of rows without a value.
+        shares: Each category and its share of all rows. Empty for a number.
     """
 
     mean: float | None
     null: float
     shares: Mapping[str, float]
 
-    def share_of(self, value: Value) -> float | None:
-        """The share of rows with this value; None for a number, of which few have the same.
+    def row_share(self, value: Value) -> float | None:
+        """Return the share of rows that have this value.
 
-        >>> usual = Usual(mean=None, null=0.25, shares={"DSL": 0.5, "No": 0.25})
-        >>> usual.share_of("DSL"), usual.share_of("Fiber"), usual.share_of(None)
+        Returns:
+            None for a number, because few rows have the same number.
+
+        >>> summary = FeatureSummary(mean=None, null=0.25, shares={"DSL": 0.5, "No": 0.25})
+        >>> summary.row_share("DSL"), summary.row_share("Fiber"), summary.row_share(None)
         (0.5, 0.0, 0.25)
         """
         if value is None or (isinstance(value, float) and isnan(value)):
             return self.null
         if isinstance(value, bool) and not self.shares:
-            true = (self.mean or 0.0) * (1 - self.null)
-            return true if value else 1 - self.null - true
-        return self.shares.get(_name(value), 0.0) if self.shares else None
+            true_share = (self.mean or 0.0) * (1 - self.null)
+            return true_share if value else 1 - self.null - true_share
+        if not self.shares:
+            return None
+        return self.shares.get(_category_name(value), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """Each feature as it usually is."""
+    """The summary of every feature, and the number of rows behind it."""
 
     rows: int
-    features: Mapping[str, Usual]
+    features: Mapping[str, FeatureSummary]
 
     @property
     def content(self) -> bytes:
-        """The file: the same bytes for the same background."""
-        return (
-            json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        ).encode()
+        """Return the file. Equal backgrounds give equal bytes."""
+        text = json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False)
+        return (text + "\n").encode()
 
 
 def background_of(frame: pl.DataFrame, categorical: Iterable[str]) -> Background:
-    """The background of these rows (n, features), n > 0; a category that is rare is in it, a key is not.
+    """Summarize each column of these rows.
 
-    >>> background_of(pl.DataFrame({"fee": [1.0, None, 3.0], "net": ["DSL", "DSL", None]}), ["net"]).features["net"].shares
+    A rare category is part of the background. A key is not.
+
+    Args:
+        frame: The rows, (n, features), n > 0.
+        categorical: The names of the categorical features.
+
+    >>> frame = pl.DataFrame({"fee": [1.0, None, 3.0], "net": ["DSL", "DSL", None]})
+    >>> background_of(frame, ["net"]).features["net"].shares
     {'DSL': 0.6666666666666666}
     """
-    wanted = set(categorical)
-    return Background(
-        rows=len(frame),
-        features={name: _usual(frame[name], categorical=name in wanted) for name in frame.columns},
-    )
+    categorical_names = set(categorical)
+    features = {
+        name: _summarize(frame[name], categorical=name in categorical_names)
+        for name in frame.columns
+    }
+    return Background(rows=len(frame), features=features)
 
 
-def _usual(values: pl.Series, *, categorical: bool) -> Usual:
-    rows, plain = len(values), values.fill_nan(None) if values.dtype.is_float() else values
-    present = plain.drop_nulls()
+def _summarize(values: pl.Series, *, categorical: bool) -> FeatureSummary:
+    rows = len(values)
+    without_nan = values.fill_nan(None) if values.dtype.is_float() else values
+    null_share = without_nan.null_count() / rows
+    present = without_nan.drop_nulls()
     if categorical:
-        counts = {_name(value): count / rows for value, count in present.value_counts().iter_rows()}
-        return Usual(mean=None, null=plain.null_count() / rows, shares=dict(sorted(counts.items())))
-    mean = float(present.cast(pl.Float64).to_numpy().mean()) if len(present) else None
-    return Usual(mean=mean, null=plain.null_count() / rows, shares={})
+        counts = present.value_counts().iter_rows()
+        shares = {_category_name(value): count / rows for value, count in counts}
+        return FeatureSummary(mean=None, null=null_share, shares=dict(sorted(shares.items())))
+    if len(present) == 0:
+        return FeatureSummary(mean=None, null=null_share, shares={})
+    mean = float(present.cast(pl.Float64).to_numpy().mean())
+    return FeatureSummary(mean=mean, null=null_share, shares={})
 
 
-def _name(value: Value) -> str:
-    """A category as JSON can name it: a bool or number as its float, as the encoder has it.
+def _category_name(value: Value) -> str:
+    """Return the name of a category in JSON.
 
-    >>> _name(True), _name(1), _name("DSL")
+    A bool or a number gets the name of its float, because the encoder stores it as a float.
+
+    >>> _category_name(True), _category_name(1), _category_name("DSL")
     ('1.0', '1.0', 'DSL')
     """
-    return value if isinstance(value, str) else repr(float(value)) if value is not None else ""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else repr(float(value))
 
 
 def parse_background(content: bytes) -> Background:
-    """Read the file. Raises ValueError when it holds no background.
+    """Read the file of a background.
 
-    >>> whole = background_of(pl.DataFrame({"fee": [1.0, 3.0]}), [])
-    >>> parse_background(whole.content) == whole
+    Raises:
+        ValueError: The content is not a background.
+
+    >>> background = background_of(pl.DataFrame({"fee": [1.0, 3.0]}), [])
+    >>> parse_background(background.content) == background
     True
     """
     try:
-        found: Mapping[str, Any] = json.loads(content)
-        features = {name: Usual(**usual) for name, usual in found["features"].items()}
-        return Background(rows=int(found["rows"]), features=features)
+        values: Mapping[str, Any] = json.loads(content)
+        features = {name: FeatureSummary(**summary) for name, summary in values["features"].items()}
+        return Background(rows=int(values["rows"]), features=features)
     except (KeyError, TypeError, AttributeError) as exc:
-        raise ValueError(f"{exc!r} is missing or no value of its kind") from exc
+        raise ValueError(f"{exc!r} is missing or has the wrong type") from exc

@@ -1,8 +1,11 @@
-"""Calibration: what a model says becomes the share of keys that leave, by one monotone map learned from out-of-fold answers.
+"""Calibration: turn the probability of a model into the share of such keys that really leave.
 
-The map is centered isotonic regression (Oron and Flournoy, 2017): isotonic regression, whose blocks become knots at their
-centres with straight lines between them. It holds no power or logarithm, so that one row, a batch and another machine get
-the same bits.
+One monotone map does this. It is learned from out-of-fold probabilities: those of rows that the
+model had not seen.
+
+The map is centered isotonic regression (Oron and Flournoy, 2017). This is isotonic regression
+whose blocks become knots at the centres of the blocks, with straight lines between the knots. It
+needs no power and no logarithm, so that one row, a batch and a different machine get the same bits.
 """
 
 from __future__ import annotations
@@ -17,14 +20,18 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer] | NDArray[np.bool_]
 
-OWN_SHARE = (
-    1e-6  # of the model's own probability in the answer: flat stretches keep the model's ranking
-)
+# The weight of the model's own probability in the calibrated one. With it, rows on a flat stretch
+# of the map keep the order in which the model ranks them.
+OWN_SHARE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrator:
-    """A rising line through knots: `raw` are probabilities of the model, `calibrated` what they become. Both empty: no change.
+    """A rising line through knots, from a raw to a calibrated probability.
+
+    Attributes:
+        raw: Probabilities of the model.
+        calibrated: What these become. If both are empty, the calibrator changes nothing.
 
     >>> Calibrator(raw=(0.0, 1.0), calibrated=(0.1, 0.3)).apply(np.array([0.5])).round(4).tolist()
     [0.2]
@@ -36,81 +43,106 @@ class Calibrator:
     calibrated: tuple[float, ...] = ()
 
     def apply(self, probability: Floats) -> Floats:
-        """The calibrated probabilities; shape (n,) in and out, the order of any two rows is kept."""
+        """Return the calibrated probabilities.
+
+        Shape (n,) in and out. The order of any two rows stays the same.
+        """
         if not self.raw:
             return probability
-        return (1 - OWN_SHARE) * np.interp(
-            probability, self.raw, self.calibrated
-        ) + OWN_SHARE * probability
+        on_the_line = np.interp(probability, self.raw, self.calibrated)
+        return (1 - OWN_SHARE) * on_the_line + OWN_SHARE * probability
 
     @property
     def values(self) -> dict[str, list[float]]:
-        """As plain values."""
+        """Return the knots as plain values."""
         return {"raw": list(self.raw), "calibrated": list(self.calibrated)}
 
 
 def calibrator_of(values: Mapping[str, Any]) -> Calibrator:
-    """The calibrator that `values` wrote down. Raises ValueError when it is no rising line within [0, 1]."""
-    raw, calibrated = (tuple(map(float, values[name])) for name in ("raw", "calibrated"))
+    """Make a calibrator from its stored `values`.
+
+    Raises:
+        ValueError: The values are not a rising line within [0, 1].
+    """
+    raw = tuple(map(float, values["raw"]))
+    calibrated = tuple(map(float, values["calibrated"]))
     knots = np.array([raw, calibrated])
     if len(raw) != len(calibrated) or not ((knots >= 0) & (knots <= 1)).all():
-        raise ValueError("its knots are no probabilities")
+        raise ValueError("its knots are not probabilities")
     if (np.diff(knots[0]) <= 0).any() or (np.diff(knots[1]) < 0).any():
         raise ValueError("its knots do not rise")
     return Calibrator(raw=raw, calibrated=calibrated)
 
 
 def fit_calibrator(probability: Floats, label: Labels) -> Calibrator:
-    """Learn the map from answers for rows that the model had not seen, both (n,), n > 0.
+    """Learn the map from probabilities of rows that the model had not seen.
 
-    A block without one of the classes says at most 1 - 1/2n and at least 1/2n: none of n rows is no proof of never.
+    A block in which a class is absent gets a share of at most 1 - 1/2n and at least 1/2n: that an
+    event happened in none of n rows does not prove that it never happens.
+
+    Args:
+        probability: What the model predicted, (n,), n > 0.
+        label: What happened, (n,).
 
     >>> fit_calibrator(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1])).values
     {'raw': [0.0, 0.2, 0.5, 0.8, 1.0], 'calibrated': [0.125, 0.125, 0.5, 0.875, 0.875]}
     """
     from scipy.optimize import isotonic_regression
 
-    raw, place = np.unique(probability, return_inverse=True)
-    rows = np.bincount(place).astype(float)
-    found = isotonic_regression(
-        np.bincount(place, np.asarray(label).astype(float)) / rows, weights=rows
+    raw, index = np.unique(probability, return_inverse=True)
+    rows = np.bincount(index).astype(float)
+    positive_share = np.bincount(index, np.asarray(label).astype(float)) / rows
+    regression = isotonic_regression(positive_share, weights=rows)
+    block_starts = regression.blocks[:-1]
+    block_rows = np.add.reduceat(rows, block_starts)
+    centres = np.add.reduceat(raw * rows, block_starts) / block_rows
+    smallest_share = 0.5 / len(probability)
+    shares = np.clip(regression.x[block_starts], smallest_share, 1 - smallest_share)
+    # 0 and 1 are knots in any case.
+    inner = (centres > 0) & (centres < 1)
+    raw_knots = np.r_[0.0, centres[inner], 1.0]
+    calibrated_knots = np.r_[shares[0], shares[inner], shares[-1]]
+    return Calibrator(
+        raw=tuple(raw_knots.tolist()),
+        calibrated=tuple(calibrated_knots.tolist()),
     )
-    first = found.blocks[:-1]
-    centre = np.add.reduceat(raw * rows, first) / np.add.reduceat(rows, first)
-    least = 0.5 / len(probability)
-    share = np.clip(found.x[first], least, 1 - least)
-    inner = (centre > 0) & (centre < 1)  # the ends are knots anyway
-    knots = np.r_[0.0, centre[inner], 1.0], np.r_[share[0], share[inner], share[-1]]
-    return Calibrator(raw=tuple(knots[0].tolist()), calibrated=tuple(knots[1].tolist()))
 
 
 def calibration_error(label: Labels, probability: Floats, *, bins: int = 10) -> float:
-    """The mean distance between what was said and what came true, over `bins` bins of equally many rows in order.
+    """Measure the mean distance between the predicted and the true share of positives.
+
+    The rows are sorted by probability and divided into `bins` bins of equally many rows.
 
     >>> calibration_error(np.array([0, 1, 1, 1]), np.array([0.25, 0.25, 0.5, 1.0]), bins=2)
     0.25
     """
     order = np.argsort(probability, kind="stable")
-    return _distance(probability[order], np.asarray(label).astype(float)[order], bins)
+    return _binned_distance(probability[order], np.asarray(label).astype(float)[order], bins)
 
 
-def _distance(said: Floats, came: Floats, bins: int) -> float:
-    """The same of rows in the order of what was said."""
-    first = np.linspace(0, len(said), min(bins, len(said)) + 1).astype(int)[:-1]
-    return float(np.abs(np.add.reduceat(said - came, first)).sum() / len(said))
+def _binned_distance(predicted: Floats, observed: Floats, bins: int) -> float:
+    """Return the calibration error of rows that are sorted by predicted probability."""
+    rows = len(predicted)
+    bin_edges = np.linspace(0, rows, min(bins, rows) + 1).astype(int)
+    bin_differences = np.add.reduceat(predicted - observed, bin_edges[:-1])
+    return float(np.abs(bin_differences).sum() / rows)
 
 
 def perfect_error(
     probability: Floats, *, level: float, seed: int, draws: int, bins: int = 10
 ) -> float:
-    """The `level` quantile of the calibration error of labels that are drawn from these very probabilities.
+    """Return the calibration error that chance alone gives to perfectly calibrated probabilities.
+
+    It draws labels from these probabilities `draws` times, and returns the `level` quantile of
+    the calibration errors.
 
     >>> perfect_error(np.full(100, 0.5), level=0.95, seed=1, draws=200) > 0
     True
     """
-    generator, said = np.random.default_rng(seed), np.sort(probability)
-    drawn = [
-        _distance(said, (generator.random(len(said)) < said).astype(float), bins)
-        for _ in range(draws)
-    ]
-    return float(np.quantile(drawn, level))
+    generator = np.random.default_rng(seed)
+    predicted = np.sort(probability)
+    errors = []
+    for _ in range(draws):
+        labels = (generator.random(len(predicted)) < predicted).astype(float)
+        errors.append(_binned_distance(predicted, labels, bins))
+    return float(np.quantile(errors, level))

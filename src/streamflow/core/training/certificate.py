@@ -1,8 +1,11 @@
-"""The certificate of a training set: what the temporal proof checked and found, without a key; a part of the passport."""
+"""The certificate of a training set: what the temporal proof checked, and its result.
+
+It holds no key. It is a part of the passport.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -15,17 +18,28 @@ from numpy.typing import NDArray
 from streamflow.core.data.difference import Difference
 from streamflow.core.training.split import position
 
-SAMPLE = 1_000_000  # cells: of a larger set a sample of keys is checked, unless all are asked for
-SALT = "temporal proof"  # not the split's: its smallest hashes are the hold-out side, and no other key would be checked
+# In cells. Of a larger set only a sample of keys is checked, unless the caller asks for all.
+SAMPLE = 1_000_000
+# Not the salt of the split: the smallest hashes of that salt are the hold-out keys, so that a
+# sample would never contain a key of the training side.
+SALT = "temporal proof"
+
+PART_FACTS = {
+    "as_of": "newest as_of",
+    "known_at": "newest known_at",
+    "digest": "digest",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What was derived of one view, of the population or of the labels.
+    """What the proof derived for one view, for the population or for the labels.
 
-    as_of      the newest instant of a row that belongs into the set; None where no key has one
-    known_at   the newest instant at which such a row was learned
-    digest     over each key's cells with the as_of and known_at of the row that they come from
+    Attributes:
+        as_of: The newest instant of a row that belongs into the set. None where no key has a row.
+        known_at: The newest instant at which such a row became known.
+        digest: Covers the cells of each key, with the as_of and known_at of the row that they
+            come from.
     """
 
     name: str
@@ -36,11 +50,15 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """What the proof covered and found. `engine` is for information: another pandas has to find the same.
+    """What the proof covered and found.
 
-    cells, checked   rows x (features and label) of the set, and of the keys that were checked
-    sampled          whether those are a sample
-    violations       how many cells are not what belongs there, and keys that do not belong there or lack
+    Attributes:
+        engine: For information only: a different pandas has to find the same.
+        cells: Rows x (features and label) of the set.
+        checked: The cells of the keys that were checked.
+        sampled: Whether these keys are a sample.
+        violations: How many cells have a wrong value, plus how many keys do not belong into the
+            set or are missing from it.
     """
 
     engine: str
@@ -53,73 +71,88 @@ class Certificate:
 
     @property
     def digest(self) -> str:
-        """sha256 over the digests of the parts, by name."""
+        """Return the sha256 over the digests of the parts, ordered by name."""
         total = sha256(b"streamflow certificate 1\n")
-        for part in sorted(self.parts, key=lambda p: p.name):
+        for part in sorted(self.parts, key=lambda part: part.name):
             total.update(f"{part.name}\0{part.digest}\n".encode())
         return total.hexdigest()
 
     @property
     def values(self) -> dict[str, Any]:
-        """In plain values, as a passport holds it."""
-        instants = [
-            {**asdict(p), "as_of": _text(p.as_of), "known_at": _text(p.known_at)}
-            for p in self.parts
-        ]
-        return {**asdict(self), "parts": instants, "digest": self.digest}
+        """Return the certificate as plain values, as a passport holds it."""
+        part_values = [_part_values(part) for part in self.parts]
+        return {**asdict(self), "parts": part_values, "digest": self.digest}
 
 
-def _text(instant: datetime | None) -> str | None:
+def _part_values(part: Part) -> dict[str, Any]:
+    instants = {
+        "as_of": _isoformat(part.as_of),
+        "known_at": _isoformat(part.known_at),
+    }
+    return {**asdict(part), **instants}
+
+
+def _isoformat(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
 
 
-def differences(recorded: Mapping[str, Any], now: Certificate) -> tuple[Difference, ...]:
-    """In what a certificate is not the recorded one, as far as both covered the same: see `comparable`."""
+def differences(recorded: Mapping[str, Any], current: Certificate) -> tuple[Difference, ...]:
+    """List the differences between a recorded certificate and a current one.
+
+    When the two did not cover the same keys (see `comparable`), only the counts of rows, cells and
+    violations are compared.
+    """
     if not recorded:
-        return (
-            Difference(
-                what="certificate",
-                recorded=None,
-                now=now.digest[:16],
-                note="trained before there were certificates",
-            ),
+        missing = Difference(
+            what="certificate",
+            recorded=None,
+            now=current.digest[:16],
+            note="trained before there were certificates",
         )
-    found = now.values
-    facts = ["rows", "cells", "violations"] + (
-        ["checked", "digest"] if comparable(recorded, now) else []
-    )
-    before, after = ({name: side[name] for name in facts} for side in (recorded, found))
-    if comparable(recorded, now):
-        before |= _facts(recorded["parts"])
-        after |= _facts(found["parts"])
+        return (missing,)
+    compare_parts = comparable(recorded, current)
+    recorded_facts = _facts(recorded, with_parts=compare_parts)
+    current_facts = _facts(current.values, with_parts=compare_parts)
+    names = dict.fromkeys([*recorded_facts, *current_facts])
     return tuple(
         Difference(
-            what=name, recorded=_shown(name, before.get(name)), now=_shown(name, after.get(name))
+            what=name,
+            recorded=_display(name, recorded_facts.get(name)),
+            now=_display(name, current_facts.get(name)),
         )
-        for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
+        for name in names
+        if recorded_facts.get(name) != current_facts.get(name)
     )
 
 
-def comparable(recorded: Mapping[str, Any], now: Certificate) -> bool:
-    """Whether both covered the same keys; of a sample and a whole only rows, cells and violations can be compared."""
-    return bool(recorded) and recorded["sampled"] == now.sampled
+def comparable(recorded: Mapping[str, Any], current: Certificate) -> bool:
+    """Decide whether both certificates covered the same keys.
+
+    If one covered a sample and the other one all keys, only rows, cells and violations can be
+    compared.
+    """
+    return bool(recorded) and recorded["sampled"] == current.sampled
 
 
-def _facts(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        f"{part['name']} {what}": part[name]
-        for part in parts
-        for name, what in (
-            ("as_of", "newest as_of"),
-            ("known_at", "newest known_at"),
-            ("digest", "digest"),
-        )
-    }
+def _facts(values: Mapping[str, Any], *, with_parts: bool) -> dict[str, Any]:
+    """Return the facts of a certificate to compare, by the name that a person sees."""
+    facts = {name: values[name] for name in ("rows", "cells", "violations")}
+    if with_parts:
+        facts |= {name: values[name] for name in ("checked", "digest")}
+        facts |= _part_facts(values["parts"])
+    return facts
 
 
-def _shown(name: str, value: object) -> str | None:
-    """As a person reads it: of a digest the beginning is enough."""
+def _part_facts(recorded_parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    facts = {}
+    for values in recorded_parts:
+        for name, title in PART_FACTS.items():
+            facts[f"{values['name']} {title}"] = values[name]
+    return facts
+
+
+def _display(name: str, value: object) -> str | None:
+    """Return a value as text for a person; the first 16 characters of a digest are enough."""
     if value is None:
         return None
     return str(value)[:16] if name.endswith("digest") else str(value)
@@ -127,24 +160,36 @@ def _shown(name: str, value: object) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """Which keys are checked: all, or those whose hash is up to `limit`. It says so of a key that the set lacks, too."""
+    """Which keys are checked: all of them, or those whose hash is at most `limit`.
+
+    It also answers for a key that is missing from the set.
+    """
 
     limit: int | None = None
 
     def holds(self, keys: pl.Series) -> NDArray[np.bool_]:
-        """Whether each key is checked; shape (n,)."""
+        """Tell for each key whether it is checked, (n,)."""
         if self.limit is None:
             return np.ones(len(keys), dtype=bool)
         return position(keys, salt=SALT) <= np.uint64(self.limit)
 
 
 def scope_of(keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLE) -> Scope:
-    """The keys to check of a set with `width` cells per key: all, or those with the smallest hashes that make `sample` cells.
+    """Choose the keys that the proof checks.
 
-    >>> scope_of(pl.Series(["a", "b", "c"]), width=2, full=False, sample=4).holds(pl.Series(["a", "b", "c"])).sum()
+    Args:
+        keys: All keys of the set.
+        width: The number of cells for each key.
+        full: Check all keys, whatever the size of the set.
+        sample: In cells. Of a larger set only the keys with the smallest hashes are checked, as
+            many as make this number of cells.
+
+    >>> keys = pl.Series(["a", "b", "c"])
+    >>> scope_of(keys, width=2, full=False, sample=4).holds(keys).sum()
     np.int64(2)
     """
     if full or len(keys) * width <= sample:
         return Scope()
     count = max(sample // width, 1)
-    return Scope(limit=int(np.partition(position(keys, salt=SALT), count - 1)[count - 1]))
+    smallest_first = np.partition(position(keys, salt=SALT), count - 1)
+    return Scope(limit=int(smallest_first[count - 1]))

@@ -1,4 +1,4 @@
-"""Whom to make an offer: what it is worth in money, and the probability from which on it pays."""
+"""Whom to make an offer: what an offer is worth, and from which probability on it pays."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.core.training.calibration import Calibrator, Floats, Labels, calibrator_of
+from streamflow.core.training.calibration import (
+    Calibrator,
+    Floats,
+    Labels,
+    calibrator_of,
+)
 
 FILE = "decision.json"
-NOBODY = float(np.nextafter(1.0, 2.0))  # a threshold that no probability reaches
+# A threshold that no probability reaches: nobody gets an offer.
+NOBODY = float(np.nextafter(1.0, 2.0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Economics:
     """What an offer brings and costs, all in one currency.
 
-    kept_value     what a user is worth who would have left and stays
-    offer_cost     what an offer costs, whether or not it is taken
-    offer_success  the probability that an offer keeps one who would have left
-    offer_budget   the most that the offers of one drop may cost in all; None for no limit
+    Attributes:
+        kept_value: What it is worth when a user stays who would have left.
+        offer_cost: What an offer costs, whether the user accepts it or not.
+        offer_success: The probability that an offer keeps a user who would have left.
+        offer_budget: The most that all offers of one drop may cost. None means no limit.
     """
 
     kept_value: float
@@ -32,53 +39,78 @@ class Economics:
     offer_success: float
     offer_budget: float | None = None
 
-    def of_rows(self, label: Labels, flagged: NDArray[np.bool_]) -> Floats:
-        """What each row brings: an offer to a leaver, an offer to a stayer, or nothing; (n,).
+    def value_by_row(self, label: Labels, flagged: NDArray[np.bool_]) -> Floats:
+        """Return what each row brings, (n,).
 
-        >>> money = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
-        >>> money.of_rows(np.array([1, 0, 1]), np.array([True, True, False])).tolist()
+        A row can bring the value of an offer to a user who leaves, the cost of an offer to a user
+        who stays, or zero without an offer.
+
+        >>> economics = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
+        >>> economics.value_by_row(np.array([1, 0, 1]), np.array([True, True, False])).tolist()
         [40.0, -20.0, 0.0]
         """
-        kept = self.offer_success * self.kept_value * np.asarray(label).astype(float)
-        return np.where(flagged, kept - self.offer_cost, 0.0)
+        value_if_offered = self.offer_success * self.kept_value * np.asarray(label).astype(float)
+        return np.where(flagged, value_if_offered - self.offer_cost, 0.0)
 
-    def offers(self, rows: int, of: int) -> int:
-        """How many of `rows` may get an offer when the budget is shared out over `of` rows.
+    def affordable_offers(self, rows: int, budget_rows: int) -> int:
+        """Return how many of `rows` may get an offer.
 
-        >>> Economics(kept_value=200, offer_cost=20, offer_success=0.3, offer_budget=1000).offers(75, 100)
+        Args:
+            rows: The number of rows that are looked at.
+            budget_rows: The number of rows that share the whole budget.
+
+        >>> economics = Economics(
+        ...     kept_value=200, offer_cost=20, offer_success=0.3, offer_budget=1000
+        ... )
+        >>> economics.affordable_offers(75, 100)
         37
         """
         if self.offer_budget is None or self.offer_cost == 0:
             return rows
-        return min(rows, int(self.offer_budget * rows / of / self.offer_cost))
+        return min(rows, int(self.offer_budget * rows / budget_rows / self.offer_cost))
 
 
 def best_threshold(label: Labels, probability: Floats, economics: Economics, *, of: int) -> float:
-    """The probability from which on offers brought the most on these rows, within the budget; the highest of equals.
+    """Find the threshold whose offers bring the most money on these rows, within the budget.
 
-    label, probability  (n,)      of  rows that the budget is for; these n are a part of them
+    Of several thresholds that bring the same, it returns the highest.
 
-    NOBODY where no offer pays.
+    Args:
+        label: What happened, (n,).
+        probability: The calibrated probability, (n,).
+        economics: What an offer brings and costs.
+        of: The number of rows that the budget is for. These n rows are a part of them.
 
-    >>> money = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
-    >>> best_threshold(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8]), money, of=4)
+    Returns:
+        `NOBODY` where no offer pays.
+
+    >>> economics = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
+    >>> label, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8])
+    >>> best_threshold(label, probability, economics, of=4)
     0.4
     """
     order = np.argsort(-probability, kind="stable")
     falling = probability[order]
-    brought = np.cumsum(economics.of_rows(label, np.ones(len(order), dtype=bool))[order])
+    everybody = np.ones(len(order), dtype=bool)
+    cumulative_value = np.cumsum(economics.value_by_row(label, everybody)[order])
+    # Rows with the same probability get an offer together, so only the last of them can be an end.
     last_of_equals = np.r_[np.flatnonzero(np.diff(falling)), len(falling) - 1]
-    affordable = last_of_equals[last_of_equals < economics.offers(len(falling), of)]
-    if len(affordable) == 0 or brought[affordable].max() <= 0:
+    offers = economics.affordable_offers(len(falling), of)
+    affordable = last_of_equals[last_of_equals < offers]
+    values = cumulative_value[affordable]
+    if len(affordable) == 0 or values.max() <= 0:
         return NOBODY
-    return float(falling[affordable[np.argmax(brought[affordable])]])
+    return float(falling[affordable[np.argmax(values)]])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What makes a prediction of a model's answer: stored with the version, and used wherever it answers.
+    """How a probability of the model becomes a prediction.
 
-    rule   how the threshold was found, in words
+    It is stored with the version, and used wherever the version answers.
+
+    Attributes:
+        rule: How the threshold was found, in words.
     """
 
     threshold: float
@@ -88,25 +120,29 @@ class Decision:
 
     @property
     def content(self) -> bytes:
-        """The file: the same bytes for the same decision."""
+        """Return the file. Equal decisions give equal bytes."""
         values = {**asdict(self), "calibrator": self.calibrator.values}
         return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
 
     @property
     def digest(self) -> str:
-        """sha256 of the file."""
+        """Return the sha256 of the file's content."""
         return sha256(self.content).hexdigest()
 
 
 def parse_decision(content: bytes) -> Decision:
-    """Read the file. Raises ValueError when it holds no decision."""
+    """Read the file of a decision.
+
+    Raises:
+        ValueError: The content is not a decision.
+    """
     try:
-        found: Mapping[str, Any] = json.loads(content)
+        values: Mapping[str, Any] = json.loads(content)
         return Decision(
-            threshold=float(found["threshold"]),
-            rule=str(found["rule"]),
-            calibrator=calibrator_of(found["calibrator"]),
-            economics=Economics(**found["economics"]),
+            threshold=float(values["threshold"]),
+            rule=str(values["rule"]),
+            calibrator=calibrator_of(values["calibrator"]),
+            economics=Economics(**values["economics"]),
         )
     except (KeyError, TypeError) as exc:
-        raise ValueError(f"{exc!r} is missing or no value of its kind") from exc
+        raise ValueError(f"{exc!r} is missing or has the wrong type") from exc

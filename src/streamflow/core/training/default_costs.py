@@ -1,4 +1,7 @@
-"""What it costs that a default stands in for a value: the hold-out scored again with features blanked to their defaults."""
+"""What it costs when a default replaces a value.
+
+The hold-out is scored again with features blanked: their defaults replace the values.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
 from streamflow.core.statistics.metrics import Floats, Labels, auc
 
 FILE = "default_costs.json"
-METRIC = "default"  # metrics of a run are called default/OF/NAME: MLflow's page groups them by it
+# Metrics of a run are called default/OF/NAME: MLflow's page groups them by the slashes.
+METRIC = "default"
 
 NUMBERS = (
     "auc",
@@ -30,11 +33,15 @@ NUMBERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultCost:
-    """The hold-out when the defaults of `features` stand in on every row.
+    """How the hold-out is scored when the defaults of `features` are used on every row.
 
-    of                a feature, or "all of VIEW" where every feature of a view has a default: it is absent or too old as a whole
-    auc, average_precision, brier     with the defaults; `*_change` is that less what it is with all values
-    flips             share of the rows whose decision is another
+    Attributes:
+        of: A feature; or "all of VIEW", where every feature of a view has a default: then the
+            whole view is absent or too old.
+        auc: AUC with the defaults. The same for `average_precision` and `brier`.
+        auc_change: AUC with the defaults minus AUC with all values. The same for the other
+            fields that end in `_change`.
+        flips: The share of rows whose decision is different.
     """
 
     of: str
@@ -49,14 +56,14 @@ class DefaultCost:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The numbers as metrics of a run."""
+        """Return the numbers as metrics of a run."""
         return {f"{METRIC}/{self.of}/{name}": getattr(self, name) for name in NUMBERS}
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return the cost as one sentence."""
         return (
-            f"With the default in the place of {self.of} for everybody AUC would be {self.auc:.4f} ({self.auc_change:+.4f}),"
-            f" and {self.flips:.2%} of the decisions others."
+            f"If the default replaced {self.of} for every user, AUC would be {self.auc:.4f}"
+            f" ({self.auc_change:+.4f}), and {self.flips:.2%} of the decisions would be different."
         )
 
 
@@ -68,101 +75,112 @@ def default_costs(
     *,
     threshold: float,
 ) -> tuple[DefaultCost, ...]:
-    """The cost of each default that is declared, and of each view that can be replaced as a whole; none declared, none found.
+    """Measure the cost of each declared default, and of each view that defaults can replace.
 
-    held     (n, features)  the hold-out        label  (n,)
-    answer   the calibrated probability of each row of a frame; from `threshold` on the decision is 1
+    Args:
+        features: The features of the model.
+        held: The hold-out rows, (n, features).
+        label: What happened, (n,).
+        answer: Returns the calibrated probability of each row of a frame.
+        threshold: From this probability on the decision is 1.
+
+    Returns:
+        Empty when no feature declares a default.
     """
-    blanked = blanked_together(features)
-    if not blanked:
+    groups = blanked_together(features)
+    if not groups:
         return ()
-    before = answer(held)
+    full_probability = answer(held)
+    full_scores = _scores(label, full_probability)
     costs = []
-    for of, defaults in blanked.items():
+    for name, defaults in groups.items():
         columns = [
-            pl.lit(value, dtype=held.schema[name]).alias(name) for name, value in defaults.items()
+            pl.lit(value, dtype=held.schema[feature]).alias(feature)
+            for feature, value in defaults.items()
         ]
-        costs.append(
-            _cost(of, defaults, label, before, answer(held.with_columns(columns)), threshold)
-        )
+        probability = answer(held.with_columns(columns))
+        scores = _scores(label, probability)
+        is_flipped = (full_probability >= threshold) != (probability >= threshold)
+        flips = float(np.mean(is_flipped))
+        costs.append(_cost(name, defaults, full_scores, scores, flips))
     return tuple(costs)
 
 
 def blanked_together(features: Sequence[Feature]) -> dict[str, dict[str, Any]]:
-    """What is blanked at once -> feature -> its default: each feature alone, then whole views of more than one."""
+    """Group the defaults that are used together: each feature alone, then whole views.
+
+    A view is a group when it has more than one feature and all of them have a default.
+
+    Returns:
+        Name of the group -> feature -> its default.
+    """
     defaults = {f.name: f.column.default for f in features if f.column.default is not None}
-    views = {f.view: [g.name for g in features if g.view == f.view] for f in features}
-    whole = {
-        f"all of {view}": names
-        for view, names in views.items()
-        if len(names) > 1 and all(n in defaults for n in names)
-    }
-    return {name: {name: value} for name, value in defaults.items()} | {
-        view: {name: defaults[name] for name in names} for view, names in whole.items()
-    }
+    groups = {name: {name: value} for name, value in defaults.items()}
+    names_by_view: dict[str, list[str]] = {}
+    for feature in features:
+        names_by_view.setdefault(feature.view, []).append(feature.name)
+    for view, names in names_by_view.items():
+        if len(names) > 1 and all(name in defaults for name in names):
+            groups[f"all of {view}"] = {name: defaults[name] for name in names}
+    return groups
 
 
 def _cost(
-    of: str,
+    name: str,
     defaults: Mapping[str, Any],
-    label: Labels,
-    before: Floats,
-    after: Floats,
-    threshold: float,
+    full_scores: Mapping[str, float],
+    scores: Mapping[str, float],
+    flips: float,
 ) -> DefaultCost:
-    was, now = _scores(label, before), _scores(label, after)
     return DefaultCost(
-        of=of,
+        of=name,
         features=defaults,
-        auc=now["auc"],
-        auc_change=now["auc"] - was["auc"],
-        average_precision=now["average_precision"],
-        average_precision_change=now["average_precision"] - was["average_precision"],
-        brier=now["brier"],
-        brier_change=now["brier"] - was["brier"],
-        flips=float(np.mean(_decisions(before, threshold) != _decisions(after, threshold))),
+        auc=scores["auc"],
+        auc_change=scores["auc"] - full_scores["auc"],
+        average_precision=scores["average_precision"],
+        average_precision_change=scores["average_precision"] - full_scores["average_precision"],
+        brier=scores["brier"],
+        brier_change=scores["brier"] - full_scores["brier"],
+        flips=flips,
     )
 
 
-def _decisions(probability: Floats, threshold: float) -> NDArray[np.bool_]:
-    return probability >= threshold
-
-
 def _scores(label: Labels, probability: Floats) -> dict[str, float]:
-    from sklearn import (
-        metrics as scores,
-    )  # 2 s to import: not for whoever only names the class DefaultCost
+    # The import takes 2 s. A module that needs only the class DefaultCost should not wait for it.
+    from sklearn import metrics
 
     positive = np.asarray(label).astype(bool)
     return {
         "auc": auc(positive, probability),
-        "average_precision": float(scores.average_precision_score(positive, probability)),
-        "brier": float(scores.brier_score_loss(positive, probability)),
+        "average_precision": float(metrics.average_precision_score(positive, probability)),
+        "brier": float(metrics.brier_score_loss(positive, probability)),
     }
 
 
 def content(costs: Sequence[DefaultCost]) -> bytes:
-    """The file: the same bytes for the same costs."""
-    return (
-        json.dumps([asdict(cost) for cost in costs], indent=1, sort_keys=True, ensure_ascii=False)
-        + "\n"
-    ).encode()
+    """Return the file of these costs. Equal costs give equal bytes."""
+    values = [asdict(cost) for cost in costs]
+    text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False)
+    return (text + "\n").encode()
 
 
 def of_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """What the metrics of a run say of defaults: of -> name -> value. Others may write metrics too: what is not whole is none.
+    """Read the costs of defaults from the metrics of a run.
 
-    >>> named = {f"default/skips_7d/{name}": 0.1 for name in NUMBERS}
-    >>> list(of_metrics({"auc": 0.8, "default/skips_7d": 1.0, "default/watch_hours_30d/auc": 0.7, **named}))
+    Other programs may write metrics too: a group that does not have all NUMBERS is left out.
+
+    Returns:
+        Feature or "all of VIEW" -> name of the number -> value.
+
+    >>> metrics = {f"default/skips_7d/{name}": 0.1 for name in NUMBERS}
+    >>> incomplete = {"auc": 0.8, "default/skips_7d": 1.0, "default/watch_hours_30d/auc": 0.7}
+    >>> list(of_metrics(incomplete | metrics))
     ['skips_7d']
     """
-    named = [
-        (name.removeprefix(f"{METRIC}/"), value)
-        for name, value in metrics.items()
-        if name.startswith(f"{METRIC}/")
-    ]
-    found: dict[str, dict[str, float]] = {}
-    for name, value in sorted(named):
-        of, _, number = name.rpartition("/")
-        found.setdefault(of, {})[number] = value
-    return {of: numbers for of, numbers in found.items() if numbers.keys() == set(NUMBERS)}
+    prefix = f"{METRIC}/"
+    groups: dict[str, dict[str, float]] = {}
+    for name, value in sorted(metrics.items()):
+        if name.startswith(prefix):
+            group, _, number = name.removeprefix(prefix).rpartition("/")
+            groups.setdefault(group, {})[number] = value
+    return {group: values for group, values in groups.items() if values.keys() == set(NUMBERS)}

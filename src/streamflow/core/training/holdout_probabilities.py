@@ -1,4 +1,7 @@
-"""The probabilities of the hold-out rows as a file without keys: numpy's own format, never a pickle."""
+"""The probabilities of the hold-out rows as a file without keys.
+
+The file has numpy's own format and is never a pickle.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,49 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
-FILE = "holdout_probabilities.npy"  # in the order of the keys, which are derived again from the frozen rows
+# In the order of the keys. The keys themselves are derived again from the frozen rows.
+FILE = "holdout_probabilities.npy"
 
 Floats = NDArray[np.float64]
 
 
 def digest(probability: Floats) -> str:
-    """sha256 over the probabilities, as big-endian float64."""
+    """Return the sha256 of the probabilities as big-endian float64."""
     return sha256(probability.astype(">f8").tobytes()).hexdigest()
 
 
 def to_bytes(probability: Floats) -> bytes:
-    """The file."""
+    """Return the file that holds these probabilities."""
     file = BytesIO()
     np.save(file, probability.astype(">f8"), allow_pickle=False)
     return file.getvalue()
 
 
 def from_bytes(data: bytes) -> Floats:
-    """The probabilities in the file. Raises ValueError when it holds no row of numbers.
+    """Read the probabilities from the file.
+
+    Raises:
+        ValueError: The file is not a one-dimensional array of floats.
 
     >>> from_bytes(to_bytes(np.array([0.25, 1.0]))).tolist()
     [0.25, 1.0]
     """
-    found = np.load(BytesIO(data), allow_pickle=False)
-    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind != "f":
-        raise ValueError("it holds no row of probabilities")
-    return found.astype(np.float64)
+    array = np.load(BytesIO(data), allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != "f":
+        raise ValueError("it is not a one-dimensional array of probabilities")
+    return array.astype(np.float64)
 
 
 def largest_difference(a: Floats, b: Floats) -> float:
-    """The largest absolute difference, row by row; infinite when they are not equally many, or one holds no number.
+    """Return the largest absolute difference between two rows of probabilities.
 
-    >>> largest_difference(np.array([0.25, 0.5]), np.array([0.25, 0.75])), largest_difference(np.array([0.5]), np.array([]))
-    (0.25, inf)
+    Returns:
+        Infinity when the lengths differ, or when a value is not a finite number.
+
+    >>> largest_difference(np.array([0.25, 0.5]), np.array([0.25, 0.75]))
+    0.25
+    >>> largest_difference(np.array([0.5]), np.array([]))
+    inf
     """
     if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")

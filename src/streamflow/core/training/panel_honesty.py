@@ -1,4 +1,8 @@
-"""What a training set and the drop before it say of each other: late revisions, who stayed, what should grow, how labels arose."""
+"""Honesty of a training set compared with the drop before it.
+
+It checks late revisions, users who should have left, columns that should grow, the share of
+positives, and whether the label still follows the same rule.
+"""
 
 from __future__ import annotations
 
@@ -12,82 +16,131 @@ from streamflow.core.training.honesty import Finding, Labels
 
 Floats = NDArray[np.float64]
 
-# All of these are our convention.
-STAY = 0.05  # share of those whose label came true that may still be there: some come back, some files overlap
-STILL = 0.05  # share of common keys whose counter may stand still: a month of pause
-BACKWARDS = 0.01  # share whose counter may fall: a correction now and then
-RATES = (0.8, 1.25)  # ratio of two base rates that a season may explain
-FALL = 0.05  # of AUC, that other users may cost: -0.02 ± 0.03 in 120 pairs of simulated months, 0.37 in the real February
-CHANCE = 1e-4  # of Fisher's test: a drop has few late revisions
-FAR_MORE = 4.0  # times as often in the rarer class: a correction by contract or plan hits one class about twice as often
+# All of these limits are our convention.
+
+# Share of the users whose label came true and who may still be present: some come back, and some
+# files overlap.
+MAX_STAYED = 0.05
+# Share of the common keys whose counter may stand still: a user may pause for a month.
+MAX_NOT_ADVANCED = 0.05
+# Share of the common keys whose counter may fall: a correction now and then.
+MAX_FELL = 0.01
+# Ratio of two base rates that a season may explain.
+USUAL_RATIOS = (0.8, 1.25)
+# Fall of AUC that different users may cause: -0.02 ± 0.03 in 120 pairs of simulated months; the
+# real February has 0.37.
+MAX_AUC_FALL = 0.05
+# p-value of Fisher's test: a drop has few late revisions.
+MAX_P_VALUE = 1e-4
+# How many times as often the rarer class is changed: a correction by contract or by plan changes
+# one class about twice as often.
+FAR_MORE = 4.0
 
 
 def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -> list[Finding]:
-    """Whether a revision that came after the labels changed one class far more than the other, or left it far more unchanged.
+    """Check whether a revision that came after the labels changed one class far more often.
 
-    changed   (n,)  the rows of which the revision changed this feature
+    It also reports the reverse: the revision left one class unchanged far more often.
+    `changed` tells for each row whether the revision changed this feature, (n,).
 
-    >>> label = np.arange(400) % 4 == 0
-    >>> by_outcome, by_chance = label & (np.arange(400) < 200), np.arange(400) % 10 == 0
-    >>> print(*late_revision("fee", "users of 2024-01-31, revision 2", by_outcome, label))
-    severe: users of 2024-01-31, revision 2, came after the labels and changed fee for 50 of 100 positives and 0 of 300 negatives
-    >>> late_revision("fee", "users of 2024-01-31, revision 2", by_chance, label)
+    >>> label, number = np.arange(400) % 4 == 0, np.arange(400)
+    >>> by_outcome, by_chance = label & (number < 200), number % 10 == 0
+    >>> [finding] = late_revision("fee", "users, revision 2", by_outcome, label)
+    >>> finding.severity, finding.numbers["positives_changed"], finding.numbers["negatives_changed"]
+    ('severe', 50, 0)
+    >>> late_revision("fee", "users, revision 2", by_chance, label)
     []
     """
-    from scipy.stats import fisher_exact
-
-    sides = (label, ~label)
-    of, hit = [int(side.sum()) for side in sides], [int((changed & side).sum()) for side in sides]
-    if min(of) == 0 or sum(hit) in {0, sum(of)}:
+    positives = int(label.sum())
+    negatives = int((~label).sum())
+    changed_positives = int((changed & label).sum())
+    changed_negatives = int((changed & ~label).sum())
+    changed_rows = changed_positives + changed_negatives
+    if min(positives, negatives) == 0 or changed_rows in {0, positives + negatives}:
         return []
-    rare, common = sorted((0, 1), key=lambda side: of[side])
-    hits = [h / n for h, n in zip(hit, of, strict=True)]
-    far_more = hits[rare] >= FAR_MORE * hits[common] or 1 - hits[rare] >= FAR_MORE * (
-        1 - hits[common]
+    if not _changed_by_outcome(changed_positives, positives, changed_negatives, negatives):
+        return []
+    counts = (
+        f"{changed_positives:,} of {positives:,} positives"
+        f" and {changed_negatives:,} of {negatives:,} negatives"
     )
-    chance = float(fisher_exact([hit, [n - h for h, n in zip(hit, of, strict=True)]]).pvalue)
-    if not (far_more and chance < CHANCE):
-        return []
-    counts = f"{hit[0]:,} of {of[0]:,} positives and {hit[1]:,} of {of[1]:,} negatives"
+    numbers = {
+        "positives": positives,
+        "positives_changed": changed_positives,
+        "negatives": negatives,
+        "negatives_changed": changed_negatives,
+    }
     return [
         Finding(
             check="late-revision",
             severity="severe",
             subject=feature,
             words=f"{revision}, came after the labels and changed {feature} for {counts}",
-            numbers={
-                "positives": of[0],
-                "positives_changed": hit[0],
-                "negatives": of[1],
-                "negatives_changed": hit[1],
-            },
+            numbers=numbers,
         )
     ]
 
 
-def who_stayed(count: int, of: int, *, before: date, now: date) -> list[Finding]:
-    """Of those whose label of the drop before is true: how many are still there.
+def _changed_by_outcome(
+    changed_positives: int, positives: int, changed_negatives: int, negatives: int
+) -> bool:
+    """Decide whether the outcome explains which rows were changed, and chance does not."""
+    from scipy.stats import fisher_exact
 
-    >>> print(*who_stayed(90, 90, before=date(2024, 1, 31), now=date(2024, 2, 29)))
-    warning: 90 of 90 (100.0 %) whose label of 2024-01-31 is true are still in the drop of 2024-02-29
-    >>> who_stayed(1, 90, before=date(2024, 1, 31), now=date(2024, 2, 29))
+    positive_rate = changed_positives / positives
+    negative_rate = changed_negatives / negatives
+    if positives <= negatives:
+        rare_rate, common_rate = positive_rate, negative_rate
+    else:
+        rare_rate, common_rate = negative_rate, positive_rate
+    changed_far_more = rare_rate >= FAR_MORE * common_rate
+    unchanged_far_more = 1 - rare_rate >= FAR_MORE * (1 - common_rate)
+    changed = [changed_positives, changed_negatives]
+    unchanged = [positives - changed_positives, negatives - changed_negatives]
+    p_value = float(fisher_exact([changed, unchanged]).pvalue)
+    return (changed_far_more or unchanged_far_more) and p_value < MAX_P_VALUE
+
+
+def who_stayed(count: int, leavers: int, *, before: date, now: date) -> list[Finding]:
+    """Check whether too many users are still present whose label said that they leave.
+
+    Args:
+        count: How many of these users are still present.
+        leavers: How many users have a true label in the earlier drop.
+        before: The date of the earlier drop.
+        now: The date of the current drop.
+
+    >>> january, february = date(2024, 1, 31), date(2024, 2, 29)
+    >>> print(*who_stayed(9, 9, before=january, now=february))
+    warning: 9 of 9 (100.0 %) whose label of 2024-01-31 is true are still in the drop of 2024-02-29
+    >>> who_stayed(1, 90, before=january, now=february)
     []
     """
-    if not of or share(count, of).low <= STAY:
+    if not leavers or share(count, leavers).low <= MAX_STAYED:
         return []
-    words = f"{count:,} of {of:,} ({100 * count / of:.1f} %) whose label of {before} is true are still in the drop of {now}"
+    sentence = (
+        f"{count:,} of {leavers:,} ({100 * count / leavers:.1f} %)"
+        f" whose label of {before} is true are still in the drop of {now}"
+    )
+    numbers = {"stayed": count, "of": leavers}
     return [
         Finding(
             check="churners-stay",
             severity="warning",
-            words=words,
-            numbers={"stayed": count, "of": of},
+            words=sentence,
+            numbers=numbers,
         )
     ]
 
 
-def counter(name: str, before: Floats, now: Floats, *, since: date) -> list[Finding]:
-    """Whether a column that grows from drop to drop did, for the keys of both drops; NaN is missing, (n,) each.
+def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[Finding]:
+    """Check whether a column that should grow from drop to drop did grow.
+
+    Args:
+        name: The name of the column.
+        before: The values in the earlier drop for the keys of both drops, (n,). NaN is missing.
+        current: The values of the same keys in the current drop, (n,). NaN is missing.
+        since: The date of the earlier drop.
 
     >>> months = np.arange(100.0)
     >>> print(*counter("months_active", months, months, since=date(2024, 1, 31)))
@@ -95,21 +148,37 @@ def counter(name: str, before: Floats, now: Floats, *, since: date) -> list[Find
     >>> counter("months_active", months, months + 1, since=date(2024, 1, 31))
     []
     """
-    step = (now - before)[~np.isnan(now - before)]
-    of, still, fell = len(step), int((step <= 0).sum()), int((step < 0).sum())
-    if not of or (share(still, of).low <= STILL and share(fell, of).low <= BACKWARDS):
+    steps = (current - before)[~np.isnan(current - before)]
+    keys = len(steps)
+    not_advanced = int((steps <= 0).sum())
+    fell = int((steps < 0).sum())
+    if not keys:
         return []
-    words = (
-        f"{name} did not advance since {since} for {still:,} of {of:,} keys, and fell for {fell:,}"
+    if share(not_advanced, keys).low <= MAX_NOT_ADVANCED and share(fell, keys).low <= MAX_FELL:
+        return []
+    sentence = (
+        f"{name} did not advance since {since} for {not_advanced:,} of {keys:,} keys,"
+        f" and fell for {fell:,}"
     )
-    numbers = {"keys": of, "not_advanced": still, "fell": fell}
+    numbers = {"keys": keys, "not_advanced": not_advanced, "fell": fell}
     return [
-        Finding(check="counter", severity="warning", subject=name, words=words, numbers=numbers)
+        Finding(
+            check="counter",
+            severity="warning",
+            subject=name,
+            words=sentence,
+            numbers=numbers,
+        )
     ]
 
 
-def base_rate(before: Labels, now: Labels, *, since: date) -> list[Finding]:
-    """Whether the share of positives jumped.
+def base_rate(before: Labels, current: Labels, *, since: date) -> list[Finding]:
+    """Check whether the share of positives is far from that of the earlier drop.
+
+    Args:
+        before: The labels of the earlier drop, (n,).
+        current: The labels of the current drop, (m,).
+        since: The date of the earlier drop.
 
     >>> few, many = np.arange(400) % 4 == 0, np.arange(400) % 4 != 0
     >>> print(*base_rate(few, many, since=date(2024, 1, 31)))
@@ -117,41 +186,55 @@ def base_rate(before: Labels, now: Labels, *, since: date) -> list[Finding]:
     >>> base_rate(few, few, since=date(2024, 1, 31))
     []
     """
-    if not (len(before) and len(now)):
+    if not (len(before) and len(current)):
         return []
-    found = ratio(int(now.sum()), len(now), int(before.sum()), len(before))
-    if found.low <= RATES[1] and found.high >= RATES[0]:
+    interval = ratio(int(current.sum()), len(current), int(before.sum()), len(before))
+    usual_low, usual_high = USUAL_RATIOS
+    if interval.low <= usual_high and interval.high >= usual_low:
         return []
-    words = (
-        f"{100 * now.mean():.1f} % are positive, {100 * before.mean():.1f} % were on {since}:"
-        f" {found.value:.2f} times as many ({found.low:.2f}..{found.high:.2f})"
+    sentence = (
+        f"{100 * current.mean():.1f} % are positive, {100 * before.mean():.1f} % were on {since}:"
+        f" {interval.value:.2f} times as many ({interval.low:.2f}..{interval.high:.2f})"
     )
     numbers = {
-        "now": float(now.mean()),
-        "before": float(before.mean()),
-        "low": found.low,
-        "high": found.high,
+        "now": round(float(current.mean()), 4),
+        "before": round(float(before.mean()), 4),
+        "low": round(interval.low, 4),
+        "high": round(interval.high, 4),
     }
-    numbers = {name: round(value, 4) for name, value in numbers.items()}
-    return [Finding(check="base-rate", severity="warning", words=words, numbers=numbers)]
+    return [Finding(check="base-rate", severity="warning", words=sentence, numbers=numbers)]
 
 
-def label_rule(before: Ranking, now: Ranking, *, since: date) -> list[Finding]:
-    """Whether a model of the drop before ranks its own hold-out, but no more this drop's: the label follows another rule.
+def label_rule(before: Ranking, current: Ranking, *, since: date) -> list[Finding]:
+    """Check whether the label still follows the rule of the earlier drop.
 
-    >>> good, bad = (Ranking(auc=a, variance=0.0002, positives=90, negatives=300) for a in (0.83, 0.55))
-    >>> print(*label_rule(good, bad, since=date(2024, 1, 31)))
-    warning: the label follows another rule: AUC of a model of 2024-01-31 is 0.8300 there, 0.5500 here, a fall of 0.28 (0.21..0.35)
+    It does not when a model of the earlier drop ranks its own hold-out well and this drop badly.
+
+    Args:
+        before: How the model ranks the hold-out of its own drop.
+        current: How it ranks the current drop.
+        since: The date of the earlier drop.
+
+    >>> good = Ranking(auc=0.83, variance=0.0002, positives=90, negatives=300)
+    >>> bad = Ranking(auc=0.55, variance=0.0002, positives=90, negatives=300)
+    >>> [finding] = label_rule(good, bad, since=date(2024, 1, 31))
+    >>> finding.severity, finding.numbers["low"], finding.numbers["high"]
+    ('warning', 0.2142, 0.3458)
     >>> label_rule(good, good, since=date(2024, 1, 31))
     []
     """
-    found = fall(before, now)
-    if found.low <= FALL:
+    interval = fall(before, current)
+    if interval.low <= MAX_AUC_FALL:
         return []
-    words = (
-        f"the label follows another rule: AUC of a model of {since} is {before.auc:.4f} there, {now.auc:.4f} here,"
-        f" a fall of {found.value:.2f} ({found.low:.2f}..{found.high:.2f})"
+    sentence = (
+        f"the label follows another rule: AUC of a model of {since} is {before.auc:.4f} there,"
+        f" {current.auc:.4f} here,"
+        f" a fall of {interval.value:.2f} ({interval.low:.2f}..{interval.high:.2f})"
     )
-    numbers = {"auc_before": before.auc, "auc_now": now.auc, "low": found.low, "high": found.high}
-    numbers = {name: round(value, 4) for name, value in numbers.items()}
-    return [Finding(check="label-rule", severity="warning", words=words, numbers=numbers)]
+    numbers = {
+        "auc_before": round(before.auc, 4),
+        "auc_now": round(current.auc, 4),
+        "low": round(interval.low, 4),
+        "high": round(interval.high, 4),
+    }
+    return [Finding(check="label-rule", severity="warning", words=sentence, numbers=numbers)]

@@ -1,4 +1,7 @@
-"""Which keys are held out: decided by the key alone, so that it holds under any row order and in every later month."""
+"""Which keys are held out from training.
+
+The key alone decides, so that the split is the same under any row order and in every later month.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,30 @@ from numpy.typing import NDArray
 def is_holdout(
     keys: Iterable[str | int] | pl.Series, *, salt: str, share: float
 ) -> NDArray[np.bool_]:
-    """True for the keys on the hold-out side, about `share` of them; shape (n,).
+    """Decide for each key whether it is held out; about `share` of the keys are.
 
-    A key is held out when the first 8 bytes of sha256(salt NUL key), as a big-endian integer, are below share * 2^64. An
-    integer key is its decimal text.
+    A key is held out when the first 8 bytes of sha256(salt NUL key), as a big-endian integer, are
+    below share * 2^64. An integer key is hashed as its decimal text.
 
-    >>> is_holdout(["7590-VHVEG", "5575-GNVDE", "3668-QPYBK"], salt="streamflow", share=0.25).tolist()
+    Returns:
+        True for a key that is held out, (n,).
+
+    >>> keys = ["7590-VHVEG", "5575-GNVDE", "3668-QPYBK"]
+    >>> is_holdout(keys, salt="streamflow", share=0.25).tolist()
     [True, False, False]
-    >>> is_holdout(["3668-QPYBK", "7590-VHVEG"], salt="streamflow", share=0.25).tolist()
-    [False, True]
-    >>> is_holdout([17], salt="s", share=0.5).tolist() == is_holdout(["17"], salt="s", share=0.5).tolist()
+    >>> is_holdout(keys[::-1], salt="streamflow", share=0.25).tolist()
+    [False, False, True]
+    >>> integers, texts = (is_holdout(key, salt="s", share=0.5) for key in ([17], ["17"]))
+    >>> integers.tolist() == texts.tolist()
     True
     """
     return position(keys, salt=salt) < np.uint64(int(share * 2**64))
 
 
 def position(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArray[np.uint64]:
-    """Where the hash puts each key in [0, 2^64), evenly and under any order; shape (n,).
+    """Return the position of each key's hash in [0, 2^64), (n,).
+
+    The positions are evenly distributed. They do not depend on the order of the keys.
 
     >>> position(["a", "b"], salt="s").tolist() == position(["b", "a"], salt="s").tolist()[::-1]
     True

@@ -1,4 +1,7 @@
-"""Probe requests: rows of the hold-out, without keys, with the probabilities that the version gave them when it was trained."""
+"""Probe requests: some hold-out rows, without keys, with the probabilities given at training.
+
+A version that is loaded correctly gives the same probabilities again.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,13 @@ PROBES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Probes:
-    """features in the order of the model; rows of raw values; the probability of each, which a whole version gives again."""
+    """The stored requests of one version and the expected probabilities.
+
+    Attributes:
+        features: The names, in the order of the model.
+        rows: The raw values of each row, in the order of `features`.
+        probabilities: One for each row; an undamaged version gives the same ones again.
+    """
 
     features: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -24,12 +33,16 @@ class Probes:
 
     @property
     def content(self) -> bytes:
-        """The file: the same bytes for the same probes."""
+        """Return the file. Equal probes give equal bytes."""
         return (json.dumps(vars(self), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def probes_of(matrix: pl.DataFrame, probability: NDArray[Any]) -> Probes:
-    """The first rows of the hold-out; `matrix` (n, features) in the order of the keys, `probability` (n,).
+    """Take the first rows of the hold-out as probe requests.
+
+    Args:
+        matrix: The hold-out rows, (n, features), in the order of the keys.
+        probability: The probability of each row, (n,).
 
     >>> import numpy as np
     >>> probes_of(pl.DataFrame({"fee": [1.5, None]}), np.array([0.25, 0.5])).rows
@@ -44,18 +57,22 @@ def probes_of(matrix: pl.DataFrame, probability: NDArray[Any]) -> Probes:
 
 
 def parse_probes(content: bytes) -> Probes:
-    """Read the file. Raises ValueError when it holds no probe requests.
+    """Read the file of the probe requests.
 
-    >>> parse_probes(Probes(features=("fee",), rows=((1.5,),), probabilities=(0.25,)).content).rows
+    Raises:
+        ValueError: The content is not a file of probe requests.
+
+    >>> probes = Probes(features=("fee",), rows=((1.5,),), probabilities=(0.25,))
+    >>> parse_probes(probes.content).rows
     ((1.5,),)
     """
     try:
-        found = json.loads(content)
-        rows: Sequence[Sequence[Any]] = found["rows"]
+        values = json.loads(content)
+        rows: Sequence[Sequence[Any]] = values["rows"]
         return Probes(
-            features=tuple(found["features"]),
+            features=tuple(values["features"]),
             rows=tuple(map(tuple, rows)),
-            probabilities=tuple(map(float, found["probabilities"])),
+            probabilities=tuple(map(float, values["probabilities"])),
         )
     except (KeyError, TypeError) as exc:
-        raise ValueError(f"{exc!r} is missing or no value of its kind") from exc
+        raise ValueError(f"{exc!r} is missing or has the wrong type") from exc

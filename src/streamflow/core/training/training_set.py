@@ -1,4 +1,4 @@
-"""The training set: features and labels of the keys of one drop, with the names of all that they came from."""
+"""The training set: features and labels of the keys of one drop, and where they were read from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamflow.core.data.digest import TableDigest, digest_frame
 
 
 def revision_in_words(table: str, as_of: datetime, revision: int) -> str:
-    """Which revision it is.
+    """Return the name of a revision as a person reads it.
 
     >>> revision_in_words("users", datetime(2024, 1, 31), 2)
     'users of 2024-01-31, revision 2'
@@ -27,8 +27,10 @@ def revision_in_words(table: str, as_of: datetime, revision: int) -> str:
 class Source:
     """A revision that a training set was read from.
 
-    columns    column -> digest of its content
-    file       the file of the drop that it was frozen from, with the sha256 of its bytes; empty where there was none
+    Attributes:
+        columns: Each column and the digest of its content.
+        file: The file of the drop that the revision was frozen from. Empty where there was none.
+        file_sha256: The sha256 of that file's bytes. Empty where there was no file.
     """
 
     table: str
@@ -43,20 +45,22 @@ class Source:
 
     @property
     def place(self) -> tuple[str, datetime, int]:
-        """What names it in this installation."""
+        """Return what identifies the revision in this installation."""
         return self.table, self.as_of, self.revision
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the name of the revision as a person reads it."""
         return revision_in_words(*self.place)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """Rows ordered by key.
+    """The rows that a version learns from and is measured on, ordered by key.
 
-    frame     (n, ·)  the key, the features in their order, the label
-    without_label     keys of the drop that the label drop says nothing about; they are no rows here
+    Attributes:
+        frame: (n, ·) the key, the features in their order, the label.
+        without_label: How many keys of the drop have no label in the label drop. They have no
+            row here.
     """
 
     frame: pl.DataFrame
@@ -73,32 +77,37 @@ class TrainingSet:
 
     @cached_property
     def content(self) -> TableDigest:
-        """The digest of the whole frame, with that of each column."""
+        """Return the digest of the whole frame and of each column."""
         return digest_frame(self.frame, key=self.key, types=self.types)
 
     @cached_property
     def digest(self) -> str:
-        """The digest of the whole frame: the same for the same content."""
+        """Return the digest of the whole frame. Equal content gives an equal digest."""
         return self.content.value
 
     @property
     def matrix(self) -> pl.DataFrame:
-        """The features alone, in their order. (n, features)"""
+        """Return the features alone, in their order, (n, features)."""
         return self.frame.select(self.features)
 
     @property
     def labels(self) -> NDArray[np.int8]:
-        """1 where the label is true. (n,)"""
+        """Return 1 where the label is true, else 0, (n,)."""
         return self.frame[self.label].cast(pl.Int8).to_numpy()
 
 
 def label_as_of(as_of: datetime, lead: int, drops: Sequence[datetime]) -> datetime | None:
-    """The drop that dates the label: `as_of` itself, or the `lead`-th drop after it; None when there is none yet.
+    """Return the drop that dates the label.
+
+    It is `as_of` itself for a lead of 0, else the `lead`-th drop after it.
+
+    Returns:
+        None when there is no such drop yet.
 
     >>> label_as_of(1, 1, [0, 1, 2]), label_as_of(2, 1, [0, 1, 2])
     (2, None)
     """
     if lead == 0:
         return as_of
-    later = sorted(d for d in drops if d > as_of)
-    return later[lead - 1] if len(later) >= lead else None
+    later_drops = sorted(drop for drop in drops if drop > as_of)
+    return later_drops[lead - 1] if len(later_drops) >= lead else None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from streamflow.catalog import Catalog
-from streamflow.core.serving.completeness import Completed, Policy, policy_of
+from streamflow.core.serving.completeness import Completed, Policy
+from streamflow.core.serving.service_policy import policy_of
 from streamflow.core.training.default_costs import of_metrics
 from streamflow.errors import (
     EntityUnknown,

@@ -16,8 +16,9 @@ import polars as pl
 
 from streamflow.core.data.digest import digest_frame
 from streamflow.core.data.instants import instant
-from streamflow.core.serving.completeness import Policy, policy_of
+from streamflow.core.serving.completeness import Policy
 from streamflow.core.serving.frame_completeness import complete_frame
+from streamflow.core.serving.service_policy import policy_of
 from streamflow.core.training.training_set import revision_in_words
 from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
 from streamflow.features.drop_features import (

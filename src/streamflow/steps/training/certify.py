@@ -14,15 +14,10 @@ from streamflow.catalog import Catalog
 from streamflow.core.data.digest import in_order
 from streamflow.core.data.instants import day
 from streamflow.core.training.certificate import SAMPLE, Certificate, Scope, scope_of
-from streamflow.core.training.temporal_proof import (
-    Audit,
-    Reading,
-    Violation,
-    absent,
-    admissible,
-    explained,
-)
+from streamflow.core.training.row_sources import Reading, absent, admissible
+from streamflow.core.training.temporal_proof import Audit
 from streamflow.core.training.training_set import TrainingSet
+from streamflow.core.training.violations import Violation, explained
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
 from streamflow.progress import Progress

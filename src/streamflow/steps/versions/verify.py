@@ -8,7 +8,7 @@ from datetime import datetime
 
 from streamflow.core.data.difference import Difference
 from streamflow.core.training.certificate import Certificate, comparable, differences
-from streamflow.core.training.temporal_proof import Violation
+from streamflow.core.training.violations import Violation
 from streamflow.platform import Platform
 from streamflow.steps.training.certify import prove
 from streamflow.steps.versions.recorded_version import (

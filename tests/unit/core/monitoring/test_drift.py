@@ -15,15 +15,8 @@ from scipy import stats
 from support.months import EXPECTED, PLANTED, found, population, reference_system_fires
 
 from streamflow.core.monitoring.bins import FEW, Binned, binned
-from streamflow.core.monitoring.drift import (
-    FeatureDrift,
-    Test,
-    adjusted,
-    feature_drifts,
-    measured,
-    psi,
-    rate,
-)
+from streamflow.core.monitoring.drift import FeatureDrift, adjusted, feature_drifts, measured
+from streamflow.core.monitoring.drift_tests import Test, psi, rate
 from streamflow.core.monitoring.performance import concept_drift, label_drift, performance
 from streamflow.core.statistics.intervals import ranking
 from streamflow.core.statistics.metrics import auc
@@ -199,7 +192,8 @@ def test_a_category_that_was_never_seen_is_named_with_its_rows() -> None:
     )
     assert f.strangers == (("Satellite", 38), ("Cable", 2))
     assert f.reasons[1:] == (
-        "f: 4.00% of the rows hold a category that the reference has not: 'Satellite' 38, 'Cable' 2",
+        "f: 4.00% of the rows hold a category that the reference does not have:"
+        " 'Satellite' 38, 'Cable' 2",
     )
     assert f.reasons[0].startswith("f: PSI 0.232 is not below 0.1; chi-square=40.82, adjusted p ")
     rare = drifts(reference, pl.Series(["DSL"] * 499 + ["No"] * 499 + ["Satellite"] * 2))

@@ -79,7 +79,10 @@ def test_what_mlflow_was_told_may_be_older_but_not_other() -> None:
     assert is_behind(entries, head_of(entries[0]))
     assert is_behind(entries, None)
     assert not is_behind(entries, head_of(entries[1]))
-    assert first_broken(entries, "1:abc") == (1, "it is another: MLflow was told of the hash abc")
+    assert first_broken(entries, "1:abc") == (
+        1,
+        "its hash is different: MLflow records the hash abc",
+    )
     assert not is_behind(entries, "1:abc")
     assert first_broken([], "nonsense") is not None
 

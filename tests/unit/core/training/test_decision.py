@@ -111,8 +111,8 @@ def test_a_decision_comes_back_from_its_file_and_nonsense_does_not() -> None:
         {"calibrator": {"raw": [0.0, 1.0], "calibrated": [0.9, 0.1]}},
         {"economics": {"x": 1}},
     ):
-        with pytest.raises(ValueError, match=r"no value of its kind|do not rise|is missing"):
+        with pytest.raises(ValueError, match=r"has the wrong type|do not rise|is missing"):
             parse_decision(json.dumps({**json.loads(decision.content), **change}).encode())
-    with pytest.raises(ValueError, match="no probabilities"):
+    with pytest.raises(ValueError, match="its knots are not probabilities"):
         calibrator_of({"raw": [0.0, 2.0], "calibrated": [0.0, 1.0]})
     assert Calibrator().apply(np.array([0.2])).tolist() == [0.2]

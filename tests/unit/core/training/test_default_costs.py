@@ -57,8 +57,9 @@ def test_the_numbers_are_those_of_the_blanked_hold_out() -> None:
     assert both.brier == 0.25
     assert both.brier_change == pytest.approx(0.25 - np.mean((mean_of_all(HELD) - LABEL) ** 2))
     assert both.flips == 0.5
-    assert "for everybody AUC would be 0.5000 (-0.5000), and 50.00% of the decisions others" in str(
-        both
+    assert str(both) == (
+        "If the default replaced all of v for every user, AUC would be 0.5000 (-0.5000),"
+        " and 50.00% of the decisions would be different."
     )
     stored = json.loads(content([both]))[0]
     assert (stored["of"], stored["features"]) == ("all of v", {"a": 0.5, "b": 0.5})

@@ -14,15 +14,8 @@ from support.honesty import FAULTS, Pair, alarms, findings, pair
 
 from streamflow.core.statistics.intervals import fall, ranking, ratio, share
 from streamflow.core.training import panel_honesty as panel
-from streamflow.core.training.honesty import (
-    Finding,
-    Honesty,
-    constants,
-    deciding,
-    label_period,
-    parse_honesty,
-    separation,
-)
+from streamflow.core.training.column_honesty import constants, deciding, separation
+from streamflow.core.training.honesty import Finding, Honesty, label_period, parse_honesty
 
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
 LABEL = np.arange(400) % 4 == 0

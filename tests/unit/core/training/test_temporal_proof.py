@@ -34,15 +34,15 @@ from streamflow.core.training.certificate import (
     differences,
     scope_of,
 )
-from streamflow.core.training.split import is_holdout
-from streamflow.core.training.temporal_proof import (
+from streamflow.core.training.row_sources import (
     Place,
     Reading,
     absent,
     admissible,
-    differs,
     microseconds,
 )
+from streamflow.core.training.split import is_holdout
+from streamflow.core.training.violations import differs
 
 MICROSECOND, DAY = timedelta(microseconds=1), timedelta(days=1)
 TTL = 62 * DAY
@@ -231,8 +231,8 @@ def test_each_way_of_being_wrong_is_told_with_its_instants() -> None:
         told[value] = (wrong.from_as_of, wrong.from_known_at, wrong.why)
     assert told == {
         1: (JANUARY - 70 * DAY, FEBRUARY, "more than 62 days before 2024-01-31"),
-        2: (JANUARY - 30 * DAY, FEBRUARY, "older than that of 2024-01-31"),
-        3: (JANUARY, FEBRUARY, "of revision 1, which a newer one had replaced by 2024-06-01"),
+        2: (JANUARY - 30 * DAY, FEBRUARY, "older than the row of 2024-01-31"),
+        3: (JANUARY, FEBRUARY, "of revision 1, which a newer revision had replaced by 2024-06-01"),
         5: (JANUARY, LATER + DAY, "known only after 2024-06-01"),
         6: (FEBRUARY, LATER, "after 2024-01-31"),
         7: (None, None, "no frozen row of this key holds that value"),
@@ -240,8 +240,8 @@ def test_each_way_of_being_wrong_is_told_with_its_instants() -> None:
     }
     [leak] = audit(pl.DataFrame({KEY: ["a"], ONE: [6]}), rows, places, asked).wrong
     assert str(leak) == (
-        "a plan_fv:tenure: 6 in the set, 4 belongs there (as_of 2024-01-31, known at 2024-03-01):"
-        " it is that of as_of 2024-02-29, known at 2024-06-01, after 2024-01-31"
+        "a plan_fv:tenure: the set has 6, expected 4 (as_of 2024-01-31, known at 2024-03-01):"
+        " the value in the set is from as_of 2024-02-29, known at 2024-06-01, after 2024-01-31"
     )
 
 
@@ -250,7 +250,7 @@ def test_a_key_that_a_correction_took_away_does_not_come_back() -> None:
     asked = reading(JANUARY, LATER, tenure="int")
     assert seen(history, asked, None) == []
     assert seen(history, asked, 3) == [
-        "of revision 1, which a newer one had replaced by 2024-06-01"
+        "of revision 1, which a newer revision had replaced by 2024-06-01"
     ]
 
 
@@ -283,7 +283,7 @@ def test_a_key_has_to_be_there_and_no_key_may_lack() -> None:
         [Content(place=Place(JANUARY, 1, FEBRUARY), rows={"a": (), "b": ()})], asked, pl.String()
     )
     found = audit(pl.DataFrame({KEY: ["a", "x"]}), rows, [Place(JANUARY, 1, FEBRUARY)], asked)
-    assert [str(v) for v in found.wrong] == ["x users: it is not there as of 2024-01-31"]
+    assert [str(v) for v in found.wrong] == ["x users: the key does not exist as of 2024-01-31"]
     people = pl.Series(["a", "b", "c", "d"])
     assert absent(pl.Series(["a"]), people, pl.Series(["d", "b", "a", "z"])) == ["b", "d"]
     assert absent(pl.Series([1, 2]), pl.Series([1, 2, 10, 9]), pl.Series([10, 9, 1])) == [9, 10]

@@ -1,0 +1,171 @@
+"""Honesty of single columns: a column that never changes, or that nearly decides the label alone.
+
+A feature that decides the label usually holds what became known only after the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streamflow.core.statistics.metrics import auc
+from streamflow.core.training.honesty import Finding, Labels
+
+# From this AUC on, one column decides the label. It is our convention: the best column of the real
+# drops has 0.74.
+DECIDING_AUC = 0.95
+# Rows of each class. With fewer rows no check is made: with 20 rows of each class, a column of
+# noise reaches 0.95 once in a million.
+MIN_PER_CLASS = 20
+# Share of the rarer class among the rows with a value (or without one). From this share on, the
+# presence of a value tells the label.
+PURE_SHARE = 0.98
+# Groups of a number: it may also decide the label by a middle range, or by one value.
+MAX_GROUPS = 32
+# The multiplier of Knuth's multiplicative hash.
+HASH_MULTIPLIER = 2654435761
+
+
+def constants(matrix: pl.DataFrame) -> list[Finding]:
+    """Find the columns that have the same value in every row, or no value at all.
+
+    >>> matrix = pl.DataFrame({"fee": [1.0, 2.0], "mins": [29.1, 29.1], "plan": [None, None]})
+    >>> print(*constants(matrix))
+    note: the same in every row: mins, plan
+    """
+    names = [column.name for column in matrix if column.n_unique() <= 1]
+    if not names:
+        return []
+    subject = ", ".join(names)
+    sentence = f"the same in every row: {subject}"
+    return [Finding(check="constant", severity="note", subject=subject, words=sentence)]
+
+
+def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
+    """Find the columns that nearly decide the label, by their value or by having a value.
+
+    Args:
+        matrix: The features, (n, features).
+        label: What happened, (n,).
+
+    >>> label = np.arange(100) % 4 == 0
+    >>> status = np.where(label, 3, np.arange(100) % 2 * 5)
+    >>> frame = pl.DataFrame({"noise": np.arange(100) % 7, "status": status})
+    >>> for finding in deciding(frame, label): print(finding)
+    severe: status alone nearly decides the label: AUC 1.0000
+    """
+    if not enough(label):
+        sentence = (
+            f"{int(label.sum()):,} of {len(label):,} rows are positive:"
+            " too few of a class to see what decides the label"
+        )
+        yield Finding(check="single-feature", severity="note", words=sentence)
+        return
+    for column in matrix:
+        is_empty = column.is_null().to_numpy()
+        if _presence_decides(is_empty, label):
+            yield _presence_finding(column.name, is_empty, label)
+            continue
+        column_auc = separation(column, label)
+        if column_auc >= DECIDING_AUC:
+            yield Finding(
+                check="single-feature",
+                severity="severe",
+                subject=column.name,
+                words=f"{column.name} alone nearly decides the label: AUC {column_auc:.4f}",
+                numbers={"auc": round(column_auc, 4)},
+            )
+
+
+def enough(label: Labels) -> bool:
+    """Decide whether there are enough rows of each class to rank them.
+
+    >>> enough(np.arange(100) < 20), enough(np.arange(100) < 19)
+    (True, False)
+    """
+    return bool(min(label.sum(), (~label).sum()) >= MIN_PER_CLASS)
+
+
+def _presence_decides(is_empty: Labels, label: Labels) -> bool:
+    """Decide whether having a value tells the label, for all rows of a class or for a part."""
+    empty_share_difference = abs(is_empty[label].mean() - is_empty[~label].mean())
+    if empty_share_difference / 2 + 0.5 >= DECIDING_AUC:
+        return True
+    rare_class = label if label.mean() <= 0.5 else ~label
+    return any(
+        bool(group.sum() >= MIN_PER_CLASS and rare_class[group].mean() >= PURE_SHARE)
+        for group in (is_empty, ~is_empty)
+    )
+
+
+def _presence_finding(name: str, is_empty: Labels, label: Labels) -> Finding:
+    classes = {"positives": label, "negatives": ~label}
+    numbers = {title: float(rows.sum()) for title, rows in classes.items()}
+    for title, rows in classes.items():
+        numbers[f"{title}_with_value"] = float((~is_empty & rows).sum())
+    counts = [
+        f"{numbers[f'{title}_with_value']:,.0f} of {numbers[title]:,.0f} {title}"
+        for title in classes
+    ]
+    return Finding(
+        check="missingness",
+        severity="severe",
+        subject=name,
+        words=f"that {name} has a value nearly decides the label: {' and '.join(counts)} have one",
+        numbers=numbers,
+    )
+
+
+def separation(column: pl.Series, label: Labels) -> float:
+    """Measure how well a column alone ranks the label, as an AUC of at least 0.5.
+
+    It takes the better of two rankings: by the order of the values, and by the rate of positives
+    in each group of values. A null is a group of its own. The rates are learned on one half of the
+    rows and applied to the other half, so that many small groups decide nothing by chance.
+
+    >>> label = np.arange(200) % 5 == 0
+    >>> separation(pl.Series("key", [f"user {i}" for i in range(200)]), label)
+    0.5
+    """
+    aucs = [auc(label, _cross_rates(_group_numbers(column), label))]
+    has_value = column.is_not_null().to_numpy()
+    has_order = column.dtype.is_numeric() or column.dtype == pl.Boolean
+    if has_order and enough(label[has_value]):
+        values = column.filter(pl.Series(has_value)).cast(pl.Float64).to_numpy()
+        order_auc = auc(label[has_value], values)
+        aucs.append(max(order_auc, 1 - order_auc))
+    return max(aucs)
+
+
+def _group_numbers(column: pl.Series) -> NDArray[np.int64]:
+    """Return the number of each row's group, (n,).
+
+    Group 0 is null. The other groups are the values, or MAX_GROUPS quantiles of a number that has
+    more distinct values than that.
+    """
+    values = column.cast(pl.Int8) if column.dtype == pl.Boolean else column
+    groups = values.rank("dense")
+    if column.dtype.is_numeric() and column.n_unique() > MAX_GROUPS:
+        groups = (values.rank("min") - 1) * MAX_GROUPS // values.count() + 1
+    return groups.fill_null(0).cast(pl.Int64).to_numpy()
+
+
+def _cross_rates(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]:
+    """Return for each row the rate of positives of its group in the other half of the rows, (n,).
+
+    Each rate is pulled towards the rate of all rows by the weight of one row.
+    """
+    number = np.arange(len(label), dtype=np.uint64)
+    hashed = number * np.uint64(HASH_MULTIPLIER) >> np.uint64(20)
+    first_half = hashed % np.uint64(2) == 1
+    group_count = int(group.max()) + 1
+    rates = np.empty(len(label))
+    for half in (first_half, ~first_half):
+        rows = np.bincount(group[~half], minlength=group_count)
+        positives = np.bincount(group[~half], label[~half], group_count)
+        group_rates = (positives + label.mean()) / (rows + 1)
+        rates[half] = group_rates[group[half]]
+    return rates
