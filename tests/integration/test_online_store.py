@@ -460,7 +460,9 @@ def test_a_table_is_widened_never_narrowed(live: Live) -> None:
         "hours",
         "minutes",
     ]
-    with pytest.raises(CatalogInvalid, match=r"online\.usage_fv\.hours holds double precision"):
+    with pytest.raises(
+        CatalogInvalid, match=r"column online\.usage_fv\.hours has the type double precision"
+    ):
         ensure_live_table(live.connection, "usage_fv", key, {"hours": "text"})
 
 
