@@ -46,7 +46,8 @@ from streamflow.models.pipelines import (
 )
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
-from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
+from streamflow.models.run_record import RunRecord, TrainingSetName
+from streamflow.models.tracking import log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
 TREES = 40
@@ -539,7 +540,7 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
     path.unlink()
     with pytest.raises(ArtifactUntrusted, match=r"has no model\.skops"):
         registry.load(version)
-    with pytest.raises(ArtifactUntrusted, match="no tag model_digest"):
+    with pytest.raises(ArtifactUntrusted, match="has no tags model_digest, decision_digest"):
         registry.load(replace(version, tags={"threshold": "0.5"}))
 
 
