@@ -39,7 +39,7 @@ from streamflow.models.pipelines import (
     ENCODE,
     FOREST,
     KINDS,
-    WORTHWHILE,
+    MIN_PARALLEL_WORK,
     encoder_of,
     fit_model,
     raw_frame,
@@ -212,7 +212,7 @@ def test_a_null_category_is_a_category_and_declared_ones_only_are_encoded() -> N
 def test_threads_while_fitting_change_no_bit_and_the_model_keeps_one() -> None:
     features = load_catalog(None).features
     frame = drawn(features, 1_500, seed=1)
-    assert len(frame) * TREES >= WORTHWHILE  # there are threads
+    assert len(frame) * TREES >= MIN_PARALLEL_WORK  # there are threads
     pipeline, again = fitted(features), fitted(features)
     assert content_digest(pipeline) == content_digest(again)
     assert pipeline.named_steps[FOREST].n_jobs == 1

@@ -419,7 +419,10 @@ def test_integer_keys_few_and_many(server: Address, tmp_path: Path) -> None:
         repository = FeatureRepository(tmp_path, catalog)
         repository.write({})
         repository.apply()
-        for keys in ([7, -1, 7], list(range(2_500))):  # named to the server, and not: see FEW
+        for keys in (
+            [7, -1, 7],
+            list(range(2_500)),
+        ):  # named to the server, and not: see MAX_LISTED_KEYS
             asked = pl.DataFrame({"user_id": keys}).with_columns(
                 event_timestamp=FIRST, known_at=FIRST
             )

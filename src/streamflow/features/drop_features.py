@@ -118,7 +118,8 @@ def _join_view(
         keys_without_row = keys_without_row.join(rows, on=reader.key, how="anti")
         if keys_without_row.is_empty():
             break
-    entities = keys.with_columns(pl.lit(at).cast(UTC_MICROSECONDS).alias(INSTANT))
+    instant = pl.lit(at).cast(UTC_MICROSECONDS)
+    entities = keys.with_columns(instant.alias(INSTANT))
     return point_in_time_join(entities, history, keys=[reader.key], ttl=view.ttl)
 
 
@@ -133,11 +134,11 @@ class _FrozenRowReader:
         """Return the keys of a revision, in the order of its index."""
         query = sql.SQL(
             "SELECT {key} FROM {table} WHERE as_of = $1 AND revision = $2 ORDER BY {key}"
+        ).format(
+            key=sql.Identifier(self.key),
+            table=sql.Identifier("frozen", table),
         )
-        return self._read(
-            query.format(key=sql.Identifier(self.key), table=sql.Identifier("frozen", table)),
-            revision,
-        )
+        return self._read(query, revision)
 
     def read_rows(
         self, view: PopulationView, revision: RevisionKey, keys: pl.DataFrame
@@ -151,11 +152,13 @@ class _FrozenRowReader:
         condition = sql.SQL(
             " WHERE as_of = $1 AND revision = $2 AND {key} BETWEEN $3 AND $4"
         ).format(key=sql.Identifier(self.key))
-        return self._read(self._select(view) + condition, [*revision, first_key, last_key])
+        query = self._select(view) + condition
+        return self._read(query, [*revision, first_key, last_key])
 
     def read_no_rows(self, view: PopulationView) -> pl.DataFrame:
         """Return a frame without rows that has the columns and types of `read_rows`."""
-        return self._read(self._select(view) + sql.SQL(" WHERE false"), [])
+        query = self._select(view) + sql.SQL(" WHERE false")
+        return self._read(query, [])
 
     def _select(self, view: PopulationView) -> sql.Composed:
         """Compose SELECT … FROM the frozen table of a view, without a condition."""

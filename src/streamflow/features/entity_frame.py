@@ -32,7 +32,8 @@ def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
     instant = _find_time_column(table)
     for column in {instant, KNOWN_AT} & set(table.column_names):
         position = table.column_names.index(column)
-        table = table.set_column(position, pa.field(column, UTC), _to_utc(table[column]))
+        instants = _to_utc(table[column])
+        table = table.set_column(position, pa.field(column, UTC), instants)
     missing_instants = table[instant].null_count
     if missing_instants:
         rows = "1 row" if missing_instants == 1 else f"{missing_instants} rows"
@@ -60,8 +61,8 @@ def _find_time_column(table: pa.Table) -> str:
     """Return the name of the column that Feast takes as the time of the rows."""
     from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
-    pandas_types = table.schema.empty_table().to_pandas().dtypes.to_dict()
-    column: str = infer_event_timestamp_from_entity_df(pandas_types)
+    empty_frame = table.schema.empty_table().to_pandas()
+    column: str = infer_event_timestamp_from_entity_df(empty_frame.dtypes.to_dict())
     return column
 
 
@@ -70,14 +71,16 @@ def _to_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pandas as pd
 
     if not pa.types.is_timestamp(column.type):
-        column = pa.chunked_array([pa.array(pd.to_datetime(column.to_pandas(), utc=True))])
+        instants = pd.to_datetime(column.to_pandas(), utc=True)
+        column = pa.chunked_array([pa.array(instants)])
     series = pl.Series(column)
     assert isinstance(series.dtype, pl.Datetime)
     if series.dtype.time_zone:
         in_utc = series.dt.convert_time_zone("UTC")
     else:
         in_utc = series.dt.replace_time_zone("UTC")
-    return pa.chunked_array([in_utc.dt.cast_time_unit("us").to_arrow()])
+    microseconds = in_utc.dt.cast_time_unit("us")
+    return pa.chunked_array([microseconds.to_arrow()])
 
 
 def asking_frame(table: pa.Table, instant: str, known_now: Callable[[], datetime]) -> pl.DataFrame:
@@ -91,7 +94,8 @@ def asking_frame(table: pa.Table, instant: str, known_now: Callable[[], datetime
     """
     frame = pl.DataFrame({INSTANT: pl.Series(table[instant])})
     if KNOWN_AT not in table.column_names:
-        return frame.with_columns(pl.lit(known_now(), pl.Datetime("us", "UTC")).alias(KNOWN))
+        same_instant = pl.lit(known_now(), pl.Datetime("us", "UTC"))
+        return frame.with_columns(same_instant.alias(KNOWN))
     known_at = pl.Series(KNOWN, table[KNOWN_AT])
     if known_at.null_count():
         known_at = known_at.fill_null(known_now())

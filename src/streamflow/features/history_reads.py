@@ -113,7 +113,8 @@ def _join_views(read: Read, entity_df: Any, views: Sequence[RequestedView]) -> p
                 "or ask for full feature names"
             )
         for name in joined.columns:
-            answer = answer.append_column(name, _use_standard_strings(joined[name].to_arrow()))
+            values = _use_standard_strings(joined[name].to_arrow())
+            answer = answer.append_column(name, values)
     return answer
 
 
@@ -165,7 +166,8 @@ def _read_history(
     parameters: list[object] = _compute_bounds(view, request_rows)
     listed_keys = _list_few_keys(keys)
     if listed_keys:
-        statement += f" AND {quoted(next(iter(view.keys.values())))} = ANY($5)"
+        key_column = next(iter(view.keys.values()))
+        statement += f" AND {quoted(key_column)} = ANY($5)"
         parameters.append(listed_keys)
     return pl.DataFrame(read(statement, parameters))
 

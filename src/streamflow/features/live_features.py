@@ -134,7 +134,8 @@ def _compose_as_of_query(views: tuple[str, ...]) -> bytes:
     subqueries = [
         sql.SQL("(SELECT as_of FROM {} LIMIT 1)").format(live_table(view)) for view in sorted(views)
     ]
-    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(subqueries)).as_bytes()
+    query = sql.SQL("SELECT {}").format(sql.SQL(", ").join(subqueries))
+    return query.as_bytes()
 
 
 def _compose_row_query(
@@ -153,11 +154,15 @@ def _compose_row_query(
     # A materialization locks the tables in the order of their names: see swap_live_tables.
     joins = [
         sql.SQL(" LEFT JOIN {table} AS {view} ON {column} = asked.key").format(
-            table=live_table(view), view=sql.Identifier(view), column=sql.Identifier(view, key)
+            table=live_table(view),
+            view=sql.Identifier(view),
+            column=sql.Identifier(view, key),
         )
         for view in sorted(views)
     ]
     query = sql.SQL("SELECT {columns} FROM {keys} AS asked (key, n){joins} ORDER BY n").format(
-        columns=sql.SQL(", ").join(columns), keys=requested_keys, joins=sql.Composed(joins)
+        columns=sql.SQL(", ").join(columns),
+        keys=requested_keys,
+        joins=sql.Composed(joins),
     )
     return query.as_bytes()

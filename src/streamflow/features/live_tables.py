@@ -86,7 +86,8 @@ def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:
 
     The result is empty when the table does not exist.
     """
-    rows = connection.execute(QUERIES["live_columns"], [live_table(view).as_string(connection)])
+    table = live_table(view).as_string(connection)
+    rows = connection.execute(QUERIES["live_columns"], [table])
     return dict(rows.fetchall())
 
 
@@ -109,7 +110,7 @@ def ensure_live_table(
     key_name, key_type = key
     required = {key_name: key_type, **TIME_COLUMNS, **features}
     live = live_columns(connection, view)
-    changed = [name for name in required if live.get(name, required[name]) != required[name]]
+    changed = [name for name, sql_type in required.items() if live.get(name, sql_type) != sql_type]
     if changed:
         name = changed[0]
         raise CatalogInvalid(

@@ -115,7 +115,8 @@ def _is_current(connection: psycopg.Connection, view: ViewSpec, drop: _FrozenDro
         " AND (EXISTS (SELECT FROM {live})"
         " OR NOT EXISTS (SELECT FROM {frozen} WHERE as_of = %s AND revision = %s))"
     ).format(live=live_table(view.name), frozen=sql.Identifier("frozen", view.table))
-    row = connection.execute(query, [drop.as_of, known_at, drop.as_of, revision]).fetchone()
+    parameters = [drop.as_of, known_at, drop.as_of, revision]
+    row = connection.execute(query, parameters).fetchone()
     return bool(row and row[0])
 
 

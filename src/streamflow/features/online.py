@@ -119,7 +119,7 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is unty
             [_assume_utc(as_of) for _, _, as_of, _ in data],
             [_assume_utc(known_at) if known_at else None for *_, known_at in data],
         ]
-        columns += [[_unwrap(values.get(name)) for _, values, *_ in data] for name in features]
+        columns += [_collect_values(data, name) for name in features]
         statement = upsert(
             table.name,
             key,
@@ -155,7 +155,8 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is unty
             sql.Placeholder(),
             sql.SQL(key_type),
         )
-        rows_by_key = {row[0]: _create_answer(row, fields) for row in self._read(statement, keys)}
+        rows = self._read(statement, keys)
+        rows_by_key = {row[0]: _create_answer(row, fields) for row in rows}
         return [rows_by_key.get(value, (None, None)) for value in keys]
 
     def _read(self, statement: sql.Composed, keys: list[Any]) -> list[tuple[Any, ...]]:
@@ -245,6 +246,11 @@ def _get_key_value(key: EntityKey) -> Value:
     """Return the value of a key that has one part."""
     value: Value = key.entity_values[0]
     return value
+
+
+def _collect_values(rows: list[OnlineWrite], feature: str) -> list[Any]:
+    """Return the value of a feature in each row. A missing value is None."""
+    return [_unwrap(values.get(feature)) for _, values, *_ in rows]
 
 
 def _unwrap(value: Value | None) -> Any:

@@ -65,13 +65,13 @@ def _split_by_knowledge(
     if SINCE not in history.columns or entities.is_empty():
         yield entities, history
         return
-    changes = pl.concat([history[SINCE], history[UNTIL]]).drop_nulls().unique().sort()
+    all_changes = pl.concat([history[SINCE], history[UNTIL]])
+    changes = all_changes.drop_nulls().unique().sort()
     with_state = entities.with_columns(
         changes.search_sorted(entities[KNOWN], side="right").alias("__state")
     )
     for group in with_state.partition_by("__state", include_key=False, maintain_order=True):
         known_at = group[KNOWN][0]  # every known_at of one state sees the same rows
-        is_valid = (pl.col(SINCE) <= known_at) & (
-            pl.col(UNTIL).is_null() | (pl.col(UNTIL) > known_at)
-        )
-        yield group, history.filter(is_valid)
+        has_begun = pl.col(SINCE) <= known_at
+        has_not_ended = pl.col(UNTIL).is_null() | (pl.col(UNTIL) > known_at)
+        yield group, history.filter(has_begun & has_not_ended)

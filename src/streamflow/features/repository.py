@@ -64,7 +64,8 @@ class FeatureRepository:
 
         If it is unchanged since the last `apply`, there is nothing to apply.
         """
-        return sha256("\0".join(self.files(services).values()).encode()).hexdigest()
+        texts = self.files(services).values()
+        return sha256("\0".join(texts).encode()).hexdigest()
 
     def plan(self, services: Services) -> str:
         """Return the changes that `write` would make, as a unified diff. Empty: no changes."""

@@ -15,6 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 Value = bool | int | float | str | None
+#: The matrix that a model reads, (n, width).
+Matrix = NDArray[np.float64]
 #: A category is a text, or a bool or number as a float. None is the null, which is a category too.
 Category = float | str | None
 
@@ -43,7 +45,8 @@ class Encoder:
     @property
     def width(self) -> int:
         """Return the number of columns of the matrix."""
-        return sum(map(len, self.categories.values())) + len(self._numbers)
+        category_count = sum(len(values) for values in self.categories.values())
+        return category_count + len(self._numbers)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -73,7 +76,7 @@ class Encoder:
         targets += [(position[name], column + i) for i, name in enumerate(self._numbers)]
         return tuple(targets)
 
-    def rows(self, rows: Sequence[Sequence[Value]]) -> NDArray[np.float64]:
+    def rows(self, rows: Sequence[Sequence[Value]]) -> Matrix:
         """Encode rows of raw values as a matrix.
 
         Args:
@@ -100,7 +103,7 @@ class Encoder:
             if column is not None:
                 encoded_row[column] = 1.0
 
-    def matrix(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+    def matrix(self, frame: pl.DataFrame) -> Matrix:
         """Encode the rows of a frame, whose columns are found by name.
 
         Returns:

@@ -115,7 +115,7 @@ def _compute_linear_terms(pipeline: Pipeline, matrix: Floats) -> Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class _Tree:
-    """A tree as arrays with one value per node, each of shape (nodes,). A leaf has left_child < 0."""
+    """A tree as arrays of shape (nodes,), one value per node. A leaf has left_child < 0."""
 
     left_child: NDArray[np.int64]
     right_child: NDArray[np.int64]

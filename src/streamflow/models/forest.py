@@ -84,12 +84,14 @@ class Forest:
 
     def _find_leaves(self, rows: NDArray[np.float32]) -> NodeNumbers:
         """Return the leaf of each tree for each row, tree by tree; shape (trees * n,)."""
-        values, has_nulls = rows.ravel(), bool(np.isnan(rows).any())
+        values = rows.ravel()
+        has_nulls = bool(np.isnan(rows).any())
         node = np.repeat(self._roots, len(rows))
         # The index in `values` at which the row of each walk begins.
         row_start = np.tile(np.arange(len(rows)) * rows.shape[1], len(self._roots))
         # `leaves` has the node of every walk; `walking` has the walks that have not reached a leaf.
-        leaves, walking = node, None
+        leaves = node
+        walking = None
         for level in range(1, self._depth + 1):
             value = values.take(self._feature.take(node) + row_start)
             goes_right = value > self._threshold.take(node)
@@ -103,7 +105,8 @@ class Forest:
                 else:
                     leaves[walking] = node
                     walking = walking[unfinished]
-                node, row_start = node[unfinished], row_start[unfinished]
+                node = node[unfinished]
+                row_start = row_start[unfinished]
         if walking is None:
             return node
         leaves[walking] = node

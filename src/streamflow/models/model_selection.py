@@ -98,7 +98,8 @@ def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
         TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
     """
     require_both_classes(side.label)
-    fold_of_row = (position(side.keys, salt=salt) % np.uint64(FOLDS)).astype(int)
+    positions = position(side.keys, salt=salt)
+    fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
     predictions = np.empty(len(side.label))
     for fold in range(FOLDS):
         in_fold = fold_of_row == fold
@@ -108,7 +109,8 @@ def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
             pipeline = side.fit(kind, ~in_fold)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
-        matrix = encoder_of(pipeline).matrix(side.frame.filter(pl.Series(in_fold)))
+        fold_rows = side.frame.filter(pl.Series(in_fold))
+        matrix = encoder_of(pipeline).matrix(fold_rows)
         predictions[in_fold] = compiled(pipeline)(matrix)
     return predictions
 

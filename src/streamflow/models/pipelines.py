@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
+# The transformer of the features that are not categorical.
 NUMBERS = "numbers"
-ENCODE, FOREST, BOOSTING, LOGISTIC = "encode", "forest", "boosting", "logistic"
+# Names of the steps of a pipeline.
+ENCODE = "encode"
+FOREST = "forest"
+BOOSTING = "boosting"
+LOGISTIC = "logistic"
 # The simplest kind is the first one: it is chosen when no different kind is better.
 KINDS = ("logistic", "baseline", "boosting")
 # Threads while a forest is fitted. Each thread builds whole trees, so the number of threads changes

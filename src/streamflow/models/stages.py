@@ -48,12 +48,14 @@ def read_standing(client: MlflowClient, name: str, versions: list[Any]) -> Stand
     return Standing(
         staged={stage: _list_versions(versions, stage) for stage in ALIASES},
         aliases={stage: version_by_alias.get(alias) for stage, alias in ALIASES.items()},
-        changed={
-            int(version.version): datetime.fromtimestamp(version.last_updated_timestamp / 1000, UTC)
-            for version in versions
-        },
+        changed={int(version.version): _get_change_time(version) for version in versions},
         head=registered_models[0].tags.get(HEAD) if registered_models else None,
     )
+
+
+def _get_change_time(version: Any) -> datetime:
+    """Return when MLflow last changed a version."""
+    return datetime.fromtimestamp(version.last_updated_timestamp / 1000, UTC)
 
 
 def _list_versions(versions: list[Any], stage: str) -> list[int]:
@@ -79,8 +81,8 @@ def move_to_stage(
         client.transition_model_version_stage(
             name, str(number), stage, archive_existing_versions=stage in ALIASES
         )
-    outdated_aliases = set(ALIASES.values()) & set(aliases) - {ALIASES.get(stage)}
-    for alias in outdated_aliases:
+    stage_aliases = set(ALIASES.values()) & set(aliases)
+    for alias in stage_aliases - {ALIASES.get(stage)}:
         client.delete_registered_model_alias(name, alias)
     set_alias(client, name, stage, number)
 
