@@ -29,16 +29,16 @@ def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
         ValueError: the instant of a row is missing.
     """
     table = _read_entities(entity_df, read)
-    instant = _find_time_column(table)
-    for column in {instant, KNOWN_AT} & set(table.column_names):
+    time_column = _find_time_column(table)
+    for column in {time_column, KNOWN_AT} & set(table.column_names):
         position = table.column_names.index(column)
         instants = _to_utc(table[column])
         table = table.set_column(position, pa.field(column, UTC), instants)
-    missing_instants = table[instant].null_count
+    missing_instants = table[time_column].null_count
     if missing_instants:
         rows = "1 row" if missing_instants == 1 else f"{missing_instants} rows"
-        raise ValueError(f"column '{instant}' of the entity frame has no value in {rows}")
-    return table, instant
+        raise ValueError(f"column '{time_column}' of the entity frame has no value in {rows}")
+    return table, time_column
 
 
 def _read_entities(entity_df: Any, read: Read) -> pa.Table:
@@ -83,20 +83,22 @@ def _to_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([microseconds.to_arrow()])
 
 
-def asking_frame(table: pa.Table, instant: str, known_now: Callable[[], datetime]) -> pl.DataFrame:
+def request_frame(
+    table: pa.Table, time_column: str, read_known_at: Callable[[], datetime]
+) -> pl.DataFrame:
     """Return the columns INSTANT and KNOWN of each row of an entity table.
 
     Args:
         table: the rows of `entity_table`.
-        instant: the name of its time column.
-        known_now: returns the known_at of rows that do not name their own. It is called only when
-            there are such rows.
+        time_column: the name of its time column.
+        read_known_at: returns the known_at of rows that do not name their own. It is called only
+            when there are such rows.
     """
-    frame = pl.DataFrame({INSTANT: pl.Series(table[instant])})
+    frame = pl.DataFrame({INSTANT: pl.Series(table[time_column])})
     if KNOWN_AT not in table.column_names:
-        same_instant = pl.lit(known_now(), pl.Datetime("us", "UTC"))
+        same_instant = pl.lit(read_known_at(), pl.Datetime("us", "UTC"))
         return frame.with_columns(same_instant.alias(KNOWN))
     known_at = pl.Series(KNOWN, table[KNOWN_AT])
     if known_at.null_count():
-        known_at = known_at.fill_null(known_now())
+        known_at = known_at.fill_null(read_known_at())
     return frame.with_columns(known_at)

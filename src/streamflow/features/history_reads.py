@@ -16,7 +16,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from streamflow.database import Address, adbc
-from streamflow.features.entity_frame import KNOWN_AT, Read, asking_frame, entity_table
+from streamflow.features.entity_frame import KNOWN_AT, Read, entity_table, request_frame
 from streamflow.features.point_in_time_join import (
     AS_OF,
     INSTANT,
@@ -101,8 +101,8 @@ def historical_features(
 
 def _join_views(read: Read, entity_df: Any, views: Sequence[RequestedView]) -> pa.Table:
     """Return the entity frame with the columns of every view."""
-    entities, instant = entity_table(entity_df, read)
-    request_rows = asking_frame(entities, instant, lambda: _read_newest_known_at(read))
+    entities, time_column = entity_table(entity_df, read)
+    request_rows = request_frame(entities, time_column, lambda: _read_newest_known_at(read))
     answer = entities
     for view in views:  # one view after another, so that only one history is in memory
         joined = _join_view(read, view, entities, request_rows)
@@ -156,18 +156,19 @@ def _read_history(
     if request_rows[KNOWN].min() != request_rows[KNOWN].max():
         source_columns |= {SINCE: KNOWN_AT, UNTIL: SUPERSEDED_AT}
     select_list = ", ".join(
-        f"{quoted(source)} AS {quoted(name)}" for name, source in source_columns.items()
+        f"{quote_identifier(source)} AS {quote_identifier(name)}"
+        for name, source in source_columns.items()
     )
     statement = (
         f"SELECT {select_list} FROM {view.relation}"
-        f" WHERE {quoted(view.timestamp_field)} BETWEEN $1 AND $2"
+        f" WHERE {quote_identifier(view.timestamp_field)} BETWEEN $1 AND $2"
         f" AND {KNOWN_AT} <= $3 AND ({SUPERSEDED_AT} IS NULL OR {SUPERSEDED_AT} > $4)"
     )
     parameters: list[object] = _compute_bounds(view, request_rows)
     listed_keys = _list_few_keys(keys)
     if listed_keys:
         key_column = next(iter(view.keys.values()))
-        statement += f" AND {quoted(key_column)} = ANY($5)"
+        statement += f" AND {quote_identifier(key_column)} = ANY($5)"
         parameters.append(listed_keys)
     return pl.DataFrame(read(statement, parameters))
 
@@ -196,7 +197,7 @@ def _list_few_keys(keys: pl.DataFrame) -> list[object]:
     return distinct.to_list() if len(distinct) <= MAX_LISTED_KEYS else []
 
 
-def quoted(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 

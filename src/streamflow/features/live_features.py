@@ -107,14 +107,14 @@ class OnlineReader:
 
     def _create_row(self, row: tuple[Any, ...]) -> OnlineRow | None:
         """Return a row of the row query as an OnlineRow."""
-        n = len(self._views)
-        instants = row[:n]
+        view_count = len(self._views)
+        instants = row[:view_count]
         if all(instant is None for instant in instants):
             return None
         return OnlineRow(
-            values=row[2 * n :],
+            values=row[2 * view_count :],
             as_of=dict(zip(self._views, instants, strict=True)),
-            known_at=row[n : 2 * n],
+            known_at=row[view_count : 2 * view_count],
         )
 
 

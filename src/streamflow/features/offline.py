@@ -34,7 +34,7 @@ from streamflow.features.history_reads import (
     RequestedView,
     StreamflowRetrievalJob,
     historical_features,
-    quoted,
+    quote_identifier,
 )
 
 
@@ -123,12 +123,12 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]  # feast is un
         columns = _compose_columns(
             join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column
         )
-        keys = ", ".join(map(quoted, join_key_columns))
+        keys = ", ".join(map(quote_identifier, join_key_columns))
         condition, parameters = _compose_period(timestamp_field, start_date, end_date)
         relation = data_source.get_table_query_string()
         statement = (
             f"SELECT DISTINCT ON ({keys}) {columns} FROM {relation} AS history"
-            f" WHERE {condition} ORDER BY {keys}, {quoted(timestamp_field)} DESC"
+            f" WHERE {condition} ORDER BY {keys}, {quote_identifier(timestamp_field)} DESC"
         )
         return StreamflowRetrievalJob(partial(arrow.read, Address(), statement, parameters))
 
@@ -159,9 +159,10 @@ def _compose_entity_query(views: list[RequestedView], start: datetime, end: date
     queries = []
     for view in views:
         keys = ", ".join(
-            f"{quoted(source)} AS {quoted(name)}" for name, source in view.keys.items()
+            f"{quote_identifier(source)} AS {quote_identifier(name)}"
+            for name, source in view.keys.items()
         )
-        timestamp = quoted(view.timestamp_field)
+        timestamp = quote_identifier(view.timestamp_field)
         queries.append(
             f"SELECT {keys}, {timestamp} AS event_timestamp FROM {view.relation} AS history"
             f" WHERE {timestamp} BETWEEN '{first}' AND '{last}' AND {SUPERSEDED_AT} IS NULL"
@@ -176,7 +177,9 @@ def _compose_columns(
     if not features:
         return "*"
     created = [created_timestamp_column] if created_timestamp_column else []
-    return ", ".join(map(quoted, dict.fromkeys([*keys, *features, timestamp_field, *created])))
+    return ", ".join(
+        map(quote_identifier, dict.fromkeys([*keys, *features, timestamp_field, *created]))
+    )
 
 
 def _compose_period(
@@ -188,7 +191,7 @@ def _compose_period(
     for operator, bound in ((">=", start), ("<=", end)):
         if bound is not None:
             parameters.append(_to_utc(bound))
-            conditions.append(f"{quoted(timestamp_field)} {operator} ${len(parameters)}")
+            conditions.append(f"{quote_identifier(timestamp_field)} {operator} ${len(parameters)}")
     return " AND ".join(conditions), parameters
 
 

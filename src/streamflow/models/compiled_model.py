@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 #: The encoder's matrix (n, width) with n > 0 -> probabilities (n,).
-Compiled = Callable[[Floats], Floats]
+CompiledModel = Callable[[Floats], Floats]
 
 
-def compiled(pipeline: Pipeline) -> Compiled:
+def compiled(pipeline: Pipeline) -> CompiledModel:
     """Compile the part of a fitted pipeline that follows the encoder.
 
     A forest gives the bits of scikit-learn. The answers of all different kinds are within 1e-12 of
@@ -35,7 +35,7 @@ def compiled(pipeline: Pipeline) -> Compiled:
     return _compile_boosting(steps[BOOSTING]) if BOOSTING in steps else _compile_logistic(pipeline)
 
 
-def _compile_boosting(boosting: Any) -> Compiled:
+def _compile_boosting(boosting: Any) -> CompiledModel:
     """Compile gradient boosting with treelite."""
     import treelite
 
@@ -45,14 +45,14 @@ def _compile_boosting(boosting: Any) -> Compiled:
     )
 
 
-def _compile_logistic(pipeline: Pipeline) -> Compiled:
+def _compile_logistic(pipeline: Pipeline) -> CompiledModel:
     """Compile a logistic regression that adds up its terms column by column.
 
     A matrix product would add up a batch in a different order than a single row.
     """
     from scipy.special import expit
 
-    fill_values, scale, (weights, intercept) = linear_parts(pipeline)
+    fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
 
     def predict(matrix: Floats) -> Floats:
         total = np.full(len(matrix), intercept)
@@ -66,7 +66,9 @@ def _compile_logistic(pipeline: Pipeline) -> Compiled:
     return predict
 
 
-def linear_parts(pipeline: Pipeline) -> tuple[Floats, tuple[Floats, Floats], tuple[Floats, float]]:
+def read_linear_model(
+    pipeline: Pipeline,
+) -> tuple[Floats, tuple[Floats, Floats], tuple[Floats, float]]:
     """Return what a logistic regression has learned.
 
     Returns:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamflow.models.experiment import ensure_experiment, ensure_registered_model
-from streamflow.models.mlflow_client import translated
+from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
 from streamflow.models.version_search import search_versions_of_all_models
 
@@ -50,7 +50,7 @@ class ExperimentRuns:
         """
         from streamflow.models.tracking import log_run
 
-        with translated():
+        with translate_mlflow_errors():
             experiment = self._ensure_experiment()
             ensure_registered_model(self._connect(), self._name)
             return log_run(
@@ -73,7 +73,7 @@ class ExperimentRuns:
         """
         from streamflow.models.tracking import log_copied_run
 
-        with translated():
+        with translate_mlflow_errors():
             experiment = self._ensure_experiment()
             ensure_registered_model(self._connect(), self._name)
             return log_copied_run(
@@ -86,25 +86,27 @@ class ExperimentRuns:
                 registered=registered,
             )
 
-    def log_report(self, report: ReportRun, stored: Callable[[str], None]) -> str:
-        """Log a report of `monitor` as a run, then call `stored` with the run's id.
+    def log_report(self, report: ReportRun, on_stored: Callable[[str], None]) -> str:
+        """Log a report of `monitor` as a run, then call `on_stored` with the run's id.
 
-        If `stored` fails, the run is marked as failed.
+        If `on_stored` fails, the run is marked as failed.
 
         Returns:
             The run id.
         """
         from streamflow.models.monitor_runs import log_report
 
-        with translated():
+        with translate_mlflow_errors():
             experiment = self._ensure_experiment()
-            return log_report(self._connect(), report, experiment_id=experiment, stored=stored)
+            return log_report(
+                self._connect(), report, experiment_id=experiment, on_stored=on_stored
+            )
 
     def read_facts(self, version: ModelVersion) -> RunFacts:
         """Return the facts that were logged of the run of a version."""
         from streamflow.models.run_record import RunFacts
 
-        with translated():
+        with translate_mlflow_errors():
             run = self._connect().get_run(version.run_id)
         return RunFacts(
             name=run.info.run_name or "",
@@ -116,7 +118,7 @@ class ExperimentRuns:
 
     def list_registered(self) -> list[str]:
         """Return the ids of the runs that versions of any registered model come from."""
-        with translated():
+        with translate_mlflow_errors():
             versions = search_versions_of_all_models(self._connect())
             return [version.run_id for version in versions]
 
@@ -124,7 +126,7 @@ class ExperimentRuns:
         """Return those of these runs that this MLflow has, deleted ones included."""
         from streamflow.models.run_retention import is_known
 
-        with translated():
+        with translate_mlflow_errors():
             return [run_id for run_id in run_ids if is_known(self._connect(), run_id)]
 
     def list_unneeded(self, our_run_ids: Sequence[str]) -> list[UnneededRun]:
@@ -135,7 +137,7 @@ class ExperimentRuns:
         """
         from streamflow.models.run_retention import unneeded_runs
 
-        with translated():
+        with translate_mlflow_errors():
             experiment = self._connect().get_experiment_by_name(self._experiment)
             if experiment is None:
                 return []
@@ -150,7 +152,7 @@ class ExperimentRuns:
         """Delete the files of a run, and mark the run and its models as deleted."""
         from streamflow.models.run_retention import remove_run
 
-        with translated():
+        with translate_mlflow_errors():
             remove_run(self._connect(), run)
 
     def _ensure_experiment(self) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.errors import StreamflowError
-from streamflow.models.compiled_model import linear_parts
+from streamflow.models.compiled_model import read_linear_model
 from streamflow.models.pipelines import BOOSTING, FOREST
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ LARGEST_THRESHOLD = 1e300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class Contributions:
     """The contributions of the encoder's columns to the margins of rows.
 
     For each row `base` plus the sum of its `columns` is its `margin`.
@@ -70,18 +70,18 @@ class Explainer:
         """
         return "probability" if FOREST in self.pipeline.named_steps else "log-odds"
 
-    def terms(self, matrix: Floats) -> Terms:
+    def terms(self, matrix: Floats) -> Contributions:
         """Return the contributions of each column of the encoder's matrix (n, width), n > 0."""
         steps = self.pipeline.named_steps
         if FOREST not in steps and BOOSTING not in steps:
-            return _compute_linear_terms(self.pipeline, matrix)
+            return _compute_linear_contributions(self.pipeline, matrix)
         if FOREST in steps:  # scikit-learn compares the values in float32
             matrix = matrix.astype(np.float32).astype(np.float64)
         # Threads share out whole rows and no sum, so the bits do not depend on their number.
         threads = 1 if len(matrix) == 1 else 0
         shap = np.asarray(self._booster.predict(matrix, pred_contrib=True, num_threads=threads))
         margin = np.asarray(self._booster.predict(matrix, raw_score=True, num_threads=threads))
-        return Terms(base=float(shap[0, -1]), margin=margin, columns=shap[:, :-1])
+        return Contributions(base=float(shap[0, -1]), margin=margin, columns=shap[:, :-1])
 
     @cached_property
     def _booster(self) -> Booster:
@@ -100,17 +100,17 @@ class Explainer:
         return Booster(model_str=_format_model(trees, width))
 
 
-def _compute_linear_terms(pipeline: Pipeline, matrix: Floats) -> Terms:
+def _compute_linear_contributions(pipeline: Pipeline, matrix: Floats) -> Contributions:
     """Return the terms of a logistic regression: weight times distance from the training mean.
 
     A null counts as the value that replaced it in training.
     """
-    fill_values, (centre, spread), (weights, intercept) = linear_parts(pipeline)
+    fill_values, (centre, spread), (weights, intercept) = read_linear_model(pipeline)
     columns = (np.where(np.isnan(matrix), fill_values, matrix) - centre) / spread * weights
     margin = np.full(len(matrix), intercept)
     for column in range(columns.shape[1]):  # one after another, as the compiled model does
         margin += columns[:, column]
-    return Terms(base=intercept, margin=margin, columns=columns)
+    return Contributions(base=intercept, margin=margin, columns=columns)
 
 
 @dataclass(frozen=True, kw_only=True)

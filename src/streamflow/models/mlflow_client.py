@@ -22,7 +22,7 @@ def is_database(tracking_uri: str) -> bool:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_mlflow_errors() -> Iterator[None]:
     """Raise our own errors in place of MLflow's errors."""
     from mlflow.exceptions import MlflowException
 
@@ -81,7 +81,7 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with translated(), _without_log_lines("mlflow", "alembic"):
+    with translate_mlflow_errors(), _without_log_lines("mlflow", "alembic"):
         # MLflow has no public functions for these steps. It keeps one engine per URI.
         engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001
         present_schema = utils._get_schema_version(engine)  # noqa: SLF001
@@ -111,7 +111,7 @@ def store_versions(tracking_uri: str) -> tuple[str | None, str]:
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with translated(), _without_log_lines("mlflow", "alembic"):
+    with translate_mlflow_errors(), _without_log_lines("mlflow", "alembic"):
         engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001
         present_schema = utils._get_schema_version(engine)  # noqa: SLF001
         return present_schema, utils._get_latest_schema_revision()  # noqa: SLF001

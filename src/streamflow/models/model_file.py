@@ -19,7 +19,7 @@ from streamflow.core.training.background import Background, parse_background
 from streamflow.core.training.decision import FILE as DECISION
 from streamflow.core.training.decision import Decision, parse_decision
 from streamflow.errors import ArtifactUntrusted
-from streamflow.models.compiled_model import linear_parts
+from streamflow.models.compiled_model import read_linear_model
 from streamflow.models.pipelines import BOOSTING, ENCODE, FOREST, LOGISTIC, encoder_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _read_learned(pipeline: Pipeline) -> _Learned:
         return _read_forest(steps[FOREST])
     if BOOSTING in steps:
         return _read_boosting(steps[BOOSTING])
-    fill_values, scale, (weights, intercept) = linear_parts(pipeline)
+    fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
     return _Learned(
         format_name="streamflow logistic 1",
         header_fields={"intercept": intercept},

@@ -83,11 +83,11 @@ class TrainingSide:
         )
 
 
-def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
+def predict_out_of_fold(training_rows: TrainingSide, kind: str, *, salt: str) -> Floats:
     """Predict each row by a model that was fitted on the folds without it.
 
     Args:
-        side: the rows.
+        training_rows: the rows.
         kind: the kind of model.
         salt: decides, together with its key, which fold a row belongs to.
 
@@ -97,38 +97,41 @@ def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
     Raises:
         TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
     """
-    require_both_classes(side.label)
-    positions = position(side.keys, salt=salt)
+    require_both_classes(training_rows.label)
+    positions = position(training_rows.keys, salt=salt)
     fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
-    predictions = np.empty(len(side.label))
+    predictions = np.empty(len(training_rows.label))
     for fold in range(FOLDS):
         in_fold = fold_of_row == fold
         if not in_fold.any():
             continue
         try:
-            pipeline = side.fit(kind, ~in_fold)
+            pipeline = training_rows.fit(kind, ~in_fold)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
-        fold_rows = side.frame.filter(pl.Series(in_fold))
+        fold_rows = training_rows.frame.filter(pl.Series(in_fold))
         matrix = encoder_of(pipeline).matrix(fold_rows)
         predictions[in_fold] = compiled(pipeline)(matrix)
     return predictions
 
 
-def candidate(side: TrainingSide, kind: str, *, salt: str, repeats: int = 1) -> Candidate:
+def candidate(training_rows: TrainingSide, kind: str, *, salt: str, repeats: int = 1) -> Candidate:
     """Cross-validate a kind of model. Each repeat divides the rows into folds anew."""
     predictions = [
-        out_of_fold(side, kind, salt=f"{salt} fold {repeat}") for repeat in range(repeats)
+        predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}")
+        for repeat in range(repeats)
     ]
     return Candidate(
         kind=kind,
-        aucs=tuple(auc(side.label, repeat_predictions) for repeat_predictions in predictions),
+        aucs=tuple(
+            auc(training_rows.label, repeat_predictions) for repeat_predictions in predictions
+        ),
         out_of_fold=predictions[0],
     )
 
 
 def choose(
-    side: TrainingSide, *, salt: str, notify: Callable[[str], None]
+    training_rows: TrainingSide, *, salt: str, notify: Callable[[str], None]
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
     """Cross-validate all kinds of models and choose the one with the highest AUC.
 
@@ -139,7 +142,7 @@ def choose(
     """
     candidates = []
     for kind in KINDS:
-        result = candidate(side, kind, salt=salt, repeats=REPEATS)
+        result = candidate(training_rows, kind, salt=salt, repeats=REPEATS)
         candidates.append(result)
         notify(f"cross-validated {kind}: AUC {result.auc:.4f}")
     # max returns the first of equal candidates, and KINDS begins with the simplest kind.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
-from streamflow.models.compiled_model import Compiled, compiled
+from streamflow.models.compiled_model import CompiledModel, compiled
 from streamflow.models.encoder import Encoder, Value
 from streamflow.models.explainer import Explainer
 from streamflow.models.pipelines import encoder_of
@@ -40,7 +40,7 @@ class Predictor:
     """
 
     encoder: Encoder
-    model: Compiled
+    model: CompiledModel
     decision: Decision
     explainer: Explainer
     background: Background | None = None

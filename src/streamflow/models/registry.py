@@ -18,7 +18,7 @@ from streamflow.models.mlflow_client import (
     newest_schema,
     release_store,
     store_versions,
-    translated,
+    translate_mlflow_errors,
 )
 from streamflow.models.model_version import ModelVersion, create_model_version
 from streamflow.models.version_files import VersionFiles
@@ -72,7 +72,7 @@ class Registry:
         """The connection to MLflow."""
         import mlflow
 
-        with translated():
+        with translate_mlflow_errors():
             # MLflow looks up the logged model of a version in the store of the whole process.
             if mlflow.get_tracking_uri() != self._uri:
                 mlflow.set_tracking_uri(self._uri)
@@ -117,9 +117,9 @@ class Registry:
         """Log and register a copied run: see `ExperimentRuns.log_copied_run`."""
         return self._runs.log_copied_run(facts, package, files, registered)
 
-    def log_report(self, report: ReportRun, stored: Callable[[str], None]) -> str:
+    def log_report(self, report: ReportRun, on_stored: Callable[[str], None]) -> str:
         """Log a report of `monitor` as a run: see `ExperimentRuns.log_report`."""
-        return self._runs.log_report(report, stored)
+        return self._runs.log_report(report, on_stored)
 
     def facts(self, version: ModelVersion) -> RunFacts:
         """Return the facts that were logged of the run of a version."""
@@ -143,13 +143,13 @@ class Registry:
 
     def versions(self) -> list[ModelVersion]:
         """Return all versions, the newest first."""
-        with translated():
+        with translate_mlflow_errors():
             aliases = self._read_aliases()
             return [self._create_version(version, aliases) for version in self._search_versions()]
 
     def find(self, number: int) -> ModelVersion | None:
         """Return a version, or None when it does not exist."""
-        with translated():
+        with translate_mlflow_errors():
             for version in self._search_versions():
                 if int(version.version) == number:
                     return self._create_version(version, self._read_aliases())
@@ -161,7 +161,7 @@ class Registry:
         Raises:
             VersionMissing: it does not exist.
         """
-        with translated():
+        with translate_mlflow_errors():
             versions = {int(version.version): version for version in self._search_versions()}
             if number not in versions:
                 existing = ", ".join(map(str, sorted(versions))) or "none"
@@ -176,7 +176,7 @@ class Registry:
         Raises:
             VersionMissing: there is no such version.
         """
-        with translated():
+        with translate_mlflow_errors():
             versions = [version for version in self._search_versions() if version.run_id == run_id]
             if not versions:
                 raise VersionMissing(
@@ -202,24 +202,24 @@ class Registry:
         A different version in the stage is archived. A repeated call repairs an incomplete one.
         """
         version = self.version(number)
-        with translated():
+        with translate_mlflow_errors():
             stages.move_to_stage(self._client, self._name, number, stage, version.aliases)
 
     def standing(self) -> Standing:
         """Return what MLflow stores about stages, their aliases and the newest ledger entry."""
-        with translated():
+        with translate_mlflow_errors():
             return stages.read_standing(self._client, self._name, self._search_versions())
 
     def set_alias(self, stage: str, number: int | None) -> None:
         """Set the alias of a stage to a version, or delete the alias when `number` is None."""
-        with translated():
+        with translate_mlflow_errors():
             stages.set_alias(self._client, self._name, stage, number)
 
     def set_head(self, head: str) -> None:
         """Record the newest entry of the ledger in MLflow."""
-        with translated():
+        with translate_mlflow_errors():
             ensure_registered_model(self._client, self._name)
-            self._client.set_registered_model_tag(self._name, stages.HEAD, head)
+            self._client.set_registered_model_tag(self._name, stages.LEDGER_HEAD_TAG, head)
 
     def load(self, version: ModelVersion) -> Predictor:
         """Load the predictor of a version: see `VersionFiles.load`."""

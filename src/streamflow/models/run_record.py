@@ -92,17 +92,17 @@ class RunRecord:
         return {name: str(value) for name, value in {**hyperparameters, **own_params}.items()}
 
     @property
-    def scores(self) -> dict[str, float]:
+    def all_metrics(self) -> dict[str, float]:
         """Return every metric of the run."""
-        scores = {
+        metrics = {
             name: float(value)
             for name, value in asdict(self.metrics).items()
             if name != "threshold"
         }
         for cost in self.default_costs:
-            scores |= cost.metrics
+            metrics |= cost.metrics
         return {
-            **scores,
+            **metrics,
             "training_rows": float(self.training_set.rows),
             "training_seconds": self.training_seconds,
         }

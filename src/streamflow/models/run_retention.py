@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from streamflow.models.tracking import OURS, PARENT
+from streamflow.models.tracking import OURS, PARENT_TAG
 from streamflow.models.version_search import read_all_pages, search_versions_of_all_models
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def unneeded_runs(
     for run in our_runs:
         models = models_by_run.get(run.info.run_id, [])
         # The candidates that a version was chosen from stay as long as the version.
-        parent_id = run.data.tags.get(PARENT, "")
+        parent_id = run.data.tags.get(PARENT_TAG, "")
         ids = {run.info.run_id, parent_id} | {model.model_id for model in models}
         if not used_ids & ids:
             unneeded.append(_create_unneeded_run(run, models))

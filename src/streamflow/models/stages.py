@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: Stage -> the alias that goes with it.
 ALIASES = {"Production": "production", "Staging": "staging"}
 #: A tag of the registered model. It names the newest entry of the ledger.
-HEAD = "streamflow.ledger_head"
+LEDGER_HEAD_TAG = "streamflow.ledger_head"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def read_standing(client: MlflowClient, name: str, versions: list[Any]) -> Stand
         staged={stage: _list_versions(versions, stage) for stage in ALIASES},
         aliases={stage: version_by_alias.get(alias) for stage, alias in ALIASES.items()},
         changed={int(version.version): _get_change_time(version) for version in versions},
-        head=registered_models[0].tags.get(HEAD) if registered_models else None,
+        head=registered_models[0].tags.get(LEDGER_HEAD_TAG) if registered_models else None,
     )
 
 

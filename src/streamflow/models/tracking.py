@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Called with run id, version and digest of the passport, once the version is registered.
 Registered = Callable[[str, int, str], None]
 #: MLflow's own tag of a child run.
-PARENT = "mlflow.parentRunId"
+PARENT_TAG = "mlflow.parentRunId"
 #: The tag of a run that we created. `prune` touches no run without it.
 OURS = "streamflow.model"
 
@@ -61,7 +61,7 @@ def log_run(
         facts = RunFacts(
             name=run_name,
             params=record.params,
-            metrics=record.scores,
+            metrics=record.all_metrics,
             dataset=dataset_input(record).to_dictionary(),
             tags=version_tags(record, digests, passport_digest),
         )
@@ -149,7 +149,7 @@ def _log_candidate(
     from mlflow.entities import Metric, Param
 
     run_id = client.create_run(
-        experiment_id, run_name=f"candidate {candidate.kind}", tags={OURS: name, PARENT: parent}
+        experiment_id, run_name=f"candidate {candidate.kind}", tags={OURS: name, PARENT_TAG: parent}
     ).info.run_id
     logged_ms = _get_time_ms()
     metrics = [

@@ -14,7 +14,7 @@ from streamflow.core.training.stored_requests import FILE as PROBES
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
 from streamflow.models.artifact_store import fetch
-from streamflow.models.mlflow_client import translated
+from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class VersionFiles:
 
     def _find_location(self, version: ModelVersion) -> str:
         """Return the location of the MLflow model of a version."""
-        with translated():
+        with translate_mlflow_errors():
             location = self._connect().get_model_version_download_uri(
                 self._name, str(version.version)
             )
