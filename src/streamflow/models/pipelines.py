@@ -83,9 +83,12 @@ def require_both_classes(label: NDArray[Any]) -> None:
     """Raise TrainingImpossible when there are no rows to learn from, or rows of one class only."""
     classes = np.unique(label)
     if len(classes) < 2:
-        reason = (
-            f"all {len(label)} labels are {classes[0]}" if len(classes) else "there are no rows"
-        )
+        if len(label) == 0:
+            reason = "there are no rows"
+        elif len(label) == 1:
+            reason = f"the only label is {classes[0]}"
+        else:
+            reason = f"all {len(label)} labels are {classes[0]}"
         raise TrainingImpossible(
             f"the training side of the split cannot be learned from: {reason}", rows=len(label)
         )

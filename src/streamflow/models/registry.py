@@ -69,7 +69,7 @@ class Registry:
 
     @cached_property
     def _client(self) -> MlflowClient:
-        """The connection to MLflow."""
+        """The connection to MLflow, opened when it is first needed."""
         import mlflow
 
         with translate_mlflow_errors():
@@ -234,7 +234,7 @@ class Registry:
         return version_search.search_versions(self._client, self._name)
 
     def _read_aliases(self) -> dict[str, int]:
-        """Return alias -> version."""
+        """Return alias -> version of this model."""
         models = version_search.search_registered_models(self._client, self._name)
         return version_search.collect_aliases(models)
 
