@@ -155,7 +155,8 @@ def test_a_view_has_the_fields_that_any_service_names() -> None:
     )
     clash = ServiceFeature(view="plan_fv", name="fee", type="int", table="plan", ttl_days=62)
     with pytest.raises(
-        CatalogInvalid, match="'plan_fv:fee' is float of table 'plan' in the catalog"
+        CatalogInvalid,
+        match="'plan_fv:fee' has the type float and comes from table 'plan' in the catalog",
     ):
         views_of(CATALOG, {OLD: [clash]})
 

@@ -225,7 +225,7 @@ def test_a_live_view_that_lost_a_column_does_not_fit(loaded: Platform) -> None:
     loaded.connection.execute("ALTER TABLE online.usage_agg_30d_fv RENAME COLUMN skips_7d TO gone")
     try:
         assert (
-            "usage_agg_30d_fv:skips_7d is bigint in the model and not there"
+            "usage_agg_30d_fv:skips_7d is bigint in the model and missing from the live view"
             in dry(loaded, 2)["schema"].evidence
         )
     finally:

@@ -39,14 +39,15 @@ from streamflow.models.pipelines import (
     ENCODE,
     FOREST,
     KINDS,
-    WORTHWHILE,
+    MIN_PARALLEL_WORK,
     encoder_of,
     fit_model,
     raw_frame,
 )
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
-from streamflow.models.tracking import RunRecord, TrainingSetName, log_run
+from streamflow.models.run_record import RunRecord, TrainingSetName
+from streamflow.models.tracking import log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
 TREES = 40
@@ -211,7 +212,7 @@ def test_a_null_category_is_a_category_and_declared_ones_only_are_encoded() -> N
 def test_threads_while_fitting_change_no_bit_and_the_model_keeps_one() -> None:
     features = load_catalog(None).features
     frame = drawn(features, 1_500, seed=1)
-    assert len(frame) * TREES >= WORTHWHILE  # there are threads
+    assert len(frame) * TREES >= MIN_PARALLEL_WORK  # there are threads
     pipeline, again = fitted(features), fitted(features)
     assert content_digest(pipeline) == content_digest(again)
     assert pipeline.named_steps[FOREST].n_jobs == 1
@@ -539,7 +540,7 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
     path.unlink()
     with pytest.raises(ArtifactUntrusted, match=r"has no model\.skops"):
         registry.load(version)
-    with pytest.raises(ArtifactUntrusted, match="no tag model_digest"):
+    with pytest.raises(ArtifactUntrusted, match="has no tags model_digest, decision_digest"):
         registry.load(replace(version, tags={"threshold": "0.5"}))
 
 

@@ -440,7 +440,7 @@ def test_a_view_whose_table_left_the_catalog_is_emptied(live: Live) -> None:
 def test_nothing_frozen_and_nothing_applied(server: Address) -> None:
     with fresh_database(server) as connection:
         create_catalog_tables(connection, tiny_catalog())
-        with pytest.raises(SnapshotMissing, match="all of plan, usage"):
+        with pytest.raises(SnapshotMissing, match="each of the tables plan, usage; the live"):
             materialize(connection, tiny_catalog())
         freeze_drop(connection, FIRST, {"a": 1})
         with pytest.raises(NotMigrated, match="plan_fv"):
@@ -460,7 +460,9 @@ def test_a_table_is_widened_never_narrowed(live: Live) -> None:
         "hours",
         "minutes",
     ]
-    with pytest.raises(CatalogInvalid, match=r"online\.usage_fv\.hours holds double precision"):
+    with pytest.raises(
+        CatalogInvalid, match=r"column online\.usage_fv\.hours has the type double precision"
+    ):
         ensure_live_table(live.connection, "usage_fv", key, {"hours": "text"})
 
 

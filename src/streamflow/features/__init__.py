@@ -1,1 +1,4 @@
-"""Feast: the feature repository, our two stores behind it, and the live features. Importing this imports no vendor."""
+"""Feast: the feature repository, our two stores for Feast, and the live features.
+
+Importing this package imports no vendor.
+"""

@@ -1,4 +1,7 @@
-"""The text of the feature repository: `feature_store.yaml` and `definitions.py`, equal bytes for equal input."""
+"""The text of the feature repository's files, `feature_store.yaml` and `definitions.py`.
+
+Equal input gives equal bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from streamflow.catalog import Catalog
 from streamflow.errors import SettingsInvalid
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, all_services, views_of
 
+#: Catalog type -> Feast's type of a field.
 FEAST_TYPES = {
     "int": "Int64",
     "float": "Float64",
     "bool": "Bool",
     "string": "String",
-}  # by catalog type
-VALUE_TYPES = {"int": "INT64", "string": "STRING"}
+}
+#: Catalog type -> Feast's type of the entity's key.
+KEY_TYPES = {"int": "INT64", "string": "STRING"}
 
-STORE = """\
+STORE_TEMPLATE = """\
 # Written by `streamflow migrate`. Connection data come from libpq's PG* variables: `streamflow exec -- feast ...` sets them.
 project: {project}
 provider: local
@@ -31,9 +36,9 @@ offline_store:
 online_store:
   type: streamflow.features.online.StreamflowOnlineStore
 entity_key_serialization_version: 3
-"""
+"""  # noqa: E501
 
-HEAD = '''\
+ENTITY_TEMPLATE = '''\
 """The features, for Feast. Written by `streamflow migrate` from the catalog and the registered models' services."""
 
 from datetime import timedelta
@@ -43,9 +48,9 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source i
 from feast.types import {types}
 
 entity = Entity(name="{entity}", join_keys=["{key}"], value_type=ValueType.{value_type})
-'''
+'''  # noqa: E501
 
-SOURCE = """
+SOURCE_TEMPLATE = """
 {table}_source = PostgreSQLSource(
     name="{table}",
     table="history.{table}",
@@ -54,7 +59,7 @@ SOURCE = """
 )
 """
 
-VIEW = """
+VIEW_TEMPLATE = """
 {view}_view = FeatureView(
     name="{view}",
     entities=[entity],
@@ -66,7 +71,7 @@ VIEW = """
 )
 """
 
-SERVICE = """
+SERVICE_TEMPLATE = """
 {service}_service = FeatureService(
     name="{service}",
     features=[
@@ -76,53 +81,76 @@ SERVICE = """
 
 
 def store_yaml(catalog: Catalog, *, role: str | None = None) -> str:
-    """`feature_store.yaml`: no path, no password. `role` is what the registry's connections work as."""
+    """Return the text of `feature_store.yaml`. It contains no path and no password.
+
+    Args:
+        catalog: its model's name becomes the name of the Feast project.
+        role: the database role that the connections of Feast's registry take on.
+
+    Raises:
+        SettingsInvalid: the role has characters other than letters, digits and '_'.
+    """
     if role is not None and not role.replace("_", "a").isalnum():
         raise SettingsInvalid(
             f"the database role '{role}' has characters other than letters, digits and '_'"
         )
-    options = "-c search_path=feast" + (
-        f" -c role={role}" if role else ""
-    )  # options replace PGOPTIONS, hence the role
-    return STORE.format(project=catalog.model, options=options)
+    options = "-c search_path=feast"
+    if role:
+        # These options replace the variable PGOPTIONS, so the role has to be in them.
+        options += f" -c role={role}"
+    return STORE_TEMPLATE.format(project=catalog.model, options=options)
 
 
 def definitions_py(catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]) -> str:
-    """`definitions.py`: the entity, a source per table, the views, and all services with the catalog's own."""
-    entity, views = catalog.entity, views_of(catalog, services)
-    types = {FEAST_TYPES[entity.type]} | {
-        FEAST_TYPES[f.type] for view in views for f in view.features
-    }
-    parts = [
-        HEAD.format(
-            types=", ".join(sorted(types)),
-            entity=entity.name,
-            key=entity.key,
-            value_type=VALUE_TYPES[entity.type],
-        )
+    """Return the text of `definitions.py`.
+
+    It defines the entity, one source per table, the views, the given services and the catalog's
+    own service.
+    """
+    views = views_of(catalog, services)
+    tables = dict.fromkeys(view.table for view in views)
+    sections = [_format_entity(catalog, views)]
+    sections += [SOURCE_TEMPLATE.format(table=table) for table in tables]
+    sections += [_format_view(view, catalog.entity.key, catalog.entity.type) for view in views]
+    sections += [
+        _format_service(name, features)
+        for name, features in all_services(catalog, services).items()
     ]
-    parts += [SOURCE.format(table=table) for table in dict.fromkeys(view.table for view in views)]
-    parts += [_view(view, entity.key, entity.type) for view in views]
-    parts += [
-        _service(name, features) for name, features in all_services(catalog, services).items()
-    ]
-    return "".join(parts)
+    return "".join(sections)
 
 
-def _view(view: ViewSpec, key: str, key_type: str) -> str:
-    columns = {key: key_type, **{f.name: f.type for f in view.features}}
+def _format_entity(catalog: Catalog, views: Sequence[ViewSpec]) -> str:
+    """Return the imports of `definitions.py` and the definition of the entity."""
+    entity = catalog.entity
+    field_types = {FEAST_TYPES[entity.type]}
+    for view in views:
+        field_types |= {FEAST_TYPES[feature.type] for feature in view.features}
+    return ENTITY_TEMPLATE.format(
+        types=", ".join(sorted(field_types)),
+        entity=entity.name,
+        key=entity.key,
+        value_type=KEY_TYPES[entity.type],
+    )
+
+
+def _format_view(view: ViewSpec, key: str, key_type: str) -> str:
+    """Return the definition of a feature view, with the key as its first field."""
+    column_types = {key: key_type, **{feature.name: feature.type for feature in view.features}}
     fields = "".join(
-        f'        Field(name="{name}", dtype={FEAST_TYPES[kind]}),\n'
-        for name, kind in columns.items()
+        f'        Field(name="{name}", dtype={FEAST_TYPES[catalog_type]}),\n'
+        for name, catalog_type in column_types.items()
     )
-    return VIEW.format(view=view.name, ttl_days=view.ttl_days, fields=fields, table=view.table)
+    return VIEW_TEMPLATE.format(
+        view=view.name, ttl_days=view.ttl_days, fields=fields, table=view.table
+    )
 
 
-def _service(name: str, features: Sequence[ServiceFeature]) -> str:
-    of_view: dict[str, list[str]] = {}
+def _format_service(service: str, features: Sequence[ServiceFeature]) -> str:
+    """Return the definition of a feature service: the features that it takes from each view."""
+    quoted_names: dict[str, list[str]] = {}
     for feature in features:
-        of_view.setdefault(feature.view, []).append(f'"{feature.name}"')
+        quoted_names.setdefault(feature.view, []).append(f'"{feature.name}"')
     projections = "".join(
-        f"        {view}_view[[{', '.join(names)}]],\n" for view, names in of_view.items()
+        f"        {view}_view[[{', '.join(names)}]],\n" for view, names in quoted_names.items()
     )
-    return SERVICE.format(service=name, projections=projections)
+    return SERVICE_TEMPLATE.format(service=service, projections=projections)

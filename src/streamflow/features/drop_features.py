@@ -1,4 +1,8 @@
-"""The features of a whole drop, a part of its keys at a time: by the join that the offline store makes, in bounded memory."""
+"""The features of all keys of a drop, computed for some thousand keys at a time.
+
+The join is the one that the offline store makes. Memory stays bounded, because only the rows of
+one chunk of keys are read at a time.
+"""
 
 from __future__ import annotations
 
@@ -15,46 +19,57 @@ from streamflow.database.adbc import reading
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 
-PART = 20_000  # keys at a time
-STAMP = pl.Datetime("us", "UTC")
+PART = 20_000  # keys in a chunk
+UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
-Place = tuple[datetime, int]  # as_of and revision
+RevisionKey = tuple[datetime, int]  # as_of and number of a revision of a known table
 
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationView:
-    """One view: which revisions it may see, the newest first."""
+    """A feature view and the revisions of its table that may be read, the newest first."""
 
     name: str
     table: str
     ttl: timedelta
     features: tuple[str, ...]
-    places: tuple[Place, ...]
+    places: tuple[RevisionKey, ...]
 
 
 def views_at(
-    features: Sequence[ServiceFeature], at: datetime, newest: Mapping[str, Sequence[Place]]
+    features: Sequence[ServiceFeature], at: datetime, newest: Mapping[str, Sequence[RevisionKey]]
 ) -> tuple[PopulationView, ...]:
-    """The views of a service with the revisions that count at an instant; `newest` are the known ones of each table."""
-    views = {f.view: f for f in features}
-    return tuple(
-        PopulationView(
-            name=name,
-            table=first.table,
-            ttl=(ttl := timedelta(days=first.ttl_days)),
-            features=tuple(f.name for f in features if f.view == name),
-            places=tuple(
-                sorted(
-                    (p for p in newest.get(first.table, ()) if at - ttl <= p[0] <= at), reverse=True
-                )
-            ),
+    """Return the views of a feature service with the revisions that are valid at an instant.
+
+    Args:
+        features: the features of the service.
+        at: the instant; a revision counts when its as_of is not later, and not older than the ttl.
+        newest: table -> the known revisions of it, one per as_of.
+    """
+    views = []
+    for name in dict.fromkeys(feature.view for feature in features):
+        view_features = [feature for feature in features if feature.view == name]
+        # Table and ttl are taken from the last feature of the view. All its features agree.
+        table = view_features[-1].table
+        ttl = timedelta(days=view_features[-1].ttl_days)
+        revisions = [key for key in newest.get(table, ()) if at - ttl <= key[0] <= at]
+        views.append(
+            PopulationView(
+                name=name,
+                table=table,
+                ttl=ttl,
+                features=tuple(feature.name for feature in view_features),
+                places=tuple(sorted(revisions, reverse=True)),
+            )
         )
-        for name, first in views.items()
-    )
+    return tuple(views)
 
 
 def as_of_column(view: str) -> str:
-    """The column that says which instant the row of a view describes; null where the view has no row for the key."""
+    """Return the name of the column that holds the as_of of a view's row.
+
+    The column is null where the view has no row for the key.
+    """
     return f"{AS_OF} {view}"
 
 
@@ -63,79 +78,106 @@ def population_parts(
     views: Sequence[PopulationView],
     *,
     key: str,
-    population: tuple[str, Place],
+    population: tuple[str, RevisionKey],
     at: datetime,
     part: int = PART,
 ) -> Iterator[pl.DataFrame]:
-    """The keys of a drop in the database's order, `part` at a time: (n, key, features, one `as_of_column` per view).
+    """Yield the keys of a drop with their features, in the database's order, chunk by chunk.
 
-    population   the table and the revision whose keys they are
+    Args:
+        address: the database to read from.
+        views: the views to join.
+        key: name of the key column.
+        population: the table and the revision whose keys are meant.
+        at: the instant that the features describe.
+        part: number of keys in a chunk.
+
+    Yields:
+        (n, ·) the key, then for each view its `as_of_column` and its features.
     """
+    table, revision = population
     with reading(address) as cursor:
-        reader = _Reader(cursor, key)
-        for keys in reader.keys(*population).iter_slices(part):
-            yield pl.concat(
-                [keys, *(_joined(reader, view, keys, at) for view in views)], how="horizontal"
-            )
+        reader = _FrozenRowReader(cursor, key)
+        for keys in reader.read_keys(table, revision).iter_slices(part):
+            joined_views = [_join_view(reader, view, keys, at) for view in views]
+            yield pl.concat([keys, *joined_views], how="horizontal")
 
 
-def _joined(
-    reader: _Reader, view: PopulationView, keys: pl.DataFrame, at: datetime
+def _join_view(
+    reader: _FrozenRowReader, view: PopulationView, keys: pl.DataFrame, at: datetime
 ) -> pl.DataFrame:
-    """Older drops are asked only while some key has no row in a newer one."""
-    history, asked = reader.nothing(view), keys
-    for place in view.places:
-        found = reader.rows(view, place, keys)
-        history = found if history.is_empty() else pl.concat([history, found])
-        asked = asked.join(found, on=reader.key, how="anti")
-        if asked.is_empty():
+    """Return the newest valid row of a view for each key, in the order of `keys`.
+
+    An older drop is read only while some key has no row in a newer one.
+    """
+    history = reader.read_no_rows(view)
+    keys_without_row = keys
+    for revision in view.places:
+        rows = reader.read_rows(view, revision, keys)
+        history = rows if history.is_empty() else pl.concat([history, rows])
+        keys_without_row = keys_without_row.join(rows, on=reader.key, how="anti")
+        if keys_without_row.is_empty():
             break
-    entities = keys.with_columns(pl.lit(at).cast(STAMP).alias(INSTANT))
+    instant = pl.lit(at).cast(UTC_MICROSECONDS)
+    entities = keys.with_columns(instant.alias(INSTANT))
     return point_in_time_join(entities, history, keys=[reader.key], ttl=view.ttl)
 
 
-class _Reader:
-    """Reads frozen rows by revision, through one connection."""
+class _FrozenRowReader:
+    """Reads frozen rows of a revision through one connection."""
 
     def __init__(self, cursor: Any, key: str) -> None:
-        self._cursor, self.key = cursor, key
+        self._cursor = cursor
+        self.key = key
 
-    def keys(self, table: str, place: Place) -> pl.DataFrame:
-        """The keys of a revision, in the order of its index."""
+    def read_keys(self, table: str, revision: RevisionKey) -> pl.DataFrame:
+        """Return the keys of a revision, in the order of its index."""
         query = sql.SQL(
             "SELECT {key} FROM {table} WHERE as_of = $1 AND revision = $2 ORDER BY {key}"
+        ).format(
+            key=sql.Identifier(self.key),
+            table=sql.Identifier("frozen", table),
         )
-        return self._read(
-            query.format(key=sql.Identifier(self.key), table=sql.Identifier("frozen", table)), place
-        )
+        return self._read(query, revision)
 
-    def rows(self, view: PopulationView, place: Place, keys: pl.DataFrame) -> pl.DataFrame:
-        """What a revision says of the keys from the first to the last of `keys`: key, AS_OF, the view's columns."""
-        bounds = keys[self.key].first(), keys[self.key].last()
-        where = sql.SQL(" WHERE as_of = $1 AND revision = $2 AND {key} BETWEEN $3 AND $4").format(
-            key=sql.Identifier(self.key)
-        )
-        return self._read(self._select(view) + where, [*place, *bounds])
+    def read_rows(
+        self, view: PopulationView, revision: RevisionKey, keys: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Return a revision's rows of the keys from the first to the last of `keys`.
 
-    def nothing(self, view: PopulationView) -> pl.DataFrame:
-        """No rows, of the same columns and types."""
-        return self._read(self._select(view) + sql.SQL(" WHERE false"), [])
+        The columns are the key, AS_OF, the `as_of_column` of the view and its features.
+        """
+        first_key = keys[self.key].first()
+        last_key = keys[self.key].last()
+        condition = sql.SQL(
+            " WHERE as_of = $1 AND revision = $2 AND {key} BETWEEN $3 AND $4"
+        ).format(key=sql.Identifier(self.key))
+        query = self._select(view) + condition
+        return self._read(query, [*revision, first_key, last_key])
+
+    def read_no_rows(self, view: PopulationView) -> pl.DataFrame:
+        """Return a frame without rows that has the columns and types of `read_rows`."""
+        query = self._select(view) + sql.SQL(" WHERE false")
+        return self._read(query, [])
 
     def _select(self, view: PopulationView) -> sql.Composed:
-        columns = {
+        """Compose SELECT … FROM the frozen table of a view, without a condition."""
+        source_columns = {
             self.key: self.key,
             AS_OF: "as_of",
             as_of_column(view.name): "as_of",
-            **{f: f for f in view.features},
+            **{feature: feature for feature in view.features},
         }
+        select_items = [
+            sql.SQL("{} AS {}").format(sql.Identifier(source), sql.Identifier(name))
+            for name, source in source_columns.items()
+        ]
         return sql.SQL("SELECT {columns} FROM {table}").format(
-            columns=sql.SQL(", ").join(
-                sql.SQL("{} AS {}").format(sql.Identifier(source), sql.Identifier(name))
-                for name, source in columns.items()
-            ),
+            columns=sql.SQL(", ").join(select_items),
             table=sql.Identifier("frozen", view.table),
         )
 
     def _read(self, query: sql.Composed, parameters: Sequence[object]) -> pl.DataFrame:
+        """Run a query and return its rows as a frame."""
         self._cursor.execute(query.as_string(), list(parameters) or None)
         return pl.DataFrame(self._cursor.fetch_arrow_table())

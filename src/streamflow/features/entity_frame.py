@@ -1,4 +1,4 @@
-"""The entity frame: what Feast's callers hand over, brought into one shape."""
+"""Bring the entity frame, which Feast's callers pass in several forms, into one shape."""
 
 from __future__ import annotations
 
@@ -13,60 +13,92 @@ from streamflow.features.point_in_time_join import INSTANT, KNOWN
 
 Read = Callable[..., pa.Table]  # (statement, parameters) -> rows
 UTC = pa.timestamp("us", tz="UTC")
-KNOWN_AT = "known_at"  # optional column of the entity frame: K of each row
+KNOWN_AT = "known_at"  # optional column of the entity frame: each row's own known_at
 
 
 def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
-    """The asking rows, in their order, and the name of their time column; times are UTC, naive ones are taken as UTC.
+    """Return the rows of an entity frame as an Arrow table, and the name of its time column.
 
-    `entity_df` is a pandas frame or a SQL query. Raises ValueError for a missing instant.
+    The rows keep their order. Times become UTC; a time without a zone is taken as UTC.
+
+    Args:
+        entity_df: a pandas frame or a SQL query.
+        read: runs a statement, for an entity frame that is a SQL query.
+
+    Raises:
+        ValueError: the instant of a row is missing.
     """
+    table = _read_entities(entity_df, read)
+    time_column = _find_time_column(table)
+    for column in {time_column, KNOWN_AT} & set(table.column_names):
+        position = table.column_names.index(column)
+        instants = _to_utc(table[column])
+        table = table.set_column(position, pa.field(column, UTC), instants)
+    missing_instants = table[time_column].null_count
+    if missing_instants:
+        rows = "1 row" if missing_instants == 1 else f"{missing_instants} rows"
+        raise ValueError(f"column '{time_column}' of the entity frame has no value in {rows}")
+    return table, time_column
+
+
+def _read_entities(entity_df: Any, read: Read) -> pa.Table:
+    """Return the rows of an entity frame as Arrow, without pandas' metadata."""
     import pandas as pd
     from feast.errors import InvalidEntityType
-    from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
     if isinstance(entity_df, str):
-        table = read(
-            f"SELECT * FROM ({entity_df.strip().rstrip(';')}) AS entity"
-        )  # Feast takes an entity frame as SQL, from its caller
+        # Feast takes an entity frame as SQL from its caller, so the query is the caller's own.
+        query = entity_df.strip().rstrip(";")
+        table = read(f"SELECT * FROM ({query}) AS entity")  # noqa: S608
     elif isinstance(entity_df, pd.DataFrame):
         table = pa.Table.from_pandas(entity_df, preserve_index=False)
     else:
         raise InvalidEntityType(type(entity_df))
-    table = table.replace_schema_metadata(None)
-    instant = infer_event_timestamp_from_entity_df(
-        table.schema.empty_table().to_pandas().dtypes.to_dict()
-    )
-    for column in {instant, KNOWN_AT} & set(table.column_names):
-        at = table.column_names.index(column)
-        table = table.set_column(at, pa.field(column, UTC), _in_utc(table[column]))
-    if table[instant].null_count:
-        raise ValueError(
-            f"column '{instant}' of the entity frame has {table[instant].null_count} rows without an instant"
-        )
-    return table, instant
+    return table.replace_schema_metadata(None)
 
 
-def _in_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Instants of any type (timestamps, dates, text) in microseconds of UTC, rounded down."""
+def _find_time_column(table: pa.Table) -> str:
+    """Return the name of the column that Feast takes as the time of the rows."""
+    from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+
+    empty_frame = table.schema.empty_table().to_pandas()
+    column: str = infer_event_timestamp_from_entity_df(empty_frame.dtypes.to_dict())
+    return column
+
+
+def _to_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return instants of any type (timestamp, date, text) in microseconds of UTC, rounded down."""
     import pandas as pd
 
     if not pa.types.is_timestamp(column.type):
-        column = pa.chunked_array([pa.array(pd.to_datetime(column.to_pandas(), utc=True))])
+        instants = pd.to_datetime(column.to_pandas(), utc=True)
+        column = pa.chunked_array([pa.array(instants)])
     series = pl.Series(column)
     assert isinstance(series.dtype, pl.Datetime)
-    zoned = (
-        series.dt.convert_time_zone("UTC")
-        if series.dtype.time_zone
-        else series.dt.replace_time_zone("UTC")
-    )
-    return pa.chunked_array([zoned.dt.cast_time_unit("us").to_arrow()])
+    if series.dtype.time_zone:
+        in_utc = series.dt.convert_time_zone("UTC")
+    else:
+        in_utc = series.dt.replace_time_zone("UTC")
+    microseconds = in_utc.dt.cast_time_unit("us")
+    return pa.chunked_array([microseconds.to_arrow()])
 
 
-def asking_frame(table: pa.Table, instant: str, known_now: Callable[[], datetime]) -> pl.DataFrame:
-    """INSTANT and KNOWN of each asking row; `known_now` is asked for K only where the frame names none."""
-    frame = pl.DataFrame({INSTANT: pl.Series(table[instant])})
+def request_frame(
+    table: pa.Table, time_column: str, read_known_at: Callable[[], datetime]
+) -> pl.DataFrame:
+    """Return the columns INSTANT and KNOWN of each row of an entity table.
+
+    Args:
+        table: the rows of `entity_table`.
+        time_column: the name of its time column.
+        read_known_at: returns the known_at of rows that do not name their own. It is called only
+            when there are such rows.
+    """
+    frame = pl.DataFrame({INSTANT: pl.Series(table[time_column])})
     if KNOWN_AT not in table.column_names:
-        return frame.with_columns(pl.lit(known_now(), pl.Datetime("us", "UTC")).alias(KNOWN))
-    known = pl.Series(KNOWN, table[KNOWN_AT])
-    return frame.with_columns(known.fill_null(known_now()) if known.null_count() else known)
+        same_instant = pl.lit(read_known_at(), pl.Datetime("us", "UTC"))
+        return frame.with_columns(same_instant.alias(KNOWN))
+    known_at = pl.Series(KNOWN, table[KNOWN_AT])
+    if known_at.null_count():
+        known_at = known_at.fill_null(read_known_at())
+    return frame.with_columns(known_at)

@@ -1,4 +1,4 @@
-"""Feast without typeguard: what it costs to import falls from 3.9 to 1.4 s of CPU."""
+"""Import Feast without typeguard. The import then takes 1.4 s of CPU instead of 3.9 s."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ import typeguard
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Import Feast within it: its decorators leave functions as they are, as they do under `python -O`.
+    """Disable typeguard's decorator while Feast is imported.
 
-    typeguard parses the whole module again for each method of Feast's four decorated classes, to check at run time the types
-    of what we hand over; its own words are that the checks are not meant for production.
+    Feast's decorated functions then stay as they are, as they do under `python -O`.
+
+    For each method of Feast's four decorated classes typeguard parses the whole module again, to
+    check the types of our arguments at run time. Its own documentation says that these checks are
+    not meant for production.
     """
-    before = typeguard.typechecked
-    typeguard.typechecked = _as_it_is
+    original = typeguard.typechecked
+    typeguard.typechecked = _skip_type_checks
     try:
         yield
     finally:
-        typeguard.typechecked = before
+        typeguard.typechecked = original
 
 
-def _as_it_is(target: Any = None, **_: Any) -> Any:
-    """`@typechecked` and `@typechecked(…)`."""
+def _skip_type_checks(target: Any = None, **_: Any) -> Any:
+    """Stand in for `@typechecked` and `@typechecked(…)`, and return the target unchanged."""
 
-    def given(function: Callable[..., Any]) -> Callable[..., Any]:
+    def return_unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
-    return given if target is None else target
+    return return_unchanged if target is None else target

@@ -1,4 +1,7 @@
-"""What a feature service names: the features that one model reads, with all that is needed to define them."""
+"""The features that a feature service names, with all facts that are needed to define them.
+
+A feature service is the list of features that one model reads.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from streamflow.errors import CatalogInvalid
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceFeature:
-    """One feature of a service: a version's passport keeps it, so that it outlives the catalog that made it."""
+    """One feature of a feature service.
+
+    The passport of a version stores it, so that the feature can still be defined when the catalog
+    no longer declares it.
+    """
 
     view: str
     name: str
@@ -21,13 +28,13 @@ class ServiceFeature:
 
     @property
     def ref(self) -> str:
-        """Feast's name of it: `view:feature`."""
+        """Return Feast's name of the feature, `view:feature`."""
         return f"{self.view}:{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSpec:
-    """A feature view: the features of one table that some service names."""
+    """A feature view: the features of one table that at least one service names."""
 
     name: str
     table: str
@@ -36,51 +43,62 @@ class ViewSpec:
 
 
 def features_of(catalog: Catalog) -> tuple[ServiceFeature, ...]:
-    """The features of the catalog's own service, in the model's order."""
+    """Return the features of the catalog's own service, in the model's order."""
     return tuple(
         ServiceFeature(
-            view=f.view,
-            name=f.name,
-            type=f.column.type,
-            table=f.table,
-            ttl_days=catalog.ttl(f.view).days,
+            view=feature.view,
+            name=feature.name,
+            type=feature.column.type,
+            table=feature.table,
+            ttl_days=catalog.ttl(feature.view).days,
         )
-        for f in catalog.features
+        for feature in catalog.features
     )
 
 
 def all_services(
     catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]
 ) -> dict[str, tuple[ServiceFeature, ...]]:
-    """The given services and the catalog's own, by name in alphabetical order."""
-    named = {name: tuple(features) for name, features in services.items()}
-    named[catalog.service] = features_of(catalog)
-    return dict(sorted(named.items()))
+    """Return the given services and the catalog's own, in alphabetical order of their names."""
+    features_by_service = {name: tuple(features) for name, features in services.items()}
+    features_by_service[catalog.service] = features_of(catalog)
+    return dict(sorted(features_by_service.items()))
 
 
 def views_of(
     catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]
 ) -> tuple[ViewSpec, ...]:
-    """Every view with the union of the fields that the catalog or a service names; the catalog's come first.
+    """Return every view with all features that the catalog or a service takes from it.
 
-    Table and ttl are the catalog's where it still has the view. Raises CatalogInvalid when a feature has two types.
+    The views and features of the catalog come first. A view that the catalog still has gets its
+    table and ttl from the catalog.
+
+    Raises:
+        CatalogInvalid: a feature has a different type or table in the catalog and in a service.
     """
-    fields: dict[str, dict[str, ServiceFeature]] = {}
+    features_by_view: dict[str, dict[str, ServiceFeature]] = {}
     for features in (features_of(catalog), *all_services(catalog, services).values()):
         for feature in features:
-            known = fields.setdefault(feature.view, {}).setdefault(feature.name, feature)
-            if (known.type, known.table) != (feature.type, feature.table):
-                raise CatalogInvalid(
-                    f"feature '{feature.ref}' is {known.type} of table '{known.table}' in the catalog, but a registered "
-                    f"model version reads it as {feature.type} of table '{feature.table}'"
-                )
-    firsts = {view: next(iter(named.values())) for view, named in fields.items()}
+            view_features = features_by_view.setdefault(feature.view, {})
+            _require_same_source(view_features.setdefault(feature.name, feature), feature)
     return tuple(
-        ViewSpec(
-            name=view,
-            table=first.table,
-            ttl_days=first.ttl_days,
-            features=tuple(fields[view].values()),
+        _create_view(view, tuple(view_features.values()))
+        for view, view_features in features_by_view.items()
+    )
+
+
+def _require_same_source(declared: ServiceFeature, feature: ServiceFeature) -> None:
+    """Raise CatalogInvalid when two definitions of a feature differ in type or table."""
+    if (declared.type, declared.table) != (feature.type, feature.table):
+        raise CatalogInvalid(
+            f"feature '{feature.ref}' has the type {declared.type} and comes from table "
+            f"'{declared.table}' in the catalog, but a registered model version reads it as "
+            f"{feature.type} from table '{feature.table}'"
         )
-        for view, first in firsts.items()
+
+
+def _create_view(name: str, features: tuple[ServiceFeature, ...]) -> ViewSpec:
+    """Create a view; its first feature decides table and ttl."""
+    return ViewSpec(
+        name=name, table=features[0].table, ttl_days=features[0].ttl_days, features=features
     )

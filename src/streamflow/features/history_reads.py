@@ -1,5 +1,7 @@
-# signatures are Feast's; identifiers are quoted, relations the sources' own, values parameters
-"""Reading histories from PostgreSQL: one view at a time as Arrow, and the whole of a historical request."""
+# ruff: noqa: ARG002, S608
+# The signatures are Feast's. In the SQL identifiers are quoted, relations come from the sources,
+# and values are parameters.
+"""Read feature histories from PostgreSQL as Arrow: one view, or all views of a request."""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from streamflow.database import Address, adbc
-from streamflow.features.entity_frame import KNOWN_AT, Read, asking_frame, entity_table
+from streamflow.features.entity_frame import KNOWN_AT, Read, entity_table, request_frame
 from streamflow.features.point_in_time_join import (
     AS_OF,
     INSTANT,
@@ -24,15 +26,16 @@ from streamflow.features.point_in_time_join import (
     point_in_time_join,
 )
 
-FEW = 10_000  # keys: below, PostgreSQL finds them by index; measured 100 of 300,000 users 1 ms instead of 600, all of 7,043 the same
-SUPERSEDED_AT = (
-    "superseded_at"  # column of every history: until when its revision was the newest known
-)
+# Up to this many keys are named in the query, and PostgreSQL finds them by index. Measured: for 100
+# of 300,000 users that takes 1 ms instead of 600; for all of 7,043 users it takes the same time.
+MAX_LISTED_KEYS = 10_000
+# This column of every history says until when its revision was the newest known.
+SUPERSEDED_AT = "superseded_at"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WantedView:
-    """One view of a historical request."""
+class RequestedView:
+    """One feature view of a historical request."""
 
     name: str
     relation: str
@@ -43,7 +46,7 @@ class WantedView:
 
 
 class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]  # feast is untyped to us
-    """A read that happens when the caller asks for the frame, each time anew."""
+    """A read that runs when the caller asks for the frame, and runs again at each request."""
 
     def __init__(
         self,
@@ -60,17 +63,17 @@ class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]  # feast is un
 
     @property
     def full_feature_names(self) -> bool:
-        """Whether columns are called `view__feature`."""
+        """Whether the feature columns are called `view__feature`."""
         return self._full_feature_names
 
     @property
     def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        """The views that Feast computes after the read."""
+        """Return the views that Feast computes after the read."""
         return self._on_demand_feature_views
 
     @property
     def metadata(self) -> RetrievalMetadata | None:
-        """What was asked for."""
+        """Return the features and keys that the caller requested."""
         return self._metadata
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
@@ -80,98 +83,125 @@ class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]  # feast is un
         return self._read().to_pandas()
 
 
-def historical_features(address: Address, entity_df: Any, views: Sequence[WantedView]) -> pa.Table:
-    """The entity frame with the features that were valid at each row's instant, as known at its K, in its order."""
+def historical_features(
+    address: Address, entity_df: Any, views: Sequence[RequestedView]
+) -> pa.Table:
+    """Return the entity frame with the features that were valid at each row's instant.
+
+    Each row gets the values as they were known at its known_at. The rows keep their order.
+    """
     with adbc.reading(address) as cursor:
 
         def read(statement: str, parameters: Sequence[object] = ()) -> pa.Table:
             cursor.execute(statement, list(parameters) or None)
             return cursor.fetch_arrow_table()
 
-        return _historical_features(read, entity_df, views)
+        return _join_views(read, entity_df, views)
 
 
-def _historical_features(read: Read, entity_df: Any, views: Sequence[WantedView]) -> pa.Table:
-    entities, instant = entity_table(entity_df, read)
-    asked = asking_frame(entities, instant, lambda: _known_now(read))
+def _join_views(read: Read, entity_df: Any, views: Sequence[RequestedView]) -> pa.Table:
+    """Return the entity frame with the columns of every view."""
+    entities, time_column = entity_table(entity_df, read)
+    request_rows = request_frame(entities, time_column, lambda: _read_newest_known_at(read))
     answer = entities
-    for view in views:  # one after the other: only one history is in memory
-        joined = _joined(read, view, entities, asked)
-        clash = set(joined.columns) & set(answer.column_names)
-        if clash:
+    for view in views:  # one view after another, so that only one history is in memory
+        joined = _join_view(read, view, entities, request_rows)
+        duplicates = set(joined.columns) & set(answer.column_names)
+        if duplicates:
             raise ValueError(
-                f"column '{min(clash)}' stands twice: rename it in the entity frame or ask for full feature names"
+                f"there are two columns '{min(duplicates)}': rename the one in the entity frame, "
+                "or ask for full feature names"
             )
         for name in joined.columns:
-            answer = answer.append_column(name, _plain(joined[name].to_arrow()))
+            values = _use_standard_strings(joined[name].to_arrow())
+            answer = answer.append_column(name, values)
     return answer
 
 
-def _known_now(read: Read) -> datetime:
-    """K of a read that names none: everything that is known by now."""
-    now: datetime = read(
+def _read_newest_known_at(read: Read) -> datetime:
+    """Return the known_at of rows that name none: it includes everything that is known now."""
+    known_at: datetime = read(
         "SELECT greatest(clock_timestamp(), max(known_at)) AS now FROM streamflow.revision"
     )["now"][0].as_py()
-    return now
+    return known_at
 
 
-def _joined(read: Read, view: WantedView, entities: pa.Table, asked: pl.DataFrame) -> pl.DataFrame:
+def _join_view(
+    read: Read, view: RequestedView, entities: pa.Table, request_rows: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the features of one view for each row of the entity frame."""
     missing = [key for key in view.keys if key not in entities.column_names]
     if missing:
         raise ValueError(f"the entity frame has no column {', '.join(map(repr, missing))}")
     keys = pl.DataFrame(entities.select(list(view.keys)))
-    history = _history(read, view, keys, asked)
+    history = _read_history(read, view, keys, request_rows)
     keys = keys.cast({key: history.schema[key] for key in view.keys})
     return point_in_time_join(
-        pl.concat([keys, asked], how="horizontal"), history, keys=list(view.keys), ttl=view.ttl
+        pl.concat([keys, request_rows], how="horizontal"),
+        history,
+        keys=list(view.keys),
+        ttl=view.ttl,
     )
 
 
-def _history(read: Read, view: WantedView, keys: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """The rows of one history that some asking row may see: keys, AS_OF, features; SINCE and UNTIL if K differs."""
-    several = asked[KNOWN].min() != asked[KNOWN].max()
-    columns = {**view.keys, AS_OF: view.timestamp_field, **view.features} | (
-        {SINCE: KNOWN_AT, UNTIL: SUPERSEDED_AT} if several else {}
+def _read_history(
+    read: Read, view: RequestedView, keys: pl.DataFrame, request_rows: pl.DataFrame
+) -> pl.DataFrame:
+    """Read the rows of a history that at least one request row may see.
+
+    The columns are the keys, AS_OF and the features, and also SINCE and UNTIL when the request rows
+    differ in their known_at.
+    """
+    source_columns = {**view.keys, AS_OF: view.timestamp_field, **view.features}
+    if request_rows[KNOWN].min() != request_rows[KNOWN].max():
+        source_columns |= {SINCE: KNOWN_AT, UNTIL: SUPERSEDED_AT}
+    select_list = ", ".join(
+        f"{quote_identifier(source)} AS {quote_identifier(name)}"
+        for name, source in source_columns.items()
     )
     statement = (
-        f"SELECT {', '.join(f'{quoted(source)} AS {quoted(name)}' for name, source in columns.items())} FROM {view.relation}"
-        f" WHERE {quoted(view.timestamp_field)} BETWEEN $1 AND $2"
+        f"SELECT {select_list} FROM {view.relation}"
+        f" WHERE {quote_identifier(view.timestamp_field)} BETWEEN $1 AND $2"
         f" AND {KNOWN_AT} <= $3 AND ({SUPERSEDED_AT} IS NULL OR {SUPERSEDED_AT} > $4)"
     )
-    parameters: list[object] = _bounds(view, asked)
-    few = _few_keys(keys)
-    if few:
-        statement += f" AND {quoted(next(iter(view.keys.values())))} = ANY($5)"
-        parameters.append(few)
+    parameters: list[object] = _compute_bounds(view, request_rows)
+    listed_keys = _list_few_keys(keys)
+    if listed_keys:
+        key_column = next(iter(view.keys.values()))
+        statement += f" AND {quote_identifier(key_column)} = ANY($5)"
+        parameters.append(listed_keys)
     return pl.DataFrame(read(statement, parameters))
 
 
-def _bounds(view: WantedView, asked: pl.DataFrame) -> list[object]:
-    """First and last instant that count, greatest and least K."""
-    never = datetime(1, 1, 1, tzinfo=UTC)
-    if asked.is_empty():
-        return [never + timedelta(days=1), never, never, never]
-    first, last, least, most = asked.select(
+def _compute_bounds(view: RequestedView, request_rows: pl.DataFrame) -> list[object]:
+    """Return the first and last as_of that count, then the latest and earliest known_at."""
+    beginning = datetime(1, 1, 1, tzinfo=UTC)
+    if request_rows.is_empty():
+        # The first as_of is later than the last one, so that no row is read.
+        return [beginning + timedelta(days=1), beginning, beginning, beginning]
+    first, last, earliest_known_at, latest_known_at = request_rows.select(
         pl.col(INSTANT).min().alias("first"),
         pl.col(INSTANT).max().alias("last"),
-        pl.col(KNOWN).min(),
-        pl.col(KNOWN).max().alias("most"),
+        pl.col(KNOWN).min().alias("earliest"),
+        pl.col(KNOWN).max().alias("latest"),
     ).row(0)
-    return [first - view.ttl if view.ttl else never, last, most, least]
+    first_as_of = first - view.ttl if view.ttl else beginning
+    return [first_as_of, last, latest_known_at, earliest_known_at]
 
 
-def _few_keys(keys: pl.DataFrame) -> list[object]:
-    """The distinct keys that are asked for, if it pays to name them to the server; else none."""
+def _list_few_keys(keys: pl.DataFrame) -> list[object]:
+    """Return the distinct keys, or nothing when naming them in the query would not be faster."""
     if keys.width != 1:
         return []
     distinct = keys.to_series().drop_nulls().unique()
-    return distinct.to_list() if len(distinct) <= FEW else []
+    return distinct.to_list() if len(distinct) <= MAX_LISTED_KEYS else []
 
 
-def quoted(name: str) -> str:
-    """A SQL identifier."""
+def quote_identifier(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _plain(values: pa.Array) -> pa.Array:
+def _use_standard_strings(values: pa.Array) -> pa.Array:
+    """Return large strings, which polars makes, as Arrow's ordinary strings."""
     return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values

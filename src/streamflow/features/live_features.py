@@ -1,4 +1,7 @@
-"""The live features of a key: all views of a service in one prepared SELECT, without Feast."""
+"""Read the live features of keys without Feast.
+
+One prepared SELECT reads all views of a feature service.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,28 @@ from psycopg import sql
 
 from streamflow.errors import NotMigrated
 from streamflow.features.feature_service import ServiceFeature
-from streamflow.features.live_tables import FIXED, SQL_TYPES, live_table
+from streamflow.features.live_tables import SQL_TYPES, TIME_COLUMNS, live_table
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineRow:
-    """The live state of one key."""
+    """The live features of one key, with the drop and revision that they come from.
 
-    values: tuple[
-        Any, ...
-    ]  # in the order of the reader's features; None: a null, or the view has no row
-    as_of: Mapping[
-        str, datetime | None
-    ]  # view -> the instant its row describes; None: the view has no row for this key
-    known_at: tuple[
-        datetime | None, ...
-    ]  # of each view's row, in the same order: when we learned it
+    Attributes:
+        values: in the order of the reader's features. None means that the value is null, or that
+            the view has no row for the key.
+        as_of: view -> the instant that its row describes. None means that the view has no row for
+            the key.
+        known_at: when the row of each view became known, in the order of `as_of`.
+    """
+
+    values: tuple[Any, ...]
+    as_of: Mapping[str, datetime | None]
+    known_at: tuple[datetime | None, ...]
 
     @property
     def sources(self) -> dict[str, tuple[datetime, datetime | None] | None]:
-        """View -> the drop and the revision that its row is of; None: the view has no row for this key."""
+        """Return view -> (as_of, known_at) of its row; None when the view has no row."""
         return {
             view: None if as_of is None else (as_of, known_at)
             for (view, as_of), known_at in zip(self.as_of.items(), self.known_at, strict=True)
@@ -40,66 +45,82 @@ class OnlineRow:
 
 
 class OnlineReader:
-    """Reads the features of one service, in its order. Holds no connection: any thread may use it with its own."""
+    """Reads the live features of one feature service, in the service's order.
+
+    It holds no connection: any thread may use it with a connection of its own.
+    """
 
     def __init__(
         self, features: Sequence[ServiceFeature], *, key: str, key_type: str = "string"
     ) -> None:
         self.features = tuple(features)
-        self._views = tuple(dict.fromkeys(f.view for f in features))
-        self._rows_of = _rows_of(self.features, self._views, key, key_type)
-        self._instants = _instants(self._views)
+        self._views = tuple(dict.fromkeys(feature.view for feature in features))
+        # The statements are composed once: composing costs as much as the lookup.
+        self._row_query = _compose_row_query(self.features, self._views, key, key_type)
+        self._as_of_query = _compose_as_of_query(self._views)
 
     def read(self, connection: psycopg.Connection, key: str | int) -> OnlineRow | None:
-        """The live row of `key`; None where no view has one. Raises NotMigrated when a live table lacks."""
+        """Return the live row of `key`, or None when no view has a row for it.
+
+        Raises:
+            NotMigrated: a live table is missing.
+        """
         return self.read_many(connection, [key])[0]
 
     def read_many(
         self, connection: psycopg.Connection, keys: Sequence[str | int]
     ) -> list[OnlineRow | None]:
-        """The live rows of `keys`, in their order, in one round trip."""
-        with _translated():
+        """Return the live rows of `keys`, in their order, in one round trip."""
+        with _as_not_migrated():
             rows = connection.execute(
-                self._rows_of, [list(keys)], prepare=True, binary=True
+                self._row_query, [list(keys)], prepare=True, binary=True
             ).fetchall()
-        return [self._row(row) for row in rows]
+        return [self._create_row(row) for row in rows]
 
     async def read_beside(
         self, connection: psycopg.AsyncConnection, keys: Sequence[str | int]
     ) -> list[OnlineRow | None]:
-        """The same on a connection that lets others work meanwhile."""
-        with _translated():
+        """Return the live rows of `keys` as `read_many` does, on an asynchronous connection.
+
+        The event loop can do different work during the read.
+        """
+        with _as_not_migrated():
             cursor = await connection.execute(
-                self._rows_of, [list(keys)], prepare=True, binary=True
+                self._row_query, [list(keys)], prepare=True, binary=True
             )
             rows = await cursor.fetchall()
-        return [self._row(row) for row in rows]
+        return [self._create_row(row) for row in rows]
 
     async def live_as_of(self, connection: psycopg.AsyncConnection) -> dict[str, datetime | None]:
-        """The as_of of each view; None for one that has no row. Raises NotMigrated when a live table lacks.
+        """Return the as_of of each view; None for a view without rows.
 
-        One row tells it: a materialization writes all rows of a view with one as_of.
+        One row per view is enough: a materialization writes all rows of a view with one as_of.
+
+        Raises:
+            NotMigrated: a live table is missing.
         """
-        with _translated():
-            cursor = await connection.execute(self._instants)
+        with _as_not_migrated():
+            cursor = await connection.execute(self._as_of_query)
             row = await cursor.fetchone()
         assert row is not None
         return dict(zip(sorted(self._views), row, strict=True))
 
-    def _row(self, row: tuple[Any, ...]) -> OnlineRow | None:
-        n = len(self._views)
-        instants = row[:n]
+    def _create_row(self, row: tuple[Any, ...]) -> OnlineRow | None:
+        """Return a row of the row query as an OnlineRow."""
+        view_count = len(self._views)
+        instants = row[:view_count]
         if all(instant is None for instant in instants):
             return None
         return OnlineRow(
-            values=row[2 * n :],
+            values=row[2 * view_count :],
             as_of=dict(zip(self._views, instants, strict=True)),
-            known_at=row[n : 2 * n],
+            known_at=row[view_count : 2 * view_count],
         )
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _as_not_migrated() -> Iterator[None]:
+    """Raise NotMigrated when a live table or a column of one is missing."""
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as exc:
@@ -108,30 +129,40 @@ def _translated() -> Iterator[None]:
         ) from exc
 
 
-def _instants(views: tuple[str, ...]) -> bytes:
-    """SELECT the as_of of any row of each view."""
-    parts = [
+def _compose_as_of_query(views: tuple[str, ...]) -> bytes:
+    """Compose a SELECT of the as_of of any row of each view, in the order of the views' names."""
+    subqueries = [
         sql.SQL("(SELECT as_of FROM {} LIMIT 1)").format(live_table(view)) for view in sorted(views)
     ]
-    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(parts)).as_bytes()
+    query = sql.SQL("SELECT {}").format(sql.SQL(", ").join(subqueries))
+    return query.as_bytes()
 
 
-def _rows_of(
+def _compose_row_query(
     features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str
 ) -> bytes:
-    """SELECT each view's as_of, then its known_at, then each feature, a row per asked key, found or not, in the order asked."""
-    asked = sql.SQL("unnest(%s::{}[]) WITH ORDINALITY").format(sql.SQL(SQL_TYPES[key_type]))
-    columns = [sql.Identifier(view, name) for name in FIXED for view in views]
-    columns += [sql.Identifier(f.view, f.name) for f in features]
+    """Compose a SELECT with one row per requested key, in the order of the request.
+
+    The columns are the as_of of each view, the known_at of each view, then the features. A key that
+    no view has gives a row of nulls.
+    """
+    requested_keys = sql.SQL("unnest(%s::{}[]) WITH ORDINALITY").format(
+        sql.SQL(SQL_TYPES[key_type])
+    )
+    columns = [sql.Identifier(view, name) for name in TIME_COLUMNS for view in views]
+    columns += [sql.Identifier(feature.view, feature.name) for feature in features]
+    # A materialization locks the tables in the order of their names: see swap_live_tables.
     joins = [
         sql.SQL(" LEFT JOIN {table} AS {view} ON {column} = asked.key").format(
-            table=live_table(view), view=sql.Identifier(view), column=sql.Identifier(view, key)
+            table=live_table(view),
+            view=sql.Identifier(view),
+            column=sql.Identifier(view, key),
         )
-        for view in sorted(
-            views
-        )  # the order in which a materialization locks them: see swap_live_tables
+        for view in sorted(views)
     ]
-    composed = sql.SQL("SELECT {columns} FROM {asked} AS asked (key, n){joins} ORDER BY n").format(
-        columns=sql.SQL(", ").join(columns), asked=asked, joins=sql.Composed(joins)
+    query = sql.SQL("SELECT {columns} FROM {keys} AS asked (key, n){joins} ORDER BY n").format(
+        columns=sql.SQL(", ").join(columns),
+        keys=requested_keys,
+        joins=sql.Composed(joins),
     )
-    return composed.as_bytes()  # composed once: it would cost as much as the lookup
+    return query.as_bytes()

@@ -1,4 +1,4 @@
-"""Whether the live tables have what a feature service reads."""
+"""Check whether the live tables have the columns that a feature service reads."""
 
 from __future__ import annotations
 
@@ -11,10 +11,20 @@ from streamflow.features.live_tables import SQL_TYPES, live_columns
 
 
 def misfits(connection: psycopg.Connection, features: Sequence[ServiceFeature]) -> list[str]:
-    """The features whose view has no such column now, or one of another type, in words; empty when all fit."""
-    live = {view: live_columns(connection, view) for view in {f.view for f in features}}
-    return [
-        f"{f.ref} is {SQL_TYPES[f.type]} in the model and {live[f.view].get(f.name, 'not there')} in the live view"
-        for f in features
-        if live[f.view].get(f.name) != SQL_TYPES[f.type]
-    ]
+    """Describe each feature whose live column is missing or has a different type.
+
+    The list is empty when all features fit.
+    """
+    views = {feature.view for feature in features}
+    types_by_view = {view: live_columns(connection, view) for view in views}
+    descriptions = []
+    for feature in features:
+        model_type = SQL_TYPES[feature.type]
+        live_type = types_by_view[feature.view].get(feature.name)
+        if live_type == model_type:
+            continue
+        in_live_view = f"{live_type} in" if live_type else "missing from"
+        descriptions.append(
+            f"{feature.ref} is {model_type} in the model and {in_live_view} the live view"
+        )
+    return descriptions

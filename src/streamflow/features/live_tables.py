@@ -1,4 +1,7 @@
-"""The live tables `online.<view>`: one row per key, one typed column per feature. Shared by all that touches them."""
+"""The live tables `online.<view>`, with one row per key and one typed column per feature.
+
+Every module that reads or writes live tables uses these names, locks and statements.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,47 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import CatalogInvalid
 
+QUERIES = load_queries(__file__)
 SCHEMA = "online"
-FIXED = {"as_of": "timestamp with time zone", "known_at": "timestamp with time zone"}
+#: The columns, beside key and features, that every live table has -> their SQL type.
+TIME_COLUMNS = {"as_of": "timestamp with time zone", "known_at": "timestamp with time zone"}
+#: Catalog type -> SQL type.
 SQL_TYPES = {
     "int": "bigint",
     "float": "double precision",
     "bool": "boolean",
     "string": "text",
-}  # by catalog type
+}
 
 
 def live_table(view: str) -> sql.Identifier:
-    """The table that holds the live state of `view`."""
+    """Return the name of the table that holds the live rows of `view`."""
     return sql.Identifier(SCHEMA, view)
 
 
 def next_table(view: str) -> sql.Identifier:
-    """The table that will take the place of the live one."""
+    """Return the name of the table that is about to replace the live table of `view`."""
     return sql.Identifier(SCHEMA, f"{view}__next")
 
 
 def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> None:
-    """Put the next tables in the place of the live ones. Call it under `lock_live_tables`, as the last act.
+    """Replace the live tables of `views` by their next tables.
 
-    Locks are taken in the order of the names, as readers of several views take theirs: else they could lock each other out.
+    Call it under `lock_live_tables`, as the last statement of the transaction.
+
+    The locks are taken in the order of the names. Readers of several views take theirs in the same
+    order: a different order could end in a deadlock.
     """
-    ordered = sorted(views)
+    ordered_views = sorted(views)
     connection.execute(
         sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(
-            sql.SQL(", ").join(live_table(view) for view in ordered)
+            sql.SQL(", ").join(live_table(view) for view in ordered_views)
         )
     )
-    for view in ordered:
+    for view in ordered_views:
         connection.execute(
             sql.SQL("DROP TABLE {}; ALTER TABLE {} RENAME TO {}").format(
                 live_table(view), next_table(view), sql.Identifier(view)
@@ -50,13 +60,17 @@ def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> No
 
 
 def lock_live_tables(connection: psycopg.Connection) -> None:
-    """Keep every other writer of live tables out until the transaction ends."""
+    """Make every different writer of live tables wait until the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('streamflow.online', 0))")
 
 
 @contextmanager
 def live_tables_kept(connection: psycopg.Connection) -> Iterator[None]:
-    """Keep every live table as it is. A swap waits for this lock, and not for a table's, where readers would queue behind it."""
+    """Keep every live table unchanged within the `with` block.
+
+    A swap waits for this lock. It does not wait for a lock on a table, because readers would have
+    to queue behind that one.
+    """
     connection.execute("SELECT pg_advisory_lock_shared(hashtextextended('streamflow.online', 0))")
     try:
         yield
@@ -68,75 +82,107 @@ def live_tables_kept(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:
-    """Column -> SQL type of a live table, in its order; empty when there is none."""
-    rows = connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        [live_table(view).as_string(connection)],
-    )
+    """Return column -> SQL type of a live table, in the table's order.
+
+    The result is empty when the table does not exist.
+    """
+    table = live_table(view).as_string(connection)
+    rows = connection.execute(QUERIES["live_columns"], [table])
     return dict(rows.fetchall())
 
 
 def ensure_live_table(
     connection: psycopg.Connection, view: str, key: tuple[str, str], features: Mapping[str, str]
 ) -> None:
-    """Create the table of a view or add what it lacks; nothing is dropped. Call it under `lock_live_tables`.
+    """Create the live table of a view, or add the columns that are missing. Drop no column.
 
-    `key` is (name, SQL type), `features` name -> SQL type. Raises CatalogInvalid when a column has another type.
+    Call it under `lock_live_tables`.
+
+    Args:
+        connection: the connection that holds the lock.
+        view: the name of the feature view.
+        key: name and SQL type of the key.
+        features: name -> SQL type.
+
+    Raises:
+        CatalogInvalid: a column has a different type.
     """
-    wanted = {key[0]: key[1], **FIXED, **features}
+    key_name, key_type = key
+    required = {key_name: key_type, **TIME_COLUMNS, **features}
     live = live_columns(connection, view)
-    changed = [name for name in wanted if live.get(name, wanted[name]) != wanted[name]]
+    changed = [name for name, sql_type in required.items() if live.get(name, sql_type) != sql_type]
     if changed:
         name = changed[0]
         raise CatalogInvalid(
-            f"{SCHEMA}.{view}.{name} holds {live[name]}, the feature view says {wanted[name]}",
+            f"column {SCHEMA}.{view}.{name} has the type {live[name]}, "
+            f"but the feature view declares {required[name]}",
             remedy="Give the column of the new type a new name.",
         )
     if not live:
-        connection.execute(_create(view, key[0], wanted))
-    for name in wanted.keys() - live.keys() if live else ():
+        connection.execute(_compose_create_table(view, key_name, required))
+        return
+    for name in required.keys() - live.keys():
         connection.execute(
             sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                live_table(view), sql.Identifier(name), _type(wanted[name])
+                live_table(view), sql.Identifier(name), _as_sql(required[name])
             )
         )
 
 
 def drop_live_table(connection: psycopg.Connection, view: str) -> None:
-    """Remove the live state of a view. Call it under `lock_live_tables`."""
+    """Remove the live table of a view. Call it under `lock_live_tables`."""
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(live_table(view)))
 
 
-def _create(view: str, key: str, columns: Mapping[str, str]) -> sql.Composed:
-    required = {key: " PRIMARY KEY", "as_of": " NOT NULL"}
-    lines = [
+def _compose_create_table(view: str, key: str, column_types: Mapping[str, str]) -> sql.Composed:
+    """Compose the CREATE TABLE of a live table."""
+    constraints = {key: " PRIMARY KEY", "as_of": " NOT NULL"}
+    column_definitions = [
         sql.SQL("{} {}{}").format(
-            sql.Identifier(name), _type(kind), sql.SQL(required.get(name, ""))
+            sql.Identifier(name), _as_sql(sql_type), _as_sql(constraints.get(name, ""))
         )
-        for name, kind in columns.items()
+        for name, sql_type in column_types.items()
     ]
-    return sql.SQL("CREATE TABLE {} ({})").format(live_table(view), sql.SQL(", ").join(lines))
+    return sql.SQL("CREATE TABLE {} ({})").format(
+        live_table(view), sql.SQL(", ").join(column_definitions)
+    )
 
 
-def _type(kind: str) -> sql.SQL:
-    return sql.SQL(kind)
+def _as_sql(text: str) -> sql.SQL:
+    """Return a type or a constraint of our own as SQL."""
+    return sql.SQL(text)
 
 
 def upsert(
-    view: str, key: str, columns: Iterable[str], rows: sql.Composable, *, when: sql.Composable
+    view: str,
+    key: str,
+    columns: Iterable[str],
+    rows: sql.Composable,
+    *,
+    replace_when: sql.Composable,
 ) -> sql.Composed:
-    """INSERT `rows` (a query with `columns`) where a stored row is replaced only `when` says so (`live`, `excluded`)."""
+    """Compose an INSERT that may replace stored rows of a live table.
+
+    Args:
+        view: the name of the feature view.
+        key: name of the key column.
+        columns: the columns of `rows`.
+        rows: the query that returns the new rows.
+        replace_when: the condition under which a stored row (`live`) is replaced by the new one
+            (`excluded`).
+    """
     names = list(columns)
+    assignments = [
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names if name != key
+    ]
     return sql.SQL(
-        "INSERT INTO {table} AS live ({columns}) {rows} ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {when}"
+        "INSERT INTO {table} AS live ({columns}) {rows}"
+        " ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE {condition}"
     ).format(
         table=live_table(view),
         columns=sql.SQL(", ").join(map(sql.Identifier, names)),
         rows=rows,
         key=sql.Identifier(key),
-        changes=sql.SQL(", ").join(
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(n)) for n in names if n != key
-        ),
-        when=when,
+        assignments=sql.SQL(", ").join(assignments),
+        condition=replace_when,
     )

@@ -1,4 +1,4 @@
-"""Materialize: the newest drop becomes the live state, for all views at once."""
+"""Make the newest drop the live state of all feature views at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Catalog
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import NotMigrated, SnapshotMissing
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, views_of
 from streamflow.features.live_tables import (
@@ -20,19 +21,21 @@ from streamflow.features.live_tables import (
     swap_live_tables,
 )
 
+QUERIES = load_queries(__file__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaterializedView:
-    """What one view holds now."""
+    """The live state of one view after a materialization."""
 
     view: str
     rows: int
-    removed: int  # keys that were live and are not in this drop
+    removed: int  # keys that were live before and are not in this drop
     as_of: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Drop:
+class _FrozenDrop:
     """The newest known revision of each table at one as_of."""
 
     as_of: datetime
@@ -47,25 +50,39 @@ def materialize(
     known_at: datetime | None = None,
     services: Mapping[str, Sequence[ServiceFeature]] | None = None,
 ) -> list[MaterializedView]:
-    """Make one drop the live state of every view, in one transaction: readers see all of it or nothing.
+    """Make one drop the live state of every view, in one transaction.
 
-    The rows are written into new tables, which take the place of the live ones at the end: readers wait for that alone.
+    Readers see all of the new state or nothing of it. The rows are written into new tables, which
+    replace the live ones at the end: readers have to wait only for that.
 
-    The drop is the newest `as_of` at which every table that feeds a view is frozen, or exactly `as_of`; of it the
-    revisions known by `known_at`, or all. A drop of which one such table is not frozen yet is passed over, so that no
-    answer mixes two drops. Keys that are not in it are removed. Of a view that only a registered version's service still
-    names the table may be gone from the catalog: such a view is emptied, because what it holds is no longer true.
+    The drop is the newest one for which every table that feeds a view is frozen. A drop for which
+    one of these tables is not frozen yet is not taken, so that no answer mixes two drops. Keys that
+    are not in the drop are removed.
 
-    Raises SnapshotMissing when there is no such drop, NotMigrated when a live table is missing.
+    A view that only the service of a registered version names may read a table that is no longer in
+    the catalog. Such a view is emptied, because its rows are no longer true.
+
+    Args:
+        connection: the connection for the transaction.
+        catalog: its views and tables are materialized.
+        as_of: the as_of that the drop must have.
+        known_at: take only revisions that were known at this instant. None: take the newest.
+        services: the services of registered versions, by name.
+
+    Raises:
+        SnapshotMissing: there is no such drop.
+        NotMigrated: a live table is missing.
     """
     with connection.transaction():
         lock_live_tables(connection)
         views = views_of(catalog, services or {})
         tables = sorted({view.table for view in views if view.table in catalog.tables})
-        drop = _drop(connection, tables, as_of, known_at)
-        filled = [_fill(connection, catalog.entity.key, view, drop) for view in views]
+        drop = _read_newest_drop(connection, tables, as_of, known_at)
+        materialized_views = [
+            _fill_next_table(connection, catalog.entity.key, view, drop) for view in views
+        ]
         swap_live_tables(connection, [view.name for view in views])
-        return filled
+        return materialized_views
 
 
 def stale_views(
@@ -73,55 +90,64 @@ def stale_views(
     catalog: Catalog,
     services: Mapping[str, Sequence[ServiceFeature]],
 ) -> list[str]:
-    """The views whose live rows are not those of the newest frozen drop. Raises SnapshotMissing when none is frozen."""
+    """Return the views whose live rows are not those of the newest frozen drop.
+
+    Raises:
+        SnapshotMissing: no drop is frozen.
+    """
     views = [view for view in views_of(catalog, services) if view.table in catalog.tables]
-    drop = _drop(connection, sorted({view.table for view in views}), None, None)
+    tables = sorted({view.table for view in views})
+    drop = _read_newest_drop(connection, tables, as_of=None, known_at=None)
     return [view.name for view in views if not _is_current(connection, view, drop)]
 
 
-def _is_current(connection: psycopg.Connection, view: ViewSpec, drop: _Drop) -> bool:
-    """Whether the live rows are all of this revision, and some are live if it has any."""
+def _is_current(connection: psycopg.Connection, view: ViewSpec, drop: _FrozenDrop) -> bool:
+    """Whether all live rows are of the drop's revision, and there are some if the revision has any.
+
+    A view without a live table is not current.
+    """
     revision, known_at = drop.revisions[view.table]
     if not live_columns(connection, view.name):
         return False
-    row = connection.execute(
-        sql.SQL(
-            "SELECT NOT EXISTS (SELECT FROM {live} WHERE (as_of, known_at) IS DISTINCT FROM (%s::timestamptz, %s::timestamptz))"
-            " AND (EXISTS (SELECT FROM {live}) OR NOT EXISTS (SELECT FROM {frozen} WHERE as_of = %s AND revision = %s))"
-        ).format(live=live_table(view.name), frozen=sql.Identifier("frozen", view.table)),
-        [drop.as_of, known_at, drop.as_of, revision],
-    ).fetchone()
+    query = sql.SQL(
+        "SELECT NOT EXISTS (SELECT FROM {live} WHERE (as_of, known_at)"
+        " IS DISTINCT FROM (%s::timestamptz, %s::timestamptz))"
+        " AND (EXISTS (SELECT FROM {live})"
+        " OR NOT EXISTS (SELECT FROM {frozen} WHERE as_of = %s AND revision = %s))"
+    ).format(live=live_table(view.name), frozen=sql.Identifier("frozen", view.table))
+    parameters = [drop.as_of, known_at, drop.as_of, revision]
+    row = connection.execute(query, parameters).fetchone()
     return bool(row and row[0])
 
 
-def _drop(
+def _read_newest_drop(
     connection: psycopg.Connection,
     tables: list[str],
     as_of: datetime | None,
     known_at: datetime | None,
-) -> _Drop:
+) -> _FrozenDrop:
+    """Read the newest drop for which all tables are frozen, or raise SnapshotMissing."""
     rows = connection.execute(
-        "WITH newest AS (SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at FROM streamflow.revision"
-        "   WHERE table_name = ANY(%(tables)s) AND (%(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s)"
-        "   AND (%(known_at)s::timestamptz IS NULL OR known_at <= %(known_at)s) ORDER BY table_name, as_of, revision DESC)"
-        " SELECT as_of, table_name, revision, known_at FROM newest"
-        " WHERE as_of = (SELECT as_of FROM newest GROUP BY as_of HAVING count(*) = %(n)s ORDER BY as_of DESC LIMIT 1)",
-        {"tables": tables, "as_of": as_of, "known_at": known_at, "n": len(tables)},
+        QUERIES["newest_drop"],
+        {"tables": tables, "as_of": as_of, "known_at": known_at, "table_count": len(tables)},
     ).fetchall()
     if not rows:
-        when = f"as of {as_of:%Y-%m-%d} " if as_of else ""
+        at_instant = f"as of {as_of:%Y-%m-%d} " if as_of else ""
         raise SnapshotMissing(
-            f"no drop {when}has a snapshot of all of {', '.join(tables)}; the live features are as before"
+            f"no drop {at_instant}has a snapshot of each of the tables {', '.join(tables)}; "
+            "the live features are unchanged"
         )
-    return _Drop(
-        as_of=rows[0][0], revisions={table: (revision, known) for _, table, revision, known in rows}
-    )
+    revisions = {table: (revision, known_at) for _, table, revision, known_at in rows}
+    return _FrozenDrop(as_of=rows[0][0], revisions=revisions)
 
 
-def _fill(
-    connection: psycopg.Connection, key: str, view: ViewSpec, drop: _Drop
+def _fill_next_table(
+    connection: psycopg.Connection, key: str, view: ViewSpec, drop: _FrozenDrop
 ) -> MaterializedView:
-    """Fill a table that will take the place of the live one. All columns are filled, those of older services included."""
+    """Create and fill the table that will replace the live table of a view.
+
+    All columns of the live table are filled, also those that only older services read.
+    """
     columns = live_columns(connection, view.name)
     if not columns:
         raise NotMigrated(f"the live table of feature view '{view.name}' is missing")
@@ -133,41 +159,60 @@ def _fill(
     connection.execute(
         sql.SQL("CREATE TABLE {next} (LIKE {live} INCLUDING ALL EXCLUDING INDEXES)").format(**names)
     )
-    revision, known_at = drop.revisions.get(view.table, (0, None))
-    rows = 0
-    if revision:
-        try:
-            rows = connection.execute(_copy(view, list(columns), drop, revision, known_at)).rowcount
-        except psycopg.errors.UndefinedColumn as exc:
-            raise NotMigrated(
-                f"table '{view.table}' lacks what '{view.name}' serves: {exc.diag.message_primary}"
-            ) from exc
-    connection.execute(
-        sql.SQL("ALTER TABLE {next} ADD PRIMARY KEY ({key})").format(**names)
-    )  # faster at once than row by row
-    gone = sql.SQL(
-        "SELECT count(*) FROM {live} l WHERE NOT EXISTS (SELECT FROM {next} n WHERE n.{key} = l.{key})"
+    row_count = _copy_revision(connection, view, list(columns), drop)
+    # Building the index at once is faster than adding to it row by row.
+    connection.execute(sql.SQL("ALTER TABLE {next} ADD PRIMARY KEY ({key})").format(**names))
+    removed_keys = sql.SQL(
+        "SELECT count(*) FROM {live} l"
+        " WHERE NOT EXISTS (SELECT FROM {next} n WHERE n.{key} = l.{key})"
     ).format(**names)
-    counted = connection.execute(gone).fetchone()
+    removed = connection.execute(removed_keys).fetchone()
     return MaterializedView(
-        view=view.name, rows=rows, removed=counted[0] if counted else 0, as_of=drop.as_of
+        view=view.name, rows=row_count, removed=removed[0] if removed else 0, as_of=drop.as_of
     )
 
 
-def _copy(
-    view: ViewSpec, columns: list[str], drop: _Drop, revision: int, known_at: datetime | None
+def _copy_revision(
+    connection: psycopg.Connection, view: ViewSpec, columns: list[str], drop: _FrozenDrop
+) -> int:
+    """Copy the drop's rows of a view into its next table, and return how many rows these are.
+
+    There are none when the table of the view is not in the drop.
+    """
+    revision, known_at = drop.revisions.get(view.table, (0, None))
+    if not revision:
+        return 0
+    statement = _compose_copy(view, columns, drop, revision, known_at)
+    try:
+        return connection.execute(statement).rowcount
+    except psycopg.errors.UndefinedColumn as exc:
+        raise NotMigrated(
+            f"table '{view.table}' has not all columns that feature view '{view.name}' serves: "
+            f"{exc.diag.message_primary}"
+        ) from exc
+
+
+def _compose_copy(
+    view: ViewSpec,
+    columns: list[str],
+    drop: _FrozenDrop,
+    revision: int,
+    known_at: datetime | None,
 ) -> sql.Composed:
-    """One INSERT … SELECT of a revision's rows."""
-    given = {"as_of": drop.as_of, "known_at": known_at}
+    """Compose the INSERT … SELECT that copies the rows of a revision."""
+    instants = {"as_of": drop.as_of, "known_at": known_at}
+    values = [
+        sql.Literal(instants[column]) if column in instants else sql.Identifier(column)
+        for column in columns
+    ]
     return sql.SQL(
-        "INSERT INTO {next} ({names}) SELECT {values} FROM {frozen} WHERE as_of = {at} AND revision = {revision}"
+        "INSERT INTO {next} ({names}) SELECT {values} FROM {frozen}"
+        " WHERE as_of = {as_of} AND revision = {revision}"
     ).format(
         next=next_table(view.name),
         names=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        values=sql.SQL(", ").join(
-            sql.Literal(given[c]) if c in given else sql.Identifier(c) for c in columns
-        ),
+        values=sql.SQL(", ").join(values),
         frozen=sql.Identifier("frozen", view.table),
-        at=sql.Literal(drop.as_of),
+        as_of=sql.Literal(drop.as_of),
         revision=sql.Literal(revision),
     )

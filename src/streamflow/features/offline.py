@@ -1,8 +1,13 @@
-# the signatures are Feast's; identifiers are quoted, relations the sources' own
-"""Feast's offline store over the frozen histories: Arrow from PostgreSQL, joined as of each row's instant in polars.
+# ruff: noqa: ARG004, S608
+# The signatures are Feast's. In the SQL identifiers are quoted, and relations are the sources' own.
+"""Feast's offline store over the frozen histories.
 
-Feast builds it from `feature_store.yaml`; it connects by libpq's PG* environment alone. Its sources are Feast's own
-PostgreSQLSource over `history.<table>`. A column `known_at` in the entity frame is K, "as known at"; without it K is now.
+PostgreSQL returns the rows as Arrow, and polars joins them as of the instant of each entity row.
+
+Feast creates the store from `feature_store.yaml`. The store connects only by libpq's PG*
+environment variables. Its sources are Feast's own PostgreSQLSource over `history.<table>`. A column
+`known_at` in the entity frame says at which instant the values of a row must have been known.
+Without this column that instant is the present one.
 """
 
 from __future__ import annotations
@@ -26,15 +31,15 @@ from feast.utils import compute_non_entity_date_range
 from streamflow.database import Address, arrow
 from streamflow.features.history_reads import (
     SUPERSEDED_AT,
+    RequestedView,
     StreamflowRetrievalJob,
-    WantedView,
     historical_features,
-    quoted,
+    quote_identifier,
 )
 
 
 class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us
-    """`offline_store:` in feature_store.yaml. There is nothing to set."""
+    """The part `offline_store:` of feature_store.yaml. It has no settings."""
 
     type: Literal["streamflow.features.offline.StreamflowOfflineStore"] = (
         "streamflow.features.offline.StreamflowOfflineStore"
@@ -42,7 +47,7 @@ class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc] 
 
 
 class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]  # feast is untyped to us
-    """Reads of the frozen histories, for Feast."""
+    """Reads the frozen histories for Feast."""
 
     @staticmethod
     def get_historical_features(
@@ -55,28 +60,29 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]  # feast is un
         full_feature_names: bool = False,
         **kwargs: Any,
     ) -> RetrievalJob:
-        """Join features to a pandas frame or a SQL query; without either, to every row between two instants."""
-        never = datetime(2000, 1, 1, tzinfo=UTC)  # the bounds of the contexts are not used
+        """Join features to the rows of a pandas frame or of a SQL query.
+
+        Without an entity frame the features of every row between `start_date` and `end_date` are
+        returned.
+        """
+        unused_date = datetime(2000, 1, 1, tzinfo=UTC)  # we do not use the contexts' date range
         contexts = get_feature_view_query_context(
-            feature_refs, feature_views, registry, project, (never, never)
+            feature_refs, feature_views, registry, project, (unused_date, unused_date)
         )
-        views = [_wanted(context, full_feature_names) for context in contexts]
+        views = [_create_requested_view(context, full_feature_names) for context in contexts]
         if entity_df is None:
-            entity_df = _every_row(
-                views,
-                *compute_non_entity_date_range(
-                    feature_views, kwargs.get("start_date"), kwargs.get("end_date")
-                ),
+            start, end = compute_non_entity_date_range(
+                feature_views, kwargs.get("start_date"), kwargs.get("end_date")
             )
+            entity_df = _compose_entity_query(views, start, end)
+        keys = {key for view in views for key in view.keys}
         return StreamflowRetrievalJob(
             partial(historical_features, Address(), entity_df, views),
             full_feature_names=full_feature_names,
             on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
                 feature_refs, project, registry
             ),
-            metadata=RetrievalMetadata(
-                features=feature_refs, keys=sorted({key for view in views for key in view.keys})
-            ),
+            metadata=RetrievalMetadata(features=feature_refs, keys=sorted(keys)),
         )
 
     @staticmethod
@@ -90,14 +96,13 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]  # feast is un
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Every row between two instants (both included), as known now."""
-        columns = _columns(
+        """Read every row between two instants, both included, as known at present."""
+        columns = _compose_columns(
             join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column
         )
-        where, parameters = _between(timestamp_field, start_date, end_date)
-        statement = (
-            f"SELECT {columns} FROM {data_source.get_table_query_string()} AS history WHERE {where}"
-        )
+        condition, parameters = _compose_period(timestamp_field, start_date, end_date)
+        relation = data_source.get_table_query_string()
+        statement = f"SELECT {columns} FROM {relation} AS history WHERE {condition}"
         return StreamflowRetrievalJob(partial(arrow.read, Address(), statement, parameters))
 
     @staticmethod
@@ -111,65 +116,85 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]  # feast is un
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        """The newest row of each key between two instants (both included), as known now."""
-        columns = _columns(
+        """Read the newest row of each key between two instants, both included.
+
+        The rows are those that are known at present.
+        """
+        columns = _compose_columns(
             join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column
         )
-        keys = ", ".join(map(quoted, join_key_columns))
-        where, parameters = _between(timestamp_field, start_date, end_date)
+        keys = ", ".join(map(quote_identifier, join_key_columns))
+        condition, parameters = _compose_period(timestamp_field, start_date, end_date)
+        relation = data_source.get_table_query_string()
         statement = (
-            f"SELECT DISTINCT ON ({keys}) {columns} FROM {data_source.get_table_query_string()} AS history"
-            f" WHERE {where} ORDER BY {keys}, {quoted(timestamp_field)} DESC"
+            f"SELECT DISTINCT ON ({keys}) {columns} FROM {relation} AS history"
+            f" WHERE {condition} ORDER BY {keys}, {quote_identifier(timestamp_field)} DESC"
         )
         return StreamflowRetrievalJob(partial(arrow.read, Address(), statement, parameters))
 
 
-def _wanted(context: FeatureViewQueryContext, full_feature_names: bool) -> WantedView:
+def _create_requested_view(
+    context: FeatureViewQueryContext, full_feature_names: bool
+) -> RequestedView:
+    """Create a RequestedView from Feast's description of a requested view."""
     keys = dict(reversed(selection.split(" AS ")) for selection in context.entity_selections)
-    names = {feature: context.field_mapping.get(feature, feature) for feature in context.features}
-    return WantedView(
+    names_by_column = {
+        feature: context.field_mapping.get(feature, feature) for feature in context.features
+    }
+    prefix = f"{context.name}__" if full_feature_names else ""
+    return RequestedView(
         name=context.name,
         relation=context.table_subquery,
         timestamp_field=context.timestamp_field,
         ttl=timedelta(seconds=context.ttl) if context.ttl else None,
         keys=keys,
-        features={
-            f"{context.name}__{name}" if full_feature_names else name: source
-            for source, name in names.items()
-        },
+        features={f"{prefix}{name}": column for column, name in names_by_column.items()},
     )
 
 
-def _every_row(views: list[WantedView], start: datetime, end: datetime) -> str:
-    """SQL for the asking rows of a request without an entity frame: every key and as_of in the period."""
-    period = f"BETWEEN '{_aware(start).isoformat()}' AND '{_aware(end).isoformat()}'"
-    return " UNION ".join(
-        f"SELECT {', '.join(f'{quoted(source)} AS {quoted(name)}' for name, source in view.keys.items())},"
-        f" {quoted(view.timestamp_field)} AS event_timestamp FROM {view.relation} AS history"
-        f" WHERE {quoted(view.timestamp_field)} {period} AND {SUPERSEDED_AT} IS NULL"
-        for view in views
-    )
+def _compose_entity_query(views: list[RequestedView], start: datetime, end: datetime) -> str:
+    """Compose the entity frame of a request without one: every key and as_of in the period."""
+    first = _to_utc(start).isoformat()
+    last = _to_utc(end).isoformat()
+    queries = []
+    for view in views:
+        keys = ", ".join(
+            f"{quote_identifier(source)} AS {quote_identifier(name)}"
+            for name, source in view.keys.items()
+        )
+        timestamp = quote_identifier(view.timestamp_field)
+        queries.append(
+            f"SELECT {keys}, {timestamp} AS event_timestamp FROM {view.relation} AS history"
+            f" WHERE {timestamp} BETWEEN '{first}' AND '{last}' AND {SUPERSEDED_AT} IS NULL"
+        )
+    return " UNION ".join(queries)
 
 
-def _columns(
+def _compose_columns(
     keys: list[str], features: list[str], timestamp_field: str, created_timestamp_column: str | None
 ) -> str:
-    if not features:  # Feast's word for all columns
+    """Compose the columns of a SELECT. Without features these are all columns, as Feast defines."""
+    if not features:
         return "*"
     created = [created_timestamp_column] if created_timestamp_column else []
-    return ", ".join(map(quoted, dict.fromkeys([*keys, *features, timestamp_field, *created])))
+    return ", ".join(
+        map(quote_identifier, dict.fromkeys([*keys, *features, timestamp_field, *created]))
+    )
 
 
-def _between(
+def _compose_period(
     timestamp_field: str, start: datetime | None, end: datetime | None
 ) -> tuple[str, list[datetime]]:
-    conditions, parameters = [f"{SUPERSEDED_AT} IS NULL"], []
+    """Compose the condition for the newest rows of a period, with its parameters."""
+    conditions = [f"{SUPERSEDED_AT} IS NULL"]
+    parameters = []
     for operator, bound in ((">=", start), ("<=", end)):
         if bound is not None:
-            parameters.append(_aware(bound))
-            conditions.append(f"{quoted(timestamp_field)} {operator} ${len(parameters)}")
+            parameters.append(_to_utc(bound))
+            conditions.append(f"{quote_identifier(timestamp_field)} {operator} ${len(parameters)}")
     return " AND ".join(conditions), parameters
 
 
-def _aware(instant: datetime) -> datetime:
+def _to_utc(instant: datetime) -> datetime:
+    """Return an instant in UTC. An instant without a zone is taken as UTC."""
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

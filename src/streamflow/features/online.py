@@ -1,7 +1,11 @@
-# the signatures are Feast's
-"""Feast's online store over PostgreSQL: one typed table per feature view, keyed by the entity.
+# ruff: noqa: ARG002
+# The signatures are Feast's.
+"""Feast's online store over PostgreSQL.
 
-Feast builds it from `feature_store.yaml`; it connects by libpq's PG* environment alone, once per thread.
+Each feature view has one typed table, and the entity is its key.
+
+Feast creates the store from `feature_store.yaml`. The store connects only by libpq's PG*
+environment variables, once per thread.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from streamflow.features.live_tables import (
     upsert,
 )
 
-# Feast's value type -> SQL type, field of Value
+#: Feast's value type -> SQL type, field of Feast's Value.
 TYPES = {
     "BOOL": ("boolean", "bool_val"),
     "INT32": ("integer", "int32_val"),
@@ -41,12 +45,20 @@ TYPES = {
     "BYTES": ("bytea", "bytes_val"),
     "UNIX_TIMESTAMP": ("bigint", "unix_timestamp_val"),
 }
-Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-Answer = tuple[datetime | None, dict[str, Value] | None]
+#: A row to write, as Feast passes it: key, feature -> value, as_of, known_at.
+OnlineWrite = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+#: A row that was read, as Feast expects it: as_of, feature -> value. Both None: no row.
+OnlineRead = tuple[datetime | None, dict[str, Value] | None]
+
+#: The condition under which a new row replaces the stored one.
+IS_NOT_OLDER = sql.SQL(
+    "(excluded.as_of, coalesce(excluded.known_at, '-infinity'))"
+    " >= (live.as_of, coalesce(live.known_at, '-infinity'))"
+)
 
 
 class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us
-    """`online_store:` in feature_store.yaml. There is nothing to set."""
+    """The part `online_store:` of feature_store.yaml. It has no settings."""
 
     type: Literal["streamflow.features.online.StreamflowOnlineStore"] = (
         "streamflow.features.online.StreamflowOnlineStore"
@@ -54,7 +66,7 @@ class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  
 
 
 class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is untyped to us
-    """The live tables, for Feast."""
+    """Reads and writes the live tables for Feast."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -68,48 +80,55 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is unty
         entities_to_keep: Sequence[Entity],
         partial: bool,
     ) -> None:
-        """Create and widen the tables of the views that stay, drop those of the views that go."""
+        """Create or extend the tables of the views to keep, and drop the tables to delete."""
         with connect(Address()) as connection, connection.transaction():
             lock_live_tables(connection)
             for view in tables_to_keep:
-                name, kind, _ = _key(view)
-                ensure_live_table(
-                    connection,
-                    view.name,
-                    (name, kind),
-                    {n: kind for n, (kind, _) in _features(view).items()},
-                )
+                key, key_type, _ = _find_key(view)
+                feature_types = {
+                    name: sql_type for name, (sql_type, _) in _find_features(view).items()
+                }
+                ensure_live_table(connection, view.name, (key, key_type), feature_types)
             for view in tables_to_delete:
                 drop_live_table(connection, view.name)
 
     def teardown(
         self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
     ) -> None:
-        """Drop the tables of these views."""
+        """Drop the live tables of these views."""
         self.update(config, tables, [], entities, [], partial=False)
 
     def online_write_batch(
         self,
         config: RepoConfig,
         table: FeatureView,
-        data: list[Row],
+        data: list[OnlineWrite],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Store the newest row of each key; a stored row that is newer (as_of, then known_at) stays."""
-        key, key_type, _ = _key(table)
-        features = _features(table)
-        columns = {key: key_type, "as_of": "timestamptz", "known_at": "timestamptz"} | {
-            n: t for n, (t, _) in features.items()
-        }
-        values = [
-            [_plain(_key_value(entity)) for entity, *_ in data],
-            [_aware(row[2]) for row in data],
+        """Store the newest row of each key. A stored row that is newer stays.
+
+        The newer row is the one with the later as_of or, for equal as_of, the later known_at.
+        """
+        key, key_type, _ = _find_key(table)
+        features = _find_features(table)
+        column_types = {key: key_type, "as_of": "timestamptz", "known_at": "timestamptz"}
+        column_types |= {name: sql_type for name, (sql_type, _) in features.items()}
+        # One array per column, in the order of the columns.
+        columns: list[list[Any]] = [
+            [_unwrap(_get_key_value(entity)) for entity, *_ in data],
+            [_assume_utc(as_of) for _, _, as_of, _ in data],
+            [_assume_utc(known_at) if known_at else None for *_, known_at in data],
         ]
-        values += [[_aware(row[3]) if row[3] else None for row in data]]
-        values += [[_plain(row[1].get(name)) for row in data] for name in features]
-        statement = upsert(table.name, key, columns, _newest_of_arrays(key, columns), when=NEWER)
+        columns += [_collect_values(data, name) for name in features]
+        statement = upsert(
+            table.name,
+            key,
+            column_types,
+            _compose_newest_rows(key, column_types),
+            replace_when=IS_NOT_OLDER,
+        )
         with connect(Address()) as connection:
-            connection.execute(statement, values)
+            connection.execute(statement, columns)
         if progress:
             progress(len(data))
 
@@ -119,115 +138,142 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is unty
         table: FeatureView,
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
-    ) -> list[Answer]:
-        """The live row of each key, in their order; (None, None) where there is none, an empty Value for a null."""
-        key, key_type, field = _key(table)
-        fields = {name: field for name, (_, field) in _features(table).items()}
-        wanted = list(fields) if requested_features is None else requested_features
-        keys = [getattr(_key_value(entity), field) for entity in entity_keys]
+    ) -> list[OnlineRead]:
+        """Return the live row of each key, in the order of the keys.
+
+        A key without a row gives (None, None). A null gives an empty Value.
+        """
+        key, key_type, key_field = _find_key(table)
+        all_fields = {name: field for name, (_, field) in _find_features(table).items()}
+        features = list(all_fields) if requested_features is None else requested_features
+        fields = {name: all_fields[name] for name in features}
+        keys = [getattr(_get_key_value(entity), key_field) for entity in entity_keys]
         statement = sql.SQL("SELECT {} FROM {} WHERE {} = ANY({}::{}[])").format(
-            sql.SQL(", ").join(map(sql.Identifier, [key, "as_of", *wanted])),
+            sql.SQL(", ").join(map(sql.Identifier, [key, "as_of", *features])),
             live_table(table.name),
             sql.Identifier(key),
             sql.Placeholder(),
             sql.SQL(key_type),
         )
-        found = {
-            row[0]: _answer(row, {name: fields[name] for name in wanted})
-            for row in self._read(statement, keys)
-        }
-        return [found.get(value, (None, None)) for value in keys]
+        rows = self._read(statement, keys)
+        rows_by_key = {row[0]: _create_answer(row, fields) for row in rows}
+        return [rows_by_key.get(value, (None, None)) for value in keys]
 
     def _read(self, statement: sql.Composed, keys: list[Any]) -> list[tuple[Any, ...]]:
-        """One prepared read on this thread's connection; once more on a new one if the server has closed it."""
-        connection = self._connection()
+        """Run a prepared read on this thread's connection.
+
+        If the server has closed the connection, the read runs once more on a new one.
+        """
+        connection = self._connect()
         try:
             return connection.execute(statement, [keys], prepare=True, binary=True).fetchall()
         except psycopg.OperationalError:
             if not connection.closed:
                 raise
-            return (
-                self._connection().execute(statement, [keys], prepare=True, binary=True).fetchall()
-            )
+            connection = self._connect()
+            return connection.execute(statement, [keys], prepare=True, binary=True).fetchall()
 
-    def _connection(self) -> psycopg.Connection:
-        """The connection of this thread and process."""
-        held: _Held | None = getattr(self._local, "held", None)
-        if held is None or held.process != os.getpid() or held.connection.closed:
-            held = self._local.held = _Held(connect(Address(), autocommit=True))
-        return held.connection
+    def _connect(self) -> psycopg.Connection:
+        """Return the connection of this thread and process, and open it when there is none."""
+        owned: _OwnedConnection | None = getattr(self._local, "owned", None)
+        if owned is None or owned.process != os.getpid() or owned.connection.closed:
+            owned = _OwnedConnection(connect(Address(), autocommit=True))
+            self._local.owned = owned
+        return owned.connection
 
 
-class _Held:
-    """A connection that is closed when its thread or its store is gone: Feast tells a store no end."""
+class _OwnedConnection:
+    """A connection that closes when its thread ends or its store is deleted.
+
+    Feast does not tell a store when it is no longer needed.
+    """
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self.process = os.getpid()
         self.connection = connection
 
     def __del__(self) -> None:
-        if self.process == os.getpid():  # after a fork it is the parent's
+        # After a fork the connection belongs to the parent process.
+        if self.process == os.getpid():
             self.connection.close()
 
 
-NEWER = sql.SQL(
-    "(excluded.as_of, coalesce(excluded.known_at, '-infinity')) >= (live.as_of, coalesce(live.known_at, '-infinity'))"
-)
+def _compose_newest_rows(key: str, column_types: dict[str, str]) -> sql.Composed:
+    """Compose a SELECT of the newest row of each key from one array per column.
 
-
-def _newest_of_arrays(key: str, columns: dict[str, str]) -> sql.Composed:
-    """SELECT the newest row of each key from one array per column: a row may stand in a batch more than once."""
+    A batch may hold several rows of a key.
+    """
     return sql.SQL(
         "SELECT DISTINCT ON ({key}) {columns} FROM unnest({arrays}) AS batch ({columns})"
         " ORDER BY {key}, as_of DESC, known_at DESC NULLS LAST"
     ).format(
         key=sql.Identifier(key),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        arrays=sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in columns.values()),
+        columns=sql.SQL(", ").join(map(sql.Identifier, column_types)),
+        arrays=sql.SQL(", ").join(
+            sql.SQL(f"%s::{sql_type}[]") for sql_type in column_types.values()
+        ),
     )
 
 
-def _key(view: FeatureView) -> tuple[str, str, str]:
-    """Name, SQL type and Value field of the one key of a view."""
+def _find_key(view: FeatureView) -> tuple[str, str, str]:
+    """Return name, SQL type and Value field of the only key of a view."""
     if len(view.entity_columns) != 1:
         raise ValueError(
-            f"feature view '{view.name}' has {len(view.entity_columns)} join keys, this store needs exactly one"
+            f"feature view '{view.name}' has {len(view.entity_columns)} join keys, "
+            "but this store needs exactly one"
         )
     column = view.entity_columns[0]
-    return (column.name, *_type_of(view, column))
+    return (column.name, *_find_types(view, column))
 
 
-def _features(view: FeatureView) -> dict[str, tuple[str, str]]:
-    return {feature.name: _type_of(view, feature) for feature in view.features}
+def _find_features(view: FeatureView) -> dict[str, tuple[str, str]]:
+    """Return feature -> (SQL type, Value field) of a view."""
+    return {feature.name: _find_types(view, feature) for feature in view.features}
 
 
-def _type_of(view: FeatureView, field: Any) -> tuple[str, str]:
+def _find_types(view: FeatureView, field: Any) -> tuple[str, str]:
+    """Return the SQL type and the Value field of a field of a view."""
     name = field.dtype.to_value_type().name
     if name not in TYPES:
         raise ValueError(
-            f"'{view.name}:{field.name}' is of type {name}; this store holds {', '.join(TYPES)}"
+            f"'{view.name}:{field.name}' has the type {name}; this store supports "
+            f"{', '.join(TYPES)}"
         )
     return TYPES[name]
 
 
-def _key_value(key: EntityKey) -> Value:
+def _get_key_value(key: EntityKey) -> Value:
+    """Return the value of a key that has one part."""
     value: Value = key.entity_values[0]
     return value
 
 
-def _plain(value: Value | None) -> Any:
-    """The value in a Value; None for a null in either of Feast's two forms."""
+def _collect_values(rows: list[OnlineWrite], feature: str) -> list[Any]:
+    """Return the value of a feature in each row. A missing value is None."""
+    return [_unwrap(values.get(feature)) for _, values, *_ in rows]
+
+
+def _unwrap(value: Value | None) -> Any:
+    """Return the Python value in a Value. Both of Feast's forms of a null give None."""
     field = value.WhichOneof("val") if value is not None else None
     return None if field is None or field == "null_val" else getattr(value, field)
 
 
-def _answer(row: tuple[Any, ...], fields: dict[str, str]) -> Answer:
+def _create_answer(row: tuple[Any, ...], fields: dict[str, str]) -> OnlineRead:
+    """Return a row (key, as_of, features …) in Feast's form.
+
+    Args:
+        row: as PostgreSQL returned it.
+        fields: feature -> field of its Value, in the order of the row.
+    """
+    as_of = row[1]
     values = zip(fields.items(), row[2:], strict=True)
-    return row[1], {
+    return as_of, {
         name: Value() if value is None else Value(**{field: value})
         for (name, field), value in values
     }
 
 
-def _aware(instant: datetime) -> datetime:
+def _assume_utc(instant: datetime) -> datetime:
+    """Return an instant with its zone. An instant without a zone is taken as UTC."""
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant

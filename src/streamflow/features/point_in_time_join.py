@@ -1,4 +1,4 @@
-"""The point-in-time join, in polars: pure functions over frames."""
+"""The point-in-time join in polars, as pure functions over frames."""
 
 from __future__ import annotations
 
@@ -7,60 +7,71 @@ from datetime import timedelta
 
 import polars as pl
 
-ROW, INSTANT, KNOWN = (
-    "__row",
-    "__instant",
-    "__known",
-)  # columns of the asking frame: position, event time, K
-AS_OF, SINCE, UNTIL = (
-    "__as_of",
-    "__since",
-    "__until",
-)  # columns of a history: as_of, and the K for which the row holds
+# Columns of the frame of entities: position, instant, known_at of the row.
+ROW = "__row"
+INSTANT = "__instant"
+KNOWN = "__known"
+
+# Columns of a history: as_of, and from when until when the row was the newest known.
+AS_OF = "__as_of"
+SINCE = "__since"
+UNTIL = "__until"
 
 
 def point_in_time_join(
     entities: pl.DataFrame, history: pl.DataFrame, *, keys: Sequence[str], ttl: timedelta | None
 ) -> pl.DataFrame:
-    """Give each asking row the newest row of the history at its instant, as known at its K.
+    """Give each entity row the newest history row at its instant, as known at its known_at.
 
-    entities  (n, ·)  `keys`, INSTANT and, if the history has SINCE and UNTIL, KNOWN; no missing value but in keys
-    history   (m, ·)  `keys`, AS_OF, features; with SINCE and UNTIL a row holds for SINCE <= K < UNTIL (null: for ever).
-                      For one K there is one row per key and AS_OF.
-    ttl               how old a row may be, boundary included; None: any age
-    returns   (n, ·)  the features, in the order of `entities`; unknown or older than `ttl` -> null
+    Args:
+        entities: (n, ·) the keys, INSTANT and, if the history has SINCE and UNTIL, KNOWN. Only keys
+            may be missing.
+        history: (m, ·) the keys, AS_OF and the features. With SINCE and UNTIL a row is valid for
+            SINCE <= known_at < UNTIL, where a null UNTIL has no end. At each known_at there is at
+            most one row per key and AS_OF.
+        keys: names of the key columns, equal in both frames.
+        ttl: the largest age of a row, boundary included. None: any age.
+
+    Returns:
+        (n, ·) the features, in the order of `entities`. They are null where no row is known, or the
+        newest one is older than `ttl`.
     """
-    features = [c for c in history.columns if c not in {*keys, AS_OF, SINCE, UNTIL}]
-    asked = entities.with_row_index(ROW)
-    parts = [
-        part.sort(INSTANT).join_asof(
-            known.select(*keys, AS_OF, *features).sort(AS_OF),
+    not_features = {*keys, AS_OF, SINCE, UNTIL}
+    features = [column for column in history.columns if column not in not_features]
+    numbered = entities.with_row_index(ROW)
+    joined = [
+        entity_rows.sort(INSTANT).join_asof(
+            history_rows.select(*keys, AS_OF, *features).sort(AS_OF),
             left_on=INSTANT,
             right_on=AS_OF,
             by=list(keys),
             strategy="backward",
             tolerance=ttl,
-            check_sortedness=False,  # polars cannot check it together with `by`; both sides are sorted above
+            # polars cannot check this together with `by`; both frames are sorted above.
+            check_sortedness=False,
         )
-        for part, known in _by_knowledge(asked, history)
+        for entity_rows, history_rows in _split_by_knowledge(numbered, history)
     ]
-    return pl.concat(parts).sort(ROW).select(features)
+    return pl.concat(joined).sort(ROW).select(features)
 
 
-def _by_knowledge(
-    asked: pl.DataFrame, history: pl.DataFrame
+def _split_by_knowledge(
+    entities: pl.DataFrame, history: pl.DataFrame
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Pair the rows that see the same revisions with what they see: as many pairs as there are states of knowledge."""
-    if SINCE not in history.columns or asked.is_empty():
-        yield asked, history
+    """Yield groups of entity rows with the history rows that are known to all rows of the group.
+
+    There are as many groups as different states of knowledge.
+    """
+    if SINCE not in history.columns or entities.is_empty():
+        yield entities, history
         return
-    changes = pl.concat([history[SINCE], history[UNTIL]]).drop_nulls().unique().sort()
-    states = asked.with_columns(changes.search_sorted(asked[KNOWN], side="right").alias("__state"))
-    for part in states.partition_by("__state", include_key=False, maintain_order=True):
-        known_by = part[KNOWN][0]  # any K of one state sees the same rows
-        yield (
-            part,
-            history.filter(
-                (pl.col(SINCE) <= known_by) & (pl.col(UNTIL).is_null() | (pl.col(UNTIL) > known_by))
-            ),
-        )
+    all_changes = pl.concat([history[SINCE], history[UNTIL]])
+    changes = all_changes.drop_nulls().unique().sort()
+    with_state = entities.with_columns(
+        changes.search_sorted(entities[KNOWN], side="right").alias("__state")
+    )
+    for group in with_state.partition_by("__state", include_key=False, maintain_order=True):
+        known_at = group[KNOWN][0]  # every known_at of one state sees the same rows
+        has_begun = pl.col(SINCE) <= known_at
+        has_not_ended = pl.col(UNTIL).is_null() | (pl.col(UNTIL) > known_at)
+        yield group, history.filter(has_begun & has_not_ended)

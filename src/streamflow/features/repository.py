@@ -1,4 +1,4 @@
-"""The feature repository: a folder that the `feast` command works on, and Feast itself, used from within."""
+"""The feature repository: the folder that the `feast` command works on, and our access to Feast."""
 
 from __future__ import annotations
 
@@ -28,128 +28,152 @@ Services = Mapping[str, Sequence[ServiceFeature]]
 
 
 class FeatureRepository:
-    """The repository in `folder`. Feast connects by libpq's PG* environment, which must name our database.
+    """The feature repository in `folder`.
 
-    `close` it: it holds one Feast store, made at the first need (importing Feast takes seconds).
+    Feast connects by libpq's PG* environment variables, which must name our database.
+
+    Call `close` at the end: the object holds one Feast store. It opens the store when it is first
+    needed, because importing Feast takes seconds.
     """
 
     def __init__(self, folder: Path, catalog: Catalog, *, role: str | None = None) -> None:
         self.folder = folder
         self._catalog = catalog
         self._role = role
-        self._opened: FeatureStore | None = None
+        self._feast_store: FeatureStore | None = None
 
     @property
     def is_written(self) -> bool:
-        """Whether the folder holds a repository."""
-        return all(
-            (self.folder / name).is_file() for name in ("feature_store.yaml", "definitions.py")
-        )
+        """Whether the folder contains a feature repository."""
+        names = ("feature_store.yaml", "definitions.py")
+        return all((self.folder / name).is_file() for name in names)
 
     def files(self, services: Services) -> dict[str, str]:
-        """Name -> text of what `write` writes. Raises CatalogInvalid when a feature has two types."""
+        """Return name -> text of the files that `write` writes.
+
+        Raises:
+            CatalogInvalid: a feature has a different type in the catalog and in a service.
+        """
         return {
             "feature_store.yaml": store_yaml(self._catalog, role=self._role),
             "definitions.py": definitions_py(self._catalog, services),
         }
 
     def digest(self, services: Services) -> str:
-        """The sha256 of what `write` writes: where it is unchanged since the last `apply`, there is nothing to apply."""
-        return sha256("\0".join(self.files(services).values()).encode()).hexdigest()
+        """Return the sha256 of the texts that `write` writes.
+
+        If it is unchanged since the last `apply`, there is nothing to apply.
+        """
+        texts = self.files(services).values()
+        return sha256("\0".join(texts).encode()).hexdigest()
 
     def plan(self, services: Services) -> str:
-        """What `write` would change in the files, as a unified diff; empty when nothing."""
-        return "".join(
-            line
-            for name, text in self.files(services).items()
-            for line in unified_diff(
-                _text(self.folder / name).splitlines(True), text.splitlines(True), name, name
-            )
-        )
+        """Return the changes that `write` would make, as a unified diff. Empty: no changes."""
+        lines: list[str] = []
+        for name, text in self.files(services).items():
+            present_lines = _read_text(self.folder / name).splitlines(True)
+            lines += unified_diff(present_lines, text.splitlines(True), name, name)
+        return "".join(lines)
 
     def write(self, services: Services) -> bool:
-        """Write the files, each at once or not at all; False when they are as they should be."""
-        changed = {
+        """Write the files that differ. Return False when there were none.
+
+        Each file is written whole or not at all.
+        """
+        changed_files = {
             name: text
             for name, text in self.files(services).items()
-            if _text(self.folder / name) != text
+            if _read_text(self.folder / name) != text
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, text in changed.items():
-            _replace(self.folder / name, text)
-        return bool(changed)
+        for name, text in changed_files.items():
+            _replace_file(self.folder / name, text)
+        return bool(changed_files)
 
     def apply(self) -> None:
-        """Bring the registry and the live tables to what the files say, as `feast apply` does, one process at a time."""
-        with self._alone():
+        """Apply the definitions to Feast's registry and the live tables, as `feast apply` does.
+
+        Only one of our processes does this at a time.
+        """
+        with self._lock_registry():
             self.close()
-            _registry().apply_definitions(self._store(), self.folder / "definitions.py")
+            registry = _import_registry()
+            registry.apply_definitions(self._get_store(), self.folder / "definitions.py")
 
     def record(self, views: Sequence[MaterializedView]) -> None:
-        """Tell Feast's registry what has been materialized."""
-        with self._alone():
-            _registry().record_materialization(
-                self._store(), {view.view: view.as_of for view in views}
-            )
+        """Record in Feast's registry which instant of each view is materialized."""
+        with self._lock_registry():
+            as_of_by_view = {view.view: view.as_of for view in views}
+            _import_registry().record_materialization(self._get_store(), as_of_by_view)
 
     def views(self) -> list[str]:
-        """The feature views that Feast's registry knows, by name."""
-        return sorted(view.name for view in self._store().list_feature_views())
+        """Return the names of the feature views in Feast's registry, sorted."""
+        return sorted(view.name for view in self._get_store().list_feature_views())
 
     def service_names(self) -> list[str]:
-        """The feature services that Feast's registry knows, by name."""
-        return sorted(service.name for service in self._store().list_feature_services())
+        """Return the names of the feature services in Feast's registry, sorted."""
+        return sorted(service.name for service in self._get_store().list_feature_services())
 
     def history(self, entities: pa.Table | pl.DataFrame, service: str) -> pa.Table:
-        """The features of a service for each asking row, through Feast.
+        """Return the features of a service for each entity row, through Feast.
 
-        entities  (n, ·)  the entity's key, event_timestamp and, for "as known at", known_at
-        returns   (n, ·)  the same columns, then the features in the service's order; rows in the order of `entities`
+        Args:
+            entities: (n, ·) the entity's key, event_timestamp and, to read values as known at an
+                instant, known_at.
+            service: name of the feature service.
+
+        Returns:
+            (n, ·) the columns of `entities`, then the features in the service's order. The rows are
+            in the order of `entities`.
+
+        Raises:
+            NotMigrated: Feast's registry has no such feature service.
         """
-        store = self._store()  # imports Feast
+        store = self._get_store()  # imports Feast, and must come before the imports below
         import pyarrow as pa
         from feast.errors import FeatureServiceNotFoundException
 
         try:
-            wanted = store.get_feature_service(service)
+            feature_service = store.get_feature_service(service)
         except FeatureServiceNotFoundException as exc:
-            raise NotMigrated(f"Feast's registry knows no feature service '{service}'") from exc
-        asked = entities if isinstance(entities, pa.Table) else entities.to_arrow()
+            raise NotMigrated(f"Feast's registry has no feature service '{service}'") from exc
+        table = entities if isinstance(entities, pa.Table) else entities.to_arrow()
         answer = store.get_historical_features(
-            entity_df=asked.to_pandas(), features=wanted
+            entity_df=table.to_pandas(), features=feature_service
         ).to_arrow()
-        names = [
+        features = [
             feature.name
-            for projection in wanted.feature_view_projections
+            for projection in feature_service.feature_view_projections
             for feature in projection.features
         ]
-        return answer.select([*asked.column_names, *names])
+        return answer.select([*table.column_names, *features])
 
     def open(self) -> None:
-        """Import Feast and open its store now, and not at the first need."""
-        self._store()
+        """Import Feast and open its store at once, before it is first needed."""
+        self._get_store()
 
     def close(self) -> None:
-        """Let go of Feast's connections."""
-        if self._opened is not None:
-            self._opened.registry.write_engine.dispose()
-            self._opened = None
+        """Close Feast's database connections and forget its store."""
+        if self._feast_store is not None:
+            self._feast_store.registry.write_engine.dispose()
+            self._feast_store = None
 
-    def _store(self) -> FeatureStore:
-        if self._opened is None:
-            self._opened = _registry().open_store(self.folder)
-        return self._opened
+    def _get_store(self) -> FeatureStore:
+        """Return the Feast store, and open it when it is not open."""
+        if self._feast_store is None:
+            self._feast_store = _import_registry().open_store(self.folder)
+        return self._feast_store
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes of ours away from the registry: Feast itself has no lock."""
+    def _lock_registry(self) -> Iterator[None]:
+        """Make different processes of ours wait for the registry, because Feast has no lock."""
         with connect(Address(), autocommit=True) as connection:
             connection.execute("SELECT pg_advisory_lock(hashtextextended('streamflow.feast', 0))")
             yield
 
 
-def _registry() -> ModuleType:
-    """The module that works with Feast, imported at the first need."""
+def _import_registry() -> ModuleType:
+    """Import the module that works with Feast, at the first need."""
     from streamflow.features.feast_import import unchecked
 
     with unchecked():
@@ -157,21 +181,23 @@ def _registry() -> ModuleType:
     return registry
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
+    """Return the text of a file. A file that does not exist has an empty text."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file atomically: another process reads the old one or the new one."""
+def _replace_file(path: Path, text: str) -> None:
+    """Write a file atomically: a different process reads either the old text or the new one."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -1,1 +1,4 @@
-"""Models: how they are trained, kept, registered in MLflow and asked. Importing this imports no vendor."""
+"""Models: training, storage, registration in MLflow, and prediction.
+
+Importing this package imports no vendor.
+"""

@@ -1,4 +1,8 @@
-"""Where MLflow says that files are: absolute locations in its tables, which name the place that they were written at."""
+"""The locations of files in MLflow's tables.
+
+MLflow stores absolute locations, which name the folder that the files were written to. When the
+artifacts move to a different folder, the locations have to be rewritten.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 from streamflow.models.mlflow_client import is_database
 
-PROXIED = (
-    "mlflow-artifacts:"  # an MLflow server answers for these; it keeps them below the same folder
-)
-COLUMNS = (  # table, column, and which rows: all of MLflow's tables that hold a location
+# An MLflow server answers for these locations. It keeps the files below the same folder.
+PROXIED = "mlflow-artifacts:"
+# Table, column, and condition on the rows: all columns of MLflow's tables that hold a location.
+COLUMNS = (
     ("experiments", "artifact_location", "true"),
     ("runs", "artifact_uri", "true"),
     ("logged_models", "artifact_location", "true"),
@@ -19,7 +23,8 @@ COLUMNS = (  # table, column, and which rows: all of MLflow's tables that hold a
     ("model_versions", "storage_location", "true"),
     ("trace_tags", "value", "key = 'mlflow.artifactLocation'"),
 )
-BY_NAME = ("models:/", "runs:/")  # no location, but a name that is looked up
+# These are not locations, but names that MLflow looks up.
+BY_NAME = ("models:/", "runs:/")
 
 VERSIONS = """
 SELECT v.name, v.version, v.current_stage, coalesce(v.storage_location, v.source, ''), coalesce(t.value, '')
@@ -27,69 +32,97 @@ FROM public.model_versions v
 LEFT JOIN public.model_version_tags t
     ON t.workspace = v.workspace AND t.name = v.name AND t.version = v.version AND t.key = 'model_digest'
 WHERE v.current_stage <> 'Deleted_Internal' ORDER BY v.name, v.version
-"""
+"""  # noqa: E501
 SCHEMA = "SELECT max(version_num) FROM public.alembic_version"
+# Tables, columns and conditions are constants of this module.
 LOCATIONS = " UNION ".join(
-    f"SELECT {column} FROM public.{table} WHERE {column} IS NOT NULL AND {rows}"  # names of our own
-    for table, column, rows in COLUMNS
+    f"SELECT {column} FROM public.{table} WHERE {column} IS NOT NULL AND {condition}"  # noqa: S608
+    for table, column, condition in COLUMNS
 )
 
 
 def roots(folder: Path) -> tuple[str, ...]:
-    """All that a location of a file below `folder` can begin with."""
+    """Return all beginnings that the location of a file below `folder` can have."""
     return folder.as_uri(), str(folder), PROXIED
 
 
 def root(tracking_uri: str, folder: Path) -> str:
-    """What the location of a file below `folder` begins with: an MLflow server hands the files out itself."""
+    """Return the beginning that MLflow gives to the location of a new file below `folder`.
+
+    It depends on whether MLflow is a server, because a server hands out the files itself.
+    """
     return folder.as_uri() if is_database(tracking_uri) else PROXIED
 
 
 def relative(location: str, beginnings: Iterable[str]) -> str | None:
-    """The path below the artifacts' folder that a location means; None when it is elsewhere.
+    """Return the path below the artifacts' folder that a location means.
 
-    >>> relative("file:///old/artifacts/e%20f/1", ["file:///old/artifacts"]), relative("s3://b/1", ["mlflow-artifacts:"])
-    ('e f/1', None)
+    Returns:
+        None when the location is not below the folder.
+
+    >>> relative("file:///old/artifacts/e%20f/1", ["file:///old/artifacts"])
+    'e f/1'
+    >>> relative("s3://b/1", ["mlflow-artifacts:"]) is None
+    True
     """
-    found = next((b for b in beginnings if location.startswith(f"{b}/")), None)
-    if found is None:
+    beginning = next((text for text in beginnings if location.startswith(f"{text}/")), None)
+    if beginning is None:
         return None
-    rest = location.removeprefix(found).lstrip("/")
-    return rest if found.startswith("/") else unquote(rest)
+    path = location.removeprefix(beginning).lstrip("/")
+    is_plain_path = beginning.startswith("/")
+    return path if is_plain_path else unquote(path)
 
 
 def rewriting(beginnings: Sequence[str], target: str) -> str:
-    """The SQL that lets every location that begins as one of `beginnings` begin with `target`."""
-    lines = [
-        f"UPDATE public.{table} SET {column} = {_quoted(target)} || substr({column}, {len(source) + 1})"  # quoted
-        f" WHERE ({column} = {_quoted(source)} OR starts_with({column}, {_quoted(source + '/')})) AND {rows};"
-        for table, column, rows in COLUMNS
-        for source in beginnings
-        if source != target
+    """Return the SQL that replaces the beginning of locations in all of MLflow's tables.
+
+    Args:
+        beginnings: the old beginnings.
+        target: the new beginning.
+    """
+    statements = [
+        _compose_update(table, column, condition, beginning, target)
+        for table, column, condition in COLUMNS
+        for beginning in beginnings
+        if beginning != target
     ]
-    return "\n".join(lines)
+    return "\n".join(statements)
+
+
+def _compose_update(table: str, column: str, condition: str, beginning: str, target: str) -> str:
+    """Compose the UPDATE that replaces one beginning in one column."""
+    is_equal = f"{column} = {_quote(beginning)}"
+    is_below = f"starts_with({column}, {_quote(beginning + '/')})"
+    remainder = f"substr({column}, {len(beginning) + 1})"
+    # The texts are quoted. Table, column and condition are constants of this module.
+    return (
+        f"UPDATE public.{table} SET {column} = {_quote(target)} || {remainder}"  # noqa: S608
+        f" WHERE ({is_equal} OR {is_below}) AND {condition};"
+    )
 
 
 def elsewhere(locations: Iterable[str], beginnings: Sequence[str]) -> list[str]:
-    """The places of files that lie outside of the artifacts' folder, such as s3://bucket.
+    """Return the stores of files outside of the artifacts' folder, such as s3://bucket.
 
     >>> elsewhere(["s3://b/1", "s3://b/2", "models:/m-1", "file:///a/1"], ["file:///a"])
     ['s3://b']
     """
-    strange = [
-        place for place in locations if not place.startswith(BY_NAME) and place not in beginnings
+    outside = [
+        location
+        for location in locations
+        if not location.startswith(BY_NAME)
+        and location not in beginnings
+        and relative(location, beginnings) is None
     ]
-    return sorted(
-        {_place(location) for location in strange if relative(location, beginnings) is None}
-    )
+    return sorted({_find_store(location) for location in outside})
 
 
-def _place(location: str) -> str:
-    parts = urlsplit(location)
-    return (
-        f"{parts.scheme}://{parts.hostname or ''}" if parts.hostname else location
-    )  # never a password of a URL
+def _find_store(location: str) -> str:
+    """Return scheme and host of a location, without the password that a URL may contain."""
+    url = urlsplit(location)
+    return f"{url.scheme}://{url.hostname or ''}" if url.hostname else location
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""Files out of MLflow's artifact store."""
+"""Download files from MLflow's artifact store."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from pathlib import Path
 from streamflow.errors import ArtifactUntrusted
 
 
-def fetch(tracking_uri: str, to: Path, *, what: str, **where: str) -> Path:
-    """Fetch a file or folder below `to`; where it is now.
+def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> Path:
+    """Download a file or folder to a path below `folder`, and return this path.
 
-    `where` is MLflow's way to name it: artifact_uri, or run_id and artifact_path. Raises ArtifactUntrusted, in which `what` says
-    whose it is.
+    Args:
+        tracking_uri: the address of MLflow.
+        folder: the folder to download to.
+        failure: the beginning of the message if the download fails; it names the artifact.
+        artifact: MLflow's name of the artifact: artifact_uri, or run_id and artifact_path.
+
+    Raises:
+        ArtifactUntrusted: the artifact cannot be downloaded.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(
-            mlflow.artifacts.download_artifacts(
-                **where, dst_path=str(to), tracking_uri=tracking_uri
-            )
+        path = mlflow.artifacts.download_artifacts(
+            **artifact, dst_path=str(folder), tracking_uri=tracking_uri
         )
     except (MlflowException, OSError) as exc:
-        raise ArtifactUntrusted(f"{what}: {exc}") from exc
+        raise ArtifactUntrusted(f"{failure}: {exc}") from exc
+    return Path(path)

@@ -1,4 +1,8 @@
-"""Fitted estimators as they answer: fast, without a thread, and the same bits for one row as for many."""
+"""Compile fitted estimators into functions that predict.
+
+A compiled model is fast and needs no thread. It gives the same bits for a row alone and for the
+same row in a batch.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +19,24 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]
-Compiled = Callable[
-    [Floats], Floats
-]  # the encoder's matrix (n, width), n > 0 -> probabilities (n,)
+#: The encoder's matrix (n, width) with n > 0 -> probabilities (n,).
+CompiledModel = Callable[[Floats], Floats]
 
 
-def compiled(pipeline: Pipeline) -> Compiled:
-    """What a fitted pipeline does behind its encoder: a forest to the bit, the others to 1e-12."""
-    names = pipeline.named_steps
-    if FOREST in names:
-        return Forest(names[FOREST])
-    return _boosting(names[BOOSTING]) if BOOSTING in names else _logistic(pipeline)
+def compiled(pipeline: Pipeline) -> CompiledModel:
+    """Compile the part of a fitted pipeline that follows the encoder.
+
+    A forest gives the bits of scikit-learn. The answers of all different kinds are within 1e-12 of
+    scikit-learn's.
+    """
+    steps = pipeline.named_steps
+    if FOREST in steps:
+        return Forest(steps[FOREST])
+    return _compile_boosting(steps[BOOSTING]) if BOOSTING in steps else _compile_logistic(pipeline)
 
 
-def _boosting(boosting: Any) -> Compiled:
+def _compile_boosting(boosting: Any) -> CompiledModel:
+    """Compile gradient boosting with treelite."""
     import treelite
 
     model = treelite.sklearn.import_model(boosting)
@@ -37,26 +45,36 @@ def _boosting(boosting: Any) -> Compiled:
     )
 
 
-def _logistic(pipeline: Pipeline) -> Compiled:
-    """Column by column: a matrix product adds up a batch in another order than one row."""
+def _compile_logistic(pipeline: Pipeline) -> CompiledModel:
+    """Compile a logistic regression that adds up its terms column by column.
+
+    A matrix product would add up a batch in a different order than a single row.
+    """
     from scipy.special import expit
 
-    means, scale, (weights, intercept) = linear_parts(pipeline)
+    fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
 
-    def answer(matrix: Floats) -> Floats:
+    def predict(matrix: Floats) -> Floats:
         total = np.full(len(matrix), intercept)
-        for column, (mean, centre, spread, weight) in enumerate(
-            zip(means, *scale, weights, strict=True)
+        for column, (fill_value, centre, spread, weight) in enumerate(
+            zip(fill_values, *scale, weights, strict=True)
         ):
             values = matrix[:, column]
-            total += (np.where(np.isnan(values), mean, values) - centre) / spread * weight
+            total += (np.where(np.isnan(values), fill_value, values) - centre) / spread * weight
         return np.asarray(expit(total))
 
-    return answer
+    return predict
 
 
-def linear_parts(pipeline: Pipeline) -> tuple[Floats, tuple[Floats, Floats], tuple[Floats, float]]:
-    """What a logistic regression has learned: value for a null, (centre, spread), (weights, intercept), each per column."""
+def read_linear_model(
+    pipeline: Pipeline,
+) -> tuple[Floats, tuple[Floats, Floats], tuple[Floats, float]]:
+    """Return what a logistic regression has learned.
+
+    Returns:
+        The value that replaces a null, then (centre, spread), then (weights, intercept). All but
+        the intercept are arrays with a value per column.
+    """
     impute, scale, regression = (step for _, step in pipeline.steps[1:])
     return (
         impute.statistics_,

@@ -1,4 +1,7 @@
-"""The encoder: raw feature values to the numbers that a model reads. Training and serving share it, and no vendor is in it."""
+"""The encoder, which turns raw feature values into the numbers that a model reads.
+
+Training and serving share it. It uses no vendor's code.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 Value = bool | int | float | str | None
-Category = (
-    float | str | None
-)  # a categorical bool or number is its float; None is the null, a category of its own
+#: The matrix that a model reads, (n, width).
+Matrix = NDArray[np.float64]
+#: A category is a text, or a bool or number as a float. None is the null, which is a category too.
+Category = float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """Each categorical feature becomes one column per category learned, then come the numbers as they are.
+    """Encodes features into a matrix: one column per learned category, then the numbers.
 
-    features    the raw features, in their order
-    categories  categorical feature -> its categories in order; one not learned is all zeros
+    A category that was not learned gives zeros in all columns of its feature. A number's null is
+    NaN, and true is 1.
 
-    A number's null is NaN; true is 1.
+    Attributes:
+        features: the raw features, in their order.
+        categories: categorical feature -> its categories in order.
 
     >>> encoder = Encoder(features=("fee", "net"), categories={"net": ("DSL", None)})
     >>> encoder.rows([[29.85, None], [29.85, "Fiber"]]).tolist()
@@ -38,62 +44,75 @@ class Encoder:
 
     @property
     def width(self) -> int:
-        """Columns of the matrix."""
-        return sum(map(len, self.categories.values())) + len(self._numbers)
+        """Return the number of columns of the matrix."""
+        category_count = sum(len(values) for values in self.categories.values())
+        return category_count + len(self._numbers)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of each column of the matrix the feature that it encodes.
+        """Return, for each column of the matrix, the feature that it encodes.
 
         >>> Encoder(features=("fee", "net"), categories={"net": ("DSL", None)}).columns
         ('net', 'net', 'fee')
         """
-        return (
-            tuple(name for name, categories in self.categories.items() for _ in categories)
-            + self._numbers
-        )
+        categorical = tuple(name for name, values in self.categories.items() for _ in values)
+        return categorical + self._numbers
 
     @cached_property
     def _numbers(self) -> tuple[str, ...]:
+        """The features that are not categorical, in their order."""
         return tuple(name for name in self.features if name not in self.categories)
 
     @cached_property
-    def _places(self) -> tuple[tuple[int, dict[Category, int] | int], ...]:
-        """For each feature its position in a row, and the column of its number or of each of its categories."""
+    def _targets(self) -> tuple[tuple[int, dict[Category, int] | int], ...]:
+        """For each feature its position in a row, and its column or its categories' columns."""
         position = {name: i for i, name in enumerate(self.features)}
-        places: list[tuple[int, dict[Category, int] | int]] = []
+        targets: list[tuple[int, dict[Category, int] | int]] = []
         column = 0
         for name, categories in self.categories.items():
-            places.append((position[name], {c: column + i for i, c in enumerate(categories)}))
+            category_columns = {category: column + i for i, category in enumerate(categories)}
+            targets.append((position[name], category_columns))
             column += len(categories)
-        places += [(position[name], column + i) for i, name in enumerate(self._numbers)]
-        return tuple(places)
+        targets += [(position[name], column + i) for i, name in enumerate(self._numbers)]
+        return tuple(targets)
 
-    def rows(self, rows: Sequence[Sequence[Value]]) -> NDArray[np.float64]:
-        """Rows of raw values, each in the order of `features`; shape (n, width)."""
+    def rows(self, rows: Sequence[Sequence[Value]]) -> Matrix:
+        """Encode rows of raw values as a matrix.
+
+        Args:
+            rows: each row has its values in the order of `features`.
+
+        Returns:
+            (n, width)
+        """
         encoded = np.zeros((len(rows), self.width))
-        for into, values in zip(encoded, rows, strict=True):
-            self._encode(values, into)
+        for encoded_row, values in zip(encoded, rows, strict=True):
+            self._encode(values, encoded_row)
         return encoded
 
-    def _encode(self, values: Sequence[Value], into: NDArray[np.float64]) -> None:
+    def _encode(self, values: Sequence[Value], encoded_row: NDArray[np.float64]) -> None:
+        """Write the encoded values of a row into a row of zeros."""
         if len(values) != len(self.features):
             raise ValueError(f"expected {len(self.features)} values, got {len(values)}")
-        for position, place in self._places:
+        for position, target in self._targets:
             value = values[position]
-            if isinstance(place, int):
-                into[place] = np.nan if value is None else value
+            if isinstance(target, int):
+                encoded_row[target] = np.nan if value is None else value
                 continue
-            column = place.get(None if isinstance(value, float) and isnan(value) else value)
+            column = target.get(None if isinstance(value, float) and isnan(value) else value)
             if column is not None:
-                into[column] = 1.0
+                encoded_row[column] = 1.0
 
-    def matrix(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """Rows of raw values; the frame's columns are found by name; shape (n, width)."""
+    def matrix(self, frame: pl.DataFrame) -> Matrix:
+        """Encode the rows of a frame, whose columns are found by name.
+
+        Returns:
+            (n, width)
+        """
         encoded = np.zeros((len(frame), self.width))
         column = 0
         for name, categories in self.categories.items():
-            values = _comparable(frame[name], categories)
+            values = _make_comparable(frame[name], categories)
             for category in categories:
                 encoded[:, column] = (
                     values.is_null() if category is None else values.eq_missing(category)
@@ -105,8 +124,11 @@ class Encoder:
         return encoded
 
 
-def _comparable(values: pl.Series, categories: tuple[Category, ...]) -> pl.Series:
-    """Text stays text; everything else becomes a float, with NaN as null."""
-    if values.dtype == pl.String or any(isinstance(c, str) for c in categories):
+def _make_comparable(values: pl.Series, categories: tuple[Category, ...]) -> pl.Series:
+    """Return values in the type of the categories: text as text, all different types as float.
+
+    NaN becomes null.
+    """
+    if values.dtype == pl.String or any(isinstance(category, str) for category in categories):
         return values.cast(pl.String)
     return values.cast(pl.Float64).fill_nan(None)

@@ -1,4 +1,4 @@
-"""The experiment of our runs."""
+"""Find or create the MLflow experiment of our runs, and the registered model."""
 
 from __future__ import annotations
 
@@ -11,20 +11,40 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
-def experiment_id(client: MlflowClient, name: str, *, artifact_root: str | None) -> str:
-    """The id of the experiment, made when it is not there. Raises StreamflowError when it was deleted."""
+def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | None) -> str:
+    """Return the id of the experiment, and create the experiment when it does not exist.
+
+    Args:
+        client: the connection to MLflow.
+        name: the name of the experiment.
+        artifact_root: where a new experiment stores its artifacts. None: MLflow decides.
+
+    Raises:
+        StreamflowError: the experiment was deleted.
+    """
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         location = f"{artifact_root.rstrip('/')}/{name}" if artifact_root else None
-        with suppress(MlflowException):  # another run has just made it
+        with suppress(MlflowException):  # a concurrent run has created it a moment ago
             client.create_experiment(name, artifact_location=location)
-        found = client.get_experiment_by_name(name)
-    if found is None or found.lifecycle_stage != "active":
+        experiment = client.get_experiment_by_name(name)
+    if experiment is None or experiment.lifecycle_stage != "active":
         raise StreamflowError(
             f"the MLflow experiment '{name}' was deleted",
-            remedy="Restore it in MLflow, or name another with STREAMFLOW_EXPERIMENT.",
+            remedy="Restore it in MLflow, or set STREAMFLOW_EXPERIMENT to a different name.",
         )
-    number: str = found.experiment_id
-    return number
+    experiment_id: str = experiment.experiment_id
+    return experiment_id
+
+
+def ensure_registered_model(client: MlflowClient, name: str) -> None:
+    """Create the registered model, unless it exists already."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as exc:
+        if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

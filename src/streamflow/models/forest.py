@@ -1,8 +1,11 @@
-"""A random forest that is walked in all trees at once, level by level, with the bits of scikit-learn's `predict_proba`.
+"""A random forest that evaluates all trees at once, level by level.
 
-A walk of one tree after the other waits for memory at nearly every node and guesses wrong at every second one. Here each level is
-a few gathers by NumPy over all trees and rows, whose waits overlap, from 22 bytes per node where scikit-learn has 64 and treelite
-a dozen arrays: one row takes a third of the time, and in a batch a row takes a sixth.
+The answers have the bits of scikit-learn's `predict_proba`.
+
+Going down one tree after another waits for memory at nearly every node, and the processor predicts
+every second branch wrong. Here each level is a few gathers by NumPy over all trees and rows, so
+that the waits overlap. A node takes 22 bytes, where scikit-learn has 64 and treelite a dozen
+arrays. One row takes a third of the time, and a row of a batch takes a sixth.
 """
 
 from __future__ import annotations
@@ -14,104 +17,120 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
+NodeNumbers = NDArray[np.intp]
 
-ROWS = 512  # walked at once; more would not be faster
-EVERY = 8  # levels after which the walks that have arrived are put aside
+ROWS = 512  # rows that are evaluated at once; more would not be faster
+LEVELS_PER_SWEEP = 8  # after so many levels the walks that have reached a leaf are put aside
 
 
 class Forest:
     """A fitted random forest of two classes.
 
-    Nodes are numbered: first one leaf per distinct value, then the others by level, so that the nodes of a level lie together.
-    A leaf is its own child.
+    A walk is the path of one row through one tree. The nodes are numbered: first one leaf per
+    distinct value, then the inner nodes by level, so that the nodes of a level lie together in
+    memory. The children of a leaf are the leaf itself.
     """
 
     def __init__(self, fitted: Any) -> None:
         trees = [estimator.tree_ for estimator in fitted.estimators_]
-        nodes = [tree.__getstate__()["nodes"] for tree in trees]
-        roots = np.cumsum([0, *map(len, nodes)])[:-1]
-        joined = np.concatenate(nodes)
-        leaf = joined["left_child"] < 0
-        moved = np.repeat(roots, list(map(len, nodes)))
-        left, right = joined["left_child"] + moved, joined["right_child"] + moved
-        levels = list(_levels(roots, left, right, leaf))
+        tree_nodes = [tree.__getstate__()["nodes"] for tree in trees]
+        node_counts = list(map(len, tree_nodes))
+        roots = np.cumsum([0, *node_counts])[:-1]
+        nodes = np.concatenate(tree_nodes)
+        is_leaf = nodes["left_child"] < 0
+        # scikit-learn numbers the nodes of each tree from 0; the offset makes them distinct.
+        offset = np.repeat(roots, node_counts)
+        left_child = nodes["left_child"] + offset
+        right_child = nodes["right_child"] + offset
+        levels = list(_list_levels(roots, left_child, right_child, is_leaf))
         inner = np.concatenate([np.empty(0, dtype=np.intp), *levels])
-        self._values, value = np.unique(
-            np.concatenate([tree.value[:, 0, 1] for tree in trees])[leaf], return_inverse=True
+        self._values, value_number = np.unique(
+            np.concatenate([tree.value[:, 0, 1] for tree in trees])[is_leaf], return_inverse=True
         )
         leaves = len(self._values)
-        place = np.empty(len(joined), dtype=np.intp)
-        place[leaf], place[inner] = value, leaves + np.arange(len(inner))
-        self._roots, self._depth = place[roots], len(levels)
-        self._feature = np.concatenate([np.zeros(leaves), joined["feature"][inner]]).astype(
+        number = np.empty(len(nodes), dtype=np.intp)
+        number[is_leaf] = value_number
+        number[inner] = leaves + np.arange(len(inner))
+        self._roots = number[roots]
+        self._depth = len(levels)
+        self._feature = np.concatenate([np.zeros(leaves), nodes["feature"][inner]]).astype(
             np.uint16
         )
         self._threshold = np.concatenate(
-            [np.full(leaves, np.inf, dtype=np.float32), _below(joined["threshold"][inner])]
+            [np.full(leaves, np.inf, dtype=np.float32), _round_down(nodes["threshold"][inner])]
         )
-        own = np.arange(leaves)
-        self._children = np.stack(
-            [np.concatenate([own, place[left[inner]]]), np.concatenate([own, place[right[inner]]])],
-            1,
-        ).ravel()
+        leaf_numbers = np.arange(leaves)
+        left_children = np.concatenate([leaf_numbers, number[left_child[inner]]])
+        right_children = np.concatenate([leaf_numbers, number[right_child[inner]]])
+        self._children = np.stack([left_children, right_children], 1).ravel()
         self._null_right = np.concatenate(
-            [np.zeros(leaves, dtype=bool), joined["missing_go_to_left"][inner] == 0]
+            [np.zeros(leaves, dtype=bool), nodes["missing_go_to_left"][inner] == 0]
         )
 
     def __call__(self, matrix: Floats) -> Floats:
-        """The probability of class 1; matrix (n, width) -> (n,)."""
+        """Return the probability of class 1 for each row; matrix (n, width) -> (n,)."""
         rows = matrix.astype(np.float32)  # as scikit-learn does itself
-        return np.concatenate([self._some(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)])
+        return np.concatenate(
+            [self._predict(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)]
+        )
 
-    def _some(self, rows: NDArray[np.float32]) -> Floats:
+    def _predict(self, rows: NDArray[np.float32]) -> Floats:
+        """Return the probability of class 1 for at most ROWS rows."""
         trees = len(self._roots)
-        answers = self._values.take(self._arrived(rows)).reshape(trees, len(rows))
-        added: Floats = np.add.accumulate(answers)[
-            -1
-        ]  # one after the other: a sum in another order has other last bits
-        return added / trees
+        answers = self._values.take(self._find_leaves(rows)).reshape(trees, len(rows))
+        # The trees are added one after another: in a different order the last bits would differ.
+        total: Floats = np.add.accumulate(answers)[-1]
+        return total / trees
 
-    def _arrived(self, rows: NDArray[np.float32]) -> Places:
-        """The leaf of each tree for each row, tree by tree; shape (trees * n,)."""
-        values, nulls = rows.ravel(), bool(np.isnan(rows).any())
-        at = np.repeat(self._roots, len(rows))
-        row = np.tile(
-            np.arange(len(rows)) * rows.shape[1], len(self._roots)
-        )  # where the row of a walk begins
-        arrived, walking = at, None
+    def _find_leaves(self, rows: NDArray[np.float32]) -> NodeNumbers:
+        """Return the leaf of each tree for each row, tree by tree; shape (trees * n,)."""
+        values = rows.ravel()
+        has_nulls = bool(np.isnan(rows).any())
+        node = np.repeat(self._roots, len(rows))
+        # The index in `values` at which the row of each walk begins.
+        row_start = np.tile(np.arange(len(rows)) * rows.shape[1], len(self._roots))
+        # `leaves` has the node of every walk; `walking` has the walks that have not reached a leaf.
+        leaves = node
+        walking = None
         for level in range(1, self._depth + 1):
-            value = values.take(self._feature.take(at) + row)
-            right = value > self._threshold.take(at)
-            if nulls:
-                right |= np.isnan(value) & self._null_right.take(at)
-            at = self._children.take(at + at + right)
-            if level % EVERY == 0:
-                on = np.flatnonzero(at >= len(self._values))
+            value = values.take(self._feature.take(node) + row_start)
+            goes_right = value > self._threshold.take(node)
+            if has_nulls:
+                goes_right |= np.isnan(value) & self._null_right.take(node)
+            node = self._children.take(node + node + goes_right)
+            if level % LEVELS_PER_SWEEP == 0:
+                unfinished = np.flatnonzero(node >= len(self._values))
                 if walking is None:
-                    arrived, walking = at, on
+                    leaves, walking = node, unfinished
                 else:
-                    arrived[walking] = at
-                    walking = walking[on]
-                at, row = at[on], row[on]
+                    leaves[walking] = node
+                    walking = walking[unfinished]
+                node = node[unfinished]
+                row_start = row_start[unfinished]
         if walking is None:
-            return at
-        arrived[walking] = at
-        return arrived
+            return node
+        leaves[walking] = node
+        return leaves
 
 
-def _levels(
-    roots: Places, left: Places, right: Places, leaf: NDArray[np.bool_]
-) -> Iterator[Places]:
-    """The nodes of each level of all trees that are no leaves, from the roots on."""
-    level = roots[~leaf[roots]]
+def _list_levels(
+    roots: NodeNumbers,
+    left_child: NodeNumbers,
+    right_child: NodeNumbers,
+    is_leaf: NDArray[np.bool_],
+) -> Iterator[NodeNumbers]:
+    """Yield the inner nodes of each level of all trees, beginning with the roots."""
+    level = roots[~is_leaf[roots]]
     while len(level):
         yield level
-        below = np.concatenate([left[level], right[level]])
-        level = below[~leaf[below]]
+        children = np.concatenate([left_child[level], right_child[level]])
+        level = children[~is_leaf[children]]
 
 
-def _below(thresholds: Floats) -> NDArray[np.float32]:
-    """The largest float32 that is not above each: a float32 is above the one exactly where it is above the other."""
+def _round_down(thresholds: Floats) -> NDArray[np.float32]:
+    """Return the largest float32 that is not above each threshold.
+
+    A float32 value is above the rounded threshold exactly when it is above the original one.
+    """
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -1,4 +1,4 @@
-"""MLflow as we use it: its errors in our words, its schema, and the one warning of it that we expect."""
+"""Our use of MLflow: its errors as ours, its database schema, and its one expected warning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DATABASE_SCHEMES = ("postgresql", "sqlite", "mysql", "mssql")
 
 
 def is_database(tracking_uri: str) -> bool:
-    """Whether MLflow's store is reached directly, and not through an MLflow server.
+    """Whether MLflow's store is a database that we reach directly, without an MLflow server.
 
     >>> is_database("postgresql+psycopg:///mlflow"), is_database("http://localhost:5000")
     (True, False)
@@ -22,30 +22,32 @@ def is_database(tracking_uri: str) -> bool:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """MLflow's errors become ours."""
+def translate_mlflow_errors() -> Iterator[None]:
+    """Raise our own errors in place of MLflow's errors."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except MlflowException as exc:
-        raise _ours(exc) from exc
+        raise _translate(exc) from exc
     except Exception as exc:
-        if (
-            type(exc).__name__ != "OperationalError"
-        ):  # SQLAlchemy's; by name, for drivers stay in `database`
+        # This error is SQLAlchemy's. We compare its name, because only the package `database` may
+        # import drivers.
+        if type(exc).__name__ != "OperationalError":
             raise
         raise DatabaseUnavailable(
             f"MLflow's store cannot be reached: {str(exc).splitlines()[0]}"
         ) from exc
 
 
-def _ours(error: Exception) -> StreamflowError:
-    code, text = str(getattr(error, "error_code", "")), str(error)
+def _translate(error: Exception) -> StreamflowError:
+    """Return our error for an error of MLflow."""
+    code = str(getattr(error, "error_code", ""))
+    text = str(error)
     if code == "RESOURCE_DOES_NOT_EXIST":
         return VersionMissing(f"MLflow: {text}")
     if "out-of-date database schema" in text:
-        return NotMigrated("MLflow's tables are of another version of MLflow")
+        return NotMigrated("MLflow's tables belong to a different version of MLflow")
     if code == "TEMPORARILY_UNAVAILABLE" or "OperationalError" in text or "API request to" in text:
         return DatabaseUnavailable(f"MLflow's store cannot be reached: {text.splitlines()[0]}")
     return StreamflowError(f"MLflow: {text}", state="")
@@ -53,7 +55,11 @@ def _ours(error: Exception) -> StreamflowError:
 
 @contextmanager
 def stage_warnings_expected() -> Iterator[None]:
-    """Stages are deprecated in MLflow 3, and the mission's word; aliases are set beside them, which is what will remain."""
+    """Ignore MLflow's warning that stages are deprecated.
+
+    Stages are deprecated in MLflow 3, but the mission asks for them. We set aliases beside the
+    stages; the aliases will remain.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore",
@@ -64,68 +70,79 @@ def stage_warnings_expected() -> Iterator[None]:
 
 
 def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
-    """Bring MLflow's tables to the version of this MLflow; False when they are.
+    """Migrate MLflow's tables to the installed version of MLflow.
 
-    The first store that opens an empty database also writes the experiment 'Default', so it is told our artifact root.
+    The first store that opens an empty database also creates the experiment 'Default'. So the store
+    gets our folder of artifacts.
+
+    Returns:
+        False when the tables already had the right version.
     """
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with translated(), _quiet("mlflow", "alembic"):
-        engine = SqlAlchemyStore._get_or_create_engine(
-            tracking_uri
-        )  # the one that it keeps for this URI
-        found = utils._get_schema_version(engine)  # MLflow has no public way to ask
-        if found == utils._get_latest_schema_revision():
+    with translate_mlflow_errors(), _without_log_lines("mlflow", "alembic"):
+        # MLflow has no public functions for these steps. It keeps one engine per URI.
+        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001
+        present_schema = utils._get_schema_version(engine)  # noqa: SLF001
+        if present_schema == utils._get_latest_schema_revision():  # noqa: SLF001
             return False
-        if found is not None:
-            utils._upgrade_db(engine)  # all that the command `mlflow db upgrade` calls
+        if present_schema is not None:
+            # The command `mlflow db upgrade` calls nothing but this function.
+            utils._upgrade_db(engine)  # noqa: SLF001
         SqlAlchemyStore(tracking_uri, artifact_root)
         return True
 
 
 def newest_schema() -> str:
-    """The version of MLflow's tables that this MLflow needs."""
+    """Return the version of MLflow's tables that the installed MLflow needs."""
     from mlflow.store.db import utils
 
-    found: str = utils._get_latest_schema_revision()  # MLflow has no public way to ask
-    return found
+    # MLflow has no public function for this.
+    schema: str = utils._get_latest_schema_revision()  # noqa: SLF001
+    return schema
 
 
 def store_versions(tracking_uri: str) -> tuple[str | None, str]:
-    """The version of MLflow's tables, None where there are none, and the one that this MLflow needs; changes nothing."""
+    """Return the version of MLflow's tables, and the version that the installed MLflow needs.
+
+    The first one is None when there are no tables. The call changes nothing.
+    """
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with translated(), _quiet("mlflow", "alembic"):
-        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # as above
-        return utils._get_schema_version(engine), utils._get_latest_schema_revision()
+    with translate_mlflow_errors(), _without_log_lines("mlflow", "alembic"):
+        engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001
+        present_schema = utils._get_schema_version(engine)  # noqa: SLF001
+        return present_schema, utils._get_latest_schema_revision()  # noqa: SLF001
 
 
 def release_store(tracking_uri: str) -> None:
-    """Close the idle connections of MLflow's stores, which it keeps for the whole process under their URI.
+    """Close the idle connections of MLflow's stores.
 
-    Ours names neither host nor port (libpq's variables do): without this the next installation of the same process would
-    be answered by the server of the last one.
+    MLflow keeps its stores for the whole process under their URI. Our URI contains neither host nor
+    port, because libpq's variables do. Without this function the next installation in the same
+    process would get answers from the server of the last installation.
     """
     from mlflow.store.model_registry import sqlalchemy_store as registry
     from mlflow.store.tracking import sqlalchemy_store as tracking
 
     for store in (tracking.SqlAlchemyStore, registry.SqlAlchemyStore):
-        engine = store._engine_map.get(tracking_uri)  # MLflow has no public way to close a store
+        # MLflow has no public function that closes a store.
+        engine = store._engine_map.get(tracking_uri)  # noqa: SLF001
         if engine is not None:
             engine.dispose()
 
 
 @contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Without the lines that a vendor logs about each of its migrations."""
+def _without_log_lines(*names: str) -> Iterator[None]:
+    """Suppress the lines that these loggers write about each migration of a vendor."""
     loggers = [logging.getLogger(name) for name in names]
-    before = [logger.level for logger in loggers]
+    original_levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
+        for logger, level in zip(loggers, original_levels, strict=True):
             logger.setLevel(level)

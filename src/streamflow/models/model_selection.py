@@ -1,4 +1,7 @@
-"""Answers for rows that a model has not seen, and the choice between kinds of models by them. The hold-out plays no part."""
+"""Cross-validate the kinds of models, and choose the best one.
+
+Each row is predicted by a model that was not fitted on it. The hold-out is not used here.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,22 @@ from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled_model import compiled
 from streamflow.models.pipelines import KINDS, encoder_of, fit_model, require_both_classes
 
-FOLDS, REPEATS = 5, 3  # conventions; a fold is decided by the key, as the hold-out is
+# Both numbers are conventions. The key decides the fold of a row, as it decides the hold-out.
+FOLDS = 5
+REPEATS = 3
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A kind of model as cross-validation saw it: AUC of each repeat, their mean, and the answers of the first repeat."""
+    """The result of cross-validating a kind of model.
+
+    Attributes:
+        kind: the kind of model.
+        aucs: the AUC of each repeat.
+        out_of_fold: (n,) the predictions of the first repeat.
+    """
 
     kind: str
     aucs: tuple[float, ...]
@@ -32,13 +43,22 @@ class Candidate:
 
     @property
     def auc(self) -> float:
-        """The mean over the repeats."""
+        """Return the mean AUC over the repeats."""
         return float(np.mean(self.aucs))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSide:
-    """The rows to learn from, in the order of their keys. keys (n,), frame (n, features), label (n,)."""
+    """The rows to learn from, in the order of their keys, and the settings of a fit.
+
+    Attributes:
+        keys: (n,)
+        frame: (n, features)
+        label: (n,)
+        features: as the catalog declares them.
+        trees: the number of trees of the baseline forest.
+        seed: for everything that is random in a fit.
+    """
 
     keys: pl.Series
     frame: pl.DataFrame
@@ -48,53 +68,82 @@ class TrainingSide:
     seed: int
 
     def fit(self, kind: str, rows: NDArray[np.bool_] | None = None) -> Any:
-        """A pipeline fitted on these of the rows, or on all. Raises TrainingImpossible."""
-        frame, label = (
-            (self.frame, self.label)
-            if rows is None
-            else (self.frame.filter(pl.Series(rows)), self.label[rows])
-        )
+        """Fit a pipeline on the selected rows, or on all rows when `rows` is None.
+
+        Raises:
+            TrainingImpossible: there are no rows, or rows of one class only.
+        """
+        frame = self.frame
+        label = self.label
+        if rows is not None:
+            frame = frame.filter(pl.Series(rows))
+            label = label[rows]
         return fit_model(
             kind, frame, label, features=self.features, trees=self.trees, seed=self.seed
         )
 
 
-def out_of_fold(side: TrainingSide, kind: str, *, salt: str) -> Floats:
-    """What a model of `kind` says of each row when it was fitted on the other folds; shape (n,).
+def predict_out_of_fold(training_rows: TrainingSide, kind: str, *, salt: str) -> Floats:
+    """Predict each row by a model that was fitted on the folds without it.
 
-    Raises TrainingImpossible when the rows, or the rest of a fold, hold one class only.
+    Args:
+        training_rows: the rows.
+        kind: the kind of model.
+        salt: decides, together with its key, which fold a row belongs to.
+
+    Returns:
+        (n,) probabilities before calibration.
+
+    Raises:
+        TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
     """
-    require_both_classes(side.label)
-    fold = (position(side.keys, salt=salt) % np.uint64(FOLDS)).astype(int)
-    answers = np.empty(len(side.label))
-    for number in range(FOLDS):
-        inside = fold == number
-        if not inside.any():
+    require_both_classes(training_rows.label)
+    positions = position(training_rows.keys, salt=salt)
+    fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
+    predictions = np.empty(len(training_rows.label))
+    for fold in range(FOLDS):
+        in_fold = fold_of_row == fold
+        if not in_fold.any():
             continue
         try:
-            pipeline = side.fit(kind, ~inside)
+            pipeline = training_rows.fit(kind, ~in_fold)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
-        answers[inside] = compiled(pipeline)(
-            encoder_of(pipeline).matrix(side.frame.filter(pl.Series(inside)))
-        )
-    return answers
+        fold_rows = training_rows.frame.filter(pl.Series(in_fold))
+        matrix = encoder_of(pipeline).matrix(fold_rows)
+        predictions[in_fold] = compiled(pipeline)(matrix)
+    return predictions
 
 
-def candidate(side: TrainingSide, kind: str, *, salt: str, repeats: int = 1) -> Candidate:
-    """Cross-validate a kind; each repeat has folds of its own."""
-    answers = [out_of_fold(side, kind, salt=f"{salt} fold {repeat}") for repeat in range(repeats)]
+def candidate(training_rows: TrainingSide, kind: str, *, salt: str, repeats: int = 1) -> Candidate:
+    """Cross-validate a kind of model. Each repeat divides the rows into folds anew."""
+    predictions = [
+        predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}")
+        for repeat in range(repeats)
+    ]
     return Candidate(
-        kind=kind, aucs=tuple(auc(side.label, a) for a in answers), out_of_fold=answers[0]
+        kind=kind,
+        aucs=tuple(
+            auc(training_rows.label, repeat_predictions) for repeat_predictions in predictions
+        ),
+        out_of_fold=predictions[0],
     )
 
 
 def choose(
-    side: TrainingSide, *, salt: str, notify: Callable[[str], None]
+    training_rows: TrainingSide, *, salt: str, notify: Callable[[str], None]
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """The kind with the highest cross-validated AUC, the simplest of equals, and all candidates."""
-    found = []
+    """Cross-validate all kinds of models and choose the one with the highest AUC.
+
+    Of kinds with equal AUC the simplest is chosen.
+
+    Returns:
+        The chosen candidate, and all candidates.
+    """
+    candidates = []
     for kind in KINDS:
-        found.append(candidate(side, kind, salt=salt, repeats=REPEATS))
-        notify(f"cross-validated {kind}: AUC {found[-1].auc:.4f}")
-    return max(found, key=lambda c: c.auc), tuple(found)
+        result = candidate(training_rows, kind, salt=salt, repeats=REPEATS)
+        candidates.append(result)
+        notify(f"cross-validated {kind}: AUC {result.auc:.4f}")
+    # max returns the first of equal candidates, and KINDS begins with the simplest kind.
+    return max(candidates, key=lambda result: result.auc), tuple(candidates)

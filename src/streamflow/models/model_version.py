@@ -1,4 +1,4 @@
-"""A version of the registered model, as MLflow has it."""
+"""A version of the registered model, as MLflow stores it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
-    """A version as MLflow has it. `as_of` is empty for one that was registered by others."""
+    """A version of the registered model, as MLflow stores it.
+
+    `as_of` is empty for a version that streamflow did not register.
+    """
 
     version: int
     run_id: str
@@ -22,17 +25,26 @@ class ModelVersion:
     tags: Mapping[str, str]
 
 
-def described(found: Any, metrics: Mapping[str, float], aliases: Mapping[str, int]) -> ModelVersion:
-    """MLflow's own version, the metrics of its run, and the aliases of all versions, which MLflow's search leaves out."""
+def create_model_version(
+    mlflow_version: Any, metrics: Mapping[str, float], version_by_alias: Mapping[str, int]
+) -> ModelVersion:
+    """Create a ModelVersion from MLflow's objects.
+
+    Args:
+        mlflow_version: MLflow's own description of the version.
+        metrics: the metrics of the version's run.
+        version_by_alias: the aliases of all versions. MLflow's search does not return them with
+            the versions.
+    """
+    number = int(mlflow_version.version)
+    aliases = [alias for alias, version in version_by_alias.items() if version == number]
     return ModelVersion(
-        version=int(found.version),
-        run_id=found.run_id or "",
-        stage=found.current_stage,
-        aliases=tuple(
-            sorted(alias for alias, number in aliases.items() if number == int(found.version))
-        ),
-        created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+        version=number,
+        run_id=mlflow_version.run_id or "",
+        stage=mlflow_version.current_stage,
+        aliases=tuple(sorted(aliases)),
+        created=datetime.fromtimestamp(mlflow_version.creation_timestamp / 1000, UTC),
         metrics=dict(metrics),
-        as_of=found.tags.get("as_of", ""),
-        tags=dict(found.tags),
+        as_of=mlflow_version.tags.get("as_of", ""),
+        tags=dict(mlflow_version.tags),
     )

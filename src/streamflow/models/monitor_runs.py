@@ -1,4 +1,4 @@
-"""A report of `monitor` in MLflow: a run beside those of trainings, which is no training and has no model."""
+"""Log a report of `monitor` as an MLflow run, beside the runs of trainings. It has no model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-REPORT = "streamflow.monitor"  # the tag of such a run; it lacks the one of a training, by which `prune` finds what to remove
+# The tag of such a run. The run does not have the tag of a training, by which `prune` finds the
+# runs to remove.
+REPORT = "streamflow.monitor"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRun:
-    """What MLflow is told of a report. files: name -> content."""
+    """The facts of a report that are logged to MLflow.
+
+    Attributes:
+        name: the name of the run.
+        model: the name of the registered model.
+        params: the parameters of the run.
+        metrics: the metrics of the run.
+        files: name -> content.
+    """
 
     name: str
     model: str
@@ -27,34 +37,35 @@ class ReportRun:
 
 
 def log_report(
-    client: MlflowClient, report: ReportRun, *, experiment_id: str, stored: Callable[[str], None]
+    client: MlflowClient, report: ReportRun, *, experiment_id: str, on_stored: Callable[[str], None]
 ) -> str:
-    """Log everything and call `stored` with the run's id as the last act; its id.
+    """Log a report as a run, call `on_stored` with its id as the last step, and return the id.
 
-    A failure or Ctrl-C, there too, marks the run FAILED or KILLED.
+    A failure or Ctrl-C, also within `on_stored`, marks the run FAILED or KILLED.
     """
-    from mlflow.entities import Metric, Param
-
     run_id: str = client.create_run(
         experiment_id, run_name=report.name, tags={REPORT: report.model}
     ).info.run_id
     try:
-        now = int(
-            time.time() * 1000
-        )  # when it was logged: MLflow's own bookkeeping, no input of ours
-        metrics = [Metric(name, value, now, 0) for name, value in report.metrics.items()]
-        client.log_batch(
-            run_id,
-            metrics=metrics,
-            params=[Param(name, value) for name, value in report.params.items()],
-        )
-        with TemporaryDirectory() as folder:
-            for name, content in report.files.items():
-                Path(folder, name).write_bytes(content)
-            client.log_artifacts(run_id, folder)
-        stored(run_id)
+        _log_contents(client, report, run_id)
+        on_stored(run_id)
     except BaseException as exc:
         client.set_terminated(run_id, "FAILED" if isinstance(exc, Exception) else "KILLED")
         raise
     client.set_terminated(run_id, "FINISHED")
     return run_id
+
+
+def _log_contents(client: MlflowClient, report: ReportRun, run_id: str) -> None:
+    """Log the metrics, parameters and files of a report to its run."""
+    from mlflow.entities import Metric, Param
+
+    # The time of logging is MLflow's own bookkeeping, not an input of ours.
+    logged_ms = int(time.time() * 1000)
+    metrics = [Metric(name, value, logged_ms, 0) for name, value in report.metrics.items()]
+    params = [Param(name, value) for name, value in report.params.items()]
+    client.log_batch(run_id, metrics=metrics, params=params)
+    with TemporaryDirectory() as folder:
+        for name, content in report.files.items():
+            Path(folder, name).write_bytes(content)
+        client.log_artifacts(run_id, folder)

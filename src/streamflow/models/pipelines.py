@@ -1,7 +1,8 @@
-"""The kinds of models: one-hot encoded categories, numbers as they are, and an estimator behind them.
+"""The kinds of models: encoded categories and plain numbers, followed by an estimator.
 
-What is fitted and saved is a scikit-learn pipeline of stock parts that takes a pandas frame with the raw features, so
-that every MLflow user can load it. `encoder_of` reads from it the Encoder that we serve with; both give the same matrix.
+A fitted and saved model is a scikit-learn pipeline of standard parts. It takes a pandas frame with
+the raw features, so that every MLflow user can load it. `encoder_of` creates from it the Encoder
+that serving uses; both give the same matrix.
 """
 
 from __future__ import annotations
@@ -22,17 +23,21 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
+# The transformer of the features that are not categorical.
 NUMBERS = "numbers"
-ENCODE, FOREST, BOOSTING, LOGISTIC = "encode", "forest", "boosting", "logistic"
-KINDS = (
-    "logistic",
-    "baseline",
-    "boosting",
-)  # the simplest first: it is taken where another is not better
-FIT_JOBS = (
-    2  # threads while fitting a forest: they share the trees out and change no bit of them (tested)
-)
-WORTHWHILE = 50_000  # rows times trees from which on threads are faster: for less they are waited for longer than they work
+# Names of the steps of a pipeline.
+ENCODE = "encode"
+FOREST = "forest"
+BOOSTING = "boosting"
+LOGISTIC = "logistic"
+# The simplest kind is the first one: it is chosen when no different kind is better.
+KINDS = ("logistic", "baseline", "boosting")
+# Threads while a forest is fitted. Each thread builds whole trees, so the number of threads changes
+# no bit of them. A test proves it.
+FIT_JOBS = 2
+# From this number of rows times trees on, threads are faster. For less work, starting the threads
+# takes longer than they save.
+MIN_PARALLEL_WORK = 50_000
 
 
 def fit_model(
@@ -44,71 +49,91 @@ def fit_model(
     trees: int,
     seed: int,
 ) -> Pipeline:
-    """Fit a model of `kind` on `frame` (n, features) and `label` (n,), rows in the order of their keys: it decides the samples.
+    """Fit a model of the given kind.
 
-    trees   of the baseline forest
+    Args:
+        kind: one of KINDS.
+        frame: (n, features) in the order of the keys. The order decides the random samples.
+        label: (n,)
+        features: as the catalog declares them.
+        trees: the number of trees of the baseline forest.
+        seed: for everything that is random in the fit.
 
-    Raises TrainingImpossible when there are no rows, or rows of one class only.
+    Raises:
+        TrainingImpossible: there are no rows, or rows of one class only.
     """
     from threadpoolctl import threadpool_limits
 
     require_both_classes(label)
-    pipeline = _unfitted(kind, features, trees=trees, seed=seed)
+    pipeline = _create_pipeline(kind, features, trees=trees, seed=seed)
     if kind == "baseline":
-        pipeline.named_steps[FOREST].set_params(
-            n_jobs=FIT_JOBS if len(frame) * trees >= WORTHWHILE else 1
-        )
-    with threadpool_limits(1):  # of BLAS and OpenMP: a sum in another order has other last bits
+        use_threads = len(frame) * trees >= MIN_PARALLEL_WORK
+        pipeline.named_steps[FOREST].set_params(n_jobs=FIT_JOBS if use_threads else 1)
+    # One thread of BLAS and OpenMP: a sum in a different order has different last bits.
+    with threadpool_limits(1):
         pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
-    if (
-        kind == "baseline"
-    ):  # several threads add up the trees' answers in the order in which they finish (trap 11)
+    if kind == "baseline":
+        # In predictions several threads would add up the trees' answers in the order in which the
+        # threads finish (trap 11).
         pipeline.named_steps[FOREST].set_params(n_jobs=1)
     return pipeline
 
 
 def require_both_classes(label: NDArray[Any]) -> None:
-    """Raise TrainingImpossible when the rows to learn from are none, or of one class only."""
+    """Raise TrainingImpossible when there are no rows to learn from, or rows of one class only."""
     classes = np.unique(label)
     if len(classes) < 2:
-        holds = f"all {len(label)} labels are {classes[0]}" if len(classes) else "there are no rows"
+        if len(label) == 0:
+            reason = "there are no rows"
+        elif len(label) == 1:
+            reason = f"the only label is {classes[0]}"
+        else:
+            reason = f"all {len(label)} labels are {classes[0]}"
         raise TrainingImpossible(
-            f"the training side of the split cannot be learned from: {holds}", rows=len(label)
+            f"the training side of the split cannot be learned from: {reason}", rows=len(label)
         )
 
 
 def raw_frame(frame: pl.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
-    """The features as stock users of the model pass them: pandas, None for a null category."""
-    return frame.select(f.name for f in features).to_pandas()
+    """Return the features as pandas, with None for a null category, as MLflow users pass them."""
+    return frame.select(feature.name for feature in features).to_pandas()
 
 
 def encoder_of(pipeline: Pipeline) -> Encoder:
-    """The Encoder with what the pipeline has learned."""
-    columns = pipeline.named_steps[ENCODE]
-    categories = {
-        name: tuple(_category(c) for c in _one_hot(transformer).categories_[0])
-        for name, transformer, _ in columns.transformers_
-        if name not in (NUMBERS, "remainder")
-    }
-    return Encoder(features=tuple(columns.feature_names_in_.tolist()), categories=categories)
+    """Create the Encoder that encodes as the fitted pipeline does."""
+    column_transformer = pipeline.named_steps[ENCODE]
+    categories = {}
+    for name, transformer, _ in column_transformer.transformers_:
+        if name not in (NUMBERS, "remainder"):
+            learned = _get_one_hot_encoder(transformer).categories_[0]
+            categories[name] = tuple(_convert_category(value) for value in learned)
+    features = tuple(column_transformer.feature_names_in_.tolist())
+    return Encoder(features=features, categories=categories)
 
 
-def _unfitted(kind: str, features: Sequence[Feature], *, trees: int, seed: int) -> Pipeline:
+def _create_pipeline(kind: str, features: Sequence[Feature], *, trees: int, seed: int) -> Pipeline:
+    """Create an unfitted pipeline of a kind."""
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
-    numbers = [f.name for f in features if not f.column.categorical]
+    numbers = [feature.name for feature in features if not feature.column.categorical]
     transformers = [
-        (f.name, _category_transformer(f), [f.name]) for f in features if f.column.categorical
+        (feature.name, _create_category_transformer(feature), [feature.name])
+        for feature in features
+        if feature.column.categorical
     ]
     if numbers:
-        transformers.append((NUMBERS, _as_float(), numbers))
+        transformers.append((NUMBERS, _create_float_transformer(), numbers))
     encode = (ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False))
-    return Pipeline([encode, *_estimator(kind, trees=trees, seed=seed)])
+    return Pipeline([encode, *_create_estimator(kind, trees=trees, seed=seed)])
 
 
-def _estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
-    """The steps behind the encoder. Boosting grows small trees slowly, as suits some thousand rows: our convention."""
+def _create_estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
+    """Create the steps that follow the encoder.
+
+    Boosting grows small trees slowly, which suits some thousand rows. Its numbers are conventions
+    of ours.
+    """
     if kind == "baseline":
         from sklearn.ensemble import RandomForestClassifier
 
@@ -120,9 +145,14 @@ def _estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         boosting = HistGradientBoostingClassifier(
-            learning_rate=0.05, max_iter=150, max_leaf_nodes=15, min_samples_leaf=40, l2_regularization=1.0,
-            early_stopping=False, random_state=seed,
-        )  # fmt: skip
+            learning_rate=0.05,
+            max_iter=150,
+            max_leaf_nodes=15,
+            min_samples_leaf=40,
+            l2_regularization=1.0,
+            early_stopping=False,
+            random_state=seed,
+        )
         return [(BOOSTING, boosting)]
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -136,17 +166,26 @@ def _estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
     ]
 
 
-def _category_transformer(feature: Feature) -> Any:
-    """Text goes in as it is; a bool or number as a float, so that a column without a null is no other type than one with."""
+def _create_category_transformer(feature: Feature) -> Any:
+    """Create the transformer of a categorical feature.
+
+    Text is encoded directly. A bool or number becomes a float first, so that a column with a null
+    has the same type as a column without one.
+    """
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
 
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    return one_hot if feature.column.type == "string" else make_pipeline(_as_float(), one_hot)
+    if feature.column.type == "string":
+        return one_hot
+    return make_pipeline(_create_float_transformer(), one_hot)
 
 
-def _as_float() -> Any:
-    """Make true 1 and null NaN; by numpy's own function, so that loading the model needs nothing of ours."""
+def _create_float_transformer() -> Any:
+    """Create the transformer that makes true 1 and null NaN.
+
+    It uses numpy's own function, so that a user can load the model without streamflow.
+    """
     from sklearn.preprocessing import FunctionTransformer
 
     return FunctionTransformer(
@@ -154,12 +193,13 @@ def _as_float() -> Any:
     )
 
 
-def _one_hot(transformer: Any) -> Any:
+def _get_one_hot_encoder(transformer: Any) -> Any:
+    """Return the one-hot encoder of a fitted transformer of a categorical feature."""
     return transformer.steps[-1][1] if hasattr(transformer, "steps") else transformer
 
 
-def _category(value: Any) -> Category:
-    """A learned category as a plain value; NaN is the null."""
+def _convert_category(value: Any) -> Category:
+    """Return a learned category as a plain value, and NaN as None."""
     if isinstance(value, str):
         return str(value)
     return None if value is None or isnan(value) else float(value)

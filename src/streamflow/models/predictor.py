@@ -1,4 +1,7 @@
-"""The predictor: the one object that answers online, in batch and in `score`, so that those agree bit for bit."""
+"""The predictor, which gives every answer of a model: online, in batch and in `score`.
+
+All answers come from this one object, so they agree bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
-from streamflow.models.compiled_model import Compiled, compiled
+from streamflow.models.compiled_model import CompiledModel, compiled
 from streamflow.models.encoder import Encoder, Value
 from streamflow.models.explainer import Explainer
 from streamflow.models.pipelines import encoder_of
@@ -25,48 +28,57 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A compiled model between its encoder and its decision.
+    """A compiled model with its encoder and its decision.
 
-    explainer    why it says what it says
-    background   the rows that it learned from, for comparison; None for a version that was made without
+    Attributes:
+        encoder: turns raw values into the matrix of the model.
+        model: computes probabilities before calibration.
+        decision: calibrates the probabilities, and has the threshold.
+        explainer: computes the reasons of an answer.
+        background: the usual values of the training rows, to compare with. None for a version that
+            was trained without it.
     """
 
     encoder: Encoder
-    model: Compiled
+    model: CompiledModel
     decision: Decision
     explainer: Explainer
     background: Background | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The raw features, in the order that `probability_one` takes them."""
+        """Return the raw features, in the order in which `probability_one` takes their values."""
         return self.encoder.features
 
     @property
     def threshold(self) -> float:
-        """The probability from which on the prediction is 1."""
+        """Return the probability from which on the prediction is 1."""
         return self.decision.threshold
 
     def probability(self, frame: pl.DataFrame) -> Floats:
-        """The calibrated probability of each row; the frame's columns are found by name; shape (n,)."""
-        return self._answer(self.encoder.matrix(frame))
+        """Return the calibrated probability of each row, (n,). Columns are found by name."""
+        return self._predict(self.encoder.matrix(frame))
 
     def probability_rows(self, rows: Sequence[Sequence[Value]]) -> Floats:
-        """The calibrated probability of rows of raw values, each in the order of `features`; shape (n,)."""
-        return self._answer(self.encoder.rows(rows))
+        """Return the calibrated probability of rows of raw values, (n,).
+
+        Each row has its values in the order of `features`.
+        """
+        return self._predict(self.encoder.rows(rows))
 
     def probability_one(self, values: Sequence[Value]) -> float:
-        """The calibrated probability of one row of raw values, in the order of `features`."""
+        """Return the calibrated probability of one row of values in the order of `features`."""
         return float(self.probability_rows([values])[0])
 
-    def _answer(self, matrix: Floats) -> Floats:
+    def _predict(self, matrix: Floats) -> Floats:
+        """Return the calibrated probability of each row of the encoder's matrix."""
         return self.decision.calibrator.apply(self.model(matrix)) if len(matrix) else np.empty(0)
 
 
 def compile_predictor(
     pipeline: Pipeline, decision: Decision, background: Background | None = None
 ) -> Predictor:
-    """The predictor of a fitted pipeline."""
+    """Create the predictor of a fitted pipeline."""
     return Predictor(
         encoder=encoder_of(pipeline),
         model=compiled(pipeline),

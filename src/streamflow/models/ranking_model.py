@@ -1,4 +1,8 @@
-"""A model that only ranks, and is not kept: quick to fit, to see whether what it learned of one drop holds in another."""
+"""A model that only ranks rows and is not stored.
+
+It is quick to fit. It shows whether what a model learns from one drop is also true in a different
+drop.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,19 @@ from streamflow.catalog import Feature
 from streamflow.models.compiled_model import compiled
 from streamflow.models.pipelines import encoder_of, fit_model
 
+#: Rows (n, features) -> a number per row (n,): the higher, the more likely the label is 1.
 Rank = Callable[[pl.DataFrame], NDArray[np.float64]]
 
 
 def fit_ranking(frame: pl.DataFrame, label: NDArray[np.bool_], features: Sequence[Feature]) -> Rank:
-    """A logistic regression of `frame` (n, features) on `label` (n,) of both classes, as the function that scores other rows."""
+    """Fit a logistic regression and return the function that ranks rows by it.
+
+    Args:
+        frame: (n, features)
+        label: (n,) with rows of both classes.
+        features: as the catalog declares them.
+    """
     pipeline = fit_model("logistic", frame, label, features=features, trees=0, seed=0)
-    encoder, model = encoder_of(pipeline), compiled(pipeline)
-    return lambda other: model(encoder.matrix(other))
+    encoder = encoder_of(pipeline)
+    model = compiled(pipeline)
+    return lambda rows: model(encoder.matrix(rows))

@@ -1,4 +1,4 @@
-"""Why a predictor says what it says: of one row, or of many."""
+"""Explain the answers of a predictor: the reasons of one row, or of many rows."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from streamflow.models.predictor import Predictor
 
 
 def explain(predictor: Predictor, values: Sequence[Value], words: Mapping[str, str]) -> Explanation:
-    """The reasons of one row of raw values, in the order of the predictor's features.
+    """Return the reasons of one row of raw values.
 
-    words   feature -> what people call it
+    Args:
+        predictor: the predictor whose answer is explained.
+        values: in the order of the predictor's features.
+        words: feature -> its name for people.
     """
-    return next(_explained(predictor, predictor.encoder.rows([values]), [tuple(values)], words))
+    matrix = predictor.encoder.rows([values])
+    return next(_explain_matrix(predictor, matrix, [tuple(values)], words))
 
 
 def explain_rows(
     predictor: Predictor, frame: pl.DataFrame, words: Mapping[str, str]
 ) -> Iterator[Explanation]:
-    """The reasons of each row; the frame's columns are found by name."""
+    """Yield the reasons of each row. The frame's columns are found by name."""
     if len(frame):
         rows = frame.select(predictor.features).rows()
-        yield from _explained(predictor, predictor.encoder.matrix(frame), rows, words)
+        yield from _explain_matrix(predictor, predictor.encoder.matrix(frame), rows, words)
 
 
-def _explained(
+def _explain_matrix(
     predictor: Predictor,
     matrix: Floats,
     rows: Sequence[tuple[Value, ...]],
     words: Mapping[str, str],
 ) -> Iterator[Explanation]:
+    """Yield the reasons of each row, which is given as raw values and as encoded."""
     terms = predictor.explainer.terms(matrix)
-    added = by_feature(terms.columns, predictor.encoder.columns, predictor.features)
-    for values, margin, contributions in zip(
-        rows, terms.margin.tolist(), added.tolist(), strict=True
+    contributions = by_feature(terms.columns, predictor.encoder.columns, predictor.features)
+    for values, margin, row_contributions in zip(
+        rows, terms.margin.tolist(), contributions.tolist(), strict=True
     ):
         yield explanation(
             unit=predictor.explainer.unit,
             base=terms.base,
             margin=margin,
             values=dict(zip(predictor.features, values, strict=True)),
-            contributions=contributions,
+            contributions=row_contributions,
             background=predictor.background,
             words=words,
         )

@@ -1,4 +1,4 @@
-"""Stages and aliases in MLflow's registry, and the newest ledger entry that it was told of."""
+"""The stages and aliases in MLflow's registry, and the newest ledger entry that MLflow knows."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from streamflow.models.mlflow_client import stage_warnings_expected
+from streamflow.models.version_search import collect_aliases, search_registered_models
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-ALIASES = {"Production": "production", "Staging": "staging"}  # the alias that goes with a stage
-HEAD = "streamflow.ledger_head"  # a tag of the registered model
+#: Stage -> the alias that goes with it.
+ALIASES = {"Production": "production", "Staging": "staging"}
+#: A tag of the registered model. It names the newest entry of the ledger.
+LEDGER_HEAD_TAG = "streamflow.ledger_head"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What MLflow says of the model's stages.
+    """What MLflow stores about the stages of the registered model.
 
-    staged   stage -> the versions in it      aliases   stage -> the version that its alias names
-    changed  version -> when MLflow last changed it      head   the newest ledger entry that MLflow was told of
+    Attributes:
+        staged: stage -> the versions in it.
+        aliases: stage -> the version that its alias names.
+        changed: version -> when MLflow last changed it.
+        head: the newest ledger entry that we recorded in MLflow.
     """
 
     staged: dict[str, list[int]]
@@ -29,37 +35,60 @@ class Standing:
     head: str | None
 
 
-def standing(client: MlflowClient, name: str, versions: list[Any]) -> Standing:
-    """Ask once; `versions` are MLflow's own of this model."""
-    found = client.search_registered_models(f"name = '{name}'")
-    aliases = {alias: int(number) for model in found for alias, number in model.aliases.items()}
+def read_standing(client: MlflowClient, name: str, versions: list[Any]) -> Standing:
+    """Read the present stages from MLflow.
+
+    Args:
+        client: the connection to MLflow.
+        name: the name of the registered model.
+        versions: MLflow's own versions of this model.
+    """
+    registered_models = search_registered_models(client, name)
+    version_by_alias = collect_aliases(registered_models)
     return Standing(
-        staged={
-            stage: sorted(int(v.version) for v in versions if v.current_stage == stage)
-            for stage in ALIASES
-        },
-        aliases={stage: aliases.get(alias) for stage, alias in ALIASES.items()},
-        changed={
-            int(v.version): datetime.fromtimestamp(v.last_updated_timestamp / 1000, UTC)
-            for v in versions
-        },
-        head=found[0].tags.get(HEAD) if found else None,
+        staged={stage: _list_versions(versions, stage) for stage in ALIASES},
+        aliases={stage: version_by_alias.get(alias) for stage, alias in ALIASES.items()},
+        changed={int(version.version): _get_change_time(version) for version in versions},
+        head=registered_models[0].tags.get(LEDGER_HEAD_TAG) if registered_models else None,
     )
 
 
-def put(client: MlflowClient, name: str, number: int, stage: str, aliases: tuple[str, ...]) -> None:
-    """Put a version, which has these aliases, into `stage` with the alias of that stage; what was there is archived."""
+def _get_change_time(version: Any) -> datetime:
+    """Return when MLflow last changed a version."""
+    return datetime.fromtimestamp(version.last_updated_timestamp / 1000, UTC)
+
+
+def _list_versions(versions: list[Any], stage: str) -> list[int]:
+    """Return the numbers of the versions in a stage, sorted."""
+    return sorted(int(version.version) for version in versions if version.current_stage == stage)
+
+
+def move_to_stage(
+    client: MlflowClient, name: str, number: int, stage: str, aliases: tuple[str, ...]
+) -> None:
+    """Move a version to a stage, and set the alias of this stage to it.
+
+    A different version in the stage is archived.
+
+    Args:
+        client: the connection to MLflow.
+        name: the name of the registered model.
+        number: the version to move.
+        stage: the stage to move it to.
+        aliases: the present aliases of the version.
+    """
     with stage_warnings_expected():
         client.transition_model_version_stage(
             name, str(number), stage, archive_existing_versions=stage in ALIASES
         )
-    for alias in set(ALIASES.values()) & set(aliases) - {ALIASES.get(stage)}:
+    stage_aliases = set(ALIASES.values()) & set(aliases)
+    for alias in stage_aliases - {ALIASES.get(stage)}:
         client.delete_registered_model_alias(name, alias)
     set_alias(client, name, stage, number)
 
 
 def set_alias(client: MlflowClient, name: str, stage: str, number: int | None) -> None:
-    """Let the alias of a stage name a version, or no version."""
+    """Set the alias of a stage to a version, or delete the alias when `number` is None."""
     if stage not in ALIASES:
         return
     if number is None:

@@ -36,7 +36,7 @@ from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
     from streamflow.models.model_file import ModelDigests
-    from streamflow.models.tracking import LoggedRun, RunRecord
+    from streamflow.models.run_record import LoggedRun, RunRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ def _record(
     certificate: Certificate,
     honesty: Honesty,
 ) -> RunRecord:
-    from streamflow.models.tracking import RunRecord, TrainingSetName
+    from streamflow.models.run_record import RunRecord, TrainingSetName
 
     settings, catalog = platform.settings, platform.catalog
     label = rows.labels[fitted.holdout]

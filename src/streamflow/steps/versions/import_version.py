@@ -39,7 +39,7 @@ from streamflow.steps.versions.recorded_version import tags_of
 from streamflow.warehouse import erasures, installation, ledger, revision_import
 
 if TYPE_CHECKING:
-    from streamflow.models.tracking import RunFacts
+    from streamflow.models.run_record import RunFacts
 
 EXPORT = archive.Kind(
     noun="exported version", command="streamflow export", manifest=EXPORT_NAME, parse=parse_export
@@ -238,7 +238,7 @@ def _register(
 
 def _facts(folder: Path, manifest: ExportManifest, passport: Passport) -> RunFacts:
     """What MLflow is told. Tags decide what is loaded and how it decides: they must be those of the passport."""
-    from streamflow.models.tracking import RunFacts
+    from streamflow.models.run_record import RunFacts
 
     facts = RunFacts(**json.loads(_bytes(folder, RUN)))
     wrong = [

@@ -1,0 +1,154 @@
+"""Download the files of a version from MLflow, and load a predictor from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from streamflow.core.training.background import FILE as BACKGROUND
+from streamflow.core.training.background import Background
+from streamflow.core.training.decision import FILE as DECISION
+from streamflow.core.training.stored_requests import FILE as PROBES
+from streamflow.errors import ArtifactUntrusted
+from streamflow.models import model_file
+from streamflow.models.artifact_store import fetch
+from streamflow.models.mlflow_client import translate_mlflow_errors
+from streamflow.models.model_version import ModelVersion
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+    from sklearn.pipeline import Pipeline
+
+    from streamflow.models.predictor import Predictor
+
+
+class VersionFiles:
+    """The files of the versions of one registered model.
+
+    Args:
+        tracking_uri: the address of MLflow.
+        name: the name of the registered model.
+        connect: returns the connection to MLflow. The first call also sets the store in which
+            MLflow looks up artifacts.
+    """
+
+    def __init__(
+        self, tracking_uri: str, *, name: str, connect: Callable[[], MlflowClient]
+    ) -> None:
+        self._uri = tracking_uri
+        self._name = name
+        self._connect = connect
+
+    def fetch(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
+        """Download the MLflow model of a version and the files beside it.
+
+        Returns:
+            The folder of the MLflow model, and the folder of the files.
+
+        Raises:
+            ArtifactUntrusted: a download fails, or the model file is missing.
+        """
+        failure = f"the files of {self._describe(version)} cannot be read"
+        package = fetch(
+            self._uri, folder / "model", failure=failure, artifact_uri=self._find_location(version)
+        )
+        files = fetch(self._uri, folder / "files", failure=failure, run_id=version.run_id)
+        if not (package / model_file.FILE).is_file():
+            raise ArtifactUntrusted(f"{failure}: there is no {model_file.FILE}")
+        return package, files
+
+    def fetch_model_file(self, version: ModelVersion, folder: Path) -> Path:
+        """Download the model file of a version, and return its path.
+
+        Raises:
+            ArtifactUntrusted: the download fails.
+        """
+        return fetch(
+            self._uri,
+            folder,
+            failure=f"{self._describe(version)} has no {model_file.FILE}",
+            artifact_uri=f"{self._find_location(version)}/{model_file.FILE}",
+        )
+
+    def read_run_file(self, run_id: str, name: str) -> bytes:
+        """Return the content of a file beside the model of a run.
+
+        Raises:
+            ArtifactUntrusted: there is no such file.
+        """
+        self._connect()
+        with TemporaryDirectory() as folder:
+            failure = f"the run {run_id} has no {name}"
+            path = fetch(
+                self._uri, Path(folder), failure=failure, run_id=run_id, artifact_path=name
+            )
+            return path.read_bytes()
+
+    def load(self, version: ModelVersion) -> Predictor:
+        """Load the predictor of a version. The digests of the files are checked before parsing.
+
+        Raises:
+            ArtifactUntrusted: a file is not the registered one.
+        """
+        _, predictor = self._load_with_pipeline(version)
+        return predictor
+
+    def load_checked(self, version: ModelVersion) -> Predictor:
+        """Load the predictor of a version that is going to answer users.
+
+        Its answers to its stored requests must be those of its pipeline, and those at training.
+
+        Raises:
+            ArtifactUntrusted: a file is not the registered one, or the answers differ.
+        """
+        from streamflow.models.version_check import require_agreement
+
+        pipeline, predictor = self._load_with_pipeline(version)
+        stored_requests = self.read_run_file(version.run_id, PROBES)
+        require_agreement(
+            pipeline, predictor, stored_requests, version_name=self._describe(version)
+        )
+        return predictor
+
+    def _load_with_pipeline(self, version: ModelVersion) -> tuple[Pipeline, Predictor]:
+        """Load the pipeline of a version, and create its predictor."""
+        from streamflow.models.predictor import compile_predictor
+
+        missing = [tag for tag in ("model_digest", "decision_digest") if tag not in version.tags]
+        if missing:
+            tags = "tag" if len(missing) == 1 else "tags"
+            raise ArtifactUntrusted(
+                f"{self._describe(version)} has no {tags} {', '.join(missing)}: "
+                "it was not created by this streamflow"
+            )
+        decision = model_file.load_decision(
+            self.read_run_file(version.run_id, DECISION),
+            expected_digest=version.tags["decision_digest"],
+        )
+        background = self._load_background(version)
+        with TemporaryDirectory() as folder:
+            path = self.fetch_model_file(version, Path(folder))
+            pipeline = model_file.load(path, expected_digest=version.tags["model_digest"])
+        return pipeline, compile_predictor(pipeline, decision, background)
+
+    def _load_background(self, version: ModelVersion) -> Background | None:
+        """Load the usual values of the training rows, if the version has them."""
+        digest = version.tags.get("background_digest")
+        if not digest:
+            return None
+        content = self.read_run_file(version.run_id, BACKGROUND)
+        return model_file.load_background(content, expected_digest=digest)
+
+    def _find_location(self, version: ModelVersion) -> str:
+        """Return the location of the MLflow model of a version."""
+        with translate_mlflow_errors():
+            location = self._connect().get_model_version_download_uri(
+                self._name, str(version.version)
+            )
+            return str(location).rstrip("/")
+
+    def _describe(self, version: ModelVersion) -> str:
+        """Return how messages name a version."""
+        return f"version {version.version} of {self._name}"
