@@ -132,7 +132,6 @@ def ingest(
             as_day(as_of),
             allow_same=allow_same,
             reject_rows=reject_rows,
-            notify=platform.notify,
         )
     show(receipt, as_json=as_json, text=receipts.ingest)
 
@@ -175,7 +174,7 @@ def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> 
     from streamflow.steps.data.snapshot import snapshot as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), notify=platform.notify)
+        receipt = step(platform, as_day(as_of))
     show(receipt, as_json=as_json, text=receipts.snapshot)
 
 
@@ -268,7 +267,7 @@ def forget(
     from streamflow.steps.data.forget import forget as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, key, why=why, notify=platform.notify)
+        receipt = step(platform, key, why=why)
     show(receipt, as_json=as_json, text=receipts.forget)
 
 
