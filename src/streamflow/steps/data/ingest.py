@@ -75,21 +75,14 @@ def ingest(
         deliveries = drops.delivered(platform.connection)
         stored_files = deliveries.get(at, {})
         if _is_stored(files, stored_files):
-            rejected_rows = drops.rejected_rows(platform.connection, at)
-            return IngestReceipt(
-                as_of=as_of,
-                files=tuple(stored_files[table] for table in tables),
-                rejected=len(rejected_rows),
-                changed=False,
-            )
+            return _unchanged_receipt(platform, as_of, [stored_files[table] for table in tables])
         if not allow_same:
             _refuse_copy(folder, as_of, files, deliveries)
-        earlier_keys = _read_earlier_keys(platform, at, tables, stored_files)
         drop = read_drop(
             folder,
             catalog,
             facts,
-            earlier_keys,
+            _read_earlier_keys(platform, at, tables, stored_files),
             space=platform.home / "tmp",
             closing=closing,
             notify=platform.notify,
@@ -98,6 +91,16 @@ def ingest(
         if drop.violations and not row_rejects:
             raise violation_error(folder, catalog, drop.violations)
         return _load(platform, folder, as_of, files, drop, row_rejects)
+
+
+def _unchanged_receipt(
+    platform: Platform, as_of: date, files: Sequence[DeliveredFile]
+) -> IngestReceipt:
+    """Return the receipt of a drop that is stored already."""
+    rejected_rows = drops.rejected_rows(platform.connection, instant(as_of))
+    return IngestReceipt(
+        as_of=as_of, files=tuple(files), rejected=len(rejected_rows), changed=False
+    )
 
 
 def _new_files(catalog: Catalog, digests: Mapping[str, str]) -> dict[str, DeliveredFile]:
