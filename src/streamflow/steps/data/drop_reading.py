@@ -155,12 +155,11 @@ def read_drop(
                 spools[table] = spool
             violations += table_violations
     violations += cross_check({**earlier_keys, **keys}, catalog)
-    entity_keys = keys.get(catalog.entity.table)
-    warnings: list[str] = []
-    if entity_keys is not None:
-        warnings = _warn_of_lookalikes(entity_keys[catalog.entity.key])
     return CheckedDrop(
-        spools=spools, keys=keys, violations=tuple(violations), warnings=tuple(warnings)
+        spools=spools,
+        keys=keys,
+        violations=tuple(violations),
+        warnings=tuple(_warn_of_lookalikes(keys, catalog)),
     )
 
 
@@ -236,14 +235,18 @@ def _no_keys(catalog: Catalog) -> pl.DataFrame:
     return pl.DataFrame(schema={catalog.entity.key: key_type, "row": pl.Int64})
 
 
-def _warn_of_lookalikes(keys: pl.Series) -> list[str]:
-    """Return a warning for each group of keys that differ only in their Unicode form.
+def _warn_of_lookalikes(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[str]:
+    """Return a warning for each group of entity keys that differ only in their Unicode form.
 
     Such keys look the same to a person, but they are different.
     """
-    if keys.dtype != pl.String:
+    entity_table = keys.get(catalog.entity.table)
+    if entity_table is None:
         return []
-    texts = keys.drop_nulls()
+    entity_keys = entity_table[catalog.entity.key]
+    if entity_keys.dtype != pl.String:
+        return []
+    texts = entity_keys.drop_nulls()
     not_ascii = texts.filter(texts.str.len_bytes() != texts.str.len_chars())
     keys_and_forms = pl.DataFrame({"key": not_ascii, "form": not_ascii.str.normalize("NFC")})
     forms = keys_and_forms.unique("key")

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from streamflow.core.data.instants import instant
 from streamflow.core.monitoring.report import Report, from_values, to_values
@@ -105,25 +106,30 @@ def _store(platform: Platform, report: Report, html: str) -> Verdict:
     )
 
     def store(run_id: str) -> None:
-        new = NewReport(
-            as_of=instant(evidence.as_of),
-            model=evidence.model,
-            version=evidence.version,
-            mlflow_run_id=run_id,
-            evidence_digest=evidence.digest,
-            fires=report.fires,
-            verdict=report.verdict,
-            reasons=report.reasons,
-            auc=report.now.metrics.auc if report.now else None,
-            auc_at_training=report.then.metrics.auc if report.then else None,
-            positive_share=report.labels.current if report.labels else None,
-            report=values,
-        )
-        verdicts.append(monitoring.store(platform.connection, new))
+        verdicts.append(monitoring.store(platform.connection, _new_report(report, run_id, values)))
 
     with ledger.together(platform.connection):
         platform.models.log_report(run, store)
     return verdicts[0]
+
+
+def _new_report(report: Report, run_id: str, values: dict[str, Any]) -> NewReport:
+    """Return the row of the report table; `values` is the report as JSON values."""
+    evidence = report.evidence
+    return NewReport(
+        as_of=instant(evidence.as_of),
+        model=evidence.model,
+        version=evidence.version,
+        mlflow_run_id=run_id,
+        evidence_digest=evidence.digest,
+        fires=report.fires,
+        verdict=report.verdict,
+        reasons=report.reasons,
+        auc=report.now.metrics.auc if report.now else None,
+        auc_at_training=report.then.metrics.auc if report.then else None,
+        positive_share=report.labels.current if report.labels else None,
+        report=values,
+    )
 
 
 def _write_page(platform: Platform, html: str, as_of: date, out: Path | None) -> Path:
