@@ -19,6 +19,7 @@ from streamflow.cli.context import (
     show,
     table,
 )
+from streamflow.cli.flow_server import flow_server
 
 LabelLead = Annotated[
     int,
@@ -202,24 +203,17 @@ def run(
 
     Example: streamflow run data/month_000 --as-of 2024-01-31
     """
-    from streamflow.services.prefect_server import prefect_server
-
     call = invocation(context)
-    with (
-        call.platform(migrated=False) as platform,
-        prefect_server(platform.environment, platform.home, notify=call.notify) as ready,
-    ):
-        ready()
+    with call.platform(migrated=False) as platform, flow_server(call, platform):
         from streamflow import flows
 
-        with flows.settled():
-            receipt = flows.monthly(
-                str(folder),
-                as_day(as_of),
-                allow_same=allow_same,
-                reject_rows=reject_rows,
-                flags=call.flags,
-            )
+        receipt = flows.monthly(
+            str(folder),
+            as_day(as_of),
+            allow_same=allow_same,
+            reject_rows=reject_rows,
+            flags=call.flags,
+        )
     show(receipt, as_json=as_json, text=receipts.monthly)
 
 
