@@ -185,17 +185,17 @@ def _load(
     row_rejects: Sequence[Reject],
 ) -> IngestReceipt:
     """Write the checked rows, without those of rejected and of forgotten keys."""
-    key = platform.catalog.entity.key
+    catalog = platform.catalog
+    key = catalog.entity.key
     forgotten_keys = erasures.forgotten(platform.connection, _all_keys(drop, key), as_of)
-    excluded_keys = pl.DataFrame(
-        {key: sorted(rejected_keys(drop.violations) | forgotten_keys)},
-        schema={key: _key_type(drop, key)},
-    )
+    left_out = rejected_keys(drop.violations) | forgotten_keys
+    excluded_keys = pl.DataFrame({key: sorted(left_out)}, schema={key: _key_type(drop, key)})
     loaded_files = {}
     for table, file in files.items():
-        keys = drop.keys[table]
-        is_excluded = keys[key].is_null() | keys[key].is_in(excluded_keys[key].implode())
-        loaded_files[table] = replace(file, rows=keys.height - keys.filter(is_excluded).height)
+        keys = drop.keys[table][key]
+        is_excluded = keys.is_null() | keys.is_in(excluded_keys[key].implode())
+        excluded_count = int(is_excluded.sum())
+        loaded_files[table] = replace(file, rows=len(keys) - excluded_count)
     row_count = sum(file.rows for file in loaded_files.values())
     progress = Progress(platform.notify, f"loading {folder.name}", row_count)
     frames = {
@@ -203,7 +203,7 @@ def _load(
         for table, spool in drop.spools.items()
     }
     kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
-    rejected_rows = describe_rejects(folder, platform.catalog, kept_rejects)
+    rejected_rows = describe_rejects(folder, catalog, kept_rejects)
     drops.replace_drop(platform.address, instant(as_of), frames, loaded_files, rejected_rows)
     return IngestReceipt(
         as_of=as_of,
@@ -217,12 +217,14 @@ def _load(
 
 def _all_keys(drop: CheckedDrop, key: str) -> pl.Series:
     """Return each key of the drop once; a missing key is left out."""
-    return pl.concat([frame[key] for frame in drop.keys.values()]).drop_nulls().unique()
+    key_columns = [frame[key] for frame in drop.keys.values()]
+    return pl.concat(key_columns).drop_nulls().unique()
 
 
 def _key_type(drop: CheckedDrop, key: str) -> pl.DataType:
     """Return the type of the key column."""
-    return next(iter(drop.keys.values())).schema[key]
+    first_table = next(iter(drop.keys.values()))
+    return first_table.schema[key]
 
 
 def _rows_to_load(

@@ -144,7 +144,7 @@ def _profile_file(path: Path) -> FileProfile:
     columns = profiles(header, csv_scan.aggregate(path, measures(header)))
     if not columns[0].rows:
         refuse(
-            [f"{path.name}: it has a header but no rows, so nothing can be guessed"],
+            [f"{path.name}: it has a header and no rows, so nothing can be guessed"],
             "Export a whole drop",
         )
     detail_measures = details(columns)

@@ -23,18 +23,21 @@ def find_rejects(platform: Platform, folder: Path, drop: CheckedDrop) -> list[Re
     """
     catalog = platform.catalog
     max_share = platform.settings.max_reject_share
-    if any(violation.fatal or violation.table not in drop.keys for violation in drop.violations):
-        raise violation_error(folder, catalog, drop.violations)
-    row_rejects = rejects(drop.violations, drop.keys, key=catalog.entity.key)
+    violations = drop.violations
+    keys = drop.keys
+    if any(violation.fatal or violation.table not in keys for violation in violations):
+        raise violation_error(folder, catalog, violations)
+    row_rejects = rejects(violations, keys, key=catalog.entity.key)
+    key_count = max(map(len, keys.values()))
     keyless_count = sum(reject.key is None for reject in row_rejects)
-    key_count = max(map(len, drop.keys.values()))
-    share = (len(rejected_keys(drop.violations)) + keyless_count) / key_count
+    rejected_count = len(rejected_keys(violations)) + keyless_count
+    share = rejected_count / key_count
     if share > max_share:
         note = (
             f"({share:.2%} of {key_count:,} keys would be rejected, "
             f"the setting max_reject_share allows {max_share:.2%})"
         )
-        raise violation_error(folder, catalog, drop.violations, note=note)
+        raise violation_error(folder, catalog, violations, note=note)
     return row_rejects
 
 
@@ -53,15 +56,19 @@ def describe_rejects(
         records = csv_files.records(path, {reject.row for reject in table_rejects})
         for reject in table_rejects:
             record = records[reject.row]
-            is_cause = (reject.cause.table, reject.cause.row) == (table, reject.row)
             cells = dict(zip(header, record.cells, strict=False))
+            cause = reject.cause
+            is_cause = (cause.table, cause.row) == (table, reject.row)
+            reason = description_of[cause]
+            if not is_cause:
+                reason = f"left out with {reason}"
             rejected_rows.append(
                 RejectedRow(
                     table_name=table,
                     file=catalog.file(table),
                     line=record.line,
                     key=None if reject.key is None else str(reject.key),
-                    reason=("" if is_cause else "left out with ") + description_of[reject.cause],
+                    reason=reason,
                     cells=json.dumps(cells, ensure_ascii=False),
                 )
             )

@@ -63,16 +63,15 @@ def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
         ContractViolation: a derived column breaks what the catalog promises.
     """
     at = instant(as_of)
+    catalog = platform.catalog
     connection = platform.connection
     with connection.transaction():
         frozen.lock_for_writing(connection)
         files = _delivered_files(connection, as_of)
         newest = _newest_revisions(connection, at)
         table_drops = {
-            table: frozen.drop_of(
-                connection, table, at, population=platform.catalog.population_of(table)
-            )
-            for table in platform.catalog.tables
+            table: frozen.drop_of(connection, table, at, population=catalog.population_of(table))
+            for table in catalog.tables
             if table in files
         }
         _check_derived(platform, table_drops)
@@ -93,7 +92,7 @@ def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
             changed_columns.get(table, ()),
             changes.get(table),
         )
-        for table in platform.catalog.tables
+        for table in catalog.tables
         if table in revisions
     )
     known_at = max(revision.known_at for revision in revisions.values())
@@ -134,6 +133,8 @@ def _freeze(
     """
     copies: dict[str, tuple[int, TableDigest]] = {}
     changed_columns: dict[str, tuple[str, ...]] = {}
+    catalog = platform.catalog
+    key = catalog.entity.key
     pool = ThreadPoolExecutor(max_workers=1)
     try:
         digests = {
@@ -145,8 +146,7 @@ def _freeze(
                 digest = digests[table].result()
                 changed_columns[table] = _find_changes(platform, digest, newest[table])
             if table not in newest or changed_columns[table]:
-                columns = platform.catalog.columns(table)
-                key = platform.catalog.entity.key
+                columns = catalog.columns(table)
                 number = frozen.copy_rows(platform.connection, table, columns, key, drop)
                 copies[table] = number, digests[table].result()
     finally:
@@ -185,11 +185,10 @@ def _count_changes(platform: Platform, revision: Revision, former: Revision) -> 
     """Count the changes from the former revision, in the columns that both revisions have."""
     digest = frozen.stored_digest(platform.connection, former)
     former_columns = {column.name for column in digest.columns}
-    key = platform.catalog.entity.key
+    catalog = platform.catalog
+    key = catalog.entity.key
     columns = [
-        name
-        for name in platform.catalog.columns(revision.table)
-        if name in former_columns and name != key
+        name for name in catalog.columns(revision.table) if name in former_columns and name != key
     ]
     return changed_cells(platform.connection, key, columns, revision, former)
 
@@ -213,9 +212,11 @@ def _frozen_table(
 
 def _digest_drop(platform: Platform, table: str, drop: Drop, progress: Progress) -> TableDigest:
     """Return the digest of the rows that one table of the drop is to freeze."""
-    columns = platform.catalog.columns(table)
-    key = platform.catalog.entity.key
-    digester = Digester(key, {name: column.type for name, column in columns.items()})
+    catalog = platform.catalog
+    columns = catalog.columns(table)
+    key = catalog.entity.key
+    types = {name: column.type for name, column in columns.items()}
+    digester = Digester(key, types)
     for rows in frozen.rows_to_freeze(platform.address, table, columns, key, drop):
         digester.update(rows)
         progress.add(len(rows))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from streamflow.progress import Progress
 from streamflow.steps.serving.explain import top_reasons_json
 from streamflow.steps.serving.score_task import ScoreTask, plan_scoring
 from streamflow.warehouse import frozen, scores
+from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.scores import ScoreRun
 
 
@@ -80,11 +81,18 @@ def score(
         frame_parts.write_parts(
             _file_rows(platform, task, run), out, facts=_file_metadata(task, run)
         )
-    revisions = tuple(
-        revision_in_words(revision.table, revision.as_of, revision.revision)
-        for revision in task.read
-    )
+    revisions = tuple(_describe_revision(revision) for revision in task.revisions)
     return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out)
+
+
+def _revision_key(revision: Revision) -> tuple[str, datetime, int]:
+    """Return what identifies a revision in this installation."""
+    return revision.table, revision.as_of, revision.revision
+
+
+def _describe_revision(revision: Revision) -> str:
+    """Return the name of a revision for a person."""
+    return revision_in_words(*_revision_key(revision))
 
 
 def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: int) -> ScoreRun:
@@ -108,17 +116,14 @@ def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: 
         platform.notify("entering the run, unless a key was forgotten meanwhile")
         writing.hold_still()
         _require_unchanged(platform, task)
-        run_values = {
-            "as_of": task.at,
-            "known_at": task.known_at,
-            "model": platform.catalog.model,
-            "version": task.version.version,
-            "run_id": task.version.run_id,
-            "threshold": task.predictor.threshold,
-            "explained": task.explain,
+        counts = {
             "rows": sum(map(len, answer_parts)),
             "flagged": flagged_count,
             "missing": missing_count,
+        }
+        run_values = {
+            **_task_values(platform, task),
+            **counts,
             "digest": _digest(answer_parts),
             "evidence_digest": evidence_digest,
         }
@@ -126,6 +131,19 @@ def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: 
     run = scores.find(platform.connection, evidence_digest)
     assert run is not None
     return run
+
+
+def _task_values(platform: Platform, task: ScoreTask) -> dict[str, object]:
+    """Return the columns of a run that the task decides."""
+    return {
+        "as_of": task.at,
+        "known_at": task.known_at,
+        "model": platform.catalog.model,
+        "version": task.version.version,
+        "run_id": task.version.run_id,
+        "threshold": task.predictor.threshold,
+        "explained": task.explain,
+    }
 
 
 def _digest(answer_parts: list[pl.DataFrame]) -> str:
@@ -142,16 +160,14 @@ def _require_unchanged(platform: Platform, task: ScoreTask) -> None:
 
     A user who was forgotten during the scoring must not come back with the scores.
     """
-    digests = {
-        (revision.table, revision.as_of, revision.revision): revision.digest
-        for revision in frozen.all_revisions(platform.connection)
-    }
-    for revision in task.read:
-        digest = digests.get((revision.table, revision.as_of, revision.revision))
-        if digest != revision.digest:
-            name = revision_in_words(revision.table, revision.as_of, revision.revision)
+    stored_revisions = frozen.all_revisions(platform.connection)
+    stored_digests = {_revision_key(revision): revision.digest for revision in stored_revisions}
+    for revision in task.revisions:
+        stored_digest = stored_digests.get(_revision_key(revision))
+        if stored_digest != revision.digest:
             raise SnapshotMissing(
-                f"{name} was changed by 'forget' or 'prune' while it was scored",
+                f"{_describe_revision(revision)} was changed by 'forget' or 'prune' "
+                "while it was scored",
                 state="Nothing was written.",
                 remedy="Run the command again.",
             )

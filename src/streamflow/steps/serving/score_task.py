@@ -27,7 +27,7 @@ EVIDENCE_FORM = 1  # of the evidence: a different form makes a different run
 class ScoreTask:
     """Everything that decides the score of each key.
 
-    read         the revisions that the features and the keys are read from
+    revisions    the revisions that the features and the keys are read from
     population   the revision whose keys are scored
     """
 
@@ -37,7 +37,7 @@ class ScoreTask:
     predictor: Predictor
     views: tuple[PopulationView, ...]
     policy: Policy
-    read: tuple[Revision, ...]
+    revisions: tuple[Revision, ...]
     population: Revision
     explain: bool
 
@@ -58,7 +58,7 @@ class ScoreTask:
             "explained": self.explain,
             "revisions": [
                 [revision.table, revision.as_of.isoformat(), revision.revision, revision.digest]
-                for revision in self.read
+                for revision in self.revisions
             ],
         }
 
@@ -100,7 +100,7 @@ def plan_scoring(
         predictor=predictor,
         views=views,
         policy=policy_of(platform.catalog, [feature.ref for feature in features]),
-        read=tuple(
+        revisions=tuple(
             revision
             for revision in newest
             if (revision.table, revision.as_of, revision.revision) in revisions_read

@@ -85,7 +85,10 @@ def _model_entries(platform: Platform) -> list[Entry]:
 def _resolve_stage(standing: Standing, entries: Sequence[Entry], stage: str) -> Resolution:
     """Settle which version serves in a stage by ledger, stage and alias."""
     return resolve(
-        holder(entries, stage), standing.staged[stage], standing.aliases[stage], stage=stage
+        holder(entries, stage),
+        standing.staged[stage],
+        standing.aliases[stage],
+        stage=stage,
     )
 
 
@@ -122,7 +125,8 @@ def reconcile(platform: Platform) -> ReconcileReceipt:
     """
     with ledger.alone(platform.connection):
         entries = settle(platform)
-        return ReconcileReceipt(entered=tuple(entries), unsettled=tuple(disagreements(platform)))
+        unsettled = disagreements(platform)
+        return ReconcileReceipt(entered=tuple(entries), unsettled=tuple(unsettled))
 
 
 def settle(platform: Platform) -> list[Entry]:
@@ -149,11 +153,11 @@ def _complete_interrupted(platform: Platform) -> list[Entry]:
         return []
     try:
         platform.models.put(intended.version, intended.stage)
-        why = f"{intended.why} (completed after an interruption)"
-        completed = replace(intended, why=why.strip())
+        reason = f"{intended.why} (completed after an interruption)"
+        completed = replace(intended, why=reason.strip())
     except VersionMissing as exc:
-        why = f"{intended.why} (interrupted; {exc.message})"
-        completed = replace(intended, action="failed", why=why.strip(), version=None)
+        reason = f"{intended.why} (interrupted; {exc.message})"
+        completed = replace(intended, action="failed", why=reason.strip(), version=None)
     return [_enter(platform, completed)]
 
 
@@ -168,31 +172,40 @@ def _enter(platform: Platform, change: Move, *, since: datetime | None = None) -
 
 def _enter_outside_change(platform: Platform, standing: Standing, stage: str) -> Entry | None:
     """Enter a change that somebody made in MLflow, once; return None without such a change."""
+    models = platform.models
     entries = _model_entries(platform)
     resolution = _resolve_stage(standing, entries, stage)
+    situation = resolution.found
+    serving_version = resolution.serves
     change = Move(
         who="MLflow",
         model=platform.catalog.model,
         action="outside",
         stage=stage,
-        version=resolution.serves,
+        version=serving_version,
         why=resolution.words,
     )
-    if resolution.found == "moved":
-        former = holder(entries, stage)
-        version = former if resolution.serves is None else resolution.serves
-        since = standing.changed.get(version) if version is not None else None
+    if situation == "moved":
+        since = _changed_at(standing, serving_version, holder(entries, stage))
         entry = _enter(platform, change, since=since)
-        if standing.aliases[stage] != resolution.serves:
-            platform.models.set_alias(stage, resolution.serves)
+        if standing.aliases[stage] != serving_version:
+            models.set_alias(stage, serving_version)
         return entry
-    if resolution.found == "alias":
-        platform.models.set_alias(stage, resolution.serves)
-        why = f"{resolution.words}: put back"
-        return _enter(platform, replace(change, action="repaired", why=why))
-    if resolution.found == "agreed" or _is_entered(entries, change):
+    if situation == "alias":
+        models.set_alias(stage, serving_version)
+        repair = replace(change, action="repaired", why=f"{change.why}: put back")
+        return _enter(platform, repair)
+    if situation == "agreed" or _is_entered(entries, change):
         return None
     return _enter(platform, replace(change, action="unresolved"))
+
+
+def _changed_at(
+    standing: Standing, serving_version: int | None, former_version: int | None
+) -> datetime | None:
+    """Return when MLflow changed a stage: the time of the new version, or of the one that left."""
+    version = former_version if serving_version is None else serving_version
+    return None if version is None else standing.changed.get(version)
 
 
 def _is_entered(entries: Sequence[Entry], change: Move) -> bool:
