@@ -11,6 +11,7 @@ from streamflow.core.data.instants import instant
 from streamflow.core.serving.completeness import Policy, policy_of
 from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
 from streamflow.features.drop_features import PopulationView, views_at
+from streamflow.features.feature_service import ServiceFeature
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import reconcile, served
 from streamflow.warehouse import frozen, ledger
@@ -79,13 +80,7 @@ def plan_scoring(
     """
     at = instant(as_of)
     version, predictor = _load_version(platform, version_number)
-    service_name = version.tags["feature_service"]
-    features = platform.services().get(service_name)
-    if features is None:
-        raise NotMigrated(
-            f"version {version.version} reads the feature service {service_name}, "
-            "which is not defined here"
-        )
+    features = _features_of(platform, version)
     known_at = frozen.known_now(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=known_at, last=at)
     population = _population_revision(newest, platform.catalog.entity.table, as_of)
@@ -121,6 +116,18 @@ def _load_version(platform: Platform, version_number: int | None) -> tuple[Model
         if version is None:
             raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
         return version, platform.models.load_tried(version)
+
+
+def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceFeature]:
+    """Return the features of the version's feature service."""
+    service_name = version.tags["feature_service"]
+    features = platform.services().get(service_name)
+    if features is None:
+        raise NotMigrated(
+            f"version {version.version} reads the feature service {service_name}, "
+            "which is not defined here"
+        )
+    return features
 
 
 def _population_revision(newest: Sequence[Revision], entity_table: str, as_of: date) -> Revision:
