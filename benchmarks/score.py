@@ -42,7 +42,7 @@ def _measured(folder: Path) -> int:
 
     simulate(folder / "few", users=LEARNED, months=1, seed=SEED, notify=_say)
     simulate(folder / "many", users=USERS, months=1, seed=SEED + 1, notify=_say)
-    with open_platform(load_settings(), migrated=False) as platform:  # keeps the server up
+    with open_platform(load_settings(), notify=_say, migrated=False) as platform:  # keeps the server up
         _prepare(platform, folder)
         ours, gigabytes = _score()
         model, copy = _bare(platform)
@@ -71,7 +71,7 @@ def _prepare(platform: Platform, folder: Path) -> None:
 
     migrate(platform)
     for name, day in (("few", FIRST), ("many", SECOND)):
-        ingest(platform, folder / name / "month_000", day, notify=_say)
+        ingest(platform, folder / name / "month_000", day)
         snapshot(platform, day)
         if name == "few":
             promote(

@@ -1,7 +1,8 @@
-"""The flows: Prefect decorates the steps from outside; a step never knows.
+"""The Prefect flows. Each task wraps one step, and no step knows of Prefect.
 
-Parameters are plain values, so that any worker can run a task: each opens the platform by itself. Annotations are objects
-here, not text: a worker of Prefect loads this module under no name, where no text would be resolved.
+Parameters are plain values, so that any worker can run a task: each task opens the platform by
+itself. Annotations are objects in this module, not text: a worker of Prefect loads it without a
+module name, so that Python could not resolve text.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Flow, Task, flow
+from prefect import Flow, Task, flow, get_run_logger
 from prefect import serve as serve_deployments
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -21,7 +22,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.types.entrypoint import EntrypointType
 
 from streamflow.errors import StreamflowError
-from streamflow.platform import open_platform
+from streamflow.platform import Platform, open_platform
 from streamflow.settings import load_settings
 from streamflow.steps.data import inbox as inbox_step
 from streamflow.steps.data import ingest as ingest_step
@@ -39,17 +40,17 @@ from streamflow.steps.promotion.retrain import RetrainReceipt
 from streamflow.steps.training import train as train_step
 from streamflow.steps.training.train import TrainReceipt
 
-NEVER_S = 86_400  # of a schedule that is paused
-RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
-SETTLE_S = 10  # the longest wait for Prefect to take its own logs and events
+PAUSED_INTERVAL_S = 86_400  # a paused schedule needs an interval too
+MAX_RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
+FLUSH_S = 10  # the longest wait until Prefect has sent its own logs and events
 P = ParamSpec("P")
 R = TypeVar("R")
-Flags = Mapping[str, Any]  # settings given on the command line: they win over environment and file
+Flags = Mapping[str, Any]  # settings from the command line, which override environment and file
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonthlyReceipt:
-    """Ingest, snapshot and materialize of one drop."""
+    """The receipts of ingest, snapshot and materialize for one drop."""
 
     ingest: IngestReceipt
     snapshot: SnapshotReceipt
@@ -58,7 +59,7 @@ class MonthlyReceipt:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoReceipt:
-    """What the demo did before the API is asked."""
+    """The receipts of the demo's flows; the demo asks the API after them."""
 
     months: tuple[MonthlyReceipt, ...]
     train: TrainReceipt
@@ -67,25 +68,47 @@ class DemoReceipt:
 
 
 @contextmanager
-def settled() -> Iterator[None]:
-    """Send what Prefect holds back (logs, events) before its server goes: at exit it would try for a minute."""
+def prefect_flushed() -> Iterator[None]:
+    """Send the pending logs and events of Prefect at the end of the block.
+
+    Its server must still run then. Without this, Prefect would try for a minute at exit to reach a
+    server that has stopped.
+    """
     try:
         yield
     finally:
         for worker in (APILogWorker, EventsWorker):
-            worker.drain_all(timeout=SETTLE_S)
+            worker.drain_all(timeout=FLUSH_S)
+
+
+@contextmanager
+def _platform(flags: Flags, *, migrated: bool = True) -> Iterator[Platform]:
+    """Open the platform for the current run; its progress goes to the log of this run.
+
+    The logger is taken here, in the thread of the run: a step also reports from other threads.
+    """
+    logger = get_run_logger()
+    with open_platform(load_settings(**flags), notify=logger.info, migrated=migrated) as platform:
+        yield platform
 
 
 def is_retryable(_task: object, _run: object, state: Any) -> bool:
-    """Only what can pass by itself is tried again: the class of the error says so."""
+    """Return whether a failed task is tried again: only an error that can pass by itself is.
+
+    The class of the error decides this.
+    """
     error = state.result(raise_on_failure=False)
     return isinstance(error, StreamflowError) and error.retryable
 
 
 def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task around one step: three tries for transient errors, no caching, nothing persisted."""
+    """Return a decorator that makes a Prefect task of a function around one step.
 
-    def decorated(function: Callable[P, R]) -> Task[P, R]:
+    The task is tried three times for errors that can pass by themselves. Nothing is cached or
+    persisted.
+    """
+
+    def make_task(function: Callable[P, R]) -> Task[P, R]:
         return Task(
             function,
             name=name,
@@ -95,15 +118,15 @@ def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
             cache_policy=NO_CACHE,
         )
 
-    return decorated
+    return make_task
 
 
 @step("ingest")
 def ingest(
     folder: str, as_of: date, allow_same: bool, reject_rows: bool, flags: Flags
 ) -> IngestReceipt:
-    """Validate and write a drop; an empty database is migrated first."""
-    with open_platform(load_settings(**flags), migrated=False) as platform:
+    """Validate and write a drop; migrate an empty database first."""
+    with _platform(flags, migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
         return ingest_step.ingest(
             platform, Path(folder), as_of, allow_same=allow_same, reject_rows=reject_rows
@@ -112,29 +135,29 @@ def ingest(
 
 @step("snapshot")
 def snapshot(as_of: date, flags: Flags) -> SnapshotReceipt:
-    """Freeze a drop."""
-    with open_platform(load_settings(**flags)) as platform:
+    """Freeze the raw rows of a drop."""
+    with _platform(flags) as platform:
         return snapshot_step.snapshot(platform, as_of)
 
 
 @step("materialize")
 def materialize(flags: Flags) -> MaterializeReceipt:
-    """Make the newest drop live."""
-    with open_platform(load_settings(**flags)) as platform:
+    """Make the newest frozen drop live."""
+    with _platform(flags) as platform:
         return materialize_step.materialize(platform)
 
 
 @step("train")
 def train_version(as_of: date, label_lead: int, flags: Flags) -> TrainReceipt:
-    """Train and register a version."""
-    with open_platform(load_settings(**flags)) as platform:
+    """Train a model and register it as a version."""
+    with _platform(flags) as platform:
         return train_step.train(platform, as_of, label_lead=label_lead)
 
 
 @step("promote")
 def promote(version: int, why: str, force: bool, flags: Flags) -> PromoteReceipt:
-    """Put a version into Production if the gate lets it, or by force."""
-    with open_platform(load_settings(**flags)) as platform:
+    """Put a version into Production if the gate allows it, or by force."""
+    with _platform(flags) as platform:
         return promote_step.promote(platform, version, why=why, force=force)
 
 
@@ -146,42 +169,48 @@ def monthly(
     reject_rows: bool = False,
     flags: Flags | None = None,
 ) -> MonthlyReceipt:
-    """What happens with each monthly drop."""
-    given = flags or {}
+    """Ingest, freeze and materialize one monthly drop."""
+    settings_flags = flags or {}
     return MonthlyReceipt(
-        ingest=ingest(folder, as_of, allow_same, reject_rows, given),
-        snapshot=snapshot(as_of, given),
-        materialize=materialize(given),
+        ingest=ingest(folder, as_of, allow_same, reject_rows, settings_flags),
+        snapshot=snapshot(as_of, settings_flags),
+        materialize=materialize(settings_flags),
     )
 
 
 @flow(name="train")
 def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> TrainReceipt:
-    """Train the baseline and register it."""
+    """Train the baseline model and register it as a version."""
     receipt: TrainReceipt = train_version(as_of, label_lead, flags or {})
     return receipt
 
 
 @flow(name="demo")
 def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoReceipt:
-    """The first month, a model trained on it and its promotion; the later months, and a challenger trained on the last."""
-    given = flags or {}
-    months = [monthly(*drops[0], flags=given)]
-    trained = train(drops[0][1], 0, given)
-    promoted = promote(
-        trained.version, "the demo", True, given
-    )  # there is no champion yet: something has to be served
-    months += [monthly(folder, as_of, flags=given) for folder, as_of in drops[1:]]
-    challenged = train_and_compare(why="the demo", force=True, flags=given) if drops[1:] else None
-    return DemoReceipt(months=tuple(months), train=trained, promote=promoted, retrain=challenged)
+    """Load the first drop, train on it and promote the version; then load the later drops.
+
+    After that, a challenger is trained on the last drop and compared with the champion.
+    """
+    settings_flags = flags or {}
+    first_folder, first_as_of = drops[0]
+    later_drops = drops[1:]
+    months = [monthly(first_folder, first_as_of, flags=settings_flags)]
+    training = train(first_as_of, 0, settings_flags)
+    # By force: there is no champion yet to compare with, but the API needs a version.
+    promotion = promote(training.version, "the demo", True, settings_flags)
+    months += [monthly(folder, as_of, flags=settings_flags) for folder, as_of in later_drops]
+    retraining = None
+    if later_drops:
+        retraining = train_and_compare(why="the demo", force=True, flags=settings_flags)
+    return DemoReceipt(months=tuple(months), train=training, promote=promotion, retrain=retraining)
 
 
 @step("retrain")
 def retrain(
     as_of: date | None, label_lead: int, why: str, force: bool, on_verdict: bool, flags: Flags
 ) -> RetrainReceipt:
-    """Train, and let the gate decide; on evidence that was decided before it does nothing."""
-    with open_platform(load_settings(**flags)) as platform:
+    """Train a version and let the gate decide; do nothing for evidence that was decided before."""
+    with _platform(flags) as platform:
         return retrain_step.retrain(
             platform, as_of, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict
         )
@@ -196,19 +225,19 @@ def train_and_compare(
     on_verdict: bool = False,
     flags: Flags | None = None,
 ) -> RetrainReceipt:
-    """Train on the newest labelled drop, or on that of `as_of`, and promote the version if the gate lets it."""
+    """Train on the drop of `as_of`, or the newest labelled one; promote if the gate allows it."""
     return retrain(as_of, label_lead, why, force, on_verdict, flags or {})
 
 
 @flow(name="inbox")
 def inbox(flags: Flags | None = None) -> InboxReceipt:
-    """`monthly` for each folder of the inbox that is new or changed."""
-    given = flags or {}
-    with open_platform(load_settings(**given), migrated=False) as platform:
+    """Run `monthly` for each folder of the inbox that is new or changed."""
+    settings_flags = flags or {}
+    with _platform(settings_flags, migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
         return inbox_step.inbox(
             platform,
-            lambda folder, as_of: monthly(str(folder), as_of, flags=given),
+            lambda folder, as_of: monthly(str(folder), as_of, flags=settings_flags),
             now=lambda: datetime.now(UTC),
         )
 
@@ -221,42 +250,52 @@ def serve(
     retrain_every_s: int | None,
     on_verdict: bool,
 ) -> None:
-    """Let Prefect's server run `monthly`, `train`, `inbox` and `train_and_compare` here until SIGTERM or Ctrl-C.
+    """Run flows for Prefect's server in this process until SIGTERM or Ctrl-C.
 
-    `inbox` and `train_and_compare` run every so many seconds; a run that is due while another one works is left out. Without
-    an inbox, or an interval, their schedule is paused, not absent: Prefect keeps the schedule that an earlier worker had.
+    The flows are `monthly`, `train`, `inbox` and `train_and_compare`. `inbox` and
+    `train_and_compare` run in the given intervals of seconds; a run that is due while an earlier
+    one still works is left out. Without an inbox, or an interval, the schedule is paused instead
+    of left out: Prefect would otherwise keep the schedule of an earlier worker.
     """
-    alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-    every = {
-        "interval": retrain_every_s or NEVER_S,
-        "paused": retrain_every_s is None,
-        "concurrency_limit": alone,
-    }
+    one_at_a_time = ConcurrencyLimitConfig(
+        limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+    )
     serve_deployments(
         _deployment(monthly, flags),
         _deployment(train, flags),
         _deployment(
-            inbox, flags, interval=inbox_every_s, paused=not has_inbox, concurrency_limit=alone
+            inbox,
+            flags,
+            interval=inbox_every_s,
+            paused=not has_inbox,
+            concurrency_limit=one_at_a_time,
         ),
-        _deployment(train_and_compare, flags, more={"on_verdict": on_verdict}, **every),
-        limit=RUNS,
+        _deployment(
+            train_and_compare,
+            flags,
+            parameters={"on_verdict": on_verdict},
+            interval=retrain_every_s or PAUSED_INTERVAL_S,
+            paused=retrain_every_s is None,
+            concurrency_limit=one_at_a_time,
+        ),
+        limit=MAX_RUNS,
         print_starting_message=False,
     )
 
 
 def _deployment(
-    which: Flow[..., Any],
+    deployed_flow: Flow[..., Any],
     flags: Mapping[str, str],
     *,
-    more: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     **schedule: Any,
 ) -> RunnerDeployment:
-    """Found by module, from whatever folder the worker runs in."""
-    made = which.to_deployment(
-        which.name,
-        parameters={"flags": dict(flags), **(more or {})},
+    """Return a deployment of a flow; Prefect finds it by its module, from any working folder."""
+    deployment = deployed_flow.to_deployment(
+        deployed_flow.name,
+        parameters={"flags": dict(flags), **(parameters or {})},
         entrypoint_type=EntrypointType.MODULE_PATH,
         **schedule,
     )
-    assert isinstance(made, RunnerDeployment)  # a coroutine only where a loop runs
-    return made
+    assert isinstance(deployment, RunnerDeployment)  # a coroutine only inside an event loop
+    return deployment

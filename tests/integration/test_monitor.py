@@ -204,7 +204,7 @@ def test_labels_that_are_not_there_yet_are_said_and_the_rest_is_reported(
     )
     receipt = monitor(watched.platform, march)
     assert receipt.report.notes == (
-        "the labels of 2024-03-31 are not there yet: the drop of 2024-03-31 has no labels.csv",
+        "the labels of 2024-03-31 do not exist yet: the drop of 2024-03-31 has no labels.csv",
     )
     assert (receipt.report.labels, receipt.report.now, receipt.report.concept) == (None, None, None)
     assert (receipt.verdict, len(receipt.report.features)) == ("ok", 14)
@@ -235,9 +235,7 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
     assert found.unseen == now.metrics
     assert found.all is not None
     assert found.all.rows == USERS
-    assert receipt.report.notes == (
-        "3 answers on this drop are of other versions and are not looked at",
-    )
+    assert receipt.report.notes == ("answers of different versions on this drop, not compared: 3",)
 
 
 def logged(key: str, probability: float, version: int) -> LoggedPrediction:
@@ -336,7 +334,7 @@ def test_a_report_that_cannot_be_stored_is_a_failed_run(watched: Watched) -> Non
 
 def test_a_drop_that_is_not_there_is_named(watched: Watched) -> None:
     with pytest.raises(
-        SnapshotMissing, match="no snapshot of 2025-01-31 is there; frozen are: 2024-01-31"
+        SnapshotMissing, match="no snapshot of 2025-01-31 exists; frozen are: 2024-01-31"
     ):
         monitor(watched.platform, date(2025, 1, 31))
 
@@ -379,8 +377,7 @@ def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched
     forget(watched.platform, key, why="asked")
     found = monitor(watched.platform, FEBRUARY)
     assert (
-        "1 users that the version was trained on were erased on request, and are not in its rows"
-        in found.report.notes
+        "users erased on request, who are missing from the training rows: 1" in found.report.notes
     )
     assert found.report.reference_rows == USERS - 1
     with watched.platform.maintenance() as connection:
@@ -388,7 +385,7 @@ def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched
             "UPDATE frozen.subscriptions SET monthly_fee = monthly_fee + 1 WHERE as_of = '2024-01-31 00:00Z'"
         )
     other_evidence = watched.platform.settings.model_copy(update={"drift_psi": 0.2})
-    with pytest.raises(NotRebuildable, match="the training set of version 1 cannot be made again"):
+    with pytest.raises(NotRebuildable, match="the training set of version 1 cannot be rebuilt"):
         monitor(replace(watched.platform, settings=other_evidence), FEBRUARY)
 
 
@@ -403,7 +400,7 @@ def test_labels_come_by_the_lead_of_the_version_and_without_one_in_production_no
     promote(platform, train(platform, JANUARY, label_lead=1).version)
     february = monitor(platform, FEBRUARY)
     assert february.report.notes == (
-        "the labels of 2024-02-29 are not there yet: they come with the drop number 1 after it",
+        "the labels of 2024-02-29 do not exist yet: they come with the drop number 1 after it",
     )
     january = monitor(platform, JANUARY)
     assert january.report.label_as_of == FEBRUARY

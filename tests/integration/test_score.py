@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -189,7 +190,7 @@ def test_what_cannot_be_scored_is_said_and_leaves_nothing(
         raise KeyboardInterrupt(words)
 
     with pytest.raises(KeyboardInterrupt, match="entering the run"):
-        score(served, FEBRUARY, notify=interrupted)
+        score(replace(served, notify=interrupted), FEBRUARY)
     assert counts(served) == before
 
 
@@ -216,7 +217,7 @@ def test_a_key_that_is_forgotten_while_it_is_scored_does_not_come_back(served: P
     with pytest.raises(
         SnapshotMissing, match="was changed by 'forget' or 'prune' while it was scored"
     ):
-        score(served, FEBRUARY, notify=forgotten)
+        score(replace(served, notify=forgotten), FEBRUARY)
     assert counts(served)[1] == before[1]
     rows = stored(served, score(served, FEBRUARY))
     assert other not in rows["key"]

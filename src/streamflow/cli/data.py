@@ -19,6 +19,7 @@ from streamflow.cli.context import (
     show,
     table,
 )
+from streamflow.cli.flow_server import flow_server
 
 LabelLead = Annotated[
     int,
@@ -132,7 +133,6 @@ def ingest(
             as_day(as_of),
             allow_same=allow_same,
             reject_rows=reject_rows,
-            notify=platform.notify,
         )
     show(receipt, as_json=as_json, text=receipts.ingest)
 
@@ -175,7 +175,7 @@ def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> 
     from streamflow.steps.data.snapshot import snapshot as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), notify=platform.notify)
+        receipt = step(platform, as_day(as_of))
     show(receipt, as_json=as_json, text=receipts.snapshot)
 
 
@@ -203,24 +203,17 @@ def run(
 
     Example: streamflow run data/month_000 --as-of 2024-01-31
     """
-    from streamflow.services.prefect_server import prefect_server
-
     call = invocation(context)
-    with (
-        call.platform(migrated=False) as platform,
-        prefect_server(platform.environment, platform.home, notify=call.notify) as ready,
-    ):
-        ready()
+    with call.platform(migrated=False) as platform, flow_server(call, platform):
         from streamflow import flows
 
-        with flows.settled():
-            receipt = flows.monthly(
-                str(folder),
-                as_day(as_of),
-                allow_same=allow_same,
-                reject_rows=reject_rows,
-                flags=call.flags,
-            )
+        receipt = flows.monthly(
+            str(folder),
+            as_day(as_of),
+            allow_same=allow_same,
+            reject_rows=reject_rows,
+            flags=call.flags,
+        )
     show(receipt, as_json=as_json, text=receipts.monthly)
 
 
@@ -268,7 +261,7 @@ def forget(
     from streamflow.steps.data.forget import forget as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, key, why=why, notify=platform.notify)
+        receipt = step(platform, key, why=why)
     show(receipt, as_json=as_json, text=receipts.forget)
 
 

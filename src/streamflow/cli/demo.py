@@ -16,6 +16,7 @@ import typer
 
 from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import Invocation, table
+from streamflow.cli.flow_server import flow_server
 from streamflow.errors import DropConflict, ServiceFailed
 
 if TYPE_CHECKING:
@@ -42,20 +43,21 @@ class Call:
 
 def demo(call: Invocation, data: Path | None, as_ofs: Sequence[date]) -> None:
     """Run it and print the closing table. Raises what the steps raise, ServiceFailed when an answer is not as expected."""
-    from streamflow.services.prefect_server import prefect_server
     from streamflow.steps.data.migrate import ensure_migrated
 
     with call.platform(migrated=False) as platform:
-        with prefect_server(platform.environment, platform.home, notify=call.notify) as ready:
-            drops = _own_drops(data, as_ofs) if data else _simulated_drops(platform, call)
-            ensure_migrated(platform)  # while Prefect's server starts
-            ready()
+        drops: list[tuple[Path, date]] = []
+
+        def prepare() -> None:
+            drops.extend(_own_drops(data, as_ofs) if data else _simulated_drops(platform, call))
+            ensure_migrated(platform)
+
+        with flow_server(call, platform, prepare=prepare):
             from streamflow import flows
 
-            with flows.settled():
-                receipt = flows.demo(
-                    [(str(folder), as_of) for folder, as_of in drops], flags=call.flags
-                )
+            receipt = flows.demo(
+                [(str(folder), as_of) for folder, as_of in drops], flags=call.flags
+            )
         first, *later = receipt.months
         print(
             receipts.monthly(first),

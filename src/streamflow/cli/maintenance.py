@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli.context import Invocation, JsonFlag, invocation, show, table
+from streamflow.cli.flow_server import flow_server
 from streamflow.errors import ServiceFailed
 
 if TYPE_CHECKING:
@@ -56,19 +57,17 @@ def inbox(
             "the worker of 'up' keeps the schedule here, by STREAMFLOW_INBOX_EVERY",
             param_hint="--every",
         )
-    with (
-        call.platform(migrated=False) as platform,
-        prefect_server(
-            platform.environment, platform.home, notify=call.notify, schedules=every is not None
-        ) as ready,
-    ):
-        ensure_migrated(platform)  # while Prefect's server starts
-        ready()
+    with call.platform(migrated=False) as platform:
         if every is not None:
-            _keep(call, platform, every, as_json)
-        from streamflow import flows
+            with prefect_server(
+                platform.environment, platform.home, notify=call.notify, schedules=True
+            ) as wait_until_ready:
+                ensure_migrated(platform)  # while Prefect's server starts
+                wait_until_ready()
+                _keep(call, platform, every, as_json)
+        with flow_server(call, platform, prepare=partial(ensure_migrated, platform)):
+            from streamflow import flows
 
-        with flows.settled():
             receipt = flows.inbox(flags=call.given)
     if as_json:
         show(receipt, as_json=True, text=str)

@@ -10,6 +10,7 @@ import typer
 from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import AsOf, JsonFlag, as_day, invocation, show, table
 from streamflow.cli.data import KnownAt, LabelLead
+from streamflow.cli.flow_server import flow_server
 from streamflow.cli.reproduce import Full
 
 
@@ -178,21 +179,14 @@ def retrain(
 
     Example: streamflow retrain --why "March has arrived"
     """
-    from streamflow.services.prefect_server import prefect_server
-
     call = invocation(context)
-    with (
-        call.platform() as platform,
-        prefect_server(platform.environment, platform.home, notify=call.notify) as ready,
-    ):
-        ready()
+    with call.platform() as platform, flow_server(call, platform):
         from streamflow import flows
 
-        with flows.settled():
-            day = as_day(as_of) if as_of else None
-            receipt = flows.train_and_compare(
-                day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags
-            )
+        day = as_day(as_of) if as_of else None
+        receipt = flows.train_and_compare(
+            day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags
+        )
     show(receipt, as_json=as_json, text=lifecycle_receipts.retrain)
 
 

@@ -42,7 +42,7 @@ def monitor(
     from streamflow.steps.monitoring.monitor import monitor as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), out=out, notify=platform.notify)
+        receipt = step(platform, as_day(as_of), out=out)
     show(receipt, as_json=as_json, text=text)
     raise typer.Exit(1 if receipt.fires else 0)
 

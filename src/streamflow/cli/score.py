@@ -56,7 +56,6 @@ def score(
             version=version,
             out=out,
             explain=explain,
-            notify=platform.notify,
         )
     show(receipt, as_json=as_json, text=score_receipts.score)
 

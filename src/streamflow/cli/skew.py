@@ -52,7 +52,7 @@ def skew(
     from streamflow.steps.monitoring.skew import skew as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, sample=sample, since=since, notify=platform.notify)
+        receipt = step(platform, sample=sample, since=since)
     show(receipt, as_json=as_json, text=text)
     raise typer.Exit(0 if receipt.holds else 1)
 

@@ -1,1 +1,1 @@
-"""The verbs of streamflow: one step, one file, one receipt."""
+"""The steps of streamflow: each module does one step and returns its receipt."""

@@ -1,4 +1,5 @@
-"""From files to frozen rows.
+"""The steps from the CSV files of a drop to frozen rows and live features.
 
-Guess a catalog, simulate, migrate, ingest, freeze, materialize, watch the inbox, forget a user.
+They guess a catalog, simulate drops, migrate the database, ingest and freeze a drop, materialize
+features, process the inbox, and forget a user.
 """

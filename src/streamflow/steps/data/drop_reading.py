@@ -1,8 +1,8 @@
-"""Reading a drop: every file of a folder, checked whole against the catalog, its typed rows kept aside."""
+"""Read a drop: check every file of its folder against the catalog and spool the typed rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,18 @@ from streamflow.files.disk_space import named_when_full
 from streamflow.files.spool import Spool
 from streamflow.progress import Progress
 
-NOTHING = "none"
+NO_FILE = "none"  # what a message says where a file is missing
+HEADER_ROW = -1  # the row number that a violation of the header, or of the whole file, has
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadDrop:
-    """What a folder holds.
+class CheckedDrop:
+    """The content of a drop's folder after every file was checked.
 
-    spools      table -> its typed rows; rows with a violation are among them
-    keys        table -> the key and the number of each row
-    warnings    what is allowed and still worth a look
+    spools      table -> its typed rows, including the rows that break the contract
+    keys        table -> the key and the row number of each row
+    violations  everything that breaks the contract
+    warnings    what the contract allows, but a person should look at
     """
 
     spools: Mapping[str, Spool]
@@ -37,168 +39,217 @@ class ReadDrop:
     warnings: tuple[str, ...]
 
 
-def delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
-    """The tables whose files are there: all, all but the labels, or the labels alone. Raises ContractViolation."""
-    if not folder.is_dir():
-        said = "no such folder" if not folder.exists() else "this is a file"
-        raise ContractViolation(
-            f"{folder}: {said}", remedy="name the folder that holds the drop's CSV files."
-        )
-    strange = {t: what for t in catalog.tables if (what := _no_file(folder / catalog.file(t)))}
-    there = tuple(t for t in catalog.tables if t not in strange)
-    needed = () if there == (catalog.label.table,) else catalog.feature_tables
+def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
+    """Return the tables whose files are in the folder.
+
+    These are all tables, or all tables except that of the labels, or that of the labels alone.
+
+    Raises:
+        ContractViolation: the folder or a file that the drop needs is missing.
+    """
+    _require_folder(folder)
+    obstacles: dict[str, str] = {}
+    delivered: list[str] = []
+    for table in catalog.tables:
+        obstacle = _describe_obstacle(folder / catalog.file(table))
+        if obstacle:
+            obstacles[table] = obstacle
+        else:
+            delivered.append(table)
+    only_labels = delivered == [catalog.label.table]
+    required = () if only_labels else catalog.feature_tables
     lines = [
-        f"{folder / catalog.file(t)}: expected a file of the drop, got {what}"
-        for t, what in strange.items()
-        if what != NOTHING or t in needed
+        f"{folder / catalog.file(table)}: expected a file of the drop, got {obstacle}"
+        for table, obstacle in obstacles.items()
+        if obstacle != NO_FILE or table in required
     ]
     if lines:
-        nothing = (
-            []
-            if there
-            else ["(none of the catalog's files is in this folder: is it the right one?)"]
-        )
+        hint = "(none of the catalog's files is in this folder: is it the right folder?)"
+        hints = [] if delivered else [hint]
         raise ContractViolation(
-            "\n".join([*lines, *nothing]),
+            "\n".join([*lines, *hints]),
             violations=lines,
             remedy="add the missing files and run 'streamflow ingest' again.",
         )
-    return there
+    return tuple(delivered)
 
 
-def _no_file(path: Path) -> str:
-    """What is there in place of a file; empty when it is one."""
+def _require_folder(folder: Path) -> None:
+    """Raise ContractViolation unless `folder` is a folder."""
+    if folder.is_dir():
+        return
+    problem = "this is a file" if folder.exists() else "no such folder"
+    raise ContractViolation(
+        f"{folder}: {problem}", remedy="name the folder that holds the drop's CSV files."
+    )
+
+
+def _describe_obstacle(path: Path) -> str:
+    """Say what stands in the place of a file; return an empty text when it is a file."""
     if path.is_file():
         return ""
     if path.is_dir():
         return "a folder"
-    return f"a link to {path.readlink()}, which is not there" if path.is_symlink() else NOTHING
+    if path.is_symlink():
+        return f"a link to {path.readlink()}, which does not exist"
+    return NO_FILE
 
 
 def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> dict[str, FileBytes]:
-    """Table -> what the bytes of its file tell."""
-    found = {}
+    """Return the size, line count, text check and digest of each table's file.
+
+    Raises:
+        ContractViolation: a file cannot be read.
+    """
+    facts: dict[str, FileBytes] = {}
     for table in tables:
         path = folder / catalog.file(table)
         try:
-            found[table] = csv_files.inspect(path)
+            facts[table] = csv_files.inspect(path)
         except OSError as exc:
             raise ContractViolation(
                 f"{path}: the file cannot be read: {exc.strerror}", remedy="make it readable."
             ) from exc
-    return found
+    return facts
 
 
 def read_drop(
     folder: Path,
     catalog: Catalog,
     facts: Mapping[str, FileBytes],
-    earlier: Mapping[str, pl.DataFrame],
+    earlier_keys: Mapping[str, pl.DataFrame],
     *,
     space: Path,
     closing: ExitStack,
     notify: Callable[[str], None],
-) -> ReadDrop:
-    """Check every file; `earlier` are the keys of what was delivered before and stays. Spools take their `space` there.
+) -> CheckedDrop:
+    """Check every file of the drop and spool its typed rows.
 
-    Raises DiskFull.
+    Args:
+        facts: table -> what `inspect_files` read from the bytes of its file.
+        earlier_keys: table -> the keys of an earlier delivery that stays in place.
+        space: the folder that the spools use on disk.
+        closing: closes the spools.
+
+    Raises:
+        DiskFull: there is no space left for the spools.
     """
-    progress = Progress(
-        notify, f"checking {folder.name}", sum(max(f.lines - 1, 0) for f in facts.values())
-    )
-    spools, keys, violations = {}, {}, []
+    row_count = sum(max(file.lines - 1, 0) for file in facts.values())
+    progress = Progress(notify, f"checking {folder.name}", row_count)
+    spools: dict[str, Spool] = {}
+    keys: dict[str, pl.DataFrame] = {}
+    violations: list[Violation] = []
     with named_when_full(space):
-        for table, bytes_ in facts.items():
-            path, spool = folder / catalog.file(table), Spool(space)
+        for table, file in facts.items():
+            path = folder / catalog.file(table)
+            spool = Spool(space)
             closing.callback(spool.close)
-            wrong = _unreadable(path, table, bytes_, catalog)
-            if not wrong:
-                keys[table], wrong = _read_table(path, table, catalog, spool, progress)
+            table_violations = _check_readable(path, table, file, catalog)
+            if not table_violations:
+                keys[table], table_violations = _read_table(path, table, catalog, spool, progress)
                 spools[table] = spool
-            violations += wrong
-    violations += cross_check({**earlier, **keys}, catalog)
-    owner = keys.get(catalog.entity.table)
-    warnings = _alike(owner[catalog.entity.key]) if owner is not None else []
-    return ReadDrop(
-        spools=spools, keys=keys, violations=tuple(violations), warnings=tuple(warnings)
+            violations += table_violations
+    violations += cross_check({**earlier_keys, **keys}, catalog)
+    return CheckedDrop(
+        spools=spools,
+        keys=keys,
+        violations=tuple(violations),
+        warnings=tuple(_warn_of_lookalikes(keys, catalog)),
     )
 
 
-def _unreadable(path: Path, table: str, facts: FileBytes, catalog: Catalog) -> list[Violation]:
-    """Why the file cannot be read as CSV with the catalog's columns."""
-
-    def fatal(row: int, column: str | None, expected: str, got: str) -> Violation:
-        return Violation(
-            table=table, column=column, row=row, expected=expected, got=got, fatal=True
-        )
-
-    if facts.size == 0:
-        return [fatal(-1, None, "a header and rows", "an empty file")]
+def _check_readable(
+    path: Path, table: str, file: FileBytes, catalog: Catalog
+) -> Sequence[Violation]:
+    """Return why the file cannot be read as CSV with the catalog's columns; empty if it can."""
+    if file.size == 0:
+        return [_fatal_violation(table, expected="a header and rows", got="an empty file")]
     header = csv_files.read_header(path)
     if header and header[0].startswith(csv_files.BOM):
+        got = "a byte order mark (export it as UTF-8 without BOM)"
+        return [_fatal_violation(table, expected="plain UTF-8", got=got)]
+    if not file.is_text:
         return [
-            fatal(-1, None, "plain UTF-8", "a byte order mark (export it as UTF-8 without BOM)")
-        ]
-    if not facts.is_text:
-        return [
-            fatal(row, header[place] if place < len(header) else None, "text in UTF-8", what)
-            for row, place, what in csv_files.spoiled_cells(path)
+            _fatal_violation(
+                table,
+                expected="text in UTF-8",
+                got=problem,
+                row=row,
+                column=header[position] if position < len(header) else None,
+            )
+            for row, position, problem in csv_files.spoiled_cells(path)
         ]
     return header_violations(table, header, list(catalog.file_columns(table)))
 
 
+def _fatal_violation(
+    table: str, *, expected: str, got: str, row: int = HEADER_ROW, column: str | None = None
+) -> Violation:
+    """Return a violation that makes the file as a whole unusable."""
+    return Violation(table=table, column=column, row=row, expected=expected, got=got, fatal=True)
+
+
 def _read_table(
     path: Path, table: str, catalog: Catalog, spool: Spool, progress: Progress
-) -> tuple[pl.DataFrame, list[Violation]]:
-    key, columns = catalog.entity.key, catalog.file_columns(table)
-    parts: list[pl.DataFrame] = []
+) -> tuple[pl.DataFrame, Sequence[Violation]]:
+    """Spool the typed rows of a file; return its keys with row numbers, and its violations."""
+    key = catalog.entity.key
+    columns = catalog.file_columns(table)
+    key_parts: list[pl.DataFrame] = []
     violations: list[Violation] = []
-    ragged: dict[int, int] = {}
+    ragged: dict[int, int] = {}  # row number -> its number of cells, where that is not the header's
     for rows, text in csv_files.read_batches(path, ragged):
-        typed, wrong = read_cells(text, rows, columns, key=key, table=table)
+        typed, cell_violations = read_cells(text, rows, columns, key=key, table=table)
         spool.write(typed)
-        parts.append(typed.select(key).with_columns(row=rows))
-        violations += wrong
+        key_parts.append(typed.select(key).with_columns(row=rows))
+        violations += cell_violations
         progress.add(len(rows))
-    violations += [
-        Violation(
-            table=table, column=None, row=row, expected=f"{len(columns)} cells", got=f"{cells}"
+    for row, cell_count in ragged.items():
+        expected = f"{len(columns)} cells"
+        violations.append(
+            Violation(table=table, column=None, row=row, expected=expected, got=f"{cell_count}")
         )
-        for row, cells in ragged.items()
-    ]
-    if not parts or not sum(map(len, parts)) + len(ragged):
-        return _no_keys(catalog), [
-            Violation(
-                table=table,
-                column=None,
-                row=-1,
-                expected="rows after the header",
-                got="none",
-                fatal=True,
-            )
-        ]
-    keys = pl.concat(parts)
+    row_count = sum(map(len, key_parts)) + len(ragged)
+    if not key_parts or not row_count:
+        no_rows = _fatal_violation(table, expected="rows after the header", got="none")
+        return _no_keys(catalog), [no_rows]
+    keys = pl.concat(key_parts)
     violations += repeated_keys(keys, key=key, table=table)
-    return keys, sorted(
-        violations, key=lambda v: (v.row if v.row is not None else -1, v.column or "")
-    )
+    return keys, sorted(violations, key=_file_order)
+
+
+def _file_order(violation: Violation) -> tuple[int, str]:
+    """Return the sort key of a violation: its row, then its column."""
+    row = HEADER_ROW if violation.row is None else violation.row
+    return row, violation.column or ""
 
 
 def _no_keys(catalog: Catalog) -> pl.DataFrame:
-    kind = pl.String if catalog.entity.type == "string" else pl.Int64
-    return pl.DataFrame(schema={catalog.entity.key: kind, "row": pl.Int64})
+    """Return a frame of keys and row numbers without rows."""
+    key_type = pl.String if catalog.entity.type == "string" else pl.Int64
+    return pl.DataFrame(schema={catalog.entity.key: key_type, "row": pl.Int64})
 
 
-def _alike(keys: pl.Series) -> list[str]:
-    """Keys that look the same and are not: they differ only in their Unicode form."""
-    if keys.dtype != pl.String:
+def _warn_of_lookalikes(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[str]:
+    """Return a warning for each group of entity keys that differ only in their Unicode form.
+
+    Such keys look the same to a person, but they are different.
+    """
+    entity_table = keys.get(catalog.entity.table)
+    if entity_table is None:
         return []
-    strange = keys.drop_nulls().filter(
-        keys.drop_nulls().str.len_bytes() != keys.drop_nulls().str.len_chars()
-    )
-    forms = pl.DataFrame({"key": strange, "form": strange.str.normalize("NFC")}).unique("key")
-    twins = forms.filter(forms["form"].is_duplicated()).sort("form", "key")
-    return [
-        f"the keys {' and '.join(map(ascii, group['key']))} differ only in their Unicode form: they are taken as different"
-        for group in twins.partition_by("form", maintain_order=True)
-    ]
+    entity_keys = entity_table[catalog.entity.key]
+    if entity_keys.dtype != pl.String:
+        return []
+    texts = entity_keys.drop_nulls()
+    not_ascii = texts.filter(texts.str.len_bytes() != texts.str.len_chars())
+    keys_and_forms = pl.DataFrame({"key": not_ascii, "form": not_ascii.str.normalize("NFC")})
+    forms = keys_and_forms.unique("key")
+    lookalikes = forms.filter(forms["form"].is_duplicated()).sort("form", "key")
+    warnings = []
+    for group in lookalikes.partition_by("form", maintain_order=True):
+        names = " and ".join(map(ascii, group["key"]))
+        warnings.append(
+            f"the keys {names} differ only in their Unicode form: they count as different keys"
+        )
+    return warnings

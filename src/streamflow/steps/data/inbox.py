@@ -1,4 +1,4 @@
-"""inbox: which folders of the inbox are new or changed, and what became of each."""
+"""inbox: find the folders of the inbox that are new or changed, process them, and list all."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from streamflow.settings import Settings
 from streamflow.warehouse import inbox as store
 from streamflow.warehouse.inbox import InboxEntry
 
-SETTLED = timedelta(
-    seconds=5
-)  # a folder that changed later may still be being written; a convention
-KNOWN_AFTER = timedelta(
-    hours=1
-)  # untouched since that long before it was processed: not read again; far above any clock's error
+# A folder that changed less than this long ago may still be being written. A convention.
+SETTLED = timedelta(seconds=5)
+
+# A folder that did not change from this long before it was processed until now is not read again.
+# Far above the error of any clock.
+KNOWN_AFTER = timedelta(hours=1)
+
 PARTIAL = (".partial", ".tmp")  # how names end while their files are being copied
 
 Run = Callable[[Path, date], object]
@@ -32,7 +33,10 @@ Run = Callable[[Path, date], object]
 
 @dataclass(frozen=True, kw_only=True)
 class InboxDrop:
-    """One folder: done or failed; waiting (being written); removed (failed, and no longer there)."""
+    """One folder of the inbox and its status.
+
+    status   done, failed, waiting (it is being written), or removed (it failed and is gone now)
+    """
 
     folder: str
     status: str
@@ -44,7 +48,7 @@ class InboxDrop:
 
 @dataclass(frozen=True, kw_only=True)
 class InboxReceipt:
-    """Every folder that is there or was, and which of them were processed now."""
+    """Every folder that is or was in the inbox, and the names of those processed in this call."""
 
     inbox: Path
     drops: tuple[InboxDrop, ...]
@@ -52,12 +56,12 @@ class InboxReceipt:
 
     @property
     def failed(self) -> bool:
-        """Whether a folder that is there has failed."""
+        """Return whether a folder that is still in the inbox has failed."""
         return any(drop.status == "failed" for drop in self.drops)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class _PendingFolder:
     """A new or changed folder; `problem` says why it cannot be processed."""
 
     folder: Path
@@ -67,61 +71,76 @@ class _Found:
 
 
 def inbox_folder(settings: Settings) -> Path:
-    """The folder that drops arrive in. Raises SettingsInvalid when none is set or it is not there."""
+    """Return the folder that drops arrive in.
+
+    Raises:
+        SettingsInvalid: the setting 'inbox' is empty, or its folder does not exist.
+    """
     if settings.inbox is None:
         raise SettingsInvalid(
             "setting 'inbox' names no folder",
-            remedy="Set STREAMFLOW_INBOX, or inbox in streamflow.toml, to where drops arrive.",
+            remedy="Set STREAMFLOW_INBOX, or inbox in streamflow.toml, to the folder in which "
+            "drops arrive.",
         )
     if not settings.inbox.is_dir():
         raise SettingsInvalid(
             f"setting 'inbox': {settings.inbox}: no such folder",
-            remedy="Create it, or name another one.",
+            remedy="Create the folder, or name a different one.",
         )
     return settings.inbox.absolute()
 
 
 def inbox(platform: Platform, run: Run, *, now: Callable[[], datetime]) -> InboxReceipt:
-    """Process what is new or changed, in order of as_of, by `run(folder, as_of)`; one bad folder does not stop the others.
+    """Process each new or changed folder by `run(folder, as_of)`, in order of as_of.
 
-    An error that can pass by itself is raised: the folder stays new, and the next call tries it again.
+    A folder that fails does not stop the next ones. An error that can pass by itself is raised:
+    the folder stays new, and the next call tries it again.
     """
-    root, processed = inbox_folder(platform.settings), []
+    root = inbox_folder(platform.settings)
+    processed = []
     with store.alone(platform.connection):
-        for found in _new(platform, root, now()):
-            platform.notify(f"processing {found.folder}")
-            at, error = now(), _error_of(found, run)
-            name = found.folder.name
+        for pending in _find_pending(platform, root, now()):
+            platform.notify(f"processing {pending.folder}")
+            begin = now()
+            error = _process(pending, run)
             entry = InboxEntry(
-                folder=name,
-                digest=found.digest,
-                as_of=instant(found.as_of) if found.as_of else None,
+                folder=pending.folder.name,
+                digest=pending.digest,
+                as_of=instant(pending.as_of) if pending.as_of else None,
                 status="failed" if error else "done",
                 error=error,
-                at=at,
+                at=begin,
             )
             store.record(platform.connection, entry)
-            processed.append(name)
+            processed.append(pending.folder.name)
     return InboxReceipt(inbox=root, drops=listing(platform, now()), processed=tuple(processed))
 
 
 def listing(platform: Platform, now: datetime) -> tuple[InboxDrop, ...]:
-    """Every folder with its status, those that wait at the end."""
+    """Return every folder with its status; the folders that wait come last."""
     root = inbox_folder(platform.settings)
-    there, known = {p.name: p for p in _subfolders(root)}, store.entries(platform.connection)
-    drops = [_described(entry, entry.folder in there) for entry in known.values()]
-    waiting = [
-        InboxDrop(folder=name, status="waiting")
-        for name, p in there.items()
-        if name not in known or _being_written(p, now)
+    folders = {folder.name: folder for folder in _subfolders(root)}
+    entries = store.entries(platform.connection)
+    waiting_names = [
+        name
+        for name, folder in folders.items()
+        if name not in entries or _is_being_written(folder, now)
     ]
-    return tuple([d for d in drops if d.folder not in {w.folder for w in waiting}] + waiting)
+    processed = [
+        _describe_entry(entry, exists=entry.folder in folders)
+        for entry in entries.values()
+        if entry.folder not in waiting_names
+    ]
+    waiting = [InboxDrop(folder=name, status="waiting") for name in waiting_names]
+    return (*processed, *waiting)
 
 
-def _described(entry: InboxEntry, there: bool) -> InboxDrop:
+def _describe_entry(entry: InboxEntry, *, exists: bool) -> InboxDrop:
+    """Return a stored entry as a row of the listing; `exists`: its folder is in the inbox."""
+    is_removed = entry.status == "failed" and not exists
     return InboxDrop(
         folder=entry.folder,
-        status="removed" if entry.status == "failed" and not there else entry.status,
+        status="removed" if is_removed else entry.status,
         as_of=entry.as_of.date() if entry.as_of else None,
         error=entry.error,
         at=entry.at,
@@ -129,72 +148,88 @@ def _described(entry: InboxEntry, there: bool) -> InboxDrop:
     )
 
 
-def _new(platform: Platform, root: Path, now: datetime) -> list[_Found]:
-    """The folders whose content was not processed yet, in order of as_of; those without one first."""
-    known = store.entries(platform.connection)
-    found = []
+def _find_pending(platform: Platform, root: Path, now: datetime) -> list[_PendingFolder]:
+    """Return the folders whose content was not processed yet, in order of as_of.
+
+    Folders without an as_of come first.
+    """
+    entries = store.entries(platform.connection)
+    pending_folders = []
     for folder in _subfolders(root):
-        if _being_written(folder, now):
+        if _is_being_written(folder, now):
             platform.notify(f"{folder.name} is being written: skipped for now")
             continue
-        entry = known.get(folder.name)
+        entry = entries.get(folder.name)
         if entry is not None and _last_change(folder) < entry.at - KNOWN_AFTER:
             continue
-        seen = _look_at(folder)
-        if entry is None or entry.digest != seen.digest:
-            found.append(seen)
-    return sorted(found, key=lambda f: (f.as_of or date.min, f.folder.name))
+        pending = _read_folder(folder)
+        if entry is None or entry.digest != pending.digest:
+            pending_folders.append(pending)
+    return sorted(
+        pending_folders, key=lambda pending: (pending.as_of or date.min, pending.folder.name)
+    )
 
 
 def _subfolders(root: Path) -> list[Path]:
+    """Return the folders of the inbox by name, without hidden and half-copied ones."""
     return sorted(
-        p
-        for p in root.iterdir()
-        if p.is_dir() and not p.name.startswith(".") and not p.name.endswith(PARTIAL)
+        path
+        for path in root.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and not path.name.endswith(PARTIAL)
     )
 
 
 def _files(folder: Path) -> list[Path]:
-    """What belongs to a drop. Hidden files are the file browser's own."""
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    """Return the files that belong to a drop. Hidden files belong to the file browser."""
+    return sorted(
+        path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")
+    )
 
 
-def _being_written(folder: Path, now: datetime) -> bool:
+def _is_being_written(folder: Path, now: datetime) -> bool:
+    """Return whether the folder has partial files, or changed less than SETTLED ago."""
     try:
-        return (
-            any(p.name.endswith(PARTIAL) for p in folder.iterdir())
-            or _last_change(folder) > now - SETTLED
-        )
-    except OSError:  # it, or a file of it, went away just now
+        has_partial_file = any(path.name.endswith(PARTIAL) for path in folder.iterdir())
+        return has_partial_file or _last_change(folder) > now - SETTLED
+    except OSError:  # the folder, or a file in it, was removed at this moment
         return True
 
 
 def _last_change(folder: Path) -> datetime:
-    """When the folder or a file in it last changed: by ctime, which a copy cannot bring along."""
-    return datetime.fromtimestamp(max(p.stat().st_ctime for p in (folder, *_files(folder))), UTC)
+    """Return when the folder or a file in it last changed.
+
+    This is the ctime, because a copy cannot set it to that of its original.
+    """
+    paths = (folder, *_files(folder))
+    return datetime.fromtimestamp(max(path.stat().st_ctime for path in paths), UTC)
 
 
-def _look_at(folder: Path) -> _Found:
-    """Its digest is taken before it is processed: what changes in between is a change at the next look."""
-    digest, as_of = "", None
+def _read_folder(folder: Path) -> _PendingFolder:
+    """Read a folder's digest and date.
+
+    This happens before the folder is processed: the next call sees a change that is made in
+    between.
+    """
+    digest = ""
     try:
-        digest = sha256(
-            "".join(f"{p.name}\0{inspect(p).sha256}\n" for p in _files(folder)).encode()
-        ).hexdigest()
+        digest = _digest(folder)
         as_of = dated(folder) or _date_in(folder.name)
     except OSError as exc:
-        return _Found(
-            folder=folder,
-            digest=digest,
-            as_of=None,
-            problem=StreamflowError(f"{folder}: it cannot be read: {exc}"),
-        )
+        problem = StreamflowError(f"{folder}: it cannot be read: {exc}")
+        return _PendingFolder(folder=folder, digest=digest, as_of=None, problem=problem)
     except StreamflowError as exc:
-        return _Found(folder=folder, digest=digest, as_of=None, problem=exc)
-    return _Found(folder=folder, digest=digest, as_of=as_of)
+        return _PendingFolder(folder=folder, digest=digest, as_of=None, problem=exc)
+    return _PendingFolder(folder=folder, digest=digest, as_of=as_of)
+
+
+def _digest(folder: Path) -> str:
+    """Return the sha256 of the names and digests of a folder's files."""
+    lines = [f"{path.name}\0{inspect(path).sha256}\n" for path in _files(folder)]
+    return sha256("".join(lines).encode()).hexdigest()
 
 
 def _date_in(name: str) -> date:
+    """Return the date that a folder's name is. Raises DropConflict when it is not a date."""
     with suppress(ValueError):
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", name):
             return date.fromisoformat(name)
@@ -204,16 +239,17 @@ def _date_in(name: str) -> date:
     )
 
 
-def _error_of(found: _Found, run: Run) -> str:
-    """What went wrong, for the table; empty when all went well."""
-    if found.problem is not None or found.as_of is None:
-        return str(found.problem)
+def _process(pending: _PendingFolder, run: Run) -> str:
+    """Process one folder; return the error as text for the table, or an empty text."""
+    if pending.problem is not None or pending.as_of is None:
+        return str(pending.problem)
     try:
-        run(found.folder, found.as_of)
+        run(pending.folder, pending.as_of)
     except StreamflowError as exc:
         if exc.retryable:
             raise
         return str(exc)
-    except Exception as exc:  # whatever it is, the next folder has its turn
+    # Any error of one folder must not stop the next one.
+    except Exception as exc:  # noqa: BLE001
         return f"{type(exc).__name__}: {exc}"
     return ""

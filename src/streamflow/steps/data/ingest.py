@@ -1,9 +1,8 @@
-"""ingest: validate a drop whole, then write it whole."""
+"""ingest: validate all files of a drop, then write all its rows."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -13,26 +12,32 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.instants import instant
-from streamflow.core.data.rejects import Reject, rejected_keys, rejects
+from streamflow.core.data.rejects import Reject, rejected_keys
 from streamflow.errors import DropConflict
-from streamflow.files import csv_files
 from streamflow.files.spool import Spool
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.drop_reading import ReadDrop, delivered_tables, inspect_files, read_drop
-from streamflow.steps.data.violations import in_words, violation_error
+from streamflow.steps.data.drop_reading import (
+    CheckedDrop,
+    find_delivered_tables,
+    inspect_files,
+    read_drop,
+)
+from streamflow.steps.data.rejected_rows import describe_rejects, find_rejects
+from streamflow.steps.data.violations import violation_error
 from streamflow.warehouse import drops, erasures
-from streamflow.warehouse.drops import DeliveredFile, RejectedRow
+from streamflow.warehouse.drops import DeliveredFile
 
-RUN = 1_000_000  # rows that are sorted in memory at a time
-PART = 50_000  # rows that are sent at a time
+SORTED_ROWS = 1_000_000  # rows that are sorted in memory at a time
+SENT_ROWS = 50_000  # rows that are sent to PostgreSQL at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestReceipt:
-    """What `ingest` did. `changed` is False when the same drop was there already.
+    """What `ingest` wrote. `changed` is False when the same drop was already stored.
 
-    rejected    rows that were kept apart, with --reject-rows      erased   keys that were forgotten, and left out again
+    rejected    rows that were kept apart, with --reject-rows
+    erased      keys that are left out because 'forget' erased them before
     """
 
     as_of: date
@@ -50,99 +55,125 @@ def ingest(
     *,
     allow_same: bool = False,
     reject_rows: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
 ) -> IngestReceipt:
     """Validate every file of `folder`, then replace the raw rows of `as_of` in one transaction.
 
-    A folder with the label file alone is a label delivery for a drop that is known. With `reject_rows` the rows of keys
-    that break the contract are kept apart, up to the share that the settings allow. Raises ContractViolation with all
-    violations, DropConflict when the files are those of another as_of; nothing is written then.
+    A folder that holds only the label file is a delivery of labels for a drop that is stored
+    already. With `reject_rows`, the rows of keys that break the contract are kept apart, up to the
+    share that the settings allow.
+
+    Raises:
+        ContractViolation: a file breaks the contract; the error lists all violations.
+        DropConflict: the files are those of a different as_of. In both cases nothing is written.
     """
-    catalog, at = platform.catalog, instant(as_of)
-    tables = delivered_tables(folder, catalog)
+    catalog = platform.catalog
+    at = instant(as_of)
+    tables = find_delivered_tables(folder, catalog)
     facts = inspect_files(folder, catalog, tables)
-    files = {
-        t: DeliveredFile(table=t, file=catalog.file(t), sha256=f.sha256, rows=0)
-        for t, f in facts.items()
-    }
+    files = _new_files(catalog, {table: file.sha256 for table, file in facts.items()})
     with drops.one_loader(platform.connection, at), ExitStack() as closing:
-        known = drops.delivered(platform.connection)
-        before = known.get(at, {})
-        if all(t in before and before[t].sha256 == f.sha256 for t, f in files.items()):
-            kept = len(drops.rejected_rows(platform.connection, at))
-            return IngestReceipt(
-                as_of=as_of, files=tuple(before[t] for t in tables), rejected=kept, changed=False
-            )
+        deliveries = drops.delivered(platform.connection)
+        stored_files = deliveries.get(at, {})
+        if _is_stored(files, stored_files):
+            return _unchanged_receipt(platform, as_of, [stored_files[table] for table in tables])
         if not allow_same:
-            _refuse_copy(folder, as_of, files, known)
-        earlier = _earlier_keys(platform, at, tables, before)
-        read = read_drop(
+            _refuse_copy(folder, as_of, files, deliveries)
+        drop = read_drop(
             folder,
             catalog,
             facts,
-            earlier,
+            _read_earlier_keys(platform, at, tables, stored_files),
             space=platform.home / "tmp",
             closing=closing,
-            notify=notify,
+            notify=platform.notify,
         )
-        left_out = _left_out(platform, folder, read) if reject_rows else []
-        if read.violations and not left_out:
-            raise violation_error(folder, catalog, read.violations)
-        return _load(platform, folder, as_of, files, read, left_out, notify)
+        row_rejects = find_rejects(platform, folder, drop) if reject_rows else []
+        if drop.violations and not row_rejects:
+            raise violation_error(folder, catalog, drop.violations)
+        return _load(platform, folder, as_of, files, drop, row_rejects)
+
+
+def _unchanged_receipt(
+    platform: Platform, as_of: date, files: Sequence[DeliveredFile]
+) -> IngestReceipt:
+    """Return the receipt of a drop that is stored already."""
+    rejected_rows = drops.rejected_rows(platform.connection, instant(as_of))
+    return IngestReceipt(
+        as_of=as_of, files=tuple(files), rejected=len(rejected_rows), changed=False
+    )
+
+
+def _new_files(catalog: Catalog, digests: Mapping[str, str]) -> dict[str, DeliveredFile]:
+    """Return the delivered file of each table, by its digest; its rows are not counted yet."""
+    return {
+        table: DeliveredFile(table=table, file=catalog.file(table), sha256=digest, rows=0)
+        for table, digest in digests.items()
+    }
+
+
+def _is_stored(
+    files: Mapping[str, DeliveredFile], stored_files: Mapping[str, DeliveredFile]
+) -> bool:
+    """Return whether every file equals the file of its table that is stored for the same as_of."""
+    return all(
+        table in stored_files and stored_files[table].sha256 == file.sha256
+        for table, file in files.items()
+    )
 
 
 def _refuse_copy(
     folder: Path,
     as_of: date,
     files: Mapping[str, DeliveredFile],
-    known: Mapping[datetime, Mapping[str, DeliveredFile]],
+    deliveries: Mapping[datetime, Mapping[str, DeliveredFile]],
 ) -> None:
-    """A whole drop under a second date is nearly always a mistake in the date."""
-    mine = {t: f.sha256 for t, f in files.items()}
-    for at, other in known.items():
-        if (
-            at != instant(as_of)
-            and len(mine) > 1
-            and mine == {t: f.sha256 for t, f in other.items()}
-        ):
+    """Raise DropConflict when all files equal those of a drop with a different date.
+
+    A whole drop under a second date is nearly always a mistake in the date. A single file is not
+    compared.
+    """
+    if len(files) <= 1:
+        return
+    digests = {table: file.sha256 for table, file in files.items()}
+    for at, stored_files in deliveries.items():
+        if at == instant(as_of):
+            continue
+        stored_digests = {table: file.sha256 for table, file in stored_files.items()}
+        if digests == stored_digests:
             raise DropConflict(
-                f"{folder}: every file equals that of the drop of {at:%Y-%m-%d}, and is now said to be of {as_of}",
-                remedy="Correct --as-of, or say --allow-same if really nothing changed between the two.",
+                f"{folder}: every file equals that of the drop of {at:%Y-%m-%d}, "
+                f"but the given date is {as_of}",
+                remedy="Correct --as-of, or add --allow-same if really nothing changed between "
+                "the two dates.",
                 as_of=str(as_of),
                 other=f"{at:%Y-%m-%d}",
             )
 
 
-def _earlier_keys(
-    platform: Platform, at: datetime, tables: tuple[str, ...], before: Mapping[str, DeliveredFile]
+def _read_earlier_keys(
+    platform: Platform,
+    at: datetime,
+    tables: tuple[str, ...],
+    stored_files: Mapping[str, DeliveredFile],
 ) -> dict[str, pl.DataFrame]:
-    """The keys of what was delivered before and stays: it has to fit what is delivered now."""
+    """Return the keys of the entity and label tables that were delivered before and stay.
+
+    The new files have to fit these keys.
+    """
     catalog = platform.catalog
-    if catalog.entity.table not in tables and catalog.entity.table not in before:
+    if catalog.entity.table not in tables and catalog.entity.table not in stored_files:
         raise DropConflict(
-            f"{catalog.file(catalog.label.table)} alone is a delivery of labels, but there is no drop of {at:%Y-%m-%d} yet",
+            f"{catalog.file(catalog.label.table)} alone is a delivery of labels, "
+            f"but there is no drop of {at:%Y-%m-%d} yet",
             remedy="Ingest the drop's feature files first, or correct --as-of.",
         )
-    staying = {catalog.entity.table, catalog.label.table} & before.keys() - set(tables)
-    return {
-        t: drops.raw_keys(platform.address, t, catalog.entity.key, at).with_row_index("row")
-        for t in staying
-    }
-
-
-def _left_out(platform: Platform, folder: Path, read: ReadDrop) -> list[Reject]:
-    """The rows to keep apart. Raises ContractViolation where leaving rows out does not help, or too many would be."""
-    catalog, most = platform.catalog, platform.settings.max_reject_share
-    if any(v.fatal or v.table not in read.keys for v in read.violations):
-        raise violation_error(folder, catalog, read.violations)
-    found = rejects(read.violations, read.keys, key=catalog.entity.key)
-    keyless = sum(r.key is None for r in found)
-    total = max(map(len, read.keys.values()))
-    share = (len(rejected_keys(read.violations)) + keyless) / total
-    if share > most:
-        said = f"({share:.2%} of {total:,} keys would be rejected, the setting max_reject_share allows {most:.2%})"
-        raise violation_error(folder, catalog, read.violations, said=said)
-    return found
+    key_tables = {catalog.entity.table, catalog.label.table}
+    staying_tables = key_tables & stored_files.keys() - set(tables)
+    earlier_keys = {}
+    for table in staying_tables:
+        keys = drops.raw_keys(platform.address, table, catalog.entity.key, at)
+        earlier_keys[table] = keys.with_row_index("row")
+    return earlier_keys
 
 
 def _load(
@@ -150,86 +181,73 @@ def _load(
     folder: Path,
     as_of: date,
     files: Mapping[str, DeliveredFile],
-    read: ReadDrop,
-    left_out: Sequence[Reject],
-    notify: Callable[[str], None],
+    drop: CheckedDrop,
+    row_rejects: Sequence[Reject],
 ) -> IngestReceipt:
-    """Write what was checked, without the rejected and the forgotten keys."""
-    catalog, key = platform.catalog, platform.catalog.entity.key
-    forgotten = erasures.forgotten(platform.connection, _all_keys(read, key), as_of)
-    out = pl.DataFrame(
-        {key: sorted(rejected_keys(read.violations) | forgotten)},
-        schema={key: _key_type(read, key)},
-    )
-    unwanted = {
-        t: k.filter(k[key].is_null() | k[key].is_in(out[key].implode())).height
-        for t, k in read.keys.items()
+    """Write the checked rows, without those of rejected and of forgotten keys."""
+    catalog = platform.catalog
+    key = catalog.entity.key
+    forgotten_keys = erasures.forgotten(platform.connection, _all_keys(drop, key), as_of)
+    left_out = rejected_keys(drop.violations) | forgotten_keys
+    excluded_keys = pl.DataFrame({key: sorted(left_out)}, schema={key: _key_type(drop, key)})
+    loaded_files = {}
+    for table, file in files.items():
+        keys = drop.keys[table][key]
+        is_excluded = keys.is_null() | keys.is_in(excluded_keys[key].implode())
+        excluded_count = int(is_excluded.sum())
+        loaded_files[table] = replace(file, rows=len(keys) - excluded_count)
+    row_count = sum(file.rows for file in loaded_files.values())
+    progress = Progress(platform.notify, f"loading {folder.name}", row_count)
+    frames = {
+        table: _rows_to_load(spool, excluded_keys, key, progress)
+        for table, spool in drop.spools.items()
     }
-    files = {t: replace(f, rows=read.keys[t].height - unwanted[t]) for t, f in files.items()}
-    progress = Progress(notify, f"loading {folder.name}", sum(f.rows for f in files.values()))
-    frames = {t: _wanted(spool, out, key, progress) for t, spool in read.spools.items()}
-    kept = _with_lines(folder, catalog, [r for r in left_out if r.key not in forgotten])
-    drops.replace_drop(platform.address, instant(as_of), frames, files, kept)
+    kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
+    rejected_rows = describe_rejects(folder, catalog, kept_rejects)
+    drops.replace_drop(platform.address, instant(as_of), frames, loaded_files, rejected_rows)
     return IngestReceipt(
         as_of=as_of,
-        files=tuple(files.values()),
-        rejected=len(kept),
+        files=tuple(loaded_files.values()),
+        rejected=len(rejected_rows),
         changed=True,
-        erased=len(forgotten),
-        warnings=read.warnings,
+        erased=len(forgotten_keys),
+        warnings=drop.warnings,
     )
 
 
-def _all_keys(read: ReadDrop, key: str) -> pl.Series:
-    return pl.concat([frame[key] for frame in read.keys.values()]).drop_nulls().unique()
+def _all_keys(drop: CheckedDrop, key: str) -> pl.Series:
+    """Return each key of the drop once; a missing key is left out."""
+    key_columns = [frame[key] for frame in drop.keys.values()]
+    return pl.concat(key_columns).drop_nulls().unique()
 
 
-def _key_type(read: ReadDrop, key: str) -> pl.DataType:
-    return next(iter(read.keys.values())).schema[key]
+def _key_type(drop: CheckedDrop, key: str) -> pl.DataType:
+    """Return the type of the key column."""
+    first_table = next(iter(drop.keys.values()))
+    return first_table.schema[key]
 
 
-def _wanted(
-    spool: Spool, out: pl.DataFrame, key: str, progress: Progress
+def _rows_to_load(
+    spool: Spool, excluded_keys: pl.DataFrame, key: str, progress: Progress
 ) -> Iterator[pl.DataFrame]:
-    """The rows to load, in runs sorted by key: an index takes them several times as fast as in any other order."""
+    """Yield the rows to load, in runs of rows that are sorted by key.
+
+    PostgreSQL enters sorted rows into an index several times as fast as rows in any other order.
+    """
     run: list[pl.DataFrame] = []
     for frame in spool.frames():
-        run.append(frame.drop_nulls(key).join(out, on=key, how="anti"))
-        if sum(map(len, run)) >= RUN:
-            yield from _sorted(run, key, progress)
+        run.append(frame.drop_nulls(key).join(excluded_keys, on=key, how="anti"))
+        if sum(map(len, run)) >= SORTED_ROWS:
+            yield from _sorted_parts(run, key, progress)
             run = []
-    yield from _sorted(run, key, progress)
+    yield from _sorted_parts(run, key, progress)
 
 
-def _sorted(run: Sequence[pl.DataFrame], key: str, progress: Progress) -> Iterator[pl.DataFrame]:
+def _sorted_parts(
+    run: Sequence[pl.DataFrame], key: str, progress: Progress
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a run in order of the key, SENT_ROWS at a time."""
     rows = pl.concat(run).sort(key) if run else pl.DataFrame()
-    for part in rows.iter_slices(PART):
-        yield part
-        progress.add(len(part))
-
-
-def _with_lines(folder: Path, catalog: Catalog, left_out: Sequence[Reject]) -> list[RejectedRow]:
-    """The rejects as they are kept: with line, reason and cells."""
-    causes = list(dict.fromkeys(r.cause for r in left_out))
-    said = dict(zip(causes, in_words(folder, catalog, causes), strict=True))
-    kept = []
-    for table in dict.fromkeys(r.table for r in left_out):
-        header = csv_files.read_header(folder / catalog.file(table))
-        of_table = [r for r in left_out if r.table == table]
-        found = csv_files.records(folder / catalog.file(table), {r.row for r in of_table})
-        for reject in of_table:
-            record = found[reject.row]
-            own = (reject.cause.table, reject.cause.row) == (table, reject.row)
-            kept.append(
-                RejectedRow(
-                    table_name=table,
-                    file=catalog.file(table),
-                    line=record.line,
-                    key=None if reject.key is None else str(reject.key),
-                    reason=("" if own else "left out with ") + said[reject.cause],
-                    cells=json.dumps(
-                        dict(zip(header, record.cells, strict=False)), ensure_ascii=False
-                    ),
-                )
-            )
-    return kept
+    for batch in rows.iter_slices(SENT_ROWS):
+        yield batch
+        progress.add(len(batch))

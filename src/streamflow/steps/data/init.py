@@ -23,21 +23,23 @@ from streamflow.core.onboarding.column_roles import check_columns, find_key, ref
 from streamflow.files import csv_scan, text_files
 from streamflow.files.csv_files import BOM, read_header
 
+DIFFERENT_SEPARATORS = ";\t|"  # what stands between cells in a file without commas
+
 
 @dataclass(frozen=True, kw_only=True)
 class InitTable:
-    """One file as it was declared."""
+    """One file, as the guessed catalog declares it. `columns` does not count the key."""
 
     table: str
     file: str
     rows: int
-    columns: int  # the key not counted
+    columns: int
     features: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitReceipt:
-    """What was guessed. `decisions` is what the data leave open."""
+    """The guessed catalog in short. `decisions` lists what the data cannot decide."""
 
     out: Path
     folder: Path
@@ -60,9 +62,16 @@ def init(
     force: bool = False,
     notify: Callable[[str], None] = lambda _: None,
 ) -> InitReceipt:
-    """Guess the catalog of the files of `folder` and write it to `out`; `key` and `label` name what would be guessed.
+    """Guess the catalog of the files of `folder` and write it to `out`.
 
-    Raises CatalogInvalid with all that cannot be guessed or declared, StreamflowError when `out` exists and not `force`.
+    Args:
+        key: the column of the key; without it the key is guessed.
+        label: the column of the label; without it the label is guessed.
+        force: replace `out` if it exists.
+
+    Raises:
+        CatalogInvalid: something cannot be guessed or declared; the error lists all of it.
+        StreamflowError: `out` exists, and `force` is False.
     """
     if not force:
         text_files.refuse_existing(out)
@@ -71,37 +80,36 @@ def init(
     files = []
     for name in names:
         notify(f"reading {folder / name}")
-        files.append(_profiled(folder / name))
+        files.append(_profile_file(folder / name))
     check_columns(files)
-    chosen, rivals = find_key(files, key)
-    population = csv_scan.count_distinct([folder / name for name in names], chosen)
-    found = guess(
-        files, key=chosen, population=population, rivals=() if key else rivals, label=label
+    key_column, rivals = find_key(files, key)
+    population = csv_scan.count_distinct([folder / name for name in names], key_column)
+    catalog_guess = guess(
+        files, key=key_column, population=population, rivals=() if key else rivals, label=label
     )
-    text = catalog_text(found)
-    parse_catalog(text, origin=str(out))  # what we write, we can read
+    text = catalog_text(catalog_guess)
+    parse_catalog(text, origin=str(out))  # what we write must be a catalog that we can read
     text_files.write_text(out, text, replace=force)
-    return _receipt(found, folder, out)
+    return _receipt(catalog_guess, folder, out)
 
 
 def _file_names(folder: Path) -> list[str]:
+    """Return the names of the CSV files of a folder. Raises CatalogInvalid when there are none."""
+    remedy = "Name the folder that holds the CSV files of one drop"
     if not folder.is_dir():
-        refuse(
-            [f"{folder}: no such folder"], "Name the folder that holds the CSV files of one drop"
-        )
+        refuse([f"{folder}: no such folder"], remedy)
     names = csv_scan.csv_names(folder)
     if not names:
-        inside = sorted(p.name for p in folder.iterdir() if p.is_dir() and csv_scan.csv_names(p))
-        hint = f"; its subfolder {inside[0]} does" if inside else ""
-        refuse(
-            [f"{folder}: it holds no .csv file{hint}"],
-            "Name the folder that holds the CSV files of one drop",
+        subfolders = sorted(
+            path.name for path in folder.iterdir() if path.is_dir() and csv_scan.csv_names(path)
         )
+        hint = f", but its subfolder {subfolders[0]} does" if subfolders else ""
+        refuse([f"{folder}: it holds no .csv file{hint}"], remedy)
     return names
 
 
 def _check_headers(folder: Path, names: list[str]) -> None:
-    """Raise CatalogInvalid with what is wrong with the first record of each file."""
+    """Raise CatalogInvalid with every mistake in the header of a file."""
     problems: list[str] = []
     for name in names:
         try:
@@ -109,7 +117,8 @@ def _check_headers(folder: Path, names: list[str]) -> None:
         except (OSError, csv.Error) as exc:
             problems.append(f"{name}: it cannot be read: {exc}")
             continue
-        if len(header) < 2 and any(sign in "".join(header) for sign in ";\t|"):
+        header_text = "".join(header)
+        if len(header) < 2 and any(sign in header_text for sign in DIFFERENT_SEPARATORS):
             problems.append(f"{name}: its columns are not separated by commas")
         elif not header:
             problems.append(f"{name}: it has no header")
@@ -117,48 +126,68 @@ def _check_headers(folder: Path, names: list[str]) -> None:
             problems.append(
                 f"{name}: it begins with a byte order mark; save it as UTF-8 without one"
             )
-        repeated = sorted({c for c in header if header.count(c) > 1})
-        problems += [f"{name}: column {c!r} stands there {header.count(c)} times" for c in repeated]
+        repeated = sorted({column for column in header if header.count(column) > 1})
+        problems += [
+            f"{name}: column {column!r} is in the header {header.count(column)} times"
+            for column in repeated
+        ]
     if problems:
         refuse(problems, "Correct the export")
 
 
-def _profiled(path: Path) -> FileProfile:
-    """Two passes over a file: what is in it, then the details that depend on that."""
+def _profile_file(path: Path) -> FileProfile:
+    """Profile the columns of a file in two passes.
+
+    The second pass computes the details that depend on the result of the first.
+    """
     header = read_header(path)
-    found = profiles(header, csv_scan.aggregate(path, measures(header)))
-    if not found[0].rows:
+    columns = profiles(header, csv_scan.aggregate(path, measures(header)))
+    if not columns[0].rows:
         refuse(
             [f"{path.name}: it has a header and no rows, so nothing can be guessed"],
             "Export a whole drop",
         )
-    wanted = details(found)
-    found = detailed(found, csv_scan.aggregate(path, wanted)) if wanted else found
-    return FileProfile(file=path.name, columns=tuple(_settled(path, p) for p in found))
+    detail_measures = details(columns)
+    if detail_measures:
+        columns = detailed(columns, csv_scan.aggregate(path, detail_measures))
+    return FileProfile(
+        file=path.name, columns=tuple(_check_instants(path, column) for column in columns)
+    )
 
 
-def _settled(path: Path, profile: Profile) -> Profile:
-    """A column that turns out to be text after all has its details still to come: few instants are no categories."""
+def _check_instants(path: Path, profile: Profile) -> Profile:
+    """Return the profile of a column of instants as `ingest` would read it; it may be text.
+
+    The distinct texts are dropped: a few different instants are not categories.
+    """
     if profile.kind != "timestamp":
         return profile
-    return replace(as_ingest_reads(profile, csv_scan.text_column(path, profile.name)), texts=None)
+    cells = csv_scan.text_column(path, profile.name)
+    return replace(as_ingest_reads(profile, cells), texts=None)
 
 
-def _receipt(found: Guess, folder: Path, out: Path) -> InitReceipt:
+def _receipt(catalog_guess: Guess, folder: Path, out: Path) -> InitReceipt:
+    """Return the receipt of a guessed catalog."""
+    label = catalog_guess.label
+    tables = tuple(
+        InitTable(
+            table=table.table,
+            file=table.file,
+            rows=table.rows,
+            columns=len(table.columns),
+            features=table.features,
+        )
+        for table in catalog_guess.tables
+    )
     return InitReceipt(
         out=out,
         folder=folder,
-        key=found.entity.key,
-        key_type=found.entity.type,
-        entity=found.entity.name,
-        keys=found.population,
-        label=f"{found.label.table}.{found.label.column}",
-        model=found.model,
-        tables=tuple(
-            InitTable(
-                table=t.table, file=t.file, rows=t.rows, columns=len(t.columns), features=t.features
-            )
-            for t in found.tables
-        ),
-        decisions=found.decisions,
+        key=catalog_guess.entity.key,
+        key_type=catalog_guess.entity.type,
+        entity=catalog_guess.entity.name,
+        keys=catalog_guess.population,
+        label=f"{label.table}.{label.column}",
+        model=catalog_guess.model,
+        tables=tables,
+        decisions=catalog_guess.decisions,
     )

@@ -1,4 +1,7 @@
-"""materialize: the newest drop becomes the live state of the online store; the prediction log gets its months ahead."""
+"""materialize: make the newest frozen drop the live state of the online store.
+
+It also creates the next months of the prediction log ahead of time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
-from streamflow.features import materialize as live
+from streamflow.features import materialize as online_store
 from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
 from streamflow.warehouse.prediction_log_months import make_months
@@ -14,7 +17,7 @@ from streamflow.warehouse.prediction_log_months import make_months
 
 @dataclass(frozen=True, kw_only=True)
 class MaterializeReceipt:
-    """What is live now."""
+    """The drop whose features are live now, and its views."""
 
     as_of: date
     views: tuple[MaterializedView, ...]
@@ -23,16 +26,18 @@ class MaterializeReceipt:
 def materialize(platform: Platform) -> MaterializeReceipt:
     """Replace the live features by those of the newest frozen drop, all views in one transaction.
 
-    Raises SnapshotMissing when nothing is frozen.
+    Raises:
+        SnapshotMissing: nothing is frozen yet.
     """
-    services, repository = platform.services(), platform.features
+    services = platform.services()
+    repository = platform.features
     with ThreadPoolExecutor(max_workers=1) as pool:
-        filled = pool.submit(
-            live.materialize, platform.connection, platform.catalog, services=services
+        pending_views = pool.submit(
+            online_store.materialize, platform.connection, platform.catalog, services=services
         )
-        repository.open()  # importing Feast takes seconds: PostgreSQL works meanwhile
-        views = filled.result()
+        repository.open()  # it imports Feast for seconds, while PostgreSQL works
+        views = pending_views.result()
     repository.record(views)
-    for words in make_months(platform.connection):
-        platform.notify(words)
+    for message in make_months(platform.connection):
+        platform.notify(message)
     return MaterializeReceipt(as_of=views[0].as_of.date(), views=tuple(views))

@@ -14,72 +14,86 @@ from streamflow.warehouse.prediction_log_months import make_months
 
 @dataclass(frozen=True, kw_only=True)
 class MigrateReceipt:
-    """What was done, or with `--plan` would be; empty when everything is as it should be."""
+    """The changes that were made, or that `--plan` would make; empty when nothing is missing."""
 
     changes: tuple[str, ...]
     planned: bool = False
 
 
 def migrate(platform: Platform) -> MigrateReceipt:
-    """Do all that is missing; doing it twice changes nothing. Nothing is ever dropped.
+    """Make every change that is missing, and drop nothing. A second call changes nothing.
 
-    Raises PermissionMissing with the SQL where the login user may not, CatalogInvalid where a column changed its type,
-    NotMigrated after a restore that was interrupted.
+    Raises:
+        PermissionMissing: the login user lacks a permission; the error holds the SQL to run.
+        CatalogInvalid: a column changed its type.
+        NotMigrated: a restore was interrupted.
     """
     login = platform.login
-    done = [f"database {login.database}"] if ensure_database(login, login.database) else []
+    changes = []
+    if ensure_database(login, login.database):
+        changes.append(f"database {login.database}")
     with connect(login, autocommit=True) as connection, alone(connection):
-        return MigrateReceipt(changes=(*done, *_migrate(platform)))
+        changes += _migrate(platform)
+    return MigrateReceipt(changes=tuple(changes))
 
 
 def _migrate(platform: Platform) -> list[str]:
-    settings, login = platform.settings, platform.login
-    installation.state(login)  # an interrupted restore has to come to its end first
-    done = (
-        [f"database {settings.mlflow_database}"]
-        if ensure_database(login, settings.mlflow_database)
-        else []
-    )
-    done += migrate_tables(login, platform.catalog)
+    """Make the missing changes inside the database; the caller holds the lock."""
+    settings = platform.settings
+    login = platform.login
+    installation.state(login)  # raises if an interrupted restore has not been completed
+    changes = []
+    if ensure_database(login, settings.mlflow_database):
+        changes.append(f"database {settings.mlflow_database}")
+    changes += migrate_tables(login, platform.catalog)
     grant_database(login, settings.mlflow_database)
-    done += make_months(platform.connection)
+    changes += make_months(platform.connection)
     if platform.models.migrate():
-        done.append("MLflow's tables")
-    before = installation.state(login)
-    own = [asdict(f) for f in features_of(platform.catalog)]
-    installation.add_service(platform.connection, platform.catalog.service, own)
+        changes.append("MLflow's tables")
+    state = installation.state(login)
+    features = [asdict(feature) for feature in features_of(platform.catalog)]
+    installation.add_service(platform.connection, platform.catalog.service, features)
     services = platform.services()
     platform.features.write(services)
     digest = platform.features.digest(services)
-    if before is None or before.repository_digest != digest:
+    if state is None or state.repository_digest != digest:
         platform.notify("applying the feature repository")
         platform.features.apply()
-        done.append(
-            f"Feast registry: {len(platform.catalog.views)} views, service {platform.catalog.service}"
-        )
+        changes.append(_describe_registry(platform))
     installation.record(
         platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest
     )
-    return done
+    return changes
+
+
+def _describe_registry(platform: Platform) -> str:
+    """Describe the views and the service that were written to the Feast registry."""
+    view_count = len(platform.catalog.views)
+    views = f"{view_count} view{'' if view_count == 1 else 's'}"
+    return f"Feast registry: {views}, service {platform.catalog.service}"
 
 
 def plan(platform: Platform) -> MigrateReceipt:
-    """What `migrate` would do; changes nothing."""
-    before = installation.state(platform.login)
-    if before is None:
+    """Return the changes that `migrate` would make; make none of them."""
+    state = installation.state(platform.login)
+    if state is None:
         return MigrateReceipt(
             changes=("everything: this database holds nothing of streamflow yet",), planned=True
         )
     changes = plan_changes(platform.login, platform.catalog)
     if platform.catalog.service not in platform.services():
         changes.append(f"Feast registry: a new service {platform.catalog.service}")
-    elif before.catalog_digest != platform.catalog.digest:
+    elif state.catalog_digest != platform.catalog.digest:
         changes.append("record the changed catalog")
     return MigrateReceipt(changes=tuple(changes), planned=True)
 
 
 def ensure_migrated(platform: Platform) -> None:
-    """Migrate a database that holds nothing of ours yet; one with content must be what the catalog asks for."""
+    """Migrate a database that holds nothing of streamflow yet; refuse one that is out of date.
+
+    Raises:
+        NotMigrated: the database has content, but it is not what the catalog asks for.
+    """
     if installation.state(platform.login) is None:
         platform.notify("this database is empty: migrating it")
         migrate(platform)

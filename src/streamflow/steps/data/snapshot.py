@@ -1,29 +1,38 @@
-"""snapshot: freeze the raw rows of a drop, each table as a new revision where its content differs from the newest."""
+"""snapshot: freeze the raw rows of a drop, and verify frozen rows against their digests.
+
+A table becomes a new revision where its content differs from its newest revision.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+import psycopg
+
 from streamflow.core.data.contract import expectation
 from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.core.data.instants import instant
+from streamflow.core.training.training_set import revision_in_words
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.warehouse import drops, frozen, revision_writing
 from streamflow.warehouse.derived import Drop, broken_promises
+from streamflow.warehouse.drops import DeliveredFile
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.revision_changes import Changes, changed_cells
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenTable:
-    """One table of a snapshot; `created` is False when the newest revision holds the same content already.
+    """One table of a snapshot; `created` is False when its newest revision has the same content.
 
-    changed_cells   column -> how many cells differ from the former revision, of keys in both; with it keys added and removed
+    changed_cells   column -> how many cells differ from the former revision, of keys in both
+    added           keys that only this revision has
+    removed         keys that only the former revision has
     """
 
     table: str
@@ -46,141 +55,220 @@ class SnapshotReceipt:
     tables: tuple[FrozenTable, ...]
 
 
-def snapshot(
-    platform: Platform, as_of: date, *, notify: Callable[[str], None] = lambda _: None
-) -> SnapshotReceipt:
+def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
     """Freeze the drop of `as_of` in one transaction.
 
-    Raises SnapshotMissing when there is no such drop, ContractViolation when a derived column breaks what the catalog says.
+    Raises:
+        SnapshotMissing: there is no drop of this date.
+        ContractViolation: a derived column breaks what the catalog promises.
     """
-    at, connection = instant(as_of), platform.connection
+    at = instant(as_of)
+    catalog = platform.catalog
+    connection = platform.connection
     with connection.transaction():
         frozen.lock_for_writing(connection)
-        delivered = drops.delivered(connection, at).get(at)
-        if not delivered:
-            raise SnapshotMissing(
-                f"there is no drop of {as_of}",
-                remedy=f"Run 'streamflow ingest DIR --as-of {as_of}' first.",
-            )
-        newest = {
-            r.table: r
-            for r in frozen.revisions(
-                connection, known_at=frozen.known_now(connection), first=at, last=at
-            )
+        files = _delivered_files(connection, as_of)
+        newest = _newest_revisions(connection, at)
+        table_drops = {
+            table: frozen.drop_of(connection, table, at, population=catalog.population_of(table))
+            for table in catalog.tables
+            if table in files
         }
-        tables = [t for t in platform.catalog.tables if t in delivered]
-        drop_of = {
-            t: frozen.drop_of(connection, t, at, population=platform.catalog.population_of(t))
-            for t in tables
+        _check_derived(platform, table_drops)
+        row_count = sum(files[table].rows for table in table_drops)
+        progress = Progress(platform.notify, f"freezing {as_of}", row_count)
+        copies, changed_columns = _freeze(platform, table_drops, newest, progress)
+        created = {revision.table: revision for revision in revision_writing.record(connection, at, copies)}
+        changes = {
+            table: _count_changes(platform, revision, newest[table])
+            for table, revision in created.items()
+            if table in newest
         }
-        _check_derived(platform, drop_of)
-        progress = Progress(notify, f"freezing {as_of}", sum(delivered[t].rows for t in tables))
-        made, changed = _freeze(platform, drop_of, newest, progress)
-        recorded = {r.table: r for r in revision_writing.record(connection, at, made)}
-        counted = {t: _counted(platform, r, newest[t]) for t, r in recorded.items() if t in newest}
-    now = {**newest, **recorded}
-    receipts = (
-        _frozen(now[t], t in recorded, changed.get(t, ()), counted.get(t))
-        for t in platform.catalog.tables
-        if t in now
+    revisions = {**newest, **created}
+    tables = tuple(
+        _frozen_table(
+            revisions[table],
+            table in created,
+            changed_columns.get(table, ()),
+            changes.get(table),
+        )
+        for table in catalog.tables
+        if table in revisions
     )
-    return SnapshotReceipt(
-        as_of=as_of, known_at=max(r.known_at for r in now.values()), tables=tuple(receipts)
-    )
+    known_at = max(revision.known_at for revision in revisions.values())
+    return SnapshotReceipt(as_of=as_of, known_at=known_at, tables=tables)
+
+
+def _delivered_files(connection: psycopg.Connection, as_of: date) -> Mapping[str, DeliveredFile]:
+    """Return the delivered file of each table of a drop. Raises SnapshotMissing without a drop."""
+    at = instant(as_of)
+    files = drops.delivered(connection, at).get(at)
+    if not files:
+        raise SnapshotMissing(
+            f"there is no drop of {as_of}",
+            remedy=f"Run 'streamflow ingest DIR --as-of {as_of}' first.",
+        )
+    return files
+
+
+def _newest_revisions(connection: psycopg.Connection, at: datetime) -> dict[str, Revision]:
+    """Return the newest revision of each table that is frozen as of `at`."""
+    known_at = frozen.known_now(connection)
+    revisions = frozen.revisions(connection, known_at=known_at, first=at, last=at)
+    return {revision.table: revision for revision in revisions}
 
 
 def _freeze(
     platform: Platform,
-    drop_of: Mapping[str, Drop],
+    table_drops: Mapping[str, Drop],
     newest: Mapping[str, Revision],
     progress: Progress,
 ) -> tuple[dict[str, tuple[int, TableDigest]], dict[str, tuple[str, ...]]]:
-    """Copy the tables that are new or changed: table -> (revision, digest), and -> changed columns.
+    """Copy the tables that are new or changed.
 
-    One table is digested while another is copied: the first is our work, the second PostgreSQL's.
+    One table is digested while another is copied: we compute the digest, and PostgreSQL copies.
+
+    Returns:
+        Table -> (revision, digest) of each copy, and table -> its changed columns.
     """
-    made: dict[str, tuple[int, TableDigest]] = {}
-    changed: dict[str, tuple[str, ...]] = {}
+    copies: dict[str, tuple[int, TableDigest]] = {}
+    changed_columns: dict[str, tuple[str, ...]] = {}
+    catalog = platform.catalog
+    key = catalog.entity.key
     pool = ThreadPoolExecutor(max_workers=1)
     try:
         digests = {
-            table: pool.submit(_digest, platform, table, drop, progress)
-            for table, drop in drop_of.items()
+            table: pool.submit(_digest_drop, platform, table, drop, progress)
+            for table, drop in table_drops.items()
         }
-        for table, drop in drop_of.items():
+        for table, drop in table_drops.items():
             if table in newest:
-                changed[table] = _changes(platform, digests[table].result(), newest[table])
-            if table not in newest or changed[table]:
-                columns, key = platform.catalog.columns(table), platform.catalog.entity.key
+                digest = digests[table].result()
+                changed_columns[table] = _find_changes(platform, digest, newest[table])
+            if table not in newest or changed_columns[table]:
+                columns = catalog.columns(table)
                 number = revision_writing.copy_rows(platform.connection, table, columns, key, drop)
-                made[table] = number, digests[table].result()
+                copies[table] = number, digests[table].result()
     finally:
         pool.shutdown(cancel_futures=True)
-    return made, changed
+    return copies, changed_columns
 
 
-def _check_derived(platform: Platform, drop_of: Mapping[str, Drop]) -> None:
-    """Every derived value of every table keeps the catalog's promises, or nothing is frozen."""
-    catalog, lines = platform.catalog, []
-    for table, drop in drop_of.items():
+def _check_derived(platform: Platform, table_drops: Mapping[str, Drop]) -> None:
+    """Check that every derived value of every table is what the catalog promises.
+
+    Raises:
+        ContractViolation: a value breaks a promise. Then nothing is frozen.
+    """
+    catalog = platform.catalog
+    lines = []
+    for table, drop in table_drops.items():
         columns = catalog.columns(table)
         for key, name, value in broken_promises(
             platform.connection, table, columns, catalog.entity.key, drop
         ):
             column = columns[name]
-            whose = f" of {catalog.entity.key} {key!r}" if key else ""
-            said = f"expected {expectation(column)}, got {value}" if key else value
-            lines.append(f"{table} column '{name}' = {column.expr}{whose}: {said}")
+            owner = f" of {catalog.entity.key} {key!r}" if key else ""
+            problem = f"expected {expectation(column)}, got {value}" if key else value
+            lines.append(f"{table} column '{name}' = {column.expr}{owner}: {problem}")
     if lines:
         raise ContractViolation(
             "\n".join(lines),
             violations=lines,
             state="Nothing was frozen;",
-            remedy="correct the expression in the catalog, or say nullable = true, and run 'streamflow snapshot' again.",
+            remedy="correct the expression in the catalog, or set nullable = true, "
+            "and run 'streamflow snapshot' again.",
         )
 
 
-def _counted(platform: Platform, now: Revision, former: Revision) -> Changes:
-    held = {c.name for c in frozen.stored_digest(platform.connection, former).columns}
-    key = platform.catalog.entity.key
-    columns = [c for c in platform.catalog.columns(now.table) if c in held and c != key]
-    return changed_cells(platform.connection, key, columns, now, former)
+def _count_changes(platform: Platform, revision: Revision, former: Revision) -> Changes:
+    """Count the changes from the former revision, in the columns that both revisions have."""
+    digest = frozen.stored_digest(platform.connection, former)
+    former_columns = {column.name for column in digest.columns}
+    catalog = platform.catalog
+    key = catalog.entity.key
+    columns = [
+        name for name in catalog.columns(revision.table) if name in former_columns and name != key
+    ]
+    return changed_cells(platform.connection, key, columns, revision, former)
 
 
-def _frozen(
-    revision: Revision, created: bool, changed: tuple[str, ...], counted: Changes | None
+def _frozen_table(
+    revision: Revision, created: bool, changed_columns: tuple[str, ...], changes: Changes | None
 ) -> FrozenTable:
+    """Return the receipt of one table."""
     return FrozenTable(
         table=revision.table,
         revision=revision.revision,
         rows=revision.rows,
         digest=revision.digest,
         created=created,
-        changed_columns=changed,
-        changed_cells=counted.cells if counted else {},
-        added=counted.added if counted else 0,
-        removed=counted.removed if counted else 0,
+        changed_columns=changed_columns,
+        changed_cells=changes.cells if changes else {},
+        added=changes.added if changes else 0,
+        removed=changes.removed if changes else 0,
     )
 
 
-def _digest(platform: Platform, table: str, drop: Drop, progress: Progress) -> TableDigest:
-    columns, key = platform.catalog.columns(table), platform.catalog.entity.key
-    digester = Digester(key, {name: c.type for name, c in columns.items()})
-    for chunk in frozen.rows_to_freeze(platform.address, table, columns, key, drop):
-        digester.update(chunk)
-        progress.add(len(chunk))
+def _digest_drop(platform: Platform, table: str, drop: Drop, progress: Progress) -> TableDigest:
+    """Return the digest of the rows that one table of the drop is to freeze."""
+    catalog = platform.catalog
+    columns = catalog.columns(table)
+    key = catalog.entity.key
+    types = {name: column.type for name, column in columns.items()}
+    digester = Digester(key, types)
+    for rows in frozen.rows_to_freeze(platform.address, table, columns, key, drop):
+        digester.update(rows)
+        progress.add(len(rows))
     return digester.finish()
 
 
-def _changes(platform: Platform, digest: TableDigest, former: Revision) -> tuple[str, ...]:
-    """The columns that differ from the newest revision. A column that the catalog gained and no row fills is no change."""
-    before = frozen.stored_digest(platform.connection, former)
-    held, stored = {c.name for c in before.columns}, platform.catalog.file_columns(former.table)
-    empty = {
-        n
-        for n in digest.changed_columns(before)
-        if n not in held
-        and n in stored
-        and drops.is_empty(platform.connection, former.table, n, former.as_of)
-    }
-    return tuple(n for n in digest.changed_columns(before) if n not in empty)
+def _find_changes(platform: Platform, digest: TableDigest, former: Revision) -> tuple[str, ...]:
+    """Return the columns that differ from the former revision.
+
+    A column that the catalog gained since then counts only if some row has a value in it.
+    """
+    former_digest = frozen.stored_digest(platform.connection, former)
+    former_columns = {column.name for column in former_digest.columns}
+    file_columns = platform.catalog.file_columns(former.table)
+
+    def is_new_and_empty(name: str) -> bool:
+        if name in former_columns or name not in file_columns:
+            return False
+        return drops.is_empty(platform.connection, former.table, name, former.as_of)
+
+    changed_columns = digest.changed_columns(former_digest)
+    return tuple(name for name in changed_columns if not is_new_and_empty(name))
+
+
+def damaged(platform: Platform, revisions: Iterable[Revision], key: str) -> list[str]:
+    """Describe each revision whose rows no longer have the digest that was recorded."""
+    revisions = list(revisions)
+    row_count = sum(revision.rows for revision in revisions)
+    progress = Progress(platform.notify, "verifying frozen rows", row_count)
+    descriptions = []
+    for revision in revisions:
+        digest = _digest_revision(platform, revision, key, progress)
+        descriptions.append(difference(revision, digest))
+    return [description for description in descriptions if description]
+
+
+def _digest_revision(platform: Platform, revision: Revision, key: str, progress: Progress) -> str:
+    """Compute the digest of a revision from its frozen rows."""
+    recorded = frozen.stored_digest(platform.connection, revision)
+    types = {column.name: column.type for column in recorded.columns}
+    digester = Digester(key, types)
+    for rows in frozen.frozen_rows(
+        platform.address, revision.table, types, key, revision.as_of, revision.revision
+    ):
+        digester.update(rows)
+        progress.add(len(rows))
+    return digester.finish().value
+
+
+def difference(revision: Revision, digest: str) -> str:
+    """Say how the digest of a revision's rows differs from the recorded one; empty if equal."""
+    if digest == revision.digest:
+        return ""
+    name = revision_in_words(revision.table, revision.as_of, revision.revision)
+    return f"{name}: its rows have the digest {digest}, recorded is {revision.digest}"

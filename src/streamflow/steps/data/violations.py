@@ -1,4 +1,4 @@
-"""Violations in words: file, line and column of each, as a person looks them up."""
+"""Describe violations for a person: the file, the line and the column of each."""
 
 from __future__ import annotations
 
@@ -10,41 +10,60 @@ from streamflow.core.data.contract import Violation
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
 
-SHOWN = 20  # violations in the message; all are in `facts`
+MAX_LISTED = 20  # violations in the message; all of them are in the error's facts
 
 
-def in_words(folder: Path, catalog: Catalog, violations: Sequence[Violation]) -> list[str]:
-    """A line for each: `month_000/subscriptions.csv:17 column 'monthly_fee': expected number >= 0, got '-3'`."""
-    lines = {
-        table: _physical_lines(
-            folder / catalog.file(table),
-            {v.row for v in violations if v.table == table and v.row is not None},
-        )
-        for table in {v.table for v in violations}
+def describe_violations(
+    folder: Path, catalog: Catalog, violations: Sequence[Violation]
+) -> list[str]:
+    """Return one line of text for each violation.
+
+    A line reads like
+    `month_000/subscriptions.csv:17 column 'monthly_fee': expected number >= 0, got '-3'`.
+    """
+    rows_by_table: dict[str, set[int]] = {violation.table: set() for violation in violations}
+    for violation in violations:
+        if violation.row is not None:
+            rows_by_table[violation.table].add(violation.row)
+    lines_by_table = {
+        table: _physical_lines(folder / catalog.file(table), rows)
+        for table, rows in rows_by_table.items()
     }
-    return [_line(f"{folder.name}/{catalog.file(v.table)}", v, lines[v.table]) for v in violations]
+    return [
+        _describe_violation(
+            f"{folder.name}/{catalog.file(violation.table)}",
+            violation,
+            lines_by_table[violation.table],
+        )
+        for violation in violations
+    ]
 
 
 def violation_error(
-    folder: Path, catalog: Catalog, violations: Sequence[Violation], *, said: str = ""
+    folder: Path, catalog: Catalog, violations: Sequence[Violation], *, note: str = ""
 ) -> ContractViolation:
-    """The error that lists them; `said` is one more line."""
-    lines = in_words(folder, catalog, violations)
-    shown = lines[:SHOWN] + ([f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
-    counted = f"({len(lines)} violation{'s' if len(lines) > 1 else ''})"
-    return ContractViolation(
-        "\n".join([*shown, counted, *([said] if said else [])]), violations=lines
-    )
+    """Return the error that lists the violations; `note` is one more line of its message."""
+    lines = describe_violations(folder, catalog, violations)
+    listed = lines[:MAX_LISTED]
+    if len(lines) > MAX_LISTED:
+        listed.append(f"… and {len(lines) - MAX_LISTED} more")
+    listed.append(f"({len(lines)} violation{'s' if len(lines) > 1 else ''})")
+    if note:
+        listed.append(note)
+    return ContractViolation("\n".join(listed), violations=lines)
 
 
 def _physical_lines(path: Path, rows: set[int]) -> dict[int, int]:
+    """Return the line number of each row of a file; empty when the file is missing."""
     if not rows or not path.is_file():
         return {}
     return {row: record.line for row, record in csv_files.records(path, rows).items()}
 
 
-def _line(file: str, violation: Violation, lines: Mapping[int, int]) -> str:
-    number = None if violation.row is None else lines.get(violation.row)
-    where = f"{file}:{number}" if number else file
+def _describe_violation(file: str, violation: Violation, lines: Mapping[int, int]) -> str:
+    """Return the text of one violation; `lines` maps a row number to its line number."""
+    line = None if violation.row is None else lines.get(violation.row)
+    location = f"{file}:{line}" if line else file
     column = f" column '{violation.column}'" if violation.column else ""
-    return f"{where}{column}: expected {violation.expected}, got {violation.got or 'none'}"
+    got = violation.got or "none"
+    return f"{location}{column}: expected {violation.expected}, got {got}"

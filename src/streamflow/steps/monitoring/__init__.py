@@ -1,4 +1,5 @@
-"""What happens after training.
+"""The steps that watch a version after training.
 
-Report drift and performance of a drop, and differences between served and trained values.
+They report the drift and the performance of a drop, and the differences between served and trained
+values.
 """

@@ -1,7 +1,12 @@
-"""What a report looks at: the version in Production with the rows that it was trained on, and a drop as that version sees it."""
+"""The inputs of a monitoring report.
+
+These are the version in Production with the rows that it was trained on, and a drop with the
+features and labels that this version reads.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -30,60 +35,13 @@ from streamflow.warehouse import frozen, monitoring
 from streamflow.warehouse.monitoring import LoggedAnswers
 
 
-def champion_of(platform: Platform) -> Recorded:
-    """The version in Production as it was recorded. Raises VersionMissing, NotRebuildable."""
-    version = served(platform)
-    if version is None:
-        raise VersionMissing(
-            f"no version of {platform.catalog.model} is in Production: there is nothing to hold a drop against",
-            remedy="Run 'streamflow train --as-of D', then 'streamflow promote VERSION'.",
-        )
-    found = recorded(platform, str(version.version))
-    if found.tampered:
-        raise NotRebuildable("\n".join(found.tampered), missing=list(found.tampered))
-    return found
-
-
-def reference_of(then: Platform, champion: Recorded) -> TrainingSet:
-    """The rows that the version was trained on, but for users erased on request; `then` is the platform as recorded.
-
-    Raises NotRebuildable unless they are those.
-    """
-    rows = rebuilt_set(then, champion.passport)
-    differences = set_differences(champion.passport, rows)
-    if differences and not erased_users(then, champion.passport):
-        name = f"the training set of version {champion.version.version}"
-        raise NotRebuildable(
-            "\n".join(f"{name} cannot be made again: {words}" for words in differences),
-            remedy="Train a version on what is frozen now, and promote it.",
-            missing=list(differences),
-        )
-    return rows
-
-
-def population_of(then: Platform, champion: Recorded, rows: TrainingSet) -> pl.DataFrame:
-    """All users of the drop that the version was trained on, also those without a label, of the same revisions.
-
-    A label that comes later knows only who is still there: held against those alone, every drop would be another.
-    """
-    if not rows.without_label:
-        return rows.frame
-    passport = champion.passport
-    return rows_of(
-        then,
-        Drop(
-            at=passport.as_of, sources=passport.sources, label_at=passport.label_as_of, no_labels=""
-        ),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
-class Drop:
+class MonitoredDrop:
     """A drop as it is known now.
 
-    sources       the revisions that its rows come from, labels included
-    label_at      the drop that dates its labels; None when it is not there
-    no_labels     why there are none, in words; empty when there are
+    sources       the revisions that its rows come from, including those of the labels
+    label_at      the drop that dates its labels; None when that drop does not exist yet
+    no_labels     the reason why there are no labels; empty when there are labels
     """
 
     at: datetime
@@ -92,79 +50,174 @@ class Drop:
     no_labels: str
 
 
-def find_drop(then: Platform, as_of: date, *, label_lead: int) -> Drop:
-    """Find the revisions of a drop. Raises SnapshotMissing when it is not frozen."""
-    catalog, at = then.catalog, instant(as_of)
-    newest = frozen.revisions(then.connection, known_at=frozen.known_now(then.connection))
-    drops = sorted({r.as_of for r in newest if r.table == catalog.entity.table})
-    if at not in drops:
-        raise SnapshotMissing(
-            f"no snapshot of {as_of} is there; frozen are: {', '.join(map(day, drops)) or 'none'}"
-        )
-    label_at = label_as_of(at, label_lead, drops)
-    read = frozen.sources(then.connection, revisions_read(catalog, newest, at, label_at))
-    no_labels = ""
-    if label_at is None:
-        no_labels = f"the labels of {as_of} are not there yet: they come with the drop number {label_lead} after it"
-    elif not any(s.table == catalog.label.table and s.as_of == label_at for s in read):
-        no_labels = f"the labels of {as_of} are not there yet: the drop of {day(label_at)} has no {catalog.file(catalog.label.table)}"
-    return Drop(at=at, sources=read, label_at=label_at, no_labels=no_labels)
-
-
-def rows_of(then: Platform, drop: Drop) -> pl.DataFrame:
-    """The rows of a drop by key: the key, the features that the version reads, the label, which is null where there is none."""
-    catalog, key = then.catalog, then.catalog.entity.key
-
-    def read(table: str, columns: list[str], places: list[tuple[datetime, int]]) -> pl.DataFrame:
-        return frozen.rows_of(then.address, table, columns, places)
-
-    def of(table: str, at: datetime, *columns: str) -> pl.DataFrame:
-        places = [(s.as_of, s.revision) for s in drop.sources if s.table == table and s.as_of == at]
-        return read(table, list(columns), places).drop("as_of")
-
-    keys = of(catalog.entity.table, drop.at, key).sort(key)
-    features = joined_features(catalog, read, keys, drop.at, drop.sources).select(
-        f.name for f in catalog.features
-    )
-    label = pl.lit(None, pl.Boolean).alias(catalog.label.column)
-    rows = pl.concat([keys, features], how="horizontal")
-    if drop.no_labels or drop.label_at is None:
-        return rows.with_columns(label)
-    labels = of(catalog.label.table, drop.label_at, key, catalog.label.column)
-    return rows.join(labels, on=key, how="left", maintain_order="left")
-
-
-def holdout_side(then: Platform, keys: pl.Series) -> NDArray[np.bool_]:
-    """Which keys are on the hold-out side by the salt and the share that the version was trained with."""
-    return is_holdout(keys, salt=then.settings.split_salt, share=then.settings.holdout_share)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a report is made from. then: the platform with the catalog and the semantic settings of the version."""
+class ReportInputs:
+    """Everything that a report is made from.
 
-    then: Platform
+    recorded_platform   the platform with the catalog and the semantic settings of the version
+    """
+
+    recorded_platform: Platform
     champion: Recorded
-    drop: Drop
+    drop: MonitoredDrop
     answers: LoggedAnswers
     evidence: Evidence
 
 
-def look_at(then: Platform, champion: Recorded, as_of: date) -> Look:
-    """Find what a report on the drop of `as_of` is made from. Raises SnapshotMissing, NotRebuildable."""
-    passport, version = champion.passport, champion.version.version
-    there = require_frozen(then, passport.sources)
-    drop = find_drop(then, as_of, label_lead=passport.label_lead)
-    answers = monitoring.logged_answers(then.connection, then.catalog.model, version, drop.at)
+def find_champion(platform: Platform) -> Recorded:
+    """Return the version in Production as it was recorded.
+
+    Raises:
+        VersionMissing: no version is in Production.
+        NotRebuildable: the record of the version was changed.
+    """
+    version = served(platform)
+    if version is None:
+        raise VersionMissing(
+            f"no version of {platform.catalog.model} is in Production: "
+            "there is nothing to compare a drop with",
+            remedy="Run 'streamflow train --as-of D', then 'streamflow promote VERSION'.",
+        )
+    champion = recorded(platform, str(version.version))
+    if champion.tampered:
+        raise NotRebuildable("\n".join(champion.tampered), missing=list(champion.tampered))
+    return champion
+
+
+def rebuild_reference(recorded_platform: Platform, champion: Recorded) -> TrainingSet:
+    """Rebuild the rows that the version was trained on, without the users erased on request.
+
+    Raises:
+        NotRebuildable: the rows differ from the recorded ones for a different reason.
+    """
+    rows = rebuilt_set(recorded_platform, champion.passport)
+    differences = set_differences(champion.passport, rows)
+    if differences and not erased_users(recorded_platform, champion.passport):
+        name = f"the training set of version {champion.version.version}"
+        raise NotRebuildable(
+            "\n".join(f"{name} cannot be rebuilt: {difference}" for difference in differences),
+            remedy="Train a version on what is frozen now, and promote it.",
+            missing=list(differences),
+        )
+    return rows
+
+
+def read_population(
+    recorded_platform: Platform, champion: Recorded, reference: TrainingSet
+) -> pl.DataFrame:
+    """Return all users of the drop that the version was trained on, from the same revisions.
+
+    Users without a label are included. A label that comes later exists only for the users that are
+    still there: in comparison with these users alone, every drop would look different.
+    """
+    if not reference.without_label:
+        return reference.frame
+    passport = champion.passport
+    drop = MonitoredDrop(
+        at=passport.as_of, sources=passport.sources, label_at=passport.label_as_of, no_labels=""
+    )
+    return read_rows(recorded_platform, drop)
+
+
+def find_drop(recorded_platform: Platform, as_of: date, *, label_lead: int) -> MonitoredDrop:
+    """Find the newest revisions of a drop. Raises SnapshotMissing when it is not frozen."""
+    catalog = recorded_platform.catalog
+    connection = recorded_platform.connection
+    at = instant(as_of)
+    newest = frozen.revisions(connection, known_at=frozen.known_now(connection))
+    drops = sorted(
+        {revision.as_of for revision in newest if revision.table == catalog.entity.table}
+    )
+    if at not in drops:
+        raise SnapshotMissing(
+            f"no snapshot of {as_of} exists; frozen are: {', '.join(map(day, drops)) or 'none'}"
+        )
+    label_at = label_as_of(at, label_lead, drops)
+    sources = frozen.sources(connection, revisions_read(catalog, newest, at, label_at))
+    no_labels = ""
+    if label_at is None:
+        drop_number = f"drop number {label_lead} after it"
+        no_labels = f"the labels of {as_of} do not exist yet: they come with the {drop_number}"
+    elif not _has_labels(recorded_platform, sources, label_at):
+        no_labels = (
+            f"the labels of {as_of} do not exist yet: the drop of {day(label_at)} "
+            f"has no {catalog.file(catalog.label.table)}"
+        )
+    return MonitoredDrop(at=at, sources=sources, label_at=label_at, no_labels=no_labels)
+
+
+def _has_labels(platform: Platform, sources: Sequence[Source], label_at: datetime) -> bool:
+    """Return whether the sources contain the label table of the drop that dates the labels."""
+    label_table = platform.catalog.label.table
+    return any(source.table == label_table and source.as_of == label_at for source in sources)
+
+
+def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
+    """Return the rows of a drop in order of the key.
+
+    The columns are the key, the features that the version reads, and the label, which is null
+    where a row has none.
+    """
+    catalog = recorded_platform.catalog
+    key = catalog.entity.key
+    label_column = catalog.label.column
+
+    def read(table: str, columns: list[str], revisions: list[tuple[datetime, int]]) -> pl.DataFrame:
+        return frozen.rows_of(recorded_platform.address, table, columns, revisions)
+
+    def read_at(table: str, at: datetime, *columns: str) -> pl.DataFrame:
+        revisions = [
+            (source.as_of, source.revision)
+            for source in drop.sources
+            if source.table == table and source.as_of == at
+        ]
+        return read(table, list(columns), revisions).drop("as_of")
+
+    keys = read_at(catalog.entity.table, drop.at, key).sort(key)
+    features = joined_features(catalog, read, keys, drop.at, drop.sources).select(
+        feature.name for feature in catalog.features
+    )
+    rows = pl.concat([keys, features], how="horizontal")
+    if drop.no_labels or drop.label_at is None:
+        return rows.with_columns(pl.lit(None, pl.Boolean).alias(label_column))
+    labels = read_at(catalog.label.table, drop.label_at, key, label_column)
+    return rows.join(labels, on=key, how="left", maintain_order="left")
+
+
+def in_holdout(recorded_platform: Platform, keys: pl.Series) -> NDArray[np.bool_]:
+    """Return whether each key is in the hold-out, by the salt and the share of the training."""
+    settings = recorded_platform.settings
+    return is_holdout(keys, salt=settings.split_salt, share=settings.holdout_share)
+
+
+def collect_inputs(recorded_platform: Platform, champion: Recorded, as_of: date) -> ReportInputs:
+    """Find everything that a report on the drop of `as_of` is made from.
+
+    Raises:
+        SnapshotMissing: the drop is not frozen.
+        NotRebuildable: a revision that the version was trained on is gone.
+    """
+    passport = champion.passport
+    version = champion.version.version
+    model = recorded_platform.catalog.model
+    revisions = require_frozen(recorded_platform, passport.sources)
+    drop = find_drop(recorded_platform, as_of, label_lead=passport.label_lead)
+    answers = monitoring.logged_answers(recorded_platform.connection, model, version, drop.at)
     evidence = Evidence(
-        model=then.catalog.model,
+        model=model,
         version=version,
         passport=champion.passport_digest,
         as_of=as_of,
-        reference={str(source): there[source.place].digest for source in passport.sources},
+        reference={str(source): revisions[source.place].digest for source in passport.sources},
         current={str(source): source.digest for source in drop.sources},
         answers=(answers.given, answers.last_id, answers.others),
-        drift_psi=then.settings.drift_psi,
-        drift_false_discovery=then.settings.drift_false_discovery,
+        drift_psi=recorded_platform.settings.drift_psi,
+        drift_false_discovery=recorded_platform.settings.drift_false_discovery,
     )
-    return Look(then=then, champion=champion, drop=drop, answers=answers, evidence=evidence)
+    return ReportInputs(
+        recorded_platform=recorded_platform,
+        champion=champion,
+        drop=drop,
+        answers=answers,
+        evidence=evidence,
+    )

@@ -1,8 +1,12 @@
-"""From what a report looks at to the report: what drifted, how the version does now, how its answers turned out."""
+"""Make a monitoring report from its inputs.
+
+It says which features drifted, how well the version predicts now, and how its logged answers
+turned out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +17,8 @@ from streamflow.core.data.instants import day
 from streamflow.core.monitoring.drift import FeatureDrift, feature_drifts
 from streamflow.core.monitoring.performance import (
     FEW,
+    ConceptDrift,
+    LabelDrift,
     Performance,
     concept_drift,
     label_drift,
@@ -20,13 +26,14 @@ from streamflow.core.monitoring.performance import (
 )
 from streamflow.core.monitoring.report import Answers, Report
 from streamflow.core.statistics.metrics import Floats
+from streamflow.core.training.training_set import TrainingSet
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor_inputs import (
-    Look,
-    holdout_side,
-    population_of,
-    reference_of,
-    rows_of,
+    ReportInputs,
+    in_holdout,
+    read_population,
+    read_rows,
+    rebuild_reference,
 )
 from streamflow.steps.versions.erased_users import erased_users
 
@@ -34,118 +41,170 @@ if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
 
 
-def made(look: Look, notify: Callable[[str], None]) -> Report:
+def make_report(inputs: ReportInputs) -> Report:
     """Compute the report. A part that the drop does not allow is None, and a note says why.
 
-    Raises NotRebuildable, ArtifactUntrusted.
+    Raises:
+        NotRebuildable: the rows that the version was trained on cannot be rebuilt.
+        ArtifactUntrusted: the model file is not the registered one.
     """
-    then, passport, drop = look.then, look.champion.passport, look.drop
-    notify(f"making the training set of version {look.champion.version.version} again")
-    reference, rows = reference_of(then, look.champion), rows_of(then, drop)
-    population, labelled = (
-        population_of(then, look.champion, reference),
-        rows.drop_nulls(then.catalog.label.column),
-    )
-    notify(f"comparing {len(rows):,} users with {len(population):,}")
-    features = _features(then, population, rows)
-    notify("asking the version on hold-out users")
-    predictor = then.models.load(look.champion.version)
-    before, now = (
-        _on_unseen(look, predictor, reference.frame),
-        _on_unseen(look, predictor, labelled),
-    )
+    platform = inputs.recorded_platform
+    champion = inputs.champion
+    drop = inputs.drop
+    platform.notify(f"making the training set of version {champion.version.version} again")
+    reference = rebuild_reference(platform, champion)
+    rows = read_rows(platform, drop)
+    population = read_population(platform, champion, reference)
+    labelled = rows.drop_nulls(platform.catalog.label.column)
+    platform.notify(f"comparing {len(rows):,} users with {len(population):,}")
+    features = _compare_features(platform, population, rows)
+    platform.notify("asking the version on hold-out users")
+    predictor = platform.models.load(champion.version)
+    reference_performance = _measure_holdout(inputs, predictor, reference.frame)
+    performance_now = _measure_holdout(inputs, predictor, labelled)
+    notes = _notes(inputs, len(rows), len(labelled), reference_performance, performance_now)
     return Report(
-        evidence=look.evidence,
-        reference_as_of=passport.as_of.date(),
+        evidence=inputs.evidence,
+        reference_as_of=champion.passport.as_of.date(),
         reference_rows=len(population),
         rows=len(rows),
-        label_lead=passport.label_lead,
+        label_lead=champion.passport.label_lead,
         label_as_of=drop.label_at.date() if drop.label_at else None,
         features=features,
-        labels=label_drift(reference.labels, _label(then, labelled)) if len(labelled) else None,
-        then=before,
-        now=now,
-        concept=concept_drift(before, now) if before and now else None,
-        answers=_answers(look, labelled) if look.answers.given or look.answers.others else None,
-        notes=tuple(_notes(look, len(rows), len(labelled), before, now)),
+        labels=_compare_labels(platform, reference, labelled),
+        then=reference_performance,
+        now=performance_now,
+        concept=_compare_performance(reference_performance, performance_now),
+        answers=_judge_answers(inputs, labelled),
+        notes=tuple(notes),
     )
 
 
-def _features(
-    then: Platform, reference: pl.DataFrame, rows: pl.DataFrame
+def _compare_features(
+    platform: Platform, reference: pl.DataFrame, rows: pl.DataFrame
 ) -> tuple[FeatureDrift, ...]:
-    """Key and label are no features."""
-    names = [f.name for f in then.catalog.features]
+    """Return the drift of each feature. The key and the label are not features."""
+    features = platform.catalog.features
+    names = [feature.name for feature in features]
     return feature_drifts(
         reference.select(names),
         rows.select(names),
-        categorical={f.name for f in then.catalog.features if f.column.categorical},
-        drift_psi=then.settings.drift_psi,
-        false_discovery=then.settings.drift_false_discovery,
+        categorical={feature.name for feature in features if feature.column.categorical},
+        drift_psi=platform.settings.drift_psi,
+        false_discovery=platform.settings.drift_false_discovery,
     )
 
 
-def _label(then: Platform, labelled: pl.DataFrame) -> NDArray[np.int8]:
-    return labelled[then.catalog.label.column].cast(pl.Int8).to_numpy()
+def _compare_labels(
+    platform: Platform, reference: TrainingSet, labelled: pl.DataFrame
+) -> LabelDrift | None:
+    """Return the drift of the labels; None for a drop without labels."""
+    if not len(labelled):
+        return None
+    return label_drift(reference.labels, _label_values(platform, labelled))
 
 
-def _unseen(then: Platform, rows: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The users that the version was never trained on, in whatever month: those of its hold-out side."""
-    return rows.filter(pl.Series(holdout_side(then, rows[key]), dtype=pl.Boolean))
+def _compare_performance(
+    reference: Performance | None, current: Performance | None
+) -> ConceptDrift | None:
+    """Return how the performance changed; None where one of the two could not be measured."""
+    if reference is None or current is None:
+        return None
+    return concept_drift(reference, current)
 
 
-def _on_unseen(look: Look, predictor: Predictor, labelled: pl.DataFrame) -> Performance | None:
-    unseen = _unseen(look.then, labelled, look.then.catalog.entity.key)
-    return _performance(look, _label(look.then, unseen), predictor.probability(unseen))
+def _label_values(platform: Platform, labelled: pl.DataFrame) -> NDArray[np.int8]:
+    """Return the labels of rows that have one, as 0 and 1."""
+    return labelled[platform.catalog.label.column].cast(pl.Int8).to_numpy()
 
 
-def _performance(look: Look, label: NDArray[np.int8], probability: Floats) -> Performance | None:
-    settings, threshold = look.then.settings, look.champion.passport.result["decision"]["threshold"]
+def _holdout_rows(platform: Platform, rows: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Return the rows of hold-out users. The version was not trained on them in any month."""
+    is_holdout = pl.Series(in_holdout(platform, rows[key]), dtype=pl.Boolean)
+    return rows.filter(is_holdout)
+
+
+def _measure_holdout(
+    inputs: ReportInputs, predictor: Predictor, labelled: pl.DataFrame
+) -> Performance | None:
+    """Measure the version's predictions for hold-out users; None for too few labels."""
+    platform = inputs.recorded_platform
+    rows = _holdout_rows(platform, labelled, platform.catalog.entity.key)
+    return _measure(inputs, _label_values(platform, rows), predictor.probability(rows))
+
+
+def _measure(
+    inputs: ReportInputs, labels: NDArray[np.int8], probabilities: Floats
+) -> Performance | None:
+    """Measure probabilities against labels with the version's threshold and seed."""
+    settings = inputs.recorded_platform.settings
+    decision = inputs.champion.passport.result["decision"]
     return performance(
-        label, probability, threshold=threshold, seed=settings.seed, draws=settings.bootstrap_draws
+        labels,
+        probabilities,
+        threshold=decision["threshold"],
+        seed=settings.seed,
+        draws=settings.bootstrap_draws,
     )
 
 
-def _answers(look: Look, labelled: pl.DataFrame) -> Answers:
-    """The answers that were logged, joined with the labels that date them."""
-    then, given = look.then, look.answers
-    key, label = then.catalog.entity.key, then.catalog.label.column
-    labels = labelled.select(pl.col(key).cast(pl.String).alias("key"), label)
-    judged = given.newest.join(labels, on="key", how="inner").sort("key")
-    unseen = _unseen(then, judged, "key")
-    of_all, of_unseen = (
-        _performance(look, _label(then, r), r["probability"].to_numpy()) for r in (judged, unseen)
+def _judge_answers(inputs: ReportInputs, labelled: pl.DataFrame) -> Answers | None:
+    """Compare the logged answers on the drop with its labels; None without logged answers."""
+    platform = inputs.recorded_platform
+    answers = inputs.answers
+    if not answers.given and not answers.others:
+        return None
+    key = platform.catalog.entity.key
+    labels = labelled.select(
+        pl.col(key).cast(pl.String).alias("key"), platform.catalog.label.column
     )
+    judged = answers.newest.join(labels, on="key", how="inner").sort("key")
+    unseen = _holdout_rows(platform, judged, "key")
+
+    def measure(rows: pl.DataFrame) -> Performance | None:
+        return _measure(inputs, _label_values(platform, rows), rows["probability"].to_numpy())
+
+    judged_performance = measure(judged)
+    unseen_performance = measure(unseen)
     return Answers(
-        given=given.given,
-        keys=len(given.newest),
+        given=answers.given,
+        keys=len(answers.newest),
         labelled=len(judged),
         unseen_labelled=len(unseen),
-        all=of_all.metrics if of_all else None,
-        unseen=of_unseen.metrics if of_unseen else None,
-        others=given.others,
+        all=judged_performance.metrics if judged_performance else None,
+        unseen=unseen_performance.metrics if unseen_performance else None,
+        others=answers.others,
     )
 
 
 def _notes(
-    look: Look, rows: int, labelled: int, before: Performance | None, now: Performance | None
+    inputs: ReportInputs,
+    row_count: int,
+    labelled_count: int,
+    reference_performance: Performance | None,
+    performance_now: Performance | None,
 ) -> Iterator[str]:
-    """What could not be looked at, and what makes the comparison less than it seems."""
-    drop, too_few = (
-        look.drop,
-        f"fewer than {FEW} of a class among the hold-out users: AUC is not looked at",
-    )
+    """Yield what could not be compared, and what limits the comparison."""
+    drop = inputs.drop
+    passport = inputs.champion.passport
+    too_few = f"fewer than {FEW} hold-out users of a class: the AUC is not computed"
     if drop.no_labels:
         yield drop.no_labels
-    elif labelled < rows:
-        yield f"{rows - labelled:,} of {rows:,} users have no label in the drop of {day(drop.label_at)}"
-    if erased := erased_users(look.then, look.champion.passport):
-        yield f"{erased:,} users that the version was trained on were erased on request, and are not in its rows"
-    if drop.at == look.champion.passport.as_of:
+    elif labelled_count < row_count:
+        unlabelled_count = row_count - labelled_count
+        verb = "has" if unlabelled_count == 1 else "have"
+        yield (
+            f"{unlabelled_count:,} of {row_count:,} users {verb} no label "
+            f"in the drop of {day(drop.label_at)}"
+        )
+    erased_count = erased_users(inputs.recorded_platform, passport)
+    if erased_count:
+        yield f"users erased on request, who are missing from the training rows: {erased_count:,}"
+    if drop.at == passport.as_of:
         yield "this is the drop that the version was trained on"
-    if before is None:
+    if reference_performance is None:
         yield f"the training set has {too_few}"
-    if labelled and now is None:
+    if labelled_count and performance_now is None:
         yield f"this drop has {too_few}"
-    if look.answers.others:
-        yield f"{look.answers.others:,} answers on this drop are of other versions and are not looked at"
+    if inputs.answers.others:
+        yield f"answers of different versions on this drop, not compared: {inputs.answers.others:,}"

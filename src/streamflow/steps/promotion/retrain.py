@@ -153,7 +153,7 @@ def _fires(platform: Platform, when: Drops, notify: Callable[[str], None]) -> tu
     """Why the version in Production should be replaced, by the report on this drop; none when it should not."""
     if served(platform) is None:
         return ("no version is in Production",)
-    found = monitor(platform, when.as_of.date(), notify=notify)
+    found = monitor(platform, when.as_of.date())
     return found.reasons if found.fires else ()
 
 

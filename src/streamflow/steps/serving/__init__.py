@@ -1,4 +1,4 @@
-"""Answers about users.
+"""The steps that answer for users.
 
-Predict, explain and score, and manage the API keys.
+They predict, explain and score, and manage the API keys.
 """

@@ -1,4 +1,4 @@
-"""keys: who may ask the API, and for what. A running API follows within seconds."""
+"""keys: create, list and revoke API keys. A running API follows within seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamflow.warehouse.api_keys import add_api_key, api_keys, revoke_api_keys
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRow:
-    """A key as one may show it: without the digest of its secret."""
+    """A key as a command may show it: without the digest of its secret."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class KeyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyReceipt:
-    """A new key. `key` is shown now or never."""
+    """A new key. `key` is its secret text, which is shown only this once."""
 
     key: str
     row: KeyRow
@@ -34,34 +34,44 @@ class KeyReceipt:
 
 @dataclass(frozen=True, kw_only=True)
 class RevokeReceipt:
-    """The keys that are in force no more."""
+    """The keys that are no longer valid after this call."""
 
     revoked: tuple[KeyRow, ...]
 
 
 def create_key(platform: Platform, name: str, *, scope: Scope, days: int | None) -> KeyReceipt:
-    """Make a key. A name may be given again: to replace a key, make the next one before the first is revoked by its id."""
-    now, new = datetime.now(UTC), make_key()
+    """Create a key that expires after `days` days, or never for None.
+
+    Several keys may have the same name: to replace a key, create the next one before you revoke
+    the first one by its id.
+    """
+    now = datetime.now(UTC)
+    new_key = make_key()
     expires = None if days is None else now + timedelta(days=days)
-    kept = add_api_key(platform.connection, new, name=name, scope=scope, expires=expires)
-    return KeyReceipt(key=new.text, row=_row(kept, now))
+    stored_key = add_api_key(platform.connection, new_key, name=name, scope=scope, expires=expires)
+    return KeyReceipt(key=new_key.text, row=_row(stored_key, now))
 
 
 def list_keys(platform: Platform) -> list[KeyRow]:
-    """Every key that was ever made."""
+    """Return every key that was ever created."""
     now = datetime.now(UTC)
     return [_row(key, now) for key in api_keys(platform.connection)]
 
 
-def revoke_keys(platform: Platform, called: str) -> RevokeReceipt:
-    """Revoke the key of this id, or all of this name. Raises ApiKeyUnknown when there is none that is not revoked yet."""
-    revoked = revoke_api_keys(platform.connection, called)
+def revoke_keys(platform: Platform, name_or_id: str) -> RevokeReceipt:
+    """Revoke the key with this id, or all keys with this name.
+
+    Raises:
+        ApiKeyUnknown: no key with this name or id exists that is not revoked yet.
+    """
+    revoked = revoke_api_keys(platform.connection, name_or_id)
     if not revoked:
-        raise ApiKeyUnknown(f"no key that is not revoked yet has the name or id '{called}'")
+        raise ApiKeyUnknown(f"no key that is not revoked yet has the name or id '{name_or_id}'")
     return RevokeReceipt(revoked=tuple(_row(key, datetime.now(UTC)) for key in revoked))
 
 
 def _row(key: ApiKey, now: datetime) -> KeyRow:
+    """Return a key as a command may show it, with its state at `now`."""
     return KeyRow(
         id=key.id,
         name=key.name,

@@ -1,4 +1,4 @@
-"""explain: why the version in Production says what it says of one key; and the reasons of the rows that `score` writes."""
+"""explain: give the reasons for the prediction of one key, or of the rows that `score` writes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from streamflow.warehouse import ledger
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
 
-TOP = 3  # reasons that `score` writes of a row
+TOP = 3  # reasons that `score` writes for each row
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reasons:
-    """One answer and what it is made of. `as_of` is that of the oldest feature row used."""
+    """A prediction and what each feature adds to it.
+
+    as_of   the instant of the oldest feature row that was used
+    """
 
     key: str | int
     prediction: int
@@ -42,29 +45,33 @@ class Reasons:
 
 
 def explain(platform: Platform, key: str, *, now: datetime) -> Reasons:
-    """The reasons for what is said of a key at `now`; nothing is logged, for nothing is decided. Raises as `predict` does."""
+    """Explain the prediction for a key at `now`; raise the same errors as `predict`.
+
+    Nothing is logged, because nobody decides anything by this call.
+    """
     reconcile(platform)
     with ledger.together(platform.connection):
-        serving, known = load_serving(platform), as_key(platform.catalog, key)
-        row = serving.reader.read(platform.connection, known)
+        serving = load_serving(platform)
+        typed_key = as_key(platform.catalog, key)
+        row = serving.reader.read(platform.connection, typed_key)
         if row is None:
-            raise unknown(platform.catalog, known)
-        return reasons_of(
-            serving, known, serving.policy.complete_row(row.values, row.as_of, now, key=known)
-        )
+            raise unknown(platform.catalog, typed_key)
+        completed = serving.policy.complete_row(row.values, row.as_of, now, key=typed_key)
+        return reasons_of(serving, typed_key, completed)
 
 
 def reasons_of(serving: Serving, key: str | int, row: Completed) -> Reasons:
-    """Explain a row that was read and completed: no input, no output, only computing."""
-    from streamflow.models.reasons import explain as explained
+    """Explain a row that was read and completed before. This only computes."""
+    from streamflow.models.reasons import explain as explain_values
 
     probability = serving.predictor.probability_one(row.values)
+    descriptions = _feature_descriptions(serving.catalog)
     return Reasons(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),
         probability=probability,
         threshold=serving.predictor.threshold,
-        explanation=explained(serving.predictor, row.values, words_of(serving.catalog)),
+        explanation=explain_values(serving.predictor, row.values, descriptions),
         model=serving.model,
         version=serving.version,
         run_id=serving.run_id,
@@ -74,23 +81,25 @@ def reasons_of(serving: Serving, key: str | int, row: Completed) -> Reasons:
     )
 
 
-def words_of(catalog: Catalog) -> dict[str, str]:
-    """Feature -> what people call it."""
-    return {f.name: f.column.words for f in catalog.features if f.column.words}
+def _feature_descriptions(catalog: Catalog) -> dict[str, str]:
+    """Return the words for people of each feature for which the catalog has them."""
+    return {
+        feature.name: feature.column.words for feature in catalog.features if feature.column.words
+    }
 
 
-def reasons_of_rows(catalog: Catalog, predictor: Predictor, rows: pl.DataFrame) -> Iterator[str]:
-    """The largest contributions of each row, as JSON."""
+def top_reasons_json(catalog: Catalog, predictor: Predictor, rows: pl.DataFrame) -> Iterator[str]:
+    """Yield the TOP largest contributions of each row as JSON."""
     from streamflow.models.reasons import explain_rows
 
-    for found in explain_rows(predictor, rows, words_of(catalog)):
-        told = [
+    for explanation in explain_rows(predictor, rows, _feature_descriptions(catalog)):
+        reasons = [
             {
-                "feature": c.feature,
-                "value": c.value,
-                "contribution": c.contribution,
-                "words": c.words,
+                "feature": contribution.feature,
+                "value": contribution.value,
+                "contribution": contribution.contribution,
+                "words": contribution.words,
             }
-            for c in found.top(TOP)
+            for contribution in explanation.top(TOP)
         ]
-        yield json.dumps(told, ensure_ascii=False)
+        yield json.dumps(reasons, ensure_ascii=False)

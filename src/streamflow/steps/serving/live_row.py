@@ -1,4 +1,7 @@
-"""The live row of one key as it is: values, their age, and what is absent or too old. Nothing is refused, nothing put in."""
+"""The live row of one key: its values, their age, and what is absent or too old.
+
+No value is refused, and no default is filled in.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from streamflow.features.live_features import OnlineRow
 
 @dataclass(frozen=True, kw_only=True)
 class LiveView:
-    """One view's row: its instant, and how long ago that was in days of 24 hours; both None where the key has no row."""
+    """The row of one view: its instant, and its age in days of 24 hours.
+
+    Both are None where the view has no row for the key.
+    """
 
     as_of: datetime | None
     age_days: float | None
@@ -22,10 +28,10 @@ class LiveView:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveRow:
-    """What is live for one key; a prediction would follow the policy of what is absent or expired.
+    """The live values of one key. A prediction would apply the policy to absent and expired values.
 
     as_of     the instant of the oldest row
-    absent    features that have no value; a null of a nullable feature is one
+    absent    features without a value; a null of a nullable feature is a value
     expired   features whose row is older than its view allows
     """
 
@@ -37,7 +43,7 @@ class LiveRow:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """Plain values, as the API shows them."""
+        """Return the row as JSON values, as the API shows it."""
         views = {
             name: {**vars(view), "as_of": view.as_of and view.as_of.isoformat()}
             for name, view in self.views.items()
@@ -46,21 +52,22 @@ class LiveRow:
 
 
 def live_row(policy: Policy, row: OnlineRow, now: datetime) -> LiveRow:
-    """The row at the instant `now`."""
+    """Return the live row of a key at the instant `now`."""
     gaps = policy.gaps(row.values, row.as_of, now)
     return LiveRow(
         features=dict(zip(policy.names, row.values, strict=True)),
-        as_of=min(at for at in row.as_of.values() if at is not None),
-        views={view: _view(policy, view, at, now) for view, at in row.as_of.items()},
+        as_of=min(as_of for as_of in row.as_of.values() if as_of is not None),
+        views={view: _live_view(policy, view, as_of, now) for view, as_of in row.as_of.items()},
         absent=gaps.absent,
         expired=gaps.expired,
     )
 
 
-def _view(policy: Policy, view: str, at: datetime | None, now: datetime) -> LiveView:
-    limit = policy.max_age.get(view)
+def _live_view(policy: Policy, view: str, as_of: datetime | None, now: datetime) -> LiveView:
+    """Return the instant, the age and the age limit of one view's row."""
+    max_age = policy.max_age.get(view)
     return LiveView(
-        as_of=at,
-        age_days=None if at is None else (now - at).total_seconds() / DAY_S,
-        max_age_days=None if limit is None else limit.days,
+        as_of=as_of,
+        age_days=None if as_of is None else (now - as_of).total_seconds() / DAY_S,
+        max_age_days=None if max_age is None else max_age.days,
     )

@@ -1,4 +1,4 @@
-"""predict: the live features of one key through the version in Production."""
+"""predict: read the live features of one key and predict by the version in Production."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
     from streamflow.models.registry import ModelVersion
 
-WHOLE = re.compile(r"[+-]?[0-9]{1,19}")  # int() reads 1_7, ' 17 ' and other scripts' digits as well
+# int() alone would also accept 1_7, ' 17 ' and the digits of different scripts.
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """One version and all that it needs to answer: swapped as a whole, never in parts.
+    """One version and everything that it needs to answer. All of it is swapped together.
 
-    default_costs   what the defaults of the catalog that it was trained with cost on its hold-out: of -> name -> value
+    default_costs   the cost, on the hold-out, of the defaults of the catalog that the version was
+                    trained with: feature -> name -> value
     """
 
     catalog: Catalog
@@ -54,17 +56,21 @@ class Serving:
 
     @cached_property
     def policy(self) -> Policy:
-        """What is served where a value is absent or too old: the catalog at hand decides, not that of the version."""
-        return policy_of(self.catalog, [f.ref for f in self.reader.features])
+        """Return what is served where a value is absent or too old.
+
+        The current catalog decides this, not the catalog that the version was trained with.
+        """
+        return policy_of(self.catalog, [feature.ref for feature in self.reader.features])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
     """One answer.
 
-    features   the values that it was made from
-    as_of      the instant of the oldest feature row used; `age_days` before the request, days of 24 hours with the fraction
-    defaulted  the features whose default stood in for a value that is absent or too old
+    features   the values that the prediction was computed from
+    as_of      the instant of the oldest feature row that was used
+    age_days   how long before the request that was, in days of 24 hours with the fraction
+    defaulted  the features whose default replaced a value that is absent or too old
     """
 
     key: str | int
@@ -82,7 +88,7 @@ class Prediction:
     views: Mapping[str, tuple[datetime, datetime | None] | None]
 
     def logged(self, request_id: str) -> LoggedPrediction:
-        """The same, for the prediction log."""
+        """Return this answer as a row of the prediction log."""
         return LoggedPrediction(
             request_id=request_id,
             key=str(self.key),
@@ -105,9 +111,11 @@ Refusal = EntityUnknown | FeaturesMissing | FeaturesStale
 
 
 def load_serving(platform: Platform) -> Serving:
-    """The version in Production, its digests checked before it is parsed.
+    """Load the version in Production; its digests are checked before its file is parsed.
 
-    Raises VersionMissing when none is in Production, ArtifactUntrusted when the file is not the one registered.
+    Raises:
+        VersionMissing: no version is in Production.
+        ArtifactUntrusted: the model file is not the registered one.
     """
     version = served(platform)
     if version is None:
@@ -116,17 +124,21 @@ def load_serving(platform: Platform) -> Serving:
 
 
 def serving_of(platform: Platform, version: ModelVersion) -> Serving:
-    """A version with all that it needs to answer, tried on its stored requests. Raises ArtifactUntrusted, NotMigrated."""
+    """Load a version with everything that it needs to answer, and try it on its stored requests.
+
+    Raises:
+        ArtifactUntrusted: the model file is not the registered one, or it answers differently.
+        NotMigrated: the feature service of the version is not defined here.
+    """
     predictor = platform.models.load_tried(version)
     service = version.tags["feature_service"]
     features = platform.services().get(service)
     if features is None:
         raise NotMigrated(
-            f"version {version.version} reads the feature service {service}, which is not defined here"
+            f"version {version.version} reads the feature service {service}, "
+            "which is not defined here"
         )
-    reader = OnlineReader(
-        features, key=platform.catalog.entity.key, key_type=platform.catalog.entity.type
-    )
+    entity = platform.catalog.entity
     return Serving(
         catalog=platform.catalog,
         model=platform.catalog.model,
@@ -134,50 +146,55 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
         run_id=version.run_id,
         predictor=predictor,
         service=service,
-        reader=reader,
+        reader=OnlineReader(features, key=entity.key, key_type=entity.type),
         default_costs=of_metrics(version.metrics),
     )
 
 
 def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
-    """Predict for one key at `now` and log the answer; a promotion waits for it. Raises as `load_serving` and `judge` do.
+    """Predict for one key at `now` and log the answer; a promotion waits until this is done.
 
-    A change that was made in MLflow is entered first: the next one there would cover it up.
+    A change that somebody made in MLflow is entered into the ledger first: the next change there
+    would hide it. Raises the same errors as `load_serving`, and those that `judge` returns.
     """
     reconcile(platform)
     with ledger.together(platform.connection):
-        serving, known = load_serving(platform), as_key(platform.catalog, key)
-        [found] = judge(
-            serving, [known], serving.reader.read_many(platform.connection, [known]), now=now
-        )
-        if isinstance(found, StreamflowError):
-            raise found
-        log_predictions(platform.connection, [found.logged(uuid4().hex)])
-        return found
+        serving = load_serving(platform)
+        typed_key = as_key(platform.catalog, key)
+        rows = serving.reader.read_many(platform.connection, [typed_key])
+        [answer] = judge(serving, [typed_key], rows, now=now)
+        if isinstance(answer, StreamflowError):
+            raise answer
+        log_predictions(platform.connection, [answer.logged(uuid4().hex)])
+        return answer
 
 
-def as_key(catalog: Catalog, given: str | int) -> str | int:
-    """The key in the entity's type. Raises EntityUnknown for what cannot be a key: nobody has it."""
+def as_key(catalog: Catalog, raw_key: str | int) -> str | int:
+    """Return the key in the type of the entity.
+
+    Raises:
+        EntityUnknown: the value cannot be a key of this type, so nobody has it.
+    """
     if catalog.entity.type == "int":
-        if isinstance(given, str) and not WHOLE.fullmatch(given):
-            raise unknown(catalog, given)
-        key = int(given)
-        if not -(2**63) <= key < 2**63:
-            raise unknown(catalog, given)
-        return key
-    text = str(given)
+        if isinstance(raw_key, str) and not WHOLE_NUMBER.fullmatch(raw_key):
+            raise unknown(catalog, raw_key)
+        number = int(raw_key)
+        if not -(2**63) <= number < 2**63:
+            raise unknown(catalog, raw_key)
+        return number
+    text = str(raw_key)
     try:
         text.encode()
     except ValueError as exc:  # half of a surrogate pair
-        raise unknown(catalog, given) from exc
+        raise unknown(catalog, raw_key) from exc
     if "\0" in text or len(text) > catalog.entity.max_length:
-        raise unknown(catalog, given)
+        raise unknown(catalog, raw_key)
     return text
 
 
 def unknown(catalog: Catalog, key: object) -> EntityUnknown:
-    """The error for a key that no view has."""
-    names = [f.name for f in catalog.features]
+    """Return the error for a key that has no row in any view."""
+    names = [feature.name for feature in catalog.features]
     return EntityUnknown(
         f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names
     )
@@ -186,19 +203,29 @@ def unknown(catalog: Catalog, key: object) -> EntityUnknown:
 def judge(
     serving: Serving, keys: Sequence[str | int], rows: Sequence[OnlineRow | None], *, now: datetime
 ) -> list[Prediction | Refusal]:
-    """The answer for each key by its live row, in their order; where there can be none, why, and what it is about."""
-    whole = [_completed_or_why(serving, key, row, now) for key, row in zip(keys, rows, strict=True)]
-    answered = [row[1].values for row in whole if isinstance(row, tuple)]
-    probabilities = iter(serving.predictor.probability_rows(answered).tolist())
-    return [
-        _prediction(serving, key, *row, next(probabilities)) if isinstance(row, tuple) else row
-        for key, row in zip(keys, whole, strict=True)
+    """Return the answer for each key from its live row, in the order of the keys.
+
+    Where a prediction is not possible, the answer is the error that says why.
+    """
+    completions = [
+        _complete_row(serving, key, row, now) for key, row in zip(keys, rows, strict=True)
     ]
+    values = [completion[1].values for completion in completions if isinstance(completion, tuple)]
+    probabilities = iter(serving.predictor.probability_rows(values).tolist())
+    answers: list[Prediction | Refusal] = []
+    for key, completion in zip(keys, completions, strict=True):
+        if isinstance(completion, tuple):
+            row, completed = completion
+            answers.append(_prediction(serving, key, row, completed, next(probabilities)))
+        else:
+            answers.append(completion)
+    return answers
 
 
-def _completed_or_why(
+def _complete_row(
     serving: Serving, key: str | int, row: OnlineRow | None, now: datetime
 ) -> tuple[OnlineRow, Completed] | Refusal:
+    """Apply the policy to a live row; return the row with the result, or the error."""
     if row is None:
         return unknown(serving.catalog, key)
     try:
@@ -208,20 +235,21 @@ def _completed_or_why(
 
 
 def _prediction(
-    serving: Serving, key: str | int, read: OnlineRow, row: Completed, probability: float
+    serving: Serving, key: str | int, row: OnlineRow, completed: Completed, probability: float
 ) -> Prediction:
+    """Return the answer for one key."""
     return Prediction(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),
         probability=probability,
         threshold=serving.predictor.threshold,
-        features=dict(zip(serving.policy.names, row.values, strict=True)),
+        features=dict(zip(serving.policy.names, completed.values, strict=True)),
         model=serving.model,
         version=serving.version,
         run_id=serving.run_id,
-        as_of=row.as_of,
-        age_days=row.age_days,
-        defaulted=row.defaulted,
+        as_of=completed.as_of,
+        age_days=completed.age_days,
+        defaulted=completed.defaulted,
         service=serving.service,
-        views=read.sources,
+        views=row.sources,
     )

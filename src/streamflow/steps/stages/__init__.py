@@ -1,4 +1,4 @@
-"""Who holds a stage of the model registry.
+"""The steps on the stages of the model registry.
 
-Change a stage, notice changes made outside, and read the ledger.
+They change the version in a stage, notice changes made in MLflow, and read the ledger.
 """

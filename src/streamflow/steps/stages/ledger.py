@@ -1,4 +1,4 @@
-"""Reading the ledger: all of it, whether it is whole, and who served when."""
+"""Read the ledger: list its entries, verify their chain, and find which version served when."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from streamflow.warehouse import ledger
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerVerdict:
-    """Whether every entry is as it was entered. `broken` is the number of the first that is not, `words` says how."""
+    """The result of verifying the ledger.
+
+    broken   the number of the first entry that is not as it was entered; None when all are
+    words    what is wrong with that entry, or that all is right
+    """
 
     entries: int
     broken: int | None
@@ -22,7 +26,7 @@ class LedgerVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class WhoServed:
-    """The version in Production at an instant, and the entry by which it was."""
+    """The version in Production at an instant, and the entry that put it there."""
 
     model: str
     instant: datetime
@@ -33,33 +37,46 @@ class WhoServed:
 
 
 def read_ledger(platform: Platform) -> list[Entry]:
-    """The entries of this model, in their order."""
+    """Return the entries of the catalog's model in their order."""
     return ledger.entries(platform.connection, platform.catalog.model, whole=True)
 
 
 def verify_ledger(platform: Platform) -> LedgerVerdict:
-    """Follow the chain of hashes, and hold its end against what MLflow was told."""
+    """Follow the chain of hashes and compare its end with the newest entry that MLflow knows."""
     entries = ledger.entries(platform.connection, whole=True)
     broken = first_broken(entries, platform.models.standing().head)
-    number, words = broken or (None, f"{len(entries)} entries, each follows the one before it")
-    return LedgerVerdict(entries=len(entries), broken=number, words=words)
+    if broken is None:
+        count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+        message = f"{count}, each follows the one before it"
+        return LedgerVerdict(entries=len(entries), broken=None, words=message)
+    number, problem = broken
+    return LedgerVerdict(entries=len(entries), broken=number, words=problem)
 
 
 def who_served(platform: Platform, instant: datetime) -> WhoServed:
-    """Which version was in Production. Raises VersionMissing when none was."""
+    """Return which version was in Production at an instant.
+
+    Raises:
+        VersionMissing: no version was in Production.
+    """
     entries = read_ledger(platform)
-    found = last_move(entries, by=instant)
-    if found is None or found.to_version is None:
-        since = f" since {found.since.isoformat()}" if found else ""
+    last_entry = last_move(entries, by=instant)
+    if last_entry is None or last_entry.to_version is None:
+        since = f" since {last_entry.since.isoformat()}" if last_entry else ""
         raise VersionMissing(
-            f"no version of {platform.catalog.model} was in Production at {instant.isoformat()}{since}"
+            f"no version of {platform.catalog.model} was in Production "
+            f"at {instant.isoformat()}{since}"
         )
-    later = [e.since for e in entries if e.moves and e.stage == found.stage and e.seq > found.seq]
+    later_moves = (
+        entry.since
+        for entry in entries
+        if entry.moves and entry.stage == last_entry.stage and entry.seq > last_entry.seq
+    )
     return WhoServed(
         model=platform.catalog.model,
         instant=instant,
-        version=found.to_version,
-        since=found.since,
-        until=later[0] if later else None,
-        entry=found,
+        version=last_entry.to_version,
+        since=last_entry.since,
+        until=next(later_moves, None),
+        entry=last_entry,
     )

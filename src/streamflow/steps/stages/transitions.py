@@ -1,6 +1,7 @@
-"""Who holds a stage: the one place that changes it, and that notices when MLflow's own page did.
+"""Change the version in a stage, and notice when somebody changed a stage in MLflow.
 
-A move is noted before it is made in MLflow, and entered after: whoever comes next completes what a killed process left.
+No other module changes a stage. A change is noted before it is made in MLflow, and entered into
+the ledger after: the next process completes what a killed process left open.
 """
 
 from __future__ import annotations
@@ -26,26 +27,34 @@ from streamflow.platform import Platform
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
 
-REMEDY = "Run 'streamflow promote VERSION': the others are archived."
+REMEDY = "Run 'streamflow promote VERSION': it archives the other versions."
 
 
 def served(platform: Platform, stage: str = PRODUCTION) -> ModelVersion | None:
-    """The version that serves, as the stage decides; nothing is written.
+    """Return the version that serves, as the stage decides; write nothing.
 
-    Raises VersionMissing when several are in the stage, or when the version that goes on was deleted.
+    Raises:
+        VersionMissing: several versions are in the stage, or the version that serves was deleted.
     """
-    now = platform.models.standing()
-    found = _resolved(platform, now, stage)
-    if found.found == "several":
+    standing = platform.models.standing()
+    resolution = _resolve_stage(standing, _model_entries(platform), stage)
+    if resolution.found == "several":
         raise VersionMissing(
-            f"{platform.catalog.model}: {found.words}", remedy=REMEDY, versions=now.staged[stage]
+            f"{platform.catalog.model}: {resolution.words}",
+            remedy=REMEDY,
+            versions=standing.staged[stage],
         )
-    return None if found.serves is None else platform.models.version(found.serves)
+    return None if resolution.serves is None else platform.models.version(resolution.serves)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """Who holds Production, since when by the ledger (None: it does not know yet), and what is not agreed on."""
+    """The version in Production as the ledger and MLflow see it.
+
+    version   the version that serves; None for none
+    since     from when on, by the ledger; None when the ledger does not know it yet
+    notes     what the ledger, the stages and the aliases do not agree on
+    """
 
     version: int | None
     since: datetime | None
@@ -53,146 +62,181 @@ class Held:
 
 
 def held(platform: Platform) -> Held:
-    """Ask once, for one that goes on answering whatever is not settled. Nothing is written."""
-    now = platform.models.standing()
-    known = ledger.entries(platform.connection, platform.catalog.model)
-    found = resolve(
-        holder(known, PRODUCTION), now.staged[PRODUCTION], now.aliases[PRODUCTION], stage=PRODUCTION
+    """Return the version in Production; write nothing, and do not fail on a disagreement.
+
+    The API uses this: it goes on answering while stages and ledger disagree.
+    """
+    standing = platform.models.standing()
+    entries = _model_entries(platform)
+    resolution = _resolve_stage(standing, entries, PRODUCTION)
+    last_entry = last_move(entries)
+    since = None
+    if last_entry is not None and last_entry.to_version == resolution.serves:
+        since = last_entry.since
+    notes = tuple(_describe_disagreements(standing, entries))
+    return Held(version=resolution.serves, since=since, notes=notes)
+
+
+def _model_entries(platform: Platform) -> list[Entry]:
+    """Return the ledger's entries of the catalog's model."""
+    return ledger.entries(platform.connection, platform.catalog.model)
+
+
+def _resolve_stage(standing: Standing, entries: Sequence[Entry], stage: str) -> Resolution:
+    """Settle which version serves in a stage by ledger, stage and alias."""
+    return resolve(
+        holder(entries, stage),
+        standing.staged[stage],
+        standing.aliases[stage],
+        stage=stage,
     )
-    last = last_move(known)
-    since = last.since if last is not None and last.to_version == found.serves else None
-    return Held(version=found.serves, since=since, notes=tuple(unsettled(now, known)))
-
-
-def _resolved(platform: Platform, now: Standing, stage: str) -> Resolution:
-    known = ledger.entries(platform.connection, platform.catalog.model)
-    return resolve(holder(known, stage), now.staged[stage], now.aliases[stage], stage=stage)
 
 
 def held_by(platform: Platform, stage: str) -> int | None:
-    """The version that goes on in a stage, whether or not all agree on it."""
-    return _resolved(platform, platform.models.standing(), stage).serves
+    """Return the version that serves in a stage, whether or not ledger and MLflow agree on it."""
+    standing = platform.models.standing()
+    return _resolve_stage(standing, _model_entries(platform), stage).serves
 
 
 def disagreements(platform: Platform) -> list[str]:
-    """What ledger, stages and aliases do not agree on, in words; empty when they do. Nothing is written."""
-    return unsettled(
-        platform.models.standing(), ledger.entries(platform.connection, platform.catalog.model)
-    )
+    """Describe what the ledger, the stages and the aliases do not agree on; write nothing."""
+    return _describe_disagreements(platform.models.standing(), _model_entries(platform))
 
 
-def unsettled(now: Standing, known: Sequence[Entry]) -> list[str]:
-    """The same of what was read before."""
-    found = (
-        resolve(holder(known, stage), now.staged[stage], now.aliases[stage], stage=stage)
-        for stage in ALIASES
-    )
-    return [one.words for one in found if one.words]
+def _describe_disagreements(standing: Standing, entries: Sequence[Entry]) -> list[str]:
+    """Return one text for each stage on which the ledger, the stage and the alias disagree."""
+    resolutions = [_resolve_stage(standing, entries, stage) for stage in ALIASES]
+    return [resolution.words for resolution in resolutions if resolution.words]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReconcileReceipt:
-    """What was completed, noticed and put back, and what cannot be settled here."""
+    """What was completed, noticed and put back, and what a person has to settle."""
 
     entered: tuple[Entry, ...]
     unsettled: tuple[str, ...]
 
 
 def reconcile(platform: Platform) -> ReconcileReceipt:
-    """Complete an interrupted move, enter what was changed outside, put back an alias that was moved alone."""
+    """Bring the ledger and MLflow together.
+
+    An interrupted change is completed, a change made in MLflow is entered, and an alias that was
+    moved without its stage is put back.
+    """
     with ledger.alone(platform.connection):
-        entered = settle(platform)
-        return ReconcileReceipt(entered=tuple(entered), unsettled=tuple(disagreements(platform)))
+        entries = settle(platform)
+        unsettled = disagreements(platform)
+        return ReconcileReceipt(entered=tuple(entries), unsettled=tuple(unsettled))
 
 
 def settle(platform: Platform) -> list[Entry]:
-    """The same for one that holds the lock of the ledger already."""
-    entered = list(_completed(platform))
-    now = platform.models.standing()
+    """Do the work of `reconcile` for a caller that already holds the lock of the ledger."""
+    new_entries = list(_complete_interrupted(platform))
+    standing = platform.models.standing()
     for stage in ALIASES:
-        entry = _noticed(platform, now, stage)
+        entry = _enter_outside_change(platform, standing, stage)
         if entry is not None:
-            entered.append(entry)
-    known = ledger.entries(platform.connection)
-    if is_behind(known, platform.models.standing().head):
-        platform.models.set_head(head_of(known[-1]))
-    return entered
+            new_entries.append(entry)
+    entries = ledger.entries(platform.connection)
+    if is_behind(entries, platform.models.standing().head):
+        platform.models.set_head(head_of(entries[-1]))
+    return new_entries
 
 
-def _completed(platform: Platform) -> list[Entry]:
-    """Make a move that was noted and not entered. The version may be gone by now: then it has failed, and that is entered."""
-    move = ledger.intended(platform.connection, platform.catalog.model)
-    if move is None or move.version is None:
+def _complete_interrupted(platform: Platform) -> list[Entry]:
+    """Make a change that was noted but not entered, and enter it.
+
+    If its version was deleted meanwhile, the change has failed, and the failure is entered.
+    """
+    intended = ledger.intended(platform.connection, platform.catalog.model)
+    if intended is None or intended.version is None:
         return []
     try:
-        platform.models.put(move.version, move.stage)
-        ended = replace(move, why=f"{move.why} (completed after an interruption)".strip())
+        platform.models.put(intended.version, intended.stage)
+        reason = f"{intended.why} (completed after an interruption)"
+        completed = replace(intended, why=reason.strip())
     except VersionMissing as exc:
-        ended = replace(
-            move,
-            action="failed",
-            why=f"{move.why} (interrupted; {exc.message})".strip(),
-            version=None,
-        )
-    return [_enter(platform, ended)]
+        reason = f"{intended.why} (interrupted; {exc.message})"
+        completed = replace(intended, action="failed", why=reason.strip(), version=None)
+    return [_enter(platform, completed)]
 
 
-def _enter(platform: Platform, move: Move, *, since: datetime | None = None) -> Entry:
-    """Enter a move, together with the end of its intent, and tell MLflow of the newest entry."""
+def _enter(platform: Platform, change: Move, *, since: datetime | None = None) -> Entry:
+    """Enter a change, delete its note in one transaction, and tell MLflow the newest entry."""
     with platform.connection.transaction():
-        entry = ledger.append(platform.connection, move, since=since)
-        ledger.done(platform.connection, move.model)
+        entry = ledger.append(platform.connection, change, since=since)
+        ledger.done(platform.connection, change.model)
     platform.models.set_head(head_of(entry))
     return entry
 
 
-def _noticed(platform: Platform, now: Standing, stage: str) -> Entry | None:
-    """Enter what was changed outside of us, once."""
-    known = ledger.entries(platform.connection, platform.catalog.model)
-    before = holder(known, stage)
-    found = resolve(before, now.staged[stage], now.aliases[stage], stage=stage)
-    told = Move(
+def _enter_outside_change(platform: Platform, standing: Standing, stage: str) -> Entry | None:
+    """Enter a change that somebody made in MLflow, once; return None without such a change."""
+    models = platform.models
+    entries = _model_entries(platform)
+    resolution = _resolve_stage(standing, entries, stage)
+    situation = resolution.found
+    serving_version = resolution.serves
+    change = Move(
         who="MLflow",
         model=platform.catalog.model,
         action="outside",
         stage=stage,
-        version=found.serves,
-        why=found.words,
+        version=serving_version,
+        why=resolution.words,
     )
-    if found.found == "moved":
-        version = before if found.serves is None else found.serves
-        entry = _enter(
-            platform, told, since=now.changed.get(version) if version is not None else None
-        )
-        if now.aliases[stage] != found.serves:
-            platform.models.set_alias(stage, found.serves)
+    if situation == "moved":
+        since = _changed_at(standing, serving_version, holder(entries, stage))
+        entry = _enter(platform, change, since=since)
+        if standing.aliases[stage] != serving_version:
+            models.set_alias(stage, serving_version)
         return entry
-    if found.found == "alias":
-        platform.models.set_alias(stage, found.serves)
-        return _enter(platform, replace(told, action="repaired", why=f"{found.words}: put back"))
-    if found.found in ("apart", "several"):
-        last = [e for e in known if e.stage == stage][-1:]
-        if not (last and last[0].action == "unresolved" and last[0].why == found.words):
-            return _enter(platform, replace(told, action="unresolved"))
-    return None
+    if situation == "alias":
+        models.set_alias(stage, serving_version)
+        repair = replace(change, action="repaired", why=f"{change.why}: put back")
+        return _enter(platform, repair)
+    if situation == "agreed" or _is_entered(entries, change):
+        return None
+    return _enter(platform, replace(change, action="unresolved"))
 
 
-def move(platform: Platform, wanted: Move) -> Entry:
-    """Put a version into a stage and enter it. Call it under `ledger.alone`, after `settle`.
+def _changed_at(
+    standing: Standing, serving_version: int | None, former_version: int | None
+) -> datetime | None:
+    """Return when MLflow changed a stage: the time of the new version, or of the one that left."""
+    version = former_version if serving_version is None else serving_version
+    return None if version is None else standing.changed.get(version)
 
-    After a crash between MLflow and the ledger, `settle` completes it.
+
+def _is_entered(entries: Sequence[Entry], change: Move) -> bool:
+    """Return whether the stage's newest entry already says that this change is unresolved."""
+    of_stage = [entry for entry in entries if entry.stage == change.stage]
+    if not of_stage:
+        return False
+    newest = of_stage[-1]
+    return newest.action == "unresolved" and newest.why == change.why
+
+
+def move(platform: Platform, change: Move) -> Entry:
+    """Put a version into a stage and enter it.
+
+    Call it under `ledger.alone`, after `settle`. If this process is killed between MLflow and the
+    ledger, the next `settle` completes the change.
     """
-    assert wanted.version is not None
-    ledger.intend(platform.connection, wanted)
-    platform.models.put(wanted.version, wanted.stage)
-    return _enter(platform, wanted)
+    assert change.version is not None
+    ledger.intend(platform.connection, change)
+    platform.models.put(change.version, change.stage)
+    return _enter(platform, change)
 
 
-def enter(platform: Platform, noted: Move) -> Entry:
-    """Enter what moves nothing, such as a refusal. Call it under `ledger.alone`, after `settle`."""
-    return _enter(platform, noted)
+def enter(platform: Platform, change: Move) -> Entry:
+    """Enter something that changes no stage, such as a refusal.
+
+    Call it under `ledger.alone`, after `settle`.
+    """
+    return _enter(platform, change)
 
 
 def who() -> str:
-    """Whoever runs this, as the machine knows them."""
+    """Return the login name of the user who runs this process."""
     return getpass.getuser()

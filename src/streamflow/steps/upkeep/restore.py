@@ -26,7 +26,7 @@ from streamflow.models import artifact_locations
 from streamflow.models.model_file import FILE as MODEL_FILE
 from streamflow.platform import Platform
 from streamflow.progress import MB, Progress
-from streamflow.steps.data.revision_check import damaged
+from streamflow.steps.data.snapshot import damaged
 from streamflow.steps.upkeep.backup import (
     ARTIFACTS,
     CATALOG,
@@ -269,7 +269,7 @@ def _verify_contents(platform: Platform, manifest: Manifest, notify: Notify) -> 
     Raises SnapshotDamaged or ArtifactUntrusted: then the source was damaged before it was backed up.
     """
     revisions = frozen.all_revisions(platform.connection)
-    wrong = damaged(platform, revisions, manifest.key, notify)
+    wrong = damaged(platform, revisions, manifest.key)
     if wrong:
         raise SnapshotDamaged("\n".join(wrong), state=AS_IT_IS)
     with connect(_mlflow(platform), autocommit=True) as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamflow.core.versions.passport import Passport
 from streamflow.platform import Platform
-from streamflow.steps.data.revision_check import damaged
+from streamflow.steps.data.snapshot import damaged
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse.change_evidence import erased_since
 
@@ -28,6 +28,6 @@ def erased_users(platform: Platform, passport: Passport) -> int:
     key = platform.catalog.entity.key
     return (
         0
-        if damaged(platform, touched, key, lambda _: None)
+        if damaged(platform, touched, key)
         else max(erasure.rows for erasure, _ in erasures)
     )

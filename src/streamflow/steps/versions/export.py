@@ -35,7 +35,7 @@ from streamflow.errors import ArtifactUntrusted, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.revision_check import difference
+from streamflow.steps.data.snapshot import difference
 from streamflow.steps.versions.data_level import refuse_erased
 from streamflow.steps.versions.recorded_version import (
     Recorded,

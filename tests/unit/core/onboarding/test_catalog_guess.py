@@ -354,7 +354,7 @@ def test_init_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
         ({"a.csv": ""}, "a.csv: it has no header"),
         ({"a.csv": "member_id;age\n1;2\n"}, "a.csv: its columns are not separated by commas"),
         ({"a.csv": "\ufeffmember_id,x\n1,2\n"}, "a.csv: it begins with a byte order mark"),
-        ({"a.csv": "x,x\n1,2\n"}, "a.csv: column 'x' stands there 2 times"),
+        ({"a.csv": "x,x\n1,2\n"}, "a.csv: column 'x' is in the header 2 times"),
         ({"a.csv": "member_id,x\n"}, "a.csv: it has a header and no rows"),
         ({"a.csv": "member_id,x\n1,2\n1,2,3\n"}, "a.csv: not a CSV file"),
     ],

@@ -1,0 +1,75 @@
+"""The rows of a drop that are kept apart: find them, and describe each with its line and reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from streamflow.catalog import Catalog
+from streamflow.core.data.rejects import Reject, rejected_keys, rejects
+from streamflow.files import csv_files
+from streamflow.platform import Platform
+from streamflow.steps.data.drop_reading import CheckedDrop
+from streamflow.steps.data.violations import describe_violations, violation_error
+from streamflow.warehouse.drops import RejectedRow
+
+
+def find_rejects(platform: Platform, folder: Path, drop: CheckedDrop) -> list[Reject]:
+    """Return the rows to keep apart.
+
+    Raises:
+        ContractViolation: a file is unusable as a whole, or too many keys would be rejected.
+    """
+    catalog = platform.catalog
+    max_share = platform.settings.max_reject_share
+    violations = drop.violations
+    keys = drop.keys
+    if any(violation.fatal or violation.table not in keys for violation in violations):
+        raise violation_error(folder, catalog, violations)
+    row_rejects = rejects(violations, keys, key=catalog.entity.key)
+    key_count = max(map(len, keys.values()))
+    keyless_count = sum(reject.key is None for reject in row_rejects)
+    rejected_count = len(rejected_keys(violations)) + keyless_count
+    share = rejected_count / key_count
+    if share > max_share:
+        note = (
+            f"({share:.2%} of {key_count:,} keys would be rejected, "
+            f"the setting max_reject_share allows {max_share:.2%})"
+        )
+        raise violation_error(folder, catalog, violations, note=note)
+    return row_rejects
+
+
+def describe_rejects(
+    folder: Path, catalog: Catalog, row_rejects: Sequence[Reject]
+) -> list[RejectedRow]:
+    """Return the rejects as they are stored: with line, reason and cells."""
+    causes = list(dict.fromkeys(reject.cause for reject in row_rejects))
+    descriptions = describe_violations(folder, catalog, causes)
+    description_of = dict(zip(causes, descriptions, strict=True))
+    rejected_rows = []
+    for table in dict.fromkeys(reject.table for reject in row_rejects):
+        path = folder / catalog.file(table)
+        header = csv_files.read_header(path)
+        table_rejects = [reject for reject in row_rejects if reject.table == table]
+        records = csv_files.records(path, {reject.row for reject in table_rejects})
+        for reject in table_rejects:
+            record = records[reject.row]
+            cells = dict(zip(header, record.cells, strict=False))
+            cause = reject.cause
+            is_cause = (cause.table, cause.row) == (table, reject.row)
+            reason = description_of[cause]
+            if not is_cause:
+                reason = f"left out with {reason}"
+            rejected_rows.append(
+                RejectedRow(
+                    table_name=table,
+                    file=catalog.file(table),
+                    line=record.line,
+                    key=None if reject.key is None else str(reject.key),
+                    reason=reason,
+                    cells=json.dumps(cells, ensure_ascii=False),
+                )
+            )
+    return rejected_rows

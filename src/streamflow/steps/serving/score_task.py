@@ -1,0 +1,148 @@
+"""The task of one scoring: the version, the rows and the policy that decide every probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from streamflow.core.data.instants import instant
+from streamflow.core.serving.completeness import Policy, policy_of
+from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
+from streamflow.features.drop_features import PopulationView, views_at
+from streamflow.features.feature_service import ServiceFeature
+from streamflow.platform import Platform
+from streamflow.steps.stages.transitions import reconcile, served
+from streamflow.warehouse import frozen, ledger
+from streamflow.warehouse.frozen import Revision
+
+if TYPE_CHECKING:
+    from streamflow.models.predictor import Predictor
+    from streamflow.models.registry import ModelVersion
+
+EVIDENCE_FORM = 1  # of the evidence: a different form makes a different run
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreTask:
+    """Everything that decides the score of each key.
+
+    revisions    the revisions that the features and the keys are read from
+    population   the revision whose keys are scored
+    """
+
+    at: datetime
+    known_at: datetime
+    version: ModelVersion
+    predictor: Predictor
+    views: tuple[PopulationView, ...]
+    policy: Policy
+    revisions: tuple[Revision, ...]
+    population: Revision
+    explain: bool
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Return JSON values that are equal for all tasks that give the same scores."""
+        tags = ("model_digest", "decision_digest", "feature_service")
+        return {
+            "form": EVIDENCE_FORM,
+            "as_of": self.at.isoformat(),
+            "run_id": self.version.run_id,
+            "version": self.version.version,
+            "digests": {name: self.version.tags[name] for name in tags},
+            "nullable": sorted(
+                feature.name for feature in self.policy.features if feature.nullable
+            ),
+            "policy": self.policy.declared,
+            "explained": self.explain,
+            "revisions": [
+                [revision.table, revision.as_of.isoformat(), revision.revision, revision.digest]
+                for revision in self.revisions
+            ],
+        }
+
+
+def plan_scoring(
+    platform: Platform, as_of: date, version_number: int | None, *, explain: bool
+) -> ScoreTask:
+    """Find the version, the revisions and the policy for scoring the drop of `as_of`.
+
+    Args:
+        version_number: the version that scores; None for the version in Production.
+
+    Raises:
+        VersionMissing: the version does not exist, or none is in Production.
+        NotMigrated: the feature service of the version is not defined here.
+        SnapshotMissing: the drop is not frozen.
+        ArtifactUntrusted: the model file is not the registered one.
+    """
+    at = instant(as_of)
+    version, predictor = _load_version(platform, version_number)
+    features = _features_of(platform, version)
+    known_at = frozen.known_now(platform.connection)
+    newest = frozen.revisions(platform.connection, known_at=known_at, last=at)
+    population = _population_revision(newest, platform.catalog.entity.table, as_of)
+    views = views_at(features, at, _revisions_by_table(newest))
+    revisions_read = {(population.table, population.as_of, population.revision)}
+    for view in views:
+        revisions_read |= {(view.table, *revision) for revision in view.places}
+    return ScoreTask(
+        at=at,
+        known_at=known_at,
+        version=version,
+        predictor=predictor,
+        views=views,
+        policy=policy_of(platform.catalog, [feature.ref for feature in features]),
+        revisions=tuple(
+            revision
+            for revision in newest
+            if (revision.table, revision.as_of, revision.revision) in revisions_read
+        ),
+        population=population,
+        explain=explain,
+    )
+
+
+def _load_version(platform: Platform, version_number: int | None) -> tuple[ModelVersion, Predictor]:
+    """Load a version, or that in Production; a change made in MLflow is entered first."""
+    reconcile(platform)
+    with ledger.together(platform.connection):
+        if version_number is None:
+            version = served(platform)
+        else:
+            version = platform.models.version(version_number)
+        if version is None:
+            raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
+        return version, platform.models.load_tried(version)
+
+
+def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceFeature]:
+    """Return the features of the version's feature service."""
+    service_name = version.tags["feature_service"]
+    features = platform.services().get(service_name)
+    if features is None:
+        raise NotMigrated(
+            f"version {version.version} reads the feature service {service_name}, "
+            "which is not defined here"
+        )
+    return features
+
+
+def _population_revision(newest: Sequence[Revision], entity_table: str, as_of: date) -> Revision:
+    """Return the revision of the entity's own table whose keys are scored."""
+    revisions = [revision for revision in newest if revision.table == entity_table]
+    for revision in revisions:
+        if revision.as_of == instant(as_of):
+            return revision
+    days = ", ".join(f"{revision.as_of:%Y-%m-%d}" for revision in revisions) or "none"
+    raise SnapshotMissing(f"there is no snapshot of {as_of}; frozen until then are: {days}")
+
+
+def _revisions_by_table(revisions: Sequence[Revision]) -> dict[str, list[tuple[datetime, int]]]:
+    """Return table -> the as_of and the number of each of its revisions."""
+    by_table: dict[str, list[tuple[datetime, int]]] = {}
+    for revision in revisions:
+        by_table.setdefault(revision.table, []).append((revision.as_of, revision.revision))
+    return by_table
