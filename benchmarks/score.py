@@ -76,7 +76,7 @@ def _prepare(platform: Platform, folder: Path) -> None:
         if name == "few":
             promote(
                 platform,
-                train(platform, day, notify=_say).version,
+                train(platform, day).version,
                 force=True,
                 why="the benchmark's version",
             )

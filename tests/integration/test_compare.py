@@ -100,7 +100,8 @@ def test_only_what_differs_is_swapped_and_nothing_is_written(
     load(platform, simulated_drops / "month_000", JANUARY)
     first, second = train(platform, JANUARY), train(other, JANUARY)
     before, progress = database_digest(platform.connection), list[str]()
-    receipt = compare(platform, first.run_id, str(second.version), notify=progress.append)
+    reporting = replace(platform, notify=progress.append)
+    receipt = compare(reporting, first.run_id, str(second.version))
     assert database_digest(platform.connection) == before
     assert len(platform.models.versions()) == 2
     assert progress == ["rebuild 1 of 2: version 1", "rebuild 2 of 2: version 2"]

@@ -16,7 +16,7 @@ from streamflow.core.training import panel_honesty as panel
 from streamflow.core.training.honesty import Finding, constants, deciding
 from streamflow.settings import Settings
 from streamflow.simulation.drops import simulate_months
-from streamflow.steps.training.honesty import rule_compared
+from streamflow.steps.training.previous_drops import rule_compared
 
 CATALOG, SETTINGS = load_catalog(None), Settings()
 FEATURES, KEY, LABEL = [f.name for f in CATALOG.features], CATALOG.entity.key, CATALOG.label.column

@@ -28,7 +28,7 @@ from streamflow.steps.monitoring.monitor_inputs import (
     reference_of,
     rows_of,
 )
-from streamflow.steps.versions.erased_users import erased_users
+from streamflow.steps.versions.recorded_version import erased_users
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
