@@ -89,7 +89,7 @@ def verify_rows(platform: Platform, folder: Path, manifest: ExportManifest) -> N
         same_digest = content.value == stored.value == revision.digest
         if not same_digest or content.rows != revision.rows:
             raise BackupDamaged(
-                f"{revision}: the digest of its rows is {content.value},"
+                f"{revision}: its rows have the digest {content.value},"
                 f" the digest in the export is {revision.digest}"
             )
 
