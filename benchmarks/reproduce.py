@@ -146,7 +146,7 @@ def _rebuild(platform: Platform) -> str:
     then = as_recorded(platform, passport)
     examined = examine(then, passport)
     assert examined.level.same
-    return rebuilt_set(then, passport, read=examined.read).digest
+    return rebuilt_set(then, passport, read_rows=examined.read_rows).digest
 
 
 if __name__ == "__main__":

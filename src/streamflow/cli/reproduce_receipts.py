@@ -56,9 +56,9 @@ def _describe_level(level: LevelVerdict) -> list[str]:
     first, *following = level.differences[:MAX_DIFFERENCES]
     lines = [f"  {level.name:14} drifted  {first}"]
     lines += [f"  {indent}  {difference}" for difference in following]
-    more = level.count - len(lines)
-    if more:
-        lines.append(f"  {indent}  and {more:,} more (--json lists them)")
+    hidden = level.count - len(lines)
+    if hidden:
+        lines.append(f"  {indent}  and {hidden:,} more (--json lists them)")
     return lines
 
 
@@ -70,8 +70,8 @@ def verify(receipt: VerifyReceipt) -> str:
         f" known at {receipt.known_at.isoformat()}",
     ]
     lines += [
-        f"  {part.name:24} newest as_of {day(part.as_of)}, known at {day(part.known_at)}"
-        for part in receipt.certificate.parts
+        f"  {source.name:24} newest as_of {day(source.as_of)}, known at {day(source.known_at)}"
+        for source in receipt.certificate.parts
     ]
     lines += _describe_violations(receipt)
     lines += [f"  training set  {sentence}" for sentence in receipt.training_set]
@@ -85,10 +85,10 @@ def verify(receipt: VerifyReceipt) -> str:
 def _describe_violations(receipt: VerifyReceipt) -> list[str]:
     shown = receipt.violations[:MAX_VIOLATIONS]
     lines = [f"  violation     {violation}" for violation in shown]
-    more = receipt.certificate.violations - len(shown)
-    if more:
+    hidden = receipt.certificate.violations - len(shown)
+    if hidden:
         lines.append(
-            f"  … and {count_of(more, 'more violation')}"
+            f"  … and {count_of(hidden, 'more violation')}"
             f" (--json lists the first {len(receipt.violations):,})"
         )
     return lines

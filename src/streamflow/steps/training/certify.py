@@ -87,12 +87,12 @@ def prove(
     absent_keys = _find_absent_keys(rows, scope, sources)
     count = len(absent_keys)
     violations = absent_keys[:MAX_EXPLAINED]
-    parts = []
+    certificate_parts = []
     for source in sources:
         audit = source.audit(frame, MAX_EXPLAINED - len(violations), progress)
         count += audit.count
         violations = violations + source.explain(audit.wrong)
-        parts.append(audit.part)
+        certificate_parts.append(audit.part)
     certificate = Certificate(
         engine=f"pandas {version('pandas')}",
         rows=len(keys),
@@ -100,7 +100,7 @@ def prove(
         checked=checked_cells,
         sampled=scope.limit is not None,
         violations=count,
-        parts=tuple(parts),
+        parts=tuple(certificate_parts),
     )
     return Proof(certificate=certificate, violations=tuple(violations))
 

@@ -86,13 +86,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
     predict = compile_predictor(pipeline, decision).probability
     probability = predict(holdout_matrix)
     threshold = decision.threshold
-    metrics = evaluate(
-        holdout_label,
-        probability,
-        threshold=threshold,
-        seed=settings.seed,
-        draws=settings.bootstrap_draws,
-    )
+    metrics = _evaluate(settings, holdout_label, probability, threshold)
     costs = default_costs(
         platform.catalog.features, holdout_matrix, holdout_label, predict, threshold=threshold
     )
@@ -107,6 +101,21 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         metrics=metrics,
         default_costs=costs,
         training_seconds=training_seconds,
+    )
+
+
+def _evaluate(
+    settings: Settings,
+    label: NDArray[np.int8],
+    probability: NDArray[np.float64],
+    threshold: float,
+) -> Metrics:
+    return evaluate(
+        label,
+        probability,
+        threshold=threshold,
+        seed=settings.seed,
+        draws=settings.bootstrap_draws,
     )
 
 

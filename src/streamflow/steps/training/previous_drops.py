@@ -91,9 +91,9 @@ def compare_counters(
         values = _read_columns(platform, revision, counters, keys)
         pairs = former_values.join(values, on=rows.key, suffix=" now")
         for name in counters:
-            before = pairs[name].cast(pl.Float64).to_numpy()
+            former = pairs[name].cast(pl.Float64).to_numpy()
             current = pairs[f"{name} now"].cast(pl.Float64).to_numpy()
-            yield from panel_honesty.counter(name, before, current, since=previous.date())
+            yield from panel_honesty.counter(name, former, current, since=previous.date())
 
 
 def _read_columns(
@@ -101,9 +101,9 @@ def _read_columns(
 ) -> pl.DataFrame:
     """Read columns of these keys in one revision. (n, the key and `columns`)"""
     entity = platform.catalog.entity
-    places = [Place(revision.as_of, revision.revision, revision.known_at)]
+    revisions = [Place(revision.as_of, revision.revision, revision.known_at)]
     typed_key = (entity.key, entity.type)
-    rows = provenance.rows(platform.address, revision.table, typed_key, columns, places, keys)
+    rows = provenance.rows(platform.address, revision.table, typed_key, columns, revisions, keys)
     return rows.select(entity.key, *columns)
 
 

@@ -44,18 +44,18 @@ def training_set(
     """
     catalog = platform.catalog
     drop = instant(as_of)
-    known = known_at or frozen.known_now(platform.connection)
-    newest = frozen.revisions(platform.connection, known_at=known)
+    known_instant = known_at or frozen.known_now(platform.connection)
+    newest = frozen.revisions(platform.connection, known_at=known_instant)
     frozen_drops = sorted({rev.as_of for rev in newest if rev.table == catalog.entity.table})
     if drop not in frozen_drops:
         days = ", ".join(f"{frozen_drop:%Y-%m-%d}" for frozen_drop in frozen_drops) or "none"
         raise SnapshotMissing(
-            f"no snapshot of {as_of} was known at {known.isoformat()}; frozen drops: {days}"
+            f"no snapshot of {as_of} was known at {known_instant.isoformat()}; frozen drops: {days}"
         )
     label_drop = _find_label_drop(platform, drop, label_lead, frozen_drops, newest)
-    drops = Drops(as_of=drop, label_as_of=label_drop, label_lead=label_lead, known_at=known)
-    pruned = frozen.pruned(platform.connection, newest, known)
-    _refuse_pruned(revisions_read(catalog, pruned, drop, label_drop), known)
+    drops = Drops(as_of=drop, label_as_of=label_drop, label_lead=label_lead, known_at=known_instant)
+    pruned = frozen.pruned(platform.connection, newest, known_instant)
+    _refuse_pruned(revisions_read(catalog, pruned, drop, label_drop), known_instant)
     return _read_training_set(platform, drops, newest)
 
 
@@ -122,8 +122,6 @@ def assembled(
     """Put a training set together: the keys of the population that have a label, in their order.
 
     Args:
-        catalog: names the key, the features and the label
-        drops: the drops that the rows come from
         sources: the revisions that the rows come from
         population: (n, 1) the keys
         labels: (m, 2) the key and the label
@@ -134,24 +132,21 @@ def assembled(
     """
     key = catalog.entity.key
     label = catalog.label.column
-    names = tuple(feature.name for feature in catalog.features)
     day = drops.as_of.date()
     rows = population.join(labels, on=key, how="inner").sort(key)
     if rows.is_empty():
         raise TrainingImpossible(
             f"no key of the drop of {day} has a label in the drop of {drops.label_as_of:%Y-%m-%d}"
         )
+    names = tuple(feature.name for feature in catalog.features)
     features = features_of(rows.select(key)).select(names)
     _require_complete(catalog, features, day)
-    types: dict[str, str] = {key: catalog.entity.type}
-    types |= {feature.name: feature.column.type for feature in catalog.features}
-    types[label] = "bool"
     return TrainingSet(
         frame=pl.concat([rows.select(key), features, rows.select(label)], how="horizontal"),
         key=key,
         features=names,
         label=label,
-        types=types,
+        types=_column_types(catalog),
         as_of=drops.as_of,
         label_as_of=drops.label_as_of,
         label_lead=drops.label_lead,
@@ -159,6 +154,15 @@ def assembled(
         sources=sources,
         without_label=len(population) - len(rows),
     )
+
+
+def _column_types(catalog: Catalog) -> dict[str, str]:
+    """Return the type of each column of a training set, in their order."""
+    types: dict[str, str] = {catalog.entity.key: catalog.entity.type}
+    for feature in catalog.features:
+        types[feature.name] = feature.column.type
+    types[catalog.label.column] = "bool"
+    return types
 
 
 def _find_label_drop(
@@ -226,7 +230,6 @@ def revisions_read(
     """Select every revision that a row of the training set can come from.
 
     Args:
-        catalog: names the tables, and how old a row of each view may be
         newest: the newest revision of each drop
         as_of: the instant of the features
         label_as_of: the drop of the labels; None leaves the labels out
@@ -234,6 +237,7 @@ def revisions_read(
     ttls = _longest_ttls(catalog)
 
     def can_be_read(revision: Revision) -> bool:
+        """Say whether a row of the training set can come from this revision."""
         if revision.table == catalog.entity.table and revision.as_of == as_of:
             return True
         if revision.table == catalog.label.table and revision.as_of == label_as_of:

@@ -206,8 +206,8 @@ def _describe_first(differences: tuple[Difference, ...]) -> str:
         sentence = f"{first.what} was removed"
     else:
         sentence = f"{first.what}: {first.now} instead of {first.recorded}"
-    more = len(differences) - 1
-    return f"{sentence}, and {more} more" if more else sentence
+    hidden = len(differences) - 1
+    return f"{sentence}, and {hidden} more" if hidden else sentence
 
 
 def _compared_version(record: Recorded) -> ComparedVersion:

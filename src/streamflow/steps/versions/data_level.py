@@ -38,7 +38,7 @@ class VerifiedRows:
     level: Level
     frames: dict[tuple[str, datetime, int], pl.DataFrame]
 
-    def read(
+    def read_rows(
         self, table: str, columns: list[str], revisions: list[tuple[datetime, int]]
     ) -> pl.DataFrame:
         """Return the rows of some revisions, in the shape of `warehouse.frozen.rows_of`."""
@@ -121,8 +121,8 @@ def _start_reading(
     platform: Platform, source: Source, revision: Revision, reader: ThreadPoolExecutor
 ) -> _PendingRead:
     types = _column_types(platform, source, revision)
-    place = (source.as_of, source.revision)
-    rows = reader.submit(frozen.rows_of, platform.address, source.table, types, [place])
+    revisions = [(source.as_of, source.revision)]
+    rows = reader.submit(frozen.rows_of, platform.address, source.table, types, revisions)
     return _PendingRead(source=source, revision=revision, types=types, rows=rows)
 
 

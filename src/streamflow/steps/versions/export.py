@@ -93,20 +93,31 @@ def export(
         exported = tuple(
             _add_revisions(recorded_platform, record.passport.sources, revisions, writer)
         )
-        manifest = ExportManifest(
-            format=FORMAT,
-            streamflow=__version__,
-            created=datetime.now(UTC),
-            model=platform.catalog.model,
-            version=record.version.version,
-            run_id=record.version.run_id,
-            key=recorded_platform.catalog.entity.key,
-            passport_digest=record.passport_digest,
-            revisions=exported,
-            members=dict(writer.members),
-        )
+        key = recorded_platform.catalog.entity.key
+        manifest = _make_manifest(platform, record, key, exported, writer)
         writer.finish(NAME, to_json(manifest))
     return _receipt(file, manifest, seconds=time.monotonic() - begin)
+
+
+def _make_manifest(
+    platform: Platform,
+    record: Recorded,
+    key: str,
+    revisions: tuple[ExportedRevision, ...],
+    writer: archive.Writer,
+) -> ExportManifest:
+    return ExportManifest(
+        format=FORMAT,
+        streamflow=__version__,
+        created=datetime.now(UTC),
+        model=platform.catalog.model,
+        version=record.version.version,
+        run_id=record.version.run_id,
+        key=key,
+        passport_digest=record.passport_digest,
+        revisions=revisions,
+        members=dict(writer.members),
+    )
 
 
 def _receipt(file: Path, manifest: ExportManifest, *, seconds: float) -> ExportReceipt:

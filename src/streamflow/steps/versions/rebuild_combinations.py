@@ -121,6 +121,7 @@ class VersionPair:
         """
 
         def rebuild(swapped: frozenset[str]) -> TrainingSet:
+            """Make the training set that takes these factors from `b`."""
             platform = as_recorded(self.platform, self._passport_for(DEFINITIONS, swapped))
             return rebuilt_set(
                 platform,
@@ -150,8 +151,8 @@ class VersionPair:
     def _add_revisions(self, passport: Passport, catalog: Catalog) -> Passport:
         """Add the revisions that a catalog would have read for this passport."""
         drops = {(source.table, source.as_of) for source in passport.sources}
-        known = frozen.revisions(self.platform.connection, known_at=passport.known_at)
-        needed = revisions_read(catalog, known, passport.as_of, passport.label_as_of)
+        newest = frozen.revisions(self.platform.connection, known_at=passport.known_at)
+        needed = revisions_read(catalog, newest, passport.as_of, passport.label_as_of)
         added = [revision for revision in needed if (revision.table, revision.as_of) not in drops]
         added_sources = frozen.sources(self.platform.connection, added)
         return replace(passport, sources=(*passport.sources, *added_sources))

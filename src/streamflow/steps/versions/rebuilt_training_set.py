@@ -27,7 +27,7 @@ def rebuilt_set(
     passport: Passport,
     *,
     labels_of: Passport | None = None,
-    read: ReadRows | None = None,
+    read_rows: ReadRows | None = None,
 ) -> TrainingSet:
     """Make the training set of a passport again from the revisions that the passport names.
 
@@ -38,7 +38,8 @@ def rebuilt_set(
         platform: with the recorded catalog and settings
         passport: names the revisions of the features
         labels_of: the passport that names the revisions of the labels; by default `passport`
-        read: returns the rows of revisions that were read before; by default the database is read
+        read_rows: returns the rows of revisions that are in memory; by default the database is
+            read
 
     Raises:
         NotRebuildable: a revision is no longer frozen
@@ -53,7 +54,7 @@ def rebuilt_set(
     )
     feature_sources = _select_feature_sources(catalog, passport)
     label_sources = _select_label_sources(catalog, label_passport)
-    return set_of(platform, drops, feature_sources, label_sources, read=read)
+    return set_of(platform, drops, feature_sources, label_sources, read_rows=read_rows)
 
 
 def set_of(
@@ -62,17 +63,17 @@ def set_of(
     features: tuple[Source, ...],
     labels: tuple[Source, ...],
     *,
-    read: ReadRows | None = None,
+    read_rows: ReadRows | None = None,
 ) -> TrainingSet:
     """Make a training set from named revisions, with the feature definitions of `platform`.
 
     Raises NotRebuildable when a revision is no longer frozen.
     """
-    read = read or partial(frozen.rows_of, platform.address)
+    read_rows = read_rows or partial(frozen.rows_of, platform.address)
     catalog = platform.catalog
     require_frozen(platform, (*features, *labels))
-    population = _read_population(catalog, drops.as_of, features, read)
-    key_and_label = _read_labels(catalog, labels, read)
+    population = _read_population(catalog, drops.as_of, features, read_rows)
+    key_and_label = _read_labels(catalog, labels, read_rows)
     label_only = (source for source in labels if source not in features)
     return assembled(
         catalog,
@@ -80,7 +81,7 @@ def set_of(
         (*features, *label_only),
         population,
         key_and_label,
-        lambda keys: joined_features(catalog, read, keys, drops.as_of, features),
+        lambda keys: joined_features(catalog, read_rows, keys, drops.as_of, features),
     )
 
 
@@ -90,29 +91,29 @@ def labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
     Raises NotRebuildable when a revision is no longer frozen.
     """
     catalog = platform.catalog
-    read = partial(frozen.rows_of, platform.address)
+    read_rows = partial(frozen.rows_of, platform.address)
     feature_sources = _select_feature_sources(catalog, passport)
     label_sources = _select_label_sources(catalog, passport)
     require_frozen(platform, (*feature_sources, *label_sources))
     key = catalog.entity.key
-    population = _read_population(catalog, passport.as_of, feature_sources, read)
-    key_and_label = _read_labels(catalog, label_sources, read)
+    population = _read_population(catalog, passport.as_of, feature_sources, read_rows)
+    key_and_label = _read_labels(catalog, label_sources, read_rows)
     return population.join(key_and_label, on=key, how="semi").sort(key)[key]
 
 
 def _read_population(
-    catalog: Catalog, as_of: datetime, sources: Iterable[Source], read: ReadRows
+    catalog: Catalog, as_of: datetime, sources: Iterable[Source], read_rows: ReadRows
 ) -> pl.DataFrame:
     """Read the keys of the drop of `as_of`. (n, 1)"""
     drop_sources = [source for source in sources if source.as_of == as_of]
-    rows = _read_table(read, catalog.entity.table, [catalog.entity.key], drop_sources)
+    rows = _read_table(read_rows, catalog.entity.table, [catalog.entity.key], drop_sources)
     return rows.drop("as_of")
 
 
-def _read_labels(catalog: Catalog, sources: Iterable[Source], read: ReadRows) -> pl.DataFrame:
+def _read_labels(catalog: Catalog, sources: Iterable[Source], read_rows: ReadRows) -> pl.DataFrame:
     """Read the key and the label. (n, 2)"""
     columns = [catalog.entity.key, catalog.label.column]
-    return _read_table(read, catalog.label.table, columns, sources).drop("as_of")
+    return _read_table(read_rows, catalog.label.table, columns, sources).drop("as_of")
 
 
 def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
@@ -165,15 +166,15 @@ def _select_feature_sources(catalog: Catalog, passport: Passport) -> tuple[Sourc
 
 
 def _read_table(
-    read: ReadRows, table: str, columns: list[str], sources: Iterable[Source]
+    read_rows: ReadRows, table: str, columns: list[str], sources: Iterable[Source]
 ) -> pl.DataFrame:
     revisions = [(source.as_of, source.revision) for source in sources if source.table == table]
-    return read(table, columns, revisions)
+    return read_rows(table, columns, revisions)
 
 
 def joined_features(
     catalog: Catalog,
-    read: ReadRows,
+    read_rows: ReadRows,
     keys: pl.DataFrame,
     as_of: datetime,
     sources: tuple[Source, ...],
@@ -186,7 +187,7 @@ def joined_features(
     for view_name, view in catalog.views.items():
         ttl = catalog.ttl(view_name)
         columns = [feature.name for feature in catalog.features_of(view_name)]
-        rows = _read_table(read, view.table, [key, *columns], sources).rename({"as_of": AS_OF})
+        rows = _read_table(read_rows, view.table, [key, *columns], sources).rename({"as_of": AS_OF})
         history = rows.filter(pl.col(AS_OF).is_between(as_of - ttl, as_of))
         joined_views.append(point_in_time_join(entities, history, keys=[key], ttl=ttl))
     return pl.concat(joined_views, how="horizontal")

@@ -132,7 +132,7 @@ def _rebuild(
     """
     recorded_platform.notify("assembling the training set")
     try:
-        rows = rebuilt_set(recorded_platform, record.passport, read=verified_rows.read)
+        rows = rebuilt_set(recorded_platform, record.passport, read_rows=verified_rows.read_rows)
         recorded_platform.notify(f"training on {len(rows.frame):,} rows")
         fitted = fit(without_progress(recorded_platform), rows)
     except TrainingImpossible as exc:
