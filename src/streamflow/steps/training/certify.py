@@ -82,7 +82,8 @@ def prove(
         platform.notify, "checking where cells come from", checked_cells, unit="cells"
     )
     sources = [
-        _FrozenSource(platform, reading, rows.key) for reading in readings(platform.catalog, rows)
+        _FrozenSource(platform, reading, rows.key)
+        for reading in make_readings(platform.catalog, rows)
     ]
     absent_keys = _find_absent_keys(rows, scope, sources)
     count = len(absent_keys)
@@ -105,7 +106,7 @@ def prove(
     return Proof(certificate=certificate, violations=tuple(violations))
 
 
-def readings(catalog: Catalog, rows: TrainingSet) -> list[Reading]:
+def make_readings(catalog: Catalog, rows: TrainingSet) -> list[Reading]:
     """Return what the columns of a training set may be read from.
 
     The first reading is the population (the key exists), the second is the label, then there is
