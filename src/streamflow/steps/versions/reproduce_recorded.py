@@ -122,7 +122,8 @@ def _find_commit(passport: Passport) -> tuple[Path, str]:
         )
     if root is None:
         missing.append(
-            "code: this package is not in a git repository, so no other commit can be checked out"
+            "code: this package is not in a git repository,"
+            " so the recorded commit cannot be checked out"
         )
     elif commit and not runtime.has_commit(root, commit):
         missing.append(f"code: the repository {root} has no commit {commit}")
