@@ -139,13 +139,14 @@ def _training(platform: Platform) -> str:
 
 def _rebuild(platform: Platform) -> str:
     from streamflow.steps.versions.data_level import examine
-    from streamflow.steps.versions.recorded_version import as_recorded, rebuilt_set, recorded
+    from streamflow.steps.versions.rebuilt_training_set import rebuilt_set
+    from streamflow.steps.versions.recorded_version import as_recorded, recorded
 
     passport = recorded(platform, "1").passport
     then = as_recorded(platform, passport)
-    examined = examine(then, passport, notify=lambda _: None)
+    examined = examine(then, passport)
     assert examined.level.same
-    return rebuilt_set(then, passport, read=examined.read).digest
+    return rebuilt_set(then, passport, read_rows=examined.read_rows).digest
 
 
 if __name__ == "__main__":

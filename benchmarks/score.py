@@ -42,7 +42,8 @@ def _measured(folder: Path) -> int:
 
     simulate(folder / "few", users=LEARNED, months=1, seed=SEED, notify=_say)
     simulate(folder / "many", users=USERS, months=1, seed=SEED + 1, notify=_say)
-    with open_platform(load_settings(), notify=_say, migrated=False) as platform:  # keeps the server up
+    # Open during the whole benchmark: that keeps the server up.
+    with open_platform(load_settings(), notify=_say, migrated=False) as platform:
         _prepare(platform, folder)
         ours, gigabytes = _score()
         model, copy = _bare(platform)
@@ -76,7 +77,7 @@ def _prepare(platform: Platform, folder: Path) -> None:
         if name == "few":
             promote(
                 platform,
-                train(platform, day, notify=_say).version,
+                train(platform, day).version,
                 force=True,
                 why="the benchmark's version",
             )

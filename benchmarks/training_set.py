@@ -135,7 +135,9 @@ def _fill(connection: psycopg.Connection, catalog: Catalog, table: str) -> None:
             for n in range(USERS)
         )
         freeze(connection, table, instant(as_of), instant(known_at), list(columns), rows)
-    connection.execute(f"CREATE TABLE public.{table} AS SELECT * FROM history.{table}")  # names of our catalog
+    connection.execute(
+        f"CREATE TABLE public.{table} AS SELECT * FROM history.{table}"
+    )  # names of our catalog
     connection.execute(f"CREATE INDEX ON public.{table} ({catalog.entity.key}, as_of)")
 
 

@@ -21,7 +21,7 @@ from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.migrate import migrate
 
 with unchecked():  # as the platform imports it, before a test module does
-    import feast
+    pass
 
 # What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
@@ -66,7 +66,7 @@ def clean_environment() -> Iterator[None]:
 def openmp() -> None:
     """LightGBM, which makes reasons, takes the system's OpenMP; no wheel brings it."""
     try:
-        import lightgbm
+        pass
     except OSError as error:
         pytest.skip(f"the system has no OpenMP for LightGBM (apt-get install libgomp1): {error}")
 

@@ -241,6 +241,6 @@ def test_january_is_made_again_after_its_correction_and_one_changed_cell_is_name
     assert [level.verdict for level in others] == ["same"] * 4
     assert (changed.result, changed.differences[0]) == (
         "differs",
-        "the training set's column monthly_fee is another",
+        "the training set's column monthly_fee differs from the recorded column",
     )
     assert reproduce(both, "1").result == "identical"

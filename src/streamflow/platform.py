@@ -1,4 +1,7 @@
-"""The platform: opens and closes what a step works with. The only place that wires."""
+"""The platform: open and close everything that a step works with.
+
+No other module puts settings, database, features and models together.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +35,17 @@ if TYPE_CHECKING:
     from streamflow.features.repository import FeatureRepository
     from streamflow.models.registry import Registry
 
-DATABASE = "streamflow"  # on the embedded server; elsewhere the URL names it
+DATABASE = "streamflow"  # on the embedded server; on a server of yours the URL names it
 
-NO_ROLE = "none"  # PostgreSQL's word for "as I logged in"; said aloud, since PGOPTIONS of this process names the writer
+# PostgreSQL's word for "the role I logged in as". It must be set: PGOPTIONS of this process names
+# the writer role.
+NO_ROLE = "none"
 
-MLFLOW_DRIVER = (
-    "psycopg2"  # MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3
-)
+# MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3.
+MLFLOW_DRIVER = "psycopg2"
 
-VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ours
+# No vendor sends data to its maker, and Prefect keeps its state in our folder.
+VENDOR_DEFAULTS = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -53,79 +58,97 @@ VENDOR_DEFAULTS = {  # no vendor calls home, and Prefect keeps its state with ou
 
 
 def vendors_environment(home: Path) -> dict[str, str]:
-    """What vendors need to know that do not work on PostgreSQL; `home` is absolute."""
+    """Return the environment variables of the tools that do not work on PostgreSQL.
+
+    Args:
+        home: the state folder as an absolute path
+    """
     return {**VENDOR_DEFAULTS, "PREFECT_HOME": str(home / "prefect")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """Everything that a step needs, opened when first used."""
+    """Everything that a step needs; each part is opened when it is first used.
+
+    login        the database as its user logs in; `migrate` needs it
+    address      the same database, working as the writer role or as the API's role
+    attachment   the embedded server; None on a server of yours
+    notify       called with each line of progress
+    """
 
     settings: Settings
     catalog: Catalog
-    login: Address  # as the database user logs in: for `migrate`
-    address: Address  # the same, working as the writer role, or as the API's
+    login: Address
+    address: Address
     attachment: Attachment | None
     notify: Callable[[str], None]
     _closing: ExitStack = field(repr=False)
-    _connections: list[psycopg.Connection] = field(
-        repr=False, default_factory=list
-    )  # one, once it was asked for
+    # Empty, or the one open connection.
+    _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)
 
     @property
     def home(self) -> Path:
-        """The state folder."""
+        """The state folder as an absolute path."""
         return self.settings.home.absolute()
 
     @property
     def connection(self) -> psycopg.Connection:
-        """A connection in autocommit mode as the writer role: open a transaction around what belongs together.
+        """A connection in autocommit mode as the writer role.
 
-        A platform with another catalog or other settings, made by `replace`, has the same one.
+        Open a transaction around statements that belong together. A platform with a different
+        catalog or different settings, made by `replace`, has the same connection.
         """
         if not self._connections:
-            self._connections.append(
-                self._closing.enter_context(connect(self.address, autocommit=True))
-            )
+            connection = self._closing.enter_context(connect(self.address, autocommit=True))
+            self._connections.append(connection)
         return self._connections[0]
 
     def forget_lost_connection(self) -> None:
-        """Let the next use open a new connection where this one was lost. Only for one that holds no lock on it."""
+        """Let the next use open a new connection if the current one was lost.
+
+        Only a caller that holds no lock on the connection may do this.
+        """
         if self._connections and self._connections[0].closed:
             self._connections.clear()
 
     @contextmanager
     def maintenance(self) -> Iterator[psycopg.Connection]:
-        """A connection as the one role that may change frozen rows; what it does is one transaction."""
+        """Open a connection as the only role that may change frozen rows.
+
+        All statements on it are one transaction.
+        """
         with connect(self.login.with_role(MAINTENANCE)) as connection, connection.transaction():
             yield connection
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow's tracking and registry are."""
-        ours = self.address.sqlalchemy_url(self.settings.mlflow_database, driver=MLFLOW_DRIVER)
-        return self.settings.mlflow_tracking_uri or ours
+        """The address of MLflow's tracking and registry."""
+        settings = self.settings
+        own_database = self.address.sqlalchemy_url(settings.mlflow_database, driver=MLFLOW_DRIVER)
+        return settings.mlflow_tracking_uri or own_database
 
     @property
     def artifact_root(self) -> str:
-        """Where a new experiment keeps its artifacts."""
+        """The address at which a new experiment keeps its artifacts."""
         return self.settings.artifact_root or (self.home / "artifacts").as_uri()
 
     @cached_property
     def features(self) -> FeatureRepository:
-        """Feast, on the repository below the state folder."""
+        """Feast, with its repository below the state folder."""
         from streamflow.features.repository import FeatureRepository
 
         repository = FeatureRepository(self.home / "feast", self.catalog, role=self.address.role)
         self._closing.callback(repository.close)
-        if (
-            not repository.is_written
-        ):  # the files are derived: another machine's state folder gets them from the database
+        if not repository.is_written:
+            # The files are derived: a state folder on a new machine gets them from the database.
             repository.write(self.services())
         return repository
 
     def services(self) -> dict[str, list[ServiceFeature]]:
-        """Every feature service that was ever defined here: a registered version may name it."""
+        """Return every feature service that was ever defined here, with its features.
+
+        A registered version may name an old one.
+        """
         stored = installation.services(self.connection)
         return {
             name: [ServiceFeature(**feature) for feature in features]
@@ -148,7 +171,7 @@ class Platform:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a stock client needs to work on this installation."""
+        """The environment variables that a standard client needs to work on this installation."""
         return {
             **vendors_environment(self.home),
             **self.address.environment(),
@@ -167,16 +190,22 @@ def open_platform(
     migrated: bool = True,
     role: str = WRITER,
 ) -> Iterator[Platform]:
-    """Start or reach PostgreSQL and hand out the platform; everything is closed at the end. All works as `role`, vendors too.
+    """Start or reach PostgreSQL, yield the platform, and close everything at the end.
 
-    Raises NotMigrated when the database is not what the code and the catalog ask for, unless `migrated` is False.
+    Args:
+        settings: of this installation
+        notify: called with each line of progress
+        migrated: require that the database is migrated
+        role: the database role of every part, the vendors' tools included
+
+    Raises:
+        NotMigrated: code or catalog need a different schema, and `migrated` is True
     """
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing, role)
-        held = platform.attachment
-        closing.enter_context(
-            translated(platform.login, partial(last_words, held.place) if held else str)
-        )
+        attachment = platform.attachment
+        read_log_end = partial(last_words, attachment.place) if attachment else str
+        closing.enter_context(translated(platform.login, read_log_end))
         if migrated:
             require_migrated(platform)
         yield platform
@@ -185,6 +214,7 @@ def open_platform(
 def _wire(
     settings: Settings, notify: Callable[[str], None], closing: ExitStack, role: str
 ) -> Platform:
+    """Make the platform; `closing` closes what it opens."""
     catalog = load_catalog(settings.catalog)
     attachment = None
     if settings.database_url is None:
@@ -207,16 +237,18 @@ def _wire(
 
 
 def require_migrated(platform: Platform) -> None:
-    """Raise NotMigrated unless the database is what the code and the catalog ask for."""
-    found = installation.state(platform.login)
-    if found is None:
+    """Raise NotMigrated unless the database has the schema that code and catalog need."""
+    installed = installation.state(platform.login)
+    if installed is None:
         raise NotMigrated(
             "the database is empty",
-            remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'.",
+            remedy="Run 'streamflow run DIR --as-of D' with your first drop,"
+            " or 'streamflow migrate'.",
         )
-    if found.schema_version != SCHEMA_VERSION:
+    if installed.schema_version != SCHEMA_VERSION:
         raise NotMigrated(
-            f"the database has schema version {found.schema_version}, this code needs {SCHEMA_VERSION}"
+            f"the database has schema version {installed.schema_version},"
+            f" this code needs {SCHEMA_VERSION}"
         )
-    if found.catalog_digest != platform.catalog.digest:
+    if installed.catalog_digest != platform.catalog.digest:
         raise NotMigrated("the catalog has changed since the last 'streamflow migrate'")

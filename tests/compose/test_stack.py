@@ -250,7 +250,7 @@ def test_promotion_in_mlflows_ui_is_served_without_a_restart(keys: list[str]) ->
     )  # what the button of the page sends
     assert answer.status == 200, answer.body
     wait_for(lambda: "outside" in streamflow("ledger"), "the service that reconciles to enter it")
-    assert streamflow("ledger", "verify").startswith("[OK] the ledger is whole")
+    assert streamflow("ledger", "verify").startswith("[OK] the ledger is intact")
     wait_for(
         lambda: predicted(keys[0]).body.get("model", {}).get("version") == 2,
         "the API to answer with version 2",
@@ -275,7 +275,7 @@ def test_a_version_is_made_again_moved_and_pruned_through_mlflows_server() -> No
     assert streamflow("reproduce", "1").splitlines()[-1].startswith("[OK] identical: ")
     assert streamflow("verify", "1").splitlines()[-1].startswith("[OK] ")
     streamflow("export", "1", "/tmp/one.version")  # within the container
-    assert "this is streamflow_churn version 1 here already" in streamflow(
+    assert "this version is here already, as streamflow_churn version 1" in streamflow(
         "import", "/tmp/one.version"
     )
     number = int(version(streamflow("train", "--as-of", str(FEBRUARY), "--label-lead", "0")))

@@ -118,13 +118,13 @@ def test_the_recorded_commit_makes_the_version_again(
     assert len(listed.splitlines()) == 1
     assert uncommitted.returncode == 4
     assert (
-        "code: 1 files were not committed when the version was trained, such as src/streamflow/models/pipelines.py"
+        "code: 1 file was not committed when the version was trained, for example src/streamflow/models/pipelines.py"
         in uncommitted.stderr
     )
     shutil.rmtree(repository / ".git")
     (gone,) = streamflow_there(("reproduce", "1", "--code", "recorded"))
     assert gone.returncode == 4
-    assert "this package is in no git repository" in gone.stderr
+    assert "this package is not in a git repository" in gone.stderr
 
 
 def drifted(done: Said) -> dict[str, list[str]]:

@@ -160,7 +160,9 @@ def test_a_signal_stops_what_it_started_and_a_crash_before_does_not_matter(home:
     (home / "run").mkdir(parents=True)
     for name in ("up", "supervisord.pid", "stack.json"):
         (home / "run" / name).write_text("left by a crash")
-    process = start(home, "up", "prefect", "--host", "0.0.0.0", extra=free_ports())  # what a container does
+    process = start(
+        home, "up", "prefect", "--host", "0.0.0.0", extra=free_ports()
+    )  # what a container does
     assert wait_for(lambda: is_up(home), 120.0), home.with_name("home.log").read_text()
     assert wait_for(lambda: is_followed(home), PROMISED_S)
     kill_9(status(home)["prefect"]["pid"])

@@ -24,8 +24,9 @@ from streamflow.core.training.split import is_holdout
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.serving.predict import load_serving, predict
 from streamflow.steps.training.training_set import training_set
+from streamflow.steps.versions.rebuild_verdict import IDENTICAL
 from streamflow.steps.versions.recorded_version import recorded
-from streamflow.steps.versions.reproduce import IDENTICAL, reproduce
+from streamflow.steps.versions.reproduce import reproduce
 
 KEY = "7590-VHVEG"
 USAGE = [

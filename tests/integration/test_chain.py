@@ -78,7 +78,7 @@ def test_labels_come_from_the_drop_that_dates_them(
     assert (own.label_as_of.date(), later.label_as_of.date()) == (JANUARY, FEBRUARY)
     assert own.without_label == 0
     assert later.without_label == 400 - len(later.frame) > 0
-    with pytest.raises(SnapshotMissing, match="frozen are: 2024-01-31, 2024-02-29"):
+    with pytest.raises(SnapshotMissing, match="frozen drops: 2024-01-31, 2024-02-29"):
         training_set(platform, date(2024, 3, 31))
 
 

@@ -87,7 +87,7 @@ def test_each_level_is_named_with_what_differs(experiment: Experiment, tmp_path:
     *lines, last = text(receipt).splitlines()
     assert last.startswith("[OK] 8 rebuilds. Of the change of AUC from 0.")
     assert (
-        "(100 %) is due to the definitions of the features (subs_profile_fv:months_active is gone, and"
+        "(100 %) is due to the definitions of the features (subs_profile_fv:months_active was removed, and"
         in last
     )
     assert max(map(len, lines)) < 150
@@ -100,7 +100,8 @@ def test_only_what_differs_is_swapped_and_nothing_is_written(
     load(platform, simulated_drops / "month_000", JANUARY)
     first, second = train(platform, JANUARY), train(other, JANUARY)
     before, progress = database_digest(platform.connection), list[str]()
-    receipt = compare(platform, first.run_id, str(second.version), notify=progress.append)
+    reporting = replace(platform, notify=progress.append)
+    receipt = compare(reporting, first.run_id, str(second.version))
     assert database_digest(platform.connection) == before
     assert len(platform.models.versions()) == 2
     assert progress == ["rebuild 1 of 2: version 1", "rebuild 2 of 2: version 2"]
@@ -181,10 +182,10 @@ def test_a_feature_that_the_other_data_do_not_have_is_swapped_with_its_data(
     assert receipt.rebuilds == 4
     assert receipt.notes == (
         "the definitions of version 2 read subscriptions.bound, which the data of version 1 do not have:"
-        f" '{TOGETHER}' is swapped as one",
+        f" '{TOGETHER}' is swapped as one cause",
     )
     assert (
-        "the definitions of the features (subs_profile_fv:bound is new, and 1 more) with the data of the features ("
+        "the definitions of the features (subs_profile_fv:bound was added, and 1 more) with the data of the features ("
         in receipt.words
     )
 
@@ -206,7 +207,7 @@ def test_labels_that_know_none_of_the_users_are_swapped_with_them(
     assert {share.cause for change in receipt.metrics for share in change.shares} == {together}
     assert receipt.notes == (
         f"version 1 with data: labels of version 2: no key of the drop of 2024-01-31 has a label in that of 2024-02-29:"
-        f" '{together}' is swapped as one",
+        f" '{together}' is swapped as one cause",
     )
     differences = [str(d) for d in receipt.levels[0].differences]
     assert differences[0] == "drop of the features: 2024-01-31 -> 2024-02-29"
@@ -234,5 +235,5 @@ def test_forgotten_rows_are_neither_hidden_nor_put_down_to_the_code(
     assert shares[ERASED] == pytest.approx(later.metrics.auc - trained.metrics.auc, abs=1e-12)
     assert all(value == 0 for cause, value in shares.items() if cause != ERASED)
     forgotten, rebuilt = receipt.notes
-    assert forgotten.startswith("since version 1 was trained, rows were forgotten: ")
-    assert rebuilt.startswith("version 1 rebuilt here has AUC 0.")
+    assert forgotten.startswith("rows were forgotten since version 1 was trained: ")
+    assert rebuilt.startswith("version 1, rebuilt here, has AUC 0.")

@@ -35,7 +35,7 @@ def test_several_services_migrate_an_empty_database_at_once(
         assert "MLflow's tables" in first
         assert "Feast registry" in first
         # the database itself is made before the lock, which lies in it: by either of them
-        assert second in ("[OK] nothing to migrate\n", f"  database {name}\n[OK] 1 changes made\n")
+        assert second in ("[OK] nothing to migrate\n", f"  database {name}\n[OK] 1 change made\n")
         written = [
             path for i in range(2) for path in (tmp_path / str(i), *(tmp_path / str(i)).rglob("*"))
         ]

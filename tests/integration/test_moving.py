@@ -38,7 +38,8 @@ from streamflow.steps.upkeep.prune import prune
 from streamflow.steps.upkeep.restore import restore
 from streamflow.steps.versions.export import export
 from streamflow.steps.versions.import_version import import_version
-from streamflow.steps.versions.reproduce import IDENTICAL, reproduce
+from streamflow.steps.versions.rebuild_verdict import IDENTICAL
+from streamflow.steps.versions.reproduce import reproduce
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_what_was_forgotten_here_does_not_come_back_from_elsewhere(
 ) -> None:
     load(platform, simulated_drops / "month_001", FEBRUARY)
     forget(platform, "7590-VHVEG", why="asked")
-    with pytest.raises(ImportRefused, match="it holds 1 keys that were forgotten here"):
+    with pytest.raises(ImportRefused, match="it contains 1 key that was forgotten here"):
         import_version(platform, exported[0])
     assert platform.models.versions() == []
 
@@ -287,7 +288,8 @@ def test_a_catalog_that_lacks_a_column_is_told_where_the_right_one_is(
     with (
         opened as platform,
         pytest.raises(
-            CatalogInvalid, match="skips_7d is 'int' there, and not declared here"
+            CatalogInvalid,
+            match="skips_7d is 'int' in the export, and not declared in the catalog at hand",
         ) as refused,
     ):
         import_version(platform, exported[0])
@@ -312,7 +314,7 @@ def test_what_is_damaged_or_erased_is_not_exported(
     load(platform, simulated_drops / "month_000", JANUARY)
     train(platform, JANUARY)
     (model,) = platform.home.joinpath("artifacts").rglob("model.skops")
-    with bytes_changed(model), pytest.raises(ArtifactUntrusted, match="registered was"):
+    with bytes_changed(model), pytest.raises(ArtifactUntrusted, match="the registered digest is"):
         export(platform, "1", file)
     flip = "UPDATE frozen.labels SET churn_label = NOT churn_label WHERE user_id = '7590-VHVEG'"
     with psycopg.connect(platform.login.conninfo(), autocommit=True) as owner:
@@ -346,7 +348,7 @@ def test_an_import_that_fails_before_mlflow_goes_on_when_it_is_repeated(
         StreamflowError, match="the MLflow experiment 'streamflow' was deleted"
     ) as failed:
         import_version(platform, exported[0])
-    assert "The frozen rows of the version are here, the version is not." in str(failed.value)
+    assert "The frozen rows of the version were imported, the version was not." in str(failed.value)
     assert platform.models.versions() == []
     client.restore_experiment(experiment)
     receipt = import_version(platform, exported[0])

@@ -19,7 +19,8 @@ from streamflow.steps.training import train as training
 from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.upkeep.prune import PruneReceipt, prune
-from streamflow.steps.versions.reproduce import IDENTICAL, reproduce
+from streamflow.steps.versions.rebuild_verdict import IDENTICAL
+from streamflow.steps.versions.reproduce import reproduce
 from streamflow.warehouse import frozen
 
 
@@ -122,7 +123,7 @@ def test_what_nobody_needs_goes_and_every_version_is_still_made_again(lived: Pla
     training_set(lived, JANUARY, known_at=when - timedelta(microseconds=1))
     with pytest.raises(
         SnapshotMissing,
-        match="usage_agg_30d of 2024-01-31, revision 2, the newest that was known at",
+        match="usage_agg_30d of 2024-01-31, revision 2, the newest revision known at",
     ):
         training_set(lived, JANUARY, known_at=when)  # not the first revision in its place
     assert places(prune(lived)) == []

@@ -34,13 +34,8 @@ from streamflow.steps.training.fit import fit
 from streamflow.steps.training.honesty import label_honesty
 from streamflow.steps.training.train import register, train
 from streamflow.steps.training.training_set import training_set
-from streamflow.steps.versions.reproduce import (
-    DIFFERS,
-    IDENTICAL,
-    WITHIN,
-    ReproduceReceipt,
-    reproduce,
-)
+from streamflow.steps.versions.rebuild_verdict import DIFFERS, IDENTICAL, WITHIN
+from streamflow.steps.versions.reproduce import ReproduceReceipt, reproduce
 
 SUPPORT = Path(__file__).parents[1]
 Said = dict[str, dict[str, object]]
@@ -414,7 +409,7 @@ def test_a_changed_tag_is_named(trained: Platform, tag: str) -> None:
     client.set_model_version_tag("streamflow_churn", "1", tag, version.tags[tag])
     assert (receipt.result, receipt.holds) == (IDENTICAL, False)
     assert receipt.tampered == (
-        f"the tag {tag} of version 1 was changed: it says 0.25, registered was {version.tags[tag]}",
+        f"the tag {tag} of version 1 was changed: it is 0.25, the registered value is {version.tags[tag]}",
     )
 
 
@@ -424,7 +419,7 @@ def test_a_changed_row_of_ours_is_named(trained: Platform) -> None:
     )
     digest = trained.models.version(1).tags["passport_digest"]
     administer(trained, f"{off}; UPDATE streamflow.passport SET digest = repeat('0', 64); {on}")
-    with pytest.raises(NotRebuildable, match="registered was 0000"):
+    with pytest.raises(NotRebuildable, match="the registered digest is 0000"):
         reproduce(trained, "1")
     administer(trained, f"{off}; UPDATE streamflow.passport SET digest = '{digest}'; {on}")
 
@@ -453,7 +448,10 @@ def test_probabilities_within_the_declared_tolerance(
     )
     receipt = reproduce(platform, logged.run_id)
     assert (receipt.result, drifted(receipt), receipt.tampered) == (said, {}, ())
-    assert receipt.differences[0] == "the predictions of the hold-out are others"
+    assert (
+        receipt.differences[0]
+        == "the predictions of the hold-out differ from the recorded predictions"
+    )
     assert receipt.largest_difference == pytest.approx(apart, rel=0.1)
 
 

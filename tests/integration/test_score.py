@@ -301,7 +301,7 @@ def test_the_command_line(served: Platform, cluster: Cluster, tmp_path: Path) ->
     key = out.read_text().splitlines()[-1].split(",")[0]
     said = called(served.home, "explain", key, "--top", "2", extra=extra)
     assert said.returncode == 0, said.stderr
-    assert f"what it says of {key}" in said.stdout
+    assert f"prediction for {key}" in said.stdout
     as_json = json.loads(called(served.home, "explain", key, "--json", extra=extra).stdout)
     found = as_json["explanation"]
     assert found["base"] + sum(c["contribution"] for c in found["contributions"]) == pytest.approx(

@@ -150,7 +150,7 @@ def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named
         assert verify(kept, "1").holds  # February is no part of it
         connection.execute(change.format(-1, KEY, instant(FEBRUARY)))
     assert not found.holds
-    assert found.training_set == ("the values of skips_7d are not those that were recorded",)
+    assert found.training_set == ("the values of skips_7d are not the recorded ones",)
     assert [d.what for d in found.differences] == ["digest", f"{VIEW} digest"]
     assert told.returncode == 1, told.stderr
     assert json.loads(told.stdout)["training_set"] == list(found.training_set)
@@ -163,7 +163,7 @@ def test_a_forgotten_key_is_a_difference_that_is_told(spoiled: Platform) -> None
     forget(spoiled, KEY, why="a request")
     found = verify(spoiled, "1")
     assert (found.holds, found.violations) == (False, ())
-    assert found.training_set[0] == "it has 399 rows, recorded are 400"
+    assert found.training_set[0] == "it has 399 rows, 400 rows were recorded"
     assert {"rows", "cells", "digest"} <= {d.what for d in found.differences}
 
 
@@ -236,7 +236,7 @@ def test_a_wrong_label_a_foreign_key_and_a_lacking_key_are_named(kept: Platform)
     less = replace(rows, frame=rows.frame.filter(pl.col("user_id") != KEY))
     [lacking] = prove(kept, less).violations
     assert (lacking.key, lacking.what) == (KEY, "users")
-    assert "the set has no row of it" in str(lacking)
+    assert "no row in the training set" in str(lacking)
     more = replace(
         rows, frame=pl.concat([rows.frame, rows.frame[:1].with_columns(user_id=pl.lit("nobody"))])
     )

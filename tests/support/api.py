@@ -49,7 +49,9 @@ def served(
 def asked(url: str, body: object = None) -> Answer:
     """GET, or POST of a JSON body."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # our own address
+    request = urllib.request.Request(
+        url, data=data, headers={"Content-Type": "application/json"}
+    )  # our own address
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return Answer(answer.status, json.load(answer))

@@ -17,7 +17,7 @@ from streamflow.core.training.column_honesty import constants, deciding
 from streamflow.core.training.honesty import Finding
 from streamflow.settings import Settings
 from streamflow.simulation.drops import simulate_months
-from streamflow.steps.training.honesty import rule_compared
+from streamflow.steps.training.previous_drops import rule_compared
 
 CATALOG, SETTINGS = load_catalog(None), Settings()
 FEATURES, KEY, LABEL = [f.name for f in CATALOG.features], CATALOG.entity.key, CATALOG.label.column

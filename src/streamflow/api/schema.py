@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -132,7 +132,7 @@ def answers_of(catalog: Catalog, max_ids: int) -> Answers:
     }
     entry: Any = create_model("PredictionEntry", **key, **_prediction())
     refused: Any = create_model("RefusedEntry", __base__=Refusal, **key)
-    entries: Any = list[Union[entry, refused]]  # of values: they are made here
+    entries: Any = list[entry | refused]  # of values: they are made here
     return Answers(
         ask=create_model("Ask", __config__=strict, **key),
         ask_batch=create_model("AskBatch", __config__=strict, **keys),

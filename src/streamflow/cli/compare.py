@@ -40,7 +40,7 @@ def compare(
     from streamflow.steps.versions.compare import compare as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, run_a, run_b, notify=platform.notify)
+        receipt = step(platform, run_a, run_b)
     show(receipt, as_json=as_json, text=text)
 
 

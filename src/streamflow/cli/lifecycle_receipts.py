@@ -1,4 +1,4 @@
-"""Receipts of the life cycle in words."""
+"""Print the receipts of promotion, retraining, rollback and the ledger as text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from streamflow.cli import receipts
+from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
     from streamflow.core.promotion.ledger import Entry
@@ -17,88 +18,125 @@ if TYPE_CHECKING:
     from streamflow.steps.stages.transitions import ReconcileReceipt
 
 
-def promote(r: PromoteReceipt) -> str:
-    """The evidence, gate by gate, and the decision."""
-    lines = list(_evidence(r.examination)) if r.examination else []
-    place = f", in place of version {r.replaced}" if r.replaced else ""
-    forced = " by force" if r.forced else ""
-    said = {
-        "promoted": f"[OK] {r.model} version {r.version} is in {r.stage}{place}{forced}",
-        "refused": f"[REFUSED] {r.model} version {r.version} was not promoted; --force --why TEXT overrules the gate",
-        "no change": f"[OK] {r.model} version {r.version} is in {r.stage} already",
-        "would be promoted": f"[OK] {r.model} version {r.version} would be promoted to {r.stage}{forced}; nothing was changed",
-        "would be refused": f"[REFUSED] {r.model} version {r.version} would not be promoted; nothing was changed",
+def promote(receipt: PromoteReceipt) -> str:
+    """Print the evidence of each gate, and the decision."""
+    lines: list[str] = []
+    if receipt.examination:
+        lines += _describe_rows(receipt.examination)
+        lines += _describe_evidence(receipt.examination)
+    lines.append(_describe_decision(receipt))
+    return "\n".join(lines)
+
+
+def _describe_decision(receipt: PromoteReceipt) -> str:
+    version = f"{receipt.model} version {receipt.version}"
+    forced = " by force" if receipt.forced else ""
+    sentences = {
+        "promoted": f"[OK] {version} is in {receipt.stage}{_replacing(receipt.replaced)}{forced}",
+        "refused": f"[REFUSED] {version} was not promoted; --force --why TEXT overrules the gate",
+        "no change": f"[OK] {version} is in {receipt.stage} already",
+        "would be promoted": f"[OK] {version} would be promoted to {receipt.stage}{forced};"
+        " nothing was changed",
+        "would be refused": f"[REFUSED] {version} would not be promoted; nothing was changed",
     }
-    return "\n".join([*lines, said[r.decision]])
+    return sentences[receipt.decision]
 
 
-def retrain(r: RetrainReceipt) -> str:
-    """What was trained, what the gate said, and why nothing was done where that is so."""
-    if r.decision == "skipped":
-        return f"[OK] nothing to retrain as of {r.as_of}: {r.why}"
-    lines = (
-        [receipts.train(r.trained)]
-        if r.trained
-        else [f"  version {r.version} was trained on the same evidence before"]
+def _replacing(version: int | None) -> str:
+    return f", in place of version {version}" if version else ""
+
+
+def retrain(receipt: RetrainReceipt) -> str:
+    """Print what was trained and what the gate decided, or why nothing was done."""
+    if receipt.decision == "skipped":
+        return f"[OK] nothing to retrain as of {receipt.as_of}: {receipt.why}"
+    lines = []
+    if receipt.trained:
+        lines.append(receipts.train(receipt.trained))
+    else:
+        lines.append(f"  version {receipt.version} was trained on the same evidence before")
+    if receipt.promotion:
+        lines.append(promote(receipt.promotion))
+    lines.append(
+        f"[OK] retrained as of {receipt.as_of} ({receipt.why}):"
+        f" version {receipt.version} was {receipt.decision}"
     )
-    if r.promotion:
-        lines.append(promote(r.promotion))
-    return "\n".join(
-        [*lines, f"[OK] retrained as of {r.as_of} ({r.why}): version {r.version} was {r.decision}"]
-    )
+    return "\n".join(lines)
 
 
-def rollback(r: RollbackReceipt) -> str:
-    """What stands now."""
-    place = f", in place of version {r.replaced}" if r.replaced else ""
-    return f"[OK] {r.model} version {r.version} is back in Production{place}, with its threshold {r.threshold:g} (entry {r.seq})"
-
-
-def reconcile(r: ReconcileReceipt) -> str:
-    """What was entered, and what cannot be settled."""
-    lines = [*(entry(e) for e in r.entered), *(f"  note: {words}" for words in r.unsettled)]
-    return "\n".join(
-        [
-            *lines,
-            f"[OK] {len(r.entered)} entries made" if r.entered else "[OK] nothing to reconcile",
-        ]
-    )
-
-
-def entry(e: Entry) -> str:
-    """One line of the ledger."""
-    return f"  entry {e.seq}: {e.action}, {e.stage}: {e.why}, since {e.since:%Y-%m-%d %H:%M:%S}"
-
-
-def ledger_verdict(r: LedgerVerdict) -> str:
-    """Whole, or the first entry that is not."""
+def rollback(receipt: RollbackReceipt) -> str:
+    """Print the version that is in Production now."""
     return (
-        f"[OK] the ledger is whole: {r.words}"
-        if r.broken is None
-        else f"[BROKEN] entry {r.broken}: {r.words}"
+        f"[OK] {receipt.model} version {receipt.version} is back in Production"
+        f"{_replacing(receipt.replaced)}, with its threshold {receipt.threshold:g}"
+        f" (entry {receipt.seq})"
     )
 
 
-def who_served(r: WhoServed) -> str:
-    """One line."""
-    until = f" until {r.until.isoformat()}" if r.until else ""
-    e = r.entry
-    return f"[OK] {r.model} version {r.version}, since {r.since.isoformat()}{until} (entry {e.seq}, {e.action} by {e.who}: {e.why})"
+def reconcile(receipt: ReconcileReceipt) -> str:
+    """Print the new entries, and what cannot be settled."""
+    lines = [entry(new_entry) for new_entry in receipt.entered]
+    lines += [f"  note: {note}" for note in receipt.unsettled]
+    if receipt.entered:
+        lines.append(f"[OK] {count_of(len(receipt.entered), 'entry', 'entries')} made")
+    else:
+        lines.append("[OK] nothing to reconcile")
+    return "\n".join(lines)
 
 
-def _evidence(found: Examination) -> Iterator[str]:
-    if found.rows:
-        of, day = found.rows, slice(10)
-        users = f"{of['rows']:,} users ({of['positives']:,} positive)"
-        yield f"  judged on {users} of {of['as_of'][day]}, labels of {of['label_as_of'][day]}:"
-        for version, proof in of["trained_on"].items():
-            erased = f", {proof['erased']} erased on request since" if proof["erased"] else ""
-            known = f"its {proof['keys']:,} training keys are {proof['digest'][:16]} (salt '{proof['split_salt']}'{erased})"
-            yield f"    none was seen by version {version}: {known}"
-    if found.compared:
-        yield f"  {'':20} {'champion':>10} {'challenger':>10} {'difference':>10}   {found.policy.confidence:.0%} interval"
-    for c in found.compared:
-        ends = f"{c.low:+.4f}..{c.high:+.4f}"
-        yield f"  {c.metric:20} {c.champion:10.4f} {c.challenger:10.4f} {c.difference:+10.4f}   {ends}"
-    for gate in found.gates:
-        yield f"  {'passed' if gate.passed else 'FAILED'} {gate.name:14} {gate.evidence}"
+def entry(ledger_entry: Entry) -> str:
+    """Print one entry of the ledger as one line."""
+    return (
+        f"  entry {ledger_entry.seq}: {ledger_entry.action}, {ledger_entry.stage}:"
+        f" {ledger_entry.why}, since {ledger_entry.since:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def ledger_verdict(verdict: LedgerVerdict) -> str:
+    """Print whether the ledger is intact, or the first entry that is not."""
+    if verdict.broken is None:
+        return f"[OK] the ledger is intact: {verdict.words}"
+    return f"[BROKEN] entry {verdict.broken}: {verdict.words}"
+
+
+def who_served(receipt: WhoServed) -> str:
+    """Print the version that served at an instant, and the entry that put it there."""
+    until = f" until {receipt.until.isoformat()}" if receipt.until else ""
+    cause = receipt.entry
+    return (
+        f"[OK] {receipt.model} version {receipt.version}, since {receipt.since.isoformat()}{until}"
+        f" (entry {cause.seq}, {cause.action} by {cause.who}: {cause.why})"
+    )
+
+
+def _describe_rows(examination: Examination) -> Iterator[str]:
+    """Yield the users that both versions were judged on, and why neither version has seen them."""
+    rows = examination.rows
+    if not rows:
+        return
+    as_of = rows["as_of"][:10]  # the day of an ISO instant
+    label_as_of = rows["label_as_of"][:10]
+    users = f"{count_of(rows['rows'], 'user')} ({rows['positives']:,} positive)"
+    yield f"  judged on {users} of {as_of}, with the labels of {label_as_of}:"
+    for version, proof in rows["trained_on"].items():
+        facts = f"salt '{proof['split_salt']}'"
+        if proof["erased"]:
+            facts += f", {proof['erased']:,} erased on request since"
+        keys = count_of(proof["keys"], "training key")
+        yield (
+            f"    version {version} has not seen any of them:"
+            f" the digest of its {keys} is {proof['digest'][:16]} ({facts})"
+        )
+
+
+def _describe_evidence(examination: Examination) -> Iterator[str]:
+    """Yield the table of compared metrics, and one line per gate."""
+    if examination.compared:
+        interval = f"{examination.policy.confidence:.0%} interval"
+        yield f"  {'':20} {'champion':>10} {'challenger':>10} {'difference':>10}   {interval}"
+    for metric in examination.compared:
+        values = f"{metric.champion:10.4f} {metric.challenger:10.4f} {metric.difference:+10.4f}"
+        yield f"  {metric.metric:20} {values}   {metric.low:+.4f}..{metric.high:+.4f}"
+    for gate in examination.gates:
+        mark = "passed" if gate.passed else "FAILED"
+        yield f"  {mark} {gate.name:14} {gate.evidence}"

@@ -53,7 +53,6 @@ def train(
             label_lead=label_lead,
             known_at=known_at,
             full=full,
-            notify=platform.notify,
         )
     show(receipt, as_json=as_json, text=receipts.train)
 

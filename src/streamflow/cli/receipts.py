@@ -1,10 +1,11 @@
-"""Receipts in words."""
+"""Print the receipts of the data steps, of training, of prediction and of backups as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from streamflow.cli.reproduce_receipts import checked
+from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
     from streamflow.core.training.honesty import Honesty
@@ -23,174 +24,237 @@ if TYPE_CHECKING:
     from streamflow.steps.upkeep.restore import RestoreReceipt
 
 
-def init(r: InitReceipt) -> str:
-    """One line per file, what is left open, and the way on."""
-    lines = [
-        f"  {t.file:28} {t.rows:>9,} rows  {t.columns:>3} columns  {len(t.features):>3} features"
-        for t in r.tables
-    ]
-    notes = [f"  decide: {d}" for d in r.decisions]
-    features = sum(len(t.features) for t in r.tables)
-    done = f"[OK] wrote {r.out}: key={r.key} ({r.key_type}) label={r.label} features={features} model={r.model}"
-    way = [
-        f"Read the guesses in {r.out}, then: streamflow --catalog {r.out} run {r.folder} --as-of YYYY-MM-DD"
-    ]
-    return "\n".join([*lines, *notes, done, *way])
-
-
-def simulate(r: SimulateReceipt) -> str:
-    """One line per simulated drop."""
-    lines = [
-        f"[OK] simulated {folder}  as_of={as_of} rows={rows:,} churn={churn:.3f} best possible AUC={best:.3f}"
-        for folder, as_of, rows, churn, best in zip(
-            r.folders, r.as_ofs, r.rows, r.churn_rates, r.best_aucs, strict=True
-        )
-    ]
+def init(receipt: InitReceipt) -> str:
+    """Print one line per file, the decisions that are left to the user, and the next command."""
+    lines = []
+    for table in receipt.tables:
+        rows = f"{count_of(table.rows, 'row', width=9):14}"
+        columns = f"{count_of(table.columns, 'column', width=3):11}"
+        features = count_of(len(table.features), "feature", width=3)
+        lines.append(f"  {table.file:28} {rows}  {columns}  {features}")
+    lines += [f"  decide: {decision}" for decision in receipt.decisions]
+    feature_count = sum(len(table.features) for table in receipt.tables)
+    lines.append(
+        f"[OK] wrote {receipt.out}: key={receipt.key} ({receipt.key_type}) label={receipt.label}"
+        f" features={feature_count} model={receipt.model}"
+    )
+    command = f"streamflow --catalog {receipt.out} run {receipt.folder} --as-of YYYY-MM-DD"
+    lines.append(f"Check the guesses in {receipt.out}, then run: {command}")
     return "\n".join(lines)
 
 
-def migrate(r: MigrateReceipt) -> str:
-    """One line per change."""
-    if not r.changes:
+def simulate(receipt: SimulateReceipt) -> str:
+    """Print one line per simulated drop."""
+    drops = zip(
+        receipt.folders,
+        receipt.as_ofs,
+        receipt.rows,
+        receipt.churn_rates,
+        receipt.best_aucs,
+        strict=True,
+    )
+    return "\n".join(
+        f"[OK] simulated {folder}  as_of={as_of} rows={rows:,} churn={churn_rate:.3f}"
+        f" best possible AUC={best_auc:.3f}"
+        for folder, as_of, rows, churn_rate, best_auc in drops
+    )
+
+
+def migrate(receipt: MigrateReceipt) -> str:
+    """Print one line per change, and how many changes there are."""
+    if not receipt.changes:
         return "[OK] nothing to migrate"
-    return "\n".join(
-        [
-            *(f"  {c}" for c in r.changes),
-            f"[OK] {len(r.changes)} changes {'planned' if r.planned else 'made'}",
-        ]
-    )
+    lines = [f"  {change}" for change in receipt.changes]
+    verb = "planned" if receipt.planned else "made"
+    lines.append(f"[OK] {count_of(len(receipt.changes), 'change')} {verb}")
+    return "\n".join(lines)
 
 
-def ingest(r: IngestReceipt) -> str:
-    """One line per file."""
-    lines = [f"  {f.file:28} {f.rows:>9,} rows  sha256 {f.sha256[:16]}" for f in r.files]
-    lines += [f"  note: {w}" for w in r.warnings]
-    if r.rejected:
-        lines.append(
-            f"  note: {r.rejected:,} rows were kept apart; 'streamflow rejects --as-of {r.as_of}' lists them"
-        )
-    if r.erased:
-        lines.append(f"  note: {r.erased:,} keys were forgotten on request and are left out")
-    done = "ingested" if r.changed else "no change: this drop is there already,"
-    return "\n".join([*lines, f"[OK] {done} as_of={r.as_of} rejected={r.rejected}"])
-
-
-def snapshot(r: SnapshotReceipt) -> str:
-    """One line per table."""
+def ingest(receipt: IngestReceipt) -> str:
+    """Print one line per file, and notes about rows that were left out."""
     lines = []
-    for t in r.tables:
-        what = "frozen" if t.created else "unchanged"
+    for file in receipt.files:
+        rows = f"{count_of(file.rows, 'row', width=9):14}"
+        lines.append(f"  {file.file:28} {rows}  sha256 {file.sha256[:16]}")
+    lines += [f"  note: {warning}" for warning in receipt.warnings]
+    if receipt.rejected:
+        verb = choose_form(receipt.rejected, "was", "were")
+        pronoun = choose_form(receipt.rejected, "it", "them")
         lines.append(
-            f"  {t.table:20} revision {t.revision} {what:9} {t.rows:>9,} rows  {t.digest[:16]}{_changed(t)}"
+            f"  note: {count_of(receipt.rejected, 'row')} {verb} rejected and not loaded;"
+            f" 'streamflow rejects --as-of {receipt.as_of}' lists {pronoun}"
         )
-    return "\n".join([*lines, f"[OK] snapshot as_of={r.as_of} known_at={r.known_at.isoformat()}"])
+    if receipt.erased:
+        verb = choose_form(receipt.erased, "is", "are")
+        lines.append(
+            f"  note: {count_of(receipt.erased, 'key')} {verb} left out,"
+            " because of a request to forget"
+        )
+    result = "ingested" if receipt.changed else "no change: this drop was ingested before,"
+    lines.append(f"[OK] {result} as_of={receipt.as_of} rejected={receipt.rejected}")
+    return "\n".join(lines)
 
 
-def _changed(t: FrozenTable) -> str:
-    """What a correction changed."""
-    if not (t.created and t.changed_columns):
+def snapshot(receipt: SnapshotReceipt) -> str:
+    """Print one line per table, with what a correction changed."""
+    lines = []
+    for table in receipt.tables:
+        state = "frozen" if table.created else "unchanged"
+        rows = f"{count_of(table.rows, 'row', width=9):14}"
+        lines.append(
+            f"  {table.table:20} revision {table.revision} {state:9} {rows}"
+            f"  {table.digest[:16]}{_describe_correction(table)}"
+        )
+    lines.append(f"[OK] snapshot as_of={receipt.as_of} known_at={receipt.known_at.isoformat()}")
+    return "\n".join(lines)
+
+
+def _describe_correction(table: FrozenTable) -> str:
+    """Name the changed columns with their numbers of cells, and the keys added and removed."""
+    if not (table.created and table.changed_columns):
         return ""
-    cells = [
-        f"{c} {t.changed_cells[c]:,}" if c in t.changed_cells else c for c in t.changed_columns
-    ]
-    keys = [f"{n:,} keys {what}" for n, what in ((t.added, "added"), (t.removed, "removed")) if n]
-    return f"  changed: {', '.join([*cells, *keys])}"
+    changes = []
+    for column in table.changed_columns:
+        cells = table.changed_cells.get(column)
+        changes.append(column if cells is None else f"{column} {cells:,}")
+    if table.added:
+        changes.append(f"{count_of(table.added, 'key')} added")
+    if table.removed:
+        changes.append(f"{count_of(table.removed, 'key')} removed")
+    return f"  changed: {', '.join(changes)}"
 
 
-def materialize(r: MaterializeReceipt) -> str:
-    """One line per view."""
-    lines = [f"  {v.view:24} {v.rows:>9,} rows  {v.removed:,} removed" for v in r.views]
-    return "\n".join([*lines, f"[OK] online as_of={r.as_of}"])
+def materialize(receipt: MaterializeReceipt) -> str:
+    """Print one line per feature view."""
+    lines = []
+    for view in receipt.views:
+        rows = f"{count_of(view.rows, 'row', width=9):14}"
+        lines.append(f"  {view.view:24} {rows}  {view.removed:,} removed")
+    lines.append(f"[OK] online as_of={receipt.as_of}")
+    return "\n".join(lines)
 
 
-def monthly(r: MonthlyReceipt) -> str:
-    """The three receipts of a run."""
-    return "\n".join([ingest(r.ingest), snapshot(r.snapshot), materialize(r.materialize)])
-
-
-def forget(r: ForgetReceipt) -> str:
-    """What was erased, and what the revisions are called from now on."""
-    if r.already:
-        return "[OK] this key was forgotten before; nothing holds it"
-    lines = [f"  {table:32} {rows:,} rows" for table, rows in r.rows.items()]
-    for e in r.erased:
-        place = f"frozen.{e.table:25} {e.as_of:%Y-%m-%d} revision {e.revision}"
-        lines.append(f"  {place}  {e.old_digest[:16]} -> {e.new_digest[:16]}")
+def monthly(receipt: MonthlyReceipt) -> str:
+    """Print the three receipts of a run."""
     return "\n".join(
-        [*lines, f"[OK] forgotten: {sum(r.rows.values()):,} live and {len(r.erased):,} frozen rows"]
+        [ingest(receipt.ingest), snapshot(receipt.snapshot), materialize(receipt.materialize)]
     )
 
 
-def training_set(r: TrainingSetReceipt) -> str:
-    """Rows, digest and the revisions used."""
+def forget(receipt: ForgetReceipt) -> str:
+    """Print how many rows were erased, and the new digest of each revision that had the key."""
+    if receipt.already:
+        return "[OK] this key was forgotten before; no table contains it"
+    lines = [f"  {table:32} {count_of(rows, 'row')}" for table, rows in receipt.rows.items()]
+    for erased in receipt.erased:
+        table = f"frozen.{erased.table:25}"
+        revision = f"{erased.as_of:%Y-%m-%d} revision {erased.revision}"
+        digests = f"{erased.old_digest[:16]} -> {erased.new_digest[:16]}"
+        lines.append(f"  {table} {revision}  {digests}")
+    live_rows = count_of(sum(receipt.rows.values()), "live row")
+    frozen_rows = count_of(len(receipt.erased), "frozen row")
+    lines.append(f"[OK] forgotten: {live_rows} and {frozen_rows}")
+    return "\n".join(lines)
+
+
+def training_set(receipt: TrainingSetReceipt) -> str:
+    """Print the rows and the digest of a training set, and the revisions it was read from."""
     lines = [
-        f"  {s.table:20} {s.as_of:%Y-%m-%d} revision {s.revision}  {s.digest[:16]}"
-        for s in r.sources
+        f"  {source.table:20} {source.as_of:%Y-%m-%d} revision {source.revision}"
+        f"  {source.digest[:16]}"
+        for source in receipt.sources
     ]
-    facts = f"as_of={r.as_of} labels={r.label_as_of} rows={r.rows:,} positive={r.positive_share:.4f} digest={r.digest}"
-    tail = [f"known_at={r.known_at.isoformat()}"] + ([f"written to {r.out}"] if r.out else [])
-    return "\n".join([*lines, *(f"  {t}" for t in tail), f"[OK] training set {facts}"])
-
-
-def honesty(r: Honesty) -> str:
-    """One line per finding, the worst first."""
-    done = f"[{'NO' if r.severe else 'OK'}] label honesty as_of={r.as_of} labels={r.label_as_of} rows={r.rows:,}"
-    return "\n".join([*(f"  {w}" for w in r.words), f"{done}: {r.counts}"])
-
-
-def train(r: TrainReceipt) -> str:
-    """What the reference ends with, and what a number alone would hide."""
-    return "\n".join(
-        [
-            f"  {checked(r.certificate)}",
-            *(f"  {w}" for w in r.honesty.words),
-            *(f"  note: {w}" for w in r.words),
-            r.line,
-        ]
+    lines.append(f"  known_at={receipt.known_at.isoformat()}")
+    if receipt.out:
+        lines.append(f"  written to {receipt.out}")
+    lines.append(
+        f"[OK] training set as_of={receipt.as_of} labels={receipt.label_as_of}"
+        f" rows={receipt.rows:,} positive={receipt.positive_share:.4f} digest={receipt.digest}"
     )
+    return "\n".join(lines)
 
 
-def predict(r: Prediction) -> str:
-    """One line, and which values were not the key's own."""
-    told = f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}"
-    return f"{told} age_days={r.age_days:.1f}" + (
-        f" defaulted={','.join(r.defaulted)}" if r.defaulted else ""
+def honesty(report: Honesty) -> str:
+    """Print one line per finding, the worst first."""
+    lines = [f"  {finding}" for finding in report.words]
+    mark = "NO" if report.severe else "OK"
+    lines.append(
+        f"[{mark}] label honesty as_of={report.as_of} labels={report.label_as_of}"
+        f" rows={report.rows:,}: {report.counts}"
     )
+    return "\n".join(lines)
 
 
-def backup(r: BackupContent) -> str:
-    """What is in the file."""
-    return "\n".join(
-        [*_held(r), f"[OK] backed up to {r.file} ({r.bytes / 1e6:,.1f} MB) in {r.seconds:.1f} s"]
+def train(receipt: TrainReceipt) -> str:
+    """Print what the proof and the checks found, notes about the numbers, and the metrics."""
+    lines = [f"  {checked(receipt.certificate)}"]
+    lines += [f"  {finding}" for finding in receipt.honesty.words]
+    lines += [f"  note: {note}" for note in receipt.words]
+    lines.append(receipt.line)
+    return "\n".join(lines)
+
+
+def predict(receipt: Prediction) -> str:
+    """Print a prediction in one line; `defaulted` names the features that used a default."""
+    line = (
+        f"[OK] {receipt.key} prediction={receipt.prediction} probability={receipt.probability}"
+        f" version={receipt.version} as_of={receipt.as_of:%Y-%m-%d}"
+        f" age_days={receipt.age_days:.1f}"
     )
+    if receipt.defaulted:
+        line += f" defaulted={','.join(receipt.defaulted)}"
+    return line
 
 
-def backup_checked(r: BackupContent) -> str:
-    """What is in the file, of which every byte was read."""
-    return "\n".join(
-        [
-            *_held(r),
-            f"[OK] {r.file} is whole ({r.bytes / 1e6:,.1f} MB), verified in {r.seconds:.1f} s",
-        ]
+def backup(receipt: BackupContent) -> str:
+    """Print what a new backup contains."""
+    lines = _describe_content(receipt)
+    lines.append(
+        f"[OK] backed up to {receipt.file} ({receipt.bytes / 1e6:,.1f} MB)"
+        f" in {receipt.seconds:.1f} s"
     )
+    return "\n".join(lines)
 
 
-def restore(r: RestoreReceipt) -> str:
-    """What was restored and verified, and what is left to do."""
-    lines = [*_held(r.backup), *(f"  note: {n}" for n in r.notes)]
+def backup_checked(receipt: BackupContent) -> str:
+    """Print what a backup contains, after every byte of it was verified."""
+    lines = _describe_content(receipt)
+    lines.append(
+        f"[OK] {receipt.file} is complete and undamaged ({receipt.bytes / 1e6:,.1f} MB),"
+        f" verified in {receipt.seconds:.1f} s"
+    )
+    return "\n".join(lines)
+
+
+def restore(receipt: RestoreReceipt) -> str:
+    """Print what was restored and verified, and what is left to do."""
+    content = receipt.backup
+    lines = _describe_content(content)
+    lines += [f"  note: {note}" for note in receipt.notes]
+    revisions = count_of(receipt.revisions_verified, "frozen revision")
+    models = count_of(receipt.models_verified, "model file")
+    lines.append(f"  verified by digest: {revisions}, {models}")
+    lines.append(
+        f"[OK] restored {content.file} to {receipt.database} and {receipt.home}"
+        f" in {receipt.seconds:.1f} s"
+    )
+    return "\n".join(lines)
+
+
+def _describe_content(content: BackupContent) -> list[str]:
+    tables = count_of(content.tables, "table")
+    rows = count_of(content.rows, "row")
+    revisions = count_of(content.revisions, "frozen revision")
+    artifacts = count_of(content.artifacts, "artifact")
+    lines = [
+        f"  made at {content.created:%Y-%m-%d %H:%M:%S} UTC from PostgreSQL {content.postgresql},"
+        f" schema version {content.schema_version}",
+        f"  {tables} with {rows}, {revisions}, {artifacts}",
+    ]
     lines += [
-        f"  verified by digest: {r.revisions_verified} frozen revisions, {r.models_verified} model files"
+        f"  {version.name} version {version.version} {version.stage:10} {version.model_digest[:16]}"
+        for version in content.versions
     ]
-    return "\n".join(
-        [*lines, f"[OK] restored {r.backup.file} to {r.database} and {r.home} in {r.seconds:.1f} s"]
-    )
-
-
-def _held(r: BackupContent) -> list[str]:
-    lines = [
-        f"  made {r.created:%Y-%m-%d %H:%M:%S} UTC of PostgreSQL {r.postgresql}, schema version {r.schema_version}",
-        f"  {r.tables} tables with {r.rows:,} rows, {r.revisions} frozen revisions, {r.artifacts} artifacts",
-        *(f"  {v.name} version {v.version} {v.stage:10} {v.model_digest[:16]}" for v in r.versions),
-        f"  sha256 {r.sha256}",
-    ]
-    return [*lines, *(f"  note: {n}" for n in r.notes)]
+    lines.append(f"  sha256 {content.sha256}")
+    lines += [f"  note: {note}" for note in content.notes]
+    return lines

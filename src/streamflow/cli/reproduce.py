@@ -55,7 +55,7 @@ def reproduce(
 
     step = reproduce_recorded if code == "recorded" else at_hand
     with invocation(context).platform() as platform:
-        receipt = step(platform, which, notify=platform.notify)
+        receipt = step(platform, which)
     show(receipt, as_json=as_json, text=reproduce_receipts.reproduce)
     raise typer.Exit(0 if receipt.holds else 1)
 
@@ -72,6 +72,6 @@ def verify(
     from streamflow.steps.versions.verify import verify as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, which, full=full, notify=platform.notify)
+        receipt = step(platform, which, full=full)
     show(receipt, as_json=as_json, text=reproduce_receipts.verify)
     raise typer.Exit(0 if receipt.holds else 1)

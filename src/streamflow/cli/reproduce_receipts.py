@@ -1,9 +1,10 @@
-"""What came of holding a version against its passport, in words."""
+"""Print the receipts of reproduce and verify as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.instants import day
 
 if TYPE_CHECKING:
@@ -11,68 +12,105 @@ if TYPE_CHECKING:
     from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
     from streamflow.steps.versions.verify import VerifyReceipt
 
-SHOWN = 20  # violations for people; --json lists more
+MAX_VIOLATIONS = 20  # so many are printed as text; --json lists more
+MAX_DIFFERENCES = 3  # of each level
 
 
-def reproduce(r: ReproduceReceipt) -> str:
-    """The levels, what of the record was changed, and the verdict."""
+def reproduce(receipt: ReproduceReceipt) -> str:
+    """Print the verdict on each level, what was changed in the record, and the result."""
     lines = [
-        f"{r.model} version {r.version}, as of {r.as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}, code {r.code}"
+        f"{receipt.model} version {receipt.version}, as of {receipt.as_of:%Y-%m-%d},"
+        f" known at {receipt.known_at.isoformat()}, code {receipt.code}"
     ]
-    lines += [line for level in r.levels for line in _level(level)]
-    lines += [f"  tampered       {words}" for words in r.tampered]
-    lines += [f"  result         {words}" for words in r.differences]
-    if r.result == "identical":
-        done = f"training set, keys, model and {r.predictions:,} predictions are bit for bit as recorded"
-    else:
-        largest = "not known" if r.largest_difference is None else f"{r.largest_difference:.3g}"
-        done = f"the largest difference of {r.predictions:,} probabilities is {largest}, declared are {r.tolerance:g}"
-    mark = "OK" if r.holds else "NO"
-    tampered = "; the record of the version was changed" if r.tampered else ""
-    return "\n".join([*lines, f"[{mark}] {r.result}: {done}{tampered}"])
+    for level in receipt.levels:
+        lines += _describe_level(level)
+    lines += [f"  tampered       {sentence}" for sentence in receipt.tampered]
+    lines += [f"  result         {sentence}" for sentence in receipt.differences]
+    mark = "OK" if receipt.holds else "NO"
+    tampered = "; the record of the version was changed" if receipt.tampered else ""
+    lines.append(f"[{mark}] {receipt.result}: {_describe_result(receipt)}{tampered}")
+    return "\n".join(lines)
 
 
-def _level(level: LevelVerdict) -> list[str]:
-    """One line for a level that is the same; else the first differences, and how many more there are."""
+def _describe_result(receipt: ReproduceReceipt) -> str:
+    if receipt.result == "identical":
+        predictions = count_of(receipt.predictions, "prediction")
+        return f"training set, keys, model and {predictions} are bit for bit as recorded"
+    largest = receipt.largest_difference
+    difference = "not known" if largest is None else f"{largest:.3g}"
+    probabilities = count_of(receipt.predictions, "probability", "probabilities")
+    return (
+        f"the largest difference of {probabilities} is {difference},"
+        f" the declared tolerance is {receipt.tolerance:g}"
+    )
+
+
+def _describe_level(level: LevelVerdict) -> list[str]:
+    """Return one line for a level that is the same.
+
+    For a level that drifted return the first differences, and how many more there are.
+    """
     if not level.differences:
         return [f"  {level.name:14} same"]
-    shown = level.differences[:3]
-    heads = [f"{level.name:14} drifted", *[f"{'':22}"] * 2]
-    lines = [f"  {head}  {words}" for head, words in zip(heads, shown, strict=False)]
-    more = level.count - len(shown)
-    return lines + ([f"  {'':22}  and {more:,} more (--json lists them)"] if more else [])
+    indent = " " * 22
+    first, *following = level.differences[:MAX_DIFFERENCES]
+    lines = [f"  {level.name:14} drifted  {first}"]
+    lines += [f"  {indent}  {difference}" for difference in following]
+    hidden = level.count - len(lines)
+    if hidden:
+        lines.append(f"  {indent}  and {hidden:,} more (--json lists them)")
+    return lines
 
 
-def verify(r: VerifyReceipt) -> str:
-    """Where the cells come from, each that is wrong, what is not as recorded, and the verdict."""
+def verify(receipt: VerifyReceipt) -> str:
+    """Print where the cells come from, each violation, what differs, and the verdict."""
     lines = [
-        f"{r.model} version {r.version}, run {r.run_id}",
-        f"  as of {r.as_of:%Y-%m-%d}, labels of {r.label_as_of:%Y-%m-%d}, known at {r.known_at.isoformat()}",
-        *(
-            f"  {p.name:24} newest as_of {day(p.as_of)}, learned at {day(p.known_at)}"
-            for p in r.certificate.parts
-        ),
-        *(f"  violation     {violation}" for violation in r.violations[:SHOWN]),
+        f"{receipt.model} version {receipt.version}, run {receipt.run_id}",
+        f"  as of {receipt.as_of:%Y-%m-%d}, labels of {receipt.label_as_of:%Y-%m-%d},"
+        f" known at {receipt.known_at.isoformat()}",
     ]
-    more = r.certificate.violations - min(len(r.violations), SHOWN)
-    lines += (
-        [f"  … and {more:,} violations more (--json lists the first {len(r.violations):,})"]
-        if more
-        else []
+    lines += [
+        f"  {source.name:24} newest as_of {day(source.as_of)}, known at {day(source.known_at)}"
+        for source in receipt.certificate.parts
+    ]
+    lines += _describe_violations(receipt)
+    lines += [f"  training set  {sentence}" for sentence in receipt.training_set]
+    lines += [f"  certificate   {difference}" for difference in receipt.differences]
+    lines += [f"  tampered      {sentence}" for sentence in receipt.tampered]
+    mark = "OK" if receipt.holds else "NO"
+    lines.append(f"[{mark}] {checked(receipt.certificate)}; {_compare_certificates(receipt)}")
+    return "\n".join(lines)
+
+
+def _describe_violations(receipt: VerifyReceipt) -> list[str]:
+    shown = receipt.violations[:MAX_VIOLATIONS]
+    lines = [f"  violation     {violation}" for violation in shown]
+    hidden = receipt.certificate.violations - len(shown)
+    if hidden:
+        lines.append(
+            f"  … and {count_of(hidden, 'more violation')}"
+            f" (--json lists the first {len(receipt.violations):,})"
+        )
+    return lines
+
+
+def _compare_certificates(receipt: VerifyReceipt) -> str:
+    if receipt.differences:
+        return "the certificate is not the recorded one"
+    if receipt.comparable:
+        return "the certificate is the recorded one"
+    return (
+        "one certificate covers a sample and the second covers all cells, so"
+        " only rows, cells and violations can be compared: they are the recorded ones"
     )
-    lines += [f"  training set  {words}" for words in r.training_set]
-    lines += [f"  certificate   {difference}" for difference in r.differences]
-    lines += [f"  tampered      {words}" for words in r.tampered]
-    if not r.differences and not r.comparable:
-        same = "of a sample and a whole only rows, cells and violations can be compared: they are the recorded ones"
+
+
+def checked(certificate: Certificate) -> str:
+    """Say how many cells were checked, and how many do not have the value that belongs there."""
+    cells = count_of(certificate.cells, "cell")
+    if certificate.sampled:
+        scope = f"a sample of {certificate.checked:,} of {cells}"
     else:
-        same = f"the certificate is {'not ' if r.differences else ''}the recorded one"
-    return "\n".join([*lines, f"[{'OK' if r.holds else 'NO'}] {checked(r.certificate)}; {same}"])
-
-
-def checked(c: Certificate) -> str:
-    """How much was checked, and how many cells are not what belongs there."""
-    part = (
-        f"a sample of {c.checked:,} of {c.cells:,} cells" if c.sampled else f"all {c.cells:,} cells"
-    )
-    return f"checked {part} against the frozen rows: {c.violations:,} violation{'' if c.violations == 1 else 's'}"
+        scope = f"all {cells}"
+    violations = count_of(certificate.violations, "violation")
+    return f"checked {scope} against the frozen rows: {violations}"

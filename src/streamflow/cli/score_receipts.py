@@ -1,44 +1,54 @@
-"""Receipts of score and explain, for people."""
+"""Print the receipts of score and explain as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
     from streamflow.steps.serving.explain import Reasons
     from streamflow.steps.serving.score import ScoreReceipt
 
 
-def score(r: ScoreReceipt) -> str:
-    """What was read, what was said, and where it is."""
-    run = r.run
-    lines = [f"  {words}" for words in r.revisions]
-    lines += (
-        [
-            f"  {run.missing:,} rows have no probability: a feature that promises a value has none, or one that is too old"
-        ]
-        if run.missing
-        else []
+def score(receipt: ScoreReceipt) -> str:
+    """Print what was read, how many rows were scored, and where the scores are."""
+    run = receipt.run
+    lines = [f"  {revision}" for revision in receipt.revisions]
+    if run.missing:
+        verb = choose_form(run.missing, "has", "have")
+        lines.append(
+            f"  {count_of(run.missing, 'row')} {verb} no probability: the value of a feature"
+            " that must have one is missing or too old"
+        )
+    if receipt.out:
+        lines.append(f"  written to {receipt.out}")
+    facts = (
+        f"as_of={run.as_of:%Y-%m-%d} version={run.version} rows={run.rows:,}"
+        f" flagged={run.flagged:,} threshold={run.threshold} run={run.id} digest={run.digest[:16]}"
     )
-    lines += [f"  written to {r.out}"] if r.out else []
-    facts = f"as_of={run.as_of:%Y-%m-%d} version={run.version} rows={run.rows:,} flagged={run.flagged:,} threshold={run.threshold}"
-    new = "" if r.new else f", nothing new: it was scored at {run.at:%Y-%m-%d %H:%M:%S} UTC"
-    return "\n".join([*lines, f"[OK] scored {facts} run={run.id} digest={run.digest[:16]}{new}"])
+    earlier = (
+        "" if receipt.new else f", no change: scored before, at {run.at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    lines.append(f"[OK] scored {facts}{earlier}")
+    return "\n".join(lines)
 
 
-def explain(r: Reasons, top: int) -> str:
-    """A line per reason, and what they add up to."""
-    found = r.explanation
-    shown, rest = found.top(top), found.contributions[top:]
+def explain(receipt: Reasons, top: int) -> str:
+    """Print the average prediction, the largest contributions, and their sum for this key."""
+    explanation = receipt.explanation
+    remaining = explanation.contributions[top:]
     lines = [
-        f"  {found.base:7.4f}  what version {r.version} says of the population ({found.unit})",
-        *(f"  {c}" for c in shown),
+        f"  {explanation.base:7.4f}  average prediction of version {receipt.version}"
+        f" ({explanation.unit})"
     ]
-    lines += [f"  {sum(c.contribution for c in rest):+.4f}  the other {len(rest)}"] if rest else []
-    lines += [f"  {found.margin:7.4f}  what it says of {r.key}"]
-    return "\n".join(
-        [
-            *lines,
-            f"[OK] {r.key} prediction={r.prediction} probability={r.probability} version={r.version} as_of={r.as_of:%Y-%m-%d}",
-        ]
+    lines += [f"  {contribution}" for contribution in explanation.top(top)]
+    if remaining:
+        total = sum(contribution.contribution for contribution in remaining)
+        lines.append(f"  {total:+.4f}  the remaining {count_of(len(remaining), 'feature')}")
+    lines.append(f"  {explanation.margin:7.4f}  prediction for {receipt.key}")
+    lines.append(
+        f"[OK] {receipt.key} prediction={receipt.prediction} probability={receipt.probability}"
+        f" version={receipt.version} as_of={receipt.as_of:%Y-%m-%d}"
     )
+    return "\n".join(lines)

@@ -37,7 +37,7 @@ def export(
     from streamflow.steps.versions.export import export as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, which, file, force=force, notify=platform.notify)
+        receipt = step(platform, which, file, force=force)
     show(receipt, as_json=as_json, text=transfer_receipts.export)
 
 
@@ -57,7 +57,7 @@ def import_(
     from streamflow.steps.versions.import_version import import_version as step
 
     with invocation(context).platform(migrated=False) as platform:
-        receipt = step(platform, file, notify=platform.notify)
+        receipt = step(platform, file)
     show(receipt, as_json=as_json, text=transfer_receipts.import_version)
 
 

@@ -1,8 +1,10 @@
-"""What was moved, in words."""
+"""Print the receipts of export, import and prune as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
     from streamflow.steps.upkeep.prune import PruneReceipt
@@ -10,43 +12,66 @@ if TYPE_CHECKING:
     from streamflow.steps.versions.import_version import ImportReceipt
 
 
-def export(r: ExportReceipt) -> str:
-    """What is in the file."""
-    held = f"{r.revisions} frozen revisions with {r.rows:,} rows, passport {r.passport_digest[:16]}"
-    done = f"[OK] exported {r.model} version {r.version} to {r.file} ({r.bytes / 1e6:,.1f} MB) in {r.seconds:.1f} s"
-    return f"  {held}\n{done}"
+def export(receipt: ExportReceipt) -> str:
+    """Print what the exported file contains."""
+    revisions = count_of(receipt.revisions, "frozen revision")
+    rows = count_of(receipt.rows, "row")
+    content = f"  {revisions} with {rows}, passport {receipt.passport_digest[:16]}"
+    result = (
+        f"[OK] exported {receipt.model} version {receipt.version} to {receipt.file}"
+        f" ({receipt.bytes / 1e6:,.1f} MB) in {receipt.seconds:.1f} s"
+    )
+    return f"{content}\n{result}"
 
 
-def import_version(r: ImportReceipt) -> str:
-    """What it is called here."""
-    if r.already:
-        return f"[OK] no change: this is {r.model} version {r.version} here already"
-    rows = f"  frozen: {r.revisions} revisions with {r.rows:,} rows"
-    return f"{rows}\n[OK] imported {r.model} version {r.version}, run_id={r.run_id} in {r.seconds:.1f} s"
+def import_version(receipt: ImportReceipt) -> str:
+    """Print the number and the run id that an imported version has here."""
+    version = f"{receipt.model} version {receipt.version}"
+    if receipt.already:
+        return f"[OK] no change: this version is here already, as {version}"
+    revisions = count_of(receipt.revisions, "revision")
+    content = f"  frozen: {revisions} with {count_of(receipt.rows, 'row')}"
+    result = f"[OK] imported {version}, run_id={receipt.run_id} in {receipt.seconds:.1f} s"
+    return f"{content}\n{result}"
 
 
-def prune(r: PruneReceipt) -> str:
-    """One line per thing that goes."""
-    lines = [
-        f"  {one.table:20} {one.as_of:%Y-%m-%d} revision {one.revision}  {one.rows:>9,} rows"
-        for one in r.revisions
-    ]
+def prune(receipt: PruneReceipt) -> str:
+    """Print one line for each revision, run and month that is removed, and the totals."""
+    lines = []
+    for revision in receipt.revisions:
+        rows = count_of(revision.rows, "row", width=9)
+        name = f"{revision.table:20} {revision.as_of:%Y-%m-%d} revision {revision.revision}"
+        lines.append(f"  {name}  {rows}")
     lines += [
         f"  run {run.run_id} {run.status:8}  {run.bytes / 1e6:>9,.1f} MB  {run.name}"
-        for run in r.runs
+        for run in receipt.runs
     ]
-    stays = "  stays: the log is in use"
-    lines += [
-        f"  {'prediction log':20} {one.month.replace('_', '-'):21}  {one.rows:>9,} rows{stays if one.month in r.busy else ''}"
-        for one in r.months
-    ]
-    lines += (
-        [f"  note: {r.unknown} passports stay whose runs this MLflow does not know"]
-        if r.unknown
-        else []
+    for month in receipt.months:
+        note = "  stays: the log is in use" if month.month in receipt.busy else ""
+        rows = count_of(month.rows, "row", width=9)
+        day = month.month.replace("_", "-")
+        lines.append(f"  {'prediction log':20} {day:21}  {rows}{note}")
+    if receipt.unknown:
+        passports = count_of(receipt.unknown, "passport")
+        verb = choose_form(receipt.unknown, "stays", "stay")
+        runs = choose_form(receipt.unknown, "its run", "their runs")
+        lines.append(f"  note: {passports} {verb}, because this MLflow does not know {runs}")
+    verb = "would remove" if receipt.dry_run else "removed"
+    revisions_kept = (
+        f"{count_of(receipt.kept, 'revision')} {choose_form(receipt.kept, 'stays', 'stay')}"
     )
-    verb = "would remove" if r.dry_run else "removed"
-    gone = f"{len(r.revisions)} revisions ({r.rows:,} rows), the files of {len(r.runs)} runs ({r.bytes / 1e6:,.1f} MB)"
-    gone += f", {len(r.months) - len(r.busy)} months of the prediction log" if r.months else ""
-    gone += f", {len(r.scores)} runs of 'score'"
-    return "\n".join([*lines, f"[OK] {verb} {gone}; {r.kept} revisions stay"])
+    lines.append(f"[OK] {verb} {_describe_removed(receipt)}; {revisions_kept}")
+    return "\n".join(lines)
+
+
+def _describe_removed(receipt: PruneReceipt) -> str:
+    """Return how many revisions, runs, months and scores are removed."""
+    removed = [
+        f"{count_of(len(receipt.revisions), 'revision')} ({count_of(receipt.rows, 'row')})",
+        f"the files of {count_of(len(receipt.runs), 'run')} ({receipt.bytes / 1e6:,.1f} MB)",
+    ]
+    if receipt.months:
+        removed_months = len(receipt.months) - len(receipt.busy)
+        removed.append(f"{count_of(removed_months, 'month')} of the prediction log")
+    removed.append(f"{count_of(len(receipt.scores), 'run')} of 'score'")
+    return ", ".join(removed)

@@ -68,7 +68,9 @@ def test_an_exception_is_described_with_its_causes_and_places() -> None:
         try:
             {}[KEY]  # type: ignore[index]
         except KeyError:
-            raise ExceptionGroup(KEY, [ValueError(KEY), OSError(KEY)])  # the context is what is tested
+            raise ExceptionGroup(
+                KEY, [ValueError(KEY), OSError(KEY)]
+            )  # the context is what is tested
     except ExceptionGroup as error:
         lines = describe(error).splitlines()
     assert [line for line in lines if not line.startswith("  ")] == [

@@ -22,14 +22,16 @@ from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import served
 from streamflow.steps.training.training_set import revisions_read
-from streamflow.steps.versions.erased_users import erased_users
-from streamflow.steps.versions.recorded_version import (
-    Recorded,
+from streamflow.steps.versions.rebuilt_training_set import (
     joined_features,
     rebuilt_set,
+    set_differences,
+)
+from streamflow.steps.versions.recorded_version import (
+    Recorded,
+    erased_users,
     recorded,
     require_frozen,
-    set_differences,
 )
 from streamflow.warehouse import frozen, monitoring
 from streamflow.warehouse.monitoring import LoggedAnswers

@@ -35,7 +35,7 @@ from streamflow.steps.monitoring.monitor_inputs import (
     read_rows,
     rebuild_reference,
 )
-from streamflow.steps.versions.erased_users import erased_users
+from streamflow.steps.versions.recorded_version import erased_users
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor

@@ -175,7 +175,6 @@ def _go_on(
             when.as_of.date(),
             label_lead=when.label_lead,
             known_at=when.known_at,
-            notify=notify,
         )
         version = trained.version
     if begun is None or (begun.state, begun.version) != ("trained", version):

@@ -19,8 +19,8 @@ from streamflow.core.versions.passport import keys_result
 from streamflow.errors import LabelsMissing, NotRebuildable
 from streamflow.platform import Platform
 from streamflow.steps.training.training_set import Drops, revisions_read
-from streamflow.steps.versions.erased_users import erased_users
-from streamflow.steps.versions.recorded_version import Recorded, labelled_keys, set_of, with_catalog
+from streamflow.steps.versions.rebuilt_training_set import labelled_keys, set_of
+from streamflow.steps.versions.recorded_version import Recorded, erased_users, with_catalog
 from streamflow.warehouse import frozen
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ import polars as pl
 
 from streamflow.core.data.digest import digest_frame
 from streamflow.core.serving.frame_completeness import complete_frame
-from streamflow.core.serving.service_policy import policy_of
 from streamflow.core.training.training_set import revision_in_words
 from streamflow.errors import SnapshotMissing
 from streamflow.features.drop_features import PART, as_of_column, population_parts

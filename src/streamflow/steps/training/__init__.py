@@ -1,4 +1,5 @@
-"""From frozen rows to a model version.
+"""Steps that make a model version from frozen rows.
 
-Make the training set, check it, prove where its cells come from, fit a model, register it.
+They assemble the training set, check it, prove where its cells come from, train a model on it, and
+register the version.
 """

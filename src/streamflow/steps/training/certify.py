@@ -1,8 +1,10 @@
-"""The temporal proof of a training set: every cell derived again from frozen rows. For train and verify; nothing is written."""
+"""The temporal proof of a training set: derive every cell again from frozen rows.
+
+`train` and `verify` use it. Nothing is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -11,6 +13,7 @@ from importlib.metadata import version
 import polars as pl
 
 from streamflow.catalog import Catalog
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.digest import in_order
 from streamflow.core.data.instants import day
 from streamflow.core.training.certificate import SAMPLE, Certificate, Scope, scope_of
@@ -23,84 +26,98 @@ from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.warehouse import provenance
 
-CHUNK = 200_000  # keys whose frozen rows are in memory at a time
-LISTED = 1_000  # violations that are explained; all are counted
-SHOWN = 20  # of them in an error's message
+CHUNK = 200_000  # the frozen rows of so many keys are in memory at a time
+MAX_EXPLAINED = 1_000  # only the first violations are explained; all of them are counted
+MAX_SHOWN = 20  # an error's message shows the first of the explained violations
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """The certificate, and the first LISTED violations, explained."""
+    """The certificate, and the first MAX_EXPLAINED violations with their explanations."""
 
     certificate: Certificate
     violations: tuple[Violation, ...]
 
 
-def certified(
-    platform: Platform,
-    rows: TrainingSet,
-    *,
-    full: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
-) -> Certificate:
-    """The certificate of a training set that is clean. Raises TemporalViolation with every violation."""
-    proof = prove(platform, rows, full=full, notify=notify)
+def certified(platform: Platform, rows: TrainingSet, *, full: bool = False) -> Certificate:
+    """Return the certificate of a training set that has no violation.
+
+    Raises TemporalViolation with the explained violations.
+    """
+    proof = prove(platform, rows, full=full)
     count = proof.certificate.violations
     if count:
         lines = [str(violation) for violation in proof.violations]
-        more = [f"… and {count - SHOWN:,} more"] if count > SHOWN else []
-        counted = f"({count:,} violation{'s' if count > 1 else ''} in {proof.certificate.checked:,} cells)"
-        raise TemporalViolation(
-            "\n".join([*lines[:SHOWN], *more, counted]), violations=lines, count=count
-        )
+        shown = lines[:MAX_SHOWN]
+        if count > MAX_SHOWN:
+            shown.append(f"… and {count - MAX_SHOWN:,} more")
+        cells = count_of(proof.certificate.checked, "cell")
+        shown.append(f"({count_of(count, 'violation')} in {cells})")
+        raise TemporalViolation("\n".join(shown), violations=lines, count=count)
     return proof.certificate
 
 
 def prove(
-    platform: Platform,
-    rows: TrainingSet,
-    *,
-    full: bool = False,
-    sample: int = SAMPLE,
-    notify: Callable[[str], None] = lambda _: None,
+    platform: Platform, rows: TrainingSet, *, full: bool = False, sample: int = SAMPLE
 ) -> Proof:
-    """Derive every cell of a training set again; where it has more than `sample` cells those of some keys, unless `full`."""
-    keys, width = rows.frame[rows.key], len(rows.features) + 1
+    """Derive the cells of a training set again, and compare them.
+
+    Args:
+        platform: the open platform
+        rows: the training set
+        full: check every cell, however many there are
+        sample: check about this many cells, those of some keys, if the set has more and not `full`
+    """
+    keys = rows.frame[rows.key]
+    width = len(rows.features) + 1
     scope = scope_of(keys, width=width, full=full, sample=sample)
     frame = in_order(rows.frame.filter(pl.Series(scope.holds(keys))), rows.key)
-    progress = Progress(notify, "checking where cells come from", len(frame) * width, unit="cells")
-    sources = [_Source(platform, reading, rows.key) for reading in readings(platform.catalog, rows)]
-    lacking = _lacking(rows, scope, sources)
-    count, wrong, parts = len(lacking), lacking[:LISTED], []
+    checked_cells = len(frame) * width
+    progress = Progress(
+        platform.notify, "checking where cells come from", checked_cells, unit="cells"
+    )
+    sources = [
+        _FrozenSource(platform, reading, rows.key)
+        for reading in make_readings(platform.catalog, rows)
+    ]
+    absent_keys = _find_absent_keys(rows, scope, sources)
+    count = len(absent_keys)
+    violations = absent_keys[:MAX_EXPLAINED]
+    certificate_parts = []
     for source in sources:
-        audit = source.audited(frame, LISTED - len(wrong), progress)
-        count, wrong = count + audit.count, wrong + source.explained(audit.wrong)
-        parts.append(audit.part)
+        audit = source.audit(frame, MAX_EXPLAINED - len(violations), progress)
+        count += audit.count
+        violations = violations + source.explain(audit.wrong)
+        certificate_parts.append(audit.part)
     certificate = Certificate(
         engine=f"pandas {version('pandas')}",
         rows=len(keys),
         cells=len(keys) * width,
-        checked=len(frame) * width,
+        checked=checked_cells,
         sampled=scope.limit is not None,
         violations=count,
-        parts=tuple(parts),
+        parts=tuple(certificate_parts),
     )
-    return Proof(certificate=certificate, violations=tuple(wrong))
+    return Proof(certificate=certificate, violations=tuple(violations))
 
 
-def readings(catalog: Catalog, rows: TrainingSet) -> list[Reading]:
-    """What the columns of a training set may be read from: that the key is there, the label, the features view by view."""
-    exactly, label = timedelta(0), catalog.label
-    people = Reading(
+def make_readings(catalog: Catalog, rows: TrainingSet) -> list[Reading]:
+    """Return what the columns of a training set may be read from.
+
+    The first reading is the population (the key exists), the second is the label, then there is
+    one reading for the features of each view.
+    """
+    label = catalog.label
+    population = Reading(
         name=catalog.entity.table,
         table=catalog.entity.table,
         types={},
         as_of=rows.as_of,
         known_at=rows.known_at,
-        ttl=exactly,
+        ttl=timedelta(0),
     )
     labels = replace(
-        people,
+        population,
         name=label.table,
         table=label.table,
         types={label.column: "bool"},
@@ -108,59 +125,73 @@ def readings(catalog: Catalog, rows: TrainingSet) -> list[Reading]:
     )
     views = [
         replace(
-            people,
+            population,
             name=name,
             table=view.table,
-            types={f.name: f.column.type for f in catalog.features_of(name)},
+            types=_feature_types(catalog, name),
             ttl=catalog.ttl(name),
         )
         for name, view in catalog.views.items()
     ]
-    return [people, labels, *views]
+    return [population, labels, *views]
 
 
-class _Source:
+def _feature_types(catalog: Catalog, view: str) -> dict[str, str]:
+    return {feature.name: feature.column.type for feature in catalog.features_of(view)}
+
+
+class _FrozenSource:
     """The frozen rows that one reading may see."""
 
     def __init__(self, platform: Platform, reading: Reading, key: str) -> None:
-        self.reading, self._key = reading, key
-        self._places = provenance.places(platform.connection, reading.table)
+        self.reading = reading
+        self._key = key
+        self._revisions = provenance.places(platform.connection, reading.table)
         typed_key = (key, platform.catalog.entity.type)
         self._read = partial(provenance.rows, platform.address, reading.table, typed_key)
 
     def keys(self) -> pl.Series:
-        """Every key of the revisions that count."""
-        return self._read((), admissible(self._places, self.reading), None)[self._key]
+        """Return every key of the revisions that the reading may see."""
+        return self._read((), admissible(self._revisions, self.reading), None)[self._key]
 
-    def audited(self, frame: pl.DataFrame, limit: int, progress: Progress) -> Audit:
-        """Check the columns of this reading, as many keys at a time as memory holds."""
-        audit = Audit(self.reading, frame.select(self._key).schema, self._places, limit=limit)
-        valid = admissible(self._places, self.reading)
+    def audit(self, frame: pl.DataFrame, limit: int, progress: Progress) -> Audit:
+        """Check the columns of this reading, CHUNK keys at a time."""
+        key_schema = frame.select(self._key).schema
+        audit = Audit(self.reading, key_schema, self._revisions, limit=limit)
+        visible = admissible(self._revisions, self.reading)
         for chunk in frame.iter_slices(CHUNK):
-            audit.add(chunk, self._read(self.reading.types, valid, chunk[self._key]))
+            audit.add(chunk, self._read(self.reading.types, visible, chunk[self._key]))
             progress.add(len(chunk) * len(self.reading.types))
         return audit
 
-    def explained(self, wrong: list[Violation]) -> list[Violation]:
-        """The violations with the frozen row that each wrong value stands in, of whatever instant and revision."""
-        if not wrong or not self.reading.types:  # that a key is not there needs no more words
-            return wrong
-        asked = pl.Series(self._key, [violation.key for violation in wrong]).unique()
-        history = self._read(self.reading.types, self._places, asked)
-        return [
-            explained(v, history.filter(pl.col(self._key) == v.key), self._places, self.reading)
-            for v in wrong
-        ]
+    def explain(self, violations: list[Violation]) -> list[Violation]:
+        """Add to each violation the frozen row that the wrong value comes from.
+
+        That row may be of any instant and any revision. A violation of the population needs no
+        explanation: it says that the key does not exist.
+        """
+        if not violations or not self.reading.types:
+            return violations
+        keys = pl.Series(self._key, [violation.key for violation in violations]).unique()
+        history = self._read(self.reading.types, self._revisions, keys)
+        explanations = []
+        for violation in violations:
+            key_history = history.filter(pl.col(self._key) == violation.key)
+            explanations.append(explained(violation, key_history, self._revisions, self.reading))
+        return explanations
 
 
-def _lacking(rows: TrainingSet, scope: Scope, sources: list[_Source]) -> list[Violation]:
-    """The keys of the population that have a label, and no row in the set."""
-    people, labels = sources[:2]
-    keys = absent(rows.frame[rows.key], people.keys(), labels.keys())
-    held = scope.holds(pl.Series(keys, dtype=rows.frame[rows.key].dtype))
-    why = f"it and its label are there as of {day(rows.as_of)}, and the set has no row of it"
+def _find_absent_keys(
+    rows: TrainingSet, scope: Scope, sources: list[_FrozenSource]
+) -> list[Violation]:
+    """Find the keys of the population that have a label and are not in the training set."""
+    population, labels = sources[:2]
+    set_keys = rows.frame[rows.key]
+    keys = absent(set_keys, population.keys(), labels.keys())
+    in_scope = scope.holds(pl.Series(keys, dtype=set_keys.dtype))
+    reason = f"it has a row and a label as of {day(rows.as_of)}, but no row in the training set"
     return [
-        Violation(key=key, what=people.reading.name, why=why)
-        for key, inside in zip(keys, held, strict=True)
-        if inside
+        Violation(key=key, what=population.reading.name, why=reason)
+        for key, is_checked in zip(keys, in_scope, strict=True)
+        if is_checked
     ]

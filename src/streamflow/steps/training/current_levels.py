@@ -1,4 +1,4 @@
-"""The levels as they are at hand: what `train` writes into a passport and `reproduce` holds against one."""
+"""The levels of this process: `train` writes them into a passport, `reproduce` compares them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from streamflow.runtime import code, environment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Present:
-    """Every level but the data, which is read where it is needed."""
+class CurrentLevels:
+    """Every level of a passport except the data, which is read where it is needed."""
 
     features: Mapping[str, Any]
     code: Mapping[str, Any]
@@ -21,10 +21,11 @@ class Present:
     configuration: Mapping[str, Any]
 
 
-def present(platform: Platform) -> Present:
-    """What this process would train with."""
-    return Present(
-        features={"service": platform.catalog.service, "catalog": definitions(platform.catalog)},
+def read_current_levels(platform: Platform) -> CurrentLevels:
+    """Return the levels that this process would train with."""
+    catalog = platform.catalog
+    return CurrentLevels(
+        features={"service": catalog.service, "catalog": definitions(catalog)},
         code=code(),
         environment=environment(),
         configuration=platform.settings.semantic_values,

@@ -1,9 +1,11 @@
-"""From a training set to a model and what it says of the hold-out: shared by train, reproduce and compare. Nothing is written."""
+"""Train a model on a training set, and predict the hold-out with it.
+
+`train`, `reproduce` and `compare` share this. Nothing is written.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """A model and what it says of the hold-out: all of it derived from a training set and the semantic settings.
+    """A trained model and its probabilities for the hold-out.
 
-    kind           of the model, chosen among `candidates` where the setting is auto
+    All of it is derived from a training set and the semantic settings.
+
+    kind           the kind of the model, chosen among `candidates` where the setting is auto
     holdout        (n,)  which rows of the training set are on the hold-out side
     probability    (m,)  for the rows of the hold-out, in their order
-    default_costs  what the catalog's defaults would cost there; empty where it declares none
+    default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
     """
 
     pipeline: Pipeline
@@ -53,38 +57,38 @@ class Fitted:
 
     @property
     def predictions_digest(self) -> str:
-        """sha256 over the probabilities of the hold-out."""
+        """The sha256 over the probabilities of the hold-out."""
         return holdout_probabilities.digest(self.probability)
 
 
-def fit(
-    platform: Platform, rows: TrainingSet, *, notify: Callable[[str], None] = lambda _: None
-) -> Fitted:
-    """Split by hash of the key, choose and fit a model, calibrate it, set its threshold, score the hold-out.
+def fit(platform: Platform, rows: TrainingSet) -> Fitted:
+    """Split by hash of the key, train and calibrate a model, and score the hold-out.
 
-    All of it but the scores comes from the training side. Raises TrainingImpossible when a side holds one class only.
+    The kind of the model, the calibrator and the threshold come from the training side alone; the
+    hold-out gives only the metrics.
+    Raises TrainingImpossible when all rows of a side are of the same class.
     """
     from streamflow.models.predictor import compile_predictor
 
     settings = platform.settings
-    holdout = is_holdout(
-        rows.frame[rows.key], salt=settings.split_salt, share=settings.holdout_share
-    )
-    held, label = rows.matrix.filter(pl.Series(holdout)), rows.labels[holdout]
-    side = _training_side(platform, rows, ~holdout)
+    keys = rows.frame[rows.key]
+    holdout = is_holdout(keys, salt=settings.split_salt, share=settings.holdout_share)
+    holdout_matrix = rows.matrix.filter(pl.Series(holdout))
+    holdout_label = rows.labels[holdout]
+    training_side = _training_side(platform, rows, ~holdout)
     begin = time.perf_counter()
-    chosen, candidates = _kind(settings, side, notify)
-    pipeline = side.fit(chosen.kind)
-    decision = _decision(settings, side.label, chosen.out_of_fold, of=len(rows.frame))
-    seconds = time.perf_counter() - begin
-    answer = compile_predictor(pipeline, decision).probability
-    probability = answer(held)
-    metrics = evaluate(
-        label,
-        probability,
-        threshold=decision.threshold,
-        seed=settings.seed,
-        draws=settings.bootstrap_draws,
+    chosen, candidates = _choose_kind(platform, training_side)
+    pipeline = training_side.fit(chosen.kind)
+    decision = _decide(
+        settings, training_side.label, chosen.out_of_fold, total_rows=len(rows.frame)
+    )
+    training_seconds = time.perf_counter() - begin
+    predict = compile_predictor(pipeline, decision).probability
+    probability = predict(holdout_matrix)
+    threshold = decision.threshold
+    metrics = _evaluate(settings, holdout_label, probability, threshold)
+    costs = default_costs(
+        platform.catalog.features, holdout_matrix, holdout_label, predict, threshold=threshold
     )
     return Fitted(
         pipeline=pipeline,
@@ -93,80 +97,111 @@ def fit(
         decision=decision,
         holdout=holdout,
         probability=probability,
-        probes=probes_of(held, probability),
+        probes=probes_of(holdout_matrix, probability),
         metrics=metrics,
-        default_costs=default_costs(
-            platform.catalog.features, held, label, answer, threshold=decision.threshold
-        ),
-        training_seconds=seconds,
+        default_costs=costs,
+        training_seconds=training_seconds,
     )
 
 
-def _training_side(platform: Platform, rows: TrainingSet, side: NDArray[np.bool_]) -> TrainingSide:
+def _evaluate(
+    settings: Settings,
+    label: NDArray[np.int8],
+    probability: NDArray[np.float64],
+    threshold: float,
+) -> Metrics:
+    return evaluate(
+        label,
+        probability,
+        threshold=threshold,
+        seed=settings.seed,
+        draws=settings.bootstrap_draws,
+    )
+
+
+def _training_side(
+    platform: Platform, rows: TrainingSet, is_training: NDArray[np.bool_]
+) -> TrainingSide:
     from streamflow.models.model_selection import TrainingSide
 
-    keep = pl.Series(side)
+    mask = pl.Series(is_training)
     return TrainingSide(
-        keys=rows.frame[rows.key].filter(keep),
-        frame=rows.matrix.filter(keep),
-        label=rows.labels[side],
+        keys=rows.frame[rows.key].filter(mask),
+        frame=rows.matrix.filter(mask),
+        label=rows.labels[is_training],
         features=platform.catalog.features,
         trees=platform.settings.trees,
         seed=platform.settings.seed,
     )
 
 
-def _kind(
-    settings: Settings, side: TrainingSide, notify: Callable[[str], None]
+def _choose_kind(
+    platform: Platform, training_side: TrainingSide
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """The kind of model, with answers for rows that it had not seen where calibrator or threshold are learned from them."""
+    """Return the kind of model to train, and the candidates that were compared.
+
+    The chosen kind has out-of-fold probabilities if calibrator or threshold are learned from them.
+    """
     from streamflow.models.model_selection import Candidate, candidate, choose
 
+    settings = platform.settings
     if settings.model == "auto":
-        return choose(side, salt=settings.split_salt, notify=notify)
+        return choose(training_side, salt=settings.split_salt, notify=platform.notify)
     if settings.calibration == "none" and settings.threshold != "value":
         return Candidate(kind=settings.model, aucs=(), out_of_fold=np.empty(0)), ()
-    return candidate(side, settings.model, salt=settings.split_salt), ()
+    return candidate(training_side, settings.model, salt=settings.split_salt), ()
 
 
-def _decision(
-    settings: Settings, label: NDArray[np.int8], out_of_fold: NDArray[np.float64], *, of: int
+def _decide(
+    settings: Settings,
+    label: NDArray[np.int8],
+    out_of_fold: NDArray[np.float64],
+    *,
+    total_rows: int,
 ) -> Decision:
-    """The calibrator, and the threshold that would have brought the most, both from answers for rows not seen."""
-    calibrator = (
-        fit_calibrator(out_of_fold, label) if settings.calibration == "isotonic" else Calibrator()
-    )
+    """Fit the calibrator, and set the threshold.
+
+    Where the threshold is learned, it is the one with the most value on out-of-fold probabilities.
+    """
+    if settings.calibration == "isotonic":
+        calibrator = fit_calibrator(out_of_fold, label)
+    else:
+        calibrator = Calibrator()
     economics = economics_of(settings)
     if settings.threshold == "value":
-        threshold = best_threshold(label, calibrator.apply(out_of_fold), economics, of=of)
+        calibrated = calibrator.apply(out_of_fold)
+        threshold = best_threshold(label, calibrated, economics, of=total_rows)
         rule = "most value on out-of-fold predictions of the training side"
     else:
-        threshold, rule = settings.threshold, "set"
+        threshold = settings.threshold
+        rule = "set"
     return Decision(threshold=threshold, rule=rule, calibrator=calibrator, economics=economics)
 
 
 def economics_of(settings: Settings) -> Economics:
-    """What offers bring and cost as this installation sets it."""
+    """Return what an offer brings and costs, as this installation sets it."""
     names = ("kept_value", "offer_cost", "offer_success", "offer_budget")
     return Economics(**{name: getattr(settings, name) for name in names})
 
 
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
-    """What was derived, as a passport holds it: all but the model's own digests. Defaults only where some are declared."""
+    """Return what was derived, as a passport stores it, without the digests of the model.
+
+    It has `default_costs` only where the catalog declares defaults.
+    """
     keys = rows.frame[rows.key].cast(pl.String)
-    return {
+    decision = fitted.decision
+    result = {
         "training_set": training_set_result(rows),
         "training_keys": keys_result(keys.filter(pl.Series(~fitted.holdout))),
         "holdout_keys": keys_result(keys.filter(pl.Series(fitted.holdout))),
         "model_kind": fitted.kind,
-        "candidates": {c.kind: list(c.aucs) for c in fitted.candidates},
-        "decision": {"threshold": fitted.decision.threshold, "digest": fitted.decision.digest},
+        "candidates": {candidate.kind: list(candidate.aucs) for candidate in fitted.candidates},
+        "decision": {"threshold": decision.threshold, "digest": decision.digest},
         "predictions": fitted.predictions_digest,
         "probes": sha256(fitted.probes.content).hexdigest(),
         "metrics": asdict(fitted.metrics),
-        **(
-            {"default_costs": sha256(content(fitted.default_costs)).hexdigest()}
-            if fitted.default_costs
-            else {}
-        ),
     }
+    if fitted.default_costs:
+        result["default_costs"] = sha256(content(fitted.default_costs)).hexdigest()
+    return result

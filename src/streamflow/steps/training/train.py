@@ -1,8 +1,8 @@
-"""train: a training set becomes a model version with its passport."""
+"""train: make a model version with its passport from a training set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import partial
@@ -28,7 +28,7 @@ from streamflow.files import figures
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.steps.training.certify import certified
-from streamflow.steps.training.current_levels import present
+from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.training.honesty import label_honesty
 from streamflow.steps.training.training_set import training_set
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainReceipt:
-    """What was trained.
+    """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto
-    words       what the numbers alone would hide
+    words       sentences about what the numbers alone would hide
     """
 
     run_id: str
@@ -67,11 +67,13 @@ class TrainReceipt:
 
     @property
     def line(self) -> str:
-        """The line that the reference ends with."""
-        m = self.metrics
+        """The last line of the command's output, as the reference project prints it."""
+        metrics = self.metrics
         return (
-            f"[OK] trained as_of={self.as_of} labels={self.label_as_of} AUC={m.auc:.4f} [{m.auc_low:.4f}, {m.auc_high:.4f}]"
-            f" F1={m.f1:.4f} accuracy={m.accuracy:.4f} run_id={self.run_id} version={self.version}"
+            f"[OK] trained as_of={self.as_of} labels={self.label_as_of}"
+            f" AUC={metrics.auc:.4f} [{metrics.auc_low:.4f}, {metrics.auc_high:.4f}]"
+            f" F1={metrics.f1:.4f} accuracy={metrics.accuracy:.4f}"
+            f" run_id={self.run_id} version={self.version}"
         )
 
 
@@ -82,29 +84,48 @@ def train(
     label_lead: int = 0,
     known_at: datetime | None = None,
     full: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
 ) -> TrainReceipt:
-    """Train the baseline, prove where each cell comes from, log the run, register the version: it comes last, or not at all.
+    """Train a model, prove where each cell comes from, and register the version.
 
-    `full` proves every cell also of a set that is large. Raises what `training_set`, `fit` and `certified` raise.
+    The version is registered last: after an error there is no version.
+
+    Args:
+        platform: the open platform
+        as_of: the drop that the features describe
+        label_lead: how many drops after `as_of` the drop of the labels is
+        known_at: use what was known at this instant; by default what is known now
+        full: prove every cell of a large set, too, not only a sample
+
+    Raises:
+        StreamflowError: any error that `training_set`, `fit` and `certified` raise
     """
-    notify("assembling the training set")
+    platform.notify("assembling the training set")
     rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at)
-    notify(f"training on {len(rows.frame):,} rows")
-    fitted = fit(platform, rows, notify=notify)
-    notify("checking where cells come from")
-    certificate = certified(platform, rows, full=full, notify=notify)
-    notify("asking what speaks against labels and features")
+    platform.notify(f"training on {len(rows.frame):,} rows")
+    fitted = fit(platform, rows)
+    platform.notify("checking where cells come from")
+    certificate = certified(platform, rows, full=full)
+    platform.notify("checking the labels and the features")
     honesty = label_honesty(platform, rows)
-    notify("logging the run")
+    platform.notify("logging the run")
     logged = register(platform, rows, fitted, certificate, honesty)
+    return _receipt(rows, fitted, certificate, honesty, logged)
+
+
+def _receipt(
+    rows: TrainingSet,
+    fitted: Fitted,
+    certificate: Certificate,
+    honesty: Honesty,
+    logged: LoggedRun,
+) -> TrainReceipt:
     return TrainReceipt(
         run_id=logged.run_id,
         version=logged.version,
-        as_of=as_of,
+        as_of=rows.as_of.date(),
         label_as_of=rows.label_as_of.date(),
         model_kind=fitted.kind,
-        candidates={c.kind: c.auc for c in fitted.candidates},
+        candidates={candidate.kind: candidate.auc for candidate in fitted.candidates},
         threshold=fitted.decision.threshold,
         threshold_rule=fitted.decision.rule,
         metrics=fitted.metrics,
@@ -116,26 +137,27 @@ def train(
         certificate=certificate,
         honesty=honesty,
         words=(
-            *_choice_in_words(fitted),
+            *_explain_choice(fitted),
             *in_words(fitted.metrics),
             *map(str, fitted.default_costs),
         ),
     )
 
 
-def _choice_in_words(fitted: Fitted) -> list[str]:
-    """Why this kind of model and this threshold."""
-    said = []
+def _explain_choice(fitted: Fitted) -> list[str]:
+    """Say why this kind of model and this threshold were chosen."""
+    sentences = []
     if fitted.candidates:
-        tried = ", ".join(f"{c.kind} {c.auc:.4f}" for c in fitted.candidates)
-        said.append(
-            f"{fitted.kind} has the highest cross-validated AUC of the training side: {tried}"
+        aucs = ", ".join(f"{candidate.kind} {candidate.auc:.4f}" for candidate in fitted.candidates)
+        sentences.append(
+            f"{fitted.kind} has the highest cross-validated AUC on the training side: {aucs}"
         )
     if fitted.decision.threshold >= 1:
-        said.append(
-            "No offer pays by the settings kept_value, offer_cost, offer_success and offer_budget: nobody is flagged."
+        sentences.append(
+            "With the settings kept_value, offer_cost, offer_success and offer_budget,"
+            " no offer brings more than it costs: nobody is flagged."
         )
-    return said
+    return sentences
 
 
 def register(
@@ -145,19 +167,20 @@ def register(
     certificate: Certificate,
     honesty: Honesty,
 ) -> LoggedRun:
-    """Log the run and register the version together with its passport: all of it, or no version.
+    """Log the run and register the version with its passport: everything, or no version.
 
     Raises SnapshotMissing when a revision of `rows` is gone by now.
     """
     reconcile(platform)
-    enter = partial(
+    record = _run_record(platform, rows, fitted, certificate, honesty)
+    record_passport = partial(
         ledger.record_passport, platform.connection, platform.catalog.model, rows.sources
     )
     with ledger.together(platform.connection):
-        return platform.models.log_run(_record(platform, rows, fitted, certificate, honesty), enter)
+        return platform.models.log_run(record, record_passport)
 
 
-def _record(
+def _run_record(
     platform: Platform,
     rows: TrainingSet,
     fitted: Fitted,
@@ -166,8 +189,8 @@ def _record(
 ) -> RunRecord:
     from streamflow.models.run_record import RunRecord, TrainingSetName
 
-    settings, catalog = platform.settings, platform.catalog
-    label = rows.labels[fitted.holdout]
+    settings = platform.settings
+    catalog = platform.catalog
     return RunRecord(
         pipeline=fitted.pipeline,
         kind=fitted.kind,
@@ -190,30 +213,38 @@ def _record(
         metrics=fitted.metrics,
         default_costs=fitted.default_costs,
         training_seconds=fitted.training_seconds,
-        files={
-            holdout_probabilities.FILE: holdout_probabilities.to_bytes(fitted.probability),
-            stored_requests.FILE: fitted.probes.content,
-            HONESTY_FILE: honesty.content,
-            **(
-                {default_costs.FILE: default_costs.content(fitted.default_costs)}
-                if fitted.default_costs
-                else {}
-            ),
-            background.FILE: _background(platform, rows, fitted).content,
-            "roc.png": figures.roc(label, fitted.probability),
-            "precision_recall.png": figures.precision_recall(label, fitted.probability),
-            "calibration.png": figures.calibration(label, fitted.probability),
-        },
+        files=_run_files(platform, rows, fitted, honesty),
         passport=lambda digests: _passport(platform, rows, fitted, certificate, honesty, digests),
     )
 
 
+def _run_files(
+    platform: Platform, rows: TrainingSet, fitted: Fitted, honesty: Honesty
+) -> dict[str, bytes]:
+    """Return the files that are stored beside the model, by name."""
+    label = rows.labels[fitted.holdout]
+    probability = fitted.probability
+    files = {
+        holdout_probabilities.FILE: holdout_probabilities.to_bytes(probability),
+        stored_requests.FILE: fitted.probes.content,
+        HONESTY_FILE: honesty.content,
+    }
+    if fitted.default_costs:
+        files[default_costs.FILE] = default_costs.content(fitted.default_costs)
+    files[background.FILE] = _background(platform, rows, fitted).content
+    files["roc.png"] = figures.roc(label, probability)
+    files["precision_recall.png"] = figures.precision_recall(label, probability)
+    files["calibration.png"] = figures.calibration(label, probability)
+    return files
+
+
 def _background(platform: Platform, rows: TrainingSet, fitted: Fitted) -> background.Background:
-    """What is usual among the rows that were learned from: reasons compare with it."""
-    learned = rows.matrix.filter(pl.Series(~fitted.holdout))
-    return background.background_of(
-        learned, [f.name for f in platform.catalog.features if f.column.categorical]
-    )
+    """Summarise the training side; the reasons of a prediction are given against this summary."""
+    training_matrix = rows.matrix.filter(pl.Series(~fitted.holdout))
+    categorical = [
+        feature.name for feature in platform.catalog.features if feature.column.categorical
+    ]
+    return background.background_of(training_matrix, categorical)
 
 
 def _passport(
@@ -224,8 +255,17 @@ def _passport(
     honesty: Honesty,
     digests: ModelDigests,
 ) -> Mapping[str, Any]:
-    told = {"model": asdict(digests), "honesty": sha256(honesty.content).hexdigest()}
-    result = {**result_of(rows, fitted), **told}
-    return passport_of(
-        rows, **vars(present(platform)), result=result, certificate=certificate.values
-    ).values
+    result = result_of(rows, fitted)
+    result["model"] = asdict(digests)
+    result["honesty"] = sha256(honesty.content).hexdigest()
+    levels = read_current_levels(platform)
+    passport = passport_of(
+        rows,
+        features=levels.features,
+        code=levels.code,
+        environment=levels.environment,
+        configuration=levels.configuration,
+        result=result,
+        certificate=certificate.values,
+    )
+    return passport.values

@@ -1,15 +1,16 @@
-"""training-set: features as of D and labels of the drop that dates them, both as known at K."""
+"""training-set: the features as of D and the labels of the drop that dates them, as known at K."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
 from streamflow.catalog import Catalog
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.instants import instant
 from streamflow.core.training.training_set import (
     Source,
@@ -26,48 +27,83 @@ from streamflow.warehouse.frozen import Revision
 def training_set(
     platform: Platform, as_of: date, *, label_lead: int = 0, known_at: datetime | None = None
 ) -> TrainingSet:
-    """Assemble the training set of the drop of `as_of`; nothing is written.
+    """Assemble the training set of a drop. Nothing is written.
 
-    The rows are the keys of that drop which the label drop knows. Raises SnapshotMissing when `as_of` is not frozen,
-    LabelsMissing when the label drop is not there or has no labels: never other labels instead.
+    The rows are the keys of the drop of `as_of` that have a label in the label drop.
+
+    Args:
+        platform: the open platform
+        as_of: the drop that the features describe
+        label_lead: how many drops after `as_of` the drop of the labels is
+        known_at: use what was known at this instant; by default what is known now
+
+    Raises:
+        SnapshotMissing: `as_of` is not frozen, or a revision that is needed was pruned
+        LabelsMissing: the label drop is not frozen or has no labels; labels of a different drop are
+            never used instead
     """
-    catalog, at = platform.catalog, instant(as_of)
-    k = known_at or frozen.known_now(platform.connection)
-    newest = frozen.revisions(platform.connection, known_at=k)
-    drops = sorted({r.as_of for r in newest if r.table == catalog.entity.table})
-    if at not in drops:
-        known = ", ".join(f"{d:%Y-%m-%d}" for d in drops) or "none"
+    catalog = platform.catalog
+    drop = instant(as_of)
+    known_instant = known_at or frozen.known_now(platform.connection)
+    newest = frozen.revisions(platform.connection, known_at=known_instant)
+    frozen_drops = sorted({rev.as_of for rev in newest if rev.table == catalog.entity.table})
+    if drop not in frozen_drops:
+        days = ", ".join(f"{frozen_drop:%Y-%m-%d}" for frozen_drop in frozen_drops) or "none"
         raise SnapshotMissing(
-            f"no snapshot of {as_of} was known at {k.isoformat()}; frozen are: {known}"
+            f"no snapshot of {as_of} was known at {known_instant.isoformat()}; frozen drops: {days}"
         )
-    label_at = _label_drop(platform, at, label_lead, drops, newest)
-    _refuse_pruned(
-        revisions_read(catalog, frozen.pruned(platform.connection, newest, k), at, label_at), k
+    label_drop = _find_label_drop(platform, drop, label_lead, frozen_drops, newest)
+    drops = Drops(as_of=drop, label_as_of=label_drop, label_lead=label_lead, known_at=known_instant)
+    pruned = frozen.pruned(platform.connection, newest, known_instant)
+    _refuse_pruned(revisions_read(catalog, pruned, drop, label_drop), known_instant)
+    return _read_training_set(platform, drops, newest)
+
+
+def _read_training_set(platform: Platform, drops: Drops, newest: list[Revision]) -> TrainingSet:
+    """Read the population, the labels and the features, and put them together."""
+    catalog = platform.catalog
+    key = catalog.entity.key
+    population = frozen.keys_and_labels(
+        platform.address, catalog.entity.table, key, None, drops.as_of, drops.known_at
     )
-    key, label = catalog.entity.key, catalog.label.column
-    population = frozen.keys_and_labels(platform.address, catalog.entity.table, key, None, at, k)
-    labels = frozen.keys_and_labels(platform.address, catalog.label.table, key, label, label_at, k)
-    read = frozen.sources(platform.connection, revisions_read(catalog, newest, at, label_at))
-    when = Drops(as_of=at, label_as_of=label_at, label_lead=label_lead, known_at=k)
+    labels = frozen.keys_and_labels(
+        platform.address,
+        catalog.label.table,
+        key,
+        catalog.label.column,
+        drops.label_as_of,
+        drops.known_at,
+    )
+    revisions = revisions_read(catalog, newest, drops.as_of, drops.label_as_of)
+    sources = frozen.sources(platform.connection, revisions)
     return assembled(
-        catalog, when, read, population, labels, lambda keys: features_at(platform, keys, at, k)
+        catalog,
+        drops,
+        sources,
+        population,
+        labels,
+        lambda keys: features_at(platform, keys, drops.as_of, drops.known_at),
     )
 
 
-def _refuse_pruned(pruned: list[Revision], k: datetime) -> None:
+def _refuse_pruned(pruned: list[Revision], known_at: datetime) -> None:
+    """Raise SnapshotMissing when a revision that is needed was pruned."""
     if pruned:
-        words = [revision_in_words(r.table, r.as_of, r.revision) for r in pruned]
+        sentences = []
+        for revision in pruned:
+            name = revision_in_words(revision.table, revision.as_of, revision.revision)
+            sentences.append(
+                f"{name}, the newest revision known at {known_at.isoformat()}, was pruned"
+            )
         raise SnapshotMissing(
-            "\n".join(
-                f"{w}, the newest that was known at {k.isoformat()}, was pruned" for w in words
-            ),
-            remedy="Ask for what is known now, or at an earlier instant.",
+            "\n".join(sentences),
+            remedy="Leave out --known-at to use what is known now, or name an earlier instant.",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drops:
-    """Which drops are asked for, as known when."""
+    """The drops of the features and of the labels, and the instant K at which they were known."""
 
     as_of: datetime
     label_as_of: datetime
@@ -77,7 +113,7 @@ class Drops:
 
 def assembled(
     catalog: Catalog,
-    when: Drops,
+    drops: Drops,
     sources: tuple[Source, ...],
     population: pl.DataFrame,
     labels: pl.DataFrame,
@@ -85,96 +121,145 @@ def assembled(
 ) -> TrainingSet:
     """Put a training set together: the keys of the population that have a label, in their order.
 
-    population (n, 1), labels (m, 2); `features_of` gives the features of the keys that it is called with, in their order.
+    Args:
+        sources: the revisions that the rows come from
+        population: (n, 1) the keys
+        labels: (m, 2) the key and the label
+        features_of: returns the features of the keys that it is called with, in their order
+
+    Raises:
+        TrainingImpossible: no key has a label, or a feature that is not nullable has no value
     """
-    key, label, as_of = catalog.entity.key, catalog.label.column, when.as_of.date()
+    key = catalog.entity.key
+    label = catalog.label.column
+    day = drops.as_of.date()
     rows = population.join(labels, on=key, how="inner").sort(key)
     if rows.is_empty():
         raise TrainingImpossible(
-            f"no key of the drop of {as_of} has a label in that of {when.label_as_of:%Y-%m-%d}"
+            f"no key of the drop of {day} has a label in the drop of {drops.label_as_of:%Y-%m-%d}"
         )
-    features = features_of(rows.select(key)).select(f.name for f in catalog.features)
-    _require_complete(catalog, features, as_of)
+    names = tuple(feature.name for feature in catalog.features)
+    features = features_of(rows.select(key)).select(names)
+    _require_complete(catalog, features, day)
     return TrainingSet(
         frame=pl.concat([rows.select(key), features, rows.select(label)], how="horizontal"),
         key=key,
-        features=tuple(f.name for f in catalog.features),
+        features=names,
         label=label,
-        types={
-            key: catalog.entity.type,
-            **{f.name: f.column.type for f in catalog.features},
-            label: "bool",
-        },
-        as_of=when.as_of,
-        label_as_of=when.label_as_of,
-        label_lead=when.label_lead,
-        known_at=when.known_at,
+        types=_column_types(catalog),
+        as_of=drops.as_of,
+        label_as_of=drops.label_as_of,
+        label_lead=drops.label_lead,
+        known_at=drops.known_at,
         sources=sources,
         without_label=len(population) - len(rows),
     )
 
 
-def _label_drop(
-    platform: Platform, at: datetime, lead: int, drops: list[datetime], newest: list[Revision]
+def _column_types(catalog: Catalog) -> dict[str, str]:
+    """Return the type of each column of a training set, in their order."""
+    types: dict[str, str] = {catalog.entity.key: catalog.entity.type}
+    for feature in catalog.features:
+        types[feature.name] = feature.column.type
+    types[catalog.label.column] = "bool"
+    return types
+
+
+def _find_label_drop(
+    platform: Platform,
+    as_of: datetime,
+    lead: int,
+    frozen_drops: list[datetime],
+    newest: list[Revision],
 ) -> datetime:
-    label_at, table = label_as_of(at, lead, drops), platform.catalog.label.table
-    if label_at is None:
+    """Return the drop that dates the labels of `as_of`. Raises LabelsMissing."""
+    label_drop = label_as_of(as_of, lead, frozen_drops)
+    table = platform.catalog.label.table
+    if label_drop is None:
+        later_drops = sum(drop > as_of for drop in frozen_drops)
         raise LabelsMissing(
-            f"the labels of {at:%Y-%m-%d} with --label-lead {lead} are in the drop number {lead} after it,"
-            f" and only {sum(d > at for d in drops)} are frozen"
+            f"with --label-lead {lead}, the labels of {as_of:%Y-%m-%d} are in drop number {lead}"
+            f" after it, and only {count_of(later_drops, 'later drop')}"
+            f" {choose_form(later_drops, 'is', 'are')} frozen"
         )
-    if not any(r.table == table and r.as_of == label_at for r in newest):
-        raise LabelsMissing(
-            f"the drop of {label_at:%Y-%m-%d} has no {platform.catalog.file(table)}"
-        )
-    return label_at
+    has_labels = any(rev.table == table and rev.as_of == label_drop for rev in newest)
+    if not has_labels:
+        file = platform.catalog.file(table)
+        raise LabelsMissing(f"the drop of {label_drop:%Y-%m-%d} has no {file}")
+    return label_drop
 
 
-def features_at(platform: Platform, keys: pl.DataFrame, at: datetime, k: datetime) -> pl.DataFrame:
-    """The features of each key, in the order of `keys`, through Feast's offline store."""
-    stamp = pl.Datetime("us", "UTC")
+def features_at(
+    platform: Platform, keys: pl.DataFrame, as_of: datetime, known_at: datetime
+) -> pl.DataFrame:
+    """Read the features of each key, in the order of `keys`, through Feast's offline store."""
+    instant_type = pl.Datetime("us", "UTC")
     entities = keys.with_columns(
-        event_timestamp=pl.lit(at).cast(stamp), known_at=pl.lit(k).cast(stamp)
+        event_timestamp=pl.lit(as_of).cast(instant_type),
+        known_at=pl.lit(known_at).cast(instant_type),
     )
     return pl.DataFrame(platform.features.history(entities, platform.catalog.service))
 
 
 def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> None:
-    """A null in a feature that promises none is no value to learn from."""
-    lines = [
-        f"feature '{f.name}' is not nullable, and {count:,} of {len(features):,} rows have no value as of {as_of}"
-        for f in catalog.features
-        if not f.column.nullable and (count := features[f.name].null_count())
-    ]
+    """Raise TrainingImpossible when a feature that is not nullable has no value in some rows.
+
+    A model cannot learn from such a null.
+    """
+    lines = []
+    for feature in catalog.features:
+        null_count = features[feature.name].null_count()
+        if null_count and not feature.column.nullable:
+            lines.append(
+                f"feature '{feature.name}' is not nullable, and {null_count:,} of"
+                f" {count_of(len(features), 'row')} have no value as of {as_of}"
+            )
     if lines:
         raise TrainingImpossible(
             "\n".join(lines),
             violations=lines,
-            remedy=f"If the catalog has gained the column since, run 'streamflow snapshot --as-of {as_of}'; else deliver the drop"
-            " anew, or say nullable = true.",
+            remedy="If the column was added to the catalog later, run"
+            f" 'streamflow snapshot --as-of {as_of}'. If not, deliver the drop again with values,"
+            " or write nullable = true in the catalog.",
         )
 
 
 def revisions_read(
-    catalog: Catalog, newest: list[Revision], at: datetime, label_at: datetime | None
+    catalog: Catalog, newest: list[Revision], as_of: datetime, label_as_of: datetime | None
 ) -> list[Revision]:
-    """Every revision that a row of the set can have come from; without `label_at` no labels."""
-    ttl = {
-        v.table: max(catalog.ttl(n) for n, w in catalog.views.items() if w.table == v.table)
-        for v in catalog.views.values()
-    }
-    return [
-        r
-        for r in newest
-        if (r.table in ttl and at - ttl[r.table] <= r.as_of <= at)
-        or (r.table == catalog.entity.table and r.as_of == at)
-        or (r.table == catalog.label.table and r.as_of == label_at)
-    ]
+    """Select every revision that a row of the training set can come from.
+
+    Args:
+        newest: the newest revision of each drop
+        as_of: the instant of the features
+        label_as_of: the drop of the labels; None leaves the labels out
+    """
+    ttls = _longest_ttls(catalog)
+
+    def can_be_read(revision: Revision) -> bool:
+        """Say whether a row of the training set can come from this revision."""
+        if revision.table == catalog.entity.table and revision.as_of == as_of:
+            return True
+        if revision.table == catalog.label.table and revision.as_of == label_as_of:
+            return True
+        ttl = ttls.get(revision.table)
+        return ttl is not None and as_of - ttl <= revision.as_of <= as_of
+
+    return [revision for revision in newest if can_be_read(revision)]
+
+
+def _longest_ttls(catalog: Catalog) -> dict[str, timedelta]:
+    """Return the longest ttl of the views of each table."""
+    ttls: dict[str, timedelta] = {}
+    for name, view in catalog.views.items():
+        ttl = catalog.ttl(name)
+        ttls[view.table] = max(ttl, ttls.get(view.table, ttl))
+    return ttls
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetReceipt:
-    """What the set is, without its rows."""
+    """What a training set is, without its rows."""
 
     as_of: date
     label_as_of: date

@@ -44,7 +44,9 @@ from streamflow.warehouse.roles import SCHEMA_VERSION, ensure_roles
 Notify = Callable[[str], None]
 Reader = archive.Reader[Manifest]
 
-BACKUP = archive.Kind(noun="backup", command="streamflow backup", manifest=BACKUP_NAME, parse=parse_backup)
+BACKUP = archive.Kind(
+    noun="backup", command="streamflow backup", manifest=BACKUP_NAME, parse=parse_backup
+)
 SHOWN = 3
 AS_IT_IS = "Everything was restored as the backup has it."
 

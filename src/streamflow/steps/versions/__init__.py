@@ -1,4 +1,4 @@
-"""What was recorded about a version, and what can be made from that record.
+"""Steps on recorded versions: reproduce, verify, compare, export and import them.
 
-Reproduce, verify, compare, export and import versions.
+Each of them starts from the passport of a version.
 """

@@ -1,12 +1,13 @@
-"""compare: what differs between two versions, and which share of the change of each metric each cause is responsible for."""
+"""compare: name what differs between two versions, and how much each cause changed each metric."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 
 from streamflow.core.data.difference import Difference
+from streamflow.core.statistics.metrics import Metrics
 from streamflow.core.statistics.shapley import METRICS, NOT_EXPLAINED, Change, explained, in_words
 from streamflow.core.versions.level_comparison import (
     LEVELS,
@@ -20,17 +21,17 @@ from streamflow.steps.versions.rebuild_combinations import (
     DEFINITIONS,
     FEATURE_DATA,
     LABEL_DATA,
-    Between,
-    Scores,
-    score_all,
+    CombinationScores,
+    VersionPair,
+    score_combinations,
 )
 from streamflow.steps.versions.recorded_version import Recorded, recorded
 from streamflow.warehouse import frozen
 
-ELSEWHERE = "code or environment"  # what one process cannot swap
+ELSEWHERE = "code or environment"  # one process cannot swap these
 ERASED = "rows forgotten since"
-BITS = 1e-9  # a rebuild that differs by less differs in the last bits of a sum
-SAID = {
+ROUNDING_ERROR = 1e-9  # a smaller difference is in the last bits of a sum
+FACTOR_NAMES = {
     DEFINITIONS: "the definitions of the features",
     FEATURE_DATA: "the data of the features",
     LABEL_DATA: "the labels",
@@ -39,8 +40,8 @@ SAID = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
-    """One of the two versions."""
+class ComparedVersion:
+    """The number, the run and the drops of one of the two versions."""
 
     version: int
     run_id: str
@@ -50,17 +51,17 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class CompareReceipt:
-    """What differs and what it did.
+    """What differs between two versions, and how it changed the metrics.
 
-    levels     the five; in their differences `recorded` is `a` and `now` is `b`
-    metrics    the change of each, its shares adding up to it
-    rebuilds   how many were made
-    words      the change of AUC in a sentence
-    notes      what had to be swapped together, and where a rebuild is not what was recorded
+    levels     the five levels; in their differences `recorded` is version `a` and `now` is `b`
+    metrics    the change of each metric, with shares that add up to it
+    rebuilds   how many rebuilds were made
+    words      one sentence about the change of AUC
+    notes      what had to be swapped together, and which rebuild is not what was recorded
     """
 
-    a: Side
-    b: Side
+    a: ComparedVersion
+    b: ComparedVersion
     levels: tuple[Level, ...]
     metrics: tuple[Change, ...]
     rebuilds: int
@@ -68,113 +69,151 @@ class CompareReceipt:
     notes: tuple[str, ...]
 
 
-def compare(
-    platform: Platform, run_a: str, run_b: str, *, notify: Callable[[str], None] = lambda _: None
-) -> CompareReceipt:
-    """Compare two versions, each named by its number or run id, by rebuilding every combination of what differs.
+def compare(platform: Platform, run_a: str, run_b: str) -> CompareReceipt:
+    """Compare two versions by rebuilding every combination of the inputs that differ.
 
-    Nothing is written. Raises VersionMissing, and NotRebuildable when a passport, or what it names, is lost or changed.
+    Each version is named by its number or its run id. Nothing is written.
+
+    Raises:
+        VersionMissing: no version has this number or run id
+        NotRebuildable: a passport, or an input that it names, is lost or was changed
     """
-    a, b = recorded(platform, run_a), recorded(platform, run_b)
-    between = Between(platform=platform, a=a, b=b)
-    levels = _levels(between)
-    scores = score_all(between, notify=notify)
-    erased = [*_erased(platform, a), *_erased(platform, b)]
-    changes = _changes(a, b, scores, _elsewhere(levels, erased=bool(erased)))
+    a = recorded(platform, run_a)
+    b = recorded(platform, run_b)
+    pair = VersionPair(platform=platform, a=a, b=b)
+    levels = _compare_levels(pair)
+    scores = score_combinations(pair)
+    erased_notes = [*_describe_erased(platform, a), *_describe_erased(platform, b)]
+    remainder_name = _name_remainder(levels, erased=bool(erased_notes))
+    changes = _explain_metrics(a, b, scores, remainder_name)
+    cause_names = {
+        cause: _describe_cause(pair, factors) for cause, factors in scores.causes.items()
+    }
     return CompareReceipt(
-        a=_side(a),
-        b=_side(b),
+        a=_compared_version(a),
+        b=_compared_version(b),
         levels=tuple(levels.values()),
         metrics=changes,
         rebuilds=scores.rebuilds,
-        words=in_words(
-            changes[0], {cause: _said(between, factors) for cause, factors in scores.causes.items()}
+        words=in_words(changes[0], cause_names),
+        notes=(
+            *a.tampered,
+            *b.tampered,
+            *scores.notes,
+            *erased_notes,
+            *_describe_unequal_rebuilds(a, b, scores),
         ),
-        notes=(*a.tampered, *b.tampered, *scores.notes, *erased, *_rebuilt_otherwise(a, b, scores)),
     )
 
 
-def _levels(between: Between) -> dict[str, Level]:
-    """The five levels by name, in their order."""
-    found, (a, b) = between.differences, between.passports
-    there = (
-        Level(name="data", differences=(*found.get(FEATURE_DATA, ()), *found.get(LABEL_DATA, ()))),
-        Level(name="features", differences=found.get(DEFINITIONS, ())),
+def _compare_levels(pair: VersionPair) -> dict[str, Level]:
+    """Return the five levels by name, in their order."""
+    differences = pair.differences
+    a, b = pair.passports
+    data_differences = (*differences.get(FEATURE_DATA, ()), *differences.get(LABEL_DATA, ()))
+    levels = (
+        Level(name="data", differences=data_differences),
+        Level(name="features", differences=differences.get(DEFINITIONS, ())),
         compare_code(a.code, b.code),
         compare_environment(a.environment, b.environment),
-        Level(name="configuration", differences=found.get(CONFIGURATION, ())),
+        Level(name="configuration", differences=differences.get(CONFIGURATION, ())),
     )
-    return dict(zip(LEVELS, there, strict=True))
+    return dict(zip(LEVELS, levels, strict=True))
 
 
-def _changes(a: Recorded, b: Recorded, scores: Scores, elsewhere: str) -> tuple[Change, ...]:
-    """Every metric as it was recorded, its change by cause. The first is AUC."""
-    values = {some: asdict(metrics) for some, metrics in scores.metrics.items()}
-    recorded_a, recorded_b = a.passport.result["metrics"], b.passport.result["metrics"]
-    return tuple(
-        explained(
-            name,
-            recorded_a[name],
-            recorded_b[name],
-            {s: v[name] for s, v in values.items()},
-            elsewhere=elsewhere,
+def _explain_metrics(
+    a: Recorded, b: Recorded, scores: CombinationScores, remainder_name: str
+) -> tuple[Change, ...]:
+    """Explain the change of every recorded metric by cause. The first metric is AUC."""
+    metrics_a = a.passport.result["metrics"]
+    metrics_b = b.passport.result["metrics"]
+    rebuilt = {causes: asdict(metrics) for causes, metrics in scores.metrics.items()}
+    changes = []
+    for name in METRICS:
+        values = {causes: metrics[name] for causes, metrics in rebuilt.items()}
+        changes.append(
+            explained(name, metrics_a[name], metrics_b[name], values, elsewhere=remainder_name)
         )
-        for name in METRICS
-    )
+    return tuple(changes)
 
 
-def _elsewhere(levels: Mapping[str, Level], *, erased: bool) -> str:
-    """What can be responsible for that part of a change which the rebuilds do not make again."""
-    suspects = ([] if levels["code"].same and levels["environment"].same else [ELSEWHERE]) + (
-        [ERASED] if erased else []
-    )
-    return " or ".join(suspects) or NOT_EXPLAINED
+def _name_remainder(levels: Mapping[str, Level], *, erased: bool) -> str:
+    """Name the causes of that part of a change which the rebuilds do not reproduce."""
+    causes = []
+    if not (levels["code"].same and levels["environment"].same):
+        causes.append(ELSEWHERE)
+    if erased:
+        causes.append(ERASED)
+    return " or ".join(causes) or NOT_EXPLAINED
 
 
-def _erased(platform: Platform, of: Recorded) -> Iterator[str]:
-    """The revisions that `forget` has taken rows from since: a rebuild does not have them."""
-    now = {
-        (r.table, r.as_of, r.revision): r.digest for r in frozen.all_revisions(platform.connection)
+def _describe_erased(platform: Platform, record: Recorded) -> Iterator[str]:
+    """Name the revisions that `forget` took rows from: a rebuild does not have these rows.
+
+    Yields one sentence, or nothing.
+    """
+    digests = {
+        (revision.table, revision.as_of, revision.revision): revision.digest
+        for revision in frozen.all_revisions(platform.connection)
     }
-    changed = [str(s) for s in of.passport.sources if now.get(s.place) != s.digest]
+    changed = [
+        str(source)
+        for source in record.passport.sources
+        if digests.get(source.place) != source.digest
+    ]
     if changed:
-        yield f"since version {of.version.version} was trained, rows were forgotten: {'; '.join(changed)}"
+        version = record.version.version
+        yield f"rows were forgotten since version {version} was trained: {'; '.join(changed)}"
 
 
-def _rebuilt_otherwise(a: Recorded, b: Recorded, scores: Scores) -> Iterator[str]:
-    """Where what was recorded cannot be made again here: shares are those of the rebuilds."""
-    for side, metrics in (
-        (a, scores.metrics[frozenset()]),
-        (b, scores.metrics[frozenset(scores.causes)]),
-    ):
-        was, now = side.passport.result["metrics"], asdict(metrics)
-        changed = [
-            f"{METRICS[m]} {now[m]:.4f} instead of {was[m]:.4f}"
-            for m in METRICS
-            if abs(now[m] - was[m]) > BITS
-        ]
-        if changed:
-            yield f"version {side.version.version} rebuilt here has {', '.join(changed)}: the shares are those of the code at hand"
+def _describe_unequal_rebuilds(
+    a: Recorded, b: Recorded, scores: CombinationScores
+) -> Iterator[str]:
+    """Name the metrics that are not reproduced here: the shares come from the rebuilds."""
+    yield from _describe_unequal_rebuild(a, scores.metrics[frozenset()])
+    yield from _describe_unequal_rebuild(b, scores.metrics[frozenset(scores.causes)])
 
 
-def _said(between: Between, factors: tuple[str, ...]) -> str:
-    """A cause in words, each factor with its first difference."""
-    return " with ".join(f"{SAID[f]} ({_first(between.differences[f])})" for f in factors)
+def _describe_unequal_rebuild(record: Recorded, rebuilt_metrics: Metrics) -> Iterator[str]:
+    recorded_metrics = record.passport.result["metrics"]
+    rebuilt = asdict(rebuilt_metrics)
+    changed = []
+    for name, title in METRICS.items():
+        if abs(rebuilt[name] - recorded_metrics[name]) > ROUNDING_ERROR:
+            changed.append(f"{title} {rebuilt[name]:.4f} instead of {recorded_metrics[name]:.4f}")
+    if changed:
+        yield (
+            f"version {record.version.version}, rebuilt here, has {', '.join(changed)}:"
+            " the shares are computed with the code at hand"
+        )
 
 
-def _first(differences: tuple[Difference, ...]) -> str:
-    first, more = differences[0], len(differences) - 1
-    if first.recorded is None or first.now is None:
-        text = f"{first.what} is {'new' if first.recorded is None else 'gone'}"
+def _describe_cause(pair: VersionPair, factors: tuple[str, ...]) -> str:
+    """Name the factors of a cause, each with its first difference."""
+    descriptions = []
+    for factor in factors:
+        first = _describe_first(pair.differences[factor])
+        descriptions.append(f"{FACTOR_NAMES[factor]} ({first})")
+    return " with ".join(descriptions)
+
+
+def _describe_first(differences: tuple[Difference, ...]) -> str:
+    """Describe the first difference, and say how many more there are."""
+    first = differences[0]
+    if first.recorded is None:
+        sentence = f"{first.what} was added"
+    elif first.now is None:
+        sentence = f"{first.what} was removed"
     else:
-        text = f"{first.what}: {first.now} instead of {first.recorded}"
-    return f"{text}, and {more} more" if more else text
+        sentence = f"{first.what}: {first.now} instead of {first.recorded}"
+    hidden = len(differences) - 1
+    return f"{sentence}, and {hidden} more" if hidden else sentence
 
 
-def _side(of: Recorded) -> Side:
-    return Side(
-        version=of.version.version,
-        run_id=of.version.run_id,
-        as_of=of.passport.as_of.date(),
-        label_as_of=of.passport.label_as_of.date(),
+def _compared_version(record: Recorded) -> ComparedVersion:
+    return ComparedVersion(
+        version=record.version.version,
+        run_id=record.version.run_id,
+        as_of=record.passport.as_of.date(),
+        label_as_of=record.passport.label_as_of.date(),
     )

@@ -1,8 +1,8 @@
-"""The data level: every frozen revision that a passport names, read again and held against its digests."""
+"""The data level of a passport: every frozen revision that it names, compared with its digests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +11,7 @@ from itertools import islice
 import polars as pl
 
 from streamflow.core.data.changed_cells import changed_cells, suspects
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.data.digest import BUCKETS, TableDigest, digest_frame
 from streamflow.core.training.training_set import Source
@@ -23,74 +24,92 @@ from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse import change_evidence, frozen
 from streamflow.warehouse.frozen import Revision
 
-EXPLAINED = (
-    16  # of the 256 parts of a table: whose every row was changed need not be told row by row
-)
+# A table has 256 buckets. When more than these have changed, the rest is counted, not explained.
+MAX_EXPLAINED_BUCKETS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined:
-    """The verdict, and the rows: what was held against the digests is what a rebuild is made from."""
+class VerifiedRows:
+    """The verdict on the data level, and the rows that were compared with the digests.
+
+    A version is rebuilt from exactly these rows. `frames` has the rows by (table, as_of, revision).
+    """
 
     level: Level
     frames: dict[tuple[str, datetime, int], pl.DataFrame]
 
-    def read(
-        self, table: str, columns: list[str], places: list[tuple[datetime, int]]
+    def read_rows(
+        self, table: str, columns: list[str], revisions: list[tuple[datetime, int]]
     ) -> pl.DataFrame:
-        """The rows of some revisions, as warehouse/frozen.rows_of gives them."""
-        parts = [self.frames[table, *one] for one in places]
-        return pl.concat([part.select("as_of", *columns) for part in parts])
+        """Return the rows of some revisions, in the shape of `warehouse.frozen.rows_of`."""
+        frames = [self.frames[table, as_of, number] for as_of, number in revisions]
+        return pl.concat([frame.select("as_of", *columns) for frame in frames])
 
 
-def examine(platform: Platform, passport: Passport, *, notify: Callable[[str], None]) -> Examined:
-    """Read and verify every revision of a passport; `platform` is as recorded.
+def examine(platform: Platform, passport: Passport) -> VerifiedRows:
+    """Read and verify every revision of a passport.
 
-    Raises NotRebuildable when one is gone, or lacks what was erased on request.
+    Args:
+        platform: with the recorded catalog and settings
+        passport: names the revisions
+
+    Raises:
+        NotRebuildable: a revision is no longer frozen, or rows of it were erased on request
     """
     revisions = require_frozen(platform, passport.sources)
     refuse_erased(platform, passport)
-    progress = Progress(notify, "verifying frozen rows", sum(s.rows for s in passport.sources))
-    found: list[Difference] = []
+    total_rows = sum(source.rows for source in passport.sources)
+    progress = Progress(platform.notify, "verifying frozen rows", total_rows)
+    differences: list[Difference] = []
     frames = {}
-    reading = ThreadPoolExecutor(
-        max_workers=1
-    )  # PostgreSQL sends the next one while this one is digested
+    # One thread reads ahead: PostgreSQL sends the next revision while this one is digested.
+    reader = ThreadPoolExecutor(max_workers=1)
     try:
-        for asked in [
-            _asked(platform, source, revisions[source.place], reading)
+        pending_reads = [
+            _start_reading(platform, source, revisions[source.place], reader)
             for source in passport.sources
-        ]:
-            frames[asked.source.place] = frame = asked.rows.result()
-            content = digest_frame(
-                frame.drop("as_of"), key=platform.catalog.entity.key, types=asked.types
-            )
-            found += _differences(platform, asked.source, asked.revision, content)
+        ]
+        for pending in pending_reads:
+            frame = pending.rows.result()
+            frames[pending.source.place] = frame
+            differences += _compare_revision(platform, pending, frame)
             progress.add(len(frame))
     finally:
-        reading.shutdown(cancel_futures=True)
-    found += _known_otherwise(platform, passport)
-    return Examined(level=Level(name="data", differences=tuple(found)), frames=frames)
+        reader.shutdown(cancel_futures=True)
+    differences += _compare_newest_revisions(platform, passport)
+    return VerifiedRows(level=Level(name="data", differences=tuple(differences)), frames=frames)
 
 
 def refuse_erased(platform: Platform, passport: Passport) -> None:
-    """What a person asked to be erased is no drift: the version cannot be made again, and that is said."""
-    erased = [(s, change_evidence.erased_since(platform.connection, s)) for s in passport.sources]
-    values = sum(e.rows * (len(s.columns) - 1) for s, e in erased)
-    if values:
-        rows = sum(e.rows for _, e in erased)
-        tables = len({s.table for s, e in erased if e.rows})
-        said = f"data: {values:,} values erased on request ({rows:,} rows of {tables} tables, with 'streamflow forget')"
+    """Raise NotRebuildable when rows of a passport were erased on request.
+
+    An erasure is not drift: the version cannot be made again, and the error says so.
+    """
+    row_count = 0
+    value_count = 0
+    tables = set()
+    for source in passport.sources:
+        erasure = change_evidence.erased_since(platform.connection, source)
+        row_count += erasure.rows
+        value_count += erasure.rows * (len(source.columns) - 1)
+        if erasure.rows:
+            tables.add(source.table)
+    if value_count:
+        rows = f"{count_of(row_count, 'row')} of {count_of(len(tables), 'table')}"
+        sentence = (
+            f"data: {count_of(value_count, 'value')} erased on request"
+            f" ({rows}, with 'streamflow forget')"
+        )
         raise NotRebuildable(
-            said,
-            missing=[said],
-            remedy="Nothing brings them back, by intent. Train a new version without them.",
+            sentence,
+            missing=[sentence],
+            remedy="This is on purpose: nothing restores them. Train a new version without them.",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A revision whose rows are on their way."""
+class _PendingRead:
+    """A revision whose rows a thread is reading."""
 
     source: Source
     revision: Revision
@@ -98,109 +117,144 @@ class _Asked:
     rows: Future[pl.DataFrame]
 
 
-def _asked(
-    platform: Platform, source: Source, revision: Revision, reading: ThreadPoolExecutor
-) -> _Asked:
-    types = _types(platform, source, revision)
-    rows = reading.submit(
-        frozen.rows_of, platform.address, source.table, types, [(source.as_of, source.revision)]
-    )
-    return _Asked(source=source, revision=revision, types=types, rows=rows)
+def _start_reading(
+    platform: Platform, source: Source, revision: Revision, reader: ThreadPoolExecutor
+) -> _PendingRead:
+    types = _column_types(platform, source, revision)
+    revisions = [(source.as_of, source.revision)]
+    rows = reader.submit(frozen.rows_of, platform.address, source.table, types, revisions)
+    return _PendingRead(source=source, revision=revision, types=types, rows=rows)
 
 
-def _differences(
-    platform: Platform, source: Source, revision: Revision, content: TableDigest
+def _compare_revision(
+    platform: Platform, pending: _PendingRead, frame: pl.DataFrame
 ) -> list[Difference]:
-    """What of one revision is not as recorded: its row in streamflow.revision, its cells."""
-    where, note, found = str(source), "in streamflow.revision", list[Difference]()
+    """Compare a revision with the passport: its row in streamflow.revision, and its cells."""
+    source = pending.source
+    revision = pending.revision
+    key = platform.catalog.entity.key
+    content = digest_frame(frame.drop("as_of"), key=key, types=pending.types)
+    table_note = "in streamflow.revision"
+    differences = []
     if revision.digest != source.digest:
-        found.append(
+        differences.append(
             Difference(
-                what=f"{where}, its digest",
+                what=f"{source}, its digest",
                 recorded=source.digest[:16],
                 now=revision.digest[:16],
-                note=note,
+                note=table_note,
             )
         )
     if revision.known_at != source.known_at:
-        instants = (source.known_at.isoformat(), revision.known_at.isoformat())
-        found.append(
+        differences.append(
             Difference(
-                what=f"{where}, its known_at", recorded=instants[0], now=instants[1], note=note
+                what=f"{source}, its known_at",
+                recorded=source.known_at.isoformat(),
+                now=revision.known_at.isoformat(),
+                note=table_note,
             )
         )
     if content.value != source.digest:
-        found += [
-            replace(d, what=f"{where}, {d.what}")
-            for d in _explained(platform, source, revision, content)
+        differences += [
+            replace(difference, what=f"{source}, {difference.what}")
+            for difference in _explain_content(platform, source, revision, content)
         ]
-    return found
+    return differences
 
 
-def _types(platform: Platform, source: Source, revision: Revision) -> dict[str, str]:
-    """The columns that the revision was frozen with, by what is stored with it or, where that is gone, by the catalog."""
-    stored = {c.name: c.type for c in frozen.stored_digest(platform.connection, revision).columns}
-    declared = {
-        name: column.type for name, column in platform.catalog.columns(source.table).items()
-    }
-    return {
-        name: kind
-        for name in source.columns
-        if (kind := stored.get(name) or declared.get(name, ""))
-    }
+def _column_types(platform: Platform, source: Source, revision: Revision) -> dict[str, str]:
+    """Return the type of each column that the revision was frozen with.
+
+    The types are stored with the revision. Where they are gone, the catalog's types are used.
+    """
+    stored_digest = frozen.stored_digest(platform.connection, revision)
+    stored = {column.name: column.type for column in stored_digest.columns}
+    catalog_columns = platform.catalog.columns(source.table)
+    declared = {name: column.type for name, column in catalog_columns.items()}
+    types = {}
+    for name in source.columns:
+        column_type = stored.get(name) or declared.get(name, "")
+        if column_type:
+            types[name] = column_type
+    return types
 
 
-def _explained(
+def _explain_content(
     platform: Platform, source: Source, revision: Revision, content: TableDigest
 ) -> list[Difference]:
-    """What changed in a revision: cells by key and column where digests can tell, else the columns."""
-    key, catalog = platform.catalog.entity.key, platform.catalog
-    recorded = frozen.stored_digest(platform.connection, revision)
-    differing = suspects(recorded, content)
-    where = dict(islice(sorted(differing.items()), EXPLAINED))
-    types = {c.name: c.type for c in content.columns}
-    found: list[Difference] = []
-    if where:
-        now = change_evidence.rows_in(platform.address, source, types, key, where)
-        columns = {n: c for n, c in catalog.columns(source.table).items() if n in types}
-        raw = change_evidence.raw_rows_in(
-            platform.connection,
-            platform.address,
-            source,
-            columns,
-            key,
-            where,
-            population=catalog.population_of(source.table),
+    """Name what changed in a revision: cells by key and column where digests show them.
+
+    Where the digests do not show the cells, only the changed columns are named.
+    """
+    stored = frozen.stored_digest(platform.connection, revision)
+    changed_buckets = suspects(stored, content)
+    explained_buckets = dict(islice(sorted(changed_buckets.items()), MAX_EXPLAINED_BUCKETS))
+    differences = _explain_cells(platform, source, stored, content, explained_buckets)
+    unexplained = len(changed_buckets) - len(explained_buckets)
+    if unexplained:
+        note = f"in {unexplained} more of the table's {BUCKETS} buckets"
+        differences.append(
+            Difference(what="and more rows", recorded="as frozen", now="changed", note=note)
         )
-        found = changed_cells(now, raw, where, recorded=recorded, key=key, types=types)
-    if len(differing) > len(where):
-        what, parts = (
-            "and other rows",
-            f"{len(differing) - len(where)} of {BUCKETS} parts of the table more",
-        )
-        found.append(Difference(what=what, recorded="as frozen", now="changed", note=parts))
-    told = {name for names in differing.values() for name in names}
-    found += [
-        Difference(what=f"column {name}", recorded=source.columns[name][:16], now=content.column_values.get(name, "")[:16] or None,
-                   note="the digests stored with the revision were changed too")
-        for name in source.columns
-        if name not in told and content.column_values.get(name) != source.columns[name]
-    ]  # fmt: skip
-    return found
+    explained_columns = {name for names in changed_buckets.values() for name in names}
+    for name, digest in source.columns.items():
+        current_digest = content.column_values.get(name)
+        if name not in explained_columns and current_digest != digest:
+            differences.append(
+                Difference(
+                    what=f"column {name}",
+                    recorded=digest[:16],
+                    now=(current_digest or "")[:16] or None,
+                    note="the digests stored with the revision were changed, too",
+                )
+            )
+    return differences
 
 
-def _known_otherwise(platform: Platform, passport: Passport) -> list[Difference]:
-    """Where the same question, as known at K, has another answer now."""
-    known = {
-        (r.table, r.as_of): r.revision
-        for r in frozen.revisions(platform.connection, known_at=passport.known_at)
+def _explain_cells(
+    platform: Platform,
+    source: Source,
+    stored: TableDigest,
+    content: TableDigest,
+    buckets: Mapping[int, frozenset[str]],
+) -> list[Difference]:
+    """Name the changed cells of some buckets by key and column, with the former values if known."""
+    if not buckets:
+        return []
+    catalog = platform.catalog
+    key = catalog.entity.key
+    types = {column.name: column.type for column in content.columns}
+    rows = change_evidence.rows_in(platform.address, source, types, key, buckets)
+    catalog_columns = catalog.columns(source.table)
+    columns = {name: column for name, column in catalog_columns.items() if name in types}
+    raw_rows = change_evidence.raw_rows_in(
+        platform.connection,
+        platform.address,
+        source,
+        columns,
+        key,
+        buckets,
+        population=catalog.population_of(source.table),
+    )
+    return changed_cells(rows, raw_rows, buckets, recorded=stored, key=key, types=types)
+
+
+def _compare_newest_revisions(platform: Platform, passport: Passport) -> list[Difference]:
+    """Find the drops for which a read as known at K would now use a different revision."""
+    newest = {
+        (revision.table, revision.as_of): revision.revision
+        for revision in frozen.revisions(platform.connection, known_at=passport.known_at)
     }
-    return [
-        Difference(
-            what=f"{s.table} of {s.as_of:%Y-%m-%d} as known at {passport.known_at.isoformat()}",
-            recorded=f"revision {s.revision}",
-            now=f"revision {known[s.table, s.as_of]}",
-        )
-        for s in passport.sources
-        if known.get((s.table, s.as_of), s.revision) != s.revision
-    ]
+    differences = []
+    for source in passport.sources:
+        number = newest.get((source.table, source.as_of), source.revision)
+        if number != source.revision:
+            drop = f"{source.table} of {source.as_of:%Y-%m-%d}"
+            differences.append(
+                Difference(
+                    what=f"{drop} as known at {passport.known_at.isoformat()}",
+                    recorded=f"revision {source.revision}",
+                    now=f"revision {number}",
+                )
+            )
+    return differences

@@ -1,10 +1,10 @@
-"""export: a version with its passport and the frozen rows that it was made from, as one file."""
+"""export: write a version, its passport and the frozen rows it was made from to one file."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -49,7 +49,7 @@ from streamflow.warehouse.frozen import Revision
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReceipt:
-    """What is in the file."""
+    """What the exported file contains, and what it was made from."""
 
     file: Path
     bytes: int
@@ -64,39 +64,63 @@ class ExportReceipt:
 
 
 def export(
-    platform: Platform,
-    which: str,
-    file: Path,
-    *,
-    force: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
+    platform: Platform, version_or_run: str, file: Path, *, force: bool = False
 ) -> ExportReceipt:
-    """Write a version to a file, whole or not at all; everything in it is verified on the way.
+    """Write a version to a file, completely or not at all.
 
-    Raises VersionMissing; NotRebuildable when a revision is gone or lacks what was erased; SnapshotDamaged and
-    ArtifactUntrusted when rows or the model file are not what was registered; StreamflowError when there is a file, unless `force`.
+    Everything is compared with its digest before it is written.
+
+    Args:
+        platform: the open platform
+        version_or_run: the number of the version, or the id of its run
+        file: where to write
+        force: replace an existing file
+
+    Raises:
+        VersionMissing: no version has this number or run id
+        NotRebuildable: a revision is gone, or rows of it were erased on request
+        SnapshotDamaged: frozen rows are not what was registered
+        ArtifactUntrusted: the model file is not what was registered
+        StreamflowError: the file exists already, and `force` is False
     """
     begin = time.monotonic()
-    record = recorded(platform, which)
-    then = with_catalog(platform, record.passport)
-    there = require_frozen(then, record.passport.sources)
-    refuse_erased(then, record.passport)
+    record = recorded(platform, version_or_run)
+    recorded_platform = with_catalog(platform, record.passport)
+    revisions = require_frozen(recorded_platform, record.passport.sources)
+    refuse_erased(recorded_platform, record.passport)
     with archive.writing(file, replace=force) as writer, TemporaryDirectory() as scratch:
         _add_version(platform, record, writer, Path(scratch))
-        revisions = tuple(_add_revisions(then, record.passport.sources, there, writer, notify))
-        manifest = ExportManifest(
-            format=EXPORT_FORMAT,
-            streamflow=__version__,
-            created=datetime.now(UTC),
-            model=platform.catalog.model,
-            version=record.version.version,
-            run_id=record.version.run_id,
-            key=then.catalog.entity.key,
-            passport_digest=record.passport_digest,
-            revisions=revisions,
-            members=dict(writer.members),
+        exported = tuple(
+            _add_revisions(recorded_platform, record.passport.sources, revisions, writer)
         )
+        key = recorded_platform.catalog.entity.key
+        manifest = _make_manifest(platform, record, key, exported, writer)
         writer.finish(EXPORT_NAME, to_json(manifest))
+    return _receipt(file, manifest, seconds=time.monotonic() - begin)
+
+
+def _make_manifest(
+    platform: Platform,
+    record: Recorded,
+    key: str,
+    revisions: tuple[ExportedRevision, ...],
+    writer: archive.Writer,
+) -> ExportManifest:
+    return ExportManifest(
+        format=EXPORT_FORMAT,
+        streamflow=__version__,
+        created=datetime.now(UTC),
+        model=platform.catalog.model,
+        version=record.version.version,
+        run_id=record.version.run_id,
+        key=key,
+        passport_digest=record.passport_digest,
+        revisions=revisions,
+        members=dict(writer.members),
+    )
+
+
+def _receipt(file: Path, manifest: ExportManifest, *, seconds: float) -> ExportReceipt:
     return ExportReceipt(
         file=file,
         bytes=file.stat().st_size,
@@ -104,52 +128,49 @@ def export(
         model=manifest.model,
         version=manifest.version,
         run_id=manifest.run_id,
-        revisions=len(revisions),
-        rows=sum(r.rows for r in revisions),
+        revisions=len(manifest.revisions),
+        rows=sum(revision.rows for revision in manifest.revisions),
         passport_digest=manifest.passport_digest,
-        seconds=time.monotonic() - begin,
+        seconds=seconds,
     )
 
 
 def _add_version(
     platform: Platform, record: Recorded, writer: archive.Writer, scratch: Path
 ) -> None:
-    """Passport, catalog, what MLflow was told, the model and the files beside it."""
+    """Add the passport, the catalog, the facts of the run, the model and the files beside it."""
     from streamflow.models.model_file import FILE
 
     package, files = platform.models.fetch(record.version, scratch)
-    found, registered = archive.digest_of(package / FILE), record.passport.result["model"]["file"]
-    if found != registered:
+    digest = archive.digest_of(package / FILE)
+    registered_digest = record.passport.result["model"]["file"]
+    if digest != registered_digest:
         raise ArtifactUntrusted(
-            f"the model file of version {record.version.version} has the digest {found}, registered was {registered}",
+            f"the digest of the model file of version {record.version.version} is {digest},"
+            f" the registered digest is {registered_digest}",
             state="No file was written.",
         )
     writer.add(PASSPORT, archive.file_chunks(files / PASSPORT))
     writer.add(CATALOG, [catalog_toml(record.passport.features["catalog"]).encode()])
-    writer.add(
-        RUN,
-        [
-            json.dumps(
-                asdict(platform.models.facts(record.version)), indent=1, sort_keys=True
-            ).encode()
-        ],
-    )
+    run_facts = asdict(platform.models.facts(record.version))
+    writer.add(RUN, [json.dumps(run_facts, indent=1, sort_keys=True).encode()])
     for prefix, folder in ((MODEL, package), (FILES, files)):
         for path in archive.files_below(folder):
-            writer.add(f"{prefix}{path.relative_to(folder).as_posix()}", archive.file_chunks(path))
+            name = f"{prefix}{path.relative_to(folder).as_posix()}"
+            writer.add(name, archive.file_chunks(path))
 
 
 def _add_revisions(
     platform: Platform,
     sources: tuple[Source, ...],
-    there: Mapping[tuple[str, datetime, int], Revision],
+    revisions: Mapping[tuple[str, datetime, int], Revision],
     writer: archive.Writer,
-    notify: Callable[[str], None],
 ) -> Iterator[ExportedRevision]:
-    """The rows of each revision in parts, held against its digest."""
-    progress = Progress(notify, "packing frozen rows", sum(s.rows for s in sources))
+    """Add the rows of each revision in chunks, compared with the revision's digest."""
+    total_rows = sum(source.rows for source in sources)
+    progress = Progress(platform.notify, "packing frozen rows", total_rows)
     for source in sources:
-        yield _add_revision(platform, source, there[source.place], writer, progress)
+        yield _add_revision(platform, source, revisions[source.place], writer, progress)
 
 
 def _add_revision(
@@ -160,28 +181,19 @@ def _add_revision(
     progress: Progress,
 ) -> ExportedRevision:
     stored = frozen.stored_digest(platform.connection, revision)
-    types, key = {c.name: c.type for c in stored.columns}, platform.catalog.entity.key
-    digester, parts = Digester(key, types), list[str]()
+    types = {column.name: column.type for column in stored.columns}
+    key = platform.catalog.entity.key
+    folder = f"{FROZEN}{source.table}/{source.as_of:%Y-%m-%d}/{source.revision}"
+    digester = Digester(key, types)
+    names: list[str] = []
     for chunk in frozen.frozen_rows(
         platform.address, source.table, types, key, source.as_of, source.revision
     ):
         digester.update(chunk)
-        parts.append(
-            f"{FROZEN}{source.table}/{source.as_of:%Y-%m-%d}/{source.revision}/{len(parts):05}.arrow"
-        )
-        writer.add(parts[-1], [_ipc(chunk)])
+        names.append(f"{folder}/{len(names):05}.arrow")
+        writer.add(names[-1], [_ipc_bytes(chunk)])
         progress.add(len(chunk))
-    renamed = (
-        ""
-        if revision.digest == source.digest
-        else f"{source}: recorded with it is another digest than in the passport"
-    )
-    if words := difference(revision, digester.finish().value) or renamed:
-        raise SnapshotDamaged(
-            words,
-            state="No file was written.",
-            remedy="Run 'streamflow reproduce VERSION': it names what was changed.",
-        )
+    _require_undamaged(source, revision, digester.finish().value)
     return ExportedRevision(
         table=source.table,
         as_of=source.as_of,
@@ -190,14 +202,27 @@ def _add_revision(
         rows=source.rows,
         digest=source.digest,
         columns=tuple(
-            ExportedColumn(name=c.name, type=c.type, buckets=c.buckets.hex())
-            for c in stored.columns
+            ExportedColumn(name=column.name, type=column.type, buckets=column.buckets.hex())
+            for column in stored.columns
         ),
-        parts=tuple(parts),
+        parts=tuple(names),
     )
 
 
-def _ipc(chunk: pl.DataFrame) -> bytes:
-    file = BytesIO()
-    chunk.write_ipc_stream(file)
-    return file.getvalue()
+def _require_undamaged(source: Source, revision: Revision, digest: str) -> None:
+    """Raise SnapshotDamaged unless rows, database and passport have the same digest."""
+    problem = difference(revision, digest)
+    if not problem and revision.digest != source.digest:
+        problem = f"{source}: the digest in the database is not the digest in the passport"
+    if problem:
+        raise SnapshotDamaged(
+            problem,
+            state="No file was written.",
+            remedy="Run 'streamflow reproduce VERSION' to see what was changed.",
+        )
+
+
+def _ipc_bytes(chunk: pl.DataFrame) -> bytes:
+    buffer = BytesIO()
+    chunk.write_ipc_stream(buffer)
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Between two versions: each rebuild that takes some of its inputs from the one and the rest from the other."""
+"""Rebuild mixtures of two versions: each takes some inputs from version `a`, the rest from `b`."""
 
 from __future__ import annotations
 
@@ -23,32 +23,30 @@ from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.training.fit import fit
 from streamflow.steps.training.training_set import revisions_read
-from streamflow.steps.versions.recorded_version import Recorded, as_recorded, rebuilt_set
+from streamflow.steps.versions.rebuilt_training_set import rebuilt_set
+from streamflow.steps.versions.recorded_version import Recorded, as_recorded, without_progress
 from streamflow.warehouse import frozen
 
-DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION = (
-    "features",
-    "data: features",
-    "data: labels",
-    "configuration",
-)
-FACTORS = (
-    DEFINITIONS,
-    FEATURE_DATA,
-    LABEL_DATA,
-    CONFIGURATION,
-)  # what a rebuild can take from either version
+DEFINITIONS = "features"
+FEATURE_DATA = "data: features"
+LABEL_DATA = "data: labels"
+CONFIGURATION = "configuration"
+# What a rebuild can take from either version.
+FACTORS = (DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION)
 
 Causes = Mapping[str, tuple[str, ...]]  # cause -> the factors that are swapped with it
-Done = dict[frozenset[str], Metrics]  # swapped factors -> what that rebuild scores
+RebuildMetrics = dict[frozenset[str], Metrics]  # swapped factors -> metrics of that rebuild
 
 
 @dataclass(frozen=True, kw_only=True)
-class Between:
-    """Two versions, and what lies between them. A set of factors names a rebuild: these are those of `b`, the others of `a`.
+class VersionPair:
+    """Two versions, and the differences between them.
 
-    Each passport names, beside the revisions that its version was trained on, those that the other's definitions would have
-    read at the same instant, as known then: a table or an older drop that only one of the two reads is not another content.
+    A set of factors names a rebuild: it takes these factors from `b`, and the rest from `a`.
+
+    Each passport names the revisions that its version was trained on. Added to them are the
+    revisions that the definitions of the second version would have read at the same instant, as
+    known then. So a table or an older drop that only one version reads is not different content.
     """
 
     platform: Platform
@@ -57,96 +55,116 @@ class Between:
 
     @cached_property
     def catalogs(self) -> tuple[Catalog, Catalog]:
-        """The definitions of both, as recorded. Raises NotRebuildable where this code refuses them."""
-        a, b = (as_recorded(self.platform, side.passport).catalog for side in (self.a, self.b))
-        return a, b
+        """The recorded definitions of both. Raises NotRebuildable if this code rejects them."""
+        catalog_a = as_recorded(self.platform, self.a.passport).catalog
+        catalog_b = as_recorded(self.platform, self.b.passport).catalog
+        return catalog_a, catalog_b
 
     @cached_property
     def passports(self) -> tuple[Passport, Passport]:
-        """Both, each with the revisions that either's definitions read."""
-        (of_a, of_b), a, b = self.catalogs, self.a.passport, self.b.passport
-        return self._widened(a, of_b), self._widened(b, of_a)
+        """Both passports, each with the revisions that the definitions of either version read."""
+        catalog_a, catalog_b = self.catalogs
+        passport_a = self._add_revisions(self.a.passport, catalog_b)
+        passport_b = self._add_revisions(self.b.passport, catalog_a)
+        return passport_a, passport_b
 
     @cached_property
     def differences(self) -> dict[str, tuple[Difference, ...]]:
-        """Each factor that differs, with its differences."""
-        (a, b), catalogs = self.passports, self.catalogs
-        found = {
+        """The differences of each factor that differs; a factor without differences is left out."""
+        a, b = self.passports
+        catalogs = self.catalogs
+        differences = {
             DEFINITIONS: compare_features(a.features, b.features).differences,
             FEATURE_DATA: feature_differences(a, b, catalogs),
             LABEL_DATA: label_differences(a, b, catalogs),
             CONFIGURATION: compare_configuration(a.configuration, b.configuration).differences,
         }
-        return {factor: differences for factor, differences in found.items() if differences}
+        return {factor: items for factor, items in differences.items() if items}
 
     def require_readable(self, swapped: frozenset[str]) -> None:
-        """Raise TrainingImpossible where the definitions of one version read what the data of the other do not have."""
-        own, catalog = self._of(DEFINITIONS, swapped), self.catalogs[DEFINITIONS in swapped]
-        lacking = lacking_features(catalog, own, self._of(FEATURE_DATA, swapped))
-        lacking += lacking_labels(catalog, own, self._of(LABEL_DATA, swapped))
-        if lacking:
-            mine, other = self._names if DEFINITIONS in swapped else self._names[::-1]
+        """Raise TrainingImpossible if the definitions read data that this mixture does not have."""
+        is_swapped = DEFINITIONS in swapped
+        catalog = self.catalogs[is_swapped]
+        own_passport = self._passport_for(DEFINITIONS, swapped)
+        missing = lacking_features(catalog, own_passport, self._passport_for(FEATURE_DATA, swapped))
+        missing += lacking_labels(catalog, own_passport, self._passport_for(LABEL_DATA, swapped))
+        if missing:
+            name_a, name_b = self._names
+            reader, owner = (name_b, name_a) if is_swapped else (name_a, name_b)
             raise TrainingImpossible(
-                f"the definitions of {other} read {', '.join(lacking)}, which the data of {mine} do not have"
+                f"the definitions of {reader} read {', '.join(missing)},"
+                f" which the data of {owner} do not have"
             )
 
-    def scored(self, swapped: frozenset[str]) -> Metrics:
-        """The metrics of a rebuild. Raises TrainingImpossible where there is none, NotRebuildable where frozen rows are gone."""
-        platform = as_recorded(
-            self.platform,
-            replace(
-                self._of(DEFINITIONS, swapped),
-                configuration=self._of(CONFIGURATION, swapped).configuration,
-            ),
-        )
+    def train_and_score(self, swapped: frozenset[str]) -> Metrics:
+        """Train a rebuild and return its metrics.
+
+        Raises:
+            TrainingImpossible: this rebuild cannot be trained
+            NotRebuildable: frozen rows are gone
+        """
+        configuration = self._passport_for(CONFIGURATION, swapped).configuration
+        passport = replace(self._passport_for(DEFINITIONS, swapped), configuration=configuration)
+        platform = without_progress(as_recorded(self.platform, passport))
         try:
-            return fit(platform, self._last_set(swapped - {CONFIGURATION})).metrics
+            rows = self._rebuild_set(swapped - {CONFIGURATION})
+            return fit(platform, rows).metrics
         except TrainingImpossible as problem:
-            raise TrainingImpossible(f"{self.in_words(swapped)}: {problem.message}") from problem
+            message = f"{self.describe_rebuild(swapped)}: {problem.message}"
+            raise TrainingImpossible(message) from problem
 
     @cached_property
-    def _last_set(self) -> Callable[[frozenset[str]], TrainingSet]:
-        """Makes a training set, and keeps the last one: as the configuration changes fastest, each is made once."""
+    def _rebuild_set(self) -> Callable[[frozenset[str]], TrainingSet]:
+        """A function that makes a training set, and caches the last one.
 
-        def made(swapped: frozenset[str]) -> TrainingSet:
-            platform = as_recorded(self.platform, self._of(DEFINITIONS, swapped))
+        The configuration changes fastest between rebuilds, so each set is made only once.
+        """
+
+        def rebuild(swapped: frozenset[str]) -> TrainingSet:
+            """Make the training set that takes these factors from `b`."""
+            platform = as_recorded(self.platform, self._passport_for(DEFINITIONS, swapped))
             return rebuilt_set(
-                platform, self._of(FEATURE_DATA, swapped), labels_of=self._of(LABEL_DATA, swapped)
+                platform,
+                self._passport_for(FEATURE_DATA, swapped),
+                labels_of=self._passport_for(LABEL_DATA, swapped),
             )
 
-        return lru_cache(maxsize=1)(made)
+        return lru_cache(maxsize=1)(rebuild)
 
-    def in_words(self, swapped: frozenset[str]) -> str:
-        """Which rebuild it is."""
-        a, b = self._names
+    def describe_rebuild(self, swapped: frozenset[str]) -> str:
+        """Say which factors a rebuild takes from which version."""
+        name_a, name_b = self._names
         if not swapped:
-            return a
-        return (
-            b
-            if swapped == self.differences.keys()
-            else f"{a} with {', '.join(f for f in FACTORS if f in swapped)} of {b}"
-        )
+            return name_a
+        if swapped == self.differences.keys():
+            return name_b
+        factors = [factor for factor in FACTORS if factor in swapped]
+        return f"{name_a} with {', '.join(factors)} of {name_b}"
 
     @property
     def _names(self) -> tuple[str, str]:
         return f"version {self.a.version.version}", f"version {self.b.version.version}"
 
-    def _of(self, factor: str, swapped: frozenset[str]) -> Passport:
+    def _passport_for(self, factor: str, swapped: frozenset[str]) -> Passport:
         return self.passports[factor in swapped]
 
-    def _widened(self, passport: Passport, catalog: Catalog) -> Passport:
-        there = {(s.table, s.as_of) for s in passport.sources}
-        known = frozen.revisions(self.platform.connection, known_at=passport.known_at)
-        read = revisions_read(catalog, known, passport.as_of, passport.label_as_of)
-        more = frozen.sources(
-            self.platform.connection, [r for r in read if (r.table, r.as_of) not in there]
-        )
-        return replace(passport, sources=(*passport.sources, *more))
+    def _add_revisions(self, passport: Passport, catalog: Catalog) -> Passport:
+        """Add the revisions that a catalog would have read for this passport."""
+        drops = {(source.table, source.as_of) for source in passport.sources}
+        newest = frozen.revisions(self.platform.connection, known_at=passport.known_at)
+        needed = revisions_read(catalog, newest, passport.as_of, passport.label_as_of)
+        added = [revision for revision in needed if (revision.table, revision.as_of) not in drops]
+        added_sources = frozen.sources(self.platform.connection, added)
+        return replace(passport, sources=(*passport.sources, *added_sources))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
-    """The metrics of every combination of causes. notes: which factors had to be swapped together, and why."""
+class CombinationScores:
+    """The metrics of every combination of causes.
+
+    notes     which factors had to be swapped together, and why
+    rebuilds  how many rebuilds were trained
+    """
 
     metrics: Mapping[frozenset[str], Metrics]
     causes: Causes
@@ -154,58 +172,74 @@ class Scores:
     rebuilds: int
 
 
-def score_all(between: Between, *, notify: Callable[[str], None]) -> Scores:
-    """Rebuild every combination of the factors that differ, each a cause of its own where all of its combinations can be built.
+def score_combinations(pair: VersionPair) -> CombinationScores:
+    """Train and score every combination of the factors that differ.
 
-    Where one cannot (definitions read a column that the other version's data do not have, labels know none of its users),
-    the first two factors become one cause, then the first three: nothing is guessed. Raises NotRebuildable.
+    Each factor is a cause of its own if every combination can be built. Some cannot: the
+    definitions read a column that the data of the second version do not have, or the labels
+    belong to different users. Then the first two factors become one cause, then the first three.
+    Nothing is guessed. Raises NotRebuildable.
     """
-    differing = tuple(f for f in FACTORS if f in between.differences)
-    attempts = [_causes(differing, together) for together in range(1, len(differing) + 1)]
-    return _first_possible(between, attempts or [{}], {}, (), notify)
+    differing = tuple(factor for factor in FACTORS if factor in pair.differences)
+    attempts = [_group_factors(differing, count) for count in range(1, len(differing) + 1)]
+    return _score_first_possible(pair, attempts or [{}], {}, ())
 
 
-def _first_possible(
-    between: Between,
+def _score_first_possible(
+    pair: VersionPair,
     attempts: Sequence[Causes],
-    done: Done,
+    rebuilds: RebuildMetrics,
     notes: tuple[str, ...],
-    notify: Callable[[str], None],
-) -> Scores:
-    """The scores of the first attempt that works; what was rebuilt for an earlier one is not rebuilt again."""
+) -> CombinationScores:
+    """Return the scores of the first attempt that works.
+
+    A rebuild that was scored for an earlier attempt is not trained again.
+    """
     causes, *coarser = attempts
-    problem = _score(between, causes, done, notify)
+    problem = _score_attempt(pair, causes, rebuilds)
     if problem is None:
-        metrics = {some: done[_swapped(causes, some)] for some in combinations(list(causes))}
-        return Scores(metrics=metrics, causes=causes, notes=notes, rebuilds=len(done))
+        metrics = {
+            combination: rebuilds[_swapped_factors(causes, combination)]
+            for combination in combinations(list(causes))
+        }
+        return CombinationScores(
+            metrics=metrics, causes=causes, notes=notes, rebuilds=len(rebuilds)
+        )
     if not coarser:
         raise problem
-    note = f"{problem.message}: '{next(iter(coarser[0]))}' is swapped as one"
-    return _first_possible(between, coarser, done, (*notes, note), notify)
+    next_cause = next(iter(coarser[0]))
+    note = f"{problem.message}: '{next_cause}' is swapped as one cause"
+    return _score_first_possible(pair, coarser, rebuilds, (*notes, note))
 
 
-def _causes(differing: tuple[str, ...], together: int) -> Causes:
-    """Cause -> its factors: the first `together` of them are one."""
-    groups = [differing[:together], *((factor,) for factor in differing[together:])]
+def _group_factors(differing: tuple[str, ...], count: int) -> Causes:
+    """Return the factors of each cause; the first `count` factors form one cause."""
+    groups = [differing[:count]]
+    groups += [(factor,) for factor in differing[count:]]
     return {" with ".join(group): group for group in groups}
 
 
-def _swapped(causes: Causes, some: frozenset[str]) -> frozenset[str]:
-    return frozenset(factor for cause in some for factor in causes[cause])
+def _swapped_factors(causes: Causes, combination: frozenset[str]) -> frozenset[str]:
+    return frozenset(factor for cause in combination for factor in causes[cause])
 
 
-def _score(
-    between: Between, causes: Causes, done: Done, notify: Callable[[str], None]
+def _score_attempt(
+    pair: VersionPair, causes: Causes, rebuilds: RebuildMetrics
 ) -> TrainingImpossible | None:
-    """Add to `done` what it lacks of the combinations; what makes one impossible is returned, and said by the caller."""
-    wanted = [_swapped(causes, some) for some in combinations(list(causes))]
+    """Add to `rebuilds` the combinations that it does not have yet.
+
+    Returns:
+        the reason why a combination is impossible, or None when all were scored
+    """
+    required = [_swapped_factors(causes, some) for some in combinations(list(causes))]
     try:
-        for swapped in wanted:
-            between.require_readable(swapped)
-        for number, swapped in enumerate(wanted, 1):
-            if swapped not in done:
-                notify(f"rebuild {number} of {len(wanted)}: {between.in_words(swapped)}")
-                done[swapped] = between.scored(swapped)
+        for swapped in required:
+            pair.require_readable(swapped)
+        for number, swapped in enumerate(required, 1):
+            if swapped not in rebuilds:
+                name = pair.describe_rebuild(swapped)
+                pair.platform.notify(f"rebuild {number} of {len(required)}: {name}")
+                rebuilds[swapped] = pair.train_and_score(swapped)
     except TrainingImpossible as problem:
         return problem
     return None

@@ -1,26 +1,22 @@
-"""A version as it was recorded: its passport, checked against tag and row, and its training set made again from that."""
+"""A version as it was recorded: its passport, and the checks that the record is unchanged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 
-import polars as pl
 from pydantic import ValidationError
 
-from streamflow.catalog import Catalog
 from streamflow.core.data.catalog_definitions import catalog_of
-from streamflow.core.training.training_set import Source, TrainingSet
-from streamflow.core.versions.passport import Passport, parse_passport, training_set_result
+from streamflow.core.training.training_set import Source
+from streamflow.core.versions.passport import Passport, parse_passport
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
-from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
-from streamflow.steps.training.training_set import Drops, assembled
+from streamflow.steps.data.revision_check import damaged
 from streamflow.warehouse import frozen, ledger
+from streamflow.warehouse.change_evidence import erased_since
 from streamflow.warehouse.frozen import Revision
 
 FILE = "passport.json"
@@ -30,7 +26,7 @@ FILE = "passport.json"
 class Recorded:
     """A version with the passport that it was registered with.
 
-    tampered   what of the record itself is no longer what was registered, in words
+    tampered   one sentence for each part of the record that is no longer what was registered
     """
 
     version: ModelVersion
@@ -39,87 +35,111 @@ class Recorded:
     tampered: tuple[str, ...] = ()
 
 
-def find_version(platform: Platform, which: str) -> ModelVersion:
-    """The version by its number, or by the id of the run that made it. Raises VersionMissing."""
-    return (
-        platform.models.version(int(which)) if which.isdecimal() else platform.models.by_run(which)
-    )
+def find_version(platform: Platform, version_or_run: str) -> ModelVersion:
+    """Find a version by its number, or by the id of the run that made it. Raises VersionMissing."""
+    if version_or_run.isdecimal():
+        return platform.models.version(int(version_or_run))
+    return platform.models.by_run(version_or_run)
 
 
-def recorded(platform: Platform, which: str) -> Recorded:
-    """Find a version and read its passport, which must be the one that was registered: our own row says so.
+def recorded(platform: Platform, version_or_run: str) -> Recorded:
+    """Find a version and read its passport, which must be the one that was registered.
 
-    Raises VersionMissing, and NotRebuildable when the passport is lost or changed.
+    The digest of the registered passport is in our own database, not in MLflow.
+
+    Raises:
+        VersionMissing: no version has this number or run id
+        NotRebuildable: the passport is lost or was changed
     """
-    version = find_version(platform, which)
+    version = find_version(platform, version_or_run)
     name = f"version {version.version} of {platform.catalog.model}"
     digest = ledger.passport_digest(platform.connection, version.run_id)
     if digest is None:
         raise _not_rebuildable(
-            f"{name}: no passport of its run {version.run_id} was recorded here: streamflow did not train it"
+            f"{name}: this database has no passport of its run {version.run_id},"
+            " because streamflow did not train it"
         )
-    try:
-        text = platform.models.run_file(version.run_id, FILE)
-    except ArtifactUntrusted as exc:
-        raise _not_rebuildable(f"{name}: its passport is lost: {exc.message}") from exc
-    found = sha256(text).hexdigest()
-    if found != digest:
-        raise _not_rebuildable(
-            f"{name}: its {FILE} was changed: it has the digest {found}, registered was {digest}"
-        )
-    try:
-        passport = parse_passport(text)
-    except ValueError as exc:
-        raise _not_rebuildable(f"{name}: its {FILE} cannot be read: {exc}") from exc
+    passport = _read_passport(platform, version, name, digest)
     return Recorded(
         version=version,
         passport=passport,
         passport_digest=digest,
-        tampered=tuple(_changed_tags(version, passport, digest)),
+        tampered=tuple(_describe_changed_tags(version, passport, digest)),
     )
+
+
+def _read_passport(
+    platform: Platform, version: ModelVersion, name: str, registered_digest: str
+) -> Passport:
+    """Read the passport's file. Raises NotRebuildable when it is lost, changed or unreadable."""
+    try:
+        content = platform.models.run_file(version.run_id, FILE)
+    except ArtifactUntrusted as exc:
+        raise _not_rebuildable(f"{name}: its passport is lost: {exc.message}") from exc
+    digest = sha256(content).hexdigest()
+    if digest != registered_digest:
+        raise _not_rebuildable(
+            f"{name}: its {FILE} was changed: its digest is {digest},"
+            f" the registered digest is {registered_digest}"
+        )
+    try:
+        return parse_passport(content)
+    except ValueError as exc:
+        raise _not_rebuildable(f"{name}: its {FILE} cannot be read: {exc}") from exc
 
 
 def _not_rebuildable(*missing: str) -> NotRebuildable:
     return NotRebuildable("\n".join(missing), missing=list(missing))
 
 
-def _changed_tags(version: ModelVersion, passport: Passport, digest: str) -> list[str]:
-    """The tags that say something else than what was registered."""
-    return [
-        f"the tag {name} of version {version.version} was changed: it says {tag}, registered was {value}"
-        for name, value in tags_of(passport, digest).items()
-        if (tag := version.tags.get(name, "nothing")) != value
-    ]
+def _describe_changed_tags(version: ModelVersion, passport: Passport, digest: str) -> list[str]:
+    """Name the tags in MLflow whose value is not the registered one."""
+    sentences = []
+    for name, registered in tags_of(passport, digest).items():
+        tag = version.tags.get(name, "nothing")
+        if tag != registered:
+            sentences.append(
+                f"the tag {name} of version {version.version} was changed:"
+                f" it is {tag}, the registered value is {registered}"
+            )
+    return sentences
 
 
 def tags_of(passport: Passport, digest: str) -> dict[str, str]:
-    """The tags that a version with this passport has."""
+    """Return the tags in MLflow that a version with this passport must have."""
     model = passport.result["model"]
+    decision = passport.result["decision"]
     return {
         "passport_digest": digest,
         "model_digest": model["file"],
         "content_digest": model["content"],
-        "decision_digest": passport.result["decision"]["digest"],
-        "threshold": repr(passport.result["decision"]["threshold"]),
+        "decision_digest": decision["digest"],
+        "threshold": repr(decision["threshold"]),
         "feature_service": passport.features["service"],
         "as_of": f"{passport.as_of:%Y-%m-%d}",
     }
 
 
 def with_catalog(platform: Platform, passport: Passport) -> Platform:
-    """The platform with the catalog of a passport: enough to read its rows. Raises NotRebuildable if this code refuses it."""
+    """Return the platform with the catalog of a passport: enough to read the passport's rows.
+
+    Raises NotRebuildable when this code does not accept the recorded catalog.
+    """
     try:
         return replace(platform, catalog=catalog_of(passport.features["catalog"]))
     except (ValidationError, KeyError) as exc:
         raise NotRebuildable(
-            f"this code does not take the recorded catalog: {exc}",
+            f"this code does not accept the recorded catalog: {exc}",
             remedy="Install the streamflow that trained the version.",
             missing=["code"],
         ) from exc
 
 
 def as_recorded(platform: Platform, passport: Passport) -> Platform:
-    """The platform with catalog and semantic settings of a passport. Raises NotRebuildable if this code refuses them."""
+    """Return the platform with the catalog and the semantic settings of a passport.
+
+    Raises NotRebuildable when this code does not accept the recorded catalog or settings.
+    """
     try:
         return replace(
             with_catalog(platform, passport),
@@ -127,150 +147,61 @@ def as_recorded(platform: Platform, passport: Passport) -> Platform:
         )
     except ValidationError as exc:
         raise NotRebuildable(
-            f"this code does not take the recorded settings: {exc}",
+            f"this code does not accept the recorded settings: {exc}",
             remedy="Run 'streamflow reproduce VERSION --code recorded'.",
             missing=["code"],
         ) from exc
 
 
-Read = Callable[
-    [str, list[str], list[tuple[datetime, int]]], pl.DataFrame
-]  # (table, columns, revisions) -> as_of and columns
+def without_progress(platform: Platform) -> Platform:
+    """Return the platform with a `notify` that drops every line.
 
-
-def rebuilt_set(
-    platform: Platform, of: Passport, *, labels_of: Passport | None = None, read: Read | None = None
-) -> TrainingSet:
-    """The training set of `of` from the revisions that it names, labels from those of `labels_of`; `platform` is as recorded.
-
-    The revisions are read by name: neither K nor what else is frozen by now plays a part, and Feast's registry neither.
-    `read` gives their rows where they have been read already. Raises NotRebuildable when one of them is gone.
+    It is for a step that runs inside another step, which reports the progress of both.
     """
-    labels_of = labels_of or of
-    catalog = platform.catalog
-    k = max(of.known_at, labels_of.known_at)
-    when = Drops(
-        as_of=of.as_of,
-        label_as_of=labels_of.label_as_of,
-        label_lead=labels_of.label_lead,
-        known_at=k,
-    )
-    return set_of(
-        platform, when, _of_features(catalog, of), _of_labels(catalog, labels_of), read=read
-    )
-
-
-def set_of(
-    platform: Platform,
-    when: Drops,
-    features: tuple[Source, ...],
-    labels: tuple[Source, ...],
-    *,
-    read: Read | None = None,
-) -> TrainingSet:
-    """A training set from revisions by name, with the definitions of `platform`. Raises NotRebuildable when one is gone."""
-    read = read or partial(frozen.rows_of, platform.address)
-    catalog = platform.catalog
-    require_frozen(platform, (*features, *labels))
-    population, known = _keys(catalog, when.as_of, features, read), _labels(catalog, labels, read)
-    sources = (*features, *(s for s in labels if s not in features))
-    return assembled(
-        catalog,
-        when,
-        sources,
-        population,
-        known,
-        lambda keys: joined_features(catalog, read, keys, when.as_of, features),
-    )
-
-
-def labelled_keys(platform: Platform, of: Passport) -> pl.Series:
-    """The keys of a recorded training set, in their order, without its features. Raises NotRebuildable when rows are gone."""
-    catalog, read = platform.catalog, partial(frozen.rows_of, platform.address)
-    features, labels = _of_features(catalog, of), _of_labels(catalog, of)
-    require_frozen(platform, (*features, *labels))
-    key = catalog.entity.key
-    return (
-        _keys(catalog, of.as_of, features, read)
-        .join(_labels(catalog, labels, read), on=key, how="semi")
-        .sort(key)[key]
-    )
-
-
-def _keys(catalog: Catalog, as_of: datetime, sources: Iterable[Source], read: Read) -> pl.DataFrame:
-    """The population: the keys of the drop of `as_of`. (n, 1)"""
-    return _rows(
-        read, catalog.entity.table, [catalog.entity.key], [s for s in sources if s.as_of == as_of]
-    ).drop("as_of")
-
-
-def _labels(catalog: Catalog, sources: Iterable[Source], read: Read) -> pl.DataFrame:
-    """Key and label. (n, 2)"""
-    return _rows(
-        read, catalog.label.table, [catalog.entity.key, catalog.label.column], sources
-    ).drop("as_of")
-
-
-def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
-    """In what a training set that was made again is not the recorded one; nothing when its digest is the same."""
-    before, now = passport.result["training_set"], training_set_result(rows)
-    if before["digest"] == now["digest"]:
-        return ()
-    count = (
-        [f"it has {now['rows']:,} rows, recorded are {before['rows']:,}"]
-        if before["rows"] != now["rows"]
-        else []
-    )
-    columns = [
-        name for name, digest in now["columns"].items() if before["columns"].get(name) != digest
-    ]
-    found = [
-        *count,
-        *(f"the values of {name} are not those that were recorded" for name in columns),
-    ]
-    return tuple(found) or (
-        f"its keys are not those that were recorded: digest {now['digest']}, recorded {before['digest']}",
-    )
+    return replace(platform, notify=lambda _: None)
 
 
 def require_frozen(
     platform: Platform, sources: tuple[Source, ...]
 ) -> dict[tuple[str, datetime, int], Revision]:
-    """Each source's place -> its revision as it is recorded now. Raises NotRebuildable unless all are still there."""
-    there = {(r.table, r.as_of, r.revision): r for r in frozen.all_revisions(platform.connection)}
-    gone = [f"data: {source} is not frozen here" for source in sources if source.place not in there]
-    if gone:
-        raise _not_rebuildable(*gone)
-    return {source.place: there[source.place] for source in sources}
+    """Return the revision of each source, by the source's `place`, as the database has it now.
+
+    Raises NotRebuildable unless every revision is still frozen here.
+    """
+    revisions = {
+        (revision.table, revision.as_of, revision.revision): revision
+        for revision in frozen.all_revisions(platform.connection)
+    }
+    missing = [
+        f"data: {source} is not frozen here" for source in sources if source.place not in revisions
+    ]
+    if missing:
+        raise _not_rebuildable(*missing)
+    return {source.place: revisions[source.place] for source in sources}
 
 
-def _of_labels(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
-    return tuple(
-        s
-        for s in passport.sources
-        if s.table == catalog.label.table and s.as_of == passport.label_as_of
-    )
+def erased_users(platform: Platform, passport: Passport) -> int:
+    """Return how many users of a passport's rows were erased on request.
 
-
-def _of_features(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
-    read = {catalog.entity.table, *(view.table for view in catalog.views.values())}
-    return tuple(s for s in passport.sources if s.table in read)
-
-
-def _rows(read: Read, table: str, columns: list[str], sources: Iterable[Source]) -> pl.DataFrame:
-    return read(table, columns, [(s.as_of, s.revision) for s in sources if s.table == table])
-
-
-def joined_features(
-    catalog: Catalog, read: Read, keys: pl.DataFrame, at: datetime, sources: tuple[Source, ...]
-) -> pl.DataFrame:
-    """The features of each key by the same point-in-time join that Feast's offline store makes."""
-    key = catalog.entity.key
-    asked = keys.with_columns(pl.lit(at).cast(pl.Datetime("us", "UTC")).alias(INSTANT))
-    joined = []
-    for view, spec in catalog.views.items():
-        names = [f.name for f in catalog.features_of(view)]
-        history = _rows(read, spec.table, [key, *names], sources).rename({"as_of": AS_OF})
-        history = history.filter(pl.col(AS_OF).is_between(at - catalog.ttl(view), at))
-        joined.append(point_in_time_join(asked, history, keys=[key], ttl=catalog.ttl(view)))
-    return pl.concat(joined, how="horizontal")
+    The number is 0 when anything else was changed in these rows, too: then the erasures do not
+    explain the difference. The tombstones of the erasures lead from the digest in the passport to
+    the digest that the revision has now, and the frozen rows must have that digest.
+    Raises NotRebuildable when a revision is no longer frozen.
+    """
+    revisions = require_frozen(platform, passport.sources)
+    erased_revisions = []
+    user_counts = [0]
+    for source in passport.sources:
+        erasure = erased_since(platform.connection, source)
+        revision = revisions[source.place]
+        if erasure.digest != revision.digest:
+            return 0
+        user_counts.append(erasure.rows)
+        if erasure.rows:
+            erased_revisions.append(revision)
+    if not erased_revisions:
+        return 0
+    key = platform.catalog.entity.key
+    if damaged(platform, erased_revisions, key, lambda _: None):
+        return 0
+    return max(user_counts)

@@ -1,25 +1,15 @@
-"""reproduce: make a version again from its passport, and say whether it is the same and, if not, which level drifted."""
+"""reproduce: make a version again from its passport and compare it with the record.
+
+If the rebuild differs, the receipt names the levels that drifted.
+"""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from streamflow.core.data.difference import Difference
-from streamflow.core.training import (
-    decision,
-    default_costs,
-    holdout_probabilities,
-    honesty,
-    stored_requests,
-)
 from streamflow.core.versions.level_comparison import (
     Level,
     compare_code,
@@ -28,20 +18,31 @@ from streamflow.core.versions.level_comparison import (
     compare_features,
 )
 from streamflow.core.versions.passport import Passport
-from streamflow.errors import ArtifactUntrusted, TrainingImpossible
+from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
-from streamflow.steps.training.current_levels import Present, present
+from streamflow.steps.training.current_levels import CurrentLevels, read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
-from streamflow.steps.versions.data_level import Examined, examine
-from streamflow.steps.versions.recorded_version import Recorded, as_recorded, rebuilt_set, recorded
+from streamflow.steps.versions.data_level import VerifiedRows, examine
+from streamflow.steps.versions.rebuild_verdict import DIFFERS, RebuildVerdict, judge_rebuild
+from streamflow.steps.versions.rebuilt_training_set import rebuilt_set
+from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
+from streamflow.steps.versions.recorded_version import (
+    Recorded,
+    as_recorded,
+    recorded,
+    without_progress,
+)
 
-IDENTICAL, WITHIN, DIFFERS = "identical", "within the declared tolerance", "differs"
-SHOWN = 20  # differences of one level that a receipt lists; the count is that of all
+SHOWN = 20  # a receipt lists this many differences of a level; `count` is the number of all
 
 
 @dataclass(frozen=True, kw_only=True)
 class LevelVerdict:
-    """One level: "same" or "drifted", the first differences that a person can act on, and how many there are."""
+    """The verdict on one level: "same" or "drifted".
+
+    differences   the first SHOWN differences, which a person can act on
+    count         how many differences there are
+    """
 
     name: str
     verdict: str
@@ -51,12 +52,12 @@ class LevelVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceReceipt:
-    """What came of making a version again. Nothing was written.
+    """The result of making a version again. Nothing was written.
 
     result              "identical", "within the declared tolerance" or "differs"
-    differences         of the result, in words; the first is nearest to the cause
-    largest_difference  of the hold-out's probabilities; None where the recorded ones are not to be had
-    tampered            what of the version itself is no longer what was registered
+    differences         how the result differs, as sentences; the first is nearest to the cause
+    largest_difference  of the hold-out's probabilities; None when the recorded ones are lost
+    tampered            which parts of the version are no longer what was registered
     code                "at hand", or the commit that was run
     """
 
@@ -78,24 +79,31 @@ class ReproduceReceipt:
 
     @property
     def holds(self) -> bool:
-        """Whether the version is what its passport says: made again the same, and its record untouched."""
+        """Whether the rebuild is the same as the version, and the version's record unchanged."""
         return self.result != DIFFERS and not self.tampered
 
 
-def reproduce(
-    platform: Platform, which: str, *, notify: Callable[[str], None] = lambda _: None
-) -> ReproduceReceipt:
-    """Make a version (its number or run id) again with the code at hand, from the revisions and settings of its passport.
+def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
+    """Make a version again with the code at hand.
 
-    Raises VersionMissing, and NotRebuildable when something that it was made from is gone.
+    The revisions and the settings are those that its passport names.
+
+    Args:
+        platform: the open platform
+        version_or_run: the number of the version, or the id of its run
+
+    Raises:
+        VersionMissing: no version has this number or run id
+        NotRebuildable: an input of the version is gone
     """
     begin = time.perf_counter()
-    record = recorded(platform, which)
+    record = recorded(platform, version_or_run)
     passport = record.passport
-    then = as_recorded(platform, passport)
-    data = examine(then, passport, notify=notify)
-    made = _made_again(then, record, data, notify)
-    levels = (data.level, *compare_levels(passport, present(platform)))
+    recorded_platform = as_recorded(platform, passport)
+    verified_rows = examine(recorded_platform, passport)
+    verdict = _rebuild(recorded_platform, record, verified_rows)
+    current_levels = read_current_levels(platform)
+    levels = (verified_rows.level, *compare_levels(passport, current_levels))
     return ReproduceReceipt(
         model=platform.catalog.model,
         version=record.version.version,
@@ -103,44 +111,39 @@ def reproduce(
         as_of=passport.as_of,
         label_as_of=passport.label_as_of,
         known_at=passport.known_at,
-        **vars(made),
+        result=verdict.result,
+        differences=verdict.differences,
+        largest_difference=verdict.largest_difference,
         tolerance=platform.settings.reproduce_tolerance,
         predictions=passport.result["holdout_keys"]["rows"],
         levels=tuple(verdict_of(level) for level in levels),
-        tampered=(*record.tampered, *changed_artifacts(platform, record)),
+        tampered=(*record.tampered, *describe_changed_artifacts(platform, record)),
         code="at hand",
         seconds=time.perf_counter() - begin,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """The verdict on the result."""
+def _rebuild(
+    recorded_platform: Platform, record: Recorded, verified_rows: VerifiedRows
+) -> RebuildVerdict:
+    """Train again on what the revisions contain now, and compare the result with the record.
 
-    result: str
-    differences: tuple[str, ...]
-    largest_difference: float | None
-
-
-def _made_again(
-    then: Platform, record: Recorded, data: Examined, notify: Callable[[str], None]
-) -> Made:
-    """Train again on what the revisions hold now. Rows that can no longer be trained on are a result that differs."""
-    notify("assembling the training set")
+    If these rows can no longer be trained on, the result differs.
+    """
+    recorded_platform.notify("assembling the training set")
     try:
-        rows = rebuilt_set(then, record.passport, read=data.read)
-        notify(f"training on {len(rows.frame):,} rows")
-        fitted = fit(then, rows)
+        rows = rebuilt_set(recorded_platform, record.passport, read_rows=verified_rows.read_rows)
+        recorded_platform.notify(f"training on {len(rows.frame):,} rows")
+        fitted = fit(without_progress(recorded_platform), rows)
     except TrainingImpossible as exc:
-        return Made(
-            result=DIFFERS, differences=tuple(exc.message.splitlines()), largest_difference=None
-        )
-    found = {**result_of(rows, fitted), "model": {"content": _content(fitted)}}
-    return _judge(then, record, found, fitted)
+        sentences = tuple(exc.message.splitlines())
+        return RebuildVerdict(result=DIFFERS, differences=sentences, largest_difference=None)
+    rebuilt_result = {**result_of(rows, fitted), "model": {"content": _content_digest(fitted)}}
+    return judge_rebuild(recorded_platform, record, rebuilt_result, fitted)
 
 
 def verdict_of(level: Level) -> LevelVerdict:
-    """A level for the receipt."""
+    """Return the verdict on a level as the receipt shows it."""
     return LevelVerdict(
         name=level.name,
         verdict=level.verdict,
@@ -149,135 +152,17 @@ def verdict_of(level: Level) -> LevelVerdict:
     )
 
 
-def compare_levels(passport: Passport, now: Present) -> tuple[Level, ...]:
-    """Every level but the data."""
+def compare_levels(passport: Passport, current: CurrentLevels) -> tuple[Level, ...]:
+    """Compare every level but the data with a passport."""
     return (
-        compare_features(passport.features, now.features),
-        compare_code(passport.code, now.code),
-        compare_environment(passport.environment, now.environment),
-        compare_configuration(passport.configuration, now.configuration),
+        compare_features(passport.features, current.features),
+        compare_code(passport.code, current.code),
+        compare_environment(passport.environment, current.environment),
+        compare_configuration(passport.configuration, current.configuration),
     )
 
 
-def _content(fitted: Fitted) -> str:
+def _content_digest(fitted: Fitted) -> str:
     from streamflow.models.model_file import content_digest
 
     return content_digest(fitted.pipeline)
-
-
-def _judge(platform: Platform, record: Recorded, found: Mapping[str, Any], fitted: Fitted) -> Made:
-    """What of the result differs, and by how much its probabilities do."""
-    differences = tuple(_differences(record.passport.result, found))
-    if not differences:
-        return Made(result=IDENTICAL, differences=(), largest_difference=0.0)
-    before = _recorded_probabilities(platform, record)
-    largest = (
-        None
-        if before is None
-        else holdout_probabilities.largest_difference(before, fitted.probability)
-    )
-    learned = all(
-        d.startswith(("the model", "the predictions", "the metric")) for d in differences
-    )  # from the same rows
-    within = learned and largest is not None and largest <= platform.settings.reproduce_tolerance
-    return Made(
-        result=WITHIN if within else DIFFERS, differences=differences, largest_difference=largest
-    )
-
-
-def _differences(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """What of a result is not as recorded, from the training set on to the metrics."""
-    before, after = recorded["training_set"], found["training_set"]
-    said = []
-    if before["rows"] != after["rows"]:
-        said.append(f"the training set has {after['rows']:,} rows, recorded are {before['rows']:,}")
-    was, now = before["columns"], after["columns"]
-    said += [
-        f"the training set's column {name} is another"
-        for name in {**was, **now}
-        if was.get(name) != now.get(name)
-    ]
-    if before["digest"] != after["digest"] and not said:
-        said.append("the training set's keys are others")
-    said += [
-        f"the {side} keys are others"
-        for side in ("training", "holdout")
-        if recorded[f"{side}_keys"] != found[f"{side}_keys"]
-    ]
-    if recorded["model"]["content"] != found["model"]["content"]:
-        said.append("the model has learned something else")
-    if recorded["model_kind"] != found["model_kind"]:
-        said.append(
-            f"the model is of the kind {found['model_kind']}, recorded is {recorded['model_kind']}"
-        )
-    elif recorded["candidates"] != found["candidates"]:
-        said.append("the model was chosen by other cross-validated AUCs")
-    if recorded["decision"] != found["decision"]:
-        said.append("the predictions' calibrator or threshold is another")
-    if recorded["predictions"] != found["predictions"]:
-        said.append("the predictions of the hold-out are others")
-    metrics = recorded["metrics"]
-    said += [
-        f"the metric {name} is {value!r}, recorded is {metrics.get(name)!r}"
-        for name, value in found["metrics"].items()
-        if json.dumps(value) != json.dumps(metrics.get(name))
-    ]
-    if recorded.get("default_costs") != found.get("default_costs"):
-        said.append("the metrics with the catalog's defaults are others")
-    return said
-
-
-def _recorded_probabilities(
-    platform: Platform, record: Recorded
-) -> holdout_probabilities.Floats | None:
-    """Those that the version had when it was trained, if its file still holds them."""
-    try:
-        found = holdout_probabilities.from_bytes(
-            platform.models.run_file(record.version.run_id, holdout_probabilities.FILE)
-        )
-    except (ArtifactUntrusted, ValueError):
-        return None  # told as a changed artifact
-    return (
-        found
-        if holdout_probabilities.digest(found) == record.passport.result["predictions"]
-        else None
-    )
-
-
-def changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
-    """The files of the version that are lost, or not what was registered."""
-    from streamflow.models.model_file import file_digest
-
-    said, version = [], record.version.version
-    expected = record.passport.result["model"]["file"]
-    with TemporaryDirectory() as folder:
-        try:
-            digest = file_digest(platform.models.download(record.version, Path(folder)))
-            if digest != expected:
-                said.append(
-                    f"the model file of version {version} was changed: its digest is {digest}, registered was {expected}"
-                )
-        except ArtifactUntrusted as exc:
-            said.append(exc.message)
-    if _recorded_probabilities(platform, record) is None:
-        said.append(
-            f"the file {holdout_probabilities.FILE} of version {version} is lost or was changed"
-        )
-    result = record.passport.result
-    files = {
-        decision.FILE: result["decision"]["digest"],
-        stored_requests.FILE: result["probes"],
-        honesty.FILE: result["honesty"],
-    }
-    files |= {default_costs.FILE: result["default_costs"]} if "default_costs" in result else {}
-    for name, digest in files.items():
-        if not _is_unchanged(platform, record, name, digest):
-            said.append(f"the file {name} of version {version} is lost or was changed")
-    return said
-
-
-def _is_unchanged(platform: Platform, record: Recorded, name: str, digest: str) -> bool:
-    try:
-        return sha256(platform.models.run_file(record.version.run_id, name)).hexdigest() == digest
-    except ArtifactUntrusted:
-        return False

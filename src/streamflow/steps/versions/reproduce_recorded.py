@@ -1,9 +1,12 @@
-"""reproduce with the recorded code: its commit in a worktree, the version in a state folder of its own, never the live database."""
+"""reproduce with the recorded code: check out its commit and run it on an export of the version.
+
+It runs with a state folder of its own, and never touches the live database.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,156 +15,182 @@ from typing import Any
 
 from streamflow import runtime
 from streamflow.core.data.catalog_definitions import catalog_toml
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.difference import Difference
+from streamflow.core.versions.level_comparison import Level
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import NotRebuildable, StreamflowError
 from streamflow.platform import Platform
 from streamflow.runtime import Worktree, repository
 from streamflow.settings import clean_environment
-from streamflow.steps.training.current_levels import present
+from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.versions.data_level import examine
 from streamflow.steps.versions.export import export
-from streamflow.steps.versions.recorded_version import recorded, with_catalog
+from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
+from streamflow.steps.versions.recorded_version import (
+    Recorded,
+    recorded,
+    with_catalog,
+    without_progress,
+)
 from streamflow.steps.versions.reproduce import (
     LevelVerdict,
     ReproduceReceipt,
-    changed_artifacts,
     compare_levels,
     verdict_of,
 )
 
-Notify = Callable[[str], None]
 CATALOG = "catalog.toml"
+AT_HAND_REMEDY = "Run 'streamflow reproduce VERSION' with the code at hand."
 
 
-def reproduce_recorded(
-    platform: Platform, which: str, *, notify: Notify = lambda _: None
-) -> ReproduceReceipt:
-    """Make a version again with the code of the commit that trained it, and what is installed here.
+def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceReceipt:
+    """Make a version again with the code of the commit that trained it.
 
-    It runs in a worktree of the repository that this package is in, on an embedded PostgreSQL of its own, filled by an
-    export of the version. Raises NotRebuildable without repository or commit, when files were uncommitted, when frozen rows
-    were changed, and when that commit has no `import`.
+    The installed packages are those at hand. The commit runs in a worktree of the repository that
+    this package is in, on an embedded PostgreSQL of its own, which an export of the version fills.
+
+    Args:
+        platform: the open platform
+        version_or_run: the number of the version, or the id of its run
+
+    Raises:
+        NotRebuildable: there is no repository or no commit, files were not committed, frozen rows
+            were changed, or the commit has no command `import`
     """
-    record = recorded(platform, which)
-    root, commit = _commit(record.passport)
-    data = examine(with_catalog(platform, record.passport), record.passport, notify=notify).level
-    if not data.same:
-        first = str(data.differences[0])
+    record = recorded(platform, version_or_run)
+    root, commit = _find_commit(record.passport)
+    data_level = _require_unchanged_data(platform, record)
+    with TemporaryDirectory() as folder:
+        platform.notify("exporting the version")
+        file = Path(folder, "recorded.version")
+        export(without_progress(platform), version_or_run, file)
+        platform.notify(f"checking out {commit[:12]}")
+        with runtime.checked_out(root, commit, Path(folder, "worktree")) as tree:
+            values = _run_recorded_code(platform, tree, Path(folder), file, record.passport)
+    # The recorded code compares itself with the passport; the rest is compared here.
+    levels = {
+        level.name: verdict_of(level)
+        for level in (data_level, *compare_levels(record.passport, read_current_levels(platform)))
+    }
+    levels["code"] = _code_level(values)
+    return replace(
+        _parse_receipt(values),
+        version=record.version.version,
+        run_id=record.version.run_id,
+        code=commit,
+        levels=tuple(levels.values()),
+        tampered=(*record.tampered, *describe_changed_artifacts(platform, record)),
+    )
+
+
+def _require_unchanged_data(platform: Platform, record: Recorded) -> Level:
+    """Return the data level. Raises NotRebuildable when frozen rows were changed."""
+    recorded_platform = with_catalog(platform, record.passport)
+    level = examine(recorded_platform, record.passport).level
+    if not level.same:
+        first = str(level.differences[0])
         raise NotRebuildable(
             f"data: {first}",
             missing=[first],
-            remedy="Run 'streamflow reproduce VERSION': the code at hand is not handed damaged rows.",
+            remedy="The recorded code does not run on changed rows."
+            " Run 'streamflow reproduce VERSION', which uses the code at hand.",
         )
-    with TemporaryDirectory() as folder:
-        notify("exporting the version")
-        file = Path(folder, "recorded.version")
-        export(platform, which, file)
-        notify(f"checking out {commit[:12]}")
-        with runtime.checked_out(root, commit, Path(folder, "worktree")) as tree:
-            said = _run(tree, Path(folder), file, record.passport, notify)
-    others = compare_levels(record.passport, present(platform))
-    levels = (
-        verdict_of(data),
-        *(_code(said) if one.name == "code" else verdict_of(one) for one in others),
-    )
-    tampered = (*record.tampered, *changed_artifacts(platform, record))
-    made, version = _receipt(said), record.version
-    return replace(
-        made,
-        version=version.version,
-        run_id=version.run_id,
-        code=commit,
-        levels=levels,
-        tampered=tampered,
-    )
+    return level
 
 
-def _commit(passport: Passport) -> tuple[Path, str]:
-    """The repository and the recorded commit."""
-    commit, dirty, root = (
-        passport.code.get("commit"),
-        passport.code.get("dirty") or [],
-        repository(),
-    )
+def _find_commit(passport: Passport) -> tuple[Path, str]:
+    """Return the repository and the recorded commit.
+
+    Raises NotRebuildable, with every reason, when the recorded code cannot be checked out.
+    """
+    commit = passport.code.get("commit")
+    uncommitted = passport.code.get("dirty") or []
+    root = repository()
     missing = []
     if not commit:
         missing.append(
-            "code: no commit was recorded: the package was in no git repository when the version was trained"
+            "code: no commit was recorded, because the package was not in a git repository"
+            " when the version was trained"
         )
-    if dirty:
+    if uncommitted:
+        files = count_of(len(uncommitted), "file")
+        verb = choose_form(len(uncommitted), "was", "were")
         missing.append(
-            f"code: {len(dirty)} files were not committed when the version was trained, such as {dirty[0]}"
+            f"code: {files} {verb} not committed when the version was trained,"
+            f" for example {uncommitted[0]}"
         )
     if root is None:
         missing.append(
-            "code: this package is in no git repository, so no other commit of it is to be had"
+            "code: this package is not in a git repository,"
+            " so the recorded commit cannot be checked out"
         )
     elif commit and not runtime.has_commit(root, commit):
         missing.append(f"code: the repository {root} has no commit {commit}")
     if missing:
-        raise NotRebuildable(
-            "\n".join(missing),
-            missing=missing,
-            remedy="Run 'streamflow reproduce VERSION' with the code at hand.",
-        )
+        raise NotRebuildable("\n".join(missing), missing=missing, remedy=AT_HAND_REMEDY)
     assert root is not None
     assert commit is not None
     return root, commit
 
 
-def _run(
-    tree: Worktree, folder: Path, file: Path, passport: Passport, notify: Notify
+def _run_recorded_code(
+    platform: Platform, tree: Worktree, folder: Path, file: Path, passport: Passport
 ) -> Mapping[str, Any]:
-    """Import and reproduce with the recorded code; what it says, as JSON."""
-    (folder / CATALOG).write_text(catalog_toml(passport.features["catalog"]), encoding="utf-8")
+    """Import and reproduce the version with the recorded code, and return its receipt as JSON."""
+    catalog_file = folder / CATALOG
+    catalog_file.write_text(catalog_toml(passport.features["catalog"]), encoding="utf-8")
     home = folder / "state"
-    before = ["streamflow", "--quiet", "--home", str(home), "--catalog", str(folder / CATALOG)]
+    options = ["--quiet", "--home", str(home), "--catalog", str(catalog_file)]
     environment = clean_environment()
     try:
-        notify("importing it with the recorded code")
-        version = _json(tree, [*before, "import", str(file), "--json"], environment, codes=(0,))[
-            "version"
-        ]
-        notify("reproducing it with the recorded code")
-        return _json(
-            tree, [*before, "reproduce", str(version), "--json"], environment, codes=(0, 1)
-        )
+        platform.notify("importing the version with the recorded code")
+        command = ["import", str(file)]
+        receipt = _run_command(tree, options, command, environment, exit_codes=(0,))
+        platform.notify("reproducing the version with the recorded code")
+        command = ["reproduce", str(receipt["version"])]
+        return _run_command(tree, options, command, environment, exit_codes=(0, 1))
     finally:
         if home.exists():
             tree.run("streamflow.database.remove", str(home), environment=environment)
 
 
-def _json(
-    tree: Worktree, arguments: list[str], environment: Mapping[str, str], *, codes: tuple[int, ...]
+def _run_command(
+    tree: Worktree,
+    options: list[str],
+    command: list[str],
+    environment: Mapping[str, str],
+    *,
+    exit_codes: tuple[int, ...],
 ) -> Mapping[str, Any]:
-    done = tree.run(*arguments, environment=environment)
-    if done.returncode == 2:
-        command = arguments[5]
+    """Run a streamflow command of the recorded code, and return the JSON that it prints."""
+    process = tree.run("streamflow", *options, *command, "--json", environment=environment)
+    if process.returncode == 2:
         raise NotRebuildable(
-            f"code: the recorded commit has no command '{command}'", missing=["code"]
+            f"code: the recorded commit has no command '{command[0]}'", missing=["code"]
         )
-    if done.returncode not in codes:
+    if process.returncode not in exit_codes:
         raise StreamflowError(
-            f"the recorded code ended with {done.returncode}: {done.stderr.strip()}",
-            remedy="Run 'streamflow reproduce VERSION' with the code at hand.",
+            f"the recorded code ended with exit code {process.returncode}:"
+            f" {process.stderr.strip()}",
+            remedy=AT_HAND_REMEDY,
         )
-    said: Mapping[str, Any] = json.loads(done.stdout)
-    return said
+    receipt: Mapping[str, Any] = json.loads(process.stdout)
+    return receipt
 
 
-def _code(said: Mapping[str, Any]) -> LevelVerdict:
-    """The code level as the recorded code sees itself."""
-    found = next(level for level in said["levels"] if level["name"] == "code")
-    return LevelVerdict(
-        **{**found, "differences": tuple(Difference(**d) for d in found["differences"])}
-    )
+def _code_level(values: Mapping[str, Any]) -> LevelVerdict:
+    """Return the code level as the recorded code compares itself with the passport."""
+    level = next(level for level in values["levels"] if level["name"] == "code")
+    differences = tuple(Difference(**difference) for difference in level["differences"])
+    return LevelVerdict(**{**level, "differences": differences})
 
 
-def _receipt(said: Mapping[str, Any]) -> ReproduceReceipt:
-    """The receipt of the recorded code: fields that this code does not know are left out."""
-    instants = {
-        name: datetime.fromisoformat(said[name]) for name in ("as_of", "label_as_of", "known_at")
-    }
-    known = {name: said[name] for name in ReproduceReceipt.__dataclass_fields__ if name in said}
-    return ReproduceReceipt(**{**known, **instants, "differences": tuple(said["differences"])})
+def _parse_receipt(values: Mapping[str, Any]) -> ReproduceReceipt:
+    """Parse the receipt of the recorded code; fields that this code does not know are left out."""
+    fields = ReproduceReceipt.__dataclass_fields__
+    known_values = {name: values[name] for name in fields if name in values}
+    for name in ("as_of", "label_as_of", "known_at"):
+        known_values[name] = datetime.fromisoformat(values[name])
+    known_values["differences"] = tuple(values["differences"])
+    return ReproduceReceipt(**known_values)

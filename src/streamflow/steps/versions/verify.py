@@ -1,8 +1,10 @@
-"""verify: the training set of a version, made again, held against its passport and proved in time anew. Nothing is written."""
+"""verify: make the training set of a version again, and prove again where its cells come from.
+
+The set and the certificate are compared with the passport. Nothing is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,23 +13,21 @@ from streamflow.core.training.certificate import Certificate, comparable, differ
 from streamflow.core.training.violations import Violation
 from streamflow.platform import Platform
 from streamflow.steps.training.certify import prove
-from streamflow.steps.versions.recorded_version import (
-    as_recorded,
-    rebuilt_set,
-    recorded,
-    set_differences,
-)
+from streamflow.steps.versions.rebuilt_training_set import rebuilt_set, set_differences
+from streamflow.steps.versions.recorded_version import as_recorded, recorded
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyReceipt:
-    """What the proof found, and whether set and certificate are the recorded ones.
+    """What the proof found, and whether training set and certificate are the recorded ones.
 
-    certificate    of now; `violations` lists the first of those that it counts
-    training_set   in what the set that the frozen rows give now is not the recorded one: rows, features, label
-    differences    in what the certificate is not the recorded one; of a sample and a whole (`comparable` is False)
-                   only rows, cells and violations are compared
-    tampered       what of the record itself was changed
+    certificate    of the new proof; `violations` lists the first of the violations it counts
+    training_set   how the set that the frozen rows give today differs from the recorded set:
+                   its rows, features and label
+    differences    how the new certificate differs from the recorded one; when one of them covers
+                   a sample and the other all cells (`comparable` is False), only rows, cells and
+                   violations are compared
+    tampered       which parts of the record itself were changed
     """
 
     model: str
@@ -45,32 +45,34 @@ class VerifyReceipt:
 
     @property
     def holds(self) -> bool:
-        """Whether every cell is what belongs there, and all is as recorded."""
+        """Whether every cell has the value that belongs there, and nothing differs."""
         return not (
             self.certificate.violations or self.training_set or self.differences or self.tampered
         )
 
 
-def verify(
-    platform: Platform,
-    which: str,
-    *,
-    full: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
-) -> VerifyReceipt:
-    """Prove the training set of a version, named by number or run, once more (every cell of it if `full`).
+def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> VerifyReceipt:
+    """Prove the training set of a version again; with `full` every cell of it.
 
-    Raises VersionMissing, and NotRebuildable when the passport or a revision that it names is gone.
+    Args:
+        platform: the open platform
+        version_or_run: the number of the version, or the id of its run
+        full: check every cell of a large set, too, not a sample
+
+    Raises:
+        VersionMissing: no version has this number or run id
+        NotRebuildable: the passport, or a revision that it names, is gone
     """
-    found = recorded(platform, which)
-    passport, then = found.passport, as_recorded(platform, found.passport)
-    notify(f"making the training set of version {found.version.version} again")
-    rows = rebuilt_set(then, passport)
-    proof = prove(then, rows, full=full, notify=notify)
+    record = recorded(platform, version_or_run)
+    passport = record.passport
+    recorded_platform = as_recorded(platform, passport)
+    platform.notify(f"making the training set of version {record.version.version} again")
+    rows = rebuilt_set(recorded_platform, passport)
+    proof = prove(recorded_platform, rows, full=full)
     return VerifyReceipt(
-        model=then.catalog.model,
-        version=found.version.version,
-        run_id=found.version.run_id,
+        model=recorded_platform.catalog.model,
+        version=record.version.version,
+        run_id=record.version.run_id,
         as_of=passport.as_of,
         label_as_of=passport.label_as_of,
         known_at=passport.known_at,
@@ -79,5 +81,5 @@ def verify(
         training_set=set_differences(passport, rows),
         differences=differences(passport.certificate, proof.certificate),
         comparable=comparable(passport.certificate, proof.certificate),
-        tampered=found.tampered,
+        tampered=record.tampered,
     )

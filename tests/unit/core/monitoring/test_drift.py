@@ -229,7 +229,9 @@ def test_the_error_of_auc_is_delongs(data: st.DataObject) -> None:
         np.array(data.draw(st.lists(scores, min_size=n, max_size=n)), dtype=float)
         for n in (data.draw(size), data.draw(size))
     )
-    psi_of = lambda x, y: 1.0 if y < x else 0.5 if y == x else 0.0  # DeLong's kernel, as it is printed
+    psi_of = lambda x, y: (
+        1.0 if y < x else 0.5 if y == x else 0.0
+    )  # DeLong's kernel, as it is printed
     v10 = [np.mean([psi_of(x, y) for y in negatives]) for x in positives]
     v01 = [np.mean([psi_of(x, y) for x in positives]) for y in negatives]
     label, scored = (

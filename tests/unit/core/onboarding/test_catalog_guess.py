@@ -184,7 +184,9 @@ def test_a_key_that_repeats_or_lacks_is_an_error_with_the_candidates() -> None:
     said = refusal(MEMBERS, profiled("other.csv", person=IDS))
     assert "no column is in every file" in said
     assert "other.csv: different in each row are: person" in said
-    assert "the key 'nr' is not a column of members.csv, left.csv" in refusal(MEMBERS, LEFT, key="nr")
+    assert "the key 'nr' is not a column of members.csv, left.csv" in refusal(
+        MEMBERS, LEFT, key="nr"
+    )
 
 
 def test_the_label_is_found_by_its_name_or_alone_in_its_file() -> None:

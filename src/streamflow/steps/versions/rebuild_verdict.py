@@ -1,0 +1,124 @@
+"""The verdict on a rebuilt version: how its result differs from the recorded result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from streamflow.core.training import holdout_probabilities
+from streamflow.platform import Platform
+from streamflow.steps.training.fit import Fitted
+from streamflow.steps.versions.rebuilt_training_set import compare_row_counts
+from streamflow.steps.versions.recorded_artifacts import read_probabilities
+from streamflow.steps.versions.recorded_version import Recorded
+
+IDENTICAL = "identical"
+WITHIN = "within the declared tolerance"
+DIFFERS = "differs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebuildVerdict:
+    """The verdict on the result of a rebuild.
+
+    result              IDENTICAL, WITHIN or DIFFERS
+    differences         one sentence per difference; the first is nearest to the cause
+    largest_difference  of the hold-out's probabilities; None when they cannot be compared
+    """
+
+    result: str
+    differences: tuple[str, ...]
+    largest_difference: float | None
+
+
+def judge_rebuild(
+    platform: Platform, record: Recorded, rebuilt: Mapping[str, Any], fitted: Fitted
+) -> RebuildVerdict:
+    """Compare the result of a rebuild with the recorded result.
+
+    A difference can be within the declared tolerance only if the model was trained on the same
+    rows as the recorded model.
+
+    Args:
+        platform: with the recorded settings, among them the tolerance
+        record: the recorded version
+        rebuilt: the result of the rebuild, in the shape of the passport's `result`
+        fitted: the rebuilt model with its probabilities for the hold-out
+    """
+    recorded = record.passport.result
+    row_differences = _describe_row_differences(recorded, rebuilt)
+    model_differences = _describe_model_differences(recorded, rebuilt)
+    differences = (*row_differences, *model_differences)
+    if not differences:
+        return RebuildVerdict(result=IDENTICAL, differences=(), largest_difference=0.0)
+    probabilities = read_probabilities(platform, record)
+    largest = None
+    if probabilities is not None:
+        largest = holdout_probabilities.largest_difference(probabilities, fitted.probability)
+    tolerance = platform.settings.reproduce_tolerance
+    is_within = not row_differences and largest is not None and largest <= tolerance
+    return RebuildVerdict(
+        result=WITHIN if is_within else DIFFERS,
+        differences=differences,
+        largest_difference=largest,
+    )
+
+
+def _describe_row_differences(recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> list[str]:
+    """Describe how the training set and its split differ from the recorded ones."""
+    recorded_set = recorded["training_set"]
+    rebuilt_set = rebuilt["training_set"]
+    sentences = []
+    if recorded_set["rows"] != rebuilt_set["rows"]:
+        sentences.append(
+            compare_row_counts("the training set", rebuilt_set["rows"], recorded_set["rows"])
+        )
+    recorded_columns = recorded_set["columns"]
+    rebuilt_columns = rebuilt_set["columns"]
+    sentences += [
+        f"the training set's column {name} differs from the recorded column"
+        for name in {**recorded_columns, **rebuilt_columns}
+        if recorded_columns.get(name) != rebuilt_columns.get(name)
+    ]
+    if recorded_set["digest"] != rebuilt_set["digest"] and not sentences:
+        sentences.append("the keys of the training set differ from the recorded keys")
+    if recorded["training_keys"] != rebuilt["training_keys"]:
+        sentences.append("the keys of the training side differ from the recorded keys")
+    if recorded["holdout_keys"] != rebuilt["holdout_keys"]:
+        sentences.append("the keys of the hold-out differ from the recorded keys")
+    return sentences
+
+
+def _describe_model_differences(
+    recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]
+) -> list[str]:
+    """Describe how the model, its predictions and its metrics differ from the recorded ones."""
+    sentences = []
+    if recorded["model"]["content"] != rebuilt["model"]["content"]:
+        sentences.append("the content of the model differs from the recorded model")
+    if recorded["model_kind"] != rebuilt["model_kind"]:
+        sentences.append(
+            f"the kind of the model is {rebuilt['model_kind']},"
+            f" the recorded kind is {recorded['model_kind']}"
+        )
+    elif recorded["candidates"] != rebuilt["candidates"]:
+        sentences.append(
+            "the cross-validated AUCs that the model was chosen by differ from the recorded AUCs"
+        )
+    if recorded["decision"] != rebuilt["decision"]:
+        sentences.append("the calibrator or the threshold differs from the recorded one")
+    if recorded["predictions"] != rebuilt["predictions"]:
+        sentences.append("the predictions of the hold-out differ from the recorded predictions")
+    recorded_metrics = recorded["metrics"]
+    for name, value in rebuilt["metrics"].items():
+        recorded_value = recorded_metrics.get(name)
+        # Compared as JSON text, as the passport stores them: so NaN is equal to NaN.
+        if json.dumps(value) != json.dumps(recorded_value):
+            sentences.append(f"the metric {name} is {value!r}, recorded was {recorded_value!r}")
+    if recorded.get("default_costs") != rebuilt.get("default_costs"):
+        sentences.append(
+            "the metrics with the catalog's default values differ from the recorded metrics"
+        )
+    return sentences

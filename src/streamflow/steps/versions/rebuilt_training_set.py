@@ -1,0 +1,193 @@
+"""The training set of a recorded version, made again from the revisions that its passport names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+
+import polars as pl
+
+from streamflow.catalog import Catalog
+from streamflow.core.data.counts import choose_form, count_of
+from streamflow.core.training.training_set import Source, TrainingSet
+from streamflow.core.versions.passport import Passport, training_set_result
+from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
+from streamflow.platform import Platform
+from streamflow.steps.training.training_set import Drops, assembled
+from streamflow.steps.versions.recorded_version import require_frozen
+from streamflow.warehouse import frozen
+
+# Called with (table, columns, revisions); returns the rows with `as_of` and these columns.
+ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]
+
+
+def rebuilt_set(
+    platform: Platform,
+    passport: Passport,
+    *,
+    labels_of: Passport | None = None,
+    read_rows: ReadRows | None = None,
+) -> TrainingSet:
+    """Make the training set of a passport again from the revisions that the passport names.
+
+    The revisions are read by name. So neither the instant K, nor what was frozen later, nor Feast's
+    registry has an influence.
+
+    Args:
+        platform: with the recorded catalog and settings
+        passport: names the revisions of the features
+        labels_of: the passport that names the revisions of the labels; by default `passport`
+        read_rows: returns the rows of revisions that are in memory; by default the database is
+            read
+
+    Raises:
+        NotRebuildable: a revision is no longer frozen
+    """
+    label_passport = labels_of or passport
+    catalog = platform.catalog
+    drops = Drops(
+        as_of=passport.as_of,
+        label_as_of=label_passport.label_as_of,
+        label_lead=label_passport.label_lead,
+        known_at=max(passport.known_at, label_passport.known_at),
+    )
+    feature_sources = _select_feature_sources(catalog, passport)
+    label_sources = _select_label_sources(catalog, label_passport)
+    return set_of(platform, drops, feature_sources, label_sources, read_rows=read_rows)
+
+
+def set_of(
+    platform: Platform,
+    drops: Drops,
+    features: tuple[Source, ...],
+    labels: tuple[Source, ...],
+    *,
+    read_rows: ReadRows | None = None,
+) -> TrainingSet:
+    """Make a training set from named revisions, with the feature definitions of `platform`.
+
+    Raises NotRebuildable when a revision is no longer frozen.
+    """
+    read_rows = read_rows or partial(frozen.rows_of, platform.address)
+    catalog = platform.catalog
+    require_frozen(platform, (*features, *labels))
+    population = _read_population(catalog, drops.as_of, features, read_rows)
+    key_and_label = _read_labels(catalog, labels, read_rows)
+    label_only = (source for source in labels if source not in features)
+    return assembled(
+        catalog,
+        drops,
+        (*features, *label_only),
+        population,
+        key_and_label,
+        lambda keys: joined_features(catalog, read_rows, keys, drops.as_of, features),
+    )
+
+
+def labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
+    """Return the keys of a recorded training set in their order, without reading its features.
+
+    Raises NotRebuildable when a revision is no longer frozen.
+    """
+    catalog = platform.catalog
+    read_rows = partial(frozen.rows_of, platform.address)
+    feature_sources = _select_feature_sources(catalog, passport)
+    label_sources = _select_label_sources(catalog, passport)
+    require_frozen(platform, (*feature_sources, *label_sources))
+    key = catalog.entity.key
+    population = _read_population(catalog, passport.as_of, feature_sources, read_rows)
+    key_and_label = _read_labels(catalog, label_sources, read_rows)
+    return population.join(key_and_label, on=key, how="semi").sort(key)[key]
+
+
+def _read_population(
+    catalog: Catalog, as_of: datetime, sources: Iterable[Source], read_rows: ReadRows
+) -> pl.DataFrame:
+    """Read the keys of the drop of `as_of`. (n, 1)"""
+    drop_sources = [source for source in sources if source.as_of == as_of]
+    rows = _read_table(read_rows, catalog.entity.table, [catalog.entity.key], drop_sources)
+    return rows.drop("as_of")
+
+
+def _read_labels(catalog: Catalog, sources: Iterable[Source], read_rows: ReadRows) -> pl.DataFrame:
+    """Read the key and the label. (n, 2)"""
+    columns = [catalog.entity.key, catalog.label.column]
+    return _read_table(read_rows, catalog.label.table, columns, sources).drop("as_of")
+
+
+def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
+    """Describe how a training set that was made again differs from the recorded one.
+
+    Returns:
+        one sentence per difference; nothing when both have the same digest
+    """
+    recorded = passport.result["training_set"]
+    rebuilt = training_set_result(rows)
+    if recorded["digest"] == rebuilt["digest"]:
+        return ()
+    sentences = []
+    if recorded["rows"] != rebuilt["rows"]:
+        sentences.append(compare_row_counts("it", rebuilt["rows"], recorded["rows"]))
+    for name, digest in rebuilt["columns"].items():
+        if recorded["columns"].get(name) != digest:
+            sentences.append(f"the values of {name} are not the recorded ones")
+    if sentences:
+        return tuple(sentences)
+    return (
+        f"its keys are not the recorded ones: their digest is {rebuilt['digest']},"
+        f" the recorded digest is {recorded['digest']}",
+    )
+
+
+def compare_row_counts(subject: str, rebuilt: int, recorded: int) -> str:
+    """Say how many rows a rebuilt training set has, and how many were recorded.
+
+    >>> compare_row_counts("it", 1, 400)
+    'it has 1 row, 400 rows were recorded'
+    """
+    verb = choose_form(recorded, "was", "were")
+    return f"{subject} has {count_of(rebuilt, 'row')}, {count_of(recorded, 'row')} {verb} recorded"
+
+
+def _select_label_sources(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
+    return tuple(
+        source
+        for source in passport.sources
+        if source.table == catalog.label.table and source.as_of == passport.label_as_of
+    )
+
+
+def _select_feature_sources(catalog: Catalog, passport: Passport) -> tuple[Source, ...]:
+    """Select the revisions that the population and the features are read from."""
+    view_tables = (view.table for view in catalog.views.values())
+    tables = {catalog.entity.table, *view_tables}
+    return tuple(source for source in passport.sources if source.table in tables)
+
+
+def _read_table(
+    read_rows: ReadRows, table: str, columns: list[str], sources: Iterable[Source]
+) -> pl.DataFrame:
+    revisions = [(source.as_of, source.revision) for source in sources if source.table == table]
+    return read_rows(table, columns, revisions)
+
+
+def joined_features(
+    catalog: Catalog,
+    read_rows: ReadRows,
+    keys: pl.DataFrame,
+    as_of: datetime,
+    sources: tuple[Source, ...],
+) -> pl.DataFrame:
+    """Return the features of each key, by the point-in-time join of Feast's offline store."""
+    key = catalog.entity.key
+    instant = pl.lit(as_of).cast(pl.Datetime("us", "UTC"))
+    entities = keys.with_columns(instant.alias(INSTANT))
+    joined_views = []
+    for view_name, view in catalog.views.items():
+        ttl = catalog.ttl(view_name)
+        columns = [feature.name for feature in catalog.features_of(view_name)]
+        rows = _read_table(read_rows, view.table, [key, *columns], sources).rename({"as_of": AS_OF})
+        history = rows.filter(pl.col(AS_OF).is_between(as_of - ttl, as_of))
+        joined_views.append(point_in_time_join(entities, history, keys=[key], ttl=ttl))
+    return pl.concat(joined_views, how="horizontal")
