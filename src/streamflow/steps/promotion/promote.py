@@ -89,7 +89,7 @@ def promote(
     Raises:
         VersionMissing: There is no such version.
         NotRebuildable: This installation has no passport of the version.
-        ArtifactUntrusted: The files of the version are not the registered ones.
+        ArtifactUntrusted: The version's files are not the registered ones.
     """
     stage = STAGES[to]
     candidate = challenger(platform, version)
@@ -104,21 +104,26 @@ def promote(
             incumbent = current
             examination = _examine(platform, candidate, incumbent, stage)
         receipt = _decide(platform, candidate, incumbent, stage, examination, force)
-        promotion = Move(
-            who=who(),
-            model=platform.catalog.model,
-            action="promoted",
-            stage=stage,
-            version=candidate.version,
-            why=why,
-            forced=receipt.forced,
-            evidence=examination.evidence if examination else "",
-        )
-        if receipt.refused:
-            enter(platform, replace(promotion, action="refused"))
-        elif receipt.decision == "promoted":
-            move(platform, promotion)
+        _carry_out(platform, receipt, why)
     return receipt
+
+
+def _carry_out(platform: Platform, receipt: PromoteReceipt, why: str) -> None:
+    """Move the version if it was promoted, and write the decision into the ledger."""
+    promotion = Move(
+        who=who(),
+        model=receipt.model,
+        action="promoted",
+        stage=receipt.stage,
+        version=receipt.version,
+        why=why,
+        forced=receipt.forced,
+        evidence=receipt.examination.evidence if receipt.examination else "",
+    )
+    if receipt.refused:
+        enter(platform, replace(promotion, action="refused"))
+    elif receipt.decision == "promoted":
+        move(platform, promotion)
 
 
 def _examine(

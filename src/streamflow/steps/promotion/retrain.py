@@ -66,18 +66,14 @@ def retrain(
 
     The step skips when this evidence was decided before, when a different retraining is at work,
     during the cool-down, when there are too few labels, and, with `on_verdict`, when `monitor`
-    finds nothing on that drop.
+    finds nothing on that drop. It raises what `train` and `promote` raise; the states that were
+    reached stay entered.
 
     Args:
         as_of: The drop to train on; without it, the newest drop that has labels.
         label_lead: The number of drops between features and label.
-        why: The reason, for the ledger.
         force: Do not wait for the end of the cool-down. `force` overrules nothing else.
         on_verdict: Retrain only if the monitoring report on the drop asks for it.
-
-    Raises:
-        StreamflowError: Whatever `train` and `promote` raise. The states that were reached stay
-            entered.
     """
     if as_of is None:
         drops = newest_labelled(platform, label_lead)
@@ -97,20 +93,29 @@ def retrain(
         )
         if not is_alone:
             return _skip(start, "a different retraining is at work")
-        if reached is not None and reached.is_decided:
-            return _skip(
-                start,
-                f"version {reached.version} of the same data, features and configuration was "
-                f"{reached.state} {reached.at:%Y-%m-%d %H:%M}",
-            )
-        if reached is None and (reason := _find_reason_to_wait(platform, labels, force)):
+        if reached is not None:
+            return _resume(platform, start, reached, drops)
+        if reason := _find_reason_to_wait(platform, labels, force):
             return _skip(start, reason)
-        if reached is None and on_verdict:
+        if on_verdict:
             reasons = _find_reasons_to_retrain(platform, drops)
             if not reasons:
                 return _skip(start, "monitor finds nothing on this drop")
             start = replace(start, why="; ".join(reasons))
-        return _continue(platform, start, reached, drops)
+        return _continue(platform, start, None, drops)
+
+
+def _resume(
+    platform: Platform, start: Retraining, reached: Retraining, drops: Drops
+) -> RetrainReceipt:
+    """Continue an earlier retraining on the same evidence, or skip if the gate has decided it."""
+    if reached.is_decided:
+        return _skip(
+            start,
+            f"version {reached.version} of the same data, features and configuration was "
+            f"{reached.state} {reached.at:%Y-%m-%d %H:%M}",
+        )
+    return _continue(platform, start, reached, drops)
 
 
 def _find_drops(platform: Platform, as_of: date, lead: int) -> Drops:

@@ -100,8 +100,8 @@ def _find_contents(
 def _shorten(names: Sequence[str]) -> str:
     """List the first names, and say how many more there are."""
     shown = ", ".join(names[:MAX_NAMES_SHOWN])
-    more = len(names) - MAX_NAMES_SHOWN
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    hidden_count = len(names) - MAX_NAMES_SHOWN
+    return f"{shown} and {hidden_count:,} more" if hidden_count > 0 else shown
 
 
 def _find_different_files(platform: Platform, manifest: Manifest) -> Iterator[Path]:
