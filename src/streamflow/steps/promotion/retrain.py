@@ -75,22 +75,11 @@ def retrain(
         force: Do not wait for the end of the cool-down. `force` overrules nothing else.
         on_verdict: Retrain only if the monitoring report on the drop asks for it.
     """
-    if as_of is None:
-        drops = newest_labelled(platform, label_lead)
-    else:
-        drops = _find_drops(platform, as_of, label_lead)
+    drops = _find_drops(platform, as_of, label_lead)
     with retraining.alone(platform.connection) as is_alone:
         digest, labels = _digest_evidence(platform, drops)
         reached = retraining.latest(platform.connection, platform.catalog.model, digest)
-        start = Retraining(
-            model=platform.catalog.model,
-            evidence_digest=digest,
-            as_of=drops.as_of,
-            label_as_of=drops.label_as_of,
-            state="started",
-            version=None,
-            why=why,
-        )
+        start = _first_state(platform, drops, digest, why)
         if not is_alone:
             return _skip(start, "a different retraining is at work")
         if reached is not None:
@@ -103,6 +92,19 @@ def retrain(
                 return _skip(start, "monitor finds nothing on this drop")
             start = replace(start, why="; ".join(reasons))
         return _continue(platform, start, None, drops)
+
+
+def _first_state(platform: Platform, drops: Drops, digest: str, why: str) -> Retraining:
+    """Return the state that a new retraining on this evidence begins with."""
+    return Retraining(
+        model=platform.catalog.model,
+        evidence_digest=digest,
+        as_of=drops.as_of,
+        label_as_of=drops.label_as_of,
+        state="started",
+        version=None,
+        why=why,
+    )
 
 
 def _resume(
@@ -118,13 +120,15 @@ def _resume(
     return _continue(platform, start, reached, drops)
 
 
-def _find_drops(platform: Platform, as_of: date, lead: int) -> Drops:
-    """Find the drop of a date and the drop of its labels.
+def _find_drops(platform: Platform, as_of: date | None, lead: int) -> Drops:
+    """Find the drop of a date and the drop of its labels; without a date, the newest such pair.
 
     Raises:
         SnapshotMissing: No snapshot of this date is frozen.
         LabelsMissing: The drop that holds the labels is not frozen.
     """
+    if as_of is None:
+        return newest_labelled(platform, lead)
     feature_at = instant(as_of)
     known_at = frozen.known_now(platform.connection)
     entity_table = platform.catalog.entity.table

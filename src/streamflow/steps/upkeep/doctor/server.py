@@ -77,7 +77,7 @@ def check_roles(platform: Platform) -> Finding:
 
 
 def protection(platform: Platform) -> Finding:
-    """Check that triggers protect the frozen rows, and that the writer role owns no frozen table."""
+    """Check that triggers protect frozen rows, and that the writer role owns no frozen table."""
     with connect(platform.login, autocommit=True) as connection:
         unprotected = database_checks.unprotected(connection)
         owned = database_checks.owned_by_writer(connection)
