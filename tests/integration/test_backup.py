@@ -468,16 +468,19 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     ),
     "above": (
         lambda file, to: with_member(file, to, ZipInfo("artifacts/../../planted")),
-        "no name that a file",
+        "is not a name that streamflow gives to a file",
     ),
     "absolute": (
         lambda file, to: with_member(file, to, ZipInfo("/planted")),
-        "no name that a file",
+        "is not a name that streamflow gives to a file",
     ),
-    "symbolic link": (lambda file, to: with_member(file, to, symlink()), "no name that a file"),
+    "symbolic link": (
+        lambda file, to: with_member(file, to, symlink()),
+        "is not a name that streamflow gives to a file",
+    ),
     "surplus": (
         lambda file, to: with_member(file, to, ZipInfo("artifacts/planted"), named=False),
-        "both in the file and in its",
+        "is not exactly once both in the file and in its manifest",
     ),
 }
 

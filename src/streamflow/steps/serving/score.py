@@ -27,7 +27,7 @@ from streamflow.features.drop_features import (
     population_parts,
     views_at,
 )
-from streamflow.files import frame_parts
+from streamflow.files import frames
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.steps.serving.explain import reasons_of_rows
@@ -104,7 +104,7 @@ def score(
     ArtifactUntrusted; SnapshotMissing also when a key is forgotten meanwhile: nothing is written then.
     """
     if out is not None:
-        frame_parts.require_kind(out)
+        frames.require_kind(out)
     task = _task(platform, as_of, version, explain)
     digest = sha256(json.dumps(task.evidence, sort_keys=True).encode()).hexdigest()
     with scores.one_at_a_time(platform.connection, digest):
@@ -113,7 +113,7 @@ def score(
         run = run or _scored(platform, task, digest, part, notify)
     if out is not None:
         notify(f"writing {out}")
-        frame_parts.write_parts(_file_rows(platform, task, run), out, facts=_facts(task, run))
+        frames.write_parts(_file_rows(platform, task, run), out, facts=_facts(task, run))
     words = tuple(revision_in_words(r.table, r.as_of, r.revision) for r in task.read)
     return ScoreReceipt(run=run, revisions=words, new=new, out=out)
 
