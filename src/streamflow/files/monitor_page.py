@@ -55,14 +55,14 @@ class Bar:
     """One bin of a distribution, drawn as two bars.
 
     Attributes:
-        left: Where the bin begins on the horizontal axis, from 0 to 100.
+        start: Where the bin begins on the horizontal axis, from 0 to 100.
         width: The width of the bin on the same axis.
         reference: The height of the bar of the reference rows; the highest bar of all has 100.
         current: The height of the bar of the current rows.
     """
 
     name: str
-    left: float
+    start: float
     width: float
     reference: float
     current: float
@@ -74,7 +74,7 @@ def bars(bins: Binned) -> list[Bar]:
     To draw one picture for each feature would take most of the time of a report.
 
     >>> bins = Binned(names=("a", "missing"), reference=(3, 1), current=(2, 2))
-    >>> [(bar.left, bar.reference, bar.current) for bar in bars(bins)]
+    >>> [(bar.start, bar.reference, bar.current) for bar in bars(bins)]
     [(0.0, 100.0, 66.7), (50.0, 33.3, 66.7)]
     """
     reference_shares = _shares(bins.reference)
@@ -85,7 +85,7 @@ def bars(bins: Binned) -> list[Bar]:
     return [
         Bar(
             name=name,
-            left=round(position * width, 2),
+            start=round(position * width, 2),
             width=round(width, 2),
             reference=round(100 * reference / highest, 1),
             current=round(100 * current / highest, 1),
