@@ -47,7 +47,8 @@ from streamflow.steps.data.forget import forget
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.training.train import train
-from streamflow.steps.upkeep.backup import BackupContent, backup
+from streamflow.steps.upkeep.backup import backup
+from streamflow.steps.upkeep.backup_content import BackupContent
 from streamflow.steps.upkeep.doctor import doctor
 from streamflow.steps.upkeep.restore import RestoreReceipt, check, restore
 from streamflow.warehouse.roles import SCHEMA_VERSION
@@ -333,7 +334,9 @@ def test_what_is_there_already_is_never_touched(
     )
     other.parent.mkdir(parents=True)
     other.write_text("mine")
-    with pytest.raises(RestoreRefused, match="other files: .*MLmodel"):
+    with pytest.raises(
+        RestoreRefused, match="different files lie where artifacts of the backup belong: .*MLmodel"
+    ):
         restored(settings, source.file)
     assert other.read_text() == "mine"
     with open_platform(settings, migrated=False) as opened:
@@ -469,16 +472,19 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     ),
     "above": (
         lambda file, to: with_member(file, to, ZipInfo("artifacts/../../planted")),
-        "no name that a file",
+        "is not a name that streamflow gives to a file",
     ),
     "absolute": (
         lambda file, to: with_member(file, to, ZipInfo("/planted")),
-        "no name that a file",
+        "is not a name that streamflow gives to a file",
     ),
-    "symbolic link": (lambda file, to: with_member(file, to, symlink()), "no name that a file"),
+    "symbolic link": (
+        lambda file, to: with_member(file, to, symlink()),
+        "is not a name that streamflow gives to a file",
+    ),
     "surplus": (
         lambda file, to: with_member(file, to, ZipInfo("artifacts/planted"), named=False),
-        "both in the file and in its",
+        "is not exactly once both in the file and in its manifest",
     ),
 }
 

@@ -265,6 +265,15 @@ def test_a_leftover_is_what_no_state_folder_notes(embedded: Path, tmp_path: Path
         embedded.rename(tmp_path / "moved")
         (leftover,) = (one for one in leftovers() if one.root == root)
         assert leftover.home == embedded
+        (finding,) = (
+            finding
+            for finding in doctor(load_settings(home=tmp_path / "new", api_port=0), now=now)
+            if finding.subject == "leftovers"
+        )
+        # A note about a different installation: it does not make `doctor` end with exit code 1.
+        assert (finding.ok, finding.fixable) == (True, False)
+        assert finding.found.startswith("note: server folders whose state folder is gone: ")
+        assert f"{root} of {embedded}" in finding.found
     with attach(tmp_path / "moved"):  # its first command says where it is now
         assert not any(one.root == root for one in leftovers())
     remove(tmp_path / "moved")

@@ -23,8 +23,7 @@ from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, VersionMissing
 from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.promotion.promote import promote
-from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.serving.predict import load_serving
 from streamflow.steps.stages.ledger import read_ledger, verify_ledger, who_served
 from streamflow.steps.stages.transitions import disagreements, reconcile

@@ -266,11 +266,11 @@ def test_a_backup_is_no_export_and_an_export_no_backup(
 ) -> None:
     backup(source, tmp_path / "whole.backup")
     with pytest.raises(
-        BackupDamaged, match=r"export\.json is missing: this is no exported version of streamflow"
+        BackupDamaged, match=r"export\.json is missing: this is not an exported version of streamflow"
     ):
         import_version(platform, tmp_path / "whole.backup")
     with pytest.raises(
-        BackupDamaged, match=r"manifest\.json is missing: this is no backup of streamflow"
+        BackupDamaged, match=r"manifest\.json is missing: this is not a backup of streamflow"
     ):
         restore(platform, exported[0])
 

@@ -47,7 +47,7 @@ def states(platform: Platform) -> list[tuple[str, int | None]]:
 
 
 def test_nothing_is_begun_that_may_not_be(loaded: Platform) -> None:
-    with pytest.raises(LabelsMissing, match="no drop has labels 1 drops later"):
+    with pytest.raises(LabelsMissing, match="no drop has labels that are 1 drop later"):
         retrain(loaded, label_lead=1)
     with pytest.raises(LabelsMissing):
         retrain(loaded, JANUARY, label_lead=1)
@@ -56,7 +56,7 @@ def test_nothing_is_begun_that_may_not_be(loaded: Platform) -> None:
     assert "labels, needed are 1,000 (retrain_min_labels)" in few.why
     with connect(loaded.address, autocommit=True) as elsewhere, retraining.alone(elsewhere) as free:
         assert free
-        assert retrain(loaded).why == "another retraining is at work"
+        assert retrain(loaded).why == "a different retraining is at work"
     assert states(loaded) == []
 
 
@@ -75,7 +75,7 @@ def test_another_configuration_is_other_evidence_but_waits_for_the_cool_down(
     loaded: Platform,
 ) -> None:
     seeded = other(loaded, seed=7)
-    assert "the cool-down after the last one ends" in retrain(seeded).why
+    assert "the cool-down after the last retraining ends" in retrain(seeded).why
     receipt = retrain(other(seeded, retrain_cooldown_hours=0.0))
     assert (receipt.decision, receipt.version) == ("refused", 2)
     assert "was refused" in retrain(seeded, force=True).why

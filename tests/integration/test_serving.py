@@ -20,8 +20,7 @@ from support.scrape import call, numbers
 
 from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.promotion.promote import promote
-from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.stages.ledger import read_ledger
 from streamflow.steps.training.train import train
 

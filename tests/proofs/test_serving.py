@@ -30,8 +30,7 @@ from support.scrape import numbers
 from streamflow.core.promotion.ledger import PRODUCTION, former
 from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.promotion.promote import promote
-from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.stages.ledger import read_ledger
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.steps.training.train import train

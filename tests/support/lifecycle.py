@@ -9,8 +9,7 @@ from mlflow import MlflowClient
 from streamflow.errors import VersionMissing
 from streamflow.models.mlflow_client import stage_warnings_expected
 from streamflow.platform import Platform
-from streamflow.steps.promotion.promote import promote
-from streamflow.steps.promotion.rollback import rollback
+from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.serving.predict import predict
 from streamflow.steps.stages.ledger import who_served
 from streamflow.steps.stages.transitions import reconcile

@@ -34,7 +34,7 @@ def backup(
     from streamflow.steps.upkeep.backup import backup as step
 
     with invocation(context).platform(migrated=False) as platform:
-        receipt = step(platform, file, force=force, notify=platform.notify)
+        receipt = step(platform, file, force=force)
     show(receipt, as_json=as_json, text=receipts.backup)
 
 
@@ -65,5 +65,5 @@ def restore(
         show(verify(file, notify=call.notify), as_json=as_json, text=receipts.backup_checked)
         return
     with call.platform(migrated=False) as platform:
-        receipt = step(platform, file, notify=platform.notify)
+        receipt = step(platform, file)
     show(receipt, as_json=as_json, text=receipts.restore)

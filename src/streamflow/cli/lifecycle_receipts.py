@@ -11,9 +11,8 @@ from streamflow.core.data.counts import count_of
 if TYPE_CHECKING:
     from streamflow.core.promotion.ledger import Entry
     from streamflow.steps.promotion.gate import Examination
-    from streamflow.steps.promotion.promote import PromoteReceipt
+    from streamflow.steps.promotion.promote import PromoteReceipt, RollbackReceipt
     from streamflow.steps.promotion.retrain import RetrainReceipt
-    from streamflow.steps.promotion.rollback import RollbackReceipt
     from streamflow.steps.stages.ledger import LedgerVerdict, WhoServed
     from streamflow.steps.stages.transitions import ReconcileReceipt
 

@@ -145,7 +145,6 @@ def promote(
             why=why,
             force=force,
             dry_run=dry_run,
-            notify=platform.notify,
         )
     show(receipt, as_json=as_json, text=lifecycle_receipts.promote)
     if receipt.refused:

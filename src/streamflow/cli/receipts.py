@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streamflow.steps.serving.predict import Prediction
     from streamflow.steps.training.train import TrainReceipt
     from streamflow.steps.training.training_set import TrainingSetReceipt
-    from streamflow.steps.upkeep.backup import BackupContent
+    from streamflow.steps.upkeep.backup_content import BackupContent
     from streamflow.steps.upkeep.restore import RestoreReceipt
 
 

@@ -78,5 +78,5 @@ def prune(
     from streamflow.steps.upkeep.prune import prune as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, dry_run=dry_run, notify=platform.notify)
+        receipt = step(platform, dry_run=dry_run)
     show(receipt, as_json=as_json, text=transfer_receipts.prune)

@@ -1,1 +1,1 @@
-"""CSV, Parquet, HTML and figures."""
+"""Read and write files: CSV, Parquet, ZIP archives, HTML pages and figures."""

@@ -1,8 +1,10 @@
-"""A backup or an export as one ZIP file: written beside its place, read with every byte checked."""
+"""A backup or an export as one ZIP file.
+
+It is written to a partial file first and then renamed. Every byte is checked when it is read.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import zlib
@@ -15,24 +17,26 @@ from typing import Generic, Protocol, TypeVar
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from streamflow.core.versions.manifest import Member
-from streamflow.errors import BackupDamaged, StreamflowError
+from streamflow.errors import BackupDamaged
 from streamflow.files.disk_space import named_when_full
+from streamflow.files.partial_files import open_partial, sync_folder
 from streamflow.files.text_files import refuse_existing
 
-CHUNK = 1 << 20
+CHUNK = 1 << 20  # bytes read at a time
 
 
 class Writer:
-    """Takes files and keeps account of them; the manifest comes last."""
+    """Writes files into an archive, and keeps the size and the digest of each for the manifest."""
 
     def __init__(self, archive: ZipFile) -> None:
         self._archive = archive
         self.members: dict[str, Member] = {}
 
     def add(self, name: str, chunks: Iterable[bytes]) -> None:
-        """Write one file, a chunk at a time."""
-        digest, size = sha256(), 0
-        with self._archive.open(_info(name), "w", force_zip64=True) as file:
+        """Write one file into the archive, a chunk at a time."""
+        digest = sha256()
+        size = 0
+        with self._archive.open(_member_info(name), "w", force_zip64=True) as file:
             for chunk in chunks:
                 digest.update(chunk)
                 size += len(chunk)
@@ -40,12 +44,13 @@ class Writer:
         self.members[name] = Member(sha256=digest.hexdigest(), bytes=size)
 
     def finish(self, name: str, manifest: bytes) -> None:
-        """Write the manifest, which names all that was added."""
-        with self._archive.open(_info(name), "w") as file:
+        """Write the manifest, which names every file that was added. It comes last."""
+        with self._archive.open(_member_info(name), "w") as file:
             file.write(manifest)
 
 
-def _info(name: str) -> ZipInfo:
+def _member_info(name: str) -> ZipInfo:
+    """Describe a member: a compressed regular file that only its owner can read."""
     info = ZipInfo(name)
     info.compress_type = ZIP_DEFLATED
     info.external_attr = (stat.S_IFREG | 0o600) << 16
@@ -54,14 +59,21 @@ def _info(name: str) -> ZipInfo:
 
 @contextmanager
 def writing(path: Path, *, replace: bool) -> Iterator[Writer]:
-    """Write a backup to `path`: it is there whole at the end, readable by us alone, or not at all.
+    """Write an archive to `path`. At the end it is there completely, or not at all.
 
-    Raises StreamflowError when there is something already, unless `replace`.
+    Only you can read it.
+
+    Args:
+        replace: Replace a file that exists.
+
+    Raises:
+        StreamflowError: There is a file already, and `replace` is not set.
+        DiskFull: There is no space left.
     """
     if not replace:
         refuse_existing(path)
     partial = path.with_name(f"{path.name}.partial")
-    descriptor = _open_alone(partial)
+    descriptor = open_partial(partial)
     try:
         with named_when_full(path.parent), os.fdopen(descriptor, "w+b") as file:
             with ZipFile(file, "w", compresslevel=1) as archive:
@@ -74,62 +86,22 @@ def writing(path: Path, *, replace: bool) -> Iterator[Writer]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
-
-
-def _open_alone(partial: Path) -> int:
-    """Open the file beside, emptied of what a killed backup left; the lock goes with this process."""
-    try:
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as exc:
-        raise StreamflowError(f"{partial}: {exc.strerror}", remedy="Name another file.") from exc
-    if not (_try_lock(descriptor) and _is_at(descriptor, partial)):
-        os.close(descriptor)
-        raise StreamflowError(
-            f"{partial}: another backup writes it", remedy="Wait for it, or name another file."
-        )
-    os.ftruncate(descriptor, 0)
-    os.fchmod(descriptor, 0o600)
-    return descriptor
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one at `path`: a backup that has just finished has given its own another name."""
-    try:
-        return path.stat().st_ino == os.fstat(descriptor).st_ino
-    except FileNotFoundError:
-        return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
-    """The bytes of a file."""
+    """Read the bytes of a file, a chunk at a time."""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk
 
 
 class HasMembers(Protocol):
-    """A manifest, as far as reading asks for it."""
+    """The part of a manifest that reading an archive needs."""
 
     @property
     def members(self) -> Mapping[str, Member]:
-        """Name -> file; all but the manifest."""
+        """The files by name; all but the manifest itself."""
 
 
 M = TypeVar("M", bound=HasMembers)
@@ -137,7 +109,14 @@ M = TypeVar("M", bound=HasMembers)
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[M]):
-    """What kind of file is read. `noun` and `command` say it to people, `manifest` is the member that makes it one."""
+    """One kind of archive that can be read.
+
+    Attributes:
+        noun: What people call it.
+        command: The command that writes it.
+        manifest: The name of its manifest.
+        parse: Reads the manifest from its bytes.
+    """
 
     noun: str
     command: str
@@ -146,15 +125,25 @@ class Kind(Generic[M]):
 
 
 class Reader(Generic[M]):
-    """A file that is read; what it hands out is what the manifest names, or BackupDamaged is raised before the end."""
+    """Reads an archive whose manifest has been read.
+
+    Everything that it returns is what the manifest names; if not, it raises BackupDamaged.
+    """
 
     def __init__(self, archive: ZipFile, manifest: M) -> None:
-        self._archive, self.manifest = archive, manifest
+        self._archive = archive
+        self.manifest = manifest
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The bytes of one file. Raises BackupDamaged, after the last chunk at the latest."""
-        member, digest, size = self.manifest.members[name], sha256(), 0
-        with _damage_named(name, ""), self._archive.open(name) as file:
+        """Read the bytes of one file, a chunk at a time.
+
+        Raises:
+            BackupDamaged: The file is damaged. This is raised after the last chunk at the latest.
+        """
+        member = self.manifest.members[name]
+        digest = sha256()
+        size = 0
+        with _name_damage(name, "the file is damaged"), self._archive.open(name) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
@@ -167,7 +156,12 @@ class Reader(Generic[M]):
 
 @contextmanager
 def reading(path: Path, kind: Kind[M]) -> Iterator[Reader[M]]:
-    """Open a file of this kind. Raises BackupDamaged when it is none, or holds anything but what its manifest names."""
+    """Open an archive of this kind for reading.
+
+    Raises:
+        BackupDamaged: The file is not such an archive, or it holds files that its manifest does
+            not name.
+    """
     try:
         archive = ZipFile(path)
     except OSError as exc:
@@ -176,8 +170,9 @@ def reading(path: Path, kind: Kind[M]) -> Iterator[Reader[M]]:
         ) from exc
     except BadZipFile as exc:
         raise BackupDamaged(f"{path}: {exc}") from exc
+    article = "an" if kind.noun[0] in "aeiou" else "a"
     with archive:
-        with _damage_named(kind.manifest, f"this is no {kind.noun} of streamflow"):
+        with _name_damage(kind.manifest, f"this is not {article} {kind.noun} of streamflow"):
             text = archive.read(kind.manifest)
         manifest = kind.parse(text)
         _check_names(archive, kind.manifest, manifest.members)
@@ -185,35 +180,51 @@ def reading(path: Path, kind: Kind[M]) -> Iterator[Reader[M]]:
 
 
 @contextmanager
-def _damage_named(name: str, missing: str) -> Iterator[None]:
+def _name_damage(name: str, missing: str) -> Iterator[None]:
+    """Turn an error of reading a member into BackupDamaged.
+
+    Args:
+        name: The name of the member, for the message.
+        missing: What it means when the archive has no such member.
+    """
     try:
         yield
     except KeyError as exc:
-        raise BackupDamaged(f"{name} is missing: {missing or 'the file is damaged'}") from exc
+        raise BackupDamaged(f"{name} is missing: {missing}") from exc
     except (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
         raise BackupDamaged(f"{name}: {exc}") from exc
 
 
-def _check_names(archive: ZipFile, own: str, members: Mapping[str, Member]) -> None:
-    """Every file is one that the manifest names, once, and none could be written outside of the folder that it belongs to."""
-    names = [info.filename for info in archive.infolist()]
-    wrong = sorted(n for n in {*names, *members} if not is_safe(n))
-    wrong += [
-        i.filename
-        for i in archive.infolist()
-        if stat.S_IFMT(i.external_attr >> 16) not in (0, stat.S_IFREG)
-    ]
-    if wrong:
-        raise BackupDamaged(f"{wrong[0]!r} is no name that a file of ours has")
-    if sorted(names) != sorted([*members, own]):
-        apart = sorted(set(names) ^ {*members, own}) or sorted(
-            n for n in names if names.count(n) > 1
-        )
-        raise BackupDamaged(f"{apart[0]!r} is not both in the file and in its manifest, once")
+def _check_names(archive: ZipFile, manifest_name: str, members: Mapping[str, Member]) -> None:
+    """Check that the archive has exactly the files that its manifest names, each of them once.
+
+    No name may lead out of the folder that the file is written to, and no member may be a
+    symbolic link.
+
+    Raises:
+        BackupDamaged: This is not so.
+    """
+    infos = archive.infolist()
+    names = [info.filename for info in infos]
+    unsafe = sorted(name for name in {*names, *members} if not is_safe(name))
+    unsafe += [info.filename for info in infos if not _is_regular_file(info)]
+    if unsafe:
+        raise BackupDamaged(f"{unsafe[0]!r} is not a name that streamflow gives to a file")
+    expected = [*members, manifest_name]
+    if sorted(names) != sorted(expected):
+        one_sided = sorted(set(names) ^ set(expected))
+        repeated = sorted(name for name in names if names.count(name) > 1)
+        problem = (one_sided or repeated)[0]
+        raise BackupDamaged(f"{problem!r} is not exactly once both in the file and in its manifest")
+
+
+def _is_regular_file(info: ZipInfo) -> bool:
+    """Return whether a member is a regular file; 0 means that its type was not recorded."""
+    return stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
 
 
 def is_safe(name: str) -> bool:
-    r"""Whether a name stays below the folder that it is written to.
+    r"""Return whether a name stays below the folder that it is written to.
 
     >>> [is_safe(n) for n in ("artifacts/1/a.txt", "../a", "/etc/a", "a//b", "a/./b", "a\\b", "")]
     [True, False, False, False, False, False, False]
@@ -229,7 +240,7 @@ def is_safe(name: str) -> bool:
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file beside its place and rename it: a reader sees all of it or nothing."""
+    """Write a file under a partial name and rename it: a reader sees all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -243,18 +254,20 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, in order; a symbolic link is passed over: it leads elsewhere."""
+    """List every file below a folder, in order.
+
+    Symbolic links are passed over, because they lead out of the folder.
+    """
     for parent, folders, names in os.walk(folder):
         folders.sort()
-        yield from (
-            path
-            for name in sorted(names)
-            if (path := Path(parent, name)).is_file() and not path.is_symlink()
-        )
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink():
+                yield path
 
 
 def digest_of(path: Path) -> str:
-    """sha256 of a file."""
+    """Compute the SHA-256 digest of a file, in hexadecimal."""
     digest = sha256()
     for chunk in file_chunks(path):
         digest.update(chunk)

@@ -1,6 +1,6 @@
-"""CSV files in: their bytes, their text cells in batches, and the records that an error has to name.
+"""Read CSV files: their bytes, their cells as text in batches, and the records of an error.
 
-Rows are counted as records from 0, the header being row -1; an empty line is no record.
+Rows are counted as records from 0. The header is row -1. An empty line is not a record.
 """
 
 from __future__ import annotations
@@ -11,50 +11,69 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from pyarrow import csv as arrow_csv
+
 CHUNK = 1 << 20  # bytes read at a time
-BLOCK = 8 << 20  # bytes of text in one batch: what bounds the memory of a read
+BLOCK = 8 << 20  # bytes of text in one batch: this bounds the memory of a read
 BOM = codecs.BOM_UTF8.decode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileBytes:
-    """What the bytes of a file tell before they are read as CSV."""
+    """What the bytes of a file tell before they are read as CSV.
+
+    Attributes:
+        size: The number of bytes.
+        lines: The number of line feeds.
+        is_text: Whether the file is UTF-8 without a NUL byte.
+    """
 
     sha256: str
     size: int
     lines: int
-    is_text: bool  # UTF-8 without NUL
+    is_text: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One record: its first physical line, from 1, and its cells."""
+    """One record of a CSV file.
+
+    Attributes:
+        line: The number of its first line in the file, from 1.
+        cells: The cells of the record, as text.
+    """
 
     line: int
     cells: list[str]
 
 
 def inspect(path: Path) -> FileBytes:
-    """Read the bytes once. Raises OSError."""
-    digest, decoder = sha256(), codecs.getincrementaldecoder("utf-8")()
-    size = lines = 0
+    """Read the bytes of a file once, and describe them. Raises OSError."""
+    digest = sha256()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    size = 0
+    lines = 0
     is_text = True
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
-            size, lines = size + len(chunk), lines + chunk.count(b"\n")
-            is_text = is_text and b"\0" not in chunk and _decodes(decoder, chunk)
-    is_text = is_text and _decodes(decoder, b"", final=True)
+            size += len(chunk)
+            lines += chunk.count(b"\n")
+            is_text = is_text and b"\0" not in chunk and _can_decode(decoder, chunk)
+    # The file must not end within a character.
+    is_text = is_text and _can_decode(decoder, b"", final=True)
     return FileBytes(sha256=digest.hexdigest(), size=size, lines=lines, is_text=is_text)
 
 
-def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
+def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
+    """Feed the decoder with a chunk, and return whether it was valid."""
     try:
         decoder.decode(chunk, final)
     except UnicodeDecodeError:
@@ -63,72 +82,98 @@ def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
 
 
 def read_header(path: Path) -> list[str]:
-    """The names in the first record, a byte order mark included; empty when the file is."""
-    return next((record.cells for _, record in _records(path)), [])
+    """Read the names in the first record, with a byte order mark if there is one.
+
+    An empty file has an empty list.
+    """
+    for _, record in _read_records(path):
+        return record.cells
+    return []
 
 
 def read_batches(
     path: Path, ragged: dict[int, int]
 ) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
-    """The rows of a file that is text: (their numbers, all cells as text with a null where one is empty), batch by batch.
+    """Read the rows of a text file, batch by batch.
 
-    A row with too many or too few cells is left out and noted in `ragged`: row -> number of its cells.
+    Args:
+        ragged: Row number -> number of its cells. Rows with too many or too few cells are left out
+            of the batches and added here.
+
+    Yields:
+        The numbers of the rows, shape (n,), and the rows with all cells as text. A cell that is
+        empty is null.
     """
+    reader = _open_reader(path, ragged)
+    next_row = 0
+    for batch in reader:
+        numbers = _number_rows(next_row, batch.num_rows, ragged)
+        if len(numbers):
+            next_row = int(numbers[-1]) + 1
+        frame = pl.from_arrow(batch)
+        assert isinstance(frame, pl.DataFrame)
+        yield numbers, frame
+
+
+def _open_reader(path: Path, ragged: dict[int, int]) -> arrow_csv.CSVStreamingReader:
+    """Open a streaming reader that gives every cell as text and notes the ragged rows."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    def note(row: Any) -> str:
-        ragged[row.number - 2] = (
-            row.actual_columns
-        )  # Arrow counts records from 1, the header included
+    def note_ragged(row: Any) -> str:
+        # Arrow counts records from 1, the header included.
+        ragged[row.number - 2] = row.actual_columns
         return "skip"
 
     names = read_header(path)
-    reader = arrow_csv.open_csv(
+    return arrow_csv.open_csv(
         path,
         read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK),
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        parse_options=arrow_csv.ParseOptions(
+            newlines_in_values=True, invalid_row_handler=note_ragged
+        ),
         convert_options=arrow_csv.ConvertOptions(
             column_types={name: pa.string() for name in names},
             null_values=[""],
             strings_can_be_null=True,
         ),
     )
-    row = 0
-    for batch in reader:
-        numbers = _numbers(row, batch.num_rows, ragged)
-        row = int(numbers[-1]) + 1 if len(numbers) else row
-        frame = pl.from_arrow(batch)
-        assert isinstance(frame, pl.DataFrame)
-        yield numbers, frame
 
 
-def _numbers(first: int, count: int, ragged: Collection[int]) -> NDArray[np.int64]:
-    """The numbers of the next `count` rows from `first` on, those in `ragged` passed over.
+def _number_rows(first: int, count: int, ragged: Collection[int]) -> NDArray[np.int64]:
+    """Number the next `count` rows from `first` on, and pass over the numbers in `ragged`.
 
-    >>> _numbers(5, 3, {6: 1, 7: 1, 90: 1}).tolist()
+    >>> _number_rows(5, 3, {6: 1, 7: 1, 90: 1}).tolist()
     [5, 8, 9]
     """
-    skipped = np.array(sorted(r for r in ragged if r >= first), dtype=np.int64)
+    skipped = np.array(sorted(row for row in ragged if row >= first), dtype=np.int64)
     candidates = np.arange(first, first + count + len(skipped))
     return np.setdiff1d(candidates, skipped)[:count]
 
 
 def records(path: Path, rows: Collection[int]) -> dict[int, Record]:
-    """The records of these rows; bytes that are not UTF-8 become lone surrogates."""
-    wanted, last = set(rows), max(rows, default=-2)
-    found = {}
-    for row, record in _records(path):
-        if row > last:
+    """Read the records of these rows, by row number.
+
+    Bytes that are not UTF-8 become lone surrogates.
+    """
+    row_numbers = set(rows)
+    last_row = max(rows, default=-2)
+    records_by_row = {}
+    for row, record in _read_records(path):
+        if row > last_row:
             break
-        if row in wanted:
-            found[row] = record
-    return found
+        if row in row_numbers:
+            records_by_row[row] = record
+    return records_by_row
 
 
 def spoiled_cells(path: Path) -> Iterator[tuple[int, int, str]]:
-    """Each cell that holds a NUL or bytes that are not UTF-8: (row, position in the row, what it holds)."""
-    for row, record in _records(path):
+    """Find each cell that holds a NUL byte or bytes that are not UTF-8.
+
+    Yields:
+        The row, the position of the cell in the row from 0, and what the cell holds, in words.
+    """
+    for row, record in _read_records(path):
         for position, cell in enumerate(record.cells):
             if "\0" in cell:
                 yield row, position, "a NUL byte"
@@ -136,10 +181,12 @@ def spoiled_cells(path: Path) -> Iterator[tuple[int, int, str]]:
                 yield row, position, "bytes that are not UTF-8 (is it Latin-1?)"
 
 
-def _records(path: Path) -> Iterator[tuple[int, Record]]:
+def _read_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """Read every record with its row number, from the header (-1) on."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
         reader = csv.reader(stream)
-        row, line = -1, 1
+        row = -1
+        line = 1
         for cells in reader:
             if cells:
                 yield row, Record(line=line, cells=cells)

@@ -1,4 +1,4 @@
-"""A disk that is full, in our words."""
+"""Name the folder in the error when a disk is full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from streamflow.errors import DiskFull
 
 @contextmanager
 def named_when_full(folder: Path) -> Iterator[None]:
-    """Raise DiskFull, naming `folder`, when what is written there finds no space; every other error passes."""
+    """Raise DiskFull with the name of `folder` when a write finds no space.
+
+    Every different error passes unchanged.
+    """
     try:
         yield
     except OSError as exc:

@@ -1,4 +1,7 @@
-"""Folders of CSV files with the date that they are about: written completely or not at all, and their drop.toml read."""
+"""Drop folders: CSV files and a drop.toml with the date that they are about.
+
+A folder is written completely or not at all.
+"""
 
 from __future__ import annotations
 
@@ -15,94 +18,117 @@ import polars as pl
 from streamflow.errors import DropConflict, StreamflowError
 
 DATE_FILE = "drop.toml"
-MARK = "# Simulated: "  # how drop.toml begins if we wrote the folder; only such a folder may be replaced
+# How drop.toml begins if we wrote the folder. Only such a folder may be replaced.
+SIMULATED_MARK = "# Simulated: "
 
 
 def write_drop(
     folder: Path, tables: Mapping[str, pl.DataFrame], as_of: date, *, origin: str
 ) -> bool:
-    """Write `<table>.csv` for each of `tables` and `drop.toml`; False if `folder` holds these bytes already.
+    """Write `<table>.csv` for each table, and `drop.toml`.
 
-    tables  booleans become True/False, a null an empty cell, a float its shortest form, a date YYYY-MM-DD
-    origin  one line for a reader: with which arguments this was simulated
+    Args:
+        tables: The frames by table name. A boolean is written as True or False, a null as an
+            empty cell, a float in its shortest form, a date as YYYY-MM-DD.
+        origin: One line for a reader: the arguments of the simulation.
+
+    Returns:
+        False if the folder holds these bytes already.
+
+    Raises:
+        DropConflict: The folder exists and holds something that the simulation did not write.
+        StreamflowError: The folder cannot be written.
     """
-    temporary = folder.parent / f".{folder.name}.{os.getpid()}"
-    replaced = folder.parent / f".{folder.name}.{os.getpid()}.replaced"
+    prefix = f".{folder.name}.{os.getpid()}"
+    temporary = folder.parent / prefix
+    replaced = folder.parent / f"{prefix}.replaced"
     try:
-        for leftover in (
-            temporary,
-            replaced,
-        ):  # of a killed run that had our process id, as all have in a container
-            rmtree(leftover, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for name, table in tables.items():
-            _python_booleans(table).write_csv(temporary / f"{name}.csv", line_terminator="\n")
-        (temporary / DATE_FILE).write_bytes(
-            f"{MARK}{origin}\nas_of = {as_of.isoformat()}\n".encode()
-        )
-        if _equal(folder, temporary):
+        # A killed run can have left these folders. In a container, all runs have our process id.
+        rmtree(temporary, ignore_errors=True)
+        rmtree(replaced, ignore_errors=True)
+        _write_files(temporary, tables, f"{SIMULATED_MARK}{origin}\nas_of = {as_of.isoformat()}\n")
+        if _have_same_files(folder, temporary):
             return False
         if folder.exists():
-            _check_replaceable(folder, _names(temporary))
-            folder.rename(
-                replaced
-            )  # a reader meets the old drop, none or the new one, never a part
+            _require_replaceable(folder, _list_names(temporary))
+            # A reader sees the old drop, none or the new one, and never a part of it.
+            folder.rename(replaced)
         temporary.rename(folder)
         rmtree(replaced, ignore_errors=True)
     except OSError as exc:
-        state = "This drop was not written; the ones before it are complete."
         raise StreamflowError(
-            f"{folder}: {exc.strerror or exc}", state=state, remedy="Name another folder."
+            f"{folder}: {exc.strerror or exc}",
+            state="This drop was not written; the drops before it are complete.",
+            remedy="Name another folder.",
         ) from exc
     finally:
         rmtree(temporary, ignore_errors=True)
     return True
 
 
-def _python_booleans(table: pl.DataFrame) -> pl.DataFrame:
+def _write_files(folder: Path, tables: Mapping[str, pl.DataFrame], drop_toml: str) -> None:
+    """Write the CSV files and then drop.toml into a new folder."""
+    folder.mkdir(parents=True)
+    for name, table in tables.items():
+        path = folder / f"{name}.csv"
+        _spell_booleans(table).write_csv(path, line_terminator="\n")
+    (folder / DATE_FILE).write_bytes(drop_toml.encode())
+
+
+def _spell_booleans(table: pl.DataFrame) -> pl.DataFrame:
+    """Replace booleans by the texts True and False, as Python spells them."""
     column = pl.col(pl.Boolean)
-    return table.with_columns(
-        pl.when(column).then(pl.lit("True")).when(~column).then(pl.lit("False")).name.keep()
-    )
+    text = pl.when(column).then(pl.lit("True")).when(~column).then(pl.lit("False"))
+    return table.with_columns(text.name.keep())
 
 
-def _names(folder: Path) -> set[str]:
+def _list_names(folder: Path) -> set[str]:
+    """List the names of everything in a folder."""
     return {path.name for path in folder.iterdir()}
 
 
-def _equal(one: Path, other: Path) -> bool:
-    return (
-        one.is_dir()
-        and _names(one) == _names(other)
-        and all(cmp(one / name, other / name, shallow=False) for name in _names(other))
+def _have_same_files(folder: Path, expected: Path) -> bool:
+    """Return whether a folder exists and holds the same files as `expected`, byte for byte."""
+    if not folder.is_dir() or _list_names(folder) != _list_names(expected):
+        return False
+    names = _list_names(expected)
+    return all(cmp(folder / name, expected / name, shallow=False) for name in names)
+
+
+def _require_replaceable(folder: Path, names: set[str]) -> None:
+    """Raise DropConflict unless we wrote the folder and it holds no file beyond `names`."""
+    date_file = folder / DATE_FILE
+    is_simulated = date_file.is_file() and date_file.read_text(encoding="utf-8").startswith(
+        SIMULATED_MARK
     )
-
-
-def _check_replaceable(folder: Path, names: set[str]) -> None:
-    """Refuse a folder that we did not write, or that holds more than the files `names`."""
-    mark = folder / DATE_FILE
-    ours = mark.is_file() and mark.read_text(encoding="utf-8").startswith(MARK)
-    if not ours or not _names(folder) <= names:
+    if not is_simulated or not _list_names(folder) <= names:
         raise DropConflict(
-            f"{folder} exists with other content, and not only with files that 'streamflow simulate' wrote.",
+            f"{folder} exists with different content, and not only with files that "
+            "'streamflow simulate' wrote.",
             state="That folder was left as it is.",
-            remedy="Name another folder, or move this one away, and run 'streamflow simulate' again.",
+            remedy="Name another folder, or move this one away, and run 'streamflow simulate' "
+            "again.",
         )
 
 
 def dated(folder: Path) -> date | None:
-    """The as_of that the folder's drop.toml says; None where there is no such file. Raises DropConflict."""
+    """Read the as_of date from the drop.toml of a folder; None when there is no such file.
+
+    Raises:
+        DropConflict: The file cannot be read, or its as_of is not a date.
+    """
     path = folder / DATE_FILE
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))["as_of"]
+        as_of = tomllib.loads(path.read_text(encoding="utf-8"))["as_of"]
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, KeyError, tomllib.TOMLDecodeError) as exc:
         raise DropConflict(
-            f"{path}: no 'as_of = YYYY-MM-DD' to read ({exc})", remedy="Correct it."
+            f"{path}: 'as_of = YYYY-MM-DD' cannot be read ({exc})", remedy="Correct the file."
         ) from exc
-    if not isinstance(found, date) or isinstance(found, datetime):
+    if not isinstance(as_of, date) or isinstance(as_of, datetime):
         raise DropConflict(
-            f"{path}: as_of must be a date like 2024-01-31, without quotes", remedy="Correct it."
+            f"{path}: as_of must be a date like 2024-01-31, without quotes",
+            remedy="Correct the file.",
         )
-    return found
+    return as_of

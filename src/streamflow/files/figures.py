@@ -1,4 +1,7 @@
-"""The figures of a model as PNG bytes: the same bytes for the same numbers (no date inside, no state outside)."""
+"""Draw the figures of a model as PNG bytes.
+
+The same numbers give the same bytes: the file holds no date, and no global state plays a part.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CURVE, REFERENCE, BARS = "#1f5fa8", "#8a8a8a", "#c9d8ea"
+CURVE = "#1f5fa8"
+REFERENCE = "#8a8a8a"
+BARS = "#c9d8ea"
+HISTOGRAM_EDGES = [i / 20 for i in range(21)]
 
 
 def roc(label: Labels, probability: Floats) -> bytes:
-    """True against false positive rate."""
+    """Draw the ROC curve: the true positive rate against the false positive rate."""
     figure, axes = square("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="chance")
     axes.plot(*roc_points(label, probability), color=CURVE, linewidth=2, label="model")
@@ -32,30 +38,37 @@ def roc(label: Labels, probability: Floats) -> bytes:
 
 
 def precision_recall(label: Labels, probability: Floats) -> bytes:
-    """Precision against recall, over the share of positives that a random ranking has."""
+    """Draw precision against recall, and the precision that a random ranking has.
+
+    A random ranking has the share of positives as its precision.
+    """
     recall, precision = precision_recall_points(label, probability)
-    gained = float((precision * (recall - [0.0, *recall[:-1]])).sum())  # average precision
+    recall_steps = recall - [0.0, *recall[:-1]]
+    average_precision = float((precision * recall_steps).sum())
     share = float(label.astype(float).mean())
     figure, axes = square(
-        "recall: share of the positives that is found",
-        "precision: share of the found that is positive",
+        "recall: share of the positives that the model finds",
+        "precision: share of positives among those found",
     )
     axes.axhline(share, color=REFERENCE, linestyle="--", linewidth=1, label=f"chance: {share:.3f}")
     axes.plot(recall, precision, color=CURVE, linewidth=2, label="model")
-    axes.set_title(f"Precision and recall: average precision = {gained:.4f}")
+    axes.set_title(f"Precision and recall: average precision = {average_precision:.4f}")
     axes.legend(loc="upper right", frameon=False)
     return png(figure)
 
 
 def calibration(label: Labels, probability: Floats) -> bytes:
-    """Observed share of positives against predicted probability, in ten equally filled bins, over the histogram."""
+    """Draw the observed share of positives against the predicted probability, over a histogram.
+
+    The points are ten bins with equally many rows.
+    """
     predicted, observed, rows = calibration_points(label, probability)
     brier = float(((probability - label.astype(float)) ** 2).mean())
     figure, axes = square(
         "predicted probability (mean of the bin)", "observed share of positives", right=0.75
     )
     counts = axes.twinx()
-    counts.hist(probability, bins=[i / 20 for i in range(21)], color=BARS)
+    counts.hist(probability, bins=HISTOGRAM_EDGES, color=BARS)
     counts.set_ylim(0, counts.get_ylim()[1] * 3)  # the bars stay below the curve's legend
     counts.set_ylabel("rows")
     axes.set_zorder(counts.get_zorder() + 1)
@@ -74,29 +87,39 @@ def calibration(label: Labels, probability: Floats) -> bytes:
     return png(figure)
 
 
-def square(x: str, y: str, *, right: float = 0.2) -> tuple[Figure, Axes]:
-    """Axes from 0 to 1."""
+def square(x_name: str, y_name: str, *, right: float = 0.2) -> tuple[Figure, Axes]:
+    """Make axes that go from 0 to 1 in both directions.
+
+    Args:
+        x_name: The name of the horizontal axis.
+        y_name: The name of the vertical axis.
+        right: The margin on the right, in inches.
+    """
     figure, axes = empty(6.4, 5.2, right=right)
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x_name, ylabel=y_name)
     return figure, axes
 
 
 def empty(
     width: float, height: float, *, left: float = 0.75, right: float = 0.2
 ) -> tuple[Figure, Axes]:
-    """Axes on a figure of its own, without pyplot's global state.
+    """Make empty axes on a new figure, without pyplot's global state.
 
-    All in inches: `left` and `right` are what tick labels and names of axes need. Matplotlib's layouts would measure that by
-    drawing everything twice.
+    All sizes are in inches. Matplotlib's layouts would find the margins by drawing everything
+    twice, so they are given here.
+
+    Args:
+        left: The margin that tick labels and the name of the axis need on the left.
+        right: The same margin on the right.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes(
-        (left / width, 0.6 / height, 1 - (left + right) / width, 1 - 1.0 / height)
-    )
+    axes_width = 1 - (left + right) / width
+    axes_height = 1 - 1.0 / height
+    axes = figure.add_axes((left / width, 0.6 / height, axes_width, axes_height))
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -104,12 +127,13 @@ def empty(
 
 
 def png(figure: Figure) -> bytes:
-    """The figure's bytes."""
+    """Return the figure as the bytes of a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    out = BytesIO()
+    buffer = BytesIO()
     metadata: dict[str, Any] = {"Software": None}  # matplotlib would write its version
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)  # `empty` made it
-    canvas.print_png(out, metadata=metadata)  # type: ignore[no-untyped-call]  # savefig draws twice
-    return out.getvalue()
+    # `savefig` would draw everything twice.
+    canvas.print_png(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
+    return buffer.getvalue()

@@ -1,8 +1,10 @@
-"""Frames out: Parquet or CSV, whole or not at all."""
+"""Write frames to a Parquet or CSV file, completely or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,26 +14,65 @@ import polars as pl
 from streamflow.errors import StreamflowError
 
 
-def write_rows(rows: Sequence[Any], path: Path) -> None:
-    """Write frozen values of one dataclass, a column per field."""
-    frame = pl.DataFrame([asdict(row) for row in rows], infer_schema_length=None)
-    write_frame(frame, path)
+def require_kind(path: Path) -> None:
+    """Check that the ending of a path names a kind of file that we write.
 
-
-def write_frame(frame: pl.DataFrame, path: Path) -> None:
-    """Write `frame` as the ending of `path` says, beside it first and then in its place."""
+    Raises:
+        StreamflowError: The name ends neither in .parquet nor in .csv.
+    """
     if path.suffix not in (".parquet", ".csv"):
         raise StreamflowError(
             f"{path}: the name must end in .parquet or .csv",
             state="No file was written.",
             remedy="",
         )
+
+
+def write_rows(rows: Sequence[Any], path: Path) -> None:
+    """Write frozen values of one dataclass, with one column for each field."""
+    frame = pl.DataFrame([asdict(row) for row in rows], infer_schema_length=None)
+    write_frame(frame, path)
+
+
+def write_frame(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame in the format that the ending of `path` names.
+
+    Raises:
+        StreamflowError: The ending is unknown, or the file cannot be written.
+    """
+    require_kind(path)
     partial = path.with_name(f".{path.name}.partial")
-    try:
+    with _replacing(path, partial):
         if path.suffix == ".parquet":
             frame.write_parquet(partial)
         else:
             frame.write_csv(partial)
+
+
+def write_parts(parts: Iterator[pl.DataFrame], path: Path, *, facts: Mapping[str, str]) -> None:
+    """Write the parts of a frame one after the other, in bounded memory.
+
+    Args:
+        parts: At least one part; all have the same columns.
+        facts: Metadata for the file. Only Parquet can hold it.
+
+    Raises:
+        StreamflowError: The ending is unknown, or the file cannot be written.
+    """
+    require_kind(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with _replacing(path, partial):
+        if path.suffix == ".parquet":
+            _write_parquet(parts, partial, facts)
+        else:
+            _write_csv(parts, partial)
+
+
+@contextmanager
+def _replacing(path: Path, partial: Path) -> Iterator[None]:
+    """Move the partial file to `path` when it is complete, and remove it after an error."""
+    try:
+        yield
         partial.replace(path)
     except OSError as exc:
         raise StreamflowError(
@@ -41,3 +82,22 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
         ) from exc
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _write_csv(parts: Iterator[pl.DataFrame], path: Path) -> None:
+    """Write the parts as one CSV file with one header."""
+    with path.open("wb") as file:
+        for number, frame in enumerate(parts):
+            frame.write_csv(file, include_header=number == 0)
+
+
+def _write_parquet(parts: Iterator[pl.DataFrame], path: Path, facts: Mapping[str, str]) -> None:
+    """Write the parts as one Parquet file, with the schema of the first part."""
+    from pyarrow import parquet
+
+    first = next(parts).to_arrow()
+    schema = first.schema.with_metadata(dict(facts))
+    with closing(parquet.ParquetWriter(path, schema)) as writer:
+        writer.write_table(first.cast(schema))
+        for frame in parts:
+            writer.write_table(frame.to_arrow().cast(schema))

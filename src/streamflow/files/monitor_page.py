@@ -1,4 +1,7 @@
-"""The page of a monitoring report: one HTML file that needs nothing beside it, neither a network nor a script."""
+"""Write the page of a monitoring report as one HTML file.
+
+The page needs neither a network nor a script, and no file beside it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from streamflow.core.monitoring.report import Report, concept_in_words, labels_i
 from streamflow.files import monitor_figures as figures
 
 TEMPLATE = Path(__file__).with_name("monitor_page.html")
-METRICS = {
+METRIC_TITLES = {
     "rows": "rows",
     "positives": "positives",
     "auc": "AUC",
@@ -25,83 +28,114 @@ METRICS = {
 
 
 def page(report: Report) -> str:
-    """The HTML: the same text for the same report."""
+    """Return the page as HTML: the same text for the same report."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"p": p_in_words, "percent": "{:.2%}".format}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        r=report,
-        e=report.evidence,
-        features=sorted(report.features, key=lambda f: (not f.drifted, -f.psi)),
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    # Drifted features come first, then the largest PSI.
+    features = sorted(report.features, key=lambda feature: (not feature.drifted, -feature.psi))
+    return template.render(
+        report=report,
+        evidence=report.evidence,
+        features=features,
         concept=concept_in_words(report.concept) if report.concept else "",
         labels=labels_in_words(report.labels) if report.labels else "",
-        metrics=_metrics(report),
-        pictures=_pictures(report),
-        bars={f.name: bars(f.bins) for f in report.features},
+        metrics=_tabulate_metrics(report),
+        pictures=_draw_pictures(report),
+        bars={feature.name: bars(feature.bins) for feature in report.features},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One bin of a distribution, drawn as two bars: where it stands, from 0 to 100, and how high both are, the highest 100."""
+    """One bin of a distribution, drawn as two bars.
+
+    Attributes:
+        start: Where the bin begins on the horizontal axis, from 0 to 100.
+        width: The width of the bin on the same axis.
+        reference: The height of the bar of the reference rows; the highest bar of all has 100.
+        current: The height of the bar of the current rows.
+    """
 
     name: str
-    left: float
+    start: float
     width: float
     reference: float
     current: float
 
 
 def bars(bins: Binned) -> list[Bar]:
-    """The bars of a distribution, which the page draws itself: a picture of each feature would take most of the time.
+    """Compute the bars of a distribution. The page draws them itself.
 
-    >>> [(b.left, b.reference, b.current) for b in bars(Binned(names=("a", "missing"), reference=(3, 1), current=(2, 2)))]
+    To draw one picture for each feature would take most of the time of a report.
+
+    >>> bins = Binned(names=("a", "missing"), reference=(3, 1), current=(2, 2))
+    >>> [(bar.start, bar.reference, bar.current) for bar in bars(bins)]
     [(0.0, 100.0, 66.7), (50.0, 33.3, 66.7)]
     """
-    sides = [
-        [count / max(sum(counts), 1) for count in counts]
-        for counts in (bins.reference, bins.current)
-    ]
-    highest, width = max(*sides[0], *sides[1], 1e-9), 100 / len(bins.names)
+    reference_shares = _shares(bins.reference)
+    current_shares = _shares(bins.current)
+    highest = max(*reference_shares, *current_shares, 1e-9)
+    width = 100 / len(bins.names)
+    rows = zip(bins.names, reference_shares, current_shares, strict=True)
     return [
         Bar(
             name=name,
-            left=round(i * width, 2),
+            start=round(position * width, 2),
             width=round(width, 2),
             reference=round(100 * reference / highest, 1),
             current=round(100 * current / highest, 1),
         )
-        for i, (name, reference, current) in enumerate(zip(bins.names, *sides, strict=True))
+        for position, (name, reference, current) in enumerate(rows)
     ]
 
 
-def _metrics(report: Report) -> list[tuple[str, list[str]]]:
-    """Name and values of each line of the table of metrics: at training, now, and of the answers that were given."""
-    sides = [side and side.metrics for side in (report.then, report.now)]
-    sides += [report.answers.all, report.answers.unseen] if report.answers else [None, None]
-    return [
-        (words, ["" if m is None else _number(getattr(m, name)) for m in sides])
-        for name, words in METRICS.items()
-    ]
+def _shares(counts: tuple[int, ...]) -> list[float]:
+    """Return the share of each count in the total; zeros when the total is 0."""
+    total = max(sum(counts), 1)
+    return [count / total for count in counts]
 
 
-def _number(value: float) -> str:
+def _tabulate_metrics(report: Report) -> list[tuple[str, list[str]]]:
+    """Return the title and the values of each line of the table of metrics.
+
+    The columns are: at training, now, the answers that were given, and the answers for users that
+    the version has not seen. A value that is missing is empty.
+    """
+    columns = [performance and performance.metrics for performance in (report.then, report.now)]
+    if report.answers:
+        columns += [report.answers.all, report.answers.unseen]
+    else:
+        columns += [None, None]
+    table = []
+    for name, title in METRIC_TITLES.items():
+        values = [
+            "" if metrics is None else _format_number(getattr(metrics, name)) for metrics in columns
+        ]
+        table.append((title, values))
+    return table
+
+
+def _format_number(value: float) -> str:
+    """Write an integer with thousands separators, and a different number with four decimals."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
-def _pictures(report: Report) -> dict[str, str]:
-    """Caption -> picture, of what is there."""
-    found = {"PSI of each feature": figures.psi_of_all(report)}
+def _draw_pictures(report: Report) -> dict[str, str]:
+    """Draw the pictures that the report has data for, by caption."""
+    pictures = {"PSI of each feature": figures.psi_of_all(report)}
     if report.then:
-        found["ROC on hold-out users"] = figures.roc_then_and_now(report.then, report.now)
-        found["Calibration on hold-out users"] = figures.calibration_then_and_now(
-            report.then, report.now
-        )
-    return {caption: _inline(picture) for caption, picture in found.items()}
+        roc = figures.roc_then_and_now(report.then, report.now)
+        pictures["ROC on hold-out users"] = roc
+        calibration = figures.calibration_then_and_now(report.then, report.now)
+        pictures["Calibration on hold-out users"] = calibration
+    return {caption: _embed(picture) for caption, picture in pictures.items()}
 
 
-def _inline(picture: bytes) -> str:
+def _embed(picture: bytes) -> str:
+    """Return a URL that holds the picture itself."""
     return f"data:image/png;base64,{b64encode(picture).decode()}"

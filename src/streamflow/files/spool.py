@@ -1,4 +1,7 @@
-"""A spool: typed rows kept on disk between being checked and being loaded. It has no name, so nothing of it outlives us."""
+"""A spool keeps typed rows on disk between the check and the load.
+
+Its file has no name, so nothing of it is left when this process ends.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,27 @@ import pyarrow as pa
 
 
 class Spool:
-    """Takes frames of one schema and gives them back, in order, as often as asked. `folder` is where the space is taken."""
+    """Stores frames of one schema on disk and returns them in order, as often as needed.
+
+    Args:
+        folder: The folder on whose file system the space is taken.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = TemporaryFile(dir=folder)  # it lives as long as the spool
+        # The file lives as long as the spool, so no context manager can close it.
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def write(self, frame: pl.DataFrame) -> None:
-        """Add rows. Raises OSError when the disk is full."""
+        """Add the rows of a frame. Raises OSError when the disk is full."""
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
             self._writer = pa.ipc.new_stream(self._file, table.schema)
         self._writer.write_table(table)
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """All rows, a part at a time. No more can be added then."""
+        """Read all rows, a part at a time. After this call no rows can be added."""
         if self._writer is None:
             return
         self._writer.close()
@@ -38,5 +46,5 @@ class Spool:
             yield frame
 
     def close(self) -> None:
-        """Give the space back."""
+        """Close the file, which frees its space."""
         self._file.close()

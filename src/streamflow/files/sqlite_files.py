@@ -1,4 +1,4 @@
-"""A SQLite database that others may be writing to."""
+"""Copy a SQLite database that different processes may be writing to."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from pathlib import Path
 
 from streamflow.errors import StreamflowError
 
-WAIT_S = 30.0  # for another process's transaction
+LOCK_TIMEOUT_S = 30.0  # how long to wait for the transaction of a different process
 
 
 def copy_database(source: Path, to: Path) -> None:
-    """Copy one state of the database into a new file. Raises StreamflowError when it stays locked or is none."""
+    """Copy one consistent state of the database into a new file.
+
+    Raises:
+        StreamflowError: The database stays locked, or the file is not a database.
+    """
     try:
         with (
-            closing(sqlite3.connect(source, timeout=WAIT_S)) as theirs,
-            closing(sqlite3.connect(to)) as ours,
+            closing(sqlite3.connect(source, timeout=LOCK_TIMEOUT_S)) as original,
+            closing(sqlite3.connect(to)) as copy,
         ):
-            theirs.backup(ours)
+            original.backup(copy)
     except sqlite3.Error as exc:
         raise StreamflowError(
-            f"{source}: {exc}", remedy="End what uses it and run the command again."
+            f"{source}: {exc}", remedy="End the program that uses it and run the command again."
         ) from exc

@@ -1,4 +1,4 @@
-"""Text files out, whole or not at all."""
+"""Write text files, completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,16 +19,22 @@ def refuse_existing(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, replace: bool) -> None:
-    """Write beside `path` first and then in its place; what is there already is an error unless `replace`."""
+    """Write a text file under a partial name first, and then move it to `path`.
+
+    Args:
+        replace: Replace a file that exists.
+
+    Raises:
+        StreamflowError: A file exists and `replace` is not set, or the file cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_text(text, encoding="utf-8", newline="\n")
         if replace:
             partial.replace(path)
         else:
-            path.hardlink_to(
-                partial
-            )  # fails where another process was faster, and replaces nothing
+            # A hard link fails if a different process was faster, and replaces nothing.
+            path.hardlink_to(partial)
     except FileExistsError:
         refuse_existing(path)
     except OSError as exc:

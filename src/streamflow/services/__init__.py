@@ -1,1 +1,1 @@
-"""Processes of ours and of the vendors: started, waited for, and never left behind."""
+"""Start processes, ours and those of the vendors, wait for them, and never leave one behind."""

@@ -1,4 +1,4 @@
-"""Whether each service is well, by what it answers itself."""
+"""Find out whether each service is well, from what the service itself answers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,28 @@ from datetime import datetime
 
 from streamflow.database import answers
 from streamflow.errors import ServiceFailed
-from streamflow.services.processes import asked, failure
+from streamflow.services.processes import describe_failure, fetch
 from streamflow.services.programs import BY_NAME, Program
 from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Process, Supervisor, log_file
 
-READY_S = 180.0  # for one service, on a machine that has other things to do; alone none needs 20 s
-TRIES = 2  # started again so often before it was up once: it will not come up by itself
+# For one service, on a machine that has a lot of different work. On an idle machine no service
+# needs 20 s.
+READY_TIMEOUT_S = 180.0
+# A service that was started again this often, and was never up, will not come up by itself.
+MAX_RESTARTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """One line of `streamflow status`. `state` is up, starting, waiting (it died and is started again soon) or stopped."""
+    """The condition of one service: one line of `streamflow status`.
+
+    Attributes:
+        state: "up", "starting", "waiting" (it died and is started again soon) or "stopped".
+        since: When it was started or stopped.
+        restarts: How often it was started again.
+        note: Why the API cannot predict yet; empty for every different case.
+    """
 
     service: str
     state: str
@@ -35,17 +45,22 @@ class Condition:
 
 
 def conditions(stack: Stack, supervisor: Supervisor) -> list[Condition]:
-    """Every service of the stack, in the order of their start."""
-    found = {process.name: process for process in supervisor.processes()}
+    """Find the condition of every service of the stack, in the order of their start."""
+    processes = {process.name: process for process in supervisor.processes()}
     return [
-        _condition(stack, supervisor, program, found[program.name]) for program in stack.programs
+        _find_condition(stack, supervisor, program, processes[program.name])
+        for program in stack.programs
     ]
 
 
-def _condition(
+def _find_condition(
     stack: Stack, supervisor: Supervisor, program: Program, process: Process
 ) -> Condition:
-    state = _state(stack, supervisor, program, process)
+    """Find the condition of one service."""
+    state = _find_state(stack, supervisor, program, process)
+    note = ""
+    if program.name == "api" and state == "up":
+        note = _explain_not_ready(stack.url("api", "/ready"))
     return Condition(
         service=program.name,
         state=state,
@@ -53,11 +68,12 @@ def _condition(
         pid=process.pid,
         address=stack.url(program.name, program.page),
         restarts=process.restarts,
-        note=_note(stack.url("api", "/ready")) if program.name == "api" and state == "up" else "",
+        note=note,
     )
 
 
-def _state(stack: Stack, supervisor: Supervisor, program: Program, process: Process) -> str:
+def _find_state(stack: Stack, supervisor: Supervisor, program: Program, process: Process) -> str:
+    """Find the state of one service, as `Condition.state` says it."""
     if process.state == "BACKOFF":
         return "waiting"
     if not process.pid or process.state == "STOPPING":
@@ -66,32 +82,40 @@ def _state(stack: Stack, supervisor: Supervisor, program: Program, process: Proc
 
 
 def _is_well(stack: Stack, supervisor: Supervisor, program: Program, process: Process) -> bool:
+    """Return whether a running service does its work, by what it answers."""
     if program.name == "postgres":
         return answers(supervisor.home)
     if program.name == "worker":
         return _has_polled(stack.prefect_url, process.since)
     if not program.health:
-        return True  # it listens nowhere: that it runs is all that can be seen, and its log
-    return asked(stack.url(program.name, program.health)) is not None
+        # It listens on no port. All that can be seen is that it runs, and its log.
+        return True
+    return fetch(stack.url(program.name, program.health)) is not None
 
 
 def _has_polled(prefect_url: str, since: datetime | None) -> bool:
-    """Whether the worker has asked Prefect for work since its start: only then its flows can be run."""
-    deployment = asked(f"{prefect_url}/deployments/name/monthly/monthly")
-    polled = json.loads(deployment)["last_polled"] if deployment else None
-    return polled is not None and since is not None and datetime.fromisoformat(polled) >= since
+    """Return whether the worker has asked Prefect for work since its start.
+
+    Before that, its flows cannot run.
+    """
+    deployment = fetch(f"{prefect_url}/deployments/name/monthly/monthly")
+    if not deployment:
+        return False
+    polled_at = json.loads(deployment)["last_polled"]
+    return (
+        polled_at is not None and since is not None and datetime.fromisoformat(polled_at) >= since
+    )
 
 
-def _note(url: str) -> str:
-    """Why the API cannot predict yet; empty when it can."""
+def _explain_not_ready(url: str) -> str:
+    """Say why the API cannot predict yet; empty when it can."""
     try:
-        urllib.request.urlopen(url, timeout=5).close()  # our own address
+        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 -- our own address
     except urllib.error.HTTPError as error:
         with error:
             return "not ready: " + "; ".join(json.load(error)["reasons"])
-    except (
-        OSError
-    ) as error:  # it answers nothing in time, or has just ended: that is what a look at it says
+    except OSError as error:
+        # It does not answer in time, or it has just ended. `status` reports this as well.
         return f"not ready: it does not answer ({error})"
     return ""
 
@@ -99,17 +123,23 @@ def _note(url: str) -> str:
 def wait_until_up(
     stack: Stack, supervisor: Supervisor, name: str, notify: Callable[[str], None]
 ) -> None:
-    """Wait for one service. Raises ServiceFailed with the end of its log when it keeps ending, or time is up."""
-    end, log = time.monotonic() + READY_S, log_file(supervisor.home, name)
+    """Wait until a service is up, and report it.
+
+    Raises:
+        ServiceFailed: The service ends again and again, or is not up in time. The message has the
+            end of its log. Also raised when supervisord ends.
+    """
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    log = log_file(supervisor.home, name)
+    program = BY_NAME[name]
     while supervisor.alive():
-        process = next(p for p in supervisor.processes() if p.name == name)
-        state = _state(stack, supervisor, BY_NAME[name], process)
-        if state == "up":
-            notify(f"{name} is up {stack.url(name, BY_NAME[name].page)}".rstrip())
+        process = next(process for process in supervisor.processes() if process.name == name)
+        if _find_state(stack, supervisor, program, process) == "up":
+            notify(f"{name} is up {stack.url(name, program.page)}".rstrip())
             return
-        if process.restarts >= TRIES:
-            raise failure(f"{name} ends whenever it is started", log)
-        if time.monotonic() > end:
-            raise failure(f"{name} was not up after {READY_S:.0f} s", log)
+        if process.restarts >= MAX_RESTARTS:
+            raise describe_failure(f"{name} ends each time it is started", log)
+        if time.monotonic() > deadline:
+            raise describe_failure(f"{name} was not up after {READY_TIMEOUT_S:.0f} s", log)
         time.sleep(0.2)
     raise ServiceFailed("supervisord ended")

@@ -1,6 +1,7 @@
-"""`python -m streamflow.services.postgres`: keeps the embedded server up, and ends when it does not answer.
+"""Keep the embedded PostgreSQL server up: `python -m streamflow.services.postgres`.
 
-Whoever starts this again then starts the server again, for all who work on it.
+The program ends when the server does not answer. Whoever starts the program again starts the
+server again, for everybody who works on it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 
 
 def main() -> int:
-    """Attach, and look at it once a second."""
+    """Attach to the server and check once a second that it answers; return the exit code."""
     from streamflow.database import answers, attach
     from streamflow.settings import load_settings
 

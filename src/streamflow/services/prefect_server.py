@@ -1,4 +1,8 @@
-"""Prefect's server for the flows of one command: that of PREFECT_API_URL, that of 'up', else one of its own."""
+"""Find or start the Prefect server that runs the flows of one command.
+
+It is the server that PREFECT_API_URL names; without it, the server that 'up' runs; without that,
+a server for this command alone.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from streamflow.services.processes import asked, free_port, running, wait_until_ready
+from streamflow.services.processes import fetch, free_port, running, wait_until_ready
 from streamflow.services.running_stack import current
 from streamflow.settings import exported, inherited_environment
 
 SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"
-QUIET = {  # what a server of one command does not need; each would start a loop of its own
+# A server for one command does not need these services. Each would start a loop of its own.
+QUIET_ENVIRONMENT = {
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
@@ -31,9 +36,15 @@ def prefect_server(
     notify: Callable[[str], None],
     schedules: bool = False,
 ) -> Iterator[Callable[[], None]]:
-    """Start it, and hand out what waits until it answers: there is time for other work before. `schedules`: it makes runs.
+    """Start a Prefect server if there is none, and stop it at the end.
 
-    The URL is in this process's environment from then on, until the end: import `streamflow.flows` after that.
+    Yields a function that waits until the server answers. Before you call it there is time for
+    different work. From that call on until the end, the URL of the server is in the environment
+    of this process: import `streamflow.flows` after the call.
+
+    Args:
+        environment: The variables that the vendors need.
+        schedules: Whether the server makes runs from schedules.
     """
     inherited = inherited_environment()
     if inherited.get("PREFECT_API_URL"):
@@ -43,41 +54,40 @@ def prefect_server(
         with exported({"PREFECT_API_URL": url}):
             yield lambda: None
         return
-    port, log = free_port(), home / "logs" / "prefect.log"
+    port = free_port()
+    log = home / "logs" / "prefect.log"
     url = f"http://127.0.0.1:{port}/api"
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    ours = {**inherited, **environment, **QUIET, SCHEDULER: str(schedules).lower()}
+    scheduler = {SCHEDULER: str(schedules).lower()}
+    variables = {**inherited, **environment, **QUIET_ENVIRONMENT, **scheduler}
     with ExitStack() as closing, ExitStack() as starting:
         starting.enter_context(one_at_a_time(home))
-        child = closing.enter_context(running(command, environment=ours, log=log))
+        child = closing.enter_context(
+            running(_server_command(port), environment=variables, log=log)
+        )
         notify("starting Prefect's server")
 
-        def ready() -> None:
+        def wait() -> None:
             wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
             starting.close()
             closing.enter_context(exported({"PREFECT_API_URL": url}))
 
-        yield ready
+        yield wait
+
+
+def _server_command(port: int) -> list[str]:
+    """Build the command line of a Prefect server without a user interface."""
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    return [sys.executable, "-m", "prefect", "server", "start", *address, "--no-ui"]
 
 
 def running_server(home: Path) -> str:
-    """The API of the server that 'up' runs for this state folder, once it answers; "" when there is none.
+    """Return the API of the server that 'up' runs for this state folder; "" when there is none.
 
-    One that is starting, also after it died, is waited for: two servers never work on one database.
+    If the server is starting, also after it died, this waits until it answers: two servers never
+    work on one database.
     """
     while (stack := current(home)) is not None and "prefect" in stack.ports:
-        if asked(f"{stack.prefect_url}/health") is not None:
+        if fetch(f"{stack.prefect_url}/health") is not None:
             return stack.prefect_url
         time.sleep(0.2)
     return ""
@@ -85,8 +95,12 @@ def running_server(home: Path) -> str:
 
 @contextmanager
 def one_at_a_time(home: Path) -> Iterator[None]:
-    """Servers of one state folder start one after the other: on a new one, two would migrate the same database and one fail."""
+    """Let the Prefect servers of one state folder start one after the other.
+
+    In a new state folder, two servers would migrate the same database, and one of them would fail.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "prefect.lock").open("a") as lock:  # the kernel frees it however this process ends
+    # The kernel frees the lock however this process ends.
+    with (home / "prefect.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

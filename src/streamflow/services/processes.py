@@ -1,4 +1,4 @@
-"""Child processes that end with us, ports for them, and whether they answer."""
+"""Run child processes that end with us, find ports for them, and ask whether they answer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ from pathlib import Path
 
 from streamflow.errors import PortTaken, ServiceFailed
 
-TETHER = Path(__file__).with_name("parent_watch.py")
-GRACE_S = 3.0  # between SIGTERM and SIGKILL, for what has lost the process that asked for it
+WATCH_SCRIPT = Path(__file__).with_name("parent_watch.py")
+GRACE_S = 3.0  # between SIGTERM and SIGKILL, when the starting process is gone
+LOG_LINES_SHOWN = 15
 
 
-def tethered(command: Sequence[str], *, pipe: int, grace_s: float = GRACE_S) -> list[str]:
-    """The command line that runs `command` until the pipe of this descriptor is at its end."""
-    return [sys.executable, "-I", "-S", str(TETHER), str(pipe), str(grace_s), *command]
+def watched_command(command: Sequence[str], *, pipe: int, grace_s: float = GRACE_S) -> list[str]:
+    """Build the command line that runs `command` until a pipe is at its end.
+
+    Args:
+        pipe: The file descriptor of the reading end of the pipe.
+        grace_s: The seconds between SIGTERM and SIGKILL.
+    """
+    watch = [sys.executable, "-I", "-S", str(WATCH_SCRIPT), str(pipe), str(grace_s)]
+    return [*watch, *command]
 
 
 @contextmanager
@@ -35,25 +42,32 @@ def running(
     inherit: Sequence[int] = (),
     folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `command` beside us, its output in `log`; it is stopped at the end, and within seconds if we are killed.
+    """Run `command` as a child process. It is stopped at the end.
 
-    It runs in `folder`, and inherits the descriptors in `inherit`, such as that of a lock which it holds as long as it runs.
+    If this process is killed, the child is stopped within seconds.
+
+    Args:
+        log: The file to which the output of the command is added.
+        grace_s: The seconds between SIGTERM and SIGKILL.
+        inherit: File descriptors that the command inherits, such as that of a lock, which the
+            command then holds as long as it runs.
+        folder: The working directory of the command; None for ours.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as end, os.fdopen(writing, "wb") as lifeline:
+    with os.fdopen(reading, "rb") as read_end, os.fdopen(writing, "wb") as lifeline:
         with log.open("ab") as output:
             child = subprocess.Popen(
-                tethered(command, pipe=end.fileno(), grace_s=grace_s),
+                watched_command(command, pipe=read_end.fileno(), grace_s=grace_s),
                 env=dict(environment),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=[end.fileno(), *inherit],
+                pass_fds=[read_end.fileno(), *inherit],
                 start_new_session=True,
             )
-        end.close()
+        read_end.close()
         try:
             yield child
         finally:
@@ -64,34 +78,37 @@ def running(
 def wait_until_ready(
     url: str, child: subprocess.Popen[bytes], *, name: str, log: Path, seconds: float = 120.0
 ) -> None:
-    """Wait until `url` answers with 200. Raises ServiceFailed with the end of the log when the child ends or time is up."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and child.poll() is None:
-        if asked(url) is not None:
+    """Wait until `url` answers with status 200.
+
+    Raises:
+        ServiceFailed: The child ends, or time is up. The message has the end of the log.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and child.poll() is None:
+        if fetch(url) is not None:
             return
         time.sleep(0.1)
-    said = (
-        f"ended with code {child.returncode}"
-        if child.poll() is not None
-        else f"was not ready after {seconds:.0f} s"
-    )
-    raise failure(f"{name} {said}", log)
+    if child.poll() is not None:
+        raise describe_failure(f"{name} ended with code {child.returncode}", log)
+    raise describe_failure(f"{name} was not ready after {seconds:.0f} s", log)
 
 
-def failure(what: str, log: Path) -> ServiceFailed:
-    """The error that a service did not do as it should, with the end of its log."""
-    return ServiceFailed(f"{what}. The end of {log}:\n{tail(log, 15)}")
+def describe_failure(problem: str, log: Path) -> ServiceFailed:
+    """Build the error of a service that failed, with the end of its log."""
+    return ServiceFailed(f"{problem}. The end of {log}:\n{tail(log, LOG_LINES_SHOWN)}")
 
 
 def tail(log: Path, lines: int) -> str:
-    """The last lines of a log; empty where there is none yet."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.is_file() else ""
+    """Return the last lines of a log; empty when the log does not exist yet."""
+    if not log.is_file():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def asked(url: str) -> bytes | None:
-    """What `url` answers, with 200; None when it does not. The answer of another status is no answer."""
+def fetch(url: str) -> bytes | None:
+    """Return what `url` answers with status 200; None for a different status or no answer."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # our own address
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- our own address
             content: bytes = answer.read()
             return content if answer.status == 200 else None
     except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError):
@@ -99,7 +116,7 @@ def asked(url: str) -> bytes | None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on right now."""
+    """Find a port that no process listens on right now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -107,7 +124,11 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def require_port(host: str, port: int) -> int:
-    """`port`, or a free one for 0. Raises PortTaken."""
+    """Return `port`, or a free port if it is 0.
+
+    Raises:
+        PortTaken: A different process listens on the port.
+    """
     if port == 0:
         return free_port(host)
     with socket.socket() as probe:

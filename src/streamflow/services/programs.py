@@ -1,36 +1,70 @@
-"""The services of the stack: what runs each, where it listens, and how one sees that it is well."""
+"""The services of the stack: what runs each, where it listens, and how its health is checked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-EXEC = "-m streamflow exec --"  # a vendor's command, with PostgreSQL up and the variables set
+# Runs a vendor's command when PostgreSQL is up, with the variables set.
+EXEC = "-m streamflow exec --"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One service. `words` are Python's arguments; {host} and {port} in them stand for where it listens."""
+    """One service of the stack.
+
+    Attributes:
+        arguments: The arguments of Python. {host} and {port} stand for where it listens.
+        port: The name of the setting with its port; "" for a service that listens on no port.
+        health: The path that answers with status 200 when the service is well.
+        page: The path at which a person begins.
+        database: Whether the service works on PostgreSQL.
+    """
 
     name: str
-    words: str
-    port: str = ""  # the setting that names its port; "" where it listens on none
-    health: str = ""  # the path that answers with 200 when it is well
-    page: str = ""  # where a person begins
-    database: bool = True  # whether it works on PostgreSQL
+    arguments: str
+    port: str = ""
+    health: str = ""
+    page: str = ""
+    database: bool = True
 
 
-PROGRAMS = (  # in the order in which they start
-    Program(name="prefect", words="-m prefect server start --host {host} --port {port}", port="prefect_port",
-            health="/api/health", database=False),
-    Program(name="postgres", words="-m streamflow.services.postgres"),
-    Program(name="mlflow", words=f"{EXEC} mlflow server --host {{host}} --port {{port}} --workers 1", port="mlflow_port",
-            health="/health"),
-    Program(name="feast", words=f"{EXEC} feast serve --host {{host}} --port {{port}} --no-access-log", port="feast_port",
-            health="/health", page="/docs"),
-    Program(name="feast-ui", words=f"{EXEC} feast ui --host {{host}} --port {{port}}", port="feast_ui_port",
-            health="/health"),
-    Program(name="api", words="-m streamflow serve --host {host} --port {port}", port="api_port", health="/health", page="/docs"),
-    Program(name="worker", words="-m streamflow worker", database=False),
-    Program(name="reconcile", words="-m streamflow reconcile --every 5"),
-)  # fmt: skip
+# The services stand in the order in which they start.
+PROGRAMS = (
+    Program(
+        name="prefect",
+        arguments="-m prefect server start --host {host} --port {port}",
+        port="prefect_port",
+        health="/api/health",
+        database=False,
+    ),
+    Program(name="postgres", arguments="-m streamflow.services.postgres"),
+    Program(
+        name="mlflow",
+        arguments=f"{EXEC} mlflow server --host {{host}} --port {{port}} --workers 1",
+        port="mlflow_port",
+        health="/health",
+    ),
+    Program(
+        name="feast",
+        arguments=f"{EXEC} feast serve --host {{host}} --port {{port}} --no-access-log",
+        port="feast_port",
+        health="/health",
+        page="/docs",
+    ),
+    Program(
+        name="feast-ui",
+        arguments=f"{EXEC} feast ui --host {{host}} --port {{port}}",
+        port="feast_ui_port",
+        health="/health",
+    ),
+    Program(
+        name="api",
+        arguments="-m streamflow serve --host {host} --port {port}",
+        port="api_port",
+        health="/health",
+        page="/docs",
+    ),
+    Program(name="worker", arguments="-m streamflow worker", database=False),
+    Program(name="reconcile", arguments="-m streamflow reconcile --every 5"),
+)
 BY_NAME = {program.name: program for program in PROGRAMS}

@@ -1,6 +1,7 @@
-"""What is up for a state folder: who holds it, and where each service listens. All of it lies in `<home>/run`.
+"""The stack that is up for a state folder: who runs it, and where each service listens.
 
-Whether something is up says the lock, which supervisord holds and the kernel frees; what a crash leaves there means nothing.
+Everything about it is in `<home>/run`. A lock says whether a stack is up: supervisord holds it,
+and the kernel frees it. Files that a crash leaves there mean nothing.
 """
 
 from __future__ import annotations
@@ -18,51 +19,66 @@ from streamflow.errors import PortTaken, ServiceFailed
 from streamflow.services.processes import free_port, require_port
 from streamflow.services.programs import BY_NAME, Program
 
-SOCKET_LIMIT = 90  # bytes of the socket's folder; supervisor adds its pid to the name while it makes the socket
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # where one that listens everywhere is asked
+# Bytes in the path of the socket's folder. While supervisor makes the socket, it adds its process
+# id to the name.
+SOCKET_FOLDER_LIMIT = 90
+# The address at which a service is asked that listens on all addresses.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- nothing is bound here
+PORTS_TRIED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """The services that were asked for, with the ports that they got; 0 for one that listens on none."""
+    """The services that a person asked for, with the ports that they got.
+
+    Attributes:
+        ports: The port of each service by its name; 0 for a service that listens on no port.
+        prefect_url: The API of Prefect's server, of this stack or a different one; "" for none.
+    """
 
     host: str
     ports: Mapping[str, int]
-    prefect_url: str  # the API of Prefect's server, this stack's own or another one; "" for none
+    prefect_url: str
 
     @property
     def programs(self) -> list[Program]:
-        """In the order of their start."""
+        """The services of this stack, in the order of their start."""
         return [program for name, program in BY_NAME.items() if name in self.ports]
 
     def url(self, name: str, path: str = "") -> str:
-        """Where a service is asked, from this machine; "" for one that listens on no port."""
-        return (
-            f"http://{ANY_ADDRESS.get(self.host, self.host)}:{self.ports[name]}{path}"
-            if self.ports[name]
-            else ""
-        )
+        """Return the URL of a service, from this machine; "" if it listens on no port."""
+        port = self.ports[name]
+        if not port:
+            return ""
+        host = LOOPBACK.get(self.host, self.host)
+        return f"http://{host}:{port}{path}"
 
     def save(self, home: Path) -> None:
-        """Note it for the commands that look for what is up."""
-        (folder(home) / "stack.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
+        """Write the stack to a file, for the commands that look for what is up."""
+        path = run_folder(home) / "stack.json"
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-def folder(home: Path) -> Path:
-    """`<home>/run`, made when it lacks."""
-    return _private(home / "run")
+def run_folder(home: Path) -> Path:
+    """Return `<home>/run`, and make it if it is missing."""
+    return _make_private(home / "run")
 
 
 def socket_path(home: Path) -> Path:
-    """The socket of supervisord: in the run folder, or in a folder of our own when the path is too long for a socket."""
-    near = folder(home)
-    far = (
-        Path(tempfile.gettempdir()) / f"streamflow-up-{sha256(os.fsencode(near)).hexdigest()[:12]}"
-    )
-    return (near if len(os.fsencode(near)) <= SOCKET_LIMIT else _private(far)) / "up"
+    """Return the path of supervisord's socket.
+
+    It is in the run folder. If that path is too long for a socket, it is in a private folder of
+    the system's temporary folder.
+    """
+    folder = run_folder(home)
+    if len(os.fsencode(folder)) > SOCKET_FOLDER_LIMIT:
+        digest = sha256(os.fsencode(folder)).hexdigest()
+        folder = _make_private(Path(tempfile.gettempdir()) / f"streamflow-up-{digest[:12]}")
+    return folder / "up"
 
 
-def _private(path: Path) -> Path:
+def _make_private(path: Path) -> Path:
+    """Make a folder that only you can open. Raises ServiceFailed when it is another user's."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid != os.geteuid():
         raise ServiceFailed(
@@ -73,8 +89,13 @@ def _private(path: Path) -> Path:
 
 
 def claim(home: Path) -> int | None:
-    """The descriptor of the lock that says that something is up here; None when another process holds it."""
-    descriptor = os.open(folder(home) / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Take the lock that says that a stack is up for this state folder.
+
+    Returns:
+        The file descriptor of the lock; None when a different process holds it.
+    """
+    path = run_folder(home) / "up.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,7 +105,7 @@ def claim(home: Path) -> int | None:
 
 
 def is_up(home: Path) -> bool:
-    """Whether something is up here, starting or stopping."""
+    """Return whether a stack is up for this state folder, or is starting or stopping."""
     if not (home / "run").is_dir():
         return False
     descriptor = claim(home)
@@ -94,26 +115,37 @@ def is_up(home: Path) -> bool:
 
 
 def current(home: Path) -> Stack | None:
-    """What is up here; None when nothing is."""
+    """Return the stack that is up for this state folder; None when there is none."""
     file = home / "run" / "stack.json"
     if not is_up(home) or not file.is_file():
         return None
     return Stack(**json.loads(file.read_text(encoding="utf-8")))
 
 
-def choose_ports(names: Sequence[str], host: str, wanted: Mapping[str, int]) -> dict[str, int]:
-    """A port for each service: the one that is wanted, or where it is taken the next free one."""
+def choose_ports(
+    names: Sequence[str], host: str, preferred_ports: Mapping[str, int]
+) -> dict[str, int]:
+    """Choose a port for each service: the preferred one, or the next free one if it is taken.
+
+    Args:
+        names: The names of the services.
+        preferred_ports: The preferred port, by the name of its setting.
+    """
     ports: dict[str, int] = {}
     for name in names:
         setting = BY_NAME[name].port
-        ports[name] = _next_free(host, wanted[setting], set(ports.values())) if setting else 0
+        if setting:
+            ports[name] = _find_free_port(host, preferred_ports[setting], set(ports.values()))
+        else:
+            ports[name] = 0
     return ports
 
 
-def _next_free(host: str, first: int, given: set[int]) -> int:
-    candidates = range(first, min(first + 100, 65536)) if first else ()
+def _find_free_port(host: str, first: int, chosen: set[int]) -> int:
+    """Find the first free port from `first` on that is not chosen yet; any free port for 0."""
+    candidates = range(first, min(first + PORTS_TRIED, 65536)) if first else ()
     for port in candidates:
-        if port not in given:
+        if port not in chosen:
             try:
                 return require_port(host, port)
             except PortTaken:

@@ -1,4 +1,4 @@
-"""Brings a stack up: its services in their order, each as early as what it needs is there."""
+"""Bring a stack up: start its services in order, each as soon as everything it needs is there."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ def start(
     prepare: Callable[[], None],
     notify: Callable[[str], None],
 ) -> None:
-    """Start all and wait until all are up. `prepare` makes the database ready: Prefect's server starts meanwhile.
+    """Start all services and wait until all are up.
 
-    Raises ServiceFailed.
+    Args:
+        prepare: Makes the database ready. Prefect's server starts in the meantime.
+
+    Raises:
+        ServiceFailed: A service does not come up.
     """
-    with ExitStack() as migrating:
+    with ExitStack() as prefect_start:
         if "prefect" in stack.ports:
-            migrating.enter_context(one_at_a_time(supervisor.home))
-        prepared = False
+            prefect_start.enter_context(one_at_a_time(supervisor.home))
+        is_prepared = False
         for program in stack.programs:
-            if program.database and not prepared:
+            if program.database and not is_prepared:
                 prepare()
-                prepared = True
+                is_prepared = True
             if program.name == "worker" and "prefect" in stack.ports:
                 wait_until_up(stack, supervisor, "prefect", lambda _: None)
-                migrating.close()
+                prefect_start.close()
             supervisor.start(program.name)
         for program in stack.programs:
             wait_until_up(stack, supervisor, program.name, notify)

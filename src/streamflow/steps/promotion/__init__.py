@@ -1,4 +1,4 @@
-"""Which version serves.
+"""Decide which model version serves.
 
-Judge a challenger on unseen users, promote it, roll back, retrain.
+The steps judge a challenger on users that it has not seen, promote it, roll back and retrain.
 """

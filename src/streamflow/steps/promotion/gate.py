@@ -1,10 +1,14 @@
-"""The gate as a whole: the challenger's own conditions, and how it does against the champion on rows that both have not seen."""
+"""The gate of a promotion: the challenger's own conditions and its comparison with the champion.
+
+Both versions are compared on the same rows, and neither version was trained on the users of
+these rows.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -28,25 +32,27 @@ from streamflow.steps.promotion.gate_conditions import (
     probe_gate,
     schema_gate,
 )
-from streamflow.steps.promotion.unseen_users import Judged, judged, newest_labelled
+from streamflow.steps.promotion.unseen_users import UnseenPredictions, judged, newest_labelled
 from streamflow.steps.training.fit import economics_of
 from streamflow.steps.training.training_set import Drops
 from streamflow.steps.versions.recorded_version import Recorded, recorded
 
-NOT_JUDGED = (
-    NotRebuildable,
-    TrainingImpossible,
-    ArtifactUntrusted,
-)  # what keeps a version from being judged: said, no fall-back
+# These errors keep a version from being judged. The comparison fails and its evidence says why;
+# there is no simpler comparison to fall back to.
+NOT_EVALUABLE = (NotRebuildable, TrainingImpossible, ArtifactUntrusted)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """What the gate found of a challenger.
+    """The result of holding a challenger against the gate.
 
-    champion  the version in Production, None where there is none
-    compared  every metric of both on the rows unseen by both; empty where they cannot be compared
-    rows      on which: the drop, how many, and the proof of each version's training keys
+    Attributes:
+        challenger: The number of the version that was examined.
+        champion: The number of the version in Production; None when there is none.
+        compared: Every metric of both versions on the rows that neither has seen; empty when the
+            two cannot be compared.
+        rows: The rows of the comparison: the drop, the number of rows, and for each version the
+            proof of its training keys.
     """
 
     challenger: int
@@ -58,12 +64,12 @@ class Examination:
 
     @property
     def passed(self) -> bool:
-        """Whether every gate is."""
+        """Whether every single gate is passed."""
         return all(gate.passed for gate in self.gates)
 
     @property
     def evidence(self) -> str:
-        """All of it as canonical JSON: what the ledger keeps."""
+        """The whole examination as canonical JSON. The ledger stores this text."""
         return json.dumps(
             {**asdict(self), "passed": self.passed},
             sort_keys=True,
@@ -73,12 +79,21 @@ class Examination:
 
     @property
     def digest(self) -> str:
-        """sha256 of the evidence."""
+        """The SHA-256 digest of the evidence, in hexadecimal."""
         return sha256(self.evidence.encode()).hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """The comparison gate of an examination, with the metrics and the rows behind it."""
+
+    gate: Gate
+    compared: tuple[Compared, ...] = ()
+    rows: Mapping[str, Any] = field(default_factory=dict)
+
+
 def policy_of(settings: Settings) -> Policy:
-    """The policy as this installation sets it."""
+    """Return the promotion policy that the settings of this installation define."""
     return Policy(
         rule=settings.gate_policy,
         metric=settings.gate_metric,
@@ -91,149 +106,146 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def examine(
-    platform: Platform,
-    challenger: ModelVersion,
-    champion: ModelVersion | None,
-    *,
-    notify: Callable[[str], None] = lambda _: None,
+    platform: Platform, challenger: ModelVersion, champion: ModelVersion | None
 ) -> Examination:
-    """Hold a challenger against every gate; nothing is written.
+    """Hold a challenger against every gate. Nothing is written.
 
-    Raises NotRebuildable when the challenger has no passport here, ArtifactUntrusted when its files are not the registered ones.
+    Raises:
+        NotRebuildable: This installation has no passport of the challenger.
+        ArtifactUntrusted: The challenger's files are not the registered ones.
     """
     policy = policy_of(platform.settings)
     record = recorded(platform, str(challenger.version))
-    notify(f"checking version {challenger.version}")
-    predictor = platform.models.load(
-        challenger
-    )  # its files are checked against the tags, these against the passport
+    platform.notify(f"checking version {challenger.version}")
+    # Loading checks the files against the tags; the passport gate checks the tags against the
+    # passport.
+    predictor = platform.models.load(challenger)
     gates = [
         passport_gate(record),
         schema_gate(platform, record),
         probe_gate(platform, record, predictor),
+        honesty_gate(platform, record),
     ]
-    gates.append(honesty_gate(platform, record))
     try:
-        when = newest_labelled(platform, record.passport.label_lead)
-        notify(
-            f"asking version {challenger.version} for users it has not seen, labels of {when.label_as_of:%Y-%m-%d}"
+        drops = newest_labelled(platform, record.passport.label_lead)
+        platform.notify(
+            f"predicting with version {challenger.version} for users that it has not seen, "
+            f"labels of {drops.label_as_of:%Y-%m-%d}"
         )
-        own = judged(platform, record, when, predictor)
-    except (*NOT_JUDGED, LabelsMissing) as exc:
-        gates.append(
-            Gate(
-                name="comparison",
-                passed=False,
-                evidence=f"challenger not evaluable here: {exc.message}",
-            )
-        )
-        return _examination(challenger, champion, policy, gates)
-    gates.append(calibration_gate(record, own, policy))
-    if champion is None:
-        gates.append(
-            Gate(
-                name="comparison",
-                passed=True,
-                evidence="no version is in Production: there is nothing to be better than",
-            )
-        )
-        return _examination(
-            challenger, None, policy, gates, rows=_proof({str(challenger.version): own}, own, when)
-        )
-    return _against(platform, challenger, champion, own, when, policy, gates, notify)
+        predictions = judged(platform, record, drops, predictor)
+    except (*NOT_EVALUABLE, LabelsMissing) as exc:
+        outcome = _fail_comparison(f"challenger not evaluable here: {exc.message}")
+    else:
+        gates.append(calibration_gate(record, predictions, policy))
+        outcome = _compare(platform, challenger, champion, predictions, drops, policy)
+    return Examination(
+        challenger=challenger.version,
+        champion=champion.version if champion else None,
+        policy=policy,
+        gates=(*gates, outcome.gate),
+        compared=outcome.compared,
+        rows=outcome.rows,
+    )
 
 
-def _against(
+def _compare(
     platform: Platform,
     challenger: ModelVersion,
-    champion: ModelVersion,
-    own: Judged,
-    when: Drops,
+    champion: ModelVersion | None,
+    predictions: UnseenPredictions,
+    drops: Drops,
     policy: Policy,
-    gates: list[Gate],
-    notify: Callable[[str], None],
-) -> Examination:
-    """Add the comparison with the champion, on the rows that both have not seen."""
-    notify(f"asking version {champion.version}, the champion, for the same users")
+) -> _Comparison:
+    """Compare the challenger with the champion. Without a champion the comparison is passed."""
+    if champion is None:
+        gate = Gate(
+            name="comparison",
+            passed=True,
+            evidence="no version is in Production: there is no champion to compare with",
+        )
+        proof = _prove_unseen({str(challenger.version): predictions}, predictions, drops)
+        return _Comparison(gate=gate, rows=proof)
+    platform.notify(f"predicting with version {champion.version}, the champion, for the same users")
     try:
-        theirs = judged(
-            platform, _record_of(platform, champion), when, platform.models.load(champion)
+        record = _read_champion_record(platform, champion)
+        predictor = platform.models.load(champion)
+        champion_predictions = judged(platform, record, drops, predictor)
+    except NOT_EVALUABLE as exc:
+        return _fail_comparison(f"champion not evaluable here: {exc.message}")
+    old = champion_predictions.only(predictions.keys)
+    new = predictions.only(champion_predictions.keys)
+    by_version = {str(champion.version): old, str(challenger.version): new}
+    proof = _prove_unseen(by_version, new, drops)
+    return _compare_predictions(platform, old, new, proof, policy)
+
+
+def _compare_predictions(
+    platform: Platform,
+    old: UnseenPredictions,
+    new: UnseenPredictions,
+    proof: Mapping[str, Any],
+    policy: Policy,
+) -> _Comparison:
+    """Compare both versions on the users that neither was trained on.
+
+    Args:
+        old: The champion's predictions for these users.
+        new: The challenger's predictions for the same users.
+        proof: The description of the rows, for the evidence.
+    """
+    same_rows = old.keys.equals(new.keys) and (old.label == new.label).all()
+    if not same_rows:
+        return _fail_comparison(
+            "champion not evaluable here: it was trained for a different key or label"
         )
-    except NOT_JUDGED as exc:
-        return _not_evaluable(challenger, champion, policy, gates, exc.message)
-    a, b = theirs.only(own.keys), own.only(theirs.keys)
-    if not (a.keys.equals(b.keys) and (a.label == b.label).all()):
-        return _not_evaluable(
-            challenger, champion, policy, gates, "it was trained for another key or label"
-        )
-    proof = _proof({str(champion.version): a, str(challenger.version): b}, b, when)
-    if problem := enough(b.label, policy):
-        return _not_evaluable(challenger, champion, policy, gates, problem, rows=proof)
-    notify(f"comparing on {len(b.label):,} users that neither was trained on")
-    before, after = (
-        Answers(probability=side.probability, threshold=side.threshold) for side in (a, b)
+    if shortage := enough(new.label, policy):
+        return _fail_comparison(f"champion not evaluable here: {shortage}", rows=proof)
+    platform.notify(f"comparing on {len(new.label):,} users that neither version was trained on")
+    compared = compare(
+        new.label,
+        Answers(probability=old.probability, threshold=old.threshold),
+        Answers(probability=new.probability, threshold=new.threshold),
+        economics_of(platform.settings),
+        policy,
     )
-    compared = compare(b.label, before, after, economics_of(platform.settings), policy)
-    gates.append(comparison(compared, policy))
-    return _examination(challenger, champion, policy, gates, compared=compared, rows=proof)
+    return _Comparison(gate=comparison(compared, policy), compared=compared, rows=proof)
 
 
-def _record_of(platform: Platform, version: ModelVersion) -> Recorded:
+def _read_champion_record(platform: Platform, version: ModelVersion) -> Recorded:
+    """Read the champion's record. Raises NotRebuildable when it is missing or was changed."""
     record = recorded(platform, str(version.version))
     if record.tampered:
         raise NotRebuildable("; ".join(record.tampered))
     return record
 
 
-def _not_evaluable(
-    challenger: ModelVersion,
-    champion: ModelVersion,
-    policy: Policy,
-    gates: list[Gate],
-    why: str,
-    rows: Mapping[str, Any] | None = None,
-) -> Examination:
-    gates.append(
-        Gate(name="comparison", passed=False, evidence=f"champion not evaluable here: {why}")
-    )
-    return _examination(challenger, champion, policy, gates, rows=rows or {})
+def _fail_comparison(evidence: str, rows: Mapping[str, Any] | None = None) -> _Comparison:
+    """Return a comparison that is not passed, with the reason as its evidence."""
+    gate = Gate(name="comparison", passed=False, evidence=evidence)
+    return _Comparison(gate=gate, rows=rows or {})
 
 
-def _examination(
-    challenger: ModelVersion,
-    champion: ModelVersion | None,
-    policy: Policy,
-    gates: list[Gate],
-    *,
-    compared: tuple[Compared, ...] = (),
-    rows: Mapping[str, Any] | None = None,
-) -> Examination:
-    return Examination(
-        challenger=challenger.version,
-        champion=champion.version if champion else None,
-        policy=policy,
-        gates=tuple(gates),
-        compared=compared,
-        rows=rows or {},
-    )
-
-
-def _proof(sides: Mapping[str, Judged], judged_on: Judged, when: Drops) -> dict[str, Any]:
-    """Which rows, and by what it is known that no version was trained on their users."""
+def _prove_unseen(
+    predictions_by_version: Mapping[str, UnseenPredictions],
+    compared_rows: UnseenPredictions,
+    drops: Drops,
+) -> dict[str, Any]:
+    """Describe the rows, and prove that no version was trained on their users."""
+    training_keys = {
+        version: {
+            "keys": len(predictions.trained_on.keys),
+            "digest": predictions.trained_on.digest,
+            "split_salt": predictions.trained_on.salt,
+            "holdout_share": predictions.trained_on.share,
+            "erased": predictions.trained_on.erased,
+        }
+        for version, predictions in predictions_by_version.items()
+    }
     return {
-        "as_of": when.as_of.isoformat(),
-        "label_as_of": when.label_as_of.isoformat(),
-        "known_at": when.known_at.isoformat(),
-        "rows": len(judged_on.label),
-        "positives": int(judged_on.label.sum()),
-        "trained_on": {
-            version: {
-                "keys": len(side.trained_on.keys),
-                "digest": side.trained_on.digest,
-                "split_salt": side.trained_on.salt,
-                "holdout_share": side.trained_on.share,
-                "erased": side.trained_on.erased,
-            }
-            for version, side in sides.items()
-        },
+        "as_of": drops.as_of.isoformat(),
+        "label_as_of": drops.label_as_of.isoformat(),
+        "known_at": drops.known_at.isoformat(),
+        "rows": len(compared_rows.label),
+        "positives": int(compared_rows.label.sum()),
+        "trained_on": training_keys,
     }

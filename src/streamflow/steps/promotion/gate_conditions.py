@@ -1,4 +1,4 @@
-"""Each gate that a challenger has to pass, with its evidence."""
+"""The conditions that a challenger has to meet by itself, each with its evidence."""
 
 from __future__ import annotations
 
@@ -11,98 +11,100 @@ from streamflow.core.training.calibration import calibration_error, perfect_erro
 from streamflow.errors import ArtifactUntrusted
 from streamflow.features.live_table_check import misfits
 from streamflow.platform import Platform
-from streamflow.steps.promotion.unseen_users import Judged
+from streamflow.steps.promotion.unseen_users import UnseenPredictions
 from streamflow.steps.versions.recorded_version import Recorded
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
 
-PERFECT = 0.99  # quantile of the calibration error under perfect calibration: one in a hundred good versions is refused
-CLOSE = 1e-12  # how far a compiled model may be from what it said when it was trained; forests are equal to the bit
+# Quantile of the calibration error under perfect calibration: one in a hundred good versions
+# is refused.
+CALIBRATION_LEVEL = 0.99
+# Largest allowed distance between a compiled model's probability now and at its training.
+# Forests are equal to the last bit.
+PROBABILITY_TOLERANCE = 1e-12
 
 
 def passport_gate(record: Recorded) -> Gate:
-    """The passport is the registered one (else there is no record), and the tags, which the files were held against, are its."""
-    whole = (
-        f"passport {record.passport_digest[:16]}, its tags and the model file are those registered"
+    """Check that the tags of the version are the ones in its passport.
+
+    Reading the record has checked that the passport is the registered one, and loading the model
+    has checked the files against the tags.
+    """
+    intact = (
+        f"passport {record.passport_digest[:16]}, its tags and the model file are as registered"
     )
-    return Gate(
-        name="passport", passed=not record.tampered, evidence="; ".join(record.tampered) or whole
-    )
+    evidence = "; ".join(record.tampered) or intact
+    return Gate(name="passport", passed=not record.tampered, evidence=evidence)
 
 
 def schema_gate(platform: Platform, record: Recorded) -> Gate:
-    """Every feature of the version is in the live views with its type."""
+    """Check that the live views have every feature of the version with its type."""
     service = record.passport.features["service"]
     features = platform.services().get(service)
-    said = (
-        [f"the feature service {service} is not defined here"]
-        if features is None
-        else misfits(platform.connection, features)
-    )
-    evidence = (
-        "; ".join(said) or f"the live views have all {len(features or ())} features of {service}"
-    )
-    return Gate(name="schema", passed=not said, evidence=evidence)
+    if features is None:
+        problems = [f"the feature service {service} is not defined here"]
+    else:
+        problems = misfits(platform.connection, features)
+    complete = f"the live views have all {len(features or ())} features of {service}"
+    return Gate(name="schema", passed=not problems, evidence="; ".join(problems) or complete)
 
 
 def probe_gate(platform: Platform, record: Recorded, predictor: Predictor) -> Gate:
-    """The version answers its stored requests as it did when it was trained, one by one."""
+    """Check that the version answers its stored requests, one by one, as it did at its training."""
     try:
-        stored = stored_requests.parse_probes(
-            platform.models.run_file(record.version.run_id, stored_requests.FILE)
-        )
+        content = platform.models.run_file(record.version.run_id, stored_requests.FILE)
+        stored = stored_requests.parse_probes(content)
     except (ArtifactUntrusted, ValueError) as exc:
-        return Gate(
-            name="probes", passed=False, evidence=f"its stored requests cannot be read: {exc}"
-        )
+        evidence = f"the stored requests of the version cannot be read: {exc}"
+        return Gate(name="probes", passed=False, evidence=evidence)
     if stored.features != predictor.features:
-        return Gate(
-            name="probes",
-            passed=False,
-            evidence="its stored requests have other features than the model",
-        )
-    answers = [predictor.probability_one(row) for row in stored.rows]
-    apart = [abs(a - p) for a, p in zip(answers, stored.probabilities, strict=True)]
-    passed = bool(apart) and max(apart) <= CLOSE
-    said = f"{len(apart)} stored requests, answers at most {max(apart, default=0.0):.1e} from those of its training"
-    return Gate(name="probes", passed=passed, evidence=said)
+        evidence = "the stored requests have different features from the model"
+        return Gate(name="probes", passed=False, evidence=evidence)
+    probabilities = [predictor.probability_one(row) for row in stored.rows]
+    pairs = zip(probabilities, stored.probabilities, strict=True)
+    distances = [abs(probability - at_training) for probability, at_training in pairs]
+    largest = max(distances, default=0.0)
+    return Gate(
+        name="probes",
+        passed=bool(distances) and largest <= PROBABILITY_TOLERANCE,
+        evidence=f"{len(distances)} stored requests: "
+        f"the probabilities differ from those at training by at most {largest:.1e}",
+    )
 
 
-def calibration_gate(record: Recorded, judged: Judged, policy: Policy) -> Gate:
-    """What it says comes true as often as chance allows, on rows that it has not seen."""
+def calibration_gate(record: Recorded, predictions: UnseenPredictions, policy: Policy) -> Gate:
+    """Check on unseen rows that the calibration error is no larger than chance explains."""
     if record.passport.settings["calibration"] == "none":
-        return Gate(
-            name="calibration",
-            passed=True,
-            evidence="the version is not calibrated, by its setting: passed by name",
-        )
-    positives = int(judged.label.sum())
-    if min(positives, len(judged.label) - positives) < OF_EACH_CLASS:
-        return Gate(
-            name="calibration",
-            passed=False,
-            evidence=f"{len(judged.label)} unseen rows, {positives} positive: too few",
-        )
-    error = calibration_error(judged.label, judged.probability)
-    bound = perfect_error(judged.probability, level=PERFECT, seed=policy.seed, draws=policy.draws)
-    said = f"error {error:.4f} on {len(judged.label):,} unseen rows; perfect calibration stays below {bound:.4f} in {PERFECT:.0%}"
-    return Gate(name="calibration", passed=error <= bound, evidence=said)
+        evidence = "passed without a check: the settings of the version say no calibration"
+        return Gate(name="calibration", passed=True, evidence=evidence)
+    rows = len(predictions.label)
+    positives = int(predictions.label.sum())
+    if min(positives, rows - positives) < OF_EACH_CLASS:
+        evidence = f"{rows} unseen rows, {positives} positive: too few"
+        return Gate(name="calibration", passed=False, evidence=evidence)
+    error = calibration_error(predictions.label, predictions.probability)
+    bound = perfect_error(
+        predictions.probability, level=CALIBRATION_LEVEL, seed=policy.seed, draws=policy.draws
+    )
+    return Gate(
+        name="calibration",
+        passed=error <= bound,
+        evidence=f"error {error:.4f} on {rows:,} unseen rows; a perfectly calibrated model stays "
+        f"below {bound:.4f} in {CALIBRATION_LEVEL:.0%} of the cases",
+    )
 
 
 def honesty_gate(platform: Platform, record: Recorded) -> Gate:
-    """The report on its labels that `train` stored, and no other one, has no severe finding."""
+    """Check that the label report that `train` stored has no severe finding.
+
+    A report that is not the registered one fails the gate.
+    """
     content = platform.models.run_file(record.version.run_id, honesty.FILE)
     if sha256(content).hexdigest() != record.passport.result["honesty"]:
-        return Gate(
-            name="label honesty",
-            passed=False,
-            evidence=f"its {honesty.FILE} is not the one that was registered",
-        )
+        evidence = f"the file {honesty.FILE} of the version is not the registered one"
+        return Gate(name="label honesty", passed=False, evidence=evidence)
     report = honesty.parse_honesty(content)
     severe = "; ".join(finding.words for finding in report.of("severe"))
-    return Gate(
-        name="label honesty",
-        passed=not report.severe,
-        evidence=severe or f"as of {report.as_of}: {report.counts}",
-    )
+    summary = f"as of {report.as_of}: {report.counts}"
+    return Gate(name="label honesty", passed=not report.severe, evidence=severe or summary)

@@ -1,14 +1,19 @@
-"""promote: let the gate decide whether a version takes the champion's place, move it, and write the ledger either way."""
+"""promote and rollback: change the version in a stage, and write every decision into the ledger.
+
+`promote` lets the gate decide whether a version takes the champion's place. `rollback` puts the
+former version back into Production, with its threshold, calibrator and features.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from streamflow.core.promotion.ledger import PRODUCTION, former
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.steps.promotion.gate import Examination, examine
+from streamflow.steps.serving.predict import serving_of
 from streamflow.steps.stages.transitions import enter, held_by, move, served, settle, who
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
@@ -18,10 +23,15 @@ STAGES = {"staging": "Staging", "production": "Production"}
 
 @dataclass(frozen=True, kw_only=True)
 class PromoteReceipt:
-    """What was decided, and what stands where now.
+    """The decision about a promotion, and what it changed.
 
-    decision     promoted, refused, no change (it is there already), or would be promoted / would be refused of a dry run
-    examination  what the gate found; None for Staging, which has no gate, and for a version that is there already
+    Attributes:
+        decision: "promoted", "refused" or "no change" (the version is in the stage already).
+            A dry run says "would be promoted" or "would be refused".
+        replaced: The version that was in the stage before; None when the decision replaced none.
+        forced: Whether the version was promoted although the gate refused it.
+        examination: The result of the gate. None for Staging, which has no gate, and for a
+            version that is in Production already.
     """
 
     model: str
@@ -34,8 +44,25 @@ class PromoteReceipt:
 
     @property
     def refused(self) -> bool:
-        """Whether the gate said no."""
+        """Whether the gate refused the version, or would refuse it in a dry run."""
         return self.decision in ("refused", "would be refused")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackReceipt:
+    """The version that a rollback put back into Production.
+
+    Attributes:
+        replaced: The version that was in Production before the rollback.
+        threshold: The decision threshold of the version that is in Production now.
+        seq: The number of the ledger entry.
+    """
+
+    model: str
+    version: int
+    replaced: int | None
+    threshold: float
+    seq: int
 
 
 def promote(
@@ -46,106 +73,161 @@ def promote(
     why: str = "",
     force: bool = False,
     dry_run: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
 ) -> PromoteReceipt:
-    """Put the challenger into the stage where the gate lets it; what was there is archived.
+    """Put the challenger into a stage if the gate allows it, and archive the version before it.
 
-    The challenger is `version`, else the one in Staging, else the newest. Staging has no gate. `force` promotes whatever the
-    gate says, and is entered as such. The evidence is gathered before others are kept waiting, and again if the champion
-    changed meanwhile. Raises VersionMissing, NotRebuildable, ArtifactUntrusted.
+    The gate runs before the ledger is locked, so that no other command has to wait. If the
+    champion has changed in the meantime, the gate runs once more under the lock.
+
+    Args:
+        version: The challenger. Without it, the version in Staging; without one there, the newest.
+        to: The stage, "staging" or "production". Staging has no gate.
+        why: The reason, for the ledger.
+        force: Promote even if the gate refuses. The ledger entry says that it was forced.
+        dry_run: Only examine; change nothing.
+
+    Raises:
+        VersionMissing: There is no such version.
+        NotRebuildable: This installation has no passport of the version.
+        ArtifactUntrusted: The version's files are not the registered ones.
     """
-    stage, wanted = STAGES[to], challenger(platform, version)
-    former = held_by(platform, stage)
-    found = _examined(platform, wanted, former, stage, notify)
+    stage = STAGES[to]
+    candidate = challenger(platform, version)
+    incumbent = held_by(platform, stage)
+    examination = _examine(platform, candidate, incumbent, stage)
     if dry_run:
-        return _receipt(platform, wanted, former, stage, found, force, dry_run=True)
+        return _decide(platform, candidate, incumbent, stage, examination, force, dry_run=True)
     with ledger.alone(platform.connection):
         settle(platform)
-        wanted = platform.models.version(wanted.version)
-        if (now := held_by(platform, stage)) != former:
-            former, found = now, _examined(platform, wanted, now, stage, notify)
-        receipt = _receipt(platform, wanted, former, stage, found, force)
-        told = Move(
-            who=who(),
-            model=platform.catalog.model,
-            action="promoted",
-            stage=stage,
-            version=wanted.version,
-            why=why,
-            forced=receipt.forced,
-            evidence=found.evidence if found else "",
-        )
-        if receipt.refused:
-            enter(platform, replace(told, action="refused"))
-        elif receipt.decision == "promoted":
-            move(platform, told)
+        candidate = platform.models.version(candidate.version)
+        if (current := held_by(platform, stage)) != incumbent:
+            incumbent = current
+            examination = _examine(platform, candidate, incumbent, stage)
+        receipt = _decide(platform, candidate, incumbent, stage, examination, force)
+        _carry_out(platform, receipt, why)
     return receipt
 
 
-def _examined(
-    platform: Platform,
-    wanted: ModelVersion,
-    former: int | None,
-    stage: str,
-    notify: Callable[[str], None],
+def _carry_out(platform: Platform, receipt: PromoteReceipt, why: str) -> None:
+    """Move the version if it was promoted, and write the decision into the ledger."""
+    promotion = Move(
+        who=who(),
+        model=receipt.model,
+        action="promoted",
+        stage=receipt.stage,
+        version=receipt.version,
+        why=why,
+        forced=receipt.forced,
+        evidence=receipt.examination.evidence if receipt.examination else "",
+    )
+    if receipt.refused:
+        enter(platform, replace(promotion, action="refused"))
+    elif receipt.decision == "promoted":
+        move(platform, promotion)
+
+
+def _examine(
+    platform: Platform, candidate: ModelVersion, incumbent: int | None, stage: str
 ) -> Examination | None:
-    if stage != "Production" or former == wanted.version:
+    """Hold the candidate against the gate; None where the gate has nothing to decide."""
+    if stage != "Production" or incumbent == candidate.version:
         return None
-    champion = (
-        platform.models.find(former) if former is not None else None
-    )  # it may have been deleted
-    return examine(platform, wanted, champion, notify=notify)
+    if incumbent is None:
+        return examine(platform, candidate, None)
+    # The registry does not find a champion that somebody has deleted.
+    champion = platform.models.find(incumbent)
+    return examine(platform, candidate, champion)
 
 
-def _receipt(
+def _decide(
     platform: Platform,
-    wanted: ModelVersion,
-    former: int | None,
+    candidate: ModelVersion,
+    incumbent: int | None,
     stage: str,
-    found: Examination | None,
+    examination: Examination | None,
     force: bool,
     *,
     dry_run: bool = False,
 ) -> PromoteReceipt:
-    passed = found is None or found.passed or force
+    """Decide by the examination, and say the decision in a receipt. Nothing is changed yet."""
+    gate_passed = examination is None or examination.passed
+    allowed = gate_passed or force
     if dry_run:
-        decision = "would be promoted" if passed else "would be refused"
-    elif not passed:
+        decision = "would be promoted" if allowed else "would be refused"
+    elif not allowed:
         decision = "refused"
+    elif incumbent == candidate.version and _is_alone_in(platform, candidate.version, stage):
+        decision = "no change"
     else:
-        decision = (
-            "no change"
-            if former == wanted.version and _stands(platform, wanted.version, stage)
-            else "promoted"
-        )
+        decision = "promoted"
+    is_replacement = decision == "promoted" and incumbent != candidate.version
     return PromoteReceipt(
         model=platform.catalog.model,
-        version=wanted.version,
+        version=candidate.version,
         stage=stage,
         decision=decision,
-        replaced=former if decision == "promoted" and former != wanted.version else None,
-        forced=force and bool(found and not found.passed),
-        examination=found,
+        replaced=incumbent if is_replacement else None,
+        forced=force and not gate_passed,
+        examination=examination,
     )
 
 
-def _stands(platform: Platform, version: int, stage: str) -> bool:
-    """Whether stage and alias both name this version and no other."""
-    now = platform.models.standing()
-    return now.staged[stage] == [version] and now.aliases[stage] == version
+def _is_alone_in(platform: Platform, version: int, stage: str) -> bool:
+    """Return whether the stage and its alias both name this version and no different one."""
+    registry_state = platform.models.standing()
+    in_stage = registry_state.staged[stage] == [version]
+    return in_stage and registry_state.aliases[stage] == version
 
 
 def challenger(platform: Platform, version: int | None) -> ModelVersion:
-    """The version asked for, else the one in Staging, else the newest. Raises VersionMissing."""
+    """Return `version`; without it the version in Staging; without one there, the newest.
+
+    Raises:
+        VersionMissing: There is no such version, or the model has no version at all.
+    """
     if version is not None:
         return platform.models.version(version)
-    found = served(platform, "Staging")
-    if found is None:
-        versions = platform.models.versions()
-        if not versions:
+    staged = served(platform, "Staging")
+    if staged is not None:
+        return staged
+    versions = platform.models.versions()
+    if not versions:
+        raise VersionMissing(
+            f"{platform.catalog.model} has no version",
+            remedy="Run 'streamflow train --as-of D'.",
+        )
+    return versions[0]
+
+
+def rollback(platform: Platform, *, why: str = "") -> RollbackReceipt:
+    """Put the version back that was in Production before the present one, by the ledger.
+
+    A second rollback goes back one more version. The former version is checked and loaded before
+    anything is moved.
+
+    Raises:
+        VersionMissing: There is no former version, or it was deleted.
+        ArtifactUntrusted: Its files were changed.
+        NotMigrated: Its features are not defined in this installation.
+    """
+    model = platform.catalog.model
+    with ledger.alone(platform.connection):
+        settle(platform)
+        version = former(ledger.entries(platform.connection, model))
+        if version is None:
             raise VersionMissing(
-                f"{platform.catalog.model} has no version",
-                remedy="Run 'streamflow train --as-of D'.",
+                f"the ledger names no version of {model} that was in Production before the "
+                "present one"
             )
-        found = versions[0]
-    return found
+        serving = serving_of(platform, platform.models.version(version))
+        return_move = Move(
+            who=who(), model=model, action="rolled back", stage=PRODUCTION, version=version, why=why
+        )
+        entry = move(platform, return_move)
+    return RollbackReceipt(
+        model=model,
+        version=version,
+        replaced=entry.from_version,
+        threshold=serving.predictor.threshold,
+        seq=entry.seq,
+    )

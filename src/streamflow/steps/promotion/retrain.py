@@ -1,13 +1,13 @@
-"""retrain: train on the newest labelled drop and let the gate decide; never twice on the same evidence.
+"""retrain: train on the newest labelled drop and let the gate decide, once for each evidence.
 
-The evidence is data, features and configuration: the digest of each revision that would be read, the feature service, the
-semantic settings. Each state is entered when it is reached: after a kill the next run goes on from there.
+The evidence is the data, the features and the configuration: the digest of each revision that the
+training would read, the feature service, and the semantic settings. Each state of a retraining is
+entered into the database when it is reached. After a kill, the next run continues from there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -30,12 +30,15 @@ from streamflow.warehouse.retraining import Retraining
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainReceipt:
-    """What came of it.
+    """The outcome of a retraining.
 
-    decision   promoted, refused or skipped      why    in words
-    version    that was judged; None when skipped before one was trained
-    resumed    whether an earlier run that was interrupted was gone on with
-    trained, promotion   the receipts of the parts that were done now
+    Attributes:
+        decision: "promoted", "refused" or "skipped".
+        why: The reason, in words.
+        version: The version that was judged; None when the step skipped before training one.
+        resumed: Whether this run continued an earlier run that was interrupted.
+        trained: The receipt of the training, if this run trained a version.
+        promotion: The receipt of the promotion, if this run reached it.
     """
 
     model: str
@@ -58,180 +61,218 @@ def retrain(
     why: str = "asked for",
     force: bool = False,
     on_verdict: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
 ) -> RetrainReceipt:
-    """Train on `as_of`, without it the newest labelled drop, and promote the version if the gate lets it.
+    """Train a version on a drop and promote it if the gate allows it.
 
-    Skipped: on evidence that was decided before, while another one is at work, in the cool-down, with too few labels, and, if
-    `on_verdict`, when `monitor` finds nothing on that drop; `force` overrules the cool-down alone. Raises what `train` and
-    `promote` raise; what was reached stays entered.
+    The step skips when this evidence was decided before, when a different retraining is at work,
+    during the cool-down, when there are too few labels, and, with `on_verdict`, when `monitor`
+    finds nothing on that drop. It raises what `train` and `promote` raise; the states that were
+    reached stay entered.
+
+    Args:
+        as_of: The drop to train on; without it, the newest drop that has labels.
+        label_lead: The number of drops between features and label.
+        force: Do not wait for the end of the cool-down. `force` overrules nothing else.
+        on_verdict: Retrain only if the monitoring report on the drop asks for it.
     """
-    when = (
-        newest_labelled(platform, label_lead)
-        if as_of is None
-        else _drops(platform, as_of, label_lead)
-    )
-    with retraining.alone(platform.connection) as free:
-        digest, labels = _evidence(platform, when)
-        begun = retraining.latest(platform.connection, platform.catalog.model, digest)
-        told = Retraining(
-            model=platform.catalog.model,
-            evidence_digest=digest,
-            as_of=when.as_of,
-            label_as_of=when.label_as_of,
-            state="started",
-            version=None,
-            why=why,
-        )
-        if not free:
-            return _skipped(told, "another retraining is at work")
-        if begun is not None and begun.is_decided:
-            at = f"{begun.at:%Y-%m-%d %H:%M}"
-            return _skipped(
-                told,
-                f"version {begun.version} of the same data, features and configuration was {begun.state} {at}",
-            )
-        if begun is None and (reason := _reason_to_wait(platform, labels, force)):
-            return _skipped(told, reason)
-        if begun is None and on_verdict:
-            reasons = _fires(platform, when, notify)
+    drops = _find_drops(platform, as_of, label_lead)
+    with retraining.alone(platform.connection) as is_alone:
+        digest, labels = _digest_evidence(platform, drops)
+        reached = retraining.latest(platform.connection, platform.catalog.model, digest)
+        start = _first_state(platform, drops, digest, why)
+        if not is_alone:
+            return _skip(start, "a different retraining is at work")
+        if reached is not None:
+            return _resume(platform, start, reached, drops)
+        if reason := _find_reason_to_wait(platform, labels, force):
+            return _skip(start, reason)
+        if on_verdict:
+            reasons = _find_reasons_to_retrain(platform, drops)
             if not reasons:
-                return _skipped(told, "monitor finds nothing on this drop")
-            told = replace(told, why="; ".join(reasons))
-        return _go_on(platform, told, begun, when, notify)
+                return _skip(start, "monitor finds nothing on this drop")
+            start = replace(start, why="; ".join(reasons))
+        return _continue(platform, start, None, drops)
 
 
-def _drops(platform: Platform, as_of: date, lead: int) -> Drops:
-    """The drop that was asked for. Raises SnapshotMissing, LabelsMissing."""
-    at, k = instant(as_of), frozen.known_now(platform.connection)
-    drops = [
-        r.as_of
-        for r in frozen.revisions(
-            platform.connection, known_at=k, table=platform.catalog.entity.table
+def _first_state(platform: Platform, drops: Drops, digest: str, why: str) -> Retraining:
+    """Return the state that a new retraining on this evidence begins with."""
+    return Retraining(
+        model=platform.catalog.model,
+        evidence_digest=digest,
+        as_of=drops.as_of,
+        label_as_of=drops.label_as_of,
+        state="started",
+        version=None,
+        why=why,
+    )
+
+
+def _resume(
+    platform: Platform, start: Retraining, reached: Retraining, drops: Drops
+) -> RetrainReceipt:
+    """Continue an earlier retraining on the same evidence, or skip if the gate has decided it."""
+    if reached.is_decided:
+        return _skip(
+            start,
+            f"version {reached.version} of the same data, features and configuration was "
+            f"{reached.state} {reached.at:%Y-%m-%d %H:%M}",
         )
-    ]
-    if at not in drops:
-        raise SnapshotMissing(
-            f"no snapshot of {as_of} is frozen; frozen are: {', '.join(f'{d:%Y-%m-%d}' for d in drops) or 'none'}"
-        )
-    label_at = label_as_of(at, lead, drops)
+    return _continue(platform, start, reached, drops)
+
+
+def _find_drops(platform: Platform, as_of: date | None, lead: int) -> Drops:
+    """Find the drop of a date and the drop of its labels; without a date, the newest such pair.
+
+    Raises:
+        SnapshotMissing: No snapshot of this date is frozen.
+        LabelsMissing: The drop that holds the labels is not frozen.
+    """
+    if as_of is None:
+        return newest_labelled(platform, lead)
+    feature_at = instant(as_of)
+    known_at = frozen.known_now(platform.connection)
+    entity_table = platform.catalog.entity.table
+    revisions = frozen.revisions(platform.connection, known_at=known_at, table=entity_table)
+    drops = [revision.as_of for revision in revisions]
+    if feature_at not in drops:
+        frozen_days = ", ".join(f"{drop:%Y-%m-%d}" for drop in drops) or "none"
+        raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {frozen_days}")
+    label_at = label_as_of(feature_at, lead, drops)
     if label_at is None:
+        count = f"{lead} {'drop' if lead == 1 else 'drops'}"
         raise LabelsMissing(
-            f"the labels of {as_of} are in the drop number {lead} after it, which is not frozen"
+            f"the labels of {as_of} are in the drop that comes {count} later, and that drop is "
+            "not frozen"
         )
-    return Drops(as_of=at, label_as_of=label_at, label_lead=lead, known_at=k)
+    return Drops(as_of=feature_at, label_as_of=label_at, label_lead=lead, known_at=known_at)
 
 
-def _evidence(platform: Platform, when: Drops) -> tuple[str, int]:
-    """What names the evidence, and how many labels there are."""
-    newest = frozen.revisions(platform.connection, known_at=when.known_at)
-    read = revisions_read(platform.catalog, newest, when.as_of, when.label_as_of)
-    table = platform.catalog.label.table
-    labels = sum(r.rows for r in read if r.table == table and r.as_of == when.label_as_of)
-    data = sorted([r.table, r.as_of.isoformat(), r.digest] for r in read)
+def _digest_evidence(platform: Platform, drops: Drops) -> tuple[str, int]:
+    """Return the digest that names the evidence, and the number of labels in it."""
+    newest = frozen.revisions(platform.connection, known_at=drops.known_at)
+    needed = revisions_read(platform.catalog, newest, drops.as_of, drops.label_as_of)
+    label_table = platform.catalog.label.table
+    labels = sum(
+        revision.rows
+        for revision in needed
+        if revision.table == label_table and revision.as_of == drops.label_as_of
+    )
+    data = sorted([r.table, r.as_of.isoformat(), r.digest] for r in needed)
     configuration = {
         name: setting["value"] for name, setting in platform.settings.semantic_values.items()
     }
-    return _digest(
-        when.as_of, when.label_as_of, data, platform.catalog.service, configuration
-    ), labels
+    service = platform.catalog.service
+    digest = _digest_of(drops.as_of, drops.label_as_of, data, service, configuration)
+    return digest, labels
 
 
-def _reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
-    """Why not now; empty when there is no reason."""
+def _find_reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
+    """Say why the retraining has to wait; empty when there is no reason."""
     settings = platform.settings
     if labels < settings.retrain_min_labels:
-        return f"there are {labels:,} labels, needed are {settings.retrain_min_labels:,} (retrain_min_labels)"
+        return (
+            f"there are {labels:,} labels, needed are {settings.retrain_min_labels:,} "
+            "(retrain_min_labels)"
+        )
     cooldown = timedelta(hours=settings.retrain_cooldown_hours)
-    until = retraining.rests_until(platform.connection, platform.catalog.model, cooldown)
-    if until is not None and not force:
-        return f"the cool-down after the last one ends {until:%Y-%m-%d %H:%M} UTC (retrain_cooldown_hours)"
+    end = retraining.rests_until(platform.connection, platform.catalog.model, cooldown)
+    if end is not None and not force:
+        return (
+            f"the cool-down after the last retraining ends {end:%Y-%m-%d %H:%M} UTC "
+            "(retrain_cooldown_hours)"
+        )
     return ""
 
 
-def _fires(platform: Platform, when: Drops, notify: Callable[[str], None]) -> tuple[str, ...]:
-    """Why the version in Production should be replaced, by the report on this drop; none when it should not."""
+def _find_reasons_to_retrain(platform: Platform, drops: Drops) -> tuple[str, ...]:
+    """Say why the version in Production should be replaced, by the monitoring report on the drop.
+
+    The result is empty when there is no reason.
+    """
     if served(platform) is None:
         return ("no version is in Production",)
-    found = monitor(platform, when.as_of.date())
-    return found.reasons if found.fires else ()
+    report = monitor(platform, drops.as_of.date())
+    return report.reasons if report.fires else ()
 
 
-def _go_on(
-    platform: Platform,
-    told: Retraining,
-    begun: Retraining | None,
-    when: Drops,
-    notify: Callable[[str], None],
+def _continue(
+    platform: Platform, start: Retraining, reached: Retraining | None, drops: Drops
 ) -> RetrainReceipt:
-    """Do what has not been done yet."""
-    connection, trained = platform.connection, None
-    if begun is None:
-        retraining.enter(connection, told)
-    version = _made_of(platform, told)
+    """Do the states of the retraining that were not reached yet.
+
+    Args:
+        start: The state that a new retraining begins with.
+        reached: The last state of an earlier run on the same evidence; None for a new retraining.
+    """
+    connection = platform.connection
+    trained = None
+    if reached is None:
+        retraining.enter(connection, start)
+    version = _find_trained_version(platform, start)
     if version is None:
         trained = train(
-            platform,
-            when.as_of.date(),
-            label_lead=when.label_lead,
-            known_at=when.known_at,
+            platform, drops.as_of.date(), label_lead=drops.label_lead, known_at=drops.known_at
         )
         version = trained.version
-    if begun is None or (begun.state, begun.version) != ("trained", version):
-        retraining.enter(connection, replace(told, state="trained", version=version))
-    promotion = promote(platform, version, why=f"retrain: {told.why}", notify=notify)
-    decision = "refused" if promotion.refused else "promoted"
-    retraining.enter(
-        connection,
-        replace(told, state="refused" if promotion.refused else "promoted", version=version),
-    )
+    if reached is None or (reached.state, reached.version) != ("trained", version):
+        retraining.enter(connection, replace(start, state="trained", version=version))
+    promotion = promote(platform, version, why=f"retrain: {start.why}")
+    decision: retraining.State = "refused" if promotion.refused else "promoted"
+    retraining.enter(connection, replace(start, state=decision, version=version))
     return RetrainReceipt(
-        model=told.model,
-        as_of=told.as_of.date(),
-        label_as_of=told.label_as_of.date(),
+        model=start.model,
+        as_of=start.as_of.date(),
+        label_as_of=start.label_as_of.date(),
         decision=decision,
-        why=told.why,
+        why=start.why,
         version=version,
-        evidence_digest=told.evidence_digest,
-        resumed=begun is not None,
+        evidence_digest=start.evidence_digest,
+        resumed=reached is not None,
         trained=trained,
         promotion=promotion,
     )
 
 
-def _made_of(platform: Platform, told: Retraining) -> int | None:
-    """The newest version that was trained on this evidence: by an interrupted run, or by hand."""
-    tags = {"as_of": f"{told.as_of:%Y-%m-%d}", "feature_service": platform.catalog.service}
-    for found in platform.models.versions():
-        if tags.items() <= dict(found.tags).items() and _is_of(
-            platform, found.version, told.evidence_digest
-        ):
-            return found.version
+def _find_trained_version(platform: Platform, start: Retraining) -> int | None:
+    """Find the newest version that was trained on this evidence; None when there is none.
+
+    An interrupted run can have trained it, or a person with `train`.
+    """
+    tags = {"as_of": f"{start.as_of:%Y-%m-%d}", "feature_service": platform.catalog.service}
+    for candidate in platform.models.versions():
+        has_tags = tags.items() <= dict(candidate.tags).items()
+        if has_tags and _is_trained_on(platform, candidate.version, start.evidence_digest):
+            return candidate.version
     return None
 
 
-def _is_of(platform: Platform, version: int, evidence_digest: str) -> bool:
+def _is_trained_on(platform: Platform, version: int, evidence_digest: str) -> bool:
+    """Return whether the passport of a version names exactly this evidence."""
     try:
         passport = recorded(platform, str(version)).passport
     except NotRebuildable:
-        return False  # what cannot be read is not relied on: another version is trained
+        # A version whose passport cannot be read is not relied on: a new version is trained.
+        return False
     data = sorted([s.table, s.as_of.isoformat(), s.digest] for s in passport.sources)
-    return evidence_digest == _digest(
-        passport.as_of, passport.label_as_of, data, passport.features["service"], passport.settings
-    )
+    service = passport.features["service"]
+    digest = _digest_of(passport.as_of, passport.label_as_of, data, service, passport.settings)
+    return evidence_digest == digest
 
 
-def _digest(*what: Any) -> str:
-    return sha256(json.dumps(what, sort_keys=True, default=datetime.isoformat).encode()).hexdigest()
+def _digest_of(*values: Any) -> str:
+    """Return the SHA-256 digest of the values as canonical JSON."""
+    text = json.dumps(values, sort_keys=True, default=datetime.isoformat)
+    return sha256(text.encode()).hexdigest()
 
 
-def _skipped(told: Retraining, why: str) -> RetrainReceipt:
+def _skip(start: Retraining, why: str) -> RetrainReceipt:
+    """Return the receipt of a retraining that does nothing, with the reason."""
     return RetrainReceipt(
-        model=told.model,
-        as_of=told.as_of.date(),
-        label_as_of=told.label_as_of.date(),
+        model=start.model,
+        as_of=start.as_of.date(),
+        label_as_of=start.label_as_of.date(),
         decision="skipped",
         why=why,
         version=None,
-        evidence_digest=told.evidence_digest,
+        evidence_digest=start.evidence_digest,
     )

@@ -1,7 +1,8 @@
-"""The rows on which two versions can be judged: of the newest labelled drop, those whose users neither was trained on.
+"""The rows on which two versions are compared: users that neither version was trained on.
 
-That is proven from the passports: the training keys are derived again from the frozen rows, the salt and the share, and their
-digest must be the recorded one. Positions of rows play no part.
+The rows come from the newest drop that has labels. The passports prove which users a version was
+trained on: the training keys are derived again from the frozen rows, the split salt and the
+hold-out share, and their digest must be the recorded one. The positions of rows play no part.
 """
 
 from __future__ import annotations
@@ -28,10 +29,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedOn:
-    """The users that a version was trained on, as proven.
+class TrainingUsers:
+    """The users that a version was trained on, as proven from its passport.
 
-    erased   how many of them, and of its hold-out, were erased on request since: they can be on no row
+    Attributes:
+        keys: The keys of these users that are still stored.
+        salt: The salt of the split into training and hold-out users.
+        share: The share of users in the hold-out, from 0 to 1.
+        digest: The recorded digest of all training keys.
+        erased: The number of training and hold-out users that were erased on request since.
+            No row can hold them.
     """
 
     keys: pl.Series
@@ -41,96 +48,127 @@ class TrainedOn:
     erased: int
 
     def unseen(self, keys: pl.Series) -> NDArray[np.bool_]:
-        """Which of `keys` it was not trained on; shape (n,)."""
+        """Return for each of `keys` whether the version was not trained on it; shape (n,)."""
         return ~keys.is_in(self.keys.implode()).to_numpy()
 
 
-def trained_on(platform: Platform, record: Recorded) -> TrainedOn:
-    """Derive the training keys of a version again.
+def derive_training_users(platform: Platform, record: Recorded) -> TrainingUsers:
+    """Derive the training keys of a version again from the frozen rows.
 
-    Raises NotRebuildable when frozen rows are gone, or when the keys are not the recorded ones.
+    Raises:
+        NotRebuildable: Frozen rows are gone, or the derived keys are not the recorded ones.
     """
     passport = record.passport
-    settings = passport.settings
-    salt, share = settings["split_salt"], settings["holdout_share"]
-    then = with_catalog(platform, passport)
-    labelled = labelled_keys(then, passport)
+    salt = passport.settings["split_salt"]
+    share = passport.settings["holdout_share"]
+    as_recorded = with_catalog(platform, passport)
+    labelled = labelled_keys(as_recorded, passport)
     keys = labelled.filter(pl.Series(~is_holdout(labelled, salt=salt, share=share)))
-    wanted, found = passport.result["training_keys"], keys_result(keys.cast(pl.String))
-    erased = wanted["rows"] + passport.result["holdout_keys"]["rows"] - len(labelled)
-    if found != wanted and not 0 < erased <= erased_users(then, passport):
+    expected = passport.result["training_keys"]
+    derived = keys_result(keys.cast(pl.String))
+    recorded_rows = expected["rows"] + passport.result["holdout_keys"]["rows"]
+    erased = recorded_rows - len(labelled)
+    # Erased users explain a different digest, but only as many as were really erased.
+    if derived != expected and not 0 < erased <= erased_users(as_recorded, passport):
+        number = record.version.version
         raise NotRebuildable(
-            f"the keys that version {record.version.version} was trained on cannot be proven: derived again, {found['rows']}"
-            f" keys have the digest {found['digest'][:16]}, recorded are {wanted['rows']} with {wanted['digest'][:16]}",
-            remedy=f"Run 'streamflow reproduce {record.version.version}' to see what drifted.",
+            f"the keys that version {number} was trained on cannot be proven: "
+            f"{derived['rows']} keys were derived again and have the digest "
+            f"{derived['digest'][:16]}; recorded are {expected['rows']} keys with the digest "
+            f"{expected['digest'][:16]}",
+            remedy=f"Run 'streamflow reproduce {number}' to see what drifted.",
         )
-    return TrainedOn(keys=keys, salt=salt, share=share, digest=wanted["digest"], erased=erased)
+    return TrainingUsers(
+        keys=keys, salt=salt, share=share, digest=expected["digest"], erased=erased
+    )
 
 
 def newest_labelled(platform: Platform, lead: int) -> Drops:
-    """The newest drop whose labels, `lead` drops later, are known now. Raises LabelsMissing when there is none."""
-    catalog, k = platform.catalog, frozen.known_now(platform.connection)
-    newest = frozen.revisions(platform.connection, known_at=k)
-    drops = sorted({r.as_of for r in newest if r.table == catalog.entity.table})
-    labelled = {r.as_of for r in newest if r.table == catalog.label.table}
-    for as_of in reversed(drops):
-        at = label_as_of(as_of, lead, drops)
-        if at is not None and at in labelled:
-            return Drops(as_of=as_of, label_as_of=at, label_lead=lead, known_at=k)
-    raise LabelsMissing(f"no drop has labels {lead} drops later")
+    """Find the newest drop whose labels, `lead` drops later, are known now.
 
-
-def rows_for(platform: Platform, record: Recorded, when: Drops) -> TrainingSet:
-    """The rows of a drop with the features of a version, as its recorded definitions read them.
-
-    Raises NotRebuildable when rows are gone, TrainingImpossible where a feature that is never null has no value.
+    Raises:
+        LabelsMissing: No drop has such labels.
     """
-    then = with_catalog(platform, record.passport)
-    newest = frozen.revisions(platform.connection, known_at=when.known_at)
-    sources = frozen.sources(
-        platform.connection, revisions_read(then.catalog, newest, when.as_of, when.label_as_of)
+    catalog = platform.catalog
+    known_at = frozen.known_now(platform.connection)
+    revisions = frozen.revisions(platform.connection, known_at=known_at)
+    drops = sorted({r.as_of for r in revisions if r.table == catalog.entity.table})
+    labelled = {r.as_of for r in revisions if r.table == catalog.label.table}
+    for as_of in reversed(drops):
+        label_at = label_as_of(as_of, lead, drops)
+        if label_at is not None and label_at in labelled:
+            return Drops(as_of=as_of, label_as_of=label_at, label_lead=lead, known_at=known_at)
+    raise LabelsMissing(
+        f"no drop has labels that are {lead} {'drop' if lead == 1 else 'drops'} later"
     )
-    labels = tuple(
-        s for s in sources if s.table == then.catalog.label.table and s.as_of == when.label_as_of
-    )
-    return set_of(then, when, tuple(s for s in sources if s not in labels), labels)
+
+
+def rows_for(platform: Platform, record: Recorded, drops: Drops) -> TrainingSet:
+    """Read the rows of a drop with the features of a version, by its recorded definitions.
+
+    Raises:
+        NotRebuildable: Rows are gone.
+        TrainingImpossible: A feature that must not be null has no value.
+    """
+    as_recorded = with_catalog(platform, record.passport)
+    newest = frozen.revisions(platform.connection, known_at=drops.known_at)
+    needed = revisions_read(as_recorded.catalog, newest, drops.as_of, drops.label_as_of)
+    sources = frozen.sources(platform.connection, needed)
+    label_table = as_recorded.catalog.label.table
+    labels = tuple(s for s in sources if s.table == label_table and s.as_of == drops.label_as_of)
+    features = tuple(s for s in sources if s not in labels)
+    return set_of(as_recorded, drops, features, labels)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What a version says of labelled rows that it has not seen: in the order of the keys."""
+class UnseenPredictions:
+    """Predictions of a version for labelled rows that it has not seen, in the order of the keys.
+
+    Attributes:
+        keys: The keys of the users; n of them.
+        label: The labels, 0 or 1; shape (n,).
+        probability: The predicted probabilities; shape (n,).
+        threshold: The probability from which on the version predicts 1.
+        trained_on: The users that the version was trained on.
+    """
 
     keys: pl.Series
     label: NDArray[np.int8]
     probability: NDArray[np.float64]
     threshold: float
-    trained_on: TrainedOn
+    trained_on: TrainingUsers
 
-    def only(self, keys: pl.Series) -> Judged:
-        """The same for those of `keys` alone."""
-        inside = self.keys.is_in(keys.implode())
-        kept = inside.to_numpy()
-        return Judged(
-            keys=self.keys.filter(inside),
-            label=self.label[kept],
-            probability=self.probability[kept],
+    def only(self, keys: pl.Series) -> UnseenPredictions:
+        """Return the predictions for those users that are in `keys`."""
+        is_shared = self.keys.is_in(keys.implode())
+        positions = is_shared.to_numpy()
+        return UnseenPredictions(
+            keys=self.keys.filter(is_shared),
+            label=self.label[positions],
+            probability=self.probability[positions],
             threshold=self.threshold,
             trained_on=self.trained_on,
         )
 
 
-def judged(platform: Platform, record: Recorded, when: Drops, predictor: Predictor) -> Judged:
-    """Ask a version for the rows of a drop whose users it was not trained on.
+def judged(
+    platform: Platform, record: Recorded, drops: Drops, predictor: Predictor
+) -> UnseenPredictions:
+    """Predict with a version for those rows of a drop whose users it was not trained on.
 
-    Raises NotRebuildable, TrainingImpossible.
+    Raises:
+        NotRebuildable: Rows are gone, or the training keys cannot be proven.
+        TrainingImpossible: A feature that must not be null has no value.
     """
-    known, rows = trained_on(platform, record), rows_for(platform, record, when)
+    training_users = derive_training_users(platform, record)
+    rows = rows_for(platform, record, drops)
     keys = rows.frame[rows.key]
-    unseen = known.unseen(keys)
-    return Judged(
-        keys=keys.filter(pl.Series(unseen)),
+    unseen = training_users.unseen(keys)
+    unseen_rows = pl.Series(unseen)
+    return UnseenPredictions(
+        keys=keys.filter(unseen_rows),
         label=rows.labels[unseen],
-        probability=predictor.probability(rows.matrix.filter(pl.Series(unseen))),
+        probability=predictor.probability(rows.matrix.filter(unseen_rows)),
         threshold=predictor.threshold,
-        trained_on=known,
+        trained_on=training_users,
     )

@@ -19,7 +19,7 @@ from streamflow.core.serving.frame_completeness import complete_frame
 from streamflow.core.training.training_set import revision_in_words
 from streamflow.errors import SnapshotMissing
 from streamflow.features.drop_features import PART, as_of_column, population_parts
-from streamflow.files import frame_parts
+from streamflow.files import frames
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.steps.serving.explain import top_reasons_json
@@ -69,7 +69,7 @@ def score(
             nothing is written.
     """
     if out is not None:
-        frame_parts.require_kind(out)
+        frames.require_kind(out)
     task = plan_scoring(platform, as_of, version, explain=explain)
     evidence_digest = sha256(json.dumps(task.evidence, sort_keys=True).encode()).hexdigest()
     with scores.one_at_a_time(platform.connection, evidence_digest):
@@ -78,9 +78,7 @@ def score(
         run = run or _score_all(platform, task, evidence_digest, part)
     if out is not None:
         platform.notify(f"writing {out}")
-        frame_parts.write_parts(
-            _file_rows(platform, task, run), out, facts=_file_metadata(task, run)
-        )
+        frames.write_parts(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))
     revisions = tuple(_describe_revision(revision) for revision in task.revisions)
     return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out)
 

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.instants import instant
-from streamflow.core.serving.completeness import Policy, policy_of
+from streamflow.core.serving.completeness import Policy
+from streamflow.core.serving.service_policy import policy_of
 from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
 from streamflow.features.drop_features import PopulationView, views_at
 from streamflow.features.feature_service import ServiceFeature

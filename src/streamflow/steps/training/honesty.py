@@ -10,13 +10,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from streamflow.core.training import panel_honesty
-from streamflow.core.training.honesty import (
-    Finding,
-    Honesty,
-    constants,
-    deciding,
-    label_period,
-)
+from streamflow.core.training.column_honesty import constants, deciding
+from streamflow.core.training.honesty import Finding, Honesty, label_period
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.platform import Platform
 from streamflow.steps.training.previous_drops import (

@@ -10,9 +10,10 @@ import polars as pl
 from streamflow.catalog import Catalog
 from streamflow.core.statistics.intervals import ranking
 from streamflow.core.training import panel_honesty
-from streamflow.core.training.honesty import Finding, enough
+from streamflow.core.training.column_honesty import enough
+from streamflow.core.training.honesty import Finding
+from streamflow.core.training.row_sources import Place
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.temporal_proof import Place
 from streamflow.core.training.training_set import TrainingSet, label_as_of
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform

@@ -1,4 +1,4 @@
 """Keep an installation healthy.
 
-Back up, restore, prune and diagnose.
+The steps back up, restore, prune and diagnose an installation.
 """

@@ -1,17 +1,15 @@
-"""backup: the whole state in one file, while everything runs."""
+"""backup: write the whole state of an installation into one file, while everything runs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import psycopg
 
 from streamflow import __version__
 from streamflow.core.versions.manifest import (
@@ -19,7 +17,6 @@ from streamflow.core.versions.manifest import (
     BACKUP_NAME,
     FrozenRevision,
     Manifest,
-    RegisteredVersion,
     to_json,
 )
 from streamflow.database import Snapshot, connect, server_version, snapshot
@@ -31,219 +28,194 @@ from streamflow.models import artifact_locations
 from streamflow.models.model_file import FILE as MODEL_FILE
 from streamflow.platform import Platform
 from streamflow.progress import MB, Progress
+from streamflow.steps.upkeep.backup_content import (
+    ARTIFACTS,
+    CATALOG,
+    MLFLOW_DUMP,
+    OUR_DUMP,
+    PREFECT,
+    BackupContent,
+    mlflow_address,
+    read_artifact_locations,
+    read_registered_versions,
+    report_progress,
+    summarize,
+)
 from streamflow.warehouse import frozen, installation, ledger, whole_database
 
-OURS, MLFLOWS = "postgres/streamflow.sql", "postgres/mlflow.sql"
-ARTIFACTS, PREFECT, CATALOG = "artifacts/", "prefect/prefect.db", "catalog.toml"
 
+def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupContent:
+    """Write the databases, the artifacts and Prefect's run history into one file.
 
-@dataclass(frozen=True, kw_only=True)
-class BackupContent:
-    """What a backup holds. `notes` says what a reader must know, such as files that are not in it."""
+    The file is written completely or not at all. Both databases are as they were at one moment,
+    at which no version was half registered or half promoted. The artifact files are read after
+    the databases, so that every file that the databases name is in the backup.
 
-    file: Path
-    sha256: str
-    bytes: int
-    created: datetime
-    postgresql: str
-    schema_version: str
-    tables: int
-    rows: int
-    revisions: int
-    versions: tuple[RegisteredVersion, ...]
-    artifacts: int
-    prefect: bool
-    notes: tuple[str, ...]
-    seconds: float
+    Args:
+        force: Replace a file that exists.
 
-
-def backup(
-    platform: Platform,
-    file: Path,
-    *,
-    force: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
-) -> BackupContent:
-    """Write the databases, the artifacts and Prefect's run history into one file, whole or not at all.
-
-    Both databases are as they were at one moment at which no version was half registered or promoted; files come after, so
-    that every file that the databases name is there. Raises StreamflowError when there is a file, unless `force`.
+    Raises:
+        StreamflowError: The file exists, and `force` is not set.
+        NotMigrated: The database is empty.
     """
     begin = time.monotonic()
-    found = installation.state(platform.login)
-    if found is None:
+    state = installation.state(platform.login)
+    if state is None:
         raise NotMigrated("there is nothing to back up: the database is empty")
-    _refuse_inside(file, platform.home / "artifacts")
+    artifacts = platform.home / "artifacts"
+    _refuse_inside(file, artifacts)
     with archive.writing(file, replace=force) as writer:
-        with _both_databases(platform) as (ours, mlflow):
-            manifest = _manifest(platform, found, ours, mlflow)
-            places = [place for (place,) in mlflow.connection.execute(artifact_locations.LOCATIONS)]
-            writer.add(
-                OURS,
-                _told(
-                    ours.dump(whole_database.OUR_SELECTION), "dumping streamflow's database", notify
-                ),
-            )
-            writer.add(
-                MLFLOWS,
-                _told(
-                    mlflow.dump(whole_database.mlflow_selection(mlflow.connection)),
-                    "dumping MLflow's database",
-                    notify,
-                ),
-            )
-        _add_artifacts(writer, platform.home / "artifacts", notify)
+        with _snapshot_both_databases(platform) as (ours, mlflow):
+            manifest = _build_manifest(platform, state, ours, mlflow)
+            locations = read_artifact_locations(mlflow.connection)
+            _add_dumps(writer, ours, mlflow, platform.notify)
+        _add_artifacts(writer, artifacts, platform.notify)
         _add_prefect(writer, platform.home)
         if platform.settings.catalog:
             writer.add(CATALOG, archive.file_chunks(platform.settings.catalog))
-        manifest = Manifest(**{**vars(manifest), "members": dict(writer.members)})
+        manifest = replace(manifest, members=dict(writer.members))
         writer.finish(BACKUP_NAME, to_json(manifest))
-    outside = artifact_locations.elsewhere(places, manifest.artifact_roots)
-    return content(
+    outside = artifact_locations.elsewhere(locations, manifest.artifact_roots)
+    outside_notes = [
+        f"MLflow names files at {location}, and they are not in this backup" for location in outside
+    ]
+    return summarize(
         file,
         manifest,
-        notes=(*_notes(manifest), *map(_outside, outside)),
+        notes=(*_find_missing(manifest), *outside_notes),
         seconds=time.monotonic() - begin,
     )
 
 
 def _refuse_inside(file: Path, folder: Path) -> None:
+    """Raise SettingsInvalid when the backup file would lie in the folder that it has to hold."""
     if file.resolve().is_relative_to(folder.resolve()):
         raise SettingsInvalid(
             f"{file}: a backup cannot lie among the artifacts that it holds",
-            remedy="Name another file.",
+            remedy="Name a file outside of that folder.",
         )
 
 
 @contextmanager
-def _both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Snapshot]]:
-    """Both databases at one moment. A materialization waits until the dumps are made: its swap would wait for them anyway."""
-    theirs = platform.address.with_database(platform.settings.mlflow_database)
-    with ExitStack() as held:
-        held.enter_context(live_tables_kept(platform.connection))
+def _snapshot_both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Snapshot]]:
+    """Open a snapshot of each database, both of the same moment.
+
+    A materialization has to wait until the dumps are made: its swap of tables would wait for them
+    anyway.
+    """
+    with ExitStack() as open_contexts:
+        open_contexts.enter_context(live_tables_kept(platform.connection))
         with connect(platform.address, autocommit=True) as connection, ledger.alone(connection):
-            ours, mlflow = (
-                held.enter_context(snapshot(platform.login)),
-                held.enter_context(snapshot(theirs)),
-            )
+            ours = open_contexts.enter_context(snapshot(platform.login))
+            mlflow = open_contexts.enter_context(snapshot(mlflow_address(platform)))
         yield ours, mlflow
 
 
-def _manifest(
-    platform: Platform, found: installation.Installation, ours: Snapshot, mlflow: Snapshot
+def _build_manifest(
+    platform: Platform, state: installation.Installation, ours: Snapshot, mlflow: Snapshot
 ) -> Manifest:
-    """All but the members. Counting locks every table as well: none is altered before it is dumped."""
-    if mlflow.connection.execute("SELECT to_regclass('public.alembic_version')").fetchone() == (
-        None,
-    ):
-        raise SettingsInvalid(
-            f"setting 'mlflow_database': MLflow's tables are not in the database '{mlflow.address.database}' of this server",
-            remedy="Name the database of the MLflow server that is in use.",
-        )
-    row = mlflow.connection.execute(artifact_locations.SCHEMA).fetchone()
-    assert row is not None
+    """Build the manifest, still without its members.
+
+    Counting the rows locks every table as well, so that nobody alters a table before it is dumped.
+    """
+    tables_schema = _read_mlflow_schema(mlflow)
+    roles = {
+        *whole_database.foreign_roles(ours.connection, whole_database.SCHEMAS),
+        *whole_database.foreign_roles(mlflow.connection, whole_database.MLFLOWS),
+    }
     return Manifest(
         format=BACKUP_FORMAT,
         streamflow=__version__,
         created=datetime.now(UTC),
         postgresql=server_version(ours.connection),
-        schema_version=found.schema_version,
-        catalog_digest=found.catalog_digest,
+        schema_version=state.schema_version,
+        catalog_digest=state.catalog_digest,
         key=platform.catalog.entity.key,
-        mlflow=(version("mlflow"), row[0]),
+        mlflow=(version("mlflow"), tables_schema),
         artifact_roots=artifact_locations.roots(platform.home / "artifacts"),
-        roles=tuple(
-            sorted(
-                {
-                    *whole_database.foreign_roles(ours.connection, whole_database.SCHEMAS),
-                    *whole_database.foreign_roles(mlflow.connection, whole_database.MLFLOWS),
-                }
-            )
-        ),
+        roles=tuple(sorted(roles)),
         members={},
         ours=whole_database.row_counts(ours.connection, whole_database.SCHEMAS),
         mlflows=whole_database.row_counts(mlflow.connection, whole_database.MLFLOWS),
-        revisions=tuple(
-            FrozenRevision(
-                table=r.table, as_of=r.as_of, revision=r.revision, rows=r.rows, digest=r.digest
-            )
-            for r in frozen.all_revisions(ours.connection)
-        ),
-        versions=registered(mlflow.connection),
+        revisions=_read_revisions(ours),
+        versions=read_registered_versions(mlflow.connection),
     )
 
 
-def registered(connection: psycopg.Connection) -> tuple[RegisteredVersion, ...]:
-    """Every version that MLflow's tables hold."""
-    return tuple(
-        RegisteredVersion(
-            name=name, version=number, stage=stage, location=location, model_digest=digest
+def _read_mlflow_schema(mlflow: Snapshot) -> str:
+    """Read the version of MLflow's tables. Raises SettingsInvalid when there are no such tables."""
+    query = "SELECT to_regclass('public.alembic_version')"
+    if mlflow.connection.execute(query).fetchone() == (None,):
+        database = mlflow.address.database
+        raise SettingsInvalid(
+            "setting 'mlflow_database': MLflow's tables are not in the database "
+            f"'{database}' of this server",
+            remedy="Name the database of the MLflow server that is in use.",
         )
-        for name, number, stage, location, digest in connection.execute(artifact_locations.VERSIONS)
+    row = mlflow.connection.execute(artifact_locations.SCHEMA).fetchone()
+    assert row is not None
+    schema: str = row[0]
+    return schema
+
+
+def _read_revisions(ours: Snapshot) -> tuple[FrozenRevision, ...]:
+    """Read every frozen revision with its digest."""
+    return tuple(
+        FrozenRevision(
+            table=revision.table,
+            as_of=revision.as_of,
+            revision=revision.revision,
+            rows=revision.rows,
+            digest=revision.digest,
+        )
+        for revision in frozen.all_revisions(ours.connection)
     )
 
 
-def _told(chunks: Iterable[bytes], what: str, notify: Callable[[str], None]) -> Iterator[bytes]:
-    progress = Progress(notify, what, 0, unit="MB", per=MB)
-    for chunk in chunks:
-        progress.add(len(chunk))
-        yield chunk
+def _add_dumps(
+    writer: archive.Writer, ours: Snapshot, mlflow: Snapshot, notify: Callable[[str], None]
+) -> None:
+    """Add the SQL dumps of both databases."""
+    our_dump = ours.dump(whole_database.OUR_SELECTION)
+    writer.add(OUR_DUMP, report_progress(our_dump, "dumping streamflow's database", notify))
+    mlflow_dump = mlflow.dump(whole_database.mlflow_selection(mlflow.connection))
+    writer.add(MLFLOW_DUMP, report_progress(mlflow_dump, "dumping MLflow's database", notify))
 
 
 def _add_artifacts(writer: archive.Writer, folder: Path, notify: Callable[[str], None]) -> None:
+    """Add every file below the folder of the artifacts."""
     paths = list(archive.files_below(folder))
-    progress = Progress(
-        notify, "packing artifacts", sum(p.stat().st_size for p in paths), unit="MB", per=MB
-    )
+    total = sum(path.stat().st_size for path in paths)
+    progress = Progress(notify, "packing artifacts", total, unit="MB", per=MB)
     for path in paths:
-        writer.add(f"{ARTIFACTS}{path.relative_to(folder).as_posix()}", archive.file_chunks(path))
+        name = path.relative_to(folder).as_posix()
+        writer.add(f"{ARTIFACTS}{name}", archive.file_chunks(path))
         progress.add(path.stat().st_size)
 
 
 def _add_prefect(writer: archive.Writer, home: Path) -> None:
-    """Prefect's run history, where it is kept in the state folder; a server of your own keeps its own."""
+    """Add Prefect's run history if it is in the state folder.
+
+    A Prefect server of your own keeps its run history itself.
+    """
     source = home / PREFECT
     if source.is_file():
         (home / "tmp").mkdir(exist_ok=True)
         with TemporaryDirectory(dir=home / "tmp") as folder:
-            copy_database(source, Path(folder, source.name))
-            writer.add(PREFECT, archive.file_chunks(Path(folder, source.name)))
+            copy = Path(folder, source.name)
+            copy_database(source, copy)
+            writer.add(PREFECT, archive.file_chunks(copy))
 
 
-def _notes(manifest: Manifest) -> Iterator[str]:
-    """Versions whose model is not in the backup as it was registered, and what else is missing."""
-    for one in manifest.versions:
-        path = artifact_locations.relative(one.location, manifest.artifact_roots)
-        if path is None or not one.model_digest:
+def _find_missing(manifest: Manifest) -> Iterator[str]:
+    """Name each version whose registered model file is not in the backup, and what else is not."""
+    for registered in manifest.versions:
+        path = artifact_locations.relative(registered.location, manifest.artifact_roots)
+        if path is None or not registered.model_digest:
             continue
         member = manifest.members.get(f"{ARTIFACTS}{path}/{MODEL_FILE}")
-        if member is None or member.sha256 != one.model_digest:
-            yield f"version {one.version} of {one.name}: its model file is {'damaged' if member else 'missing'}"
+        if member is None or member.sha256 != registered.model_digest:
+            problem = "damaged" if member else "missing"
+            yield f"version {registered.version} of {registered.name}: its model file is {problem}"
     if PREFECT not in manifest.members:
-        yield "no run history of Prefect is in the state folder"
-
-
-def _outside(place: str) -> str:
-    return f"files at {place} are named by MLflow and are not in this backup"
-
-
-def content(
-    file: Path, manifest: Manifest, *, notes: Iterable[str], seconds: float
-) -> BackupContent:
-    """What a backup holds, from its manifest and its file."""
-    return BackupContent(
-        file=file,
-        sha256=archive.digest_of(file),
-        bytes=file.stat().st_size,
-        created=manifest.created,
-        postgresql=manifest.postgresql,
-        schema_version=manifest.schema_version,
-        tables=len(manifest.ours) + len(manifest.mlflows),
-        rows=sum(manifest.ours.values()) + sum(manifest.mlflows.values()),
-        revisions=len(manifest.revisions),
-        versions=manifest.versions,
-        artifacts=sum(name.startswith(ARTIFACTS) for name in manifest.members),
-        prefect=PREFECT in manifest.members,
-        notes=tuple(notes),
-        seconds=seconds,
-    )
+        yield "the state folder has no run history of Prefect"

@@ -1,8 +1,10 @@
-"""prune: remove the revisions and artifacts that no registered version needs, and old months of the prediction log."""
+"""prune: remove what no registered version needs, and old months of the prediction log.
+
+These are frozen revisions, artifacts, runs of `score` and months of the log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,16 +24,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PruneReceipt:
-    """What was removed, or with `dry_run` would be.
+    """What was removed, or would be removed in a dry run.
 
-    revisions   superseded by a newer one, and named by no passport
-    passports   of versions that were deleted from the registry
-    runs        of ours, ended, that no version comes from: their files
-    kept        how many revisions stay
-    scores      runs of `score` that a newer one replaces, whose version is gone, or that are too old
-    unknown     passports without a version whose run this MLflow does not know: they stay
-    months      of the prediction log, older than the setting prediction_log_months keeps
-    busy        of these the ones that stay since the log was in use: the next `prune` takes them
+    Attributes:
+        revisions: Revisions that a newer revision replaces and that no passport names.
+        passports: The number of passports of versions that were deleted from the registry.
+        runs: Runs of streamflow that have ended and that no version comes from. Their files go.
+        kept: The number of revisions that stay.
+        scores: Runs of `score` that a newer run replaces, whose version is gone, or that are too
+            old.
+        unknown: The number of passports without a version whose run this MLflow does not know.
+            They stay.
+        months: Months of the prediction log that are older than the setting
+            prediction_log_months keeps.
+        busy: Those of `months` that stay because the log was in use. The next `prune` takes them.
     """
 
     revisions: tuple[Revision, ...]
@@ -46,84 +52,98 @@ class PruneReceipt:
 
     @property
     def rows(self) -> int:
-        """Frozen rows of the revisions."""
-        return sum(r.rows for r in self.revisions)
+        """The number of frozen rows in the removed revisions."""
+        return sum(revision.rows for revision in self.revisions)
 
     @property
     def bytes(self) -> int:
-        """Of the files."""
-        return sum(r.bytes for r in self.runs)
+        """The size of the removed files, in bytes."""
+        return sum(run.bytes for run in self.runs)
 
 
-def prune(
-    platform: Platform, *, dry_run: bool = False, notify: Callable[[str], None] = lambda _: None
-) -> PruneReceipt:
-    """Remove what nothing needs: first from the database, in one transaction, then the files of runs.
+def prune(platform: Platform, *, dry_run: bool = False) -> PruneReceipt:
+    """Remove what nothing needs: first from the database, then the files of runs.
 
-    No training registers meanwhile, and the database refuses that a revision goes which a passport names. What is left
-    of an interrupted one the next takes.
+    The database part is one transaction. No training registers a version in the meantime, and the
+    database refuses to remove a revision that a passport names. If a `prune` is interrupted, the
+    next one removes what is left.
     """
-    with ExitStack() as held:
-        connection = held.enter_context(platform.maintenance())
-        held.enter_context(ledger.alone(platform.connection))
+    with ExitStack() as open_contexts:
+        connection = open_contexts.enter_context(platform.maintenance())
+        open_contexts.enter_context(ledger.alone(platform.connection))
         frozen.lock_for_writing(connection)
-        registered = platform.models.registered_runs()
-        unregistered = retention.without_version(connection, registered)
-        gone = platform.models.known_runs(
-            unregistered
-        )  # another MLflow than theirs is no proof that they were deleted
-        runs = platform.models.unneeded_runs(gone)
-        revisions = retention.superseded(connection, gone)
-        scored = _scores(platform, connection, registered)
-        kept = len(frozen.all_revisions(connection)) - len(revisions)
+        registered_runs = platform.models.registered_runs()
+        unregistered = retention.without_version(connection, registered_runs)
+        # Only an MLflow that knows a run can prove that its version was deleted. If the runs are
+        # in a different MLflow, their versions may still be registered there.
+        deleted = platform.models.known_runs(unregistered)
+        runs = platform.models.unneeded_runs(deleted)
+        revisions = retention.superseded(connection, deleted)
+        score_runs = _find_unneeded_scores(platform, connection, registered_runs)
+        remaining = len(frozen.all_revisions(connection)) - len(revisions)
         if not dry_run:
-            notify(
-                f"removing {len(revisions)} revisions and the passports of {len(gone)} versions that are gone"
-            )
-            retention.remove(connection, gone, revisions)
-            scores.remove(connection, scored)
+            platform.notify(_describe_removal(len(revisions), len(deleted)))
+            retention.remove(connection, deleted, revisions)
+            scores.remove(connection, score_runs)
     if not dry_run:
         for run in runs:
-            notify(f"removing the files of the run {run.run_id}")
+            platform.notify(f"removing the files of the run {run.run_id}")
             platform.models.remove_run(run)
-    months = _old_months(platform)
-    busy = () if dry_run else _drop(platform, months, notify)
+    months = _find_old_months(platform)
+    busy = () if dry_run else _drop_months(platform, months)
     return PruneReceipt(
         revisions=tuple(revisions),
-        passports=len(gone),
+        passports=len(deleted),
         runs=tuple(runs),
-        scores=tuple(scored),
-        kept=kept,
-        unknown=len(unregistered) - len(gone),
+        scores=tuple(score_runs),
+        kept=remaining,
+        unknown=len(unregistered) - len(deleted),
         months=tuple(months),
         busy=busy,
         dry_run=dry_run,
     )
 
 
-def _old_months(platform: Platform) -> list[LogMonth]:
-    kept = platform.settings.prediction_log_months
-    return [] if kept is None else prediction_log_months.months_before(platform.connection, kept)
+def _describe_removal(revisions: int, versions: int) -> str:
+    """Say how much is removed from the database."""
+    revision_noun = "revision" if revisions == 1 else "revisions"
+    version_noun = "deleted version" if versions == 1 else "deleted versions"
+    return f"removing {revisions} {revision_noun} and the passports of {versions} {version_noun}"
 
 
-def _drop(
-    platform: Platform, months: list[LogMonth], notify: Callable[[str], None]
-) -> tuple[str, ...]:
-    """Drop each in a transaction of its own, which locks the log for a moment; those that could not be dropped."""
+def _find_old_months(platform: Platform) -> list[LogMonth]:
+    """Find the months of the prediction log that the settings do not keep any longer."""
+    months_kept = platform.settings.prediction_log_months
+    if months_kept is None:
+        return []
+    return prediction_log_months.months_before(platform.connection, months_kept)
+
+
+def _drop_months(platform: Platform, months: list[LogMonth]) -> tuple[str, ...]:
+    """Drop each month in its own transaction, and return the months that were in use.
+
+    Each transaction locks the prediction log for a moment.
+    """
     if not months:
         return ()
-    notify(f"dropping {len(months)} months of the prediction log")
+    noun = "month" if len(months) == 1 else "months"
+    platform.notify(f"dropping {len(months)} {noun} of the prediction log")
     with connect(platform.login.with_role(MAINTENANCE), autocommit=True) as connection:
         return tuple(
-            one.month
-            for one in months
-            if not prediction_log_months.drop_month(connection, one.month)
+            log_month.month
+            for log_month in months
+            if not prediction_log_months.drop_month(connection, log_month.month)
         )
 
 
-def _scores(platform: Platform, connection: psycopg.Connection, registered: list[str]) -> list[int]:
-    """The runs of `score` that nothing needs; those of a version that another MLflow may hold stay."""
-    gone = platform.models.known_runs(
-        [r for r in scores.run_ids(connection) if r not in set(registered)]
-    )
-    return scores.unneeded(connection, gone, platform.settings.score_retention_days)
+def _find_unneeded_scores(
+    platform: Platform, connection: psycopg.Connection, registered_runs: list[str]
+) -> list[int]:
+    """Find the runs of `score` that nothing needs.
+
+    Runs of a version that a different MLflow may hold stay.
+    """
+    registered = set(registered_runs)
+    unregistered = [run for run in scores.run_ids(connection) if run not in registered]
+    deleted = platform.models.known_runs(unregistered)
+    return scores.unneeded(connection, deleted, platform.settings.score_retention_days)

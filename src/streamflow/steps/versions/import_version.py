@@ -109,7 +109,7 @@ def _read_run_facts(folder: Path, manifest: ExportManifest, passport: Passport) 
 
     The tags decide which model is loaded and how it decides, so they must be the passport's tags.
     """
-    from streamflow.models.tracking import RunFacts
+    from streamflow.models.run_record import RunFacts
 
     run_facts = RunFacts(**json.loads(read_bytes(folder, RUN)))
     for name, value in tags_of(passport, manifest.passport_digest).items():

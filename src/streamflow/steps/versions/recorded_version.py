@@ -14,7 +14,7 @@ from streamflow.core.versions.passport import Passport, parse_passport
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
-from streamflow.steps.data.revision_check import damaged
+from streamflow.steps.data.snapshot import damaged
 from streamflow.warehouse import frozen, ledger
 from streamflow.warehouse.change_evidence import erased_since
 from streamflow.warehouse.frozen import Revision
@@ -202,6 +202,6 @@ def erased_users(platform: Platform, passport: Passport) -> int:
     if not erased_revisions:
         return 0
     key = platform.catalog.entity.key
-    if damaged(platform, erased_revisions, key, lambda _: None):
+    if damaged(platform, erased_revisions, key):
         return 0
     return max(user_counts)

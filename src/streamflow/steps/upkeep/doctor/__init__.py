@@ -1,4 +1,7 @@
-"""doctor: what this installation needs, and whether it has it. One function per subject, in the modules of this package."""
+"""doctor: check whether this installation has everything that it needs.
+
+Each subject has one function, in the modules of this package.
+"""
 
 from __future__ import annotations
 
@@ -11,68 +14,100 @@ from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor import contents, machine, server, vendors
-from streamflow.steps.upkeep.doctor.finding import Finding, looked_at, of_error
+from streamflow.steps.upkeep.doctor.finding import Finding, describe_error, run_check
 from streamflow.steps.upkeep.doctor.fix import mend
 from streamflow.warehouse import installation
 
 __all__ = ["Finding", "doctor", "mend"]
 
-MACHINE = {
-    "Python": machine.python, "versions": machine.versions, "paths": machine.paths, "catalog": machine.catalog,
-    "inbox": machine.inbox, "disk": machine.disk, "home": machine.home, "port": machine.port, "leftovers": machine.left,
-}  # fmt: skip
-CATALOGLESS = {"roles": server.roles, "protection": server.protection}
-MIGRATED = {
-    "tables": contents.drift, "drops": contents.drops, "live features": contents.live, "prediction log": contents.prediction_log,
-    "feature files": vendors.feature_files, "Feast registry": vendors.feature_registry, "MLflow": vendors.mlflow,
+MACHINE_CHECKS = {
+    "Python": machine.check_python,
+    "versions": machine.check_versions,
+    "paths": machine.check_paths,
+    "catalog": machine.check_catalog,
+    "inbox": machine.check_inbox,
+    "disk": machine.check_disk,
+    "home": machine.check_home,
+    "port": machine.check_port,
+    "leftovers": machine.check_leftovers,
+}
+# These checks of the database do not need the catalog.
+CATALOGLESS_CHECKS = {"roles": server.check_roles, "protection": server.protection}
+CATALOG_CHECKS = {
+    "tables": contents.check_tables,
+    "drops": contents.check_drops,
+    "live features": contents.check_live_features,
+    "prediction log": contents.prediction_log,
+    "feature files": vendors.check_feature_files,
+    "Feast registry": vendors.check_feature_registry,
+    "MLflow": vendors.check_mlflow,
     "Production": vendors.production,
-}  # fmt: skip
+}
 
 
 def doctor(settings: Settings, *, now: Callable[[], datetime]) -> list[Finding]:
-    """Look at the machine, the server, what the database holds and the vendors; changes nothing, and no error hides the rest."""
-    findings = [looked_at(subject, partial(look, settings)) for subject, look in MACHINE.items()]
-    readable = all(finding.ok for finding in findings if finding.subject == "catalog")
+    """Check the machine, the server, the content of the database and the vendors' parts.
+
+    Nothing is changed, and an error in one check does not hide the results of the others.
+
+    Args:
+        now: Returns the time of this machine's clock, with a time zone.
+    """
+    findings = [
+        run_check(subject, partial(check, settings)) for subject, check in MACHINE_CHECKS.items()
+    ]
+    has_catalog = all(finding.ok for finding in findings if finding.subject == "catalog")
     try:
-        findings += _database(settings, readable, now)
+        findings += _check_database(settings, has_catalog, now)
     except StreamflowError as error:
-        findings.append(of_error("PostgreSQL", error))
+        findings.append(describe_error("PostgreSQL", error))
     return findings
 
 
-def _database(settings: Settings, readable: bool, now: Callable[[], datetime]) -> Iterator[Finding]:
+def _check_database(
+    settings: Settings, has_catalog: bool, now: Callable[[], datetime]
+) -> Iterator[Finding]:
+    """Check the database server, and what it holds."""
     if settings.database_url is None and not data_folder(settings.home.absolute()).is_dir():
-        yield Finding(
-            subject="PostgreSQL",
-            ok=True,
-            found="embedded, not made yet: the first command makes it",
-        )
-        remedy = "Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'."
-        yield Finding(
-            subject="migration",
-            ok=False,
-            found="nothing is here yet",
-            remedy=remedy,
-            fixable=readable,
-        )
+        yield from _describe_new_folder(has_catalog)
         return
-    usable = (
-        settings if readable else settings.model_copy(update={"catalog": None})
-    )  # the server can be looked at without it
-    with open_platform(usable, migrated=False) as platform:
-        yield looked_at("PostgreSQL", partial(server.server, platform))
+    # The server can be checked without a catalog.
+    usable_settings = settings if has_catalog else settings.model_copy(update={"catalog": None})
+    with open_platform(usable_settings, migrated=False) as platform:
+        yield run_check("PostgreSQL", partial(server.check_server, platform))
         try:
-            found = installation.state(platform.login)
+            state = installation.state(platform.login)
         except DatabaseUnavailable:
             return  # the finding above says why
-        if readable:
-            yield looked_at("migration", partial(contents.migration, platform))
-        if found is not None:
-            yield from _contents(platform, readable, now)
+        if has_catalog:
+            yield run_check("migration", partial(contents.check_migration, platform))
+        if state is not None:
+            yield from _check_contents(platform, has_catalog, now)
 
 
-def _contents(platform: Platform, readable: bool, now: Callable[[], datetime]) -> Iterator[Finding]:
-    """What can be asked of a database that holds something of ours."""
-    yield looked_at("clock", partial(server.clock, platform, now))
-    for subject, look in {**CATALOGLESS, **(MIGRATED if readable else {})}.items():
-        yield looked_at(subject, partial(look, platform))
+def _describe_new_folder(has_catalog: bool) -> Iterator[Finding]:
+    """Describe a state folder in which nothing was made yet."""
+    yield Finding(
+        subject="PostgreSQL",
+        ok=True,
+        found="embedded, not made yet: the first command makes it",
+    )
+    yield Finding(
+        subject="migration",
+        ok=False,
+        found="nothing is here yet",
+        remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'.",
+        fixable=has_catalog,
+    )
+
+
+def _check_contents(
+    platform: Platform, has_catalog: bool, now: Callable[[], datetime]
+) -> Iterator[Finding]:
+    """Check a database that holds something of streamflow."""
+    yield run_check("clock", partial(server.check_clock, platform, now))
+    checks = dict(CATALOGLESS_CHECKS)
+    if has_catalog:
+        checks |= CATALOG_CHECKS
+    for subject, check in checks.items():
+        yield run_check(subject, partial(check, platform))

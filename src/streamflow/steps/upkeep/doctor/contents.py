@@ -1,4 +1,4 @@
-"""What the database holds: migrated or not, what drifted from the catalog, drops, live features."""
+"""Checks of what the database holds: migration, tables, drops, prediction log, live features."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from streamflow.warehouse.drops import delivered
 from streamflow.warehouse.migrate import plan_changes
 
 
-def migration(platform: Platform) -> Finding:
-    """Whether the database is what the code and the catalog ask for."""
+def check_migration(platform: Platform) -> Finding:
+    """Check that the database is what the code and the catalog ask for."""
     try:
         require_migrated(platform)
     except NotMigrated as error:
@@ -25,72 +25,78 @@ def migration(platform: Platform) -> Finding:
     )
 
 
-def drift(platform: Platform) -> Finding:
-    """What the catalog asks for and the tables lack; columns that the catalog has no more are a note."""
+def check_tables(platform: Platform) -> Finding:
+    """Check that the tables have everything that the catalog asks for.
+
+    Columns that are not in the catalog any longer are only a note.
+    """
     changes = plan_changes(platform.login, platform.catalog)
     with connect(platform.login, autocommit=True) as connection:
         surplus = database_checks.surplus_columns(connection, platform.catalog)
-    note = (
-        f"note: frozen and no longer in the catalog: {', '.join(surplus)}"
-        if surplus
-        else "as the catalog says"
-    )
-    found = f"missing: {'; '.join(changes)}" if changes else note
+    if changes:
+        text = f"missing: {'; '.join(changes)}"
+    elif surplus:
+        text = f"note: frozen and no longer in the catalog: {', '.join(surplus)}"
+    else:
+        text = "as the catalog says"
     return Finding(
         subject="tables",
         ok=not changes,
-        found=found,
+        found=text,
         remedy="Run 'streamflow migrate'.",
         fixable=True,
     )
 
 
-def drops(platform: Platform) -> Finding:
-    """The drops, and those of which something is not frozen."""
-    there, waiting = delivered(platform.connection), database_checks.not_frozen(platform.connection)
-    if not there:
+def check_drops(platform: Platform) -> Finding:
+    """Check that there are drops, and that every drop is frozen completely."""
+    delivered_drops = delivered(platform.connection)
+    unfrozen = database_checks.not_frozen(platform.connection)
+    if not delivered_drops:
         return Finding(
             subject="drops", ok=False, found="none", remedy="Run 'streamflow run DIR --as-of D'."
         )
-    missing = "; ".join(
-        f"{at:%Y-%m-%d} has no snapshot of {', '.join(tables)}" for at, tables in waiting.items()
+    problems = []
+    remedies = []
+    for as_of, tables in unfrozen.items():
+        problems.append(f"{as_of:%Y-%m-%d} has no snapshot of {', '.join(tables)}")
+        remedies.append(f"Run 'streamflow snapshot --as-of {as_of:%Y-%m-%d}'.")
+    summary = f"{len(delivered_drops)}, newest {max(delivered_drops):%Y-%m-%d}, all frozen"
+    return Finding(
+        subject="drops",
+        ok=not unfrozen,
+        found="; ".join(problems) or summary,
+        remedy=" ".join(remedies),
     )
-    remedy = " ".join(f"Run 'streamflow snapshot --as-of {at:%Y-%m-%d}'." for at in waiting)
-    found = missing or f"{len(there)}, newest {max(there):%Y-%m-%d}, all frozen"
-    return Finding(subject="drops", ok=not waiting, found=found, remedy=remedy)
 
 
 def prediction_log(platform: Platform) -> Finding:
-    """Whether the log has its months, so that rows need not be moved into them later."""
-    lacking = prediction_log_months.lacking(platform.connection)
-    found = (
-        "; ".join(lacking)
-        or "this month and the next one are made, and all rows are in their months"
-    )
+    """Check that the prediction log has its months, so that no row must be moved there later."""
+    problems = prediction_log_months.lacking(platform.connection)
+    complete = "this month and the next one are made, and all rows are in their months"
     return Finding(
         subject="prediction log",
-        ok=not lacking,
-        found=found,
+        ok=not problems,
+        found="; ".join(problems) or complete,
         remedy="Run 'streamflow migrate'.",
         fixable=True,
     )
 
 
-def live(platform: Platform) -> Finding:
-    """Whether the online store holds the newest frozen drop."""
+def check_live_features(platform: Platform) -> Finding:
+    """Check that the online store holds the newest frozen drop."""
     try:
         stale = stale_views(platform.connection, platform.catalog, platform.services())
     except SnapshotMissing:
         return Finding(subject="live features", ok=True, found="nothing is frozen yet")
-    found = (
-        f"not those of the newest snapshot: {', '.join(stale)}"
-        if stale
-        else "those of the newest snapshot"
-    )
+    if stale:
+        text = f"not those of the newest snapshot: {', '.join(stale)}"
+    else:
+        text = "those of the newest snapshot"
     return Finding(
         subject="live features",
         ok=not stale,
-        found=found,
+        found=text,
         remedy="Run 'streamflow materialize'.",
         fixable=True,
     )

@@ -1,4 +1,4 @@
-"""What doctor says about one thing that it looked at."""
+"""The result of one check of `doctor`, also where the check itself fails with an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from streamflow.errors import DatabaseUnavailable, StreamflowError
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at. `fixable`: `doctor --fix` can mend it without losing anything."""
+    """The result of one check.
+
+    Attributes:
+        subject: The thing that was checked.
+        ok: Whether it is as it should be. A result that is only a note is ok, too: its text in
+            `found` begins with "note:".
+        found: What the check found, in words.
+        remedy: What a person can do when it is not ok.
+        fixable: Whether `doctor --fix` can correct it without losing anything.
+    """
 
     subject: str
     ok: bool
@@ -21,27 +30,31 @@ class Finding:
     fixable: bool = False
 
 
-def looked_at(subject: str, look: Callable[[], Finding]) -> Finding:
-    """What `look` finds; an error of ours or of PostgreSQL is a finding too, so that it hides no other."""
+def run_check(subject: str, check: Callable[[], Finding]) -> Finding:
+    """Run one check, and turn an error into a finding, so that it does not hide the other findings.
+
+    This holds for the errors of streamflow, of PostgreSQL and of the operating system.
+    """
     try:
-        return look()
+        return check()
     except StreamflowError as error:
-        return of_error(subject, error)
+        return describe_error(subject, error)
     except (psycopg.Error, OSError) as error:
         return Finding(
             subject=subject,
             ok=False,
             found=str(error).strip(),
-            remedy="Mend the other findings first.",
+            remedy="Correct the other findings first.",
         )
 
 
-def of_error(subject: str, error: StreamflowError) -> Finding:
-    """The error as a finding. A database that does not answer says "run doctor", which is no help here."""
-    unreachable = (
-        isinstance(error, DatabaseUnavailable) and error.remedy == DatabaseUnavailable.remedy
-    )
-    remedy = (
-        "Start the server, or correct STREAMFLOW_DATABASE_URL." if unreachable else error.remedy
-    )
+def describe_error(subject: str, error: StreamflowError) -> Finding:
+    """Turn an error into a finding.
+
+    The usual remedy for a database that does not answer is "run doctor". That is no help here, so
+    the finding gets a different one.
+    """
+    remedy = error.remedy
+    if isinstance(error, DatabaseUnavailable) and error.remedy == DatabaseUnavailable.remedy:
+        remedy = "Start the server, or correct STREAMFLOW_DATABASE_URL."
     return Finding(subject=subject, ok=False, found=error.message, remedy=remedy)

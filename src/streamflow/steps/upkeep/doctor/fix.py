@@ -1,4 +1,4 @@
-"""doctor --fix: what can be mended without losing anything."""
+"""doctor --fix: correct what can be corrected without losing anything."""
 
 from __future__ import annotations
 
@@ -12,44 +12,51 @@ from streamflow.steps.data.materialize import materialize
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.upkeep.doctor.finding import Finding
 
-MIGRATE = {"migration", "roles", "tables", "prediction log", "MLflow"}
-FEAST = {"feature files", "Feast registry"}
-LIVE = {"live features"}
+# The subjects of the findings that each command corrects.
+MIGRATE_SUBJECTS = {"migration", "roles", "tables", "prediction log", "MLflow"}
+FEAST_SUBJECTS = {"feature files", "Feast registry"}
+LIVE_SUBJECTS = {"live features"}
 
 
 def mend(
     settings: Settings, findings: Iterable[Finding], notify: Callable[[str], None] = lambda _: None
 ) -> list[str]:
-    """Mend what `findings` say is wrong and can be mended; what was done, in words. An error is among the words."""
-    wanted = {finding.subject for finding in findings if not finding.ok and finding.fixable}
-    done: list[str] = []
+    """Correct those findings that can be corrected without losing anything.
+
+    Returns:
+        What was done, in words. If an error stops the work, the last line begins with "stopped:".
+    """
+    subjects = {finding.subject for finding in findings if not finding.ok and finding.fixable}
+    repairs: list[str] = []
     try:
-        if wanted & (MIGRATE | FEAST | LIVE):
+        if subjects & (MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS):
             with open_platform(settings, notify=notify, migrated=False) as platform:
-                _mend_platform(platform, wanted, done)
+                _repair(platform, subjects, repairs)
     except StreamflowError as error:
-        done.append(f"stopped: {error}")
-    return done
+        repairs.append(f"stopped: {error}")
+    return repairs
 
 
-def _mend_platform(platform: Platform, wanted: set[str], done: list[str]) -> None:
-    if wanted & MIGRATE:
-        done += [f"migrated: {change}" for change in migrate(platform).changes] or [
-            "migrated: the record of what is there"
-        ]
-    if wanted & FEAST:
+def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
+    """Run the command that corrects each subject, and add what was done to `repairs`."""
+    if subjects & MIGRATE_SUBJECTS:
+        changes = [f"migrated: {change}" for change in migrate(platform).changes]
+        repairs += changes or ["migrated: the record of what is there"]
+    if subjects & FEAST_SUBJECTS:
         services = platform.services()
         platform.features.write(services)
         platform.features.apply()
-        done.append("wrote and applied the feature repository")
-    if _is_stale(
-        platform
-    ):  # or has become so: an apply makes a live table anew that another one had dropped
+        repairs.append("wrote and applied the feature repository")
+    # This also holds if the live features became stale only now: an apply makes a live table
+    # again that a different apply had dropped.
+    if _has_stale_views(platform):
         receipt = materialize(platform)
-        done.append(f"materialized {len(receipt.views)} views as of {receipt.as_of}")
+        noun = "view" if len(receipt.views) == 1 else "views"
+        repairs.append(f"materialized {len(receipt.views)} {noun} as of {receipt.as_of}")
 
 
-def _is_stale(platform: Platform) -> bool:
+def _has_stale_views(platform: Platform) -> bool:
+    """Return whether a live view does not hold the newest snapshot."""
     try:
         return bool(stale_views(platform.connection, platform.catalog, platform.services()))
     except SnapshotMissing:

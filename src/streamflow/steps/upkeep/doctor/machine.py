@@ -1,4 +1,4 @@
-"""This machine: Python, distributions, folders, disk, port, what others left behind."""
+"""Checks of this machine: Python, distributions, folders, disk, port, leftovers."""
 
 from __future__ import annotations
 
@@ -19,104 +19,110 @@ from streamflow.database import data_folder, leftovers
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor.finding import Finding
 
-DISK_GB = 2  # a demo takes half of it
+MIN_FREE_GB = 2  # the demo takes half of it
 VENDORS = ("streamflow", "mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
-PROBE_S = 2.0
+PROBE_TIMEOUT_S = 2.0
+WRITABLE_BY_OTHERS = 0o022  # the write bits of the group and of everybody
 
 
-def python(_settings: Settings) -> Finding:
-    """The interpreter."""
-    found = ".".join(map(str, sys.version_info[:3]))
+def check_python(_settings: Settings) -> Finding:
+    """Check the version of the Python interpreter."""
     return Finding(
         subject="Python",
         ok=sys.version_info >= (3, 11),
-        found=found,
+        found=".".join(map(str, sys.version_info[:3])),
         remedy="Install Python 3.11 or newer.",
     )
 
 
-def versions(_settings: Settings) -> Finding:
-    """The distributions that we declare: are they there, and of a version that we were tested with?"""
-    wanted = [Requirement(text) for text in requires("streamflow") or ()]
-    wrong = [
-        problem
-        for r in wanted
-        if (r.marker is None or r.marker.evaluate()) and (problem := _problem(r))
-    ]
-    found = ", ".join(f"{name} {_version(name) or 'missing'}" for name in VENDORS)
+def check_versions(_settings: Settings) -> Finding:
+    """Check that the declared distributions are installed, in versions that were tested."""
+    requirements = [Requirement(text) for text in requires("streamflow") or ()]
+    problems = []
+    for requirement in requirements:
+        is_needed = requirement.marker is None or requirement.marker.evaluate()
+        if is_needed and (problem := _describe_problem(requirement)):
+            problems.append(problem)
+    installed = ", ".join(f"{name} {_read_version(name) or 'missing'}" for name in VENDORS)
     return Finding(
         subject="versions",
-        ok=not wrong,
-        found="; ".join([*wrong, found]),
+        ok=not problems,
+        found="; ".join([*problems, installed]),
         remedy="Run 'make setup'.",
     )
 
 
-def _version(name: str) -> str | None:
+def _read_version(name: str) -> str | None:
+    """Return the installed version of a distribution; None when it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _problem(requirement: Requirement) -> str:
-    found = _version(requirement.name)
-    if found is None:
+def _describe_problem(requirement: Requirement) -> str:
+    """Say why a requirement is not met; empty when it is met."""
+    installed = _read_version(requirement.name)
+    if installed is None:
         return f"{requirement.name} is missing"
-    fits = requirement.specifier.contains(found, prereleases=True)
-    return "" if fits else f"{requirement.name} is {found}, not {requirement.specifier}"
+    is_met = requirement.specifier.contains(installed, prereleases=True)
+    return "" if is_met else f"{requirement.name} is {installed}, not {requirement.specifier}"
 
 
-def paths(settings: Settings) -> Finding:
-    """Where things are."""
+def check_paths(settings: Settings) -> Finding:
+    """Show where the data is, and check that the state folder is a folder."""
     home = settings.home.absolute()
     data = "your server's" if settings.database_url else data_folder(home)
-    found = f"home {home}, data {data}, artifacts {home / 'artifacts'}"
-    ok = not home.exists() or home.is_dir()
     return Finding(
-        subject="paths", ok=ok, found=found, remedy=f"{home} is no folder: set STREAMFLOW_HOME."
+        subject="paths",
+        ok=not home.exists() or home.is_dir(),
+        found=f"home {home}, data {data}, artifacts {home / 'artifacts'}",
+        remedy=f"{home} is not a folder: set STREAMFLOW_HOME.",
     )
 
 
-def catalog(settings: Settings) -> Finding:
-    """Whether the catalog can be read."""
-    read = load_catalog(settings.catalog)
-    found = f"{settings.catalog or DEFAULT_PATH}: {len(read.tables)} tables, {len(read.features)} features"
-    return Finding(subject="catalog", ok=True, found=found)
+def check_catalog(settings: Settings) -> Finding:
+    """Check that the catalog can be read."""
+    catalog = load_catalog(settings.catalog)
+    path = settings.catalog or DEFAULT_PATH
+    text = f"{path}: {len(catalog.tables)} tables, {len(catalog.features)} features"
+    return Finding(subject="catalog", ok=True, found=text)
 
 
-def inbox(settings: Settings) -> Finding:
-    """Whether the folder that drops arrive in is there."""
-    ok = settings.inbox is None or settings.inbox.is_dir()
+def check_inbox(settings: Settings) -> Finding:
+    """Check that the folder exists in which drops arrive."""
     return Finding(
         subject="inbox",
-        ok=ok,
+        ok=settings.inbox is None or settings.inbox.is_dir(),
         found=str(settings.inbox or "none is set"),
         remedy="Create it, or set STREAMFLOW_INBOX.",
     )
 
 
-def disk(settings: Settings) -> Finding:
-    """Room for more, on the file system of the state folder."""
-    folder = _nearest(settings.home.absolute())
-    free = shutil.disk_usage(folder).free / 1e9
-    found = f"{free:.1f} GB free at {folder}"
+def check_disk(settings: Settings) -> Finding:
+    """Check the free space on the file system of the state folder."""
+    folder = _nearest_existing(settings.home.absolute())
+    free_gb = shutil.disk_usage(folder).free / 1e9
     return Finding(
         subject="disk",
-        ok=free > DISK_GB,
-        found=found,
-        remedy=f"Free {DISK_GB} GB, or set STREAMFLOW_HOME.",
+        ok=free_gb > MIN_FREE_GB,
+        found=f"{free_gb:.1f} GB free at {folder}",
+        remedy=f"Free {MIN_FREE_GB} GB, or set STREAMFLOW_HOME.",
     )
 
 
-def _nearest(path: Path) -> Path:
-    return next(p for p in (path, *path.parents) if p.exists())
+def _nearest_existing(path: Path) -> Path:
+    """Return the path itself, or the nearest folder above it that exists."""
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
 
 
-def home(settings: Settings) -> Finding:
-    """The state folder: ours to write, and nobody else's: who can write there can plant a model or a feature definition."""
+def check_home(settings: Settings) -> Finding:
+    """Check that only you can write to the state folder.
+
+    Somebody else who can write there can plant a model or a feature definition.
+    """
     path = settings.home.absolute()
-    nearest = _nearest(path)
+    nearest = _nearest_existing(path)
     if not os.access(nearest, os.W_OK | os.X_OK):
         return Finding(
             subject="home",
@@ -124,32 +130,39 @@ def home(settings: Settings) -> Finding:
             found=f"{nearest} cannot be written",
             remedy="Set STREAMFLOW_HOME.",
         )
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o700
-    found = f"{path} has mode {mode:04o}" if path.exists() else f"{path} is not made yet"
+    remedy = f"Run 'chmod go-w {path}'."
+    if not path.exists():
+        return Finding(subject="home", ok=True, found=f"{path} is not made yet", remedy=remedy)
+    mode = stat.S_IMODE(path.stat().st_mode)
     return Finding(
-        subject="home", ok=not mode & 0o022, found=found, remedy=f"Run 'chmod go-w {path}'."
+        subject="home",
+        ok=not mode & WRITABLE_BY_OTHERS,
+        found=f"{path} has mode {mode:04o}",
+        remedy=remedy,
     )
 
 
-def port(settings: Settings) -> Finding:
-    """Whether the API's port is free, or taken by our API, or by something else."""
-    host, number = settings.api_host, settings.api_port
-    where = f"{number} of {host}"
-    if number == 0 or _is_free(host, number):
-        return Finding(
-            subject="port", ok=True, found=f"{where} is free" if number else "any free one"
-        )
-    if _is_ours(host, number, load_catalog(settings.catalog).model):
-        return Finding(subject="port", ok=True, found=f"{where}: our API answers")
+def check_port(settings: Settings) -> Finding:
+    """Check that the API's port is free, or that our API uses it."""
+    host = settings.api_host
+    number = settings.api_port
+    if number == 0:
+        return Finding(subject="port", ok=True, found="any free one")
+    name = f"{number} of {host}"
+    if _is_free(host, number):
+        return Finding(subject="port", ok=True, found=f"{name} is free")
+    if _is_our_api(host, number, load_catalog(settings.catalog).model):
+        return Finding(subject="port", ok=True, found=f"{name}: our API answers")
     return Finding(
         subject="port",
         ok=False,
-        found=f"{where} is taken by another program",
+        found=f"{name} is taken by another program",
         remedy="Set STREAMFLOW_API_PORT.",
     )
 
 
 def _is_free(host: str, number: int) -> bool:
+    """Return whether no program listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -159,21 +172,30 @@ def _is_free(host: str, number: int) -> bool:
     return True
 
 
-def _is_ours(host: str, number: int, title: str) -> bool:
+def _is_our_api(host: str, number: int, title: str) -> bool:
+    """Return whether an API with this title answers on the port."""
+    url = f"http://{host}:{number}/openapi.json"  # our own address
     try:
-        with urllib.request.urlopen(
-            f"http://{host}:{number}/openapi.json", timeout=PROBE_S
-        ) as answer:  # our own address
+        with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S) as answer:
             return bool(json.load(answer)["info"]["title"] == title)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def left(_settings: Settings) -> Finding:
-    """Servers' folders whose state folder is gone. Only named: a moved state folder may still want its own."""
-    found = leftovers()
-    names = ", ".join(f"{one.root} of {one.home}" for one in found)
-    remedy = (
-        f"If their state folders were not moved, delete {' '.join(str(one.root) for one in found)}."
+def check_leftovers(_settings: Settings) -> Finding:
+    """Name the server folders of different installations whose state folder is gone.
+
+    They are only a note, because they do not disturb this installation. Nothing is deleted: a
+    state folder that was moved may still need its server folder.
+    """
+    orphans = leftovers()
+    if not orphans:
+        return Finding(subject="leftovers", ok=True, found="none")
+    names = ", ".join(f"{orphan.root} of {orphan.home}" for orphan in orphans)
+    roots = " ".join(str(orphan.root) for orphan in orphans)
+    return Finding(
+        subject="leftovers",
+        ok=True,
+        found=f"note: server folders whose state folder is gone: {names}. "
+        f"If these state folders were not moved, delete {roots}.",
     )
-    return Finding(subject="leftovers", ok=not found, found=names or "none", remedy=remedy)

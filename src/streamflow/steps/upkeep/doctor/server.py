@@ -1,4 +1,4 @@
-"""The database server: what runs, its clock, its roles, and what protects the frozen rows."""
+"""Checks of the database server: the server, its clock, its roles, and the protection of rows."""
 
 from __future__ import annotations
 
@@ -11,75 +11,83 @@ from streamflow.steps.upkeep.doctor.finding import Finding
 from streamflow.warehouse import database_checks
 from streamflow.warehouse.roles import missing_roles_sql
 
-APART_S = 5.0  # more than a request takes and less than any harm; a convention
+# Longer than a request takes, and too short to do any harm: a convention.
+MAX_CLOCK_DIFFERENCE_S = 5.0
 
 
-def server(platform: Platform) -> Finding:
-    """Whose it is, its version, and whether somebody will stop it."""
-    kind, alive = "yours", True
+def check_server(platform: Platform) -> Finding:
+    """Check that the server answers, and that the guard that will stop an embedded one is alive."""
+    owner = "yours"
+    is_guarded = True
     if platform.attachment is not None:
-        alive = guard_is_alive(platform.attachment)
-        kind = f"embedded, its guard {'is alive' if alive else 'is gone'}"
-    with connect(_any_database(platform)) as connection:
-        found = f"{server_version(connection)} ({kind}) at {platform.login.display}"
-    remedy = "End the processes that use it; the next command starts a guard."
-    return Finding(subject="PostgreSQL", ok=alive, found=found, remedy=remedy)
+        is_guarded = guard_is_alive(platform.attachment)
+        owner = f"embedded, its guard {'is alive' if is_guarded else 'is gone'}"
+    with connect(_server_address(platform)) as connection:
+        text = f"{server_version(connection)} ({owner}) at {platform.login.display}"
+    return Finding(
+        subject="PostgreSQL",
+        ok=is_guarded,
+        found=text,
+        remedy="End the processes that use it; the next command starts a guard.",
+    )
 
 
-def _any_database(platform: Platform) -> Address:
+def _server_address(platform: Platform) -> Address:
+    """Return the address of a database that exists on this server, even before the migration."""
     return platform.login if platform.attachment is None else platform.attachment.address
 
 
-def clock(platform: Platform, now: Callable[[], datetime]) -> Finding:
-    """This machine's clock against the database's, and the newest known_at against both."""
+def check_clock(platform: Platform, now: Callable[[], datetime]) -> Finding:
+    """Compare this machine's clock with the database's, and the newest known_at with both."""
     with connect(platform.login, autocommit=True) as connection:
-        before = now()
-        theirs, newest = database_checks.clocks(connection)
-        ours = before + (now() - before) / 2
-    apart = abs((theirs - ours).total_seconds())
-    ahead = newest is not None and newest > theirs
-    found = f"{apart:.1f} s from the database's" + (
-        f"; the newest known_at, {newest}, is ahead of it" if ahead else ""
+        start = now()
+        database_time, newest_known_at = database_checks.clocks(connection)
+        # The database read its clock at about the middle of the request.
+        machine_time = start + (now() - start) / 2
+    difference_s = abs((database_time - machine_time).total_seconds())
+    is_ahead = newest_known_at is not None and newest_known_at > database_time
+    text = f"{difference_s:.1f} s from the database's"
+    if is_ahead:
+        text += f"; the newest known_at, {newest_known_at}, is ahead of it"
+    return Finding(
+        subject="clock",
+        ok=difference_s <= MAX_CLOCK_DIFFERENCE_S and not is_ahead,
+        found=text,
+        remedy="Set both clocks by NTP. What is frozen until then gets a known_at after the newest "
+        "one, so the order stays right.",
     )
-    remedy = "Set both clocks by NTP. What is frozen meanwhile gets a known_at after the newest, and stays in order."
-    return Finding(subject="clock", ok=apart <= APART_S and not ahead, found=found, remedy=remedy)
 
 
-def roles(platform: Platform) -> Finding:
-    """The roles, and what the writer may."""
+def check_roles(platform: Platform) -> Finding:
+    """Check that the database roles exist, and that the writer role has its rights."""
     with connect(platform.login, autocommit=True) as connection:
-        missing = missing_roles_sql(connection)
-        grants = [] if missing else database_checks.missing_grants(connection)
-    remedy = (
-        "Run 'streamflow migrate'."
-        if missing
-        else f"Let the tables' owner run: {'; '.join(grants)};"
-    )
-    found = "; ".join(missing or grants) or "present and granted"
+        missing_roles = missing_roles_sql(connection)
+        missing_grants = [] if missing_roles else database_checks.missing_grants(connection)
+    if missing_roles:
+        remedy = "Run 'streamflow migrate'."
+    else:
+        remedy = f"Let the owner of the tables run: {'; '.join(missing_grants)};"
     return Finding(
         subject="roles",
-        ok=not missing and not grants,
-        found=found,
+        ok=not missing_roles and not missing_grants,
+        found="; ".join(missing_roles or missing_grants) or "present and granted",
         remedy=remedy,
-        fixable=bool(missing),
+        fixable=bool(missing_roles),
     )
 
 
 def protection(platform: Platform) -> Finding:
-    """The triggers that refuse a change of frozen rows, and that no frozen table is the writer's own."""
+    """Check that triggers protect frozen rows, and that the writer role owns no frozen table."""
     with connect(platform.login, autocommit=True) as connection:
-        bare, owned = (
-            database_checks.unprotected(connection),
-            database_checks.owned_by_writer(connection),
-        )
-    found = [f"{table} has no enabled trigger" for table in bare] + [
-        f"{table} is owned by the writer role" for table in owned
-    ]
-    mending = [f"ALTER TABLE {table} ENABLE TRIGGER frozen;" for table in bare]
-    mending += [f'ALTER TABLE {table} OWNER TO "{platform.login.user}";' for table in owned]
+        unprotected = database_checks.unprotected(connection)
+        owned = database_checks.owned_by_writer(connection)
+    problems = [f"{table} has no enabled trigger" for table in unprotected]
+    problems += [f"{table} is owned by the writer role" for table in owned]
+    repairs = [f"ALTER TABLE {table} ENABLE TRIGGER frozen;" for table in unprotected]
+    repairs += [f'ALTER TABLE {table} OWNER TO "{platform.login.user}";' for table in owned]
     return Finding(
         subject="protection",
-        ok=not found,
-        found="; ".join(found) or "every frozen table refuses changes",
-        remedy=f"Find out what was changed meanwhile, then run {' '.join(mending)}",
+        ok=not problems,
+        found="; ".join(problems) or "every frozen table refuses changes",
+        remedy=f"Find out what was changed in the meantime, then run {' '.join(repairs)}",
     )

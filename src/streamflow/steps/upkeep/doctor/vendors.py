@@ -1,4 +1,4 @@
-"""Feast's files and registry, MLflow's tables, and the version in Production."""
+"""Checks of Feast's files and registry, of MLflow's tables, and of the version in Production."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import disagreements, served
 from streamflow.steps.upkeep.doctor.finding import Finding
 
+NEW_FILE_PREFIX = "+++ "  # how a line of a unified diff begins that names the file
 
-def feature_files(platform: Platform) -> Finding:
-    """The feature repository against what `migrate` would write."""
+
+def check_feature_files(platform: Platform) -> Finding:
+    """Check that the feature repository is what `migrate` would write."""
     folder = platform.home / "feast"
     if not any((folder / name).is_file() for name in ("feature_store.yaml", "definitions.py")):
         return Finding(
@@ -22,65 +24,70 @@ def feature_files(platform: Platform) -> Finding:
             ok=True,
             found=f"none in {folder} yet: the first command that needs them writes them",
         )
-    differences = _repository(platform, folder).plan(platform.services())
+    differences = _open_repository(platform, folder).plan(platform.services())
     names = [
-        line.removeprefix("+++ ").strip()
+        line.removeprefix(NEW_FILE_PREFIX).strip()
         for line in differences.splitlines()
-        if line.startswith("+++ ")
+        if line.startswith(NEW_FILE_PREFIX)
     ]
-    found = f"edited or old in {folder}: {', '.join(names)}" if names else f"as written in {folder}"
+    edited = f"edited or old in {folder}: {', '.join(names)}"
+    text = edited if names else f"as written in {folder}"
     return Finding(
         subject="feature files",
         ok=not names,
-        found=found,
+        found=text,
         remedy="Run 'streamflow doctor --fix'.",
         fixable=True,
     )
 
 
-def feature_registry(platform: Platform) -> Finding:
-    """Feast's registry against the views and services that the catalog and the registered versions name."""
+def check_feature_registry(platform: Platform) -> Finding:
+    """Check that Feast's registry has all views and services that are needed.
+
+    The catalog and the registered versions name them.
+    """
     services = platform.services()
-    views = {view.name for view in views_of(platform.catalog, services)}
-    named = set(all_services(platform.catalog, services))
-    with TemporaryDirectory() as folder, closing(_repository(platform, Path(folder))) as repository:
-        repository.write(
-            services
-        )  # read through files of its own: those of the state folder may be what is wrong
-        missing = [f"view {name}" for name in sorted(views - set(repository.views()))]
-        missing += [f"service {name}" for name in sorted(named - set(repository.service_names()))]
-    found = (
-        f"missing: {', '.join(missing)}"
-        if missing
-        else f"{len(views)} views, {len(named)} services"
-    )
+    needed_views = {view.name for view in views_of(platform.catalog, services)}
+    needed_services = set(all_services(platform.catalog, services))
+    # The registry is read through files of this check: the files of the state folder may be what
+    # is wrong.
+    with TemporaryDirectory() as folder, closing(_open_repository(platform, Path(folder))) as store:
+        store.write(services)
+        missing_views = sorted(needed_views - set(store.views()))
+        missing_services = sorted(needed_services - set(store.service_names()))
+    missing = [f"view {name}" for name in missing_views]
+    missing += [f"service {name}" for name in missing_services]
+    if missing:
+        text = f"missing: {', '.join(missing)}"
+    else:
+        text = f"{len(needed_views)} views, {len(needed_services)} services"
     return Finding(
         subject="Feast registry",
         ok=not missing,
-        found=found,
+        found=text,
         remedy="Run 'streamflow doctor --fix'.",
         fixable=True,
     )
 
 
-def _repository(platform: Platform, folder: Path) -> FeatureRepository:
+def _open_repository(platform: Platform, folder: Path) -> FeatureRepository:
+    """Open the feature repository in a folder."""
     return FeatureRepository(folder, platform.catalog, role=platform.address.role)
 
 
-def mlflow(platform: Platform) -> Finding:
-    """MLflow's tables against the MLflow that is installed."""
+def check_mlflow(platform: Platform) -> Finding:
+    """Check that MLflow's tables have the version that the installed MLflow needs."""
     schema = platform.models.schema()
     if schema is None:
         return Finding(subject="MLflow", ok=True, found=f"a server at {platform.tracking_uri}")
-    found, needed = schema
-    text = (
-        f"tables of version {found}"
-        if found == needed
-        else f"tables of version {found or 'none'}, needed is {needed}"
-    )
+    present, needed = schema
+    if present == needed:
+        text = f"tables of version {present}"
+    else:
+        text = f"tables of version {present or 'none'}, needed is {needed}"
     return Finding(
         subject="MLflow",
-        ok=found == needed,
+        ok=present == needed,
         found=text,
         remedy="Run 'streamflow migrate'.",
         fixable=True,
@@ -88,18 +95,21 @@ def mlflow(platform: Platform) -> Finding:
 
 
 def production(platform: Platform) -> Finding:
-    """The version that is served, and whether ledger, stages and aliases agree on it."""
-    version, apart = served(platform), disagreements(platform)
-    text = f"version {version.version}" if version else "no version"
+    """Check that a version is served, and that ledger, stages and aliases agree on it."""
+    version = served(platform)
+    problems = disagreements(platform)
     if version is None:
+        text = "no version"
         remedy = "Run 'streamflow train --as-of D' and 'streamflow promote VERSION'."
     else:
+        text = f"version {version.version}"
         remedy = (
-            "Run 'streamflow reconcile'; what it cannot settle, 'streamflow promote VERSION' does."
+            "Run 'streamflow reconcile'. If it cannot settle the difference, "
+            "run 'streamflow promote VERSION'."
         )
     return Finding(
         subject="Production",
-        ok=version is not None and not apart,
-        found="; ".join([text, *apart]),
+        ok=version is not None and not problems,
+        found="; ".join([text, *problems]),
         remedy=remedy,
     )
