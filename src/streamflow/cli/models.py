@@ -246,4 +246,4 @@ def serve(
 
     with call.platform(as_api=True, migrated=False) as platform:
         call.notify(f"http://{settings.api_host}:{bound}  (docs at /docs, Ctrl-C stops)")
-        run_server(platform, settings.api_host, bound, given=call.given)
+        run_server(platform, settings.api_host, bound, flag_settings=call.given)
