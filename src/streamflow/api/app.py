@@ -1,7 +1,7 @@
 """The web application: its middleware, the endpoints on the API itself, and its error answers."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -46,7 +46,7 @@ def create_app(
     host: str,
     keys: KeyRing | None,
 ) -> FastAPI:
-    """Build the web application.
+    """Build the web application with its middleware, endpoints and error answers.
 
     Args:
         state: the state, which is not open yet; the application opens and closes it
@@ -55,23 +55,14 @@ def create_app(
         host: the host that the API is bound to
         keys: the API keys; None if a request needs no key
     """
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with closing:
-            await state.open()
-            yield
-            await state.close()
-
     catalog = state.platform.catalog
     settings = state.platform.settings
     app = FastAPI(
         title=catalog.model,
         version=__version__,
-        lifespan=lifespan,
+        lifespan=_make_lifespan(state, closing),
         description="Predictions that can be audited.",
-        # `add_pages` adds the pages of the documentation, with a security policy.
-        docs_url=None,
+        docs_url=None,  # `add_pages` adds it with a security policy, and /redoc too
         redoc_url=None,
         responses=ERROR_ANSWERS,
         telemetry=FASTAPI_OFF,
@@ -85,10 +76,24 @@ def create_app(
     app.add_middleware(RequestObserver, metrics=state.metrics, log=log, traces=traces)
     # The router tries its routes in turn, so the predictions come first.
     add_predictions(app, state, build_endpoint_models(catalog, settings.api_max_ids))
-    _add_operations(app, state)
+    _add_probes(app, state)
+    _add_status(app, state)
     add_pages(app)
     describe_keys(app, needed=keys is not None)
     return app
+
+
+def _make_lifespan(
+    state: ServingState, closing: ExitStack
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with closing:
+            await state.open()
+            yield
+            await state.close()
+
+    return lifespan
 
 
 def _open_traces(endpoint: str | None, closing: ExitStack) -> Traces | None:
@@ -99,8 +104,8 @@ def _open_traces(endpoint: str | None, closing: ExitStack) -> Traces | None:
     return traces
 
 
-def _add_operations(app: FastAPI, state: ServingState) -> None:
-    """Add the endpoints on the API itself."""
+def _add_probes(app: FastAPI, state: ServingState) -> None:
+    """Add the endpoints that say whether the API is alive, and whether it can predict."""
 
     @app.get("/health", response_model=None, responses=ok(HealthAnswer))
     async def health() -> dict[str, str]:
@@ -125,6 +130,10 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
             notes = []
         status = "not ready" if reasons else "ready"
         return {"status": status, "reasons": reasons, "notes": notes}
+
+
+def _add_status(app: FastAPI, state: ServingState) -> None:
+    """Add the endpoints that describe the version that answers, and the metrics."""
 
     @app.get("/model", response_model=None, responses=ok(ModelAnswer))
     async def model() -> dict[str, Any]:

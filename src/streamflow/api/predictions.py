@@ -22,12 +22,16 @@ from streamflow.steps.serving.predict import Prediction, Serving, as_key
 
 def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
     """Add the endpoints on users to the application."""
+    _add_predict(app, state, models)
+    _add_predict_batch(app, state, models)
+    _add_features(app, state, models)
+    _add_explain(app, state, models)
+
+
+def _add_predict(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
     catalog = state.platform.catalog
     key_name = catalog.entity.key
-    # Annotations must be plain names for mypy, not attributes of an object.
     ask = models.ask
-    ask_batch = models.ask_batch
-    path_key = models.path_key
 
     @app.post("/predict", response_model=None, responses=ok(models.prediction))
     async def predict(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
@@ -41,8 +45,14 @@ def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -
         entry = _prediction_entry(key_name, answer)
         return _json_response({**entry, "model": model_name(serving)})
 
+
+def _add_predict_batch(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    catalog = state.platform.catalog
+    key_name = catalog.entity.key
+    batch = models.ask_batch
+
     @app.post("/predict/batch", response_model=None, responses=ok(models.predictions))
-    async def predict_batch(body: ask_batch, request: Request) -> Response:  # type: ignore[valid-type]
+    async def predict_batch(body: batch, request: Request) -> Response:  # type: ignore[valid-type]
         """Predict for several keys, in their order.
 
         Each entry is a prediction, or the reason why there is none. One version answers all keys.
@@ -60,14 +70,21 @@ def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -
             entries.append(_batch_entry(key_name, raw_key, answer))
         return _json_response({"predictions": entries, "model": model_name(serving)})
 
-    # The type of the parameter comes from the catalog.
+
+def _add_features(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    catalog = state.platform.catalog
+    key_name = catalog.entity.key
+    path_key = models.path_key
+
     @app.get(
         f"/features/{{{key_name}}}",
         summary="Features",
         response_model=None,
         responses=ok(models.features),
     )
-    async def features(text: Annotated[path_key, Path(alias=key_name)]) -> Response:  # type: ignore[valid-type]
+    async def features(
+        text: Annotated[path_key, Path(alias=key_name)],  # type: ignore[valid-type]
+    ) -> Response:
         """Return the live features of one key as they are stored.
 
         Values that are absent or too old are neither refused nor replaced.
@@ -75,6 +92,12 @@ def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -
         key = as_key(catalog, text)
         row = await state.features(key)
         return _json_response({key_name: key, **row.plain})
+
+
+def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    catalog = state.platform.catalog
+    key_name = catalog.entity.key
+    ask = models.ask
 
     @app.post("/explain", response_model=None, responses=ok(models.reasons))
     async def explain(body: ask, request: Request) -> Response:  # type: ignore[valid-type]

@@ -45,7 +45,7 @@ class Refusal(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """The process is alive."""
+    """The process of the API is alive."""
 
     status: Literal["ok"]
 

@@ -24,7 +24,7 @@ EXPLAIN_EXTRA_S = 5.0
 
 
 class ServingState:
-    """The state of one process.
+    """The connections, the version and the queue of one process.
 
     Args:
         platform: the platform of the API
