@@ -66,7 +66,7 @@ class Metrics:
         self._prediction_children: dict[tuple[int, int], Counter] = {}
         phases = self._histogram(
             "streamflow_phase_seconds",
-            "Duration of the phases of a prediction: the queue per request, all others per batch",
+            "Duration of the phases of a prediction: the queue per request, the rest per batch",
             ("phase",),
         )
         self._phases = {phase: phases.labels(phase) for phase in PHASES}

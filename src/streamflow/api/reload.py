@@ -110,7 +110,7 @@ class Reload:
         self._stopping.set()
 
     @property
-    def slow(self) -> tuple[str, ...]:
+    def slowness_notes(self) -> tuple[str, ...]:
         """Return a note while the registry takes long to answer.
 
         A network that is down can delay an answer for minutes.

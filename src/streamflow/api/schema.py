@@ -191,8 +191,8 @@ def _prediction_fields() -> dict[str, Any]:
 def _reasons_fields() -> dict[str, Any]:
     threshold = Field(description="from this probability on, the prediction is 1")
     unit = Field(description="the unit of base, margin and contributions")
-    base = Field(description="the average margin of the users that the version was trained on")
-    margin = Field(description="the model's value for this key before calibration")
+    base = Field(description="the average margin of the users in the training")
+    margin = Field(description="the value for this key before calibration: base + contributions")
     return {
         **_decision_fields(),
         "threshold": (float, threshold),

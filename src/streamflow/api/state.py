@@ -36,7 +36,7 @@ class ServingState:
         settings = platform.settings
         self.platform = platform
         self.metrics = Metrics(shared=shared)
-        self.limit = settings.api_time_limit
+        self._time_limit = settings.api_time_limit
         self._shared = shared
         self._reader = OnlineReader(
             features_of(catalog),
@@ -48,12 +48,12 @@ class ServingState:
         self._explain_lock = asyncio.Lock()
         self._policy = policy_of(catalog, [feature.ref for feature in self._reader.features])
         self._reload = Reload(platform, self.metrics.count_reload)
-        self._pool = open_pool(platform.address, time_limit=self.limit)
+        self._pool = open_pool(platform.address, time_limit=self._time_limit)
         self.batcher = Batcher(
             self._pool,
             self.serving,
             self.metrics,
-            time_limit=self.limit,
+            time_limit=self._time_limit,
             max_waiting=settings.api_max_waiting,
             shed=settings.prediction_log == "shed",
         )
@@ -107,7 +107,7 @@ class ServingState:
 
         row = await self._read_row(serving.reader, key)
         completed = serving.policy.complete_row(row.values, row.as_of, datetime.now(UTC), key=key)
-        return await within(self.limit + EXPLAIN_EXTRA_S, explain(completed))
+        return await within(self._time_limit + EXPLAIN_EXTRA_S, explain(completed))
 
     async def _read_row(self, reader: OnlineReader, key: str | int) -> OnlineRow:
         """Read the live row of a key. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
@@ -117,7 +117,7 @@ class ServingState:
                 rows = await reader.read_beside(connection, [key])
             return rows[0]
 
-        row = await within(self.limit, read())
+        row = await within(self._time_limit, read())
         if row is None:
             raise unknown(self.platform.catalog, key)
         return row
@@ -129,12 +129,12 @@ class ServingState:
         """
         instants: dict[str, datetime | None] = {}
         try:
-            instants = await within(self.limit, self._read_instants())
+            instants = await within(self._time_limit, self._read_instants())
             reasons = self._check_instants(instants)
         except StreamflowError as error:
             reasons = [f"database: {error.message}"]
         current = self.current
-        notes = [*current.notes, *self._reload.slow]
+        notes = [*current.notes, *self._reload.slowness_notes]
         if current.serving is None:
             reasons.append(f"model: {current.refused}")
         elif current.refused:

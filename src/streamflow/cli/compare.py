@@ -62,9 +62,9 @@ def text(receipt: CompareReceipt) -> str:
     and a sentence on the change of AUC.
     """
     lines = [
-        f"  version {side.version}: as_of={side.as_of} labels={side.label_as_of}"
-        f" run_id={side.run_id}"
-        for side in (receipt.a, receipt.b)
+        f"  version {version.version}: as_of={version.as_of} labels={version.label_as_of}"
+        f" run_id={version.run_id}"
+        for version in (receipt.a, receipt.b)
     ]
     for level in receipt.levels:
         lines += _format_level(level)
