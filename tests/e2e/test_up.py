@@ -105,7 +105,7 @@ def test_a_second_up_shows_what_is_up(stack: Path) -> None:
     before = {name: row["pid"] for name, row in status(stack).items()}
     done = run(stack, "up")
     assert done.returncode == 0, done.stderr
-    assert "up already" in done.stderr
+    assert "are already up in" in done.stderr
     assert str(before["mlflow"]) in done.stdout
     assert {name: row["pid"] for name, row in status(stack).items()} == before
 
@@ -188,7 +188,7 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, "up already" in done.stderr) == (0, True), done.stderr
+    assert (done.returncode, "are already up in" in done.stderr) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
         (
             ("up", "mlfow"),
             2,
-            "no service is called mlfow; there are prefect, postgres, mlflow, feast, feast-ui, api, worker, reconcile",
+            "there is no service 'mlfow'; choose one of prefect, postgres, mlflow, feast, feast-ui, api, worker, reconcile",
         ),
-        (("up", "worker"), 2, "worker needs the service prefect, or PREFECT_API_URL"),
-        (("logs", "nobody"), 2, "no service is called nobody"),
-        (("logs", "api"), 19, "api was not started here yet"),
-        (("worker",), 19, "no server of Prefect is known"),
+        (("up", "worker"), 2, "worker needs the service prefect, or the variable PREFECT_API_URL"),
+        (("logs", "nobody"), 2, "there is no service 'nobody'"),
+        (("logs", "api"), 19, "api has not been started here yet"),
+        (("worker",), 19, "there is no Prefect server"),
     ],
 )
 def test_what_cannot_be_done_is_said(

@@ -332,7 +332,7 @@ def test_the_command_says_it_and_ends_with_one(
     clean = called(lived.home, "skew", "--since", since.isoformat(), extra=extra)
     assert (clean.returncode, clean.stdout.splitlines()[-1]) == (
         0,
-        f"[OK] {values} of {values} values are equal bit for bit; 3 of 3 probabilities",
+        f"[OK] {values} of {values} values are equal bit for bit; 3 of 3 probabilities are equal",
     )
     found = called(lived.home, "skew", "--sample", "1000", extra=extra)
     assert found.returncode == 1

@@ -1,1 +1,1 @@
-"""The HTTP API: parse, call one step, show its receipt."""
+"""The HTTP API: each endpoint parses a request, calls one step, and returns its receipt."""

@@ -1,4 +1,4 @@
-"""The keys that are in force, read beside the requests: none of them waits for it."""
+"""The API keys that are in force. A thread of its own reads them, so no request waits for it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from streamflow.core.serving.api_keys import ApiKey, parse_key
 from streamflow.errors import DatabaseUnavailable
 from streamflow.warehouse.api_keys import api_keys
 
-READ_EVERY_S = 2.0  # a key is revoked, or known, within 5 s: this, and what the reading takes
-TRUSTED_S = (
-    300.0  # how long the keys that are known stay in force when the database does not answer
-)
+# The API follows a new or a revoked key within 5 s: this interval, plus the time of one reading.
+READ_EVERY_S = 2.0
 
-END_S = 1.0  # what a reading gets to end in; one that hangs ends with the process
+# How long the last keys stay in force when the database does not answer.
+TRUSTED_S = 300.0
+
+# How long a reading may take to end when the API stops. One that hangs ends with the process.
+STOP_TIMEOUT_S = 1.0
 
 
 class KeyRing:
-    """Reads all keys every few seconds, in a thread of its own and on a connection of its own."""
+    """Reads all keys every few seconds, in its own thread and on its own connection."""
 
     def __init__(
         self,
@@ -34,64 +36,68 @@ class KeyRing:
         every_s: float = READ_EVERY_S,
         trusted_s: float = TRUSTED_S,
     ) -> None:
-        self._connect, self._notify, self._every_s, self._trusted_s = (
-            connect,
-            notify,
-            every_s,
-            trusted_s,
-        )
+        self._connect = connect
+        self._notify = notify
+        self._every_s = every_s
+        self._trusted_s = trusted_s
         self._connection: psycopg.Connection | None = None
         self._keys: Mapping[str, ApiKey] = {}
         self._read_at = -inf
-        self._failed, self._ended = False, Event()
+        self._has_failed = False
+        self._stopping = Event()
 
     @contextmanager
     def kept(self) -> Iterator[KeyRing]:
-        """Read now, and again and again until the end."""
-        self._look()
-        reading = Thread(target=self._work, name="keys", daemon=True)
-        reading.start()
+        """Read the keys at once, then read them again every few seconds until the block ends."""
+        self._refresh()
+        reader = Thread(target=self._refresh_until_stopped, name="keys", daemon=True)
+        reader.start()
         try:
             yield self
         finally:
-            self._ended.set()
-            reading.join(END_S)
-            if self._connection is not None and not reading.is_alive():
+            self._stopping.set()
+            reader.join(STOP_TIMEOUT_S)
+            if self._connection is not None and not reader.is_alive():
                 self._connection.close()
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the keys were read lately enough to be believed."""
+        """Return whether the last successful reading is recent enough to be relied on."""
         return monotonic() - self._read_at < self._trusted_s
 
     def find(self, text: bytes) -> ApiKey | None:
-        """The key in force that this is; None for any other text."""
+        """Return the key that this text opens, if that key is in force; None for any other text."""
         parsed = parse_key(text)
-        key = self._keys.get(parsed[0]) if parsed else None
-        if parsed is None or key is None or not key.is_opened_by(parsed[1]):
+        if parsed is None:
+            return None
+        key_id, secret = parsed
+        key = self._keys.get(key_id)
+        if key is None or not key.is_opened_by(secret):
             return None
         return key if key.state(datetime.now(UTC)) == "in force" else None
 
-    def _work(self) -> None:
-        while not self._ended.wait(self._every_s):
-            self._look()
+    def _refresh_until_stopped(self) -> None:
+        while not self._stopping.wait(self._every_s):
+            self._refresh()
 
-    def _look(self) -> None:
-        """Read; where that fails what is known goes on, for the time that it is trusted. The first failure is said."""
-        began = monotonic()
+    def _refresh(self) -> None:
+        """Read the keys. If that fails, keep the last ones, and report only the first failure."""
+        started_at = monotonic()
         try:
-            keys = {key.id: key for key in self._stored()}
+            keys = {key.id: key for key in self._read_keys()}
         except (psycopg.Error, DatabaseUnavailable) as error:
-            if not self._failed:
+            if not self._has_failed:
                 self._notify(
-                    f"the keys of the API cannot be read ({type(error).__name__}):"
-                    f" those known stay in force for {self._trusted_s:.0f} s"
+                    f"cannot read the API keys ({type(error).__name__});"
+                    f" the last keys stay in force for {self._trusted_s:.0f} s"
                 )
-            self._failed = True
+            self._has_failed = True
             return
-        self._keys, self._read_at, self._failed = keys, began, False
+        self._keys = keys
+        self._read_at = started_at
+        self._has_failed = False
 
-    def _stored(self) -> list[ApiKey]:
+    def _read_keys(self) -> list[ApiKey]:
         if self._connection is None or self._connection.closed:
             self._connection = self._connect()
         return api_keys(self._connection)

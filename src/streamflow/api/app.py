@@ -1,7 +1,7 @@
-"""The application: what stands before the endpoints, those on itself, and the form of every error."""
+"""The web application: its middleware, the endpoints on the API itself, and its error answers."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -15,19 +15,19 @@ from structlog.typing import FilteringBoundLogger
 from streamflow import __version__
 from streamflow.api.active_keys import KeyRing
 from streamflow.api.docs_pages import add_pages
-from streamflow.api.middleware import add_fence
-from streamflow.api.observability import Observed
-from streamflow.api.predictions import add_predictions, named
-from streamflow.api.refusals import why
+from streamflow.api.middleware import add_middleware
+from streamflow.api.observability import RequestObserver
+from streamflow.api.predictions import add_predictions, model_name
+from streamflow.api.refusals import error_body
 from streamflow.api.request_context import notes_of
 from streamflow.api.schema import (
-    REFUSALS,
+    ERROR_ANSWERS,
     HealthAnswer,
     ModelAnswer,
     ReadyAnswer,
-    answers_of,
+    build_endpoint_models,
     describe_keys,
-    mistakes,
+    describe_mistakes,
     ok,
 )
 from streamflow.api.state import ServingState
@@ -35,7 +35,7 @@ from streamflow.api.strict_json import StrictRoute
 from streamflow.api.traces import FASTAPI_OFF, Traces
 from streamflow.errors import StreamflowError
 
-LATER = {"Retry-After": "1"}
+RETRY_LATER = {"Retry-After": "1"}
 
 
 def create_app(
@@ -46,11 +46,46 @@ def create_app(
     host: str,
     keys: KeyRing | None,
 ) -> FastAPI:
-    """The application over an unopened `state`; it is opened and closed with the application, `closing` after it.
+    """Build the web application with its middleware, endpoints and error answers.
 
-    host   that it is bound to      keys   that are asked for; None where none are
+    Args:
+        state: the state, which is not open yet; the application opens and closes it
+        log: the log of the API
+        closing: what is closed after the application
+        host: the host that the API is bound to
+        keys: the API keys; None if a request needs no key
     """
+    catalog = state.platform.catalog
+    settings = state.platform.settings
+    app = FastAPI(
+        title=catalog.model,
+        version=__version__,
+        lifespan=_make_lifespan(state, closing),
+        description="Predictions that can be audited.",
+        docs_url=None,  # `add_pages` adds it with a security policy, and /redoc too
+        redoc_url=None,
+        responses=ERROR_ANSWERS,
+        telemetry=FASTAPI_OFF,
+    )
+    app.router.route_class = StrictRoute
+    app.add_exception_handler(StreamflowError, _answer_own_error)
+    app.add_exception_handler(RequestValidationError, _answer_malformed)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    add_middleware(app, settings, host, keys)
+    traces = _open_traces(settings.api_traces, closing)
+    app.add_middleware(RequestObserver, metrics=state.metrics, log=log, traces=traces)
+    # The router tries its routes in turn, so the predictions come first.
+    add_predictions(app, state, build_endpoint_models(catalog, settings.api_max_ids))
+    _add_probes(app, state)
+    _add_status(app, state)
+    add_pages(app)
+    describe_keys(app, needed=keys is not None)
+    return app
 
+
+def _make_lifespan(
+    state: ServingState, closing: ExitStack
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with closing:
@@ -58,66 +93,58 @@ def create_app(
             yield
             await state.close()
 
-    catalog = state.platform.catalog
-    endpoint = state.platform.settings.api_traces
-    traces = Traces(endpoint) if endpoint else None
-    if traces is not None:
-        closing.callback(traces.close)
-    app = FastAPI(
-        title=catalog.model,
-        version=__version__,
-        lifespan=lifespan,
-        description="Predictions that can be audited.",
-        docs_url=None,  # `add_pages` adds them, with a policy
-        redoc_url=None,
-        responses=REFUSALS,
-        telemetry=FASTAPI_OFF,
-    )
-    app.router.route_class = StrictRoute
-    app.add_exception_handler(StreamflowError, _ours)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _of_http)
-    add_fence(app, state.platform.settings, host, keys)
-    app.add_middleware(Observed, metrics=state.metrics, log=log, traces=traces)
-    add_predictions(
-        app, state, answers_of(catalog, state.platform.settings.api_max_ids)
-    )  # first: routes are tried in turn
-    _add_operations(app, state)
-    add_pages(app)
-    describe_keys(app, needed=keys is not None)
-    return app
+    return lifespan
 
 
-def _add_operations(app: FastAPI, state: ServingState) -> None:
+def _open_traces(endpoint: str | None, closing: ExitStack) -> Traces | None:
+    if not endpoint:
+        return None
+    traces = Traces(endpoint)
+    closing.callback(traces.close)
+    return traces
+
+
+def _add_probes(app: FastAPI, state: ServingState) -> None:
+    """Add the endpoints that say whether the API is alive, and whether it can predict."""
+
     @app.get("/health", response_model=None, responses=ok(HealthAnswer))
     async def health() -> dict[str, str]:
-        """This process is alive; whether it can predict says /ready."""
+        """Answer that this process is alive. /ready says whether it can predict."""
         return {"status": "ok"}
 
-    @app.get(
-        "/ready",
-        response_model=None,
-        responses={**ok(ReadyAnswer), 503: {"model": ReadyAnswer, "description": "not ready"}},
-    )
+    not_ready = {"model": ReadyAnswer, "description": "not ready"}
+
+    @app.get("/ready", response_model=None, responses={**ok(ReadyAnswer), 503: not_ready})
     async def ready(request: Request, response: Response) -> dict[str, Any]:
-        """200 when a prediction can be made now, else 503 with every reason; notes are what should be looked at."""
-        found = await state.look()
-        response.status_code = 503 if found.reasons else 200
-        reasons, notes = found.reasons, found.notes
-        if notes_of(request).is_anonymous:  # an error's words may name hosts and users
-            reasons, notes = tuple(reason.partition(":")[0] for reason in reasons), ()
-        return {
-            "status": "not ready" if found.reasons else "ready",
-            "reasons": reasons,
-            "notes": notes,
-        }
+        """Answer 200 if a prediction can be made now, else 503 with every reason.
+
+        The notes say what somebody should check.
+        """
+        readiness = await state.readiness()
+        reasons = list(readiness.reasons)
+        notes = list(readiness.notes)
+        response.status_code = 503 if reasons else 200
+        # The text of an error may name hosts and users, so only callers with a key see it.
+        if notes_of(request).is_anonymous:
+            reasons = [reason.partition(":")[0] for reason in reasons]
+            notes = []
+        status = "not ready" if reasons else "ready"
+        return {"status": status, "reasons": reasons, "notes": notes}
+
+
+def _add_status(app: FastAPI, state: ServingState) -> None:
+    """Add the endpoints that describe the version that answers, and the metrics."""
 
     @app.get("/model", response_model=None, responses=ok(ModelAnswer))
     async def model() -> dict[str, Any]:
-        """The version that answers: since when it is in Production, and since when it answers here."""
-        serving, current = state.serving(), state.current
+        """Return the version that answers.
+
+        It says since when the version is in Production, and since when it answers here.
+        """
+        serving = state.serving()
+        current = state.current
         return {
-            **named(serving),
+            **model_name(serving),
             "threshold": serving.predictor.threshold,
             "features": serving.policy.names,
             "policy": serving.policy.declared,
@@ -127,33 +154,35 @@ def _add_operations(app: FastAPI, state: ServingState) -> None:
         }
 
     @app.get("/metrics", include_in_schema=False)
-    async def numbers() -> Response:
-        """The numbers, for Prometheus."""
-        return Response(state.metrics.text(await state.look()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    async def metrics() -> Response:
+        """Return the metrics in Prometheus' text format."""
+        text = state.metrics.render(await state.readiness())
+        return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _answer_own_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request that failed with an error of streamflow."""
     assert isinstance(error, StreamflowError)
-    return _refused(
-        request, error.http_status, why(error), LATER if error.http_status == 503 else None
-    )
+    headers = RETRY_LATER if error.http_status == 503 else None
+    return _error_response(request, error.http_status, error_body(error), headers)
 
 
-async def _malformed(request: Request, error: Exception) -> JSONResponse:
+async def _answer_malformed(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request whose body or path does not match the endpoint."""
     assert isinstance(error, RequestValidationError)
-    return _refused(request, 422, {"error": mistakes(error), "code": "malformed_request"})
+    body = {"error": describe_mistakes(error), "code": "malformed_request"}
+    return _error_response(request, 422, body)
 
 
-async def _of_http(request: Request, error: Exception) -> JSONResponse:
-    """A path that is not there, a method that it has not."""
+async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request for a path that does not exist, or with a method that the path lacks."""
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).name.lower()
-    return _refused(
-        request, error.status_code, {"error": error.detail, "code": code}, error.headers
-    )
+    body = {"error": error.detail, "code": code}
+    return _error_response(request, error.status_code, body, error.headers)
 
 
-def _refused(
+def _error_response(
     request: Request, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     notes_of(request).error = body["code"]

@@ -1,4 +1,8 @@
-"""Nobody passes without a key that is enough, but for the paths that are open. ASGI middleware: no task, no thread, no database."""
+"""ASGI middleware that lets a request pass only with a sufficient API key.
+
+A few paths are open to everybody. The middleware starts no task and no thread, and it does not
+ask the database.
+"""
 
 from __future__ import annotations
 
@@ -8,56 +12,91 @@ from streamflow.api.active_keys import KeyRing
 from streamflow.api.endpoint_scopes import OPEN, scope_of
 from streamflow.api.refusals import refuse
 from streamflow.api.request_context import NOTES
-from streamflow.core.serving.api_keys import covers
+from streamflow.core.serving.api_keys import ApiKey, covers
+from streamflow.core.serving.api_keys import Scope as KeyScope
 
 BEARER = b"bearer "
-HINT = "send a key of 'streamflow keys create' as 'Authorization: Bearer sk_…' or X-API-Key; one in the URL is not read"
+HINT = (
+    "send a key made with 'streamflow keys create' as 'Authorization: Bearer sk_…' or X-API-Key;"
+    " a key in the URL is not read"
+)
+
+# Stands for several keys in one request: no key has this text, so such a request is refused.
+AMBIGUOUS_KEY = b"?"
 
 
-class Guard:
-    """Refuses by default: 401 without a key in force, 404 for a path without a scope, 403 where the key's is not enough."""
+class KeyGuard:
+    """Refuses every request that has no sufficient key.
+
+    It answers 401 without a key in force, 404 for a path without a scope, 403 if the scope of the
+    key is not enough, and 503 if the keys could not be read for too long.
+    """
 
     def __init__(self, app: ASGIApp, *, keys: KeyRing) -> None:
-        self._app, self._keys = app, keys
+        self._app = app
+        self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on or refuse."""
+        """Pass the request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path, given = scope["path"], _given(scope)
-        key = self._keys.find(given) if given and self._keys.is_trusted else None
+        key_text = _read_key(scope)
+        key = self._find_key(key_text)
         if key is not None:
             scope[NOTES].caller = key.id
+        path = scope["path"]
         if path in OPEN:
             scope[NOTES].is_anonymous = key is None
             await self._app(scope, receive, send)
         elif not self._keys.is_trusted:
-            words = "the keys could not be read for too long: nobody can be let in"
-            await refuse(scope, receive, send, 503, words, headers={"Retry-After": "5"})
+            message = "the API keys could not be read for too long, so no key can be accepted"
+            await refuse(scope, receive, send, 503, message, headers={"Retry-After": "5"})
         elif key is None:
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"' if given else "Bearer"}
-            words = "this key is not in force" if given else "a key is needed"
-            await refuse(scope, receive, send, 401, f"{words}: {HINT}", headers=challenge)
-        elif (needed := scope_of(path)) is None:
+            await _refuse_unknown_key(scope, receive, send, has_key=bool(key_text))
+        elif (required := scope_of(path)) is None:
             await refuse(scope, receive, send, 404, "Not Found")
-        elif not covers(key.scope, needed):
-            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'}
-            await refuse(
-                scope,
-                receive,
-                send,
-                403,
-                f"this asks for a key of scope {needed}, not {key.scope}",
-                headers=challenge,
-            )
+        elif not covers(key.scope, required):
+            await _refuse_small_scope(scope, receive, send, key, required)
         else:
             await self._app(scope, receive, send)
 
+    def _find_key(self, key_text: bytes) -> ApiKey | None:
+        if not key_text or not self._keys.is_trusted:
+            return None
+        return self._keys.find(key_text)
 
-def _given(scope: Scope) -> bytes:
-    """The key that a request came with, of its headers alone; what came twice is not one."""
-    found = [value[len(BEARER) :].strip() if name == b"authorization" else value
-             for name, value in scope["headers"]
-             if name == b"x-api-key" or (name == b"authorization" and value[: len(BEARER)].lower() == BEARER)]  # fmt: skip
-    return found[0] if len(found) == 1 else b"?" if found else b""
+
+async def _refuse_unknown_key(scope: Scope, receive: Receive, send: Send, *, has_key: bool) -> None:
+    if has_key:
+        challenge = 'Bearer error="invalid_token"'
+        message = f"this key is not in force: {HINT}"
+    else:
+        challenge = "Bearer"
+        message = f"a key is needed: {HINT}"
+    headers = {"WWW-Authenticate": challenge}
+    await refuse(scope, receive, send, 401, message, headers=headers)
+
+
+async def _refuse_small_scope(
+    scope: Scope, receive: Receive, send: Send, key: ApiKey, required: KeyScope
+) -> None:
+    headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{required}"'}
+    message = f"this needs a key of scope {required}; the scope of this key is {key.scope}"
+    await refuse(scope, receive, send, 403, message, headers=headers)
+
+
+def _read_key(scope: Scope) -> bytes:
+    """Read the key of a request from its headers; empty if there is none.
+
+    Only the headers are read. A request that names several keys has no valid one.
+    """
+    keys = []
+    for name, value in scope["headers"]:
+        if name == b"x-api-key":
+            keys.append(value)
+        elif name == b"authorization" and value[: len(BEARER)].lower() == BEARER:
+            keys.append(value[len(BEARER) :].strip())
+    if not keys:
+        return b""
+    return keys[0] if len(keys) == 1 else AMBIGUOUS_KEY

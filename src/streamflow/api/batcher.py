@@ -1,7 +1,9 @@
-"""Requests that wait are answered together (dynamic batching): one read, one run of the model, one COPY into the prediction log.
+"""Dynamic batching: requests that wait are answered together.
 
-An answer goes out after its line of the log is committed, so none that was given is ever missing there. Some lanes take turns:
-while one waits for PostgreSQL another works. Nothing is kept from one turn to the next.
+A batch needs one read of the features, one run of the model, and one COPY into the prediction log.
+The API sends an answer only after its line in the log is committed, so every answer that was given
+is in the log. Several workers take turns: while one waits for PostgreSQL, a different one works.
+Nothing is stored between two batches.
 """
 
 from __future__ import annotations
@@ -9,73 +11,41 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from time import perf_counter
-from typing import Literal
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from streamflow.api.metrics import Metrics
+from streamflow.api.pending_request import Answer, PendingRequest, Phase
 from streamflow.api.request_context import Notes
 from streamflow.database.pool import connection_of
 from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.live_features import OnlineRow
-from streamflow.steps.serving.predict import Prediction, Refusal, Serving, judge
+from streamflow.steps.serving.predict import Prediction, Serving, judge
 from streamflow.warehouse.prediction_log import log_beside
 
-LANES, LARGE_LANES = 6, 2
-TURN = 64  # ids of one turn; a request with more has a turn of its own, in lanes of their own: nobody waits behind it
-HANG = 2  # times its limit, until a phase is broken off: by then PostgreSQL would have ended it, if it were there
-INLINE = (
-    TURN  # ids up to which the model runs between two events; more would hold up all other requests
-)
+# Workers for small requests, and for large ones.
+SMALL_WORKERS = 6
+LARGE_WORKERS = 2
 
-Phase = Literal["queue", "features", "model", "log"]
-Answer = Prediction | Refusal
+# The largest number of ids in a batch. A request with more ids is a batch of its own, and has its
+# own workers, so that no small request waits behind it.
+BATCH_IDS = 64
 
+# A phase is broken off after this many times its limit. PostgreSQL ends a statement at the limit
+# itself, so by then it cannot be running.
+HANG_FACTOR = 2
 
-@dataclass(slots=True, eq=False)
-class Ask:
-    """A request that waits for its answers, one per key, in their order."""
-
-    keys: Sequence[str | int]
-    notes: Notes
-    limit: float
-    answers: asyncio.Future[tuple[Serving, list[Answer]]]
-    phase: Phase = "queue"
-    entered: float = 0.0  # into the phase
-
-    def enter(self, phase: Phase) -> None:
-        """Begin a phase: its time limit begins anew."""
-        self.phase, self.entered = phase, perf_counter()
-        self.notes.phases.append((phase, self.entered))
-
-    def watch(self) -> None:
-        """Give up once a phase has taken too long."""
-        if self.answers.done():
-            return
-        left = self.entered + self.limit - perf_counter()
-        if left > 0:
-            self.answers.get_loop().call_later(left, self.watch)
-        else:
-            self.fail(
-                Overloaded(
-                    f"no answer within {self.limit:g} s, in the phase '{self.phase}'",
-                    phase=self.phase,
-                )
-            )
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with an error."""
-        if not self.answers.done():
-            self.answers.set_exception(error)
+# Up to this many ids the model runs in the event loop. A larger batch runs in a thread, because it
+# would hold up all requests.
+INLINE_IDS = BATCH_IDS
 
 
 class Batcher:
-    """One per process, on its event loop."""
+    """Answers the requests of one process, on its event loop."""
 
     def __init__(
         self,
@@ -87,169 +57,198 @@ class Batcher:
         max_waiting: int,
         shed: bool,
     ) -> None:
-        self._pool, self._serving, self._metrics = pool, serving, metrics
-        self._limit, self._max, self._shed = time_limit, max_waiting, shed
-        self._small: asyncio.Queue[Ask] = asyncio.Queue()
-        self._large: asyncio.Queue[Ask] = asyncio.Queue()
-        self._ids = 0  # that wait
-        self._lanes: list[asyncio.Task[None]] = []
+        self._pool = pool
+        self._serving = serving
+        self._metrics = metrics
+        self._time_limit = time_limit
+        self._max_waiting = max_waiting
+        self._shed = shed
+        self._small: asyncio.Queue[PendingRequest] = asyncio.Queue()
+        self._large: asyncio.Queue[PendingRequest] = asyncio.Queue()
+        self._waiting_ids = 0
+        self._workers: list[asyncio.Task[None]] = []
 
     @property
     def waiting(self) -> int:
-        """The ids that wait for their turn."""
-        return self._ids
+        """Return how many ids wait for an answer."""
+        return self._waiting_ids
 
     def start(self) -> None:
-        """Begin to answer."""
-        queues = [self._small] * LANES + [self._large] * LARGE_LANES
-        self._lanes = [
-            asyncio.create_task(self._lane(queue), name=f"lane {n}")
-            for n, queue in enumerate(queues)
+        """Start the workers, which answer the requests."""
+        queues = [self._small] * SMALL_WORKERS + [self._large] * LARGE_WORKERS
+        self._workers = [
+            asyncio.create_task(self._work(queue), name=f"worker {number}")
+            for number, queue in enumerate(queues)
         ]
 
     async def stop(self) -> None:
-        """End; whoever still waits is told so. The server has waited for its requests before it calls this."""
-        for lane in self._lanes:
-            lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+        """Stop the workers, and answer the requests that still wait with an error.
+
+        The server has waited for its requests before it calls this.
+        """
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
         for queue in (self._small, self._large):
             while not queue.empty():
                 queue.get_nowait().fail(Overloaded("the API is being stopped"))
 
     async def answer(self, keys: Sequence[str | int], notes: Notes) -> tuple[Serving, list[Answer]]:
-        """The version and its answer for each key, once they are in the prediction log.
+        """Return the version and its answer for each key, once they are in the prediction log.
 
-        Raises Overloaded, DatabaseUnavailable, VersionMissing, NotMigrated; what one key lacks is its entry.
+        A key that cannot be answered has its error as its answer.
+        Raises Overloaded, DatabaseUnavailable, VersionMissing, NotMigrated.
         """
-        if self._ids and self._ids + len(keys) > self._max:
+        if self._waiting_ids and self._waiting_ids + len(keys) > self._max_waiting:
             raise Overloaded(
-                f"{self._ids} ids wait already; api_max_waiting allows {self._max}", phase="queue"
+                f"{self._waiting_ids} ids are waiting; api_max_waiting allows {self._max_waiting}",
+                phase="queue",
             )
-        ask = Ask(keys, notes, self._limit, asyncio.get_running_loop().create_future())
-        ask.enter("queue")
-        self._ids += len(keys)
-        (self._large if len(keys) > TURN else self._small).put_nowait(ask)
-        ask.answers.get_loop().call_later(self._limit, ask.watch)
-        return await ask.answers
+        loop = asyncio.get_running_loop()
+        request = PendingRequest(keys, notes, self._time_limit, loop.create_future())
+        request.enter("queue")
+        self._waiting_ids += len(keys)
+        queue = self._large if len(keys) > BATCH_IDS else self._small
+        queue.put_nowait(request)
+        loop.call_later(self._time_limit, request.watch)
+        return await request.answers
 
-    async def _lane(self, queue: asyncio.Queue[Ask]) -> None:
+    async def _work(self, queue: asyncio.Queue[PendingRequest]) -> None:
         while True:
-            turn = [ask for ask in await self._next(queue) if not ask.answers.done()]
-            if turn:
-                await self._take(turn)
+            requests = await self._collect_batch(queue)
+            batch = [request for request in requests if not request.answers.done()]
+            if batch:
+                await self._answer_or_fail(batch)
 
-    async def _next(self, queue: asyncio.Queue[Ask]) -> list[Ask]:
-        """Whoever waits, as far as a turn has room."""
+    async def _collect_batch(self, queue: asyncio.Queue[PendingRequest]) -> list[PendingRequest]:
+        """Wait for a request, and take with it those that wait too, until the batch is full."""
         first = await queue.get()
-        turn, ids = [first], len(first.keys)
-        while not queue.empty() and ids < TURN:
-            turn.append(queue.get_nowait())
-            ids += len(turn[-1].keys)
-        self._ids -= ids
-        return turn
+        batch = [first]
+        ids = len(first.keys)
+        while not queue.empty() and ids < BATCH_IDS:
+            request = queue.get_nowait()
+            batch.append(request)
+            ids += len(request.keys)
+        self._waiting_ids -= ids
+        return batch
 
-    async def _take(self, turn: list[Ask]) -> None:
-        """Answer a turn, whatever happens. What the database refuses for one request is not held against the others."""
+    async def _answer_or_fail(self, batch: list[PendingRequest]) -> None:
+        """Answer a batch with its predictions, or with the error that occurs.
+
+        If the database refuses the data of a batch, each request is answered alone, so that only
+        the request with the wrong data fails.
+        """
         try:
             try:
-                await self._again_if_lost(turn)
+                await self._answer_with_retry(batch)
             except (psycopg.DataError, psycopg.IntegrityError):
-                if len(turn) == 1:
+                if len(batch) == 1:
                     raise
-                for ask in turn:
-                    await self._take([ask])
-        except (
-            Exception
-        ) as error:  # whatever it is, it is the answer to those who wait; the request logs it
-            for ask in turn:
-                ask.fail(error)
+                for request in batch:
+                    await self._answer_or_fail([request])
+        # Whatever the error is, the requests that wait get it as their answer, and log it.
+        except Exception as error:  # noqa: BLE001
+            for request in batch:
+                request.fail(error)
 
-    async def _again_if_lost(self, turn: list[Ask]) -> None:
-        """Answer; once more on another connection where the first one was dead: PostgreSQL was started anew meanwhile."""
+    async def _answer_with_retry(self, batch: list[PendingRequest]) -> None:
+        """Answer a batch. If its connection was dead, answer it once more on a new connection.
+
+        A connection is dead when PostgreSQL was restarted in the meantime.
+        """
         try:
-            await self._answer(turn)
-        except _Lost:
-            await (
-                self._pool.drain()
-            )  # the others are dead, too; to ask them first could take for ever
+            await self._answer(batch)
+        except _ConnectionLost:
+            # All connections of the pool are dead too. To try each first could take very long.
+            await self._pool.drain()
             try:
-                await self._answer(turn)
-            except _Lost as error:
+                await self._answer(batch)
+            except _ConnectionLost as error:
                 raise DatabaseUnavailable(f"PostgreSQL does not answer: {error}") from error
 
-    async def _answer(self, turn: list[Ask]) -> None:
+    async def _answer(self, batch: list[PendingRequest]) -> None:
         serving = self._serving()
-        keys = [key for ask in turn for key in ask.keys]
+        keys = [key for request in batch for key in request.keys]
         async with connection_of(self._pool) as connection:
-            for ask in turn:
-                self._metrics.phase("queue", perf_counter() - ask.entered)
-            async with self._phase("features", turn):
-                rows = await _read(serving, connection, keys)
-            async with self._phase("model", turn):
-                found = await _judged(serving, keys, rows)
-            async with self._phase("log", turn):
-                await self._log(connection, turn, found)
-        answers = iter(found)
-        for ask in turn:
-            own = list(islice(answers, len(ask.keys)))
-            if not ask.answers.done():
-                ask.answers.set_result((serving, own))
-                for one in own:
-                    if isinstance(one, Prediction):
-                        self._metrics.predicted(one.version, one.prediction)
+            for request in batch:
+                self._metrics.observe_phase("queue", perf_counter() - request.entered)
+            async with self._phase("features", batch):
+                rows = await _read_rows(serving, connection, keys)
+            async with self._phase("model", batch):
+                answers = await _judge(serving, keys, rows)
+            async with self._phase("log", batch):
+                await self._log(connection, batch, answers)
+        remaining_answers = iter(answers)
+        for request in batch:
+            request_answers = list(islice(remaining_answers, len(request.keys)))
+            if request.succeed(serving, request_answers):
+                self._count_predictions(request_answers)
+
+    def _count_predictions(self, answers: list[Answer]) -> None:
+        for answer in answers:
+            if isinstance(answer, Prediction):
+                self._metrics.count_prediction(answer.version, answer.prediction)
 
     @asynccontextmanager
-    async def _phase(self, phase: Phase, turn: list[Ask]) -> AsyncIterator[None]:
-        for ask in turn:
-            ask.enter(phase)
-        began = perf_counter()
+    async def _phase(self, phase: Phase, batch: list[PendingRequest]) -> AsyncIterator[None]:
+        for request in batch:
+            request.enter(phase)
+        started_at = perf_counter()
         try:
-            async with asyncio.timeout(HANG * self._limit):
+            async with asyncio.timeout(HANG_FACTOR * self._time_limit):
                 yield
         finally:
-            self._metrics.phase(phase, perf_counter() - began)
+            self._metrics.observe_phase(phase, perf_counter() - started_at)
 
     async def _log(
-        self, connection: psycopg.AsyncConnection, turn: list[Ask], found: list[Answer]
+        self,
+        connection: psycopg.AsyncConnection,
+        batch: list[PendingRequest],
+        answers: list[Answer],
     ) -> None:
-        answers, entries = iter(found), []
-        for ask in turn:
-            own = islice(answers, len(ask.keys))
+        """Write the predictions to the log. If the setting is "shed", a failure is only counted."""
+        remaining_answers = iter(answers)
+        entries = []
+        for request in batch:
+            request_id = request.notes.request_id
+            request_answers = islice(remaining_answers, len(request.keys))
             entries += [
-                one.logged(ask.notes.request_id) for one in own if isinstance(one, Prediction)
+                answer.logged(request_id)
+                for answer in request_answers
+                if isinstance(answer, Prediction)
             ]
         if not entries:
             return
+        # The second half of the time limit is for the answer itself.
+        timeout_s = self._time_limit / 2 if self._shed else None
         try:
-            async with asyncio.timeout(
-                self._limit / 2 if self._shed else None
-            ):  # there has to be time for the answer
+            async with asyncio.timeout(timeout_s):
                 await log_beside(connection, entries)
         except (psycopg.Error, TimeoutError):
             if not self._shed:
                 raise
-            self._metrics.unlogged(len(entries))
+            self._metrics.count_unlogged(len(entries))
 
 
-class _Lost(Exception):
+class _ConnectionLost(Exception):
     """The connection was dead before anything was read."""
 
 
-async def _read(
+async def _read_rows(
     serving: Serving, connection: psycopg.AsyncConnection, keys: list[str | int]
 ) -> list[OnlineRow | None]:
     try:
         return await serving.reader.read_beside(connection, keys)
     except psycopg.OperationalError as error:
         if connection.broken:
-            raise _Lost(str(error)) from error
+            raise _ConnectionLost(str(error)) from error
         raise
 
 
-async def _judged(
+async def _judge(
     serving: Serving, keys: list[str | int], rows: list[OnlineRow | None]
 ) -> list[Answer]:
     now = datetime.now(UTC)
-    if len(keys) <= INLINE:
+    if len(keys) <= INLINE_IDS:
         return judge(serving, keys, rows, now=now)
     return await asyncio.to_thread(judge, serving, keys, rows, now=now)

@@ -1,4 +1,7 @@
-"""A body is read whole before anybody works on it: no larger than the limit, however it is sent, and not for ever."""
+"""The limit of request bodies: no body is larger than a limit, and none may arrive for ever.
+
+A body is read whole before any other part of the API works on it.
+"""
 
 from __future__ import annotations
 
@@ -8,87 +11,98 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamflow.api.refusals import refuse
 
-TOLD = (b"content-length", b"transfer-encoding", b"expect")
+CONTENT_LENGTH = b"content-length"
+EXPECT = b"expect"
+
+# A request without any of these headers has no body.
+BODY_HEADERS = (CONTENT_LENGTH, b"transfer-encoding", EXPECT)
+
 CLOSE = {"Connection": "close"}
 
 
-class Bounded:
-    """ASGI middleware. A request without a body goes through untouched.
+class BodyLimit:
+    """ASGI middleware that refuses bodies that are too large or too slow.
 
-    What is too large is read to its end and thrown away, for as long as a body may take: a client that is still sending would
-    not read the answer.
+    A request without a body passes through untouched.
+    A body that is too large is read to its end and thrown away, for as long as a body may take,
+    because a client that is still sending would not read the answer.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, seconds: float) -> None:
-        self._app, self._most, self._seconds = app, most, seconds
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read, then pass on; 413 above the limit, 408 for one that does not come whole."""
-        told = (
-            {name: value for name, value in scope.get("headers", ()) if name in TOLD}
-            if scope["type"] == "http"
-            else {}
-        )
-        if not told:
+        """Read the body, then pass the request on.
+
+        A body above the limit is answered with 413, a body that does not arrive whole with 408.
+        """
+        headers = _read_body_headers(scope)
+        if not headers:
             await self._app(scope, receive, send)
             return
-        body = _Body(self._most, int(told.get(TOLD[0], 0)))
-        if not (body.is_too_large and TOLD[2] in told):  # who asks before sending does not send
-            try:
-                async with asyncio.timeout(self._seconds):
-                    await body.read(receive)
-            except TimeoutError:
-                body.is_whole = False
+        body = await self._read_body(headers, receive)
         if body.is_too_large:
-            await refuse(
-                scope,
-                receive,
-                send,
-                413,
-                f"the body is larger than {self._most} bytes",
-                headers=CLOSE,
-            )
-        elif not body.is_whole:
-            await refuse(
-                scope,
-                receive,
-                send,
-                408,
-                f"the body did not arrive within {self._seconds:g} s",
-                headers=CLOSE,
-            )
+            message = f"the body is larger than {self._max_bytes} bytes"
+            await refuse(scope, receive, send, 413, message, headers=CLOSE)
+        elif not body.is_complete:
+            message = f"the body did not arrive within {self._timeout_s:g} s"
+            await refuse(scope, receive, send, 408, message, headers=CLOSE)
         else:
-            await self._app(scope, body.again(receive), send)
+            await self._app(scope, body.replay(receive), send)
+
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> _Body:
+        announced_bytes = int(headers.get(CONTENT_LENGTH, 0))
+        body = _Body(self._max_bytes, announced_bytes)
+        # A client that asks before it sends (`Expect`) does not send a body that is refused.
+        will_not_be_sent = body.is_too_large and EXPECT in headers
+        if will_not_be_sent:
+            return body
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await body.read(receive)
+        except TimeoutError:
+            body.is_complete = False
+        return body
+
+
+def _read_body_headers(scope: Scope) -> dict[bytes, bytes]:
+    if scope["type"] != "http":
+        return {}
+    return {name: value for name, value in scope.get("headers", ()) if name in BODY_HEADERS}
 
 
 class _Body:
-    """What has arrived of a body; of one that is too large nothing is kept."""
+    """The bytes of a body that have arrived. Nothing is stored of a body that is too large."""
 
-    def __init__(self, most: int, announced: int) -> None:
-        self._most, self._parts, self._size = most, list[bytes](), 0
-        self.is_too_large, self.is_whole = announced > most, False
+    def __init__(self, max_bytes: int, announced_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self.is_too_large = announced_bytes > max_bytes
+        self.is_complete = False
 
     async def read(self, receive: Receive) -> None:
-        """Read to the end, or until the client is gone."""
+        """Read to the end of the body, or until the client disconnects."""
         message: Message = {"more_body": True}
         while message.get("more_body", False):
             message = await receive()
-            part = message.get("body", b"")
-            self._size += len(part)
-            self.is_too_large = self.is_too_large or self._size > self._most
+            chunk = message.get("body", b"")
+            self._size += len(chunk)
+            self.is_too_large = self.is_too_large or self._size > self._max_bytes
             if self.is_too_large:
-                self._parts.clear()
+                self._chunks.clear()
             else:
-                self._parts.append(part)
-        self.is_whole = message["type"] == "http.request"
+                self._chunks.append(chunk)
+        self.is_complete = message["type"] == "http.request"
 
-    def again(self, receive: Receive) -> Receive:
-        """The body as if it were received now; then whatever comes."""
-        waiting: list[Message] = [
-            {"type": "http.request", "body": b"".join(self._parts), "more_body": False}
-        ]
+    def replay(self, receive: Receive) -> Receive:
+        """Return a `receive` that first delivers this body, then the messages of `receive`."""
+        body = b"".join(self._chunks)
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def received() -> Message:
-            return waiting.pop() if waiting else await receive()
+        async def receive_again() -> Message:
+            return pending.pop() if pending else await receive()
 
-        return received
+        return receive_again

@@ -1,4 +1,8 @@
-"""How long a client may take: a connection that asks nothing, never ends what it asks, or does not take its answer, is closed."""
+"""The time limits of a client. A connection of a client that is too slow is closed.
+
+This concerns a client that sends no request, that never ends a request, or that does not read its
+answer.
+"""
 
 from __future__ import annotations
 
@@ -7,53 +11,64 @@ from asyncio.events import TimerHandle
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MORE_S = 5.0  # than a body may take: before that its sender is told so
+# The connection is closed this much later than the time limit of a body (408), so that the client
+# first gets the answer that says so.
+EXTRA_S = 5.0
 
 
 class Patient(HttpToolsProtocol):
-    """uvicorn closes what is idle after an answer; this one, what is idle before it, too.
+    """uvicorn's HTTP protocol with time limits for the client.
 
-    seconds   from the beginning of a request, or of a connection, to the end of its body; and for an answer to be taken
+    uvicorn itself closes a connection that is idle after an answer. This class also closes one
+    that is idle before its answer.
+
+    Attributes:
+        seconds: the limit from the beginning of a request (or of a connection) to the end of its
+            body, and the limit for the client to read an answer. `set_client_timeout` sets it
+            before the first connection.
     """
 
-    seconds = 15.0  # set by `wait_at_most` before anybody connects
-    _impatience: TimerHandle | None = None  # with what it sends
-    _unread: TimerHandle | None = None  # of what we send
+    seconds = 15.0
+    _receive_timer: TimerHandle | None = None  # runs while we wait for data of the client
+    _send_timer: TimerHandle | None = None  # runs while the client does not read our data
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._wait()
+        self._restart_receive_timer()
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the end of this one."""
+        """Begin to wait for the end of this request."""
         super().on_message_begin()
-        self._wait()
+        self._restart_receive_timer()
 
     def on_message_complete(self) -> None:
-        """It is whole: from here on it is our time."""
+        """Stop the timer: the request is complete, and from now on the API needs the time."""
         super().on_message_complete()
-        _cancel(self._impatience)
+        _cancel(self._receive_timer)
 
     def pause_writing(self) -> None:
-        """The client does not read: wait for it. To close it would wait for it, too."""
+        """Begin to wait for a client that does not read its answer.
+
+        The timer aborts the connection. Closing it would also wait for the client to read.
+        """
         super().pause_writing()
-        self._unread = self.loop.call_later(self.seconds, self.transport.abort)
+        self._send_timer = self.loop.call_later(self.seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Stop the timer, because the client reads again."""
         super().resume_writing()
-        _cancel(self._unread)
+        _cancel(self._send_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing to wait for any more."""
+        """Stop both timers, because the connection has ended."""
         super().connection_lost(exc)
-        _cancel(self._impatience)
-        _cancel(self._unread)
+        _cancel(self._receive_timer)
+        _cancel(self._send_timer)
 
-    def _wait(self) -> None:
-        _cancel(self._impatience)
-        self._impatience = self.loop.call_later(self.seconds, self.transport.close)
+    def _restart_receive_timer(self) -> None:
+        _cancel(self._receive_timer)
+        self._receive_timer = self.loop.call_later(self.seconds, self.transport.close)
 
 
 def _cancel(timer: TimerHandle | None) -> None:
@@ -61,6 +76,6 @@ def _cancel(timer: TimerHandle | None) -> None:
         timer.cancel()
 
 
-def wait_at_most(body_s: float) -> None:
-    """Set for this process how long a client may take with a body."""
-    Patient.seconds = body_s + MORE_S
+def set_client_timeout(body_s: float) -> None:
+    """Set how long a client of this process may take to send a body, in seconds."""
+    Patient.seconds = body_s + EXTRA_S

@@ -1,4 +1,4 @@
-"""The pages that describe the API. Their policy lets in what FastAPI writes into them, and nothing else."""
+"""The pages /docs and /redoc. Their security policy allows only what FastAPI writes into them."""
 
 from __future__ import annotations
 
@@ -12,47 +12,53 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
-LINKED = re.compile(r'(?:src|href)="(https://[^"]+)"')
-INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+EXTERNAL_LINK = re.compile(r'(?:src|href)="(https://[^"]+)"')
+INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add /docs and /redoc."""
+    """Add the pages /docs and /redoc to the application."""
     assert app.openapi_url is not None
     swagger = get_swagger_ui_html(openapi_url=app.openapi_url, title=app.title)
     redoc = get_redoc_html(openapi_url=app.openapi_url, title=app.title, with_google_fonts=False)
-    for path, made in (("/docs", swagger), ("/redoc", redoc)):
-        text = bytes(made.body).decode()
-        page = HTMLResponse(text, headers={"Content-Security-Policy": policy(text)})
-        app.get(path, include_in_schema=False, response_class=HTMLResponse)(_always(page))
+    for path, response in (("/docs", swagger), ("/redoc", redoc)):
+        html = bytes(response.body).decode()
+        page = HTMLResponse(html, headers={"Content-Security-Policy": policy(html)})
+        app.get(path, include_in_schema=False, response_class=HTMLResponse)(_serve_page(page))
 
 
-def _always(page: HTMLResponse) -> Callable[[], Awaitable[HTMLResponse]]:
-    async def shown() -> HTMLResponse:
+def _serve_page(page: HTMLResponse) -> Callable[[], Awaitable[HTMLResponse]]:
+    async def get_page() -> HTMLResponse:
         return page
 
-    return shown
+    return get_page
 
 
 def policy(page: str) -> str:
-    """The Content-Security-Policy of a page: the places that it links to, and its own scripts by their hash.
+    """Return the Content-Security-Policy of an HTML page.
 
-    >>> policy('<script src="https://cdn.example.com/a.js"></script><script>1</script>').split("; ")[1]
+    The policy allows the hosts that the page links to, and its inline scripts by their hash.
+
+    >>> html = '<script src="https://cdn.example.com/a.js"></script><script>1</script>'
+    >>> policy(html).split("; ")[1]
     "script-src https://cdn.example.com 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='"
     """
-    places = " ".join(sorted({f"https://{urlsplit(link).netloc}" for link in LINKED.findall(page)}))
-    own = " ".join(
-        f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
-        for script in INLINE.findall(page)
-    )
+    origins = {f"https://{urlsplit(link).netloc}" for link in EXTERNAL_LINK.findall(page)}
+    hosts = " ".join(sorted(origins))
+    hashes = " ".join(_hash_source(script) for script in INLINE_SCRIPT.findall(page))
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src {places} {own}".rstrip(),
-            f"style-src {places} 'unsafe-inline'",
-            f"img-src 'self' data: {places}",
+            f"script-src {hosts} {hashes}".rstrip(),
+            f"style-src {hosts} 'unsafe-inline'",
+            f"img-src 'self' data: {hosts}",
             "connect-src 'self'",
             "worker-src blob:",
             "frame-ancestors 'none'",
         ]
     )
+
+
+def _hash_source(script: str) -> str:
+    digest = sha256(script.encode()).digest()
+    return f"'sha256-{b64encode(digest).decode()}'"

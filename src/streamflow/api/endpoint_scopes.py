@@ -1,12 +1,15 @@
-"""Which endpoint asks for which scope. What stands here neither way does not exist for whoever comes with a key, or without."""
+"""The API-key scope that each endpoint requires. A path in neither table is answered with 404."""
 
 from __future__ import annotations
 
 from streamflow.core.serving.api_keys import Scope
 
-OPEN = frozenset({"/health", "/ready"})  # by exact match: a probe has no key
+# Paths that need no key, because a health probe has none. They must match exactly.
+OPEN = frozenset({"/health", "/ready"})
+
 ACCESS: dict[str, Scope] = {
-    "/metrics": "metrics",  # it tells how much is predicted and what: a scraper gets a key that can do nothing else
+    # The metrics show how much is predicted, and what. A scraper gets a key for them alone.
+    "/metrics": "metrics",
     "/model": "read",
     "/features/{}": "read",
     "/openapi.json": "read",
@@ -19,9 +22,12 @@ ACCESS: dict[str, Scope] = {
 
 
 def scope_of(path: str) -> Scope | None:
-    """The scope that a path asks for; None for one that is not ours. The path is the one that the router will read.
+    """Return the scope that a path requires; None if the API has no such path.
+
+    The path must be the one that the router reads.
 
     >>> scope_of("/features/7590-VHVEG"), scope_of("/features/x/health"), scope_of("/health")
     ('read', None, None)
     """
-    return ACCESS.get(path) or ACCESS.get(f"{path.rpartition('/')[0]}/{{}}")
+    parent = path.rpartition("/")[0]
+    return ACCESS.get(path) or ACCESS.get(f"{parent}/{{}}")

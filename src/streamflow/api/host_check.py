@@ -1,4 +1,8 @@
-"""The host that a request names, and what each answer tells a browser."""
+"""The check of the host that a request names, and the security headers of every answer.
+
+There is no Strict-Transport-Security header. TLS ends at a proxy, and only the proxy knows whether
+its whole host uses HTTPS. Over plain HTTP a browser ignores this header.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +13,79 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamflow.api.refusals import refuse
-from streamflow.api.security_headers import HEADERS, POLICY
 
-NAMED = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::[0-9]+)?")
+HOST_HEADER = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::[0-9]+)?")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
+PAGE_POLICY = b"content-security-policy"
+SECURITY_HEADERS = (
+    # An answer is about a person, and it is true only at its instant.
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    # A path may contain the key of a person.
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    # This one must stand last: it is left out where a page brings its own policy.
+    (PAGE_POLICY, b"default-src 'none'; frame-ancestors 'none'"),
+)
 
-class Hardened:
-    """ASGI middleware: 400 for a host that is not allowed, as a page would name that rebinds its own name to this address."""
+
+class HostCheck:
+    """ASGI middleware that answers 400 for a host that is not allowed, and adds security headers.
+
+    It prevents DNS rebinding: a web page makes its own host name point to this address, and then
+    calls the API from the browser of a user.
+    """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
-        self._app, self._hosts = app, frozenset(host.lower().encode() for host in hosts)
+        self._app = app
+        self._hosts = frozenset(host.lower().encode() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the host, and add the headers to whatever is answered."""
+        """Check the host of the request, and add the headers to every answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = message.get("headers", ())
-                added = HEADERS[:-1] if any(name == POLICY for name, _ in given) else HEADERS
-                message["headers"] = [*given, *added]
+                headers = message.get("headers", ())
+                has_policy = any(name == PAGE_POLICY for name, _ in headers)
+                security_headers = SECURITY_HEADERS[:-1] if has_policy else SECURITY_HEADERS
+                message["headers"] = [*headers, *security_headers]
             await send(message)
 
-        if b"*" in self._hosts or _host(scope) in self._hosts:
-            await self._app(scope, receive, sending)
+        if b"*" in self._hosts or _read_host(scope) in self._hosts:
+            await self._app(scope, receive, send_with_headers)
         else:
-            words = "this host is not one of the setting api_allowed_hosts"
-            await refuse(scope, receive, sending, 400, words)
+            message = "this host is not in the setting api_allowed_hosts"
+            await refuse(scope, receive, send_with_headers, 400, message)
 
 
-def _host(scope: Scope) -> bytes:
-    """The host of a request without its port; nothing when it names several, or none that is one."""
-    given = [value for name, value in scope["headers"] if name == b"host"]
-    found = NAMED.fullmatch(given[0].lower()) if len(given) == 1 else None
-    return b"" if found is None else found[1] or found[2]
+def _read_host(scope: Scope) -> bytes:
+    """Read the host of a request, without its port.
+
+    The result is empty if the request names no host, several hosts, or a malformed host.
+    """
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return b""
+    match = HOST_HEADER.fullmatch(hosts[0].lower())
+    if match is None:
+        return b""
+    ipv6_address, name_or_ipv4 = match.groups()
+    return ipv6_address or name_or_ipv4
 
 
 def allowed_hosts(bound: str, given: tuple[str, ...]) -> tuple[str, ...]:
-    """The hosts that may be named. Those of loopback always: no page can make them its own.
+    """Return the hosts that a request may name.
+
+    The names of loopback are always allowed, because no web page can take them as its own name.
+
+    Args:
+        bound: the host that the API is bound to
+        given: the hosts of the setting api_allowed_hosts
 
     >>> allowed_hosts("10.0.0.5", ("churn.example.com",))
     ('localhost', '127.0.0.1', '::1', '10.0.0.5', 'churn.example.com')
@@ -58,10 +94,12 @@ def allowed_hosts(bound: str, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address.
+    """Return whether only this machine can reach an address.
 
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("churn.example.com")
-    (True, True, False, False)
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost")
+    (True, True)
+    >>> is_loopback("0.0.0.0"), is_loopback("churn.example.com")
+    (False, False)
     """
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,7 +1,9 @@
-"""The log of the API: one line per event, JSON or for people. It holds no value of a client.
+"""The log of the API: one line per event, as JSON or as text for people.
 
-A message of an exception, or of a library, may quote a key or a feature value (PostgreSQL's DETAIL does, pydantic does). So an
-exception is shown by its types and places, and of a library's line only the place, unless its messages are known not to quote.
+It holds no value of a client. The message of an exception or of a library may quote a key or a
+feature value (PostgreSQL's DETAIL does, and pydantic does). So the log shows an exception by its
+types and code positions, and a line of a library by its code position only, unless the messages of
+that library are known to quote nothing.
 """
 
 from __future__ import annotations
@@ -11,92 +13,120 @@ import sys
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
-LIBRARIES = {"info": "warning"}  # what they tell of their own work is for debugging
-QUOTES_NOTHING = ("uvicorn", "psycopg.pool")  # addresses, ports, states: read in their sources
+# Log level of the API -> log level of the libraries. At "info" libraries only log warnings: what
+# they log about their own work is for debugging.
+LIBRARY_LEVELS = {"info": "warning"}
+
+# The messages of these libraries contain only addresses, ports and states. We read their sources.
+SAFE_LIBRARIES = ("uvicorn", "psycopg.pool")
 
 
-def open_log(form: Literal["console", "json"], level: str) -> FilteringBoundLogger:
-    """The log of this process, of libraries and Python's warnings too: JSON on stdout, text for people on stderr."""
-    stream = sys.stdout if form == "json" else sys.stderr
-    coloured = structlog.dev.ConsoleRenderer(timestamp_key="time", pad_event_to=8, sort_keys=False)
-    render: Any = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else coloured
-        if stream.isatty()
-        else _plain
-    )
+def open_log(log_format: Literal["console", "json"], level: str) -> FilteringBoundLogger:
+    """Open the log of this process, which also takes the lines of libraries and Python's warnings.
+
+    JSON is written to stdout, text for people to stderr.
+    """
+    stream = sys.stdout if log_format == "json" else sys.stderr
+    renderer = _choose_renderer(log_format, stream)
     handler = logging.StreamHandler(stream)
-    clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_of_library, _line], processors=[clean, render]
+            foreign_pre_chain=[_hide_library_message, _complete_line],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(handlers=[handler], level=LIBRARIES.get(level, level).upper(), force=True)
+    library_level = LIBRARY_LEVELS.get(level, level)
+    logging.basicConfig(handlers=[handler], level=library_level.upper(), force=True)
     logging.getLogger("uvicorn").setLevel(level.upper())
     logging.captureWarnings(capture=True)
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream),
-        processors=[_line, render],
+        processors=[_complete_line, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
     return log
 
 
-def _line(_: object, level: str, event: EventDict) -> EventDict:
-    """What every line begins with, and an exception without its message."""
+def _choose_renderer(log_format: Literal["console", "json"], stream: TextIO) -> Any:
+    if log_format == "json":
+        return structlog.processors.JSONRenderer()
+    if stream.isatty():
+        return structlog.dev.ConsoleRenderer(
+            timestamp_key="time",
+            pad_event_to=8,
+            sort_keys=False,
+        )
+    return _render_plain
+
+
+def _complete_line(_: object, level: str, event: EventDict) -> EventDict:
+    """Put time, level and event first, and describe an exception without its message."""
     error = event.pop("exc_info", None)
     if isinstance(error, tuple):
         error = error[1]
     if error is not None:
         event["exception"] = describe(error)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"time": now, "level": level, "event": event.pop("event"), **event}
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"time": time, "level": level, "event": event.pop("event"), **event}
 
 
-def _plain(_: object, __: str, event: EventDict) -> str:
-    """A line for people without colours, and without what structlog's renderer does for them: one is written for each request."""
+def _render_plain(_: object, __: str, event: EventDict) -> str:
+    """Render a line for people, without colours.
+
+    structlog's own renderer does more work per line, and the API writes a line for each request.
+    """
     head = f"{event.pop('time')} [{event.pop('level'):8}] {event.pop('event'):8}"
     exception = event.pop("exception", None)
-    line = " ".join([head, *(f"{name}={value}" for name, value in event.items())])
+    fields = [f"{name}={value}" for name, value in event.items()]
+    line = " ".join([head, *fields])
     return line if exception is None else f"{line}\n{exception}"
 
 
-def _of_library(_: object, __: str, event: EventDict) -> EventDict:
+def _hide_library_message(_: object, __: str, event: EventDict) -> EventDict:
+    """Replace the message of a library by its code position, unless the library quotes nothing."""
     record: logging.LogRecord = event["_record"]
     event["logger"] = record.name
-    if not any(
-        record.name == name or record.name.startswith(f"{name}.") for name in QUOTES_NOTHING
-    ):
+    is_safe = any(
+        record.name == name or record.name.startswith(f"{name}.") for name in SAFE_LIBRARIES
+    )
+    if not is_safe:
         event["event"] = f"a message at {record.module}:{record.lineno}"
     event.pop("stack_info", None)
     return event
 
 
 def describe(error: BaseException) -> str:
-    """Types and places of an error and of what caused it, without messages.
+    """Return the types and code positions of an error and of its causes, without their messages.
 
     >>> describe(ValueError("the key 7590-VHVEG"))
     'builtins.ValueError'
     """
-    return "\n".join(_described(error, set()))
+    return "\n".join(_describe_with_causes(error, set()))
 
 
-def _described(error: BaseException, seen: set[int]) -> Iterator[str]:
-    seen.add(id(error))
-    kind, state = type(error), getattr(error, "sqlstate", None)  # PostgreSQL's five characters
-    yield f"{kind.__module__}.{kind.__qualname__}" + (f" (SQLSTATE {state})" if state else "")
+def _describe_with_causes(error: BaseException, seen_ids: set[int]) -> Iterator[str]:
+    seen_ids.add(id(error))
+    error_type = type(error)
+    sqlstate = getattr(error, "sqlstate", None)  # the five characters of a PostgreSQL error code
+    suffix = f" (SQLSTATE {sqlstate})" if sqlstate else ""
+    yield f"{error_type.__module__}.{error_type.__qualname__}{suffix}"
     for frame, number in traceback.walk_tb(error.__traceback__):
         yield f"  {frame.f_globals.get('__name__')}:{number} in {frame.f_code.co_name}"
-    inner = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    for other in (*inner, cause):
-        if other is not None and id(other) not in seen:
+    for cause in _list_causes(error):
+        if id(cause) not in seen_ids:
             yield "because of"
-            yield from _described(other, seen)
+            yield from _describe_with_causes(cause, seen_ids)
+
+
+def _list_causes(error: BaseException) -> list[BaseException]:
+    causes = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
+    context = None if error.__suppress_context__ else error.__context__
+    direct_cause = error.__cause__ or context
+    if direct_cause is not None:
+        causes.append(direct_cause)
+    return causes

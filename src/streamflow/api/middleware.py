@@ -1,6 +1,7 @@
-"""What stands between the network and the endpoints, and in which order.
+"""The middleware between the network and the endpoints, and its order.
 
-From outside: Observed (request id, numbers, log), Hardened (host, headers), CORS where it is set, Guard (keys), Bounded (body).
+From outside to inside: RequestObserver (request id, metrics, log), HostCheck (host, headers),
+CORS if it is configured, KeyGuard (API keys), BodyLimit (request body).
 """
 
 from __future__ import annotations
@@ -9,31 +10,44 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from streamflow.api.active_keys import KeyRing
-from streamflow.api.authentication import Guard
-from streamflow.api.body_limit import Bounded
-from streamflow.api.host_check import Hardened, allowed_hosts, is_loopback
+from streamflow.api.authentication import KeyGuard
+from streamflow.api.body_limit import BodyLimit
+from streamflow.api.host_check import HostCheck, allowed_hosts, is_loopback
 from streamflow.settings import Settings
 
-SENT = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID")
-SHOWN = ("X-Request-ID", "Retry-After")
+CORS_REQUEST_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID")
+CORS_RESPONSE_HEADERS = ("X-Request-ID", "Retry-After")
 
 
 def keys_are_needed(settings: Settings, host: str) -> bool:
-    """Whether whoever asks must have a key."""
-    return settings.api_auth == "on" or (settings.api_auth == "auto" and not is_loopback(host))
+    """Return whether a request needs an API key, for an API that is bound to `host`."""
+    if settings.api_auth == "auto":
+        return not is_loopback(host)
+    return settings.api_auth == "on"
 
 
-def add_fence(app: FastAPI, settings: Settings, host: str, keys: KeyRing | None) -> None:
-    """Add all but Observed, the innermost first; without `keys` nobody is asked for one."""
-    app.add_middleware(Bounded, most=settings.api_max_body, seconds=settings.api_client_limit)
+def add_middleware(app: FastAPI, settings: Settings, host: str, keys: KeyRing | None) -> None:
+    """Add all middleware except RequestObserver to the application, the innermost first.
+
+    Args:
+        app: the application
+        settings: the settings of the API
+        host: the host that the API is bound to
+        keys: the API keys; None if a request needs no key
+    """
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.api_max_body,
+        timeout_s=settings.api_client_limit,
+    )
     if keys is not None:
-        app.add_middleware(Guard, keys=keys)
+        app.add_middleware(KeyGuard, keys=keys)
     if settings.api_cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.api_cors_origins,
             allow_methods=("GET", "POST"),
-            allow_headers=SENT,
-            expose_headers=SHOWN,
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_RESPONSE_HEADERS,
         )
-    app.add_middleware(Hardened, hosts=allowed_hosts(host, settings.api_allowed_hosts))
+    app.add_middleware(HostCheck, hosts=allowed_hosts(host, settings.api_allowed_hosts))

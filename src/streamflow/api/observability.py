@@ -1,4 +1,7 @@
-"""Every request gets an id, is timed, counted and logged; what nobody foresaw is answered here."""
+"""ASGI middleware that gives every request an id, and times, counts and logs it.
+
+It also answers errors that nobody foresaw.
+"""
 
 from __future__ import annotations
 
@@ -6,110 +9,136 @@ import os
 import re
 from collections.abc import Iterable
 from time import perf_counter
+from typing import Any
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from streamflow.api.host_check import SECURITY_HEADERS
 from streamflow.api.metrics import Metrics
 from streamflow.api.request_context import NOTES, Notes
-from streamflow.api.security_headers import HEADERS
 from streamflow.api.traces import Traces
 
-HEADER = b"x-request-id"
-WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID_HEADER = b"x-request-id"
+WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class Observed:
-    """ASGI middleware. It adds no thread and no task: the requests that it measures are not made slow by it."""
+class RequestObserver:
+    """Observes every request without a thread or a task, so that it does not slow requests down."""
 
     def __init__(
         self, app: ASGIApp, *, metrics: Metrics, log: FilteringBoundLogger, traces: Traces | None
     ) -> None:
-        self._app, self._metrics, self._log, self._traces = app, metrics, log, traces
+        self._app = app
+        self._metrics = metrics
+        self._log = log
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and observe its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        notes = scope[NOTES] = Notes(request_id=_request_id(scope["headers"]))
-        status, unforeseen, began = 0, None, perf_counter()
+        notes = Notes(request_id=_choose_request_id(scope["headers"]))
+        scope[NOTES] = notes
+        status = 0
+        unforeseen_error: Exception | None = None
+        started_at = perf_counter()
 
-        async def sending(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (HEADER, notes.request_id.encode()),
-                ]
+                id_header = (REQUEST_ID_HEADER, notes.request_id.encode())
+                message["headers"] = [*message.get("headers", ()), id_header]
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
-        except (
-            Exception
-        ) as error:  # passed on, the server would log its message, which may quote a value
-            notes.error, unforeseen = "unforeseen", error
+            await self._app(scope, receive, send_with_id)
+        # The error stays here: the server would log its message, which may quote a value.
+        except Exception as error:  # noqa: BLE001
+            notes.error = "unforeseen"
+            unforeseen_error = error
             if not status:
-                await _answer_unforeseen(scope, receive, sending)
-        self._record(scope, notes, status, began, unforeseen)
+                await _answer_unforeseen(scope, receive, send_with_id)
+        self._record(scope, notes, status, started_at, unforeseen_error)
 
     def _record(
-        self, scope: Scope, notes: Notes, status: int, began: float, unforeseen: Exception | None
+        self,
+        scope: Scope,
+        notes: Notes,
+        status: int,
+        started_at: float,
+        unforeseen_error: Exception | None,
     ) -> None:
-        method, path = scope["method"] if scope["method"] in METHODS else "other", _template(scope)
-        seconds = perf_counter() - began
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        path = _find_path_template(scope)
+        seconds = perf_counter() - started_at
         if self._traces is not None:
-            self._traces.request(scope, notes, method=method, path=path, status=status, began=began)
-        self._metrics.answered(method, path, status, seconds)
+            self._traces.request(
+                scope, notes, method=method, path=path, status=status, began=started_at
+            )
+        self._metrics.count_answer(method, path, status, seconds)
         if notes.error is not None:
-            self._metrics.failed(notes.error)
-        line = {
-            "request_id": notes.request_id,
-            "method": method,
-            "path": path,
-            "status": status,
-            "ms": round(seconds * 1000, 3),
-        }
-        if notes.error is not None:
-            line["error"] = notes.error
-        if notes.version is not None:
-            line["version"] = notes.version
-        if notes.caller is not None:
-            line["caller"] = notes.caller
-        if unforeseen is not None or (status >= 500 and status != 503):
-            self._log.error("request", **line, exc_info=unforeseen)
-        elif status == 503:  # expected, and over by itself
-            self._log.warning("request", **line)
+            self._metrics.count_error(notes.error)
+        fields = _log_fields(notes, method, path, status, seconds)
+        if unforeseen_error is not None or (status >= 500 and status != 503):
+            self._log.error("request", **fields, exc_info=unforeseen_error)
+        # 503 is expected, and it ends without our help.
+        elif status == 503:
+            self._log.warning("request", **fields)
         else:
-            self._log.info("request", **line)
+            self._log.info("request", **fields)
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The client's, when it is well formed; else one of ours."""
-    given = next((value for name, value in headers if name == HEADER), b"")
-    return given.decode() if WELL_FORMED.fullmatch(given) else os.urandom(16).hex()
+def _log_fields(
+    notes: Notes, method: str, path: str, status: int, seconds: float
+) -> dict[str, Any]:
+    fields = {
+        "request_id": notes.request_id,
+        "method": method,
+        "path": path,
+        "status": status,
+        "ms": round(seconds * 1000, 3),
+    }
+    optional_fields = {
+        "error": notes.error,
+        "version": notes.version,
+        "caller": notes.caller,
+    }
+    fields |= {name: value for name, value in optional_fields.items() if value is not None}
+    return fields
 
 
-def _template(scope: Scope) -> str:
-    """The path as it is declared, such as /features/{user_id}; 'unmatched' for one that is not ours."""
+def _choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the request id of the client if it is well formed; else make a new one."""
+    client_id = next((value for name, value in headers if name == REQUEST_ID_HEADER), b"")
+    if WELL_FORMED_ID.fullmatch(client_id):
+        return client_id.decode()
+    return os.urandom(16).hex()
+
+
+def _find_path_template(scope: Scope) -> str:
+    """Return the path as it is declared, such as /features/{user_id}.
+
+    A path that the API does not have is 'unmatched'.
+    """
     route = scope.get("route")
     if route is not None:
         return str(route.path_format)
-    ours = any(
-        getattr(route, "path", None) == scope["path"] for route in scope["app"].routes
-    )  # /docs: such a route says nothing
-    return str(scope["path"]) if ours else "unmatched"
+    # The routes of FastAPI's own pages, such as /docs, are not in the scope.
+    routes = scope["app"].routes
+    is_declared = any(getattr(route, "path", None) == scope["path"] for route in routes)
+    return str(scope["path"]) if is_declared else "unmatched"
 
 
 _answer_unforeseen = JSONResponse(
     {
-        "error": "an error that was not foreseen; the log has it under the request's id",
+        "error": "an unforeseen error; the log has its details under the id of this request",
         "code": "unforeseen",
     },
     status_code=500,
-    headers={name.decode(): value.decode() for name, value in HEADERS},
+    headers={name.decode(): value.decode() for name, value in SECURITY_HEADERS},
 )

@@ -1,6 +1,7 @@
-"""The endpoints on users: their features and predictions. Names and types come from the catalog.
+"""The endpoints on users: features, predictions and reasons. The catalog gives names and types.
 
-FastAPI reads annotations of functions that are made per application: they must be values here, not text.
+FastAPI reads the annotations of functions that are made for each application. They must be types
+here, not text, so this module has no `from __future__ import annotations`.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Request, Response
 from pydantic_core import to_json
 
-from streamflow.api.refusals import why
+from streamflow.api.refusals import error_body
 from streamflow.api.request_context import notes_of
-from streamflow.api.schema import Answers, ok
+from streamflow.api.schema import EndpointModels, ok
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
@@ -19,114 +20,156 @@ from streamflow.steps.serving.explain import Reasons
 from streamflow.steps.serving.predict import Prediction, Serving, as_key
 
 
-def add_predictions(app: FastAPI, state: ServingState, answers: Answers) -> None:
-    """Add them to `app`."""
-    catalog, ask, ask_batch, path_key = (
-        state.platform.catalog,
-        answers.ask,
-        answers.ask_batch,
-        answers.path_key,
-    )
+def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    """Add the endpoints on users to the application."""
+    _add_predict(app, state, models)
+    _add_predict_batch(app, state, models)
+    _add_features(app, state, models)
+    _add_explain(app, state, models)
+
+
+def _add_predict(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    catalog = state.platform.catalog
     key_name = catalog.entity.key
+    ask = models.ask
 
-    @app.post("/predict", response_model=None, responses=ok(answers.prediction))
+    @app.post("/predict", response_model=None, responses=ok(models.prediction))
     async def predict(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
-        """The prediction for one key, with what it was made of."""
-        notes, key = notes_of(request), as_key(catalog, getattr(body, key_name))
-        serving, [found] = await state.batcher.answer([key], notes)
+        """Predict for one key. The answer contains the values that the prediction is made from."""
+        notes = notes_of(request)
+        key = as_key(catalog, getattr(body, key_name))
+        serving, [answer] = await state.batcher.answer([key], notes)
         notes.version = serving.version
-        if isinstance(found, StreamflowError):
-            raise found
-        return _json({**_entry(key_name, found), "model": named(serving)})
+        if isinstance(answer, StreamflowError):
+            raise answer
+        entry = _prediction_entry(key_name, answer)
+        return _json_response({**entry, "model": model_name(serving)})
 
-    @app.post("/predict/batch", response_model=None, responses=ok(answers.predictions))
-    async def predict_batch(body: ask_batch, request: Request) -> Response:  # type: ignore[valid-type]
-        """An entry for each key, in their order: its prediction, or why there is none. One version answers them all."""
-        notes, given = notes_of(request), getattr(body, f"{key_name}s")
-        keys = [_key_or_why(catalog, one) for one in given]
-        known = [key for key in keys if not isinstance(key, EntityUnknown)]
-        serving, answered = await state.batcher.answer(known, notes)
+
+def _add_predict_batch(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    catalog = state.platform.catalog
+    key_name = catalog.entity.key
+    batch = models.ask_batch
+
+    @app.post("/predict/batch", response_model=None, responses=ok(models.predictions))
+    async def predict_batch(body: batch, request: Request) -> Response:  # type: ignore[valid-type]
+        """Predict for several keys, in their order.
+
+        Each entry is a prediction, or the reason why there is none. One version answers all keys.
+        """
+        notes = notes_of(request)
+        raw_keys = getattr(body, f"{key_name}s")
+        keys = [_parse_key(catalog, raw_key) for raw_key in raw_keys]
+        valid_keys = [key for key in keys if not isinstance(key, EntityUnknown)]
+        serving, answers = await state.batcher.answer(valid_keys, notes)
         notes.version = serving.version
-        left = iter(answered)
-        found = [key if isinstance(key, EntityUnknown) else next(left) for key in keys]
-        entries = [_entry_or_why(key_name, *each) for each in zip(given, found, strict=True)]
-        return _json({"predictions": entries, "model": named(serving)})
+        remaining_answers = iter(answers)
+        entries = []
+        for raw_key, key in zip(raw_keys, keys, strict=True):
+            answer = key if isinstance(key, EntityUnknown) else next(remaining_answers)
+            entries.append(_batch_entry(key_name, raw_key, answer))
+        return _json_response({"predictions": entries, "model": model_name(serving)})
+
+
+def _add_features(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    catalog = state.platform.catalog
+    key_name = catalog.entity.key
+    path_key = models.path_key
 
     @app.get(
         f"/features/{{{key_name}}}",
         summary="Features",
         response_model=None,
-        responses=ok(answers.features),
+        responses=ok(models.features),
     )
-    async def features(text: Annotated[path_key, Path(alias=key_name)]) -> Response:  # type: ignore[valid-type]  # of the catalog
-        """The live features of one key as they are: nothing is refused or put in for what is absent or too old."""
+    async def features(
+        text: Annotated[path_key, Path(alias=key_name)],  # type: ignore[valid-type]
+    ) -> Response:
+        """Return the live features of one key as they are stored.
+
+        Values that are absent or too old are neither refused nor replaced.
+        """
         key = as_key(catalog, text)
-        return _json({key_name: key, **(await state.features(key)).plain})
+        row = await state.features(key)
+        return _json_response({key_name: key, **row.plain})
 
-    @app.post("/explain", response_model=None, responses=ok(answers.reasons))
+
+def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
+    catalog = state.platform.catalog
+    key_name = catalog.entity.key
+    ask = models.ask
+
+    @app.post("/explain", response_model=None, responses=ok(models.reasons))
     async def explain(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
-        """What each feature adds to what the served version says of one key, beside what is usual. It is not logged."""
+        """Return how much each feature adds to the prediction for one key, and what is usual.
+
+        The answer is not logged.
+        """
         key = as_key(catalog, getattr(body, key_name))
-        found = await state.reasons(key)
-        notes_of(request).version = found.version
-        return _json(_explained(key_name, found))
+        reasons = await state.reasons(key)
+        notes_of(request).version = reasons.version
+        return _json_response(_reasons_entry(key_name, reasons))
 
 
-def named(serving: Serving) -> dict[str, Any]:
-    """The version that answers."""
+def model_name(serving: Serving) -> dict[str, Any]:
+    """Return the fields of an answer that name the version that answers."""
     return {"name": serving.model, "version": serving.version, "run_id": serving.run_id}
 
 
-def _json(content: Mapping[str, Any]) -> Response:
-    """Floats keep their 64 bits."""
+def _json_response(content: Mapping[str, Any]) -> Response:
+    """Write an answer as JSON. Floats keep their 64 bits."""
     return Response(to_json(content), media_type="application/json")
 
 
-def _entry(key_name: str, found: Prediction) -> dict[str, Any]:
+def _prediction_entry(key_name: str, prediction: Prediction) -> dict[str, Any]:
     return {
-        key_name: found.key,
-        "prediction": found.prediction,
-        "probability": found.probability,
-        "features_used": found.features,
-        "as_of": found.as_of.isoformat(),
-        "age_days": found.age_days,
-        "defaulted": found.defaulted,
+        key_name: prediction.key,
+        "prediction": prediction.prediction,
+        "probability": prediction.probability,
+        "features_used": prediction.features,
+        "as_of": prediction.as_of.isoformat(),
+        "age_days": prediction.age_days,
+        "defaulted": prediction.defaulted,
     }
 
 
-def _explained(key_name: str, found: Reasons) -> dict[str, Any]:
-    """Base + the contributions = margin, to 1e-6; the largest contribution first."""
-    told = found.explanation
+def _reasons_entry(key_name: str, reasons: Reasons) -> dict[str, Any]:
+    """Build the answer of /explain.
+
+    The base plus all contributions equals the margin, to 1e-6. The largest contribution is first.
+    """
+    explanation = reasons.explanation
+    contributions = [
+        {**vars(contribution), "population": vars(contribution.population)}
+        for contribution in explanation.contributions
+    ]
     return {
-        key_name: found.key,
-        "prediction": found.prediction,
-        "probability": found.probability,
-        "threshold": found.threshold,
-        "unit": told.unit,
-        "base": told.base,
-        "margin": told.margin,
-        "contributions": [
-            {**vars(one), "population": vars(one.population)} for one in told.contributions
-        ],
-        "model": {"name": found.model, "version": found.version, "run_id": found.run_id},
-        "as_of": found.as_of.isoformat(),
-        "age_days": found.age_days,
-        "defaulted": found.defaulted,
+        key_name: reasons.key,
+        "prediction": reasons.prediction,
+        "probability": reasons.probability,
+        "threshold": reasons.threshold,
+        "unit": explanation.unit,
+        "base": explanation.base,
+        "margin": explanation.margin,
+        "contributions": contributions,
+        "model": {"name": reasons.model, "version": reasons.version, "run_id": reasons.run_id},
+        "as_of": reasons.as_of.isoformat(),
+        "age_days": reasons.age_days,
+        "defaulted": reasons.defaulted,
     }
 
 
-def _entry_or_why(
-    key_name: str, given: str | int, found: Prediction | StreamflowError
+def _batch_entry(
+    key_name: str, raw_key: str | int, answer: Prediction | StreamflowError
 ) -> dict[str, Any]:
-    return (
-        {key_name: given, **why(found)}
-        if isinstance(found, StreamflowError)
-        else _entry(key_name, found)
-    )
+    if isinstance(answer, StreamflowError):
+        return {key_name: raw_key, **error_body(answer)}
+    return _prediction_entry(key_name, answer)
 
 
-def _key_or_why(catalog: Catalog, given: str | int) -> str | int | EntityUnknown:
+def _parse_key(catalog: Catalog, raw_key: str | int) -> str | int | EntityUnknown:
+    """Return the key in the type of the catalog, or the error of a text that cannot be a key."""
     try:
-        return as_key(catalog, given)
+        return as_key(catalog, raw_key)
     except EntityUnknown as error:
         return error

@@ -1,4 +1,4 @@
-"""How a request is refused: the form of every error."""
+"""The JSON body of every error, and the error codes that only HTTP knows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,26 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from streamflow.api.codes import BEFORE
 from streamflow.api.request_context import NOTES
 from streamflow.errors import StreamflowError
+
+# HTTP status -> error code of a request that is refused before an endpoint sees it.
+REFUSAL_CODES = {
+    400: "wrong_host",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    408: "body_incomplete",
+    413: "body_too_large",
+    503: "keys_unknown",
+}
+
+# All codes that only HTTP knows. The codes of all other errors come from their classes in
+# `streamflow.errors`.
+HTTP_CODES = (*REFUSAL_CODES.values(), "malformed_request", "method_not_allowed", "unforeseen")
+
+# The facts of an error that its answer lists.
+PUBLIC_FACTS = {"missing_features", "stale_features"}
 
 
 async def refuse(
@@ -18,18 +35,27 @@ async def refuse(
     receive: Receive,
     send: Send,
     status: int,
-    words: str,
+    message: str,
     *,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Answer with an error; what the client sent is neither quoted nor logged."""
-    scope[NOTES].error = BEFORE[status]
-    await JSONResponse(
-        {"error": words, "code": BEFORE[status]}, status_code=status, headers=headers
-    )(scope, receive, send)
+    """Answer a request with an error. What the client sent is neither quoted nor logged."""
+    code = REFUSAL_CODES[status]
+    scope[NOTES].error = code
+    response = JSONResponse(
+        {"error": message, "code": code},
+        status_code=status,
+        headers=headers,
+    )
+    await response(scope, receive, send)
 
 
-def why(error: StreamflowError) -> dict[str, Any]:
-    """What an answer says of one of our errors."""
-    facts = {k: v for k, v in error.facts.items() if k in {"missing_features", "stale_features"}}
-    return {"error": error.message, "code": error.code, "remedy": error.remedy, **facts}
+def error_body(error: StreamflowError) -> dict[str, Any]:
+    """Return the body of the answer to a request that failed with one of our errors."""
+    facts = {name: value for name, value in error.facts.items() if name in PUBLIC_FACTS}
+    return {
+        "error": error.message,
+        "code": error.code,
+        "remedy": error.remedy,
+        **facts,
+    }

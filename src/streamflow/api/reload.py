@@ -1,4 +1,8 @@
-"""The version that answers, kept to what the registry says: asked, loaded and tried beside the requests, then swapped whole."""
+"""The model version that answers, and how it follows the registry.
+
+A thread asks the registry, and loads and checks a new version there, beside the requests. Then the
+version is swapped as a whole.
+"""
 
 from __future__ import annotations
 
@@ -6,134 +10,202 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Literal
 
-from streamflow.api.serving_status import Current
 from streamflow.database import translated
 from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.serving.predict import Serving, serving_of
 from streamflow.steps.stages.transitions import Held, held
 
-EVERY_S = 1.0  # a change is served within 5 s: this, the answer of the registry and the loading
-LONG_S = 5.0  # a question that takes longer is said
-FIRST_S = 20.0  # that a worker takes no requests for want of a version
-AGAIN_S = 10.0  # after a version could not be loaded
+# The API serves a change within 5 s: this interval, the answer of the registry and the loading.
+POLL_INTERVAL_S = 1.0
+
+# A question to the registry that takes longer than this is reported in a note.
+SLOW_S = 5.0
+
+# How long a new worker takes no requests while it has no version.
+FIRST_VERSION_TIMEOUT_S = 20.0
+
+# How long the API waits before it tries again to load a version that could not be loaded.
+RETRY_INTERVAL_S = 10.0
+
+REGISTRY_UNREACHABLE = "the registry cannot be asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current:
+    """The version that answers now, and why no different one does.
+
+    It is replaced as a whole, so that a reader never sees half of a change.
+
+    Attributes:
+        serving: the version that answers; None if there is none
+        since: since when the version is in Production, by the ledger; None if the ledger does not
+            know it yet
+        loaded: since when this process answers with it
+        refused: why the version that should answer does not; then `serving` goes on
+        notes: where the ledger, the stages and the aliases contradict each other
+    """
+
+    serving: Serving | None = None
+    since: datetime | None = None
+    loaded: datetime | None = None
+    refused: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """What the API can do at one instant.
+
+    Attributes:
+        reasons: why no prediction can be made now; empty if one can
+        notes: what somebody should check, although the API serves its version
+        current: the version that answers
+        as_of: the instant that the oldest live features describe
+        waiting: how many ids wait for an answer
+        pool: the statistics of the connection pool
+    """
+
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    current: Current
+    as_of: datetime | None
+    waiting: int
+    pool: dict[str, int]
 
 
 class Reload:
-    """A thread of its own asks the registry every second: one that is slow or away holds up no request."""
+    """Asks the registry every second in its own thread, so that no request waits for it."""
 
     def __init__(
-        self, platform: Platform, counted: Callable[[Literal["swapped", "refused"]], None]
+        self, platform: Platform, count: Callable[[Literal["swapped", "refused"]], None]
     ) -> None:
         self.current = Current(refused="the version in Production is being looked up")
-        self._platform, self._counted = platform, counted
-        self._ended, self._looked = Event(), Event()
-        self._migrated = False
-        self._asking: float | None = None  # since when the question that is under way is
-        self._refused: tuple[int, float] | None = (
-            None  # a version that could not be loaded, and when it was tried
-        )
-        self._thread = Thread(target=self._work, name="reload", daemon=True)
+        self._platform = platform
+        self._count = count
+        self._stopping = Event()
+        self._has_asked = Event()
+        self._is_migrated = False
+        # When the question that has no answer yet was asked.
+        self._asked_at: float | None = None
+        # A version that could not be loaded, and when it was tried.
+        self._failed_load: tuple[int, float] | None = None
+        self._thread = Thread(target=self._follow_registry, name="reload", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread that asks the registry."""
         self._thread.start()
 
-    async def first_look(self) -> None:
-        """Until the registry was asked once, or cannot be for so long."""
-        await asyncio.to_thread(self._looked.wait, FIRST_S)
+    async def wait_for_first_answer(self) -> None:
+        """Wait until the registry was asked once, at most FIRST_VERSION_TIMEOUT_S."""
+        await asyncio.to_thread(self._has_asked.wait, FIRST_VERSION_TIMEOUT_S)
 
     def stop(self) -> None:
-        """Ask no more. A question that is on its way ends with the process."""
-        self._ended.set()
+        """Ask the registry no more. A question without an answer ends with the process."""
+        self._stopping.set()
 
     @property
-    def slow(self) -> tuple[str, ...]:
-        """A note while a question takes long: a network that is dead may keep it for minutes."""
-        began = self._asking
-        took = 0.0 if began is None else time.monotonic() - began
-        return (
-            (f"the registry was asked {took:.0f} s ago and has not answered",)
-            if took > LONG_S
-            else ()
-        )
+    def slowness_notes(self) -> tuple[str, ...]:
+        """Return a note while the registry takes long to answer.
+
+        A network that is down can delay an answer for minutes.
+        """
+        asked_at = self._asked_at
+        if asked_at is None:
+            return ()
+        waited_s = time.monotonic() - asked_at
+        if waited_s <= SLOW_S:
+            return ()
+        return (f"the registry was asked {waited_s:.0f} s ago and has not answered",)
 
     def serving(self) -> Serving:
-        """The version that answers. Raises VersionMissing."""
+        """Return the version that answers. Raises VersionMissing."""
         current = self.current
         if current.serving is None:
             raise VersionMissing(current.refused)
         return current.serving
 
-    def _work(self) -> None:
-        while not self._ended.is_set():
-            self._asking = time.monotonic()
+    def _follow_registry(self) -> None:
+        while not self._stopping.is_set():
+            self._asked_at = time.monotonic()
             try:
-                self._look()
+                self._update()
             except StreamflowError as error:
-                self._cannot(f"the registry cannot be asked: {error.message}")
-            except (
-                Exception
-            ) as error:  # it would end the thread, and what was said last would stand for ever
-                self._cannot(f"the registry cannot be asked: {type(error).__name__}")
-            self._asking = None
-            self._looked.set()
-            gc.enable()  # `serve` starts without: half of what a start makes lives as long as the process
-            self._ended.wait(EVERY_S)
+                self._note_failure(f"{REGISTRY_UNREACHABLE}: {error.message}")
+            # Without this, an unforeseen error would end the thread, and the last state would
+            # stay for ever.
+            except Exception as error:  # noqa: BLE001
+                self._note_failure(f"{REGISTRY_UNREACHABLE}: {type(error).__name__}")
+            self._asked_at = None
+            self._has_asked.set()
+            # The server starts without the garbage collector, because half of the objects that it
+            # makes at its start live as long as the process.
+            gc.enable()
+            self._stopping.wait(POLL_INTERVAL_S)
 
-    def _cannot(self, why: str) -> None:
-        """Go on with what answers; the next look says more."""
-        refused = "" if self.current.serving else why
-        self.current = replace(self.current, notes=(why,), refused=refused)
+    def _note_failure(self, note: str) -> None:
+        """Keep the version that answers, and add a note. The next question may replace the note."""
+        refused = "" if self.current.serving else note
+        self.current = replace(self.current, notes=(note,), refused=refused)
 
-    def _look(self) -> None:
+    def _update(self) -> None:
+        """Ask the registry which version is in Production, and load it if it is a new one."""
         self._platform.forget_lost_connection()
         with translated(self._platform.login):
             self._require_migrated()
-            found = held(self._platform)
-            current, number = self.current, found.version
-            if number is None:
-                why = f"no version of {self._platform.catalog.model} is in Production"
-                self.current = Current(refused=why, notes=found.notes)
-            elif current.serving is not None and current.serving.version == number:
-                self.current = replace(current, since=found.since, refused="", notes=found.notes)
-            elif (
-                self._refused is not None
-                and self._refused[0] == number
-                and time.monotonic() < self._refused[1] + AGAIN_S
-            ):
-                self.current = replace(current, notes=found.notes)
+            holder = held(self._platform)
+            current = self.current
+            version = holder.version
+            if version is None:
+                refused = f"no version of {self._platform.catalog.model} is in Production"
+                self.current = Current(refused=refused, notes=holder.notes)
+            elif current.serving is not None and current.serving.version == version:
+                self.current = replace(current, since=holder.since, refused="", notes=holder.notes)
+            elif self._failed_lately(version):
+                self.current = replace(current, notes=holder.notes)
             else:
-                self._load(number, found)
+                self._load(version, holder)
 
     def _require_migrated(self) -> None:
-        """Once: PostgreSQL may have been away when we began."""
-        if not self._migrated:
+        """Check the schema once. At the start PostgreSQL may have been unreachable."""
+        if not self._is_migrated:
             require_migrated(self._platform)
-            self._migrated = True
+            self._is_migrated = True
 
-    def _load(self, number: int, found: Held) -> None:
+    def _failed_lately(self, version: int) -> bool:
+        """Return whether this version could not be loaded a short time ago."""
+        if self._failed_load is None:
+            return False
+        failed_version, failed_at = self._failed_load
+        return failed_version == version and time.monotonic() < failed_at + RETRY_INTERVAL_S
+
+    def _load(self, version: int, holder: Held) -> None:
         try:
-            serving = serving_of(self._platform, self._platform.models.version(number))
-        except (
-            Exception
-        ) as error:  # whatever it is: the former version goes on, and it is said and counted
-            self._refused = number, time.monotonic()
-            said = error.message if isinstance(error, StreamflowError) else type(error).__name__
-            why = f"version {number} is in Production and cannot be served: {said}"
-            self.current = replace(self.current, refused=why, notes=found.notes)
-            self._counted("refused")
+            serving = serving_of(self._platform, self._platform.models.version(version))
+        # Whatever the error is: the former version goes on, and the error is shown and counted.
+        except Exception as error:  # noqa: BLE001
+            self._failed_load = version, time.monotonic()
+            reason = error.message if isinstance(error, StreamflowError) else type(error).__name__
+            refused = f"version {version} is in Production and cannot be served: {reason}"
+            self.current = replace(self.current, refused=refused, notes=holder.notes)
+            self._count("refused")
             return
-        _ = serving.policy  # made at its first use: now, not at a request
+        # The policy is built at its first use. Build it here, so that no request waits for it.
+        _ = serving.policy
         if self.current.serving is None:
-            gc.freeze()  # the collector passes over all that vendors have made: to look through it holds up requests for 0.2 s
-        self._refused = None
+            # From now on the garbage collector skips all objects that libraries have made so far.
+            # To look through them holds up requests for 0.2 s.
+            gc.freeze()
+        self._failed_load = None
         self.current = Current(
-            serving=serving, since=found.since, loaded=datetime.now(UTC), notes=found.notes
+            serving=serving,
+            since=holder.since,
+            loaded=datetime.now(UTC),
+            notes=holder.notes,
         )
-        self._counted("swapped")
+        self._count("swapped")

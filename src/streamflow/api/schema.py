@@ -1,6 +1,7 @@
-"""What the endpoints take and answer, for the OpenAPI document; names and types of features come from the catalog.
+"""The requests and answers of the endpoints, for validation and for the OpenAPI document.
 
-What is asked is checked by it. What is answered is described: it was made by us, and checking it again costs more than making it.
+Names and types of features come from the catalog. Requests are checked against these models.
+Answers are only described by them: we made them, and to check them costs more than to make them.
 """
 
 from __future__ import annotations
@@ -16,19 +17,26 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from streamflow.api.endpoint_scopes import OPEN
 from streamflow.catalog import Catalog
 
-LONGEST_KEY = 2704  # what a row of PostgreSQL's B-tree holds: nobody has a longer one
+# The largest row that PostgreSQL's B-tree index holds, so no stored key is longer.
+MAX_KEY_LENGTH = 2704
 INT64 = 2**63
-TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "string": str}
-SHOWN = 200  # of each mistake in a body: it may quote what was sent
+PYTHON_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "string": str}
+
+# An answer names at most this many mistakes of a body, with so many characters of each, because a
+# mistake may quote what the client sent.
+MAX_MISTAKES = 5
+MAX_MISTAKE_LENGTH = 200
+
+AS_OF = Field(description="the instant that the oldest value describes")
 
 
 class Refusal(BaseModel):
-    """Every error."""
+    """The answer to a request that failed."""
 
     model_config = ConfigDict(extra="allow")
 
-    error: str = Field(description="where and what, for people")
-    code: str = Field(description="for machines: stable")
+    error: str = Field(description="where and what went wrong, for people")
+    code: str = Field(description="the kind of error, for machines; it never changes")
     remedy: str | None = Field(None, description="what to do next")
     missing_features: list[str] | None = Field(None, description="the features that have no value")
     stale_features: list[str] | None = Field(
@@ -37,23 +45,23 @@ class Refusal(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """The process lives."""
+    """The process of the API is alive."""
 
     status: Literal["ok"]
 
 
 class ReadyAnswer(BaseModel):
-    """Whether a prediction can be made now."""
+    """Whether the API can make a prediction now."""
 
     status: Literal["ready", "not ready"]
     reasons: list[str] = Field(
-        description="why none can be made; without a key, where one is asked for, only what it is about"
+        description="why the API cannot predict; a caller without a required key sees only the part"
     )
-    notes: list[str] = Field(description="what should be looked at")
+    notes: list[str] = Field(description="what somebody should check")
 
 
 class ModelName(BaseModel):
-    """The version that has answered."""
+    """The version that made this answer."""
 
     name: str
     version: int
@@ -61,31 +69,33 @@ class ModelName(BaseModel):
 
 
 class ModelAnswer(ModelName):
-    """The version that answers."""
+    """The version that answers now."""
 
     threshold: float
     features: list[str]
     policy: dict[str, dict[str, Any]] = Field(
-        description="what is served where a value is absent or too old"
+        description="what is used instead of a value that is absent or too old"
     )
     default_costs: dict[str, dict[str, float]] = Field(
-        description="what the defaults cost on the hold-out of the training"
+        description="how much the defaults change the predictions of the training's hold-out"
     )
-    since: datetime | None = Field(description="from when on it is in Production, by the ledger")
-    loaded: datetime | None = Field(description="from when on it answers here")
+    since: datetime | None = Field(
+        description="since when the version is in Production, by the ledger"
+    )
+    loaded: datetime | None = Field(description="since when this process answers with it")
 
 
 class PopulationAnswer(BaseModel):
-    """A feature among those that the version learned from; null where the version does not say."""
+    """A feature among the users of the training; null if the version does not store it."""
 
-    mean: float | None = Field(description="of a number; of a bool the share of true")
+    mean: float | None = Field(description="the mean of a number; of a bool the share of true")
     share: float | None = Field(
-        description="of those with the same category, or without a value as well"
+        description="the share of users with the same category, or that have no value either"
     )
 
 
 class ContributionAnswer(BaseModel):
-    """What one feature adds to the margin."""
+    """How much one feature adds to the margin."""
 
     feature: str
     words: str
@@ -95,7 +105,7 @@ class ContributionAnswer(BaseModel):
 
 
 class LiveViewAnswer(BaseModel):
-    """One view's row: its instant and age; null where the key has none."""
+    """The row of one view: its instant and its age; null if the key has no row."""
 
     as_of: datetime | None
     age_days: float | None
@@ -103,151 +113,155 @@ class LiveViewAnswer(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
-    """What one catalog makes of the endpoints on users."""
+class EndpointModels:
+    """The models of the endpoints on users, for one catalog.
+
+    `path_key` is the type of a key in a path.
+    """
 
     ask: type[BaseModel]
     ask_batch: type[BaseModel]
-    path_key: Any  # the type of a key in a path
+    path_key: Any
     features: type[BaseModel]
     prediction: type[BaseModel]
     predictions: type[BaseModel]
     reasons: type[BaseModel]
 
 
-def answers_of(catalog: Catalog, max_ids: int) -> Answers:
-    """The models of a catalog; a batch asks for at most `max_ids`."""
-    of_body: Any = (
-        Annotated[int, Field(ge=-INT64, lt=INT64)] if catalog.entity.type == "int" else _text_key()
-    )
-    key: dict[str, Any] = {catalog.entity.key: (of_body, ...)}
-    value = {f.name: (TYPES[f.column.type] | None, ...) for f in catalog.features}
-    values = create_model("FeatureValues", **value)  # type: ignore[call-overload]  # names of the catalog
+def build_endpoint_models(catalog: Catalog, max_ids: int) -> EndpointModels:
+    """Build the models of a catalog. A batch may ask for at most `max_ids` keys."""
+    key_name = catalog.entity.key
+    body_key = _body_key(catalog)
+    key: dict[str, Any] = {key_name: (body_key, ...)}
+    keys: dict[str, Any] = {f"{key_name}s": (_key_list(body_key, max_ids), ...)}
+    model = (ModelName, ...)
     strict = ConfigDict(extra="forbid", strict=True)
-    keys: dict[str, Any] = {
-        f"{catalog.entity.key}s": (
-            Annotated[list[of_body], Field(min_length=1, max_length=max_ids)],
-            ...,
-        )
+    feature_types: dict[str, Any] = {
+        feature.name: (PYTHON_TYPES[feature.column.type] | None, ...)
+        for feature in catalog.features
     }
-    entry: Any = create_model("PredictionEntry", **key, **_prediction())
-    refused: Any = create_model("RefusedEntry", __base__=Refusal, **key)
-    entries: Any = list[entry | refused]  # of values: they are made here
-    return Answers(
+    feature_values = create_model("FeatureValues", **feature_types)
+    prediction_entry: Any = create_model("PredictionEntry", **key, **_prediction_fields())
+    refused_entry: Any = create_model("RefusedEntry", __base__=Refusal, **key)
+    entries: Any = list[prediction_entry | refused_entry]
+    return EndpointModels(
         ask=create_model("Ask", __config__=strict, **key),
         ask_batch=create_model("AskBatch", __config__=strict, **keys),
         path_key=_text_key(),
-        features=create_model("FeaturesAnswer", **key, features=(values, ...), **_live()),
-        prediction=create_model("PredictionAnswer", **key, **_prediction(), model=(ModelName, ...)),
-        predictions=create_model(
-            "PredictionsAnswer", predictions=(entries, ...), model=(ModelName, ...)
+        features=create_model(
+            "FeaturesAnswer", **key, features=(feature_values, ...), **_live_fields()
         ),
-        reasons=create_model("ReasonsAnswer", **key, **_reasons(), model=(ModelName, ...)),
+        prediction=create_model("PredictionAnswer", **key, **_prediction_fields(), model=model),
+        predictions=create_model("PredictionsAnswer", predictions=(entries, ...), model=model),
+        reasons=create_model("ReasonsAnswer", **key, **_reasons_fields(), model=model),
     )
 
 
-def _live() -> dict[str, Any]:
+def _body_key(catalog: Catalog) -> Any:
+    if catalog.entity.type == "int":
+        return Annotated[int, Field(ge=-INT64, lt=INT64)]
+    return _text_key()
+
+
+def _key_list(body_key: Any, max_ids: int) -> Any:
+    length = Field(min_length=1, max_length=max_ids)
+    return Annotated[list[body_key], length]
+
+
+def _text_key() -> Any:
+    """Return the type of a key as text. PostgreSQL's text cannot contain NUL."""
+    return Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00]+$")]
+
+
+def _live_fields() -> dict[str, Any]:
     return {
-        "as_of": (datetime, Field(description="the instant that the oldest value describes")),
+        "as_of": (datetime, AS_OF),
         "views": (dict[str, LiveViewAnswer], ...),
         "absent": (list[str], Field(description="features that have no value")),
         "expired": (list[str], Field(description="features whose value is too old")),
     }
 
 
-def _prediction() -> dict[str, Any]:
-    used = dict[str, bool | int | float | str | None]
-    return {
-        **_decided(),
-        "features_used": (used, Field(description="those of the version that answers")),
-    }
+def _prediction_fields() -> dict[str, Any]:
+    values = dict[str, bool | int | float | str | None]
+    features_used = Field(description="the features of the version that answers")
+    return {**_decision_fields(), "features_used": (values, features_used)}
 
 
-def _reasons() -> dict[str, Any]:
+def _reasons_fields() -> dict[str, Any]:
+    threshold = Field(description="from this probability on, the prediction is 1")
+    unit = Field(description="the unit of base, margin and contributions")
+    base = Field(description="the average margin of the users in the training")
+    margin = Field(description="the value for this key before calibration: base + contributions")
     return {
-        **_decided(),
-        "threshold": (
-            float,
-            Field(description="the probability from which on the prediction is 1"),
-        ),
-        "unit": (str, Field(description="of base, margin and contributions")),
-        "base": (
-            float,
-            Field(description="what the version says of the population that it learned from"),
-        ),
-        "margin": (
-            float,
-            Field(description="what it says of this key before calibration: base + contributions"),
-        ),
+        **_decision_fields(),
+        "threshold": (float, threshold),
+        "unit": (str, unit),
+        "base": (float, base),
+        "margin": (float, margin),
         "contributions": (list[ContributionAnswer], ...),
     }
 
 
-def _decided() -> dict[str, Any]:
+def _decision_fields() -> dict[str, Any]:
+    age_days = Field(description="the age of the oldest value at the request, in days")
+    defaulted = Field(description="features whose value was absent or too old: a default was used")
     return {
         "prediction": (Literal[0, 1], ...),
         "probability": (Annotated[float, Field(ge=0, le=1)], ...),
-        "as_of": (datetime, Field(description="the instant that the oldest value describes")),
-        "age_days": (float, Field(description="how long before the request that was, in days")),
-        "defaulted": (
-            list[str],
-            Field(
-                description="features whose default stood in for a value that is absent or too old"
-            ),
-        ),
+        "as_of": (datetime, AS_OF),
+        "age_days": (float, age_days),
+        "defaulted": (list[str], defaulted),
     }
-
-
-def _text_key() -> Any:
-    """A key as text. PostgreSQL's text has no NUL."""
-    return Annotated[str, Field(min_length=1, max_length=LONGEST_KEY, pattern=r"^[^\x00]+$")]
 
 
 def ok(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """The answer with status 200, described by `model` and not checked against it."""
+    """Describe the answer with status 200 by `model`, without checking it."""
     return {200: {"model": model, "description": (model.__doc__ or "").strip() or "The answer."}}
 
 
-def _refusals(**words: str) -> dict[int | str, dict[str, Any]]:
+def _describe_errors(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     return {
-        int(status[1:]): {"model": Refusal, "description": text} for status, text in words.items()
+        status: {"model": Refusal, "description": description}
+        for status, description in descriptions.items()
     }
 
 
-REFUSALS = _refusals(
-    _400="a host that is not one of api_allowed_hosts",
-    _401="no key in force",
-    _403="the key's scope is not enough",
-    _404="nobody has this key",
-    _405="the path has no such method",
-    _408="the body did not arrive in time",
-    _413="the body is larger than api_max_body",
-    _422="malformed, or features have no value",
-    _500="not foreseen: the log has it under the request's id",
-    _503="a part is away, or no version is in Production",
+ERROR_ANSWERS = _describe_errors(
+    {
+        400: "the host is not in the setting api_allowed_hosts",
+        401: "the request has no key in force",
+        403: "the scope of the key is not enough",
+        404: "the key of the user, or the path, does not exist",
+        405: "the path does not have this method",
+        408: "the body did not arrive in time",
+        413: "the body is larger than the setting api_max_body",
+        422: "the request is malformed, or features have no value",
+        500: "unforeseen: the log has the details under the id of the request",
+        503: "a part of the installation does not answer, or no version is in Production",
+    }
 )
 
 
-def mistakes(error: RequestValidationError) -> str:
-    """What is wrong with a request, in one line."""
-    found = [
-        (
-            ".".join(map(str, e["loc"])),
-            e["ctx"]["error"] if e["type"] == "json_invalid" else e["msg"],
-        )
-        for e in error.errors()
-    ]
-    return "; ".join(f"{where[:SHOWN]}: {words[:SHOWN]}" for where, words in found[:5])
+def describe_mistakes(error: RequestValidationError) -> str:
+    """Return what is wrong with a request, in one line."""
+    mistakes = []
+    for detail in error.errors()[:MAX_MISTAKES]:
+        location = ".".join(map(str, detail["loc"]))
+        is_bad_json = detail["type"] == "json_invalid"
+        message = detail["ctx"]["error"] if is_bad_json else detail["msg"]
+        mistakes.append(f"{location[:MAX_MISTAKE_LENGTH]}: {message[:MAX_MISTAKE_LENGTH]}")
+    return "; ".join(mistakes)
 
 
 def describe_keys(app: FastAPI, *, needed: bool) -> None:
-    """Say in the OpenAPI document how a key is sent, where one is asked for."""
+    """Describe in the OpenAPI document how a client sends its key, if a key is needed."""
     if not needed:
         return
-    made = app.openapi
+    build_document = app.openapi
 
-    def described() -> dict[str, Any]:
-        document = made()
+    def build_document_with_keys() -> dict[str, Any]:
+        document = build_document()
         schemes = {
             "bearer": {"type": "http", "scheme": "bearer"},
             "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -258,4 +272,5 @@ def describe_keys(app: FastAPI, *, needed: bool) -> None:
                 operation["security"] = [] if path in OPEN else [{"bearer": []}, {"header": []}]
         return document
 
-    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    # FastAPI itself documents this way to extend the document.
+    app.openapi = build_document_with_keys  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Serve the application with uvicorn, in one process or in several workers."""
+"""The server: it runs the web application with uvicorn, in one process or in several workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from prometheus_client import disable_created_metrics
 
 from streamflow.api.active_keys import KeyRing
 from streamflow.api.app import create_app
-from streamflow.api.client_timeouts import Patient, wait_at_most
+from streamflow.api.client_timeouts import Patient, set_client_timeout
 from streamflow.api.logs import open_log
 from streamflow.api.middleware import keys_are_needed
 from streamflow.api.state import ServingState
@@ -33,36 +33,52 @@ from streamflow.platform import Platform, open_platform, require_migrated
 from streamflow.settings import exported, load_settings
 from streamflow.warehouse.roles import API
 
-VENDORS = {
-    "MLFLOW_CONFIGURE_LOGGING": "false",  # else MLflow writes its lines past our log
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # an MLflow server that is away is asked again a second later: its own pace is minutes
+VENDOR_VARIABLES = {
+    # Without this, MLflow writes its lines past our log.
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+    # Ask an MLflow server that does not answer again after a second. By default MLflow waits for
+    # minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
-SWITCH_S = 0.0005  # how long a version that is being loaded may keep a request waiting; Python's own 5 ms add up
-GRACE_S = 10  # for requests that are being answered when a signal comes
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where workers count together
-IDLE_S = 15  # after which a connection on which nothing is asked is closed
+
+# How long a thread may run before Python switches to the next one. It limits how long the loading
+# of a version can delay a request. Python's own interval of 5 ms adds up.
+THREAD_SWITCH_S = 0.0005
+
+# How long the server waits for the requests that it is answering when a signal arrives.
+SHUTDOWN_TIMEOUT_S = 10
+
+# A connection without a request is closed after this time.
+IDLE_CONNECTION_S = 15
+
+# The variable that names the folder in which workers count their metrics together.
+SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+MAX_OPEN_FILES = 65_536
 
 
-def serve(platform: Platform, host: str, port: int, *, given: Mapping[str, str]) -> None:
-    """Serve until a signal ends it: first what was asked is answered, then nothing more is taken.
+def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[str, str]) -> None:
+    """Serve until a signal arrives. Requests that have arrived before it are still answered.
 
-    given   the settings that came as flags, as text: workers are processes of their own and get them as variables
+    Args:
+        platform: the platform of the API
+        host: the address to bind to
+        port: the port to bind to
+        flag_settings: the settings that were given as flags, as text. Workers are processes of
+            their own, and get them as environment variables.
     """
-    _tell_if_away(platform)
+    _check_database(platform)
     with ExitStack() as closing:
-        closing.enter_context(exported(VENDORS))
-        _raise_limit_of_files()
+        closing.enter_context(exported(VENDOR_VARIABLES))
+        _raise_file_limit()
         workers = platform.settings.api_workers
+        target: Any
         if workers == 1:
-            target: Any = _application(platform, host)
+            target = _build_application(platform, host)
         else:
             target = "streamflow.api.server:worker"
-            counts = closing.enter_context(TemporaryDirectory(prefix="streamflow-api-"))
-            own = {f"STREAMFLOW_{name.upper()}": value for name, value in given.items()}
-            own |= {"STREAMFLOW_HOME": str(platform.home), "STREAMFLOW_API_HOST": host}
-            closing.enter_context(exported({**own, SHARED_FOLDER: counts}))
-            open_log(platform.settings.log_format, platform.settings.log_level)
+            _prepare_workers(platform, host, flag_settings, closing)
         uvicorn.run(
             target,
             factory=workers > 1,
@@ -71,69 +87,97 @@ def serve(platform: Platform, host: str, port: int, *, given: Mapping[str, str])
             port=port,
             http=Patient,
             ws="none",
-            log_config=None,  # what uvicorn logs goes where open_log said
+            # The lines of uvicorn go where `open_log` sends them.
+            log_config=None,
             log_level=platform.settings.log_level,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # nothing of ours reads the address of a client
-            timeout_keep_alive=IDLE_S,
-            timeout_graceful_shutdown=GRACE_S,
+            # Nothing in the API reads the address of a client.
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_CONNECTION_S,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         )
 
 
-def _tell_if_away(platform: Platform) -> None:
-    """A database that is away is waited for beside the requests; one that is there has to be migrated. Raises NotMigrated."""
+def _prepare_workers(
+    platform: Platform, host: str, flag_settings: Mapping[str, str], closing: ExitStack
+) -> None:
+    """Set the environment variables from which the workers read their settings."""
+    metrics_folder = closing.enter_context(TemporaryDirectory(prefix="streamflow-api-"))
+    variables = {f"STREAMFLOW_{name.upper()}": value for name, value in flag_settings.items()}
+    variables["STREAMFLOW_HOME"] = str(platform.home)
+    variables["STREAMFLOW_API_HOST"] = host
+    variables[SHARED_METRICS_VARIABLE] = metrics_folder
+    closing.enter_context(exported(variables))
+    open_log(platform.settings.log_format, platform.settings.log_level)
+
+
+def _check_database(platform: Platform) -> None:
+    """Check the schema of the database. Raises NotMigrated.
+
+    The API also starts when the database does not answer, and then waits for it.
+    """
     try:
         require_migrated(platform)
     except DatabaseUnavailable as error:
-        platform.notify(f"PostgreSQL does not answer; /ready says when it does: {error.message}")
+        platform.notify(
+            f"PostgreSQL does not answer yet; /ready shows when it does: {error.message}"
+        )
 
 
 def worker() -> FastAPI:
-    """The application of one of several workers, which ends when the process that started it does."""
+    """Build the application of one of several workers. It ends when its parent process ends."""
     _end_with_parent()
     settings = load_settings()
     closing = ExitStack()
     platform = closing.enter_context(open_platform(settings, role=API, migrated=False))
-    return _application(platform, settings.api_host, closing=closing, shared=True)
+    return _build_application(platform, settings.api_host, closing=closing, shared=True)
 
 
-def _application(
+def _build_application(
     platform: Platform, host: str, *, closing: ExitStack | None = None, shared: bool = False
 ) -> FastAPI:
-    """What is logged, by whomever, goes through the one log of this process."""
-    sys.setswitchinterval(SWITCH_S)
-    gc.disable()  # until the first version is loaded: see reload.py
-    settings, closing = platform.settings, closing or ExitStack()
-    wait_at_most(settings.api_client_limit)
+    """Build the application, and send all log lines of this process to its one log."""
+    sys.setswitchinterval(THREAD_SWITCH_S)
+    # The garbage collector is off until the first version is loaded: see `streamflow.api.reload`.
+    gc.disable()
+    settings = platform.settings
+    closing = closing or ExitStack()
+    set_client_timeout(settings.api_client_limit)
     log = open_log(settings.log_format, settings.log_level)
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nothing reads
-    needed = keys_are_needed(settings, host)
+    # Without this there is a second series beside each counter, which nothing reads.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    is_key_needed = keys_are_needed(settings, host)
     log.info(
-        "keys are asked for" if needed else "keys are not asked for",
+        "requests need an API key" if is_key_needed else "requests need no API key",
         setting=settings.api_auth,
         bound_to=host,
     )
-    connecting = partial(connect, platform.address, autocommit=True)
-    keys = closing.enter_context(KeyRing(connecting, log.warning).kept()) if needed else None
+    keys = None
+    if is_key_needed:
+        open_connection = partial(connect, platform.address, autocommit=True)
+        keys = closing.enter_context(KeyRing(open_connection, log.warning).kept())
     state = ServingState(replace(platform, notify=log.info), shared=shared)
     return create_app(state, log, closing=closing, host=host, keys=keys)
 
 
 def _end_with_parent() -> None:
+    """Stop this process when its parent process ends."""
     parent = parent_process()
     assert parent is not None
 
-    def watch() -> None:
+    def watch_parent() -> None:
         wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
 
-    Thread(target=watch, name="parent", daemon=True).start()
+    Thread(target=watch_parent, name="parent", daemon=True).start()
 
 
-def _raise_limit_of_files() -> None:
-    """Each connection is a file, and idle ones must not keep others out."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+def _raise_file_limit() -> None:
+    """Allow more open files: each connection is one, and idle ones must not keep new ones out."""
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    new_limit = MAX_OPEN_FILES
+    if hard_limit != resource.RLIM_INFINITY:
+        new_limit = min(hard_limit, MAX_OPEN_FILES)
+    if soft_limit != resource.RLIM_INFINITY and soft_limit < new_limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (new_limit, hard_limit))

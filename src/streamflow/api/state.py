@@ -1,4 +1,4 @@
-"""What the API holds between requests: a pool of connections, the version that it serves, and those who wait."""
+"""What the API holds between requests: connections, the version that it serves, and the queue."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 from streamflow.api.batcher import Batcher
 from streamflow.api.metrics import Metrics
-from streamflow.api.reload import Reload
-from streamflow.api.serving_status import Current, Look
+from streamflow.api.reload import Current, Readiness, Reload
 from streamflow.core.serving.completeness import Completed
 from streamflow.core.serving.service_policy import policy_of
 from streamflow.database.pool import connection_of, open_pool, within
@@ -20,117 +19,147 @@ from streamflow.steps.serving.explain import Reasons, reasons_of
 from streamflow.steps.serving.live_row import LiveRow, live_row
 from streamflow.steps.serving.predict import Serving, unknown
 
-EXPLAIN_S = 5.0  # more: the first one of a version takes its trees over
+# An explanation may take this much longer than a prediction, because the first one of a version
+# converts its trees.
+EXPLAIN_EXTRA_S = 5.0
 
 
 class ServingState:
-    """One per process; `shared` where it is one of several workers, which count together."""
+    """The connections, the version and the queue of one process.
+
+    Args:
+        platform: the platform of the API
+        shared: whether the process is one of several workers, which count their metrics together
+    """
 
     def __init__(self, platform: Platform, *, shared: bool = False) -> None:
-        self.platform, self._shared = platform, shared
-        catalog, settings = platform.catalog, platform.settings
+        catalog = platform.catalog
+        settings = platform.settings
+        self.platform = platform
         self.metrics = Metrics(shared=shared)
-        self.limit = settings.api_time_limit
+        self._time_limit = settings.api_time_limit
+        self._shared = shared
         self._reader = OnlineReader(
-            features_of(catalog), key=catalog.entity.key, key_type=catalog.entity.type
+            features_of(catalog),
+            key=catalog.entity.key,
+            key_type=catalog.entity.type,
         )
-        self._explaining = (
-            asyncio.Lock()
-        )  # a tenth of a second of one core each: more at once would take it from predictions
-        self._policy = policy_of(catalog, [f.ref for f in self._reader.features])
-        self._reload = Reload(platform, self.metrics.reloaded)
-        self._pool = open_pool(platform.address, time_limit=self.limit)
+        # An explanation needs one core for a tenth of a second. Several at a time would take it
+        # from the predictions.
+        self._explain_lock = asyncio.Lock()
+        self._policy = policy_of(catalog, [feature.ref for feature in self._reader.features])
+        self._reload = Reload(platform, self.metrics.count_reload)
+        self._pool = open_pool(platform.address, time_limit=self._time_limit)
         self.batcher = Batcher(
             self._pool,
             self.serving,
             self.metrics,
-            time_limit=self.limit,
+            time_limit=self._time_limit,
             max_waiting=settings.api_max_waiting,
             shed=settings.prediction_log == "shed",
         )
 
     @property
     def current(self) -> Current:
-        """The version that answers."""
+        """Return the version that answers, with the state of its reload."""
         return self._reload.current
 
     def serving(self) -> Serving:
-        """The version that answers. Raises VersionMissing."""
+        """Return the version that answers. Raises VersionMissing."""
         return self._reload.serving()
 
     async def open(self) -> None:
-        """Begin: the version is looked up and loaded beside the requests; until then /ready says why it is not."""
+        """Open the connections and begin to answer.
+
+        The version is looked up and loaded beside the requests. Until then /ready says why the
+        API is not ready.
+        """
         await self._pool.open()
         self._reload.start()
-        if self._shared:  # the others take the requests until this one can answer
-            await self._reload.first_look()
+        if self._shared:
+            # The workers that are running take the requests until this one can answer.
+            await self._reload.wait_for_first_answer()
         self.batcher.start()
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Stop answering, and close the connections."""
         self._reload.stop()
         await self.batcher.stop()
         await self._pool.close()
 
     async def features(self, key: str | int) -> LiveRow:
-        """The live features of a key as they are. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
-        return live_row(self._policy, await self._row(self._reader, key), datetime.now(UTC))
+        """Return the live features of a key as they are stored.
+
+        Raises EntityUnknown, DatabaseUnavailable, Overloaded.
+        """
+        row = await self._read_row(self._reader, key)
+        return live_row(self._policy, row, datetime.now(UTC))
 
     async def reasons(self, key: str | int) -> Reasons:
-        """The reasons for what is said of a key, one at a time. Raises as `features` does, and FeaturesMissing, FeaturesStale."""
+        """Return the reasons for the prediction of a key; only one explanation runs at a time.
+
+        Raises EntityUnknown, DatabaseUnavailable, Overloaded, FeaturesMissing, FeaturesStale.
+        """
         serving = self.serving()
 
-        async def alone(row: Completed) -> Reasons:
-            async with self._explaining:
+        async def explain(row: Completed) -> Reasons:
+            async with self._explain_lock:
                 return await asyncio.to_thread(reasons_of, serving, key, row)
 
-        row = await self._row(serving.reader, key)
-        whole = serving.policy.complete_row(row.values, row.as_of, datetime.now(UTC), key=key)
-        return await within(self.limit + EXPLAIN_S, alone(whole))
+        row = await self._read_row(serving.reader, key)
+        completed = serving.policy.complete_row(row.values, row.as_of, datetime.now(UTC), key=key)
+        return await within(self._time_limit + EXPLAIN_EXTRA_S, explain(completed))
 
-    async def _row(self, reader: OnlineReader, key: str | int) -> OnlineRow:
-        """The live row of a key. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
+    async def _read_row(self, reader: OnlineReader, key: str | int) -> OnlineRow:
+        """Read the live row of a key. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
 
         async def read() -> OnlineRow | None:
             async with connection_of(self._pool) as connection:
-                return (await reader.read_beside(connection, [key]))[0]
+                rows = await reader.read_beside(connection, [key])
+            return rows[0]
 
-        row = await within(self.limit, read())
+        row = await within(self._time_limit, read())
         if row is None:
             raise unknown(self.platform.catalog, key)
         return row
 
-    async def look(self) -> Look:
-        """Look at the database, the live features and the version: a few rows, no model is run."""
+    async def readiness(self) -> Readiness:
+        """Check the database, the live features and the version.
 
-        async def read() -> dict[str, datetime | None]:
-            async with connection_of(self._pool) as connection:
-                return await self._reader.live_as_of(connection)
-
-        reasons: list[str] = []
+        This reads a few rows, and does not run the model.
+        """
         instants: dict[str, datetime | None] = {}
         try:
-            instants = await within(self.limit, read())
-            if None in instants.values():
-                reasons.append("features: the online store is empty; run 'streamflow materialize'")
-            reasons += [
-                f"features: {words}" for words in self._policy.too_old(instants, datetime.now(UTC))
-            ]
+            instants = await within(self._time_limit, self._read_instants())
+            reasons = self._check_instants(instants)
         except StreamflowError as error:
-            reasons.append(f"database: {error.message}")
+            reasons = [f"database: {error.message}"]
         current = self.current
+        notes = [*current.notes, *self._reload.slowness_notes]
         if current.serving is None:
             reasons.append(f"model: {current.refused}")
-        notes = (
-            *((current.refused,) if current.refused and current.serving else ()),
-            *current.notes,
-            *self._reload.slow,
-        )
-        return Look(
+        elif current.refused:
+            notes.insert(0, current.refused)
+        known_instants = [instant for instant in instants.values() if instant is not None]
+        return Readiness(
             reasons=tuple(reasons),
-            notes=notes,
+            notes=tuple(notes),
             current=current,
-            as_of=min((at for at in instants.values() if at is not None), default=None),
+            as_of=min(known_instants, default=None),
             waiting=self.batcher.waiting,
             pool=self._pool.get_stats(),
         )
+
+    async def _read_instants(self) -> dict[str, datetime | None]:
+        """Read the instant of each view of the live features; None if a view has no row."""
+        async with connection_of(self._pool) as connection:
+            return await self._reader.live_as_of(connection)
+
+    def _check_instants(self, instants: dict[str, datetime | None]) -> list[str]:
+        """Return the reasons why the live features cannot be used."""
+        reasons = []
+        if None in instants.values():
+            reasons.append("features: the online store is empty; run 'streamflow materialize'")
+        expired_views = self._policy.too_old(instants, datetime.now(UTC))
+        reasons += [f"features: {reason}" for reason in expired_views]
+        return reasons

@@ -1,4 +1,8 @@
-"""JSON as it was meant: no key twice, no NaN, no number that is none, no half of a character, nothing nested without end."""
+"""A strict reader of JSON request bodies.
+
+It refuses a key that stands twice in an object, NaN and infinite numbers, half of a character
+(a lone surrogate), and too many nested objects and arrays.
+"""
 
 from __future__ import annotations
 
@@ -11,89 +15,106 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-MOST_CONTAINERS = 16  # objects and arrays of one body: no endpoint takes more than three, and none can nest deeper than there are
-STRING = re.compile(
-    r'"(?:[^"\\]|\\.)*+\\?+"?+', re.DOTALL
-)  # it always matches: no text makes it try again
+# The limit of objects and arrays in one body. No endpoint takes more than three. The number also
+# limits how deep they can be nested.
+MOST_CONTAINERS = 16
+
+# A string of JSON. It matches every text that begins with a quotation mark, so the search never
+# tries again at the same position.
+STRING = re.compile(r'"(?:[^"\\]|\\.)*+\\?+"?+', re.DOTALL)
 
 
 def loads(body: bytes) -> Any:
-    """The value of a body. Raises JSONDecodeError, whose message quotes nothing.
+    """Parse a JSON body. Raises JSONDecodeError, whose message quotes nothing of the body.
 
     >>> loads(b'{"user_id": "7590-VHVEG"}')
     {'user_id': '7590-VHVEG'}
     >>> loads(b'{"a": 1, "a": 2}')
     Traceback (most recent call last):
-    json.decoder.JSONDecodeError: an object has a key twice: line 1 column 1 (char 0)
+    json.decoder.JSONDecodeError: an object has the same key twice: line 1 column 1 (char 0)
     """
     try:
         text = body.decode()
-        if (
-            _containers(text) > MOST_CONTAINERS
-            and _containers(STRING.sub("", text)) > MOST_CONTAINERS
-        ):
-            raise _refused("too many objects and arrays")
+        if _has_too_many_containers(text):
+            raise _decode_error("too many objects and arrays")
         value = DECODER.decode(text)
-        if "\\" in text and (
-            "\\ud" in text or "\\uD" in text
-        ):  # the first look is by far the cheapest
+        if _may_have_surrogates(text):
+            # This fails with a UnicodeError if there is a lone surrogate.
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError:
         raise
     except UnicodeError as exc:
-        raise _refused("this is no UTF-8") from exc
-    except ValueError as exc:  # an integer of thousands of digits
-        raise _refused("a number is out of range") from exc
+        raise _decode_error("this is not UTF-8") from exc
+    # Python refuses to parse an integer of thousands of digits.
+    except ValueError as exc:
+        raise _decode_error("a number is out of range") from exc
     return value
 
 
-def _containers(text: str) -> int:
+def _has_too_many_containers(text: str) -> bool:
+    """Return whether a text has too many objects and arrays; brackets in strings do not count."""
+    # The first count is much cheaper, and is enough for almost every body.
+    if _count_brackets(text) <= MOST_CONTAINERS:
+        return False
+    return _count_brackets(STRING.sub("", text)) > MOST_CONTAINERS
+
+
+def _count_brackets(text: str) -> int:
     return text.count("{") + text.count("[")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _refused("an object has a key twice")
-    return found
+def _may_have_surrogates(text: str) -> bool:
+    # The search for a backslash stands first, because it is by far the cheapest.
+    return "\\" in text and ("\\ud" in text or "\\uD" in text)
 
 
-def _finite(text: str) -> float:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _decode_error("an object has the same key twice")
+    return members
+
+
+def _parse_float(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise _refused("a number is out of range")
+        raise _decode_error("a number is out of range")
     return number
 
 
-def _constant(_: str) -> Any:
-    raise _refused("NaN and Infinity are no JSON")
+def _refuse_constant(_: str) -> Any:
+    raise _decode_error("NaN and Infinity are not JSON")
 
 
-def _refused(words: str) -> json.JSONDecodeError:
-    return json.JSONDecodeError(words, "", 0)
+def _decode_error(message: str) -> json.JSONDecodeError:
+    return json.JSONDecodeError(message, "", 0)
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_constant)
+DECODER = json.JSONDecoder(
+    object_pairs_hook=_build_object,
+    parse_float=_parse_float,
+    parse_constant=_refuse_constant,
+)
 
 
 class StrictRequest(Request):
     """A request whose body is read by `loads`."""
 
     async def json(self) -> Any:
-        """The value of the body, parsed once."""
+        """Return the value of the body, which is parsed only once."""
         if not hasattr(self, "_json"):
             self._json = loads(await self.body())
         return self._json
 
 
 class StrictRoute(APIRoute):
-    """A route whose requests are strict."""
+    """A route whose requests are read strictly."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's, on a strict request."""
+        """Return FastAPI's handler, applied to a strict request."""
         handler = super().get_route_handler()
 
-        async def strict(request: Request) -> Response:
+        async def handle_strictly(request: Request) -> Response:
             return await handler(StrictRequest(request.scope, request.receive))
 
-        return strict
+        return handle_strictly

@@ -1,1 +1,4 @@
-"""The command line: parse, call one step, show its receipt. Steps and vendors are imported by the command that runs."""
+"""The command line: each command reads its arguments, calls one step, and shows its receipt.
+
+A command imports its steps and the libraries that they need only when it runs.
+"""

@@ -1,4 +1,4 @@
-"""The application: global flags, the commands, and how an error leaves it."""
+"""The command line application: its global flags, its commands, and how it reports an error."""
 
 from __future__ import annotations
 
@@ -16,55 +16,75 @@ from streamflow.cli import (
     backup,
     compare,
     data,
+    demo,
+    inbox,
     init,
     installation,
     keys,
     ledger,
-    maintenance,
     models,
     monitor,
     reproduce,
-    score,
     services,
+    serving,
     skew,
+    training,
     transfer,
+    up,
 )
+from streamflow.cli.command_groups import GroupedCommands
 from streamflow.cli.context import Invocation
 from streamflow.errors import StreamflowError
 
+COMMAND_MODULES = (
+    demo,
+    init,
+    data,
+    inbox,
+    training,
+    models,
+    ledger,
+    serving,
+    keys,
+    monitor,
+    skew,
+    reproduce,
+    compare,
+    transfer,
+    up,
+    services,
+    installation,
+    backup,
+)
+
 app = typer.Typer(
     name="streamflow",
-    help="From monthly CSV drops of a subscription business to churn predictions that can be audited.",
-    epilog="Try it: streamflow demo  ·  Your data: streamflow init DIR, then streamflow run DIR --as-of 2024-01-31",
+    cls=GroupedCommands,
+    help=(
+        "Predict which users of a subscription business will leave, from monthly CSV files."
+        " Every model and every prediction can be checked later."
+    ),
+    epilog=(
+        "Try it: streamflow demo. Your own data: streamflow init DIR, then"
+        " streamflow run DIR --as-of 2024-01-31"
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (
-    init,
-    data,
-    models,
-    score,
-    ledger,
-    reproduce,
-    compare,
-    monitor,
-    skew,
-    transfer,
-    maintenance,
-    services,
-    keys,
-    backup,
-    installation,
-):
+for module in COMMAND_MODULES:
     module.register(app)
 
-OTHERS_WRITE = 0o022  # who can write into the state folder can plant a model or a feature definition: under no umask we let them
+# Write permission of the group and of everybody. A user who can write into the state folder can
+# plant a model or a feature definition there, so we never allow it, whatever the umask is.
+GROUP_AND_OTHERS_WRITE = 0o022
+
+UNFORESEEN_EXIT_CODE = 70
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         print(f"streamflow {__version__}")
         raise typer.Exit
 
@@ -77,41 +97,62 @@ def root(
         typer.Option("--home", help="The state folder (STREAMFLOW_HOME, default .streamflow)."),
     ] = None,
     catalog: Annotated[
-        Path | None, typer.Option("--catalog", help="Your catalog.toml (STREAMFLOW_CATALOG).")
+        Path | None,
+        typer.Option("--catalog", help="Your catalog.toml (STREAMFLOW_CATALOG)."),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,  # its callback answers
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show the traceback of an error."),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Show no progress on stderr."),
+    ] = False,
+    # The callback of this option prints the version, so its value is not used here.
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
 ) -> None:
-    """Global flags stand before the command: streamflow --home /srv/churn models"""
+    """Keep the global flags, which stand before the command.
+
+    For example: streamflow --home /srv/churn models
+    """
     context.obj = Invocation(flags={"home": home, "catalog": catalog}, debug=debug, quiet=quiet)
 
 
 def main() -> None:
-    """Run the command line; ours exit with the code of their class, an unforeseen error with 70."""
-    os.umask(os.umask(0) | OTHERS_WRITE)
+    """Run the command line.
+
+    An error of streamflow exits with the code of its class, an unforeseen error with 70.
+    """
+    os.umask(os.umask(0) | GROUP_AND_OTHERS_WRITE)
     debug = "--debug" in sys.argv
     if not debug:
-        warnings.simplefilter(
-            "ignore"
-        )  # what vendors say to each other about their next releases; the tests do look
+        # Libraries warn each other about their next releases. The tests do show these warnings.
+        warnings.simplefilter("ignore")
     try:
         app()
     except StreamflowError as error:
-        _report(f"error: {error}", debug=debug)
+        _report_error(f"error: {error}", debug=debug)
         sys.exit(error.exit_code)
-    except Exception as error:  # the last place that can say something to a person
-        _report(
-            f"error: {type(error).__name__}: {error}\nThis was not foreseen. Nothing of ours stays half written: every step"
-            " commits once. Run the command again with --debug and report the traceback.",
+    # This is the last place that can explain an error to the user.
+    except Exception as error:  # noqa: BLE001
+        _report_error(
+            f"error: {type(error).__name__}: {error}\n"
+            "This error was not foreseen. Nothing is half written, because every step commits"
+            " once. Run the command again with --debug and report the traceback.",
             debug=debug,
         )
-        sys.exit(70)
+        sys.exit(UNFORESEEN_EXIT_CODE)
 
 
-def _report(text: str, *, debug: bool) -> None:
+def _report_error(text: str, *, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     print(text, file=sys.stderr)

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from streamflow.cli import receipts
-from streamflow.cli.context import JsonFlag, invocation, show
+from streamflow.cli.context import invocation, show
+from streamflow.cli.options import JsonFlag, ReplaceFile
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to `app`."""
+    """Add these commands to the application."""
     app.command("backup")(backup)
     app.command("restore")(restore)
 
@@ -22,12 +23,13 @@ def backup(
     file: Annotated[
         Path, typer.Argument(help="The file to write, such as streamflow.backup.", metavar="FILE")
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: ReplaceFile = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write the whole state into one file, while everything runs: both databases, artifacts, Prefect's run history.
+    """Write the whole state into one file.
 
-    It holds personal data, and is readable by you alone.
+    Everything can keep running. The file holds both databases, the artifacts, and Prefect's run
+    history. It contains personal data, and only you can read it.
 
     Example: streamflow backup /backups/2024-03-01.backup
     """
@@ -45,24 +47,26 @@ def restore(
     ],
     check: Annotated[
         bool,
-        typer.Option("--check", help="Verify the file and say what it holds; restore nothing."),
+        typer.Option("--check", help="Only verify the file and list its content; restore nothing."),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a backup the state of an empty installation, verified by digests before and after.
+    """Restore a backup into an empty installation.
 
-    Restore what you trust only: its SQL is run as the database user that you log in as.
+    Checksums verify the file before, and the state after. Only restore a file that you trust: its
+    SQL runs with the rights of the database user that you log in as.
 
     Example: streamflow --home /srv/churn restore /backups/2024-03-01.backup
 
     Example: streamflow restore /backups/2024-03-01.backup --check
     """
-    from streamflow.steps.upkeep.restore import check as verify
+    from streamflow.steps.upkeep.restore import check as check_file
     from streamflow.steps.upkeep.restore import restore as step
 
     call = invocation(context)
     if check:
-        show(verify(file, notify=call.notify), as_json=as_json, text=receipts.backup_checked)
+        content = check_file(file, notify=call.notify)
+        show(content, as_json=as_json, text=receipts.backup_checked)
         return
     with call.platform(migrated=False) as platform:
         receipt = step(platform, file)

@@ -1,4 +1,4 @@
-"""The command compare, and its receipt in words."""
+"""The command compare, and the text of its receipt."""
 
 from __future__ import annotations
 
@@ -8,32 +8,43 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamflow.cli.context import JsonFlag, invocation, show
+from streamflow.cli.context import invocation, show
+from streamflow.cli.options import JsonFlag
 
 if TYPE_CHECKING:
-    from streamflow.core.statistics.shapley import Change, Share
+    from streamflow.core.statistics.shapley import Change
     from streamflow.core.versions.level_comparison import Level
     from streamflow.steps.versions.compare import CompareReceipt
 
-SHOWN, WIDTH = 8, 130  # differences of one level, and characters of one; --json has all
+# The text shows this many differences of a level, and this many characters of each. --json has all.
+MAX_DIFFERENCES = 8
+MAX_DIFFERENCE_WIDTH = 130
+
+# The column of a cause is wide enough for a share such as "+0.0123 (100 %)".
+MIN_CAUSE_WIDTH = 15
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to `app`."""
+    """Add this command to the application."""
     app.command("compare")(compare)
 
 
 def compare(
     context: typer.Context,
     run_a: Annotated[
-        str, typer.Argument(help="A model version or the id of its run.", metavar="RUN_A")
+        str, typer.Argument(help="A model version, or the id of its run.", metavar="RUN_A")
     ],
-    run_b: Annotated[str, typer.Argument(help="Another one.", metavar="RUN_B")],
+    run_b: Annotated[
+        str, typer.Argument(help="The version or run to compare it with.", metavar="RUN_B")
+    ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what differs between two versions, and how much of the change of each metric each cause is responsible for.
+    """Explain why the metrics of two versions differ.
 
-    Both are rebuilt, and every mixture of their labels, features' data, definitions and settings; nothing is written.
+    The command lists what differs between the two versions. Then it shows how much of the change
+    of each metric comes from each cause: the labels, the data of the features, their definitions,
+    and the settings. For that it rebuilds both versions, and every mixture of their causes. It
+    writes nothing.
 
     Example: streamflow compare 1 2
     """
@@ -44,57 +55,71 @@ def compare(
     show(receipt, as_json=as_json, text=text)
 
 
-def text(r: CompareReceipt) -> str:
-    """The levels with what differs, a line per metric with the share of each cause, the change of AUC in a sentence."""
-    sides = [
-        f"  version {s.version}: as_of={s.as_of} labels={s.label_as_of} run_id={s.run_id}"
-        for s in (r.a, r.b)
+def text(receipt: CompareReceipt) -> str:
+    """Return the text of a receipt.
+
+    It has the levels with their differences, a line for each metric with the share of each cause,
+    and a sentence on the change of AUC.
+    """
+    lines = [
+        f"  version {version.version}: as_of={version.as_of} labels={version.label_as_of}"
+        f" run_id={version.run_id}"
+        for version in (receipt.a, receipt.b)
     ]
-    levels = [line for level in r.levels for line in _level(level)]
-    notes = [f"  note: {note}" for note in r.notes]
-    return "\n".join(
-        [*sides, *levels, *_metrics(r), *notes, f"[OK] {r.rebuilds} rebuilds. {r.words}"]
-    )
+    for level in receipt.levels:
+        lines += _format_level(level)
+    lines += _format_metrics(receipt)
+    lines += [f"  note: {note}" for note in receipt.notes]
+    unit = "rebuild" if receipt.rebuilds == 1 else "rebuilds"
+    lines.append(f"[OK] {receipt.rebuilds} {unit}. {receipt.words}")
+    return "\n".join(lines)
 
 
-def _level(level: Level) -> Iterator[str]:
+def _format_level(level: Level) -> Iterator[str]:
     yield f"  {level.name:14} {'same' if level.same else 'differs'}"
-    for difference in level.differences[:SHOWN]:
-        yield f"    {shorten(str(difference), WIDTH, placeholder=' …')}"
-    if len(level.differences) > SHOWN:
-        yield f"    and {len(level.differences) - SHOWN} more"
+    for difference in level.differences[:MAX_DIFFERENCES]:
+        yield f"    {shorten(str(difference), MAX_DIFFERENCE_WIDTH, placeholder=' …')}"
+    if len(level.differences) > MAX_DIFFERENCES:
+        yield f"    and {len(level.differences) - MAX_DIFFERENCES} more"
 
 
-def _metrics(r: CompareReceipt) -> Iterator[str]:
+def _format_metrics(receipt: CompareReceipt) -> Iterator[str]:
+    """Yield a table: a row for each metric, a column for each cause."""
     from streamflow.core.statistics.shapley import METRICS
 
-    causes = list(dict.fromkeys(share.cause for change in r.metrics for share in change.shares))
-    widths = {cause: max(len(cause), 15) for cause in causes}
-    a, b = (f"version {s.version}" for s in (r.a, r.b))
-    yield "  " + "  ".join(
-        [
-            f"{'':17}",
-            f"{a:>10}",
-            f"{b:>10}",
-            f"{'change':>8}",
-            *(f"{c:>{w}}" for c, w in widths.items()),
-        ]
-    )
-    for change in r.metrics:
+    widths = _cause_widths(receipt)
+    header = [
+        f"{'':17}",
+        f"{f'version {receipt.a.version}':>10}",
+        f"{f'version {receipt.b.version}':>10}",
+        f"{'change':>8}",
+    ]
+    header += [f"{cause:>{width}}" for cause, width in widths.items()]
+    yield "  " + "  ".join(header)
+    for change in receipt.metrics:
         cells = [
             f"{METRICS[change.metric]:17}",
             f"{change.a:10.4f}",
             f"{change.b:10.4f}",
             f"{change.change:+8.4f}",
         ]
-        yield "  " + "  ".join(
-            [*cells, *(f"{_share(change, cause):>{width}}" for cause, width in widths.items())]
-        )
+        cells += [f"{_format_share(change, cause):>{width}}" for cause, width in widths.items()]
+        yield "  " + "  ".join(cells)
 
 
-def _share(change: Change, cause: str) -> str:
-    found: list[Share] = [share for share in change.shares if share.cause == cause]
-    if not found:
+def _cause_widths(receipt: CompareReceipt) -> dict[str, int]:
+    """Return the causes in the order in which they first occur, each with its column width."""
+    widths: dict[str, int] = {}
+    for change in receipt.metrics:
+        for share in change.shares:
+            widths[share.cause] = max(len(share.cause), MIN_CAUSE_WIDTH)
+    return widths
+
+
+def _format_share(change: Change, cause: str) -> str:
+    """Return the share of a cause, such as "+0.0123 (40 %)"; empty if it has none."""
+    share = next((share for share in change.shares if share.cause == cause), None)
+    if share is None:
         return ""
-    percent = f" ({found[0].percent:.0f} %)" if found[0].percent is not None else ""
-    return f"{found[0].value:+.4f}{percent}"
+    percent = f" ({share.percent:.0f} %)" if share.percent is not None else ""
+    return f"{share.value:+.4f}{percent}"

@@ -24,14 +24,32 @@ def flow_server(
     Args:
         prepare: work of the command that is done while the server starts.
     """
-    from streamflow.services.prefect_server import prefect_server
-
-    with prefect_server(
-        platform.environment, platform.home, notify=call.notify
-    ) as wait_until_ready:
-        prepare()
-        wait_until_ready()
+    with prefect_server_ready(call, platform, prepare=prepare):
         from streamflow.flows import prefect_flushed
 
         with prefect_flushed():
             yield
+
+
+@contextmanager
+def prefect_server_ready(
+    call: Invocation,
+    platform: Platform,
+    *,
+    prepare: Callable[[], None],
+    schedules: bool = False,
+) -> Iterator[None]:
+    """Start Prefect's server for the block. No flow has to run in this process.
+
+    Args:
+        prepare: work of the command that is done while the server starts.
+        schedules: whether the server creates runs for schedules.
+    """
+    from streamflow.services.prefect_server import prefect_server
+
+    with prefect_server(
+        platform.environment, platform.home, notify=call.notify, schedules=schedules
+    ) as wait_until_ready:
+        prepare()
+        wait_until_ready()
+        yield

@@ -1,4 +1,4 @@
-"""The command to start with other data: init."""
+"""The command that prepares streamflow for your own data: init."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from streamflow.cli import receipts
-from streamflow.cli.context import Folder, JsonFlag, invocation, show
+from streamflow.cli.context import invocation, show
+from streamflow.cli.options import Folder, JsonFlag, ReplaceFile
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to `app`."""
+    """Add this command to the application."""
     app.command("init")(init)
 
 
@@ -20,27 +21,28 @@ def init(
     context: typer.Context,
     folder: Folder,
     out: Annotated[
-        Path, typer.Option("--out", help="Where the catalog is written.", metavar="FILE")
+        Path, typer.Option("--out", help="The file to write the catalog to.", metavar="FILE")
     ] = Path("catalog.toml"),
     key: Annotated[
-        str | None, typer.Option("--key", help="The key column, where the guess would be another.")
+        str | None,
+        typer.Option("--key", help="The key column, if the guess would be wrong."),
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option("--label", help="The label column, where the guess would be another."),
+        typer.Option("--label", help="The label column, if the guess would be wrong."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the file when it exists.")
-    ] = False,
+    force: ReplaceFile = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a catalog for your own data, guessed from one folder of CSV files; every guess is marked in it.
+    """Write a catalog for your own CSV files.
+
+    The catalog describes your tables. It is guessed from one folder of CSV files, and every guess
+    is marked in it, so that you can check it.
 
     Example: streamflow init gym/month_000 --out catalog.toml
     """
     from streamflow.steps.data.init import init as step
 
-    receipt = step(
-        folder, out, key=key, label=label, force=force, notify=invocation(context).notify
-    )
+    notify = invocation(context).notify
+    receipt = step(folder, out, key=key, label=label, force=force, notify=notify)
     show(receipt, as_json=as_json, text=receipts.init)

@@ -1,93 +1,153 @@
-"""Commands on the installation: demo, settings, env, exec."""
+"""Commands on the installation: migrate, doctor, settings, env, exec."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamflow.cli.context import JsonFlag, as_day, invocation, show, table
+from streamflow.cli import receipts
+from streamflow.cli.context import invocation, print_table, show
+from streamflow.cli.options import JsonFlag
+
+if TYPE_CHECKING:
+    from streamflow.steps.upkeep.doctor import Finding
+
+# A repair that was broken off begins with this word: see `streamflow.steps.upkeep.doctor.fix`.
+STOPPED = "stopped"
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to `app`."""
-    app.command("demo")(demo)
+    """Add these commands to the application."""
+    app.command("migrate")(migrate)
+    app.command("doctor")(doctor)
     app.command("settings")(settings)
     app.command("env")(env)
-    app.command(
-        "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
-    )(execute)
+    # Every argument belongs to the command that exec runs.
+    foreign_arguments = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+    app.command("exec", context_settings=foreign_arguments)(execute)
 
 
-def demo(
+def migrate(
     context: typer.Context,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Your own drops, a subfolder each, instead of simulated ones.",
-            metavar="DIR",
-        ),
-    ] = None,
-    as_of: Annotated[
-        list[datetime] | None,
-        typer.Option(
-            "--as-of",
-            formats=["%Y-%m-%d"],
-            help="as_of of each subfolder in order of name; else from its drop.toml.",
-        ),
-    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would be done; do nothing.")
+    ] = False,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Two months end to end: drops, training, promotion, the API and the reference's calls over HTTP.
+    """Create or update the tables, MLflow and Feast.
 
-    Example: streamflow demo --data drops --as-of 2024-01-31 --as-of 2024-02-29
+    Afterwards PostgreSQL, MLflow and Feast have what the code and the catalog need.
+
+    Example: streamflow migrate --plan
     """
-    from streamflow.cli.demo import demo as tell
+    from streamflow.steps.data import migrate as step
 
-    tell(invocation(context), data, [as_day(day) for day in as_of or []])
+    with invocation(context).platform(migrated=False) as platform:
+        receipt = step.plan(platform) if plan else step.migrate(platform)
+    show(receipt, as_json=as_json, text=receipts.migrate)
+
+
+def doctor(
+    context: typer.Context,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix", help="Repair what can be repaired without loss of data, and check again."
+        ),
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check the installation, and repair it with --fix.
+
+    The exit code is 1 if something is wrong.
+
+    Example: streamflow doctor --fix
+    """
+    from streamflow.steps.upkeep.doctor import doctor as step
+    from streamflow.steps.upkeep.doctor import mend
+
+    call = invocation(context)
+    settings = call.settings()
+    clock = partial(datetime.now, UTC)
+    findings = step(settings, now=clock)
+    repairs = []
+    if fix:
+        repairs = mend(settings, findings, call.notify)
+    if repairs:
+        findings = step(settings, now=clock)
+    if as_json:
+        show({"findings": findings, "done": repairs}, as_json=True, text=str)
+    else:
+        _print_findings(findings, repairs)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Finding], repairs: list[str]) -> None:
+    for repair in repairs:
+        print(repair if repair.startswith(STOPPED) else f"[FIXED] {repair}")
+    rows = [
+        (
+            _describe_state(finding),
+            finding.subject,
+            finding.found,
+            "" if finding.ok else finding.remedy,
+        )
+        for finding in findings
+    ]
+    print_table("Doctor", ("", "what", "found", "what to do"), rows)
+
+
+def _describe_state(finding: Finding) -> str:
+    if finding.ok:
+        return "ok"
+    return "WRONG, --fix can repair it" if finding.fixable else "WRONG"
 
 
 def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List every setting with its value and where that comes from.
+    """List all settings with their values and origins.
 
     Example: STREAMFLOW_SEED=7 streamflow settings
     """
     from streamflow.settings import explain
 
     call = invocation(context)
-    rows = explain(call.settings())
+    explanations = explain(call.settings())
     if as_json:
-        show(rows, as_json=True, text=str)
+        show(explanations, as_json=True, text=str)
         return
-    table(
-        "Settings",
-        ("setting", "value", "from", "what"),
-        [(r.name, r.value, r.origin, r.description) for r in rows],
-    )
+    rows = [
+        (setting.name, setting.value, setting.origin, setting.description)
+        for setting in explanations
+    ]
+    print_table("Settings", ("setting", "value", "from", "what"), rows)
     from streamflow.database import data_folder
 
     print(f"embedded PostgreSQL: {data_folder(call.settings().home.absolute())}")
 
 
 def env(context: typer.Context) -> None:
-    """Print the variables with which stock clients work on this installation.
+    """Print the environment variables for other clients.
 
-    A password is never printed: name a PGPASSFILE instead. Without one of our processes the embedded server is not up: use exec.
+    With these variables, clients such as mlflow, feast and psql use this installation. The command
+    never prints a password: name a PGPASSFILE instead. The embedded PostgreSQL only runs while a
+    streamflow process needs it. If none is running, use 'streamflow exec'.
 
     Example: streamflow env
     """
     with invocation(context).platform(migrated=False) as platform:
         for name, value in platform.environment.items():
-            print(
-                f"# {name} is not printed"
-                if name == "PGPASSWORD"
-                else f"export {name}={shlex.quote(value)}"
-            )
+            if name == "PGPASSWORD":
+                print(f"# {name} is not printed")
+            else:
+                print(f"export {name}={shlex.quote(value)}")
 
 
 def execute(
@@ -97,7 +157,9 @@ def execute(
         typer.Argument(help="The command and its arguments, after --.", metavar="-- CMD …"),
     ],
 ) -> None:
-    """Run a stock client with PostgreSQL up and the variables of 'env' set.
+    """Run a client such as mlflow with the variables of 'env'.
+
+    PostgreSQL runs for as long as the client does.
 
     Example: streamflow exec -- mlflow experiments search
 
@@ -108,8 +170,8 @@ def execute(
 
     with invocation(context).platform(migrated=False) as platform:
         inherited = inherited_environment()
-        ours = str(Path(sys.executable).parent)  # where the feast and mlflow of our versions are
-        path = os.pathsep.join([ours, inherited.get("PATH", os.defpath)])
-        replace_process(
-            command, {**inherited, **platform.environment, "PATH": path}, platform.attachment
-        )
+        # The feast and mlflow of our versions are in this folder.
+        python_folder = str(Path(sys.executable).parent)
+        path = os.pathsep.join([python_folder, inherited.get("PATH", os.defpath)])
+        environment = {**inherited, **platform.environment, "PATH": path}
+        replace_process(command, environment, platform.attachment)

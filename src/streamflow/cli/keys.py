@@ -1,4 +1,4 @@
-"""Commands on the keys of the API: keys create, list, revoke."""
+"""Commands on the API keys: keys create, keys list, keys revoke."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from streamflow.cli.context import JsonFlag, invocation, show, table
+from streamflow.cli.context import invocation, print_table, show
+from streamflow.cli.options import JsonFlag
 
 if TYPE_CHECKING:
     from streamflow.steps.serving.api_keys import KeyReceipt, RevokeReceipt
@@ -15,100 +16,129 @@ if TYPE_CHECKING:
 keys = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Who may ask the API, and for what; a running API follows within 5 s.\n\n"
-    "Example: streamflow keys create crm --scope predict --expires 90",
+    help=(
+        "Manage the API keys: create, list and revoke them.\n\n"
+        "A key says who may use the API, and for what. A running API follows a change within"
+        " 5 seconds.\n\n"
+        "Example: streamflow keys create crm --scope predict --expires 90"
+    ),
 )
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to `app`."""
-    for name, command in (("create", create), ("list", listing), ("revoke", revoke)):
-        keys.command(name)(command)
+    """Add these commands to the application."""
+    keys.command("create")(create_key)
+    keys.command("list")(list_keys)
+    keys.command("revoke")(revoke_keys)
     app.add_typer(keys, name="keys")
 
 
-def create(
+def create_key(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="What the key is for, in your words.", metavar="NAME")
+        str, typer.Argument(help="What the key is for, in your own words.", metavar="NAME")
     ],
     scope: Annotated[
         Literal["metrics", "read", "predict", "admin"],
         typer.Option(
             "--scope",
-            help="metrics: /metrics; read: that, features and model; predict: that and predictions; admin: all.",
+            help="metrics: only /metrics. read: also features and the model. predict: also"
+            " predictions. admin: everything.",
         ),
     ],
     expires: Annotated[
         int | None,
         typer.Option(
-            "--expires", min=1, metavar="DAYS", help="Days it is in force; else for ever."
+            "--expires",
+            min=1,
+            metavar="DAYS",
+            help="For how many days the key is in force (default: for ever).",
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a key and print it, this once: only a digest of it is kept.
+    """Create a key and print it, only this once.
+
+    Only a digest of the key is stored, so it cannot be shown again.
 
     Example: streamflow keys create crm --scope predict --expires 90
     """
-    from streamflow.steps.serving.api_keys import create_key
+    from streamflow.steps.serving.api_keys import create_key as step
 
     with invocation(context).platform() as platform:
-        receipt = create_key(platform, name, scope=scope, days=expires)
-    show(receipt, as_json=as_json, text=_created)
+        receipt = step(platform, name, scope=scope, days=expires)
+    show(receipt, as_json=as_json, text=_format_created)
 
 
-def listing(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List every key that was ever made, revoked ones too; no secret is among it.
+def list_keys(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List all keys that were ever created.
+
+    Revoked keys are listed too. The list contains no secret.
 
     Example: streamflow keys list
     """
-    from streamflow.steps.serving.api_keys import list_keys
+    from streamflow.steps.serving.api_keys import list_keys as step
 
     with invocation(context).platform() as platform:
-        rows = list_keys(platform)
+        key_rows = step(platform)
     if as_json:
-        show(rows, as_json=True, text=str)
+        show(key_rows, as_json=True, text=str)
         return
-    shown = [
-        (r.id, r.name, r.scope, r.state, _minute(r.created), _minute(r.expires), _minute(r.revoked))
-        for r in rows
+    rows = [
+        (
+            key.id,
+            key.name,
+            key.scope,
+            key.state,
+            _format_minute(key.created),
+            _format_minute(key.expires),
+            _format_minute(key.revoked),
+        )
+        for key in key_rows
     ]
-    table(
-        "Keys of the API",
-        ("id", "name", "scope", "state", "created (UTC)", "expires", "revoked"),
-        shown,
-    )
+    header = ("id", "name", "scope", "state", "created (UTC)", "expires", "revoked")
+    print_table("API keys", header, rows)
 
 
-def revoke(
+def revoke_keys(
     context: typer.Context,
-    called: Annotated[
+    name_or_id: Annotated[
         str,
-        typer.Argument(help="The id of a key, or the name of one or several.", metavar="NAME|ID"),
+        typer.Argument(
+            help="The id of a key, or a name: all keys of this name are revoked.",
+            metavar="NAME|ID",
+        ),
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Revoke the key of an id, or all of a name; a running API refuses them within 5 s.
+    """Revoke the key with this id, or all keys of this name.
+
+    A running API refuses them within 5 seconds.
 
     Example: streamflow keys revoke crm
     """
-    from streamflow.steps.serving.api_keys import revoke_keys
+    from streamflow.steps.serving.api_keys import revoke_keys as step
 
     with invocation(context).platform() as platform:
-        receipt = revoke_keys(platform, called)
-    show(receipt, as_json=as_json, text=_revoked)
+        receipt = step(platform, name_or_id)
+    show(receipt, as_json=as_json, text=_format_revoked)
 
 
-def _minute(instant: datetime | None) -> str:
+def _format_minute(instant: datetime | None) -> str:
     return "" if instant is None else f"{instant.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def _created(r: KeyReceipt) -> str:
-    until = f" until {_minute(r.row.expires)}" if r.row.expires else ""
-    return f"{r.key}\n[OK] key {r.row.id} for {r.row.name}, scope {r.row.scope}{until}; it is not shown again"
+def _format_created(receipt: KeyReceipt) -> str:
+    row = receipt.row
+    until = f" until {_format_minute(row.expires)}" if row.expires else ""
+    return (
+        f"{receipt.key}\n"
+        f"[OK] key {row.id} for {row.name}, scope {row.scope}{until}; it is not shown again"
+    )
 
 
-def _revoked(r: RevokeReceipt) -> str:
-    lines = [f"  {row.id}  {row.name}  scope {row.scope}" for row in r.revoked]
-    return "\n".join([*lines, f"[OK] {len(r.revoked)} revoked"])
+def _format_revoked(receipt: RevokeReceipt) -> str:
+    lines = [f"  {row.id}  {row.name}  scope {row.scope}" for row in receipt.revoked]
+    unit = "key" if len(receipt.revoked) == 1 else "keys"
+    lines.append(f"[OK] {len(receipt.revoked)} {unit} revoked")
+    return "\n".join(lines)

@@ -1,39 +1,44 @@
-"""Commands on the ledger: ledger, who-served, rollback, reconcile."""
+"""Commands on the ledger of stages: ledger, who-served, rollback, reconcile."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from streamflow.cli import lifecycle_receipts
-from streamflow.cli.context import Invocation, JsonFlag, invocation, parse_instant, show, table
+from streamflow.cli.context import Invocation, format_time, invocation, print_table, show
+from streamflow.cli.options import JsonFlag, Why, parse_instant
 from streamflow.errors import StreamflowError
+
+if TYPE_CHECKING:
+    from streamflow.core.promotion.ledger import Entry
+
+LEDGER_HEADER = ("", "at (UTC)", "who", "what", "stage", "from", "to", "why", "evidence")
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to `app`."""
-    for name, command in (
-        ("ledger", ledger),
-        ("who-served", who_served),
-        ("rollback", rollback),
-        ("reconcile", reconcile),
-    ):
-        app.command(name)(command)
+    """Add these commands to the application."""
+    app.command("ledger")(ledger)
+    app.command("who-served")(who_served)
+    app.command("rollback")(rollback)
+    app.command("reconcile")(reconcile)
 
 
 def ledger(
     context: typer.Context,
     action: Annotated[
-        Literal["show", "verify"], typer.Argument(help="show the entries, or verify the chain.")
+        Literal["show", "verify"],
+        typer.Argument(help="show lists the entries. verify checks that none was changed."),
     ] = "show",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show who held which stage, since when and why; or verify that no entry was changed or removed.
+    """Show or verify the record of all promotions.
 
-    The exit code of verify is 1 when one was; it names the first.
+    The ledger says which version had which stage, since when, and why. 'verify' checks that no
+    entry was changed or removed. If one was, the exit code is 1, and the command names the first.
 
     Example: streamflow ledger
 
@@ -50,24 +55,22 @@ def ledger(
     if as_json:
         show(entries, as_json=True, text=str)
         return
-    rows = [
-        (
-            e.seq,
-            f"{e.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-            e.who,
-            e.action + (" by force" if e.forced else ""),
-            e.stage,
-            "" if e.from_version is None else e.from_version,
-            "" if e.to_version is None else e.to_version,
-            e.why,
-            e.evidence_digest[:12],
-        )
-        for e in entries
-    ]
-    table(
-        f"Ledger of {platform.catalog.model}",
-        ("", "at (UTC)", "who", "what", "stage", "from", "to", "why", "evidence"),
-        rows,
+    rows = [_ledger_row(entry) for entry in entries]
+    print_table(f"Ledger of {platform.catalog.model}", LEDGER_HEADER, rows)
+
+
+def _ledger_row(entry: Entry) -> tuple[object, ...]:
+    action = f"{entry.action} by force" if entry.forced else entry.action
+    return (
+        entry.seq,
+        format_time(entry.at.astimezone(UTC)),
+        entry.who,
+        action,
+        entry.stage,
+        entry.from_version,
+        entry.to_version,
+        entry.why,
+        entry.evidence_digest[:12],
     )
 
 
@@ -77,13 +80,15 @@ def who_served(
         datetime,
         typer.Argument(
             parser=parse_instant,
-            help="An instant in ISO form; without a zone it is UTC.",
+            help="An instant in ISO form. Without a time zone it is UTC.",
             metavar="INSTANT",
         ),
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Say which version was in Production at an instant, since when, and by whose decision.
+    """Show which version was in Production at an instant.
+
+    The answer also says since when, and who decided it.
 
     Example: streamflow who-served 2024-03-01T12:00:00Z
     """
@@ -94,12 +99,11 @@ def who_served(
     show(receipt, as_json=as_json, text=lifecycle_receipts.who_served)
 
 
-def rollback(
-    context: typer.Context,
-    why: Annotated[str, typer.Option("--why", help="The reason, for the ledger.")] = "",
-    as_json: JsonFlag = False,
-) -> None:
-    """Put the former version back into Production, with its threshold, calibrator and features; again, and the one before.
+def rollback(context: typer.Context, why: Why = "", as_json: JsonFlag = False) -> None:
+    """Put the previous version back into Production.
+
+    Its threshold, calibrator and features come back with it. Call the command again to go back one
+    version further.
 
     Example: streamflow rollback --why "complaints since this morning"
     """
@@ -114,11 +118,19 @@ def reconcile(
     context: typer.Context,
     every: Annotated[
         int | None,
-        typer.Option("--every", min=1, help="Again after so many seconds, until Ctrl-C."),
+        typer.Option(
+            "--every",
+            min=1,
+            metavar="SECONDS",
+            help="Repeat after this many seconds, until Ctrl-C.",
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Enter what was changed in MLflow by others, complete a promotion that was interrupted, put back a moved alias.
+    """Record the changes of stages that were made in MLflow.
+
+    The command also completes a promotion that was interrupted, and puts back an alias that was
+    moved.
 
     Example: streamflow reconcile
 
@@ -128,27 +140,32 @@ def reconcile(
 
     call = invocation(context)
     if every is not None:
-        _for_ever(call, every)
+        _reconcile_for_ever(call, every)
     with call.platform() as platform:
         receipt = step(platform)
     show(receipt, as_json=as_json, text=lifecycle_receipts.reconcile)
 
 
-def _for_ever(call: Invocation, every_s: int) -> None:
-    """What is entered is said, and what goes wrong once, until it is something else: it may pass."""
+def _reconcile_for_ever(call: Invocation, interval_s: int) -> NoReturn:
+    """Reconcile again and again, and print each new entry.
+
+    A problem may end by itself, so it does not end the loop. It is printed once, until a different
+    problem follows.
+    """
     from streamflow.steps.stages.transitions import reconcile as step
 
-    said: tuple[str, ...] = ()
+    printed_problems: tuple[str, ...] = ()
     while True:
         try:
             with call.platform() as platform:
                 receipt = step(platform)
             for entry in receipt.entered:
                 print(lifecycle_receipts.entry(entry), flush=True)
-            now = receipt.unsettled
+            problems = receipt.unsettled
         except StreamflowError as error:
-            now = (f"error: {error.message}",)
-        for words in now if now != said else ():
-            print(words, flush=True)
-        said = now
-        time.sleep(every_s)
+            problems = (f"error: {error.message}",)
+        if problems != printed_problems:
+            for problem in problems:
+                print(problem, flush=True)
+        printed_problems = problems
+        time.sleep(interval_s)

@@ -1,4 +1,4 @@
-"""The command monitor, and its receipt in words."""
+"""The command monitor, and the text of its receipt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamflow.cli.context import AsOf, JsonFlag, as_day, invocation, show
+from streamflow.cli.context import invocation, show
+from streamflow.cli.options import AsOf, JsonFlag, as_day
 
 if TYPE_CHECKING:
     from streamflow.core.monitoring.drift import FeatureDrift
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to `app`."""
+    """Add this command to the application."""
     app.command("monitor")(monitor)
 
 
@@ -26,14 +27,21 @@ def monitor(
     as_of: AsOf,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The page; by default reports/monitor_<D>.html in the home."),
+        typer.Option(
+            "--out",
+            help="The HTML file to write (default: reports/monitor_<D>.html in the state folder).",
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Hold a drop against what the version in Production was trained on: features, labels, and how well it ranks now.
+    """Find drift: compare a drop with the training data.
 
-    Exit code 0: nothing fires. 1: something drifted; the receipt says what and by how much. The report is stored, logged to MLflow
-    and written as one HTML file; the same evidence gives the report that is there.
+    The training data are those of the version in Production. The command compares the features
+    and the labels, and measures how well the version ranks the users of the drop.
+
+    Exit code 0: no drift. 1: something drifted; the receipt says what, and by how much. The report
+    is stored, logged to MLflow, and written as one HTML file. If the same evidence was reported
+    before, that report is used.
 
     Example: streamflow monitor --as-of 2024-02-29
 
@@ -43,60 +51,70 @@ def monitor(
 
     with invocation(context).platform() as platform:
         receipt = step(platform, as_day(as_of), out=out)
-    show(receipt, as_json=as_json, text=text)
+    show(receipt, as_json=as_json, text=_format_receipt)
     raise typer.Exit(1 if receipt.fires else 0)
 
 
-def text(r: MonitorReceipt) -> str:
-    """A line per feature, what became of labels, version and answers, why it fires, and the verdict."""
-    head = f"{r.model} version {r.version}, trained as of {r.report.reference_as_of}: the drop of {r.as_of}"
-    features = [line for f in r.report.features for line in _feature(f)]
-    notes = [f"  note: {note}" for note in r.report.notes]
-    reasons = [f"  fires    {reason}" for f in r.report.drifted for reason in f.reasons]
-    stored = f"report {r.id}{' (was there already)' if r.already else ''}, MLflow run {r.mlflow_run_id}, page {r.out}"
-    mark = "NO" if r.fires else "OK"
-    return "\n".join(
-        [
-            head,
-            *features,
-            *_outcome(r.report),
-            *notes,
-            *reasons,
-            f"  {stored}",
-            f"[{mark}] {r.verdict}: {r.report.counts_in_words}",
-        ]
+def _format_receipt(receipt: MonitorReceipt) -> str:
+    """Return the text of a receipt.
+
+    It has a line for each feature, then labels, version and answers, the reasons for an alarm, and
+    the verdict.
+    """
+    report = receipt.report
+    lines = [
+        f"{receipt.model} version {receipt.version}, trained as of {report.reference_as_of}:"
+        f" the drop of {receipt.as_of}"
+    ]
+    for feature in report.features:
+        lines += _format_feature(feature)
+    lines += _format_outcome(report)
+    lines += [f"  note: {note}" for note in report.notes]
+    for feature in report.drifted:
+        lines += [f"  fires    {reason}" for reason in feature.reasons]
+    existing = " (stored before)" if receipt.already else ""
+    lines.append(
+        f"  report {receipt.id}{existing}, MLflow run {receipt.mlflow_run_id}, page {receipt.out}"
     )
+    mark = "NO" if receipt.fires else "OK"
+    lines.append(f"[{mark}] {receipt.verdict}: {report.counts_in_words}")
+    return "\n".join(lines)
 
 
-def _feature(f: FeatureDrift) -> Iterator[str]:
+def _format_feature(feature: FeatureDrift) -> Iterator[str]:
     from streamflow.core.monitoring.drift import p_in_words
 
-    p = p_in_words(f.distribution.p_adjusted)
-    missing = (
-        f"  missing {f.missing.current:.2%}" if f.missing.reference or f.missing.current else ""
-    )
-    yield f"  {f.name:30} PSI {f.psi:.4f}  adjusted p {p:8}{missing}{'  drifted' if f.drifted else ''}".rstrip()
-    if f.strangers:
-        yield f"    never seen: {', '.join(f'{value} ({rows:,})' for value, rows in f.strangers)}"
+    p_value = p_in_words(feature.distribution.p_adjusted)
+    has_missing = feature.missing.reference or feature.missing.current
+    missing = f"  missing {feature.missing.current:.2%}" if has_missing else ""
+    drifted = "  drifted" if feature.drifted else ""
+    line = f"  {feature.name:30} PSI {feature.psi:.4f}  adjusted p {p_value:8}{missing}{drifted}"
+    yield line.rstrip()
+    if feature.strangers:
+        categories = [f"{value} ({rows:,})" for value, rows in feature.strangers]
+        yield f"    new categories: {', '.join(categories)}"
 
 
-def _outcome(report: Report) -> Iterator[str]:
-    """What the labels tell, as far as they are there."""
+def _format_outcome(report: Report) -> Iterator[str]:
+    """Yield what the labels show, as far as they are known."""
     from streamflow.core.monitoring.report import concept_in_words, labels_in_words
 
     if report.labels:
-        yield f"  {'fires' if report.labels.fires else 'labels':8} {labels_in_words(report.labels)}"
+        head = "fires" if report.labels.fires else "labels"
+        yield f"  {head:8} {labels_in_words(report.labels)}"
     if report.concept:
-        yield f"  {'fires' if report.concept.fires else 'concept':8} {concept_in_words(report.concept)}"
+        head = "fires" if report.concept.fires else "concept"
+        yield f"  {head:8} {concept_in_words(report.concept)}"
     if report.answers:
-        yield f"  answers  {_answers(report.answers)}"
+        yield f"  answers  {_format_answers(report.answers)}"
 
 
-def _answers(a: Answers) -> str:
-    kept = f"{a.given:,} given to {a.keys:,} users, {a.labelled:,} of them with a label"
-    scored = [
-        f"AUC {m.auc:.4f} of {words}"
-        for m, words in ((a.all, "all"), (a.unseen, "those never trained on"))
-        if m
+def _format_answers(answers: Answers) -> str:
+    sentences = [
+        f"{answers.given:,} answers for {answers.keys:,} users, {answers.labelled:,} with a label"
     ]
-    return "; ".join([kept, *scored])
+    if answers.all:
+        sentences.append(f"AUC {answers.all.auc:.4f} of all")
+    if answers.unseen:
+        sentences.append(f"AUC {answers.unseen.auc:.4f} of the users that were not in the training")
+    return "; ".join(sentences)

@@ -1,4 +1,4 @@
-"""The command skew, and its receipt in words."""
+"""The command skew, and the text of its receipt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamflow.cli.context import JsonFlag, invocation, parse_instant, show
+from streamflow.cli.context import invocation, show
+from streamflow.cli.options import JsonFlag, parse_instant
 
 if TYPE_CHECKING:
     from streamflow.steps.monitoring.skew import SkewReceipt
 
-SHOWN = 5  # values of each cause for people; --json lists more
+# The text shows this many values of each cause. --json lists more.
+MAX_VALUES = 5
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to `app`."""
+    """Add this command to the application."""
     app.command("skew")(skew)
 
 
@@ -26,7 +28,10 @@ def skew(
     sample: Annotated[
         int,
         typer.Option(
-            "--sample", min=1, metavar="N", help="How many answers, at random by the seed."
+            "--sample",
+            min=1,
+            metavar="N",
+            help="How many answers to check. The seed chooses them at random.",
         ),
     ] = 1000,
     since: Annotated[
@@ -35,15 +40,21 @@ def skew(
             "--since",
             parser=parse_instant,
             metavar="INSTANT",
-            help="Only answers since then (default: all that are kept).",
+            help="Check only answers since this instant (default: all stored answers).",
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Hold logged answers against the same values made offline for their instant, bit for bit, and name what made them differ.
+    """Compare logged answers with offline feature values.
 
-    stale: the online store held an older drop than was known. late: a correction came after the answer. type: the same value in
-    another type or precision. code: another code made it. Exit code 1 when a value or a probability is not what belongs there.
+    The command computes the values of each answer again from the frozen rows, for the instant of
+    the answer. They must be equal bit for bit; if not, it names the cause:
+
+    stale: the API used an old value, although a newer drop was already frozen. late: a correction
+    arrived after the answer. type: the same value in a different type or precision. code: a
+    different code computed it.
+
+    Exit code 1: a value or a probability differs.
 
     Example: streamflow skew --sample 500
 
@@ -53,34 +64,50 @@ def skew(
 
     with invocation(context).platform() as platform:
         receipt = step(platform, sample=sample, since=since)
-    show(receipt, as_json=as_json, text=text)
+    show(receipt, as_json=as_json, text=_format_receipt)
     raise typer.Exit(0 if receipt.holds else 1)
 
 
-def text(r: SkewReceipt) -> str:
-    """The first values of each cause, what could not be compared, and the verdict."""
-    since = f" since {r.since.isoformat()}" if r.since else ""
-    lines = [f"{r.model}: {r.sampled:,} logged answers{since}, sampled with seed {r.seed}"]
-    lines += [
-        line for cause, count in r.causes.items() if count for line in _cause(r, cause, count)
+def _format_receipt(receipt: SkewReceipt) -> str:
+    """Return the text of a receipt.
+
+    It has the first values of each cause, what could not be compared, and the verdict.
+    """
+    since = f" since {receipt.since.isoformat()}" if receipt.since else ""
+    unit = "answer" if receipt.sampled == 1 else "answers"
+    lines = [
+        f"{receipt.model}: {receipt.sampled:,} logged {unit}{since},"
+        f" sampled with seed {receipt.seed}"
     ]
-    lines += [f"  {one}" for one in r.wrong[:SHOWN]]
-    lines += (
-        [f"  … and {r.differ - SHOWN:,} probabilities more (--json lists them)"]
-        if r.differ > SHOWN
-        else []
-    )
-    lines += [f"  note: {count:,} {why}" for why, count in r.not_comparable.items()]
-    equal = f"{r.compared - r.skewed:,} of {r.compared:,} values are equal bit for bit"
-    causes = ", ".join(f"{cause} {count:,}" for cause, count in r.causes.items() if count)
-    again = f"{r.probabilities - r.differ:,} of {r.probabilities:,} probabilities"
-    return "\n".join(
-        [*lines, f"[{'OK' if r.holds else 'NO'}] {equal}{f'; {causes}' if causes else ''}; {again}"]
-    )
+    for cause, count in receipt.causes.items():
+        if count:
+            lines += _format_cause(receipt, cause, count)
+    lines += [f"  {difference}" for difference in receipt.wrong[:MAX_VALUES]]
+    if receipt.differ > MAX_VALUES:
+        lines.append(
+            f"  … and {receipt.differ - MAX_VALUES:,} probabilities more (--json lists them)"
+        )
+    lines += [f"  note: {count:,} {reason}" for reason, count in receipt.not_comparable.items()]
+    lines.append(_format_verdict(receipt))
+    return "\n".join(lines)
 
 
-def _cause(r: SkewReceipt, cause: str, count: int) -> Iterator[str]:
-    listed = [one for one in r.found if one.cause == cause][:SHOWN]
-    yield from (f"  {one}" for one in listed)
-    if count > len(listed):
-        yield f"  … and {count - len(listed):,} {cause} more (--json lists them)"
+def _format_cause(receipt: SkewReceipt, cause: str, count: int) -> Iterator[str]:
+    values = [value for value in receipt.found if value.cause == cause]
+    shown = values[:MAX_VALUES]
+    for value in shown:
+        yield f"  {value}"
+    if count > len(shown):
+        yield f"  … and {count - len(shown):,} {cause} more (--json lists them)"
+
+
+def _format_verdict(receipt: SkewReceipt) -> str:
+    mark = "OK" if receipt.holds else "NO"
+    equal_values = receipt.compared - receipt.skewed
+    equal_probabilities = receipt.probabilities - receipt.differ
+    causes = [f"{cause} {count:,}" for cause, count in receipt.causes.items() if count]
+    clauses = [f"{equal_values:,} of {receipt.compared:,} values are equal bit for bit"]
+    if causes:
+        clauses.append(", ".join(causes))
+    clauses.append(f"{equal_probabilities:,} of {receipt.probabilities:,} probabilities are equal")
+    return f"[{mark}] {'; '.join(clauses)}"

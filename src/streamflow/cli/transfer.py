@@ -1,4 +1,4 @@
-"""Commands that move versions and remove what none needs: export, import, prune."""
+"""Commands that move versions, and that remove unused data: export, import, prune."""
 
 from __future__ import annotations
 
@@ -8,49 +8,51 @@ from typing import Annotated
 import typer
 
 from streamflow.cli import transfer_receipts
-from streamflow.cli.context import JsonFlag, invocation, show
-from streamflow.cli.reproduce import Which
+from streamflow.cli.context import invocation, show
+from streamflow.cli.options import JsonFlag, ReplaceFile, VersionOrRun
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to `app`."""
+    """Add these commands to the application."""
     app.command("export")(export)
-    app.command("import")(import_)
+    app.command("import")(import_version)
     app.command("prune")(prune)
 
 
 def export(
     context: typer.Context,
-    which: Which,
+    version: VersionOrRun,
     file: Annotated[
         Path, typer.Argument(help="The file to write, such as churn-3.version.", metavar="FILE")
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: ReplaceFile = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a version into one file, with its passport and the frozen rows that it was made from.
+    """Write a version into one file.
 
-    It holds personal data, and is readable by you alone.
+    The file contains the version, its passport, and the frozen rows that it was made from. It
+    contains personal data, and only you can read it.
 
     Example: streamflow export 3 churn-3.version
     """
     from streamflow.steps.versions.export import export as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, which, file, force=force)
+        receipt = step(platform, version, file, force=force)
     show(receipt, as_json=as_json, text=transfer_receipts.export)
 
 
-def import_(
+def import_version(
     context: typer.Context,
     file: Annotated[
         Path, typer.Argument(help="The file that 'streamflow export' wrote.", metavar="FILE")
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Take in an exported version: every byte and row is verified, then it is a version here that can be reproduced.
+    """Load a version from an exported file.
 
-    An empty installation is migrated first. Raw rows do not come: to predict here, run a drop.
+    Every byte and row is verified. Then the version can be reproduced here. An empty installation
+    is migrated first. The file does not contain raw rows: to predict here, run a drop.
 
     Example: streamflow --home /srv/audit import churn-3.version
     """
@@ -64,14 +66,17 @@ def import_(
 def prune(
     context: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")
+        bool,
+        typer.Option("--dry-run", help="Only say what would be removed; remove nothing."),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Remove revisions and artifacts that no registered version needs; never one that a passport names.
+    """Remove revisions and files that no version needs.
 
-    A revision goes when a newer one took its place. Files go when their version was deleted from the registry, or their
-    training failed. Of the prediction log the months go that are older than the setting prediction_log_months keeps.
+    The command never removes what the passport of a registered version names. It removes a
+    revision when a newer one took its place. It removes files when their version was deleted from
+    the registry, or when their training failed. It removes the months of the prediction log that
+    are older than the setting prediction_log_months allows.
 
     Example: streamflow prune --dry-run
     """

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.api.body_limit import Bounded
+from streamflow.api.body_limit import BodyLimit
 from streamflow.api.host_check import allowed_hosts
 from streamflow.api.middleware import keys_are_needed
 from streamflow.api.request_context import NOTES, Notes
@@ -63,7 +63,7 @@ def bounded(
             statuses.append(message["status"])
 
     scope: Any = {"type": "http", "headers": headers, NOTES: Notes(request_id="1")}
-    asyncio.run(Bounded(application, most=10, seconds=0.2)(scope, receive, send))
+    asyncio.run(BodyLimit(application, max_bytes=10, timeout_s=0.2)(scope, receive, send))
     return came, statuses[0]
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.processes import wait_for
 
 from streamflow.api import reload
-from streamflow.api.serving_status import Current
+from streamflow.api.reload import Current
 from streamflow.errors import ArtifactUntrusted, DatabaseUnavailable, VersionMissing
 from streamflow.settings import Settings
 from streamflow.steps.stages.transitions import Held
@@ -24,7 +24,7 @@ class Registry:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Held | Exception) -> None:
         self.answers, self.refused, self.loaded = list(answers), set[int](), list[int]()
         self.error: Exception = ArtifactUntrusted("another file")
-        monkeypatch.setattr(reload, "EVERY_S", 0.005)
+        monkeypatch.setattr(reload, "POLL_INTERVAL_S", 0.005)
         monkeypatch.setattr(reload, "require_migrated", lambda _: None)
         monkeypatch.setattr(reload, "held", lambda _: self._held())
         monkeypatch.setattr(reload, "serving_of", lambda _, version: self._serving(version))
@@ -107,7 +107,7 @@ def test_a_version_that_cannot_be_served_leaves_the_old_one_and_is_not_tried_at_
 
 
 def test_it_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reload, "AGAIN_S", 0.0)
+    monkeypatch.setattr(reload, "RETRY_INTERVAL_S", 0.0)
     registry = Registry(monkeypatch, of(2))
     registry.refused.add(2)
     registry.reload.start()

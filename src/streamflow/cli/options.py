@@ -1,0 +1,76 @@
+"""Arguments and options that several commands have, and how their text is read."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def as_day(value: datetime) -> date:
+    """Return the date of an option, which typer parses as a datetime."""
+    return value.date()
+
+
+def parse_instant(text: str) -> datetime:
+    """Parse an ISO instant. Without a time zone it is UTC."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise typer.BadParameter(f"'{text}' is not an instant like 2024-03-01T12:00:00Z") from exc
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+AsOf = Annotated[
+    datetime,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        help="The date of the drop: its rows describe what was known on this day, 00:00 UTC.",
+    ),
+]
+LabelLead = Annotated[
+    int,
+    typer.Option(
+        "--label-lead",
+        min=0,
+        help="Take the labels from the N-th drop after --as-of, not from the drop itself.",
+    ),
+]
+KnownAt = Annotated[
+    datetime | None,
+    typer.Option(
+        "--known-at",
+        parser=parse_instant,
+        metavar="INSTANT",
+        help="Read only what was known at this instant (default: now).",
+    ),
+]
+FullCheck = Annotated[
+    bool,
+    typer.Option(
+        "--full",
+        help="Check every cell of the training set, even if it has more than 1 million.",
+    ),
+]
+EntityKey = Annotated[
+    str,
+    typer.Argument(help="The key of the user, such as 7590-VHVEG.", metavar="KEY"),
+]
+VersionOrRun = Annotated[
+    str,
+    typer.Argument(
+        help="A model version, as 'streamflow models' lists it, or the id of its run.",
+        metavar="VERSION|RUN_ID",
+    ),
+]
+Why = Annotated[str, typer.Option("--why", help="The reason, which the ledger stores.")]
+ReplaceFile = Annotated[
+    bool, typer.Option("--force", help="Replace the file if it already exists.")
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON.")]
+Folder = Annotated[
+    Path, typer.Argument(help="The folder of the drop, with its CSV files.", metavar="DIR")
+]
