@@ -58,11 +58,9 @@ def guess(
     rivals: Sequence[str] = (),
     label: str | None = None,
 ) -> Guess:
-    """Guess a whole catalog.
+    """Guess a whole catalog from the profiles of all files of a drop.
 
     Args:
-        files: what each file of a drop holds.
-        key: the name of the key.
         population: how many different keys all files hold together.
         rivals: the columns that could be the key too.
         label: the column that the user named as the label; None: guess it.
@@ -73,13 +71,14 @@ def guess(
     owner = find_owner(files, key, label_file, population)
     names = table_names([file.file for file in files])
     tables: list[TableGuess] = []
+    used_names = {label_column.name}
     for file in files:
-        used_names = {name for table in tables for name in table.features} | {label_column.name}
         name = names[file.file]
         if file is label_file:
             table = _guess_label_table(file, name, key, label_column)
         else:
             table = _guess_feature_table(file, name, key, used_names, population)
+        used_names |= set(table.features)
         tables.append(table)
     if not any(table.features for table in tables):
         refuse(
