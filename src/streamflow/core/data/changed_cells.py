@@ -67,8 +67,6 @@ def changed_cells(
     Args:
         frozen: (n, ·) the frozen rows of these buckets, with ROW_DIGEST as it is stored.
         raw: (m, ·) the raw rows of these buckets; without columns when they cannot be read.
-        suspect_columns: what `suspects` returned.
-        recorded: the digest that was recorded when the table was frozen.
     """
     frozen_rows = _group_by_bucket(frozen.drop(ROW_DIGEST), key)
     stored_digests = dict(zip(frozen[key], frozen[ROW_DIGEST], strict=True))
@@ -80,9 +78,7 @@ def changed_cells(
         if number in raw_rows.proven_buckets:
             differences += _compare_rows(rows, raw_rows.by_bucket.get(number, {}))
             continue
-        changed_keys = [
-            row_key for row_key in rows if stored_digests[row_key] != current_digests[row_key]
-        ]
+        changed_keys = _find_changed_keys(rows, stored_digests, current_digests)
         for changed_key in changed_keys:
             former_row = raw_rows.find(number, changed_key, stored_digests[changed_key])
             differences += _compare_cells(changed_key, rows[changed_key], former_row, columns)
@@ -136,6 +132,15 @@ def _compare_rows(rows: Mapping[Any, Row], former_rows: Mapping[Any, Row]) -> It
             yield Difference(what=f"{key}", recorded=None, now="frozen", note=ROW_NEW)
         else:
             yield from _compare_cells(key, rows[key], former_rows[key], frozenset(rows[key]))
+
+
+def _find_changed_keys(
+    rows: Mapping[Any, Row],
+    stored_digests: Mapping[Any, bytes],
+    current_digests: Mapping[Any, bytes],
+) -> list[Any]:
+    """List the keys whose row does not have its own stored digest any more."""
+    return [key for key in rows if stored_digests[key] != current_digests[key]]
 
 
 def _describe_bucket(number: int, rows: int, columns: frozenset[str], key: str) -> Difference:

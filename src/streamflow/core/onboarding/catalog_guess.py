@@ -80,11 +80,7 @@ def guess(
             table = _guess_feature_table(file, name, key, used_names, population)
         used_names |= set(table.features)
         tables.append(table)
-    if not any(table.features for table in tables):
-        refuse(
-            ["no column can be a feature: none is a number, a bool or one of few texts"],
-            "Export such a column",
-        )
+    _require_features(tables)
     decisions = list_decisions(files, rivals, label_file, label_column, population)
     entity = _guess_entity(files, key, names[owner.file])
     return Guess(
@@ -95,6 +91,12 @@ def guess(
         tables=tuple(tables),
         decisions=tuple(decisions),
     )
+
+
+def _require_features(tables: Sequence[TableGuess]) -> None:
+    if not any(table.features for table in tables):
+        problem = "no column can be a feature: none is a number, a bool or one of few texts"
+        refuse([problem], "Export such a column")
 
 
 def table_names(files: Sequence[str]) -> dict[str, str]:
