@@ -119,12 +119,8 @@ def read_cells(
         is_lost = text[name].is_not_null() & typed[name].is_null()
         malformed |= {(name, position) for position in is_lost.arg_true()}
     out_of_range = _find_failures(_value_schema(columns), typed) - malformed
-    expectations = [
-        (name, position, FORM_DESCRIPTIONS[columns[name].type]) for name, position in malformed
-    ]
-    expectations += [
-        (name, position, expectation(columns[name])) for name, position in out_of_range
-    ]
+    expectations = {cell: FORM_DESCRIPTIONS[columns[cell[0]].type] for cell in malformed}
+    expectations |= {cell: expectation(columns[cell[0]]) for cell in out_of_range}
     violations = [
         Violation(
             table=table,
@@ -134,7 +130,7 @@ def read_cells(
             got=_format_cell(text[name][position]),
             key=typed[key][position],
         )
-        for name, position, expected in expectations
+        for (name, position), expected in expectations.items()
     ]
     return typed, sorted(violations, key=lambda violation: (violation.row, violation.column))
 
