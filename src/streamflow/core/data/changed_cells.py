@@ -66,89 +66,88 @@ def changed_cells(
 
     Args:
         frozen: (n, ·) the frozen rows of these buckets, with ROW_DIGEST as it is stored.
-        raw: (m, ·) the raw rows of the drop in these buckets; without columns when they cannot
-            be read.
-        suspect_columns: what `suspects` returned.
-        recorded: the digest that was recorded when the table was frozen.
-        key: the name of the entity's key.
-        types: column -> catalog type, of the frozen table.
+        raw: (m, ·) the raw rows of these buckets; without columns when they cannot be read.
     """
     frozen_rows = _group_by_bucket(frozen.drop(ROW_DIGEST), key)
     stored_digests = dict(zip(frozen[key], frozen[ROW_DIGEST], strict=True))
     current_digests = _compute_row_digests(frozen, key, types)
-    raw_rows: dict[int, dict[Any, Row]] = {}
-    raw_digests: dict[Any, bytes] = {}
-    proven_buckets: frozenset[int] = frozenset()
-    if set(types) <= set(raw.columns):
-        raw_rows = _group_by_bucket(raw, key)
-    if raw_rows:
-        raw_digests = _compute_row_digests(raw, key, types)
-        proven_buckets = _find_proven_buckets(raw, recorded, suspect_columns, key, types)
+    raw_rows = _read_raw_rows(raw, recorded, suspect_columns, key, types)
     differences: list[Difference] = []
     for number, columns in suspect_columns.items():
-        bucket = _Bucket(
-            number=number,
-            columns=columns,
-            frozen_rows=frozen_rows.get(number, {}),
-            raw_rows=raw_rows.get(number, {}),
-        )
-        if number in proven_buckets:
-            differences += bucket.compare_with_raw_rows()
-        else:
-            differences += bucket.compare_by_digests(
-                key, stored_digests, current_digests, raw_digests
-            )
+        rows = frozen_rows.get(number, {})
+        if number in raw_rows.proven_buckets:
+            differences += _compare_rows(rows, raw_rows.by_bucket.get(number, {}))
+            continue
+        changed_keys = _find_changed_keys(rows, stored_digests, current_digests)
+        for changed_key in changed_keys:
+            former_row = raw_rows.find(number, changed_key, stored_digests[changed_key])
+            differences += _compare_cells(changed_key, rows[changed_key], former_row, columns)
+        if not changed_keys:
+            differences.append(_describe_bucket(number, len(rows), columns, key))
     return sorted(differences, key=lambda difference: difference.what)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Bucket:
-    """A suspect bucket: the columns that differ, and its rows by key."""
+class _RawRows:
+    """The raw rows of a drop. Everything is empty when they cannot be read.
 
-    number: int
-    columns: frozenset[str]
-    frozen_rows: Mapping[Any, Row]
-    raw_rows: Mapping[Any, Row]
+    by_bucket       bucket -> key -> row
+    digests         key -> the row's own digest
+    proven_buckets  the buckets in which the raw rows are the rows that were frozen
+    """
 
-    def compare_with_raw_rows(self) -> Iterator[Difference]:
-        """Compare the frozen rows with the raw rows, which are proven to be the rows of then."""
-        for key in {**self.raw_rows, **self.frozen_rows}:
-            if key not in self.frozen_rows:
-                yield Difference(what=f"{key}", recorded="frozen", now=None, note=ROW_GONE)
-            elif key not in self.raw_rows:
-                yield Difference(what=f"{key}", recorded=None, now="frozen", note=ROW_NEW)
-            else:
-                row = self.frozen_rows[key]
-                yield from _compare_cells(key, row, self.raw_rows[key], frozenset(row))
+    by_bucket: Mapping[int, Mapping[Any, Row]]
+    digests: Mapping[Any, bytes]
+    proven_buckets: frozenset[int]
 
-    def compare_by_digests(
-        self,
-        key_name: str,
-        stored_digests: Mapping[Any, bytes],
-        current_digests: Mapping[Any, bytes],
-        raw_digests: Mapping[Any, bytes],
-    ) -> Iterator[Difference]:
-        """Report the rows that do not have their stored digest any more, or else the columns."""
-        changed_keys = [
-            key for key in self.frozen_rows if stored_digests[key] != current_digests[key]
-        ]
-        for key in changed_keys:
-            raw_row_is_proven = raw_digests.get(key) == stored_digests[key]
-            former_row = self.raw_rows.get(key) if raw_row_is_proven else None
-            yield from _compare_cells(key, self.frozen_rows[key], former_row, self.columns)
-        if not changed_keys:
-            columns = ", ".join(sorted(self.columns - {key_name}) or [key_name])
-            address = f"one of {len(self.frozen_rows):,} keys in bucket {self.number}, {columns}"
-            yield Difference(what=address, recorded=NOT_KNOWN, now=None, note=UNKNOWN)
+    def find(self, bucket: int, key: object, digest: bytes) -> Row | None:
+        """Return the raw row of a key if it has this digest, else None."""
+        if self.digests.get(key) != digest:
+            return None
+        return self.by_bucket.get(bucket, {}).get(key)
 
 
-def _find_proven_buckets(
+def _read_raw_rows(
     raw: pl.DataFrame, recorded: TableDigest, suspect_columns: Suspects, key: str, types: Types
-) -> frozenset[int]:
-    """Return the buckets in which the raw rows have the recorded digest of every column."""
+) -> _RawRows:
+    is_readable = set(types) <= set(raw.columns)
+    if not is_readable or raw.is_empty():
+        return _RawRows(by_bucket={}, digests={}, proven_buckets=frozenset())
+    # In a proven bucket, the raw rows have the recorded digest of every column.
     raw_digest = digest_frame(raw.select(list(types)), key=key, types=types)
     differing_buckets = suspects(recorded, raw_digest)
-    return frozenset(bucket for bucket in suspect_columns if bucket not in differing_buckets)
+    return _RawRows(
+        by_bucket=_group_by_bucket(raw, key),
+        digests=_compute_row_digests(raw, key, types),
+        proven_buckets=frozenset(suspect_columns.keys() - differing_buckets.keys()),
+    )
+
+
+def _compare_rows(rows: Mapping[Any, Row], former_rows: Mapping[Any, Row]) -> Iterator[Difference]:
+    """Compare the frozen rows of a bucket with the rows that are proven to have been frozen."""
+    for key in {**former_rows, **rows}:
+        if key not in rows:
+            yield Difference(what=f"{key}", recorded="frozen", now=None, note=ROW_GONE)
+        elif key not in former_rows:
+            yield Difference(what=f"{key}", recorded=None, now="frozen", note=ROW_NEW)
+        else:
+            yield from _compare_cells(key, rows[key], former_rows[key], frozenset(rows[key]))
+
+
+def _find_changed_keys(
+    rows: Mapping[Any, Row],
+    stored_digests: Mapping[Any, bytes],
+    current_digests: Mapping[Any, bytes],
+) -> list[Any]:
+    """List the keys whose row does not have its own stored digest any more."""
+    return [key for key in rows if stored_digests[key] != current_digests[key]]
+
+
+def _describe_bucket(number: int, rows: int, columns: frozenset[str], key: str) -> Difference:
+    """Report a bucket that changed although each of its rows has its stored digest."""
+    names = ", ".join(sorted(columns - {key}) or [key])
+    address = f"one of {rows:,} keys in bucket {number}, {names}"
+    return Difference(what=address, recorded=NOT_KNOWN, now=None, note=UNKNOWN)
 
 
 def _compute_row_digests(frame: pl.DataFrame, key: str, types: Types) -> dict[Any, bytes]:

@@ -116,15 +116,11 @@ def read_cells(
     malformed = _find_failures(_form_schema(columns), text)
     # 2^63, 1e309 and 2024-02-30 are written correctly, and still have no value.
     for name in columns:
-        without_value = (text[name].is_not_null() & typed[name].is_null()).arg_true().to_list()
-        malformed |= {(name, position) for position in without_value}
+        is_lost = text[name].is_not_null() & typed[name].is_null()
+        malformed |= {(name, position) for position in is_lost.arg_true()}
     out_of_range = _find_failures(_value_schema(columns), typed) - malformed
-    expectations = [
-        (name, position, FORM_DESCRIPTIONS[columns[name].type]) for name, position in malformed
-    ]
-    expectations += [
-        (name, position, expectation(columns[name])) for name, position in out_of_range
-    ]
+    expectations = {cell: FORM_DESCRIPTIONS[columns[cell[0]].type] for cell in malformed}
+    expectations |= {cell: expectation(columns[cell[0]]) for cell in out_of_range}
     violations = [
         Violation(
             table=table,
@@ -134,7 +130,7 @@ def read_cells(
             got=_format_cell(text[name][position]),
             key=typed[key][position],
         )
-        for name, position, expected in expectations
+        for (name, position), expected in expectations.items()
     ]
     return typed, sorted(violations, key=lambda violation: (violation.row, violation.column))
 
@@ -219,8 +215,9 @@ def _parse_column(text: pl.Series, column: Column) -> pl.Series:
         return text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
     if column.type == "float":
         number = text.cast(pl.Float64, strict=False)
-        # The first branch makes -0.0 a 0.0.
-        finite = pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)
+        # This makes -0.0 a 0.0.
+        without_negative_zero = pl.when(number == 0).then(0.0)
+        finite = without_negative_zero.when(number.is_finite()).then(number)
         return pl.select(finite.alias(text.name)).to_series()
     return text.cast(POLARS_TYPES[column.type], strict=False)
 

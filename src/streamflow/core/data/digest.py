@@ -36,6 +36,7 @@ ROW_DIGEST_BYTES = 16
 VALUE_BYTES = 8  # the payload of a value that is not a string
 
 Types = Mapping[str, str]  # column -> logical type, as in the catalog
+Buckets = NDArray[np.uint8]  # (n,) the bucket of each row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +98,15 @@ class TableDigest:
         return {column.name: (column.type, column.buckets) for column in self.columns}
 
 
-def bucket_of(keys: pl.Series) -> NDArray[np.uint8]:
+def bucket_of(keys: pl.Series) -> Buckets:
     """Return the bucket of each key, shape (n,).
 
     >>> bucket_of(pl.Series(["7590-VHVEG", "a"])).tolist()
     [243, 202]
     """
     texts = keys.cast(pl.String)
-    return np.fromiter((sha256(text.encode()).digest()[0] for text in texts), np.uint8, len(keys))
+    first_bytes = (sha256(text.encode()).digest()[0] for text in texts)
+    return np.fromiter(first_bytes, np.uint8, len(keys))
 
 
 class Digester:
@@ -136,7 +138,7 @@ class Digester:
                 payload_hash.update(payload)
         self._rows += len(chunk)
 
-    def _check_order(self, keys: pl.Series, buckets: NDArray[np.uint8]) -> None:
+    def _check_order(self, keys: pl.Series, buckets: Buckets) -> None:
         frame = pl.DataFrame({"bucket": buckets, "key": keys})
         # Polars orders text by its bytes.
         is_ordered = frame.sort("bucket", "key").equals(frame)
@@ -151,11 +153,10 @@ class Digester:
         columns = []
         for name, logical_type in self._types.items():
             prefix = logical_type.encode() + b"\x00"
-            bucket_digests = [
-                sha256(prefix + shape_hash.digest() + payload_hash.digest()).digest()
-                for shape_hash, payload_hash in self._streams[name]
-            ]
-            buckets = b"".join(bucket_digests)
+            buckets = b""
+            for shape_hash, payload_hash in self._streams[name]:
+                content = prefix + shape_hash.digest() + payload_hash.digest()
+                buckets += sha256(content).digest()
             columns.append(ColumnDigest(name=name, type=logical_type, buckets=buckets))
         return TableDigest(rows=self._rows, columns=tuple(columns))
 
@@ -184,10 +185,12 @@ def in_order(frame: pl.DataFrame, key: str) -> pl.DataFrame:
 
 def row_digests(frame: pl.DataFrame, *, types: Types) -> list[bytes]:
     """Return the 16 bytes of each row's own digest, in the order of the frame."""
-    columns = [list(_encode_cells(frame[name], types[name])) for name in sorted(types)]
-    return [
-        sha256(b"".join(cells)).digest()[:ROW_DIGEST_BYTES] for cells in zip(*columns, strict=True)
-    ]
+    columns = [_encode_cells(frame[name], types[name]) for name in sorted(types)]
+    digests = []
+    for cells in zip(*columns, strict=True):
+        row_hash = sha256(b"".join(cells))
+        digests.append(row_hash.digest()[:ROW_DIGEST_BYTES])
+    return digests
 
 
 def _encode_values(series: pl.Series, logical_type: str) -> NDArray[Any]:
@@ -197,16 +200,18 @@ def _encode_values(series: pl.Series, logical_type: str) -> NDArray[Any]:
     """
     if logical_type == "float":
         # Adding 0.0 makes -0.0 a 0.0.
-        return (series.cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0).astype(">f8")
+        numbers = series.cast(pl.Float64).fill_null(0.0).to_numpy()
+        return (numbers + 0.0).astype(">f8")
     if logical_type == "timestamp":
         series = series.dt.epoch("us")
     elif logical_type == "date":
         series = series.cast(pl.Date).to_physical()
-    return series.cast(pl.Int64).fill_null(0).to_numpy().astype(">i8")
+    integers = series.cast(pl.Int64).fill_null(0)
+    return integers.to_numpy().astype(">i8")
 
 
 def _encode_runs(
-    series: pl.Series, logical_type: str, buckets: NDArray[np.uint8], bounds: Sequence[int]
+    series: pl.Series, logical_type: str, buckets: Buckets, bounds: Sequence[int]
 ) -> Iterator[tuple[int, bytes, bytes]]:
     """Encode each run of rows of one bucket as (bucket, shape, payload).
 
@@ -214,18 +219,22 @@ def _encode_runs(
     """
     is_present = series.is_not_null().to_numpy()
     if logical_type == "string":
-        lengths = series.str.len_bytes().fill_null(0).to_numpy().astype(np.int64)
+        byte_counts = series.str.len_bytes().fill_null(0)
+        lengths = byte_counts.to_numpy().astype(np.int64)
         shapes = np.where(is_present, lengths + 1, 0).astype(">u4")
         payload = "".join(series.drop_nulls().to_list()).encode()
         ends = np.concatenate([[0], np.cumsum(lengths)])
         for begin, end in pairwise(bounds):
+            run_shape = shapes[begin:end].tobytes()
             run_payload = payload[ends[begin] : ends[end]]
-            yield int(buckets[begin]), shapes[begin:end].tobytes(), run_payload
+            yield int(buckets[begin]), run_shape, run_payload
         return
     values = _encode_values(series, logical_type)
     flags = is_present.astype(np.uint8)
     for begin, end in pairwise(bounds):
-        yield int(buckets[begin]), flags[begin:end].tobytes(), values[begin:end].tobytes()
+        run_shape = flags[begin:end].tobytes()
+        run_payload = values[begin:end].tobytes()
+        yield int(buckets[begin]), run_shape, run_payload
 
 
 def _encode_cells(series: pl.Series, logical_type: str) -> Iterator[bytes]:

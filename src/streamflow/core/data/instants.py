@@ -14,7 +14,7 @@ def instant(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def day(at: datetime | None) -> str:
+def day(moment: datetime | None) -> str:
     """Write an instant for people, in UTC; at midnight the date is enough.
 
     >>> day(datetime(2024, 1, 31, tzinfo=UTC)), day(None)
@@ -22,7 +22,7 @@ def day(at: datetime | None) -> str:
     >>> day(datetime(2024, 1, 31, 12, tzinfo=UTC))
     '2024-01-31T12:00:00+00:00'
     """
-    if at is None:
+    if moment is None:
         return "never"
-    utc = at.astimezone(UTC)
+    utc = moment.astimezone(UTC)
     return f"{utc:%Y-%m-%d}" if utc.time() == time() else utc.isoformat()

@@ -78,7 +78,8 @@ def _find_absent_keys(
     key = catalog.entity.key
     file = catalog.file(catalog.entity.table)
     expected = f"a row for each key of {file}, because the features here are not nullable"
-    absent = population.drop_nulls(key).join(frame, on=key, how="anti").unique(key).sort(key)
+    absent = population.drop_nulls(key).join(frame, on=key, how="anti")
+    absent_keys = absent.unique(key).sort(key)[key]
     return [
         Violation(
             table=table,
@@ -88,5 +89,5 @@ def _find_absent_keys(
             got=f"none for {str(value)!r}",
             key=value,
         )
-        for value in absent[key]
+        for value in absent_keys
     ]

@@ -16,7 +16,7 @@ from streamflow.core.data.contract import Violation
 
 @dataclass(frozen=True, kw_only=True)
 class Reject:
-    """One row that is not loaded.
+    """One row of a drop that is not loaded.
 
     cause  why it is rejected: its own violation, or that of a different row with the same key
     """

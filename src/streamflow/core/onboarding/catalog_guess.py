@@ -58,11 +58,9 @@ def guess(
     rivals: Sequence[str] = (),
     label: str | None = None,
 ) -> Guess:
-    """Guess a whole catalog.
+    """Guess a whole catalog from the profiles of all files of a drop.
 
     Args:
-        files: what each file of a drop holds.
-        key: the name of the key.
         population: how many different keys all files hold together.
         rivals: the columns that could be the key too.
         label: the column that the user named as the label; None: guess it.
@@ -73,19 +71,16 @@ def guess(
     owner = find_owner(files, key, label_file, population)
     names = table_names([file.file for file in files])
     tables: list[TableGuess] = []
+    used_names = {label_column.name}
     for file in files:
-        used_names = {name for table in tables for name in table.features} | {label_column.name}
         name = names[file.file]
         if file is label_file:
             table = _guess_label_table(file, name, key, label_column)
         else:
             table = _guess_feature_table(file, name, key, used_names, population)
+        used_names |= set(table.features)
         tables.append(table)
-    if not any(table.features for table in tables):
-        refuse(
-            ["no column can be a feature: none is a number, a bool or one of few texts"],
-            "Export such a column",
-        )
+    _require_features(tables)
     decisions = list_decisions(files, rivals, label_file, label_column, population)
     entity = _guess_entity(files, key, names[owner.file])
     return Guess(
@@ -96,6 +91,12 @@ def guess(
         tables=tuple(tables),
         decisions=tuple(decisions),
     )
+
+
+def _require_features(tables: Sequence[TableGuess]) -> None:
+    if not any(table.features for table in tables):
+        problem = "no column can be a feature: none is a number, a bool or one of few texts"
+        refuse([problem], "Export such a column")
 
 
 def table_names(files: Sequence[str]) -> dict[str, str]:

@@ -28,7 +28,7 @@ class ColumnGuess:
 def guess_column(
     profile: Profile, *, view: str | None, taken: bool = False, missing: int = 0
 ) -> ColumnGuess:
-    """Declare one column.
+    """Guess how the catalog declares one column.
 
     Args:
         profile: what the column holds.
@@ -59,12 +59,9 @@ def guess_column(
         view=view if is_feature else None,
         categorical=is_feature and (kind == "string" or (kind == "bool" and nullable)),
     )
-    descriptions = [
-        _describe_type(profile, column),
-        _describe_nulls(profile, missing_rows),
-        exclusion,
-    ]
-    text = "; ".join(description for description in descriptions if description)
+    type_text = _describe_type(profile, column)
+    null_text = _describe_nulls(profile, missing_rows)
+    text = "; ".join(filter(None, [type_text, null_text, exclusion]))
     return ColumnGuess(name=profile.name, column=column, words=text)
 
 

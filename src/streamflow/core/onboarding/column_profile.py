@@ -168,7 +168,7 @@ def _narrowest_type(counts: dict[str, int], *, filled: int) -> ColumnType | None
     return None if counts["nul"] else "string"
 
 
-def details(found: Sequence[Profile]) -> list[pl.Expr]:
+def details(column_profiles: Sequence[Profile]) -> list[pl.Expr]:
     """Return the expressions of a second pass over the file, for `detailed`.
 
     They give the texts of each column that seems to have few, and the exact number of distinct
@@ -176,18 +176,18 @@ def details(found: Sequence[Profile]) -> list[pl.Expr]:
     """
     texts = [
         pl.col(profile.name).drop_nulls().unique().sort().implode().alias(f"{profile.name}.texts")
-        for profile in found
+        for profile in column_profiles
         if _seems_to_have_few_texts(profile)
     ]
     unique_counts = [
         pl.col(profile.name).n_unique().alias(f"{profile.name}.unique")
-        for profile in found
+        for profile in column_profiles
         if _seems_unique(profile)
     ]
     return texts + unique_counts
 
 
-def detailed(found: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile, ...]:
+def detailed(first_profiles: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile, ...]:
     """Add to the profiles what `details` measured.
 
     >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", "Plus"]})
@@ -198,7 +198,7 @@ def detailed(found: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile,
     """
     row = measured.row(0, named=True) if measured.width else {}
     column_profiles = []
-    for profile in found:
+    for profile in first_profiles:
         texts = None
         if _seems_to_have_few_texts(profile):
             texts = _limit_texts(row[f"{profile.name}.texts"])

@@ -44,13 +44,15 @@ def find_label(
         for file, column in _all_columns(files)
         if column.kind == "bool" and not column.empty and label in (None, column.name)
     ]
-    named = [(file, column) for file, column in bools if label or LABEL_WORD.search(column.name)]
-    if len(named) == 1:
-        return named[0]
+    label_columns = [
+        (file, column) for file, column in bools if label or LABEL_WORD.search(column.name)
+    ]
+    if len(label_columns) == 1:
+        return label_columns[0]
     # Two columns are the key and the label.
-    alone = [(file, column) for file, column in named or bools if len(file.columns) == 2]
+    alone = [(file, column) for file, column in label_columns or bools if len(file.columns) == 2]
     if len(alone) != 1:
-        _refuse_label(files, key, label, named or bools)
+        _refuse_label(files, key, label, label_columns or bools)
     return alone[0]
 
 
@@ -115,7 +117,7 @@ def _describe_content(column: Profile) -> str:
         return f"is empty in {column.empty:,} of {column.rows:,} rows"
     if column.texts is not None:
         texts = ", ".join(map(repr, column.texts[:SHOWN_TEXTS])) or "nothing"
-        more = ", …" if len(column.texts) > SHOWN_TEXTS else ""
-        return f"holds {texts}{more}"
+        ellipsis = ", …" if len(column.texts) > SHOWN_TEXTS else ""
+        return f"holds {texts}{ellipsis}"
     span = f" from {column.low:g} to {column.high:g}" if column.low is not None else ""
     return f"is of type {column.kind}{span}"

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 Z = 3.2905
 
 
+Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interval:
     """An estimate with its confidence interval."""
@@ -37,12 +41,11 @@ def share(count: int, total: int, *, z: float = Z) -> Interval:
     value = count / total
     weight = z * z / total
     centre = value + weight / 2
-    half_width = z * sqrt(value * (1 - value) / total + weight / (4 * total))
-    return Interval(
-        value=value,
-        low=max(0.0, (centre - half_width) / (1 + weight)),
-        high=min(1.0, (centre + half_width) / (1 + weight)),
-    )
+    variance = value * (1 - value) / total + weight / (4 * total)
+    half_width = z * sqrt(variance)
+    low = (centre - half_width) / (1 + weight)
+    high = (centre + half_width) / (1 + weight)
+    return Interval(value=value, low=max(0.0, low), high=min(1.0, high))
 
 
 def ratio(count: int, total: int, count_before: int, total_before: int) -> Interval:
@@ -61,9 +64,9 @@ def ratio(count: int, total: int, count_before: int, total_before: int) -> Inter
     value = (count_after / rows_after) / (count_former / rows_former)
     variance = 1 / count_after - 1 / rows_after + 1 / count_former - 1 / rows_former
     half_width = Z * sqrt(variance)
-    return Interval(
-        value=value, low=exp(log(value) - half_width), high=exp(log(value) + half_width)
-    )
+    low = exp(log(value) - half_width)
+    high = exp(log(value) + half_width)
+    return Interval(value=value, low=low, high=high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,7 @@ class Ranking:
     negatives: int
 
 
-def ranking(label: NDArray[np.bool_], score: NDArray[np.float64]) -> Ranking:
+def ranking(label: Flags, score: Floats) -> Ranking:
     """Compute AUC with the variance of DeLong, DeLong and Clarke-Pearson (1988).
 
     It is computed from ranks (Sun and Xu 2014). Both arrays are (n,), with at least two rows of
@@ -90,13 +93,16 @@ def ranking(label: NDArray[np.bool_], score: NDArray[np.float64]) -> Ranking:
     positives = int(label.sum())
     negatives = len(label) - positives
     # For each positive: the share of negatives with a lower score.
-    negatives_below = (all_ranks[label] - _ranks(score[label])) / negatives
+    ranks_among_positives = _ranks(score[label])
+    negatives_below = (all_ranks[label] - ranks_among_positives) / negatives
     # For each negative: the share of positives with a higher score.
-    positives_above = 1 - (all_ranks[~label] - _ranks(score[~label])) / positives
-    variance = negatives_below.var(ddof=1) / positives + positives_above.var(ddof=1) / negatives
+    ranks_among_negatives = _ranks(score[~label])
+    positives_above = 1 - (all_ranks[~label] - ranks_among_negatives) / positives
+    variance_of_positives = negatives_below.var(ddof=1) / positives
+    variance_of_negatives = positives_above.var(ddof=1) / negatives
     return Ranking(
         auc=float(negatives_below.mean()),
-        variance=float(variance),
+        variance=float(variance_of_positives + variance_of_negatives),
         positives=positives,
         negatives=negatives,
     )
@@ -119,5 +125,5 @@ def fall(former: Ranking, current: Ranking) -> Interval:
     return Interval(value=value, low=value - half_width, high=value + half_width)
 
 
-def _ranks(score: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ranks(score: Floats) -> Floats:
     return pl.Series(score).rank("average").to_numpy()

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from streamflow.errors import TrainingImpossible
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.integer] | NDArray[np.bool_]
+Flags = NDArray[np.bool_]
+Labels = NDArray[np.integer] | Flags
+Ranks = NDArray[np.intp]  # (n,) the rank of each score, from 0; equal scores share a rank
 
 # The level of the bootstrap interval: the usual convention.
 LEVEL = 0.95
@@ -51,18 +53,11 @@ class Metrics:
 def evaluate(
     label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
 ) -> Metrics:
-    """Compare predicted probabilities with the labels.
+    """Compare predicted probabilities (n,) with the labels (n,); 1 or true is positive.
 
     The log loss replaces a probability of exactly 0 or 1 by the nearest float between them.
-
-    Args:
-        label: (n,) 1 or true is positive.
-        probability: (n,) the probability of a positive.
-        threshold: the probability from which the prediction is 1.
-        seed: the seed of the bootstrap.
-        draws: the number of draws of the bootstrap.
-
-    Raises TrainingImpossible when the rows hold one class only.
+    `seed` and `draws` are those of the bootstrap. Raises TrainingImpossible when the rows hold one
+    class only.
 
     >>> label, probability = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
     >>> metrics = evaluate(label, probability, threshold=0.5, seed=0, draws=50)
@@ -94,9 +89,9 @@ def evaluate(
     )
 
 
-def _require_both_classes(label: Labels) -> NDArray[np.bool_]:
+def _require_both_classes(label: Labels) -> Flags:
     """Return which rows are positive; raise TrainingImpossible unless there are both classes."""
-    is_positive = np.asarray(label).astype(bool)
+    is_positive = _as_flags(label)
     rows = len(is_positive)
     if rows == 0:
         raise TrainingImpossible("the hold-out has no rows; no score can be computed", rows=0)
@@ -110,6 +105,10 @@ def _require_both_classes(label: Labels) -> NDArray[np.bool_]:
     return is_positive
 
 
+def _as_flags(label: Labels) -> Flags:
+    return np.asarray(label).astype(bool)
+
+
 def auc(label: Labels, probability: Floats) -> float:
     """Return the probability that a positive scores above a negative; a tie counts half.
 
@@ -117,24 +116,23 @@ def auc(label: Labels, probability: Floats) -> float:
     0.875
     """
     ranks, rank_count = _rank_scores(probability)
-    is_positive = np.asarray(label).astype(bool)
+    is_positive = _as_flags(label)
     return _auc_of_ranks(ranks[is_positive], ranks[~is_positive], rank_count)
 
 
-def _rank_scores(probability: Floats) -> tuple[NDArray[np.intp], int]:
+def _rank_scores(probability: Floats) -> tuple[Ranks, int]:
     """Return the rank of each score from 0, and the number of ranks; equal scores share a rank."""
     _, ranks = np.unique(probability, return_inverse=True)
     return ranks, int(ranks.max()) + 1
 
 
-def _auc_of_ranks(
-    positives: NDArray[np.intp], negatives: NDArray[np.intp], rank_count: int
-) -> float:
+def _auc_of_ranks(positives: Ranks, negatives: Ranks, rank_count: int) -> float:
     """Return AUC from the ranks of the positives and of the negatives, all below `rank_count`."""
     negatives_per_rank = np.bincount(negatives, minlength=rank_count)
     # For each rank: how many negatives a positive of this rank beats.
     beaten_negatives = np.cumsum(negatives_per_rank) - negatives_per_rank / 2
-    return float(beaten_negatives[positives].sum() / (len(positives) * len(negatives)))
+    pairs = len(positives) * len(negatives)
+    return float(beaten_negatives[positives].sum() / pairs)
 
 
 def auc_interval(
@@ -154,7 +152,7 @@ def auc_interval(
     """
     generator = np.random.default_rng(seed)
     ranks, rank_count = _rank_scores(probability)
-    is_positive = np.asarray(label).astype(bool)
+    is_positive = _as_flags(label)
     positives = ranks[is_positive]
     negatives = ranks[~is_positive]
     aucs = []
@@ -163,12 +161,14 @@ def auc_interval(
         drawn_positives = _resample(positives, generator)
         drawn_negatives = _resample(negatives, generator)
         aucs.append(_auc_of_ranks(drawn_positives, drawn_negatives, rank_count))
-    low, high = np.quantile(aucs, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    quantiles = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    low, high = np.quantile(aucs, quantiles)
     return float(low), float(high)
 
 
-def _resample(rows: NDArray[np.intp], generator: np.random.Generator) -> NDArray[np.intp]:
-    return rows[generator.integers(0, len(rows), len(rows))]
+def _resample(rows: Ranks, generator: np.random.Generator) -> Ranks:
+    drawn = generator.integers(0, len(rows), len(rows))
+    return rows[drawn]
 
 
 def in_words(metrics: Metrics) -> list[str]:
@@ -221,7 +221,9 @@ def roc_points(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
     [[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]]
     """
     positives, negatives = _count_above(label, probability)
-    return np.r_[0.0, negatives / negatives[-1]], np.r_[0.0, positives / positives[-1]]
+    false_positive_rate = negatives / negatives[-1]
+    true_positive_rate = positives / positives[-1]
+    return np.r_[0.0, false_positive_rate], np.r_[0.0, true_positive_rate]
 
 
 def precision_recall_points(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
@@ -238,9 +240,10 @@ def precision_recall_points(label: Labels, probability: Floats) -> tuple[Floats,
 def _count_above(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
     """Count positives and negatives at or above each distinct probability, highest first."""
     order = np.argsort(-probability, kind="stable")
-    is_positive = np.asarray(label).astype(bool)[order]
+    is_positive = _as_flags(label)[order]
     # The position of the last row of each group of equal probabilities.
-    group_ends = np.r_[np.flatnonzero(np.diff(probability[order])), len(order) - 1]
+    steps = np.flatnonzero(np.diff(probability[order]))
+    group_ends = np.r_[steps, len(order) - 1]
     positives = np.cumsum(is_positive)[group_ends].astype(float)
     negatives = np.cumsum(~is_positive)[group_ends].astype(float)
     return positives, negatives
@@ -257,12 +260,13 @@ def calibration_points(
     >>> [points.tolist() for points in calibration_points(label, probability, bins=2)]
     [[0.2, 0.9], [0.5, 1.0], [2, 2]]
     """
-    inner_edges = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
+    levels = np.linspace(0, 1, bins + 1)[1:-1]
+    inner_edges = np.quantile(probability, levels)
     row_bins = np.searchsorted(inner_edges, probability, side="right")
     rows = np.bincount(row_bins, minlength=bins)
     is_filled = rows > 0
     filled_rows = rows[is_filled]
     positives = np.asarray(label).astype(float)
-    predicted = np.bincount(row_bins, probability, bins)[is_filled] / filled_rows
-    observed = np.bincount(row_bins, positives, bins)[is_filled] / filled_rows
-    return predicted, observed, filled_rows
+    probability_sums = np.bincount(row_bins, probability, bins)[is_filled]
+    positive_sums = np.bincount(row_bins, positives, bins)[is_filled]
+    return probability_sums / filled_rows, positive_sums / filled_rows, filled_rows

@@ -79,16 +79,16 @@ def shapley(value: Mapping[frozenset[str], float]) -> dict[str, Fraction]:
     """
     causes = max(value, key=len)
     # The weight of an effect, by the number of causes that were swapped before.
-    weights = [
-        Fraction(1, len(causes) * comb(len(causes) - 1, swapped)) for swapped in range(len(causes))
-    ]
+    count = len(causes)
+    weights = [Fraction(1, count * comb(count - 1, swapped)) for swapped in range(count)]
     shares = {}
     for cause in sorted(causes):
         share = Fraction(0)
         for swapped_before in value:
             if cause not in swapped_before:
-                effect = Fraction(value[swapped_before | {cause}]) - Fraction(value[swapped_before])
-                share += weights[len(swapped_before)] * effect
+                score_before = Fraction(value[swapped_before])
+                score_after = Fraction(value[swapped_before | {cause}])
+                share += weights[len(swapped_before)] * (score_after - score_before)
         shares[cause] = share
     return shares
 
@@ -140,8 +140,12 @@ def in_words(change: Change, descriptions: Mapping[str, str]) -> str:
     if not visible_shares:
         return f"{name} does not change: it is {change.a:.4f} and {change.b:.4f}."
     visible_shares.sort(key=lambda share: -abs(share.value))
-    parts_of_change = ", ".join(_describe_share(share, descriptions) for share in visible_shares)
-    return f"Of the change of {name} from {change.a:.4f} to {change.b:.4f}, {parts_of_change}."
+    descriptions_of_shares = ", ".join(
+        _describe_share(share, descriptions) for share in visible_shares
+    )
+    return (
+        f"Of the change of {name} from {change.a:.4f} to {change.b:.4f}, {descriptions_of_shares}."
+    )
 
 
 def _describe_share(share: Share, descriptions: Mapping[str, str]) -> str:

@@ -35,50 +35,52 @@ class Level:
         return "same" if self.same else "drifted"
 
 
-def compare_features(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
+def compare_features(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
     """Compare the features levels: the definitions, fact by fact."""
-    differences = _compare_values(meaning(recorded["catalog"]), meaning(now["catalog"]))
+    differences = _compare_values(meaning(recorded["catalog"]), meaning(current["catalog"]))
     if not differences:
-        differences = _compare_values({"service": recorded["service"]}, {"service": now["service"]})
+        differences = _compare_values(
+            {"service": recorded["service"]}, {"service": current["service"]}
+        )
     return Level(name="features", differences=_group_by_feature(differences))
 
 
-def compare_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
+def compare_code(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
     """Compare the code levels: our files, by digest.
 
     A different commit alone is not a difference: the files decide what runs.
     """
-    commits = f"{_describe_commit(recorded)} -> {_describe_commit(now)}"
+    commits = f"{_describe_commit(recorded)} -> {_describe_commit(current)}"
     differences = _compare_values(
-        _shorten_digests(recorded["files"]), _shorten_digests(now["files"]), note=commits
+        _shorten_digests(recorded["files"]), _shorten_digests(current["files"]), note=commits
     )
     return Level(name="code", differences=tuple(differences))
 
 
-def compare_environment(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
+def compare_environment(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
     """Compare the environment levels: interpreter and platform, then every distribution."""
-    differences = _compare_values(_without_distributions(recorded), _without_distributions(now))
-    differences += _compare_values(recorded["distributions"], now["distributions"])
+    differences = _compare_values(_without_distributions(recorded), _without_distributions(current))
+    differences += _compare_values(recorded["distributions"], current["distributions"])
     return Level(name="environment", differences=tuple(differences))
 
 
-def compare_configuration(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Level:
+def compare_configuration(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
     """Compare the configuration levels: settings, by value.
 
     The note of a difference names the origins of both values. A different origin alone is not a
     difference.
 
     >>> recorded = {"trees": {"value": 300, "origin": "default"}}
-    >>> now = {"trees": {"value": 100, "origin": "STREAMFLOW_TREES"}}
-    >>> print(compare_configuration(recorded, now).differences[0])
+    >>> current = {"trees": {"value": 100, "origin": "STREAMFLOW_TREES"}}
+    >>> print(compare_configuration(recorded, current).differences[0])
     trees: 300 -> 100 (default -> STREAMFLOW_TREES)
     >>> compare_configuration(recorded, {"trees": {"value": 300, "origin": "flag"}}).same
     True
     """
     differences = []
-    for name in sorted({*recorded, *now}):
+    for name in sorted({*recorded, *current}):
         former_setting = recorded.get(name)
-        setting = now.get(name)
+        setting = current.get(name)
         if former_setting and setting and former_setting["value"] == setting["value"]:
             continue
         origins = [entry["origin"] for entry in (former_setting, setting) if entry]
@@ -98,19 +100,19 @@ def _format_setting(setting: Mapping[str, Any] | None) -> str | None:
 
 
 def _compare_values(
-    recorded: Mapping[str, Any], now: Mapping[str, Any], *, note: str = ""
+    recorded: Mapping[str, Any], current: Mapping[str, Any], *, note: str = ""
 ) -> list[Difference]:
     """List the names whose values differ, or that only one of the mappings has."""
     differences = []
-    for name in dict.fromkeys([*recorded, *now]):
-        in_both = name in recorded and name in now
-        if in_both and recorded[name] == now[name]:
+    for name in dict.fromkeys([*recorded, *current]):
+        in_both = name in recorded and name in current
+        if in_both and recorded[name] == current[name]:
             continue
         differences.append(
             Difference(
                 what=name,
                 recorded=_format_value(recorded, name),
-                now=_format_value(now, name),
+                now=_format_value(current, name),
                 note=note,
             )
         )

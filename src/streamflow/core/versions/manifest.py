@@ -65,7 +65,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The manifest of a backup.
+    """The manifest of a backup: its content and its origin.
 
     key              the entity's key, by which frozen rows are ordered for their digest
     mlflow           the version of MLflow, and the version of its tables
@@ -165,7 +165,7 @@ M = TypeVar("M")
 
 
 def to_json(manifest: Manifest | ExportManifest) -> bytes:
-    """Write a manifest as JSON."""
+    """Write a manifest as indented JSON."""
     return TypeAdapter(type(manifest)).dump_json(manifest, indent=1)
 
 
