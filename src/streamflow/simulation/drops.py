@@ -122,7 +122,8 @@ def simulate_months(users: int, months: int, seed: int, start: date) -> Iterator
     """
     population = founders(seed, users, month_end(start, 0))
     for month in range(months):
-        draw = stream(seed, month, Purpose.CHURN).random(population.people.height)
+        random = stream(seed, month, Purpose.CHURN)
+        draw = random.random(population.people.height)
         current = _make_month(population, month_end(start, month), draw)
         yield current
         if month + 1 == months:
@@ -145,13 +146,14 @@ def _make_month(population: Population, as_of: date, draw: Floats) -> Month:
         as_of: The instant of the drop.
         draw: A uniform number for each user, (n,).
     """
-    frame = population.people.with_columns(*_usage(population), *_money(population.people))
+    columns = [*_usage(population), *_money(population.people)]
+    frame = population.people.with_columns(columns)
     probability = churn_probability(frame)
     # 7590-VHVEG stays, so that examples can ask for this user in every month.
     probability[0] = 0.0
     churned = draw < probability
     frame = frame.with_columns(pl.Series("churn_label", churned))
-    tables = {name: frame.select("user_id", *columns) for name, columns in LAYOUT.items()}
+    tables = {name: frame.select("user_id", *names) for name, names in LAYOUT.items()}
     return Month(
         as_of=as_of,
         tables=tables,
@@ -206,7 +208,8 @@ def auc(probability: Floats, label: NDArray[np.bool_]) -> float:
     pairs = positives * (len(label) - positives)
     if not pairs:
         return float("nan")
-    rank_sum = pl.Series(probability).rank("average").to_numpy()[label].sum()
+    ranks = pl.Series(probability).rank("average").to_numpy()
+    rank_sum = ranks[label].sum()
     smallest_rank_sum = positives * (positives + 1) / 2
     return float((rank_sum - smallest_rank_sum) / pairs)
 

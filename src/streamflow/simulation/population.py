@@ -66,9 +66,10 @@ def founders(seed: int, users: int, as_of: date) -> Population:
     months_active = np.floor(months).astype(np.int64)
     months_active[0] = 1
     people = profiles(random, user_ids(seed, 0, users), as_of, months_active)
-    anchor = people.head(1).with_columns(
-        pl.lit(value, people.schema[name]).alias(name) for name, value in ANCHOR_PROFILE.items()
-    )
+    anchor = people.head(1)
+    for name, value in ANCHOR_PROFILE.items():
+        column = pl.lit(value, people.schema[name])
+        anchor = anchor.with_columns(column.alias(name))
     no_scores = np.empty((len(HABITS), 0))
     return Population(
         people=pl.concat([anchor, people.tail(-1)]),
@@ -109,10 +110,12 @@ def next_month(
         pl.col("paid") + pl.col("fee"),
     )
     random = stream(seed, month, Purpose.PROFILE)
-    size = round(users * (1 + SIZE_SPREAD * (2 * random.random() - 1)))
+    deviation = SIZE_SPREAD * (2 * random.random() - 1)
+    size = round(users * (1 + deviation))
     new_users = max(size - stayed.height, 0)
     new_ids = user_ids(seed, before.users_so_far, new_users)
-    joined = profiles(random, new_ids, as_of, np.zeros(new_users, dtype=np.int64))
+    no_months = np.zeros(new_users, dtype=np.int64)
+    joined = profiles(random, new_ids, as_of, no_months)
     return Population(
         people=pl.concat([stayed, joined]),
         scores=scores(seed, month, before.scores[:, ~has_left], new_users),
@@ -139,8 +142,7 @@ def change_plans(people: pl.DataFrame, random: np.random.Generator) -> pl.DataFr
         # +1 for a user who adds the plan, -1 for a user who drops it.
         direction = 1 - 2 * has_plan.cast(pl.Int64)
         fee_change = pl.when(changes).then(direction).otherwise(0) * STREAMING
-        people = people.with_columns(
-            pl.when(changes).then(~has_plan).otherwise(has_plan).alias(plan),
-            pl.col("fee") + fee_change,
-        )
+        new_plan = pl.when(changes).then(~has_plan).otherwise(has_plan)
+        new_fee = pl.col("fee") + fee_change
+        people = people.with_columns(new_plan.alias(plan), new_fee)
     return people

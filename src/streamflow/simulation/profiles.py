@@ -127,7 +127,8 @@ def _fee(
     base = np.select(services, [6800, 4200], 1825)
     # In steps of 5 cents, up to 30.75 in the currency.
     largest_extra = np.select(services, [615, 400], 170)
-    extra_steps = np.floor(random.random(len(net_service)) * (largest_extra + 1))
+    draw = random.random(len(net_service))
+    extra_steps = np.floor(draw * (largest_extra + 1))
     fee = base + 5 * extra_steps.astype(np.int64)
     plans = has_tv.astype(np.int64) + has_movies
     plan_fee = np.where(net_service == "No", 0, STREAMING * plans)

@@ -46,7 +46,7 @@ def normal(random: np.random.Generator, count: int) -> Floats:
     >>> bool(abs(normal(stream(1, 0, Purpose.USAGE), 10_000).std() - 1) < 0.02)
     True
     """
-    total = (
-        random.random(count) + random.random(count) + random.random(count) + random.random(count)
-    )
+    total = random.random(count)
+    for _ in range(3):
+        total = total + random.random(count)
     return np.asarray(sqrt(3) * (total - 2))

@@ -29,8 +29,8 @@ def user_ids(seed: int, first: int, count: int) -> pl.Series:
     True
     """
     # Stays below 2^64 for 10^8 users.
-    positions = ANCHOR + _step(seed) * np.arange(first, first + count, dtype=np.uint64)
-    number = positions % IDS
+    user_numbers = np.arange(first, first + count, dtype=np.uint64)
+    number = (ANCHOR + _step(seed) * user_numbers) % IDS
     text = np.empty((count, 10), dtype=np.uint8)
     for column in (9, 8, 7, 6, 5):
         number, letter = np.divmod(number, np.uint64(26))
@@ -45,4 +45,5 @@ def user_ids(seed: int, first: int, count: int) -> pl.Series:
 def _step(seed: int) -> int:
     fraction = stream(seed, 0, Purpose.IDS).random()
     smallest = IDS // 4 // STEP_UNIT * STEP_UNIT
-    return smallest + STEP_UNIT * int(fraction * (IDS // 260)) + STEP_REMAINDER
+    drawn_units = int(fraction * (IDS // 260))
+    return smallest + STEP_UNIT * drawn_units + STEP_REMAINDER

@@ -45,8 +45,9 @@ class Binned:
 
 def _shares(counts: tuple[int, ...]) -> NDArray[np.float64]:
     rows = max(sum(counts), 1)
-    shares: NDArray[np.float64] = np.maximum(np.array(counts) / rows, SMALLEST_SHARE)
-    return shares
+    shares = np.array(counts) / rows
+    at_least: NDArray[np.float64] = np.maximum(shares, SMALLEST_SHARE)
+    return at_least
 
 
 def drop_missing(values: pl.Series) -> pl.Series:
@@ -136,7 +137,8 @@ def _count_by_quantile(reference: pl.Series, current: pl.Series) -> Counts:
 
 def _quantile_counts(edges: Edges, sample: pl.Series) -> list[int]:
     bin_numbers = np.searchsorted(edges, sample.to_numpy(), side="right")
-    counts: list[int] = np.bincount(bin_numbers, minlength=len(edges) + 1).tolist()
+    bin_count = len(edges) + 1
+    counts: list[int] = np.bincount(bin_numbers, minlength=bin_count).tolist()
     return counts
 
 

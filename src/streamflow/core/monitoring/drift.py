@@ -90,13 +90,18 @@ def feature_drifts(
     >>> [(drift.name, drift.drifted) for drift in drifts]
     [('hours', True), ('net', False)]
     """
-    measurements = [
-        measured(name, reference[name], current[name], categorical=name in categorical)
-        for name in reference.columns
-    ]
-    return tuple(
-        _with_reasons(drift, drift_psi, false_discovery) for drift in adjusted(measurements)
-    )
+    measurements = []
+    for name in reference.columns:
+        is_categorical = name in categorical
+        measurement = measured(
+            name,
+            reference[name],
+            current[name],
+            categorical=is_categorical,
+        )
+        measurements.append(measurement)
+    drifts = adjusted(measurements)
+    return tuple(_with_reasons(drift, drift_psi, false_discovery) for drift in drifts)
 
 
 def measured(

@@ -87,7 +87,8 @@ def chi_square(bins: Binned) -> Test:
     from scipy import stats
 
     method = "chi-square"
-    table = _merge_rare_values(np.array([bins.reference[:-1], bins.current[:-1]]))
+    counts = np.array([bins.reference[:-1], bins.current[:-1]])
+    table = _merge_rare_values(counts)
     has_rows_in_both = table.sum(axis=1).all()
     if table.shape[1] < 2 or not has_rows_in_both:
         return Test(method=method, statistic=0.0, p=1.0)
@@ -103,7 +104,8 @@ def _merge_rare_values(table: NDArray[np.int64]) -> NDArray[np.int64]:
     >>> _merge_rare_values(np.array([[90, 3, 2, 0], [90, 1, 4, 0]])).tolist()
     [[90, 5], [90, 5]]
     """
-    smaller_share = table.sum(axis=1).min() / max(table.sum(), 1)
+    smaller_sample = table.sum(axis=1).min()
+    smaller_share = smaller_sample / max(table.sum(), 1)
     rows_by_value = table.sum(axis=0)
     is_rare = rows_by_value * smaller_share < MIN_EXPECTED_ROWS
     rare_rows = table[:, is_rare].sum(axis=1)
@@ -126,11 +128,15 @@ def rate(reference: int, reference_rows: int, current: int, current_rows: int) -
     >>> shares.reference, shares.current, round(shares.test.p, 5)
     (0.1, 0.3, 0.00041)
     """
-    reference_share = reference / max(reference_rows, 1)
-    current_share = current / max(current_rows, 1)
-    pooled_share = (reference + current) / max(reference_rows + current_rows, 1)
-    inverse_rows = 1 / max(reference_rows, 1) + 1 / max(current_rows, 1)
-    error = sqrt(pooled_share * (1 - pooled_share) * inverse_rows)
+    all_rows = max(reference_rows + current_rows, 1)
+    reference_rows = max(reference_rows, 1)
+    current_rows = max(current_rows, 1)
+    reference_share = reference / reference_rows
+    current_share = current / current_rows
+    pooled_share = (reference + current) / all_rows
+    inverse_rows = 1 / reference_rows + 1 / current_rows
+    variance = pooled_share * (1 - pooled_share) * inverse_rows
+    error = sqrt(variance)
     z = (current_share - reference_share) / error if error else 0.0
     p = erfc(abs(z) / sqrt(2))
     test = Test(method="two proportions z", statistic=z, p=p)

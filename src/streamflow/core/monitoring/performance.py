@@ -181,7 +181,8 @@ def concept_drift(reference: Performance, current: Performance) -> ConceptDrift:
     reference_auc = reference.metrics.auc
     current_auc = current.metrics.auc
     difference = current_auc - reference_auc
-    half_width = _normal_quantile() * sqrt(reference.error**2 + current.error**2)
+    error = sqrt(reference.error**2 + current.error**2)
+    half_width = _normal_quantile() * error
     return ConceptDrift(
         reference=reference_auc,
         current=current_auc,

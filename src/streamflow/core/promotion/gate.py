@@ -177,21 +177,26 @@ class _Scorer:
         Args:
             weight: How many times each row counts, (n,).
         """
-        positives = np.bincount(self.group, weight * self.positive, self.groups)
-        negatives = np.bincount(self.group, weight * (1 - self.positive), self.groups)
+        positive_weight = weight * self.positive
+        negative_weight = weight * (1 - self.positive)
+        positives = np.bincount(self.group, positive_weight, self.groups)
+        negatives = np.bincount(self.group, negative_weight, self.groups)
         # Over groups of equal probability, from the highest probability down.
         true_alarms = np.cumsum(positives)
         false_alarms = np.cumsum(negatives)
         negatives_below = false_alarms[-1] - false_alarms + negatives / 2
         pairs = true_alarms[-1] * false_alarms[-1]
-        auc = (positives * negatives_below).sum() / pairs
+        ordered_pairs = (positives * negatives_below).sum()
+        auc = ordered_pairs / pairs
         alarms = true_alarms + false_alarms
         no_precision = np.zeros_like(true_alarms)
         precision = np.divide(true_alarms, alarms, out=no_precision, where=alarms > 0)
         average_precision = (positives * precision).sum() / true_alarms[-1]
         total_weight = weight.sum()
-        brier = (weight * self.squared_error).sum() / total_weight
-        value = (weight * self.value).sum() / total_weight
+        total_error = (weight * self.squared_error).sum()
+        total_value = (weight * self.value).sum()
+        brier = total_error / total_weight
+        value = total_value / total_weight
         return np.array([auc, average_precision, brier, value])
 
 

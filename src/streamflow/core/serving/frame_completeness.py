@@ -51,29 +51,22 @@ def complete_frame(
         now: The instant of the request.
     """
     instants = {view: frame[as_of[view]] for view in policy.views}
-    nowhere = pl.repeat(False, len(frame), eager=True)
     expired = _expired_views(policy, instants, now)
-    late = {feature.name: expired.get(feature.view, nowhere) for feature in policy.features}
+    late = {feature.name: expired[feature.view] for feature in policy.features}
     absent = _absent_features(policy, frame, instants, late)
-    fresh = {
-        view: instants[view].is_not_null() & ~expired.get(view, nowhere) for view in policy.views
-    }
-    no_view_is_fresh = ~_any(fresh)
-    refused = {
-        feature.name: ~nowhere if feature.default is None else no_view_is_fresh
-        for feature in policy.features
-    }
-    missing = {name: mask & refused[name] for name, mask in absent.items()}
-    stale = {name: mask & refused[name] for name, mask in late.items()}
+    has_row = {view: instant.is_not_null() for view, instant in instants.items()}
+    fresh = {view: has_row[view] & ~expired[view] for view in policy.views}
+    refused = _refused_features(policy, _any(fresh))
+    missing = _and_each(absent, refused)
+    stale = _and_each(late, refused)
     answered = ~(_any(missing) | _any(stale))
     defaulted = {name: answered & (absent[name] | late[name]) for name in policy.names}
-    has_row = {view: instant.is_not_null() for view, instant in instants.items()}
-    defaulted_as_stale = {name: answered & mask for name, mask in late.items()}
+    stale_defaults = {name: answered & is_late for name, is_late in late.items()}
     facts = {
         "reason": _reason_codes(_any(has_row), _any(missing), _any(stale)),
         "as_of": _oldest(instants, fresh, answered),
         "defaulted": _names(defaulted),
-        "stale": _names(defaulted_as_stale),
+        "stale": _names(stale_defaults),
         "missing_features": _names(missing),
         "stale_features": _names(stale),
     }
@@ -82,9 +75,23 @@ def complete_frame(
 
 
 def _expired_views(policy: Policy, instants: InstantColumns, now: datetime) -> Masks:
+    expired = {}
+    for view, instant in instants.items():
+        limit = policy.max_age.get(view)
+        if limit is None:
+            expired[view] = pl.repeat(False, len(instant), eager=True)
+        else:
+            is_expired = instant < now - limit
+            expired[view] = is_expired.fill_null(False)
+    return expired
+
+
+def _refused_features(policy: Policy, has_fresh_view: pl.Series) -> Masks:
+    """Tell which features are refused in each row when their value is absent or too old."""
+    everywhere = pl.repeat(True, len(has_fresh_view), eager=True)
     return {
-        view: (instants[view] < now - limit).fill_null(False)
-        for view, limit in policy.max_age.items()
+        feature.name: everywhere if feature.default is None else ~has_fresh_view
+        for feature in policy.features
     }
 
 
@@ -98,6 +105,10 @@ def _absent_features(
             is_absent = is_absent | frame[feature.name].is_null()
         absent[feature.name] = is_absent & ~late[feature.name]
     return absent
+
+
+def _and_each(masks: Masks, conditions: Masks) -> Masks:
+    return {name: mask & conditions[name] for name, mask in masks.items()}
 
 
 def _any(masks: Masks) -> pl.Series:
@@ -134,8 +145,11 @@ def _names(masks: Masks) -> pl.Series:
     if not true_somewhere:
         rows = len(next(iter(masks.values())))
         return pl.Series([[]], dtype=NAME_LISTS).new_from_index(0, rows)
-    name_or_null = [pl.when(pl.col(name)).then(pl.lit(name)) for name in true_somewhere]
-    names = pl.concat_list(name_or_null).list.drop_nulls()
+    names_or_nulls = []
+    for name in true_somewhere:
+        is_true = pl.col(name)
+        names_or_nulls.append(pl.when(is_true).then(pl.lit(name)))
+    names = pl.concat_list(names_or_nulls).list.drop_nulls()
     return pl.DataFrame(true_somewhere).select(names).to_series()
 
 

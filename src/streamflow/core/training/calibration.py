@@ -67,9 +67,11 @@ def calibrator_of(values: Mapping[str, Any]) -> Calibrator:
     raw = tuple(map(float, values["raw"]))
     calibrated = tuple(map(float, values["calibrated"]))
     knots = np.array([raw, calibrated])
-    if len(raw) != len(calibrated) or not ((knots >= 0) & (knots <= 1)).all():
+    are_probabilities = (knots >= 0) & (knots <= 1)
+    if len(raw) != len(calibrated) or not are_probabilities.all():
         raise ValueError("its knots are not probabilities")
-    if (np.diff(knots[0]) <= 0).any() or (np.diff(knots[1]) < 0).any():
+    raw_steps, calibrated_steps = np.diff(knots)
+    if (raw_steps <= 0).any() or (calibrated_steps < 0).any():
         raise ValueError("its knots do not rise")
     return Calibrator(raw=raw, calibrated=calibrated)
 
@@ -91,8 +93,8 @@ def fit_calibrator(probability: Floats, label: Labels) -> Calibrator:
 
     raw, index = np.unique(probability, return_inverse=True)
     rows = np.bincount(index).astype(float)
-    positive_share = np.bincount(index, np.asarray(label).astype(float)) / rows
-    regression = isotonic_regression(positive_share, weights=rows)
+    positives = np.bincount(index, np.asarray(label).astype(float))
+    regression = isotonic_regression(positives / rows, weights=rows)
     block_starts = regression.blocks[:-1]
     block_rows = np.add.reduceat(rows, block_starts)
     centres = np.add.reduceat(raw * rows, block_starts) / block_rows
@@ -117,13 +119,16 @@ def calibration_error(label: Labels, probability: Floats, *, bins: int = 10) -> 
     0.25
     """
     order = np.argsort(probability, kind="stable")
-    return _binned_distance(probability[order], np.asarray(label).astype(float)[order], bins)
+    predicted = probability[order]
+    observed = np.asarray(label).astype(float)[order]
+    return _binned_distance(predicted, observed, bins)
 
 
 def _binned_distance(predicted: Floats, observed: Floats, bins: int) -> float:
     """Return the calibration error of rows that are sorted by predicted probability."""
     rows = len(predicted)
-    bin_edges = np.linspace(0, rows, min(bins, rows) + 1).astype(int)
+    bin_count = min(bins, rows)
+    bin_edges = np.linspace(0, rows, bin_count + 1).astype(int)
     bin_differences = np.add.reduceat(predicted - observed, bin_edges[:-1])
     return float(np.abs(bin_differences).sum() / rows)
 

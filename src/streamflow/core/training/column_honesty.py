@@ -91,14 +91,17 @@ def enough(label: Labels) -> bool:
 
 def _presence_decides(is_empty: Labels, label: Labels) -> bool:
     """Decide whether having a value tells the label, for all rows of a class or for a part."""
-    empty_share_difference = abs(is_empty[label].mean() - is_empty[~label].mean())
-    if empty_share_difference / 2 + 0.5 >= DECIDING_AUC:
+    empty_share_of_positives = is_empty[label].mean()
+    empty_share_of_negatives = is_empty[~label].mean()
+    difference = abs(empty_share_of_positives - empty_share_of_negatives)
+    if difference / 2 + 0.5 >= DECIDING_AUC:
         return True
     rare_class = label if label.mean() <= 0.5 else ~label
-    return any(
-        bool(group.sum() >= MIN_PER_CLASS and rare_class[group].mean() >= PURE_SHARE)
-        for group in (is_empty, ~is_empty)
-    )
+    for group in (is_empty, ~is_empty):
+        is_large = group.sum() >= MIN_PER_CLASS
+        if is_large and rare_class[group].mean() >= PURE_SHARE:
+            return True
+    return False
 
 
 def _presence_finding(name: str, is_empty: Labels, label: Labels) -> Finding:
@@ -130,14 +133,15 @@ def separation(column: pl.Series, label: Labels) -> float:
     >>> separation(pl.Series("key", [f"user {i}" for i in range(200)]), label)
     0.5
     """
-    aucs = [auc(label, _cross_rates(_group_numbers(column), label))]
+    rates = _cross_rates(_group_numbers(column), label)
+    rate_auc = auc(label, rates)
     has_value = column.is_not_null().to_numpy()
     has_order = column.dtype.is_numeric() or column.dtype == pl.Boolean
-    if has_order and enough(label[has_value]):
-        values = column.filter(pl.Series(has_value)).cast(pl.Float64).to_numpy()
-        order_auc = auc(label[has_value], values)
-        aucs.append(max(order_auc, 1 - order_auc))
-    return max(aucs)
+    if not has_order or not enough(label[has_value]):
+        return rate_auc
+    values = column.filter(pl.Series(has_value)).cast(pl.Float64)
+    order_auc = auc(label[has_value], values.to_numpy())
+    return max(rate_auc, order_auc, 1 - order_auc)
 
 
 def _group_numbers(column: pl.Series) -> NDArray[np.int64]:
@@ -164,8 +168,9 @@ def _cross_rates(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]
     group_count = int(group.max()) + 1
     rates = np.empty(len(label))
     for half in (first_half, ~first_half):
-        rows = np.bincount(group[~half], minlength=group_count)
-        positives = np.bincount(group[~half], label[~half], group_count)
+        learned_groups = group[~half]
+        rows = np.bincount(learned_groups, minlength=group_count)
+        positives = np.bincount(learned_groups, label[~half], group_count)
         group_rates = (positives + label.mean()) / (rows + 1)
         rates[half] = group_rates[group[half]]
     return rates

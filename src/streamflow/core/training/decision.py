@@ -49,7 +49,8 @@ class Economics:
         >>> economics.value_by_row(np.array([1, 0, 1]), np.array([True, True, False])).tolist()
         [40.0, -20.0, 0.0]
         """
-        value_if_offered = self.offer_success * self.kept_value * np.asarray(label).astype(float)
+        leaves = np.asarray(label).astype(float)
+        value_if_offered = self.offer_success * self.kept_value * leaves
         return np.where(flagged, value_if_offered - self.offer_cost, 0.0)
 
     def affordable_offers(self, rows: int, budget_rows: int) -> int:
@@ -94,7 +95,8 @@ def best_threshold(label: Labels, probability: Floats, economics: Economics, *, 
     everybody = np.ones(len(order), dtype=bool)
     cumulative_value = np.cumsum(economics.value_by_row(label, everybody)[order])
     # Rows with the same probability get an offer together, so only the last of them can be an end.
-    last_of_equals = np.r_[np.flatnonzero(np.diff(falling)), len(falling) - 1]
+    before_a_step = np.flatnonzero(np.diff(falling))
+    last_of_equals = np.r_[before_a_step, len(falling) - 1]
     offers = economics.affordable_offers(len(falling), of)
     affordable = last_of_equals[last_of_equals < offers]
     values = cumulative_value[affordable]

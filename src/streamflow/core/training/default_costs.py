@@ -114,13 +114,16 @@ def blanked_together(features: Sequence[Feature]) -> dict[str, dict[str, Any]]:
     Returns:
         Name of the group -> feature -> its default.
     """
-    defaults = {f.name: f.column.default for f in features if f.column.default is not None}
-    groups = {name: {name: value} for name, value in defaults.items()}
+    defaults: dict[str, Any] = {}
     names_by_view: dict[str, list[str]] = {}
     for feature in features:
         names_by_view.setdefault(feature.view, []).append(feature.name)
+        if feature.column.default is not None:
+            defaults[feature.name] = feature.column.default
+    groups = {name: {name: default} for name, default in defaults.items()}
     for view, names in names_by_view.items():
-        if len(names) > 1 and all(name in defaults for name in names):
+        has_all_defaults = all(name in defaults for name in names)
+        if len(names) > 1 and has_all_defaults:
             groups[f"all of {view}"] = {name: defaults[name] for name in names}
     return groups
 

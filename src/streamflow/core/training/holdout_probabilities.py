@@ -55,6 +55,9 @@ def largest_difference(a: Floats, b: Floats) -> float:
     >>> largest_difference(np.array([0.5]), np.array([]))
     inf
     """
-    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+    if a.shape != b.shape:
         return float("inf")
-    return float(np.max(np.abs(a - b), initial=0.0))
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return float("inf")
+    distances = np.abs(a - b)
+    return float(np.max(distances, initial=0.0))

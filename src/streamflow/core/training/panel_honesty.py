@@ -148,13 +148,16 @@ def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[
     >>> counter("months_active", months, months + 1, since=date(2024, 1, 31))
     []
     """
-    steps = (current - before)[~np.isnan(current - before)]
+    all_steps = current - before
+    steps = all_steps[~np.isnan(all_steps)]
     keys = len(steps)
     not_advanced = int((steps <= 0).sum())
     fell = int((steps < 0).sum())
     if not keys:
         return []
-    if share(not_advanced, keys).low <= MAX_NOT_ADVANCED and share(fell, keys).low <= MAX_FELL:
+    few_stand_still = share(not_advanced, keys).low <= MAX_NOT_ADVANCED
+    few_fell = share(fell, keys).low <= MAX_FELL
+    if few_stand_still and few_fell:
         return []
     sentence = (
         f"{name} did not advance since {since} for {not_advanced:,} of {keys:,} keys,"
@@ -188,7 +191,9 @@ def base_rate(before: Labels, current: Labels, *, since: date) -> list[Finding]:
     """
     if not (len(before) and len(current)):
         return []
-    interval = ratio(int(current.sum()), len(current), int(before.sum()), len(before))
+    positives = int(current.sum())
+    positives_before = int(before.sum())
+    interval = ratio(positives, len(current), positives_before, len(before))
     usual_low, usual_high = USUAL_RATIOS
     if interval.low <= usual_high and interval.high >= usual_low:
         return []

@@ -129,5 +129,8 @@ def absent(keys: pl.Series, population: pl.Series, labelled: pl.Series) -> list[
     import pandas as pd
 
     people = pd.Index(population.to_numpy())
-    belonging = people.intersection(pd.Index(labelled.to_numpy()), sort=False)
-    return sorted(belonging.difference(pd.Index(keys.to_numpy()), sort=False).tolist())
+    with_label = pd.Index(labelled.to_numpy())
+    in_the_set = pd.Index(keys.to_numpy())
+    belonging = people.intersection(with_label, sort=False)
+    missing = belonging.difference(in_the_set, sort=False)
+    return sorted(missing.tolist())

@@ -33,7 +33,8 @@ def is_holdout(
     >>> integers.tolist() == texts.tolist()
     True
     """
-    return position(keys, salt=salt) < np.uint64(int(share * 2**64))
+    limit = np.uint64(int(share * 2**64))
+    return position(keys, salt=salt) < limit
 
 
 def position(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArray[np.uint64]:
@@ -45,5 +46,6 @@ def position(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArray[np.
     True
     """
     prefix = salt.encode() + b"\x00"
-    heads = b"".join(sha256(prefix + str(key).encode()).digest()[:8] for key in keys)
-    return np.frombuffer(heads, dtype=">u8").astype(np.uint64)
+    digests = (sha256(prefix + str(key).encode()).digest() for key in keys)
+    first_bytes = b"".join(digest[:8] for digest in digests)
+    return np.frombuffer(first_bytes, dtype=">u8").astype(np.uint64)

@@ -114,11 +114,13 @@ def explained(
     """
     column = violation.what.partition(":")[2]
     logical = reading.types[column]
-    wrong_value = pl.Series(column, [violation.found] * len(rows), dtype=rows[column].dtype)
-    has_wrong_value = ~differs(wrong_value, rows[column], logical)
+    values = rows[column]
+    wrong_value = pl.Series(column, [violation.found] * len(rows), dtype=values.dtype)
+    has_wrong_value = ~differs(wrong_value, values, logical)
     revisions = admissible(places, reading)
     allowed = {(revision.as_of, revision.revision) for revision in revisions}
-    reasons = sorted(_reasons(violation, rows.filter(pl.Series(has_wrong_value)), allowed, reading))
+    wrong_rows = rows.filter(pl.Series(has_wrong_value))
+    reasons = sorted(_reasons(violation, wrong_rows, allowed, reading))
     if not reasons:
         return replace(violation, why="no frozen row of this key holds that value")
     _, _, reason, as_of, known_at = reasons[0]
