@@ -39,6 +39,7 @@ def test_each_folder_is_processed_once_and_a_bad_one_is_shown(
     first = run(home, "inbox", extra=variables)
     assert first.returncode == 1, first.stderr
     assert "│ failed" in first.stdout
+    assert "processing" in first.stderr, "the flow tells its progress to the log of its run"
     again = run(home, "inbox", "--json", extra=variables)
     receipt = json.loads(again.stdout)
     assert (again.returncode, receipt["processed"]) == (1, [])

@@ -28,6 +28,8 @@ from streamflow.steps.data.violations import violation_error
 from streamflow.warehouse import drops, erasures
 from streamflow.warehouse.drops import DeliveredFile
 
+Files = Mapping[str, DeliveredFile]  # table -> its delivered file
+
 SORTED_ROWS = 1_000_000  # rows that are sorted in memory at a time
 SENT_ROWS = 50_000  # rows that are sent to PostgreSQL at a time
 
@@ -111,9 +113,7 @@ def _new_files(catalog: Catalog, digests: Mapping[str, str]) -> dict[str, Delive
     }
 
 
-def _is_stored(
-    files: Mapping[str, DeliveredFile], stored_files: Mapping[str, DeliveredFile]
-) -> bool:
+def _is_stored(files: Files, stored_files: Files) -> bool:
     """Return whether every file equals the file of its table that is stored for the same as_of."""
     return all(
         table in stored_files and stored_files[table].sha256 == file.sha256
@@ -124,8 +124,8 @@ def _is_stored(
 def _refuse_copy(
     folder: Path,
     as_of: date,
-    files: Mapping[str, DeliveredFile],
-    deliveries: Mapping[datetime, Mapping[str, DeliveredFile]],
+    files: Files,
+    deliveries: Mapping[datetime, Files],
 ) -> None:
     """Raise DropConflict when all files equal those of a drop with a different date.
 
@@ -154,7 +154,7 @@ def _read_earlier_keys(
     platform: Platform,
     at: datetime,
     tables: tuple[str, ...],
-    stored_files: Mapping[str, DeliveredFile],
+    stored_files: Files,
 ) -> dict[str, pl.DataFrame]:
     """Return the keys of the entity and label tables that were delivered before and stay.
 
@@ -180,7 +180,7 @@ def _load(
     platform: Platform,
     folder: Path,
     as_of: date,
-    files: Mapping[str, DeliveredFile],
+    files: Files,
     drop: CheckedDrop,
     row_rejects: Sequence[Reject],
 ) -> IngestReceipt:
