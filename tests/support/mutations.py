@@ -44,7 +44,7 @@ def changed_cell(administrator: str, key: str) -> Iterator[None]:
 @contextmanager
 def changed_file() -> Iterator[None]:
     """A comment more in one source file."""
-    path = PACKAGE / "core" / "split.py"
+    path = PACKAGE / "core" / "training" / "split.py"
     before = path.read_bytes()
     path.write_bytes(before + b"# changed\n")
     yield
