@@ -43,7 +43,7 @@ class FileBytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One record of a CSV file.
+    """One record of a CSV file: the cells of one row.
 
     Attributes:
         line: The number of its first line in the file, from 1.

@@ -14,7 +14,7 @@ from streamflow.errors import DiskFull
 def named_when_full(folder: Path) -> Iterator[None]:
     """Raise DiskFull with the name of `folder` when a write finds no space.
 
-    Every different error passes unchanged.
+    All remaining errors pass unchanged.
     """
     try:
         yield

@@ -121,7 +121,7 @@ def _tabulate_metrics(report: Report) -> list[tuple[str, list[str]]]:
 
 
 def _format_number(value: float) -> str:
-    """Write an integer with thousands separators, and a different number with four decimals."""
+    """Write an integer with thousands separators, and a float with four decimals."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 

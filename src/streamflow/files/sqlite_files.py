@@ -11,7 +11,7 @@ from streamflow.errors import StreamflowError
 LOCK_TIMEOUT_S = 30.0  # how long to wait for the transaction of a different process
 
 
-def copy_database(source: Path, to: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
     """Copy one consistent state of the database into a new file.
 
     Raises:
@@ -20,7 +20,7 @@ def copy_database(source: Path, to: Path) -> None:
     try:
         with (
             closing(sqlite3.connect(source, timeout=LOCK_TIMEOUT_S)) as original,
-            closing(sqlite3.connect(to)) as copy,
+            closing(sqlite3.connect(target)) as copy,
         ):
             original.backup(copy)
     except sqlite3.Error as exc:

@@ -17,8 +17,7 @@ from streamflow.services.programs import BY_NAME, Program
 from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Process, Supervisor, log_file
 
-# For one service, on a machine that has a lot of different work. On an idle machine no service
-# needs 20 s.
+# For one service, on a busy machine. On an idle machine no service needs 20 s.
 READY_TIMEOUT_S = 180.0
 # A service that was started again this often, and was never up, will not come up by itself.
 MAX_RESTARTS = 2
@@ -32,7 +31,7 @@ class Condition:
         state: "up", "starting", "waiting" (it died and is started again soon) or "stopped".
         since: When it was started or stopped.
         restarts: How often it was started again.
-        note: Why the API cannot predict yet; empty for every different case.
+        note: Why the API cannot predict yet; empty when it can, and for all remaining services.
     """
 
     service: str

@@ -38,9 +38,9 @@ def prefect_server(
 ) -> Iterator[Callable[[], None]]:
     """Start a Prefect server if there is none, and stop it at the end.
 
-    Yields a function that waits until the server answers. Before you call it there is time for
-    different work. From that call on until the end, the URL of the server is in the environment
-    of this process: import `streamflow.flows` after the call.
+    Yields a function that waits until the server answers. Before you call it, you can do more
+    work. From that call on until the end, the URL of the server is in the environment of this
+    process: import `streamflow.flows` after the call.
 
     Args:
         environment: The variables that the vendors need.

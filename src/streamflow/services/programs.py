@@ -10,7 +10,7 @@ EXEC = "-m streamflow exec --"
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One service of the stack.
+    """One service of the stack, and how it is run.
 
     Attributes:
         arguments: The arguments of Python. {host} and {port} stand for where it listens.

@@ -94,7 +94,7 @@ class Supervisor:
         raise self._failure("supervisord ended")
 
     def start(self, name: str) -> None:
-        """Start a service. If it ends at once, it is started again like any different service."""
+        """Start a service. If it ends at once, supervisord starts it again, as it does later."""
         try:
             self._call("supervisor.startProcess", process_name(name), False)
         except Fault as fault:

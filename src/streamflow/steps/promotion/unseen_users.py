@@ -89,11 +89,12 @@ def newest_labelled(platform: Platform, lead: int) -> Drops:
     Raises:
         LabelsMissing: No drop has such labels.
     """
-    catalog = platform.catalog
+    entity_table = platform.catalog.entity.table
+    label_table = platform.catalog.label.table
     known_at = frozen.known_now(platform.connection)
     revisions = frozen.revisions(platform.connection, known_at=known_at)
-    drops = sorted({r.as_of for r in revisions if r.table == catalog.entity.table})
-    labelled = {r.as_of for r in revisions if r.table == catalog.label.table}
+    drops = sorted({r.as_of for r in revisions if r.table == entity_table})
+    labelled = {r.as_of for r in revisions if r.table == label_table}
     for as_of in reversed(drops):
         label_at = label_as_of(as_of, lead, drops)
         if label_at is not None and label_at in labelled:

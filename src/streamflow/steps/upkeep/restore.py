@@ -88,7 +88,7 @@ def restore(platform: Platform, file: Path) -> RestoreReceipt:
     Raises:
         BackupDamaged: The backup is damaged. Nothing was touched.
         RestoreRefused: Something is here already.
-        PermissionMissing: The login user lacks a right. The error gives the SQL that grants it.
+        PermissionMissing: The login user does not have a right. The error gives the SQL for it.
     """
     begin = time.monotonic()
     with archive.reading(file, BACKUP) as reader:

@@ -12,7 +12,7 @@ from streamflow.errors import DatabaseUnavailable, StreamflowError
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """The result of one check.
+    """The result of one check of `doctor`.
 
     Attributes:
         subject: The thing that was checked.

@@ -47,8 +47,8 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
         platform.features.write(services)
         platform.features.apply()
         repairs.append("wrote and applied the feature repository")
-    # This also holds if the live features became stale only now: an apply makes a live table
-    # again that a different apply had dropped.
+    # The live features can have become stale only now: the apply above makes a live table again
+    # that an earlier apply had dropped.
     if _has_stale_views(platform):
         receipt = materialize(platform)
         noun = "view" if len(receipt.views) == 1 else "views"
