@@ -45,7 +45,8 @@ class RequestedView:
     features: dict[str, str]  # column of the answer -> column of the history
 
 
-class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]  # feast is untyped to us
+# mypy cannot check this base class, because Feast is untyped to us.
+class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]
     """A read that runs when the caller asks for the frame, and runs again at each request."""
 
     def __init__(

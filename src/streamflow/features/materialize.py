@@ -187,8 +187,8 @@ def _copy_revision(
         return connection.execute(statement).rowcount
     except psycopg.errors.UndefinedColumn as exc:
         raise NotMigrated(
-            f"table '{view.table}' has not all columns that feature view '{view.name}' serves: "
-            f"{exc.diag.message_primary}"
+            f"table '{view.table}' does not have all columns that feature view '{view.name}' "
+            f"serves: {exc.diag.message_primary}"
         ) from exc
 
 

@@ -38,7 +38,8 @@ from streamflow.features.history_reads import (
 )
 
 
-class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us
+# mypy cannot check the base classes below, because Feast is untyped to us.
+class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     """The part `offline_store:` of feature_store.yaml. It has no settings."""
 
     type: Literal["streamflow.features.offline.StreamflowOfflineStore"] = (
@@ -46,7 +47,7 @@ class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc] 
     )
 
 
-class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]  # feast is untyped to us
+class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
     """Reads the frozen histories for Feast."""
 
     @staticmethod

@@ -57,7 +57,8 @@ IS_NOT_OLDER = sql.SQL(
 )
 
 
-class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  # feast is untyped to us
+# mypy cannot check the base classes below, because Feast is untyped to us.
+class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     """The part `online_store:` of feature_store.yaml. It has no settings."""
 
     type: Literal["streamflow.features.online.StreamflowOnlineStore"] = (
@@ -65,7 +66,7 @@ class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]  
     )
 
 
-class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]  # feast is untyped to us
+class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
     """Reads and writes the live tables for Feast."""
 
     def __init__(self) -> None:

@@ -27,12 +27,14 @@ COLUMNS = (
 BY_NAME = ("models:/", "runs:/")
 
 VERSIONS = """
-SELECT v.name, v.version, v.current_stage, coalesce(v.storage_location, v.source, ''), coalesce(t.value, '')
+SELECT v.name, v.version, v.current_stage,
+    coalesce(v.storage_location, v.source, ''), coalesce(t.value, '')
 FROM public.model_versions v
 LEFT JOIN public.model_version_tags t
-    ON t.workspace = v.workspace AND t.name = v.name AND t.version = v.version AND t.key = 'model_digest'
+    ON t.workspace = v.workspace AND t.name = v.name AND t.version = v.version
+    AND t.key = 'model_digest'
 WHERE v.current_stage <> 'Deleted_Internal' ORDER BY v.name, v.version
-"""  # noqa: E501
+"""
 SCHEMA = "SELECT max(version_num) FROM public.alembic_version"
 # Tables, columns and conditions are constants of this module.
 LOCATIONS = " UNION ".join(
