@@ -44,9 +44,9 @@ def main() -> int:
         try:
             return _measured(Path(folder))
         finally:
-            from streamflow.database.embedded import remove
+            from streamflow.database.embedded import remove_server
 
-            remove(Path(folder, "home"))
+            remove_server(Path(folder, "home"))
 
 
 def _measured(folder: Path) -> int:
@@ -67,7 +67,7 @@ def _measured(folder: Path) -> int:
         )
     ]
     bare: dict[str, list[float]] = {name: [] for name in REQUIRED}
-    with open_platform(load_settings(), migrated=False) as platform:  # keeps the server up
+    with open_platform(load_settings(), must_be_migrated=False) as platform:  # keeps the server up
         steps.append(_command("migrate"))
         for month, day in enumerate(DAYS):
             steps.append(_command("ingest", str(drops / f"month_{month:03d}"), "--as-of", day))

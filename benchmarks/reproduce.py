@@ -37,13 +37,13 @@ def main() -> int:
 
 def _installed(folder: Path, users: int, measure: object) -> bool:
     """Two months frozen in a state folder of their own while `measure` runs."""
-    from streamflow.database.embedded import remove
+    from streamflow.database.embedded import remove_server
     from streamflow.platform import open_platform
     from streamflow.settings import load_settings
 
     os.environ["STREAMFLOW_HOME"] = str(folder / "home")
     try:
-        with open_platform(load_settings(), migrated=False):  # keeps the server up
+        with open_platform(load_settings(), must_be_migrated=False):  # keeps the server up
             _run(
                 "simulate",
                 str(folder / "drops"),
@@ -61,7 +61,7 @@ def _installed(folder: Path, users: int, measure: object) -> bool:
             assert callable(measure)
             return bool(measure())
     finally:
-        remove(folder / "home")
+        remove_server(folder / "home")
 
 
 def _run(*arguments: str) -> float:
@@ -138,15 +138,18 @@ def _training(platform: Platform) -> str:
 
 
 def _rebuild(platform: Platform) -> str:
-    from streamflow.steps.versions.data_level import examine
-    from streamflow.steps.versions.rebuilt_training_set import rebuilt_set
-    from streamflow.steps.versions.recorded_version import as_recorded, recorded
+    from streamflow.steps.versions.data_level import verify_frozen_rows
+    from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
+    from streamflow.steps.versions.recorded_version import (
+        find_recorded_version,
+        platform_as_recorded,
+    )
 
-    passport = recorded(platform, "1").passport
-    then = as_recorded(platform, passport)
-    examined = examine(then, passport)
+    passport = find_recorded_version(platform, "1").passport
+    then = platform_as_recorded(platform, passport)
+    examined = verify_frozen_rows(then, passport)
     assert examined.level.same
-    return rebuilt_set(then, passport, read_rows=examined.read_rows).digest
+    return rebuild_training_set(then, passport, read_rows=examined.read_rows).digest
 
 
 if __name__ == "__main__":

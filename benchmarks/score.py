@@ -30,9 +30,9 @@ def main() -> int:
         try:
             return _measured(Path(folder))
         finally:
-            from streamflow.database.embedded import remove
+            from streamflow.database.embedded import remove_server
 
-            remove(Path(folder, "home"))
+            remove_server(Path(folder, "home"))
 
 
 def _measured(folder: Path) -> int:
@@ -43,7 +43,7 @@ def _measured(folder: Path) -> int:
     simulate(folder / "few", users=LEARNED, months=1, seed=SEED, notify=_say)
     simulate(folder / "many", users=USERS, months=1, seed=SEED + 1, notify=_say)
     # Open during the whole benchmark: that keeps the server up.
-    with open_platform(load_settings(), notify=_say, migrated=False) as platform:
+    with open_platform(load_settings(), notify=_say, must_be_migrated=False) as platform:
         _prepare(platform, folder)
         ours, gigabytes = _score()
         model, copy = _bare(platform)
@@ -100,19 +100,19 @@ def _bare(platform: Platform) -> tuple[float, float]:
     """Seconds of the compiled model on the ready matrix, and of one COPY of key, probability and prediction."""
     import polars as pl
 
-    from streamflow.core.data.instants import instant
+    from streamflow.core.data.instants import instant_of_day
     from streamflow.database import adbc, arrow, connect
-    from streamflow.steps.stages.transitions import served
-    from streamflow.steps.training.training_set import features_at
+    from streamflow.steps.stages.transitions import version_in_stage
+    from streamflow.steps.training.training_set import read_features
     from streamflow.warehouse import frozen
 
-    at, key = instant(SECOND), platform.catalog.entity.key
-    k = frozen.known_now(platform.connection)
+    at, key = instant_of_day(SECOND), platform.catalog.entity.key
+    k = frozen.current_known_at(platform.connection)
     keys = frozen.keys_and_labels(platform.address, platform.catalog.entity.table, key, None, at, k)
-    version = served(platform)
+    version = version_in_stage(platform)
     assert version is not None
     predictor = platform.models.load(version)
-    matrix = predictor.encoder.matrix(features_at(platform, keys, at, k))
+    matrix = predictor.encoder.encode_frame(read_features(platform, keys, at, k))
     begin = time.perf_counter()
     probability = predictor.decision.calibrator.apply(predictor.model(matrix))
     model = time.perf_counter() - begin

@@ -44,14 +44,16 @@ class Lab:
 @contextmanager
 def laboratory(folder: Path, *, kept: bool = False) -> Iterator[Lab]:
     """Make it below `folder`, unless it is there. Its PostgreSQL runs until the end, and is removed then unless it is `kept`."""
-    from streamflow.database.embedded import remove
+    from streamflow.database.embedded import remove_server
     from streamflow.platform import open_platform
     from streamflow.settings import load_settings
 
     os.environ["STREAMFLOW_HOME"] = str(folder / "home")
     plain, made = dict(os.environ), folder / "made"
     try:
-        with open_platform(load_settings(), migrated=False) as platform:  # keeps the server up
+        with open_platform(
+            load_settings(), must_be_migrated=False
+        ) as platform:  # keeps the server up
             for step in () if made.exists() else STEPS:
                 print("streamflow", *step, file=sys.stderr)
                 command = [sys.executable, "-m", "streamflow", "--quiet", *step]
@@ -65,7 +67,7 @@ def laboratory(folder: Path, *, kept: bool = False) -> Iterator[Lab]:
             yield Lab(folder=folder, plain=plain, stock=stock, rows=_rows(names))
     finally:
         if not kept:
-            remove(folder / "home")
+            remove_server(folder / "home")
 
 
 def _rows(names: list[str]) -> dict[str, dict[str, object]]:

@@ -14,13 +14,13 @@ import pytest
 from psycopg import sql
 
 from streamflow.database import Address, attach, connect, from_url
-from streamflow.database.embedded import remove
-from streamflow.features.feast_import import unchecked
+from streamflow.database.embedded import remove_server
+from streamflow.features.feast_import import without_typeguard
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.migrate import migrate
 
-with unchecked():  # as the platform imports it, before a test module does
+with without_typeguard():  # as the platform imports it, before a test module does
     pass
 
 # What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
@@ -94,7 +94,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
             connection.execute("ALTER SYSTEM SET full_page_writes = off")
             connection.execute("SELECT pg_reload_conf()")
         yield attachment.address
-    remove(home)
+    remove_server(home)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ def cluster(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     made = Cluster(address=server, template=f"sf_template_{uuid4().hex[:8]}")
     home = tmp_path_factory.mktemp("template")
     try:
-        with open_platform(made.settings(made.template, home), migrated=False) as platform:
+        with open_platform(made.settings(made.template, home), must_be_migrated=False) as platform:
             migrate(platform)
         yield made
     finally:
@@ -188,7 +188,7 @@ def open_with(
 
         def opened(*, migrated: bool = True, **flags: object) -> Platform:
             settings = cluster.settings(installation, tmp_path / "home", **flags)
-            return closing.enter_context(open_platform(settings, migrated=migrated))
+            return closing.enter_context(open_platform(settings, must_be_migrated=migrated))
 
         yield opened
 

@@ -21,7 +21,7 @@ from streamflow.steps.data.materialize import materialize
 from streamflow.steps.monitoring.monitor import monitor
 from streamflow.steps.serving.predict import load_serving
 from streamflow.steps.training.fit import fit
-from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.train import TrainReceipt, train
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.compare import compare
@@ -153,14 +153,14 @@ def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) 
 def test_09_what_speaks_against_february_is_said(both: Platform) -> None:
     """1,869 churners who stay, no month that passed, labels by another rule, and a feature that is the same in every row."""
     january, february = (
-        label_honesty(both, training_set(both, day)) for day in (JANUARY, FEBRUARY)
+        check_label_honesty(both, training_set(both, day)) for day in (JANUARY, FEBRUARY)
     )
     assert {(f.check, f.subject) for f in january.findings} == {
         ("label-period", ""),
         ("constant", "avg_session_mins_7d"),
         ("previous-drop", ""),
     }
-    found = {(f.check, f.subject): f.numbers for f in february.of("severe", "warning")}
+    found = {(f.check, f.subject): f.numbers for f in february.with_severity("severe", "warning")}
     assert set(found) == {
         ("churners-stay", ""),
         ("counter", "months_active"),

@@ -15,20 +15,20 @@ from sklearn.model_selection import train_test_split
 from support.chain import FEBRUARY, JANUARY, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.core.promotion.gate import should_promote
 from streamflow.core.statistics.metrics import auc
-from streamflow.core.training.calibration import calibration_error, perfect_error
+from streamflow.core.training.calibration import calibration_error, chance_calibration_error
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.features.materialize import materialize
-from streamflow.models.compiled_model import compiled
+from streamflow.models.compiled_model import compile_model
 from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.promotion.retrain import retrain
 from streamflow.steps.serving.predict import load_serving
 from streamflow.steps.serving.score import score
-from streamflow.steps.stages.transitions import served
+from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.fit import Fitted, fit
 from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
@@ -126,7 +126,7 @@ def by_position(rows: TrainingSet, *, order: int) -> Callable[[TrainingSet, int]
         _, held = sides(of, shuffled)
         return auc(
             held[of.label].to_numpy(),
-            compiled(pipeline)(encoder_of(pipeline).matrix(held.select(of.features))),
+            compile_model(pipeline)(encoder_of(pipeline).encode_frame(held.select(of.features))),
         )
 
     return score
@@ -138,7 +138,7 @@ def test_probabilities_come_true_on_the_hold_out_of_ten_salts(real: Platform) ->
     for salt in SALTS:
         fitted: Fitted = fit(with_settings(real, split_salt=salt), rows)
         label = rows.labels[fitted.holdout]
-        bound = perfect_error(fitted.probability, level=0.95, seed=1, draws=500)
+        bound = chance_calibration_error(fitted.probability, level=0.95, seed=1, draws=500)
         calibrated.append(calibration_error(label, fitted.probability) <= bound)
         raw = (
             fit(with_settings(real, split_salt=salt, calibration="none", threshold=0.5), rows)
@@ -180,7 +180,7 @@ def test_auto_with_every_column_as_a_feature(
     from streamflow.steps.data.migrate import migrate
 
     settings = cluster.settings(installation, tmp_path / "home", catalog=catalog, model="auto")
-    with open_platform(settings, migrated=False) as platform:
+    with open_platform(settings, must_be_migrated=False) as platform:
         migrate(platform)
         load(platform, real_drops / "month_000", JANUARY)
         fitted = fit(platform, training_set(platform, JANUARY))
@@ -198,12 +198,14 @@ def _as_feature(text: str, column: str, view: str) -> str:
 
 
 def test_score_says_to_the_bit_what_is_said_online_of_every_user(real: Platform) -> None:
-    if served(real) is None:
+    if version_in_stage(real) is None:
         in_production(real, JANUARY)
     serving = load_serving(real)
     for day in (JANUARY, FEBRUARY):
-        materialize(real.connection, real.catalog, as_of=instant(day), services=real.services())
-        rows = pl.concat(scores.rows_of(real.address, score(real, day).run))
+        materialize(
+            real.connection, real.catalog, as_of=instant_of_day(day), services=real.read_services()
+        )
+        rows = pl.concat(scores.read_scores(real.address, score(real, day).run))
         found = [
             row for row in serving.reader.read_many(real.connection, rows["key"].to_list()) if row
         ]

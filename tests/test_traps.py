@@ -25,12 +25,12 @@ from support.months import found, population, reference_system_fires
 from support.processes import wait_for
 
 from streamflow.catalog import load_catalog, parse_catalog
-from streamflow.core.statistics.metrics import evaluate, in_words
+from streamflow.core.statistics.metrics import evaluate, list_caveats
 from streamflow.errors import CatalogInvalid, ContractViolation, LabelsMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.serving.predict import load_serving, predict
-from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.train import TrainReceipt, train
 from streamflow.steps.training.training_set import training_set
 
@@ -192,7 +192,7 @@ def test_09_an_incoherent_panel_is_said(
         copy_drop(simulated_drops / "month_000", tmp_path / "february", usage_agg_30d=usage),
         FEBRUARY,
     )
-    honesty = label_honesty(platform, training_set(platform, FEBRUARY))
+    honesty = check_label_honesty(platform, training_set(platform, FEBRUARY))
     found = {(f.check, f.severity, f.subject) for f in honesty.findings}
     assert found >= {
         ("churners-stay", "warning", ""),
@@ -352,4 +352,4 @@ def test_16_a_number_that_says_nothing_is_said_in_words(
     fine = evaluate(
         label, pl.Series([0.1, 0.2, 0.3, 0.9]).to_numpy(), threshold=0.5, seed=1, draws=50
     )
-    assert not any("Accuracy" in word for word in in_words(fine))
+    assert not any("Accuracy" in word for word in list_caveats(fine))

@@ -18,7 +18,9 @@ TIMEOUT_S = 8
 def asked(url: str, body: object = None) -> Any:
     """The JSON of an answer, whatever its status."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # our own container
+    request = urllib.request.Request(
+        url, data=data, headers={"Content-Type": "application/json"}
+    )  # our own container
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
         return json.load(answer)
 

@@ -88,7 +88,9 @@ def _platform(flags: Flags, *, migrated: bool = True) -> Iterator[Platform]:
     The logger is taken here, in the thread of the run: a step also reports from other threads.
     """
     logger = get_run_logger()
-    with open_platform(load_settings(**flags), notify=logger.info, migrated=migrated) as platform:
+    with open_platform(
+        load_settings(**flags), notify=logger.info, must_be_migrated=migrated
+    ) as platform:
         yield platform
 
 

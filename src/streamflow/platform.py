@@ -20,12 +20,12 @@ from streamflow.database import (
     attach,
     connect,
     from_url,
-    last_words,
-    translated,
+    read_server_log_end,
+    translate_errors,
 )
 from streamflow.errors import NotMigrated
 from streamflow.features.feature_service import ServiceFeature
-from streamflow.settings import Settings, exported
+from streamflow.settings import Settings, temporary_environment
 from streamflow.warehouse import installation
 from streamflow.warehouse.roles import MAINTENANCE, SCHEMA_VERSION, WRITER
 
@@ -112,7 +112,7 @@ class Platform:
             self._connections.clear()
 
     @contextmanager
-    def maintenance(self) -> Iterator[psycopg.Connection]:
+    def maintenance_connection(self) -> Iterator[psycopg.Connection]:
         """Open a connection as the only role that may change frozen rows.
 
         All statements on it are one transaction.
@@ -141,15 +141,15 @@ class Platform:
         self._closing.callback(repository.close)
         if not repository.is_written:
             # The files are derived: a state folder on a new machine gets them from the database.
-            repository.write(self.services())
+            repository.write(self.read_services())
         return repository
 
-    def services(self) -> dict[str, list[ServiceFeature]]:
+    def read_services(self) -> dict[str, list[ServiceFeature]]:
         """Return every feature service that was ever defined here, with its features.
 
         A registered version may name an old one.
         """
-        stored = installation.services(self.connection)
+        stored = installation.feature_services(self.connection)
         return {
             name: [ServiceFeature(**feature) for feature in features]
             for name, features in stored.items()
@@ -187,7 +187,7 @@ def open_platform(
     settings: Settings,
     *,
     notify: Callable[[str], None] = lambda _: None,
-    migrated: bool = True,
+    must_be_migrated: bool = True,
     role: str = WRITER,
 ) -> Iterator[Platform]:
     """Start or reach PostgreSQL, yield the platform, and close everything at the end.
@@ -204,9 +204,9 @@ def open_platform(
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing, role)
         attachment = platform.attachment
-        read_log_end = partial(last_words, attachment.place) if attachment else str
-        closing.enter_context(translated(platform.login, read_log_end))
-        if migrated:
+        read_log_end = partial(read_server_log_end, attachment.folders) if attachment else str
+        closing.enter_context(translate_errors(platform.login, read_log_end))
+        if must_be_migrated:
             require_migrated(platform)
         yield platform
 
@@ -231,14 +231,14 @@ def _wire(
         notify=notify,
         _closing=closing,
     )
-    closing.enter_context(exported(platform.environment))
-    closing.enter_context(adbc.kept(platform.address))
+    closing.enter_context(temporary_environment(platform.environment))
+    closing.enter_context(adbc.keep_connections(platform.address))
     return platform
 
 
 def require_migrated(platform: Platform) -> None:
     """Raise NotMigrated unless the database has the schema that code and catalog need."""
-    installed = installation.state(platform.login)
+    installed = installation.read_installation(platform.login)
     if installed is None:
         raise NotMigrated(
             "the database is empty",

@@ -28,7 +28,7 @@ SOURCES = (".py", ".sql", ".toml")
 GIT_MISSING = 127  # the exit code of a shell when a program does not exist
 
 
-def code() -> dict[str, object]:
+def read_code_level() -> dict[str, object]:
     """Return the code level of a passport.
 
     Returns:
@@ -36,7 +36,7 @@ def code() -> dict[str, object]:
         commit: the commit of the repository; None where git does not track the package.
         dirty: the files that differ from the commit.
     """
-    root = repository()
+    root = find_repository()
     if root is None:
         return {"files": source_digests(), "commit": None, "dirty": []}
     head = _run_git(root, "rev-parse", "HEAD")
@@ -74,7 +74,7 @@ def code_digest() -> str:
     return sha256("".join(lines).encode()).hexdigest()[:16]
 
 
-def repository() -> Path | None:
+def find_repository() -> Path | None:
     """Return the root of the git repository that tracks the package.
 
     An installed package is in no repository, even if its folder lies inside one.
@@ -86,7 +86,7 @@ def repository() -> Path | None:
     return Path(root.stdout.strip()) if root.returncode == 0 and root.stdout else None
 
 
-def environment() -> dict[str, Any]:
+def read_environment_level() -> dict[str, Any]:
     """Return the environment level of a passport: the software and machine under this process.
 
     It is equal in every process of one virtual environment on one kind of machine.
@@ -151,7 +151,7 @@ def has_commit(root: Path, commit: str) -> bool:
 
 
 @contextmanager
-def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
+def check_out(root: Path, commit: str, folder: Path) -> Iterator[Worktree]:
     """Check out `commit` as a worktree at `folder`, and remove the worktree at the end.
 
     At the end the repository has no trace of the worktree. Raises StreamflowError if git fails.

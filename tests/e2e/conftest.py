@@ -10,7 +10,7 @@ from support.command import called
 from support.processes import run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.database.embedded import remove
+from streamflow.database.embedded import remove_server
 
 OLD = 'contract_type       = { type = "string", categories = ["Month-to-month", "One year", "Two year"] }'
 NEW = OLD.replace(" }", ', categorical = true, view = "subs_profile_fv" }')
@@ -21,7 +21,7 @@ DAY = ("--as-of", "2024-01-31")
 def home(tmp_path: Path) -> Iterator[Path]:
     """A state folder that is not there yet."""
     yield tmp_path / "home"
-    remove(tmp_path / "home")
+    remove_server(tmp_path / "home")
 
 
 @pytest.fixture(scope="session")
@@ -52,4 +52,4 @@ def two_feature_sets(
         done = command(home, *arguments, extra={"STREAMFLOW_TREES": "10"})
         assert done.returncode == 0, done.stderr
     yield home
-    remove(home)
+    remove_server(home)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.command import called
 
-from streamflow.database.embedded import remove
+from streamflow.database.embedded import remove_server
 from streamflow.steps.data.simulate import simulate
 
 DAY = ("--as-of", "2024-01-31")
@@ -64,7 +64,7 @@ def test_the_servers_disk_is_full(small_disk: Path, large_drop: Path, tmp_path: 
     done = called(home, "ingest", str(large_drop), *DAY)
     assert done.returncode == 0, done.stderr
     assert "[OK] ingested" in done.stdout
-    remove(home)
+    remove_server(home)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of its own")
@@ -75,4 +75,4 @@ def test_the_disk_of_the_state_folder_is_full(small_disk: Path, large_drop: Path
     assert said.returncode == 21, said.stderr
     assert "No space left on device" in said.stderr
     assert called(home, "snapshots", "--json").stdout.strip() == "[]"
-    remove(home)
+    remove_server(home)

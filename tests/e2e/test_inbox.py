@@ -12,9 +12,9 @@ import pytest
 from support.command import called
 from support.processes import alive, run, start, wait_for
 
-from streamflow.steps.data.inbox import SETTLED
+from streamflow.steps.data.inbox import QUIET_TIME
 
-SETTLED_S = SETTLED.total_seconds()
+SETTLED_S = QUIET_TIME.total_seconds()
 
 
 @pytest.fixture

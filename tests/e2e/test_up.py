@@ -27,8 +27,8 @@ from support.stack import (
     url,
 )
 
-from streamflow.database.embedded import remove
-from streamflow.services.running_stack import claim
+from streamflow.database.embedded import remove_server
+from streamflow.services.running_stack import take_lock
 from streamflow.services.supervision import log_file
 
 KEY = "7590-VHVEG"
@@ -61,7 +61,7 @@ def stack(
         assert step.returncode == 0, step.stderr
     yield home
     run(home, "down")
-    remove(home)
+    remove_server(home)
 
 
 def test_every_service_is_up_and_answers(stack: Path, taken: int) -> None:
@@ -180,7 +180,7 @@ def is_followed(home: Path) -> bool:
 
 
 def test_two_at_once_do_not_both_start(home: Path) -> None:
-    lock = claim(home)
+    lock = take_lock(home)
     assert lock is not None
     done = subprocess.run(
         [sys.executable, "-m", "streamflow", "--home", str(home), "up", "prefect"],

@@ -32,7 +32,7 @@ def address(cluster: Cluster) -> Address:
 
 
 def test_reads_in_a_row_have_one_backend_and_none_is_left(address: Address) -> None:
-    with adbc.kept(address):
+    with adbc.keep_connections(address):
         first = pid(address)
         assert [pid(address) for _ in range(3)] == [first] * 3
         assert works(address, first)
@@ -42,7 +42,7 @@ def test_reads_in_a_row_have_one_backend_and_none_is_left(address: Address) -> N
 
 
 def test_two_readers_at_a_time_have_two(address: Address) -> None:
-    with adbc.kept(address):
+    with adbc.keep_connections(address):
         first = pid(address)
         rows = arrow.stream(address, f"{PID} UNION ALL {PID}")
         assert next(rows)["pid"].to_pylist() == [first, first]
@@ -53,7 +53,7 @@ def test_two_readers_at_a_time_have_two(address: Address) -> None:
 
 
 def test_one_that_was_lost_or_has_failed_is_not_used_again(address: Address) -> None:
-    with adbc.kept(address):
+    with adbc.keep_connections(address):
         lost = pid(address)
         with connect(address, autocommit=True) as connection:
             connection.execute("SELECT pg_terminate_backend(%s, 10000)", [lost])

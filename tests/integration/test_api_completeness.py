@@ -25,7 +25,7 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.serving.predict import load_serving, predict
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.rebuild_verdict import IDENTICAL
-from streamflow.steps.versions.recorded_version import recorded
+from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.steps.versions.reproduce import reproduce
 
 KEY = "7590-VHVEG"
@@ -204,8 +204,8 @@ def test_a_declared_null_is_a_value(api: str, fresh: Platform, simulated_drops: 
 def test_what_a_default_costs_is_stored_shown_and_made_again(
     api: str, installed: Platform, cluster: Cluster, tmp_path: Path
 ) -> None:
-    record = recorded(installed, "1")
-    text = installed.models.run_file(record.version.run_id, default_costs.FILE)
+    record = find_recorded_version(installed, "1")
+    text = installed.models.read_run_file(record.version.run_id, default_costs.FILE)
     assert sha256(text).hexdigest() == record.passport.result["default_costs"]
     stored = {cost["of"]: cost for cost in json.loads(text)}
     assert list(stored) == [*USAGE, "all of usage_agg_30d_fv"]

@@ -26,14 +26,14 @@ def test_keys_that_are_known_outlive_the_database_for_a_time_only(platform: Plat
     ring = KeyRing(
         partial(connect, platform.login.with_role(API), autocommit=True),
         said.append,
-        every_s=0.05,
+        interval_s=0.05,
         trusted_s=2.0,
     )
     assert not ring.is_trusted
     name = sql.Identifier(platform.login.database)
     with (
         connect(platform.login.with_database("postgres"), autocommit=True) as administrator,
-        ring.kept(),
+        ring.keep_reading(),
     ):
         assert ring.is_trusted
         assert ring.find(new.key.encode()) is not None

@@ -26,7 +26,7 @@ from support.chain import JANUARY, in_production, run
 from support.processes import wait_for
 from support.scrape import Raw, call
 
-from streamflow.api.endpoint_scopes import OPEN, scope_of
+from streamflow.api.endpoint_scopes import OPEN_PATHS, required_scope
 from streamflow.core.serving.api_keys import SCOPES, make_key
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
@@ -154,7 +154,7 @@ def test_a_scope_lets_in_where_it_is_enough(door: Door) -> None:
         "/predict": ASK,
     }
     for path, body in asked.items():
-        needed = scope_of(path)
+        needed = required_scope(path)
         assert needed is not None
         for scope in SCOPES:
             answer = door.ask(path, scope=scope, body=body)
@@ -203,9 +203,9 @@ def test_every_endpoint_has_a_scope_and_asks_for_it(door: Door) -> None:
     ]
     for path in paths:
         concrete = path.replace("{user_id}", KEY)
-        assert path in OPEN or scope_of(concrete) is not None, f"{path} has no scope"
+        assert path in OPEN_PATHS or required_scope(concrete) is not None, f"{path} has no scope"
         for method in ("GET", "POST", "HEAD", "OPTIONS", "DELETE", "PROPFIND"):
-            expected = 401 if path not in OPEN else 200 if method == "GET" else 405
+            expected = 401 if path not in OPEN_PATHS else 200 if method == "GET" else 405
             assert call(door.base, method, concrete).status == expected, (method, path)
     documented = json.loads(door.ask("/openapi.json").text)["paths"]
     assert all(

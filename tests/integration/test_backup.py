@@ -31,7 +31,7 @@ from support.postgres import OLDER, another_server, definitions
 
 from streamflow.core.versions.manifest import BACKUP_NAME
 from streamflow.database import Address, connect
-from streamflow.database.embedded import remove
+from streamflow.database.embedded import remove_server
 from streamflow.errors import (
     BackupDamaged,
     DatabaseUnavailable,
@@ -40,7 +40,7 @@ from streamflow.errors import (
     SnapshotDamaged,
     StreamflowError,
 )
-from streamflow.models.artifact_locations import COLUMNS
+from streamflow.models.artifact_locations import LOCATION_COLUMNS
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.forget import forget
@@ -50,7 +50,7 @@ from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.backup import backup
 from streamflow.steps.upkeep.backup_content import BackupContent
 from streamflow.steps.upkeep.doctor import doctor
-from streamflow.steps.upkeep.restore import RestoreReceipt, check, restore
+from streamflow.steps.upkeep.restore import RestoreReceipt, check_backup, restore
 from streamflow.warehouse.roles import SCHEMA_VERSION
 from streamflow.warehouse.whole_database import SCHEMAS
 
@@ -143,7 +143,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, simulated_drops: Path) -> S
     """Two months, a correction, a forgotten user, a version in each of two stages; backed up while served, then wiped."""
     folder = tmp_path_factory.mktemp("source")
     home, file = folder / "home", folder / "state.backup"
-    with open_platform(load_settings(home=home, trees=10), migrated=False) as platform:
+    with open_platform(load_settings(home=home, trees=10), must_be_migrated=False) as platform:
         migrate(platform)
         run(platform, simulated_drops / "month_000", JANUARY)
         run(platform, simulated_drops / "month_001", FEBRUARY)
@@ -173,7 +173,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, simulated_drops: Path) -> S
                 )  # lies in the log beside the file
             receipt = backup(platform, file)
         found = state(platform)
-    remove(home)
+    remove_server(home)
     shutil.rmtree(home)
     return Source(file=file, state=found, answers=said, receipt=receipt)
 
@@ -181,11 +181,11 @@ def source(tmp_path_factory: pytest.TempPathFactory, simulated_drops: Path) -> S
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "else where" / "home"
-    remove(tmp_path / "else where" / "home")
+    remove_server(tmp_path / "else where" / "home")
 
 
 def restored(settings: Settings, file: Path) -> RestoreReceipt:
-    with open_platform(settings, migrated=False) as platform:
+    with open_platform(settings, must_be_migrated=False) as platform:
         return restore(platform, file)
 
 
@@ -298,7 +298,7 @@ def test_behind_an_mlflow_server_locations_are_its_own_and_come_back(
     assert restored(proxied, source.file).models_verified == 2
     with open_platform(proxied) as platform:
         with connect(mlflows(platform)) as connection:
-            for table, column, _ in COLUMNS[:3]:
+            for table, column, _ in LOCATION_COLUMNS[:3]:
                 query = sql.SQL("SELECT DISTINCT split_part({}, '/', 1) FROM public.{}")
                 found = connection.execute(
                     query.format(sql.Identifier(column), sql.Identifier(table))
@@ -339,7 +339,7 @@ def test_what_is_there_already_is_never_touched(
     ):
         restored(settings, source.file)
     assert other.read_text() == "mine"
-    with open_platform(settings, migrated=False) as opened:
+    with open_platform(settings, must_be_migrated=False) as opened:
         with connect(mlflows(opened), autocommit=True) as connection:
             connection.execute("CREATE TABLE theirs ()")
         with pytest.raises(
@@ -387,7 +387,7 @@ def test_an_older_schema_is_restored_and_migrated_and_a_newer_one_refused(
         "run 'streamflow migrate'" in note
         for note in restored(settings, tmp_path / "older.backup").notes
     )
-    with open_platform(settings, migrated=False) as opened:
+    with open_platform(settings, must_be_migrated=False) as opened:
         assert [change.split(":")[0] for change in migrate(opened).changes] == [
             *(f"fixed tables {n:04}" for n in range(4, int(SCHEMA_VERSION) + 1)),
             "view streamflow.drop_overview of users, labels.churn_label",
@@ -397,7 +397,7 @@ def test_an_older_schema_is_restored_and_migrated_and_a_newer_one_refused(
         restored(empty(), newer)
     newer = rewritten(source.file, tmp_path / "newest.backup", format=2)
     with pytest.raises(RestoreRefused, match="format 2, written by streamflow"):
-        check(newer)
+        check_backup(newer)
 
 
 def rewritten(file: Path, to: Path, **changes: Any) -> Path:
@@ -502,8 +502,8 @@ def test_a_damaged_file_is_named_before_anything_is_touched(
     make, words = DAMAGES[damage]
     file = make(source.file, tmp_path / "damaged.backup")
     with pytest.raises(BackupDamaged, match=words):
-        check(file)
-    with open_platform(empty(), migrated=False) as platform:
+        check_backup(file)
+    with open_platform(empty(), must_be_migrated=False) as platform:
         with pytest.raises(BackupDamaged, match=words):
             restore(platform, file)
         assert not (platform.home / "artifacts").exists()
@@ -552,7 +552,7 @@ def test_a_backup_is_private_whole_and_replaces_nothing(platform: Platform, tmp_
     assert (
         backup(platform, file, force=True).sha256
         == sha256(file.read_bytes()).hexdigest()
-        == check(file).sha256
+        == check_backup(file).sha256
     )
     with pytest.raises(StreamflowError, match="among the artifacts"):
         backup(platform, platform.home / "artifacts" / "state.backup")
@@ -569,7 +569,7 @@ def test_an_empty_database_is_nothing_to_back_up(
     empty: Callable[..., Settings], tmp_path: Path
 ) -> None:
     with (
-        open_platform(empty(), migrated=False) as opened,
+        open_platform(empty(), must_be_migrated=False) as opened,
         pytest.raises(NotMigrated, match="nothing to back up"),
     ):
         backup(opened, tmp_path / "state.backup")

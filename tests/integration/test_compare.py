@@ -22,7 +22,7 @@ from support.planted import (
 )
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.cli.compare import text
+from streamflow.cli.compare import format_receipt
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
@@ -84,7 +84,7 @@ def test_each_level_is_named_with_what_differs(experiment: Experiment, tmp_path:
     assert "subs_profile_fv:months_active: defined -> absent" in found["features"]
     assert found["code"] == found["environment"] == []
     assert found["configuration"] == ["bootstrap_draws: 100 -> 200 (flag -> flag)"]
-    *lines, last = text(receipt).splitlines()
+    *lines, last = format_receipt(receipt).splitlines()
     assert last.startswith("[OK] 8 rebuilds. Of the change of AUC from 0.")
     assert (
         "(100 %) is due to the definitions of the features (subs_profile_fv:months_active was removed, and"

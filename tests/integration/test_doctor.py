@@ -15,13 +15,13 @@ from support.api import served
 from support.chain import FEBRUARY, JANUARY, database_digest, load, run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.database import attach, leftovers
-from streamflow.database.embedded import remove
-from streamflow.database.server_folder import find_place
+from streamflow.database import attach, find_orphaned_servers
+from streamflow.database.embedded import remove_server
+from streamflow.database.server_folder import find_server_folders
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.ingest import ingest
-from streamflow.steps.upkeep.doctor import Finding, doctor, mend
+from streamflow.steps.upkeep.doctor import Finding, doctor, repair
 
 HEALTHY = {
     "Production"
@@ -46,7 +46,7 @@ def wrong(found: dict[str, Finding]) -> set[str]:
 
 
 def fixed(settings: Settings) -> list[str]:
-    return mend(settings, look(settings).values())
+    return repair(settings, look(settings).values())
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def administer(settings: Settings, statement: str) -> None:
 
 
 def content(settings: Settings) -> dict[str, str]:
-    with open_platform(settings, migrated=False) as platform:
+    with open_platform(settings, must_be_migrated=False) as platform:
         return database_digest(platform.connection)
 
 
@@ -78,7 +78,7 @@ def test_a_healthy_installation_lacks_only_a_version_and_is_not_changed(settings
         f"{name} " in found["versions"].found
         for name in ("mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
     )
-    assert mend(settings, found.values()) == []
+    assert repair(settings, found.values()) == []
     assert content(settings) == before
 
 
@@ -99,7 +99,7 @@ def test_a_disabled_trigger_a_foreign_owner_and_a_lost_grant_are_named_and_left_
     assert "streamflow.revision has no enabled trigger" in found["protection"].found
     assert "frozen.labels is owned by the writer role" in found["protection"].found
     assert "GRANT SELECT, INSERT, DELETE ON raw.users TO streamflow_writer" in found["roles"].remedy
-    assert mend(settings, found.values()) == []
+    assert repair(settings, found.values()) == []
 
 
 def test_a_changed_catalog_is_migrated(settings: Settings, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_changed_catalog_is_migrated(settings: Settings, tmp_path: Path) -> No
     assert wrong(found) == {*HEALTHY, "migration", "tables"}
     assert "column frozen.users.nickname text" in found["tables"].found
     assert any(
-        "column frozen.users.nickname text" in words for words in mend(changed, found.values())
+        "column frozen.users.nickname text" in words for words in repair(changed, found.values())
     )
     assert wrong(look(changed)) == HEALTHY
     back = look(settings)
@@ -134,7 +134,7 @@ def test_what_a_stock_apply_of_edited_files_did_is_mended(settings: Settings) ->
     assert "view usage_agg_30d_fv" in found["Feast registry"].found
     assert "service streamflow_churn_" in found["Feast registry"].found
     assert found["live features"].found == "not those of the newest snapshot: usage_agg_30d_fv"
-    assert mend(settings, found.values()) == [
+    assert repair(settings, found.values()) == [
         "wrote and applied the feature repository",
         "materialized 4 views as of 2024-01-31",
     ]
@@ -162,7 +162,7 @@ def test_a_missing_snapshot_is_named_and_a_stale_online_store_is_filled(
     assert wrong(found) == {*HEALTHY, "drops"}
     assert "2024-02-29 has no snapshot of labels, payments" in found["drops"].found
     assert found["drops"].remedy == "Run 'streamflow snapshot --as-of 2024-02-29'."
-    assert mend(settings, found.values()) == []
+    assert repair(settings, found.values()) == []
     with open_platform(settings) as platform:
         load(platform, simulated_drops / "month_001", FEBRUARY)
     assert wrong(look(settings)) == {*HEALTHY, "live features"}
@@ -241,7 +241,7 @@ def test_a_home_that_others_may_write_and_mlflow_of_another_version_are_findings
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "embedded"
-    remove(tmp_path / "embedded")
+    remove_server(tmp_path / "embedded")
 
 
 def test_a_folder_where_nothing_is_yet_is_left_alone_and_made_by_fix(embedded: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_folder_where_nothing_is_yet_is_left_alone_and_made_by_fix(embedded: P
     found = look(settings)
     assert wrong(found) == {"migration"}
     assert not embedded.exists()
-    assert len(mend(settings, found.values())) > 5
+    assert len(repair(settings, found.values())) > 5
     after = look(settings)
     assert wrong(after) == {"drops", "Production"}
     assert "embedded, its guard is alive" in after["PostgreSQL"].found
@@ -260,10 +260,10 @@ def test_a_folder_where_nothing_is_yet_is_left_alone_and_made_by_fix(embedded: P
 )
 def test_a_leftover_is_what_no_state_folder_notes(embedded: Path, tmp_path: Path) -> None:
     with attach(embedded):
-        root = find_place(embedded).root
-        assert not any(one.root == root for one in leftovers())
+        root = find_server_folders(embedded).root
+        assert not any(one.root == root for one in find_orphaned_servers())
         embedded.rename(tmp_path / "moved")
-        (leftover,) = (one for one in leftovers() if one.root == root)
+        (leftover,) = (one for one in find_orphaned_servers() if one.root == root)
         assert leftover.home == embedded
         (finding,) = (
             finding
@@ -275,6 +275,6 @@ def test_a_leftover_is_what_no_state_folder_notes(embedded: Path, tmp_path: Path
         assert finding.found.startswith("note: server folders whose state folder is gone: ")
         assert f"{root} of {embedded}" in finding.found
     with attach(tmp_path / "moved"):  # its first command says where it is now
-        assert not any(one.root == root for one in leftovers())
-    remove(tmp_path / "moved")
+        assert not any(one.root == root for one in find_orphaned_servers())
+    remove_server(tmp_path / "moved")
     assert not root.exists()

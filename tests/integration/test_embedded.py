@@ -16,8 +16,8 @@ import pytest
 from support.processes import alive, wait_for
 
 from streamflow.database import attach, connect
-from streamflow.database.embedded import remove
-from streamflow.database.server_folder import SOCKET_LIMIT, find_place
+from streamflow.database.embedded import remove_server
+from streamflow.database.server_folder import SOCKET_LIMIT, find_server_folders
 from streamflow.errors import StreamflowError
 
 HOLD = """
@@ -34,7 +34,7 @@ with attach(Path(sys.argv[1])) as held:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "home"
-    remove(tmp_path / "home")
+    remove_server(tmp_path / "home")
 
 
 def hold(home: Path) -> subprocess.Popen[str]:
@@ -73,7 +73,7 @@ def test_what_was_written_is_there_after_a_restart_and_after_a_crash_of_the_serv
     for _ in range(2):
         with attach(home) as held, connect(held.address, autocommit=True) as connection:
             connection.execute("INSERT INTO kept VALUES (2)")
-            pid = int((held.place.data / "postmaster.pid").read_text().splitlines()[0])
+            pid = int((held.folders.data / "postmaster.pid").read_text().splitlines()[0])
             os.kill(pid, signal.SIGKILL)
     with attach(home) as held, connect(held.address) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (3,)
@@ -83,24 +83,24 @@ def test_an_immediate_stop_is_recovered_from(home: Path) -> None:
     with attach(home) as held, connect(held.address, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
         command = [
-            str(held.place.binaries / "pg_ctl"),
+            str(held.folders.binaries / "pg_ctl"),
             "-D",
-            str(held.place.data),
+            str(held.folders.data),
             "stop",
             "-m",
             "immediate",
         ]
-        account = held.place.account
+        account = held.folders.account
         who = {"user": account.pw_uid, "group": account.pw_gid} if account else {}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **who)  # type: ignore[call-overload]
     with attach(home) as held, connect(held.address) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
-        assert "automatic recovery in progress" in held.place.log.read_text()
+        assert "automatic recovery in progress" in held.folders.log.read_text()
 
 
 def test_a_server_that_lives_and_does_not_answer_is_waited_for_and_that_is_said(home: Path) -> None:
     with attach(home) as held:
-        lock = held.place.lock("server")
+        lock = held.folders.lock("server")
     assert wait_for(lambda: not alive(home), 5.0)
     recovering = os.open(lock, os.O_RDWR)  # what a server in recovery holds
     fcntl.flock(recovering, fcntl.LOCK_SH)
@@ -117,7 +117,7 @@ def test_a_server_that_lives_and_does_not_answer_is_waited_for_and_that_is_said(
 
 def test_a_pid_file_that_names_a_stranger_is_not_believed(home: Path) -> None:
     with attach(home) as held:
-        data = held.place.data
+        data = held.folders.data
     assert wait_for(lambda: not alive(home), 5.0)
     (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n0\n5432\n\n\n")
     with attach(home) as held, connect(held.address) as connection:
@@ -130,23 +130,23 @@ def test_folders_are_private_and_no_other_mode_is_changed(tmp_path: Path) -> Non
     before = {p: p.stat().st_mode for p in (closed, *closed.parents)}
     home = closed / "deep" / "home"
     with attach(home) as held:
-        for folder in (held.place.root, held.place.socket, held.place.data):
+        for folder in (held.folders.root, held.folders.socket, held.folders.data):
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         with connect(held.address) as connection:
             assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
     assert {p: p.stat().st_mode for p in before} == before
-    root = held.place.root
-    remove(home)
+    root = held.folders.root
+    remove_server(home)
     assert os.geteuid() != 0 or not root.exists()
 
 
 def test_a_long_path_gets_its_socket_elsewhere(tmp_path: Path) -> None:
     home = tmp_path / ("long" * 30)
     with attach(home) as held, connect(held.address) as connection:
-        assert len(os.fsencode(held.place.socket)) <= SOCKET_LIMIT
+        assert len(os.fsencode(held.folders.socket)) <= SOCKET_LIMIT
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    remove(home)
-    assert os.geteuid() != 0 or not held.place.socket.exists()
+    remove_server(home)
+    assert os.geteuid() != 0 or not held.folders.socket.exists()
 
 
 @pytest.mark.skipif(
@@ -159,10 +159,10 @@ def test_a_state_folder_that_was_deleted_leaves_nothing_to_its_successor(home: P
     former = Path(note.read_text().strip())
     note.rename(home.with_name("moved"))
     with attach(home) as held, connect(held.address) as connection:
-        assert find_place(home).root != former
+        assert find_server_folders(home).root != former
         with pytest.raises(psycopg.errors.UndefinedTable):
             connection.execute("TABLE former")
-    remove(home)
+    remove_server(home)
     home.with_name("moved").rename(note)
     with attach(home) as held, connect(held.address) as connection:
         connection.execute("TABLE former")
@@ -170,7 +170,7 @@ def test_a_state_folder_that_was_deleted_leaves_nothing_to_its_successor(home: P
 
 def test_a_server_that_cannot_start_is_reported_with_its_own_words(home: Path) -> None:
     with attach(home) as held:
-        data = held.place.data
+        data = held.folders.data
     assert wait_for(lambda: not alive(home), 5.0)
     with (data / "postgresql.conf").open("a") as file:
         file.write("no_such_parameter = 1\n")

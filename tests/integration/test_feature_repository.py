@@ -292,7 +292,7 @@ def test_a_materialization_is_recorded_once(
     repository.write({})
     repository.apply()
     for _ in range(2):
-        repository.record(materialize(database, CATALOG))
+        repository.record_materialization(materialize(database, CATALOG))
     views = dump(repository.folder)["featureViews"]
     assert [view["meta"]["materializationIntervals"] for view in views] == [
         [{"startTime": "2024-01-31T00:00:00Z", "endTime": "2024-01-31T00:00:00Z"}]
@@ -308,11 +308,11 @@ def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(
     fill(database)
     repository.write(SERVICES)
     repository.apply()
-    assert repository.views() == ["plan_fv", "usage_fv"]
+    assert repository.view_names() == ["plan_fv", "usage_fv"]
     asked = pl.DataFrame({"user_id": ["c", "a", "nobody", "c"]}).with_columns(
         event_timestamp=pl.lit(FIRST), known_at=pl.lit(FIRST + timedelta(days=1))
     )
-    old = repository.history(asked, OLD)
+    old = repository.read_history(asked, OLD)
     assert old.column_names == [
         "user_id",
         "event_timestamp",
@@ -323,16 +323,16 @@ def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(
     ]
     assert old["user_id"].to_pylist() == ["c", "a", "nobody", "c"]
     assert old["region"].to_pylist() == ["region 2", "region 0", None, "region 2"]
-    new = repository.history(asked.to_arrow(), CATALOG.service)
+    new = repository.read_history(asked.to_arrow(), CATALOG.service)
     assert new.column_names[3:] == ["tenure", "fee", "paperless", "net", "hours"]
     assert [str(t) for t in new.schema.types[3:]] == ["int64", "double", "bool", "string", "double"]
     with pytest.raises(NotMigrated, match="'other'"):
-        repository.history(asked, "other")
+        repository.read_history(asked, "other")
 
 
 def test_a_repository_that_was_never_written(tmp_path: Path, database: psycopg.Connection) -> None:
     with pytest.raises(NotMigrated, match="no feature repository"):
-        FeatureRepository(tmp_path / "nowhere", CATALOG).views()
+        FeatureRepository(tmp_path / "nowhere", CATALOG).view_names()
 
 
 def test_a_new_feature_is_one_line(
@@ -348,6 +348,6 @@ def test_a_new_feature_is_one_line(
     assert again.write({CATALOG.service: features_of(CATALOG)})
     again.apply()
     asked = pl.DataFrame({"user_id": ["b"], "event_timestamp": [FIRST]})
-    assert again.history(asked, catalog.service)["region"].to_pylist() == ["region 1"]
-    assert again.history(asked, CATALOG.service)["tenure"].to_pylist() == [1]
+    assert again.read_history(asked, catalog.service)["region"].to_pylist() == ["region 1"]
+    assert again.read_history(asked, CATALOG.service)["tenure"].to_pylist() == [1]
     again.close()

@@ -108,7 +108,7 @@ def test_a_forgotten_key_does_not_come_back_with_an_old_drop(
 
 def test_a_damaged_revision_is_not_covered_up(platform: Platform, simulated_drops: Path) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
-    with platform.maintenance() as connection:
+    with platform.maintenance_connection() as connection:
         connection.execute(
             "UPDATE frozen.payments_agg_90d SET failed_payments_90d = 3 WHERE user_id <> %s", [KEY]
         )

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from streamflow.catalog import DEFAULT_PATH, parse_catalog
 from streamflow.cli.app import app
-from streamflow.core.promotion.gate import Gate
+from streamflow.core.promotion.gate import GateCondition
 from streamflow.core.statistics.metrics import auc
 from streamflow.core.training.split import is_holdout
 from streamflow.errors import ArtifactUntrusted, VersionMissing
@@ -27,10 +27,14 @@ from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.simulate import simulate
 from streamflow.steps.promotion.gate import Examination
 from streamflow.steps.promotion.promote import PromoteReceipt, promote
-from streamflow.steps.promotion.unseen_users import judged, newest_labelled, rows_for
-from streamflow.steps.stages.transitions import served
+from streamflow.steps.promotion.unseen_users import (
+    find_newest_labelled_drop,
+    predict_unseen,
+    read_drop_rows,
+)
+from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.train import train
-from streamflow.steps.versions.recorded_version import recorded
+from streamflow.steps.versions.recorded_version import find_recorded_version
 
 CHEAP = {"trees": 20}
 
@@ -63,12 +67,12 @@ def other(platform: Platform, **values: object) -> Platform:
     return replace(platform, settings=platform.settings.model_copy(update=values))
 
 
-def gates(receipt: PromoteReceipt) -> dict[str, Gate]:
+def gates(receipt: PromoteReceipt) -> dict[str, GateCondition]:
     assert receipt.examination is not None
     return {gate.name: gate for gate in receipt.examination.gates}
 
 
-def dry(platform: Platform, version: int) -> dict[str, Gate]:
+def dry(platform: Platform, version: int) -> dict[str, GateCondition]:
     return gates(promote(platform, version, dry_run=True))
 
 
@@ -77,7 +81,7 @@ def test_the_first_one_has_nobody_to_be_better_than_and_passes_the_rest(loaded: 
         promote(loaded, 9)
     before = database_digest(loaded.connection)
     tried = promote(loaded, 1, dry_run=True)
-    assert (tried.decision, served(loaded)) == ("would be promoted", None)
+    assert (tried.decision, version_in_stage(loaded)) == ("would be promoted", None)
     assert database_digest(loaded.connection) == before
     receipt = promote(loaded, 1, why="the first")
     assert (receipt.decision, receipt.forced) == ("promoted", False)
@@ -132,7 +136,9 @@ def test_04_the_champion_is_not_judged_on_what_it_has_seen(loaded: Platform) -> 
     receipt = promote(loaded, 2, dry_run=True)
     assert receipt.examination is not None
     found = next(c for c in receipt.examination.compared if c.metric == "auc")
-    rows = rows_for(loaded, recorded(loaded, "1"), newest_labelled(loaded, 0))
+    rows = read_drop_rows(
+        loaded, find_recorded_version(loaded, "1"), find_newest_labelled_drop(loaded, 0)
+    )
     probability = loaded.models.load(loaded.models.version(1)).probability(rows.matrix)
     unseen = is_holdout(rows.frame["user_id"], salt="streamflow", share=0.25)
     assert found.champion == auc(rows.labels[unseen], probability[unseen])
@@ -160,10 +166,13 @@ def test_the_rows_are_unseen_by_both_whatever_their_salts(loaded: Platform) -> N
 
 def test_a_month_later_its_own_users_are_no_unseen_rows(loaded: Platform, drops: Path) -> None:
     load(loaded, drops / "month_001", FEBRUARY)
-    when = newest_labelled(loaded, 0)
+    when = find_newest_labelled_drop(loaded, 0)
     assert when.as_of.date() == FEBRUARY
-    found = judged(
-        loaded, recorded(loaded, "1"), when, loaded.models.load(loaded.models.version(1))
+    found = predict_unseen(
+        loaded,
+        find_recorded_version(loaded, "1"),
+        when,
+        loaded.models.load(loaded.models.version(1)),
     )
     january = pl.read_csv(drops / "month_000/users.csv")["user_id"]
     trained_on = set(january.filter(pl.Series(~is_holdout(january, salt="streamflow", share=0.25))))
@@ -187,7 +196,7 @@ def test_another_feature_set_is_compared_too(loaded: Platform, drops: Path) -> N
         'contract_type       = { type = "string", categorical = true, view = "subs_profile_fv",',
     )
     wider = replace(loaded, catalog=parse_catalog(text, origin="wider"))
-    with open_platform(loaded.settings, migrated=False) as opened:
+    with open_platform(loaded.settings, must_be_migrated=False) as opened:
         wide = replace(opened, catalog=wider.catalog)
         migrate(wide)
         load(wide, drops / "month_001", FEBRUARY)  # the column is frozen from now on
@@ -238,7 +247,7 @@ def test_a_champion_whose_keys_cannot_be_proven_is_not_evaluable(
     loaded: Platform, drops: Path, tmp_path: Path
 ) -> None:
     """A user slipped into January by the database's owner: it could have been trained on."""
-    with loaded.maintenance() as connection:
+    with loaded.maintenance_connection() as connection:
         connection.execute(
             "INSERT INTO frozen.users SELECT as_of, revision, '0000-AAAAA', signup_date, user_gender, user_is_senior, has_family,"
             " has_dependents, row_digest FROM frozen.users WHERE user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z';"
@@ -260,8 +269,8 @@ def test_without_labels_nothing_can_be_judged(
     load(platform, drops / "month_000", JANUARY)
     load(platform, copy_drop(drops / "month_001", tmp_path / "unlabelled", labels=None), FEBRUARY)
     trained = train(other(platform, **CHEAP), JANUARY)
-    assert newest_labelled(platform, 0).as_of.date() == JANUARY
-    with platform.maintenance() as connection:
+    assert find_newest_labelled_drop(platform, 0).as_of.date() == JANUARY
+    with platform.maintenance_connection() as connection:
         connection.execute("DELETE FROM frozen.labels")
     found = dry(platform, trained.version)["comparison"]
     assert (found.passed, found.evidence.split(":")[0]) == (False, "challenger not evaluable here")

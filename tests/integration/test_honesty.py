@@ -17,12 +17,12 @@ from support.command import called
 from support.gym import write_gym
 
 from streamflow.cli import receipts
-from streamflow.core.data.instants import instant
-from streamflow.core.training.honesty import FILE, Honesty, parse_honesty
+from streamflow.core.data.instants import instant_of_day
+from streamflow.core.training.honesty import FILE, HonestyReport, parse_honesty
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.init import init
 from streamflow.steps.data.migrate import migrate
-from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.upkeep.prune import prune
@@ -49,8 +49,8 @@ class Held:
             self.table(month, "labels").filter(pl.col("churn_label") == "True")["user_id"].to_list()
         )
 
-    def report(self, as_of: date, **asked: object) -> Honesty:
-        return label_honesty(self.platform, training_set(self.platform, as_of, **asked))  # type: ignore[arg-type]
+    def report(self, as_of: date, **asked: object) -> HonestyReport:
+        return check_label_honesty(self.platform, training_set(self.platform, as_of, **asked))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def held(
     cluster.drop(name)
 
 
-def found(report: Honesty, *severities: str) -> list[tuple[str, str, str]]:
+def found(report: HonestyReport, *severities: str) -> list[tuple[str, str, str]]:
     return [
         (f.check, f.severity, f.subject)
         for f in report.findings
@@ -181,7 +181,7 @@ def test_who_left_and_is_still_there(held: Held, tmp_path: Path) -> None:
     load(held.platform, with_rows(held, tmp_path / "again", again), day)
     report = held.report(day)
     assert found(report) == [("churners-stay", "warning", "")]
-    assert report.of("warning")[0].numbers == {"stayed": len(gone), "of": len(gone)}
+    assert report.with_severity("warning")[0].numbers == {"stayed": len(gone), "of": len(gone)}
 
 
 def test_a_base_rate_that_jumps(held: Held, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_drop_without_labels_is_no_drop_to_compare_labels_with(
         ("counter", "warning", "months_active"),
         ("counter", "warning", "total_paid"),
     ]
-    assert f"since {day}" in report.of("warning")[0].words
+    assert f"since {day}" in report.with_severity("warning")[0].words
     assert found(report, "note")[1] == ("constant", "note", "skips_7d")
 
 
@@ -247,17 +247,17 @@ def test_a_late_revision_is_severe_where_it_follows_the_outcome(held: Held, tmp_
     )
     report = held.report(JANUARY)
     assert found(report) == [("late-revision", "severe", "watch_hours_30d")]
-    assert "usage_agg_30d of 2024-01-31, revision 2, came after the labels" in report.words[0]
+    assert "usage_agg_30d of 2024-01-31, revision 2, came after the labels" in report.lines[0]
     assert held.report(JANUARY, known_at=then).content == before.content
 
 
 def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> None:
     trained = train(held.platform, JANUARY)
-    stored = parse_honesty(held.platform.models.run_file(trained.run_id, FILE))
+    stored = parse_honesty(held.platform.models.read_run_file(trained.run_id, FILE))
     assert stored == trained.honesty == held.report(JANUARY)
-    assert f"  {stored.words[0]}\n" in receipts.train(trained)
+    assert f"  {stored.lines[0]}\n" in receipts.train(trained)
     *lines, last = receipts.honesty(stored).splitlines()
-    assert lines == [f"  {words}" for words in stored.words]
+    assert lines == [f"  {words}" for words in stored.lines]
     assert (
         last
         == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}: {stored.counts}"
@@ -271,9 +271,12 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
 
 def test_a_revision_that_was_pruned_cannot_be_compared_with_and_that_is_said(held: Held) -> None:
     connection, never = held.platform.connection, datetime(2000, 1, 1, tzinfo=UTC)
-    assert late_data.newest_known(connection, "usage_agg_30d", instant(JANUARY), never) is None
-    assert late_data.newest_known(
-        connection, "usage_agg_30d", instant(JANUARY), datetime.now(UTC)
+    assert (
+        late_data.newest_known_revision(connection, "usage_agg_30d", instant_of_day(JANUARY), never)
+        is None
+    )
+    assert late_data.newest_known_revision(
+        connection, "usage_agg_30d", instant_of_day(JANUARY), datetime.now(UTC)
     ) == (2, True)
     prune(held.platform)
     report = held.report(JANUARY)
@@ -294,7 +297,7 @@ def test_another_business_with_integer_keys(
     migrate(platform)
     for folder, day in zip(months, (JANUARY, FEBRUARY), strict=True):
         load(platform, folder, day)
-    clean = label_honesty(platform, training_set(platform, FEBRUARY))
+    clean = check_label_honesty(platform, training_set(platform, FEBRUARY))
     assert (found(clean), clean.previous) == ([], JANUARY)
     gone = pl.read_csv(months[1] / "cancellations.csv", infer_schema=False).filter(
         pl.col("cancelled") == "True"
@@ -305,5 +308,5 @@ def test_another_business_with_integer_keys(
         .otherwise(pl.lit("True"))
     }
     load(platform, copy_drop(months[1], tmp_path / "told", plans=renews), FEBRUARY)
-    told = label_honesty(platform, training_set(platform, FEBRUARY))
+    told = check_label_honesty(platform, training_set(platform, FEBRUARY))
     assert ("single-feature", "severe", "auto_renew") in found(told)

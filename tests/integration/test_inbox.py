@@ -12,7 +12,7 @@ from support.chain import FEBRUARY, JANUARY, run
 
 from streamflow.errors import DatabaseUnavailable
 from streamflow.platform import Platform
-from streamflow.steps.data.inbox import KNOWN_AFTER, InboxReceipt, inbox
+from streamflow.steps.data.inbox import UNCHANGED_MARGIN, InboxReceipt, inbox
 from streamflow.warehouse.frozen import all_revisions
 
 
@@ -52,7 +52,7 @@ def test_folders_are_processed_once_in_order_of_as_of(
     assert calls == [JANUARY, FEBRUARY]
     assert first.processed == ("2024-01-31", "a")
     assert [(d.as_of, d.status) for d in first.drops] == [(JANUARY, "done"), (FEBRUARY, "done")]
-    for after in (timedelta(minutes=1), 2 * KNOWN_AFTER):
+    for after in (timedelta(minutes=1), 2 * UNCHANGED_MARGIN):
         assert look(opened, after=after, calls=calls).processed == ()
     assert len(calls) == 2
     assert {r.as_of.date() for r in all_revisions(opened.connection)} == {JANUARY, FEBRUARY}

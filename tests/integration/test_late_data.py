@@ -24,7 +24,7 @@ from support.chain import (
 )
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import ContractViolation
 from streamflow.platform import Platform
 from streamflow.steps.data.ingest import ingest
@@ -150,7 +150,7 @@ def test_a_bad_row_takes_its_user_along_and_is_kept_with_line_and_reason(
         ingest(platform, folder, JANUARY)
     receipt = ingest(platform, folder, JANUARY, reject_rows=True)
     assert (receipt.rejected, {f.rows for f in receipt.files}) == (6, {399})
-    kept = rejected_rows(platform.connection, instant(JANUARY))
+    kept = rejected_rows(platform.connection, instant_of_day(JANUARY))
     assert {(r.table_name, r.line, r.key) for r in kept} == {
         (t, 4, keys[2]) for t in platform.catalog.tables
     }
@@ -167,7 +167,7 @@ def test_a_bad_row_takes_its_user_along_and_is_kept_with_line_and_reason(
     snapshot(platform, JANUARY)
     assert len(training_set(platform, JANUARY).frame) == 399
     assert not ingest(platform, simulated_drops / "month_000", JANUARY).rejected
-    assert rejected_rows(platform.connection, instant(JANUARY)) == []
+    assert rejected_rows(platform.connection, instant_of_day(JANUARY)) == []
 
 
 def test_repeated_ragged_and_unknown_rows_are_rejected_too(

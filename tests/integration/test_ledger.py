@@ -21,14 +21,14 @@ from support.processes import wait_for
 
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, VersionMissing
-from streamflow.models.mlflow_client import stage_warnings_expected
+from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.serving.predict import load_serving
-from streamflow.steps.stages.ledger import read_ledger, verify_ledger, who_served
+from streamflow.steps.stages.ledger import find_version_at, read_ledger, verify_ledger
 from streamflow.steps.stages.transitions import disagreements, reconcile
 from streamflow.steps.training.train import train
-from streamflow.steps.upkeep.doctor.vendors import production
+from streamflow.steps.upkeep.doctor.vendors import check_production
 from streamflow.warehouse import ledger as table
 from streamflow.warehouse.ledger import Move
 
@@ -83,7 +83,7 @@ def client(platform: Platform) -> MlflowClient:
 
 
 def transition(platform: Platform, version: int, stage: str, *, archive: bool = False) -> None:
-    with stage_warnings_expected():
+    with ignore_stage_warnings():
         client(platform).transition_model_version_stage(
             NAME, str(version), stage, archive_existing_versions=archive
         )
@@ -99,13 +99,13 @@ def forced(platform: Platform, version: int) -> None:
 
 def state(platform: Platform) -> tuple[int | None, int | None, int | None]:
     """What ledger, stage and alias say of Production."""
-    now = platform.models.standing()
+    now = platform.models.read_stages()
     held = [e.to_version for e in read_ledger(platform) if e.moves and e.stage == "Production"]
-    staged = now.staged["Production"]
+    staged = now.versions_by_stage["Production"]
     return (
         held[-1] if held else None,
         staged[0] if len(staged) == 1 else None,
-        now.aliases["Production"],
+        now.aliased_versions["Production"],
     )
 
 
@@ -157,7 +157,7 @@ def test_promotions_refusals_and_rollbacks_are_entered_with_their_evidence(one: 
 
 def test_the_stage_moved_in_mlflow_is_served_and_entered_with_mlflows_time(one: Platform) -> None:
     transition(one, 3, "Production", archive=True)
-    begin = one.models.standing().changed[3]
+    begin = one.models.read_stages().changed_at[3]
     assert load_serving(one).version == 3  # before anybody has entered it
     [entry] = reconcile(one).entered
     assert (entry.action, entry.who, entry.from_version, entry.to_version) == (
@@ -168,8 +168,8 @@ def test_the_stage_moved_in_mlflow_is_served_and_entered_with_mlflows_time(one: 
     )
     assert entry.since == begin < entry.at
     assert state(one) == (3, 3, 3)
-    assert who_served(one, begin).version == 3
-    assert who_served(one, begin - timedelta(milliseconds=1)).version == 1
+    assert find_version_at(one, begin).version == 3
+    assert find_version_at(one, begin - timedelta(milliseconds=1)).version == 1
     assert reconcile(one).entered == ()
     assert rollback(one).version == 1
 
@@ -202,7 +202,7 @@ def test_moved_apart_the_served_version_stays_and_everybody_says_so(one: Platfor
     assert words in receipt.unsettled[0]
     assert reconcile(one).entered == ()  # once
     assert load_serving(one).version == 1
-    finding = production(one)
+    finding = check_production(one)
     assert (finding.ok, words in finding.found) == (False, True)
     with served(one) as base:
         assert wait_for(
@@ -235,7 +235,7 @@ def test_nothing_in_production_serves_nothing(one: Platform) -> None:
     assert [(e.action, e.to_version) for e in reconcile(one).entered] == [("outside", None)]
     assert state(one) == (None, None, None)
     with pytest.raises(VersionMissing, match="was in Production at"):
-        who_served(one, datetime.now(UTC) + timedelta(hours=1))
+        find_version_at(one, datetime.now(UTC) + timedelta(hours=1))
     assert rollback(one).version == 1
 
 
@@ -243,7 +243,7 @@ def test_a_move_that_was_killed_before_mlflow_is_completed(one: Platform) -> Non
     move = Move(
         who="somebody", model=NAME, action="promoted", stage="Production", version=2, why="a reason"
     )
-    table.intend(one.connection, move)
+    table.record_pending_move(one.connection, move)
     [entry] = reconcile(one).entered
     assert (entry.who, entry.to_version, entry.why) == (
         "somebody",
@@ -276,7 +276,7 @@ def test_a_move_that_was_killed_between_mlflow_and_the_ledger_is_completed(one: 
 
 def test_what_was_intended_for_a_deleted_version_has_failed(one: Platform) -> None:
     version = train(one, JANUARY).version
-    table.intend(
+    table.record_pending_move(
         one.connection,
         Move(who="me", model=NAME, action="promoted", stage="Production", version=version, why=""),
     )
@@ -359,7 +359,7 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
         )
         assert why
         assert verify_ledger(one).broken in (None, seq - 1)
-        removed = table.entries(connection, whole=True)[-1]
+        removed = table.entries(connection, with_evidence=True)[-1]
         connection.execute("DELETE FROM streamflow.ledger WHERE seq = %s", [seq])
         verdict = verify_ledger(one)
         assert (verdict.broken, verdict.words) == (
@@ -378,13 +378,13 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
 def test_who_served_is_what_the_prediction_log_says(one: Platform) -> None:
     assert random_moves(one, key=KEY, moves=8, seed=5) == []
     with pytest.raises(VersionMissing, match="was in Production at 1999"):
-        who_served(one, datetime(1999, 1, 1, tzinfo=UTC))
+        find_version_at(one, datetime(1999, 1, 1, tzinfo=UTC))
 
 
 def test_a_clock_that_is_set_back_reorders_nothing(one: Platform) -> None:
     """The last entry comes from a clock that was an hour ahead."""
     with owner(one) as connection:
-        [newest] = table.entries(connection, whole=True)[-1:]
+        [newest] = table.entries(connection, with_evidence=True)[-1:]
         ahead = replace(
             newest, at=newest.at + timedelta(hours=1), since=newest.since + timedelta(hours=1)
         )
@@ -392,11 +392,11 @@ def test_a_clock_that_is_set_back_reorders_nothing(one: Platform) -> None:
             "UPDATE streamflow.ledger SET at = %s, since = %s, hash = %s WHERE seq = %s",
             [ahead.at, ahead.since, ahead.content_hash, ahead.seq],
         )
-    one.models.set_head(f"{ahead.seq}:{ahead.content_hash}")
+    one.models.set_ledger_head(f"{ahead.seq}:{ahead.content_hash}")
     forced(one, 2)
     entry = read_ledger(one)[-1]
     assert entry.at == entry.since == ahead.at + timedelta(microseconds=1)
-    assert who_served(one, entry.at).version == 2
+    assert find_version_at(one, entry.at).version == 2
     transition(one, 3, "Production", archive=True)
     assert [e.since for e in reconcile(one).entered] == [entry.since]  # MLflow's time is before it
     assert verify_ledger(one).broken is None

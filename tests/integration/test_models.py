@@ -38,15 +38,15 @@ from streamflow.models.model_selection import Candidate
 from streamflow.models.pipelines import (
     ENCODE,
     FOREST,
-    KINDS,
     MIN_PARALLEL_WORK,
+    MODEL_KINDS,
     encoder_of,
     fit_model,
     raw_frame,
 )
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
-from streamflow.models.run_record import RunRecord, TrainingSetName
+from streamflow.models.run_record import RunRecord, TrainingSetIdentity
 from streamflow.models.tracking import log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
@@ -157,7 +157,7 @@ def test_predictor_encoder_and_pipeline_agree_bit_for_bit(catalog: Catalog, null
     frame = drawn(features, 4_000, seed=7, more_categories=True)
     frame = frame if nulls else frame.drop_nulls()
     assert bits(pipeline.named_steps[ENCODE].transform(raw_frame(frame, features))) == bits(
-        predictor.encoder.matrix(frame)
+        predictor.encoder.encode_frame(frame)
     )
     expected = pipeline.predict_proba(raw_frame(frame, features))[:, 1]
     assert bits(predictor.probability(frame)) == bits(expected)
@@ -167,7 +167,7 @@ def test_predictor_encoder_and_pipeline_agree_bit_for_bit(catalog: Catalog, null
 
 
 @pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODEL_KINDS)
 def test_every_kind_answers_alike_one_by_one_and_in_a_batch(catalog: Catalog, kind: str) -> None:
     """To the bit among ourselves; to 1e-12 and in every decision with the pipeline that stock users load."""
     features = catalog.features
@@ -252,7 +252,7 @@ def test_importing_models_imports_no_vendor() -> None:
 # ---- the file ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODEL_KINDS)
 def test_a_saved_model_comes_back_whole(tmp_path: Path, kind: str) -> None:
     features = every_kind().features
     pipeline = fitted(features, kind=kind)
@@ -368,7 +368,7 @@ def record() -> RunRecord:
         decision=decided(0.4),
         features=features,
         feature_service="streamflow_churn_12345678",
-        training_set=TrainingSetName(
+        training_set=TrainingSetIdentity(
             name="streamflow_churn 2024-01-31", digest=sha256(b"rows").hexdigest(), rows=1_500
         ),
         as_of=AS_OF,
@@ -380,7 +380,7 @@ def record() -> RunRecord:
         holdout_share=0.25,
         metrics=evaluate(label, probability, threshold=0.4, seed=42, draws=50),
         training_seconds=1.5,
-        files={"roc.png": figures.roc(label, probability)},
+        files={"roc.png": figures.draw_roc(label, probability)},
         passport=lambda digests: {"result": {"file": digests.file, "content": digests.content}},
     )
 
@@ -453,7 +453,7 @@ def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(
 ) -> None:
     registry = store.registry("stock")
     logged = registry.log_run(record)
-    registry.put(logged.version, "Production")
+    registry.move_to_stage(logged.version, "Production")
     version = registry.version(logged.version)
     assert version.stage == "Production"
     frame = drawn(load_catalog(None).features, 300, seed=21)
@@ -478,27 +478,27 @@ def test_one_version_at_a_time_is_in_a_stage_and_aliases_follow(
 ) -> None:
     registry = store.registry("stages")
     assert registry.versions() == []
-    assert registry.standing().staged == {"Production": [], "Staging": []}
+    assert registry.read_stages().versions_by_stage == {"Production": [], "Staging": []}
     for _ in range(3):
         registry.log_run(record)
-    registry.put(1, "Production")
-    registry.put(2, "Staging")
+    registry.move_to_stage(1, "Production")
+    registry.move_to_stage(2, "Staging")
     assert placed(registry) == {
         1: ("Production", ("production",)),
         2: ("Staging", ("staging",)),
         3: ("None", ()),
     }
-    registry.put(2, "Production")
-    registry.put(2, "Production")
+    registry.move_to_stage(2, "Production")
+    registry.move_to_stage(2, "Production")
     assert placed(registry) == {
         1: ("Archived", ()),
         2: ("Production", ("production",)),
         3: ("None", ()),
     }
-    registry.put(2, "Archived")
+    registry.move_to_stage(2, "Archived")
     assert placed(registry)[2] == ("Archived", ())
     with pytest.raises(VersionMissing, match="has no version 9; there are: 1, 2, 3"):
-        registry.put(9, "Production")
+        registry.move_to_stage(9, "Production")
 
 
 def placed(registry: Registry) -> dict[int, tuple[str, tuple[str, ...]]]:
@@ -515,11 +515,11 @@ def test_several_versions_in_production_are_named_and_not_guessed(
             store.client.transition_model_version_stage(
                 "several", str(len(registry.versions())), "Production"
             )
-    assert registry.standing().staged["Production"] == [
+    assert registry.read_stages().versions_by_stage["Production"] == [
         1,
         2,
     ]  # what becomes of that: tests/integration/test_ledger.py
-    registry.put(1, "Production")
+    registry.move_to_stage(1, "Production")
     assert placed(registry) == {1: ("Production", ("production",)), 2: ("Archived", ())}
 
 
@@ -577,7 +577,7 @@ def test_an_interrupt_just_after_registration_takes_the_version_back(
             record,
             experiment_id=experiment.experiment_id,
             name="late",
-            registered=lambda *_: None,
+            on_registered=lambda *_: None,
         )
     assert [v.version for v in registry.versions()] == [1]
     assert last_run(store).info.status == "KILLED"
@@ -613,7 +613,9 @@ def test_the_tables_are_in_postgresql_and_migrating_says_nothing(
 # ---- figures ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draw", [figures.roc, figures.precision_recall, figures.calibration])
+@pytest.mark.parametrize(
+    "draw", [figures.draw_roc, figures.draw_precision_recall, figures.draw_calibration]
+)
 def test_figures_are_the_same_bytes_for_the_same_numbers(draw: Callable[..., bytes]) -> None:
     generator = np.random.default_rng(0)
     label = generator.random(500) < 0.3

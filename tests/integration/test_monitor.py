@@ -22,11 +22,11 @@ from support.months import FEATURES, holdout_of
 from typer.testing import CliRunner
 
 from streamflow.cli.app import app
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.core.monitoring.report import from_values, to_values
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
-from streamflow.models.monitor_runs import REPORT
-from streamflow.models.tracking import OURS
+from streamflow.models.monitor_runs import REPORT_TAG
+from streamflow.models.tracking import MODEL_TAG
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.simulate import simulate
@@ -141,8 +141,8 @@ def test_features_that_are_others_are_named_and_their_run_is_no_training(watched
     )
     client = mlflow.MlflowClient(watched.platform.tracking_uri)
     logged = client.get_run(receipt.mlflow_run_id)
-    assert (logged.info.status, logged.data.tags[REPORT]) == ("FINISHED", "streamflow_churn")
-    assert OURS not in logged.data.tags
+    assert (logged.info.status, logged.data.tags[REPORT_TAG]) == ("FINISHED", "streamflow_churn")
+    assert MODEL_TAG not in logged.data.tags
     assert {name: logged.data.metrics[f"psi_{name}"] for name in FEATURES} == {
         f.name: f.psi for f in receipt.report.features
     }
@@ -240,7 +240,7 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
 
 def logged(key: str, probability: float, version: int) -> LoggedPrediction:
     return LoggedPrediction(
-        request_id="r", key=key, as_of=instant(FEBRUARY), model="streamflow_churn", version=version, run_id="r",
+        request_id="r", key=key, as_of=instant_of_day(FEBRUARY), model="streamflow_churn", version=version, run_id="r",
         probability=probability, prediction=int(probability >= 0.5), threshold=0.5, features={}, service="s", views={}, code="c",
     )  # fmt: skip
 
@@ -326,7 +326,7 @@ def test_a_report_that_cannot_be_stored_is_a_failed_run(watched: Watched) -> Non
     failed = client.search_runs(
         [client.get_experiment_by_name("streamflow").experiment_id], "attributes.status = 'FAILED'"
     )
-    assert [run.data.tags[REPORT] for run in failed] == ["streamflow_churn"]
+    assert [run.data.tags[REPORT_TAG] for run in failed] == ["streamflow_churn"]
     assert reports(watched.platform) == before
     again = monitor(watched.platform, FEBRUARY)
     assert (again.already, reports(watched.platform)) == (False, before + 1)
@@ -380,7 +380,7 @@ def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched
         "users erased on request, who are missing from the training rows: 1" in found.report.notes
     )
     assert found.report.reference_rows == USERS - 1
-    with watched.platform.maintenance() as connection:
+    with watched.platform.maintenance_connection() as connection:
         connection.execute(
             "UPDATE frozen.subscriptions SET monthly_fee = monthly_fee + 1 WHERE as_of = '2024-01-31 00:00Z'"
         )

@@ -118,7 +118,7 @@ def test_an_empty_database_is_migrated_by_an_import(
     name = f"sf_empty_{uuid4().hex[:12]}"
     try:
         with open_platform(
-            cluster.settings(name, tmp_path / "home", trees=20), migrated=False
+            cluster.settings(name, tmp_path / "home", trees=20), must_be_migrated=False
         ) as platform:
             assert import_version(platform, exported[0]).version == 1
             receipt = reproduce(platform, "1")
@@ -255,7 +255,7 @@ def test_a_wrong_file_changes_nothing(
     make, words = WRONG[wrong]
     file = make(exported[0], tmp_path / "wrong.version")
     name = f"sf_wrong_{uuid4().hex[:12]}"
-    opened = open_platform(cluster.settings(name, tmp_path / "home"), migrated=False)
+    opened = open_platform(cluster.settings(name, tmp_path / "home"), must_be_migrated=False)
     with opened as platform, pytest.raises((BackupDamaged, ImportRefused)) as refused:
         import_version(platform, file)
     assert words in str(refused.value), refused.value
@@ -266,7 +266,8 @@ def test_a_backup_is_no_export_and_an_export_no_backup(
 ) -> None:
     backup(source, tmp_path / "whole.backup")
     with pytest.raises(
-        BackupDamaged, match=r"export\.json is missing: this is not an exported version of streamflow"
+        BackupDamaged,
+        match=r"export\.json is missing: this is not an exported version of streamflow",
     ):
         import_version(platform, tmp_path / "whole.backup")
     with pytest.raises(
@@ -284,7 +285,9 @@ def test_a_catalog_that_lacks_a_column_is_told_where_the_right_one_is(
     other = tmp_path / "other.toml"
     other.write_text("\n".join(lines))
     name = f"sf_catalog_{uuid4().hex[:12]}"
-    opened = open_platform(cluster.settings(name, tmp_path / "home", catalog=other), migrated=False)
+    opened = open_platform(
+        cluster.settings(name, tmp_path / "home", catalog=other), must_be_migrated=False
+    )
     with (
         opened as platform,
         pytest.raises(

@@ -426,7 +426,7 @@ def test_integer_keys_few_and_many(server: Address, tmp_path: Path) -> None:
             asked = pl.DataFrame({"user_id": keys}).with_columns(
                 event_timestamp=FIRST, known_at=FIRST
             )
-            hours = repository.history(asked, catalog.service)["hours"].to_pylist()
+            hours = repository.read_history(asked, catalog.service)["hours"].to_pylist()
             assert hours == [n / 4 if n >= 0 else None for n in keys]
         repository.close()
 

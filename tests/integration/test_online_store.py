@@ -333,7 +333,7 @@ def test_the_reader_tells_a_null_from_a_missing_row(live: Live) -> None:
 
 async def beside(asked: list[str]) -> tuple[dict[str, datetime | None], list[OnlineRow | None]]:
     async with await psycopg.AsyncConnection.connect("", autocommit=True) as connection:
-        return await READER.live_as_of(connection), await READER.read_beside(connection, asked)
+        return await READER.live_as_of(connection), await READER.read_many_async(connection, asked)
 
 
 def test_the_reader_keeps_the_order_of_keys_and_features(live: Live) -> None:
@@ -352,7 +352,7 @@ def test_the_reader_keeps_the_order_of_keys_and_features(live: Live) -> None:
 
 
 def test_feast_reads_what_materialize_wrote(live: Live) -> None:
-    live.repository.record(materialize(live.connection, tiny_catalog()))
+    live.repository.record_materialization(materialize(live.connection, tiny_catalog()))
     store = FeatureStore(repo_path=str(live.repository.folder))
     refs = ["plan_fv:tenure", "plan_fv:net", "usage_fv:hours"]
     answer = store.get_online_features(

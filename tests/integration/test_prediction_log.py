@@ -14,13 +14,13 @@ from support.chain import database_digest
 from streamflow.database import connect
 from streamflow.platform import Platform
 from streamflow.steps.data.migrate import migrate
-from streamflow.steps.upkeep.doctor.contents import prediction_log
-from streamflow.steps.upkeep.doctor.server import protection
+from streamflow.steps.upkeep.doctor.contents import check_prediction_log
+from streamflow.steps.upkeep.doctor.server import check_protection
 from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse.prediction_log_months import (
     LogMonth,
+    create_months,
     drop_month,
-    make_months,
     months_before,
 )
 
@@ -58,7 +58,7 @@ def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(
     platform: Platform,
 ) -> None:
     assert len(months(platform)) == 1 + 1 + 3
-    assert make_months(platform.connection).months == ()
+    assert create_months(platform.connection).months == ()
     log(
         platform,
         "1999-12-31 23:59:59.999999+00",
@@ -70,7 +70,7 @@ def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(
         ("streamflow.prediction_log_default", 4)
     ]
     before = database_digest(platform.connection)["streamflow.prediction_log"]
-    made = make_months(platform.connection)
+    made = create_months(platform.connection)
     assert [(one.month, one.rows) for one in made.months] == [
         ("1999_12", 1),
         ("2000_01", 2),
@@ -82,7 +82,7 @@ def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(
         ("streamflow.prediction_log_2000_02", 1),
     ]
     assert database_digest(platform.connection)["streamflow.prediction_log"] == before
-    assert protection(platform).ok
+    assert check_protection(platform).ok
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(
 )
 def test_nobody_but_maintenance_takes_a_row_out(platform: Platform, table: str) -> None:
     log(platform, "1999-12-31 12:00+00")
-    make_months(platform.connection)
+    create_months(platform.connection)
     log(platform, "1998-12-31 12:00+00")
     for statement in (
         f"DELETE FROM streamflow.{table}",
@@ -106,7 +106,7 @@ def test_nobody_but_maintenance_takes_a_row_out(platform: Platform, table: str) 
             owner.execute(statement)  # type: ignore[call-overload]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         platform.connection.execute("SELECT streamflow.drop_prediction_month('1999_12')")
-    with platform.maintenance() as connection:
+    with platform.maintenance_connection() as connection:
         assert (
             connection.execute("DELETE FROM streamflow.prediction_log WHERE key = 'k'").rowcount
             == 2
@@ -169,7 +169,7 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
         writing = [pool.submit(writes, platform, act.__name__, done, act) for act, _ in acts]
         try:
             for _ in range(8):
-                made = make_months(platform.connection)
+                made = create_months(platform.connection)
                 assert [m.month for m in made.months] == [this_month()]
                 moved += made.months[0].rows
                 with connect(
@@ -197,11 +197,11 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
     platform: Platform,
 ) -> None:
     """As during a backup, which reads all of it in one transaction: then rows go on into the default partition."""
-    assert prediction_log(platform).ok
+    assert check_prediction_log(platform).ok
     forget_this_month(platform)
     with connect(platform.address) as backup:
         backup.execute("SELECT count(*) FROM streamflow.prediction_log")
-        made = make_months(platform.connection)
+        made = create_months(platform.connection)
         assert (made.busy, made.months) == (True, ())
         assert list(made) == [
             "prediction log: it is in use. The next 'streamflow materialize' creates the months"
@@ -212,13 +212,13 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
             platform.login.with_role("streamflow_maintenance"), autocommit=True
         ) as connection:
             assert not drop_month(connection, max(months(platform)[:-1]))
-    found = prediction_log(platform)
+    found = check_prediction_log(platform)
     assert (found.ok, found.found) == (
         False,
         f"month {this_month()} does not exist yet; 1 row belongs to no month",
     )
     assert migrate(platform).changes == (f"prediction log: month {this_month()} (1 row moved)",)
-    assert prediction_log(platform).ok
+    assert check_prediction_log(platform).ok
 
 
 def test_prune_drops_the_months_that_are_not_kept(
@@ -230,7 +230,7 @@ def test_prune_drops_the_months_that_are_not_kept(
         for n in range(4)
     ]
     log(platform, *(f"{month}-15 12:00+00" for month in ago for _ in range(2)))
-    make_months(platform.connection)
+    create_months(platform.connection)
     there = months(platform)
     assert prune(platform).months == ()
     keeping = open_with(prediction_log_months=2)

@@ -68,7 +68,7 @@ def files(platform: Platform) -> int:
 
 
 def test_the_database_itself_refuses_what_a_passport_names(lived: Platform) -> None:
-    with lived.maintenance() as connection, connection.transaction(force_rollback=True):
+    with lived.maintenance_connection() as connection, connection.transaction(force_rollback=True):
         connection.execute(
             "DELETE FROM streamflow.revision_column WHERE as_of < '2024-02-01' AND revision = 1"
         )
@@ -178,8 +178,8 @@ def test_a_training_whose_revision_was_pruned_meanwhile_leaves_no_version(
     platform = open_with(trees=5)
     load(platform, simulated_drops / "month_000", JANUARY)
     rows = training_set(platform, JANUARY)
-    fitted, certificate = training.fit(platform, rows), training.certified(platform, rows)
-    honesty = training.label_honesty(platform, rows)
+    fitted, certificate = training.fit(platform, rows), training.certify(platform, rows)
+    honesty = training.check_label_honesty(platform, rows)
     load(platform, corrected(simulated_drops / "month_000", tmp_path / "late", 1), JANUARY)
     assert places(prune(platform)) == [("usage_agg_30d", "01", 1)]
     with pytest.raises(SnapshotMissing, match="a revision that was read no longer exists"):

@@ -29,9 +29,9 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.init import init
 from streamflow.steps.data.migrate import migrate
-from streamflow.steps.training.certify import certified
+from streamflow.steps.training.certify import certify
 from streamflow.steps.training.fit import fit
-from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.train import register, train
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.rebuild_verdict import DIFFERS, IDENTICAL, WITHIN
@@ -438,13 +438,13 @@ def test_probabilities_within_the_declared_tolerance(
     fitted = fit(platform, rows)
     probability = fitted.probability.copy()
     probability[7] += apart
-    certificate = certified(platform, rows)
+    certificate = certify(platform, rows)
     logged = register(
         platform,
         rows,
         replace(fitted, probability=probability),
         certificate,
-        label_honesty(platform, rows),
+        check_label_honesty(platform, rows),
     )
     receipt = reproduce(platform, logged.run_id)
     assert (receipt.result, drifted(receipt), receipt.tampered) == (said, {}, ())

@@ -16,7 +16,7 @@ from streamflow.database import connect
 from streamflow.errors import LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.retrain import retrain
-from streamflow.steps.stages.transitions import served
+from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.train import train
 from streamflow.warehouse import retraining
 
@@ -54,7 +54,10 @@ def test_nothing_is_begun_that_may_not_be(loaded: Platform) -> None:
     few = retrain(other(loaded, retrain_min_labels=1_000), force=True)
     assert (few.decision, few.version) == ("skipped", None)
     assert "labels, needed are 1,000 (retrain_min_labels)" in few.why
-    with connect(loaded.address, autocommit=True) as elsewhere, retraining.alone(elsewhere) as free:
+    with (
+        connect(loaded.address, autocommit=True) as elsewhere,
+        retraining.try_lock_retraining(elsewhere) as free,
+    ):
         assert free
         assert retrain(loaded).why == "a different retraining is at work"
     assert states(loaded) == []
@@ -79,7 +82,7 @@ def test_another_configuration_is_other_evidence_but_waits_for_the_cool_down(
     receipt = retrain(other(seeded, retrain_cooldown_hours=0.0))
     assert (receipt.decision, receipt.version) == ("refused", 2)
     assert "was refused" in retrain(seeded, force=True).why
-    production = served(loaded)
+    production = version_in_stage(loaded)
     assert production is not None
     assert production.version == 1
 

@@ -10,11 +10,11 @@ from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, run
 from support.migrations import TO_0003
 
-from streamflow.core.promotion.ledger import first_broken
+from streamflow.core.promotion.ledger import find_first_broken
 from streamflow.database import connect
 from streamflow.errors import NotMigrated, PermissionMissing
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.data.migrate import migrate, plan
+from streamflow.steps.data.migrate import migrate, plan_migration
 from streamflow.steps.stages.ledger import read_ledger
 from streamflow.warehouse.roles import API, ensure_roles, missing_roles_sql
 
@@ -26,7 +26,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
         connection.execute(TO_0003)
         with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0012"):
             require_migrated(platform)
-        planned = plan(platform).changes
+        planned = plan_migration(platform).changes
         assert [change.split(":")[0] for change in planned] == [
             "fixed tables 0004",
             "fixed tables 0005",
@@ -46,7 +46,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
             ("promoted", None, 1, False),
             ("promoted", 1, 2, True),
         ]
-        assert first_broken(entries) is None
+        assert find_first_broken(entries) is None
         assert_the_log_is_in_months(connection)
         connection.execute("SET ROLE streamflow_reader")
         connection.execute("SELECT * FROM streamflow.prediction_overview, streamflow.drop_overview")

@@ -24,7 +24,7 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.serving.explain import explain
-from streamflow.steps.serving.predict import Prediction, judge, load_serving
+from streamflow.steps.serving.predict import Prediction, load_serving, predict_rows
 from streamflow.steps.serving.score import ScoreReceipt, score
 from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse import scores
@@ -54,14 +54,14 @@ def served(
 
 
 def stored(platform: Platform, receipt: ScoreReceipt) -> pl.DataFrame:
-    return pl.concat(scores.rows_of(platform.address, receipt.run))
+    return pl.concat(scores.read_scores(platform.address, receipt.run))
 
 
 def require_agreement(platform: Platform, receipt: ScoreReceipt) -> pl.DataFrame:
     """Each row of a run against the answer of /predict, to the last bit."""
     rows, serving = stored(platform, receipt), load_serving(platform)
     keys = rows["key"].to_list()
-    told = judge(serving, keys, serving.reader.read_many(platform.connection, keys), now=NOW)
+    told = predict_rows(serving, keys, serving.reader.read_many(platform.connection, keys), now=NOW)
     for row, found in zip(rows.iter_rows(named=True), told, strict=True):
         if row["missing"] is None:
             assert isinstance(found, Prediction)
@@ -87,9 +87,9 @@ def test_score_is_predict_for_each_key_whatever_the_part(served: Platform) -> No
         "users of 2024-02-29",
         "subscriptions of 2024-02-29",
     }
-    with served.maintenance() as connection:
-        scores.remove(connection, [run.id])
-    again = score(served, FEBRUARY, part=37)
+    with served.maintenance_connection() as connection:
+        scores.delete_runs(connection, [run.id])
+    again = score(served, FEBRUARY, batch_size=37)
     assert again.new
     assert stored(served, again).equals(rows)
     assert (again.run.digest, again.run.evidence_digest) == (run.digest, run.evidence_digest)
@@ -262,7 +262,7 @@ def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platf
     """What no drop can bring in, since ingest refuses it, and a column that the catalog gained later can."""
     materialize(served)  # the corrected February
     keys = stored(served, score(served, FEBRUARY))["key"].to_list()[:5]
-    with served.maintenance() as connection:
+    with served.maintenance_connection() as connection:
         connection.execute("DELETE FROM frozen.usage_agg_30d WHERE user_id = ANY(%s)", [keys[:3]])
         connection.execute(
             "DELETE FROM online.usage_agg_30d_fv WHERE user_id = ANY(%s)", [keys[:3]]

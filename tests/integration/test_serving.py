@@ -18,7 +18,7 @@ from support.chain import JANUARY, run
 from support.processes import wait_for
 from support.scrape import call, numbers
 
-from streamflow.models.mlflow_client import stage_warnings_expected
+from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.stages.ledger import read_ledger
@@ -138,7 +138,7 @@ def test_a_version_that_changes_hands_is_served_without_a_restart(
     client = MlflowClient(installed.tracking_uri, registry_uri=installed.tracking_uri)
 
     def outside(version: int, stage: str) -> None:
-        with stage_warnings_expected():
+        with ignore_stage_warnings():
             client.transition_model_version_stage(
                 "streamflow_churn", str(version), stage, archive_existing_versions=True
             )
@@ -169,7 +169,7 @@ def test_what_is_taken_out_of_production_answers_no_more(
 ) -> None:
     held = asked(f"{api}/model").body["version"]
     client = MlflowClient(installed.tracking_uri, registry_uri=installed.tracking_uri)
-    with stage_warnings_expected():
+    with ignore_stage_warnings():
         client.transition_model_version_stage("streamflow_churn", str(held), "Archived")
     assert wait_for(lambda: asked(f"{api}/predict", {"user_id": keys[0]}).status == 503, seconds=30)
     answer = asked(f"{api}/predict", {"user_id": keys[0]})

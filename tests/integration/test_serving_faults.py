@@ -33,7 +33,7 @@ from support.proxy import Proxy, proxied
 from support.scrape import call, numbers
 
 from streamflow.database import connect
-from streamflow.models.mlflow_client import stage_warnings_expected
+from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform, open_platform
 from streamflow.services.processes import free_port, running, wait_until_ready
 from streamflow.steps.promotion.promote import promote
@@ -225,7 +225,7 @@ def in_mlflow(platform: Platform) -> MlflowClient:
 
 
 def put_in_mlflow(platform: Platform, version: int) -> None:
-    with stage_warnings_expected():
+    with ignore_stage_warnings():
         in_mlflow(platform).transition_model_version_stage(
             "streamflow_churn", str(version), "Production", True
         )

@@ -20,8 +20,15 @@ from streamflow.core.monitoring.skew import CAUSES
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.materialize import materialize
-from streamflow.steps.monitoring.skew import GONE, PRUNED, UNDEFINED, UNSAID, SkewReceipt, skew
-from streamflow.steps.serving.predict import Prediction, Serving, judge, load_serving
+from streamflow.steps.monitoring.skew import (
+    NO_SOURCES,
+    PRUNED_REVISION,
+    UNDEFINED_SERVICE,
+    UNREGISTERED_VERSION,
+    SkewReceipt,
+    skew,
+)
+from streamflow.steps.serving.predict import Prediction, Serving, load_serving, predict_rows
 from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse.prediction_log import log_predictions
 
@@ -69,12 +76,12 @@ def keys(platform: Platform) -> list[str]:
 
 def answered(platform: Platform, serving: Serving, asked: list[str]) -> list[Prediction]:
     """As the API does it, logged."""
-    found = judge(
+    found = predict_rows(
         serving, asked, serving.reader.read_many(platform.connection, asked), now=datetime.now(UTC)
     )
     answers = [one for one in found if isinstance(one, Prediction)]
     assert len(answers) == len(asked)
-    log_predictions(platform.connection, [one.logged(f"request of {one.key}") for one in answers])
+    log_predictions(platform.connection, [one.log_row(f"request of {one.key}") for one in answers])
     return answers
 
 
@@ -105,12 +112,12 @@ def test_a_clean_log_has_no_skew(lived: Platform, serving: Serving) -> None:
 
 
 def test_a_seed_takes_the_same_answers_and_another_one_others(lived: Platform) -> None:
-    from streamflow.warehouse.skew import sampled
+    from streamflow.warehouse.skew import sample_predictions
 
     def taken(seed: int) -> list[str]:
         return [
             one.key
-            for one in sampled(
+            for one in sample_predictions(
                 lived.connection, model="streamflow_churn", rows=4, since=None, seed=seed
             )
         ]
@@ -164,7 +171,7 @@ def test_another_code_is_named_for_what_it_made(
     """A process of another release encodes one feature otherwise, and one probability; what it made the same is no skew."""
     first, second, _ = answered(lived, serving, keys(lived)[:3])
     lines = [
-        replace(one.logged(f"other code {n}"), code="0" * 16)
+        replace(one.log_row(f"other code {n}"), code="0" * 16)
         for n, one in enumerate((first, second, second))
     ]
     skips = first.features["skips_7d"]
@@ -269,7 +276,7 @@ def test_a_stated_default_is_skew_only_where_a_newer_row_was_known(
 ) -> None:
     [one] = answered(lived, serving, keys(lived)[:1])
     view = next(f.view for f in serving.reader.features if f.name == FEE)
-    given = replace(one.logged("too old"), features={**one.features, FEE: 0.5}, defaulted=[FEE])
+    given = replace(one.log_row("too old"), features={**one.features, FEE: 0.5}, defaulted=[FEE])
     older = replace(given, request_id="absent", views={**one.views, view: None})
     log_predictions(lived.connection, [given, older])
     receipt = skew(lived, since=since)
@@ -296,7 +303,7 @@ def test_what_cannot_be_compared_is_said(
     prune(lived)
     materialize(lived)
     [good] = answered(lived, serving, keys_of_all(lived)[1:2])
-    line = good.logged("other")
+    line = good.log_row("other")
     log_predictions(
         lived.connection, [replace(line, service="nobody's"), replace(line, version=99)]
     )
@@ -307,7 +314,12 @@ def test_what_cannot_be_compared_is_said(
     )
     receipt = skew(lived, since=since)
     assert pruned.features[FEE] == 11.1
-    assert receipt.not_comparable == {PRUNED: 1, UNDEFINED: 1, GONE: 1, UNSAID: 1}
+    assert receipt.not_comparable == {
+        PRUNED_REVISION: 1,
+        UNDEFINED_SERVICE: 1,
+        UNREGISTERED_VERSION: 1,
+        NO_SOURCES: 1,
+    }
     assert (receipt.sampled, receipt.compared, receipt.probabilities) == (
         5,
         2 * len(serving.policy.names),

@@ -22,13 +22,13 @@ from support.processes import run
 from support.temporal import planted
 
 from streamflow.cli import reproduce_receipts
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import parse_passport
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
-from streamflow.steps.training.certify import certified, prove
+from streamflow.steps.training.certify import certify, prove
 from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.recorded_version import FILE
@@ -91,7 +91,7 @@ def with_cell(rows: TrainingSet, column: str, to: object, key: str = KEY) -> Tra
 def known_at(platform: Platform, as_of: Any) -> Any:
     rows = platform.connection.execute(
         "SELECT known_at FROM streamflow.revision WHERE table_name = 'usage_agg_30d' AND as_of = %s ORDER BY revision",
-        [instant(as_of)],
+        [instant_of_day(as_of)],
     )
     return rows.fetchall()[0][0]
 
@@ -101,7 +101,7 @@ def test_a_clean_version_is_certified_and_verified_in_any_time_zone(
 ) -> None:
     rows = training_set(kept, FEBRUARY)
     trained = train(kept, FEBRUARY)
-    recorded = parse_passport(kept.models.run_file(trained.run_id, FILE)).certificate
+    recorded = parse_passport(kept.models.read_run_file(trained.run_id, FILE)).certificate
     count = len(rows.frame)
     assert recorded == trained.certificate.values
     assert (recorded["rows"], recorded["cells"], recorded["checked"]) == (
@@ -141,14 +141,14 @@ def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named
         "UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d + {} WHERE user_id = {} AND as_of = {}"
     )
     with administrator(kept) as connection:
-        connection.execute(change.format(1, KEY, instant(JANUARY)))
+        connection.execute(change.format(1, KEY, instant_of_day(JANUARY)))
         found = verify(kept, "1")
         told = called(kept.home, "verify", "1", "--json", extra=variables(cluster, kept))
-        connection.execute(change.format(-1, KEY, instant(JANUARY)))
+        connection.execute(change.format(-1, KEY, instant_of_day(JANUARY)))
         assert verify(kept, "1").holds
-        connection.execute(change.format(1, KEY, instant(FEBRUARY)))
+        connection.execute(change.format(1, KEY, instant_of_day(FEBRUARY)))
         assert verify(kept, "1").holds  # February is no part of it
-        connection.execute(change.format(-1, KEY, instant(FEBRUARY)))
+        connection.execute(change.format(-1, KEY, instant_of_day(FEBRUARY)))
     assert not found.holds
     assert found.training_set == ("the values of skips_7d are not the recorded ones",)
     assert [d.what for d in found.differences] == ["digest", f"{VIEW} digest"]
@@ -177,13 +177,13 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
             " skips_7d, rebuffer_events_7d, row_digest) SELECT as_of, 2, user_id, watch_hours_30d, avg_session_mins_7d,"
             " unique_devices_30d, skips_7d + (user_id = %s)::int, rebuffer_events_7d, row_digest"
             " FROM frozen.usage_agg_30d WHERE as_of = %s",
-            [KEY, instant(JANUARY)],
+            [KEY, instant_of_day(JANUARY)],
         )
         connection.execute(
             "INSERT INTO streamflow.revision (table_name, as_of, revision, known_at, rows, digest)"
             " SELECT table_name, as_of, 2, known_at + interval '1 microsecond', rows, digest FROM streamflow.revision"
             " WHERE table_name = 'usage_agg_30d' AND as_of = %s",
-            [instant(JANUARY)],
+            [instant_of_day(JANUARY)],
         )
     found = verify(spoiled, "1")
     assert (found.training_set, found.certificate.violations) == ((), 1)
@@ -195,7 +195,7 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
         true + 1,
     )
     first = known_at(spoiled, JANUARY)
-    assert (violation.from_as_of, violation.from_known_at) == (instant(JANUARY), first)
+    assert (violation.from_as_of, violation.from_known_at) == (instant_of_day(JANUARY), first)
     assert violation.known_at == first + timedelta(microseconds=1)
     assert violation.why.startswith("of revision 1, which a newer revision had replaced by")
     assert "violations: 0 -> 1" in map(str, found.differences)
@@ -214,9 +214,12 @@ def test_a_value_of_february_in_january_is_named_with_both_instants(kept: Platfo
     [violation] = proof.violations
     assert (violation.key, violation.what) == (KEY, f"{VIEW}:watch_hours_30d")
     assert (violation.found, violation.expected) == (wrong, right)
-    assert (violation.as_of, violation.known_at) == (instant(JANUARY), known_at(kept, JANUARY))
+    assert (violation.as_of, violation.known_at) == (
+        instant_of_day(JANUARY),
+        known_at(kept, JANUARY),
+    )
     assert (violation.from_as_of, violation.from_known_at) == (
-        instant(FEBRUARY),
+        instant_of_day(FEBRUARY),
         known_at(kept, FEBRUARY),
     )
     assert violation.why == "after 2024-01-31"
@@ -246,7 +249,7 @@ def test_a_wrong_label_a_foreign_key_and_a_lacking_key_are_named(kept: Platform)
     with pytest.raises(
         TemporalViolation, match=r"nobody users: the key does not exist as of 2024-01-31"
     ) as refused:
-        certified(kept, more)
+        certify(kept, more)
     assert refused.value.facts["violations"] == [str(v) for v in found]
 
 
@@ -304,7 +307,7 @@ def leak(connection: psycopg.Connection) -> None:
         sql.SQL(
             "CASE WHEN h.user_id = {} AND h.as_of = {} THEN (SELECT f.skips_7d FROM frozen.usage_agg_30d f"
             " WHERE f.user_id = h.user_id AND f.as_of = {}) ELSE h.skips_7d END AS skips_7d"
-        ).format(KEY, instant(JANUARY), instant(FEBRUARY))
+        ).format(KEY, instant_of_day(JANUARY), instant_of_day(FEBRUARY))
         if name == "skips_7d"
         else sql.Identifier("h", name)
         for name in names

@@ -16,7 +16,7 @@ from support.chain import JANUARY, run
 
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.stages.transitions import served
+from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.upkeep.backup import backup
 from streamflow.steps.upkeep.restore import restore
 
@@ -91,7 +91,9 @@ def test_every_backup_is_one_coherent_state(
         assert [process.poll() for process in busy[:2]] == [None, None], (
             tmp_path / "busy.log"
         ).read_text()
-        with open_platform(cluster.settings(name, tmp_path / name), migrated=False) as target:
+        with open_platform(
+            cluster.settings(name, tmp_path / name), must_be_migrated=False
+        ) as target:
             receipt = restore(target, file)  # verifies every revision and every model
             versions = {
                 (v.version, v.run_id, v.tags["passport_digest"]) for v in target.models.versions()
@@ -104,7 +106,7 @@ def test_every_backup_is_one_coherent_state(
             promoted = target.connection.execute(
                 "SELECT version FROM streamflow.promotion ORDER BY id DESC LIMIT 1"
             ).fetchone()
-            production = served(target)
+            production = version_in_stage(target)
             target.models.close()
             assert versions == passports
             assert (production.version,) == promoted if production else promoted is None

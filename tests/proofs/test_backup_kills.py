@@ -21,7 +21,7 @@ from streamflow.files import archive
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.backup import backup
-from streamflow.steps.upkeep.restore import BACKUP, check, restore
+from streamflow.steps.upkeep.restore import BACKUP, check_backup, restore
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
 
@@ -80,7 +80,7 @@ def test_a_killed_restore_blocks_all_but_the_next_one(
         assert (done.returncode, "streamflow restore FILE' again" in done.stderr) == (13, True), (
             done.stderr
         )
-    with open_platform(cluster.settings(names, home), migrated=False) as target:
+    with open_platform(cluster.settings(names, home), must_be_migrated=False) as target:
         assert restore(target, file).revisions_verified == 6
         assert database_digest(target.connection, [*OURS, "feast"]) == database_digest(
             loaded.connection, [*OURS, "feast"]
@@ -111,7 +111,7 @@ def test_an_interrupted_backup_leaves_no_file_that_looks_like_one(
     done = command(loaded.home, "backup", str(file), extra=variables)
     assert done.returncode == 0, done.stderr
     assert (file.exists(), partial.exists()) == (True, False)
-    assert check(file).revisions == 6
+    assert check_backup(file).revisions == 6
 
 
 def test_a_backup_holds_up_neither_a_reader_nor_a_training(
@@ -156,6 +156,6 @@ def test_a_version_is_backed_up_with_its_passport_or_not_at_all(
                 lambda: other.execute(ADVISORY).fetchone() == (1,) or backing_up.poll() is not None
             )
     assert (training.wait(), backing_up.wait()) == (0, 0)
-    with archive.reading(file, BACKUP) as backed_up:
+    with archive.open_for_reading(file, BACKUP) as backed_up:
         assert [v.version for v in backed_up.manifest.versions] == [1]
         assert backed_up.manifest.ours["streamflow.passport"] == 1

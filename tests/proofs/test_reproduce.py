@@ -25,7 +25,7 @@ from support.variations import (
 from streamflow.platform import open_platform
 from streamflow.steps.training.train import train
 from streamflow.steps.versions.export import export
-from streamflow.steps.versions.recorded_version import recorded
+from streamflow.steps.versions.recorded_version import find_recorded_version
 
 SEED, REBUILDS, TRAININGS = 11, 20, 6
 READ = "+dac_read_search"  # the capability to read what others own
@@ -92,7 +92,7 @@ def test_trainings_of_rows_that_arrive_in_any_order(
             done = one.run(tmp_path, "train", "--as-of", "2024-01-31", environment=environment)
             assert done.returncode == 0, done.stderr
             with open_platform(cluster.settings(name, tmp_path / name)) as platform:
-                passport = recorded(platform, "1").passport
+                passport = find_recorded_version(platform, "1").passport
         finally:
             cluster.drop(name)
         digests = {(source.table, source.digest) for source in passport.sources}

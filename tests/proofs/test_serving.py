@@ -27,8 +27,8 @@ from support.processes import wait_for
 from support.proxy import proxied
 from support.scrape import numbers
 
-from streamflow.core.promotion.ledger import PRODUCTION, former
-from streamflow.models.mlflow_client import stage_warnings_expected
+from streamflow.core.promotion.ledger import PRODUCTION, rollback_version
+from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.stages.ledger import read_ledger
@@ -97,7 +97,7 @@ def swap(platform: Platform, random: Random) -> Swap:
     now = next(e.to_version for e in reversed(entries) if e.moves and e.stage == PRODUCTION)
     version = random.choice([one for one in THRESHOLDS if one != now])
     by = random.choice(
-        ["promote", "MLflow", "rollback" if former(entries) is not None else "promote"]
+        ["promote", "MLflow", "rollback" if rollback_version(entries) is not None else "promote"]
     )
     began = time.time()
     if by == "promote":
@@ -106,7 +106,7 @@ def swap(platform: Platform, random: Random) -> Swap:
         version = rollback(platform, why="a proof").version
     else:
         client = MlflowClient(platform.tracking_uri, registry_uri=platform.tracking_uri)
-        with stage_warnings_expected():
+        with ignore_stage_warnings():
             client.transition_model_version_stage(
                 "streamflow_churn", str(version), PRODUCTION, archive_existing_versions=True
             )

@@ -17,9 +17,11 @@ def test_one_row_of_the_future_among_a_million() -> None:
         time.perf_counter() - begin,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
     )
-    assert (clean.count, clean.wrong) == (0, [])
-    assert leaking.count == len(leaking.wrong) == 2
-    assert {(v.key, v.what, v.found, v.from_as_of, v.from_known_at) for v in leaking.wrong} == {
+    assert (clean.count, clean.violations) == (0, [])
+    assert leaking.count == len(leaking.violations) == 2
+    assert {
+        (v.key, v.what, v.found, v.from_as_of, v.from_known_at) for v in leaking.violations
+    } == {
         (march[KEY][0], f"plan_fv:{name}", march[name][0], march["as_of"][0], march["known_at"][0])
         for name in ("tenure", "fee")
     }
@@ -27,4 +29,4 @@ def test_one_row_of_the_future_among_a_million() -> None:
     print(
         f"\n{ROWS:,} rows of three drops proved twice in {seconds:.0f} s, {gigabytes:.1f} GB: clean, then one row of the future"
     )
-    print(*map(str, leaking.wrong), sep="\n")
+    print(*map(str, leaking.violations), sep="\n")

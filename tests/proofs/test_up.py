@@ -25,7 +25,7 @@ from support.stack import (
     url,
 )
 
-from streamflow.database.embedded import remove
+from streamflow.database.embedded import remove_server
 
 READY_S, BACK_S, GONE_S = 60.0, 30.0, 5.0  # the bounds that are promised, on 2 cores
 KEY = "7590-VHVEG"
@@ -35,7 +35,7 @@ KEY = "7590-VHVEG"
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "home"
     run(tmp_path / "home", "down")
-    remove(tmp_path / "home")
+    remove_server(tmp_path / "home")
 
 
 def answers(home: Path) -> bool:

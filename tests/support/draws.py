@@ -12,10 +12,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import Column, Feature, load_catalog
-from streamflow.core.promotion.gate import Answers, Compared, Policy, compare, comparison
+from streamflow.core.promotion.gate import (
+    GatePolicy,
+    MetricComparison,
+    VersionAnswers,
+    compare_metrics,
+    judge_comparison,
+)
 from streamflow.core.training.decision import Economics
 from streamflow.core.training.split import is_holdout
-from streamflow.models.compiled_model import compiled
+from streamflow.models.compiled_model import compile_model
 from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.simulation.drops import simulate_months
 
@@ -24,7 +30,7 @@ SURVEY = Feature(
     name="survey", view="survey_fv", table="survey", column=Column(type="float", view="survey_fv")
 )
 NOISE = 0.4  # of the survey around the true log-odds of leaving: chosen so that it is worth about 0.03 of AUC
-POLICY = Policy(
+POLICY = GatePolicy(
     rule="paired-bootstrap",
     metric="auc",
     margin=0.0,
@@ -56,7 +62,7 @@ class Draw:
             trees=trees,
             seed=seed,
         )
-        return compiled(pipeline)(encoder_of(pipeline).matrix(rows.filter(held)))
+        return compile_model(pipeline)(encoder_of(pipeline).encode_frame(rows.filter(held)))
 
 
 def draw(seed: int, *, users: int) -> Draw:
@@ -77,8 +83,8 @@ def draw(seed: int, *, users: int) -> Draw:
 
 def judged(
     of: Draw, champion: NDArray[np.float64], challenger: NDArray[np.float64]
-) -> tuple[bool, Compared]:
+) -> tuple[bool, MetricComparison]:
     """Whether the gate's default policy promotes, and by what."""
-    sides = (Answers(probability=p, threshold=0.5) for p in (champion, challenger))
-    compared = compare(of.label[of.holdout], *sides, MONEY, POLICY)
-    return comparison(compared, POLICY).passed, compared[0]
+    sides = (VersionAnswers(probability=p, threshold=0.5) for p in (champion, challenger))
+    compared = compare_metrics(of.label[of.holdout], *sides, MONEY, POLICY)
+    return judge_comparison(compared, POLICY).passed, compared[0]

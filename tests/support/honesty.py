@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import load_catalog
 from streamflow.core.training import panel_honesty as panel
-from streamflow.core.training.column_honesty import constants, deciding
-from streamflow.core.training.honesty import Finding
+from streamflow.core.training.column_honesty import find_constant_columns, find_deciding_columns
+from streamflow.core.training.honesty import HonestyFinding
 from streamflow.settings import Settings
 from streamflow.simulation.drops import simulate_months
-from streamflow.steps.training.previous_drops import rule_compared
+from streamflow.steps.training.previous_drops import compare_label_rule
 
 CATALOG, SETTINGS = load_catalog(None), Settings()
 FEATURES, KEY, LABEL = [f.name for f in CATALOG.features], CATALOG.entity.key, CATALOG.label.column
@@ -63,7 +63,7 @@ def pair(seed: int, users: int = 1500) -> Pair:
     return replace(made, late={"watch_hours_30d": made.some(everyone, 0.03), "monthly_fee": fiber})
 
 
-def findings(made: Pair) -> list[Finding]:
+def findings(made: Pair) -> list[HonestyFinding]:
     """Every check of arrays, in the order of steps/training/honesty.py."""
     before, now, label = made.before, made.now, made.label
     both = before.join(now, on=KEY, suffix=" now")
@@ -74,21 +74,27 @@ def findings(made: Pair) -> list[Finding]:
         for c in COUNTERS
     }
     return [
-        *deciding(now.select(FEATURES), label),
-        *constants(now.select(FEATURES)),
+        *find_deciding_columns(now.select(FEATURES), label),
+        *find_constant_columns(now.select(FEATURES)),
         *(
             f
             for name, rows in made.late.items()
-            for f in panel.late_revision(name, "the revision", rows, label)
+            for f in panel.check_late_revision(name, "the revision", rows, label)
         ),
-        *(f for name, step in steps.items() for f in panel.counter(name, *step, since=JANUARY)),
-        *panel.who_stayed(still, len(positive), before=JANUARY, now=FEBRUARY),
-        *panel.base_rate(before[LABEL].to_numpy(), label, since=JANUARY),
-        *rule_compared(before, now, CATALOG, SETTINGS, since=JANUARY),
+        *(
+            f
+            for name, step in steps.items()
+            for f in panel.check_counter(name, *step, since=JANUARY)
+        ),
+        *panel.check_leavers_left(
+            still, len(positive), earlier_drop=JANUARY, current_drop=FEBRUARY
+        ),
+        *panel.check_base_rate(before[LABEL].to_numpy(), label, since=JANUARY),
+        *compare_label_rule(before, now, CATALOG, SETTINGS, since=JANUARY),
     ]
 
 
-def alarms(found: list[Finding]) -> list[Finding]:
+def alarms(found: list[HonestyFinding]) -> list[HonestyFinding]:
     """What is not only a note."""
     return [f for f in found if f.severity != "note"]
 

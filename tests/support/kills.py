@@ -167,7 +167,7 @@ class Bench:
 def main() -> None:
     """Do all once a line is read: the process that is killed."""
     with open_platform(load_settings()) as platform:
-        platform.features.views()  # imports Feast
+        platform.features.view_names()  # imports Feast
         print("ready", flush=True)
         sys.stdin.readline()
         do_all(platform, sys.argv[1:])

@@ -7,11 +7,11 @@ import random
 from mlflow import MlflowClient
 
 from streamflow.errors import VersionMissing
-from streamflow.models.mlflow_client import stage_warnings_expected
+from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform
 from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.serving.predict import predict
-from streamflow.steps.stages.ledger import who_served
+from streamflow.steps.stages.ledger import find_version_at
 from streamflow.steps.stages.transitions import reconcile
 from support.chain import NOW
 
@@ -42,7 +42,7 @@ def random_moves(
             except VersionMissing:
                 continue
         else:
-            with stage_warnings_expected():
+            with ignore_stage_warnings():
                 client.transition_model_version_stage(
                     "streamflow_churn", str(version), "Production", archive_existing_versions=True
                 )
@@ -54,5 +54,7 @@ def random_moves(
     ).fetchall()
     assert len(logged) >= moves / 2
     return [
-        f"{at}: {version}" for at, version in logged if who_served(platform, at).version != version
+        f"{at}: {version}"
+        for at, version in logged
+        if find_version_at(platform, at).version != version
     ]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from streamflow.platform import Platform
-from streamflow.steps.serving.predict import Prediction, judge, serving_of
+from streamflow.steps.serving.predict import Prediction, load_serving_version, predict_rows
 from support.chain import NOW
 
 PATIENCE_S = 30  # after which a client says that the API hangs
@@ -67,8 +67,8 @@ def truths(
     """What each version says of each key, made here and not in the API's process."""
     found = {}
     for version in versions:
-        serving = serving_of(platform, platform.models.version(version))
-        for one in judge(
+        serving = load_serving_version(platform, platform.models.version(version))
+        for one in predict_rows(
             serving, keys, serving.reader.read_many(platform.connection, keys), now=NOW
         ):
             assert isinstance(one, Prediction)

@@ -18,7 +18,7 @@ import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import DropConflict, EntityUnknown
 from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
@@ -84,9 +84,9 @@ class Model:
     def read(self, table: str, key: str, at: datetime, known_at: datetime) -> Row:
         """The features of one key as of `at`, as known at `known_at`."""
         for as_of in sorted(
-            (d for t, d in self.frozen if t == table and instant(d) <= at), reverse=True
+            (d for t, d in self.frozen if t == table and instant_of_day(d) <= at), reverse=True
         ):
-            if at - instant(as_of) > TTL[table]:
+            if at - instant_of_day(as_of) > TTL[table]:
                 break
             known = [r for r in self.frozen[table, as_of] if r.known_at <= known_at]
             if known and key in known[-1].rows:
@@ -224,7 +224,7 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
                 {r.known_at for revisions in self.model.frozen.values() for r in revisions}
             )
             asked = [
-                (key, instant(day) + shift, k + nudge)
+                (key, instant_of_day(day) + shift, k + nudge)
                 for key in [*KEYS, "nobody"]
                 for day in data.draw(st.sets(st.sampled_from(DAYS), min_size=1, max_size=2))
                 for shift in (
@@ -239,7 +239,7 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
             frame = pl.DataFrame(
                 asked, schema=["user_id", "event_timestamp", "known_at"], orient="row"
             ).with_columns(pl.col("event_timestamp", "known_at").cast(pl.Datetime("us", "UTC")))
-            answer = pl.DataFrame(platform.features.history(frame, platform.catalog.service))
+            answer = pl.DataFrame(platform.features.read_history(frame, platform.catalog.service))
             for table in TTL:
                 expected = [self.model.read(table, *question) for question in asked]
                 assert answer.select(FILES[table]).rows() == expected, table

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from streamflow.catalog import load_catalog
-from streamflow.core.monitoring.drift import FeatureDrift, feature_drifts
+from streamflow.core.monitoring.drift import FeatureDrift, compare_features
 from streamflow.core.monitoring.performance import (
     ConceptDrift,
     LabelDrift,
-    concept_drift,
-    label_drift,
-    performance,
+    compare_labels,
+    compare_performance,
+    measure_performance,
 )
 from streamflow.core.training.split import is_holdout
 from streamflow.simulation.drops import simulate_months
@@ -111,18 +111,20 @@ def found(reference: Population, current: Population) -> Found:
     for month in (reference, current):
         side = holdout(month)
         p = probability(reference, month)
-        sides.append(performance(month.label[side], p[side], threshold=0.5, seed=1, draws=50))
+        sides.append(
+            measure_performance(month.label[side], p[side], threshold=0.5, seed=1, draws=50)
+        )
     before, now = sides
     return Found(
-        features=feature_drifts(
+        features=compare_features(
             reference.rows.select(FEATURES),
             current.rows.select(FEATURES),
             categorical=CATEGORICAL,
             drift_psi=0.1,
             false_discovery=0.05,
         ),
-        labels=label_drift(reference.label, current.label),
-        concept=concept_drift(before, now) if before and now else None,
+        labels=compare_labels(reference.label, current.label),
+        concept=compare_performance(before, now) if before and now else None,
     )
 
 

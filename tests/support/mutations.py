@@ -91,7 +91,7 @@ def main() -> None:
                     changes.enter_context(changed_file())
                 if "environment" in changed:
                     changes.enter_context(changed_package(folder / "site"))
-                with open_platform(settings, migrated=False) as platform:
+                with open_platform(settings, must_be_migrated=False) as platform:
                     receipt = reproduce(platform, version)
             levels = {
                 level.name: [level.count, *map(str, level.differences)]

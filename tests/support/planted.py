@@ -88,7 +88,7 @@ class Experiment:
         """The installation with other settings."""
         return open_platform(
             self.cluster.settings(self.installation, self.home, **{"trees": self.trees, **flags}),
-            migrated=False,
+            must_be_migrated=False,
         )
 
     def begin(self) -> TrainReceipt:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import psutil
 
-from streamflow.database.server_folder import find_place
+from streamflow.database.server_folder import find_server_folders
 
 
 def alive(home: Path) -> list[str]:
     """The command lines of all processes that know this state folder, by their arguments or their environment."""
-    marks = {str(home), str(find_place(home).root)}
+    marks = {str(home), str(find_server_folders(home).root)}
     found = []
     for process in psutil.process_iter():
         try:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from conftest import Cluster
 
-from streamflow.core.promotion.ledger import holder
+from streamflow.core.promotion.ledger import current_holder
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import inherited_environment
 from streamflow.steps.stages.ledger import read_ledger, verify_ledger
@@ -26,17 +26,17 @@ WORK = """
 from itertools import cycle
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
-from streamflow.steps.stages import move, settle, who
+from streamflow.steps.stages.transitions import login_name, move_to_stage, reconcile_locked
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
 with open_platform(load_settings()) as platform:
-    platform.models.standing()  # imports MLflow
+    platform.models.read_stages()  # imports MLflow
     print("ready", flush=True)
     for version in cycle((1, 2, 3)):
-        with ledger.alone(platform.connection):
-            settle(platform)
-            told = Move(who=who(), model="streamflow_churn", action="promoted", stage="Production", version=version, why="")
-            move(platform, told)
+        with ledger.lock_ledger(platform.connection):
+            reconcile_locked(platform)
+            move = Move(who=login_name(), model="streamflow_churn", action="promoted", stage="Production", version=version, why="")
+            move_to_stage(platform, move)
 """
 
 
@@ -73,11 +73,11 @@ def killed(platform: Platform, cluster: Cluster, *, seed: int) -> tuple[int, lis
     process.wait()
     process.stdout.close()
     reconcile(platform)
-    entries, now = read_ledger(platform), platform.models.standing()
+    entries, now = read_ledger(platform), platform.models.read_stages()
     said = {
-        "ledger": holder(entries, "Production"),
-        "stage": now.staged["Production"],
-        "alias": now.aliases["Production"],
+        "ledger": current_holder(entries, "Production"),
+        "stage": now.versions_by_stage["Production"],
+        "alias": now.aliased_versions["Production"],
     }
     wrong = (
         [] if said["stage"] == [said["ledger"]] and said["alias"] == said["ledger"] else [str(said)]

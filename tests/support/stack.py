@@ -66,9 +66,9 @@ def kill_9(pid: int) -> None:
 
 def postmaster(home: Path) -> int:
     """The process of the embedded server that is the parent of the others."""
-    from streamflow.database.server_folder import find_place
+    from streamflow.database.server_folder import find_server_folders
 
-    return int((find_place(home).data / "postmaster.pid").read_text().splitlines()[0])
+    return int((find_server_folders(home).data / "postmaster.pid").read_text().splitlines()[0])
 
 
 def resident_mb(pid: int) -> int:

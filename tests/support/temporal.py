@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from streamflow.core.data.digest import in_order
-from streamflow.core.training.row_sources import Place, Reading
+from streamflow.core.data.digest import sort_for_digest
+from streamflow.core.training.row_sources import DatedRevision, Reading
 from streamflow.core.training.temporal_proof import Audit
-from streamflow.core.training.violations import explained
+from streamflow.core.training.violations import explain_violation
 from streamflow.features.point_in_time_join import (
     AS_OF,
     INSTANT,
-    KNOWN,
-    SINCE,
-    UNTIL,
+    KNOWN_SINCE,
+    KNOWN_UNTIL,
+    ROW_KNOWN_AT,
     point_in_time_join,
 )
 
@@ -33,7 +33,7 @@ STAMP = pl.Datetime("us", "UTC")
 class Content:
     """One revision: its place and its rows by key."""
 
-    place: Place
+    place: DatedRevision
     rows: dict[Any, tuple[Any, ...]]
 
 
@@ -65,7 +65,7 @@ def frozen(contents: Sequence[Content], asked: Reading, key: pl.DataType) -> pl.
 
 
 def joined(
-    keys: pl.Series, rows: pl.DataFrame, places: Sequence[Place], asked: Reading
+    keys: pl.Series, rows: pl.DataFrame, places: Sequence[DatedRevision], asked: Reading
 ) -> pl.DataFrame:
     """The set that the platform's own join makes: the keys with their features."""
     following = {
@@ -82,10 +82,10 @@ def joined(
         KEY,
         *asked.types,
         pl.col("as_of").alias(AS_OF),
-        pl.col("known_at").alias(SINCE),
-        until.alias(UNTIL),
+        pl.col("known_at").alias(KNOWN_SINCE),
+        until.alias(KNOWN_UNTIL),
     )
-    instants = {INSTANT: asked.as_of.astimezone(UTC), KNOWN: asked.known_at.astimezone(UTC)}
+    instants = {INSTANT: asked.as_of.astimezone(UTC), ROW_KNOWN_AT: asked.known_at.astimezone(UTC)}
     entities = pl.DataFrame([keys]).with_columns(
         pl.lit(value).cast(STAMP).alias(name) for name, value in instants.items()
     )
@@ -96,7 +96,7 @@ def joined(
 def audit(
     frame: pl.DataFrame,
     rows: pl.DataFrame,
-    places: Sequence[Place],
+    places: Sequence[DatedRevision],
     asked: Reading,
     *,
     limit: int = 1000,
@@ -104,11 +104,12 @@ def audit(
 ) -> Audit:
     """The proof of a whole frame, in chunks."""
     made = Audit(asked, frame.select(KEY).schema, places, limit=limit)
-    for part in in_order(frame, KEY).iter_slices(chunk):
+    for part in sort_for_digest(frame, KEY).iter_slices(chunk):
         made.add(part, rows)
     if asked.types:
-        made.wrong = [
-            explained(v, rows.filter(pl.col(KEY) == v.key), places, asked) for v in made.wrong
+        made.violations = [
+            explain_violation(v, rows.filter(pl.col(KEY) == v.key), places, asked)
+            for v in made.violations
         ]
     return made
 
@@ -124,14 +125,16 @@ def planted(frame: pl.DataFrame, row: int, column: str, value: object) -> pl.Dat
 MONTHS = tuple(datetime(2024, month, day, tzinfo=UTC) for month, day in ((1, 31), (2, 29), (3, 31)))
 
 
-def large(count: int, *, seed: int = 1) -> tuple[pl.DataFrame, pl.DataFrame, list[Place], Reading]:
+def large(
+    count: int, *, seed: int = 1
+) -> tuple[pl.DataFrame, pl.DataFrame, list[DatedRevision], Reading]:
     """`count` keys with three monthly drops of two features: the set as of February, the frozen rows, the revisions, the reading.
 
     Every value of March differs from that of February, so that a row of the future shows in each of its cells.
     """
     rng = np.random.default_rng(seed)
     keys = pl.Series(KEY, [f"{n:07}" for n in rng.permutation(count)])
-    places = [Place(month, 1, month + timedelta(hours=3)) for month in MONTHS]
+    places = [DatedRevision(month, 1, month + timedelta(hours=3)) for month in MONTHS]
     asked = reading(MONTHS[1], places[-1].known_at, tenure="int", fee="float")
     parts = []
     for number, place in enumerate(places):
@@ -161,7 +164,7 @@ def one_row_of_the_future(count: int) -> tuple[Audit, Audit, pl.DataFrame]:
     return clean, audit(leaking, rows, places, asked, chunk=max(count // 5, 1)), march
 
 
-def in_zone(place: Place, zone: Any) -> Place:
+def in_zone(place: DatedRevision, zone: Any) -> DatedRevision:
     """The same revision, its instants given in another time zone."""
     return place._replace(
         as_of=place.as_of.astimezone(zone), known_at=place.known_at.astimezone(zone)

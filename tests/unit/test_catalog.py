@@ -5,7 +5,12 @@ import re
 import pytest
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog, parse_catalog
-from streamflow.core.data.catalog_definitions import catalog_of, catalog_toml, definitions, meaning
+from streamflow.core.data.catalog_definitions import (
+    catalog_from_values,
+    catalog_to_values,
+    list_model_facts,
+    values_to_toml,
+)
 from streamflow.core.onboarding.catalog_text import declaration
 from streamflow.errors import CatalogInvalid
 
@@ -112,14 +117,14 @@ def test_a_counter_is_known_and_changes_nothing_that_a_model_or_a_database_depen
         "total_paid",
     ]
     assert (without.service, without.digest) == (ours.service, ours.digest)
-    assert meaning(definitions(without)) == meaning(definitions(ours))
-    assert "counter" not in str(definitions(without))
+    assert list_model_facts(catalog_to_values(without)) == list_model_facts(catalog_to_values(ours))
+    assert "counter" not in str(catalog_to_values(without))
     for catalog in (ours, without):
         for again in (
-            catalog_of(definitions(catalog)),
-            parse_catalog(catalog_toml(definitions(catalog)), origin="again"),
+            catalog_from_values(catalog_to_values(catalog)),
+            parse_catalog(values_to_toml(catalog_to_values(catalog)), origin="again"),
         ):
-            assert definitions(again) == definitions(catalog)
+            assert catalog_to_values(again) == catalog_to_values(catalog)
             assert [t.columns for t in again.tables.values()] == [
                 t.columns for t in catalog.tables.values()
             ]
@@ -132,13 +137,16 @@ def test_a_policy_of_serving_is_recorded_with_a_version_and_asks_nothing_of_a_da
     text = text.replace('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 30')
     with_it = parse_catalog(text, origin="catalog.toml")
     assert (with_it.service, with_it.digest) == (ours.service, ours.digest)
-    assert not {"default", "max_age_days"} & set(str(definitions(ours)).split("'"))
+    assert not {"default", "max_age_days"} & set(str(catalog_to_values(ours)).split("'"))
     for again in (
-        catalog_of(definitions(with_it)),
-        parse_catalog(catalog_toml(definitions(with_it)), origin="again"),
+        catalog_from_values(catalog_to_values(with_it)),
+        parse_catalog(values_to_toml(catalog_to_values(with_it)), origin="again"),
     ):
         assert (again.features, again.views) == (with_it.features, with_it.views)
-    before, after = meaning(definitions(ours)), meaning(definitions(with_it))
+    before, after = (
+        list_model_facts(catalog_to_values(ours)),
+        list_model_facts(catalog_to_values(with_it)),
+    )
     changed = {name: value for name, value in after.items() if value != before[name]}
     assert changed.pop("usage_agg_30d_fv:watch_hours_30d default") == 0.0
     assert changed == {f"{f.ref} max_age_days": 30 for f in ours.features_of("usage_agg_30d_fv")}
@@ -150,7 +158,7 @@ def test_words_are_known_and_change_nothing_that_a_model_or_a_database_depends_o
     without = parse_catalog(re.sub(r', words = "[^"]+"', "", TEXT), origin="catalog.toml")
     assert ours.tables["subscriptions"].columns["net_service"].words == "internet service"
     assert (ours.digest, ours.service) == (without.digest, without.service)
-    assert meaning(definitions(ours)) == meaning(definitions(without))
+    assert list_model_facts(catalog_to_values(ours)) == list_model_facts(catalog_to_values(without))
     assert 'words = "internet service"' in declaration(
         ours.tables["subscriptions"].columns["net_service"]
     )

@@ -8,13 +8,13 @@ import pytest
 
 from streamflow.database import from_url
 from streamflow.errors import SettingsInvalid
-from streamflow.settings import explain, exported, load_settings
+from streamflow.settings import list_settings, load_settings, temporary_environment
 
 SECRET = "s3cret/%&"  # a password of this test
 
 
 def origins(**flags: object) -> dict[str, tuple[str, str]]:
-    return {row.name: (row.value, row.origin) for row in explain(load_settings(**flags))}
+    return {row.name: (row.value, row.origin) for row in list_settings(load_settings(**flags))}
 
 
 def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(
@@ -87,7 +87,7 @@ def test_variables_for_vendors_are_taken_back(monkeypatch: pytest.MonkeyPatch) -
     import os
 
     monkeypatch.setenv("PGHOST", "before")
-    with exported({"PGHOST": "during", "PGUSER": "during"}):
+    with temporary_environment({"PGHOST": "during", "PGUSER": "during"}):
         assert (os.environ["PGHOST"], os.environ["PGUSER"]) == ("during", "during")
     assert os.environ["PGHOST"] == "before"
     assert "PGUSER" not in os.environ

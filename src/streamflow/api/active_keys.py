@@ -33,12 +33,12 @@ class KeyRing:
         connect: Callable[[], psycopg.Connection],
         notify: Callable[[str], None],
         *,
-        every_s: float = READ_EVERY_S,
+        interval_s: float = READ_EVERY_S,
         trusted_s: float = TRUSTED_S,
     ) -> None:
         self._connect = connect
         self._notify = notify
-        self._every_s = every_s
+        self._every_s = interval_s
         self._trusted_s = trusted_s
         self._connection: psycopg.Connection | None = None
         self._keys: Mapping[str, ApiKey] = {}
@@ -47,7 +47,7 @@ class KeyRing:
         self._stopping = Event()
 
     @contextmanager
-    def kept(self) -> Iterator[KeyRing]:
+    def keep_reading(self) -> Iterator[KeyRing]:
         """Read the keys at once, then read them again every few seconds until the block ends."""
         self._refresh()
         reader = Thread(target=self._refresh_until_stopped, name="keys", daemon=True)
@@ -72,7 +72,7 @@ class KeyRing:
             return None
         key_id, secret = parsed
         key = self._keys.get(key_id)
-        if key is None or not key.is_opened_by(secret):
+        if key is None or not key.matches_secret(secret):
             return None
         return key if key.state(datetime.now(UTC)) == "in force" else None
 

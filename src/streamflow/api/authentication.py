@@ -9,10 +9,10 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamflow.api.active_keys import KeyRing
-from streamflow.api.endpoint_scopes import OPEN, scope_of
+from streamflow.api.endpoint_scopes import OPEN_PATHS, required_scope
 from streamflow.api.refusals import refuse
 from streamflow.api.request_context import NOTES
-from streamflow.core.serving.api_keys import ApiKey, covers
+from streamflow.core.serving.api_keys import ApiKey, scope_covers
 from streamflow.core.serving.api_keys import Scope as KeyScope
 
 BEARER = b"bearer "
@@ -46,7 +46,7 @@ class KeyGuard:
         if key is not None:
             scope[NOTES].caller = key.id
         path = scope["path"]
-        if path in OPEN:
+        if path in OPEN_PATHS:
             scope[NOTES].is_anonymous = key is None
             await self._app(scope, receive, send)
         elif not self._keys.is_trusted:
@@ -54,9 +54,9 @@ class KeyGuard:
             await refuse(scope, receive, send, 503, message, headers={"Retry-After": "5"})
         elif key is None:
             await _refuse_unknown_key(scope, receive, send, has_key=bool(key_text))
-        elif (required := scope_of(path)) is None:
+        elif (required := required_scope(path)) is None:
             await refuse(scope, receive, send, 404, "Not Found")
-        elif not covers(key.scope, required):
+        elif not scope_covers(key.scope, required):
             await _refuse_small_scope(scope, receive, send, key, required)
         else:
             await self._app(scope, receive, send)

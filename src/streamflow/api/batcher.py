@@ -21,11 +21,11 @@ from psycopg_pool import AsyncConnectionPool
 from streamflow.api.metrics import Metrics
 from streamflow.api.pending_request import Answer, PendingRequest, Phase
 from streamflow.api.request_context import Notes
-from streamflow.database.pool import connection_of
+from streamflow.database.pool import take_connection
 from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.live_features import OnlineRow
-from streamflow.steps.serving.predict import Prediction, Serving, judge
-from streamflow.warehouse.prediction_log import log_beside
+from streamflow.steps.serving.predict import Prediction, Serving, predict_rows
+from streamflow.warehouse.prediction_log import log_predictions_async
 
 # Workers for small requests, and for large ones.
 SMALL_WORKERS = 6
@@ -169,7 +169,7 @@ class Batcher:
     async def _answer(self, batch: list[PendingRequest]) -> None:
         serving = self._serving()
         keys = [key for request in batch for key in request.keys]
-        async with connection_of(self._pool) as connection:
+        async with take_connection(self._pool) as connection:
             for request in batch:
                 self._metrics.observe_phase("queue", perf_counter() - request.entered)
             async with self._phase("features", batch):
@@ -213,7 +213,7 @@ class Batcher:
             request_id = request.notes.request_id
             request_answers = islice(remaining_answers, len(request.keys))
             entries += [
-                answer.logged(request_id)
+                answer.log_row(request_id)
                 for answer in request_answers
                 if isinstance(answer, Prediction)
             ]
@@ -223,7 +223,7 @@ class Batcher:
         timeout_s = self._time_limit / 2 if self._shed else None
         try:
             async with asyncio.timeout(timeout_s):
-                await log_beside(connection, entries)
+                await log_predictions_async(connection, entries)
         except (psycopg.Error, TimeoutError):
             if not self._shed:
                 raise
@@ -238,7 +238,7 @@ async def _read_rows(
     serving: Serving, connection: psycopg.AsyncConnection, keys: list[str | int]
 ) -> list[OnlineRow | None]:
     try:
-        return await serving.reader.read_beside(connection, keys)
+        return await serving.reader.read_many_async(connection, keys)
     except psycopg.OperationalError as error:
         if connection.broken:
             raise _ConnectionLost(str(error)) from error
@@ -250,5 +250,5 @@ async def _judge(
 ) -> list[Answer]:
     now = datetime.now(UTC)
     if len(keys) <= INLINE_IDS:
-        return judge(serving, keys, rows, now=now)
-    return await asyncio.to_thread(judge, serving, keys, rows, now=now)
+        return predict_rows(serving, keys, rows, now=now)
+    return await asyncio.to_thread(predict_rows, serving, keys, rows, now=now)

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 EXTRA_S = 5.0
 
 
-class Patient(HttpToolsProtocol):
+class ClientTimeoutProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with time limits for the client.
 
     uvicorn itself closes a connection that is idle after an answer. This class also closes one
@@ -78,4 +78,4 @@ def _cancel(timer: TimerHandle | None) -> None:
 
 def set_client_timeout(body_s: float) -> None:
     """Set how long a client of this process may take to send a body, in seconds."""
-    Patient.seconds = body_s + EXTRA_S
+    ClientTimeoutProtocol.seconds = body_s + EXTRA_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamflow.core.serving.api_keys import Scope
 
 # Paths that need no key, because a health probe has none. They must match exactly.
-OPEN = frozenset({"/health", "/ready"})
+OPEN_PATHS = frozenset({"/health", "/ready"})
 
 ACCESS: dict[str, Scope] = {
     # The metrics show how much is predicted, and what. A scraper gets a key for them alone.
@@ -21,12 +21,12 @@ ACCESS: dict[str, Scope] = {
 }
 
 
-def scope_of(path: str) -> Scope | None:
+def required_scope(path: str) -> Scope | None:
     """Return the scope that a path requires; None if the API has no such path.
 
     The path must be the one that the router reads.
 
-    >>> scope_of("/features/7590-VHVEG"), scope_of("/features/x/health"), scope_of("/health")
+    >>> required_scope("/features/7590-VHVEG"), required_scope("/features/x/health"), required_scope("/health")
     ('read', None, None)
     """
     parent = path.rpartition("/")[0]

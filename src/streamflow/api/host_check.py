@@ -78,7 +78,7 @@ def _read_host(scope: Scope) -> bytes:
     return ipv6_address or name_or_ipv4
 
 
-def allowed_hosts(bound: str, given: tuple[str, ...]) -> tuple[str, ...]:
+def allowed_hosts(bound_host: str, configured_hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the hosts that a request may name.
 
     The names of loopback are always allowed, because no web page can take them as its own name.
@@ -90,7 +90,7 @@ def allowed_hosts(bound: str, given: tuple[str, ...]) -> tuple[str, ...]:
     >>> allowed_hosts("10.0.0.5", ("churn.example.com",))
     ('localhost', '127.0.0.1', '::1', '10.0.0.5', 'churn.example.com')
     """
-    return (*LOOPBACK, bound, *given)
+    return (*LOOPBACK, bound_host, *configured_hosts)
 
 
 def is_loopback(host: str) -> bool:

@@ -77,8 +77,8 @@ class RequestObserver:
         path = _find_path_template(scope)
         seconds = perf_counter() - started_at
         if self._traces is not None:
-            self._traces.request(
-                scope, notes, method=method, path=path, status=status, began=started_at
+            self._traces.record_request(
+                scope, notes, method=method, path=path, status=status, started_at=started_at
             )
         self._metrics.count_answer(method, path, status, seconds)
         if notes.error is not None:

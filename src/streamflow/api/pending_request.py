@@ -10,10 +10,10 @@ from typing import Literal
 
 from streamflow.api.request_context import Notes
 from streamflow.errors import Overloaded
-from streamflow.steps.serving.predict import Prediction, Refusal, Serving
+from streamflow.steps.serving.predict import Prediction, RowRefusal, Serving
 
 Phase = Literal["queue", "features", "model", "log"]
-Answer = Prediction | Refusal
+Answer = Prediction | RowRefusal
 
 
 @dataclass(slots=True, eq=False)

@@ -16,8 +16,8 @@ from streamflow.api.schema import EndpointModels, ok
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
-from streamflow.steps.serving.explain import Reasons
-from streamflow.steps.serving.predict import Prediction, Serving, as_key
+from streamflow.steps.serving.explain import ExplainedPrediction
+from streamflow.steps.serving.predict import Prediction, Serving, parse_key
 
 
 def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
@@ -37,7 +37,7 @@ def _add_predict(app: FastAPI, state: ServingState, models: EndpointModels) -> N
     async def predict(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
         """Predict for one key. The answer contains the values that the prediction is made from."""
         notes = notes_of(request)
-        key = as_key(catalog, getattr(body, key_name))
+        key = parse_key(catalog, getattr(body, key_name))
         serving, [answer] = await state.batcher.answer([key], notes)
         notes.version = serving.version
         if isinstance(answer, StreamflowError):
@@ -89,9 +89,9 @@ def _add_features(app: FastAPI, state: ServingState, models: EndpointModels) -> 
 
         Values that are absent or too old are neither refused nor replaced.
         """
-        key = as_key(catalog, text)
+        key = parse_key(catalog, text)
         row = await state.features(key)
-        return _json_response({key_name: key, **row.plain})
+        return _json_response({key_name: key, **row.json_values})
 
 
 def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
@@ -105,7 +105,7 @@ def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> N
 
         The answer is not logged.
         """
-        key = as_key(catalog, getattr(body, key_name))
+        key = parse_key(catalog, getattr(body, key_name))
         reasons = await state.reasons(key)
         notes_of(request).version = reasons.version
         return _json_response(_reasons_entry(key_name, reasons))
@@ -133,7 +133,7 @@ def _prediction_entry(key_name: str, prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _reasons_entry(key_name: str, reasons: Reasons) -> dict[str, Any]:
+def _reasons_entry(key_name: str, reasons: ExplainedPrediction) -> dict[str, Any]:
     """Build the answer of /explain.
 
     The base plus all contributions equals the margin, to 1e-6. The largest contribution is first.
@@ -170,6 +170,6 @@ def _batch_entry(
 def _parse_key(catalog: Catalog, raw_key: str | int) -> str | int | EntityUnknown:
     """Return the key in the type of the catalog, or the error of a text that cannot be a key."""
     try:
-        return as_key(catalog, raw_key)
+        return parse_key(catalog, raw_key)
     except EntityUnknown as error:
         return error

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Literal
 
-from streamflow.database import translated
+from streamflow.database import translate_errors
 from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.serving.predict import Serving, serving_of
-from streamflow.steps.stages.transitions import Held, held
+from streamflow.steps.serving.predict import Serving, load_serving_version
+from streamflow.steps.stages.transitions import ProductionStatus, production_status
 
 # The API serves a change within 5 s: this interval, the answer of the registry and the loading.
 POLL_INTERVAL_S = 1.0
@@ -37,7 +37,7 @@ REGISTRY_UNREACHABLE = "the registry cannot be asked"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Current:
+class ServedVersion:
     """The version that answers now, and why no different one does.
 
     It is replaced as a whole, so that a reader never sees half of a change.
@@ -73,19 +73,19 @@ class Readiness:
 
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
-    current: Current
+    current: ServedVersion
     as_of: datetime | None
     waiting: int
     pool: dict[str, int]
 
 
-class Reload:
+class RegistryFollower:
     """Asks the registry every second in its own thread, so that no request waits for it."""
 
     def __init__(
         self, platform: Platform, count: Callable[[Literal["swapped", "refused"]], None]
     ) -> None:
-        self.current = Current(refused="the version in Production is being looked up")
+        self.current = ServedVersion(refused="the version in Production is being looked up")
         self._platform = platform
         self._count = count
         self._stopping = Event()
@@ -156,14 +156,14 @@ class Reload:
     def _update(self) -> None:
         """Ask the registry which version is in Production, and load it if it is a new one."""
         self._platform.forget_lost_connection()
-        with translated(self._platform.login):
+        with translate_errors(self._platform.login):
             self._require_migrated()
-            holder = held(self._platform)
+            holder = production_status(self._platform)
             current = self.current
             version = holder.version
             if version is None:
                 refused = f"no version of {self._platform.catalog.model} is in Production"
-                self.current = Current(refused=refused, notes=holder.notes)
+                self.current = ServedVersion(refused=refused, notes=holder.notes)
             elif current.serving is not None and current.serving.version == version:
                 self.current = replace(current, since=holder.since, refused="", notes=holder.notes)
             elif self._failed_lately(version):
@@ -184,9 +184,9 @@ class Reload:
         failed_version, failed_at = self._failed_load
         return failed_version == version and time.monotonic() < failed_at + RETRY_INTERVAL_S
 
-    def _load(self, version: int, holder: Held) -> None:
+    def _load(self, version: int, holder: ProductionStatus) -> None:
         try:
-            serving = serving_of(self._platform, self._platform.models.version(version))
+            serving = load_serving_version(self._platform, self._platform.models.version(version))
         # Whatever the error is: the former version goes on, and the error is shown and counted.
         except Exception as error:  # noqa: BLE001
             self._failed_load = version, time.monotonic()
@@ -202,7 +202,7 @@ class Reload:
             # To look through them holds up requests for 0.2 s.
             gc.freeze()
         self._failed_load = None
-        self.current = Current(
+        self.current = ServedVersion(
             serving=serving,
             since=holder.since,
             loaded=datetime.now(UTC),

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from streamflow.api.endpoint_scopes import OPEN
+from streamflow.api.endpoint_scopes import OPEN_PATHS
 from streamflow.catalog import Catalog
 
 # The largest row that PostgreSQL's B-tree index holds, so no stored key is longer.
@@ -269,7 +269,9 @@ def describe_keys(app: FastAPI, *, needed: bool) -> None:
         document.setdefault("components", {})["securitySchemes"] = schemes
         for path, operations in document["paths"].items():
             for operation in operations.values():
-                operation["security"] = [] if path in OPEN else [{"bearer": []}, {"header": []}]
+                operation["security"] = (
+                    [] if path in OPEN_PATHS else [{"bearer": []}, {"header": []}]
+                )
         return document
 
     # FastAPI itself documents this way to extend the document.

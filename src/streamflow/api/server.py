@@ -23,14 +23,14 @@ from prometheus_client import disable_created_metrics
 
 from streamflow.api.active_keys import KeyRing
 from streamflow.api.app import create_app
-from streamflow.api.client_timeouts import Patient, set_client_timeout
+from streamflow.api.client_timeouts import ClientTimeoutProtocol, set_client_timeout
 from streamflow.api.logs import open_log
 from streamflow.api.middleware import keys_are_needed
 from streamflow.api.state import ServingState
 from streamflow.database import connect
 from streamflow.errors import DatabaseUnavailable
 from streamflow.platform import Platform, open_platform, require_migrated
-from streamflow.settings import exported, load_settings
+from streamflow.settings import load_settings, temporary_environment
 from streamflow.warehouse.roles import API
 
 VENDOR_VARIABLES = {
@@ -70,7 +70,7 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
     """
     _check_database(platform)
     with ExitStack() as closing:
-        closing.enter_context(exported(VENDOR_VARIABLES))
+        closing.enter_context(temporary_environment(VENDOR_VARIABLES))
         _raise_file_limit()
         workers = platform.settings.api_workers
         target: Any
@@ -85,7 +85,7 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
             workers=workers,
             host=host,
             port=port,
-            http=Patient,
+            http=ClientTimeoutProtocol,
             ws="none",
             # The lines of uvicorn go where `open_log` sends them.
             log_config=None,
@@ -108,7 +108,7 @@ def _prepare_workers(
     variables["STREAMFLOW_HOME"] = str(platform.home)
     variables["STREAMFLOW_API_HOST"] = host
     variables[SHARED_METRICS_VARIABLE] = metrics_folder
-    closing.enter_context(exported(variables))
+    closing.enter_context(temporary_environment(variables))
     open_log(platform.settings.log_format, platform.settings.log_level)
 
 
@@ -130,7 +130,7 @@ def worker() -> FastAPI:
     _end_with_parent()
     settings = load_settings()
     closing = ExitStack()
-    platform = closing.enter_context(open_platform(settings, role=API, migrated=False))
+    platform = closing.enter_context(open_platform(settings, role=API, must_be_migrated=False))
     return _build_application(platform, settings.api_host, closing=closing, shared=True)
 
 
@@ -156,7 +156,7 @@ def _build_application(
     keys = None
     if is_key_needed:
         open_connection = partial(connect, platform.address, autocommit=True)
-        keys = closing.enter_context(KeyRing(open_connection, log.warning).kept())
+        keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
     state = ServingState(replace(platform, notify=log.info), shared=shared)
     return create_app(state, log, closing=closing, host=host, keys=keys)
 

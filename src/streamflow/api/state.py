@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 from streamflow.api.batcher import Batcher
 from streamflow.api.metrics import Metrics
-from streamflow.api.reload import Current, Readiness, Reload
-from streamflow.core.serving.completeness import Completed
-from streamflow.core.serving.service_policy import policy_of
-from streamflow.database.pool import connection_of, open_pool, within
+from streamflow.api.reload import Readiness, RegistryFollower, ServedVersion
+from streamflow.core.serving.completeness import CompletedRow
+from streamflow.core.serving.service_policy import build_policy
+from streamflow.database.pool import finish_within, open_pool, take_connection
 from streamflow.errors import StreamflowError
 from streamflow.features.feature_service import features_of
 from streamflow.features.live_features import OnlineReader, OnlineRow
 from streamflow.platform import Platform
-from streamflow.steps.serving.explain import Reasons, reasons_of
+from streamflow.steps.serving.explain import ExplainedPrediction, explain_row
 from streamflow.steps.serving.live_row import LiveRow, live_row
-from streamflow.steps.serving.predict import Serving, unknown
+from streamflow.steps.serving.predict import Serving, unknown_key_error
 
 # An explanation may take this much longer than a prediction, because the first one of a version
 # converts its trees.
@@ -47,8 +47,8 @@ class ServingState:
         # An explanation needs one core for a tenth of a second. Several at a time would take it
         # from the predictions.
         self._explain_lock = asyncio.Lock()
-        self._policy = policy_of(catalog, [feature.ref for feature in self._reader.features])
-        self._reload = Reload(platform, self.metrics.count_reload)
+        self._policy = build_policy(catalog, [feature.ref for feature in self._reader.features])
+        self._reload = RegistryFollower(platform, self.metrics.count_reload)
         self._pool = open_pool(platform.address, time_limit=self._time_limit)
         self.batcher = Batcher(
             self._pool,
@@ -60,7 +60,7 @@ class ServingState:
         )
 
     @property
-    def current(self) -> Current:
+    def current(self) -> ServedVersion:
         """Return the version that answers, with the state of its reload."""
         return self._reload.current
 
@@ -95,32 +95,32 @@ class ServingState:
         row = await self._read_row(self._reader, key)
         return live_row(self._policy, row, datetime.now(UTC))
 
-    async def reasons(self, key: str | int) -> Reasons:
+    async def reasons(self, key: str | int) -> ExplainedPrediction:
         """Return the reasons for the prediction of a key; only one explanation runs at a time.
 
         Raises EntityUnknown, DatabaseUnavailable, Overloaded, FeaturesMissing, FeaturesStale.
         """
         serving = self.serving()
 
-        async def explain(row: Completed) -> Reasons:
+        async def explain(row: CompletedRow) -> ExplainedPrediction:
             async with self._explain_lock:
-                return await asyncio.to_thread(reasons_of, serving, key, row)
+                return await asyncio.to_thread(explain_row, serving, key, row)
 
         row = await self._read_row(serving.reader, key)
         completed = serving.policy.complete_row(row.values, row.as_of, datetime.now(UTC), key=key)
-        return await within(self._time_limit + EXPLAIN_EXTRA_S, explain(completed))
+        return await finish_within(self._time_limit + EXPLAIN_EXTRA_S, explain(completed))
 
     async def _read_row(self, reader: OnlineReader, key: str | int) -> OnlineRow:
         """Read the live row of a key. Raises EntityUnknown, DatabaseUnavailable, Overloaded."""
 
         async def read() -> OnlineRow | None:
-            async with connection_of(self._pool) as connection:
-                rows = await reader.read_beside(connection, [key])
+            async with take_connection(self._pool) as connection:
+                rows = await reader.read_many_async(connection, [key])
             return rows[0]
 
-        row = await within(self._time_limit, read())
+        row = await finish_within(self._time_limit, read())
         if row is None:
-            raise unknown(self.platform.catalog, key)
+            raise unknown_key_error(self.platform.catalog, key)
         return row
 
     async def readiness(self) -> Readiness:
@@ -130,7 +130,7 @@ class ServingState:
         """
         instants: dict[str, datetime | None] = {}
         try:
-            instants = await within(self._time_limit, self._read_instants())
+            instants = await finish_within(self._time_limit, self._read_instants())
             reasons = self._check_instants(instants)
         except StreamflowError as error:
             reasons = [f"database: {error.message}"]
@@ -152,7 +152,7 @@ class ServingState:
 
     async def _read_instants(self) -> dict[str, datetime | None]:
         """Read the instant of each view of the live features; None if a view has no row."""
-        async with connection_of(self._pool) as connection:
+        async with take_connection(self._pool) as connection:
             return await self._reader.live_as_of(connection)
 
     def _check_instants(self, instants: dict[str, datetime | None]) -> list[str]:
@@ -160,6 +160,6 @@ class ServingState:
         reasons = []
         if None in instants.values():
             reasons.append("features: the online store is empty; run 'streamflow materialize'")
-        expired_views = self._policy.too_old(instants, datetime.now(UTC))
+        expired_views = self._policy.explain_age_refusals(instants, datetime.now(UTC))
         reasons += [f"features: {reason}" for reason in expired_views]
         return reasons

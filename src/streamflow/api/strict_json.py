@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 
 # The limit of objects and arrays in one body. No endpoint takes more than three. The number also
 # limits how deep they can be nested.
-MOST_CONTAINERS = 16
+MAX_CONTAINERS = 16
 
 # A string of JSON. It matches every text that begins with a quotation mark, so the search never
 # tries again at the same position.
@@ -54,9 +54,9 @@ def loads(body: bytes) -> Any:
 def _has_too_many_containers(text: str) -> bool:
     """Return whether a text has too many objects and arrays; brackets in strings do not count."""
     # The first count is much cheaper, and is enough for almost every body.
-    if _count_brackets(text) <= MOST_CONTAINERS:
+    if _count_brackets(text) <= MAX_CONTAINERS:
         return False
-    return _count_brackets(STRING.sub("", text)) > MOST_CONTAINERS
+    return _count_brackets(STRING.sub("", text)) > MAX_CONTAINERS
 
 
 def _count_brackets(text: str) -> int:

@@ -42,8 +42,8 @@ class Traces:
         """Send the spans that are not sent yet."""
         self._provider.shutdown()
 
-    def request(
-        self, scope: Scope, notes: Notes, *, method: str, path: str, status: int, began: float
+    def record_request(
+        self, scope: Scope, notes: Notes, *, method: str, path: str, status: int, started_at: float
     ) -> None:
         """Make the spans of a request that ends at this moment.
 
@@ -69,7 +69,7 @@ class Traces:
             f"{method} {path}",
             context=extract(_read_trace_context(scope)),
             kind=SpanKind.SERVER,
-            start_time=to_wall_clock(began),
+            start_time=to_wall_clock(started_at),
             attributes={
                 "http.request.method": method,
                 "http.route": path,

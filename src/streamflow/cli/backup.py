@@ -60,7 +60,7 @@ def restore(
 
     Example: streamflow restore /backups/2024-03-01.backup --check
     """
-    from streamflow.steps.upkeep.restore import check as check_file
+    from streamflow.steps.upkeep.restore import check_backup as check_file
     from streamflow.steps.upkeep.restore import restore as step
 
     call = invocation(context)

@@ -12,7 +12,7 @@ from streamflow.cli.context import invocation, show
 from streamflow.cli.options import JsonFlag
 
 if TYPE_CHECKING:
-    from streamflow.core.statistics.shapley import Change
+    from streamflow.core.statistics.shapley import MetricChange
     from streamflow.core.versions.level_comparison import Level
     from streamflow.steps.versions.compare import CompareReceipt
 
@@ -52,10 +52,10 @@ def compare(
 
     with invocation(context).platform() as platform:
         receipt = step(platform, run_a, run_b)
-    show(receipt, as_json=as_json, text=text)
+    show(receipt, as_json=as_json, text=format_receipt)
 
 
-def text(receipt: CompareReceipt) -> str:
+def format_receipt(receipt: CompareReceipt) -> str:
     """Return the text of a receipt.
 
     It has the levels with their differences, a line for each metric with the share of each cause,
@@ -85,7 +85,7 @@ def _format_level(level: Level) -> Iterator[str]:
 
 def _format_metrics(receipt: CompareReceipt) -> Iterator[str]:
     """Yield a table: a row for each metric, a column for each cause."""
-    from streamflow.core.statistics.shapley import METRICS
+    from streamflow.core.statistics.shapley import METRIC_NAMES
 
     widths = _cause_widths(receipt)
     header = [
@@ -98,7 +98,7 @@ def _format_metrics(receipt: CompareReceipt) -> Iterator[str]:
     yield "  " + "  ".join(header)
     for change in receipt.metrics:
         cells = [
-            f"{METRICS[change.metric]:17}",
+            f"{METRIC_NAMES[change.metric]:17}",
             f"{change.a:10.4f}",
             f"{change.b:10.4f}",
             f"{change.change:+8.4f}",
@@ -116,7 +116,7 @@ def _cause_widths(receipt: CompareReceipt) -> dict[str, int]:
     return widths
 
 
-def _format_share(change: Change, cause: str) -> str:
+def _format_share(change: MetricChange, cause: str) -> str:
     """Return the share of a cause, such as "+0.0123 (40 %)"; empty if it has none."""
     share = next((share for share in change.shares if share.cause == cause), None)
     if share is None:

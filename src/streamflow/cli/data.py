@@ -112,12 +112,12 @@ def rejects(
 
     Example: streamflow rejects --as-of 2024-01-31 --csv rejects.csv
     """
-    from streamflow.core.data.instants import instant
+    from streamflow.core.data.instants import instant_of_day
     from streamflow.warehouse.drops import rejected_rows
 
     day = as_day(as_of)
     with invocation(context).platform() as platform:
-        rejected = rejected_rows(platform.connection, instant(day))
+        rejected = rejected_rows(platform.connection, instant_of_day(day))
     if csv:
         from streamflow.files.frames import write_rows
 

@@ -123,9 +123,9 @@ def _list_drops(data: Path, as_ofs: Sequence[date]) -> list[tuple[Path, date]]:
 
 
 def _read_date(folder: Path) -> date:
-    from streamflow.files.drop_folders import DATE_FILE, dated
+    from streamflow.files.drop_folders import DATE_FILE, read_drop_date
 
-    as_of = dated(folder)
+    as_of = read_drop_date(folder)
     if as_of is None:
         raise DropConflict(
             f"{folder / DATE_FILE}: no such file; the date of the drop is unknown",

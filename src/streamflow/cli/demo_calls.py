@@ -38,12 +38,12 @@ class ApiCall:
 
 def read_first_key(platform: Platform, folder: Path) -> str:
     """Read the key of the first entity in the files of a drop."""
-    from streamflow.files.csv_files import read_header, records
+    from streamflow.files.csv_files import read_header, read_records
 
     catalog = platform.catalog
     path = folder / catalog.file(catalog.entity.table)
     column = read_header(path).index(catalog.entity.key)
-    first_record = records(path, {0})[0]
+    first_record = read_records(path, {0})[0]
     return first_record.cells[column]
 
 

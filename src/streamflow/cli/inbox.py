@@ -79,9 +79,9 @@ def inbox(
 
 def _refuse_second_schedule(call: Invocation) -> None:
     """Raise BadParameter if the worker of `streamflow up` already has the schedule."""
-    from streamflow.services.running_stack import current
+    from streamflow.services.running_stack import read_running_stack
 
-    stack = current(call.settings().home.absolute())
+    stack = read_running_stack(call.settings().home.absolute())
     if stack is not None and "worker" in stack.ports:
         raise typer.BadParameter(
             "the worker of 'up' keeps the schedule here, by STREAMFLOW_INBOX_EVERY",
@@ -112,7 +112,7 @@ def _follow_schedule(
     """
     from streamflow.services.processes import running
     from streamflow.settings import inherited_environment
-    from streamflow.steps.data.inbox import listing
+    from streamflow.steps.data.inbox import list_inbox
 
     log = platform.home / "logs" / "inbox.log"
     command = [sys.executable, "-m", "streamflow", *call.flag_arguments(), "worker"]
@@ -124,7 +124,7 @@ def _follow_schedule(
             f" the log is {log}"
         )
         while child.poll() is None:
-            for drop in listing(platform, datetime.now(UTC)):
+            for drop in list_inbox(platform, datetime.now(UTC)):
                 if drop.at and printed_at.get(drop.folder) != drop.at:
                     printed_at[drop.folder] = drop.at
                     show(drop, as_json=as_json, text=_format_drop)

@@ -50,7 +50,7 @@ def migrate(
     from streamflow.steps.data import migrate as step
 
     with invocation(context).platform(migrated=False) as platform:
-        receipt = step.plan(platform) if plan else step.migrate(platform)
+        receipt = step.plan_migration(platform) if plan else step.migrate(platform)
     show(receipt, as_json=as_json, text=receipts.migrate)
 
 
@@ -71,7 +71,7 @@ def doctor(
     Example: streamflow doctor --fix
     """
     from streamflow.steps.upkeep.doctor import doctor as step
-    from streamflow.steps.upkeep.doctor import mend
+    from streamflow.steps.upkeep.doctor import repair
 
     call = invocation(context)
     settings = call.settings()
@@ -79,7 +79,7 @@ def doctor(
     findings = step(settings, now=clock)
     repairs = []
     if fix:
-        repairs = mend(settings, findings, call.notify)
+        repairs = repair(settings, findings, call.notify)
     if repairs:
         findings = step(settings, now=clock)
     if as_json:
@@ -116,10 +116,10 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: STREAMFLOW_SEED=7 streamflow settings
     """
-    from streamflow.settings import explain
+    from streamflow.settings import list_settings
 
     call = invocation(context)
-    explanations = explain(call.settings())
+    explanations = list_settings(call.settings())
     if as_json:
         show(explanations, as_json=True, text=str)
         return

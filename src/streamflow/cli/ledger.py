@@ -92,7 +92,7 @@ def who_served(
 
     Example: streamflow who-served 2024-03-01T12:00:00Z
     """
-    from streamflow.steps.stages.ledger import who_served as step
+    from streamflow.steps.stages.ledger import find_version_at as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, instant)

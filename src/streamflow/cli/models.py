@@ -89,9 +89,9 @@ def _version_row(version: ModelVersion) -> tuple[object, ...]:
 
 def _print_default_costs(version: ModelVersion) -> None:
     """Print how much each default of the catalog would change the predictions of a version."""
-    from streamflow.core.training.default_costs import of_metrics
+    from streamflow.core.training.default_costs import costs_from_metrics
 
-    for feature, cost in of_metrics(version.metrics).items():
+    for feature, cost in costs_from_metrics(version.metrics).items():
         print(
             f"  version {version.version}, default of {feature}:"
             f" AUC {cost['auc_change']:+.4f}, {cost['flips']:.2%} of the decisions change"

@@ -13,7 +13,7 @@ from streamflow.cli.options import AsOf, JsonFlag, as_day
 
 if TYPE_CHECKING:
     from streamflow.core.monitoring.drift import FeatureDrift
-    from streamflow.core.monitoring.report import Answers, Report
+    from streamflow.core.monitoring.report import AnswerOutcomes, Report
     from streamflow.steps.monitoring.monitor import MonitorReceipt
 
 
@@ -109,7 +109,7 @@ def _format_outcome(report: Report) -> Iterator[str]:
         yield f"  answers  {_format_answers(report.answers)}"
 
 
-def _format_answers(answers: Answers) -> str:
+def _format_answers(answers: AnswerOutcomes) -> str:
     sentences = [
         f"{answers.given:,} answers for {answers.keys:,} users, {answers.labelled:,} with a label"
     ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamflow.cli.reproduce_receipts import checked
+from streamflow.cli.reproduce_receipts import describe_check
 from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
-    from streamflow.core.training.honesty import Honesty
+    from streamflow.core.training.honesty import HonestyReport
     from streamflow.flows import MonthlyReceipt
     from streamflow.steps.data.forget import ForgetReceipt
     from streamflow.steps.data.ingest import IngestReceipt
@@ -174,9 +174,9 @@ def training_set(receipt: TrainingSetReceipt) -> str:
     return "\n".join(lines)
 
 
-def honesty(report: Honesty) -> str:
+def honesty(report: HonestyReport) -> str:
     """Print one line per finding, the worst first."""
-    lines = [f"  {finding}" for finding in report.words]
+    lines = [f"  {finding}" for finding in report.lines]
     mark = "NO" if report.severe else "OK"
     lines.append(
         f"[{mark}] label honesty as_of={report.as_of} labels={report.label_as_of}"
@@ -187,8 +187,8 @@ def honesty(report: Honesty) -> str:
 
 def train(receipt: TrainReceipt) -> str:
     """Print what the proof and the checks found, notes about the numbers, and the metrics."""
-    lines = [f"  {checked(receipt.certificate)}"]
-    lines += [f"  {finding}" for finding in receipt.honesty.words]
+    lines = [f"  {describe_check(receipt.certificate)}"]
+    lines += [f"  {finding}" for finding in receipt.honesty.lines]
     lines += [f"  note: {note}" for note in receipt.words]
     lines.append(receipt.line)
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.instants import day
+from streamflow.core.data.instants import format_instant
 
 if TYPE_CHECKING:
     from streamflow.core.training.certificate import Certificate
@@ -70,7 +70,7 @@ def verify(receipt: VerifyReceipt) -> str:
         f" known at {receipt.known_at.isoformat()}",
     ]
     lines += [
-        f"  {source.name:24} newest as_of {day(source.as_of)}, known at {day(source.known_at)}"
+        f"  {source.name:24} newest as_of {format_instant(source.as_of)}, known at {format_instant(source.known_at)}"
         for source in receipt.certificate.parts
     ]
     lines += _describe_violations(receipt)
@@ -78,7 +78,9 @@ def verify(receipt: VerifyReceipt) -> str:
     lines += [f"  certificate   {difference}" for difference in receipt.differences]
     lines += [f"  tampered      {sentence}" for sentence in receipt.tampered]
     mark = "OK" if receipt.holds else "NO"
-    lines.append(f"[{mark}] {checked(receipt.certificate)}; {_compare_certificates(receipt)}")
+    lines.append(
+        f"[{mark}] {describe_check(receipt.certificate)}; {_compare_certificates(receipt)}"
+    )
     return "\n".join(lines)
 
 
@@ -105,7 +107,7 @@ def _compare_certificates(receipt: VerifyReceipt) -> str:
     )
 
 
-def checked(certificate: Certificate) -> str:
+def describe_check(certificate: Certificate) -> str:
     """Say how many cells were checked, and how many do not have the value that belongs there."""
     cells = count_of(certificate.cells, "cell")
     if certificate.sampled:

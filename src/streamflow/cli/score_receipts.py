@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
-    from streamflow.steps.serving.explain import Reasons
+    from streamflow.steps.serving.explain import ExplainedPrediction
     from streamflow.steps.serving.score import ScoreReceipt
 
 
@@ -34,7 +34,7 @@ def score(receipt: ScoreReceipt) -> str:
     return "\n".join(lines)
 
 
-def explain(receipt: Reasons, top: int) -> str:
+def explain(receipt: ExplainedPrediction, top: int) -> str:
     """Print the average prediction, the largest contributions, and their sum for this key."""
     explanation = receipt.explanation
     remaining = explanation.contributions[top:]

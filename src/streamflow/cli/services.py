@@ -45,9 +45,9 @@ def open_supervisor(home: Path) -> Supervisor:
 
 def print_services(stack: Stack, supervisor: Supervisor) -> list[Condition]:
     """Print a table of the services, and return their conditions."""
-    from streamflow.services.health import conditions
+    from streamflow.services.health import find_conditions
 
-    service_conditions = conditions(stack, supervisor)
+    service_conditions = find_conditions(stack, supervisor)
     rows = [
         (
             condition.service,
@@ -90,11 +90,11 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: streamflow status --json
     """
-    from streamflow.services.health import conditions
-    from streamflow.services.running_stack import current
+    from streamflow.services.health import find_conditions
+    from streamflow.services.running_stack import read_running_stack
 
     home = invocation(context).settings().home.absolute()
-    stack = current(home)
+    stack = read_running_stack(home)
     if stack is None:
         if as_json:
             show({"services": []}, as_json=True, text=str)
@@ -102,7 +102,7 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
         raise typer.Exit(1)
     supervisor = open_supervisor(home)
     if as_json:
-        service_conditions = conditions(stack, supervisor)
+        service_conditions = find_conditions(stack, supervisor)
         show({"services": service_conditions}, as_json=True, text=str)
     else:
         service_conditions = print_services(stack, supervisor)
@@ -127,12 +127,12 @@ def logs(
 
     Example: streamflow logs mlflow --follow
     """
-    from streamflow.services.logs import follow as follow_logs
-    from streamflow.services.processes import tail
-    from streamflow.services.programs import BY_NAME
+    from streamflow.services.logs import follow_logs as follow_logs
+    from streamflow.services.processes import read_last_lines
+    from streamflow.services.programs import PROGRAMS_BY_NAME
     from streamflow.services.supervision import log_file
 
-    names = [*BY_NAME, "supervisor"]
+    names = [*PROGRAMS_BY_NAME, "supervisor"]
     if service not in names:
         raise typer.BadParameter(
             f"there is no service '{service}'; choose one of {', '.join(names)}",
@@ -145,7 +145,7 @@ def logs(
             remedy="Run 'streamflow up'.",
         )
     if lines:
-        print(tail(log, lines), flush=True)
+        print(read_last_lines(log, lines), flush=True)
     if follow:
         follow_logs({service: log}, lambda _, line: print(line, flush=True), lambda: True)
 
@@ -161,7 +161,7 @@ def worker(context: typer.Context) -> None:
     """
     from streamflow.platform import vendors_environment
     from streamflow.services.prefect_server import running_server
-    from streamflow.settings import exported, inherited_environment
+    from streamflow.settings import inherited_environment, temporary_environment
 
     call = invocation(context)
     settings = call.settings()
@@ -183,7 +183,7 @@ def worker(context: typer.Context) -> None:
         # meet the folder of a different user, which we may not open.
         "TMPDIR": str(scratch),
     }
-    with exported(environment):
+    with temporary_environment(environment):
         from streamflow.flows import serve
 
         serve(

@@ -56,14 +56,14 @@ def training_set(
     Example: streamflow training-set --as-of 2024-01-31 --label-lead 1 --out set.parquet
     """
     from streamflow.files.frames import write_frame
-    from streamflow.steps.training.training_set import receipt_of
+    from streamflow.steps.training.training_set import describe_training_set
     from streamflow.steps.training.training_set import training_set as step
 
     with invocation(context).platform() as platform:
         rows = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
     if out:
         write_frame(rows.frame, out)
-    show(receipt_of(rows, out), as_json=as_json, text=receipts.training_set)
+    show(describe_training_set(rows, out), as_json=as_json, text=receipts.training_set)
 
 
 def honesty(
@@ -82,12 +82,12 @@ def honesty(
 
     Example: streamflow honesty --as-of 2024-02-29
     """
-    from streamflow.steps.training.honesty import label_honesty
+    from streamflow.steps.training.honesty import check_label_honesty
     from streamflow.steps.training.training_set import training_set as build_training_set
 
     with invocation(context).platform() as platform:
         rows = build_training_set(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
-        report = label_honesty(platform, rows)
+        report = check_label_honesty(platform, rows)
     show(report.values if as_json else report, as_json=as_json, text=receipts.honesty)
     raise typer.Exit(1 if report.severe else 0)
 

@@ -55,16 +55,16 @@ def up(
 
     Example: streamflow up prefect worker --host 0.0.0.0
     """
-    from streamflow.services.running_stack import claim, current
+    from streamflow.services.running_stack import read_running_stack, take_lock
 
     call = invocation(context)
     home = call.settings().home.absolute()
     names = _choose_services(call, services or [])
     with ExitStack() as closing:
-        lock = claim(home)
+        lock = take_lock(home)
         if lock is None:
             call.notify(f"the services are already up in {home}")
-            stack = current(home)
+            stack = read_running_stack(home)
             if stack is not None:
                 print_services(stack, open_supervisor(home))
             return
@@ -80,10 +80,10 @@ def _choose_services(call: Invocation, requested: Sequence[str]) -> list[str]:
     Without a request these are all services. PostgreSQL is added if a requested service needs the
     embedded one.
     """
-    from streamflow.services.programs import BY_NAME
+    from streamflow.services.programs import PROGRAMS_BY_NAME
 
     is_embedded = call.settings().database_url is None
-    offered = [name for name in BY_NAME if is_embedded or name != "postgres"]
+    offered = [name for name in PROGRAMS_BY_NAME if is_embedded or name != "postgres"]
     for name in requested:
         if name not in offered:
             raise typer.BadParameter(
@@ -93,7 +93,7 @@ def _choose_services(call: Invocation, requested: Sequence[str]) -> list[str]:
     if not requested:
         return offered
     chosen = set(requested)
-    if is_embedded and any(BY_NAME[name].database for name in requested):
+    if is_embedded and any(PROGRAMS_BY_NAME[name].database for name in requested):
         chosen.add("postgres")
     return [name for name in offered if name in chosen]
 
@@ -102,15 +102,15 @@ def _start_services(
     call: Invocation, home: Path, names: Sequence[str], host: str, lock: int, *, detach: bool
 ) -> None:
     """Start the services under a supervisor. Unless `detach`, follow their logs until Ctrl-C."""
-    from streamflow.services.programs import BY_NAME
-    from streamflow.services.stack_start import start
+    from streamflow.services.programs import PROGRAMS_BY_NAME
+    from streamflow.services.stack_start import start_stack
     from streamflow.services.supervision import detached, supervised
-    from streamflow.settings import exported, inherited_environment
+    from streamflow.settings import inherited_environment, temporary_environment
 
     with ExitStack() as closing:
-        closing.enter_context(exported(_service_variables(call, home)))
+        closing.enter_context(temporary_environment(_service_variables(call, home)))
         platform = None
-        if any(BY_NAME[name].database for name in names):
+        if any(PROGRAMS_BY_NAME[name].database for name in names):
             platform = closing.enter_context(call.platform(migrated=False))
         stack = _plan_stack(call, names, host)
         stack.save(home)
@@ -121,7 +121,7 @@ def _start_services(
 
         open_supervision = detached if detach else supervised
         with open_supervision(home, stack, inherited_environment(), lock) as supervisor:
-            start(stack, supervisor, prepare=prepare, notify=call.notify)
+            start_stack(stack, supervisor, prepare=prepare, notify=call.notify)
             print_services(stack, supervisor)
             if not detach:
                 _follow_logs(home, [*names, "supervisor"], supervisor.alive)
@@ -153,12 +153,12 @@ def _prepare_platform(platform: Platform) -> None:
 
 def _plan_stack(call: Invocation, names: Sequence[str], host: str) -> Stack:
     """Choose a port for each service, and find Prefect's server."""
-    from streamflow.services.programs import BY_NAME
+    from streamflow.services.programs import PROGRAMS_BY_NAME
     from streamflow.services.running_stack import Stack, choose_ports
     from streamflow.settings import inherited_environment
 
     settings = call.settings()
-    port_settings = [program.port for program in BY_NAME.values() if program.port]
+    port_settings = [program.port for program in PROGRAMS_BY_NAME.values() if program.port]
     preferred_ports = {name: getattr(settings, name) for name in port_settings}
     stack = Stack(host=host, ports=choose_ports(names, host, preferred_ports), prefect_url="")
     for program in stack.programs:
@@ -182,7 +182,7 @@ def _plan_stack(call: Invocation, names: Sequence[str], host: str) -> Stack:
 
 def _follow_logs(home: Path, names: Sequence[str], is_alive: Callable[[], bool]) -> None:
     """Print the lines of all logs, each with the name of its service in a colour."""
-    from streamflow.services.logs import follow
+    from streamflow.services.logs import follow_logs
     from streamflow.services.supervision import log_file
 
     console = Console(highlight=False)
@@ -193,4 +193,4 @@ def _follow_logs(home: Path, names: Sequence[str], is_alive: Callable[[], bool])
         prefix = Text(f"{name:{width}} │ ", style=colours[name])
         console.print(prefix + Text(line), soft_wrap=True)
 
-    follow({name: log_file(home, name) for name in names}, print_line, is_alive)
+    follow_logs({name: log_file(home, name) for name in names}, print_line, is_alive)

@@ -2,37 +2,37 @@
 
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
-from streamflow.database.driver_errors import translated
+from streamflow.database.driver_errors import translate_errors
 from streamflow.database.dump import Snapshot, run_sql, snapshot
 from streamflow.database.embedded import (
     Attachment,
-    answers,
     attach,
     data_folder,
     guard_is_alive,
+    is_answering,
     replace_process,
 )
-from streamflow.database.orphaned_servers import Leftover, leftovers
-from streamflow.database.server_programs import last_words
+from streamflow.database.orphaned_servers import OrphanedServer, find_orphaned_servers
+from streamflow.database.server_programs import read_server_log_end
 
 __all__ = [
     "Address",
     "Attachment",
-    "Leftover",
+    "OrphanedServer",
     "Snapshot",
-    "answers",
     "attach",
     "connect",
     "data_folder",
     "ensure_database",
+    "find_orphaned_servers",
     "from_url",
     "guard_is_alive",
     "is_absent_database",
-    "last_words",
-    "leftovers",
+    "is_answering",
+    "read_server_log_end",
     "replace_process",
     "run_sql",
     "server_version",
     "snapshot",
-    "translated",
+    "translate_errors",
 ]

@@ -41,7 +41,7 @@ def _open_connection(address: Address, *, autocommit: bool) -> Any:
 
 
 @contextmanager
-def kept(address: Address) -> Iterator[None]:
+def keep_connections(address: Address) -> Iterator[None]:
     """Keep connections open for the next read within this block.
 
     Opening a connection takes longer than most reads. A connection has one reader at a time. If it
@@ -56,7 +56,7 @@ def kept(address: Address) -> Iterator[None]:
 
 
 @contextmanager
-def reading(address: Address) -> Iterator[Any]:
+def open_cursor(address: Address) -> Iterator[Any]:
     """Open a cursor in autocommit mode, on an idle connection if there is one.
 
     Raises:

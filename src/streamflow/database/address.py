@@ -13,14 +13,14 @@ from streamflow.errors import SettingsInvalid
 
 # Parameters for which libpq has no environment variable. With them a dead network is noticed in a
 # minute, and not only after hours, as with the system's defaults.
-LIVELY = {
+KEEPALIVE_PARAMETERS = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
 # Parameter of libpq -> environment variable of libpq.
-ENVIRONMENT = {
+ENVIRONMENT_VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
     "user": "PGUSER",
@@ -97,9 +97,9 @@ class Address:
         Feast, MLflow, psql and every other client of libpq connect with them.
         """
         variables = {
-            ENVIRONMENT[name]: value
+            ENVIRONMENT_VARIABLES[name]: value
             for name, value in self._collect_parameters().items()
-            if name in ENVIRONMENT
+            if name in ENVIRONMENT_VARIABLES
         }
         if self.role:
             variables["PGOPTIONS"] = self._session_options
@@ -107,7 +107,7 @@ class Address:
 
     def sqlalchemy_url(self, database: str | None = None, *, driver: str = "psycopg") -> str:
         """Return a URL that names only the database; `environment` holds the rest."""
-        return f"postgresql+{driver}:///{quote(database or self.database)}?{urlencode(LIVELY)}"
+        return f"postgresql+{driver}:///{quote(database or self.database)}?{urlencode(KEEPALIVE_PARAMETERS)}"
 
     @property
     def display(self) -> str:
@@ -141,7 +141,7 @@ def from_url(url: str) -> Address:
         ) from exc
     parameters = {name: str(value) for name, value in parsed.items() if value is not None}
     password = parameters.pop("password", None)
-    unknown = sorted(set(parameters) - set(ENVIRONMENT))
+    unknown = sorted(set(parameters) - set(ENVIRONMENT_VARIABLES))
     if unknown:
         noun = "parameter" if len(unknown) == 1 else "parameters"
         raise SettingsInvalid(

@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from streamflow.database.adbc import reading
+from streamflow.database.adbc import open_cursor
 from streamflow.database.address import Address
 
 
 def read(address: Address, query: str, parameters: Sequence[object] = ()) -> pa.Table:
     """Read all rows of a query. Its parameters are written $1, $2, …"""
-    with reading(address) as cursor:
+    with open_cursor(address) as cursor:
         cursor.execute(query, list(parameters) or None)
         return cursor.fetch_arrow_table()
 
@@ -24,7 +24,7 @@ def stream(
     address: Address, query: str, parameters: Sequence[object] = ()
 ) -> Iterator[pa.RecordBatch]:
     """Read the rows of a query in batches, as the server sends them."""
-    with reading(address) as cursor:
+    with open_cursor(address) as cursor:
         cursor.execute(query, list(parameters) or None)
         yield from cursor.fetch_record_batch()
 

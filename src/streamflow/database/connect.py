@@ -5,14 +5,14 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from streamflow.database.address import LIVELY, Address
+from streamflow.database.address import KEEPALIVE_PARAMETERS, Address
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
 
 QUERIES = load_queries(__file__, "connect.sql")
 
 # The oldest major version on which everything of streamflow is tested.
-OLDEST = 15
+OLDEST_VERSION = 15
 
 
 def connect(
@@ -30,7 +30,10 @@ def connect(
     """
     try:
         info = psycopg.conninfo.make_conninfo(
-            address.conninfo(), connect_timeout=timeout_s, application_name="streamflow", **LIVELY
+            address.conninfo(),
+            connect_timeout=timeout_s,
+            application_name="streamflow",
+            **KEEPALIVE_PARAMETERS,
         )
         return psycopg.connect(info, autocommit=autocommit)
     except psycopg.OperationalError as exc:
@@ -45,10 +48,10 @@ def server_version(connection: psycopg.Connection) -> str:
     """
     number = connection.info.server_version
     version = f"{number // 10000}.{number % 10000}"
-    if number < OLDEST * 10000:
+    if number < OLDEST_VERSION * 10000:
         raise DatabaseUnavailable(
             f"PostgreSQL {version} is too old",
-            remedy=f"Name a server of version {OLDEST} or newer.",
+            remedy=f"Name a server of version {OLDEST_VERSION} or newer.",
         )
     return version
 

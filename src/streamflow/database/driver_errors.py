@@ -12,15 +12,17 @@ from streamflow.database.address import Address
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 
 # The system's message, in the log of PostgreSQL and in its errors.
-FULL = "No space left on device"
+DISK_FULL_MESSAGE = "No space left on device"
 # SQLSTATE of a full disk.
 DISK_FULL_STATE = "53100"
 # Beginnings of SQLSTATE: the connection failed, or an operator or a crash ended it.
-LOST = ("08", "57P")
+CONNECTION_LOST_STATES = ("08", "57P")
 
 
 @contextmanager
-def translated(address: Address, last_words: Callable[[], str] = lambda: "") -> Iterator[None]:
+def translate_errors(
+    address: Address, read_log_end: Callable[[], str] = lambda: ""
+) -> Iterator[None]:
     """Raise DiskFull or DatabaseUnavailable for what a driver reports in this block.
 
     Every other error passes as it is.
@@ -33,7 +35,7 @@ def translated(address: Address, last_words: Callable[[], str] = lambda: "") -> 
     try:
         yield
     except (psycopg.OperationalError, adbc_driver_manager.Error) as exc:
-        translation = _translate(exc, address, last_words)
+        translation = _translate(exc, address, read_log_end)
         if translation is None:
             raise
         raise translation from exc
@@ -47,14 +49,14 @@ def _translate(
     state = error.sqlstate or ""
     text = str(error).strip()
     first_line = text.splitlines()[0] if text else type(error).__name__
-    if state == DISK_FULL_STATE or FULL in text:
+    if state == DISK_FULL_STATE or DISK_FULL_MESSAGE in text:
         return DiskFull(f"{address.display}: {first_line}")
     is_about_connection = isinstance(error, psycopg.OperationalError) or "connection" in text
     has_no_reason = not state and is_about_connection
-    if not state.startswith(LOST) and not has_no_reason:
+    if not state.startswith(CONNECTION_LOST_STATES) and not has_no_reason:
         return None
     log_end = last_words()
-    if FULL in log_end:
+    if DISK_FULL_MESSAGE in log_end:
         return DiskFull(f"{address.display}: the server has no disk space left:\n{log_end}")
     return DatabaseUnavailable(
         f"{address.display}: the connection was lost: {first_line}",

@@ -14,7 +14,7 @@ import psycopg
 
 from streamflow.database.address import Address
 from streamflow.database.connect import connect
-from streamflow.database.driver_errors import FULL
+from streamflow.database.driver_errors import DISK_FULL_MESSAGE
 from streamflow.database.server_folder import client_binaries
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
@@ -22,15 +22,15 @@ from streamflow.settings import inherited_environment
 
 QUERIES = load_queries(__file__, "dump.sql")
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 # The key in the lines \restrict and \unrestrict of a dump, so that we can find these lines again.
-KEY = "streamflow"
+RESTRICT_KEY = "streamflow"
 # The \unrestrict of a dump is within its last bytes.
-TAIL = 200
+TAIL_BYTES = 200
 # pg_dump 18 writes this for every server, but servers before 17 do not know the setting.
 NEW_IN_17 = b"SET transaction_timeout = 0;\n"
 # Parts of the messages with which libpq reports a lost connection.
-LOST = (
+CONNECTION_LOST_MESSAGES = (
     "connection to server",
     "server closed the connection",
     "the database system is",
@@ -70,7 +70,7 @@ class Snapshot:
             "--no-owner",
             "--no-sync",
             f"--snapshot={self.name}",
-            f"--restrict-key={KEY}",
+            f"--restrict-key={RESTRICT_KEY}",
             *selection,
         ]
         with TemporaryFile() as error_output:
@@ -83,7 +83,7 @@ class Snapshot:
             )
             assert process.stdout is not None
             try:
-                while chunk := process.stdout.read(CHUNK):
+                while chunk := process.stdout.read(CHUNK_BYTES):
                     yield chunk
                 process.wait()
             finally:
@@ -171,14 +171,14 @@ def _adapt_dump(dump: Iterable[bytes], server_version: int) -> Iterator[bytes]:
     tail: bytes | None = None
     for chunk in dump:
         if tail is None:
-            tail = chunk.replace(f"\\restrict {KEY}\n".encode(), b"", 1)
+            tail = chunk.replace(f"\\restrict {RESTRICT_KEY}\n".encode(), b"", 1)
             if unknown_setting:
                 tail = tail.replace(unknown_setting, b"", 1)
         else:
             tail += chunk
-        yield tail[:-TAIL]
-        tail = tail[-TAIL:]
-    yield (tail or b"").replace(f"\\unrestrict {KEY}\n".encode(), b"")
+        yield tail[:-TAIL_BYTES]
+        tail = tail[-TAIL_BYTES:]
+    yield (tail or b"").replace(f"\\unrestrict {RESTRICT_KEY}\n".encode(), b"")
 
 
 def _close_stream(stream: IO[bytes]) -> None:
@@ -207,9 +207,9 @@ def _make_error(address: Address, program: str, error_output: IO[bytes]) -> Stre
     error_output.seek(0)
     text = error_output.read().decode(errors="replace").strip()
     error_class: type[StreamflowError] = StreamflowError
-    if FULL in text:
+    if DISK_FULL_MESSAGE in text:
         error_class = DiskFull
-    elif any(message in text for message in LOST):
+    elif any(message in text for message in CONNECTION_LOST_MESSAGES):
         error_class = DatabaseUnavailable
     return error_class(
         f"{address.display}: {program} failed:\n{text}",

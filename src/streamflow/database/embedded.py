@@ -18,20 +18,20 @@ from pathlib import Path
 from typing import NoReturn
 
 from streamflow.database.address import Address
-from streamflow.database.driver_errors import FULL
+from streamflow.database.driver_errors import DISK_FULL_MESSAGE
 from streamflow.database.server_folder import (
-    Place,
+    ServerFolders,
     copy_server,
-    find_place,
-    make_place,
-    remove_place,
+    create_server_folders,
+    find_server_folders,
+    remove_server_folders,
 )
 from streamflow.database.server_guard import try_lock
 from streamflow.database.server_programs import (
     can_connect,
     initialise_data,
-    last_words,
-    let_go,
+    leave_running,
+    read_server_log_end,
     socket_parameters,
     start_guard,
     start_server,
@@ -39,7 +39,7 @@ from streamflow.database.server_programs import (
 from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 
 # After so many seconds the user is told that the server recovers.
-SLOW_S = 3.0
+SLOW_START_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +50,13 @@ class Attachment:
     lock   the descriptor of a file with a shared lock, which keeps the server running
     """
 
-    place: Place
+    folders: ServerFolders
     lock: int
 
     @property
     def address(self) -> Address:
         """Return the address of the server, for its superuser."""
-        parameters = {**socket_parameters(self.place), "dbname": "postgres"}
+        parameters = {**socket_parameters(self.folders), "dbname": "postgres"}
         return Address(parameters=parameters, role="none")
 
 
@@ -72,7 +72,7 @@ def attach(home: Path, *, notify: Callable[[str], None] = lambda _: None) -> Ite
         DatabaseUnavailable: the server cannot be started.
         DiskFull: the server cannot be started because its disk is full.
     """
-    folders = make_place(home)
+    folders = create_server_folders(home)
     clients = _open_lock(folders, "clients")
     try:
         # This waits while a guard is stopping the server.
@@ -86,19 +86,19 @@ def attach(home: Path, *, notify: Callable[[str], None] = lambda _: None) -> Ite
             _ensure_running(folders, notify)
         finally:
             os.close(start)
-        yield Attachment(place=folders, lock=clients)
+        yield Attachment(folders=folders, lock=clients)
     finally:
         os.close(clients)
 
 
 def data_folder(home: Path) -> Path:
     """Return the folder in which the embedded server of a state folder keeps its data."""
-    return find_place(home).data
+    return find_server_folders(home).data
 
 
-def answers(home: Path) -> bool:
+def is_answering(home: Path) -> bool:
     """Return whether the embedded server of a state folder answers; do not start it."""
-    return can_connect(find_place(home))
+    return can_connect(find_server_folders(home))
 
 
 def guard_is_alive(attachment: Attachment) -> bool:
@@ -106,7 +106,7 @@ def guard_is_alive(attachment: Attachment) -> bool:
 
     The guard may have been started a moment ago, so it gets one second to take its lock.
     """
-    descriptor = _open_lock(attachment.place, "guard")
+    descriptor = _open_lock(attachment.folders, "guard")
     try:
         for _ in range(20):
             try:
@@ -120,18 +120,18 @@ def guard_is_alive(attachment: Attachment) -> bool:
         os.close(descriptor)
 
 
-def remove(home: Path) -> None:
+def remove_server(home: Path) -> None:
     """Delete what the embedded server keeps outside `home`, once nobody uses it any more.
 
     `make clean` calls this.
     """
-    folders = find_place(home)
+    folders = find_server_folders(home)
     if folders.root.is_dir():
         descriptor = _open_lock(folders, "clients")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.close(descriptor)
         _wait_for_end(folders)
-    remove_place(home)
+    remove_server_folders(home)
 
 
 def replace_process(
@@ -152,18 +152,18 @@ def replace_process(
     os.execve(path, list(command), dict(environment))  # noqa: S606
 
 
-def _open_lock(folders: Place, name: str) -> int:
+def _open_lock(folders: ServerFolders, name: str) -> int:
     return os.open(folders.lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _wait_for_end(folders: Place) -> None:
+def _wait_for_end(folders: ServerFolders) -> None:
     """Wait until the server has ended: it holds a lock as long as it runs."""
     descriptor = _open_lock(folders, "server")
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.close(descriptor)
 
 
-def _ensure_guard(folders: Place) -> None:
+def _ensure_guard(folders: ServerFolders) -> None:
     """Start the guard if none runs.
 
     This is done before the server is started: at every moment of its life somebody can stop it.
@@ -175,7 +175,7 @@ def _ensure_guard(folders: Place) -> None:
         start_guard(folders)
 
 
-def _ensure_running(folders: Place, notify: Callable[[str], None]) -> None:
+def _ensure_running(folders: ServerFolders, notify: Callable[[str], None]) -> None:
     """Wait until the server answers, and start it if it does not run.
 
     The server inherits a lock that shows to others that it runs. A server that runs but does not
@@ -196,20 +196,20 @@ def _ensure_running(folders: Place, notify: Callable[[str], None]) -> None:
             slow_notice.send_if_due()
             time.sleep(0.02)
         if server is not None:
-            let_go(server)
+            leave_running(server)
     finally:
         os.close(lock)
 
 
-def _remove_stale_files(folders: Place) -> None:
+def _remove_stale_files(folders: ServerFolders) -> None:
     """Delete the files of a crashed server: their pid may belong to a different program now."""
     for path in (folders.data / "postmaster.pid", folders.socket / ".s.PGSQL.5432.lock"):
         path.unlink(missing_ok=True)
 
 
-def _make_start_error(folders: Place) -> StreamflowError:
-    log_end = last_words(folders)
-    error_class = DiskFull if FULL in log_end else DatabaseUnavailable
+def _make_start_error(folders: ServerFolders) -> StreamflowError:
+    log_end = read_server_log_end(folders)
+    error_class = DiskFull if DISK_FULL_MESSAGE in log_end else DatabaseUnavailable
     return error_class(f"the embedded PostgreSQL of {folders.root} did not start:\n{log_end}")
 
 
@@ -218,7 +218,7 @@ class _SlowNotice:
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self._notify = notify
-        self._due_at = time.monotonic() + SLOW_S
+        self._due_at = time.monotonic() + SLOW_START_S
 
     def send_if_due(self) -> None:
         if time.monotonic() > self._due_at:

@@ -61,7 +61,7 @@ def transaction_lock_sql(lock: int, *, shared: bool = False) -> str:
 
 
 @contextmanager
-def held(connection: psycopg.Connection, lock: int, *, shared: bool = False) -> Iterator[None]:
+def hold_lock(connection: psycopg.Connection, lock: int, *, shared: bool = False) -> Iterator[None]:
     """Wait for a lock and hold it during the block.
 
     Args:

@@ -58,7 +58,7 @@ def open_pool(address: Address, *, time_limit: float) -> AsyncConnectionPool:
 
 
 @asynccontextmanager
-async def connection_of(pool: AsyncConnectionPool) -> AsyncIterator[psycopg.AsyncConnection]:
+async def take_connection(pool: AsyncConnectionPool) -> AsyncIterator[psycopg.AsyncConnection]:
     """Take a connection of the pool during the block.
 
     Errors that the content of a statement causes pass as they are.
@@ -85,7 +85,7 @@ def _translate(error: psycopg.OperationalError) -> StreamflowError:
     return DatabaseUnavailable(f"PostgreSQL does not answer: {error}")
 
 
-async def within(limit: float, work: Coroutine[Any, Any, T]) -> T:
+async def finish_within(limit: float, work: Coroutine[Any, Any, T]) -> T:
     """Return the result of some work on the database, if it is done in time.
 
     Work that takes too long is cancelled, but we do not wait for its end. A cancelled connection

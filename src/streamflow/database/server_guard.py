@@ -18,7 +18,7 @@ import time
 TAKEOVER_S = 1.0
 # The signal, and the seconds to wait after it. PostgreSQL calls the first two shutdowns fast and
 # immediate. The third kills it.
-PATIENCE = (
+SHUTDOWN_SIGNALS = (
     (signal.SIGINT, 30.0),
     (signal.SIGQUIT, 5.0),
     (signal.SIGKILL, 5.0),
@@ -39,20 +39,20 @@ def main(root: str) -> int:
             return 0
         time.sleep(0.02)
     fcntl.flock(clients, fcntl.LOCK_EX)
-    has_stopped = stop(root, server)
+    has_stopped = stop_server(root, server)
     # Free this lock before the lock of the clients, which is freed when this process ends: the
     # next user must see that it needs a new guard.
     os.close(guard)
     return 0 if has_stopped else 1
 
 
-def stop(root: str, server: int) -> bool:
+def stop_server(root: str, server: int) -> bool:
     """Signal the server to end, more strongly each time, and return whether it has ended."""
-    for number, seconds in PATIENCE:
+    for number, seconds in SHUTDOWN_SIGNALS:
         deadline = time.monotonic() + seconds
         is_signalled = False
         while not try_lock(server):
-            is_signalled = is_signalled or tell(root, number)
+            is_signalled = is_signalled or signal_server(root, number)
             if time.monotonic() > deadline:
                 break
             time.sleep(0.02)
@@ -70,7 +70,7 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
-def tell(root: str, number: int) -> bool:
+def signal_server(root: str, number: int) -> bool:
     """Send a signal to the main process of PostgreSQL, once it has written its pid.
 
     The lock shows that the process is alive. The file only names its pid.

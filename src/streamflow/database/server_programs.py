@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from streamflow.database.server_folder import Place
+from streamflow.database.server_folder import ServerFolders
 from streamflow.errors import DatabaseUnavailable
 
 GUARD = Path(__file__).with_name("server_guard.py")
@@ -33,7 +33,7 @@ log_min_messages = warning
 """
 
 
-def start_guard(folders: Place) -> None:
+def start_guard(folders: ServerFolders) -> None:
     """Start the guard, which runs until nobody uses the server any more."""
     with folders.lock("guard").with_suffix(".log").open("ab") as log:
         guard = subprocess.Popen(
@@ -44,10 +44,10 @@ def start_guard(folders: Place) -> None:
             start_new_session=True,
             cwd="/",
         )
-    let_go(guard)
+    leave_running(guard)
 
 
-def initialise_data(folders: Place, notify: Callable[[str], None]) -> None:
+def initialise_data(folders: ServerFolders, notify: Callable[[str], None]) -> None:
     """Create the data directory of PostgreSQL if it does not exist.
 
     It gets its name at the end, so a directory whose creation was interrupted is never used.
@@ -80,7 +80,7 @@ def initialise_data(folders: Place, notify: Callable[[str], None]) -> None:
     partial.rename(folders.data)
 
 
-def start_server(folders: Place, lock: int) -> subprocess.Popen[bytes]:
+def start_server(folders: ServerFolders, lock: int) -> subprocess.Popen[bytes]:
     """Start PostgreSQL. It inherits the descriptor `lock`, and with it the lock on its file."""
     command = [
         str(folders.binaries / "postgres"),
@@ -102,7 +102,7 @@ def start_server(folders: Place, lock: int) -> subprocess.Popen[bytes]:
     return server
 
 
-def _run_as_server(folders: Place) -> dict[str, Any]:
+def _run_as_server(folders: ServerFolders) -> dict[str, Any]:
     """Return the arguments with which subprocess runs a program of PostgreSQL.
 
     The program runs as the user of the server, in a clean environment: variables of the user
@@ -121,7 +121,7 @@ def _run_as_server(folders: Place) -> dict[str, Any]:
     return arguments
 
 
-def let_go(process: subprocess.Popen[bytes]) -> None:
+def leave_running(process: subprocess.Popen[bytes]) -> None:
     """Mark a process as ended for Python, so that it does not warn that nobody waited for it.
 
     A guard or a server is meant to live longer than we do.
@@ -129,7 +129,7 @@ def let_go(process: subprocess.Popen[bytes]) -> None:
     process.returncode = 0
 
 
-def last_words(folders: Place) -> str:
+def read_server_log_end(folders: ServerFolders) -> str:
     """Return the last lines of the server's log, or an empty text if there is no log."""
     if not folders.log.is_file():
         return ""
@@ -137,12 +137,12 @@ def last_words(folders: Place) -> str:
     return "\n".join(text.splitlines()[-LOG_LINES:])
 
 
-def socket_parameters(folders: Place) -> dict[str, str]:
+def socket_parameters(folders: ServerFolders) -> dict[str, str]:
     """Return the parameters that reach the server, with all that a PG* variable could change."""
     return {"host": str(folders.socket), "port": "5432", "user": SUPERUSER}
 
 
-def can_connect(folders: Place) -> bool:
+def can_connect(folders: ServerFolders) -> bool:
     """Return whether a connection to the server can be opened."""
     conninfo = make_conninfo(
         **socket_parameters(folders),

@@ -15,11 +15,11 @@ import polars as pl
 from psycopg import sql
 
 from streamflow.database import Address
-from streamflow.database.adbc import reading
+from streamflow.database.adbc import open_cursor
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 
-PART = 20_000  # keys in a chunk
+KEYS_PER_CHUNK = 20_000  # keys in a chunk
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
 RevisionKey = tuple[datetime, int]  # as_of and number of a revision of a known table
@@ -33,11 +33,13 @@ class PopulationView:
     table: str
     ttl: timedelta
     features: tuple[str, ...]
-    places: tuple[RevisionKey, ...]
+    revisions: tuple[RevisionKey, ...]
 
 
 def views_at(
-    features: Sequence[ServiceFeature], at: datetime, newest: Mapping[str, Sequence[RevisionKey]]
+    features: Sequence[ServiceFeature],
+    as_of: datetime,
+    revisions_by_table: Mapping[str, Sequence[RevisionKey]],
 ) -> tuple[PopulationView, ...]:
     """Return the views of a feature service with the revisions that are valid at an instant.
 
@@ -52,14 +54,16 @@ def views_at(
         # Table and ttl are taken from the last feature of the view. All its features agree.
         table = view_features[-1].table
         ttl = timedelta(days=view_features[-1].ttl_days)
-        revisions = [key for key in newest.get(table, ()) if at - ttl <= key[0] <= at]
+        revisions = [
+            key for key in revisions_by_table.get(table, ()) if as_of - ttl <= key[0] <= as_of
+        ]
         views.append(
             PopulationView(
                 name=name,
                 table=table,
                 ttl=ttl,
                 features=tuple(feature.name for feature in view_features),
-                places=tuple(sorted(revisions, reverse=True)),
+                revisions=tuple(sorted(revisions, reverse=True)),
             )
         )
     return tuple(views)
@@ -73,14 +77,14 @@ def as_of_column(view: str) -> str:
     return f"{AS_OF} {view}"
 
 
-def population_parts(
+def read_population(
     address: Address,
     views: Sequence[PopulationView],
     *,
     key: str,
     population: tuple[str, RevisionKey],
-    at: datetime,
-    part: int = PART,
+    as_of: datetime,
+    chunk_size: int = KEYS_PER_CHUNK,
 ) -> Iterator[pl.DataFrame]:
     """Yield the keys of a drop with their features, in the database's order, chunk by chunk.
 
@@ -96,10 +100,10 @@ def population_parts(
         (n, ·) the key, then for each view its `as_of_column` and its features.
     """
     table, revision = population
-    with reading(address) as cursor:
+    with open_cursor(address) as cursor:
         reader = _FrozenRowReader(cursor, key)
-        for keys in reader.read_keys(table, revision).iter_slices(part):
-            joined_views = [_join_view(reader, view, keys, at) for view in views]
+        for keys in reader.read_keys(table, revision).iter_slices(chunk_size):
+            joined_views = [_join_view(reader, view, keys, as_of) for view in views]
             yield pl.concat([keys, *joined_views], how="horizontal")
 
 
@@ -112,7 +116,7 @@ def _join_view(
     """
     history = reader.read_no_rows(view)
     keys_without_row = keys
-    for revision in view.places:
+    for revision in view.revisions:
         rows = reader.read_rows(view, revision, keys)
         history = rows if history.is_empty() else pl.concat([history, rows])
         keys_without_row = keys_without_row.join(rows, on=reader.key, how="anti")

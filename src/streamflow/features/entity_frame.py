@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from streamflow.features.point_in_time_join import INSTANT, KNOWN
+from streamflow.features.point_in_time_join import INSTANT, ROW_KNOWN_AT
 
 Read = Callable[..., pa.Table]  # (statement, parameters) -> rows
 UTC = pa.timestamp("us", tz="UTC")
@@ -86,7 +86,7 @@ def _to_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def request_frame(
     table: pa.Table, time_column: str, read_known_at: Callable[[], datetime]
 ) -> pl.DataFrame:
-    """Return the columns INSTANT and KNOWN of each row of an entity table.
+    """Return the columns INSTANT and ROW_KNOWN_AT of each row of an entity table.
 
     Args:
         table: the rows of `entity_table`.
@@ -97,8 +97,8 @@ def request_frame(
     frame = pl.DataFrame({INSTANT: pl.Series(table[time_column])})
     if KNOWN_AT not in table.column_names:
         same_instant = pl.lit(read_known_at(), pl.Datetime("us", "UTC"))
-        return frame.with_columns(same_instant.alias(KNOWN))
-    known_at = pl.Series(KNOWN, table[KNOWN_AT])
+        return frame.with_columns(same_instant.alias(ROW_KNOWN_AT))
+    known_at = pl.Series(ROW_KNOWN_AT, table[KNOWN_AT])
     if known_at.null_count():
         known_at = known_at.fill_null(read_known_at())
     return frame.with_columns(known_at)

@@ -10,7 +10,7 @@ import typeguard
 
 
 @contextmanager
-def unchecked() -> Iterator[None]:
+def without_typeguard() -> Iterator[None]:
     """Disable typeguard's decorator while Feast is imported.
 
     Feast's decorated functions then stay as they are, as they do under `python -O`.

@@ -20,9 +20,9 @@ from streamflow.features.entity_frame import KNOWN_AT, Read, entity_table, reque
 from streamflow.features.point_in_time_join import (
     AS_OF,
     INSTANT,
-    KNOWN,
-    SINCE,
-    UNTIL,
+    KNOWN_SINCE,
+    KNOWN_UNTIL,
+    ROW_KNOWN_AT,
     point_in_time_join,
 )
 
@@ -91,7 +91,7 @@ def historical_features(
 
     Each row gets the values as they were known at its known_at. The rows keep their order.
     """
-    with adbc.reading(address) as cursor:
+    with adbc.open_cursor(address) as cursor:
 
         def read(statement: str, parameters: Sequence[object] = ()) -> pa.Table:
             cursor.execute(statement, list(parameters) or None)
@@ -150,12 +150,12 @@ def _read_history(
 ) -> pl.DataFrame:
     """Read the rows of a history that at least one request row may see.
 
-    The columns are the keys, AS_OF and the features, and also SINCE and UNTIL when the request rows
+    The columns are the keys, AS_OF and the features, and also KNOWN_SINCE and KNOWN_UNTIL when the request rows
     differ in their known_at.
     """
     source_columns = {**view.keys, AS_OF: view.timestamp_field, **view.features}
-    if request_rows[KNOWN].min() != request_rows[KNOWN].max():
-        source_columns |= {SINCE: KNOWN_AT, UNTIL: SUPERSEDED_AT}
+    if request_rows[ROW_KNOWN_AT].min() != request_rows[ROW_KNOWN_AT].max():
+        source_columns |= {KNOWN_SINCE: KNOWN_AT, KNOWN_UNTIL: SUPERSEDED_AT}
     select_list = ", ".join(
         f"{quote_identifier(source)} AS {quote_identifier(name)}"
         for name, source in source_columns.items()
@@ -183,8 +183,8 @@ def _compute_bounds(view: RequestedView, request_rows: pl.DataFrame) -> list[obj
     first, last, earliest_known_at, latest_known_at = request_rows.select(
         pl.col(INSTANT).min().alias("first"),
         pl.col(INSTANT).max().alias("last"),
-        pl.col(KNOWN).min().alias("earliest"),
-        pl.col(KNOWN).max().alias("latest"),
+        pl.col(ROW_KNOWN_AT).min().alias("earliest"),
+        pl.col(ROW_KNOWN_AT).max().alias("latest"),
     ).row(0)
     first_as_of = first - view.ttl if view.ttl else beginning
     return [first_as_of, last, latest_known_at, earliest_known_at]

@@ -77,7 +77,7 @@ class OnlineReader:
             ).fetchall()
         return [self._create_row(row) for row in rows]
 
-    async def read_beside(
+    async def read_many_async(
         self, connection: psycopg.AsyncConnection, keys: Sequence[str | int]
     ) -> list[OnlineRow | None]:
         """Return the live rows of `keys` as `read_many` does, on an asynchronous connection.

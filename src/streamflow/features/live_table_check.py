@@ -10,7 +10,9 @@ from streamflow.features.feature_service import ServiceFeature
 from streamflow.features.live_tables import SQL_TYPES, live_columns
 
 
-def misfits(connection: psycopg.Connection, features: Sequence[ServiceFeature]) -> list[str]:
+def describe_misfits(
+    connection: psycopg.Connection, features: Sequence[ServiceFeature]
+) -> list[str]:
     """Describe each feature whose live column is missing or has a different type.
 
     The list is empty when all features fit.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
+from streamflow.database.locks import LIVE_TABLES
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import CatalogInvalid
 
@@ -61,24 +62,22 @@ def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> No
 
 def lock_live_tables(connection: psycopg.Connection) -> None:
     """Make every different writer of live tables wait until the transaction ends."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('streamflow.online', 0))")
+    connection.execute(f"SELECT pg_advisory_xact_lock({LIVE_TABLES})")
 
 
 @contextmanager
-def live_tables_kept(connection: psycopg.Connection) -> Iterator[None]:
+def keep_live_tables(connection: psycopg.Connection) -> Iterator[None]:
     """Keep every live table unchanged within the `with` block.
 
     A swap waits for this lock. It does not wait for a lock on a table, because readers would have
     to queue behind that one.
     """
-    connection.execute("SELECT pg_advisory_lock_shared(hashtextextended('streamflow.online', 0))")
+    connection.execute(f"SELECT pg_advisory_lock_shared({LIVE_TABLES})")
     try:
         yield
     finally:
         if not connection.broken:
-            connection.execute(
-                "SELECT pg_advisory_unlock_shared(hashtextextended('streamflow.online', 0))"
-            )
+            connection.execute(f"SELECT pg_advisory_unlock_shared({LIVE_TABLES})")
 
 
 def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:

@@ -85,7 +85,7 @@ def materialize(
         return materialized_views
 
 
-def stale_views(
+def find_stale_views(
     connection: psycopg.Connection,
     catalog: Catalog,
     services: Mapping[str, Sequence[ServiceFeature]],

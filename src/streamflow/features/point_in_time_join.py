@@ -10,12 +10,12 @@ import polars as pl
 # Columns of the frame of entities: position, instant, known_at of the row.
 ROW = "__row"
 INSTANT = "__instant"
-KNOWN = "__known"
+ROW_KNOWN_AT = "__known"
 
 # Columns of a history: as_of, and from when until when the row was the newest known.
 AS_OF = "__as_of"
-SINCE = "__since"
-UNTIL = "__until"
+KNOWN_SINCE = "__since"
+KNOWN_UNTIL = "__until"
 
 
 def point_in_time_join(
@@ -24,10 +24,10 @@ def point_in_time_join(
     """Give each entity row the newest history row at its instant, as known at its known_at.
 
     Args:
-        entities: (n, ·) the keys, INSTANT and, if the history has SINCE and UNTIL, KNOWN. Only keys
+        entities: (n, ·) the keys, INSTANT and, if the history has KNOWN_SINCE and KNOWN_UNTIL, ROW_KNOWN_AT. Only keys
             may be missing.
-        history: (m, ·) the keys, AS_OF and the features. With SINCE and UNTIL a row is valid for
-            SINCE <= known_at < UNTIL, where a null UNTIL has no end. At each known_at there is at
+        history: (m, ·) the keys, AS_OF and the features. With KNOWN_SINCE and KNOWN_UNTIL a row is valid for
+            KNOWN_SINCE <= known_at < KNOWN_UNTIL, where a null KNOWN_UNTIL has no end. At each known_at there is at
             most one row per key and AS_OF.
         keys: names of the key columns, equal in both frames.
         ttl: the largest age of a row, boundary included. None: any age.
@@ -36,7 +36,7 @@ def point_in_time_join(
         (n, ·) the features, in the order of `entities`. They are null where no row is known, or the
         newest one is older than `ttl`.
     """
-    not_features = {*keys, AS_OF, SINCE, UNTIL}
+    not_features = {*keys, AS_OF, KNOWN_SINCE, KNOWN_UNTIL}
     features = [column for column in history.columns if column not in not_features]
     numbered = entities.with_row_index(ROW)
     joined = [
@@ -62,16 +62,16 @@ def _split_by_knowledge(
 
     There are as many groups as different states of knowledge.
     """
-    if SINCE not in history.columns or entities.is_empty():
+    if KNOWN_SINCE not in history.columns or entities.is_empty():
         yield entities, history
         return
-    all_changes = pl.concat([history[SINCE], history[UNTIL]])
+    all_changes = pl.concat([history[KNOWN_SINCE], history[KNOWN_UNTIL]])
     changes = all_changes.drop_nulls().unique().sort()
     with_state = entities.with_columns(
-        changes.search_sorted(entities[KNOWN], side="right").alias("__state")
+        changes.search_sorted(entities[ROW_KNOWN_AT], side="right").alias("__state")
     )
     for group in with_state.partition_by("__state", include_key=False, maintain_order=True):
-        known_at = group[KNOWN][0]  # every known_at of one state sees the same rows
-        has_begun = pl.col(SINCE) <= known_at
-        has_not_ended = pl.col(UNTIL).is_null() | (pl.col(UNTIL) > known_at)
+        known_at = group[ROW_KNOWN_AT][0]  # every known_at of one state sees the same rows
+        has_begun = pl.col(KNOWN_SINCE) <= known_at
+        has_not_ended = pl.col(KNOWN_UNTIL).is_null() | (pl.col(KNOWN_UNTIL) > known_at)
         yield group, history.filter(has_begun & has_not_ended)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from streamflow.catalog import Catalog
 from streamflow.database import Address, connect
+from streamflow.database.locks import FEATURE_REGISTRY
 from streamflow.errors import NotMigrated
 from streamflow.features.definitions import definitions_py, store_yaml
 from streamflow.features.feature_service import ServiceFeature
@@ -100,13 +101,13 @@ class FeatureRepository:
             registry = _import_registry()
             registry.apply_definitions(self._get_store(), self.folder / "definitions.py")
 
-    def record(self, views: Sequence[MaterializedView]) -> None:
+    def record_materialization(self, views: Sequence[MaterializedView]) -> None:
         """Record in Feast's registry which instant of each view is materialized."""
         with self._lock_registry():
             as_of_by_view = {view.view: view.as_of for view in views}
             _import_registry().record_materialization(self._get_store(), as_of_by_view)
 
-    def views(self) -> list[str]:
+    def view_names(self) -> list[str]:
         """Return the names of the feature views in Feast's registry, sorted."""
         return sorted(view.name for view in self._get_store().list_feature_views())
 
@@ -114,7 +115,7 @@ class FeatureRepository:
         """Return the names of the feature services in Feast's registry, sorted."""
         return sorted(service.name for service in self._get_store().list_feature_services())
 
-    def history(self, entities: pa.Table | pl.DataFrame, service: str) -> pa.Table:
+    def read_history(self, entities: pa.Table | pl.DataFrame, service: str) -> pa.Table:
         """Return the features of a service for each entity row, through Feast.
 
         Args:
@@ -168,15 +169,15 @@ class FeatureRepository:
     def _lock_registry(self) -> Iterator[None]:
         """Make different processes of ours wait for the registry, because Feast has no lock."""
         with connect(Address(), autocommit=True) as connection:
-            connection.execute("SELECT pg_advisory_lock(hashtextextended('streamflow.feast', 0))")
+            connection.execute(f"SELECT pg_advisory_lock({FEATURE_REGISTRY})")
             yield
 
 
 def _import_registry() -> ModuleType:
     """Import the module that works with Feast, at the first need."""
-    from streamflow.features.feast_import import unchecked
+    from streamflow.features.feast_import import without_typeguard
 
-    with unchecked():
+    with without_typeguard():
         from streamflow.features import registry
     return registry
 

@@ -18,14 +18,14 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from streamflow.core.versions.manifest import Member
 from streamflow.errors import BackupDamaged
-from streamflow.files.disk_space import named_when_full
+from streamflow.files.disk_space import naming_full_disk
 from streamflow.files.partial_files import open_partial, sync_folder
 from streamflow.files.text_files import refuse_existing
 
 CHUNK = 1 << 20  # bytes read at a time
 
 
-class Writer:
+class ArchiveWriter:
     """Writes files into an archive, and keeps the size and the digest of each for the manifest."""
 
     def __init__(self, archive: ZipFile) -> None:
@@ -58,7 +58,7 @@ def _member_info(name: str) -> ZipInfo:
 
 
 @contextmanager
-def writing(path: Path, *, replace: bool) -> Iterator[Writer]:
+def open_for_writing(path: Path, *, replace: bool) -> Iterator[ArchiveWriter]:
     """Write an archive to `path`. At the end it is there completely, or not at all.
 
     Only you can read it.
@@ -75,9 +75,9 @@ def writing(path: Path, *, replace: bool) -> Iterator[Writer]:
     partial = path.with_name(f"{path.name}.partial")
     descriptor = open_partial(partial)
     try:
-        with named_when_full(path.parent), os.fdopen(descriptor, "w+b") as file:
+        with naming_full_disk(path.parent), os.fdopen(descriptor, "w+b") as file:
             with ZipFile(file, "w", compresslevel=1) as archive:
-                yield Writer(archive)
+                yield ArchiveWriter(archive)
             file.flush()
             os.fsync(file.fileno())
             if not replace:
@@ -89,7 +89,7 @@ def writing(path: Path, *, replace: bool) -> Iterator[Writer]:
     sync_folder(path.parent)
 
 
-def file_chunks(path: Path) -> Iterator[bytes]:
+def read_chunks(path: Path) -> Iterator[bytes]:
     """Read the bytes of a file, a chunk at a time."""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -108,7 +108,7 @@ M = TypeVar("M", bound=HasMembers)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind(Generic[M]):
+class ArchiveKind(Generic[M]):
     """One kind of archive that can be read.
 
     Attributes:
@@ -124,7 +124,7 @@ class Kind(Generic[M]):
     parse: Callable[[bytes], M]
 
 
-class Reader(Generic[M]):
+class ArchiveReader(Generic[M]):
     """Reads an archive whose manifest has been read.
 
     Everything that it returns is what the manifest names; if not, it raises BackupDamaged.
@@ -155,7 +155,7 @@ class Reader(Generic[M]):
 
 
 @contextmanager
-def reading(path: Path, kind: Kind[M]) -> Iterator[Reader[M]]:
+def open_for_reading(path: Path, kind: ArchiveKind[M]) -> Iterator[ArchiveReader[M]]:
     """Open an archive of this kind for reading.
 
     Raises:
@@ -176,7 +176,7 @@ def reading(path: Path, kind: Kind[M]) -> Iterator[Reader[M]]:
             text = archive.read(kind.manifest)
         manifest = kind.parse(text)
         _check_names(archive, kind.manifest, manifest.members)
-        yield Reader(archive, manifest)
+        yield ArchiveReader(archive, manifest)
 
 
 @contextmanager
@@ -239,12 +239,12 @@ def is_safe(name: str) -> bool:
     )
 
 
-def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+def write_file(path: Path, chunks: Iterable[bytes]) -> None:
     """Write a file under a partial name and rename it: a reader sees all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
-        with named_when_full(path.parent), partial.open("wb") as file:
+        with naming_full_disk(path.parent), partial.open("wb") as file:
             for chunk in chunks:
                 file.write(chunk)
         partial.replace(path)
@@ -266,9 +266,9 @@ def files_below(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def digest_of(path: Path) -> str:
+def compute_digest(path: Path) -> str:
     """Compute the SHA-256 digest of a file, in hexadecimal."""
     digest = sha256()
-    for chunk in file_chunks(path):
+    for chunk in read_chunks(path):
         digest.update(chunk)
     return digest.hexdigest()

@@ -54,7 +54,7 @@ class Record:
     cells: list[str]
 
 
-def inspect(path: Path) -> FileBytes:
+def inspect_bytes(path: Path) -> FileBytes:
     """Read the bytes of a file once, and describe them. Raises OSError."""
     digest = sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -151,7 +151,7 @@ def _number_rows(first: int, count: int, ragged: Collection[int]) -> NDArray[np.
     return np.setdiff1d(candidates, skipped)[:count]
 
 
-def records(path: Path, rows: Collection[int]) -> dict[int, Record]:
+def read_records(path: Path, rows: Collection[int]) -> dict[int, Record]:
     """Read the records of these rows, by row number.
 
     Bytes that are not UTF-8 become lone surrogates.
@@ -167,7 +167,7 @@ def records(path: Path, rows: Collection[int]) -> dict[int, Record]:
     return records_by_row
 
 
-def spoiled_cells(path: Path) -> Iterator[tuple[int, int, str]]:
+def find_undecodable_cells(path: Path) -> Iterator[tuple[int, int, str]]:
     """Find each cell that holds a NUL byte or bytes that are not UTF-8.
 
     Yields:

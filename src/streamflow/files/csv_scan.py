@@ -10,7 +10,7 @@ import polars as pl
 from streamflow.errors import CatalogInvalid
 
 
-def csv_names(folder: Path) -> list[str]:
+def list_csv_names(folder: Path) -> list[str]:
     """List the names of the CSV files in a folder, in order. Hidden files are left out."""
     return sorted(path.name for path in folder.iterdir() if _is_csv(path))
 
@@ -28,7 +28,7 @@ def aggregate(path: Path, expressions: Sequence[pl.Expr]) -> pl.DataFrame:
     return _collect(_scan_cells(path).select(expressions), path)
 
 
-def text_column(path: Path, name: str) -> pl.Series:
+def read_text_column(path: Path, name: str) -> pl.Series:
     """Read the cells of one column as text, in order; shape (n,)."""
     return _collect(_scan_cells(path).select(name), path).to_series()
 

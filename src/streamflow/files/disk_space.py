@@ -11,7 +11,7 @@ from streamflow.errors import DiskFull
 
 
 @contextmanager
-def named_when_full(folder: Path) -> Iterator[None]:
+def naming_full_disk(folder: Path) -> Iterator[None]:
     """Raise DiskFull with the name of `folder` when a write finds no space.
 
     All remaining errors pass unchanged.

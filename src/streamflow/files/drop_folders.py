@@ -111,7 +111,7 @@ def _require_replaceable(folder: Path, names: set[str]) -> None:
         )
 
 
-def dated(folder: Path) -> date | None:
+def read_drop_date(folder: Path) -> date | None:
     """Read the as_of date from the drop.toml of a folder; None when there is no such file.
 
     Raises:

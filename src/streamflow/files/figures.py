@@ -27,17 +27,17 @@ BARS = "#c9d8ea"
 HISTOGRAM_EDGES = [i / 20 for i in range(21)]
 
 
-def roc(label: Labels, probability: Floats) -> bytes:
+def draw_roc(label: Labels, probability: Floats) -> bytes:
     """Draw the ROC curve: the true positive rate against the false positive rate."""
     figure, axes = square("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="chance")
     axes.plot(*roc_points(label, probability), color=CURVE, linewidth=2, label="model")
     axes.set_title(f"ROC on the hold-out: AUC = {auc(label, probability):.4f}, {len(label):,} rows")
     axes.legend(loc="lower right", frameon=False)
-    return png(figure)
+    return render_png(figure)
 
 
-def precision_recall(label: Labels, probability: Floats) -> bytes:
+def draw_precision_recall(label: Labels, probability: Floats) -> bytes:
     """Draw precision against recall, and the precision that a random ranking has.
 
     A random ranking has the share of positives as its precision.
@@ -54,10 +54,10 @@ def precision_recall(label: Labels, probability: Floats) -> bytes:
     axes.plot(recall, precision, color=CURVE, linewidth=2, label="model")
     axes.set_title(f"Precision and recall: average precision = {average_precision:.4f}")
     axes.legend(loc="upper right", frameon=False)
-    return png(figure)
+    return render_png(figure)
 
 
-def calibration(label: Labels, probability: Floats) -> bytes:
+def draw_calibration(label: Labels, probability: Floats) -> bytes:
     """Draw the observed share of positives against the predicted probability, over a histogram.
 
     The points are ten bins with equally many rows.
@@ -84,7 +84,7 @@ def calibration(label: Labels, probability: Floats) -> bytes:
     )
     axes.set_title(f"Calibration on the hold-out: Brier score = {brier:.4f}")
     axes.legend(loc="upper left", frameon=False)
-    return png(figure)
+    return render_png(figure)
 
 
 def square(x_name: str, y_name: str, *, right: float = 0.2) -> tuple[Figure, Axes]:
@@ -126,7 +126,7 @@ def empty(
     return figure, axes
 
 
-def png(figure: Figure) -> bytes:
+def render_png(figure: Figure) -> bytes:
     """Return the figure as the bytes of a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

@@ -14,7 +14,7 @@ import polars as pl
 from streamflow.errors import StreamflowError
 
 
-def require_kind(path: Path) -> None:
+def require_known_ending(path: Path) -> None:
     """Check that the ending of a path names a kind of file that we write.
 
     Raises:
@@ -40,7 +40,7 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
     Raises:
         StreamflowError: The ending is unknown, or the file cannot be written.
     """
-    require_kind(path)
+    require_known_ending(path)
     partial = path.with_name(f".{path.name}.partial")
     with _replacing(path, partial):
         if path.suffix == ".parquet":
@@ -59,7 +59,7 @@ def write_parts(parts: Iterator[pl.DataFrame], path: Path, *, facts: Mapping[str
     Raises:
         StreamflowError: The ending is unknown, or the file cannot be written.
     """
-    require_kind(path)
+    require_known_ending(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with _replacing(path, partial):
         if path.suffix == ".parquet":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from streamflow.core.monitoring.performance import Performance
 from streamflow.core.monitoring.report import Report
-from streamflow.files.figures import BARS, CURVE, REFERENCE, empty, png, square
+from streamflow.files.figures import BARS, CURVE, REFERENCE, empty, render_png, square
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def psi_of_all(report: Report) -> bytes:
     )
     axes.axvline(report.evidence.drift_psi, color=REFERENCE, linestyle="--", linewidth=1)
     axes.set_xlabel("PSI in nats; dashed: the setting drift_psi")
-    return png(figure)
+    return render_png(figure)
 
 
 def roc_then_and_now(training: Performance, current: Performance | None) -> bytes:
@@ -38,7 +38,7 @@ def roc_then_and_now(training: Performance, current: Performance | None) -> byte
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="chance")
     _plot_both(axes, training.roc, current.roc if current else None)
     axes.legend(loc="lower right", frameon=False)
-    return png(figure)
+    return render_png(figure)
 
 
 def calibration_then_and_now(training: Performance, current: Performance | None) -> bytes:
@@ -47,7 +47,7 @@ def calibration_then_and_now(training: Performance, current: Performance | None)
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="perfect")
     _plot_both(axes, training.calibration, current.calibration if current else None)
     axes.legend(loc="upper left", frameon=False)
-    return png(figure)
+    return render_png(figure)
 
 
 def _plot_both(

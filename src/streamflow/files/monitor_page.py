@@ -9,7 +9,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamflow.core.monitoring.bins import Binned
+from streamflow.core.monitoring.bins import BinCounts
 from streamflow.core.monitoring.drift import p_in_words
 from streamflow.core.monitoring.report import Report, concept_in_words, labels_in_words
 from streamflow.files import monitor_figures as figures
@@ -27,7 +27,7 @@ METRIC_TITLES = {
 }
 
 
-def page(report: Report) -> str:
+def render_page(report: Report) -> str:
     """Return the page as HTML: the same text for the same report."""
     from jinja2 import Environment, StrictUndefined
 
@@ -68,12 +68,12 @@ class Bar:
     current: float
 
 
-def bars(bins: Binned) -> list[Bar]:
+def bars(bins: BinCounts) -> list[Bar]:
     """Compute the bars of a distribution. The page draws them itself.
 
     To draw one picture for each feature would take most of the time of a report.
 
-    >>> bins = Binned(names=("a", "missing"), reference=(3, 1), current=(2, 2))
+    >>> bins = BinCounts(names=("a", "missing"), reference=(3, 1), current=(2, 2))
     >>> [(bar.start, bar.reference, bar.current) for bar in bars(bins)]
     [(0.0, 100.0, 66.7), (50.0, 33.3, 66.7)]
     """

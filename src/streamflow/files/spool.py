@@ -33,7 +33,7 @@ class Spool:
             self._writer = pa.ipc.new_stream(self._file, table.schema)
         self._writer.write_table(table)
 
-    def frames(self) -> Iterator[pl.DataFrame]:
+    def read_frames(self) -> Iterator[pl.DataFrame]:
         """Read all rows, a part at a time. After this call no rows can be added."""
         if self._writer is None:
             return

@@ -15,7 +15,7 @@ from streamflow.models.mlflow_client import is_database
 # An MLflow server answers for these locations. It keeps the files below the same folder.
 PROXIED = "mlflow-artifacts:"
 # Table, column, and condition on the rows: all columns of MLflow's tables that hold a location.
-COLUMNS = (
+LOCATION_COLUMNS = (
     ("experiments", "artifact_location", "true"),
     ("runs", "artifact_uri", "true"),
     ("logged_models", "artifact_location", "true"),
@@ -26,7 +26,7 @@ COLUMNS = (
 # These are not locations, but names that MLflow looks up.
 BY_NAME = ("models:/", "runs:/")
 
-VERSIONS = """
+VERSIONS_QUERY = """
 SELECT v.name, v.version, v.current_stage,
     coalesce(v.storage_location, v.source, ''), coalesce(t.value, '')
 FROM public.model_versions v
@@ -35,20 +35,20 @@ LEFT JOIN public.model_version_tags t
     AND t.key = 'model_digest'
 WHERE v.current_stage <> 'Deleted_Internal' ORDER BY v.name, v.version
 """
-SCHEMA = "SELECT max(version_num) FROM public.alembic_version"
+SCHEMA_QUERY = "SELECT max(version_num) FROM public.alembic_version"
 # Tables, columns and conditions are constants of this module.
-LOCATIONS = " UNION ".join(
+LOCATIONS_QUERY = " UNION ".join(
     f"SELECT {column} FROM public.{table} WHERE {column} IS NOT NULL AND {condition}"  # noqa: S608
-    for table, column, condition in COLUMNS
+    for table, column, condition in LOCATION_COLUMNS
 )
 
 
-def roots(folder: Path) -> tuple[str, ...]:
+def location_prefixes(folder: Path) -> tuple[str, ...]:
     """Return all beginnings that the location of a file below `folder` can have."""
     return folder.as_uri(), str(folder), PROXIED
 
 
-def root(tracking_uri: str, folder: Path) -> str:
+def location_prefix(tracking_uri: str, folder: Path) -> str:
     """Return the beginning that MLflow gives to the location of a new file below `folder`.
 
     It depends on whether MLflow is a server, because a server hands out the files itself.
@@ -56,15 +56,15 @@ def root(tracking_uri: str, folder: Path) -> str:
     return folder.as_uri() if is_database(tracking_uri) else PROXIED
 
 
-def relative(location: str, beginnings: Iterable[str]) -> str | None:
+def relative_path(location: str, beginnings: Iterable[str]) -> str | None:
     """Return the path below the artifacts' folder that a location means.
 
     Returns:
         None when the location is not below the folder.
 
-    >>> relative("file:///old/artifacts/e%20f/1", ["file:///old/artifacts"])
+    >>> relative_path("file:///old/artifacts/e%20f/1", ["file:///old/artifacts"])
     'e f/1'
-    >>> relative("s3://b/1", ["mlflow-artifacts:"]) is None
+    >>> relative_path("s3://b/1", ["mlflow-artifacts:"]) is None
     True
     """
     beginning = next((text for text in beginnings if location.startswith(f"{text}/")), None)
@@ -75,7 +75,7 @@ def relative(location: str, beginnings: Iterable[str]) -> str | None:
     return path if is_plain_path else unquote(path)
 
 
-def rewriting(beginnings: Sequence[str], target: str) -> str:
+def rewrite_statements(beginnings: Sequence[str], target: str) -> str:
     """Return the SQL that replaces the beginning of locations in all of MLflow's tables.
 
     Args:
@@ -84,7 +84,7 @@ def rewriting(beginnings: Sequence[str], target: str) -> str:
     """
     statements = [
         _compose_update(table, column, condition, beginning, target)
-        for table, column, condition in COLUMNS
+        for table, column, condition in LOCATION_COLUMNS
         for beginning in beginnings
         if beginning != target
     ]
@@ -103,10 +103,10 @@ def _compose_update(table: str, column: str, condition: str, beginning: str, tar
     )
 
 
-def elsewhere(locations: Iterable[str], beginnings: Sequence[str]) -> list[str]:
+def find_outside_stores(locations: Iterable[str], beginnings: Sequence[str]) -> list[str]:
     """Return the stores of files outside of the artifacts' folder, such as s3://bucket.
 
-    >>> elsewhere(["s3://b/1", "s3://b/2", "models:/m-1", "file:///a/1"], ["file:///a"])
+    >>> find_outside_stores(["s3://b/1", "s3://b/2", "models:/m-1", "file:///a/1"], ["file:///a"])
     ['s3://b']
     """
     outside = [
@@ -114,7 +114,7 @@ def elsewhere(locations: Iterable[str], beginnings: Sequence[str]) -> list[str]:
         for location in locations
         if not location.startswith(BY_NAME)
         and location not in beginnings
-        and relative(location, beginnings) is None
+        and relative_path(location, beginnings) is None
     ]
     return sorted({_find_store(location) for location in outside})
 

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 CompiledModel = Callable[[Floats], Floats]
 
 
-def compiled(pipeline: Pipeline) -> CompiledModel:
+def compile_model(pipeline: Pipeline) -> CompiledModel:
     """Compile the part of a fitted pipeline that follows the encoder.
 
     A forest gives the bits of scikit-learn. The answers of all different kinds are within 1e-12 of

@@ -76,7 +76,7 @@ class Encoder:
         targets += [(position[name], column + i) for i, name in enumerate(self._numbers)]
         return tuple(targets)
 
-    def rows(self, rows: Sequence[Sequence[Value]]) -> Matrix:
+    def encode_rows(self, rows: Sequence[Sequence[Value]]) -> Matrix:
         """Encode rows of raw values as a matrix.
 
         Args:
@@ -103,7 +103,7 @@ class Encoder:
             if column is not None:
                 encoded_row[column] = 1.0
 
-    def matrix(self, frame: pl.DataFrame) -> Matrix:
+    def encode_frame(self, frame: pl.DataFrame) -> Matrix:
         """Encode the rows of a frame, whose columns are found by name.
 
         Returns:

@@ -58,7 +58,7 @@ class ExperimentRuns:
                 record,
                 experiment_id=experiment,
                 name=self._name,
-                registered=registered,
+                on_registered=registered,
             )
 
     def log_copied_run(

@@ -70,7 +70,7 @@ class Explainer:
         """
         return "probability" if FOREST in self.pipeline.named_steps else "log-odds"
 
-    def terms(self, matrix: Floats) -> Contributions:
+    def compute_contributions(self, matrix: Floats) -> Contributions:
         """Return the contributions of each column of the encoder's matrix (n, width), n > 0."""
         steps = self.pipeline.named_steps
         if FOREST not in steps and BOOSTING not in steps:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 NodeNumbers = NDArray[np.intp]
 
-ROWS = 512  # rows that are evaluated at once; more would not be faster
+ROWS_PER_BATCH = 512  # rows that are evaluated at once; more would not be faster
 LEVELS_PER_SWEEP = 8  # after so many levels the walks that have reached a leaf are put aside
 
 
@@ -71,11 +71,14 @@ class Forest:
         """Return the probability of class 1 for each row; matrix (n, width) -> (n,)."""
         rows = matrix.astype(np.float32)  # as scikit-learn does itself
         return np.concatenate(
-            [self._predict(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)]
+            [
+                self._predict(rows[i : i + ROWS_PER_BATCH])
+                for i in range(0, len(rows), ROWS_PER_BATCH)
+            ]
         )
 
     def _predict(self, rows: NDArray[np.float32]) -> Floats:
-        """Return the probability of class 1 for at most ROWS rows."""
+        """Return the probability of class 1 for at most ROWS_PER_BATCH rows."""
         trees = len(self._roots)
         answers = self._values.take(self._find_leaves(rows)).reshape(trees, len(rows))
         # The trees are added one after another: in a different order the last bits would differ.

@@ -54,7 +54,7 @@ def _translate(error: Exception) -> StreamflowError:
 
 
 @contextmanager
-def stage_warnings_expected() -> Iterator[None]:
+def ignore_stage_warnings() -> Iterator[None]:
     """Ignore MLflow's warning that stages are deprecated.
 
     Stages are deprecated in MLflow 3, but the mission asks for them. We set aliases beside the

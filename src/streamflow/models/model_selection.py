@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
 from streamflow.core.statistics.metrics import auc
-from streamflow.core.training.split import position
+from streamflow.core.training.split import hash_position
 from streamflow.errors import TrainingImpossible
-from streamflow.models.compiled_model import compiled
-from streamflow.models.pipelines import KINDS, encoder_of, fit_model, require_both_classes
+from streamflow.models.compiled_model import compile_model
+from streamflow.models.pipelines import MODEL_KINDS, encoder_of, fit_model, require_both_classes
 
 # Both numbers are conventions. The key decides the fold of a row, as it decides the hold-out.
 FOLDS = 5
@@ -48,7 +48,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSide:
+class TrainingRows:
     """The rows to learn from, in the order of their keys, and the settings of a fit.
 
     Attributes:
@@ -83,7 +83,7 @@ class TrainingSide:
         )
 
 
-def predict_out_of_fold(training_rows: TrainingSide, kind: str, *, salt: str) -> Floats:
+def predict_out_of_fold(training_rows: TrainingRows, kind: str, *, salt: str) -> Floats:
     """Predict each row by a model that was fitted on the folds without it.
 
     Args:
@@ -98,7 +98,7 @@ def predict_out_of_fold(training_rows: TrainingSide, kind: str, *, salt: str) ->
         TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
     """
     require_both_classes(training_rows.label)
-    positions = position(training_rows.keys, salt=salt)
+    positions = hash_position(training_rows.keys, salt=salt)
     fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
     predictions = np.empty(len(training_rows.label))
     for fold in range(FOLDS):
@@ -110,12 +110,14 @@ def predict_out_of_fold(training_rows: TrainingSide, kind: str, *, salt: str) ->
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
         fold_rows = training_rows.frame.filter(pl.Series(in_fold))
-        matrix = encoder_of(pipeline).matrix(fold_rows)
-        predictions[in_fold] = compiled(pipeline)(matrix)
+        matrix = encoder_of(pipeline).encode_frame(fold_rows)
+        predictions[in_fold] = compile_model(pipeline)(matrix)
     return predictions
 
 
-def candidate(training_rows: TrainingSide, kind: str, *, salt: str, repeats: int = 1) -> Candidate:
+def cross_validate(
+    training_rows: TrainingRows, kind: str, *, salt: str, repeats: int = 1
+) -> Candidate:
     """Cross-validate a kind of model. Each repeat divides the rows into folds anew."""
     predictions = [
         predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}")
@@ -130,8 +132,8 @@ def candidate(training_rows: TrainingSide, kind: str, *, salt: str, repeats: int
     )
 
 
-def choose(
-    training_rows: TrainingSide, *, salt: str, notify: Callable[[str], None]
+def choose_kind(
+    training_rows: TrainingRows, *, salt: str, notify: Callable[[str], None]
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
     """Cross-validate all kinds of models and choose the one with the highest AUC.
 
@@ -141,9 +143,9 @@ def choose(
         The chosen candidate, and all candidates.
     """
     candidates = []
-    for kind in KINDS:
-        result = candidate(training_rows, kind, salt=salt, repeats=REPEATS)
+    for kind in MODEL_KINDS:
+        result = cross_validate(training_rows, kind, salt=salt, repeats=REPEATS)
         candidates.append(result)
         notify(f"cross-validated {kind}: AUC {result.auc:.4f}")
-    # max returns the first of equal candidates, and KINDS begins with the simplest kind.
+    # max returns the first of equal candidates, and MODEL_KINDS begins with the simplest kind.
     return max(candidates, key=lambda result: result.auc), tuple(candidates)

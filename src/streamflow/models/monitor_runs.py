@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # The tag of such a run. The run does not have the tag of a training, by which `prune` finds the
 # runs to remove.
-REPORT = "streamflow.monitor"
+REPORT_TAG = "streamflow.monitor"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def log_report(
     A failure or Ctrl-C, also within `on_stored`, marks the run FAILED or KILLED.
     """
     run_id: str = client.create_run(
-        experiment_id, run_name=report.name, tags={REPORT: report.model}
+        experiment_id, run_name=report.name, tags={REPORT_TAG: report.model}
     ).info.run_id
     try:
         _log_contents(client, report, run_id)

@@ -31,7 +31,7 @@ FOREST = "forest"
 BOOSTING = "boosting"
 LOGISTIC = "logistic"
 # The simplest kind is the first one: it is chosen when no different kind is better.
-KINDS = ("logistic", "baseline", "boosting")
+MODEL_KINDS = ("logistic", "baseline", "boosting")
 # Threads while a forest is fitted. Each thread builds whole trees, so the number of threads changes
 # no bit of them. A test proves it.
 FIT_JOBS = 2
@@ -52,7 +52,7 @@ def fit_model(
     """Fit a model of the given kind.
 
     Args:
-        kind: one of KINDS.
+        kind: one of MODEL_KINDS.
         frame: (n, features) in the order of the keys. The order decides the random samples.
         label: (n,)
         features: as the catalog declares them.

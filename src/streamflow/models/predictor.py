@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
-from streamflow.models.compiled_model import CompiledModel, compiled
+from streamflow.models.compiled_model import CompiledModel, compile_model
 from streamflow.models.encoder import Encoder, Value
 from streamflow.models.explainer import Explainer
 from streamflow.models.pipelines import encoder_of
@@ -57,14 +57,14 @@ class Predictor:
 
     def probability(self, frame: pl.DataFrame) -> Floats:
         """Return the calibrated probability of each row, (n,). Columns are found by name."""
-        return self._predict(self.encoder.matrix(frame))
+        return self._predict(self.encoder.encode_frame(frame))
 
     def probability_rows(self, rows: Sequence[Sequence[Value]]) -> Floats:
         """Return the calibrated probability of rows of raw values, (n,).
 
         Each row has its values in the order of `features`.
         """
-        return self._predict(self.encoder.rows(rows))
+        return self._predict(self.encoder.encode_rows(rows))
 
     def probability_one(self, values: Sequence[Value]) -> float:
         """Return the calibrated probability of one row of values in the order of `features`."""
@@ -81,7 +81,7 @@ def compile_predictor(
     """Create the predictor of a fitted pipeline."""
     return Predictor(
         encoder=encoder_of(pipeline),
-        model=compiled(pipeline),
+        model=compile_model(pipeline),
         decision=decision,
         explainer=Explainer(pipeline=pipeline),
         background=background,

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
-from streamflow.models.compiled_model import compiled
+from streamflow.models.compiled_model import compile_model
 from streamflow.models.pipelines import encoder_of, fit_model
 
 #: Rows (n, features) -> a number per row (n,): the higher, the more likely the label is 1.
@@ -30,5 +30,5 @@ def fit_ranking(frame: pl.DataFrame, label: NDArray[np.bool_], features: Sequenc
     """
     pipeline = fit_model("logistic", frame, label, features=features, trees=0, seed=0)
     encoder = encoder_of(pipeline)
-    model = compiled(pipeline)
-    return lambda rows: model(encoder.matrix(rows))
+    model = compile_model(pipeline)
+    return lambda rows: model(encoder.encode_frame(rows))

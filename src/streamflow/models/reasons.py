@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
-from streamflow.core.serving.reasons import Explanation, Floats, by_feature, explanation
+from streamflow.core.serving.reasons import Explanation, Floats, build_explanation, sum_by_feature
 from streamflow.models.encoder import Value
 from streamflow.models.predictor import Predictor
 
 
-def explain(predictor: Predictor, values: Sequence[Value], words: Mapping[str, str]) -> Explanation:
+def explain(
+    predictor: Predictor, values: Sequence[Value], display_names: Mapping[str, str]
+) -> Explanation:
     """Return the reasons of one row of raw values.
 
     Args:
@@ -19,17 +21,19 @@ def explain(predictor: Predictor, values: Sequence[Value], words: Mapping[str, s
         values: in the order of the predictor's features.
         words: feature -> its name for people.
     """
-    matrix = predictor.encoder.rows([values])
-    return next(_explain_matrix(predictor, matrix, [tuple(values)], words))
+    matrix = predictor.encoder.encode_rows([values])
+    return next(_explain_matrix(predictor, matrix, [tuple(values)], display_names))
 
 
 def explain_rows(
-    predictor: Predictor, frame: pl.DataFrame, words: Mapping[str, str]
+    predictor: Predictor, frame: pl.DataFrame, display_names: Mapping[str, str]
 ) -> Iterator[Explanation]:
     """Yield the reasons of each row. The frame's columns are found by name."""
     if len(frame):
         rows = frame.select(predictor.features).rows()
-        yield from _explain_matrix(predictor, predictor.encoder.matrix(frame), rows, words)
+        yield from _explain_matrix(
+            predictor, predictor.encoder.encode_frame(frame), rows, display_names
+        )
 
 
 def _explain_matrix(
@@ -39,12 +43,12 @@ def _explain_matrix(
     words: Mapping[str, str],
 ) -> Iterator[Explanation]:
     """Yield the reasons of each row, which is given as raw values and as encoded."""
-    terms = predictor.explainer.terms(matrix)
-    contributions = by_feature(terms.columns, predictor.encoder.columns, predictor.features)
+    terms = predictor.explainer.compute_contributions(matrix)
+    contributions = sum_by_feature(terms.columns, predictor.encoder.columns, predictor.features)
     for values, margin, row_contributions in zip(
         rows, terms.margin.tolist(), contributions.tolist(), strict=True
     ):
-        yield explanation(
+        yield build_explanation(
             unit=predictor.explainer.unit,
             base=terms.base,
             margin=margin,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
     from streamflow.models.run_record import LoggedRun, RunFacts, RunRecord
     from streamflow.models.run_retention import UnneededRun
-    from streamflow.models.stages import Standing
+    from streamflow.models.stages import RegistryStages
     from streamflow.models.tracking import Registered
 
 
@@ -93,35 +93,35 @@ class Registry:
             return False
         return migrate_store(self._uri, self._artifact_root or "./mlartifacts")
 
-    def schema(self) -> tuple[str | None, str] | None:
+    def schema_versions(self) -> tuple[str | None, str] | None:
         """Return the version of MLflow's tables, and the one that the installed MLflow needs.
 
         The result is None for an MLflow server, which manages its tables itself.
         """
         return store_versions(self._uri) if is_database(self._uri) else None
 
-    def needed_schema(self) -> str | None:
+    def required_schema(self) -> str | None:
         """Return the version of MLflow's tables that the installed MLflow needs.
 
         The result is None for an MLflow server, which manages its tables itself.
         """
         return newest_schema() if is_database(self._uri) else None
 
-    def log_run(self, record: RunRecord, registered: Registered = lambda *_: None) -> LoggedRun:
+    def log_run(self, record: RunRecord, on_registered: Registered = lambda *_: None) -> LoggedRun:
         """Log a training and register its version: see `ExperimentRuns.log_run`."""
-        return self._runs.log_run(record, registered)
+        return self._runs.log_run(record, on_registered)
 
-    def log_again(
-        self, facts: RunFacts, package: Path, files: Path, registered: Registered
+    def log_copied_run(
+        self, facts: RunFacts, package: Path, files: Path, on_registered: Registered
     ) -> tuple[str, int]:
         """Log and register a copied run: see `ExperimentRuns.log_copied_run`."""
-        return self._runs.log_copied_run(facts, package, files, registered)
+        return self._runs.log_copied_run(facts, package, files, on_registered)
 
     def log_report(self, report: ReportRun, on_stored: Callable[[str], None]) -> str:
         """Log a report of `monitor` as a run: see `ExperimentRuns.log_report`."""
         return self._runs.log_report(report, on_stored)
 
-    def facts(self, version: ModelVersion) -> RunFacts:
+    def read_run_facts(self, version: ModelVersion) -> RunFacts:
         """Return the facts that were logged of the run of a version."""
         return self._runs.read_facts(version)
 
@@ -133,9 +133,9 @@ class Registry:
         """Return those of these runs that this MLflow has, deleted ones included."""
         return self._runs.list_known(run_ids)
 
-    def unneeded_runs(self, ours: Sequence[str]) -> list[UnneededRun]:
+    def unneeded_runs(self, our_run_ids: Sequence[str]) -> list[UnneededRun]:
         """Return our ended runs that no version comes from: see `ExperimentRuns.list_unneeded`."""
-        return self._runs.list_unneeded(ours)
+        return self._runs.list_unneeded(our_run_ids)
 
     def remove_run(self, run: UnneededRun) -> None:
         """Delete the files of a run, and mark the run and its models as deleted."""
@@ -147,7 +147,7 @@ class Registry:
             aliases = self._read_aliases()
             return [self._create_version(version, aliases) for version in self._search_versions()]
 
-    def find(self, number: int) -> ModelVersion | None:
+    def find_version(self, number: int) -> ModelVersion | None:
         """Return a version, or None when it does not exist."""
         with translate_mlflow_errors():
             for version in self._search_versions():
@@ -170,7 +170,7 @@ class Registry:
                 )
             return self._create_version(versions[number], self._read_aliases())
 
-    def by_run(self, run_id: str) -> ModelVersion:
+    def version_of_run(self, run_id: str) -> ModelVersion:
         """Return the version that a run registered.
 
         Raises:
@@ -184,19 +184,19 @@ class Registry:
                 )
             return self._create_version(versions[0], self._read_aliases())
 
-    def fetch(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
+    def fetch_files(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
         """Download a version: see `VersionFiles.fetch`."""
         return self._files.fetch(version, folder)
 
-    def download(self, version: ModelVersion, folder: Path) -> Path:
+    def fetch_model_file(self, version: ModelVersion, folder: Path) -> Path:
         """Download the model file of a version: see `VersionFiles.fetch_model_file`."""
         return self._files.fetch_model_file(version, folder)
 
-    def run_file(self, run_id: str, name: str) -> bytes:
+    def read_run_file(self, run_id: str, name: str) -> bytes:
         """Return a file beside the model of a run: see `VersionFiles.read_run_file`."""
         return self._files.read_run_file(run_id, name)
 
-    def put(self, number: int, stage: str) -> None:
+    def move_to_stage(self, number: int, stage: str) -> None:
         """Move a version to a stage, and set the alias of this stage to it.
 
         A different version in the stage is archived. A repeated call repairs an incomplete one.
@@ -205,7 +205,7 @@ class Registry:
         with translate_mlflow_errors():
             stages.move_to_stage(self._client, self._name, number, stage, version.aliases)
 
-    def standing(self) -> Standing:
+    def read_stages(self) -> RegistryStages:
         """Return what MLflow stores about stages, their aliases and the newest ledger entry."""
         with translate_mlflow_errors():
             return stages.read_standing(self._client, self._name, self._search_versions())
@@ -215,7 +215,7 @@ class Registry:
         with translate_mlflow_errors():
             stages.set_alias(self._client, self._name, stage, number)
 
-    def set_head(self, head: str) -> None:
+    def set_ledger_head(self, head: str) -> None:
         """Record the newest entry of the ledger in MLflow."""
         with translate_mlflow_errors():
             ensure_registered_model(self._client, self._name)
@@ -225,7 +225,7 @@ class Registry:
         """Load the predictor of a version: see `VersionFiles.load`."""
         return self._files.load(version)
 
-    def load_tried(self, version: ModelVersion) -> Predictor:
+    def load_checked(self, version: ModelVersion) -> Predictor:
         """Load a predictor that is going to answer users: see `VersionFiles.load_checked`."""
         return self._files.load_checked(version)
 

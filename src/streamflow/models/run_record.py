@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
-from streamflow.core.statistics.metrics import Metrics
+from streamflow.core.statistics.metrics import HoldoutMetrics
 from streamflow.core.training.background import FILE as BACKGROUND
 from streamflow.core.training.decision import FILE as DECISION
 from streamflow.core.training.decision import Decision
@@ -30,7 +30,7 @@ DIGEST_LIMIT = 36
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSetName:
+class TrainingSetIdentity:
     """The training set as MLflow shows it. Its digest names its content."""
 
     name: str
@@ -57,7 +57,7 @@ class RunRecord:
     decision: Decision
     features: Sequence[Feature]
     feature_service: str
-    training_set: TrainingSetName
+    training_set: TrainingSetIdentity
     as_of: datetime
     label_as_of: datetime
     known_at: datetime
@@ -65,7 +65,7 @@ class RunRecord:
     seed: int
     split_salt: str
     holdout_share: float
-    metrics: Metrics
+    metrics: HoldoutMetrics
     default_costs: Sequence[DefaultCost] = ()
     training_seconds: float
     files: Mapping[str, bytes] = field(default_factory=dict)

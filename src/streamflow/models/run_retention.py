@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from streamflow.models.tracking import OURS, PARENT_TAG
+from streamflow.models.tracking import MODEL_TAG, PARENT_TAG
 from streamflow.models.version_search import read_all_pages, search_versions_of_all_models
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def unneeded_runs(
     our_runs = [
         run
         for run in runs
-        if (run.data.tags.get(OURS) == name or run.info.run_id in our_run_ids)
+        if (run.data.tags.get(MODEL_TAG) == name or run.info.run_id in our_run_ids)
         and run.info.status in ENDED
     ]
     if not our_runs:

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from streamflow.models.mlflow_client import stage_warnings_expected
+from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.models.version_search import collect_aliases, search_registered_models
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 #: Stage -> the alias that goes with it.
-ALIASES = {"Production": "production", "Staging": "staging"}
+ALIAS_BY_STAGE = {"Production": "production", "Staging": "staging"}
 #: A tag of the registered model. It names the newest entry of the ledger.
 LEDGER_HEAD_TAG = "streamflow.ledger_head"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RegistryStages:
     """What MLflow stores about the stages of the registered model.
 
     Attributes:
@@ -29,13 +29,13 @@ class Standing:
         head: the newest ledger entry that we recorded in MLflow.
     """
 
-    staged: dict[str, list[int]]
-    aliases: dict[str, int | None]
-    changed: dict[int, datetime]
-    head: str | None
+    versions_by_stage: dict[str, list[int]]
+    aliased_versions: dict[str, int | None]
+    changed_at: dict[int, datetime]
+    ledger_head: str | None
 
 
-def read_standing(client: MlflowClient, name: str, versions: list[Any]) -> Standing:
+def read_standing(client: MlflowClient, name: str, versions: list[Any]) -> RegistryStages:
     """Read the present stages from MLflow.
 
     Args:
@@ -45,11 +45,13 @@ def read_standing(client: MlflowClient, name: str, versions: list[Any]) -> Stand
     """
     registered_models = search_registered_models(client, name)
     version_by_alias = collect_aliases(registered_models)
-    return Standing(
-        staged={stage: _list_versions(versions, stage) for stage in ALIASES},
-        aliases={stage: version_by_alias.get(alias) for stage, alias in ALIASES.items()},
-        changed={int(version.version): _get_change_time(version) for version in versions},
-        head=registered_models[0].tags.get(LEDGER_HEAD_TAG) if registered_models else None,
+    return RegistryStages(
+        versions_by_stage={stage: _list_versions(versions, stage) for stage in ALIAS_BY_STAGE},
+        aliased_versions={
+            stage: version_by_alias.get(alias) for stage, alias in ALIAS_BY_STAGE.items()
+        },
+        changed_at={int(version.version): _get_change_time(version) for version in versions},
+        ledger_head=registered_models[0].tags.get(LEDGER_HEAD_TAG) if registered_models else None,
     )
 
 
@@ -77,21 +79,21 @@ def move_to_stage(
         stage: the stage to move it to.
         aliases: the present aliases of the version.
     """
-    with stage_warnings_expected():
+    with ignore_stage_warnings():
         client.transition_model_version_stage(
-            name, str(number), stage, archive_existing_versions=stage in ALIASES
+            name, str(number), stage, archive_existing_versions=stage in ALIAS_BY_STAGE
         )
-    stage_aliases = set(ALIASES.values()) & set(aliases)
-    for alias in stage_aliases - {ALIASES.get(stage)}:
+    stage_aliases = set(ALIAS_BY_STAGE.values()) & set(aliases)
+    for alias in stage_aliases - {ALIAS_BY_STAGE.get(stage)}:
         client.delete_registered_model_alias(name, alias)
     set_alias(client, name, stage, number)
 
 
 def set_alias(client: MlflowClient, name: str, stage: str, number: int | None) -> None:
     """Set the alias of a stage to a version, or delete the alias when `number` is None."""
-    if stage not in ALIASES:
+    if stage not in ALIAS_BY_STAGE:
         return
     if number is None:
-        client.delete_registered_model_alias(name, ALIASES[stage])
+        client.delete_registered_model_alias(name, ALIAS_BY_STAGE[stage])
     else:
-        client.set_registered_model_alias(name, ALIASES[stage], str(number))
+        client.set_registered_model_alias(name, ALIAS_BY_STAGE[stage], str(number))

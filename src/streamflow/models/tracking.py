@@ -31,7 +31,7 @@ Registered = Callable[[str, int, str], None]
 #: MLflow's own tag of a child run.
 PARENT_TAG = "mlflow.parentRunId"
 #: The tag of a run that we created. `prune` touches no run without it.
-OURS = "streamflow.model"
+MODEL_TAG = "streamflow.model"
 
 
 def log_run(
@@ -40,7 +40,7 @@ def log_run(
     *,
     experiment_id: str,
     name: str,
-    registered: Registered,
+    on_registered: Registered,
 ) -> LoggedRun:
     """Log a training, register its version, and call `registered` as the last step.
 
@@ -70,7 +70,7 @@ def log_run(
         version = _register(
             client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name
         )
-        registered(run_id, version, passport_digest)
+        on_registered(run_id, version, passport_digest)
     return LoggedRun(
         run_id=run_id, version=version, digests=digests, passport_digest=passport_digest
     )
@@ -149,7 +149,9 @@ def _log_candidate(
     from mlflow.entities import Metric, Param
 
     run_id = client.create_run(
-        experiment_id, run_name=f"candidate {candidate.kind}", tags={OURS: name, PARENT_TAG: parent}
+        experiment_id,
+        run_name=f"candidate {candidate.kind}",
+        tags={MODEL_TAG: name, PARENT_TAG: parent},
     ).info.run_id
     logged_ms = _get_time_ms()
     metrics = [
@@ -167,7 +169,9 @@ def _open_run(client: MlflowClient, experiment_id: str, run_name: str, name: str
 
     If the `with` block fails, delete the run's versions and mark the run FAILED or KILLED.
     """
-    run_id: str = client.create_run(experiment_id, run_name=run_name, tags={OURS: name}).info.run_id
+    run_id: str = client.create_run(
+        experiment_id, run_name=run_name, tags={MODEL_TAG: name}
+    ).info.run_id
     try:
         yield run_id
     except BaseException as exc:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from streamflow.database import answers
+from streamflow.database import is_answering
 from streamflow.errors import ServiceFailed
 from streamflow.services.processes import describe_failure, fetch
-from streamflow.services.programs import BY_NAME, Program
+from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Process, Supervisor, log_file
 
@@ -43,7 +43,7 @@ class Condition:
     note: str = ""
 
 
-def conditions(stack: Stack, supervisor: Supervisor) -> list[Condition]:
+def find_conditions(stack: Stack, supervisor: Supervisor) -> list[Condition]:
     """Find the condition of every service of the stack, in the order of their start."""
     processes = {process.name: process for process in supervisor.processes()}
     return [
@@ -83,7 +83,7 @@ def _find_state(stack: Stack, supervisor: Supervisor, program: Program, process:
 def _is_well(stack: Stack, supervisor: Supervisor, program: Program, process: Process) -> bool:
     """Return whether a running service does its work, by what it answers."""
     if program.name == "postgres":
-        return answers(supervisor.home)
+        return is_answering(supervisor.home)
     if program.name == "worker":
         return _has_polled(stack.prefect_url, process.since)
     if not program.health:
@@ -130,7 +130,7 @@ def wait_until_up(
     """
     deadline = time.monotonic() + READY_TIMEOUT_S
     log = log_file(supervisor.home, name)
-    program = BY_NAME[name]
+    program = PROGRAMS_BY_NAME[name]
     while supervisor.alive():
         process = next(process for process in supervisor.processes() if process.name == name)
         if _find_state(stack, supervisor, program, process) == "up":

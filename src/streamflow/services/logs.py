@@ -56,7 +56,7 @@ class Tail:
             self._file.close()
 
 
-def follow(
+def follow_logs(
     logs: Mapping[str, Path], show: Callable[[str, str], None], alive: Callable[[], bool]
 ) -> None:
     """Show each new line of each log.

@@ -12,13 +12,13 @@ import time
 
 def main() -> int:
     """Attach to the server and check once a second that it answers; return the exit code."""
-    from streamflow.database import answers, attach
+    from streamflow.database import attach, is_answering
     from streamflow.settings import load_settings
 
     home = load_settings().home.absolute()
     with attach(home, notify=print):
         print("PostgreSQL is up", flush=True)
-        while answers(home):
+        while is_answering(home):
             time.sleep(1)
     print("PostgreSQL does not answer", flush=True)
     return 1

@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from streamflow.services.processes import fetch, free_port, running, wait_until_ready
-from streamflow.services.running_stack import current
-from streamflow.settings import exported, inherited_environment
+from streamflow.services.running_stack import read_running_stack
+from streamflow.settings import inherited_environment, temporary_environment
 
 SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"
 # A server for one command does not need these services. Each would start a loop of its own.
@@ -51,7 +51,7 @@ def prefect_server(
         yield lambda: None
         return
     if url := running_server(home):
-        with exported({"PREFECT_API_URL": url}):
+        with temporary_environment({"PREFECT_API_URL": url}):
             yield lambda: None
         return
     port = free_port()
@@ -69,7 +69,7 @@ def prefect_server(
         def wait() -> None:
             wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
             starting.close()
-            closing.enter_context(exported({"PREFECT_API_URL": url}))
+            closing.enter_context(temporary_environment({"PREFECT_API_URL": url}))
 
         yield wait
 
@@ -86,7 +86,7 @@ def running_server(home: Path) -> str:
     If the server is starting, also after it died, this waits until it answers: two servers never
     work on one database.
     """
-    while (stack := current(home)) is not None and "prefect" in stack.ports:
+    while (stack := read_running_stack(home)) is not None and "prefect" in stack.ports:
         if fetch(f"{stack.prefect_url}/health") is not None:
             return stack.prefect_url
         time.sleep(0.2)

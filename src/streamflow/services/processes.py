@@ -95,10 +95,10 @@ def wait_until_ready(
 
 def describe_failure(problem: str, log: Path) -> ServiceFailed:
     """Build the error of a service that failed, with the end of its log."""
-    return ServiceFailed(f"{problem}. The end of {log}:\n{tail(log, LOG_LINES_SHOWN)}")
+    return ServiceFailed(f"{problem}. The end of {log}:\n{read_last_lines(log, LOG_LINES_SHOWN)}")
 
 
-def tail(log: Path, lines: int) -> str:
+def read_last_lines(log: Path, lines: int) -> str:
     """Return the last lines of a log; empty when the log does not exist yet."""
     if not log.is_file():
         return ""

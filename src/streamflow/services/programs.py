@@ -67,4 +67,4 @@ PROGRAMS = (
     Program(name="worker", arguments="-m streamflow worker", database=False),
     Program(name="reconcile", arguments="-m streamflow reconcile --every 5"),
 )
-BY_NAME = {program.name: program for program in PROGRAMS}
+PROGRAMS_BY_NAME = {program.name: program for program in PROGRAMS}

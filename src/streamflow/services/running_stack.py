@@ -17,7 +17,7 @@ from pathlib import Path
 
 from streamflow.errors import PortTaken, ServiceFailed
 from streamflow.services.processes import free_port, require_port
-from streamflow.services.programs import BY_NAME, Program
+from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 
 # Bytes in the path of the socket's folder. While supervisor makes the socket, it adds its process
 # id to the name.
@@ -43,7 +43,7 @@ class Stack:
     @property
     def programs(self) -> list[Program]:
         """The services of this stack, in the order of their start."""
-        return [program for name, program in BY_NAME.items() if name in self.ports]
+        return [program for name, program in PROGRAMS_BY_NAME.items() if name in self.ports]
 
     def url(self, name: str, path: str = "") -> str:
         """Return the URL of a service, from this machine; "" if it listens on no port."""
@@ -88,7 +88,7 @@ def _make_private(path: Path) -> Path:
     return path
 
 
-def claim(home: Path) -> int | None:
+def take_lock(home: Path) -> int | None:
     """Take the lock that says that a stack is up for this state folder.
 
     Returns:
@@ -108,13 +108,13 @@ def is_up(home: Path) -> bool:
     """Return whether a stack is up for this state folder, or is starting or stopping."""
     if not (home / "run").is_dir():
         return False
-    descriptor = claim(home)
+    descriptor = take_lock(home)
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is None
 
 
-def current(home: Path) -> Stack | None:
+def read_running_stack(home: Path) -> Stack | None:
     """Return the stack that is up for this state folder; None when there is none."""
     file = home / "run" / "stack.json"
     if not is_up(home) or not file.is_file():
@@ -133,7 +133,7 @@ def choose_ports(
     """
     ports: dict[str, int] = {}
     for name in names:
-        setting = BY_NAME[name].port
+        setting = PROGRAMS_BY_NAME[name].port
         if setting:
             ports[name] = _find_free_port(host, preferred_ports[setting], set(ports.values()))
         else:

@@ -11,7 +11,7 @@ from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Supervisor
 
 
-def start(
+def start_stack(
     stack: Stack,
     supervisor: Supervisor,
     *,

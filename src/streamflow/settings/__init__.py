@@ -4,15 +4,19 @@ No other package reads the environment of the process.
 """
 
 from streamflow.settings.declaration import Settings
-from streamflow.settings.environment import clean_environment, exported, inherited_environment
-from streamflow.settings.loading import SettingRow, explain, load_settings
+from streamflow.settings.environment import (
+    clean_environment,
+    inherited_environment,
+    temporary_environment,
+)
+from streamflow.settings.loading import SettingRow, list_settings, load_settings
 
 __all__ = [
     "SettingRow",
     "Settings",
     "clean_environment",
-    "explain",
-    "exported",
     "inherited_environment",
+    "list_settings",
     "load_settings",
+    "temporary_environment",
 ]

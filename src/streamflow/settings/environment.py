@@ -30,7 +30,7 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def exported(variables: Mapping[str, str]) -> Iterator[None]:
+def temporary_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables that vendors (libpq, MLflow, Feast, Prefect) read themselves.
 
     At the end each variable has its former value again, or is unset again.

@@ -81,7 +81,7 @@ def _variable(name: str) -> str:
     return f"{PREFIX}{name}".upper()
 
 
-def explain(settings: Settings) -> list[SettingRow]:
+def list_settings(settings: Settings) -> list[SettingRow]:
     """List each setting with its value and the origin of the value; secrets are masked."""
     return [
         SettingRow(

@@ -17,14 +17,14 @@ from streamflow.catalog import Column
 from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
 from streamflow.database.sql_files import load_queries
-from streamflow.warehouse.derived import source as raw_source
-from streamflow.warehouse.frozen import BUCKET, drop_of
+from streamflow.warehouse.derived import rows_to_freeze_sql as raw_source
+from streamflow.warehouse.frozen import BUCKET_SQL, find_drop
 from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "change_evidence.sql")
 
 
-def rows_in(
+def read_rows_in_buckets(
     address: Address, source: Source, columns: Iterable[str], key: str, buckets: Iterable[int]
 ) -> pl.DataFrame:
     """Read the rows of a revision in some buckets, each with the digest that is stored for it.
@@ -43,12 +43,12 @@ def rows_in(
         table=sql.Identifier("frozen", source.table),
         as_of=sql.Literal(source.as_of),
         revision=sql.Literal(source.revision),
-        bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
+        bucket=sql.SQL(BUCKET_SQL).format(key=sql.Identifier(key)),
         buckets=sql.Literal(sorted(buckets)),
     )
 
 
-def raw_rows_in(
+def read_raw_rows_in_buckets(
     connection: psycopg.Connection,
     address: Address,
     source: Source,
@@ -68,12 +68,12 @@ def raw_rows_in(
     file_columns = {name for name, column in columns.items() if column.expr is None}
     if not file_columns <= raw_columns:
         return pl.DataFrame()
-    drop = drop_of(connection, source.table, source.as_of, population=population)
+    drop = find_drop(connection, source.table, source.as_of, population=population)
     return _read_frame(
         address,
         sql.SQL("SELECT * FROM ({rows}) AS raw WHERE {bucket} = ANY({buckets})"),
         rows=raw_source(source.table, columns, key, drop),
-        bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
+        bucket=sql.SQL(BUCKET_SQL).format(key=sql.Identifier(key)),
         buckets=sql.Literal(sorted(buckets)),
     )
 
@@ -94,7 +94,7 @@ class Erasure:
     digest: str
 
 
-def erased_since(connection: psycopg.Connection, source: Source) -> Erasure:
+def follow_erasures(connection: psycopg.Connection, source: Source) -> Erasure:
     """Follow the tombstones of a revision from its recorded digest to its newest one."""
     tombstones = connection.execute(
         QUERIES["select_tombstones"], [source.table, source.as_of, source.revision]

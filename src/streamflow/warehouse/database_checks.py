@@ -25,25 +25,25 @@ APPEND_ONLY = (
     "skew_report",
 )
 # The columns that every frozen table has besides those of the catalog.
-FIXED = ("as_of", "revision", "row_digest")
+REVISION_COLUMNS = ("as_of", "revision", "row_digest")
 # Schema -> the privileges that the writer role needs on every table in it.
-NEEDED = {"raw": "SELECT, INSERT, DELETE", "frozen": "SELECT, INSERT"}
+WRITER_PRIVILEGES = {"raw": "SELECT, INSERT, DELETE", "frozen": "SELECT, INSERT"}
 
 
-def clocks(connection: psycopg.Connection) -> tuple[datetime, datetime | None]:
+def read_clocks(connection: psycopg.Connection) -> tuple[datetime, datetime | None]:
     """Read the database's clock and the newest `known_at` of all revisions."""
     row = connection.execute(QUERIES["select_clocks"]).fetchone()
     assert row is not None
     return row[0], row[1]
 
 
-def unprotected(connection: psycopg.Connection) -> list[str]:
+def unprotected_tables(connection: psycopg.Connection) -> list[str]:
     """Return the tables whose trigger against changes is missing or disabled."""
     rows = connection.execute(QUERIES["select_unprotected_tables"], [list(APPEND_ONLY)])
     return [name for (name,) in rows]
 
 
-def owned_by_writer(connection: psycopg.Connection) -> list[str]:
+def tables_owned_by_writer(connection: psycopg.Connection) -> list[str]:
     """Return the frozen tables that the writer role owns: an owner could disable their triggers."""
     rows = connection.execute(QUERIES["select_tables_of_owner"], [WRITER])
     return [name for (name,) in rows]
@@ -52,7 +52,7 @@ def owned_by_writer(connection: psycopg.Connection) -> list[str]:
 def missing_grants(connection: psycopg.Connection) -> list[str]:
     """Return the SQL that gives the writer role its missing rights on raw and frozen tables."""
     statements = []
-    for schema, privileges in NEEDED.items():
+    for schema, privileges in WRITER_PRIVILEGES.items():
         parameters = {
             "schema": schema,
             "role": WRITER,
@@ -67,13 +67,15 @@ def missing_grants(connection: psycopg.Connection) -> list[str]:
 def surplus_columns(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
     """Return the frozen columns that the catalog no longer declares, as `table.column`."""
     rows = connection.execute(QUERIES["select_frozen_columns"])
-    declared = {table: {*catalog.columns(table), *FIXED} for table in catalog.tables}
+    declared = {table: {*catalog.columns(table), *REVISION_COLUMNS} for table in catalog.tables}
     return [
-        f"{table}.{column}" for table, column in rows if column not in declared.get(table, FIXED)
+        f"{table}.{column}"
+        for table, column in rows
+        if column not in declared.get(table, REVISION_COLUMNS)
     ]
 
 
-def not_frozen(connection: psycopg.Connection) -> dict[datetime, list[str]]:
+def drops_without_revision(connection: psycopg.Connection) -> dict[datetime, list[str]]:
     """Return the delivered tables that have no revision, by the `as_of` of their drop."""
     tables_by_drop: dict[datetime, list[str]] = {}
     for as_of, table in connection.execute(QUERIES["select_drops_without_revision"]):

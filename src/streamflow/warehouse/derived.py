@@ -22,7 +22,7 @@ from streamflow.warehouse.sql_types import SQL_TYPES
 LAG = re.compile(r"\blag\(\s*([a-z][a-z0-9_]*)\s*\)")
 # Catalog type -> the SQL types that an expression of this type may return. Types that PostgreSQL
 # would have to round or to guess are not among them.
-FITS = {
+ALLOWED_TYPES = {
     "int": {"smallint", "integer", "bigint"},
     "float": {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
     "bool": {"boolean"},
@@ -31,11 +31,11 @@ FITS = {
     "timestamp": {"timestamp with time zone"},
 }
 # How many broken values of a column are shown.
-SHOWN = 20
+MAX_SHOWN_VALUES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drop:
+class DropToFreeze:
     """What is frozen of one table.
 
     as_of              the drop itself
@@ -74,7 +74,7 @@ def _find_mistake(
     PostgreSQL indexes an expression only if it is one value of immutable parts. So creating an
     index refuses now() and subqueries.
     """
-    computed = expression(column)
+    computed = expression_sql(column)
     with connection.transaction(force_rollback=True):
         connection.execute(_create_check_table(catalog, table))
         try:
@@ -94,7 +94,7 @@ def _find_mistake(
                 )
             return reason
     sql_type = row[0] if row else ""
-    if sql_type in FITS[column.type]:
+    if sql_type in ALLOWED_TYPES[column.type]:
         return ""
     return f"its type is {sql_type}, which does not fit into '{column.type}'"
 
@@ -112,7 +112,7 @@ def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
     return sql.SQL("CREATE TEMP TABLE derived_check ({})").format(sql.SQL(", ").join(fields))
 
 
-def expression(column: Column) -> sql.SQL:
+def expression_sql(column: Column) -> sql.SQL:
     """Return the SQL of a derived column.
 
     `lag(x)` becomes the name of the column that holds the value of the drop before.
@@ -126,7 +126,9 @@ def _name_lag(name: str) -> str:
     return f"lag {name}"
 
 
-def source(table: str, columns: Mapping[str, Column], key: str, drop: Drop) -> sql.Composed:
+def rows_to_freeze_sql(
+    table: str, columns: Mapping[str, Column], key: str, drop: DropToFreeze
+) -> sql.Composed:
     """Return the query for the rows of one table of a drop as they are frozen.
 
     Its columns are `columns`, by name and type, in their order.
@@ -157,7 +159,7 @@ def _find_lags(columns: Mapping[str, Column]) -> list[str]:
     return sorted(lags)
 
 
-def _join_previous(table: str, key: str, drop: Drop) -> sql.Composed:
+def _join_previous(table: str, key: str, drop: DropToFreeze) -> sql.Composed:
     """Return the SQL that joins the rows `p` of the drop before, by key."""
     as_of, revision = drop.previous_revision or (None, None)
     previous_rows = sql.SQL("SELECT * FROM {} WHERE as_of = {} AND revision = {}").format(
@@ -166,7 +168,7 @@ def _join_previous(table: str, key: str, drop: Drop) -> sql.Composed:
     return sql.SQL(" LEFT JOIN ({}) p USING ({})").format(previous_rows, sql.Identifier(key))
 
 
-def _select_delivered(table: str, key: str, drop: Drop) -> sql.Composed:
+def _select_delivered(table: str, key: str, drop: DropToFreeze) -> sql.Composed:
     """Return the SQL of the raw rows `r` of a drop.
 
     Each key of the population that has no row gets a row of nulls.
@@ -193,20 +195,24 @@ def _select_column(name: str, column: Column) -> sql.Composable:
     # -0.0 becomes 0.0, as in the files.
     zero = " + 0" if column.type == "float" else ""
     return sql.SQL("(({})::{}" + zero + ") AS {}").format(
-        expression(column), sql.SQL(SQL_TYPES[column.type]), sql.Identifier(name)
+        expression_sql(column), sql.SQL(SQL_TYPES[column.type]), sql.Identifier(name)
     )
 
 
-def broken_promises(
-    connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop
+def find_violations(
+    connection: psycopg.Connection,
+    table: str,
+    columns: Mapping[str, Column],
+    key: str,
+    drop: DropToFreeze,
 ) -> list[tuple[str, str, str]]:
     """Find the derived values that break what the catalog says about their column.
 
     Returns:
-        (key, column, value) of the first SHOWN values of each column, by key. If PostgreSQL cannot
+        (key, column, value) of the first MAX_SHOWN_VALUES values of each column, by key. If PostgreSQL cannot
         compute a column, its key is empty and its value is the reason.
     """
-    rows = source(table, columns, key, drop)
+    rows = rows_to_freeze_sql(table, columns, key, drop)
     violations: list[tuple[str, str, str]] = []
     for name, column in columns.items():
         if column.expr is None:
@@ -220,7 +226,7 @@ def broken_promises(
         ).format(
             key=sql.Identifier(key),
             violation=_describe_violation(name, column),
-            limit=sql.Literal(SHOWN),
+            limit=sql.Literal(MAX_SHOWN_VALUES),
             **fragments,
         )
         try:

@@ -40,7 +40,7 @@ class RejectedRow:
     cells: str
 
 
-def delivered(
+def delivered_files(
     connection: psycopg.Connection, as_of: datetime | None = None
 ) -> dict[datetime, dict[str, DeliveredFile]]:
     """Read the files that the raw rows came from, of the drop `as_of` or of all drops.
@@ -66,7 +66,7 @@ def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.Data
 
 
 @contextmanager
-def one_loader(connection: psycopg.Connection, as_of: datetime) -> Iterator[None]:
+def lock_drop(connection: psycopg.Connection, as_of: datetime) -> Iterator[None]:
     """Keep every other loader of the same drop waiting during the block.
 
     What a loader has checked must still be true when it writes.
@@ -135,7 +135,9 @@ def rejected_rows(connection: psycopg.Connection, as_of: datetime) -> list[Rejec
     ]
 
 
-def is_empty(connection: psycopg.Connection, table: str, column: str, as_of: datetime) -> bool:
+def is_column_empty(
+    connection: psycopg.Connection, table: str, column: str, as_of: datetime
+) -> bool:
     """Return whether `column` is null in every raw row of a drop."""
     query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {} WHERE as_of = %s AND {} IS NOT NULL)")
     row = connection.execute(

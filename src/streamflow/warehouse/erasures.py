@@ -19,7 +19,7 @@ QUERIES = load_queries(__file__, "erasures.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Erased:
+class ErasedRevision:
     """One revision from which a key was erased, with its digest before and after."""
 
     table: str
@@ -37,7 +37,9 @@ def key_digest(connection: psycopg.Connection, key: str | int) -> str:
     return _compute_digest(_read_secret(connection), str(key))
 
 
-def forgotten(connection: psycopg.Connection, keys: pl.Series, as_of: date) -> set[str | int]:
+def find_forgotten_keys(
+    connection: psycopg.Connection, keys: pl.Series, as_of: date
+) -> set[str | int]:
     """Return those of `keys` that were erased on request on the day `as_of` or later.
 
     A drop of that time may still hold them, but it must not bring them back.
@@ -51,7 +53,7 @@ def forgotten(connection: psycopg.Connection, keys: pl.Series, as_of: date) -> s
     return {key for key in keys if _compute_digest(secret, str(key)) in erased_digests}
 
 
-def holders(
+def find_revisions_with_key(
     connection: psycopg.Connection, key_name: str, key: str
 ) -> list[tuple[str, datetime, int]]:
     """Find every revision that holds a key, also in tables that the catalog no longer declares.
@@ -118,11 +120,16 @@ def erase_live(connection: psycopg.Connection, key_name: str, key: str) -> dict[
     return {table: row_count for table, row_count in deleted.items() if row_count}
 
 
-def enter(
-    connection: psycopg.Connection, *, key: str, who: str, why: str, erased: Sequence[Erased]
+def record_erasures(
+    connection: psycopg.Connection,
+    *,
+    key: str,
+    who: str,
+    why: str,
+    erased: Sequence[ErasedRevision],
 ) -> None:
     """Write the tombstones: one for the request itself, and one for each revision."""
-    request = Erased(
+    request = ErasedRevision(
         table="", as_of=datetime(1, 1, 1, tzinfo=UTC), revision=0, old_digest="", new_digest=""
     )
     digest = key_digest(connection, key)

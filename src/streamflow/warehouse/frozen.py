@@ -17,13 +17,13 @@ from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
 from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
 from streamflow.database.sql_files import load_queries
-from streamflow.warehouse.derived import Drop, source
+from streamflow.warehouse.derived import DropToFreeze, rows_to_freeze_sql
 from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "frozen.sql")
 
 # The bucket of a key: the first byte of its sha256.
-BUCKET = "get_byte(sha256(convert_to({key}::text, 'UTF8')), 0)"
+BUCKET_SQL = "get_byte(sha256(convert_to({key}::text, 'UTF8')), 0)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def lock_for_writing(connection: psycopg.Connection) -> None:
     connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
 
 
-def known_now(connection: psycopg.Connection) -> datetime:
+def current_known_at(connection: psycopg.Connection) -> datetime:
     """Return the `known_at` for a read from now on.
 
     A revision that is committed later is not known at this instant.
@@ -89,7 +89,7 @@ def all_revisions(connection: psycopg.Connection) -> list[Revision]:
     return [_make_revision(row) for row in rows]
 
 
-def pruned(
+def pruned_revisions(
     connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime
 ) -> list[Revision]:
     """Find the pruned revisions that were the newest ones known at an instant.
@@ -143,20 +143,20 @@ def _read_source(connection: psycopg.Connection, revision: Revision) -> Source:
     return Source(**asdict(revision), columns=columns, file=file, file_sha256=file_digest)
 
 
-def drop_of(
+def find_drop(
     connection: psycopg.Connection, table: str, as_of: datetime, *, population: str | None = None
-) -> Drop:
+) -> DropToFreeze:
     """Return what is frozen of a table at `as_of`, with the newest revision of the drop before."""
     row = connection.execute(QUERIES["select_previous_revision"], [table, as_of]).fetchone()
     previous_revision = (row[0], row[1]) if row else None
-    return Drop(as_of=as_of, previous_revision=previous_revision, population=population)
+    return DropToFreeze(as_of=as_of, previous_revision=previous_revision, population=population)
 
 
 def rows_to_freeze(
-    address: Address, table: str, columns: Mapping[str, Column], key: str, drop: Drop
+    address: Address, table: str, columns: Mapping[str, Column], key: str, drop: DropToFreeze
 ) -> Iterator[pl.DataFrame]:
     """Read the rows of a drop in chunks, in the order (bucket, bytes of the key) of a digest."""
-    return _read_in_order(address, source(table, columns, key, drop), columns, key)
+    return _read_in_order(address, rows_to_freeze_sql(table, columns, key, drop), columns, key)
 
 
 def frozen_rows(
@@ -180,7 +180,7 @@ def _read_in_order(
     ).format(
         columns=list_identifiers(names),
         rows=rows,
-        bucket=sql.SQL(BUCKET).format(key=sql.Identifier(key)),
+        bucket=sql.SQL(BUCKET_SQL).format(key=sql.Identifier(key)),
         key=sql.Identifier(key),
     )
     for batch in arrow.stream(address, query.as_string()):
@@ -208,7 +208,7 @@ def keys_and_labels(
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of, known_at]))
 
 
-def rows_of(
+def read_rows(
     address: Address,
     table: str,
     columns: Iterable[str],

@@ -10,7 +10,7 @@ from typing import Literal
 
 import psycopg
 
-from streamflow.database.locks import INBOX, held
+from streamflow.database.locks import INBOX, hold_lock
 from streamflow.database.sql_files import load_queries
 
 QUERIES = load_queries(__file__, "inbox.sql")
@@ -29,9 +29,9 @@ class InboxEntry:
 
 
 @contextmanager
-def alone(connection: psycopg.Connection) -> Iterator[None]:
+def lock_inbox(connection: psycopg.Connection) -> Iterator[None]:
     """Keep every other process that works on the inbox waiting during the block."""
-    with held(connection, INBOX):
+    with hold_lock(connection, INBOX):
         yield
 
 
@@ -46,7 +46,7 @@ def entries(connection: psycopg.Connection) -> dict[str, InboxEntry]:
     }
 
 
-def record(connection: psycopg.Connection, entry: InboxEntry) -> None:
+def record_entry(connection: psycopg.Connection, entry: InboxEntry) -> None:
     """Record how the processing of a folder ended, and replace its entry before."""
     connection.execute(
         QUERIES["upsert_entry"],

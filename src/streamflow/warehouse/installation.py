@@ -26,7 +26,7 @@ class Installation:
     repository_digest: str
 
 
-def state(address: Address) -> Installation | None:
+def read_installation(address: Address) -> Installation | None:
     """Read to which state a database was migrated.
 
     Returns:
@@ -45,7 +45,7 @@ def state(address: Address) -> Installation | None:
 
 
 def _read_installation(connection: psycopg.Connection) -> Installation | None:
-    if whole_database.is_unfinished(connection):
+    if whole_database.is_restore_unfinished(connection):
         raise NotMigrated(
             "a restore into this database was started and did not finish",
             remedy=(
@@ -67,12 +67,14 @@ def _read_installation(connection: psycopg.Connection) -> Installation | None:
     )
 
 
-def record(connection: psycopg.Connection, *, catalog_digest: str, repository_digest: str) -> None:
+def record_installation(
+    connection: psycopg.Connection, *, catalog_digest: str, repository_digest: str
+) -> None:
     """Record the state to which the database has just been migrated."""
     connection.execute(QUERIES["upsert_installation"], [catalog_digest, repository_digest])
 
 
-def services(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
+def feature_services(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
     """Read every feature service that was ever defined here.
 
     Returns:
@@ -82,7 +84,7 @@ def services(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
     return dict(rows.fetchall())
 
 
-def add_service(
+def add_feature_service(
     connection: psycopg.Connection, name: str, features: Sequence[Mapping[str, object]]
 ) -> None:
     """Record a feature service; a service that exists already stays as it is."""

@@ -16,7 +16,7 @@ from streamflow.database.sql_files import load_queries
 QUERIES = load_queries(__file__, "late_data.sql")
 
 
-def first_known(connection: psycopg.Connection, table: str, as_of: datetime) -> datetime:
+def first_known_at(connection: psycopg.Connection, table: str, as_of: datetime) -> datetime:
     """Return when the first revision of a frozen drop of a table became known."""
     parameters = {"table": table, "as_of": as_of}
     row = connection.execute(QUERIES["select_first_known_at"], parameters).fetchone()
@@ -25,7 +25,7 @@ def first_known(connection: psycopg.Connection, table: str, as_of: datetime) -> 
     return known_at
 
 
-def newest_known(
+def newest_known_revision(
     connection: psycopg.Connection, table: str, as_of: datetime, known_at: datetime
 ) -> tuple[int, bool] | None:
     """Find the newest revision of a drop that was known at an instant.
@@ -39,7 +39,7 @@ def newest_known(
 
 
 def changed_columns(
-    address: Address, source: Source, former: int, key: str, columns: Sequence[str]
+    address: Address, source: Source, former_number: int, key: str, columns: Sequence[str]
 ) -> pl.DataFrame:
     """Read the rows of a revision that differ from an earlier revision of the same drop.
 
@@ -69,7 +69,7 @@ def changed_columns(
         comparisons=sql.SQL(", ").join(comparisons),
         table=sql.Identifier("frozen", source.table),
         as_of=sql.Literal(source.as_of),
-        former=sql.Literal(former),
+        former=sql.Literal(former_number),
         revision=sql.Literal(source.revision),
     )
     return pl.DataFrame(arrow.read(address, query.as_string()))

@@ -12,9 +12,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from streamflow.core.promotion.ledger import FIRST, Action, Entry, last_move
+from streamflow.core.promotion.ledger import FIRST_HASH, Action, Entry, find_last_move
 from streamflow.core.training.training_set import Source
-from streamflow.database.locks import LEDGER, held
+from streamflow.database.locks import LEDGER, hold_lock
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import SnapshotMissing
 from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
@@ -37,27 +37,27 @@ class Move:
 
 
 @contextmanager
-def together(connection: psycopg.Connection) -> Iterator[None]:
+def lock_ledger_shared(connection: psycopg.Connection) -> Iterator[None]:
     """Write to MLflow and to the ledger within this block.
 
     A process that copies both, such as a backup, sees both writes or neither.
     """
-    with held(connection, LEDGER, shared=True):
+    with hold_lock(connection, LEDGER, shared=True):
         yield
 
 
 @contextmanager
-def alone(connection: psycopg.Connection) -> Iterator[None]:
+def lock_ledger(connection: psycopg.Connection) -> Iterator[None]:
     """Wait for all that write to MLflow and the ledger, and keep new ones waiting in this block.
 
     Use it to copy both as they are at one instant, or to move a stage that everybody sees.
     """
-    with held(connection, LEDGER):
+    with hold_lock(connection, LEDGER):
         yield
 
 
 def entries(
-    connection: psycopg.Connection, model: str | None = None, *, whole: bool = False
+    connection: psycopg.Connection, model: str | None = None, *, with_evidence: bool = False
 ) -> list[Entry]:
     """Read the entries of one model, or of all models, in their order.
 
@@ -68,7 +68,7 @@ def entries(
     """
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            QUERIES["select_entries"], {"model": model, "whole": whole}
+            QUERIES["select_entries"], {"model": model, "whole": with_evidence}
         ).fetchall()
 
 
@@ -104,7 +104,7 @@ def append(connection: psycopg.Connection, move: Move, *, since: datetime | None
 def _make_entry(move: Move, ledger: list[Entry], *, at: datetime, moved_at: datetime) -> Entry:
     """Return the entry that follows the ledger, with its hash."""
     model_entries = [entry for entry in ledger if entry.model == move.model]
-    previous_move = last_move(model_entries, move.stage)
+    previous_move = find_last_move(model_entries, move.stage)
     entry = Entry(
         seq=len(ledger) + 1,
         at=at,
@@ -119,23 +119,23 @@ def _make_entry(move: Move, ledger: list[Entry], *, at: datetime, moved_at: date
         why=move.why,
         evidence_digest=sha256(move.evidence.encode()).hexdigest() if move.evidence else "",
         evidence=move.evidence,
-        previous=ledger[-1].hash if ledger else FIRST,
+        previous=ledger[-1].hash if ledger else FIRST_HASH,
     )
     return replace(entry, hash=entry.content_hash)
 
 
-def intend(connection: psycopg.Connection, move: Move) -> None:
+def record_pending_move(connection: psycopg.Connection, move: Move) -> None:
     """Record a move before it is made in MLflow, so that it is completed after a crash."""
     connection.execute(QUERIES["insert_pending_move"], vars(move))
 
 
-def intended(connection: psycopg.Connection, model: str) -> Move | None:
+def pending_move(connection: psycopg.Connection, model: str) -> Move | None:
     """Return the move that a process began and did not complete before it ended."""
     with connection.cursor(row_factory=class_row(Move)) as cursor:
         return cursor.execute(QUERIES["select_pending_move"], [model]).fetchone()
 
 
-def done(connection: psycopg.Connection, model: str) -> None:
+def delete_pending_move(connection: psycopg.Connection, model: str) -> None:
     """Delete the pending move of a model: it is complete."""
     connection.execute(QUERIES["delete_pending_move"], [model])
 

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from streamflow.catalog import Catalog
 from streamflow.database import Address, connect
-from streamflow.database.locks import MIGRATION, held
+from streamflow.database.locks import MIGRATION, hold_lock
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
 from streamflow.warehouse.roles import API, WRITER, ensure_roles, missing_roles_sql
@@ -62,7 +62,7 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
         check_encoding(connection)
         changes = missing_roles_sql(connection)
         ensure_roles(connection)
-        with permissions(address):
+        with translate_permission_errors(address):
             connection.execute(QUERIES["create_schema"])
             with _connect_sqlalchemy(address) as fixed_tables:
                 changes += [f"fixed tables {name}" for name in _find_pending(fixed_tables)]
@@ -75,18 +75,21 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
 
 
 @contextmanager
-def alone(connection: psycopg.Connection) -> Iterator[None]:
+def lock_migration(connection: psycopg.Connection) -> Iterator[None]:
     """Keep every other migration or restore of this database waiting during the block.
 
     This covers the tables of MLflow and Feast too.
     """
-    with held(connection, MIGRATION):
+    with hold_lock(connection, MIGRATION):
         yield
 
 
 def grant_database(address: Address, name: str) -> None:
     """Let the writer create tables in a database that MLflow fills, and let the API read them."""
-    with connect(address.with_database(name), autocommit=True) as connection, permissions(address):
+    with (
+        connect(address.with_database(name), autocommit=True) as connection,
+        translate_permission_errors(address),
+    ):
         statement = sql.SQL(
             "GRANT CREATE, CONNECT ON DATABASE {} TO {}; GRANT CREATE, USAGE ON SCHEMA public TO {}"
         )
@@ -110,7 +113,7 @@ def check_encoding(connection: psycopg.Connection) -> None:
 
 
 @contextmanager
-def permissions(address: Address) -> Iterator[None]:
+def translate_permission_errors(address: Address) -> Iterator[None]:
     """Raise PermissionMissing, with the SQL that helps, if the user may not do what it tries."""
     try:
         yield

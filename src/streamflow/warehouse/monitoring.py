@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from streamflow.database.locks import MONITOR_REPORT, held
+from streamflow.database.locks import MONITOR_REPORT, hold_lock
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
@@ -21,7 +21,7 @@ QUERIES = load_queries(__file__, "monitoring.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class StoredReport:
     """A stored monitor report without its content."""
 
     id: int
@@ -41,15 +41,15 @@ COLUMNS = "id, at, as_of, model, version, mlflow_run_id, evidence_digest, fires,
 
 
 @contextmanager
-def one_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
+def lock_reports(connection: psycopg.Connection) -> Iterator[None]:
     """Keep every other process that writes a monitor report waiting during the block."""
-    with held(connection, MONITOR_REPORT):
+    with hold_lock(connection, MONITOR_REPORT):
         yield
 
 
-def stored(
+def find_report(
     connection: psycopg.Connection, evidence_digest: str
-) -> tuple[Verdict, Mapping[str, Any]] | None:
+) -> tuple[StoredReport, Mapping[str, Any]] | None:
     """Read the report on this evidence, with its content as plain values.
 
     Returns:
@@ -62,10 +62,10 @@ def stored(
     return _make_verdict(columns), report
 
 
-def _make_verdict(columns: list[Any]) -> Verdict:
+def _make_verdict(columns: list[Any]) -> StoredReport:
     values = dict(zip(COLUMNS.split(", "), columns, strict=True))
     values["reasons"] = tuple(values["reasons"])
-    return Verdict(**values)
+    return StoredReport(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class NewReport:
     report: Mapping[str, Any]
 
 
-def store(connection: psycopg.Connection, new: NewReport) -> Verdict:
+def store_report(connection: psycopg.Connection, new: NewReport) -> StoredReport:
     """Append a report and return it as it is stored, without its content."""
     values = {**vars(new), "reasons": Jsonb(list(new.reasons)), "report": Jsonb(new.report)}
     statement = sql.SQL(
@@ -102,7 +102,7 @@ def store(connection: psycopg.Connection, new: NewReport) -> Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoggedAnswers:
+class LoggedPredictions:
     """The logged predictions of one version on one drop.
 
     given    how many predictions of this version were logged
@@ -111,15 +111,15 @@ class LoggedAnswers:
     newest   (n, 2) key as text, probability: the last prediction for each key
     """
 
-    given: int
+    prediction_count: int
     last_id: int
-    others: int
+    other_version_count: int
     newest: pl.DataFrame
 
 
-def logged_answers(
+def logged_predictions(
     connection: psycopg.Connection, model: str, version: int, as_of: datetime
-) -> LoggedAnswers:
+) -> LoggedPredictions:
     """Read the predictions of one version on one drop from the prediction log."""
     parameters = {"model": model, "version": version, "as_of": as_of}
     counts = connection.execute(QUERIES["count_predictions"], parameters).fetchone()
@@ -129,4 +129,9 @@ def logged_answers(
         QUERIES["select_newest_predictions"], {**parameters, "last_id": last_id}
     ).fetchall()
     newest = pl.DataFrame(rows, schema={"key": pl.String, "probability": pl.Float64}, orient="row")
-    return LoggedAnswers(given=prediction_count, last_id=last_id, others=other_count, newest=newest)
+    return LoggedPredictions(
+        prediction_count=prediction_count,
+        last_id=last_id,
+        other_version_count=other_count,
+        newest=newest,
+    )

@@ -67,7 +67,7 @@ def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPred
             copy.write_row(entry.row)
 
 
-async def log_beside(
+async def log_predictions_async(
     connection: psycopg.AsyncConnection, entries: Iterable[LoggedPrediction]
 ) -> None:
     """Append answers to the log on an asynchronous connection: all of them, or none."""

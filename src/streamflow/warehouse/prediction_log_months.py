@@ -20,7 +20,7 @@ QUERIES = load_queries(__file__, "prediction_log_months.sql")
 
 # How many months are created ahead. All monthly steps may fail for so many months before rows go
 # into the default partition.
-AHEAD = 3
+MONTHS_AHEAD = 3
 # How often we try to lock the log while it is in use, and the pause between two attempts in
 # seconds. Each attempt waits at most half a second, and new answers wait with it.
 TRIES = 3
@@ -66,7 +66,7 @@ def _count_rows_in_words(row_count: int) -> str:
     return f"{row_count:,} {'row' if row_count == 1 else 'rows'}"
 
 
-def make_months(connection: psycopg.Connection, *, ahead: int = AHEAD) -> CreatedMonths:
+def create_months(connection: psycopg.Connection, *, ahead: int = MONTHS_AHEAD) -> CreatedMonths:
     """Create this month, the next ones, and those of the rows in the default partition.
 
     Months that exist stay as they are. Answers that are logged in the meantime wait for a moment;
@@ -82,7 +82,7 @@ def make_months(connection: psycopg.Connection, *, ahead: int = AHEAD) -> Create
     return CreatedMonths(months=tuple(LogMonth(month=name, rows=moved) for name, moved in rows))
 
 
-def lacking(connection: psycopg.Connection) -> list[str]:
+def describe_missing_months(connection: psycopg.Connection) -> list[str]:
     """Describe which months are missing, and how many rows have no month."""
     names = connection.execute(QUERIES["select_missing_months"]).fetchall()
     row = connection.execute(QUERIES["count_rows_without_month"]).fetchone()
@@ -95,14 +95,14 @@ def lacking(connection: psycopg.Connection) -> list[str]:
     return descriptions
 
 
-def months_before(connection: psycopg.Connection, kept: int) -> list[LogMonth]:
+def months_before(connection: psycopg.Connection, kept_months: int) -> list[LogMonth]:
     """Return the months that are too old, the oldest first.
 
     Args:
         connection: the database.
         kept: how many whole months before this one are not too old.
     """
-    names = connection.execute(QUERIES["select_months_before"], [kept]).fetchall()
+    names = connection.execute(QUERIES["select_months_before"], [kept_months]).fetchall()
     return [LogMonth(month=name, rows=_count_rows(connection, name)) for (name,) in names]
 
 

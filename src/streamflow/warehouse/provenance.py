@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.core.training.row_sources import Place
+from streamflow.core.training.row_sources import DatedRevision
 from streamflow.database import Address, arrow
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.sql_types import SQL_TYPES
@@ -19,18 +19,18 @@ from streamflow.warehouse.sql_types import SQL_TYPES
 QUERIES = load_queries(__file__, "provenance.sql")
 
 
-def places(connection: psycopg.Connection, table: str) -> list[Place]:
+def frozen_revisions(connection: psycopg.Connection, table: str) -> list[DatedRevision]:
     """Read every frozen revision of a table, by as_of and number."""
     revision_rows = connection.execute(QUERIES["select_revisions"], [table])
-    return [Place(*row) for row in revision_rows]
+    return [DatedRevision(*row) for row in revision_rows]
 
 
-def rows(
+def read_rows(
     address: Address,
     table: str,
     key: tuple[str, str],
     columns: Iterable[str],
-    revisions: Sequence[Place],
+    revisions: Sequence[DatedRevision],
     keys: pl.Series | None,
 ) -> pl.DataFrame:
     """Read the frozen rows of some revisions, in any order.
@@ -67,7 +67,7 @@ def rows(
     return pl.DataFrame(arrow.read(address, query.as_string(), parameters))
 
 
-def _make_pair(revision: Place) -> sql.Composed:
+def _make_pair(revision: DatedRevision) -> sql.Composed:
     return sql.SQL("({}, {})").format(sql.Literal(revision.as_of), sql.Literal(revision.revision))
 
 

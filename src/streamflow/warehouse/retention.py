@@ -13,7 +13,7 @@ from streamflow.warehouse.frozen import Revision
 QUERIES = load_queries(__file__, "retention.sql")
 
 
-def without_version(connection: psycopg.Connection, registered: Iterable[str]) -> list[str]:
+def runs_without_version(connection: psycopg.Connection, registered: Iterable[str]) -> list[str]:
     """Find the runs whose passport is recorded here but whose version is no longer registered.
 
     Args:
@@ -27,14 +27,14 @@ def without_version(connection: psycopg.Connection, registered: Iterable[str]) -
     return [run_id for (run_id,) in rows]
 
 
-def superseded(connection: psycopg.Connection, gone: list[str]) -> list[Revision]:
+def superseded_revisions(connection: psycopg.Connection, deleted_runs: list[str]) -> list[Revision]:
     """Find the revisions that nothing needs once the passports of some runs are deleted.
 
     Args:
         connection: the database.
         gone: the ids of these runs.
     """
-    rows = connection.execute(QUERIES["select_superseded_revisions"], {"gone": gone})
+    rows = connection.execute(QUERIES["select_superseded_revisions"], {"gone": deleted_runs})
     return [
         Revision(
             table=table,
@@ -48,7 +48,9 @@ def superseded(connection: psycopg.Connection, gone: list[str]) -> list[Revision
     ]
 
 
-def remove(connection: psycopg.Connection, gone: list[str], revisions: Iterable[Revision]) -> None:
+def delete_revisions(
+    connection: psycopg.Connection, deleted_runs: list[str], revisions: Iterable[Revision]
+) -> None:
     """Delete the passports of some runs, then revisions with their rows.
 
     Only the maintenance role may do this. PostgreSQL refuses to delete a revision that a remaining
@@ -59,8 +61,8 @@ def remove(connection: psycopg.Connection, gone: list[str], revisions: Iterable[
         gone: the ids of the runs.
         revisions: the revisions to delete.
     """
-    connection.execute(QUERIES["delete_passport_sources"], [gone])
-    connection.execute(QUERIES["delete_passports"], [gone])
+    connection.execute(QUERIES["delete_passport_sources"], [deleted_runs])
+    connection.execute(QUERIES["delete_passports"], [deleted_runs])
     for revision in revisions:
         revision_key = [revision.table, revision.as_of, revision.revision]
         connection.execute(QUERIES["insert_pruned_revision"], [*revision_key, revision.known_at])

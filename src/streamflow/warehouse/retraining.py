@@ -47,7 +47,7 @@ class Retraining:
 
 
 @contextmanager
-def alone(connection: psycopg.Connection) -> Iterator[bool]:
+def try_lock_retraining(connection: psycopg.Connection) -> Iterator[bool]:
     """Try to keep every other retraining from starting during the block; do not wait.
 
     Yields:
@@ -63,13 +63,17 @@ def alone(connection: psycopg.Connection) -> Iterator[bool]:
             connection.execute(QUERIES["unlock"], [RETRAINING])
 
 
-def latest(connection: psycopg.Connection, model: str, evidence_digest: str) -> Retraining | None:
+def latest_state(
+    connection: psycopg.Connection, model: str, evidence_digest: str
+) -> Retraining | None:
     """Read the newest state of the retraining on this evidence; None when there is none."""
     with connection.cursor(row_factory=class_row(Retraining)) as cursor:
         return cursor.execute(QUERIES["select_latest_state"], [model, evidence_digest]).fetchone()
 
 
-def rests_until(connection: psycopg.Connection, model: str, cooldown: timedelta) -> datetime | None:
+def end_of_cooldown(
+    connection: psycopg.Connection, model: str, cooldown: timedelta
+) -> datetime | None:
     """Return when the cool-down after the last retraining ends.
 
     Returns:
@@ -80,6 +84,6 @@ def rests_until(connection: psycopg.Connection, model: str, cooldown: timedelta)
     return row[0] if row else None
 
 
-def enter(connection: psycopg.Connection, state: Retraining) -> None:
+def record_state(connection: psycopg.Connection, state: Retraining) -> None:
     """Append a state of a retraining; the database sets its instant."""
     connection.execute(QUERIES["insert_state"], vars(state))

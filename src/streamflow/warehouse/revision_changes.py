@@ -25,7 +25,7 @@ class Changes:
     cells: Mapping[str, int]
 
 
-def changed_cells(
+def count_changes(
     connection: psycopg.Connection,
     key: str,
     columns: Sequence[str],

@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.core.data.digest import row_digests
+from streamflow.core.data.digest import compute_row_digests
 from streamflow.core.versions.manifest import ExportedRevision
 from streamflow.database import Address, adbc, arrow
 from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
@@ -26,7 +26,7 @@ REVISION_KEY: dict[str, pl.DataType] = {
 }
 
 
-def conflicts(
+def check_revisions(
     connection: psycopg.Connection, revisions: Sequence[ExportedRevision]
 ) -> tuple[list[ExportedRevision], list[str]]:
     """Find the revisions that are not here yet, and those that cannot be imported.
@@ -88,7 +88,7 @@ def _was_loaded(connection: psycopg.Connection, table: str, as_of: datetime) -> 
     return bool(row and row[0])
 
 
-def take_in(
+def import_revisions(
     address: Address, revisions: Sequence[ExportedRevision], read_chunks: ReadChunks
 ) -> None:
     """Insert rows, revisions and their digests in one transaction.
@@ -121,7 +121,9 @@ def _make_rows(
         pl.lit(revision.revision, pl.Int32).alias("revision"),
     ]
     for chunk in chunks:
-        digests = pl.Series("row_digest", row_digests(chunk, types=revision.types), pl.Binary)
+        digests = pl.Series(
+            "row_digest", compute_row_digests(chunk, types=revision.types), pl.Binary
+        )
         yield chunk.select(*revision_key, pl.all()).with_columns(digests)
 
 
@@ -145,7 +147,9 @@ def _make_key(revision: ExportedRevision) -> tuple[str, datetime, int]:
     return revision.table, revision.as_of, revision.revision
 
 
-def imported_as(connection: psycopg.Connection, passport_digest: str) -> list[tuple[str, int]]:
+def imported_versions(
+    connection: psycopg.Connection, passport_digest: str
+) -> list[tuple[str, int]]:
     """Return (run id, version) of each version that was registered here with this passport."""
     rows = connection.execute(QUERIES["select_versions_of_passport"], [passport_digest])
     return [(run_id, version) for run_id, version in rows]

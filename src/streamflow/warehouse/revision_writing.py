@@ -11,14 +11,14 @@ from psycopg import sql
 from streamflow.catalog import Column
 from streamflow.core.data.digest import TableDigest
 from streamflow.database.sql_files import load_queries
-from streamflow.warehouse.derived import Drop, source
+from streamflow.warehouse.derived import DropToFreeze, rows_to_freeze_sql
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "revision_writing.sql")
 
 # The bytes of one cell in the digest of its row, in the form that core/data/digest.py defines.
-CELLS = {
+CELL_BYTES_SQL = {
     "int": "int8send({c})",
     "float": "float8send({c} + 0)",
     "bool": "int8send({c}::int)",
@@ -29,7 +29,11 @@ CELLS = {
 
 
 def copy_rows(
-    connection: psycopg.Connection, table: str, columns: Mapping[str, Column], key: str, drop: Drop
+    connection: psycopg.Connection,
+    table: str,
+    columns: Mapping[str, Column],
+    key: str,
+    drop: DropToFreeze,
 ) -> int:
     """Copy the rows of a drop into a new revision and return its number.
 
@@ -49,13 +53,13 @@ def copy_rows(
         as_of=sql.Literal(drop.as_of),
         revision=sql.Literal(number),
         digest=_compute_row_digest({name: column.type for name, column in columns.items()}),
-        rows=source(table, columns, key, drop),
+        rows=rows_to_freeze_sql(table, columns, key, drop),
     )
     connection.execute(statement)
     return number
 
 
-def record(
+def record_revisions(
     connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str, tuple[int, TableDigest]]
 ) -> list[Revision]:
     """Enter revisions as the last act before the commit; all of them get one `known_at`.
@@ -99,6 +103,6 @@ def _compute_row_digest(types: Mapping[str, str]) -> sql.Composed:
     cell = "coalesce('\\x01'::bytea || {value}, '\\x00'::bytea)"
     cells = []
     for name in sorted(types):
-        value = sql.SQL(CELLS[types[name]]).format(c=sql.Identifier(name))
+        value = sql.SQL(CELL_BYTES_SQL[types[name]]).format(c=sql.Identifier(name))
         cells.append(sql.SQL(cell).format(value=value))
     return sql.SQL("substr(sha256({}), 1, 16)").format(sql.SQL(" || ").join(cells))

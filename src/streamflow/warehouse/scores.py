@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from streamflow.database import Address, adbc, arrow
 from streamflow.database.locks import (
     RAW_AND_FROZEN_ROWS,
-    held,
+    hold_lock,
     score_lock,
     transaction_lock_sql,
 )
@@ -55,13 +55,13 @@ class ScoreRun:
 
 
 @contextmanager
-def one_at_a_time(connection: psycopg.Connection, evidence_digest: str) -> Iterator[None]:
+def lock_scoring(connection: psycopg.Connection, evidence_digest: str) -> Iterator[None]:
     """Keep processes that would write the same scores waiting during the block."""
-    with held(connection, score_lock(evidence_digest)):
+    with hold_lock(connection, score_lock(evidence_digest)):
         yield
 
 
-def find(connection: psycopg.Connection, evidence_digest: str) -> ScoreRun | None:
+def find_run(connection: psycopg.Connection, evidence_digest: str) -> ScoreRun | None:
     """Read the scoring run on this evidence; None when there is none."""
     with connection.cursor(row_factory=class_row(ScoreRun)) as cursor:
         return cursor.execute(QUERIES["select_run"], [evidence_digest]).fetchone()
@@ -75,7 +75,7 @@ def evidence_of(connection: psycopg.Connection, run: ScoreRun) -> Mapping[str, A
     return evidence
 
 
-class Writing:
+class ScoreWriter:
     """One transaction that writes the scores in chunks, and then the run.
 
     If it does not reach `finish`, nothing of it is stored.
@@ -94,7 +94,7 @@ class Writing:
         rows = scores.with_columns(pl.lit(self.number, pl.Int64).alias("score_run"))
         arrow.ingest(self._connection, "streamflow", "score", [rows])
 
-    def hold_still(self) -> None:
+    def lock_frozen_rows(self) -> None:
         """Keep others from freezing or erasing rows until this transaction ends."""
         with self._connection.cursor() as cursor:
             cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
@@ -121,15 +121,15 @@ class Writing:
 
 
 @contextmanager
-def writing(connection: psycopg.Connection, address: Address) -> Iterator[Writing]:
+def write_run(connection: psycopg.Connection, address: Address) -> Iterator[ScoreWriter]:
     """Write one run within this block; without `finish` nothing of it is stored."""
     row = connection.execute(QUERIES["select_next_id"]).fetchone()
     assert row is not None
     with adbc.connection(address) as adbc_connection:
-        yield Writing(adbc_connection, row[0])
+        yield ScoreWriter(adbc_connection, row[0])
 
 
-def rows_of(address: Address, run: ScoreRun) -> Iterator[pl.DataFrame]:
+def read_scores(address: Address, run: ScoreRun) -> Iterator[pl.DataFrame]:
     """Read the scores of a run in chunks, by key.
 
     Yields:
@@ -153,7 +153,9 @@ def run_ids(connection: psycopg.Connection) -> list[str]:
     return [run_id for (run_id,) in rows]
 
 
-def unneeded(connection: psycopg.Connection, gone: Sequence[str], days: int | None) -> list[int]:
+def unneeded_runs(
+    connection: psycopg.Connection, deleted_runs: Sequence[str], days: int | None
+) -> list[int]:
     """Find the scoring runs that nothing needs.
 
     Args:
@@ -161,11 +163,13 @@ def unneeded(connection: psycopg.Connection, gone: Sequence[str], days: int | No
         gone: the MLflow runs whose versions are deleted.
         days: runs that are older are not needed; None: no limit.
     """
-    rows = connection.execute(QUERIES["select_unneeded_runs"], {"gone": list(gone), "days": days})
+    rows = connection.execute(
+        QUERIES["select_unneeded_runs"], {"gone": list(deleted_runs), "days": days}
+    )
     return [number for (number,) in rows]
 
 
-def remove(connection: psycopg.Connection, numbers: Iterable[int]) -> None:
+def delete_runs(connection: psycopg.Connection, numbers: Iterable[int]) -> None:
     """Delete scoring runs with their scores; only the maintenance role may do this."""
     ids = list(numbers)
     connection.execute(QUERIES["delete_scores"], [ids])

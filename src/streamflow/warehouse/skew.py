@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from streamflow.core.monitoring.skew import Known
+from streamflow.core.monitoring.skew import RecordedRevision
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
 
@@ -53,7 +53,7 @@ def _parse_instants(as_of: str | None, known_at: str | None) -> tuple[datetime, 
     return datetime.fromisoformat(as_of), known_instant
 
 
-def sampled(
+def sample_predictions(
     connection: psycopg.Connection, *, model: str, rows: int, since: datetime | None, seed: int
 ) -> list[LoggedAnswer]:
     """Read a random sample of the logged predictions of a model.
@@ -70,12 +70,12 @@ def sampled(
         return cursor.execute(QUERIES["sample_predictions"], parameters).fetchall()
 
 
-def known_revisions(connection: psycopg.Connection) -> list[Known]:
+def known_revisions(connection: psycopg.Connection) -> list[RecordedRevision]:
     """Read every revision that was ever known here, pruned ones included."""
-    return [Known(*row) for row in connection.execute(QUERIES["select_known_revisions"])]
+    return [RecordedRevision(*row) for row in connection.execute(QUERIES["select_known_revisions"])]
 
 
-def store(connection: psycopg.Connection, numbers: Mapping[str, object]) -> None:
+def store_report(connection: psycopg.Connection, numbers: Mapping[str, object]) -> None:
     """Append the numbers that a run found, for the dashboards."""
     statement = sql.SQL("INSERT INTO streamflow.skew_report ({}) VALUES ({})").format(
         list_identifiers(numbers),

@@ -17,15 +17,15 @@ from streamflow.warehouse.roles import API, MAINTENANCE, READER, WRITER
 QUERIES = load_queries(__file__, "whole_database.sql")
 
 SCHEMAS = ("streamflow", "raw", "frozen", "history", "online", "feast")
-MLFLOWS = ("public",)
-OUR_SELECTION = [f"--schema={name}" for name in SCHEMAS]
+MLFLOW_SCHEMAS = ("public",)
+PG_DUMP_SELECTION = [f"--schema={name}" for name in SCHEMAS]
 
 # A schema that exists as long as a restore is not complete.
-UNFINISHED = "streamflow_restore"
+UNFINISHED_SCHEMA = "streamflow_restore"
 
 # Runs after a restore: makes the writer the owner of its schemas and of everything in them. It is
 # composed of names that this package defines.
-OWNERSHIP = f"""
+SET_OWNERS_SQL = f"""
 ALTER SCHEMA online OWNER TO {WRITER};
 ALTER SCHEMA feast OWNER TO {WRITER};
 DO $$ DECLARE one record; BEGIN
@@ -37,9 +37,9 @@ DO $$ DECLARE one record; BEGIN
 END $$;
 """  # noqa: S608
 # Runs before a restore of MLflow's database: removes all tables of MLflow.
-NOTHING_OF_MLFLOW = QUERIES["drop_tables_of_mlflow"].as_string()
+DROP_MLFLOW_TABLES_SQL = QUERIES["drop_tables_of_mlflow"].as_string()
 # Runs at the end of a restore: from here on it is complete.
-FINISHED = f"DROP SCHEMA {UNFINISHED} CASCADE;"
+MARK_FINISHED_SQL = f"DROP SCHEMA {UNFINISHED_SCHEMA} CASCADE;"
 
 
 def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[str, int]:
@@ -64,7 +64,7 @@ def mlflow_selection(connection: psycopg.Connection) -> list[str]:
     This is everything in `public` (it has functions too) except extensions. If an option named the
     schema itself, the dump would create it, but a new database has it already.
     """
-    rows = connection.execute(QUERIES["select_schemas_except"], [list(MLFLOWS)])
+    rows = connection.execute(QUERIES["select_schemas_except"], [list(MLFLOW_SCHEMAS)])
     exclusions = [f'--exclude-schema="{name}"' for (name,) in rows if name != "information_schema"]
     return ["--exclude-extension=*", "--no-publications", "--no-subscriptions", *exclusions]
 
@@ -85,36 +85,38 @@ def missing_roles(connection: psycopg.Connection, names: Sequence[str]) -> list[
     return [name for name in names if name not in existing]
 
 
-def schemas_there(connection: psycopg.Connection) -> list[str]:
+def existing_schemas(connection: psycopg.Connection) -> list[str]:
     """Return those of our schemas that exist in the database."""
     rows = connection.execute(QUERIES["select_existing_schemas"], [list(SCHEMAS)])
     return [name for (name,) in rows]
 
 
-def tables_there(connection: psycopg.Connection, schemas: Sequence[str]) -> list[str]:
+def existing_tables(connection: psycopg.Connection, schemas: Sequence[str]) -> list[str]:
     """Return the tables that exist in these schemas, as `schema.table`."""
     rows = connection.execute(QUERIES["select_tables"], [list(schemas)])
     return [name for (name,) in rows]
 
 
-def is_unfinished(connection: psycopg.Connection) -> bool:
+def is_restore_unfinished(connection: psycopg.Connection) -> bool:
     """Return whether a restore was started here and did not finish.
 
     What such a restore left may be replaced.
     """
-    row = connection.execute(QUERIES["select_schema_exists"], [UNFINISHED]).fetchone()
+    row = connection.execute(QUERIES["select_schema_exists"], [UNFINISHED_SCHEMA]).fetchone()
     return bool(row and row[0])
 
 
-def begin(connection: psycopg.Connection) -> None:
+def mark_restore_unfinished(connection: psycopg.Connection) -> None:
     """Mark that a restore is not complete.
 
-    The transaction that restores our database removes this mark with FINISHED.
+    The transaction that restores our database removes this mark with MARK_FINISHED_SQL.
     """
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(UNFINISHED)))
+    connection.execute(
+        sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(UNFINISHED_SCHEMA))
+    )
 
 
-def expecting(counts: Mapping[str, int]) -> str:
+def row_count_checks_sql(counts: Mapping[str, int]) -> str:
     """Return the SQL that fails unless every table has the given number of rows."""
     checks = [_make_check(table, row_count) for table, row_count in sorted(counts.items())]
     return "\n".join(checks)

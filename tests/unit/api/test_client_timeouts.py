@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from streamflow.api.client_timeouts import Patient
+from streamflow.api.client_timeouts import ClientTimeoutProtocol
 
 LARGE = bytes(32_000_000)  # more than the buffers of both ends hold
 
@@ -28,14 +28,16 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("is_read", [True, False])
 def test_an_answer_that_nobody_takes(monkeypatch: pytest.MonkeyPatch, *, is_read: bool) -> None:
-    monkeypatch.setattr(Patient, "seconds", 0.3)
+    monkeypatch.setattr(ClientTimeoutProtocol, "seconds", 0.3)
 
     async def work() -> int:
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         server = uvicorn.Server(
-            uvicorn.Config(app, http=Patient, ws="none", lifespan="off", log_config=None)
+            uvicorn.Config(
+                app, http=ClientTimeoutProtocol, ws="none", lifespan="off", log_config=None
+            )
         )
         serving = asyncio.create_task(server.serve([listening]))
         reader, writer = await asyncio.open_connection(*listening.getsockname(), limit=1024)

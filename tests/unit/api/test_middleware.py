@@ -17,7 +17,7 @@ from streamflow.api.body_limit import BodyLimit
 from streamflow.api.host_check import allowed_hosts
 from streamflow.api.middleware import keys_are_needed
 from streamflow.api.request_context import NOTES, Notes
-from streamflow.api.strict_json import MOST_CONTAINERS, loads
+from streamflow.api.strict_json import MAX_CONTAINERS, loads
 from streamflow.core.serving.api_keys import ApiKey, make_key, parse_key
 from streamflow.settings import load_settings
 
@@ -105,8 +105,8 @@ def test_a_key_ends_by_the_clock() -> None:
     ]
     parsed = parse_key(new.text.encode())
     assert parsed is not None
-    assert key.is_opened_by(parsed[1])
-    assert not key.is_opened_by(parsed[1][:-1])
+    assert key.matches_secret(parsed[1])
+    assert not key.matches_secret(parsed[1][:-1])
     assert len({make_key().text for _ in range(100)}) == 100
 
 
@@ -135,7 +135,7 @@ def test_any_bytes_are_read_or_refused_by_one_error(body: bytes) -> None:
     ("text", "depth"), [("[" * 17 + "]" * 17, 17), ("[" + "[]," * 16 + "1]", 17)]
 )
 def test_nesting_is_bounded_and_brackets_in_text_are_text(text: str, depth: int) -> None:
-    assert depth == MOST_CONTAINERS + 1
+    assert depth == MAX_CONTAINERS + 1
     with pytest.raises(json.JSONDecodeError, match="too many objects and arrays"):
         loads(text.encode())
     assert loads(json.dumps({"a": text, '"': "[" * 50}).encode()) == {"a": text, '"': "[" * 50}

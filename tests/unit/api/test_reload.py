@@ -10,24 +10,26 @@ import pytest
 from support.processes import wait_for
 
 from streamflow.api import reload
-from streamflow.api.reload import Current
+from streamflow.api.reload import ServedVersion
 from streamflow.errors import ArtifactUntrusted, DatabaseUnavailable, VersionMissing
 from streamflow.settings import Settings
-from streamflow.steps.stages.transitions import Held
+from streamflow.steps.stages.transitions import ProductionStatus
 
-NOTHING = Held(version=None, since=None, notes=())
+NOTHING = ProductionStatus(version=None, since=None, notes=())
 
 
 class Registry:
     """What the registry says, one answer after the other, the last one for ever; and versions that load or do not."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Held | Exception) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *answers: ProductionStatus | Exception
+    ) -> None:
         self.answers, self.refused, self.loaded = list(answers), set[int](), list[int]()
         self.error: Exception = ArtifactUntrusted("another file")
         monkeypatch.setattr(reload, "POLL_INTERVAL_S", 0.005)
         monkeypatch.setattr(reload, "require_migrated", lambda _: None)
-        monkeypatch.setattr(reload, "held", lambda _: self._held())
-        monkeypatch.setattr(reload, "serving_of", lambda _, version: self._serving(version))
+        monkeypatch.setattr(reload, "production_status", lambda _: self._held())
+        monkeypatch.setattr(reload, "load_serving_version", lambda _, version: self._serving(version))
         models = SimpleNamespace(version=lambda number: number)
         self.platform: Any = SimpleNamespace(
             forget_lost_connection=lambda: None,
@@ -37,10 +39,10 @@ class Registry:
             settings=Settings(),
         )
         self.counted: list[str] = []
-        self.reload = reload.Reload(self.platform, self.counted.append)
-        self.seen: list[Current] = []
+        self.reload = reload.RegistryFollower(self.platform, self.counted.append)
+        self.seen: list[ServedVersion] = []
 
-    def _held(self) -> Held:
+    def _held(self) -> ProductionStatus:
         self.seen.append(self.reload.current)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
@@ -53,14 +55,14 @@ class Registry:
             raise self.error
         return SimpleNamespace(version=version, policy=None)
 
-    def until(self, looks: int) -> list[Current]:
+    def until(self, looks: int) -> list[ServedVersion]:
         self.reload.start()
         assert wait_for(lambda: len(self.seen) > looks, seconds=10)
         self.reload.stop()
         return self.seen
 
 
-def of(version: int | None, *notes: str) -> Held:
+def of(version: int | None, *notes: str) -> ProductionStatus:
     return replace(NOTHING, version=version, notes=notes)
 
 

@@ -43,7 +43,9 @@ def test_a_request_and_its_phases(collector: tuple[str, list[tuple[str, bytes]]]
     notes.phases += [("queue", began + 0.01), ("features", began + 0.02), ("model", began + 0.03)]
     traces = Traces(endpoint)
     scope = {"headers": [(b"traceparent", PARENT.encode())], "path": "/features/7590-VHVEG"}
-    traces.request(scope, notes, method="GET", path="/features/{user_id}", status=503, began=began)
+    traces.record_request(
+        scope, notes, method="GET", path="/features/{user_id}", status=503, started_at=began
+    )
     traces.close()
     [(path, body)] = received
     assert path == "/v1/traces"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamflow.models.forest import ROWS, Forest
+from streamflow.models.forest import ROWS_PER_BATCH, Forest
 
 
 @pytest.mark.parametrize("trees", [1, 2, 7, 16])
@@ -14,7 +14,7 @@ def test_it_has_the_bits_of_the_forest_one_by_one_and_in_batches(trees: int, nul
     from sklearn.ensemble import RandomForestClassifier
 
     random = np.random.default_rng(trees)
-    matrix = random.normal(size=(ROWS * 2 + 3, 5))
+    matrix = random.normal(size=(ROWS_PER_BATCH * 2 + 3, 5))
     label = matrix[:, 0] + random.normal(size=len(matrix)) > 0
     if nulls:
         matrix[random.random(matrix.shape) < 0.2] = np.nan

@@ -6,14 +6,14 @@ import pytest
 from support.frozen import tiny_catalog
 
 from streamflow.errors import EntityUnknown
-from streamflow.steps.serving.predict import as_key
+from streamflow.steps.serving.predict import parse_key
 
 
 @pytest.mark.parametrize(
     ("kind", "given", "key"), [("string", "Zoë", "Zoë"), ("int", "17", 17), ("int", -5, -5)]
 )
 def test_a_key_in_the_entitys_type(kind: str, given: str | int, key: str | int) -> None:
-    assert as_key(tiny_catalog(kind), given) == key
+    assert parse_key(tiny_catalog(kind), given) == key
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,5 @@ def test_what_cannot_be_a_key_is_unknown_and_named_with_what_is_missing(
     kind: str, given: str | int
 ) -> None:
     with pytest.raises(EntityUnknown) as unknown:
-        as_key(tiny_catalog(kind), given)
+        parse_key(tiny_catalog(kind), given)
     assert unknown.value.facts["missing_features"] == ["tenure", "fee", "paperless", "net", "hours"]

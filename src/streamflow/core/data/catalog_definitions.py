@@ -15,13 +15,13 @@ from streamflow.catalog import Catalog
 UNREAD_FACTS = {"view", "counter", "words"}
 
 
-def definitions(catalog: Catalog) -> dict[str, Any]:
+def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
     """Return everything that the catalog declares, as plain values.
 
     Views, tables and columns are lists: their order is the order of the model's features.
 
     >>> from streamflow.catalog import load_catalog
-    >>> definitions(load_catalog(None))["entity"]["key"]
+    >>> catalog_to_values(load_catalog(None))["entity"]["key"]
     'user_id'
     """
     views = [
@@ -45,14 +45,14 @@ def _describe_table(catalog: Catalog, table: str) -> dict[str, Any]:
     return {"name": table, "file": catalog.file(table), "columns": columns}
 
 
-def catalog_of(recorded: Mapping[str, Any]) -> Catalog:
+def catalog_from_values(recorded: Mapping[str, Any]) -> Catalog:
     """Make a catalog from the values that `definitions` returned.
 
     Raises pydantic's ValidationError when this code does not know such a catalog.
 
     >>> from streamflow.catalog import load_catalog
     >>> catalog = load_catalog(None)
-    >>> copy = catalog_of(definitions(catalog))
+    >>> copy = catalog_from_values(catalog_to_values(catalog))
     >>> copy.service == catalog.service, copy.features == catalog.features
     (True, True)
     """
@@ -74,15 +74,15 @@ def _by_name(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return values_by_name
 
 
-def catalog_toml(recorded: Mapping[str, Any]) -> str:
+def values_to_toml(recorded: Mapping[str, Any]) -> str:
     """Write the values that `definitions` returned as a catalog file.
 
     A recorded version needs this file in an installation with a different catalog.
 
     >>> from streamflow.catalog import load_catalog, parse_catalog
     >>> original = load_catalog(None)
-    >>> catalog = parse_catalog(catalog_toml(definitions(original)), origin="copy")
-    >>> catalog.service == original.service, definitions(catalog) == definitions(original)
+    >>> catalog = parse_catalog(values_to_toml(catalog_to_values(original)), origin="copy")
+    >>> catalog.service == original.service, catalog_to_values(catalog) == catalog_to_values(original)
     (True, True)
     """
     lines = [f"{name} = {_format_toml(recorded[name])}" for name in ("model", "ttl_days")]
@@ -110,18 +110,18 @@ def _toml_sections(recorded: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _format_toml(value: Any) -> str:
     """Write a text, a number, a bool, or a list of texts as a value of TOML."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(quoted, value))}]"
-    return quoted(value) if isinstance(value, str) else json.dumps(value)
+        return f"[{', '.join(map(quote_toml, value))}]"
+    return quote_toml(value) if isinstance(value, str) else json.dumps(value)
 
 
-def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
+def list_model_facts(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that a model reads of a catalog, one flat entry per fact.
 
     Two catalogs have equal facts when they give the same inputs and the same label. A column
     counts only if it is a feature, or belongs to the entity or the label. A fact that no model
     reads does not count.
     """
-    catalog = catalog_of(recorded)
+    catalog = catalog_from_values(recorded)
     facts: dict[str, Any] = {}
     facts |= {f"entity.{name}": value for name, value in recorded["entity"].items()}
     facts |= {f"label.{name}": value for name, value in recorded["label"].items()}
@@ -141,10 +141,10 @@ def meaning(recorded: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def quoted(text: str) -> str:
+def quote_toml(text: str) -> str:
     r"""Write a text as a basic string of TOML: as in JSON, but DEL is escaped too.
 
-    >>> print(quoted('a "b"\x7f'))
+    >>> print(quote_toml('a "b"\x7f'))
     "a \"b\"\u007f"
     """
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

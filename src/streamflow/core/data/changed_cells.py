@@ -17,9 +17,9 @@ from streamflow.core.data.digest import (
     DIGEST_BYTES,
     TableDigest,
     Types,
-    bucket_of,
+    assign_buckets,
+    compute_row_digests,
     digest_frame,
-    row_digests,
 )
 
 ROW_DIGEST = "row_digest"
@@ -28,11 +28,11 @@ ROW_NEW = "the row was not frozen"
 NOT_KNOWN = "not known"
 UNKNOWN = "the former value is not known, because the drop's raw rows have changed"
 
-Suspects = Mapping[int, frozenset[str]]  # bucket -> the columns whose digest differs there
+SuspectColumns = Mapping[int, frozenset[str]]  # bucket -> the columns whose digest differs there
 Row = Mapping[str, Any]
 
 
-def suspects(recorded: TableDigest, current: TableDigest) -> dict[int, frozenset[str]]:
+def find_suspect_columns(recorded: TableDigest, current: TableDigest) -> dict[int, frozenset[str]]:
     """Return the buckets in which two digests of one table differ, with the columns that differ.
 
     A column that only one of the digests has does not count.
@@ -48,10 +48,10 @@ def suspects(recorded: TableDigest, current: TableDigest) -> dict[int, frozenset
     return {bucket: frozenset(columns) for bucket, columns in names.items()}
 
 
-def changed_cells(
+def find_changed_cells(
     frozen: pl.DataFrame,
     raw: pl.DataFrame,
-    suspect_columns: Suspects,
+    suspect_columns: SuspectColumns,
     *,
     recorded: TableDigest,
     key: str,
@@ -108,14 +108,18 @@ class _RawRows:
 
 
 def _read_raw_rows(
-    raw: pl.DataFrame, recorded: TableDigest, suspect_columns: Suspects, key: str, types: Types
+    raw: pl.DataFrame,
+    recorded: TableDigest,
+    suspect_columns: SuspectColumns,
+    key: str,
+    types: Types,
 ) -> _RawRows:
     is_readable = set(types) <= set(raw.columns)
     if not is_readable or raw.is_empty():
         return _RawRows(by_bucket={}, digests={}, proven_buckets=frozenset())
     # In a proven bucket, the raw rows have the recorded digest of every column.
     raw_digest = digest_frame(raw.select(list(types)), key=key, types=types)
-    differing_buckets = suspects(recorded, raw_digest)
+    differing_buckets = find_suspect_columns(recorded, raw_digest)
     return _RawRows(
         by_bucket=_group_by_bucket(raw, key),
         digests=_compute_row_digests(raw, key, types),
@@ -151,7 +155,7 @@ def _describe_bucket(number: int, rows: int, columns: frozenset[str], key: str) 
 
 
 def _compute_row_digests(frame: pl.DataFrame, key: str, types: Types) -> dict[Any, bytes]:
-    digests = row_digests(frame.select(list(types)), types=types)
+    digests = compute_row_digests(frame.select(list(types)), types=types)
     return dict(zip(frame[key], digests, strict=True))
 
 
@@ -160,7 +164,7 @@ def _group_by_bucket(frame: pl.DataFrame, key: str) -> dict[int, dict[Any, Row]]
     rows_by_bucket: dict[int, dict[Any, Row]] = {}
     if frame.is_empty():
         return rows_by_bucket
-    buckets = bucket_of(frame[key]).tolist()
+    buckets = assign_buckets(frame[key]).tolist()
     for bucket, row in zip(buckets, frame.iter_rows(named=True), strict=True):
         rows_by_bucket.setdefault(bucket, {})[row[key]] = row
     return rows_by_bucket

@@ -52,7 +52,7 @@ HEADER_ROW = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Violation:
+class DropViolation:
     """One rule of the contract that a drop breaks.
 
     row    the record's number in the file, from 0; the header is -1; None: no single record
@@ -69,10 +69,10 @@ class Violation:
     fatal: bool = False
 
 
-def expectation(column: Column) -> str:
+def describe_expectation(column: Column) -> str:
     """Describe the cells that `column` allows.
 
-    >>> expectation(Column(type="float", min=0))
+    >>> describe_expectation(Column(type="float", min=0))
     'number >= 0'
     """
     if column.categories is not None:
@@ -97,7 +97,7 @@ def read_cells(
     *,
     key: str,
     table: str,
-) -> tuple[pl.DataFrame, list[Violation]]:
+) -> tuple[pl.DataFrame, list[DropViolation]]:
     """Turn a batch of text into typed values.
 
     Args:
@@ -120,9 +120,9 @@ def read_cells(
         malformed |= {(name, position) for position in is_lost.arg_true()}
     out_of_range = _find_failures(_value_schema(columns), typed) - malformed
     expectations = {cell: FORM_DESCRIPTIONS[columns[cell[0]].type] for cell in malformed}
-    expectations |= {cell: expectation(columns[cell[0]]) for cell in out_of_range}
+    expectations |= {cell: describe_expectation(columns[cell[0]]) for cell in out_of_range}
     violations = [
-        Violation(
+        DropViolation(
             table=table,
             column=name,
             row=int(rows[position]),
@@ -135,10 +135,14 @@ def read_cells(
     return typed, sorted(violations, key=lambda violation: (violation.row, violation.column))
 
 
-def header_violations(table: str, header: Sequence[str], columns: Sequence[str]) -> list[Violation]:
+def find_header_violations(
+    table: str, header: Sequence[str], columns: Sequence[str]
+) -> list[DropViolation]:
     """Report missing, extra and repeated columns of one file."""
     return [
-        Violation(table=table, column=name, row=HEADER_ROW, expected=expected, got=got, fatal=True)
+        DropViolation(
+            table=table, column=name, row=HEADER_ROW, expected=expected, got=got, fatal=True
+        )
         for expected, name, got in _check_header(header, columns)
     ]
 

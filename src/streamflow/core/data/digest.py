@@ -98,10 +98,10 @@ class TableDigest:
         return {column.name: (column.type, column.buckets) for column in self.columns}
 
 
-def bucket_of(keys: pl.Series) -> Buckets:
+def assign_buckets(keys: pl.Series) -> Buckets:
     """Return the bucket of each key, shape (n,).
 
-    >>> bucket_of(pl.Series(["7590-VHVEG", "a"])).tolist()
+    >>> assign_buckets(pl.Series(["7590-VHVEG", "a"])).tolist()
     [243, 202]
     """
     texts = keys.cast(pl.String)
@@ -126,7 +126,7 @@ class Digester:
         if chunk.is_empty():
             return
         keys = chunk[self._key].cast(pl.String)
-        buckets = bucket_of(keys)
+        buckets = assign_buckets(keys)
         self._check_order(keys, buckets)
         edges = np.flatnonzero(np.diff(buckets)) + 1
         bounds = [0, *edges.tolist(), len(chunk)]
@@ -171,19 +171,19 @@ def digest_frame(frame: pl.DataFrame, *, key: str, types: Types) -> TableDigest:
     True
     """
     digester = Digester(key, types)
-    digester.update(in_order(frame, key))
+    digester.update(sort_for_digest(frame, key))
     return digester.finish()
 
 
-def in_order(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+def sort_for_digest(frame: pl.DataFrame, key: str) -> pl.DataFrame:
     """Return the rows in the order of (bucket, key bytes), as a digester needs them."""
-    buckets = pl.Series("__bucket", bucket_of(frame[key]))
+    buckets = pl.Series("__bucket", assign_buckets(frame[key]))
     texts = pl.col(key).cast(pl.String).alias("__key")
     with_positions = frame.with_columns(buckets, texts)
     return with_positions.sort("__bucket", "__key").drop("__bucket", "__key")
 
 
-def row_digests(frame: pl.DataFrame, *, types: Types) -> list[bytes]:
+def compute_row_digests(frame: pl.DataFrame, *, types: Types) -> list[bytes]:
     """Return the 16 bytes of each row's own digest, in the order of the frame."""
     columns = [_encode_cells(frame[name], types[name]) for name in sorted(types)]
     digests = []

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import Violation
+from streamflow.core.data.contract import DropViolation
 
 
-def repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Violation]:
+def find_repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[DropViolation]:
     """Report every row of a key that occurs more than once in its file.
 
     `keys` holds the columns `key` and `row`.
@@ -18,7 +18,7 @@ def repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Violation
     present_keys = keys.drop_nulls(key)
     repeated = present_keys.filter(present_keys[key].is_duplicated())
     return [
-        Violation(
+        DropViolation(
             table=table,
             column=key,
             row=row,
@@ -30,7 +30,9 @@ def repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Violation
     ]
 
 
-def cross_check(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Violation]:
+def check_keys_across_files(
+    keys: Mapping[str, pl.DataFrame], catalog: Catalog
+) -> list[DropViolation]:
     """Check the keys of each file against the file of the entity.
 
     Every key must be in the table of the entity. A file with a feature that is never null must
@@ -58,13 +60,13 @@ def cross_check(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Viol
 
 def _find_unknown_keys(
     table: str, frame: pl.DataFrame, population: pl.DataFrame, catalog: Catalog
-) -> list[Violation]:
+) -> list[DropViolation]:
     """Report the keys of a file that the file of the entity does not hold."""
     key = catalog.entity.key
     expected = f"a key that {catalog.file(catalog.entity.table)} holds"
     unknown = frame.drop_nulls(key).join(population, on=key, how="anti").sort("row")
     return [
-        Violation(
+        DropViolation(
             table=table, column=key, row=row, expected=expected, got=repr(str(value)), key=value
         )
         for value, row in unknown.select(key, "row").iter_rows()
@@ -73,7 +75,7 @@ def _find_unknown_keys(
 
 def _find_absent_keys(
     table: str, frame: pl.DataFrame, population: pl.DataFrame, catalog: Catalog
-) -> list[Violation]:
+) -> list[DropViolation]:
     """Report the keys of the entity that a file does not hold."""
     key = catalog.entity.key
     file = catalog.file(catalog.entity.table)
@@ -81,7 +83,7 @@ def _find_absent_keys(
     absent = population.drop_nulls(key).join(frame, on=key, how="anti")
     absent_keys = absent.unique(key).sort(key)[key]
     return [
-        Violation(
+        DropViolation(
             table=table,
             column=key,
             row=None,

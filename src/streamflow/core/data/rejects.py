@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from streamflow.core.data.contract import Violation
+from streamflow.core.data.contract import DropViolation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +24,16 @@ class Reject:
     table: str
     row: int
     key: str | int | None
-    cause: Violation
+    cause: DropViolation
 
 
-def rejected_keys(violations: Sequence[Violation]) -> set[str | int]:
+def find_rejected_keys(violations: Sequence[DropViolation]) -> set[str | int]:
     """Return the keys that have at least one row which breaks the contract."""
     return {violation.key for violation in violations if violation.key is not None}
 
 
-def rejects(
-    violations: Sequence[Violation], keys: Mapping[str, pl.DataFrame], *, key: str
+def list_rejects(
+    violations: Sequence[DropViolation], keys: Mapping[str, pl.DataFrame], *, key: str
 ) -> list[Reject]:
     """List every row that is left out, by table and row.
 
@@ -44,13 +44,13 @@ def rejects(
 
     >>> users = pl.DataFrame({"id": ["a", "b"], "row": [0, 1]})
     >>> plans = pl.DataFrame({"id": ["a", "b"], "row": [0, 1]})
-    >>> bad = Violation(table="plans", column="fee", row=1, expected="number", got="'x'", key="b")
-    >>> found = rejects([bad], {"users": users, "plans": plans}, key="id")
+    >>> bad = DropViolation(table="plans", column="fee", row=1, expected="number", got="'x'", key="b")
+    >>> found = list_rejects([bad], {"users": users, "plans": plans}, key="id")
     >>> [(reject.table, reject.row, reject.cause.table) for reject in found]
     [('plans', 1, 'plans'), ('users', 1, 'plans')]
     """
     rejects_by_row: dict[tuple[str, int], Reject] = {}
-    first_violations: dict[str | int, Violation] = {}
+    first_violations: dict[str | int, DropViolation] = {}
     for violation in violations:
         if violation.row is not None:
             reject = Reject(

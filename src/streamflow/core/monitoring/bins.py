@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 BINS = 10
 # Numbers with up to this many distinct values are counted by value, and so many categories get a
 # bin of their own: a convention.
-FEW = 20
+MAX_COUNTED_VALUES = 20
 # The smallest share: an empty bin would give log(0).
 SMALLEST_SHARE = 1e-4
 OTHER_BIN = "other"
@@ -27,7 +27,7 @@ Edges = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Binned:
+class BinCounts:
     """The number of rows in each bin, for both samples. The last bin holds missing values."""
 
     names: tuple[str, ...]
@@ -61,14 +61,14 @@ def is_counted_by_value(reference: pl.Series, current: pl.Series, *, categorical
     if categorical or not reference.dtype.is_numeric():
         return True
     values = pl.concat([drop_missing(reference), drop_missing(current)])
-    return values.n_unique() <= FEW
+    return values.n_unique() <= MAX_COUNTED_VALUES
 
 
-def binned(reference: pl.Series, current: pl.Series, *, categorical: bool) -> Binned:
+def count_in_bins(reference: pl.Series, current: pl.Series, *, categorical: bool) -> BinCounts:
     """Count both samples of a column in the same bins.
 
     >>> reference, current = pl.Series(["a", "a", None]), pl.Series(["a", "b", "b"])
-    >>> bins = binned(reference, current, categorical=True)
+    >>> bins = count_in_bins(reference, current, categorical=True)
     >>> bins.names, bins.reference, bins.current
     (('a', 'b', 'missing'), (2, 0, 1), (1, 2, 0))
     """
@@ -79,7 +79,7 @@ def binned(reference: pl.Series, current: pl.Series, *, categorical: bool) -> Bi
     names, reference_counts, current_counts = count(reference_values, current_values)
     reference_missing = len(reference) - len(reference_values)
     current_missing = len(current) - len(current_values)
-    return Binned(
+    return BinCounts(
         names=(*names, MISSING_BIN),
         reference=(*reference_counts, reference_missing),
         current=(*current_counts, current_missing),
@@ -99,7 +99,7 @@ def _count_by_value(reference: pl.Series, current: pl.Series) -> Counts:
     all_values = pl.concat([reference.rename("value"), current.rename("value")])
     value_counts = all_values.value_counts(name="rows")
     by_frequency = value_counts.sort(["rows", "value"], descending=[True, False])
-    frequent = by_frequency.head(FEW).select("value").sort("value")
+    frequent = by_frequency.head(MAX_COUNTED_VALUES).select("value").sort("value")
     reference_counts = _value_counts(frequent, reference)
     current_counts = _value_counts(frequent, current)
     names = [*map(str, frequent["value"].to_list()), OTHER_BIN]

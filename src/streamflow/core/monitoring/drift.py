@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from streamflow.core.monitoring.bins import (
-    Binned,
-    binned,
+    BinCounts,
+    count_in_bins,
     drop_missing,
     is_counted_by_value,
 )
 from streamflow.core.monitoring.drift_tests import (
     Rate,
-    Test,
+    TestResult,
     chi_square,
+    compare_rates,
     kolmogorov_smirnov,
     psi,
-    rate,
 )
 
 # Of the categories never seen before, so many are named.
@@ -51,11 +51,11 @@ class FeatureDrift:
 
     name: str
     psi: float
-    distribution: Test
+    distribution: TestResult
     missing: Rate
     unseen: Rate | None
     strangers: tuple[tuple[str, int], ...]
-    bins: Binned
+    bins: BinCounts
     reasons: tuple[str, ...] = ()
 
     @property
@@ -64,7 +64,7 @@ class FeatureDrift:
         return bool(self.reasons)
 
 
-def feature_drifts(
+def compare_features(
     reference: pl.DataFrame,
     current: pl.DataFrame,
     *,
@@ -84,7 +84,7 @@ def feature_drifts(
 
     >>> reference = pl.DataFrame({"hours": range(1000), "net": ["DSL", "No"] * 500})
     >>> current = pl.DataFrame({"hours": range(500, 1500), "net": ["DSL", "No"] * 500})
-    >>> drifts = feature_drifts(
+    >>> drifts = compare_features(
     ...     reference, current, categorical={"net"}, drift_psi=0.1, false_discovery=0.05
     ... )
     >>> [(drift.name, drift.drifted) for drift in drifts]
@@ -93,26 +93,26 @@ def feature_drifts(
     measurements = []
     for name in reference.columns:
         is_categorical = name in categorical
-        measurement = measured(
+        measurement = compare_column(
             name,
             reference[name],
             current[name],
             categorical=is_categorical,
         )
         measurements.append(measurement)
-    drifts = adjusted(measurements)
+    drifts = adjust_p_values(measurements)
     return tuple(_with_reasons(drift, drift_psi, false_discovery) for drift in drifts)
 
 
-def measured(
+def compare_column(
     name: str, reference: pl.Series, current: pl.Series, *, categorical: bool
 ) -> FeatureDrift:
     """Compare one column, missing values included.
 
     Whether it has drifted is decided later, over all columns.
     """
-    bins = binned(reference, current, categorical=categorical)
-    missing = rate(
+    bins = count_in_bins(reference, current, categorical=categorical)
+    missing = compare_rates(
         bins.reference[-1],
         sum(bins.reference),
         bins.current[-1],
@@ -156,10 +156,10 @@ def _compare_unseen_categories(
     unseen_rows = int(by_frequency["rows"].sum())
     most_frequent = by_frequency.head(MAX_NAMED_CATEGORIES).iter_rows()
     strangers = tuple((str(value), int(rows)) for value, rows in most_frequent)
-    return rate(single_rows, len(reference), unseen_rows, len(current)), strangers
+    return compare_rates(single_rows, len(reference), unseen_rows, len(current)), strangers
 
 
-def adjusted(drifts: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
+def adjust_p_values(drifts: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
     """Return copies of `drifts` with adjusted p-values.
 
     The method is that of Benjamini and Hochberg, over the tests of all features together.
@@ -174,7 +174,7 @@ def adjusted(drifts: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
     return tuple(_with_adjusted(drift, adjusted_p_values) for drift in drifts)
 
 
-def _tests(drift: FeatureDrift) -> list[Test]:
+def _tests(drift: FeatureDrift) -> list[TestResult]:
     tests = [drift.distribution, drift.missing.test]
     if drift.unseen:
         tests.append(drift.unseen.test)

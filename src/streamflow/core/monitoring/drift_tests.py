@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.monitoring.bins import Binned, drop_missing
+from streamflow.core.monitoring.bins import BinCounts, drop_missing
 
 # A rate that moved by less than this is not an event, however certain the move is: our convention.
 SMALLEST_MOVE = 0.01
@@ -19,7 +19,7 @@ MIN_EXPECTED_ROWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Test:
+class TestResult:
     """The result of a test of one hypothesis.
 
     Attributes:
@@ -41,7 +41,7 @@ class Rate:
 
     reference: float
     current: float
-    test: Test
+    test: TestResult
 
     def jumped(self, false_discovery: float) -> bool:
         """Decide whether the rate moved by more than SMALLEST_MOVE, and the test is significant."""
@@ -49,12 +49,12 @@ class Rate:
         return is_significant and abs(self.current - self.reference) > SMALLEST_MOVE
 
 
-def psi(bins: Binned) -> float:
+def psi(bins: BinCounts) -> float:
     """Compute the population stability index of the current rows, in nats, >= 0.
 
-    >>> psi(Binned(names=("a", "b"), reference=(50, 50), current=(5, 5)))
+    >>> psi(BinCounts(names=("a", "b"), reference=(50, 50), current=(5, 5)))
     0.0
-    >>> round(psi(Binned(names=("a", "b"), reference=(50, 50), current=(60, 40))), 4)
+    >>> round(psi(BinCounts(names=("a", "b"), reference=(50, 50), current=(60, 40))), 4)
     0.0405
     """
     reference_share, current_share = bins.shares
@@ -62,7 +62,7 @@ def psi(bins: Binned) -> float:
     return float(np.sum(terms))
 
 
-def kolmogorov_smirnov(reference: pl.Series, current: pl.Series) -> Test:
+def kolmogorov_smirnov(reference: pl.Series, current: pl.Series) -> TestResult:
     """Test whether two samples of numbers have the same distribution.
 
     It uses the asymptotic form. With ties its p is too large, never too small.
@@ -74,12 +74,12 @@ def kolmogorov_smirnov(reference: pl.Series, current: pl.Series) -> Test:
     current_values = drop_missing(current).to_numpy()
     if not (len(reference_values) and len(current_values)):
         # The test of the missing rate reports this case.
-        return Test(method=method, statistic=0.0, p=1.0)
+        return TestResult(method=method, statistic=0.0, p=1.0)
     result = stats.ks_2samp(reference_values, current_values, method="asymp")
-    return Test(method=method, statistic=float(result.statistic), p=float(result.pvalue))
+    return TestResult(method=method, statistic=float(result.statistic), p=float(result.pvalue))
 
 
-def chi_square(bins: Binned) -> Test:
+def chi_square(bins: BinCounts) -> TestResult:
     """Test whether two samples of counted values have the same distribution.
 
     Missing values are left out, because they have a test of their own.
@@ -91,9 +91,9 @@ def chi_square(bins: Binned) -> Test:
     table = _merge_rare_values(counts)
     has_rows_in_both = table.sum(axis=1).all()
     if table.shape[1] < 2 or not has_rows_in_both:
-        return Test(method=method, statistic=0.0, p=1.0)
+        return TestResult(method=method, statistic=0.0, p=1.0)
     result = stats.chi2_contingency(table, correction=False)
-    return Test(method=method, statistic=float(result.statistic), p=float(result.pvalue))
+    return TestResult(method=method, statistic=float(result.statistic), p=float(result.pvalue))
 
 
 def _merge_rare_values(table: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -115,7 +115,7 @@ def _merge_rare_values(table: NDArray[np.int64]) -> NDArray[np.int64]:
     return non_empty
 
 
-def rate(reference: int, reference_rows: int, current: int, current_rows: int) -> Rate:
+def compare_rates(reference: int, reference_rows: int, current: int, current_rows: int) -> Rate:
     """Compare two shares with the two-sided z-test that they are equal.
 
     Args:
@@ -124,7 +124,7 @@ def rate(reference: int, reference_rows: int, current: int, current_rows: int) -
         current: Current rows that have the property.
         current_rows: All current rows.
 
-    >>> shares = rate(10, 100, 30, 100)
+    >>> shares = compare_rates(10, 100, 30, 100)
     >>> shares.reference, shares.current, round(shares.test.p, 5)
     (0.1, 0.3, 0.00041)
     """
@@ -139,5 +139,5 @@ def rate(reference: int, reference_rows: int, current: int, current_rows: int) -
     error = sqrt(variance)
     z = (current_share - reference_share) / error if error else 0.0
     p = erfc(abs(z) / sqrt(2))
-    test = Test(method="two proportions z", statistic=z, p=p)
+    test = TestResult(method="two proportions z", statistic=z, p=p)
     return Rate(reference=reference_share, current=current_share, test=test)

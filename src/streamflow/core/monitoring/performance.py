@@ -14,11 +14,11 @@ from statistics import NormalDist
 import numpy as np
 
 from streamflow.core.monitoring.drift_tests import SMALLEST_MOVE
-from streamflow.core.statistics.intervals import Interval, ranking, share
+from streamflow.core.statistics.intervals import Interval, measure_ranking, share_interval
 from streamflow.core.statistics.metrics import (
     Floats,
+    HoldoutMetrics,
     Labels,
-    Metrics,
     calibration_points,
     evaluate,
     roc_points,
@@ -29,7 +29,7 @@ from streamflow.core.statistics.metrics import (
 CONFIDENCE = 0.99
 # Positives, and negatives, that an interval of AUC needs. With fewer rows the normal approximation
 # does not hold.
-FEW = 10
+MIN_PER_CLASS = 10
 # Points of a curve that a report keeps.
 MAX_CURVE_POINTS = 60
 
@@ -58,12 +58,12 @@ class LabelDrift:
         return abs(self.difference) > SMALLEST_MOVE and not self.low <= 0 <= self.high
 
 
-def label_drift(reference: Labels, current: Labels) -> LabelDrift:
+def compare_labels(reference: Labels, current: Labels) -> LabelDrift:
     """Compare the shares of positives in two sets of labels.
 
     It uses the interval of Newcombe (1998), which is correct for few rows and rare labels too.
 
-    >>> drift = label_drift(np.array([0, 1] * 500), np.array([0, 0, 0, 1] * 250))
+    >>> drift = compare_labels(np.array([0, 1] * 500), np.array([0, 0, 0, 1] * 250))
     >>> drift.difference, drift.fires
     (-0.25, True)
     """
@@ -88,7 +88,7 @@ def label_drift(reference: Labels, current: Labels) -> LabelDrift:
 def _positive_share(label: Labels) -> Interval:
     """Return the share of positives with the interval of Wilson."""
     positives = int(np.asarray(label).sum())
-    return share(positives, len(label), z=_normal_quantile())
+    return share_interval(positives, len(label), z=_normal_quantile())
 
 
 def _normal_quantile() -> float:
@@ -108,13 +108,13 @@ class Performance:
         calibration: The points of the calibration curve, to draw.
     """
 
-    metrics: Metrics
+    metrics: HoldoutMetrics
     error: float
     roc: Curve
     calibration: Curve
 
 
-def performance(
+def measure_performance(
     label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
 ) -> Performance | None:
     """Measure how a version performs on these rows.
@@ -124,20 +124,20 @@ def performance(
 
     >>> label = np.array([0, 1] * 20)
     >>> probability = label * 0.4 + np.arange(40) / 100
-    >>> measurement = performance(label, probability, threshold=0.5, seed=1, draws=50)
+    >>> measurement = measure_performance(label, probability, threshold=0.5, seed=1, draws=50)
     >>> measurement.metrics.auc, round(measurement.error, 3)
     (1.0, 0.0)
-    >>> performance(label[:10], probability[:10], threshold=0.5, seed=1, draws=50) is None
+    >>> measure_performance(label[:10], probability[:10], threshold=0.5, seed=1, draws=50) is None
     True
     """
     is_positive = np.asarray(label).astype(bool)
     positives = int(np.asarray(label).sum())
-    if min(positives, len(label) - positives) < FEW:
+    if min(positives, len(label) - positives) < MIN_PER_CLASS:
         return None
     predicted, observed, _ = calibration_points(label, probability)
     return Performance(
         metrics=evaluate(label, probability, threshold=threshold, seed=seed, draws=draws),
-        error=sqrt(ranking(is_positive, probability).variance),
+        error=sqrt(measure_ranking(is_positive, probability).variance),
         roc=_thin_out(*roc_points(label, probability)),
         calibration=_thin_out(predicted, observed),
     )
@@ -172,7 +172,7 @@ class ConceptDrift:
         return self.high < 0
 
 
-def concept_drift(reference: Performance, current: Performance) -> ConceptDrift:
+def compare_performance(reference: Performance, current: Performance) -> ConceptDrift:
     """Compare the AUC of one version on two sets of rows.
 
     Both sets count as independent. Users in both sets make the two AUC similar, so that the

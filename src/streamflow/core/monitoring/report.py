@@ -21,7 +21,7 @@ from streamflow.core.monitoring.performance import (
     LabelDrift,
     Performance,
 )
-from streamflow.core.statistics.metrics import Metrics
+from streamflow.core.statistics.metrics import HoldoutMetrics
 
 # The version of the computation. When a report is computed differently, this number changes, and
 # with it the digest of the evidence.
@@ -33,7 +33,7 @@ CONCEPT = "concept drift"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class ReportEvidence:
     """Everything that a report is computed from. Equal evidence gives one report.
 
     Attributes:
@@ -66,7 +66,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class AnswerOutcomes:
     """How correct the logged predictions were.
 
     For each key only the newest answer of this version and drop counts.
@@ -85,8 +85,8 @@ class Answers:
     keys: int
     labelled: int
     unseen_labelled: int
-    all: Metrics | None
-    unseen: Metrics | None
+    all: HoldoutMetrics | None
+    unseen: HoldoutMetrics | None
     others: int
 
 
@@ -103,7 +103,7 @@ class Report:
         notes: What could not be looked at, and why.
     """
 
-    evidence: Evidence
+    evidence: ReportEvidence
     reference_as_of: date
     reference_rows: int
     rows: int
@@ -114,7 +114,7 @@ class Report:
     then: Performance | None
     now: Performance | None
     concept: ConceptDrift | None
-    answers: Answers | None
+    answers: AnswerOutcomes | None
     notes: tuple[str, ...]
 
     @property

@@ -23,17 +23,17 @@ CAUSES: tuple[Cause, ...] = ("stale", "late", "type", "code", "unexplained")
 EXACT_INTEGER_LIMIT = 2.0**53
 
 
-class Known(NamedTuple):
+class RecordedRevision(NamedTuple):
     """A revision, and when it became known. `gone` tells whether it was pruned."""
 
     table: str
     as_of: datetime
     revision: int
     known_at: datetime
-    gone: bool = False
+    pruned: bool = False
 
 
-class Expected(NamedTuple):
+class ExpectedValues(NamedTuple):
     """The values that a served value is compared with.
 
     Attributes:
@@ -44,9 +44,9 @@ class Expected(NamedTuple):
         now: From the same drop as `served`, as it is known now.
     """
 
-    served: Value
-    then: Value
-    now: Value
+    from_named_revision: Value
+    known_at_answer: Value
+    known_today: Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +86,12 @@ def as_logged(value: Value, logical: str) -> Value:
     return value + 0.0 if type(value) is float else value
 
 
-def same(a: Value, b: Value) -> bool:
+def have_same_bits(a: Value, b: Value) -> bool:
     """Decide whether two values have the same type and the same bits.
 
-    >>> same(29.85, 29.85), same(29.85, 29.850000381469727), same(float("nan"), float("nan"))
+    >>> have_same_bits(29.85, 29.85), have_same_bits(29.85, 29.850000381469727), have_same_bits(float("nan"), float("nan"))
     (True, False, True)
-    >>> same(3, 3.0), same(True, 1)
+    >>> have_same_bits(3, 3.0), have_same_bits(True, 1)
     (False, False)
     """
     if type(a) is not type(b):
@@ -136,7 +136,9 @@ def _float32(value: float) -> float:
         return float(np.float32(value))
 
 
-def cause_of(served: Value, expected: Expected, *, same_code: bool) -> tuple[Cause, Value] | None:
+def find_cause(
+    served: Value, expected: ExpectedValues, *, same_code: bool
+) -> tuple[Cause, Value] | None:
     """Find out why a served value is not the expected one.
 
     The value that the store had to hold is compared first: only a value that the store held
@@ -150,35 +152,35 @@ def cause_of(served: Value, expected: Expected, *, same_code: bool) -> tuple[Cau
     Returns:
         The cause, and the expected value. None when the value is correct.
 
-    >>> cause_of(2, Expected(2, 2, 2), same_code=True) is None
+    >>> find_cause(2, ExpectedValues(2, 2, 2), same_code=True) is None
     True
-    >>> cause_of(2, Expected(2, 3, 4), same_code=True)
+    >>> find_cause(2, ExpectedValues(2, 3, 4), same_code=True)
     ('stale', 3)
-    >>> cause_of(2, Expected(2, 2, 4), same_code=True)
+    >>> find_cause(2, ExpectedValues(2, 2, 4), same_code=True)
     ('late', 4)
-    >>> cause_of(2, Expected(2.0, 2.0, 2.0), same_code=True)
+    >>> find_cause(2, ExpectedValues(2.0, 2.0, 2.0), same_code=True)
     ('type', 2.0)
-    >>> cause_of(2, Expected(5, 5, 5), same_code=False)
+    >>> find_cause(2, ExpectedValues(5, 5, 5), same_code=False)
     ('code', 5)
-    >>> cause_of(2, Expected(5, 5, 5), same_code=True)
+    >>> find_cause(2, ExpectedValues(5, 5, 5), same_code=True)
     ('unexplained', 5)
     """
-    if not same(served, expected.served):
-        if differ_only_in_type(served, expected.served):
-            return "type", expected.served
+    if not have_same_bits(served, expected.from_named_revision):
+        if differ_only_in_type(served, expected.from_named_revision):
+            return "type", expected.from_named_revision
         cause: Cause = "unexplained" if same_code else "code"
-        return cause, expected.served
-    if not same(served, expected.then):
-        return "stale", expected.then
-    if not same(served, expected.now):
-        return "late", expected.now
+        return cause, expected.from_named_revision
+    if not have_same_bits(served, expected.known_at_answer):
+        return "stale", expected.known_at_answer
+    if not have_same_bits(served, expected.known_today):
+        return "late", expected.known_today
     return None
 
 
-class Knowledge:
+class DropKnowledge:
     """Which drops were known at which instant, from all revisions, the pruned ones too."""
 
-    def __init__(self, revisions: Iterable[Known], tables: Iterable[str]) -> None:
+    def __init__(self, revisions: Iterable[RecordedRevision], tables: Iterable[str]) -> None:
         """Sort the revisions.
 
         Args:
@@ -189,7 +191,7 @@ class Knowledge:
         self._instants = sorted({revision.known_at for revision in self._revisions})
         self._tables = frozenset(tables)
 
-    def at(self, instant: datetime) -> datetime | None:
+    def newest_instant(self, instant: datetime) -> datetime | None:
         """Return the newest instant up to `instant` at which a revision became known.
 
         From that instant on, everything was known that was known at `instant`.
@@ -219,16 +221,16 @@ class Knowledge:
 
         It can when none of the revisions that were the newest at that instant was pruned.
         """
-        newest: dict[str, Known] = {}
+        newest: dict[str, RecordedRevision] = {}
         for revision in self._revisions:
             if revision.as_of != as_of or revision.known_at > known_at:
                 continue
             newest_so_far = newest.get(revision.table)
             if newest_so_far is None or newest_so_far.revision < revision.revision:
                 newest[revision.table] = revision
-        return not any(table in newest and newest[table].gone for table in tables)
+        return not any(table in newest and newest[table].pruned for table in tables)
 
 
-def counted(skews: Sequence[Skew]) -> Mapping[Cause, int]:
+def count_causes(skews: Sequence[Skew]) -> Mapping[Cause, int]:
     """Count the skews of each cause. A cause without a skew counts 0."""
     return {cause: sum(skew.cause == cause for skew in skews) for cause in CAUSES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from streamflow.core.onboarding.column_profile import FileProfile, Profile
+from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 
 FOUR_DIGITS = re.compile(r"\d{4}")
 
@@ -14,7 +14,7 @@ def list_decisions(
     files: Sequence[FileProfile],
     alternative_keys: Sequence[str],
     label_file: FileProfile,
-    label: Profile,
+    label: ColumnProfile,
     population: int,
 ) -> Iterator[str]:
     """Describe each property of the files that a person must confirm or correct."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from streamflow.catalog import Entity, Label, View
 from streamflow.core.onboarding.catalog_decisions import list_decisions
 from streamflow.core.onboarding.column_guess import ColumnGuess, guess_column, room_for
-from streamflow.core.onboarding.column_profile import FileProfile, Profile
+from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.core.onboarding.column_roles import as_identifier, entity_name, find_owner, refuse
 from streamflow.core.onboarding.label_column import find_label
 
@@ -34,7 +34,7 @@ class TableGuess:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guess:
+class CatalogGuess:
     """A whole catalog. `decisions` lists what a person must look at."""
 
     model: str
@@ -50,14 +50,14 @@ class Guess:
         return {table.view: View(table=table.table) for table in self.tables if table.view}
 
 
-def guess(
+def guess_catalog(
     files: Sequence[FileProfile],
     *,
     key: str,
     population: int,
-    rivals: Sequence[str] = (),
+    alternative_keys: Sequence[str] = (),
     label: str | None = None,
-) -> Guess:
+) -> CatalogGuess:
     """Guess a whole catalog from the profiles of all files of a drop.
 
     Args:
@@ -81,9 +81,9 @@ def guess(
         used_names |= set(table.features)
         tables.append(table)
     _require_features(tables)
-    decisions = list_decisions(files, rivals, label_file, label_column, population)
+    decisions = list_decisions(files, alternative_keys, label_file, label_column, population)
     entity = _guess_entity(files, key, names[owner.file])
-    return Guess(
+    return CatalogGuess(
         model=as_identifier(f"{entity.name}_{label_column.name}"),
         entity=entity,
         label=Label(table=names[label_file.file], column=label_column.name),
@@ -153,7 +153,7 @@ def _guess_feature_table(
     )
 
 
-def _guess_label_table(file: FileProfile, name: str, key: str, label: Profile) -> TableGuess:
+def _guess_label_table(file: FileProfile, name: str, key: str, label: ColumnProfile) -> TableGuess:
     """Declare the file of the label: none of its columns is a feature."""
     columns = []
     for profile in file.columns:
@@ -162,6 +162,6 @@ def _guess_label_table(file: FileProfile, name: str, key: str, label: Profile) -
         column = guess_column(profile, view=None)
         if profile.name == label.name:
             share = f"True in {label.true:,} of {label.rows:,} rows"
-            column = replace(column, words=f"the label, {share}")
+            column = replace(column, description=f"the label, {share}")
         columns.append(column)
     return TableGuess(table=name, file=file.file, rows=file.rows, view=None, columns=tuple(columns))

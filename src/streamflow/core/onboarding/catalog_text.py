@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from streamflow.catalog import Column
-from streamflow.core.data.catalog_definitions import quoted
-from streamflow.core.onboarding.catalog_guess import Guess, TableGuess
+from streamflow.core.data.catalog_definitions import quote_toml
+from streamflow.core.onboarding.catalog_guess import CatalogGuess, TableGuess
 
 HEAD = """\
 # What the data mean: declared once, here. 'streamflow init' guessed it from one folder of files:
@@ -45,7 +45,7 @@ COMMENT_COLUMN = 76  # comments of longer lines are not aligned
 CommentedLine = tuple[str, str]  # a line, and its comment
 
 
-def catalog_text(guess: Guess) -> str:
+def catalog_text(guess: CatalogGuess) -> str:
     """Write the whole catalog file."""
     decisions = [f"# - {_make_printable(decision)}.\n" for decision in guess.decisions]
     sections = [
@@ -59,11 +59,11 @@ def catalog_text(guess: Guess) -> str:
     return "\n".join(sections)
 
 
-def _write_model(guess: Guess) -> str:
+def _write_model(guess: CatalogGuess) -> str:
     return _write_lines(
         [
             (
-                f"model = {quoted(guess.model)}",
+                f"model = {quote_toml(guess.model)}",
                 "guessed: the registered model; feature services are called <model>_<digest8>",
             ),
             (f"ttl_days = {TTL_DAYS}", "a feature row older than this, at the as_of, is not used"),
@@ -71,7 +71,7 @@ def _write_model(guess: Guess) -> str:
     )
 
 
-def _write_entity(guess: Guess) -> str:
+def _write_entity(guess: CatalogGuess) -> str:
     entity = guess.entity
     key_type = (
         "every key is a whole number"
@@ -79,15 +79,15 @@ def _write_entity(guess: Guess) -> str:
         else "not every key is a whole number, or some begin with 0"
     )
     lines = [
-        (f"name = {quoted(entity.name)}", "guessed: from the key"),
-        (f"key = {quoted(entity.key)}", "guessed: in every file, and different in each row"),
-        (f"type = {quoted(entity.type)}", f"guessed: {key_type}"),
+        (f"name = {quote_toml(entity.name)}", "guessed: from the key"),
+        (f"key = {quote_toml(entity.key)}", "guessed: in every file, and different in each row"),
+        (f"type = {quote_toml(entity.type)}", f"guessed: {key_type}"),
     ]
     if entity.type == "string":
         lines.append((f"max_length = {entity.max_length}", "guessed"))
     lines.append(
         (
-            f"table = {quoted(entity.table)}",
+            f"table = {quote_toml(entity.table)}",
             f"guessed: it holds all {guess.population:,} keys; "
             "a key that is not in it is refused in every file",
         )
@@ -95,20 +95,20 @@ def _write_entity(guess: Guess) -> str:
     return "[entity]\n" + _write_lines(lines)
 
 
-def _write_label(guess: Guess) -> str:
+def _write_label(guess: CatalogGuess) -> str:
     lines = [
         (
-            f"table = {quoted(guess.label.table)}",
+            f"table = {quote_toml(guess.label.table)}",
             "guessed: this file may come later than the rest of its drop",
         ),
-        (f"column = {quoted(guess.label.column)}", "guessed: the model predicts True"),
+        (f"column = {quote_toml(guess.label.column)}", "guessed: the model predicts True"),
     ]
     return "[label]\n" + _write_lines(lines)
 
 
-def _write_views(guess: Guess) -> str:
+def _write_views(guess: CatalogGuess) -> str:
     return "".join(
-        f"[views.{name}]\ntable = {quoted(view.table)}\n" for name, view in guess.views.items()
+        f"[views.{name}]\ntable = {quote_toml(view.table)}\n" for name, view in guess.views.items()
     )
 
 
@@ -117,10 +117,10 @@ def _write_table(table: TableGuess) -> str:
     # The catalog expects this file without a declaration.
     default_file = f"{table.table}.csv"
     if table.file != default_file:
-        text = f"[tables.{table.table}]\nfile = {quoted(table.file)}\n"
+        text = f"[tables.{table.table}]\nfile = {quote_toml(table.file)}\n"
     width = max((len(column.name) for column in table.columns), default=0)
     lines = [
-        (f"{column.name:{width}} = {declaration(column.column)}", f"guessed: {column.words}")
+        (f"{column.name:{width}} = {declaration(column.column)}", f"guessed: {column.description}")
         for column in table.columns
     ]
     return f"{text}[tables.{table.table}.columns]\n{_write_lines(lines)}"
@@ -137,13 +137,13 @@ def declaration(column: Column) -> str:
 
 def _list_options(column: Column) -> Iterator[tuple[str, str]]:
     """Give the name and the TOML value of each option that is not its default."""
-    yield "type", quoted(column.type)
+    yield "type", quote_toml(column.type)
     if column.nullable:
         yield "nullable", "true"
     if column.min is not None:
         yield "min", f"{column.min:g}"
     if column.categories is not None:
-        yield "categories", f"[{', '.join(map(quoted, column.categories))}]"
+        yield "categories", f"[{', '.join(map(quote_toml, column.categories))}]"
     if column.max_length is not None:
         yield "max_length", str(column.max_length)
     if column.categorical:
@@ -151,9 +151,9 @@ def _list_options(column: Column) -> Iterator[tuple[str, str]]:
     if column.counter:
         yield "counter", "true"
     if column.view:
-        yield "view", quoted(column.view)
+        yield "view", quote_toml(column.view)
     if column.words:
-        yield "words", quoted(column.words)
+        yield "words", quote_toml(column.words)
 
 
 def _write_lines(lines: Sequence[CommentedLine]) -> str:

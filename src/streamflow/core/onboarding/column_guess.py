@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamflow.catalog import Column
-from streamflow.core.onboarding.column_profile import Profile
+from streamflow.core.onboarding.column_profile import ColumnProfile
 from streamflow.core.onboarding.column_roles import KEY_ENDING
 
 # How often a category must occur on average. If texts occur less often, the column is taken for
@@ -22,11 +22,11 @@ class ColumnGuess:
 
     name: str
     column: Column
-    words: str
+    description: str
 
 
 def guess_column(
-    profile: Profile, *, view: str | None, taken: bool = False, missing: int = 0
+    profile: ColumnProfile, *, view: str | None, taken: bool = False, missing: int = 0
 ) -> ColumnGuess:
     """Guess how the catalog declares one column.
 
@@ -36,7 +36,7 @@ def guess_column(
         taken: whether a different file has a feature of this name.
         missing: the number of keys that have no row in this file.
 
-    >>> fee = Profile(
+    >>> fee = ColumnProfile(
     ...     name="fee", kind="float", rows=9, empty=1, distinct=8,
     ...     low=5.0, high=80.0, longest=4, true=0,
     ... )
@@ -62,7 +62,7 @@ def guess_column(
     type_text = _describe_type(profile, column)
     null_text = _describe_nulls(profile, missing_rows)
     text = "; ".join(filter(None, [type_text, null_text, exclusion]))
-    return ColumnGuess(name=profile.name, column=column, words=text)
+    return ColumnGuess(name=profile.name, column=column, description=text)
 
 
 def room_for(longest: int, smallest: int) -> int:
@@ -72,7 +72,7 @@ def room_for(longest: int, smallest: int) -> int:
     return max(smallest, 1 << (2 * longest - 1).bit_length())
 
 
-def _guess_categories(profile: Profile) -> tuple[str, ...] | None:
+def _guess_categories(profile: ColumnProfile) -> tuple[str, ...] | None:
     """Return the categories of a column whose texts are few and occur often enough."""
     if profile.kind != "string" or not profile.texts:
         return None
@@ -81,7 +81,7 @@ def _guess_categories(profile: Profile) -> tuple[str, ...] | None:
 
 
 def _explain_exclusion(
-    profile: Profile, categories: tuple[str, ...] | None, *, view: str | None, taken: bool
+    profile: ColumnProfile, categories: tuple[str, ...] | None, *, view: str | None, taken: bool
 ) -> str:
     """Tell why a column is not a feature; empty when it is a feature."""
     if profile.kind in ("date", "timestamp"):
@@ -100,7 +100,7 @@ def _explain_exclusion(
     return ""
 
 
-def _describe_type(profile: Profile, column: Column) -> str:
+def _describe_type(profile: ColumnProfile, column: Column) -> str:
     if column.categories is not None:
         return f"categories, the {len(column.categories)} that were seen"
     if column.max_length is not None:
@@ -111,7 +111,7 @@ def _describe_type(profile: Profile, column: Column) -> str:
     return "type"
 
 
-def _describe_nulls(profile: Profile, missing: int) -> str:
+def _describe_nulls(profile: ColumnProfile, missing: int) -> str:
     reasons = list(_null_reasons(profile.empty, missing))
     return f"nullable, {' and '.join(reasons)}" if reasons else ""
 

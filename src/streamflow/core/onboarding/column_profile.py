@@ -35,7 +35,7 @@ Measurements = dict[str, float | int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profile:
+class ColumnProfile:
     """What one column of one file holds.
 
     kind      the narrowest type of all its values; None: text with NUL, which no type allows
@@ -71,19 +71,19 @@ class FileProfile:
     """What one file of a drop holds, column by column."""
 
     file: str
-    columns: tuple[Profile, ...]
+    columns: tuple[ColumnProfile, ...]
 
     @property
     def rows(self) -> int:
         """Return the number of records of the file, without the header."""
         return self.columns[0].rows
 
-    def column(self, name: str) -> Profile | None:
+    def column(self, name: str) -> ColumnProfile | None:
         """Return the column of this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
 
 
-def measures(header: Sequence[str]) -> list[pl.Expr]:
+def measuring_expressions(header: Sequence[str]) -> list[pl.Expr]:
     """Return the expressions to compute over a frame of text with the columns `header`.
 
     They give one row, which `profiles` reads.
@@ -119,11 +119,13 @@ def _column_measures(cell: pl.Expr) -> dict[str, pl.Expr]:
     }
 
 
-def profiles(header: Sequence[str], measured: pl.DataFrame) -> tuple[Profile, ...]:
+def profiles_from_measures(
+    header: Sequence[str], measured: pl.DataFrame
+) -> tuple[ColumnProfile, ...]:
     """Make the profile of each column from the row that `measures` gave.
 
     >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", None]})
-    >>> members, plans = profiles(text.columns, text.select(measures(text.columns)))
+    >>> members, plans = profiles_from_measures(text.columns, text.select(measuring_expressions(text.columns)))
     >>> members.name, members.kind, members.empty, members.low
     ('member', 'int', 0, 4.0)
     >>> plans.name, plans.kind, plans.empty, plans.low
@@ -138,7 +140,7 @@ def profiles(header: Sequence[str], measured: pl.DataFrame) -> tuple[Profile, ..
     return tuple(column_profiles)
 
 
-def _make_profile(name: str, rows: int, measurements: Measurements) -> Profile:
+def _make_profile(name: str, rows: int, measurements: Measurements) -> ColumnProfile:
     counts = {
         measure: int(value or 0)
         for measure, value in measurements.items()
@@ -146,7 +148,7 @@ def _make_profile(name: str, rows: int, measurements: Measurements) -> Profile:
     }
     kind = _narrowest_type(counts, filled=rows - counts["empty"])
     is_numeric = kind in ("int", "float")
-    return Profile(
+    return ColumnProfile(
         name=name,
         rows=rows,
         empty=counts["empty"],
@@ -168,7 +170,7 @@ def _narrowest_type(counts: dict[str, int], *, filled: int) -> ColumnType | None
     return None if counts["nul"] else "string"
 
 
-def details(column_profiles: Sequence[Profile]) -> list[pl.Expr]:
+def detail_expressions(column_profiles: Sequence[ColumnProfile]) -> list[pl.Expr]:
     """Return the expressions of a second pass over the file, for `detailed`.
 
     They give the texts of each column that seems to have few, and the exact number of distinct
@@ -187,12 +189,14 @@ def details(column_profiles: Sequence[Profile]) -> list[pl.Expr]:
     return texts + unique_counts
 
 
-def detailed(first_profiles: Sequence[Profile], measured: pl.DataFrame) -> tuple[Profile, ...]:
+def add_details(
+    first_profiles: Sequence[ColumnProfile], measured: pl.DataFrame
+) -> tuple[ColumnProfile, ...]:
     """Add to the profiles what `details` measured.
 
     >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", "Plus"]})
-    >>> first_pass = profiles(text.columns, text.select(measures(text.columns)))
-    >>> members, plans = detailed(first_pass, text.select(details(first_pass)))
+    >>> first_pass = profiles_from_measures(text.columns, text.select(measuring_expressions(text.columns)))
+    >>> members, plans = add_details(first_pass, text.select(detail_expressions(first_pass)))
     >>> (members.unique, members.texts), (plans.unique, plans.texts)
     ((True, None), (False, ('Plus',)))
     """
@@ -207,7 +211,7 @@ def detailed(first_profiles: Sequence[Profile], measured: pl.DataFrame) -> tuple
     return tuple(column_profiles)
 
 
-def as_ingest_reads(profile: Profile, text: pl.Series) -> Profile:
+def check_instants(profile: ColumnProfile, text: pl.Series) -> ColumnProfile:
     """Make a column of instants a column of text if ingest cannot read every cell.
 
     One column cannot mix all ways of writing an instant.
@@ -221,12 +225,12 @@ def as_ingest_reads(profile: Profile, text: pl.Series) -> Profile:
     return profile
 
 
-def _seems_to_have_few_texts(profile: Profile) -> bool:
+def _seems_to_have_few_texts(profile: ColumnProfile) -> bool:
     # `distinct` is an estimate, so twice as many are looked at.
     return profile.kind == "string" and profile.distinct <= 2 * MAX_CATEGORIES
 
 
-def _seems_unique(profile: Profile) -> bool:
+def _seems_unique(profile: ColumnProfile) -> bool:
     return (
         profile.empty == 0
         and profile.kind in ("int", "string")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Never
 
 from streamflow.catalog import RESERVED
-from streamflow.core.onboarding.column_profile import FileProfile, Profile
+from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.errors import CatalogInvalid
 
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
@@ -62,7 +62,7 @@ def check_columns(files: Sequence[FileProfile]) -> None:
         refuse(problems, "Rename these columns in the export (or drop them)")
 
 
-def _check_column(column: Profile) -> str | None:
+def _check_column(column: ColumnProfile) -> str | None:
     name = column.name
     if not name:
         return "has no name"
@@ -128,7 +128,7 @@ def _explain_no_key(files: Sequence[FileProfile], candidates: Sequence[str]) -> 
     return lines
 
 
-def _explain_unsuitable_key(column: Profile) -> str:
+def _explain_unsuitable_key(column: ColumnProfile) -> str:
     if column.empty:
         return f"is empty in {column.empty:,} of {column.rows:,} rows"
     if column.kind not in ("int", "string"):
@@ -178,7 +178,7 @@ def _rank_owner(file: str, entity: str) -> int:
     return 1 if stem in POPULATION_NAMES else 2
 
 
-def _column(file: FileProfile, name: str) -> Profile:
+def _column(file: FileProfile, name: str) -> ColumnProfile:
     column = file.column(name)
     assert column is not None
     return column

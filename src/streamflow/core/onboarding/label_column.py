@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Never
 
-from streamflow.core.onboarding.column_profile import FileProfile, Profile
+from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.core.onboarding.column_roles import refuse
 
 LABEL_WORD = re.compile(
@@ -21,12 +21,12 @@ SHOWN_TEXTS = 4
 # A column with at most this many distinct values looks like an outcome in different words.
 OUTCOME_VALUES = 3
 
-FileColumn = tuple[FileProfile, Profile]
+FileColumn = tuple[FileProfile, ColumnProfile]
 
 
 def find_label(
     files: Sequence[FileProfile], key: str, label: str | None
-) -> tuple[FileProfile, Profile]:
+) -> tuple[FileProfile, ColumnProfile]:
     """Find the label and the file that holds it.
 
     The label is a bool that is never empty. It is found by its name, or because it is alone in its
@@ -112,7 +112,7 @@ def _describe_columns(columns: Sequence[FileColumn]) -> list[str]:
     ]
 
 
-def _describe_content(column: Profile) -> str:
+def _describe_content(column: ColumnProfile) -> str:
     if column.kind == "bool":
         return f"is empty in {column.empty:,} of {column.rows:,} rows"
     if column.texts is not None:

@@ -20,11 +20,11 @@ Floats = NDArray[np.float64]
 Metric = Literal["auc", "average_precision", "brier", "value"]
 METRICS: tuple[Metric, ...] = ("auc", "average_precision", "brier", "value")
 # Rows of each class. With fewer rows no interval is useful: our convention.
-OF_EACH_CLASS = 10
+MIN_PER_CLASS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class GatePolicy:
     """The rule that decides between two versions.
 
     Attributes:
@@ -44,7 +44,7 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class MetricComparison:
     """One metric of both versions on the same rows.
 
     Attributes:
@@ -62,7 +62,7 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
+class GateCondition:
     """One condition, whether it is met, and the evidence for that."""
 
     name: str
@@ -71,7 +71,7 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class VersionAnswers:
     """The answers of one version for the compared rows.
 
     Attributes:
@@ -98,20 +98,24 @@ def should_promote(new: float, champion: float | None, delta: float) -> bool:
     return champion is None or isnan(champion) or new > champion + delta
 
 
-def compare(
-    label: Labels, champion: Answers, challenger: Answers, economics: Economics, policy: Policy
-) -> tuple[Compared, ...]:
+def compare_metrics(
+    label: Labels,
+    champion: VersionAnswers,
+    challenger: VersionAnswers,
+    economics: Economics,
+    policy: GatePolicy,
+) -> tuple[MetricComparison, ...]:
     """Compare every metric of two versions, with a paired bootstrap interval of the difference.
 
     Each draw takes as many rows of each class as there are, and scores both versions on them. So
     the luck of the draw is the same for both versions. Both classes must be present.
 
     >>> label = np.array([0, 1] * 20)
-    >>> answers = Answers(probability=np.linspace(0, 1, 40), threshold=0.5)
+    >>> answers = VersionAnswers(probability=np.linspace(0, 1, 40), threshold=0.5)
     >>> economics = Economics(kept_value=2, offer_cost=1, offer_success=1)
-    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
+    >>> policy = GatePolicy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
     ...                 draws=50, seed=1, min_rows=1)
-    >>> compare(label, answers, answers, economics, policy)[0].difference
+    >>> compare_metrics(label, answers, answers, economics, policy)[0].difference
     0.0
     """
     champion_scorer = _Scorer(label, champion, economics)
@@ -130,7 +134,7 @@ def compare(
     interval_ends = np.quantile(np.array(drawn_differences), [tail, 1 - tail], axis=0)
     low, high = np.sort(interval_ends * sign, axis=0)
     return tuple(
-        Compared(
+        MetricComparison(
             metric=metric,
             champion=float(champion_scores[number]),
             challenger=float(challenger_scores[number]),
@@ -142,7 +146,7 @@ def compare(
     )
 
 
-def _resample(label: Labels, policy: Policy) -> Iterator[Floats]:
+def _resample(label: Labels, policy: GatePolicy) -> Iterator[Floats]:
     """Give for each draw how many times each row is taken.
 
     In each class as many rows are drawn as the class has.
@@ -162,7 +166,7 @@ def _resample(label: Labels, policy: Policy) -> Iterator[Floats]:
 class _Scorer:
     """The metrics of one version on weighted rows. The rows are ranked only once."""
 
-    def __init__(self, label: Labels, answers: Answers, economics: Economics) -> None:
+    def __init__(self, label: Labels, answers: VersionAnswers, economics: Economics) -> None:
         self.positive = np.asarray(label).astype(float)
         distinct, group = np.unique(-answers.probability, return_inverse=True)
         self.group = group
@@ -200,7 +204,7 @@ class _Scorer:
         return np.array([auc, average_precision, brier, value])
 
 
-def comparison(compared: tuple[Compared, ...], policy: Policy) -> Gate:
+def judge_comparison(compared: tuple[MetricComparison, ...], policy: GatePolicy) -> GateCondition:
     """Decide by the policy whether the challenger is better."""
     result = next(metric for metric in compared if metric.metric == policy.metric)
     if policy.rule == "point-estimate":
@@ -216,27 +220,27 @@ def comparison(compared: tuple[Compared, ...], policy: Policy) -> Gate:
         f"{policy.metric} {result.challenger:.4f} against the champion's {result.champion:.4f}:"
         f" {details}; needed is more than {policy.margin:g}"
     )
-    return Gate(name="comparison", passed=passed, evidence=evidence)
+    return GateCondition(name="comparison", passed=passed, evidence=evidence)
 
 
-def enough(label: Labels, policy: Policy) -> str:
+def explain_too_few_rows(label: Labels, policy: GatePolicy) -> str:
     """Explain why these rows are too few to compare two versions.
 
     Returns:
         Empty when there are enough rows.
 
-    >>> policy = Policy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
+    >>> policy = GatePolicy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
     ...                 draws=50, seed=1, min_rows=50)
-    >>> enough(np.array([0, 1] * 5), policy), enough(np.array([0, 1] * 50), policy)
+    >>> explain_too_few_rows(np.array([0, 1] * 5), policy), explain_too_few_rows(np.array([0, 1] * 50), policy)
     ('10 rows are unseen by both, needed are 50', '')
     """
     rows = len(label)
     positives = int(np.asarray(label).sum())
     if rows < policy.min_rows:
         return f"{rows} rows are unseen by both, needed are {policy.min_rows}"
-    if min(positives, rows - positives) < OF_EACH_CLASS:
+    if min(positives, rows - positives) < MIN_PER_CLASS:
         return (
             f"of the {rows} rows unseen by both {positives} are positive,"
-            f" needed are {OF_EACH_CLASS} of each class"
+            f" needed are {MIN_PER_CLASS} of each class"
         )
     return ""

@@ -24,7 +24,7 @@ Action = Literal[
 # After these actions `to_version` holds the stage. The remaining actions move nothing.
 MOVES = ("promoted", "rolled back", "outside")
 # The first entry has no entry before it. This is used as the hash of that missing entry.
-FIRST = "0" * 64
+FIRST_HASH = "0" * 64
 PRODUCTION = "Production"
 # Characters of a hash that a message shows.
 SHOWN = 16
@@ -95,12 +95,12 @@ def _utc_text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat()
 
 
-def head_of(entry: Entry) -> str:
+def format_head(entry: Entry) -> str:
     """Return `seq:hash`, which identifies the newest entry outside the table."""
     return f"{entry.seq}:{entry.hash}"
 
 
-def first_broken(entries: Sequence[Entry], head: str | None = None) -> tuple[int, str] | None:
+def find_first_broken(entries: Sequence[Entry], head: str | None = None) -> tuple[int, str] | None:
     """Find the first entry that is not as it was recorded.
 
     Args:
@@ -110,7 +110,7 @@ def first_broken(entries: Sequence[Entry], head: str | None = None) -> tuple[int
     Returns:
         The number of the entry, and what is wrong with it. None when all entries are correct.
     """
-    previous_hash = FIRST
+    previous_hash = FIRST_HASH
     for number, entry in enumerate(entries, 1):
         problem = _problem(entry, number, previous_hash)
         if problem:
@@ -172,13 +172,13 @@ def is_behind(entries: Sequence[Entry], head: str | None) -> bool:
     >>> is_behind([], None)
     False
     """
-    if not entries or head == head_of(entries[-1]):
+    if not entries or head == format_head(entries[-1]):
         return False
     return _compare_with_head(entries, head) is None
 
 
-def last_move(
-    entries: Iterable[Entry], stage: str = PRODUCTION, *, by: datetime | None = None
+def find_last_move(
+    entries: Iterable[Entry], stage: str = PRODUCTION, *, until: datetime | None = None
 ) -> Entry | None:
     """Return the entry that decides which version holds a stage.
 
@@ -192,19 +192,19 @@ def last_move(
     """
     newest = None
     for entry in entries:
-        is_early_enough = by is None or entry.since <= by
+        is_early_enough = until is None or entry.since <= until
         if entry.moves and entry.stage == stage and is_early_enough:
             newest = entry
     return newest
 
 
-def holder(entries: Iterable[Entry], stage: str) -> int | None:
+def current_holder(entries: Iterable[Entry], stage: str) -> int | None:
     """Return the version that holds a stage."""
-    move = last_move(entries, stage)
+    move = find_last_move(entries, stage)
     return move.to_version if move else None
 
 
-def former(entries: Iterable[Entry], stage: str = PRODUCTION) -> int | None:
+def rollback_version(entries: Iterable[Entry], stage: str = PRODUCTION) -> int | None:
     """Return the version that a rollback puts back.
 
     The promotions form a stack: each promotion lies on the one before it, and a rollback removes

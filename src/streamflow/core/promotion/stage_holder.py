@@ -27,11 +27,11 @@ class Resolution:
     """
 
     serves: int | None
-    found: Literal["agreed", "alias", "moved", "apart", "several"]
-    words: str = ""
+    outcome: Literal["agreed", "alias", "moved", "apart", "several"]
+    note: str = ""
 
 
-def resolve(
+def resolve_stage_holder(
     ledger: int | None,
     staged: Sequence[int],
     alias: int | None,
@@ -46,32 +46,32 @@ def resolve(
         alias: The version that the alias of the stage names.
         stage: The stage.
 
-    >>> resolve(1, [1], 1).found, resolve(1, [1], 2).found
+    >>> resolve_stage_holder(1, [1], 1).found, resolve_stage_holder(1, [1], 2).found
     ('agreed', 'alias')
-    >>> resolve(1, [2], 1).serves, resolve(1, [2], 3).serves
+    >>> resolve_stage_holder(1, [2], 1).serves, resolve_stage_holder(1, [2], 3).serves
     (2, 1)
     """
     if len(staged) > 1:
         versions = ", ".join(map(str, sorted(staged)))
         note = f"the versions {versions} are all in {stage}"
-        return Resolution(serves=ledger, found="several", words=note)
+        return Resolution(serves=ledger, outcome="several", note=note)
     current = staged[0] if staged else None
     if current == ledger == alias:
-        return Resolution(serves=current, found="agreed")
+        return Resolution(serves=current, outcome="agreed")
     alias_in_words = _in_words(alias)
     current_in_words = _in_words(current)
     ledger_in_words = _in_words(ledger)
     if current == ledger:
         note = f"the alias of {stage} names {alias_in_words}, the stage {current_in_words}"
-        return Resolution(serves=current, found="alias", words=note)
+        return Resolution(serves=current, outcome="alias", note=note)
     if alias in (None, ledger, current):
         note = f"{current_in_words} was put into {stage} in MLflow, instead of {ledger_in_words}"
-        return Resolution(serves=current, found="moved", words=note)
+        return Resolution(serves=current, outcome="moved", note=note)
     note = (
         f"{stage}: MLflow's stage names {current_in_words} and its alias {alias_in_words};"
         f" {ledger_in_words} goes on until 'streamflow promote VERSION' settles it"
     )
-    return Resolution(serves=ledger, found="apart", words=note)
+    return Resolution(serves=ledger, outcome="apart", note=note)
 
 
 def _in_words(version: int | None) -> str:

@@ -43,7 +43,7 @@ class ApiKey:
             return "expired"
         return "in force"
 
-    def is_opened_by(self, secret: bytes) -> bool:
+    def matches_secret(self, secret: bytes) -> bool:
         """Decide whether this is the secret of the key.
 
         The time that this takes reveals nothing about the secret.
@@ -94,10 +94,10 @@ def parse_key(text: bytes) -> tuple[str, bytes] | None:
     return None if match is None else (match[1].decode(), match[2])
 
 
-def covers(granted: Scope, required: Scope) -> bool:
+def scope_covers(granted: Scope, required: Scope) -> bool:
     """Decide whether a granted scope allows what a required scope allows.
 
-    >>> covers("predict", "read"), covers("metrics", "read")
+    >>> scope_covers("predict", "read"), scope_covers("metrics", "read")
     (True, False)
     """
     return SCOPES.index(granted) >= SCOPES.index(required)

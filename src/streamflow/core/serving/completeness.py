@@ -45,7 +45,7 @@ class FeaturePolicy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Completed:
+class CompletedRow:
     """A row that can be predicted for.
 
     Attributes:
@@ -76,7 +76,7 @@ class Gaps:
     expired: tuple[str, ...]
 
 
-class Policy:
+class CompletenessPolicy:
     """The policies of all features of one service.
 
     What every row needs is computed once, in the constructor.
@@ -130,7 +130,7 @@ class Policy:
         now: datetime,
         *,
         key: str | int,
-    ) -> Completed:
+    ) -> CompletedRow:
         """Complete the row of `key` at the instant `now`, as the catalog promises it.
 
         Raises:
@@ -145,7 +145,7 @@ class Policy:
             oldest: datetime = min(instants)  # type: ignore[type-var,assignment]  # none is None
             age = now - oldest
             if age <= self._smallest_limit or not self.expired_views(as_of, now):
-                return Completed(values=values, defaulted=(), stale=(), as_of=oldest, age=age)
+                return CompletedRow(values=values, defaulted=(), stale=(), as_of=oldest, age=age)
         return self._fill_gaps(values, as_of, now, key)
 
     def gaps(self, values: tuple[Any, ...], as_of: Instants, now: datetime) -> Gaps:
@@ -160,7 +160,7 @@ class Policy:
                 absent.append(feature.name)
         return Gaps(absent=tuple(absent), expired=tuple(expired))
 
-    def too_old(self, as_of: Instants, now: datetime) -> tuple[str, ...]:
+    def explain_age_refusals(self, as_of: Instants, now: datetime) -> tuple[str, ...]:
         """Return why every key is refused while the live views are this old, as sentences.
 
         Returns:
@@ -185,7 +185,7 @@ class Policy:
         as_of: Instants,
         now: datetime,
         key: str | int,
-    ) -> Completed:
+    ) -> CompletedRow:
         """Complete a row that has gaps; most rows have none."""
         gaps = self.gaps(values, as_of, now)
         used_instants = self._fresh_instants(as_of, now)
@@ -200,7 +200,7 @@ class Policy:
             for feature, value in zip(self.features, values, strict=True)
         )
         oldest = min(used_instants)
-        return Completed(
+        return CompletedRow(
             values=completed_values,
             defaulted=tuple(name for name in self.names if name in defaulted),
             stale=gaps.expired,

@@ -10,7 +10,7 @@ from operator import or_
 
 import polars as pl
 
-from streamflow.core.serving.completeness import Policy
+from streamflow.core.serving.completeness import CompletenessPolicy
 from streamflow.errors import EntityUnknown, FeaturesMissing, FeaturesStale
 
 NAME_LISTS = pl.List(pl.String)
@@ -38,7 +38,7 @@ class CompletedFrame:
 
 
 def complete_frame(
-    policy: Policy, frame: pl.DataFrame, as_of: Mapping[str, str], now: datetime
+    policy: CompletenessPolicy, frame: pl.DataFrame, as_of: Mapping[str, str], now: datetime
 ) -> CompletedFrame:
     """Complete each row at the instant `now`, as `Policy.complete_row` completes one row.
 
@@ -74,7 +74,7 @@ def complete_frame(
     return CompletedFrame(values=values, facts=pl.DataFrame(facts))
 
 
-def _expired_views(policy: Policy, instants: InstantColumns, now: datetime) -> Masks:
+def _expired_views(policy: CompletenessPolicy, instants: InstantColumns, now: datetime) -> Masks:
     expired = {}
     for view, instant in instants.items():
         limit = policy.max_age.get(view)
@@ -86,7 +86,7 @@ def _expired_views(policy: Policy, instants: InstantColumns, now: datetime) -> M
     return expired
 
 
-def _refused_features(policy: Policy, has_fresh_view: pl.Series) -> Masks:
+def _refused_features(policy: CompletenessPolicy, has_fresh_view: pl.Series) -> Masks:
     """Tell which features are refused in each row when their value is absent or too old."""
     everywhere = pl.repeat(True, len(has_fresh_view), eager=True)
     return {
@@ -96,7 +96,7 @@ def _refused_features(policy: Policy, has_fresh_view: pl.Series) -> Masks:
 
 
 def _absent_features(
-    policy: Policy, frame: pl.DataFrame, instants: InstantColumns, late: Masks
+    policy: CompletenessPolicy, frame: pl.DataFrame, instants: InstantColumns, late: Masks
 ) -> Masks:
     absent = {}
     for feature in policy.features:
@@ -153,7 +153,9 @@ def _names(masks: Masks) -> pl.Series:
     return pl.DataFrame(true_somewhere).select(names).to_series()
 
 
-def _replace_defaulted(policy: Policy, frame: pl.DataFrame, defaulted: Masks) -> pl.DataFrame:
+def _replace_defaulted(
+    policy: CompletenessPolicy, frame: pl.DataFrame, defaulted: Masks
+) -> pl.DataFrame:
     """Return the features, with the default where it replaces the value."""
     columns = []
     for feature in policy.features:

@@ -99,7 +99,7 @@ class Explanation:
         return self.contributions[:count]
 
 
-def explanation(
+def build_explanation(
     *,
     unit: str,
     base: float,
@@ -146,7 +146,9 @@ def _usual_value(summary: FeatureSummary | None, value: Value) -> UsualValue:
     return UsualValue(mean=summary.mean, share=summary.row_share(value))
 
 
-def by_feature(contributions: Floats, columns: Sequence[str], features: Sequence[str]) -> Floats:
+def sum_by_feature(
+    contributions: Floats, columns: Sequence[str], features: Sequence[str]
+) -> Floats:
     """Add up the contributions of the encoded columns that come from the same feature.
 
     Args:
@@ -158,7 +160,7 @@ def by_feature(contributions: Floats, columns: Sequence[str], features: Sequence
         (n, features).
 
     >>> contributions = np.array([[0.1, 0.2, 0.5]])
-    >>> by_feature(contributions, ["net", "net", "fee"], ["fee", "net"]).round(3).tolist()
+    >>> sum_by_feature(contributions, ["net", "net", "fee"], ["fee", "net"]).round(3).tolist()
     [[0.5, 0.3]]
     """
     totals = np.zeros((len(contributions), len(features)))

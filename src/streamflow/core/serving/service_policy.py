@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from streamflow.catalog import Catalog, Feature
-from streamflow.core.serving.completeness import FeaturePolicy, Policy
+from streamflow.core.serving.completeness import CompletenessPolicy, FeaturePolicy
 
 
-def policy_of(catalog: Catalog, refs: Sequence[str]) -> Policy:
+def build_policy(catalog: Catalog, refs: Sequence[str]) -> CompletenessPolicy:
     """Return the policy of a feature service.
 
     A feature that the catalog no longer has is refused when it is absent. It is never too old.
@@ -19,7 +19,7 @@ def policy_of(catalog: Catalog, refs: Sequence[str]) -> Policy:
 
     >>> from datetime import datetime
     >>> from streamflow.catalog import load_catalog
-    >>> policy = policy_of(load_catalog(None), ["payments_agg_90d_fv:failed_payments_90d"])
+    >>> policy = build_policy(load_catalog(None), ["payments_agg_90d_fv:failed_payments_90d"])
     >>> as_of = {"payments_agg_90d_fv": datetime(2024, 1, 31)}
     >>> policy.complete_row((2,), as_of, datetime(2024, 2, 1, 12), key="7590-VHVEG").age_days
     1.5
@@ -32,7 +32,7 @@ def policy_of(catalog: Catalog, refs: Sequence[str]) -> Policy:
             max_age[view] = limit
     features = {feature.name: feature for feature in catalog.features}
     policies = [_feature_policy(ref, features) for ref in refs]
-    return Policy(policies, max_age, key=catalog.entity.key)
+    return CompletenessPolicy(policies, max_age, key=catalog.entity.key)
 
 
 def _feature_policy(ref: str, features: Mapping[str, Feature]) -> FeaturePolicy:

@@ -29,12 +29,12 @@ class Interval:
     high: float
 
 
-def share(count: int, total: int, *, z: float = Z) -> Interval:
+def share_interval(count: int, total: int, *, z: float = Z) -> Interval:
     """Return `count / total` with Wilson's score interval (1927).
 
     `total` is at least 1; `z` is the normal quantile of the interval.
 
-    >>> interval = share(1, 1)
+    >>> interval = share_interval(1, 1)
     >>> interval.value, round(interval.low, 3), interval.high
     (1.0, 0.085, 1.0)
     """
@@ -48,12 +48,12 @@ def share(count: int, total: int, *, z: float = Z) -> Interval:
     return Interval(value=value, low=max(0.0, low), high=min(1.0, high))
 
 
-def ratio(count: int, total: int, count_before: int, total_before: int) -> Interval:
+def ratio_interval(count: int, total: int, count_before: int, total_before: int) -> Interval:
     """Return a share divided by the share before, with Katz's log interval (1978).
 
     Half a count is added to each number (Walter 1975).
 
-    >>> interval = ratio(40, 100, 20, 100)
+    >>> interval = ratio_interval(40, 100, 20, 100)
     >>> round(interval.value, 2), round(interval.low, 2), round(interval.high, 2)
     (1.98, 0.92, 4.23)
     """
@@ -79,13 +79,13 @@ class Ranking:
     negatives: int
 
 
-def ranking(label: Flags, score: Floats) -> Ranking:
+def measure_ranking(label: Flags, score: Floats) -> Ranking:
     """Compute AUC with the variance of DeLong, DeLong and Clarke-Pearson (1988).
 
     It is computed from ranks (Sun and Xu 2014). Both arrays are (n,), with at least two rows of
     each class.
 
-    >>> measured = ranking(np.array([False, True, False, True]), np.array([0.2, 0.2, 0.1, 0.9]))
+    >>> measured = measure_ranking(np.array([False, True, False, True]), np.array([0.2, 0.2, 0.1, 0.9]))
     >>> measured.auc, round(measured.variance, 4)
     (0.875, 0.0312)
     """
@@ -108,7 +108,7 @@ def ranking(label: Flags, score: Floats) -> Ranking:
     )
 
 
-def fall(former: Ranking, current: Ranking) -> Interval:
+def auc_decrease(former: Ranking, current: Ranking) -> Interval:
     """Return how much AUC fell between two sets of rows, taken as independent.
 
     If some users are in both sets, chance affects both in the same way, and the interval is wider
@@ -116,7 +116,7 @@ def fall(former: Ranking, current: Ranking) -> Interval:
 
     >>> former = Ranking(auc=0.8, variance=0.0004, positives=9, negatives=9)
     >>> current = Ranking(auc=0.5, variance=0.0005, positives=9, negatives=9)
-    >>> interval = fall(former, current)
+    >>> interval = auc_decrease(former, current)
     >>> round(interval.value, 2), round(interval.low, 2), round(interval.high, 2)
     (0.3, 0.2, 0.4)
     """

@@ -24,7 +24,7 @@ FOUND_TOO_FEW = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metrics:
+class HoldoutMetrics:
     """The scores of a model on the hold-out.
 
     auc_low, auc_high  the 95 % bootstrap interval of auc
@@ -52,7 +52,7 @@ class Metrics:
 
 def evaluate(
     label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
-) -> Metrics:
+) -> HoldoutMetrics:
     """Compare predicted probabilities (n,) with the labels (n,); 1 or true is positive.
 
     The log loss replaces a probability of exactly 0 or 1 by the nearest float between them.
@@ -71,7 +71,7 @@ def evaluate(
     is_flagged = probability >= threshold
     low, high = auc_interval(is_positive, probability, seed=seed, draws=draws)
     positive_share = is_positive.mean()
-    return Metrics(
+    return HoldoutMetrics(
         auc=auc(is_positive, probability),
         auc_low=low,
         auc_high=high,
@@ -171,12 +171,12 @@ def _resample(rows: Ranks, generator: np.random.Generator) -> Ranks:
     return rows[drawn]
 
 
-def in_words(metrics: Metrics) -> list[str]:
+def list_caveats(metrics: HoldoutMetrics) -> list[str]:
     r"""Tell what a reader of the numbers could miss; the list is empty when the numbers suffice.
 
     >>> label, probability = np.array([0, 0, 0, 1]), np.array([0.1, 0.6, 0.7, 0.4])
     >>> metrics = evaluate(label, probability, threshold=0.5, seed=0, draws=50)
-    >>> accuracy, ranking, threshold = in_words(metrics)
+    >>> accuracy, ranking, threshold = list_caveats(metrics)
     >>> print(accuracy.replace(": ", ":\n"))
     Accuracy 0.2500 is below 0.7500, the accuracy of always predicting the majority class (0):
     judge this model by its ranking (AUC).
@@ -189,7 +189,7 @@ def in_words(metrics: Metrics) -> list[str]:
     return list(_find_caveats(metrics))
 
 
-def _find_caveats(metrics: Metrics) -> Iterator[str]:
+def _find_caveats(metrics: HoldoutMetrics) -> Iterator[str]:
     if metrics.accuracy < metrics.majority_accuracy:
         majority_class = int(metrics.positives * 2 > metrics.rows)
         yield (

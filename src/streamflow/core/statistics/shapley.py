@@ -20,7 +20,7 @@ NEGLIGIBLE = 0.001
 VISIBLE = 0.00005
 
 NOT_EXPLAINED = "not explained"
-METRICS = {
+METRIC_NAMES = {
     "auc": "AUC",
     "average_precision": "average precision",
     "brier": "Brier score",
@@ -31,7 +31,7 @@ METRICS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class CauseShare:
     """The part of a change that one cause is responsible for.
 
     percent  of the whole change; None where the whole change is negligible
@@ -43,14 +43,14 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class MetricChange:
     """The change of one metric between two versions, and the share of each cause."""
 
     metric: str
     a: float
     b: float
     change: float
-    shares: tuple[Share, ...]
+    shares: tuple[CauseShare, ...]
 
 
 def combinations(causes: Sequence[str]) -> list[frozenset[str]]:
@@ -93,15 +93,15 @@ def shapley(value: Mapping[frozenset[str], float]) -> dict[str, Fraction]:
     return shares
 
 
-def explained(
-    metric: str, a: float, b: float, value: Mapping[frozenset[str], float], *, elsewhere: str
-) -> Change:
+def explain_change(
+    metric: str, a: float, b: float, value: Mapping[frozenset[str], float], *, remainder_cause: str
+) -> MetricChange:
     """Divide the change of a metric from `a` to `b` among its causes.
 
     The part of the change that the combinations do not show is the share of `elsewhere`.
 
     >>> value = {frozenset(): 0.75, frozenset({"labels"}): 0.5}
-    >>> change = explained("auc", 0.75, 0.25, value, elsewhere="code")
+    >>> change = explain_change("auc", 0.75, 0.25, value, elsewhere="code")
     >>> [(share.cause, share.value, share.percent) for share in change.shares]
     [('labels', -0.25, 50.0), ('code', -0.25, 50.0)]
     """
@@ -109,8 +109,8 @@ def explained(
     shares = shapley(value)
     unexplained = total - sum(shares.values())
     if unexplained:
-        shares[elsewhere] = unexplained
-    return Change(
+        shares[remainder_cause] = unexplained
+    return MetricChange(
         metric=metric,
         a=a,
         b=b,
@@ -119,23 +119,23 @@ def explained(
     )
 
 
-def _make_share(cause: str, share: Fraction, total: Fraction) -> Share:
+def _make_share(cause: str, share: Fraction, total: Fraction) -> CauseShare:
     percent = float(100 * share / total) if abs(total) >= NEGLIGIBLE else None
-    return Share(cause=cause, value=float(share), percent=percent)
+    return CauseShare(cause=cause, value=float(share), percent=percent)
 
 
-def in_words(change: Change, descriptions: Mapping[str, str]) -> str:
+def describe_change(change: MetricChange, descriptions: Mapping[str, str]) -> str:
     r"""Describe a change in one sentence, the largest share first.
 
     `descriptions` holds longer descriptions of some causes, by cause.
 
     >>> value = {frozenset(): 0.75, frozenset({"labels"}): 0.25}
-    >>> change = explained("auc", 0.75, 0.25, value, elsewhere="code")
-    >>> print(in_words(change, {"labels": "the labels (of 2024-02-29)"}).replace(", ", ",\n", 1))
+    >>> change = explain_change("auc", 0.75, 0.25, value, elsewhere="code")
+    >>> print(describe_change(change, {"labels": "the labels (of 2024-02-29)"}).replace(", ", ",\n", 1))
     Of the change of AUC from 0.7500 to 0.2500,
     -0.5000 (100 %) is due to the labels (of 2024-02-29).
     """
-    name = METRICS[change.metric]
+    name = METRIC_NAMES[change.metric]
     visible_shares = [share for share in change.shares if abs(share.value) >= VISIBLE]
     if not visible_shares:
         return f"{name} does not change: it is {change.a:.4f} and {change.b:.4f}."
@@ -148,7 +148,7 @@ def in_words(change: Change, descriptions: Mapping[str, str]) -> str:
     )
 
 
-def _describe_share(share: Share, descriptions: Mapping[str, str]) -> str:
+def _describe_share(share: CauseShare, descriptions: Mapping[str, str]) -> str:
     amount = f"{share.value:+.4f}"
     if share.percent is not None:
         amount += f" ({share.percent:.0f} %)"

@@ -67,7 +67,7 @@ class Background:
         return (text + "\n").encode()
 
 
-def background_of(frame: pl.DataFrame, categorical: Iterable[str]) -> Background:
+def build_background(frame: pl.DataFrame, categorical: Iterable[str]) -> Background:
     """Summarize each column of these rows.
 
     A rare category is part of the background. A key is not.
@@ -77,7 +77,7 @@ def background_of(frame: pl.DataFrame, categorical: Iterable[str]) -> Background
         categorical: The names of the categorical features.
 
     >>> frame = pl.DataFrame({"fee": [1.0, None, 3.0], "net": ["DSL", "DSL", None]})
-    >>> background_of(frame, ["net"]).features["net"].shares
+    >>> build_background(frame, ["net"]).features["net"].shares
     {'DSL': 0.6666666666666666}
     """
     categorical_names = set(categorical)
@@ -122,7 +122,7 @@ def parse_background(content: bytes) -> Background:
     Raises:
         ValueError: The content is not a background.
 
-    >>> background = background_of(pl.DataFrame({"fee": [1.0, 3.0]}), [])
+    >>> background = build_background(pl.DataFrame({"fee": [1.0, 3.0]}), [])
     >>> parse_background(background.content) == background
     True
     """

@@ -58,7 +58,7 @@ class Calibrator:
         return {"raw": list(self.raw), "calibrated": list(self.calibrated)}
 
 
-def calibrator_of(values: Mapping[str, Any]) -> Calibrator:
+def parse_calibrator(values: Mapping[str, Any]) -> Calibrator:
     """Make a calibrator from its stored `values`.
 
     Raises:
@@ -133,7 +133,7 @@ def _binned_distance(predicted: Floats, observed: Floats, bins: int) -> float:
     return float(np.abs(bin_differences).sum() / rows)
 
 
-def perfect_error(
+def chance_calibration_error(
     probability: Floats, *, level: float, seed: int, draws: int, bins: int = 10
 ) -> float:
     """Return the calibration error that chance alone gives to perfectly calibrated probabilities.
@@ -141,7 +141,7 @@ def perfect_error(
     It draws labels from these probabilities `draws` times, and returns the `level` quantile of
     the calibration errors.
 
-    >>> perfect_error(np.full(100, 0.5), level=0.95, seed=1, draws=200) > 0
+    >>> chance_calibration_error(np.full(100, 0.5), level=0.95, seed=1, draws=200) > 0
     True
     """
     generator = np.random.default_rng(seed)

@@ -16,10 +16,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.data.difference import Difference
-from streamflow.core.training.split import position
+from streamflow.core.training.split import hash_position
 
 # In cells. Of a larger set only a sample of keys is checked, unless the caller asks for all.
-SAMPLE = 1_000_000
+SAMPLED_CELLS = 1_000_000
 # Not the salt of the split: the smallest hashes of that salt are the hold-out keys, so that a
 # sample would never contain a key of the training side.
 SALT = "temporal proof"
@@ -96,7 +96,9 @@ def _isoformat(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
 
 
-def differences(recorded: Mapping[str, Any], current: Certificate) -> tuple[Difference, ...]:
+def certificate_differences(
+    recorded: Mapping[str, Any], current: Certificate
+) -> tuple[Difference, ...]:
     """List the differences between a recorded certificate and a current one.
 
     When the two did not cover the same keys (see `comparable`), only the counts of rows, cells and
@@ -110,7 +112,7 @@ def differences(recorded: Mapping[str, Any], current: Certificate) -> tuple[Diff
             note="trained before there were certificates",
         )
         return (missing,)
-    compare_parts = comparable(recorded, current)
+    compare_parts = are_comparable(recorded, current)
     recorded_facts = _facts(recorded, with_parts=compare_parts)
     current_facts = _facts(current.values, with_parts=compare_parts)
     names = dict.fromkeys([*recorded_facts, *current_facts])
@@ -125,7 +127,7 @@ def differences(recorded: Mapping[str, Any], current: Certificate) -> tuple[Diff
     )
 
 
-def comparable(recorded: Mapping[str, Any], current: Certificate) -> bool:
+def are_comparable(recorded: Mapping[str, Any], current: Certificate) -> bool:
     """Decide whether both certificates covered the same keys.
 
     If one covered a sample and the other one all keys, only rows, cells and violations can be
@@ -159,7 +161,7 @@ def _display(name: str, value: object) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scope:
+class KeyScope:
     """Which keys are checked: all of them, or those whose hash is at most `limit`.
 
     It also answers for a key that is missing from the set.
@@ -167,14 +169,16 @@ class Scope:
 
     limit: int | None = None
 
-    def holds(self, keys: pl.Series) -> NDArray[np.bool_]:
+    def includes(self, keys: pl.Series) -> NDArray[np.bool_]:
         """Tell for each key whether it is checked, (n,)."""
         if self.limit is None:
             return np.ones(len(keys), dtype=bool)
-        return position(keys, salt=SALT) <= np.uint64(self.limit)
+        return hash_position(keys, salt=SALT) <= np.uint64(self.limit)
 
 
-def scope_of(keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLE) -> Scope:
+def choose_scope(
+    keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLED_CELLS
+) -> KeyScope:
     """Choose the keys that the proof checks.
 
     Args:
@@ -185,11 +189,11 @@ def scope_of(keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLE) -
             many as make this number of cells.
 
     >>> keys = pl.Series(["a", "b", "c"])
-    >>> scope_of(keys, width=2, full=False, sample=4).holds(keys).sum()
+    >>> choose_scope(keys, width=2, full=False, sample=4).holds(keys).sum()
     np.int64(2)
     """
     if full or len(keys) * width <= sample:
-        return Scope()
+        return KeyScope()
     count = max(sample // width, 1)
-    smallest_first = np.partition(position(keys, salt=SALT), count - 1)
-    return Scope(limit=int(smallest_first[count - 1]))
+    smallest_first = np.partition(hash_position(keys, salt=SALT), count - 1)
+    return KeyScope(limit=int(smallest_first[count - 1]))

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.statistics.metrics import auc
-from streamflow.core.training.honesty import Finding, Labels
+from streamflow.core.training.honesty import HonestyFinding, Labels
 
 # From this AUC on, one column decides the label. It is our convention: the best column of the real
 # drops has 0.74.
@@ -29,11 +29,11 @@ MAX_GROUPS = 32
 HASH_MULTIPLIER = 2654435761
 
 
-def constants(matrix: pl.DataFrame) -> list[Finding]:
+def find_constant_columns(matrix: pl.DataFrame) -> list[HonestyFinding]:
     """Find the columns that have the same value in every row, or no value at all.
 
     >>> matrix = pl.DataFrame({"fee": [1.0, 2.0], "mins": [29.1, 29.1], "plan": [None, None]})
-    >>> print(*constants(matrix))
+    >>> print(*find_constant_columns(matrix))
     note: the same in every row: mins, plan
     """
     names = [column.name for column in matrix if column.n_unique() <= 1]
@@ -41,10 +41,10 @@ def constants(matrix: pl.DataFrame) -> list[Finding]:
         return []
     subject = ", ".join(names)
     sentence = f"the same in every row: {subject}"
-    return [Finding(check="constant", severity="note", subject=subject, words=sentence)]
+    return [HonestyFinding(check="constant", severity="note", subject=subject, words=sentence)]
 
 
-def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
+def find_deciding_columns(matrix: pl.DataFrame, label: Labels) -> Iterator[HonestyFinding]:
     """Find the columns that nearly decide the label, by their value or by having a value.
 
     Args:
@@ -54,24 +54,24 @@ def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
     >>> label = np.arange(100) % 4 == 0
     >>> status = np.where(label, 3, np.arange(100) % 2 * 5)
     >>> frame = pl.DataFrame({"noise": np.arange(100) % 7, "status": status})
-    >>> for finding in deciding(frame, label): print(finding)
+    >>> for finding in find_deciding_columns(frame, label): print(finding)
     severe: status alone nearly decides the label: AUC 1.0000
     """
-    if not enough(label):
+    if not has_enough_of_each_class(label):
         sentence = (
             f"{int(label.sum()):,} of {len(label):,} rows are positive:"
             " too few of a class to see what decides the label"
         )
-        yield Finding(check="single-feature", severity="note", words=sentence)
+        yield HonestyFinding(check="single-feature", severity="note", words=sentence)
         return
     for column in matrix:
         is_empty = column.is_null().to_numpy()
         if _presence_decides(is_empty, label):
             yield _presence_finding(column.name, is_empty, label)
             continue
-        column_auc = separation(column, label)
+        column_auc = measure_separation(column, label)
         if column_auc >= DECIDING_AUC:
-            yield Finding(
+            yield HonestyFinding(
                 check="single-feature",
                 severity="severe",
                 subject=column.name,
@@ -80,10 +80,10 @@ def deciding(matrix: pl.DataFrame, label: Labels) -> Iterator[Finding]:
             )
 
 
-def enough(label: Labels) -> bool:
+def has_enough_of_each_class(label: Labels) -> bool:
     """Decide whether there are enough rows of each class to rank them.
 
-    >>> enough(np.arange(100) < 20), enough(np.arange(100) < 19)
+    >>> has_enough_of_each_class(np.arange(100) < 20), has_enough_of_each_class(np.arange(100) < 19)
     (True, False)
     """
     return bool(min(label.sum(), (~label).sum()) >= MIN_PER_CLASS)
@@ -104,7 +104,7 @@ def _presence_decides(is_empty: Labels, label: Labels) -> bool:
     return False
 
 
-def _presence_finding(name: str, is_empty: Labels, label: Labels) -> Finding:
+def _presence_finding(name: str, is_empty: Labels, label: Labels) -> HonestyFinding:
     classes = {"positives": label, "negatives": ~label}
     numbers = {title: float(rows.sum()) for title, rows in classes.items()}
     for title, rows in classes.items():
@@ -113,7 +113,7 @@ def _presence_finding(name: str, is_empty: Labels, label: Labels) -> Finding:
         f"{numbers[f'{title}_with_value']:,.0f} of {numbers[title]:,.0f} {title}"
         for title in classes
     ]
-    return Finding(
+    return HonestyFinding(
         check="missingness",
         severity="severe",
         subject=name,
@@ -122,7 +122,7 @@ def _presence_finding(name: str, is_empty: Labels, label: Labels) -> Finding:
     )
 
 
-def separation(column: pl.Series, label: Labels) -> float:
+def measure_separation(column: pl.Series, label: Labels) -> float:
     """Measure how well a column alone ranks the label, as an AUC of at least 0.5.
 
     It takes the better of two rankings: by the order of the values, and by the rate of positives
@@ -130,14 +130,14 @@ def separation(column: pl.Series, label: Labels) -> float:
     rows and applied to the other half, so that many small groups decide nothing by chance.
 
     >>> label = np.arange(200) % 5 == 0
-    >>> separation(pl.Series("key", [f"user {i}" for i in range(200)]), label)
+    >>> measure_separation(pl.Series("key", [f"user {i}" for i in range(200)]), label)
     0.5
     """
     rates = _cross_rates(_group_numbers(column), label)
     rate_auc = auc(label, rates)
     has_value = column.is_not_null().to_numpy()
     has_order = column.dtype.is_numeric() or column.dtype == pl.Boolean
-    if not has_order or not enough(label[has_value]):
+    if not has_order or not has_enough_of_each_class(label[has_value]):
         return rate_auc
     values = column.filter(pl.Series(has_value)).cast(pl.Float64)
     order_auc = auc(label[has_value], values.to_numpy())

@@ -15,12 +15,12 @@ from streamflow.core.training.calibration import (
     Calibrator,
     Floats,
     Labels,
-    calibrator_of,
+    parse_calibrator,
 )
 
 FILE = "decision.json"
 # A threshold that no probability reaches: nobody gets an offer.
-NOBODY = float(np.nextafter(1.0, 2.0))
+NO_OFFER_THRESHOLD = float(np.nextafter(1.0, 2.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,9 @@ class Economics:
         return min(rows, int(self.offer_budget * rows / budget_rows / self.offer_cost))
 
 
-def best_threshold(label: Labels, probability: Floats, economics: Economics, *, of: int) -> float:
+def best_threshold(
+    label: Labels, probability: Floats, economics: Economics, *, budget_rows: int
+) -> float:
     """Find the threshold whose offers bring the most money on these rows, within the budget.
 
     Of several thresholds that bring the same, it returns the highest.
@@ -83,7 +85,7 @@ def best_threshold(label: Labels, probability: Floats, economics: Economics, *, 
         of: The number of rows that the budget is for. These n rows are a part of them.
 
     Returns:
-        `NOBODY` where no offer pays.
+        `NO_OFFER_THRESHOLD` where no offer pays.
 
     >>> economics = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
     >>> label, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8])
@@ -97,11 +99,11 @@ def best_threshold(label: Labels, probability: Floats, economics: Economics, *, 
     # Rows with the same probability get an offer together, so only the last of them can be an end.
     before_a_step = np.flatnonzero(np.diff(falling))
     last_of_equals = np.r_[before_a_step, len(falling) - 1]
-    offers = economics.affordable_offers(len(falling), of)
+    offers = economics.affordable_offers(len(falling), budget_rows)
     affordable = last_of_equals[last_of_equals < offers]
     values = cumulative_value[affordable]
     if len(affordable) == 0 or values.max() <= 0:
-        return NOBODY
+        return NO_OFFER_THRESHOLD
     return float(falling[affordable[np.argmax(values)]])
 
 
@@ -143,7 +145,7 @@ def parse_decision(content: bytes) -> Decision:
         return Decision(
             threshold=float(values["threshold"]),
             rule=str(values["rule"]),
-            calibrator=calibrator_of(values["calibrator"]),
+            calibrator=parse_calibrator(values["calibrator"]),
             economics=Economics(**values["economics"]),
         )
     except (KeyError, TypeError) as exc:

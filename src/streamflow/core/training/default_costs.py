@@ -67,11 +67,11 @@ class DefaultCost:
         )
 
 
-def default_costs(
+def measure_default_costs(
     features: Sequence[Feature],
-    held: pl.DataFrame,
+    holdout: pl.DataFrame,
     label: Labels,
-    answer: Callable[[pl.DataFrame], Floats],
+    predict: Callable[[pl.DataFrame], Floats],
     *,
     threshold: float,
 ) -> tuple[DefaultCost, ...]:
@@ -87,18 +87,18 @@ def default_costs(
     Returns:
         Empty when no feature declares a default.
     """
-    groups = blanked_together(features)
+    groups = group_defaults(features)
     if not groups:
         return ()
-    full_probability = answer(held)
+    full_probability = predict(holdout)
     full_scores = _scores(label, full_probability)
     costs = []
     for name, defaults in groups.items():
         columns = [
-            pl.lit(value, dtype=held.schema[feature]).alias(feature)
+            pl.lit(value, dtype=holdout.schema[feature]).alias(feature)
             for feature, value in defaults.items()
         ]
-        probability = answer(held.with_columns(columns))
+        probability = predict(holdout.with_columns(columns))
         scores = _scores(label, probability)
         is_flipped = (full_probability >= threshold) != (probability >= threshold)
         flips = float(np.mean(is_flipped))
@@ -106,7 +106,7 @@ def default_costs(
     return tuple(costs)
 
 
-def blanked_together(features: Sequence[Feature]) -> dict[str, dict[str, Any]]:
+def group_defaults(features: Sequence[Feature]) -> dict[str, dict[str, Any]]:
     """Group the defaults that are used together: each feature alone, then whole views.
 
     A view is a group when it has more than one feature and all of them have a default.
@@ -160,14 +160,14 @@ def _scores(label: Labels, probability: Floats) -> dict[str, float]:
     }
 
 
-def content(costs: Sequence[DefaultCost]) -> bytes:
+def to_bytes(costs: Sequence[DefaultCost]) -> bytes:
     """Return the file of these costs. Equal costs give equal bytes."""
     values = [asdict(cost) for cost in costs]
     text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False)
     return (text + "\n").encode()
 
 
-def of_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def costs_from_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Read the costs of defaults from the metrics of a run.
 
     Other programs may write metrics too: a group that does not have all NUMBERS is left out.
@@ -177,7 +177,7 @@ def of_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
     >>> metrics = {f"default/skips_7d/{name}": 0.1 for name in NUMBERS}
     >>> incomplete = {"auc": 0.8, "default/skips_7d": 1.0, "default/watch_hours_30d/auc": 0.7}
-    >>> list(of_metrics(incomplete | metrics))
+    >>> list(costs_from_metrics(incomplete | metrics))
     ['skips_7d']
     """
     prefix = f"{METRIC}/"

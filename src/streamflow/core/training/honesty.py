@@ -31,7 +31,7 @@ Labels = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class HonestyFinding:
     """What one check found in a training set.
 
     Attributes:
@@ -52,7 +52,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Honesty:
+class HonestyReport:
     """The report on one training set.
 
     Equal rows and equal earlier drops always give the same report.
@@ -66,28 +66,30 @@ class Honesty:
     label_lead: int
     previous: date | None
     rows: int
-    findings: tuple[Finding, ...]
+    findings: tuple[HonestyFinding, ...]
 
     @property
     def severe(self) -> bool:
         """Tell whether a finding speaks against training at all."""
-        return bool(self.of("severe"))
+        return bool(self.with_severity("severe"))
 
-    def of(self, *severities: Severity) -> tuple[Finding, ...]:
+    def with_severity(self, *severities: Severity) -> tuple[HonestyFinding, ...]:
         """Return the findings that have one of these severities."""
         return tuple(finding for finding in self.findings if finding.severity in severities)
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[str, ...]:
         """Return all findings as lines, the worst first."""
-        return tuple(str(finding) for severity in SEVERITIES for finding in self.of(severity))
+        return tuple(
+            str(finding) for severity in SEVERITIES for finding in self.with_severity(severity)
+        )
 
     @property
     def counts(self) -> str:
         """Return in words how many findings there are of each severity."""
         phrases = []
         for severity in SEVERITIES:
-            count = len(self.of(severity))
+            count = len(self.with_severity(severity))
             plural = "s" if count != 1 and severity != "severe" else ""
             phrases.append(f"{count} {severity}{plural}")
         return ", ".join(phrases)
@@ -113,15 +115,15 @@ class Honesty:
         return (text + "\n").encode()
 
 
-def parse_honesty(content: bytes) -> Honesty:
+def parse_honesty(content: bytes) -> HonestyReport:
     """Read the file of an honesty report.
 
     Raises:
         ValueError: The content is not an honesty report.
 
     >>> day = date(2024, 1, 31)
-    >>> findings = tuple(label_period(day, day))
-    >>> report = Honesty(
+    >>> findings = tuple(check_label_period(day, day))
+    >>> report = HonestyReport(
     ...     as_of=day, label_as_of=day, label_lead=0, previous=None, rows=9, findings=findings
     ... )
     >>> parse_honesty(report.content) == report
@@ -129,24 +131,24 @@ def parse_honesty(content: bytes) -> Honesty:
     """
     try:
         values = json.loads(content)
-        return Honesty(
+        return HonestyReport(
             as_of=date.fromisoformat(values["as_of"]),
             label_as_of=date.fromisoformat(values["label_as_of"]),
             label_lead=values["label_lead"],
             previous=date.fromisoformat(values["previous"]) if values["previous"] else None,
             rows=values["rows"],
-            findings=tuple(Finding(**finding) for finding in values["findings"]),
+            findings=tuple(HonestyFinding(**finding) for finding in values["findings"]),
         )
     except (KeyError, TypeError) as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc
 
 
-def label_period(as_of: date, label_as_of: date) -> list[Finding]:
+def check_label_period(as_of: date, label_as_of: date) -> list[HonestyFinding]:
     """Check the dates of features and labels against each other.
 
-    >>> print(*label_period(date(2024, 1, 31), date(2024, 3, 31)))
+    >>> print(*check_label_period(date(2024, 1, 31), date(2024, 3, 31)))
     note: the labels are of 2024-03-31, 60 days after the features
-    >>> label_period(date(2024, 1, 31), date(2023, 12, 31))[0].severity
+    >>> check_label_period(date(2024, 1, 31), date(2023, 12, 31))[0].severity
     'severe'
     """
     days = (label_as_of - as_of).days
@@ -165,4 +167,6 @@ def label_period(as_of: date, label_as_of: date) -> list[Finding]:
     else:
         sentence = f"the labels are of {label_as_of}, {days} days after the features"
     numbers = {"days": days}
-    return [Finding(check="label-period", severity=severity, words=sentence, numbers=numbers)]
+    return [
+        HonestyFinding(check="label-period", severity=severity, words=sentence, numbers=numbers)
+    ]

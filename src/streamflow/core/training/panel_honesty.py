@@ -11,8 +11,13 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.core.statistics.intervals import Ranking, fall, ratio, share
-from streamflow.core.training.honesty import Finding, Labels
+from streamflow.core.statistics.intervals import (
+    Ranking,
+    auc_decrease,
+    ratio_interval,
+    share_interval,
+)
+from streamflow.core.training.honesty import HonestyFinding, Labels
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +42,9 @@ MAX_P_VALUE = 1e-4
 FAR_MORE = 4.0
 
 
-def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -> list[Finding]:
+def check_late_revision(
+    feature: str, revision: str, changed: Labels, label: Labels
+) -> list[HonestyFinding]:
     """Check whether a revision that came after the labels changed one class far more often.
 
     It also reports the reverse: the revision left one class unchanged far more often.
@@ -45,10 +52,10 @@ def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -
 
     >>> label, number = np.arange(400) % 4 == 0, np.arange(400)
     >>> by_outcome, by_chance = label & (number < 200), number % 10 == 0
-    >>> [finding] = late_revision("fee", "users, revision 2", by_outcome, label)
+    >>> [finding] = check_late_revision("fee", "users, revision 2", by_outcome, label)
     >>> finding.severity, finding.numbers["positives_changed"], finding.numbers["negatives_changed"]
     ('severe', 50, 0)
-    >>> late_revision("fee", "users, revision 2", by_chance, label)
+    >>> check_late_revision("fee", "users, revision 2", by_chance, label)
     []
     """
     positives = int(label.sum())
@@ -71,7 +78,7 @@ def late_revision(feature: str, revision: str, changed: Labels, label: Labels) -
         "negatives_changed": changed_negatives,
     }
     return [
-        Finding(
+        HonestyFinding(
             check="late-revision",
             severity="severe",
             subject=feature,
@@ -101,7 +108,9 @@ def _changed_by_outcome(
     return (changed_far_more or unchanged_far_more) and p_value < MAX_P_VALUE
 
 
-def who_stayed(count: int, leavers: int, *, before: date, now: date) -> list[Finding]:
+def check_leavers_left(
+    count: int, leavers: int, *, earlier_drop: date, current_drop: date
+) -> list[HonestyFinding]:
     """Check whether too many users are still present whose label said that they leave.
 
     Args:
@@ -111,20 +120,20 @@ def who_stayed(count: int, leavers: int, *, before: date, now: date) -> list[Fin
         now: The date of the current drop.
 
     >>> january, february = date(2024, 1, 31), date(2024, 2, 29)
-    >>> print(*who_stayed(9, 9, before=january, now=february))
+    >>> print(*check_leavers_left(9, 9, before=january, now=february))
     warning: 9 of 9 (100.0 %) whose label of 2024-01-31 is true are still in the drop of 2024-02-29
-    >>> who_stayed(1, 90, before=january, now=february)
+    >>> check_leavers_left(1, 90, before=january, now=february)
     []
     """
-    if not leavers or share(count, leavers).low <= MAX_STAYED:
+    if not leavers or share_interval(count, leavers).low <= MAX_STAYED:
         return []
     sentence = (
         f"{count:,} of {leavers:,} ({100 * count / leavers:.1f} %)"
-        f" whose label of {before} is true are still in the drop of {now}"
+        f" whose label of {earlier_drop} is true are still in the drop of {current_drop}"
     )
     numbers = {"stayed": count, "of": leavers}
     return [
-        Finding(
+        HonestyFinding(
             check="churners-stay",
             severity="warning",
             words=sentence,
@@ -133,7 +142,9 @@ def who_stayed(count: int, leavers: int, *, before: date, now: date) -> list[Fin
     ]
 
 
-def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[Finding]:
+def check_counter(
+    name: str, before: Floats, current: Floats, *, since: date
+) -> list[HonestyFinding]:
     """Check whether a column that should grow from drop to drop did grow.
 
     Args:
@@ -143,9 +154,9 @@ def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[
         since: The date of the earlier drop.
 
     >>> months = np.arange(100.0)
-    >>> print(*counter("months_active", months, months, since=date(2024, 1, 31)))
+    >>> print(*check_counter("months_active", months, months, since=date(2024, 1, 31)))
     warning: months_active did not advance since 2024-01-31 for 100 of 100 keys, and fell for 0
-    >>> counter("months_active", months, months + 1, since=date(2024, 1, 31))
+    >>> check_counter("months_active", months, months + 1, since=date(2024, 1, 31))
     []
     """
     all_steps = current - before
@@ -155,8 +166,8 @@ def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[
     fell = int((steps < 0).sum())
     if not keys:
         return []
-    few_stand_still = share(not_advanced, keys).low <= MAX_NOT_ADVANCED
-    few_fell = share(fell, keys).low <= MAX_FELL
+    few_stand_still = share_interval(not_advanced, keys).low <= MAX_NOT_ADVANCED
+    few_fell = share_interval(fell, keys).low <= MAX_FELL
     if few_stand_still and few_fell:
         return []
     sentence = (
@@ -165,7 +176,7 @@ def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[
     )
     numbers = {"keys": keys, "not_advanced": not_advanced, "fell": fell}
     return [
-        Finding(
+        HonestyFinding(
             check="counter",
             severity="warning",
             subject=name,
@@ -175,7 +186,7 @@ def counter(name: str, before: Floats, current: Floats, *, since: date) -> list[
     ]
 
 
-def base_rate(before: Labels, current: Labels, *, since: date) -> list[Finding]:
+def check_base_rate(before: Labels, current: Labels, *, since: date) -> list[HonestyFinding]:
     """Check whether the share of positives is far from that of the earlier drop.
 
     Args:
@@ -184,16 +195,16 @@ def base_rate(before: Labels, current: Labels, *, since: date) -> list[Finding]:
         since: The date of the earlier drop.
 
     >>> few, many = np.arange(400) % 4 == 0, np.arange(400) % 4 != 0
-    >>> print(*base_rate(few, many, since=date(2024, 1, 31)))
+    >>> print(*check_base_rate(few, many, since=date(2024, 1, 31)))
     warning: 75.0 % are positive, 25.0 % were on 2024-01-31: 2.99 times as many (2.22..4.03)
-    >>> base_rate(few, few, since=date(2024, 1, 31))
+    >>> check_base_rate(few, few, since=date(2024, 1, 31))
     []
     """
     if not (len(before) and len(current)):
         return []
     positives = int(current.sum())
     positives_before = int(before.sum())
-    interval = ratio(positives, len(current), positives_before, len(before))
+    interval = ratio_interval(positives, len(current), positives_before, len(before))
     usual_low, usual_high = USUAL_RATIOS
     if interval.low <= usual_high and interval.high >= usual_low:
         return []
@@ -207,10 +218,10 @@ def base_rate(before: Labels, current: Labels, *, since: date) -> list[Finding]:
         "low": round(interval.low, 4),
         "high": round(interval.high, 4),
     }
-    return [Finding(check="base-rate", severity="warning", words=sentence, numbers=numbers)]
+    return [HonestyFinding(check="base-rate", severity="warning", words=sentence, numbers=numbers)]
 
 
-def label_rule(before: Ranking, current: Ranking, *, since: date) -> list[Finding]:
+def check_label_rule(before: Ranking, current: Ranking, *, since: date) -> list[HonestyFinding]:
     """Check whether the label still follows the rule of the earlier drop.
 
     It does not when a model of the earlier drop ranks its own hold-out well and this drop badly.
@@ -222,13 +233,13 @@ def label_rule(before: Ranking, current: Ranking, *, since: date) -> list[Findin
 
     >>> good = Ranking(auc=0.83, variance=0.0002, positives=90, negatives=300)
     >>> bad = Ranking(auc=0.55, variance=0.0002, positives=90, negatives=300)
-    >>> [finding] = label_rule(good, bad, since=date(2024, 1, 31))
+    >>> [finding] = check_label_rule(good, bad, since=date(2024, 1, 31))
     >>> finding.severity, finding.numbers["low"], finding.numbers["high"]
     ('warning', 0.2142, 0.3458)
-    >>> label_rule(good, good, since=date(2024, 1, 31))
+    >>> check_label_rule(good, good, since=date(2024, 1, 31))
     []
     """
-    interval = fall(before, current)
+    interval = auc_decrease(before, current)
     if interval.low <= MAX_AUC_FALL:
         return []
     sentence = (
@@ -242,4 +253,4 @@ def label_rule(before: Ranking, current: Ranking, *, since: date) -> list[Findin
         "low": round(interval.low, 4),
         "high": round(interval.high, 4),
     }
-    return [Finding(check="label-rule", severity="warning", words=sentence, numbers=numbers)]
+    return [HonestyFinding(check="label-rule", severity="warning", words=sentence, numbers=numbers)]

@@ -20,7 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Place(NamedTuple):
+class DatedRevision(NamedTuple):
     """A revision: which content of which drop it is, and since when it is known."""
 
     as_of: datetime
@@ -60,7 +60,7 @@ def microseconds(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 
-def admissible(places: Iterable[Place], reading: Reading) -> list[Place]:
+def admissible_revisions(places: Iterable[DatedRevision], reading: Reading) -> list[DatedRevision]:
     """Return the revisions that a row may come from.
 
     Of each as_of this is the newest revision known by K, where as_of is in [D - ttl, D].
@@ -82,7 +82,7 @@ def admissible(places: Iterable[Place], reading: Reading) -> list[Place]:
 
 
 def find_sources(
-    keys: pl.Series, rows: pl.DataFrame, places: Iterable[Place], reading: Reading
+    keys: pl.Series, rows: pl.DataFrame, places: Iterable[DatedRevision], reading: Reading
 ) -> NDArray[np.int64]:
     """Find for each key the frozen row that its cells must come from.
 
@@ -98,7 +98,7 @@ def find_sources(
     """
     import pandas as pd
 
-    allowed_places = admissible(places, reading)
+    allowed_places = admissible_revisions(places, reading)
     allowed = pd.DataFrame({
         "as_of": pd.Series([microseconds(p.as_of) for p in allowed_places], dtype="int64"),
         "revision": pd.Series([p.revision for p in allowed_places], dtype="int64"),
@@ -118,7 +118,7 @@ def find_sources(
     return row_numbers
 
 
-def absent(keys: pl.Series, population: pl.Series, labelled: pl.Series) -> list[str | int]:
+def missing_keys(keys: pl.Series, population: pl.Series, labelled: pl.Series) -> list[str | int]:
     """Return the keys that belong into the set and are missing from it, in order.
 
     Args:

@@ -34,15 +34,15 @@ def is_holdout(
     True
     """
     limit = np.uint64(int(share * 2**64))
-    return position(keys, salt=salt) < limit
+    return hash_position(keys, salt=salt) < limit
 
 
-def position(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArray[np.uint64]:
+def hash_position(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArray[np.uint64]:
     """Return the position of each key's hash in [0, 2^64), (n,).
 
     The positions are evenly distributed. They do not depend on the order of the keys.
 
-    >>> position(["a", "b"], salt="s").tolist() == position(["b", "a"], salt="s").tolist()[::-1]
+    >>> hash_position(["a", "b"], salt="s").tolist() == hash_position(["b", "a"], salt="s").tolist()[::-1]
     True
     """
     prefix = salt.encode() + b"\x00"

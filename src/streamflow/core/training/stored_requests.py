@@ -37,7 +37,7 @@ class Probes:
         return (json.dumps(vars(self), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def probes_of(matrix: pl.DataFrame, probability: NDArray[Any]) -> Probes:
+def choose_probes(matrix: pl.DataFrame, probability: NDArray[Any]) -> Probes:
     """Take the first rows of the hold-out as probe requests.
 
     Args:
@@ -45,7 +45,7 @@ def probes_of(matrix: pl.DataFrame, probability: NDArray[Any]) -> Probes:
         probability: The probability of each row, (n,).
 
     >>> import numpy as np
-    >>> probes_of(pl.DataFrame({"fee": [1.5, None]}), np.array([0.25, 0.5])).rows
+    >>> choose_probes(pl.DataFrame({"fee": [1.5, None]}), np.array([0.25, 0.5])).rows
     ((1.5,), (None,))
     """
     head = matrix.head(PROBES)

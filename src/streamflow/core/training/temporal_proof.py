@@ -16,10 +16,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.data.digest import Digester
-from streamflow.core.data.instants import day
+from streamflow.core.data.instants import format_instant
 from streamflow.core.training.certificate import Part
-from streamflow.core.training.row_sources import Place, Reading, find_sources
-from streamflow.core.training.violations import Violation, differs
+from streamflow.core.training.row_sources import DatedRevision, Reading, find_sources
+from streamflow.core.training.violations import CellViolation, differing_bits
 
 # Of the row that the cells of a key come from.
 ROW_INSTANTS = {"as_of": "timestamp", "known_at": "timestamp"}
@@ -40,7 +40,7 @@ class Audit:
         self,
         reading: Reading,
         key: pl.Schema,
-        places: Sequence[Place],
+        places: Sequence[DatedRevision],
         *,
         limit: int,
     ) -> None:
@@ -53,7 +53,7 @@ class Audit:
         self._digester = Digester(self._key, types)
         self._newest: dict[str, datetime | None] = dict.fromkeys(ROW_INSTANTS)
         self.count = 0
-        self.wrong: list[Violation] = []
+        self.violations: list[CellViolation] = []
 
     def add(self, frame: pl.DataFrame, rows: pl.DataFrame) -> None:
         """Check a chunk of the training set.
@@ -74,7 +74,7 @@ class Audit:
         if not names:
             self._note_violations("", row_numbers.to_numpy() < 0, frame, derived)
         for name, logical in self._reading.types.items():
-            is_wrong = differs(frame[name], derived[name], logical)
+            is_wrong = differing_bits(frame[name], derived[name], logical)
             self._note_violations(name, is_wrong, frame, derived)
 
     def _note_newest(self, derived: pl.DataFrame) -> None:
@@ -91,21 +91,21 @@ class Audit:
     ) -> None:
         """Count the wrong rows of a column, and keep as many as the limit allows."""
         self.count += int(is_wrong.sum())
-        for number in np.flatnonzero(is_wrong)[: self._limit - len(self.wrong)]:
+        for number in np.flatnonzero(is_wrong)[: self._limit - len(self.violations)]:
             row = int(number)
             violation = self._violation(
                 name, frame.row(row, named=True), derived.row(row, named=True)
             )
-            self.wrong.append(violation)
+            self.violations.append(violation)
 
     def _violation(
         self, name: str, row: Mapping[str, Any], derived: Mapping[str, Any]
-    ) -> Violation:
+    ) -> CellViolation:
         key = row[self._key]
         if not name:
-            reason = f"the key does not exist as of {day(self._reading.as_of)}"
-            return Violation(key=key, what=self._reading.name, why=reason)
-        return Violation(
+            reason = f"the key does not exist as of {format_instant(self._reading.as_of)}"
+            return CellViolation(key=key, what=self._reading.name, why=reason)
+        return CellViolation(
             key=key,
             what=f"{self._reading.name}:{name}",
             found=row[name],

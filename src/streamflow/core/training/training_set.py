@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from streamflow.core.data.digest import TableDigest, digest_frame
 
 
-def revision_in_words(table: str, as_of: datetime, revision: int) -> str:
+def describe_revision(table: str, as_of: datetime, revision: int) -> str:
     """Return the name of a revision as a person reads it.
 
-    >>> revision_in_words("users", datetime(2024, 1, 31), 2)
+    >>> describe_revision("users", datetime(2024, 1, 31), 2)
     'users of 2024-01-31, revision 2'
     """
     return f"{table} of {as_of:%Y-%m-%d}, revision {revision}"
@@ -44,13 +44,13 @@ class Source:
     file_sha256: str = ""
 
     @property
-    def place(self) -> tuple[str, datetime, int]:
+    def revision_key(self) -> tuple[str, datetime, int]:
         """Return what identifies the revision in this installation."""
         return self.table, self.as_of, self.revision
 
     def __str__(self) -> str:
         """Return the name of the revision as a person reads it."""
-        return revision_in_words(*self.place)
+        return describe_revision(*self.revision_key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class TrainingSet:
         return self.frame[self.label].cast(pl.Int8).to_numpy()
 
 
-def label_as_of(as_of: datetime, lead: int, drops: Sequence[datetime]) -> datetime | None:
+def find_label_drop(as_of: datetime, lead: int, drops: Sequence[datetime]) -> datetime | None:
     """Return the drop that dates the label.
 
     It is `as_of` itself for a lead of 0, else the `lead`-th drop after it.
@@ -104,7 +104,7 @@ def label_as_of(as_of: datetime, lead: int, drops: Sequence[datetime]) -> dateti
     Returns:
         None when there is no such drop yet.
 
-    >>> label_as_of(1, 1, [0, 1, 2]), label_as_of(2, 1, [0, 1, 2])
+    >>> find_label_drop(1, 1, [0, 1, 2]), find_label_drop(2, 1, [0, 1, 2])
     (2, None)
     """
     if lead == 0:

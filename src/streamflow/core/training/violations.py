@@ -10,18 +10,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.data.instants import day
+from streamflow.core.data.instants import format_instant
 from streamflow.core.training.row_sources import (
     MICROSECOND,
-    Place,
+    DatedRevision,
     Reading,
-    admissible,
+    admissible_revisions,
     microseconds,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Violation:
+class CellViolation:
     """A cell with a wrong value; or a key that does not belong into the set or is missing from it.
 
     Attributes:
@@ -64,10 +64,10 @@ class Violation:
 
 
 def _instants_in_words(as_of: datetime | None, known_at: datetime | None) -> str:
-    return f"as_of {day(as_of)}, known at {day(known_at)}"
+    return f"as_of {format_instant(as_of)}, known at {format_instant(known_at)}"
 
 
-def differs(found: pl.Series, expected: pl.Series, logical: str) -> NDArray[np.bool_]:
+def differing_bits(found: pl.Series, expected: pl.Series, logical: str) -> NDArray[np.bool_]:
     """Tell for each row whether two columns have different bits, (n,). Null equals null.
 
     Args:
@@ -97,12 +97,12 @@ def _bits(values: pl.Series, logical: str) -> NDArray[np.generic]:
     return values.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
 
 
-def explained(
-    violation: Violation,
+def explain_violation(
+    violation: CellViolation,
     rows: pl.DataFrame,
-    places: Sequence[Place],
+    places: Sequence[DatedRevision],
     reading: Reading,
-) -> Violation:
+) -> CellViolation:
     """Add to a violation which frozen row holds the wrong value, and why it may not be used.
 
     Args:
@@ -116,8 +116,8 @@ def explained(
     logical = reading.types[column]
     values = rows[column]
     wrong_value = pl.Series(column, [violation.found] * len(rows), dtype=values.dtype)
-    has_wrong_value = ~differs(wrong_value, values, logical)
-    revisions = admissible(places, reading)
+    has_wrong_value = ~differing_bits(wrong_value, values, logical)
+    revisions = admissible_revisions(places, reading)
     allowed = {(revision.as_of, revision.revision) for revision in revisions}
     wrong_rows = rows.filter(pl.Series(has_wrong_value))
     reasons = sorted(_reasons(violation, wrong_rows, allowed, reading))
@@ -128,7 +128,7 @@ def explained(
 
 
 def _reasons(
-    violation: Violation,
+    violation: CellViolation,
     rows: pl.DataFrame,
     allowed: set[tuple[datetime, int]],
     reading: Reading,
@@ -147,7 +147,7 @@ def _reasons(
 
 
 def _reason(
-    violation: Violation,
+    violation: CellViolation,
     as_of: datetime,
     revision: int,
     known_at: datetime,
@@ -155,8 +155,8 @@ def _reason(
     *,
     is_allowed: bool,
 ) -> tuple[int, str]:
-    reading_day = day(reading.as_of)
-    known_day = day(reading.known_at)
+    reading_day = format_instant(reading.as_of)
+    known_day = format_instant(reading.known_at)
     oldest_as_of = microseconds(reading.as_of) - reading.ttl // MICROSECOND
     if as_of > reading.as_of:
         return 0, f"after {reading_day}"
@@ -171,4 +171,4 @@ def _reason(
             3,
             f"of revision {revision}, which a newer revision had replaced by {known_day}",
         )
-    return 4, f"older than the row of {day(violation.as_of)}"
+    return 4, f"older than the row of {format_instant(violation.as_of)}"

@@ -50,7 +50,7 @@ def label_differences(
     return tuple(replace(drop, note=note) for drop in drops)
 
 
-def lacking_features(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
+def missing_features(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
     """List what `catalog` reads in the data of its own version and cannot read in different data.
 
     Args:
@@ -68,7 +68,7 @@ def lacking_features(catalog: Catalog, own: Passport, data: Passport) -> list[st
     return missing
 
 
-def lacking_labels(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
+def missing_labels(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
     """List what `catalog` reads as the label in its own data and cannot read in different data."""
     table = catalog.label.table
     columns = _label_columns([catalog])[table]

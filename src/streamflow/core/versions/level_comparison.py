@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streamflow.core.data.catalog_definitions import meaning
+from streamflow.core.data.catalog_definitions import list_model_facts
 from streamflow.core.data.difference import Difference
 
 LEVELS = ("data", "features", "code", "environment", "configuration")
@@ -37,7 +37,9 @@ class Level:
 
 def compare_features(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
     """Compare the features levels: the definitions, fact by fact."""
-    differences = _compare_values(meaning(recorded["catalog"]), meaning(current["catalog"]))
+    differences = _compare_values(
+        list_model_facts(recorded["catalog"]), list_model_facts(current["catalog"])
+    )
     if not differences:
         differences = _compare_values(
             {"service": recorded["service"]}, {"service": current["service"]}

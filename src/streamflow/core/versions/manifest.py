@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from streamflow.core.data.digest import ColumnDigest
-from streamflow.core.training.training_set import revision_in_words
+from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import BackupDamaged, ImportRefused, RestoreRefused, StreamflowError
 
 BACKUP_FORMAT = 1
@@ -64,7 +64,7 @@ class RegisteredVersion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest:
+class BackupManifest:
     """The manifest of a backup: its content and its origin.
 
     key              the entity's key, by which frozen rows are ordered for their digest
@@ -130,7 +130,7 @@ class ExportedRevision:
 
     def __str__(self) -> str:
         """Name the revision for people."""
-        return revision_in_words(self.table, self.as_of, self.revision)
+        return describe_revision(self.table, self.as_of, self.revision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,19 +164,19 @@ class _FormatHeader:
 M = TypeVar("M")
 
 
-def to_json(manifest: Manifest | ExportManifest) -> bytes:
+def dump_manifest(manifest: BackupManifest | ExportManifest) -> bytes:
     """Write a manifest as indented JSON."""
     return TypeAdapter(type(manifest)).dump_json(manifest, indent=1)
 
 
-def parse_backup(text: bytes) -> Manifest:
+def parse_backup(text: bytes) -> BackupManifest:
     """Read the manifest of a backup.
 
     Raises BackupDamaged, or RestoreRefused when a newer streamflow wrote it.
     """
     return _parse_manifest(
         text,
-        Manifest,
+        BackupManifest,
         noun="backup",
         file=BACKUP_NAME,
         newest_format=BACKUP_FORMAT,

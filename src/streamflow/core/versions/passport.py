@@ -87,7 +87,7 @@ def _source_from_values(values: Mapping[str, Any]) -> Source:
     return Source(**{**values, **instants})
 
 
-def passport_of(rows: TrainingSet, **levels: Mapping[str, Any]) -> Passport:
+def make_passport(rows: TrainingSet, **levels: Mapping[str, Any]) -> Passport:
     """Make the passport of a version that was trained on `rows`."""
     return Passport(
         as_of=rows.as_of,
@@ -123,7 +123,7 @@ def parse_passport(text: bytes) -> Passport:
         raise ValueError(f"{exc!r} is missing, or its value has the wrong type") from exc
 
 
-def training_set_result(rows: TrainingSet) -> dict[str, Any]:
+def summarize_training_set(rows: TrainingSet) -> dict[str, Any]:
     """Describe a training set as part of a result.
 
     Returns the number of rows, the digest, and the digest of each feature and of the label.
@@ -133,13 +133,13 @@ def training_set_result(rows: TrainingSet) -> dict[str, Any]:
     return {"rows": len(rows.frame), "digest": rows.digest, "columns": columns}
 
 
-def keys_result(keys: pl.Series) -> dict[str, Any]:
+def summarize_keys(keys: pl.Series) -> dict[str, Any]:
     """Describe keys as part of a result, without naming a key.
 
     Returns the number of keys, and the sha256 over them in order. Each key ends with a NUL, which
     no key can hold.
 
-    >>> keys_result(pl.Series(["a", "b"]))["rows"]
+    >>> summarize_keys(pl.Series(["a", "b"]))["rows"]
     2
     """
     text = "".join(f"{key}\0" for key in keys)

@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import Violation, header_violations, read_cells
-from streamflow.core.data.key_contract import cross_check, repeated_keys
+from streamflow.core.data.contract import DropViolation, find_header_violations, read_cells
+from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
 from streamflow.files.csv_files import FileBytes
-from streamflow.files.disk_space import named_when_full
+from streamflow.files.disk_space import naming_full_disk
 from streamflow.files.spool import Spool
 from streamflow.progress import Progress
 
@@ -35,7 +35,7 @@ class CheckedDrop:
 
     spools: Mapping[str, Spool]
     keys: Mapping[str, pl.DataFrame]
-    violations: tuple[Violation, ...]
+    violations: tuple[DropViolation, ...]
     warnings: tuple[str, ...]
 
 
@@ -105,7 +105,7 @@ def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> di
     for table in tables:
         path = folder / catalog.file(table)
         try:
-            facts[table] = csv_files.inspect(path)
+            facts[table] = csv_files.inspect_bytes(path)
         except OSError as exc:
             raise ContractViolation(
                 f"{path}: the file cannot be read: {exc.strerror}", remedy="make it readable."
@@ -138,8 +138,8 @@ def read_drop(
     progress = Progress(notify, f"checking {folder.name}", row_count)
     spools: dict[str, Spool] = {}
     keys: dict[str, pl.DataFrame] = {}
-    violations: list[Violation] = []
-    with named_when_full(space):
+    violations: list[DropViolation] = []
+    with naming_full_disk(space):
         for table, file in facts.items():
             path = folder / catalog.file(table)
             spool = Spool(space)
@@ -149,7 +149,7 @@ def read_drop(
                 keys[table], table_violations = _read_table(path, table, catalog, spool, progress)
                 spools[table] = spool
             violations += table_violations
-    violations += cross_check({**earlier_keys, **keys}, catalog)
+    violations += check_keys_across_files({**earlier_keys, **keys}, catalog)
     return CheckedDrop(
         spools=spools,
         keys=keys,
@@ -160,7 +160,7 @@ def read_drop(
 
 def _check_readable(
     path: Path, table: str, file: FileBytes, catalog: Catalog
-) -> Sequence[Violation]:
+) -> Sequence[DropViolation]:
     """Return why the file cannot be read as CSV with the catalog's columns; empty if it can."""
     if file.size == 0:
         return [_fatal_violation(table, expected="a header and rows", got="an empty file")]
@@ -177,26 +177,28 @@ def _check_readable(
                 row=row,
                 column=header[position] if position < len(header) else None,
             )
-            for row, position, problem in csv_files.spoiled_cells(path)
+            for row, position, problem in csv_files.find_undecodable_cells(path)
         ]
-    return header_violations(table, header, list(catalog.file_columns(table)))
+    return find_header_violations(table, header, list(catalog.file_columns(table)))
 
 
 def _fatal_violation(
     table: str, *, expected: str, got: str, row: int = HEADER_ROW, column: str | None = None
-) -> Violation:
+) -> DropViolation:
     """Return a violation that makes the file as a whole unusable."""
-    return Violation(table=table, column=column, row=row, expected=expected, got=got, fatal=True)
+    return DropViolation(
+        table=table, column=column, row=row, expected=expected, got=got, fatal=True
+    )
 
 
 def _read_table(
     path: Path, table: str, catalog: Catalog, spool: Spool, progress: Progress
-) -> tuple[pl.DataFrame, Sequence[Violation]]:
+) -> tuple[pl.DataFrame, Sequence[DropViolation]]:
     """Spool the typed rows of a file; return its keys with row numbers, and its violations."""
     key = catalog.entity.key
     columns = catalog.file_columns(table)
     key_parts: list[pl.DataFrame] = []
-    violations: list[Violation] = []
+    violations: list[DropViolation] = []
     ragged: dict[int, int] = {}  # row number -> its number of cells, where that is not the header's
     for rows, text in csv_files.read_batches(path, ragged):
         typed, cell_violations = read_cells(text, rows, columns, key=key, table=table)
@@ -207,18 +209,18 @@ def _read_table(
     for row, cell_count in ragged.items():
         expected = f"{len(columns)} cells"
         violations.append(
-            Violation(table=table, column=None, row=row, expected=expected, got=f"{cell_count}")
+            DropViolation(table=table, column=None, row=row, expected=expected, got=f"{cell_count}")
         )
     row_count = sum(map(len, key_parts)) + len(ragged)
     if not key_parts or not row_count:
         no_rows = _fatal_violation(table, expected="rows after the header", got="none")
         return _no_keys(catalog), [no_rows]
     keys = pl.concat(key_parts)
-    violations += repeated_keys(keys, key=key, table=table)
+    violations += find_repeated_keys(keys, key=key, table=table)
     return keys, sorted(violations, key=_file_order)
 
 
-def _file_order(violation: Violation) -> tuple[int, str]:
+def _file_order(violation: DropViolation) -> tuple[int, str]:
     """Return the sort key of a violation: its row, then its column."""
     row = HEADER_ROW if violation.row is None else violation.row
     return row, violation.column or ""

@@ -11,9 +11,9 @@ import polars as pl
 from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
-from streamflow.steps.data.snapshot import difference
+from streamflow.steps.data.snapshot import describe_digest_difference
 from streamflow.warehouse import erasures, frozen
-from streamflow.warehouse.erasures import Erased
+from streamflow.warehouse.erasures import ErasedRevision
 from streamflow.warehouse.frozen import Revision
 
 
@@ -25,7 +25,7 @@ class ForgetReceipt:
     """
 
     rows: Mapping[str, int]
-    erased: tuple[Erased, ...]
+    erased: tuple[ErasedRevision, ...]
     already: bool = False
 
 
@@ -41,13 +41,13 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
             nothing is erased.
     """
     key_name = platform.catalog.entity.key
-    with platform.maintenance() as connection:
+    with platform.maintenance_connection() as connection:
         frozen.lock_for_writing(connection)
         revisions = {
             (revision.table, revision.as_of, revision.revision): revision
             for revision in frozen.all_revisions(connection)
         }
-        revision_keys = erasures.holders(connection, key_name, key)
+        revision_keys = erasures.find_revisions_with_key(connection, key_name, key)
         erased = []
         for revision in [revisions[revision_key] for revision_key in revision_keys]:
             platform.notify(
@@ -62,13 +62,13 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
             if erasures.is_forgotten(connection, key):
                 return ForgetReceipt(rows={}, erased=(), already=True)
             raise EntityUnknown(f"{key_name} {key!r}: nothing holds it", remedy="Check the key.")
-        erasures.enter(connection, key=key, who=getpass.getuser(), why=why, erased=erased)
+        erasures.record_erasures(connection, key=key, who=getpass.getuser(), why=why, erased=erased)
     return ForgetReceipt(rows=rows, erased=tuple(erased))
 
 
-def _erasure(revision: Revision, remaining: TableDigest) -> Erased:
+def _erasure(revision: Revision, remaining: TableDigest) -> ErasedRevision:
     """Return the tombstone entry of a revision: its digest before and after."""
-    return Erased(
+    return ErasedRevision(
         table=revision.table,
         as_of=revision.as_of,
         revision=revision.revision,
@@ -92,7 +92,7 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     ):
         full_digester.update(rows)
         remaining_digester.update(rows.filter(pl.col(key_name).cast(pl.String) != key))
-    damage = difference(revision, full_digester.finish().value)
+    damage = describe_digest_difference(revision, full_digester.finish().value)
     if damage:
         raise SnapshotDamaged(damage, state="Nothing was erased.")
     return remaining_digester.finish()

@@ -10,25 +10,25 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import DropConflict, SettingsInvalid, StreamflowError
-from streamflow.files.csv_files import inspect
-from streamflow.files.drop_folders import DATE_FILE, dated
+from streamflow.files.csv_files import inspect_bytes
+from streamflow.files.drop_folders import DATE_FILE, read_drop_date
 from streamflow.platform import Platform
 from streamflow.settings import Settings
 from streamflow.warehouse import inbox as store
 from streamflow.warehouse.inbox import InboxEntry
 
 # A folder that changed less than this long ago may still be being written. A convention.
-SETTLED = timedelta(seconds=5)
+QUIET_TIME = timedelta(seconds=5)
 
 # A folder that did not change from this long before it was processed until now is not read again.
 # Far above the error of any clock.
-KNOWN_AFTER = timedelta(hours=1)
+UNCHANGED_MARGIN = timedelta(hours=1)
 
 PARTIAL = (".partial", ".tmp")  # how names end while their files are being copied
 
-Run = Callable[[Path, date], object]
+ProcessFolder = Callable[[Path, date], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def inbox_folder(settings: Settings) -> Path:
     return settings.inbox.absolute()
 
 
-def inbox(platform: Platform, run: Run, *, now: Callable[[], datetime]) -> InboxReceipt:
+def inbox(platform: Platform, run: ProcessFolder, *, now: Callable[[], datetime]) -> InboxReceipt:
     """Process each new or changed folder by `run(folder, as_of)`, in order of as_of.
 
     A folder that fails does not stop the next ones. An error that can pass by itself is raised:
@@ -98,7 +98,7 @@ def inbox(platform: Platform, run: Run, *, now: Callable[[], datetime]) -> Inbox
     """
     root = inbox_folder(platform.settings)
     processed = []
-    with store.alone(platform.connection):
+    with store.lock_inbox(platform.connection):
         for pending in _find_pending(platform, root, now()):
             platform.notify(f"processing {pending.folder}")
             begin = now()
@@ -106,17 +106,17 @@ def inbox(platform: Platform, run: Run, *, now: Callable[[], datetime]) -> Inbox
             entry = InboxEntry(
                 folder=pending.folder.name,
                 digest=pending.digest,
-                as_of=instant(pending.as_of) if pending.as_of else None,
+                as_of=instant_of_day(pending.as_of) if pending.as_of else None,
                 status="failed" if error else "done",
                 error=error,
                 at=begin,
             )
-            store.record(platform.connection, entry)
+            store.record_entry(platform.connection, entry)
             processed.append(pending.folder.name)
-    return InboxReceipt(inbox=root, drops=listing(platform, now()), processed=tuple(processed))
+    return InboxReceipt(inbox=root, drops=list_inbox(platform, now()), processed=tuple(processed))
 
 
-def listing(platform: Platform, now: datetime) -> tuple[InboxDrop, ...]:
+def list_inbox(platform: Platform, now: datetime) -> tuple[InboxDrop, ...]:
     """Return every folder with its status; the folders that wait come last."""
     root = inbox_folder(platform.settings)
     folders = {folder.name: folder for folder in _subfolders(root)}
@@ -160,7 +160,7 @@ def _find_pending(platform: Platform, root: Path, now: datetime) -> list[_Pendin
             platform.notify(f"{folder.name} is being written: skipped for now")
             continue
         entry = entries.get(folder.name)
-        if entry is not None and _last_change(folder) < entry.at - KNOWN_AFTER:
+        if entry is not None and _last_change(folder) < entry.at - UNCHANGED_MARGIN:
             continue
         pending = _read_folder(folder)
         if entry is None or entry.digest != pending.digest:
@@ -187,10 +187,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _is_being_written(folder: Path, now: datetime) -> bool:
-    """Return whether the folder has partial files, or changed less than SETTLED ago."""
+    """Return whether the folder has partial files, or changed less than QUIET_TIME ago."""
     try:
         has_partial_file = any(path.name.endswith(PARTIAL) for path in folder.iterdir())
-        return has_partial_file or _last_change(folder) > now - SETTLED
+        return has_partial_file or _last_change(folder) > now - QUIET_TIME
     except OSError:  # the folder, or a file in it, was removed at this moment
         return True
 
@@ -213,7 +213,7 @@ def _read_folder(folder: Path) -> _PendingFolder:
     digest = ""
     try:
         digest = _digest(folder)
-        as_of = dated(folder) or _date_in(folder.name)
+        as_of = read_drop_date(folder) or _date_in(folder.name)
     except OSError as exc:
         problem = StreamflowError(f"{folder}: it cannot be read: {exc}")
         return _PendingFolder(folder=folder, digest=digest, as_of=None, problem=problem)
@@ -224,7 +224,7 @@ def _read_folder(folder: Path) -> _PendingFolder:
 
 def _digest(folder: Path) -> str:
     """Return the sha256 of the names and digests of a folder's files."""
-    lines = [f"{path.name}\0{inspect(path).sha256}\n" for path in _files(folder)]
+    lines = [f"{path.name}\0{inspect_bytes(path).sha256}\n" for path in _files(folder)]
     return sha256("".join(lines).encode()).hexdigest()
 
 
@@ -239,7 +239,7 @@ def _date_in(name: str) -> date:
     )
 
 
-def _process(pending: _PendingFolder, run: Run) -> str:
+def _process(pending: _PendingFolder, run: ProcessFolder) -> str:
     """Process one folder; return the error as text for the table, or an empty text."""
     if pending.problem is not None or pending.as_of is None:
         return str(pending.problem)

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.instants import instant
-from streamflow.core.data.rejects import Reject, rejected_keys
+from streamflow.core.data.instants import instant_of_day
+from streamflow.core.data.rejects import Reject, find_rejected_keys
 from streamflow.errors import DropConflict
 from streamflow.files.spool import Spool
 from streamflow.platform import Platform
@@ -24,7 +24,7 @@ from streamflow.steps.data.drop_reading import (
     read_drop,
 )
 from streamflow.steps.data.rejected_rows import describe_rejects, find_rejects
-from streamflow.steps.data.violations import violation_error
+from streamflow.steps.data.violations import make_violation_error
 from streamflow.warehouse import drops, erasures
 from streamflow.warehouse.drops import DeliveredFile
 
@@ -69,12 +69,12 @@ def ingest(
         DropConflict: the files are those of a different as_of. In both cases nothing is written.
     """
     catalog = platform.catalog
-    at = instant(as_of)
+    at = instant_of_day(as_of)
     tables = find_delivered_tables(folder, catalog)
     facts = inspect_files(folder, catalog, tables)
     files = _new_files(catalog, {table: file.sha256 for table, file in facts.items()})
-    with drops.one_loader(platform.connection, at), ExitStack() as closing:
-        deliveries = drops.delivered(platform.connection)
+    with drops.lock_drop(platform.connection, at), ExitStack() as closing:
+        deliveries = drops.delivered_files(platform.connection)
         stored_files = deliveries.get(at, {})
         if _is_stored(files, stored_files):
             return _unchanged_receipt(platform, as_of, [stored_files[table] for table in tables])
@@ -91,7 +91,7 @@ def ingest(
         )
         row_rejects = find_rejects(platform, folder, drop) if reject_rows else []
         if drop.violations and not row_rejects:
-            raise violation_error(folder, catalog, drop.violations)
+            raise make_violation_error(folder, catalog, drop.violations)
         return _load(platform, folder, as_of, files, drop, row_rejects)
 
 
@@ -99,7 +99,7 @@ def _unchanged_receipt(
     platform: Platform, as_of: date, files: Sequence[DeliveredFile]
 ) -> IngestReceipt:
     """Return the receipt of a drop that is stored already."""
-    rejected_rows = drops.rejected_rows(platform.connection, instant(as_of))
+    rejected_rows = drops.rejected_rows(platform.connection, instant_of_day(as_of))
     return IngestReceipt(
         as_of=as_of, files=tuple(files), rejected=len(rejected_rows), changed=False
     )
@@ -136,7 +136,7 @@ def _refuse_copy(
         return
     digests = {table: file.sha256 for table, file in files.items()}
     for at, stored_files in deliveries.items():
-        if at == instant(as_of):
+        if at == instant_of_day(as_of):
             continue
         stored_digests = {table: file.sha256 for table, file in stored_files.items()}
         if digests == stored_digests:
@@ -187,8 +187,8 @@ def _load(
     """Write the checked rows, without those of rejected and of forgotten keys."""
     catalog = platform.catalog
     key = catalog.entity.key
-    forgotten_keys = erasures.forgotten(platform.connection, _all_keys(drop, key), as_of)
-    left_out = rejected_keys(drop.violations) | forgotten_keys
+    forgotten_keys = erasures.find_forgotten_keys(platform.connection, _all_keys(drop, key), as_of)
+    left_out = find_rejected_keys(drop.violations) | forgotten_keys
     excluded_keys = pl.DataFrame({key: sorted(left_out)}, schema={key: _key_type(drop, key)})
     loaded_files = {}
     for table, file in files.items():
@@ -204,7 +204,7 @@ def _load(
     }
     kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
     rejected_rows = describe_rejects(folder, catalog, kept_rejects)
-    drops.replace_drop(platform.address, instant(as_of), frames, loaded_files, rejected_rows)
+    drops.replace_drop(platform.address, instant_of_day(as_of), frames, loaded_files, rejected_rows)
     return IngestReceipt(
         as_of=as_of,
         files=tuple(loaded_files.values()),
@@ -235,7 +235,7 @@ def _rows_to_load(
     PostgreSQL enters sorted rows into an index several times as fast as rows in any other order.
     """
     run: list[pl.DataFrame] = []
-    for frame in spool.frames():
+    for frame in spool.read_frames():
         run.append(frame.drop_nulls(key).join(excluded_keys, on=key, how="anti"))
         if sum(map(len, run)) >= SORTED_ROWS:
             yield from _sorted_parts(run, key, progress)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamflow.catalog import parse_catalog
-from streamflow.core.onboarding.catalog_guess import Guess, guess
+from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
 from streamflow.core.onboarding.column_profile import (
+    ColumnProfile,
     FileProfile,
-    Profile,
-    as_ingest_reads,
-    detailed,
-    details,
-    measures,
-    profiles,
+    add_details,
+    check_instants,
+    detail_expressions,
+    measuring_expressions,
+    profiles_from_measures,
 )
 from streamflow.core.onboarding.column_roles import check_columns, find_key, refuse
 from streamflow.files import csv_scan, text_files
@@ -84,8 +84,12 @@ def init(
     check_columns(files)
     key_column, rivals = find_key(files, key)
     population = csv_scan.count_distinct([folder / name for name in names], key_column)
-    catalog_guess = guess(
-        files, key=key_column, population=population, rivals=() if key else rivals, label=label
+    catalog_guess = guess_catalog(
+        files,
+        key=key_column,
+        population=population,
+        alternative_keys=() if key else rivals,
+        label=label,
     )
     text = catalog_text(catalog_guess)
     parse_catalog(text, origin=str(out))  # what we write must be a catalog that we can read
@@ -98,10 +102,12 @@ def _file_names(folder: Path) -> list[str]:
     remedy = "Name the folder that holds the CSV files of one drop"
     if not folder.is_dir():
         refuse([f"{folder}: no such folder"], remedy)
-    names = csv_scan.csv_names(folder)
+    names = csv_scan.list_csv_names(folder)
     if not names:
         subfolders = sorted(
-            path.name for path in folder.iterdir() if path.is_dir() and csv_scan.csv_names(path)
+            path.name
+            for path in folder.iterdir()
+            if path.is_dir() and csv_scan.list_csv_names(path)
         )
         hint = f", but its subfolder {subfolders[0]} does" if subfolders else ""
         refuse([f"{folder}: it holds no .csv file{hint}"], remedy)
@@ -141,32 +147,34 @@ def _profile_file(path: Path) -> FileProfile:
     The second pass computes the details that depend on the result of the first.
     """
     header = read_header(path)
-    columns = profiles(header, csv_scan.aggregate(path, measures(header)))
+    columns = profiles_from_measures(
+        header, csv_scan.aggregate(path, measuring_expressions(header))
+    )
     if not columns[0].rows:
         refuse(
             [f"{path.name}: it has a header and no rows, so nothing can be guessed"],
             "Export a whole drop",
         )
-    detail_measures = details(columns)
+    detail_measures = detail_expressions(columns)
     if detail_measures:
-        columns = detailed(columns, csv_scan.aggregate(path, detail_measures))
+        columns = add_details(columns, csv_scan.aggregate(path, detail_measures))
     return FileProfile(
         file=path.name, columns=tuple(_check_instants(path, column) for column in columns)
     )
 
 
-def _check_instants(path: Path, profile: Profile) -> Profile:
+def _check_instants(path: Path, profile: ColumnProfile) -> ColumnProfile:
     """Return the profile of a column of instants as `ingest` would read it; it may be text.
 
     The distinct texts are dropped: a few different instants are not categories.
     """
     if profile.kind != "timestamp":
         return profile
-    cells = csv_scan.text_column(path, profile.name)
-    return replace(as_ingest_reads(profile, cells), texts=None)
+    cells = csv_scan.read_text_column(path, profile.name)
+    return replace(check_instants(profile, cells), texts=None)
 
 
-def _receipt(catalog_guess: Guess, folder: Path, out: Path) -> InitReceipt:
+def _receipt(catalog_guess: CatalogGuess, folder: Path, out: Path) -> InitReceipt:
     """Return the receipt of a guessed catalog."""
     label = catalog_guess.label
     tables = tuple(

@@ -12,7 +12,7 @@ from datetime import date
 from streamflow.features import materialize as online_store
 from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
-from streamflow.warehouse.prediction_log_months import make_months
+from streamflow.warehouse.prediction_log_months import create_months
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ def materialize(platform: Platform) -> MaterializeReceipt:
     Raises:
         SnapshotMissing: nothing is frozen yet.
     """
-    services = platform.services()
+    services = platform.read_services()
     repository = platform.features
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending_views = pool.submit(
@@ -37,7 +37,7 @@ def materialize(platform: Platform) -> MaterializeReceipt:
         )
         repository.open()  # it imports Feast for seconds, while PostgreSQL works
         views = pending_views.result()
-    repository.record(views)
-    for message in make_months(platform.connection):
+    repository.record_materialization(views)
+    for message in create_months(platform.connection):
         platform.notify(message)
     return MaterializeReceipt(as_of=views[0].as_of.date(), views=tuple(views))

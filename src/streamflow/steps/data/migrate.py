@@ -8,8 +8,13 @@ from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
 from streamflow.platform import Platform, require_migrated
 from streamflow.warehouse import installation
-from streamflow.warehouse.migrate import alone, grant_database, migrate_tables, plan_changes
-from streamflow.warehouse.prediction_log_months import make_months
+from streamflow.warehouse.migrate import (
+    grant_database,
+    lock_migration,
+    migrate_tables,
+    plan_changes,
+)
+from streamflow.warehouse.prediction_log_months import create_months
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ def migrate(platform: Platform) -> MigrateReceipt:
     changes = []
     if ensure_database(login, login.database):
         changes.append(f"database {login.database}")
-    with connect(login, autocommit=True) as connection, alone(connection):
+    with connect(login, autocommit=True) as connection, lock_migration(connection):
         changes += _migrate(platform)
     return MigrateReceipt(changes=tuple(changes))
 
@@ -41,26 +46,26 @@ def _migrate(platform: Platform) -> list[str]:
     """Make the missing changes inside the database; the caller holds the lock."""
     settings = platform.settings
     login = platform.login
-    installation.state(login)  # raises if an interrupted restore has not been completed
+    installation.read_installation(login)  # raises if an interrupted restore has not been completed
     changes = []
     if ensure_database(login, settings.mlflow_database):
         changes.append(f"database {settings.mlflow_database}")
     changes += migrate_tables(login, platform.catalog)
     grant_database(login, settings.mlflow_database)
-    changes += make_months(platform.connection)
+    changes += create_months(platform.connection)
     if platform.models.migrate():
         changes.append("MLflow's tables")
-    state = installation.state(login)
+    state = installation.read_installation(login)
     features = [asdict(feature) for feature in features_of(platform.catalog)]
-    installation.add_service(platform.connection, platform.catalog.service, features)
-    services = platform.services()
+    installation.add_feature_service(platform.connection, platform.catalog.service, features)
+    services = platform.read_services()
     platform.features.write(services)
     digest = platform.features.digest(services)
     if state is None or state.repository_digest != digest:
         platform.notify("applying the feature repository")
         platform.features.apply()
         changes.append(_describe_registry(platform))
-    installation.record(
+    installation.record_installation(
         platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest
     )
     return changes
@@ -73,15 +78,15 @@ def _describe_registry(platform: Platform) -> str:
     return f"Feast registry: {views}, service {platform.catalog.service}"
 
 
-def plan(platform: Platform) -> MigrateReceipt:
+def plan_migration(platform: Platform) -> MigrateReceipt:
     """Return the changes that `migrate` would make; make none of them."""
-    state = installation.state(platform.login)
+    state = installation.read_installation(platform.login)
     if state is None:
         return MigrateReceipt(
             changes=("everything: this database holds nothing of streamflow yet",), planned=True
         )
     changes = plan_changes(platform.login, platform.catalog)
-    if platform.catalog.service not in platform.services():
+    if platform.catalog.service not in platform.read_services():
         changes.append(f"Feast registry: a new service {platform.catalog.service}")
     elif state.catalog_digest != platform.catalog.digest:
         changes.append("record the changed catalog")
@@ -94,7 +99,7 @@ def ensure_migrated(platform: Platform) -> None:
     Raises:
         NotMigrated: the database has content, but it is not what the catalog asks for.
     """
-    if installation.state(platform.login) is None:
+    if installation.read_installation(platform.login) is None:
         platform.notify("this database is empty: migrating it")
         migrate(platform)
     require_migrated(platform)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.rejects import Reject, rejected_keys, rejects
+from streamflow.core.data.rejects import Reject, find_rejected_keys, list_rejects
 from streamflow.files import csv_files
 from streamflow.platform import Platform
 from streamflow.steps.data.drop_reading import CheckedDrop
-from streamflow.steps.data.violations import describe_violations, violation_error
+from streamflow.steps.data.violations import describe_violations, make_violation_error
 from streamflow.warehouse.drops import RejectedRow
 
 
@@ -26,18 +26,18 @@ def find_rejects(platform: Platform, folder: Path, drop: CheckedDrop) -> list[Re
     violations = drop.violations
     keys = drop.keys
     if any(violation.fatal or violation.table not in keys for violation in violations):
-        raise violation_error(folder, catalog, violations)
-    row_rejects = rejects(violations, keys, key=catalog.entity.key)
+        raise make_violation_error(folder, catalog, violations)
+    row_rejects = list_rejects(violations, keys, key=catalog.entity.key)
     key_count = max(map(len, keys.values()))
     keyless_count = sum(reject.key is None for reject in row_rejects)
-    rejected_count = len(rejected_keys(violations)) + keyless_count
+    rejected_count = len(find_rejected_keys(violations)) + keyless_count
     share = rejected_count / key_count
     if share > max_share:
         note = (
             f"({share:.2%} of {key_count:,} keys would be rejected, "
             f"the setting max_reject_share allows {max_share:.2%})"
         )
-        raise violation_error(folder, catalog, violations, note=note)
+        raise make_violation_error(folder, catalog, violations, note=note)
     return row_rejects
 
 
@@ -53,7 +53,7 @@ def describe_rejects(
         path = folder / catalog.file(table)
         header = csv_files.read_header(path)
         table_rejects = [reject for reject in row_rejects if reject.table == table]
-        records = csv_files.records(path, {reject.row for reject in table_rejects})
+        records = csv_files.read_records(path, {reject.row for reject in table_rejects})
         for reject in table_rejects:
             record = records[reject.row]
             cells = dict(zip(header, record.cells, strict=False))

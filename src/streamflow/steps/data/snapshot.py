@@ -12,25 +12,25 @@ from datetime import date, datetime
 
 import psycopg
 
-from streamflow.core.data.contract import expectation
+from streamflow.core.data.contract import describe_expectation
 from streamflow.core.data.digest import Digester, TableDigest
-from streamflow.core.data.instants import instant
-from streamflow.core.training.training_set import revision_in_words
+from streamflow.core.data.instants import instant_of_day
+from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.warehouse import drops, frozen, revision_writing
-from streamflow.warehouse.derived import Drop, broken_promises
+from streamflow.warehouse.derived import DropToFreeze, find_violations
 from streamflow.warehouse.drops import DeliveredFile
 from streamflow.warehouse.frozen import Revision
-from streamflow.warehouse.revision_changes import Changes, changed_cells
+from streamflow.warehouse.revision_changes import Changes, count_changes
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenTable:
     """One table of a snapshot; `created` is False when its newest revision has the same content.
 
-    changed_cells   column -> how many cells differ from the former revision, of keys in both
+    count_changes   column -> how many cells differ from the former revision, of keys in both
     added           keys that only this revision has
     removed         keys that only the former revision has
     """
@@ -62,7 +62,7 @@ def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
         SnapshotMissing: there is no drop of this date.
         ContractViolation: a derived column breaks what the catalog promises.
     """
-    at = instant(as_of)
+    at = instant_of_day(as_of)
     catalog = platform.catalog
     connection = platform.connection
     with connection.transaction():
@@ -70,7 +70,7 @@ def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
         files = _delivered_files(connection, as_of)
         newest = _newest_revisions(connection, at)
         table_drops = {
-            table: frozen.drop_of(connection, table, at, population=catalog.population_of(table))
+            table: frozen.find_drop(connection, table, at, population=catalog.population_of(table))
             for table in catalog.tables
             if table in files
         }
@@ -79,7 +79,8 @@ def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
         progress = Progress(platform.notify, f"freezing {as_of}", row_count)
         copies, changed_columns = _freeze(platform, table_drops, newest, progress)
         created = {
-            revision.table: revision for revision in revision_writing.record(connection, at, copies)
+            revision.table: revision
+            for revision in revision_writing.record_revisions(connection, at, copies)
         }
         changes = {
             table: _count_changes(platform, revision, newest[table])
@@ -103,8 +104,8 @@ def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
 
 def _delivered_files(connection: psycopg.Connection, as_of: date) -> Mapping[str, DeliveredFile]:
     """Return the delivered file of each table of a drop. Raises SnapshotMissing without a drop."""
-    at = instant(as_of)
-    files = drops.delivered(connection, at).get(at)
+    at = instant_of_day(as_of)
+    files = drops.delivered_files(connection, at).get(at)
     if not files:
         raise SnapshotMissing(
             f"there is no drop of {as_of}",
@@ -115,14 +116,14 @@ def _delivered_files(connection: psycopg.Connection, as_of: date) -> Mapping[str
 
 def _newest_revisions(connection: psycopg.Connection, at: datetime) -> dict[str, Revision]:
     """Return the newest revision of each table that is frozen as of `at`."""
-    known_at = frozen.known_now(connection)
+    known_at = frozen.current_known_at(connection)
     revisions = frozen.revisions(connection, known_at=known_at, first=at, last=at)
     return {revision.table: revision for revision in revisions}
 
 
 def _freeze(
     platform: Platform,
-    table_drops: Mapping[str, Drop],
+    table_drops: Mapping[str, DropToFreeze],
     newest: Mapping[str, Revision],
     progress: Progress,
 ) -> tuple[dict[str, tuple[int, TableDigest]], dict[str, tuple[str, ...]]]:
@@ -156,7 +157,7 @@ def _freeze(
     return copies, changed_columns
 
 
-def _check_derived(platform: Platform, table_drops: Mapping[str, Drop]) -> None:
+def _check_derived(platform: Platform, table_drops: Mapping[str, DropToFreeze]) -> None:
     """Check that every derived value of every table is what the catalog promises.
 
     Raises:
@@ -166,12 +167,12 @@ def _check_derived(platform: Platform, table_drops: Mapping[str, Drop]) -> None:
     lines = []
     for table, drop in table_drops.items():
         columns = catalog.columns(table)
-        for key, name, value in broken_promises(
+        for key, name, value in find_violations(
             platform.connection, table, columns, catalog.entity.key, drop
         ):
             column = columns[name]
             owner = f" of {catalog.entity.key} {key!r}" if key else ""
-            problem = f"expected {expectation(column)}, got {value}" if key else value
+            problem = f"expected {describe_expectation(column)}, got {value}" if key else value
             lines.append(f"{table} column '{name}' = {column.expr}{owner}: {problem}")
     if lines:
         raise ContractViolation(
@@ -192,7 +193,7 @@ def _count_changes(platform: Platform, revision: Revision, former: Revision) -> 
     columns = [
         name for name in catalog.columns(revision.table) if name in former_columns and name != key
     ]
-    return changed_cells(platform.connection, key, columns, revision, former)
+    return count_changes(platform.connection, key, columns, revision, former)
 
 
 def _frozen_table(
@@ -212,7 +213,9 @@ def _frozen_table(
     )
 
 
-def _digest_drop(platform: Platform, table: str, drop: Drop, progress: Progress) -> TableDigest:
+def _digest_drop(
+    platform: Platform, table: str, drop: DropToFreeze, progress: Progress
+) -> TableDigest:
     """Return the digest of the rows that one table of the drop is to freeze."""
     catalog = platform.catalog
     columns = catalog.columns(table)
@@ -237,13 +240,15 @@ def _find_changes(platform: Platform, digest: TableDigest, former: Revision) -> 
     def is_new_and_empty(name: str) -> bool:
         if name in former_columns or name not in file_columns:
             return False
-        return drops.is_empty(platform.connection, former.table, name, former.as_of)
+        return drops.is_column_empty(platform.connection, former.table, name, former.as_of)
 
     changed_columns = digest.changed_columns(former_digest)
     return tuple(name for name in changed_columns if not is_new_and_empty(name))
 
 
-def damaged(platform: Platform, revisions: Iterable[Revision], key: str) -> list[str]:
+def describe_damaged_revisions(
+    platform: Platform, revisions: Iterable[Revision], key: str
+) -> list[str]:
     """Describe each revision whose rows no longer have the digest that was recorded."""
     revisions = list(revisions)
     row_count = sum(revision.rows for revision in revisions)
@@ -251,7 +256,7 @@ def damaged(platform: Platform, revisions: Iterable[Revision], key: str) -> list
     descriptions = []
     for revision in revisions:
         digest = _digest_revision(platform, revision, key, progress)
-        descriptions.append(difference(revision, digest))
+        descriptions.append(describe_digest_difference(revision, digest))
     return [description for description in descriptions if description]
 
 
@@ -268,9 +273,9 @@ def _digest_revision(platform: Platform, revision: Revision, key: str, progress:
     return digester.finish().value
 
 
-def difference(revision: Revision, digest: str) -> str:
+def describe_digest_difference(revision: Revision, digest: str) -> str:
     """Say how the digest of a revision's rows differs from the recorded one; empty if equal."""
     if digest == revision.digest:
         return ""
-    name = revision_in_words(revision.table, revision.as_of, revision.revision)
+    name = describe_revision(revision.table, revision.as_of, revision.revision)
     return f"{name}: its rows have the digest {digest}, recorded is {revision.digest}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import Violation
+from streamflow.core.data.contract import DropViolation
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
 
@@ -14,7 +14,7 @@ MAX_LISTED = 20  # violations in the message; all of them are in the error's fac
 
 
 def describe_violations(
-    folder: Path, catalog: Catalog, violations: Sequence[Violation]
+    folder: Path, catalog: Catalog, violations: Sequence[DropViolation]
 ) -> list[str]:
     """Return one line of text for each violation.
 
@@ -39,8 +39,8 @@ def describe_violations(
     ]
 
 
-def violation_error(
-    folder: Path, catalog: Catalog, violations: Sequence[Violation], *, note: str = ""
+def make_violation_error(
+    folder: Path, catalog: Catalog, violations: Sequence[DropViolation], *, note: str = ""
 ) -> ContractViolation:
     """Return the error that lists the violations; `note` is one more line of its message."""
     lines = describe_violations(folder, catalog, violations)
@@ -57,10 +57,10 @@ def _physical_lines(path: Path, rows: set[int]) -> dict[int, int]:
     """Return the line number of each row of a file; empty when the file is missing."""
     if not rows or not path.is_file():
         return {}
-    return {row: record.line for row, record in csv_files.records(path, rows).items()}
+    return {row: record.line for row, record in csv_files.read_records(path, rows).items()}
 
 
-def _describe_violation(file: str, violation: Violation, lines: Mapping[int, int]) -> str:
+def _describe_violation(file: str, violation: DropViolation, lines: Mapping[int, int]) -> str:
     """Return the text of one violation; `lines` maps a row number to its line number."""
     line = None if violation.row is None else lines.get(violation.row)
     location = f"{file}:{line}" if line else file

@@ -11,16 +11,16 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.core.monitoring.report import Report, from_values, to_values
-from streamflow.files.monitor_page import page
+from streamflow.files.monitor_page import render_page
 from streamflow.files.text_files import write_text
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor_inputs import collect_inputs, find_champion
 from streamflow.steps.monitoring.monitor_report import make_report
-from streamflow.steps.versions.recorded_version import as_recorded
+from streamflow.steps.versions.recorded_version import platform_as_recorded
 from streamflow.warehouse import ledger, monitoring
-from streamflow.warehouse.monitoring import NewReport, Verdict
+from streamflow.warehouse.monitoring import NewReport, StoredReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,13 @@ def monitor(platform: Platform, as_of: date, *, out: Path | None = None) -> Moni
         NotRebuildable: the rows that the version was trained on cannot be rebuilt.
     """
     champion = find_champion(platform)
-    recorded_platform = as_recorded(platform, champion.passport)
-    with monitoring.one_at_a_time(platform.connection):
+    recorded_platform = platform_as_recorded(platform, champion.passport)
+    with monitoring.lock_reports(platform.connection):
         inputs = collect_inputs(recorded_platform, champion, as_of)
-        stored = monitoring.stored(platform.connection, inputs.evidence.digest)
+        stored = monitoring.find_report(platform.connection, inputs.evidence.digest)
         report = from_values(stored[1]) if stored else make_report(inputs)
         platform.notify("drawing the page")
-        html = page(report)
+        html = render_page(report)
         verdict = stored[0] if stored else _store(platform, report, html)
     return MonitorReceipt(
         model=verdict.model,
@@ -79,7 +79,7 @@ def monitor(platform: Platform, as_of: date, *, out: Path | None = None) -> Moni
     )
 
 
-def _store(platform: Platform, report: Report, html: str) -> Verdict:
+def _store(platform: Platform, report: Report, html: str) -> StoredReport:
     """Log the report to MLflow and store it in PostgreSQL.
 
     Either both succeed, or the MLflow run is marked FAILED and no report is stored.
@@ -88,7 +88,7 @@ def _store(platform: Platform, report: Report, html: str) -> Verdict:
 
     evidence = report.evidence
     values = to_values(report)
-    verdicts: list[Verdict] = []
+    verdicts: list[StoredReport] = []
     run = ReportRun(
         name=f"monitor {evidence.as_of} with version {evidence.version}",
         model=evidence.model,
@@ -106,9 +106,11 @@ def _store(platform: Platform, report: Report, html: str) -> Verdict:
     )
 
     def store(run_id: str) -> None:
-        verdicts.append(monitoring.store(platform.connection, _new_report(report, run_id, values)))
+        verdicts.append(
+            monitoring.store_report(platform.connection, _new_report(report, run_id, values))
+        )
 
-    with ledger.together(platform.connection):
+    with ledger.lock_ledger_shared(platform.connection):
         platform.models.log_report(run, store)
     return verdicts[0]
 
@@ -117,7 +119,7 @@ def _new_report(report: Report, run_id: str, values: dict[str, Any]) -> NewRepor
     """Return the row of the report table; `values` is the report as JSON values."""
     evidence = report.evidence
     return NewReport(
-        as_of=instant(evidence.as_of),
+        as_of=instant_of_day(evidence.as_of),
         model=evidence.model,
         version=evidence.version,
         mlflow_run_id=run_id,

@@ -14,27 +14,27 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.data.instants import day, instant
-from streamflow.core.monitoring.report import Evidence
+from streamflow.core.data.instants import format_instant, instant_of_day
+from streamflow.core.monitoring.report import ReportEvidence
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.training_set import Source, TrainingSet, label_as_of
+from streamflow.core.training.training_set import Source, TrainingSet, find_label_drop
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.platform import Platform
-from streamflow.steps.stages.transitions import served
-from streamflow.steps.training.training_set import revisions_read
+from streamflow.steps.stages.transitions import version_in_stage
+from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import (
-    joined_features,
-    rebuilt_set,
-    set_differences,
+    describe_set_differences,
+    join_features,
+    rebuild_training_set,
 )
 from streamflow.steps.versions.recorded_version import (
-    Recorded,
-    erased_users,
-    recorded,
+    RecordedVersion,
+    count_erased_users,
+    find_recorded_version,
     require_frozen,
 )
 from streamflow.warehouse import frozen, monitoring
-from streamflow.warehouse.monitoring import LoggedAnswers
+from streamflow.warehouse.monitoring import LoggedPredictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,41 +60,41 @@ class ReportInputs:
     """
 
     recorded_platform: Platform
-    champion: Recorded
+    champion: RecordedVersion
     drop: MonitoredDrop
-    answers: LoggedAnswers
-    evidence: Evidence
+    answers: LoggedPredictions
+    evidence: ReportEvidence
 
 
-def find_champion(platform: Platform) -> Recorded:
+def find_champion(platform: Platform) -> RecordedVersion:
     """Return the version in Production as it was recorded.
 
     Raises:
         VersionMissing: no version is in Production.
         NotRebuildable: the record of the version was changed.
     """
-    version = served(platform)
+    version = version_in_stage(platform)
     if version is None:
         raise VersionMissing(
             f"no version of {platform.catalog.model} is in Production: "
             "there is nothing to compare a drop with",
             remedy="Run 'streamflow train --as-of D', then 'streamflow promote VERSION'.",
         )
-    champion = recorded(platform, str(version.version))
+    champion = find_recorded_version(platform, str(version.version))
     if champion.tampered:
         raise NotRebuildable("\n".join(champion.tampered), missing=list(champion.tampered))
     return champion
 
 
-def rebuild_reference(recorded_platform: Platform, champion: Recorded) -> TrainingSet:
+def rebuild_reference(recorded_platform: Platform, champion: RecordedVersion) -> TrainingSet:
     """Rebuild the rows that the version was trained on, without the users erased on request.
 
     Raises:
         NotRebuildable: the rows differ from the recorded ones for a different reason.
     """
-    rows = rebuilt_set(recorded_platform, champion.passport)
-    differences = set_differences(champion.passport, rows)
-    if differences and not erased_users(recorded_platform, champion.passport):
+    rows = rebuild_training_set(recorded_platform, champion.passport)
+    differences = describe_set_differences(champion.passport, rows)
+    if differences and not count_erased_users(recorded_platform, champion.passport):
         name = f"the training set of version {champion.version.version}"
         raise NotRebuildable(
             "\n".join(f"{name} cannot be rebuilt: {difference}" for difference in differences),
@@ -105,7 +105,7 @@ def rebuild_reference(recorded_platform: Platform, champion: Recorded) -> Traini
 
 
 def read_population(
-    recorded_platform: Platform, champion: Recorded, reference: TrainingSet
+    recorded_platform: Platform, champion: RecordedVersion, reference: TrainingSet
 ) -> pl.DataFrame:
     """Return all users of the drop that the version was trained on, from the same revisions.
 
@@ -125,24 +125,24 @@ def find_drop(recorded_platform: Platform, as_of: date, *, label_lead: int) -> M
     """Find the newest revisions of a drop. Raises SnapshotMissing when it is not frozen."""
     catalog = recorded_platform.catalog
     connection = recorded_platform.connection
-    at = instant(as_of)
-    newest = frozen.revisions(connection, known_at=frozen.known_now(connection))
+    at = instant_of_day(as_of)
+    newest = frozen.revisions(connection, known_at=frozen.current_known_at(connection))
     drops = sorted(
         {revision.as_of for revision in newest if revision.table == catalog.entity.table}
     )
     if at not in drops:
         raise SnapshotMissing(
-            f"no snapshot of {as_of} exists; frozen are: {', '.join(map(day, drops)) or 'none'}"
+            f"no snapshot of {as_of} exists; frozen are: {', '.join(map(format_instant, drops)) or 'none'}"
         )
-    label_at = label_as_of(at, label_lead, drops)
-    sources = frozen.sources(connection, revisions_read(catalog, newest, at, label_at))
+    label_at = find_label_drop(at, label_lead, drops)
+    sources = frozen.sources(connection, select_revisions(catalog, newest, at, label_at))
     no_labels = ""
     if label_at is None:
         drop_number = f"drop number {label_lead} after it"
         no_labels = f"the labels of {as_of} do not exist yet: they come with the {drop_number}"
     elif not _has_labels(recorded_platform, sources, label_at):
         no_labels = (
-            f"the labels of {as_of} do not exist yet: the drop of {day(label_at)} "
+            f"the labels of {as_of} do not exist yet: the drop of {format_instant(label_at)} "
             f"has no {catalog.file(catalog.label.table)}"
         )
     return MonitoredDrop(at=at, sources=sources, label_at=label_at, no_labels=no_labels)
@@ -165,7 +165,7 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
     label_column = catalog.label.column
 
     def read(table: str, columns: list[str], revisions: list[tuple[datetime, int]]) -> pl.DataFrame:
-        return frozen.rows_of(recorded_platform.address, table, columns, revisions)
+        return frozen.read_rows(recorded_platform.address, table, columns, revisions)
 
     def read_at(table: str, at: datetime, *columns: str) -> pl.DataFrame:
         revisions = [
@@ -176,7 +176,7 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
         return read(table, list(columns), revisions).drop("as_of")
 
     keys = read_at(catalog.entity.table, drop.at, key).sort(key)
-    features = joined_features(catalog, read, keys, drop.at, drop.sources).select(
+    features = join_features(catalog, read, keys, drop.at, drop.sources).select(
         feature.name for feature in catalog.features
     )
     rows = pl.concat([keys, features], how="horizontal")
@@ -192,7 +192,9 @@ def in_holdout(recorded_platform: Platform, keys: pl.Series) -> NDArray[np.bool_
     return is_holdout(keys, salt=settings.split_salt, share=settings.holdout_share)
 
 
-def collect_inputs(recorded_platform: Platform, champion: Recorded, as_of: date) -> ReportInputs:
+def collect_inputs(
+    recorded_platform: Platform, champion: RecordedVersion, as_of: date
+) -> ReportInputs:
     """Find everything that a report on the drop of `as_of` is made from.
 
     Raises:
@@ -204,15 +206,17 @@ def collect_inputs(recorded_platform: Platform, champion: Recorded, as_of: date)
     model = recorded_platform.catalog.model
     revisions = require_frozen(recorded_platform, passport.sources)
     drop = find_drop(recorded_platform, as_of, label_lead=passport.label_lead)
-    answers = monitoring.logged_answers(recorded_platform.connection, model, version, drop.at)
-    evidence = Evidence(
+    answers = monitoring.logged_predictions(recorded_platform.connection, model, version, drop.at)
+    evidence = ReportEvidence(
         model=model,
         version=version,
         passport=champion.passport_digest,
         as_of=as_of,
-        reference={str(source): revisions[source.place].digest for source in passport.sources},
+        reference={
+            str(source): revisions[source.revision_key].digest for source in passport.sources
+        },
         current={str(source): source.digest for source in drop.sources},
-        answers=(answers.given, answers.last_id, answers.others),
+        answers=(answers.prediction_count, answers.last_id, answers.other_version_count),
         drift_psi=recorded_platform.settings.drift_psi,
         drift_false_discovery=recorded_platform.settings.drift_false_discovery,
     )

@@ -13,18 +13,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.data.instants import day
-from streamflow.core.monitoring.drift import FeatureDrift, feature_drifts
+from streamflow.core.data.instants import format_instant
+from streamflow.core.monitoring.drift import FeatureDrift, compare_features
 from streamflow.core.monitoring.performance import (
-    FEW,
+    MIN_PER_CLASS,
     ConceptDrift,
     LabelDrift,
     Performance,
-    concept_drift,
-    label_drift,
-    performance,
+    compare_labels,
+    compare_performance,
+    measure_performance,
 )
-from streamflow.core.monitoring.report import Answers, Report
+from streamflow.core.monitoring.report import AnswerOutcomes, Report
 from streamflow.core.statistics.metrics import Floats
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.platform import Platform
@@ -35,7 +35,7 @@ from streamflow.steps.monitoring.monitor_inputs import (
     read_rows,
     rebuild_reference,
 )
-from streamflow.steps.versions.recorded_version import erased_users
+from streamflow.steps.versions.recorded_version import count_erased_users
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -86,7 +86,7 @@ def _compare_features(
     """Return the drift of each feature. The key and the label are not features."""
     features = platform.catalog.features
     names = [feature.name for feature in features]
-    return feature_drifts(
+    return compare_features(
         reference.select(names),
         rows.select(names),
         categorical={feature.name for feature in features if feature.column.categorical},
@@ -101,7 +101,7 @@ def _compare_labels(
     """Return the drift of the labels; None for a drop without labels."""
     if not len(labelled):
         return None
-    return label_drift(reference.labels, _label_values(platform, labelled))
+    return compare_labels(reference.labels, _label_values(platform, labelled))
 
 
 def _compare_performance(
@@ -110,7 +110,7 @@ def _compare_performance(
     """Return how the performance changed; None where one of the two could not be measured."""
     if reference is None or current is None:
         return None
-    return concept_drift(reference, current)
+    return compare_performance(reference, current)
 
 
 def _label_values(platform: Platform, labelled: pl.DataFrame) -> NDArray[np.int8]:
@@ -139,7 +139,7 @@ def _measure(
     """Measure probabilities against labels with the version's threshold and seed."""
     settings = inputs.recorded_platform.settings
     decision = inputs.champion.passport.result["decision"]
-    return performance(
+    return measure_performance(
         labels,
         probabilities,
         threshold=decision["threshold"],
@@ -148,11 +148,11 @@ def _measure(
     )
 
 
-def _judge_answers(inputs: ReportInputs, labelled: pl.DataFrame) -> Answers | None:
+def _judge_answers(inputs: ReportInputs, labelled: pl.DataFrame) -> AnswerOutcomes | None:
     """Compare the logged answers on the drop with its labels; None without logged answers."""
     platform = inputs.recorded_platform
     answers = inputs.answers
-    if not answers.given and not answers.others:
+    if not answers.prediction_count and not answers.other_version_count:
         return None
     key = platform.catalog.entity.key
     labels = labelled.select(
@@ -166,14 +166,14 @@ def _judge_answers(inputs: ReportInputs, labelled: pl.DataFrame) -> Answers | No
 
     judged_performance = measure(judged)
     unseen_performance = measure(unseen)
-    return Answers(
-        given=answers.given,
+    return AnswerOutcomes(
+        given=answers.prediction_count,
         keys=len(answers.newest),
         labelled=len(judged),
         unseen_labelled=len(unseen),
         all=judged_performance.metrics if judged_performance else None,
         unseen=unseen_performance.metrics if unseen_performance else None,
-        others=answers.others,
+        others=answers.other_version_count,
     )
 
 
@@ -187,7 +187,7 @@ def _notes(
     """Yield what could not be compared, and what limits the comparison."""
     drop = inputs.drop
     passport = inputs.champion.passport
-    too_few = f"fewer than {FEW} hold-out users of a class: the AUC is not computed"
+    too_few = f"fewer than {MIN_PER_CLASS} hold-out users of a class: the AUC is not computed"
     if drop.no_labels:
         yield drop.no_labels
     elif labelled_count < row_count:
@@ -195,9 +195,9 @@ def _notes(
         verb = "has" if unlabelled_count == 1 else "have"
         yield (
             f"{unlabelled_count:,} of {row_count:,} users {verb} no label "
-            f"in the drop of {day(drop.label_at)}"
+            f"in the drop of {format_instant(drop.label_at)}"
         )
-    erased_count = erased_users(inputs.recorded_platform, passport)
+    erased_count = count_erased_users(inputs.recorded_platform, passport)
     if erased_count:
         yield f"users erased on request, who are missing from the training rows: {erased_count:,}"
     if drop.at == passport.as_of:
@@ -206,5 +206,5 @@ def _notes(
         yield f"the training set has {too_few}"
     if labelled_count and performance_now is None:
         yield f"this drop has {too_few}"
-    if inputs.answers.others:
-        yield f"answers of different versions on this drop, not compared: {inputs.answers.others:,}"
+    if inputs.answers.other_version_count:
+        yield f"answers of different versions on this drop, not compared: {inputs.answers.other_version_count:,}"

@@ -10,12 +10,12 @@ import polars as pl
 
 from streamflow.core.monitoring.skew import (
     Cause,
-    Expected,
-    Knowledge,
+    DropKnowledge,
+    ExpectedValues,
     Skew,
     Value,
     as_logged,
-    cause_of,
+    find_cause,
 )
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.platform import Platform
@@ -52,10 +52,10 @@ Rows = Mapping[RowRequest, Mapping[str, Any]]  # each with its features by name
 class OfflineReader:
     """Find which rows belong to an answer, and read them by Feast's point-in-time join."""
 
-    def __init__(self, platform: Platform, knowledge: Knowledge) -> None:
+    def __init__(self, platform: Platform, knowledge: DropKnowledge) -> None:
         self._platform = platform
         self._knowledge = knowledge
-        self._known_now = frozen.known_now(platform.connection)
+        self._known_now = frozen.current_known_at(platform.connection)
 
     def requests_for(
         self, answer: LoggedAnswer, features: Sequence[ServiceFeature]
@@ -65,7 +65,7 @@ class OfflineReader:
         Returns:
             None when a revision that is needed was pruned.
         """
-        known_at = self._knowledge.at(answer.at)
+        known_at = self._knowledge.newest_instant(answer.at)
         newest_as_of = None if known_at is None else self._knowledge.newest_drop(known_at)
         if known_at is None or newest_as_of is None:
             return None
@@ -108,7 +108,7 @@ class OfflineReader:
             "known_at": instant_type,
         }
         frame = pl.DataFrame(ordered, schema=schema, orient="row")
-        rows = self._platform.features.history(frame, service).to_pylist()
+        rows = self._platform.features.read_history(frame, service).to_pylist()
         return dict(zip(ordered, rows, strict=True))
 
 
@@ -119,7 +119,7 @@ def find_skews(
     for feature in features:
         value = as_logged(answer.features[feature.name], feature.type)
         view_requests = requests[feature.view]
-        expected = Expected(
+        expected = ExpectedValues(
             *(
                 None if request is None else as_logged(rows[request][feature.name], feature.type)
                 for request in view_requests
@@ -128,21 +128,21 @@ def find_skews(
         if feature.name in answer.defaulted:
             difference = _stale_default(view_requests, expected)
         else:
-            difference = cause_of(value, expected, same_code=answer.code == code_digest())
+            difference = find_cause(value, expected, same_code=answer.code == code_digest())
         if difference is not None:
             cause, expected_value = difference
             yield make_skew(answer, cause, feature.name, value, expected_value)
 
 
-def _stale_default(requests: ViewRequests, expected: Expected) -> tuple[Cause, Value] | None:
+def _stale_default(requests: ViewRequests, expected: ExpectedValues) -> tuple[Cause, Value] | None:
     """Return the expected value where a default was served although a newer row had a value.
 
     A default means that no value was read, because it was absent or too old. This is skew only
     where a newer row existed.
     """
     has_newer_row = requests.served is None or requests.served.as_of < requests.newest.as_of
-    if has_newer_row and expected.then is not None:
-        return "stale", expected.then
+    if has_newer_row and expected.known_at_answer is not None:
+        return "stale", expected.known_at_answer
     return None
 
 

@@ -13,18 +13,23 @@ from datetime import datetime
 from streamflow.core.monitoring.skew import (
     CAUSES,
     Cause,
-    Knowledge,
+    DropKnowledge,
     Skew,
     as_logged,
-    counted,
-    same,
+    count_causes,
+    have_same_bits,
 )
 from streamflow.errors import VersionMissing
 from streamflow.features.feature_service import ServiceFeature, views_of
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
 from streamflow.steps.monitoring.offline_values import OfflineReader, find_skews, make_skew
-from streamflow.warehouse.skew import LoggedAnswer, known_revisions, sampled, store
+from streamflow.warehouse.skew import (
+    LoggedAnswer,
+    known_revisions,
+    sample_predictions,
+    store_report,
+)
 
 Services = Mapping[str, Sequence[ServiceFeature]]
 AnswersByService = Mapping[str, Sequence[LoggedAnswer]]  # by the feature service that was read
@@ -33,10 +38,12 @@ AnswerFeatures = tuple[LoggedAnswer, Sequence[ServiceFeature]]
 LISTED = 1_000  # differences of each kind that a receipt lists; it counts all of them
 
 # Why answers cannot be compared.
-UNSAID = "do not say what they were read from: an older streamflow logged them"
-UNDEFINED = "were read by a feature service that is not defined here, or by another catalog"
-PRUNED = "were read from a revision, or should have been, that was pruned"
-GONE = "of versions that are not registered any more: probabilities cannot be made again"
+NO_SOURCES = "do not say what they were read from: an older streamflow logged them"
+UNDEFINED_SERVICE = "were read by a feature service that is not defined here, or by another catalog"
+PRUNED_REVISION = "were read from a revision, or should have been, that was pruned"
+UNREGISTERED_VERSION = (
+    "of versions that are not registered any more: probabilities cannot be made again"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +90,10 @@ def skew(platform: Platform, *, sample: int = 1000, since: datetime | None = Non
     """
     model = platform.catalog.model
     seed = platform.settings.seed
-    answers = sampled(platform.connection, model=model, rows=sample, since=since, seed=seed)
-    services = platform.services()
+    answers = sample_predictions(
+        platform.connection, model=model, rows=sample, since=since, seed=seed
+    )
+    services = platform.read_services()
     not_comparable: Counter[str] = Counter()
     groups = _group_by_service(answers, services, not_comparable)
     skews, compared_count = _compare_values(platform, groups, services, not_comparable)
@@ -101,13 +110,13 @@ def skew(platform: Platform, *, sample: int = 1000, since: datetime | None = Non
         sampled=len(answers),
         not_comparable=dict(+not_comparable),  # without the reasons that no answer has
         compared=compared_count,
-        causes=counted(skews),
+        causes=count_causes(skews),
         found=tuple(skews[:LISTED]),
         probabilities=recomputed_count,
         differ=len(wrong_probabilities),
         wrong=tuple(wrong_probabilities[:LISTED]),
     )
-    store(platform.connection, _counts(receipt))
+    store_report(platform.connection, _counts(receipt))
     return receipt
 
 
@@ -118,11 +127,11 @@ def _group_by_service(
     groups: dict[str, list[LoggedAnswer]] = {}
     for answer in answers:
         if answer.service is None or answer.views is None:
-            not_comparable[UNSAID] += 1
+            not_comparable[NO_SOURCES] += 1
             continue
         feature_names = {feature.name for feature in services.get(answer.service, ())}
         if feature_names != set(answer.features):
-            not_comparable[UNDEFINED] += 1
+            not_comparable[UNDEFINED_SERVICE] += 1
         else:
             groups.setdefault(answer.service, []).append(answer)
     return groups
@@ -137,7 +146,7 @@ def _compare_values(
     """Return the values that differ from the expected ones, and how many were compared."""
     tables = {view.table for view in views_of(platform.catalog, services)}
     catalog_tables = tables.intersection(platform.catalog.tables)
-    knowledge = Knowledge(known_revisions(platform.connection), catalog_tables)
+    knowledge = DropKnowledge(known_revisions(platform.connection), catalog_tables)
     reader = OfflineReader(platform, knowledge)
     skews: list[Skew] = []
     compared_count = 0
@@ -153,7 +162,7 @@ def _compare_values(
         for answer, requests in comparable:
             skews += find_skews(answer, features, requests, rows)
         compared_count += len(comparable) * len(features)
-        not_comparable[PRUNED] += len(answers) - len(comparable)
+        not_comparable[PRUNED_REVISION] += len(answers) - len(comparable)
     return skews, compared_count
 
 
@@ -174,7 +183,7 @@ def _compare_probabilities(
         try:
             predictor = platform.models.load(platform.models.version(version))
         except VersionMissing:
-            not_comparable[GONE] += len(of_version)
+            not_comparable[UNREGISTERED_VERSION] += len(of_version)
             continue
         platform.notify(f"computing {len(of_version):,} probabilities of version {version} again")
         rows = [
@@ -184,7 +193,7 @@ def _compare_probabilities(
         computed_count += len(of_version)
         probabilities = predictor.probability_rows(rows).tolist()
         for (answer, _), probability in zip(of_version, probabilities, strict=True):
-            if not same(answer.probability, probability):
+            if not have_same_bits(answer.probability, probability):
                 cause: Cause = "unexplained" if answer.code == code_digest() else "code"
                 skews.append(
                     make_skew(answer, cause, "probability", answer.probability, probability)

@@ -13,13 +13,13 @@ from hashlib import sha256
 from typing import Any
 
 from streamflow.core.promotion.gate import (
-    Answers,
-    Compared,
-    Gate,
-    Policy,
-    compare,
-    comparison,
-    enough,
+    GateCondition,
+    GatePolicy,
+    MetricComparison,
+    VersionAnswers,
+    compare_metrics,
+    explain_too_few_rows,
+    judge_comparison,
 )
 from streamflow.errors import ArtifactUntrusted, LabelsMissing, NotRebuildable, TrainingImpossible
 from streamflow.models.registry import ModelVersion
@@ -32,10 +32,14 @@ from streamflow.steps.promotion.gate_conditions import (
     probe_gate,
     schema_gate,
 )
-from streamflow.steps.promotion.unseen_users import UnseenPredictions, judged, newest_labelled
+from streamflow.steps.promotion.unseen_users import (
+    UnseenPredictions,
+    find_newest_labelled_drop,
+    predict_unseen,
+)
 from streamflow.steps.training.fit import economics_of
-from streamflow.steps.training.training_set import Drops
-from streamflow.steps.versions.recorded_version import Recorded, recorded
+from streamflow.steps.training.training_set import TrainingDrops
+from streamflow.steps.versions.recorded_version import RecordedVersion, find_recorded_version
 
 # These errors keep a version from being judged. The comparison fails and its evidence says why;
 # there is no simpler comparison to fall back to.
@@ -57,9 +61,9 @@ class Examination:
 
     challenger: int
     champion: int | None
-    policy: Policy
-    gates: tuple[Gate, ...]
-    compared: tuple[Compared, ...]
+    policy: GatePolicy
+    gates: tuple[GateCondition, ...]
+    compared: tuple[MetricComparison, ...]
     rows: Mapping[str, Any]
 
     @property
@@ -87,14 +91,14 @@ class Examination:
 class _Comparison:
     """The comparison gate of an examination, with the metrics and the rows behind it."""
 
-    gate: Gate
-    compared: tuple[Compared, ...] = ()
+    gate: GateCondition
+    compared: tuple[MetricComparison, ...] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
 
 
-def policy_of(settings: Settings) -> Policy:
+def policy_of(settings: Settings) -> GatePolicy:
     """Return the promotion policy that the settings of this installation define."""
-    return Policy(
+    return GatePolicy(
         rule=settings.gate_policy,
         metric=settings.gate_metric,
         margin=settings.gate_margin,
@@ -115,7 +119,7 @@ def examine(
         ArtifactUntrusted: The challenger's files are not the registered ones.
     """
     policy = policy_of(platform.settings)
-    record = recorded(platform, str(challenger.version))
+    record = find_recorded_version(platform, str(challenger.version))
     platform.notify(f"checking version {challenger.version}")
     # Loading checks the files against the tags; the passport gate checks the tags against the
     # passport.
@@ -127,12 +131,12 @@ def examine(
         honesty_gate(platform, record),
     ]
     try:
-        drops = newest_labelled(platform, record.passport.label_lead)
+        drops = find_newest_labelled_drop(platform, record.passport.label_lead)
         platform.notify(
             f"predicting with version {challenger.version} for users that it has not seen, "
             f"labels of {drops.label_as_of:%Y-%m-%d}"
         )
-        predictions = judged(platform, record, drops, predictor)
+        predictions = predict_unseen(platform, record, drops, predictor)
     except (*NOT_EVALUABLE, LabelsMissing) as exc:
         outcome = _fail_comparison(f"challenger not evaluable here: {exc.message}")
     else:
@@ -153,12 +157,12 @@ def _compare(
     challenger: ModelVersion,
     champion: ModelVersion | None,
     predictions: UnseenPredictions,
-    drops: Drops,
-    policy: Policy,
+    drops: TrainingDrops,
+    policy: GatePolicy,
 ) -> _Comparison:
     """Compare the challenger with the champion. Without a champion the comparison is passed."""
     if champion is None:
-        gate = Gate(
+        gate = GateCondition(
             name="comparison",
             passed=True,
             evidence="no version is in Production: there is no champion to compare with",
@@ -169,7 +173,7 @@ def _compare(
     try:
         record = _read_champion_record(platform, champion)
         predictor = platform.models.load(champion)
-        champion_predictions = judged(platform, record, drops, predictor)
+        champion_predictions = predict_unseen(platform, record, drops, predictor)
     except NOT_EVALUABLE as exc:
         return _fail_comparison(f"champion not evaluable here: {exc.message}")
     old = champion_predictions.only(predictions.keys)
@@ -184,7 +188,7 @@ def _compare_predictions(
     old: UnseenPredictions,
     new: UnseenPredictions,
     proof: Mapping[str, Any],
-    policy: Policy,
+    policy: GatePolicy,
 ) -> _Comparison:
     """Compare both versions on the users that neither was trained on.
 
@@ -198,22 +202,22 @@ def _compare_predictions(
         return _fail_comparison(
             "champion not evaluable here: it was trained for a different key or label"
         )
-    if shortage := enough(new.label, policy):
+    if shortage := explain_too_few_rows(new.label, policy):
         return _fail_comparison(f"champion not evaluable here: {shortage}", rows=proof)
     platform.notify(f"comparing on {len(new.label):,} users that neither version was trained on")
-    compared = compare(
+    compared = compare_metrics(
         new.label,
-        Answers(probability=old.probability, threshold=old.threshold),
-        Answers(probability=new.probability, threshold=new.threshold),
+        VersionAnswers(probability=old.probability, threshold=old.threshold),
+        VersionAnswers(probability=new.probability, threshold=new.threshold),
         economics_of(platform.settings),
         policy,
     )
-    return _Comparison(gate=comparison(compared, policy), compared=compared, rows=proof)
+    return _Comparison(gate=judge_comparison(compared, policy), compared=compared, rows=proof)
 
 
-def _read_champion_record(platform: Platform, version: ModelVersion) -> Recorded:
+def _read_champion_record(platform: Platform, version: ModelVersion) -> RecordedVersion:
     """Read the champion's record. Raises NotRebuildable when it is missing or was changed."""
-    record = recorded(platform, str(version.version))
+    record = find_recorded_version(platform, str(version.version))
     if record.tampered:
         raise NotRebuildable("; ".join(record.tampered))
     return record
@@ -221,14 +225,14 @@ def _read_champion_record(platform: Platform, version: ModelVersion) -> Recorded
 
 def _fail_comparison(evidence: str, rows: Mapping[str, Any] | None = None) -> _Comparison:
     """Return a comparison that is not passed, with the reason as its evidence."""
-    gate = Gate(name="comparison", passed=False, evidence=evidence)
+    gate = GateCondition(name="comparison", passed=False, evidence=evidence)
     return _Comparison(gate=gate, rows=rows or {})
 
 
 def _prove_unseen(
     predictions_by_version: Mapping[str, UnseenPredictions],
     compared_rows: UnseenPredictions,
-    drops: Drops,
+    drops: TrainingDrops,
 ) -> dict[str, Any]:
     """Describe the rows, and prove that no version was trained on their users."""
     training_keys = {

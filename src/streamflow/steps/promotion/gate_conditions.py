@@ -5,14 +5,14 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from streamflow.core.promotion.gate import OF_EACH_CLASS, Gate, Policy
+from streamflow.core.promotion.gate import MIN_PER_CLASS, GateCondition, GatePolicy
 from streamflow.core.training import honesty, stored_requests
-from streamflow.core.training.calibration import calibration_error, perfect_error
+from streamflow.core.training.calibration import calibration_error, chance_calibration_error
 from streamflow.errors import ArtifactUntrusted
-from streamflow.features.live_table_check import misfits
+from streamflow.features.live_table_check import describe_misfits
 from streamflow.platform import Platform
 from streamflow.steps.promotion.unseen_users import UnseenPredictions
-from streamflow.steps.versions.recorded_version import Recorded
+from streamflow.steps.versions.recorded_version import RecordedVersion
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -25,7 +25,7 @@ CALIBRATION_LEVEL = 0.99
 PROBABILITY_TOLERANCE = 1e-12
 
 
-def passport_gate(record: Recorded) -> Gate:
+def passport_gate(record: RecordedVersion) -> GateCondition:
     """Check that the tags of the version are the ones in its passport.
 
     Reading the record has checked that the passport is the registered one, and loading the model
@@ -35,37 +35,39 @@ def passport_gate(record: Recorded) -> Gate:
         f"passport {record.passport_digest[:16]}, its tags and the model file are as registered"
     )
     evidence = "; ".join(record.tampered) or intact
-    return Gate(name="passport", passed=not record.tampered, evidence=evidence)
+    return GateCondition(name="passport", passed=not record.tampered, evidence=evidence)
 
 
-def schema_gate(platform: Platform, record: Recorded) -> Gate:
+def schema_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
     """Check that the live views have every feature of the version with its type."""
     service = record.passport.features["service"]
-    features = platform.services().get(service)
+    features = platform.read_services().get(service)
     if features is None:
         problems = [f"the feature service {service} is not defined here"]
     else:
-        problems = misfits(platform.connection, features)
+        problems = describe_misfits(platform.connection, features)
     complete = f"the live views have all {len(features or ())} features of {service}"
-    return Gate(name="schema", passed=not problems, evidence="; ".join(problems) or complete)
+    return GateCondition(
+        name="schema", passed=not problems, evidence="; ".join(problems) or complete
+    )
 
 
-def probe_gate(platform: Platform, record: Recorded, predictor: Predictor) -> Gate:
+def probe_gate(platform: Platform, record: RecordedVersion, predictor: Predictor) -> GateCondition:
     """Check that the version answers its stored requests, one by one, as it did at its training."""
     try:
-        content = platform.models.run_file(record.version.run_id, stored_requests.FILE)
+        content = platform.models.read_run_file(record.version.run_id, stored_requests.FILE)
         stored = stored_requests.parse_probes(content)
     except (ArtifactUntrusted, ValueError) as exc:
         evidence = f"the stored requests of the version cannot be read: {exc}"
-        return Gate(name="probes", passed=False, evidence=evidence)
+        return GateCondition(name="probes", passed=False, evidence=evidence)
     if stored.features != predictor.features:
         evidence = "the stored requests have different features from the model"
-        return Gate(name="probes", passed=False, evidence=evidence)
+        return GateCondition(name="probes", passed=False, evidence=evidence)
     probabilities = [predictor.probability_one(row) for row in stored.rows]
     pairs = zip(probabilities, stored.probabilities, strict=True)
     distances = [abs(probability - at_training) for probability, at_training in pairs]
     largest = max(distances, default=0.0)
-    return Gate(
+    return GateCondition(
         name="probes",
         passed=bool(distances) and largest <= PROBABILITY_TOLERANCE,
         evidence=f"{len(distances)} stored requests: "
@@ -73,21 +75,23 @@ def probe_gate(platform: Platform, record: Recorded, predictor: Predictor) -> Ga
     )
 
 
-def calibration_gate(record: Recorded, predictions: UnseenPredictions, policy: Policy) -> Gate:
+def calibration_gate(
+    record: RecordedVersion, predictions: UnseenPredictions, policy: GatePolicy
+) -> GateCondition:
     """Check on unseen rows that the calibration error is no larger than chance explains."""
     if record.passport.settings["calibration"] == "none":
         evidence = "passed without a check: the settings of the version say no calibration"
-        return Gate(name="calibration", passed=True, evidence=evidence)
+        return GateCondition(name="calibration", passed=True, evidence=evidence)
     rows = len(predictions.label)
     positives = int(predictions.label.sum())
-    if min(positives, rows - positives) < OF_EACH_CLASS:
+    if min(positives, rows - positives) < MIN_PER_CLASS:
         evidence = f"{rows} unseen rows, {positives} positive: too few"
-        return Gate(name="calibration", passed=False, evidence=evidence)
+        return GateCondition(name="calibration", passed=False, evidence=evidence)
     error = calibration_error(predictions.label, predictions.probability)
-    bound = perfect_error(
+    bound = chance_calibration_error(
         predictions.probability, level=CALIBRATION_LEVEL, seed=policy.seed, draws=policy.draws
     )
-    return Gate(
+    return GateCondition(
         name="calibration",
         passed=error <= bound,
         evidence=f"error {error:.4f} on {rows:,} unseen rows; a perfectly calibrated model stays "
@@ -95,16 +99,16 @@ def calibration_gate(record: Recorded, predictions: UnseenPredictions, policy: P
     )
 
 
-def honesty_gate(platform: Platform, record: Recorded) -> Gate:
+def honesty_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
     """Check that the label report that `train` stored has no severe finding.
 
     A report that is not the registered one fails the gate.
     """
-    content = platform.models.run_file(record.version.run_id, honesty.FILE)
+    content = platform.models.read_run_file(record.version.run_id, honesty.FILE)
     if sha256(content).hexdigest() != record.passport.result["honesty"]:
         evidence = f"the file {honesty.FILE} of the version is not the registered one"
-        return Gate(name="label honesty", passed=False, evidence=evidence)
+        return GateCondition(name="label honesty", passed=False, evidence=evidence)
     report = honesty.parse_honesty(content)
-    severe = "; ".join(finding.words for finding in report.of("severe"))
+    severe = "; ".join(finding.words for finding in report.with_severity("severe"))
     summary = f"as of {report.as_of}: {report.counts}"
-    return Gate(name="label honesty", passed=not report.severe, evidence=severe or summary)
+    return GateCondition(name="label honesty", passed=not report.severe, evidence=severe or summary)

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamflow.core.promotion.ledger import PRODUCTION, former
+from streamflow.core.promotion.ledger import PRODUCTION, rollback_version
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.steps.promotion.gate import Examination, examine
-from streamflow.steps.serving.predict import serving_of
-from streamflow.steps.stages.transitions import enter, held_by, move, served, settle, who
+from streamflow.steps.serving.predict import load_serving_version
+from streamflow.steps.stages.transitions import (
+    enter_without_move,
+    login_name,
+    move_to_stage,
+    reconcile_locked,
+    version_in_stage,
+    version_number_in_stage,
+)
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
 
@@ -93,14 +100,14 @@ def promote(
     """
     stage = STAGES[to]
     candidate = challenger(platform, version)
-    incumbent = held_by(platform, stage)
+    incumbent = version_number_in_stage(platform, stage)
     examination = _examine(platform, candidate, incumbent, stage)
     if dry_run:
         return _decide(platform, candidate, incumbent, stage, examination, force, dry_run=True)
-    with ledger.alone(platform.connection):
-        settle(platform)
+    with ledger.lock_ledger(platform.connection):
+        reconcile_locked(platform)
         candidate = platform.models.version(candidate.version)
-        if (current := held_by(platform, stage)) != incumbent:
+        if (current := version_number_in_stage(platform, stage)) != incumbent:
             incumbent = current
             examination = _examine(platform, candidate, incumbent, stage)
         receipt = _decide(platform, candidate, incumbent, stage, examination, force)
@@ -111,7 +118,7 @@ def promote(
 def _carry_out(platform: Platform, receipt: PromoteReceipt, why: str) -> None:
     """Move the version if it was promoted, and write the decision into the ledger."""
     promotion = Move(
-        who=who(),
+        who=login_name(),
         model=receipt.model,
         action="promoted",
         stage=receipt.stage,
@@ -121,9 +128,9 @@ def _carry_out(platform: Platform, receipt: PromoteReceipt, why: str) -> None:
         evidence=receipt.examination.evidence if receipt.examination else "",
     )
     if receipt.refused:
-        enter(platform, replace(promotion, action="refused"))
+        enter_without_move(platform, replace(promotion, action="refused"))
     elif receipt.decision == "promoted":
-        move(platform, promotion)
+        move_to_stage(platform, promotion)
 
 
 def _examine(
@@ -135,7 +142,7 @@ def _examine(
     if incumbent is None:
         return examine(platform, candidate, None)
     # The registry does not find a champion that somebody has deleted.
-    champion = platform.models.find(incumbent)
+    champion = platform.models.find_version(incumbent)
     return examine(platform, candidate, champion)
 
 
@@ -174,9 +181,9 @@ def _decide(
 
 def _is_alone_in(platform: Platform, version: int, stage: str) -> bool:
     """Return whether the stage and its alias both name this version and no different one."""
-    registry_state = platform.models.standing()
-    in_stage = registry_state.staged[stage] == [version]
-    return in_stage and registry_state.aliases[stage] == version
+    registry_state = platform.models.read_stages()
+    in_stage = registry_state.versions_by_stage[stage] == [version]
+    return in_stage and registry_state.aliased_versions[stage] == version
 
 
 def challenger(platform: Platform, version: int | None) -> ModelVersion:
@@ -187,7 +194,7 @@ def challenger(platform: Platform, version: int | None) -> ModelVersion:
     """
     if version is not None:
         return platform.models.version(version)
-    staged = served(platform, "Staging")
+    staged = version_in_stage(platform, "Staging")
     if staged is not None:
         return staged
     versions = platform.models.versions()
@@ -211,19 +218,24 @@ def rollback(platform: Platform, *, why: str = "") -> RollbackReceipt:
         NotMigrated: Its features are not defined in this installation.
     """
     model = platform.catalog.model
-    with ledger.alone(platform.connection):
-        settle(platform)
-        version = former(ledger.entries(platform.connection, model))
+    with ledger.lock_ledger(platform.connection):
+        reconcile_locked(platform)
+        version = rollback_version(ledger.entries(platform.connection, model))
         if version is None:
             raise VersionMissing(
                 f"the ledger names no version of {model} that was in Production before the "
                 "present one"
             )
-        serving = serving_of(platform, platform.models.version(version))
+        serving = load_serving_version(platform, platform.models.version(version))
         return_move = Move(
-            who=who(), model=model, action="rolled back", stage=PRODUCTION, version=version, why=why
+            who=login_name(),
+            model=model,
+            action="rolled back",
+            stage=PRODUCTION,
+            version=version,
+            why=why,
         )
-        entry = move(platform, return_move)
+        entry = move_to_stage(platform, return_move)
     return RollbackReceipt(
         model=model,
         version=version,

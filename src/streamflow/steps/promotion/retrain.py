@@ -13,17 +13,17 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from streamflow.core.data.instants import instant
-from streamflow.core.training.training_set import label_as_of
+from streamflow.core.data.instants import instant_of_day
+from streamflow.core.training.training_set import find_label_drop
 from streamflow.errors import LabelsMissing, NotRebuildable, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor import monitor
 from streamflow.steps.promotion.promote import PromoteReceipt, promote
-from streamflow.steps.promotion.unseen_users import newest_labelled
-from streamflow.steps.stages.transitions import served
+from streamflow.steps.promotion.unseen_users import find_newest_labelled_drop
+from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.train import TrainReceipt, train
-from streamflow.steps.training.training_set import Drops, revisions_read
-from streamflow.steps.versions.recorded_version import recorded
+from streamflow.steps.training.training_set import TrainingDrops, select_revisions
+from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.warehouse import frozen, retraining
 from streamflow.warehouse.retraining import Retraining
 
@@ -76,9 +76,9 @@ def retrain(
         on_verdict: Retrain only if the monitoring report on the drop asks for it.
     """
     drops = _find_drops(platform, as_of, label_lead)
-    with retraining.alone(platform.connection) as is_alone:
+    with retraining.try_lock_retraining(platform.connection) as is_alone:
         digest, labels = _digest_evidence(platform, drops)
-        reached = retraining.latest(platform.connection, platform.catalog.model, digest)
+        reached = retraining.latest_state(platform.connection, platform.catalog.model, digest)
         start = _first_state(platform, drops, digest, why)
         if not is_alone:
             return _skip(start, "a different retraining is at work")
@@ -94,7 +94,7 @@ def retrain(
         return _continue(platform, start, None, drops)
 
 
-def _first_state(platform: Platform, drops: Drops, digest: str, why: str) -> Retraining:
+def _first_state(platform: Platform, drops: TrainingDrops, digest: str, why: str) -> Retraining:
     """Return the state that a new retraining on this evidence begins with."""
     return Retraining(
         model=platform.catalog.model,
@@ -108,7 +108,7 @@ def _first_state(platform: Platform, drops: Drops, digest: str, why: str) -> Ret
 
 
 def _resume(
-    platform: Platform, start: Retraining, reached: Retraining, drops: Drops
+    platform: Platform, start: Retraining, reached: Retraining, drops: TrainingDrops
 ) -> RetrainReceipt:
     """Continue an earlier retraining on the same evidence, or skip if the gate has decided it."""
     if reached.is_decided:
@@ -120,7 +120,7 @@ def _resume(
     return _continue(platform, start, reached, drops)
 
 
-def _find_drops(platform: Platform, as_of: date | None, lead: int) -> Drops:
+def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDrops:
     """Find the drop of a date and the drop of its labels; without a date, the newest such pair.
 
     Raises:
@@ -128,29 +128,29 @@ def _find_drops(platform: Platform, as_of: date | None, lead: int) -> Drops:
         LabelsMissing: The drop that holds the labels is not frozen.
     """
     if as_of is None:
-        return newest_labelled(platform, lead)
-    feature_at = instant(as_of)
-    known_at = frozen.known_now(platform.connection)
+        return find_newest_labelled_drop(platform, lead)
+    feature_at = instant_of_day(as_of)
+    known_at = frozen.current_known_at(platform.connection)
     entity_table = platform.catalog.entity.table
     revisions = frozen.revisions(platform.connection, known_at=known_at, table=entity_table)
     drops = [revision.as_of for revision in revisions]
     if feature_at not in drops:
         frozen_days = ", ".join(f"{drop:%Y-%m-%d}" for drop in drops) or "none"
         raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {frozen_days}")
-    label_at = label_as_of(feature_at, lead, drops)
+    label_at = find_label_drop(feature_at, lead, drops)
     if label_at is None:
         count = f"{lead} {'drop' if lead == 1 else 'drops'}"
         raise LabelsMissing(
             f"the labels of {as_of} are in the drop that comes {count} later, and that drop is "
             "not frozen"
         )
-    return Drops(as_of=feature_at, label_as_of=label_at, label_lead=lead, known_at=known_at)
+    return TrainingDrops(as_of=feature_at, label_as_of=label_at, label_lead=lead, known_at=known_at)
 
 
-def _digest_evidence(platform: Platform, drops: Drops) -> tuple[str, int]:
+def _digest_evidence(platform: Platform, drops: TrainingDrops) -> tuple[str, int]:
     """Return the digest that names the evidence, and the number of labels in it."""
     newest = frozen.revisions(platform.connection, known_at=drops.known_at)
-    needed = revisions_read(platform.catalog, newest, drops.as_of, drops.label_as_of)
+    needed = select_revisions(platform.catalog, newest, drops.as_of, drops.label_as_of)
     label_table = platform.catalog.label.table
     labels = sum(
         revision.rows
@@ -175,7 +175,7 @@ def _find_reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
             "(retrain_min_labels)"
         )
     cooldown = timedelta(hours=settings.retrain_cooldown_hours)
-    end = retraining.rests_until(platform.connection, platform.catalog.model, cooldown)
+    end = retraining.end_of_cooldown(platform.connection, platform.catalog.model, cooldown)
     if end is not None and not force:
         return (
             f"the cool-down after the last retraining ends {end:%Y-%m-%d %H:%M} UTC "
@@ -184,19 +184,19 @@ def _find_reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
     return ""
 
 
-def _find_reasons_to_retrain(platform: Platform, drops: Drops) -> tuple[str, ...]:
+def _find_reasons_to_retrain(platform: Platform, drops: TrainingDrops) -> tuple[str, ...]:
     """Say why the version in Production should be replaced, by the monitoring report on the drop.
 
     The result is empty when there is no reason.
     """
-    if served(platform) is None:
+    if version_in_stage(platform) is None:
         return ("no version is in Production",)
     report = monitor(platform, drops.as_of.date())
     return report.reasons if report.fires else ()
 
 
 def _continue(
-    platform: Platform, start: Retraining, reached: Retraining | None, drops: Drops
+    platform: Platform, start: Retraining, reached: Retraining | None, drops: TrainingDrops
 ) -> RetrainReceipt:
     """Do the states of the retraining that were not reached yet.
 
@@ -207,7 +207,7 @@ def _continue(
     connection = platform.connection
     trained = None
     if reached is None:
-        retraining.enter(connection, start)
+        retraining.record_state(connection, start)
     version = _find_trained_version(platform, start)
     if version is None:
         trained = train(
@@ -215,10 +215,10 @@ def _continue(
         )
         version = trained.version
     if reached is None or (reached.state, reached.version) != ("trained", version):
-        retraining.enter(connection, replace(start, state="trained", version=version))
+        retraining.record_state(connection, replace(start, state="trained", version=version))
     promotion = promote(platform, version, why=f"retrain: {start.why}")
     decision: retraining.State = "refused" if promotion.refused else "promoted"
-    retraining.enter(connection, replace(start, state=decision, version=version))
+    retraining.record_state(connection, replace(start, state=decision, version=version))
     return RetrainReceipt(
         model=start.model,
         as_of=start.as_of.date(),
@@ -249,7 +249,7 @@ def _find_trained_version(platform: Platform, start: Retraining) -> int | None:
 def _is_trained_on(platform: Platform, version: int, evidence_digest: str) -> bool:
     """Return whether the passport of a version names exactly this evidence."""
     try:
-        passport = recorded(platform, str(version)).passport
+        passport = find_recorded_version(platform, str(version)).passport
     except NotRebuildable:
         # A version whose passport cannot be read is not relied on: a new version is trained.
         return False

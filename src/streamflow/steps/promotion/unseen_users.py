@@ -15,13 +15,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.training_set import TrainingSet, label_as_of
-from streamflow.core.versions.passport import keys_result
+from streamflow.core.training.training_set import TrainingSet, find_label_drop
+from streamflow.core.versions.passport import summarize_keys
 from streamflow.errors import LabelsMissing, NotRebuildable
 from streamflow.platform import Platform
-from streamflow.steps.training.training_set import Drops, revisions_read
-from streamflow.steps.versions.rebuilt_training_set import labelled_keys, set_of
-from streamflow.steps.versions.recorded_version import Recorded, erased_users, with_catalog
+from streamflow.steps.training.training_set import TrainingDrops, select_revisions
+from streamflow.steps.versions.rebuilt_training_set import (
+    assemble_from_revisions,
+    read_labelled_keys,
+)
+from streamflow.steps.versions.recorded_version import (
+    RecordedVersion,
+    count_erased_users,
+    platform_with_recorded_catalog,
+)
 from streamflow.warehouse import frozen
 
 if TYPE_CHECKING:
@@ -52,7 +59,7 @@ class TrainingUsers:
         return ~keys.is_in(self.keys.implode()).to_numpy()
 
 
-def derive_training_users(platform: Platform, record: Recorded) -> TrainingUsers:
+def derive_training_users(platform: Platform, record: RecordedVersion) -> TrainingUsers:
     """Derive the training keys of a version again from the frozen rows.
 
     Raises:
@@ -61,15 +68,15 @@ def derive_training_users(platform: Platform, record: Recorded) -> TrainingUsers
     passport = record.passport
     salt = passport.settings["split_salt"]
     share = passport.settings["holdout_share"]
-    as_recorded = with_catalog(platform, passport)
-    labelled = labelled_keys(as_recorded, passport)
+    as_recorded = platform_with_recorded_catalog(platform, passport)
+    labelled = read_labelled_keys(as_recorded, passport)
     keys = labelled.filter(pl.Series(~is_holdout(labelled, salt=salt, share=share)))
     expected = passport.result["training_keys"]
-    derived = keys_result(keys.cast(pl.String))
+    derived = summarize_keys(keys.cast(pl.String))
     recorded_rows = expected["rows"] + passport.result["holdout_keys"]["rows"]
     erased = recorded_rows - len(labelled)
     # Erased users explain a different digest, but only as many as were really erased.
-    if derived != expected and not 0 < erased <= erased_users(as_recorded, passport):
+    if derived != expected and not 0 < erased <= count_erased_users(as_recorded, passport):
         number = record.version.version
         raise NotRebuildable(
             f"the keys that version {number} was trained on cannot be proven: "
@@ -83,7 +90,7 @@ def derive_training_users(platform: Platform, record: Recorded) -> TrainingUsers
     )
 
 
-def newest_labelled(platform: Platform, lead: int) -> Drops:
+def find_newest_labelled_drop(platform: Platform, lead: int) -> TrainingDrops:
     """Find the newest drop whose labels, `lead` drops later, are known now.
 
     Raises:
@@ -91,34 +98,38 @@ def newest_labelled(platform: Platform, lead: int) -> Drops:
     """
     entity_table = platform.catalog.entity.table
     label_table = platform.catalog.label.table
-    known_at = frozen.known_now(platform.connection)
+    known_at = frozen.current_known_at(platform.connection)
     revisions = frozen.revisions(platform.connection, known_at=known_at)
     drops = sorted({r.as_of for r in revisions if r.table == entity_table})
     labelled = {r.as_of for r in revisions if r.table == label_table}
     for as_of in reversed(drops):
-        label_at = label_as_of(as_of, lead, drops)
+        label_at = find_label_drop(as_of, lead, drops)
         if label_at is not None and label_at in labelled:
-            return Drops(as_of=as_of, label_as_of=label_at, label_lead=lead, known_at=known_at)
+            return TrainingDrops(
+                as_of=as_of, label_as_of=label_at, label_lead=lead, known_at=known_at
+            )
     raise LabelsMissing(
         f"no drop has labels that are {lead} {'drop' if lead == 1 else 'drops'} later"
     )
 
 
-def rows_for(platform: Platform, record: Recorded, drops: Drops) -> TrainingSet:
+def read_drop_rows(
+    platform: Platform, record: RecordedVersion, drops: TrainingDrops
+) -> TrainingSet:
     """Read the rows of a drop with the features of a version, by its recorded definitions.
 
     Raises:
         NotRebuildable: Rows are gone.
         TrainingImpossible: A feature that must not be null has no value.
     """
-    as_recorded = with_catalog(platform, record.passport)
+    as_recorded = platform_with_recorded_catalog(platform, record.passport)
     newest = frozen.revisions(platform.connection, known_at=drops.known_at)
-    needed = revisions_read(as_recorded.catalog, newest, drops.as_of, drops.label_as_of)
+    needed = select_revisions(as_recorded.catalog, newest, drops.as_of, drops.label_as_of)
     sources = frozen.sources(platform.connection, needed)
     label_table = as_recorded.catalog.label.table
     labels = tuple(s for s in sources if s.table == label_table and s.as_of == drops.label_as_of)
     features = tuple(s for s in sources if s not in labels)
-    return set_of(as_recorded, drops, features, labels)
+    return assemble_from_revisions(as_recorded, drops, features, labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +163,8 @@ class UnseenPredictions:
         )
 
 
-def judged(
-    platform: Platform, record: Recorded, drops: Drops, predictor: Predictor
+def predict_unseen(
+    platform: Platform, record: RecordedVersion, drops: TrainingDrops, predictor: Predictor
 ) -> UnseenPredictions:
     """Predict with a version for those rows of a drop whose users it was not trained on.
 
@@ -162,7 +173,7 @@ def judged(
         TrainingImpossible: A feature that must not be null has no value.
     """
     training_users = derive_training_users(platform, record)
-    rows = rows_for(platform, record, drops)
+    rows = read_drop_rows(platform, record, drops)
     keys = rows.frame[rows.key]
     unseen = training_users.unseen(keys)
     unseen_rows = pl.Series(unseen)

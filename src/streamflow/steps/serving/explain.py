@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.serving.completeness import Completed
+from streamflow.core.serving.completeness import CompletedRow
 from streamflow.core.serving.reasons import Explanation
 from streamflow.platform import Platform
-from streamflow.steps.serving.predict import Serving, as_key, load_serving, unknown
+from streamflow.steps.serving.predict import Serving, load_serving, parse_key, unknown_key_error
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.warehouse import ledger
 
@@ -25,7 +25,7 @@ TOP = 3  # reasons that `score` writes for each row
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reasons:
+class ExplainedPrediction:
     """A prediction and what each feature adds to it.
 
     as_of   the instant of the oldest feature row that was used
@@ -44,29 +44,29 @@ class Reasons:
     defaulted: tuple[str, ...]
 
 
-def explain(platform: Platform, key: str, *, now: datetime) -> Reasons:
+def explain(platform: Platform, key: str, *, now: datetime) -> ExplainedPrediction:
     """Explain the prediction for a key at `now`; raise the same errors as `predict`.
 
     Nothing is logged, because nobody decides anything by this call.
     """
     reconcile(platform)
-    with ledger.together(platform.connection):
+    with ledger.lock_ledger_shared(platform.connection):
         serving = load_serving(platform)
-        typed_key = as_key(platform.catalog, key)
+        typed_key = parse_key(platform.catalog, key)
         row = serving.reader.read(platform.connection, typed_key)
         if row is None:
-            raise unknown(platform.catalog, typed_key)
+            raise unknown_key_error(platform.catalog, typed_key)
         completed = serving.policy.complete_row(row.values, row.as_of, now, key=typed_key)
-        return reasons_of(serving, typed_key, completed)
+        return explain_row(serving, typed_key, completed)
 
 
-def reasons_of(serving: Serving, key: str | int, row: Completed) -> Reasons:
+def explain_row(serving: Serving, key: str | int, row: CompletedRow) -> ExplainedPrediction:
     """Explain a row that was read and completed before. This only computes."""
     from streamflow.models.reasons import explain as explain_values
 
     probability = serving.predictor.probability_one(row.values)
     descriptions = _feature_descriptions(serving.catalog)
-    return Reasons(
+    return ExplainedPrediction(
         key=key,
         prediction=int(probability >= serving.predictor.threshold),
         probability=probability,

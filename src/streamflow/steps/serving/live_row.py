@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from streamflow.core.serving.completeness import DAY_S, Policy
+from streamflow.core.serving.completeness import DAY_S, CompletenessPolicy
 from streamflow.features.live_features import OnlineRow
 
 
@@ -42,7 +42,7 @@ class LiveRow:
     expired: tuple[str, ...]
 
     @property
-    def plain(self) -> dict[str, Any]:
+    def json_values(self) -> dict[str, Any]:
         """Return the row as JSON values, as the API shows it."""
         views = {
             name: {**vars(view), "as_of": view.as_of and view.as_of.isoformat()}
@@ -51,7 +51,7 @@ class LiveRow:
         return {**vars(self), "as_of": self.as_of.isoformat(), "views": views}
 
 
-def live_row(policy: Policy, row: OnlineRow, now: datetime) -> LiveRow:
+def live_row(policy: CompletenessPolicy, row: OnlineRow, now: datetime) -> LiveRow:
     """Return the live row of a key at the instant `now`."""
     gaps = policy.gaps(row.values, row.as_of, now)
     return LiveRow(
@@ -63,7 +63,9 @@ def live_row(policy: Policy, row: OnlineRow, now: datetime) -> LiveRow:
     )
 
 
-def _live_view(policy: Policy, view: str, as_of: datetime | None, now: datetime) -> LiveView:
+def _live_view(
+    policy: CompletenessPolicy, view: str, as_of: datetime | None, now: datetime
+) -> LiveView:
     """Return the instant, the age and the age limit of one view's row."""
     max_age = policy.max_age.get(view)
     return LiveView(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from streamflow.catalog import Catalog
-from streamflow.core.serving.completeness import Completed, Policy
-from streamflow.core.serving.service_policy import policy_of
-from streamflow.core.training.default_costs import of_metrics
+from streamflow.core.serving.completeness import CompletedRow, CompletenessPolicy
+from streamflow.core.serving.service_policy import build_policy
+from streamflow.core.training.default_costs import costs_from_metrics
 from streamflow.errors import (
     EntityUnknown,
     FeaturesMissing,
@@ -25,7 +25,7 @@ from streamflow.errors import (
 from streamflow.features.live_features import OnlineReader, OnlineRow
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
-from streamflow.steps.stages.transitions import reconcile, served
+from streamflow.steps.stages.transitions import reconcile, version_in_stage
 from streamflow.warehouse import ledger
 from streamflow.warehouse.prediction_log import LoggedPrediction, log_predictions
 
@@ -55,12 +55,12 @@ class Serving:
     default_costs: Mapping[str, Mapping[str, float]]
 
     @cached_property
-    def policy(self) -> Policy:
+    def policy(self) -> CompletenessPolicy:
         """Return what is served where a value is absent or too old.
 
         The current catalog decides this, not the catalog that the version was trained with.
         """
-        return policy_of(self.catalog, [feature.ref for feature in self.reader.features])
+        return build_policy(self.catalog, [feature.ref for feature in self.reader.features])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +87,7 @@ class Prediction:
     service: str
     views: Mapping[str, tuple[datetime, datetime | None] | None]
 
-    def logged(self, request_id: str) -> LoggedPrediction:
+    def log_row(self, request_id: str) -> LoggedPrediction:
         """Return this answer as a row of the prediction log."""
         return LoggedPrediction(
             request_id=request_id,
@@ -107,7 +107,7 @@ class Prediction:
         )
 
 
-Refusal = EntityUnknown | FeaturesMissing | FeaturesStale
+RowRefusal = EntityUnknown | FeaturesMissing | FeaturesStale
 
 
 def load_serving(platform: Platform) -> Serving:
@@ -117,22 +117,22 @@ def load_serving(platform: Platform) -> Serving:
         VersionMissing: no version is in Production.
         ArtifactUntrusted: the model file is not the registered one.
     """
-    version = served(platform)
+    version = version_in_stage(platform)
     if version is None:
         raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
-    return serving_of(platform, version)
+    return load_serving_version(platform, version)
 
 
-def serving_of(platform: Platform, version: ModelVersion) -> Serving:
+def load_serving_version(platform: Platform, version: ModelVersion) -> Serving:
     """Load a version with everything that it needs to answer, and try it on its stored requests.
 
     Raises:
         ArtifactUntrusted: the model file is not the registered one, or it answers differently.
         NotMigrated: the feature service of the version is not defined here.
     """
-    predictor = platform.models.load_tried(version)
+    predictor = platform.models.load_checked(version)
     service = version.tags["feature_service"]
-    features = platform.services().get(service)
+    features = platform.read_services().get(service)
     if features is None:
         raise NotMigrated(
             f"version {version.version} reads the feature service {service}, "
@@ -147,7 +147,7 @@ def serving_of(platform: Platform, version: ModelVersion) -> Serving:
         predictor=predictor,
         service=service,
         reader=OnlineReader(features, key=entity.key, key_type=entity.type),
-        default_costs=of_metrics(version.metrics),
+        default_costs=costs_from_metrics(version.metrics),
     )
 
 
@@ -158,18 +158,18 @@ def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
     would hide it. Raises the same errors as `load_serving`, and those that `judge` returns.
     """
     reconcile(platform)
-    with ledger.together(platform.connection):
+    with ledger.lock_ledger_shared(platform.connection):
         serving = load_serving(platform)
-        typed_key = as_key(platform.catalog, key)
+        typed_key = parse_key(platform.catalog, key)
         rows = serving.reader.read_many(platform.connection, [typed_key])
-        [answer] = judge(serving, [typed_key], rows, now=now)
+        [answer] = predict_rows(serving, [typed_key], rows, now=now)
         if isinstance(answer, StreamflowError):
             raise answer
-        log_predictions(platform.connection, [answer.logged(uuid4().hex)])
+        log_predictions(platform.connection, [answer.log_row(uuid4().hex)])
         return answer
 
 
-def as_key(catalog: Catalog, raw_key: str | int) -> str | int:
+def parse_key(catalog: Catalog, raw_key: str | int) -> str | int:
     """Return the key in the type of the entity.
 
     Raises:
@@ -177,22 +177,22 @@ def as_key(catalog: Catalog, raw_key: str | int) -> str | int:
     """
     if catalog.entity.type == "int":
         if isinstance(raw_key, str) and not WHOLE_NUMBER.fullmatch(raw_key):
-            raise unknown(catalog, raw_key)
+            raise unknown_key_error(catalog, raw_key)
         number = int(raw_key)
         if not -(2**63) <= number < 2**63:
-            raise unknown(catalog, raw_key)
+            raise unknown_key_error(catalog, raw_key)
         return number
     text = str(raw_key)
     try:
         text.encode()
     except ValueError as exc:  # half of a surrogate pair
-        raise unknown(catalog, raw_key) from exc
+        raise unknown_key_error(catalog, raw_key) from exc
     if "\0" in text or len(text) > catalog.entity.max_length:
-        raise unknown(catalog, raw_key)
+        raise unknown_key_error(catalog, raw_key)
     return text
 
 
-def unknown(catalog: Catalog, key: object) -> EntityUnknown:
+def unknown_key_error(catalog: Catalog, key: object) -> EntityUnknown:
     """Return the error for a key that has no row in any view."""
     names = [feature.name for feature in catalog.features]
     return EntityUnknown(
@@ -200,9 +200,9 @@ def unknown(catalog: Catalog, key: object) -> EntityUnknown:
     )
 
 
-def judge(
+def predict_rows(
     serving: Serving, keys: Sequence[str | int], rows: Sequence[OnlineRow | None], *, now: datetime
-) -> list[Prediction | Refusal]:
+) -> list[Prediction | RowRefusal]:
     """Return the answer for each key from its live row, in the order of the keys.
 
     Where a prediction is not possible, the answer is the error that says why.
@@ -212,7 +212,7 @@ def judge(
     ]
     values = [completion[1].values for completion in completions if isinstance(completion, tuple)]
     probabilities = iter(serving.predictor.probability_rows(values).tolist())
-    answers: list[Prediction | Refusal] = []
+    answers: list[Prediction | RowRefusal] = []
     for key, completion in zip(keys, completions, strict=True):
         if isinstance(completion, tuple):
             row, completed = completion
@@ -224,10 +224,10 @@ def judge(
 
 def _complete_row(
     serving: Serving, key: str | int, row: OnlineRow | None, now: datetime
-) -> tuple[OnlineRow, Completed] | Refusal:
+) -> tuple[OnlineRow, CompletedRow] | RowRefusal:
     """Apply the policy to a live row; return the row with the result, or the error."""
     if row is None:
-        return unknown(serving.catalog, key)
+        return unknown_key_error(serving.catalog, key)
     try:
         return row, serving.policy.complete_row(row.values, row.as_of, now, key=key)
     except (EntityUnknown, FeaturesMissing, FeaturesStale) as error:
@@ -235,7 +235,7 @@ def _complete_row(
 
 
 def _prediction(
-    serving: Serving, key: str | int, row: OnlineRow, completed: Completed, probability: float
+    serving: Serving, key: str | int, row: OnlineRow, completed: CompletedRow, probability: float
 ) -> Prediction:
     """Return the answer for one key."""
     return Prediction(

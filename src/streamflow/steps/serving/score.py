@@ -16,9 +16,9 @@ import polars as pl
 
 from streamflow.core.data.digest import digest_frame
 from streamflow.core.serving.frame_completeness import complete_frame
-from streamflow.core.training.training_set import revision_in_words
+from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import SnapshotMissing
-from streamflow.features.drop_features import PART, as_of_column, population_parts
+from streamflow.features.drop_features import KEYS_PER_CHUNK, as_of_column, read_population
 from streamflow.files import frames
 from streamflow.platform import Platform
 from streamflow.progress import Progress
@@ -51,7 +51,7 @@ def score(
     version: int | None = None,
     out: Path | None = None,
     explain: bool = False,
-    part: int = PART,
+    batch_size: int = KEYS_PER_CHUNK,
 ) -> ScoreReceipt:
     """Score every key of the drop of `as_of`; write the rows to the file `out` too.
 
@@ -69,13 +69,13 @@ def score(
             nothing is written.
     """
     if out is not None:
-        frames.require_kind(out)
+        frames.require_known_ending(out)
     task = plan_scoring(platform, as_of, version, explain=explain)
     evidence_digest = sha256(json.dumps(task.evidence, sort_keys=True).encode()).hexdigest()
-    with scores.one_at_a_time(platform.connection, evidence_digest):
-        run = scores.find(platform.connection, evidence_digest)
+    with scores.lock_scoring(platform.connection, evidence_digest):
+        run = scores.find_run(platform.connection, evidence_digest)
         is_new = run is None
-        run = run or _score_all(platform, task, evidence_digest, part)
+        run = run or _score_all(platform, task, evidence_digest, batch_size)
     if out is not None:
         platform.notify(f"writing {out}")
         frames.write_parts(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))
@@ -90,7 +90,7 @@ def _revision_key(revision: Revision) -> tuple[str, datetime, int]:
 
 def _describe_revision(revision: Revision) -> str:
     """Return the name of a revision for a person."""
-    return revision_in_words(*_revision_key(revision))
+    return describe_revision(*_revision_key(revision))
 
 
 def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: int) -> ScoreRun:
@@ -103,7 +103,7 @@ def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: 
     answer_parts: list[pl.DataFrame] = []
     flagged_count = 0
     missing_count = 0
-    with scores.writing(platform.connection, platform.address) as writing:
+    with scores.write_run(platform.connection, platform.address) as writing:
         for rows in _read_ahead(_feature_parts(platform, task, part)):
             answers = _answers(platform, task, rows)
             writing.add(answers)
@@ -112,7 +112,7 @@ def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: 
             missing_count += answers["missing"].count()
             progress.add(len(answers))
         platform.notify("entering the run, unless a key was forgotten meanwhile")
-        writing.hold_still()
+        writing.lock_frozen_rows()
         _require_unchanged(platform, task)
         counts = {
             "rows": sum(map(len, answer_parts)),
@@ -126,7 +126,7 @@ def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: 
             "evidence_digest": evidence_digest,
         }
         writing.finish(platform.connection, run_values, task.evidence)
-    run = scores.find(platform.connection, evidence_digest)
+    run = scores.find_run(platform.connection, evidence_digest)
     assert run is not None
     return run
 
@@ -174,13 +174,13 @@ def _require_unchanged(platform: Platform, task: ScoreTask) -> None:
 def _feature_parts(platform: Platform, task: ScoreTask, part: int) -> Iterator[pl.DataFrame]:
     """Read the keys of the population with their features, `part` keys at a time."""
     population = task.population
-    return population_parts(
+    return read_population(
         platform.address,
         task.views,
         key=platform.catalog.entity.key,
         population=(population.table, (task.at, population.revision)),
-        at=task.at,
-        part=part,
+        as_of=task.at,
+        chunk_size=part,
     )
 
 
@@ -250,7 +250,7 @@ def _file_rows(platform: Platform, task: ScoreTask, run: ScoreRun) -> Iterator[p
         "score_run": run.id,
     }
     run_columns: dict[str, Any] = {name: pl.lit(value) for name, value in run_values.items()}
-    for rows in scores.rows_of(platform.address, run):
+    for rows in scores.read_scores(platform.address, run):
         yield rows.rename({"key": key}).with_columns(**run_columns)
 
 

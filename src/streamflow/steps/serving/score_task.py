@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core.data.instants import instant
-from streamflow.core.serving.completeness import Policy
-from streamflow.core.serving.service_policy import policy_of
+from streamflow.core.data.instants import instant_of_day
+from streamflow.core.serving.completeness import CompletenessPolicy
+from streamflow.core.serving.service_policy import build_policy
 from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
 from streamflow.features.drop_features import PopulationView, views_at
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.platform import Platform
-from streamflow.steps.stages.transitions import reconcile, served
+from streamflow.steps.stages.transitions import reconcile, version_in_stage
 from streamflow.warehouse import frozen, ledger
 from streamflow.warehouse.frozen import Revision
 
@@ -38,7 +38,7 @@ class ScoreTask:
     version: ModelVersion
     predictor: Predictor
     views: tuple[PopulationView, ...]
-    policy: Policy
+    policy: CompletenessPolicy
     revisions: tuple[Revision, ...]
     population: Revision
     explain: bool
@@ -79,23 +79,23 @@ def plan_scoring(
         SnapshotMissing: the drop is not frozen.
         ArtifactUntrusted: the model file is not the registered one.
     """
-    at = instant(as_of)
+    at = instant_of_day(as_of)
     version, predictor = _load_version(platform, version_number)
     features = _features_of(platform, version)
-    known_at = frozen.known_now(platform.connection)
+    known_at = frozen.current_known_at(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=known_at, last=at)
     population = _population_revision(newest, platform.catalog.entity.table, as_of)
     views = views_at(features, at, _revisions_by_table(newest))
     revisions_read = {(population.table, population.as_of, population.revision)}
     for view in views:
-        revisions_read |= {(view.table, *revision) for revision in view.places}
+        revisions_read |= {(view.table, *revision) for revision in view.revisions}
     return ScoreTask(
         at=at,
         known_at=known_at,
         version=version,
         predictor=predictor,
         views=views,
-        policy=policy_of(platform.catalog, [feature.ref for feature in features]),
+        policy=build_policy(platform.catalog, [feature.ref for feature in features]),
         revisions=tuple(
             revision
             for revision in newest
@@ -109,20 +109,20 @@ def plan_scoring(
 def _load_version(platform: Platform, version_number: int | None) -> tuple[ModelVersion, Predictor]:
     """Load a version, or that in Production; a change made in MLflow is entered first."""
     reconcile(platform)
-    with ledger.together(platform.connection):
+    with ledger.lock_ledger_shared(platform.connection):
         if version_number is None:
-            version = served(platform)
+            version = version_in_stage(platform)
         else:
             version = platform.models.version(version_number)
         if version is None:
             raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
-        return version, platform.models.load_tried(version)
+        return version, platform.models.load_checked(version)
 
 
 def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceFeature]:
     """Return the features of the version's feature service."""
     service_name = version.tags["feature_service"]
-    features = platform.services().get(service_name)
+    features = platform.read_services().get(service_name)
     if features is None:
         raise NotMigrated(
             f"version {version.version} reads the feature service {service_name}, "
@@ -135,7 +135,7 @@ def _population_revision(newest: Sequence[Revision], entity_table: str, as_of: d
     """Return the revision of the entity's own table whose keys are scored."""
     revisions = [revision for revision in newest if revision.table == entity_table]
     for revision in revisions:
-        if revision.as_of == instant(as_of):
+        if revision.as_of == instant_of_day(as_of):
             return revision
     days = ", ".join(f"{revision.as_of:%Y-%m-%d}" for revision in revisions) or "none"
     raise SnapshotMissing(f"there is no snapshot of {as_of}; frozen until then are: {days}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from streamflow.core.promotion.ledger import Entry, first_broken, last_move
+from streamflow.core.promotion.ledger import Entry, find_first_broken, find_last_move
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.warehouse import ledger
@@ -25,7 +25,7 @@ class LedgerVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhoServed:
+class ServedVersion:
     """The version in Production at an instant, and the entry that put it there."""
 
     model: str
@@ -38,13 +38,13 @@ class WhoServed:
 
 def read_ledger(platform: Platform) -> list[Entry]:
     """Return the entries of the catalog's model in their order."""
-    return ledger.entries(platform.connection, platform.catalog.model, whole=True)
+    return ledger.entries(platform.connection, platform.catalog.model, with_evidence=True)
 
 
 def verify_ledger(platform: Platform) -> LedgerVerdict:
     """Follow the chain of hashes and compare its end with the newest entry that MLflow knows."""
-    entries = ledger.entries(platform.connection, whole=True)
-    broken = first_broken(entries, platform.models.standing().head)
+    entries = ledger.entries(platform.connection, with_evidence=True)
+    broken = find_first_broken(entries, platform.models.read_stages().ledger_head)
     if broken is None:
         count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
         message = f"{count}, each follows the one before it"
@@ -53,14 +53,14 @@ def verify_ledger(platform: Platform) -> LedgerVerdict:
     return LedgerVerdict(entries=len(entries), broken=number, words=problem)
 
 
-def who_served(platform: Platform, instant: datetime) -> WhoServed:
+def find_version_at(platform: Platform, instant: datetime) -> ServedVersion:
     """Return which version was in Production at an instant.
 
     Raises:
         VersionMissing: no version was in Production.
     """
     entries = read_ledger(platform)
-    last_entry = last_move(entries, by=instant)
+    last_entry = find_last_move(entries, until=instant)
     if last_entry is None or last_entry.to_version is None:
         since = f" since {last_entry.since.isoformat()}" if last_entry else ""
         raise VersionMissing(
@@ -72,7 +72,7 @@ def who_served(platform: Platform, instant: datetime) -> WhoServed:
         for entry in entries
         if entry.moves and entry.stage == last_entry.stage and entry.seq > last_entry.seq
     )
-    return WhoServed(
+    return ServedVersion(
         model=platform.catalog.model,
         instant=instant,
         version=last_entry.to_version,

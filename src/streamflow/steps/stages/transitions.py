@@ -14,15 +14,15 @@ from datetime import datetime
 from streamflow.core.promotion.ledger import (
     PRODUCTION,
     Entry,
-    head_of,
-    holder,
+    current_holder,
+    find_last_move,
+    format_head,
     is_behind,
-    last_move,
 )
-from streamflow.core.promotion.stage_holder import Resolution, resolve
+from streamflow.core.promotion.stage_holder import Resolution, resolve_stage_holder
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
-from streamflow.models.stages import ALIASES, Standing
+from streamflow.models.stages import ALIAS_BY_STAGE, RegistryStages
 from streamflow.platform import Platform
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
@@ -30,25 +30,25 @@ from streamflow.warehouse.ledger import Move
 REMEDY = "Run 'streamflow promote VERSION': it archives the other versions."
 
 
-def served(platform: Platform, stage: str = PRODUCTION) -> ModelVersion | None:
+def version_in_stage(platform: Platform, stage: str = PRODUCTION) -> ModelVersion | None:
     """Return the version that serves, as the stage decides; write nothing.
 
     Raises:
         VersionMissing: several versions are in the stage, or the version that serves was deleted.
     """
-    standing = platform.models.standing()
+    standing = platform.models.read_stages()
     resolution = _resolve_stage(standing, _model_entries(platform), stage)
-    if resolution.found == "several":
+    if resolution.outcome == "several":
         raise VersionMissing(
-            f"{platform.catalog.model}: {resolution.words}",
+            f"{platform.catalog.model}: {resolution.note}",
             remedy=REMEDY,
-            versions=standing.staged[stage],
+            versions=standing.versions_by_stage[stage],
         )
     return None if resolution.serves is None else platform.models.version(resolution.serves)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class ProductionStatus:
     """The version in Production as the ledger and MLflow see it.
 
     version   the version that serves; None for none
@@ -61,20 +61,20 @@ class Held:
     notes: tuple[str, ...]
 
 
-def held(platform: Platform) -> Held:
+def production_status(platform: Platform) -> ProductionStatus:
     """Return the version in Production; write nothing, and do not fail on a disagreement.
 
     The API uses this: it goes on answering while stages and ledger disagree.
     """
-    standing = platform.models.standing()
+    standing = platform.models.read_stages()
     entries = _model_entries(platform)
     resolution = _resolve_stage(standing, entries, PRODUCTION)
-    last_entry = last_move(entries)
+    last_entry = find_last_move(entries)
     since = None
     if last_entry is not None and last_entry.to_version == resolution.serves:
         since = last_entry.since
     notes = tuple(_describe_disagreements(standing, entries))
-    return Held(version=resolution.serves, since=since, notes=notes)
+    return ProductionStatus(version=resolution.serves, since=since, notes=notes)
 
 
 def _model_entries(platform: Platform) -> list[Entry]:
@@ -82,31 +82,31 @@ def _model_entries(platform: Platform) -> list[Entry]:
     return ledger.entries(platform.connection, platform.catalog.model)
 
 
-def _resolve_stage(standing: Standing, entries: Sequence[Entry], stage: str) -> Resolution:
+def _resolve_stage(standing: RegistryStages, entries: Sequence[Entry], stage: str) -> Resolution:
     """Settle which version serves in a stage by ledger, stage and alias."""
-    return resolve(
-        holder(entries, stage),
-        standing.staged[stage],
-        standing.aliases[stage],
+    return resolve_stage_holder(
+        current_holder(entries, stage),
+        standing.versions_by_stage[stage],
+        standing.aliased_versions[stage],
         stage=stage,
     )
 
 
-def held_by(platform: Platform, stage: str) -> int | None:
+def version_number_in_stage(platform: Platform, stage: str) -> int | None:
     """Return the version that serves in a stage, whether or not ledger and MLflow agree on it."""
-    standing = platform.models.standing()
+    standing = platform.models.read_stages()
     return _resolve_stage(standing, _model_entries(platform), stage).serves
 
 
 def disagreements(platform: Platform) -> list[str]:
     """Describe what the ledger, the stages and the aliases do not agree on; write nothing."""
-    return _describe_disagreements(platform.models.standing(), _model_entries(platform))
+    return _describe_disagreements(platform.models.read_stages(), _model_entries(platform))
 
 
-def _describe_disagreements(standing: Standing, entries: Sequence[Entry]) -> list[str]:
+def _describe_disagreements(standing: RegistryStages, entries: Sequence[Entry]) -> list[str]:
     """Return one text for each stage on which the ledger, the stage and the alias disagree."""
-    resolutions = [_resolve_stage(standing, entries, stage) for stage in ALIASES]
-    return [resolution.words for resolution in resolutions if resolution.words]
+    resolutions = [_resolve_stage(standing, entries, stage) for stage in ALIAS_BY_STAGE]
+    return [resolution.note for resolution in resolutions if resolution.note]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,23 +123,23 @@ def reconcile(platform: Platform) -> ReconcileReceipt:
     An interrupted change is completed, a change made in MLflow is entered, and an alias that was
     moved without its stage is put back.
     """
-    with ledger.alone(platform.connection):
-        entries = settle(platform)
+    with ledger.lock_ledger(platform.connection):
+        entries = reconcile_locked(platform)
         unsettled = disagreements(platform)
         return ReconcileReceipt(entered=tuple(entries), unsettled=tuple(unsettled))
 
 
-def settle(platform: Platform) -> list[Entry]:
+def reconcile_locked(platform: Platform) -> list[Entry]:
     """Do the work of `reconcile` for a caller that already holds the lock of the ledger."""
     new_entries = list(_complete_interrupted(platform))
-    standing = platform.models.standing()
-    for stage in ALIASES:
+    standing = platform.models.read_stages()
+    for stage in ALIAS_BY_STAGE:
         entry = _enter_outside_change(platform, standing, stage)
         if entry is not None:
             new_entries.append(entry)
     entries = ledger.entries(platform.connection)
-    if is_behind(entries, platform.models.standing().head):
-        platform.models.set_head(head_of(entries[-1]))
+    if is_behind(entries, platform.models.read_stages().ledger_head):
+        platform.models.set_ledger_head(format_head(entries[-1]))
     return new_entries
 
 
@@ -148,11 +148,11 @@ def _complete_interrupted(platform: Platform) -> list[Entry]:
 
     If its version was deleted meanwhile, the change has failed, and the failure is entered.
     """
-    intended = ledger.intended(platform.connection, platform.catalog.model)
+    intended = ledger.pending_move(platform.connection, platform.catalog.model)
     if intended is None or intended.version is None:
         return []
     try:
-        platform.models.put(intended.version, intended.stage)
+        platform.models.move_to_stage(intended.version, intended.stage)
         reason = f"{intended.why} (completed after an interruption)"
         completed = replace(intended, why=reason.strip())
     except VersionMissing as exc:
@@ -165,17 +165,17 @@ def _enter(platform: Platform, change: Move, *, since: datetime | None = None) -
     """Enter a change, delete its note in one transaction, and tell MLflow the newest entry."""
     with platform.connection.transaction():
         entry = ledger.append(platform.connection, change, since=since)
-        ledger.done(platform.connection, change.model)
-    platform.models.set_head(head_of(entry))
+        ledger.delete_pending_move(platform.connection, change.model)
+    platform.models.set_ledger_head(format_head(entry))
     return entry
 
 
-def _enter_outside_change(platform: Platform, standing: Standing, stage: str) -> Entry | None:
+def _enter_outside_change(platform: Platform, standing: RegistryStages, stage: str) -> Entry | None:
     """Enter a change that somebody made in MLflow, once; return None without such a change."""
     models = platform.models
     entries = _model_entries(platform)
     resolution = _resolve_stage(standing, entries, stage)
-    situation = resolution.found
+    situation = resolution.outcome
     serving_version = resolution.serves
     change = Move(
         who="MLflow",
@@ -183,12 +183,12 @@ def _enter_outside_change(platform: Platform, standing: Standing, stage: str) ->
         action="outside",
         stage=stage,
         version=serving_version,
-        why=resolution.words,
+        why=resolution.note,
     )
     if situation == "moved":
-        since = _changed_at(standing, serving_version, holder(entries, stage))
+        since = _changed_at(standing, serving_version, current_holder(entries, stage))
         entry = _enter(platform, change, since=since)
-        if standing.aliases[stage] != serving_version:
+        if standing.aliased_versions[stage] != serving_version:
             models.set_alias(stage, serving_version)
         return entry
     if situation == "alias":
@@ -201,11 +201,11 @@ def _enter_outside_change(platform: Platform, standing: Standing, stage: str) ->
 
 
 def _changed_at(
-    standing: Standing, serving_version: int | None, former_version: int | None
+    standing: RegistryStages, serving_version: int | None, former_version: int | None
 ) -> datetime | None:
     """Return when MLflow changed a stage: the time of the new version, or of the one that left."""
     version = former_version if serving_version is None else serving_version
-    return None if version is None else standing.changed.get(version)
+    return None if version is None else standing.changed_at.get(version)
 
 
 def _is_entered(entries: Sequence[Entry], change: Move) -> bool:
@@ -217,19 +217,19 @@ def _is_entered(entries: Sequence[Entry], change: Move) -> bool:
     return newest.action == "unresolved" and newest.why == change.why
 
 
-def move(platform: Platform, change: Move) -> Entry:
+def move_to_stage(platform: Platform, change: Move) -> Entry:
     """Put a version into a stage and enter it.
 
     Call it under `ledger.alone`, after `settle`. If this process is killed between MLflow and the
     ledger, the next `settle` completes the change.
     """
     assert change.version is not None
-    ledger.intend(platform.connection, change)
-    platform.models.put(change.version, change.stage)
+    ledger.record_pending_move(platform.connection, change)
+    platform.models.move_to_stage(change.version, change.stage)
     return _enter(platform, change)
 
 
-def enter(platform: Platform, change: Move) -> Entry:
+def enter_without_move(platform: Platform, change: Move) -> Entry:
     """Enter something that changes no stage, such as a refusal.
 
     Call it under `ledger.alone`, after `settle`.
@@ -237,6 +237,6 @@ def enter(platform: Platform, change: Move) -> Entry:
     return _enter(platform, change)
 
 
-def who() -> str:
+def login_name() -> str:
     """Return the login name of the user who runs this process."""
     return getpass.getuser()

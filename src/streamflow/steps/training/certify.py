@@ -14,13 +14,13 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.digest import in_order
-from streamflow.core.data.instants import day
-from streamflow.core.training.certificate import SAMPLE, Certificate, Scope, scope_of
-from streamflow.core.training.row_sources import Reading, absent, admissible
+from streamflow.core.data.digest import sort_for_digest
+from streamflow.core.data.instants import format_instant
+from streamflow.core.training.certificate import SAMPLED_CELLS, Certificate, KeyScope, choose_scope
+from streamflow.core.training.row_sources import Reading, admissible_revisions, missing_keys
 from streamflow.core.training.temporal_proof import Audit
 from streamflow.core.training.training_set import TrainingSet
-from streamflow.core.training.violations import Violation, explained
+from streamflow.core.training.violations import CellViolation, explain_violation
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
 from streamflow.progress import Progress
@@ -36,10 +36,10 @@ class Proof:
     """The certificate, and the first MAX_EXPLAINED violations with their explanations."""
 
     certificate: Certificate
-    violations: tuple[Violation, ...]
+    violations: tuple[CellViolation, ...]
 
 
-def certified(platform: Platform, rows: TrainingSet, *, full: bool = False) -> Certificate:
+def certify(platform: Platform, rows: TrainingSet, *, full: bool = False) -> Certificate:
     """Return the certificate of a training set that has no violation.
 
     Raises TemporalViolation with the explained violations.
@@ -58,7 +58,7 @@ def certified(platform: Platform, rows: TrainingSet, *, full: bool = False) -> C
 
 
 def prove(
-    platform: Platform, rows: TrainingSet, *, full: bool = False, sample: int = SAMPLE
+    platform: Platform, rows: TrainingSet, *, full: bool = False, sample: int = SAMPLED_CELLS
 ) -> Proof:
     """Derive the cells of a training set again, and compare them.
 
@@ -70,8 +70,8 @@ def prove(
     """
     keys = rows.frame[rows.key]
     width = len(rows.features) + 1
-    scope = scope_of(keys, width=width, full=full, sample=sample)
-    frame = in_order(rows.frame.filter(pl.Series(scope.holds(keys))), rows.key)
+    scope = choose_scope(keys, width=width, full=full, sample=sample)
+    frame = sort_for_digest(rows.frame.filter(pl.Series(scope.includes(keys))), rows.key)
     checked_cells = len(frame) * width
     progress = Progress(
         platform.notify, "checking where cells come from", checked_cells, unit="cells"
@@ -87,7 +87,7 @@ def prove(
     for source in sources:
         audit = source.audit(frame, MAX_EXPLAINED - len(violations), progress)
         count += audit.count
-        violations = violations + source.explain(audit.wrong)
+        violations = violations + source.explain(audit.violations)
         certificate_parts.append(audit.part)
     certificate = Certificate(
         engine=f"pandas {version('pandas')}",
@@ -146,25 +146,25 @@ class _FrozenSource:
     def __init__(self, platform: Platform, reading: Reading, key: str) -> None:
         self.reading = reading
         self._key = key
-        self._revisions = provenance.places(platform.connection, reading.table)
+        self._revisions = provenance.frozen_revisions(platform.connection, reading.table)
         typed_key = (key, platform.catalog.entity.type)
-        self._read = partial(provenance.rows, platform.address, reading.table, typed_key)
+        self._read = partial(provenance.read_rows, platform.address, reading.table, typed_key)
 
     def keys(self) -> pl.Series:
         """Return every key of the revisions that the reading may see."""
-        return self._read((), admissible(self._revisions, self.reading), None)[self._key]
+        return self._read((), admissible_revisions(self._revisions, self.reading), None)[self._key]
 
     def audit(self, frame: pl.DataFrame, limit: int, progress: Progress) -> Audit:
         """Check the columns of this reading, CHUNK keys at a time."""
         key_schema = frame.select(self._key).schema
         audit = Audit(self.reading, key_schema, self._revisions, limit=limit)
-        visible = admissible(self._revisions, self.reading)
+        visible = admissible_revisions(self._revisions, self.reading)
         for chunk in frame.iter_slices(CHUNK):
             audit.add(chunk, self._read(self.reading.types, visible, chunk[self._key]))
             progress.add(len(chunk) * len(self.reading.types))
         return audit
 
-    def explain(self, violations: list[Violation]) -> list[Violation]:
+    def explain(self, violations: list[CellViolation]) -> list[CellViolation]:
         """Add to each violation the frozen row that the wrong value comes from.
 
         That row may be of any instant and any revision. A violation of the population needs no
@@ -177,21 +177,23 @@ class _FrozenSource:
         explanations = []
         for violation in violations:
             key_history = history.filter(pl.col(self._key) == violation.key)
-            explanations.append(explained(violation, key_history, self._revisions, self.reading))
+            explanations.append(
+                explain_violation(violation, key_history, self._revisions, self.reading)
+            )
         return explanations
 
 
 def _find_absent_keys(
-    rows: TrainingSet, scope: Scope, sources: list[_FrozenSource]
-) -> list[Violation]:
+    rows: TrainingSet, scope: KeyScope, sources: list[_FrozenSource]
+) -> list[CellViolation]:
     """Find the keys of the population that have a label and are not in the training set."""
     population, labels = sources[:2]
     set_keys = rows.frame[rows.key]
-    keys = absent(set_keys, population.keys(), labels.keys())
-    in_scope = scope.holds(pl.Series(keys, dtype=set_keys.dtype))
-    reason = f"it has a row and a label as of {day(rows.as_of)}, but no row in the training set"
+    keys = missing_keys(set_keys, population.keys(), labels.keys())
+    in_scope = scope.includes(pl.Series(keys, dtype=set_keys.dtype))
+    reason = f"it has a row and a label as of {format_instant(rows.as_of)}, but no row in the training set"
     return [
-        Violation(key=key, what=population.reading.name, why=reason)
+        CellViolation(key=key, what=population.reading.name, why=reason)
         for key, is_checked in zip(keys, in_scope, strict=True)
         if is_checked
     ]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamflow.core.data.catalog_definitions import definitions
+from streamflow.core.data.catalog_definitions import catalog_to_values
 from streamflow.platform import Platform
-from streamflow.runtime import code, environment
+from streamflow.runtime import read_code_level, read_environment_level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,8 @@ def read_current_levels(platform: Platform) -> CurrentLevels:
     """Return the levels that this process would train with."""
     catalog = platform.catalog
     return CurrentLevels(
-        features={"service": catalog.service, "catalog": definitions(catalog)},
-        code=code(),
-        environment=environment(),
+        features={"service": catalog.service, "catalog": catalog_to_values(catalog)},
+        code=read_code_level(),
+        environment=read_environment_level(),
         configuration=platform.settings.semantic_values,
     )

@@ -14,22 +14,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.statistics.metrics import Metrics, evaluate
+from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
 from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.calibration import Calibrator, fit_calibrator
 from streamflow.core.training.decision import Decision, Economics, best_threshold
-from streamflow.core.training.default_costs import DefaultCost, content, default_costs
+from streamflow.core.training.default_costs import DefaultCost, measure_default_costs, to_bytes
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.stored_requests import Probes, probes_of
+from streamflow.core.training.stored_requests import Probes, choose_probes
 from streamflow.core.training.training_set import TrainingSet
-from streamflow.core.versions.passport import keys_result, training_set_result
+from streamflow.core.versions.passport import summarize_keys, summarize_training_set
 from streamflow.platform import Platform
 from streamflow.settings import Settings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-    from streamflow.models.model_selection import Candidate, TrainingSide
+    from streamflow.models.model_selection import Candidate, TrainingRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Fitted:
     kind           the kind of the model, chosen among `candidates` where the setting is auto
     holdout        (n,)  which rows of the training set are on the hold-out side
     probability    (m,)  for the rows of the hold-out, in their order
-    default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
+    measure_default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
     """
 
     pipeline: Pipeline
@@ -51,7 +51,7 @@ class Fitted:
     holdout: NDArray[np.bool_]
     probability: NDArray[np.float64]
     probes: Probes
-    metrics: Metrics
+    metrics: HoldoutMetrics
     default_costs: tuple[DefaultCost, ...]
     training_seconds: float
 
@@ -87,7 +87,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
     probability = predict(holdout_matrix)
     threshold = decision.threshold
     metrics = _evaluate(settings, holdout_label, probability, threshold)
-    costs = default_costs(
+    costs = measure_default_costs(
         platform.catalog.features, holdout_matrix, holdout_label, predict, threshold=threshold
     )
     return Fitted(
@@ -97,7 +97,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         decision=decision,
         holdout=holdout,
         probability=probability,
-        probes=probes_of(holdout_matrix, probability),
+        probes=choose_probes(holdout_matrix, probability),
         metrics=metrics,
         default_costs=costs,
         training_seconds=training_seconds,
@@ -109,7 +109,7 @@ def _evaluate(
     label: NDArray[np.int8],
     probability: NDArray[np.float64],
     threshold: float,
-) -> Metrics:
+) -> HoldoutMetrics:
     return evaluate(
         label,
         probability,
@@ -121,11 +121,11 @@ def _evaluate(
 
 def _training_side(
     platform: Platform, rows: TrainingSet, is_training: NDArray[np.bool_]
-) -> TrainingSide:
-    from streamflow.models.model_selection import TrainingSide
+) -> TrainingRows:
+    from streamflow.models.model_selection import TrainingRows
 
     mask = pl.Series(is_training)
-    return TrainingSide(
+    return TrainingRows(
         keys=rows.frame[rows.key].filter(mask),
         frame=rows.matrix.filter(mask),
         label=rows.labels[is_training],
@@ -136,20 +136,20 @@ def _training_side(
 
 
 def _choose_kind(
-    platform: Platform, training_side: TrainingSide
+    platform: Platform, training_side: TrainingRows
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
     """Return the kind of model to train, and the candidates that were compared.
 
     The chosen kind has out-of-fold probabilities if calibrator or threshold are learned from them.
     """
-    from streamflow.models.model_selection import Candidate, candidate, choose
+    from streamflow.models.model_selection import Candidate, choose_kind, cross_validate
 
     settings = platform.settings
     if settings.model == "auto":
-        return choose(training_side, salt=settings.split_salt, notify=platform.notify)
+        return choose_kind(training_side, salt=settings.split_salt, notify=platform.notify)
     if settings.calibration == "none" and settings.threshold != "value":
         return Candidate(kind=settings.model, aucs=(), out_of_fold=np.empty(0)), ()
-    return candidate(training_side, settings.model, salt=settings.split_salt), ()
+    return cross_validate(training_side, settings.model, salt=settings.split_salt), ()
 
 
 def _decide(
@@ -170,7 +170,7 @@ def _decide(
     economics = economics_of(settings)
     if settings.threshold == "value":
         calibrated = calibrator.apply(out_of_fold)
-        threshold = best_threshold(label, calibrated, economics, of=total_rows)
+        threshold = best_threshold(label, calibrated, economics, budget_rows=total_rows)
         rule = "most value on out-of-fold predictions of the training side"
     else:
         threshold = settings.threshold
@@ -187,14 +187,14 @@ def economics_of(settings: Settings) -> Economics:
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
     """Return what was derived, as a passport stores it, without the digests of the model.
 
-    It has `default_costs` only where the catalog declares defaults.
+    It has `measure_default_costs` only where the catalog declares defaults.
     """
     keys = rows.frame[rows.key].cast(pl.String)
     decision = fitted.decision
     result = {
-        "training_set": training_set_result(rows),
-        "training_keys": keys_result(keys.filter(pl.Series(~fitted.holdout))),
-        "holdout_keys": keys_result(keys.filter(pl.Series(fitted.holdout))),
+        "training_set": summarize_training_set(rows),
+        "training_keys": summarize_keys(keys.filter(pl.Series(~fitted.holdout))),
+        "holdout_keys": summarize_keys(keys.filter(pl.Series(fitted.holdout))),
         "model_kind": fitted.kind,
         "candidates": {candidate.kind: list(candidate.aucs) for candidate in fitted.candidates},
         "decision": {"threshold": decision.threshold, "digest": decision.digest},
@@ -203,5 +203,5 @@ def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
         "metrics": asdict(fitted.metrics),
     }
     if fitted.default_costs:
-        result["default_costs"] = sha256(content(fitted.default_costs)).hexdigest()
+        result["default_costs"] = sha256(to_bytes(fitted.default_costs)).hexdigest()
     return result

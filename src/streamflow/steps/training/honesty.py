@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from streamflow.core.training import panel_honesty
-from streamflow.core.training.column_honesty import constants, deciding
-from streamflow.core.training.honesty import Finding, Honesty, label_period
+from streamflow.core.training.column_honesty import find_constant_columns, find_deciding_columns
+from streamflow.core.training.honesty import HonestyFinding, HonestyReport, check_label_period
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.platform import Platform
 from streamflow.steps.training.previous_drops import (
@@ -25,7 +25,7 @@ from streamflow.steps.training.previous_drops import (
 from streamflow.warehouse import late_data
 
 
-def label_honesty(platform: Platform, rows: TrainingSet) -> Honesty:
+def check_label_honesty(platform: Platform, rows: TrainingSet) -> HonestyReport:
     """Run every check of a training set, as known at its K.
 
     The checks look at the set alone, at revisions that came after the labels, and at the drops
@@ -41,10 +41,10 @@ def label_honesty(platform: Platform, rows: TrainingSet) -> Honesty:
         if drops
     }
     findings = [
-        *label_period(rows.as_of.date(), rows.label_as_of.date()),
-        *deciding(sample.select(rows.features), sample[rows.label].to_numpy()),
+        *check_label_period(rows.as_of.date(), rows.label_as_of.date()),
+        *find_deciding_columns(sample.select(rows.features), sample[rows.label].to_numpy()),
         *_check_late_revisions(platform, rows),
-        *constants(rows.matrix),
+        *find_constant_columns(rows.matrix),
         *compare_counters(platform, rows, previous_drops, sample[rows.key]),
     ]
     if own_label_drop:
@@ -54,7 +54,7 @@ def label_honesty(platform: Platform, rows: TrainingSet) -> Honesty:
         findings += compare_labelled_drop(platform, rows, same_lead_drop, former_labels, sample)
     else:
         findings.append(_note_without_previous(rows))
-    return Honesty(
+    return HonestyReport(
         as_of=rows.as_of.date(),
         label_as_of=rows.label_as_of.date(),
         label_lead=rows.label_lead,
@@ -64,20 +64,20 @@ def label_honesty(platform: Platform, rows: TrainingSet) -> Honesty:
     )
 
 
-def _note_without_previous(rows: TrainingSet) -> Finding:
+def _note_without_previous(rows: TrainingSet) -> HonestyFinding:
     sentence = (
         f"no drop before {rows.as_of:%Y-%m-%d} has labels:"
         " the base rate and the label rule are not compared"
     )
-    return Finding(check="previous-drop", severity="note", words=sentence)
+    return HonestyFinding(check="previous-drop", severity="note", words=sentence)
 
 
-def _check_late_revisions(platform: Platform, rows: TrainingSet) -> Iterator[Finding]:
+def _check_late_revisions(platform: Platform, rows: TrainingSet) -> Iterator[HonestyFinding]:
     """Check the feature revisions that became known after the labels.
 
     Such a revision may have changed the values of one class far more than those of the second.
     """
-    label_known_at = late_data.first_known(
+    label_known_at = late_data.first_known_at(
         platform.connection, platform.catalog.label.table, rows.label_as_of
     )
     for source in _newest_of_each_table(platform, rows):
@@ -86,7 +86,7 @@ def _check_late_revisions(platform: Platform, rows: TrainingSet) -> Iterator[Fin
         ]
         if not features or source.known_at <= label_known_at:
             continue
-        former = late_data.newest_known(
+        former = late_data.newest_known_revision(
             platform.connection, source.table, source.as_of, label_known_at
         )
         if former is None:
@@ -102,23 +102,25 @@ def _check_late_revisions(platform: Platform, rows: TrainingSet) -> Iterator[Fin
         yield from _check_changed_values(rows, source, changed, features)
 
 
-def _note_unchecked(source: Source, reason: str) -> Finding:
+def _note_unchecked(source: Source, reason: str) -> HonestyFinding:
     sentence = (
         f"{source}, came after the labels, and {reason}:"
         " what it reveals about the outcome is not checked"
     )
-    return Finding(check="late-features", severity="note", subject=source.table, words=sentence)
+    return HonestyFinding(
+        check="late-features", severity="note", subject=source.table, words=sentence
+    )
 
 
 def _check_changed_values(
     rows: TrainingSet, source: Source, changed: pl.DataFrame, features: list[str]
-) -> Iterator[Finding]:
+) -> Iterator[HonestyFinding]:
     """Check each feature of a late revision; `changed` says for each key which ones changed."""
     labels = rows.labels.astype(bool)
     for name in features:
         changed_keys = changed.filter(pl.col(name))[rows.key]
         is_changed = rows.frame[rows.key].is_in(changed_keys.implode()).to_numpy()
-        yield from panel_honesty.late_revision(name, str(source), is_changed, labels)
+        yield from panel_honesty.check_late_revision(name, str(source), is_changed, labels)
 
 
 def _newest_of_each_table(platform: Platform, rows: TrainingSet) -> Iterator[Source]:

@@ -8,17 +8,17 @@ from datetime import date, datetime
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.statistics.intervals import ranking
+from streamflow.core.statistics.intervals import measure_ranking
 from streamflow.core.training import panel_honesty
-from streamflow.core.training.column_honesty import enough
-from streamflow.core.training.honesty import Finding
-from streamflow.core.training.row_sources import Place
+from streamflow.core.training.column_honesty import has_enough_of_each_class
+from streamflow.core.training.honesty import HonestyFinding
+from streamflow.core.training.row_sources import DatedRevision
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.training_set import TrainingSet, label_as_of
+from streamflow.core.training.training_set import TrainingSet, find_label_drop
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.settings import Settings
-from streamflow.steps.training.training_set import Drops, assembled, features_at
+from streamflow.steps.training.training_set import TrainingDrops, assemble, read_features
 from streamflow.warehouse import frozen, provenance
 from streamflow.warehouse.frozen import Revision
 
@@ -41,7 +41,7 @@ class PreviousDrops:
         newest = frozen.revisions(platform.connection, known_at=rows.known_at)
         pruned = {
             (revision.table, revision.as_of)
-            for revision in frozen.pruned(platform.connection, newest, rows.known_at)
+            for revision in frozen.pruned_revisions(platform.connection, newest, rows.known_at)
         }
         self.revisions = {
             (revision.table, revision.as_of): revision
@@ -58,12 +58,12 @@ class PreviousDrops:
         """Return the drop before this one, with or without labels."""
         return max(self._earlier, default=None)
 
-    def find_labelled(self, lead: int) -> Drops | None:
+    def find_labelled(self, lead: int) -> TrainingDrops | None:
         """Return the newest drop before this one that has labels of this lead."""
         for as_of in reversed(self._earlier):
-            label_drop = label_as_of(as_of, lead, self._drops)
+            label_drop = find_label_drop(as_of, lead, self._drops)
             if label_drop and (self._label_table, label_drop) in self.revisions:
-                return Drops(
+                return TrainingDrops(
                     as_of=as_of,
                     label_as_of=label_drop,
                     label_lead=lead,
@@ -74,7 +74,7 @@ class PreviousDrops:
 
 def compare_counters(
     platform: Platform, rows: TrainingSet, previous_drops: PreviousDrops, keys: pl.Series
-) -> Iterator[Finding]:
+) -> Iterator[HonestyFinding]:
     """Check the columns that must not have shrunk since the previous drop, labelled or not.
 
     A key that was not in the previous drop is left out.
@@ -94,7 +94,7 @@ def compare_counters(
         for name in counters:
             former = pairs[name].cast(pl.Float64).to_numpy()
             current = pairs[f"{name} now"].cast(pl.Float64).to_numpy()
-            yield from panel_honesty.counter(name, former, current, since=previous.date())
+            yield from panel_honesty.check_counter(name, former, current, since=previous.date())
 
 
 def _read_columns(
@@ -102,13 +102,15 @@ def _read_columns(
 ) -> pl.DataFrame:
     """Read columns of these keys in one revision. (n, the key and `columns`)"""
     entity = platform.catalog.entity
-    revisions = [Place(revision.as_of, revision.revision, revision.known_at)]
+    revisions = [DatedRevision(revision.as_of, revision.revision, revision.known_at)]
     typed_key = (entity.key, entity.type)
-    rows = provenance.rows(platform.address, revision.table, typed_key, columns, revisions, keys)
+    rows = provenance.read_rows(
+        platform.address, revision.table, typed_key, columns, revisions, keys
+    )
     return rows.select(entity.key, *columns)
 
 
-def read_keys_and_labels(platform: Platform, drops: Drops) -> pl.DataFrame:
+def read_keys_and_labels(platform: Platform, drops: TrainingDrops) -> pl.DataFrame:
     """Read the keys of a drop that have a label, in their order. (n, the key and the label)"""
     catalog = platform.catalog
     key = catalog.entity.key
@@ -127,8 +129,8 @@ def read_keys_and_labels(platform: Platform, drops: Drops) -> pl.DataFrame:
 
 
 def count_who_stayed(
-    platform: Platform, rows: TrainingSet, drops: Drops, former_labels: pl.DataFrame
-) -> Iterator[Finding]:
+    platform: Platform, rows: TrainingSet, drops: TrainingDrops, former_labels: pl.DataFrame
+) -> Iterator[HonestyFinding]:
     """Count the keys whose label was true in an earlier drop, and that are still in this drop.
 
     Args:
@@ -149,18 +151,18 @@ def count_who_stayed(
         )
     positive = former_labels.filter(pl.col(rows.label))
     stayed = positive.join(population, on=rows.key, how="semi")
-    yield from panel_honesty.who_stayed(
-        len(stayed), len(positive), before=drops.as_of.date(), now=rows.as_of.date()
+    yield from panel_honesty.check_leavers_left(
+        len(stayed), len(positive), earlier_drop=drops.as_of.date(), current_drop=rows.as_of.date()
     )
 
 
 def compare_labelled_drop(
     platform: Platform,
     rows: TrainingSet,
-    drops: Drops,
+    drops: TrainingDrops,
     former_labels: pl.DataFrame,
     sample: pl.DataFrame,
-) -> Iterator[Finding]:
+) -> Iterator[HonestyFinding]:
     """Compare base rate and label rule with the labelled drop before this one.
 
     Args:
@@ -171,16 +173,16 @@ def compare_labelled_drop(
         sample: rows of the training set
     """
     since = drops.as_of.date()
-    yield from panel_honesty.base_rate(
+    yield from panel_honesty.check_base_rate(
         former_labels[rows.label].to_numpy(), rows.labels.astype(bool), since=since
     )
     try:
         former = _assemble_former_set(platform, rows.key, drops, sample_evenly(former_labels))
-        yield from rule_compared(
+        yield from compare_label_rule(
             former.frame, sample, platform.catalog, platform.settings, since=since
         )
     except TrainingImpossible as exc:
-        yield Finding(
+        yield HonestyFinding(
             check="label-rule",
             severity="note",
             words=f"there is no model of {since} to compare the label rule with: {exc.message}",
@@ -188,27 +190,27 @@ def compare_labelled_drop(
 
 
 def _assemble_former_set(
-    platform: Platform, key: str, drops: Drops, labels: pl.DataFrame
+    platform: Platform, key: str, drops: TrainingDrops, labels: pl.DataFrame
 ) -> TrainingSet:
     """Assemble the training set of an earlier drop. Raises TrainingImpossible."""
-    return assembled(
+    return assemble(
         platform.catalog,
         drops,
         (),
         labels.select(key),
         labels,
-        lambda keys: features_at(platform, keys, drops.as_of, drops.known_at),
+        lambda keys: read_features(platform, keys, drops.as_of, drops.known_at),
     )
 
 
-def rule_compared(
+def compare_label_rule(
     former: pl.DataFrame,
     current: pl.DataFrame,
     catalog: Catalog,
     settings: Settings,
     *,
     since: date,
-) -> list[Finding]:
+) -> list[HonestyFinding]:
     """Compare how well a quick model of the former set ranks both hold-outs.
 
     The model is trained on the training side of the former set. A key is on the same side in both
@@ -231,14 +233,14 @@ def rule_compared(
     former_rows = former.filter(former_holdout)
     current_rows = current.filter(current_holdout)
     labels = [frame[label].to_numpy() for frame in (training_rows, former_rows, current_rows)]
-    if not all(map(enough, labels)):
+    if not all(map(has_enough_of_each_class, labels)):
         sentence = f"too few rows of one class to compare the label rule with that of {since}"
-        return [Finding(check="label-rule", severity="note", words=sentence)]
+        return [HonestyFinding(check="label-rule", severity="note", words=sentence)]
     training_labels, former_labels, current_labels = labels
     rank = fit_ranking(training_rows.select(features), training_labels, catalog.features)
-    former_ranking = ranking(former_labels, rank(former_rows.select(features)))
-    current_ranking = ranking(current_labels, rank(current_rows.select(features)))
-    return panel_honesty.label_rule(former_ranking, current_ranking, since=since)
+    former_ranking = measure_ranking(former_labels, rank(former_rows.select(features)))
+    current_ranking = measure_ranking(current_labels, rank(current_rows.select(features)))
+    return panel_honesty.check_label_rule(former_ranking, current_ranking, since=since)
 
 
 def _holdout_mask(frame: pl.DataFrame, catalog: Catalog, settings: Settings) -> pl.Series:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from streamflow.core.statistics.metrics import Metrics, in_words
+from streamflow.core.statistics.metrics import HoldoutMetrics, list_caveats
 from streamflow.core.training import (
     background,
     default_costs,
@@ -21,16 +21,16 @@ from streamflow.core.training import (
 from streamflow.core.training.certificate import Certificate
 from streamflow.core.training.default_costs import DefaultCost
 from streamflow.core.training.honesty import FILE as HONESTY_FILE
-from streamflow.core.training.honesty import Honesty
+from streamflow.core.training.honesty import HonestyReport
 from streamflow.core.training.training_set import TrainingSet
-from streamflow.core.versions.passport import passport_of
+from streamflow.core.versions.passport import make_passport
 from streamflow.files import figures
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import reconcile
-from streamflow.steps.training.certify import certified
+from streamflow.steps.training.certify import certify
 from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
-from streamflow.steps.training.honesty import label_honesty
+from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse import ledger
 
@@ -55,14 +55,14 @@ class TrainReceipt:
     candidates: Mapping[str, float]
     threshold: float
     threshold_rule: str
-    metrics: Metrics
+    metrics: HoldoutMetrics
     default_costs: tuple[DefaultCost, ...]
     training_set_digest: str
     predictions_digest: str
     model_digest: str
     content_digest: str
     certificate: Certificate
-    honesty: Honesty
+    honesty: HonestyReport
     words: tuple[str, ...]
 
     @property
@@ -104,9 +104,9 @@ def train(
     platform.notify(f"training on {len(rows.frame):,} rows")
     fitted = fit(platform, rows)
     platform.notify("checking where cells come from")
-    certificate = certified(platform, rows, full=full)
+    certificate = certify(platform, rows, full=full)
     platform.notify("checking the labels and the features")
-    honesty = label_honesty(platform, rows)
+    honesty = check_label_honesty(platform, rows)
     platform.notify("logging the run")
     logged = register(platform, rows, fitted, certificate, honesty)
     return _receipt(rows, fitted, certificate, honesty, logged)
@@ -116,7 +116,7 @@ def _receipt(
     rows: TrainingSet,
     fitted: Fitted,
     certificate: Certificate,
-    honesty: Honesty,
+    honesty: HonestyReport,
     logged: LoggedRun,
 ) -> TrainReceipt:
     return TrainReceipt(
@@ -138,7 +138,7 @@ def _receipt(
         honesty=honesty,
         words=(
             *_explain_choice(fitted),
-            *in_words(fitted.metrics),
+            *list_caveats(fitted.metrics),
             *map(str, fitted.default_costs),
         ),
     )
@@ -165,7 +165,7 @@ def register(
     rows: TrainingSet,
     fitted: Fitted,
     certificate: Certificate,
-    honesty: Honesty,
+    honesty: HonestyReport,
 ) -> LoggedRun:
     """Log the run and register the version with its passport: everything, or no version.
 
@@ -176,7 +176,7 @@ def register(
     record_passport = partial(
         ledger.record_passport, platform.connection, platform.catalog.model, rows.sources
     )
-    with ledger.together(platform.connection):
+    with ledger.lock_ledger_shared(platform.connection):
         return platform.models.log_run(record, record_passport)
 
 
@@ -185,9 +185,9 @@ def _run_record(
     rows: TrainingSet,
     fitted: Fitted,
     certificate: Certificate,
-    honesty: Honesty,
+    honesty: HonestyReport,
 ) -> RunRecord:
-    from streamflow.models.run_record import RunRecord, TrainingSetName
+    from streamflow.models.run_record import RunRecord, TrainingSetIdentity
 
     settings = platform.settings
     catalog = platform.catalog
@@ -198,7 +198,7 @@ def _run_record(
         decision=fitted.decision,
         features=catalog.features,
         feature_service=catalog.service,
-        training_set=TrainingSetName(
+        training_set=TrainingSetIdentity(
             name=f"{catalog.model} as of {rows.as_of:%Y-%m-%d}",
             digest=rows.digest,
             rows=len(rows.frame),
@@ -219,7 +219,7 @@ def _run_record(
 
 
 def _run_files(
-    platform: Platform, rows: TrainingSet, fitted: Fitted, honesty: Honesty
+    platform: Platform, rows: TrainingSet, fitted: Fitted, honesty: HonestyReport
 ) -> dict[str, bytes]:
     """Return the files that are stored beside the model, by name."""
     label = rows.labels[fitted.holdout]
@@ -230,11 +230,11 @@ def _run_files(
         HONESTY_FILE: honesty.content,
     }
     if fitted.default_costs:
-        files[default_costs.FILE] = default_costs.content(fitted.default_costs)
+        files[default_costs.FILE] = default_costs.to_bytes(fitted.default_costs)
     files[background.FILE] = _background(platform, rows, fitted).content
-    files["roc.png"] = figures.roc(label, probability)
-    files["precision_recall.png"] = figures.precision_recall(label, probability)
-    files["calibration.png"] = figures.calibration(label, probability)
+    files["roc.png"] = figures.draw_roc(label, probability)
+    files["precision_recall.png"] = figures.draw_precision_recall(label, probability)
+    files["calibration.png"] = figures.draw_calibration(label, probability)
     return files
 
 
@@ -244,7 +244,7 @@ def _background(platform: Platform, rows: TrainingSet, fitted: Fitted) -> backgr
     categorical = [
         feature.name for feature in platform.catalog.features if feature.column.categorical
     ]
-    return background.background_of(training_matrix, categorical)
+    return background.build_background(training_matrix, categorical)
 
 
 def _passport(
@@ -252,14 +252,14 @@ def _passport(
     rows: TrainingSet,
     fitted: Fitted,
     certificate: Certificate,
-    honesty: Honesty,
+    honesty: HonestyReport,
     digests: ModelDigests,
 ) -> Mapping[str, Any]:
     result = result_of(rows, fitted)
     result["model"] = asdict(digests)
     result["honesty"] = sha256(honesty.content).hexdigest()
     levels = read_current_levels(platform)
-    passport = passport_of(
+    passport = make_passport(
         rows,
         features=levels.features,
         code=levels.code,

@@ -11,12 +11,12 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import choose_form, count_of
-from streamflow.core.data.instants import instant
+from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import (
     Source,
     TrainingSet,
-    label_as_of,
-    revision_in_words,
+    describe_revision,
+    find_label_drop,
 )
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
@@ -43,8 +43,8 @@ def training_set(
             never used instead
     """
     catalog = platform.catalog
-    drop = instant(as_of)
-    known_instant = known_at or frozen.known_now(platform.connection)
+    drop = instant_of_day(as_of)
+    known_instant = known_at or frozen.current_known_at(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=known_instant)
     frozen_drops = sorted({rev.as_of for rev in newest if rev.table == catalog.entity.table})
     if drop not in frozen_drops:
@@ -53,13 +53,17 @@ def training_set(
             f"no snapshot of {as_of} was known at {known_instant.isoformat()}; frozen drops: {days}"
         )
     label_drop = _find_label_drop(platform, drop, label_lead, frozen_drops, newest)
-    drops = Drops(as_of=drop, label_as_of=label_drop, label_lead=label_lead, known_at=known_instant)
-    pruned = frozen.pruned(platform.connection, newest, known_instant)
-    _refuse_pruned(revisions_read(catalog, pruned, drop, label_drop), known_instant)
+    drops = TrainingDrops(
+        as_of=drop, label_as_of=label_drop, label_lead=label_lead, known_at=known_instant
+    )
+    pruned = frozen.pruned_revisions(platform.connection, newest, known_instant)
+    _refuse_pruned(select_revisions(catalog, pruned, drop, label_drop), known_instant)
     return _read_training_set(platform, drops, newest)
 
 
-def _read_training_set(platform: Platform, drops: Drops, newest: list[Revision]) -> TrainingSet:
+def _read_training_set(
+    platform: Platform, drops: TrainingDrops, newest: list[Revision]
+) -> TrainingSet:
     """Read the population, the labels and the features, and put them together."""
     catalog = platform.catalog
     key = catalog.entity.key
@@ -74,15 +78,15 @@ def _read_training_set(platform: Platform, drops: Drops, newest: list[Revision])
         drops.label_as_of,
         drops.known_at,
     )
-    revisions = revisions_read(catalog, newest, drops.as_of, drops.label_as_of)
+    revisions = select_revisions(catalog, newest, drops.as_of, drops.label_as_of)
     sources = frozen.sources(platform.connection, revisions)
-    return assembled(
+    return assemble(
         catalog,
         drops,
         sources,
         population,
         labels,
-        lambda keys: features_at(platform, keys, drops.as_of, drops.known_at),
+        lambda keys: read_features(platform, keys, drops.as_of, drops.known_at),
     )
 
 
@@ -91,7 +95,7 @@ def _refuse_pruned(pruned: list[Revision], known_at: datetime) -> None:
     if pruned:
         sentences = []
         for revision in pruned:
-            name = revision_in_words(revision.table, revision.as_of, revision.revision)
+            name = describe_revision(revision.table, revision.as_of, revision.revision)
             sentences.append(
                 f"{name}, the newest revision known at {known_at.isoformat()}, was pruned"
             )
@@ -102,7 +106,7 @@ def _refuse_pruned(pruned: list[Revision], known_at: datetime) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drops:
+class TrainingDrops:
     """The drops of the features and of the labels, and the instant K at which they were known."""
 
     as_of: datetime
@@ -111,9 +115,9 @@ class Drops:
     known_at: datetime
 
 
-def assembled(
+def assemble(
     catalog: Catalog,
-    drops: Drops,
+    drops: TrainingDrops,
     sources: tuple[Source, ...],
     population: pl.DataFrame,
     labels: pl.DataFrame,
@@ -173,7 +177,7 @@ def _find_label_drop(
     newest: list[Revision],
 ) -> datetime:
     """Return the drop that dates the labels of `as_of`. Raises LabelsMissing."""
-    label_drop = label_as_of(as_of, lead, frozen_drops)
+    label_drop = find_label_drop(as_of, lead, frozen_drops)
     table = platform.catalog.label.table
     if label_drop is None:
         later_drops = sum(drop > as_of for drop in frozen_drops)
@@ -189,7 +193,7 @@ def _find_label_drop(
     return label_drop
 
 
-def features_at(
+def read_features(
     platform: Platform, keys: pl.DataFrame, as_of: datetime, known_at: datetime
 ) -> pl.DataFrame:
     """Read the features of each key, in the order of `keys`, through Feast's offline store."""
@@ -198,7 +202,7 @@ def features_at(
         event_timestamp=pl.lit(as_of).cast(instant_type),
         known_at=pl.lit(known_at).cast(instant_type),
     )
-    return pl.DataFrame(platform.features.history(entities, platform.catalog.service))
+    return pl.DataFrame(platform.features.read_history(entities, platform.catalog.service))
 
 
 def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> None:
@@ -224,7 +228,7 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> 
         )
 
 
-def revisions_read(
+def select_revisions(
     catalog: Catalog, newest: list[Revision], as_of: datetime, label_as_of: datetime | None
 ) -> list[Revision]:
     """Select every revision that a row of the training set can come from.
@@ -232,7 +236,7 @@ def revisions_read(
     Args:
         newest: the newest revision of each drop
         as_of: the instant of the features
-        label_as_of: the drop of the labels; None leaves the labels out
+        find_label_drop: the drop of the labels; None leaves the labels out
     """
     ttls = _longest_ttls(catalog)
 
@@ -273,7 +277,7 @@ class TrainingSetReceipt:
     out: Path | None
 
 
-def receipt_of(rows: TrainingSet, out: Path | None = None) -> TrainingSetReceipt:
+def describe_training_set(rows: TrainingSet, out: Path | None = None) -> TrainingSetReceipt:
     """Describe a training set; `out` is the file that its rows were written to."""
     return TrainingSetReceipt(
         as_of=rows.as_of.date(),

@@ -15,13 +15,13 @@ from streamflow import __version__
 from streamflow.core.versions.manifest import (
     BACKUP_FORMAT,
     BACKUP_NAME,
+    BackupManifest,
     FrozenRevision,
-    Manifest,
-    to_json,
+    dump_manifest,
 )
 from streamflow.database import Snapshot, connect, server_version, snapshot
 from streamflow.errors import NotMigrated, SettingsInvalid
-from streamflow.features.live_tables import live_tables_kept
+from streamflow.features.live_tables import keep_live_tables
 from streamflow.files import archive
 from streamflow.files.sqlite_files import copy_database
 from streamflow.models import artifact_locations
@@ -59,12 +59,12 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
         NotMigrated: The database is empty.
     """
     begin = time.monotonic()
-    state = installation.state(platform.login)
+    state = installation.read_installation(platform.login)
     if state is None:
         raise NotMigrated("there is nothing to back up: the database is empty")
     artifacts = platform.home / "artifacts"
     _refuse_inside(file, artifacts)
-    with archive.writing(file, replace=force) as writer:
+    with archive.open_for_writing(file, replace=force) as writer:
         with _snapshot_both_databases(platform) as (ours, mlflow):
             manifest = _build_manifest(platform, state, ours, mlflow)
             locations = read_artifact_locations(mlflow.connection)
@@ -72,10 +72,10 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
         _add_artifacts(writer, artifacts, platform.notify)
         _add_prefect(writer, platform.home)
         if platform.settings.catalog:
-            writer.add(CATALOG, archive.file_chunks(platform.settings.catalog))
+            writer.add(CATALOG, archive.read_chunks(platform.settings.catalog))
         manifest = replace(manifest, members=dict(writer.members))
-        writer.finish(BACKUP_NAME, to_json(manifest))
-    outside = artifact_locations.elsewhere(locations, manifest.artifact_roots)
+        writer.finish(BACKUP_NAME, dump_manifest(manifest))
+    outside = artifact_locations.find_outside_stores(locations, manifest.artifact_roots)
     outside_notes = [
         f"MLflow names files at {location}, and they are not in this backup" for location in outside
     ]
@@ -104,8 +104,11 @@ def _snapshot_both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Sna
     anyway.
     """
     with ExitStack() as open_contexts:
-        open_contexts.enter_context(live_tables_kept(platform.connection))
-        with connect(platform.address, autocommit=True) as connection, ledger.alone(connection):
+        open_contexts.enter_context(keep_live_tables(platform.connection))
+        with (
+            connect(platform.address, autocommit=True) as connection,
+            ledger.lock_ledger(connection),
+        ):
             ours = open_contexts.enter_context(snapshot(platform.login))
             mlflow = open_contexts.enter_context(snapshot(mlflow_address(platform)))
         yield ours, mlflow
@@ -113,7 +116,7 @@ def _snapshot_both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Sna
 
 def _build_manifest(
     platform: Platform, state: installation.Installation, ours: Snapshot, mlflow: Snapshot
-) -> Manifest:
+) -> BackupManifest:
     """Build the manifest, still without its members.
 
     Counting the rows locks every table as well, so that nobody alters a table before it is dumped.
@@ -121,9 +124,9 @@ def _build_manifest(
     tables_schema = _read_mlflow_schema(mlflow)
     roles = {
         *whole_database.foreign_roles(ours.connection, whole_database.SCHEMAS),
-        *whole_database.foreign_roles(mlflow.connection, whole_database.MLFLOWS),
+        *whole_database.foreign_roles(mlflow.connection, whole_database.MLFLOW_SCHEMAS),
     }
-    return Manifest(
+    return BackupManifest(
         format=BACKUP_FORMAT,
         streamflow=__version__,
         created=datetime.now(UTC),
@@ -132,11 +135,11 @@ def _build_manifest(
         catalog_digest=state.catalog_digest,
         key=platform.catalog.entity.key,
         mlflow=(version("mlflow"), tables_schema),
-        artifact_roots=artifact_locations.roots(platform.home / "artifacts"),
+        artifact_roots=artifact_locations.location_prefixes(platform.home / "artifacts"),
         roles=tuple(sorted(roles)),
         members={},
         ours=whole_database.row_counts(ours.connection, whole_database.SCHEMAS),
-        mlflows=whole_database.row_counts(mlflow.connection, whole_database.MLFLOWS),
+        mlflows=whole_database.row_counts(mlflow.connection, whole_database.MLFLOW_SCHEMAS),
         revisions=_read_revisions(ours),
         versions=read_registered_versions(mlflow.connection),
     )
@@ -152,7 +155,7 @@ def _read_mlflow_schema(mlflow: Snapshot) -> str:
             f"'{database}' of this server",
             remedy="Name the database of the MLflow server that is in use.",
         )
-    row = mlflow.connection.execute(artifact_locations.SCHEMA).fetchone()
+    row = mlflow.connection.execute(artifact_locations.SCHEMA_QUERY).fetchone()
     assert row is not None
     schema: str = row[0]
     return schema
@@ -173,27 +176,29 @@ def _read_revisions(ours: Snapshot) -> tuple[FrozenRevision, ...]:
 
 
 def _add_dumps(
-    writer: archive.Writer, ours: Snapshot, mlflow: Snapshot, notify: Callable[[str], None]
+    writer: archive.ArchiveWriter, ours: Snapshot, mlflow: Snapshot, notify: Callable[[str], None]
 ) -> None:
     """Add the SQL dumps of both databases."""
-    our_dump = ours.dump(whole_database.OUR_SELECTION)
+    our_dump = ours.dump(whole_database.PG_DUMP_SELECTION)
     writer.add(OUR_DUMP, report_progress(our_dump, "dumping streamflow's database", notify))
     mlflow_dump = mlflow.dump(whole_database.mlflow_selection(mlflow.connection))
     writer.add(MLFLOW_DUMP, report_progress(mlflow_dump, "dumping MLflow's database", notify))
 
 
-def _add_artifacts(writer: archive.Writer, folder: Path, notify: Callable[[str], None]) -> None:
+def _add_artifacts(
+    writer: archive.ArchiveWriter, folder: Path, notify: Callable[[str], None]
+) -> None:
     """Add every file below the folder of the artifacts."""
     paths = list(archive.files_below(folder))
     total = sum(path.stat().st_size for path in paths)
     progress = Progress(notify, "packing artifacts", total, unit="MB", per=MB)
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        writer.add(f"{ARTIFACTS}{name}", archive.file_chunks(path))
+        writer.add(f"{ARTIFACTS}{name}", archive.read_chunks(path))
         progress.add(path.stat().st_size)
 
 
-def _add_prefect(writer: archive.Writer, home: Path) -> None:
+def _add_prefect(writer: archive.ArchiveWriter, home: Path) -> None:
     """Add Prefect's run history if it is in the state folder.
 
     A Prefect server of your own keeps its run history itself.
@@ -204,13 +209,13 @@ def _add_prefect(writer: archive.Writer, home: Path) -> None:
         with TemporaryDirectory(dir=home / "tmp") as folder:
             copy = Path(folder, source.name)
             copy_database(source, copy)
-            writer.add(PREFECT, archive.file_chunks(copy))
+            writer.add(PREFECT, archive.read_chunks(copy))
 
 
-def _find_missing(manifest: Manifest) -> Iterator[str]:
+def _find_missing(manifest: BackupManifest) -> Iterator[str]:
     """Name each version whose registered model file is not in the backup, and what else is not."""
     for registered in manifest.versions:
-        path = artifact_locations.relative(registered.location, manifest.artifact_roots)
+        path = artifact_locations.relative_path(registered.location, manifest.artifact_roots)
         if path is None or not registered.model_digest:
             continue
         member = manifest.members.get(f"{ARTIFACTS}{path}/{MODEL_FILE}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from streamflow.core.versions.manifest import Manifest, RegisteredVersion
+from streamflow.core.versions.manifest import BackupManifest, RegisteredVersion
 from streamflow.database import Address
 from streamflow.files import archive
 from streamflow.models import artifact_locations
@@ -56,12 +56,12 @@ class BackupContent:
 
 
 def summarize(
-    file: Path, manifest: Manifest, *, notes: Iterable[str], seconds: float
+    file: Path, manifest: BackupManifest, *, notes: Iterable[str], seconds: float
 ) -> BackupContent:
     """Summarize a backup from its manifest and its file."""
     return BackupContent(
         file=file,
-        sha256=archive.digest_of(file),
+        sha256=archive.compute_digest(file),
         bytes=file.stat().st_size,
         created=manifest.created,
         postgresql=manifest.postgresql,
@@ -84,7 +84,7 @@ def mlflow_address(platform: Platform) -> Address:
 
 def read_registered_versions(connection: psycopg.Connection) -> tuple[RegisteredVersion, ...]:
     """Read every model version from MLflow's tables."""
-    rows = connection.execute(artifact_locations.VERSIONS)
+    rows = connection.execute(artifact_locations.VERSIONS_QUERY)
     return tuple(
         RegisteredVersion(
             name=name, version=number, stage=stage, location=location, model_digest=digest
@@ -95,7 +95,7 @@ def read_registered_versions(connection: psycopg.Connection) -> tuple[Registered
 
 def read_artifact_locations(connection: psycopg.Connection) -> list[str]:
     """Read every location of files that MLflow's tables name."""
-    return [location for (location,) in connection.execute(artifact_locations.LOCATIONS)]
+    return [location for (location,) in connection.execute(artifact_locations.LOCATIONS_QUERY)]
 
 
 def report_progress(

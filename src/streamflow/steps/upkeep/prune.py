@@ -69,22 +69,22 @@ def prune(platform: Platform, *, dry_run: bool = False) -> PruneReceipt:
     next one removes what is left.
     """
     with ExitStack() as open_contexts:
-        connection = open_contexts.enter_context(platform.maintenance())
-        open_contexts.enter_context(ledger.alone(platform.connection))
+        connection = open_contexts.enter_context(platform.maintenance_connection())
+        open_contexts.enter_context(ledger.lock_ledger(platform.connection))
         frozen.lock_for_writing(connection)
         registered_runs = platform.models.registered_runs()
-        unregistered = retention.without_version(connection, registered_runs)
+        unregistered = retention.runs_without_version(connection, registered_runs)
         # Only an MLflow that knows a run can prove that its version was deleted. If the runs are
         # in a different MLflow, their versions may still be registered there.
         deleted = platform.models.known_runs(unregistered)
         runs = platform.models.unneeded_runs(deleted)
-        revisions = retention.superseded(connection, deleted)
+        revisions = retention.superseded_revisions(connection, deleted)
         score_runs = _find_unneeded_scores(platform, connection, registered_runs)
         remaining = len(frozen.all_revisions(connection)) - len(revisions)
         if not dry_run:
             platform.notify(_describe_removal(len(revisions), len(deleted)))
-            retention.remove(connection, deleted, revisions)
-            scores.remove(connection, score_runs)
+            retention.delete_revisions(connection, deleted, revisions)
+            scores.delete_runs(connection, score_runs)
     if not dry_run:
         for run in runs:
             platform.notify(f"removing the files of the run {run.run_id}")
@@ -146,4 +146,4 @@ def _find_unneeded_scores(
     registered = set(registered_runs)
     unregistered = [run for run in scores.run_ids(connection) if run not in registered]
     deleted = platform.models.known_runs(unregistered)
-    return scores.unneeded(connection, deleted, platform.settings.score_retention_days)
+    return scores.unneeded_runs(connection, deleted, platform.settings.score_retention_days)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from streamflow.core.versions.manifest import BACKUP_NAME, Manifest, parse_backup
+from streamflow.core.versions.manifest import BACKUP_NAME, BackupManifest, parse_backup
 from streamflow.database import connect, ensure_database, run_sql
 from streamflow.errors import StreamflowError
 from streamflow.files import archive
@@ -34,13 +34,18 @@ from streamflow.steps.upkeep.restore_checks import (
     verify_restored,
 )
 from streamflow.warehouse import whole_database
-from streamflow.warehouse.migrate import alone, check_encoding, grant_database, permissions
+from streamflow.warehouse.migrate import (
+    check_encoding,
+    grant_database,
+    lock_migration,
+    translate_permission_errors,
+)
 from streamflow.warehouse.roles import ensure_roles
 
 Notify = Callable[[str], None]
-Reader = archive.Reader[Manifest]
+Reader = archive.ArchiveReader[BackupManifest]
 
-BACKUP = archive.Kind(
+BACKUP = archive.ArchiveKind(
     noun="backup", command="streamflow backup", manifest=BACKUP_NAME, parse=parse_backup
 )
 
@@ -67,14 +72,14 @@ class RestoreReceipt:
     seconds: float
 
 
-def check(file: Path, *, notify: Notify = lambda _: None) -> BackupContent:
+def check_backup(file: Path, *, notify: Notify = lambda _: None) -> BackupContent:
     """Verify every byte of a backup and summarize it. Nothing is restored.
 
     Raises:
         BackupDamaged: The file is not an intact backup.
     """
     begin = time.monotonic()
-    with archive.reading(file, BACKUP) as reader:
+    with archive.open_for_reading(file, BACKUP) as reader:
         _verify(reader, notify)
         return summarize(file, reader.manifest, notes=(), seconds=time.monotonic() - begin)
 
@@ -91,7 +96,7 @@ def restore(platform: Platform, file: Path) -> RestoreReceipt:
         PermissionMissing: The login user does not have a right. The error gives the SQL for it.
     """
     begin = time.monotonic()
-    with archive.reading(file, BACKUP) as reader:
+    with archive.open_for_reading(file, BACKUP) as reader:
         manifest = reader.manifest
         refuse_newer(platform, manifest)
         _verify(reader, platform.notify)
@@ -129,8 +134,8 @@ def _restore_when_empty(platform: Platform, reader: Reader) -> list[str]:
         ensure_database(platform.login, name)
     with (
         connect(platform.login, autocommit=True) as connection,
-        alone(connection),
-        permissions(platform.login),
+        lock_migration(connection),
+        translate_permission_errors(platform.login),
     ):
         check_encoding(connection)
         refuse_occupied(platform, reader.manifest, connection)
@@ -159,24 +164,24 @@ def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connect
     server = connection.info.server_version
     ensure_roles(connection)
     grant_database(platform.login, platform.settings.mlflow_database)
-    whole_database.begin(connection)
+    whole_database.mark_restore_unfinished(connection)
     notes = _restore_files(platform, reader)
-    target = artifact_locations.root(platform.tracking_uri, platform.home / "artifacts")
-    relocation = artifact_locations.rewriting(manifest.artifact_roots, target)
+    target = artifact_locations.location_prefix(platform.tracking_uri, platform.home / "artifacts")
+    relocation = artifact_locations.rewrite_statements(manifest.artifact_roots, target)
     run_sql(
         mlflow_address(platform),
         server,
-        before=whole_database.NOTHING_OF_MLFLOW,
+        before=whole_database.DROP_MLFLOW_TABLES_SQL,
         dump=_read_dump(platform, reader, MLFLOW_DUMP, "restoring MLflow's database"),
-        after=f"{relocation}\n{whole_database.expecting(manifest.mlflows)}",
+        after=f"{relocation}\n{whole_database.row_count_checks_sql(manifest.mlflows)}",
     )
-    row_check = whole_database.expecting(manifest.ours)
+    row_check = whole_database.row_count_checks_sql(manifest.ours)
     run_sql(
         platform.login,
         server,
         before="",
         dump=_read_dump(platform, reader, OUR_DUMP, "restoring streamflow's database"),
-        after=f"{whole_database.OWNERSHIP}\n{row_check}\n{whole_database.FINISHED}",
+        after=f"{whole_database.SET_OWNERS_SQL}\n{row_check}\n{whole_database.MARK_FINISHED_SQL}",
     )
     return notes
 
@@ -203,10 +208,10 @@ def _restore_files(platform: Platform, reader: Reader) -> list[str]:
     for name, member in members.items():
         path = platform.home / name
         if not path.exists():
-            archive.write_whole(path, reader.chunks(name))
+            archive.write_file(path, reader.chunks(name))
         progress.add(member.bytes)
     prefect = platform.home / PREFECT
-    if PREFECT in members and archive.digest_of(prefect) != members[PREFECT].sha256:
+    if PREFECT in members and archive.compute_digest(prefect) != members[PREFECT].sha256:
         return [
             f"{prefect} exists and was left as it is: the backup's run history was not restored"
         ]

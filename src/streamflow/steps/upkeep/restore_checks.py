@@ -9,14 +9,14 @@ from pathlib import Path
 import psycopg
 from packaging.version import Version
 
-from streamflow.core.versions.manifest import Manifest, RegisteredVersion
+from streamflow.core.versions.manifest import BackupManifest, RegisteredVersion
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, RestoreRefused, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.models import artifact_locations
 from streamflow.models.model_file import FILE as MODEL_FILE
 from streamflow.platform import Platform
-from streamflow.steps.data.snapshot import damaged
+from streamflow.steps.data.snapshot import describe_damaged_revisions
 from streamflow.steps.upkeep.backup_content import (
     ARTIFACTS,
     CATALOG,
@@ -31,7 +31,7 @@ MAX_NAMES_SHOWN = 3
 RESTORED_AS_IN_BACKUP = "Everything was restored as the backup has it."
 
 
-def refuse_newer(platform: Platform, manifest: Manifest) -> None:
+def refuse_newer(platform: Platform, manifest: BackupManifest) -> None:
     """Refuse a backup that newer code wrote, because this code would misread it.
 
     Raises:
@@ -47,7 +47,7 @@ def refuse_newer(platform: Platform, manifest: Manifest) -> None:
     backup_mlflow, backup_schema = manifest.mlflow
     installed_mlflow = version("mlflow")
     is_newer_mlflow = Version(backup_mlflow) > Version(installed_mlflow)
-    if is_newer_mlflow and platform.models.needed_schema() not in (None, backup_schema):
+    if is_newer_mlflow and platform.models.required_schema() not in (None, backup_schema):
         raise RestoreRefused(
             f"the backup has MLflow's tables of version {backup_mlflow}, "
             f"installed is {installed_mlflow}",
@@ -55,7 +55,9 @@ def refuse_newer(platform: Platform, manifest: Manifest) -> None:
         )
 
 
-def refuse_occupied(platform: Platform, manifest: Manifest, connection: psycopg.Connection) -> None:
+def refuse_occupied(
+    platform: Platform, manifest: BackupManifest, connection: psycopg.Connection
+) -> None:
     """Refuse an installation that is neither empty nor left by an interrupted restore.
 
     Raises:
@@ -80,17 +82,19 @@ def refuse_occupied(platform: Platform, manifest: Manifest, connection: psycopg.
 
 
 def _find_contents(
-    platform: Platform, manifest: Manifest, connection: psycopg.Connection
+    platform: Platform, manifest: BackupManifest, connection: psycopg.Connection
 ) -> Iterator[str]:
     """Say what this installation holds already."""
-    schemas = whole_database.schemas_there(connection)
+    schemas = whole_database.existing_schemas(connection)
     if schemas:
         yield f"the database '{platform.login.database}' has the schemas {', '.join(schemas)}"
-    if not whole_database.is_unfinished(connection):
+    if not whole_database.is_restore_unfinished(connection):
         mlflow_database = platform.settings.mlflow_database
         address = platform.login.with_database(mlflow_database)
         with connect(address, autocommit=True) as mlflow_connection:
-            tables = whole_database.tables_there(mlflow_connection, whole_database.MLFLOWS)
+            tables = whole_database.existing_tables(
+                mlflow_connection, whole_database.MLFLOW_SCHEMAS
+            )
         if tables:
             yield f"the database '{mlflow_database}' has the tables {_shorten(tables)}"
     if files := [str(path) for path in _find_different_files(platform, manifest)]:
@@ -104,17 +108,17 @@ def _shorten(names: Sequence[str]) -> str:
     return f"{shown} and {hidden_count:,} more" if hidden_count > 0 else shown
 
 
-def _find_different_files(platform: Platform, manifest: Manifest) -> Iterator[Path]:
+def _find_different_files(platform: Platform, manifest: BackupManifest) -> Iterator[Path]:
     """Find the files that lie in the place of an artifact of the backup and differ from it."""
     for name, member in manifest.members.items():
         path = platform.home / name
         if name.startswith(ARTIFACTS) and path.exists():
             same_size = path.stat().st_size == member.bytes
-            if not same_size or archive.digest_of(path) != member.sha256:
+            if not same_size or archive.compute_digest(path) != member.sha256:
                 yield path
 
 
-def verify_restored(platform: Platform, manifest: Manifest) -> int:
+def verify_restored(platform: Platform, manifest: BackupManifest) -> int:
     """Compute every digest again from what is stored here now.
 
     Returns:
@@ -125,7 +129,7 @@ def verify_restored(platform: Platform, manifest: Manifest) -> int:
         ArtifactUntrusted: A model file is not the registered one. It was damaged before the backup.
     """
     revisions = frozen.all_revisions(platform.connection)
-    damages = damaged(platform, revisions, manifest.key)
+    damages = describe_damaged_revisions(platform, revisions, manifest.key)
     if damages:
         raise SnapshotDamaged("\n".join(damages), state=RESTORED_AS_IN_BACKUP)
     with connect(mlflow_address(platform), autocommit=True) as connection:
@@ -137,7 +141,7 @@ def verify_restored(platform: Platform, manifest: Manifest) -> int:
         if path is None:
             continue
         verified += 1
-        if not path.is_file() or archive.digest_of(path) != registered.model_digest:
+        if not path.is_file() or archive.compute_digest(path) != registered.model_digest:
             untrusted.append(str(registered.version))
     if untrusted:
         raise ArtifactUntrusted(
@@ -154,7 +158,7 @@ def _find_model_file(platform: Platform, registered: RegisteredVersion) -> Path 
     The result is None for a version that streamflow did not train, and for files that lie outside
     of the artifacts' folder.
     """
-    path = artifact_locations.relative(registered.location, [_artifact_root(platform)])
+    path = artifact_locations.relative_path(registered.location, [_artifact_root(platform)])
     if path is None or not registered.model_digest:
         return None
     return platform.home / ARTIFACTS / path / MODEL_FILE
@@ -162,10 +166,10 @@ def _find_model_file(platform: Platform, registered: RegisteredVersion) -> Path 
 
 def _artifact_root(platform: Platform) -> str:
     """Return what the location of a file in the artifacts' folder begins with."""
-    return artifact_locations.root(platform.tracking_uri, platform.home / "artifacts")
+    return artifact_locations.location_prefix(platform.tracking_uri, platform.home / "artifacts")
 
 
-def find_open_points(platform: Platform, manifest: Manifest) -> Iterator[str]:
+def find_open_points(platform: Platform, manifest: BackupManifest) -> Iterator[str]:
     """Say what a person still has to do after the restore, and which files are not here."""
     if manifest.schema_version != SCHEMA_VERSION:
         yield (
@@ -183,7 +187,7 @@ def find_open_points(platform: Platform, manifest: Manifest) -> Iterator[str]:
         )
     with connect(mlflow_address(platform), autocommit=True) as connection:
         locations = read_artifact_locations(connection)
-    for location in artifact_locations.elsewhere(locations, [_artifact_root(platform)]):
+    for location in artifact_locations.find_outside_stores(locations, [_artifact_root(platform)]):
         yield (
             f"MLflow names files at {location}, and they were not in the backup: "
             "this machine must be able to read them there"

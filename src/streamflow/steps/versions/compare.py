@@ -7,8 +7,14 @@ from dataclasses import asdict, dataclass
 from datetime import date
 
 from streamflow.core.data.difference import Difference
-from streamflow.core.statistics.metrics import Metrics
-from streamflow.core.statistics.shapley import METRICS, NOT_EXPLAINED, Change, explained, in_words
+from streamflow.core.statistics.metrics import HoldoutMetrics
+from streamflow.core.statistics.shapley import (
+    METRIC_NAMES,
+    NOT_EXPLAINED,
+    MetricChange,
+    describe_change,
+    explain_change,
+)
 from streamflow.core.versions.level_comparison import (
     LEVELS,
     Level,
@@ -25,7 +31,7 @@ from streamflow.steps.versions.rebuild_combinations import (
     VersionPair,
     score_combinations,
 )
-from streamflow.steps.versions.recorded_version import Recorded, recorded
+from streamflow.steps.versions.recorded_version import RecordedVersion, find_recorded_version
 from streamflow.warehouse import frozen
 
 ELSEWHERE = "code or environment"  # one process cannot swap these
@@ -63,7 +69,7 @@ class CompareReceipt:
     a: ComparedVersion
     b: ComparedVersion
     levels: tuple[Level, ...]
-    metrics: tuple[Change, ...]
+    metrics: tuple[MetricChange, ...]
     rebuilds: int
     words: str
     notes: tuple[str, ...]
@@ -78,8 +84,8 @@ def compare(platform: Platform, run_a: str, run_b: str) -> CompareReceipt:
         VersionMissing: no version has this number or run id
         NotRebuildable: a passport, or an input that it names, is lost or was changed
     """
-    a = recorded(platform, run_a)
-    b = recorded(platform, run_b)
+    a = find_recorded_version(platform, run_a)
+    b = find_recorded_version(platform, run_b)
     pair = VersionPair(platform=platform, a=a, b=b)
     levels = _compare_levels(pair)
     scores = score_combinations(pair)
@@ -95,7 +101,7 @@ def compare(platform: Platform, run_a: str, run_b: str) -> CompareReceipt:
         levels=tuple(levels.values()),
         metrics=changes,
         rebuilds=scores.rebuilds,
-        words=in_words(changes[0], cause_names),
+        words=describe_change(changes[0], cause_names),
         notes=(
             *a.tampered,
             *b.tampered,
@@ -122,17 +128,19 @@ def _compare_levels(pair: VersionPair) -> dict[str, Level]:
 
 
 def _explain_metrics(
-    a: Recorded, b: Recorded, scores: CombinationScores, remainder_name: str
-) -> tuple[Change, ...]:
+    a: RecordedVersion, b: RecordedVersion, scores: CombinationScores, remainder_name: str
+) -> tuple[MetricChange, ...]:
     """Explain the change of every recorded metric by cause. The first metric is AUC."""
     metrics_a = a.passport.result["metrics"]
     metrics_b = b.passport.result["metrics"]
     rebuilt = {causes: asdict(metrics) for causes, metrics in scores.metrics.items()}
     changes = []
-    for name in METRICS:
+    for name in METRIC_NAMES:
         values = {causes: metrics[name] for causes, metrics in rebuilt.items()}
         changes.append(
-            explained(name, metrics_a[name], metrics_b[name], values, elsewhere=remainder_name)
+            explain_change(
+                name, metrics_a[name], metrics_b[name], values, remainder_cause=remainder_name
+            )
         )
     return tuple(changes)
 
@@ -147,7 +155,7 @@ def _name_remainder(levels: Mapping[str, Level], *, erased: bool) -> str:
     return " or ".join(causes) or NOT_EXPLAINED
 
 
-def _describe_erased(platform: Platform, record: Recorded) -> Iterator[str]:
+def _describe_erased(platform: Platform, record: RecordedVersion) -> Iterator[str]:
     """Name the revisions that `forget` took rows from: a rebuild does not have these rows.
 
     Yields one sentence, or nothing.
@@ -159,7 +167,7 @@ def _describe_erased(platform: Platform, record: Recorded) -> Iterator[str]:
     changed = [
         str(source)
         for source in record.passport.sources
-        if digests.get(source.place) != source.digest
+        if digests.get(source.revision_key) != source.digest
     ]
     if changed:
         version = record.version.version
@@ -167,18 +175,20 @@ def _describe_erased(platform: Platform, record: Recorded) -> Iterator[str]:
 
 
 def _describe_unequal_rebuilds(
-    a: Recorded, b: Recorded, scores: CombinationScores
+    a: RecordedVersion, b: RecordedVersion, scores: CombinationScores
 ) -> Iterator[str]:
     """Name the metrics that are not reproduced here: the shares come from the rebuilds."""
     yield from _describe_unequal_rebuild(a, scores.metrics[frozenset()])
     yield from _describe_unequal_rebuild(b, scores.metrics[frozenset(scores.causes)])
 
 
-def _describe_unequal_rebuild(record: Recorded, rebuilt_metrics: Metrics) -> Iterator[str]:
+def _describe_unequal_rebuild(
+    record: RecordedVersion, rebuilt_metrics: HoldoutMetrics
+) -> Iterator[str]:
     recorded_metrics = record.passport.result["metrics"]
     rebuilt = asdict(rebuilt_metrics)
     changed = []
-    for name, title in METRICS.items():
+    for name, title in METRIC_NAMES.items():
         if abs(rebuilt[name] - recorded_metrics[name]) > ROUNDING_ERROR:
             changed.append(f"{title} {rebuilt[name]:.4f} instead of {recorded_metrics[name]:.4f}")
     if changed:
@@ -210,7 +220,7 @@ def _describe_first(differences: tuple[Difference, ...]) -> str:
     return f"{sentence}, and {hidden} more" if hidden else sentence
 
 
-def _compared_version(record: Recorded) -> ComparedVersion:
+def _compared_version(record: RecordedVersion) -> ComparedVersion:
     return ComparedVersion(
         version=record.version.version,
         run_id=record.version.run_id,

@@ -10,7 +10,7 @@ from itertools import islice
 
 import polars as pl
 
-from streamflow.core.data.changed_cells import changed_cells, suspects
+from streamflow.core.data.changed_cells import find_changed_cells, find_suspect_columns
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.data.digest import BUCKETS, TableDigest, digest_frame
@@ -46,7 +46,7 @@ class VerifiedRows:
         return pl.concat([frame.select("as_of", *columns) for frame in frames])
 
 
-def examine(platform: Platform, passport: Passport) -> VerifiedRows:
+def verify_frozen_rows(platform: Platform, passport: Passport) -> VerifiedRows:
     """Read and verify every revision of a passport.
 
     Args:
@@ -66,12 +66,12 @@ def examine(platform: Platform, passport: Passport) -> VerifiedRows:
     reader = ThreadPoolExecutor(max_workers=1)
     try:
         pending_reads = [
-            _start_reading(platform, source, revisions[source.place], reader)
+            _start_reading(platform, source, revisions[source.revision_key], reader)
             for source in passport.sources
         ]
         for pending in pending_reads:
             frame = pending.rows.result()
-            frames[pending.source.place] = frame
+            frames[pending.source.revision_key] = frame
             differences += _compare_revision(platform, pending, frame)
             progress.add(len(frame))
     finally:
@@ -89,7 +89,7 @@ def refuse_erased(platform: Platform, passport: Passport) -> None:
     value_count = 0
     tables = set()
     for source in passport.sources:
-        erasure = change_evidence.erased_since(platform.connection, source)
+        erasure = change_evidence.follow_erasures(platform.connection, source)
         row_count += erasure.rows
         value_count += erasure.rows * (len(source.columns) - 1)
         if erasure.rows:
@@ -122,7 +122,7 @@ def _start_reading(
 ) -> _PendingRead:
     types = _column_types(platform, source, revision)
     revisions = [(source.as_of, source.revision)]
-    rows = reader.submit(frozen.rows_of, platform.address, source.table, types, revisions)
+    rows = reader.submit(frozen.read_rows, platform.address, source.table, types, revisions)
     return _PendingRead(source=source, revision=revision, types=types, rows=rows)
 
 
@@ -187,7 +187,7 @@ def _explain_content(
     Where the digests do not show the cells, only the changed columns are named.
     """
     stored = frozen.stored_digest(platform.connection, revision)
-    changed_buckets = suspects(stored, content)
+    changed_buckets = find_suspect_columns(stored, content)
     explained_buckets = dict(islice(sorted(changed_buckets.items()), MAX_EXPLAINED_BUCKETS))
     differences = _explain_cells(platform, source, stored, content, explained_buckets)
     unexplained = len(changed_buckets) - len(explained_buckets)
@@ -224,10 +224,10 @@ def _explain_cells(
     catalog = platform.catalog
     key = catalog.entity.key
     types = {column.name: column.type for column in content.columns}
-    rows = change_evidence.rows_in(platform.address, source, types, key, buckets)
+    rows = change_evidence.read_rows_in_buckets(platform.address, source, types, key, buckets)
     catalog_columns = catalog.columns(source.table)
     columns = {name: column for name, column in catalog_columns.items() if name in types}
-    raw_rows = change_evidence.raw_rows_in(
+    raw_rows = change_evidence.read_raw_rows_in_buckets(
         platform.connection,
         platform.address,
         source,
@@ -236,7 +236,7 @@ def _explain_cells(
         buckets,
         population=catalog.population_of(source.table),
     )
-    return changed_cells(rows, raw_rows, buckets, recorded=stored, key=key, types=types)
+    return find_changed_cells(rows, raw_rows, buckets, recorded=stored, key=key, types=types)
 
 
 def _compare_newest_revisions(platform: Platform, passport: Passport) -> list[Difference]:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from streamflow import __version__
-from streamflow.core.data.catalog_definitions import catalog_toml
+from streamflow.core.data.catalog_definitions import values_to_toml
 from streamflow.core.data.digest import Digester
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.manifest import (
@@ -29,19 +29,19 @@ from streamflow.core.versions.manifest import (
     ExportedColumn,
     ExportedRevision,
     ExportManifest,
-    to_json,
+    dump_manifest,
 )
 from streamflow.errors import ArtifactUntrusted, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.snapshot import difference
+from streamflow.steps.data.snapshot import describe_digest_difference
 from streamflow.steps.versions.data_level import refuse_erased
 from streamflow.steps.versions.recorded_version import (
-    Recorded,
-    recorded,
+    RecordedVersion,
+    find_recorded_version,
+    platform_with_recorded_catalog,
     require_frozen,
-    with_catalog,
 )
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
@@ -84,27 +84,27 @@ def export(
         StreamflowError: the file exists already, and `force` is False
     """
     begin = time.monotonic()
-    record = recorded(platform, version_or_run)
-    recorded_platform = with_catalog(platform, record.passport)
+    record = find_recorded_version(platform, version_or_run)
+    recorded_platform = platform_with_recorded_catalog(platform, record.passport)
     revisions = require_frozen(recorded_platform, record.passport.sources)
     refuse_erased(recorded_platform, record.passport)
-    with archive.writing(file, replace=force) as writer, TemporaryDirectory() as scratch:
+    with archive.open_for_writing(file, replace=force) as writer, TemporaryDirectory() as scratch:
         _add_version(platform, record, writer, Path(scratch))
         exported = tuple(
             _add_revisions(recorded_platform, record.passport.sources, revisions, writer)
         )
         key = recorded_platform.catalog.entity.key
         manifest = _make_manifest(platform, record, key, exported, writer)
-        writer.finish(EXPORT_NAME, to_json(manifest))
+        writer.finish(EXPORT_NAME, dump_manifest(manifest))
     return _receipt(file, manifest, seconds=time.monotonic() - begin)
 
 
 def _make_manifest(
     platform: Platform,
-    record: Recorded,
+    record: RecordedVersion,
     key: str,
     revisions: tuple[ExportedRevision, ...],
-    writer: archive.Writer,
+    writer: archive.ArchiveWriter,
 ) -> ExportManifest:
     return ExportManifest(
         format=EXPORT_FORMAT,
@@ -124,7 +124,7 @@ def _receipt(file: Path, manifest: ExportManifest, *, seconds: float) -> ExportR
     return ExportReceipt(
         file=file,
         bytes=file.stat().st_size,
-        sha256=archive.digest_of(file),
+        sha256=archive.compute_digest(file),
         model=manifest.model,
         version=manifest.version,
         run_id=manifest.run_id,
@@ -136,13 +136,13 @@ def _receipt(file: Path, manifest: ExportManifest, *, seconds: float) -> ExportR
 
 
 def _add_version(
-    platform: Platform, record: Recorded, writer: archive.Writer, scratch: Path
+    platform: Platform, record: RecordedVersion, writer: archive.ArchiveWriter, scratch: Path
 ) -> None:
     """Add the passport, the catalog, the facts of the run, the model and the files beside it."""
     from streamflow.models.model_file import FILE
 
-    package, files = platform.models.fetch(record.version, scratch)
-    digest = archive.digest_of(package / FILE)
+    package, files = platform.models.fetch_files(record.version, scratch)
+    digest = archive.compute_digest(package / FILE)
     registered_digest = record.passport.result["model"]["file"]
     if digest != registered_digest:
         raise ArtifactUntrusted(
@@ -150,34 +150,34 @@ def _add_version(
             f" the registered digest is {registered_digest}",
             state="No file was written.",
         )
-    writer.add(PASSPORT, archive.file_chunks(files / PASSPORT))
-    writer.add(CATALOG, [catalog_toml(record.passport.features["catalog"]).encode()])
-    run_facts = asdict(platform.models.facts(record.version))
+    writer.add(PASSPORT, archive.read_chunks(files / PASSPORT))
+    writer.add(CATALOG, [values_to_toml(record.passport.features["catalog"]).encode()])
+    run_facts = asdict(platform.models.read_run_facts(record.version))
     writer.add(RUN, [json.dumps(run_facts, indent=1, sort_keys=True).encode()])
     for prefix, folder in ((MODEL, package), (FILES, files)):
         for path in archive.files_below(folder):
             name = f"{prefix}{path.relative_to(folder).as_posix()}"
-            writer.add(name, archive.file_chunks(path))
+            writer.add(name, archive.read_chunks(path))
 
 
 def _add_revisions(
     platform: Platform,
     sources: tuple[Source, ...],
     revisions: Mapping[tuple[str, datetime, int], Revision],
-    writer: archive.Writer,
+    writer: archive.ArchiveWriter,
 ) -> Iterator[ExportedRevision]:
     """Add the rows of each revision in chunks, compared with the revision's digest."""
     total_rows = sum(source.rows for source in sources)
     progress = Progress(platform.notify, "packing frozen rows", total_rows)
     for source in sources:
-        yield _add_revision(platform, source, revisions[source.place], writer, progress)
+        yield _add_revision(platform, source, revisions[source.revision_key], writer, progress)
 
 
 def _add_revision(
     platform: Platform,
     source: Source,
     revision: Revision,
-    writer: archive.Writer,
+    writer: archive.ArchiveWriter,
     progress: Progress,
 ) -> ExportedRevision:
     stored = frozen.stored_digest(platform.connection, revision)
@@ -211,7 +211,7 @@ def _add_revision(
 
 def _require_undamaged(source: Source, revision: Revision, digest: str) -> None:
     """Raise SnapshotDamaged unless rows, database and passport have the same digest."""
-    problem = difference(revision, digest)
+    problem = describe_digest_difference(revision, digest)
     if not problem and revision.digest != source.digest:
         problem = f"{source}: the digest in the database is not the digest in the passport"
     if problem:

@@ -27,13 +27,13 @@ from streamflow.progress import MB, Progress
 MODEL_FILE = f"{MODEL}model.skops"
 
 
-def unpack(platform: Platform, reader: archive.Reader[ExportManifest], folder: Path) -> None:
+def unpack(platform: Platform, reader: archive.ArchiveReader[ExportManifest], folder: Path) -> None:
     """Write every member of the file into a folder, each byte compared with the manifest."""
     members = reader.manifest.members
     total_bytes = sum(member.bytes for member in members.values())
     progress = Progress(platform.notify, "unpacking the version", total_bytes, unit="MB", per=MB)
     for name, member in members.items():
-        archive.write_whole(folder / name, reader.chunks(name))
+        archive.write_file(folder / name, reader.chunks(name))
         progress.add(member.bytes)
 
 
@@ -51,7 +51,7 @@ def read_passport(folder: Path, manifest: ExportManifest) -> Passport:
     is_registered = sha256(content).hexdigest() == manifest.passport_digest
     if not is_registered or read_bytes(folder, f"{FILES}{PASSPORT}") != content:
         raise BackupDamaged(f"{PASSPORT}: its digest is not the registered one")
-    recorded_revisions = {(*source.place, source.digest) for source in passport.sources}
+    recorded_revisions = {(*source.revision_key, source.digest) for source in passport.sources}
     exported_revisions = {
         (revision.table, revision.as_of, revision.revision, revision.digest)
         for revision in manifest.revisions

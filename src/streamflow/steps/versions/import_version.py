@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from streamflow.core.data.catalog_definitions import catalog_of
+from streamflow.core.data.catalog_definitions import catalog_from_values
 from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.versions.manifest import (
     EXPORT_NAME,
@@ -48,7 +48,7 @@ from streamflow.warehouse import erasures, installation, ledger, revision_import
 if TYPE_CHECKING:
     from streamflow.models.run_record import RunFacts
 
-EXPORT = archive.Kind(
+EXPORT = archive.ArchiveKind(
     noun="exported version", command="streamflow export", manifest=EXPORT_NAME, parse=parse_export
 )
 
@@ -79,7 +79,7 @@ def import_version(platform: Platform, file: Path) -> ImportReceipt:
         ImportRefused: a revision that is frozen here has different content
     """
     begin = time.monotonic()
-    with TemporaryDirectory() as scratch, archive.reading(file, EXPORT) as reader:
+    with TemporaryDirectory() as scratch, archive.open_for_reading(file, EXPORT) as reader:
         folder = Path(scratch)
         manifest = reader.manifest
         unpack(platform, reader, folder)
@@ -88,7 +88,7 @@ def import_version(platform: Platform, file: Path) -> ImportReceipt:
         verify_rows(platform, folder, manifest)
         require_declared(platform.catalog, manifest)
         ensure_migrated(platform)
-        with ledger.alone(platform.connection):
+        with ledger.lock_ledger(platform.connection):
             existing = _find_imported(platform, manifest)
             new_revisions = () if existing else _insert_rows(platform, folder, manifest)
             run_id, version = existing or _register(platform, folder, run_facts, passport)
@@ -121,7 +121,7 @@ def _read_run_facts(folder: Path, manifest: ExportManifest, passport: Passport) 
 def _find_imported(platform: Platform, manifest: ExportManifest) -> tuple[str, int] | None:
     """Return (run id, version) of this version if it is registered here already."""
     registered = {version.version for version in platform.models.versions()}
-    imported = revision_import.imported_as(platform.connection, manifest.passport_digest)
+    imported = revision_import.imported_versions(platform.connection, manifest.passport_digest)
     for run_id, version in imported:
         if version in registered:
             return run_id, version
@@ -132,7 +132,7 @@ def _insert_rows(
     platform: Platform, folder: Path, manifest: ExportManifest
 ) -> tuple[ExportedRevision, ...]:
     """Insert the frozen rows of the revisions that are not here yet. Raises ImportRefused."""
-    missing, conflicts = revision_import.conflicts(platform.connection, manifest.revisions)
+    missing, conflicts = revision_import.check_revisions(platform.connection, manifest.revisions)
     conflicts += _describe_forgotten(platform, folder, manifest.key, missing)
     if conflicts:
         raise ImportRefused("\n".join(conflicts), violations=conflicts)
@@ -140,7 +140,7 @@ def _insert_rows(
         row_count = sum(revision.rows for revision in missing)
         revision_count = count_of(len(missing), "revision")
         platform.notify(f"freezing {count_of(row_count, 'row')} of {revision_count}")
-        revision_import.take_in(
+        revision_import.import_revisions(
             platform.address, missing, lambda revision: read_frames(folder, revision)
         )
     return tuple(missing)
@@ -159,7 +159,7 @@ def _describe_forgotten(
         if revision.parts:
             keys = pl.concat([frame[key] for frame in read_frames(folder, revision)])
         as_of = revision.as_of.date()
-        count = len(erasures.forgotten(platform.connection, keys, as_of))
+        count = len(erasures.find_forgotten_keys(platform.connection, keys, as_of))
         if count:
             verb = choose_form(count, "was", "were")
             sentences.append(
@@ -173,14 +173,18 @@ def _register(
 ) -> tuple[str, int]:
     """Register the feature service, the run, the version and the passport's row."""
     with _errors_name_kept_rows():
-        catalog = catalog_of(passport.features["catalog"])
+        catalog = catalog_from_values(passport.features["catalog"])
         features = [asdict(feature) for feature in features_of(catalog)]
-        installation.add_service(platform.connection, passport.features["service"], features)
+        installation.add_feature_service(
+            platform.connection, passport.features["service"], features
+        )
         migrate(platform)  # tells Feast about the service where it is new
         record_passport = partial(
             ledger.record_passport, platform.connection, catalog.model, passport.sources
         )
-        return platform.models.log_again(run_facts, folder / MODEL, folder / FILES, record_passport)
+        return platform.models.log_copied_run(
+            run_facts, folder / MODEL, folder / FILES, record_passport
+        )
 
 
 @contextmanager

@@ -8,23 +8,27 @@ from functools import cached_property, lru_cache
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.difference import Difference
-from streamflow.core.statistics.metrics import Metrics
+from streamflow.core.statistics.metrics import HoldoutMetrics
 from streamflow.core.statistics.shapley import combinations
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.data_comparison import (
     feature_differences,
     label_differences,
-    lacking_features,
-    lacking_labels,
+    missing_features,
+    missing_labels,
 )
 from streamflow.core.versions.level_comparison import compare_configuration, compare_features
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.training.fit import fit
-from streamflow.steps.training.training_set import revisions_read
-from streamflow.steps.versions.rebuilt_training_set import rebuilt_set
-from streamflow.steps.versions.recorded_version import Recorded, as_recorded, without_progress
+from streamflow.steps.training.training_set import select_revisions
+from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
+from streamflow.steps.versions.recorded_version import (
+    RecordedVersion,
+    platform_as_recorded,
+    without_progress,
+)
 from streamflow.warehouse import frozen
 
 DEFINITIONS = "features"
@@ -35,7 +39,7 @@ CONFIGURATION = "configuration"
 FACTORS = (DEFINITIONS, FEATURE_DATA, LABEL_DATA, CONFIGURATION)
 
 Causes = Mapping[str, tuple[str, ...]]  # cause -> the factors that are swapped with it
-RebuildMetrics = dict[frozenset[str], Metrics]  # swapped factors -> metrics of that rebuild
+RebuildMetrics = dict[frozenset[str], HoldoutMetrics]  # swapped factors -> metrics of that rebuild
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +54,14 @@ class VersionPair:
     """
 
     platform: Platform
-    a: Recorded
-    b: Recorded
+    a: RecordedVersion
+    b: RecordedVersion
 
     @cached_property
     def catalogs(self) -> tuple[Catalog, Catalog]:
         """The recorded definitions of both. Raises NotRebuildable if this code rejects them."""
-        catalog_a = as_recorded(self.platform, self.a.passport).catalog
-        catalog_b = as_recorded(self.platform, self.b.passport).catalog
+        catalog_a = platform_as_recorded(self.platform, self.a.passport).catalog
+        catalog_b = platform_as_recorded(self.platform, self.b.passport).catalog
         return catalog_a, catalog_b
 
     @cached_property
@@ -86,8 +90,8 @@ class VersionPair:
         is_swapped = DEFINITIONS in swapped
         catalog = self.catalogs[is_swapped]
         own_passport = self._passport_for(DEFINITIONS, swapped)
-        missing = lacking_features(catalog, own_passport, self._passport_for(FEATURE_DATA, swapped))
-        missing += lacking_labels(catalog, own_passport, self._passport_for(LABEL_DATA, swapped))
+        missing = missing_features(catalog, own_passport, self._passport_for(FEATURE_DATA, swapped))
+        missing += missing_labels(catalog, own_passport, self._passport_for(LABEL_DATA, swapped))
         if missing:
             name_a, name_b = self._names
             reader, owner = (name_b, name_a) if is_swapped else (name_a, name_b)
@@ -96,7 +100,7 @@ class VersionPair:
                 f" which the data of {owner} do not have"
             )
 
-    def train_and_score(self, swapped: frozenset[str]) -> Metrics:
+    def train_and_score(self, swapped: frozenset[str]) -> HoldoutMetrics:
         """Train a rebuild and return its metrics.
 
         Raises:
@@ -105,7 +109,7 @@ class VersionPair:
         """
         configuration = self._passport_for(CONFIGURATION, swapped).configuration
         passport = replace(self._passport_for(DEFINITIONS, swapped), configuration=configuration)
-        platform = without_progress(as_recorded(self.platform, passport))
+        platform = without_progress(platform_as_recorded(self.platform, passport))
         try:
             rows = self._rebuild_set(swapped - {CONFIGURATION})
             return fit(platform, rows).metrics
@@ -122,8 +126,8 @@ class VersionPair:
 
         def rebuild(swapped: frozenset[str]) -> TrainingSet:
             """Make the training set that takes these factors from `b`."""
-            platform = as_recorded(self.platform, self._passport_for(DEFINITIONS, swapped))
-            return rebuilt_set(
+            platform = platform_as_recorded(self.platform, self._passport_for(DEFINITIONS, swapped))
+            return rebuild_training_set(
                 platform,
                 self._passport_for(FEATURE_DATA, swapped),
                 labels_of=self._passport_for(LABEL_DATA, swapped),
@@ -152,7 +156,7 @@ class VersionPair:
         """Add the revisions that a catalog would have read for this passport."""
         drops = {(source.table, source.as_of) for source in passport.sources}
         newest = frozen.revisions(self.platform.connection, known_at=passport.known_at)
-        needed = revisions_read(catalog, newest, passport.as_of, passport.label_as_of)
+        needed = select_revisions(catalog, newest, passport.as_of, passport.label_as_of)
         added = [revision for revision in needed if (revision.table, revision.as_of) not in drops]
         added_sources = frozen.sources(self.platform.connection, added)
         return replace(passport, sources=(*passport.sources, *added_sources))
@@ -166,7 +170,7 @@ class CombinationScores:
     rebuilds  how many rebuilds were trained
     """
 
-    metrics: Mapping[frozenset[str], Metrics]
+    metrics: Mapping[frozenset[str], HoldoutMetrics]
     causes: Causes
     notes: tuple[str, ...]
     rebuilds: int

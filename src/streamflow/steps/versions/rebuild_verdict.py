@@ -12,7 +12,7 @@ from streamflow.platform import Platform
 from streamflow.steps.training.fit import Fitted
 from streamflow.steps.versions.rebuilt_training_set import compare_row_counts
 from streamflow.steps.versions.recorded_artifacts import read_probabilities
-from streamflow.steps.versions.recorded_version import Recorded
+from streamflow.steps.versions.recorded_version import RecordedVersion
 
 IDENTICAL = "identical"
 WITHIN = "within the declared tolerance"
@@ -34,7 +34,7 @@ class RebuildVerdict:
 
 
 def judge_rebuild(
-    platform: Platform, record: Recorded, rebuilt: Mapping[str, Any], fitted: Fitted
+    platform: Platform, record: RecordedVersion, rebuilt: Mapping[str, Any], fitted: Fitted
 ) -> RebuildVerdict:
     """Compare the result of a rebuild with the recorded result.
 

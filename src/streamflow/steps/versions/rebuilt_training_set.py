@@ -11,10 +11,10 @@ import polars as pl
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.training.training_set import Source, TrainingSet
-from streamflow.core.versions.passport import Passport, training_set_result
+from streamflow.core.versions.passport import Passport, summarize_training_set
 from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 from streamflow.platform import Platform
-from streamflow.steps.training.training_set import Drops, assembled
+from streamflow.steps.training.training_set import TrainingDrops, assemble
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse import frozen
 
@@ -22,7 +22,7 @@ from streamflow.warehouse import frozen
 ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]
 
 
-def rebuilt_set(
+def rebuild_training_set(
     platform: Platform,
     passport: Passport,
     *,
@@ -46,7 +46,7 @@ def rebuilt_set(
     """
     label_passport = labels_of or passport
     catalog = platform.catalog
-    drops = Drops(
+    drops = TrainingDrops(
         as_of=passport.as_of,
         label_as_of=label_passport.label_as_of,
         label_lead=label_passport.label_lead,
@@ -54,12 +54,14 @@ def rebuilt_set(
     )
     feature_sources = _select_feature_sources(catalog, passport)
     label_sources = _select_label_sources(catalog, label_passport)
-    return set_of(platform, drops, feature_sources, label_sources, read_rows=read_rows)
+    return assemble_from_revisions(
+        platform, drops, feature_sources, label_sources, read_rows=read_rows
+    )
 
 
-def set_of(
+def assemble_from_revisions(
     platform: Platform,
-    drops: Drops,
+    drops: TrainingDrops,
     features: tuple[Source, ...],
     labels: tuple[Source, ...],
     *,
@@ -69,29 +71,29 @@ def set_of(
 
     Raises NotRebuildable when a revision is no longer frozen.
     """
-    read_rows = read_rows or partial(frozen.rows_of, platform.address)
+    read_rows = read_rows or partial(frozen.read_rows, platform.address)
     catalog = platform.catalog
     require_frozen(platform, (*features, *labels))
     population = _read_population(catalog, drops.as_of, features, read_rows)
     key_and_label = _read_labels(catalog, labels, read_rows)
     label_only = (source for source in labels if source not in features)
-    return assembled(
+    return assemble(
         catalog,
         drops,
         (*features, *label_only),
         population,
         key_and_label,
-        lambda keys: joined_features(catalog, read_rows, keys, drops.as_of, features),
+        lambda keys: join_features(catalog, read_rows, keys, drops.as_of, features),
     )
 
 
-def labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
+def read_labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
     """Return the keys of a recorded training set in their order, without reading its features.
 
     Raises NotRebuildable when a revision is no longer frozen.
     """
     catalog = platform.catalog
-    read_rows = partial(frozen.rows_of, platform.address)
+    read_rows = partial(frozen.read_rows, platform.address)
     feature_sources = _select_feature_sources(catalog, passport)
     label_sources = _select_label_sources(catalog, passport)
     require_frozen(platform, (*feature_sources, *label_sources))
@@ -116,14 +118,14 @@ def _read_labels(catalog: Catalog, sources: Iterable[Source], read_rows: ReadRow
     return _read_table(read_rows, catalog.label.table, columns, sources).drop("as_of")
 
 
-def set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
+def describe_set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
     """Describe how a training set that was made again differs from the recorded one.
 
     Returns:
         one sentence per difference; nothing when both have the same digest
     """
     recorded = passport.result["training_set"]
-    rebuilt = training_set_result(rows)
+    rebuilt = summarize_training_set(rows)
     if recorded["digest"] == rebuilt["digest"]:
         return ()
     sentences = []
@@ -172,7 +174,7 @@ def _read_table(
     return read_rows(table, columns, revisions)
 
 
-def joined_features(
+def join_features(
     catalog: Catalog,
     read_rows: ReadRows,
     keys: pl.DataFrame,

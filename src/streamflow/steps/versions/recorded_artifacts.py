@@ -15,17 +15,19 @@ from streamflow.core.training import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.platform import Platform
-from streamflow.steps.versions.recorded_version import Recorded
+from streamflow.steps.versions.recorded_version import RecordedVersion
 
 
-def read_probabilities(platform: Platform, record: Recorded) -> holdout_probabilities.Floats | None:
+def read_probabilities(
+    platform: Platform, record: RecordedVersion
+) -> holdout_probabilities.Floats | None:
     """Read the probabilities that the version had for the hold-out when it was trained.
 
     Returns:
         None when the file is lost or was changed; `describe_changed_artifacts` reports that
     """
     try:
-        content = platform.models.run_file(record.version.run_id, holdout_probabilities.FILE)
+        content = platform.models.read_run_file(record.version.run_id, holdout_probabilities.FILE)
         probabilities = holdout_probabilities.from_bytes(content)
     except (ArtifactUntrusted, ValueError):
         return None
@@ -34,7 +36,7 @@ def read_probabilities(platform: Platform, record: Recorded) -> holdout_probabil
     return probabilities
 
 
-def describe_changed_artifacts(platform: Platform, record: Recorded) -> list[str]:
+def describe_changed_artifacts(platform: Platform, record: RecordedVersion) -> list[str]:
     """Name the files of the version that are lost, or are not what was registered."""
     version = record.version.version
     result = record.passport.result
@@ -58,14 +60,14 @@ def describe_changed_artifacts(platform: Platform, record: Recorded) -> list[str
     return sentences
 
 
-def _describe_changed_model(platform: Platform, record: Recorded) -> list[str]:
+def _describe_changed_model(platform: Platform, record: RecordedVersion) -> list[str]:
     """Describe what is wrong with the model file: at most one sentence."""
     from streamflow.models.model_file import file_digest
 
     registered = record.passport.result["model"]["file"]
     with TemporaryDirectory() as folder:
         try:
-            digest = file_digest(platform.models.download(record.version, Path(folder)))
+            digest = file_digest(platform.models.fetch_model_file(record.version, Path(folder)))
         except ArtifactUntrusted as exc:
             return [exc.message]
     if digest == registered:
@@ -76,9 +78,9 @@ def _describe_changed_model(platform: Platform, record: Recorded) -> list[str]:
     ]
 
 
-def _is_unchanged(platform: Platform, record: Recorded, name: str, digest: str) -> bool:
+def _is_unchanged(platform: Platform, record: RecordedVersion, name: str, digest: str) -> bool:
     try:
-        content = platform.models.run_file(record.version.run_id, name)
+        content = platform.models.read_run_file(record.version.run_id, name)
     except ArtifactUntrusted:
         return False
     return sha256(content).hexdigest() == digest

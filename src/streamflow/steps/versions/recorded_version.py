@@ -8,22 +8,22 @@ from hashlib import sha256
 
 from pydantic import ValidationError
 
-from streamflow.core.data.catalog_definitions import catalog_of
+from streamflow.core.data.catalog_definitions import catalog_from_values
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.passport import Passport, parse_passport
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
-from streamflow.steps.data.snapshot import damaged
+from streamflow.steps.data.snapshot import describe_damaged_revisions
 from streamflow.warehouse import frozen, ledger
-from streamflow.warehouse.change_evidence import erased_since
+from streamflow.warehouse.change_evidence import follow_erasures
 from streamflow.warehouse.frozen import Revision
 
 FILE = "passport.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
+class RecordedVersion:
     """A version with the passport that it was registered with.
 
     tampered   one sentence for each part of the record that is no longer what was registered
@@ -39,10 +39,10 @@ def find_version(platform: Platform, version_or_run: str) -> ModelVersion:
     """Find a version by its number, or by the id of the run that made it. Raises VersionMissing."""
     if version_or_run.isdecimal():
         return platform.models.version(int(version_or_run))
-    return platform.models.by_run(version_or_run)
+    return platform.models.version_of_run(version_or_run)
 
 
-def recorded(platform: Platform, version_or_run: str) -> Recorded:
+def find_recorded_version(platform: Platform, version_or_run: str) -> RecordedVersion:
     """Find a version and read its passport, which must be the one that was registered.
 
     The digest of the registered passport is in our own database, not in MLflow.
@@ -60,7 +60,7 @@ def recorded(platform: Platform, version_or_run: str) -> Recorded:
             " because streamflow did not train it"
         )
     passport = _read_passport(platform, version, name, digest)
-    return Recorded(
+    return RecordedVersion(
         version=version,
         passport=passport,
         passport_digest=digest,
@@ -73,7 +73,7 @@ def _read_passport(
 ) -> Passport:
     """Read the passport's file. Raises NotRebuildable when it is lost, changed or unreadable."""
     try:
-        content = platform.models.run_file(version.run_id, FILE)
+        content = platform.models.read_run_file(version.run_id, FILE)
     except ArtifactUntrusted as exc:
         raise _not_rebuildable(f"{name}: its passport is lost: {exc.message}") from exc
     digest = sha256(content).hexdigest()
@@ -120,13 +120,13 @@ def tags_of(passport: Passport, digest: str) -> dict[str, str]:
     }
 
 
-def with_catalog(platform: Platform, passport: Passport) -> Platform:
+def platform_with_recorded_catalog(platform: Platform, passport: Passport) -> Platform:
     """Return the platform with the catalog of a passport: enough to read the passport's rows.
 
     Raises NotRebuildable when this code does not accept the recorded catalog.
     """
     try:
-        return replace(platform, catalog=catalog_of(passport.features["catalog"]))
+        return replace(platform, catalog=catalog_from_values(passport.features["catalog"]))
     except (ValidationError, KeyError) as exc:
         raise NotRebuildable(
             f"this code does not accept the recorded catalog: {exc}",
@@ -135,14 +135,14 @@ def with_catalog(platform: Platform, passport: Passport) -> Platform:
         ) from exc
 
 
-def as_recorded(platform: Platform, passport: Passport) -> Platform:
+def platform_as_recorded(platform: Platform, passport: Passport) -> Platform:
     """Return the platform with the catalog and the semantic settings of a passport.
 
     Raises NotRebuildable when this code does not accept the recorded catalog or settings.
     """
     try:
         return replace(
-            with_catalog(platform, passport),
+            platform_with_recorded_catalog(platform, passport),
             settings=platform.settings.with_values(passport.settings),
         )
     except ValidationError as exc:
@@ -173,14 +173,16 @@ def require_frozen(
         for revision in frozen.all_revisions(platform.connection)
     }
     missing = [
-        f"data: {source} is not frozen here" for source in sources if source.place not in revisions
+        f"data: {source} is not frozen here"
+        for source in sources
+        if source.revision_key not in revisions
     ]
     if missing:
         raise _not_rebuildable(*missing)
-    return {source.place: revisions[source.place] for source in sources}
+    return {source.revision_key: revisions[source.revision_key] for source in sources}
 
 
-def erased_users(platform: Platform, passport: Passport) -> int:
+def count_erased_users(platform: Platform, passport: Passport) -> int:
     """Return how many users of a passport's rows were erased on request.
 
     The number is 0 when anything else was changed in these rows, too: then the erasures do not
@@ -192,8 +194,8 @@ def erased_users(platform: Platform, passport: Passport) -> int:
     erased_revisions = []
     user_counts = [0]
     for source in passport.sources:
-        erasure = erased_since(platform.connection, source)
-        revision = revisions[source.place]
+        erasure = follow_erasures(platform.connection, source)
+        revision = revisions[source.revision_key]
         if erasure.digest != revision.digest:
             return 0
         user_counts.append(erasure.rows)
@@ -202,6 +204,6 @@ def erased_users(platform: Platform, passport: Passport) -> int:
     if not erased_revisions:
         return 0
     key = platform.catalog.entity.key
-    if damaged(platform, erased_revisions, key):
+    if describe_damaged_revisions(platform, erased_revisions, key):
         return 0
     return max(user_counts)

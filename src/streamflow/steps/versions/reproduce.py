@@ -22,14 +22,14 @@ from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.training.current_levels import CurrentLevels, read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
-from streamflow.steps.versions.data_level import VerifiedRows, examine
+from streamflow.steps.versions.data_level import VerifiedRows, verify_frozen_rows
 from streamflow.steps.versions.rebuild_verdict import DIFFERS, RebuildVerdict, judge_rebuild
-from streamflow.steps.versions.rebuilt_training_set import rebuilt_set
+from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
 from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
 from streamflow.steps.versions.recorded_version import (
-    Recorded,
-    as_recorded,
-    recorded,
+    RecordedVersion,
+    find_recorded_version,
+    platform_as_recorded,
     without_progress,
 )
 
@@ -97,10 +97,10 @@ def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
         NotRebuildable: an input of the version is gone
     """
     begin = time.perf_counter()
-    record = recorded(platform, version_or_run)
+    record = find_recorded_version(platform, version_or_run)
     passport = record.passport
-    recorded_platform = as_recorded(platform, passport)
-    verified_rows = examine(recorded_platform, passport)
+    recorded_platform = platform_as_recorded(platform, passport)
+    verified_rows = verify_frozen_rows(recorded_platform, passport)
     verdict = _rebuild(recorded_platform, record, verified_rows)
     current_levels = read_current_levels(platform)
     levels = (verified_rows.level, *compare_levels(passport, current_levels))
@@ -124,7 +124,7 @@ def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
 
 
 def _rebuild(
-    recorded_platform: Platform, record: Recorded, verified_rows: VerifiedRows
+    recorded_platform: Platform, record: RecordedVersion, verified_rows: VerifiedRows
 ) -> RebuildVerdict:
     """Train again on what the revisions contain now, and compare the result with the record.
 
@@ -132,7 +132,9 @@ def _rebuild(
     """
     recorded_platform.notify("assembling the training set")
     try:
-        rows = rebuilt_set(recorded_platform, record.passport, read_rows=verified_rows.read_rows)
+        rows = rebuild_training_set(
+            recorded_platform, record.passport, read_rows=verified_rows.read_rows
+        )
         recorded_platform.notify(f"training on {len(rows.frame):,} rows")
         fitted = fit(without_progress(recorded_platform), rows)
     except TrainingImpossible as exc:

@@ -14,23 +14,23 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from streamflow import runtime
-from streamflow.core.data.catalog_definitions import catalog_toml
+from streamflow.core.data.catalog_definitions import values_to_toml
 from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.versions.level_comparison import Level
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import NotRebuildable, StreamflowError
 from streamflow.platform import Platform
-from streamflow.runtime import Worktree, repository
+from streamflow.runtime import Worktree, find_repository
 from streamflow.settings import clean_environment
 from streamflow.steps.training.current_levels import read_current_levels
-from streamflow.steps.versions.data_level import examine
+from streamflow.steps.versions.data_level import verify_frozen_rows
 from streamflow.steps.versions.export import export
 from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
 from streamflow.steps.versions.recorded_version import (
-    Recorded,
-    recorded,
-    with_catalog,
+    RecordedVersion,
+    find_recorded_version,
+    platform_with_recorded_catalog,
     without_progress,
 )
 from streamflow.steps.versions.reproduce import (
@@ -58,7 +58,7 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
         NotRebuildable: there is no repository or no commit, files were not committed, frozen rows
             were changed, or the commit has no command `import`
     """
-    record = recorded(platform, version_or_run)
+    record = find_recorded_version(platform, version_or_run)
     root, commit = _find_commit(record.passport)
     data_level = _require_unchanged_data(platform, record)
     with TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
         file = Path(folder, "recorded.version")
         export(without_progress(platform), version_or_run, file)
         platform.notify(f"checking out {commit[:12]}")
-        with runtime.checked_out(root, commit, Path(folder, "worktree")) as tree:
+        with runtime.check_out(root, commit, Path(folder, "worktree")) as tree:
             values = _run_recorded_code(platform, tree, Path(folder), file, record.passport)
     # The recorded code compares itself with the passport; the rest is compared here.
     levels = {
@@ -84,10 +84,10 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
     )
 
 
-def _require_unchanged_data(platform: Platform, record: Recorded) -> Level:
+def _require_unchanged_data(platform: Platform, record: RecordedVersion) -> Level:
     """Return the data level. Raises NotRebuildable when frozen rows were changed."""
-    recorded_platform = with_catalog(platform, record.passport)
-    level = examine(recorded_platform, record.passport).level
+    recorded_platform = platform_with_recorded_catalog(platform, record.passport)
+    level = verify_frozen_rows(recorded_platform, record.passport).level
     if not level.same:
         first = str(level.differences[0])
         raise NotRebuildable(
@@ -106,7 +106,7 @@ def _find_commit(passport: Passport) -> tuple[Path, str]:
     """
     commit = passport.code.get("commit")
     uncommitted = passport.code.get("dirty") or []
-    root = repository()
+    root = find_repository()
     missing = []
     if not commit:
         missing.append(
@@ -139,7 +139,7 @@ def _run_recorded_code(
 ) -> Mapping[str, Any]:
     """Import and reproduce the version with the recorded code, and return its receipt as JSON."""
     catalog_file = folder / CATALOG
-    catalog_file.write_text(catalog_toml(passport.features["catalog"]), encoding="utf-8")
+    catalog_file.write_text(values_to_toml(passport.features["catalog"]), encoding="utf-8")
     home = folder / "state"
     options = ["--quiet", "--home", str(home), "--catalog", str(catalog_file)]
     environment = clean_environment()

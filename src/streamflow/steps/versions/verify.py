@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streamflow.core.data.difference import Difference
-from streamflow.core.training.certificate import Certificate, comparable, differences
-from streamflow.core.training.violations import Violation
+from streamflow.core.training.certificate import (
+    Certificate,
+    are_comparable,
+    certificate_differences,
+)
+from streamflow.core.training.violations import CellViolation
 from streamflow.platform import Platform
 from streamflow.steps.training.certify import prove
-from streamflow.steps.versions.rebuilt_training_set import rebuilt_set, set_differences
-from streamflow.steps.versions.recorded_version import as_recorded, recorded
+from streamflow.steps.versions.rebuilt_training_set import (
+    describe_set_differences,
+    rebuild_training_set,
+)
+from streamflow.steps.versions.recorded_version import find_recorded_version, platform_as_recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +44,7 @@ class VerifyReceipt:
     label_as_of: datetime
     known_at: datetime
     certificate: Certificate
-    violations: tuple[Violation, ...]
+    violations: tuple[CellViolation, ...]
     training_set: tuple[str, ...]
     differences: tuple[Difference, ...]
     comparable: bool
@@ -63,11 +70,11 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
         VersionMissing: no version has this number or run id
         NotRebuildable: the passport, or a revision that it names, is gone
     """
-    record = recorded(platform, version_or_run)
+    record = find_recorded_version(platform, version_or_run)
     passport = record.passport
-    recorded_platform = as_recorded(platform, passport)
+    recorded_platform = platform_as_recorded(platform, passport)
     platform.notify(f"making the training set of version {record.version.version} again")
-    rows = rebuilt_set(recorded_platform, passport)
+    rows = rebuild_training_set(recorded_platform, passport)
     proof = prove(recorded_platform, rows, full=full)
     return VerifyReceipt(
         model=recorded_platform.catalog.model,
@@ -78,8 +85,8 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
         known_at=passport.known_at,
         certificate=proof.certificate,
         violations=proof.violations,
-        training_set=set_differences(passport, rows),
-        differences=differences(passport.certificate, proof.certificate),
-        comparable=comparable(passport.certificate, proof.certificate),
+        training_set=describe_set_differences(passport, rows),
+        differences=certificate_differences(passport.certificate, proof.certificate),
+        comparable=are_comparable(passport.certificate, proof.certificate),
         tampered=record.tampered,
     )

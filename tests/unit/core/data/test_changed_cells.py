@@ -9,8 +9,13 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.core.data.changed_cells import ROW_DIGEST, UNKNOWN, changed_cells, suspects
-from streamflow.core.data.digest import bucket_of, digest_frame, row_digests
+from streamflow.core.data.changed_cells import (
+    ROW_DIGEST,
+    UNKNOWN,
+    find_changed_cells,
+    find_suspect_columns,
+)
+from streamflow.core.data.digest import assign_buckets, compute_row_digests, digest_frame
 
 TYPES = {"key": "string", "a": "int", "b": "float", "c": "bool", "d": "string", "e": "date"}
 SCHEMA = {
@@ -43,16 +48,16 @@ def said(
     before: pl.DataFrame, after: pl.DataFrame, raw: pl.DataFrame
 ) -> list[tuple[str, str | None, str | None, str]]:
     """What is said of `after`, whose rows carry the digests of `before`."""
-    where = suspects(
+    where = find_suspect_columns(
         digest_frame(before, key="key", types=TYPES), digest_frame(after, key="key", types=TYPES)
     )
     stored = before.select("key").with_columns(
-        pl.Series(ROW_DIGEST, row_digests(before, types=TYPES), pl.Binary)
+        pl.Series(ROW_DIGEST, compute_row_digests(before, types=TYPES), pl.Binary)
     )
     now = after.join(stored, on="key", how="left").filter(
-        pl.Series(bucket_of(after["key"])).is_in(list(where))
+        pl.Series(assign_buckets(after["key"])).is_in(list(where))
     )
-    found = changed_cells(
+    found = find_changed_cells(
         now,
         raw,
         where,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import Column, load_catalog
-from streamflow.core.data.contract import header_violations, read_cells
-from streamflow.core.data.key_contract import cross_check, repeated_keys
+from streamflow.core.data.contract import find_header_violations, read_cells
+from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 
 COLUMNS = {
     "user_id": Column(type="string", max_length=10),
@@ -71,7 +71,7 @@ def test_all_violations_are_reported_at_once() -> None:
 
 def test_every_row_of_a_repeated_key_is_named() -> None:
     keys = pl.DataFrame({"user_id": ["same", "u1", None, "same", None], "row": [0, 1, 3, 4, 5]})
-    assert [(v.row, v.key) for v in repeated_keys(keys, key="user_id", table="t")] == [
+    assert [(v.row, v.key) for v in find_repeated_keys(keys, key="user_id", table="t")] == [
         (0, "same"),
         (4, "same"),
     ]
@@ -85,7 +85,9 @@ def test_a_float_survives_its_shortest_text(value: float) -> None:
 
 
 def test_headers() -> None:
-    found = header_violations("t", ["user_id", "fee", "fee", "x"], ["user_id", "fee", "months"])
+    found = find_header_violations(
+        "t", ["user_id", "fee", "fee", "x"], ["user_id", "fee", "months"]
+    )
     assert [(v.column, v.got) for v in found] == [
         ("fee", "2 times"),
         ("months", None),
@@ -100,7 +102,7 @@ def test_keys_of_all_files_belong_together() -> None:
         "subscriptions": pl.DataFrame({"user_id": ["a", "c"], "row": [0, 1]}),
         "labels": pl.DataFrame({"user_id": ["a"], "row": [0]}),
     }
-    found = cross_check(frames, catalog)
+    found = check_keys_across_files(frames, catalog)
     assert [(v.table, v.row, v.got) for v in found] == [
         ("subscriptions", 1, "'c'"),
         ("subscriptions", None, "none for 'b'"),

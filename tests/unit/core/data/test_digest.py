@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.core.data.digest import Digester, bucket_of, digest_frame, row_digests
+from streamflow.core.data.digest import Digester, assign_buckets, compute_row_digests, digest_frame
 
 TYPES = {
     "key": "string",
@@ -58,7 +58,7 @@ def test_arrival_and_chunks_do_not_matter(
 
     ordered = (
         frame(content)
-        .with_columns(pl.Series("b", bucket_of(frame(content)["key"])))
+        .with_columns(pl.Series("b", assign_buckets(frame(content)["key"])))
         .sort("b", "key")
         .drop("b")
     )
@@ -87,8 +87,8 @@ def test_one_changed_cell_changes_its_column_and_its_row_only(
     assert after.value != before.value
     assert after.changed_columns(before) == [column]
     pairs = zip(
-        row_digests(frame(content), types=TYPES),
-        row_digests(frame(changed), types=TYPES),
+        compute_row_digests(frame(content), types=TYPES),
+        compute_row_digests(frame(changed), types=TYPES),
         strict=True,
     )
     assert [i for i, (a, b) in enumerate(pairs) if a != b] == [at]
@@ -119,7 +119,9 @@ def test_rows_out_of_order_are_refused() -> None:
     digester = Digester("key", {"key": "string"})
     ordered = frame([{"key": k} for k in "abcdef"])["key"].to_frame()
     ordered = (
-        ordered.with_columns(pl.Series("b", bucket_of(ordered["key"]))).sort("b", "key").drop("b")
+        ordered.with_columns(pl.Series("b", assign_buckets(ordered["key"])))
+        .sort("b", "key")
+        .drop("b")
     )
     with pytest.raises(ValueError, match="order"):
         digester.update(ordered.reverse())

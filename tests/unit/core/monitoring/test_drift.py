@@ -14,11 +14,20 @@ from hypothesis import strategies as st
 from scipy import stats
 from support.months import EXPECTED, PLANTED, found, population, reference_system_fires
 
-from streamflow.core.monitoring.bins import FEW, Binned, binned
-from streamflow.core.monitoring.drift import FeatureDrift, adjusted, feature_drifts, measured
-from streamflow.core.monitoring.drift_tests import Test, psi, rate
-from streamflow.core.monitoring.performance import concept_drift, label_drift, performance
-from streamflow.core.statistics.intervals import ranking
+from streamflow.core.monitoring.bins import MAX_COUNTED_VALUES, BinCounts, count_in_bins
+from streamflow.core.monitoring.drift import (
+    FeatureDrift,
+    adjust_p_values,
+    compare_column,
+    compare_features,
+)
+from streamflow.core.monitoring.drift_tests import TestResult, compare_rates, psi
+from streamflow.core.monitoring.performance import (
+    compare_labels,
+    compare_performance,
+    measure_performance,
+)
+from streamflow.core.statistics.intervals import measure_ranking
 from streamflow.core.statistics.metrics import auc
 
 # `ingest` makes 0.0 of -0.0
@@ -48,7 +57,7 @@ pairs = st.one_of(
 
 def drifts(reference: pl.Series, current: pl.Series) -> FeatureDrift:
     frames = (pl.DataFrame({"f": s}) for s in (reference, current))
-    return feature_drifts(*frames, categorical=set(), drift_psi=0.1, false_discovery=0.05)[0]
+    return compare_features(*frames, categorical=set(), drift_psi=0.1, false_discovery=0.05)[0]
 
 
 def by_hand(reference: Sequence[object], current: Sequence[object]) -> float:
@@ -68,7 +77,7 @@ def by_hand(reference: Sequence[object], current: Sequence[object]) -> float:
 def test_psi_of_categories_is_that_of_the_book(
     reference: list[str | None], current: list[str | None]
 ) -> None:
-    bins = binned(
+    bins = count_in_bins(
         pl.Series(reference, dtype=pl.String), pl.Series(current, dtype=pl.String), categorical=True
     )
     assert psi(bins) == pytest.approx(by_hand(reference, current), abs=1e-12)
@@ -79,7 +88,7 @@ def test_psi_of_numbers_is_that_of_the_tenths_of_the_reference() -> None:
     reference, current = random.normal(size=1000), random.normal(0.3, 1.2, size=700)
     edges = np.sort(reference)[[99, 199, 299, 399, 499, 599, 699, 799, 899]]
     tenths = [[sum(x >= e for e in edges) for x in sample] for sample in (reference, current)]
-    bins = binned(pl.Series(reference), pl.Series(current), categorical=False)
+    bins = count_in_bins(pl.Series(reference), pl.Series(current), categorical=False)
     assert psi(bins) == pytest.approx(by_hand(*tenths), rel=1e-9)
     assert bins.names[-1] == "missing"
     assert (sum(bins.reference), sum(bins.current)) == (1000, 700)
@@ -141,7 +150,7 @@ def test_few_rows_make_a_large_psi_by_chance_and_no_drift() -> None:
 def test_the_adjusted_p_is_that_of_benjamini_and_hochberg_over_all_tests() -> None:
     random = np.random.default_rng(4)
     found = [
-        measured(
+        compare_column(
             f"f{i}",
             pl.Series(random.normal(size=300)),
             pl.Series(random.normal(i / 20, 1, size=300)),
@@ -157,29 +166,29 @@ def test_the_adjusted_p_is_that_of_benjamini_and_hochberg_over_all_tests() -> No
     ):  # from the largest down: p times m over rank, never above the one after it
         least = min(least, p[ranked[place]] * len(p) / (place + 1))
         expected[ranked[place]] = least
-    done = adjusted(found)
+    done = adjust_p_values(found)
     assert [
         v for f in done for v in (f.distribution.p_adjusted, f.missing.test.p_adjusted)
     ] == pytest.approx(expected)
-    assert adjusted([]) == ()
+    assert adjust_p_values([]) == ()
 
 
 def test_the_tests_are_those_of_scipy() -> None:
     random = np.random.default_rng(5)
     a, b = random.normal(size=500), random.normal(0.1, 1, size=400)
-    ks = measured("f", pl.Series(a), pl.Series(b), categorical=False).distribution
+    ks = compare_column("f", pl.Series(a), pl.Series(b), categorical=False).distribution
     assert (ks.method, ks.p) == (
         "Kolmogorov-Smirnov D",
         pytest.approx(stats.ks_2samp(a, b, method="asymp").pvalue),
     )
     few, other = random.integers(0, 4, 500), random.integers(0, 5, 400)
     table = np.array([np.bincount(few, minlength=5), np.bincount(other, minlength=5)])
-    counted = measured("f", pl.Series(few), pl.Series(other), categorical=False).distribution
+    counted = compare_column("f", pl.Series(few), pl.Series(other), categorical=False).distribution
     assert (counted.method, counted.p) == (
         "chi-square",
         pytest.approx(stats.chi2_contingency(table).pvalue),
     )
-    z = rate(30, 200, 55, 210).test
+    z = compare_rates(30, 200, 55, 210).test
     assert z.p == pytest.approx(
         stats.chi2_contingency([[30, 170], [55, 155]], correction=False).pvalue
     )
@@ -207,7 +216,7 @@ def test_a_column_of_many_rare_categories_has_new_ones_and_has_not_drifted() -> 
     assert f.unseen is not None
     assert f.unseen.current > 0.5
     assert not f.drifted
-    assert len(f.bins.names) <= FEW + 2
+    assert len(f.bins.names) <= MAX_COUNTED_VALUES + 2
 
 
 def test_missing_values_that_appear_are_drift_from_one_point_on() -> None:
@@ -239,14 +248,14 @@ def test_the_error_of_auc_is_delongs(data: st.DataObject) -> None:
         np.r_[positives, negatives],
     )
     assert np.mean(v10) == pytest.approx(auc(label, scored))
-    assert math.sqrt(ranking(label.astype(bool), scored).variance) == pytest.approx(
+    assert math.sqrt(measure_ranking(label.astype(bool), scored).variance) == pytest.approx(
         math.sqrt(np.var(v10, ddof=1) / len(v10) + np.var(v01, ddof=1) / len(v01))
     )
 
 
 def test_the_interval_of_labels_is_newcombes() -> None:
     """Method 10 of Newcombe (1998), on his first example."""
-    found = label_drift(np.arange(80) < 48, np.arange(70) < 56)
+    found = compare_labels(np.arange(80) < 48, np.arange(70) < 56)
     assert found.difference == pytest.approx(0.2)
     wilson = [
         stats.binomtest(k, n).proportion_ci(0.99, method="wilson") for k, n in ((48, 80), (56, 70))
@@ -260,20 +269,25 @@ def test_a_version_that_ranks_better_does_not_fire_and_too_few_labels_are_not_ju
     label = np.arange(400) % 4 == 0
     noise = np.random.default_rng(7).random(400)
     good, bad = (
-        performance(label, p, threshold=0.5, seed=1, draws=50)
+        measure_performance(label, p, threshold=0.5, seed=1, draws=50)
         for p in (noise / 2 + label / 2, noise)
     )
     assert good
     assert bad
-    assert concept_drift(good, bad).fires
-    assert not concept_drift(bad, good).fires
-    assert concept_drift(good, good).difference == 0.0
-    assert performance(np.arange(100) < 9, noise[:100], threshold=0.5, seed=1, draws=50) is None
+    assert compare_performance(good, bad).fires
+    assert not compare_performance(bad, good).fires
+    assert compare_performance(good, good).difference == 0.0
+    assert (
+        measure_performance(np.arange(100) < 9, noise[:100], threshold=0.5, seed=1, draws=50)
+        is None
+    )
 
 
 def test_a_test_and_bins_are_values() -> None:
-    assert Test(method="z", statistic=0.0, p=1.0) == Test(method="z", statistic=0.0, p=1.0)
-    assert psi(Binned(names=("missing",), reference=(0,), current=(0,))) == 0.0
+    assert TestResult(method="z", statistic=0.0, p=1.0) == TestResult(
+        method="z", statistic=0.0, p=1.0
+    )
+    assert psi(BinCounts(names=("missing",), reference=(0,), current=(0,))) == 0.0
 
 
 @pytest.mark.parametrize("seed", range(1, 17, 2))

@@ -14,19 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import Catalog, Column, load_catalog, parse_catalog
-from streamflow.core.data.catalog_definitions import quoted
+from streamflow.core.data.catalog_definitions import quote_toml
 from streamflow.core.data.contract import read_cells
-from streamflow.core.onboarding.catalog_guess import Guess, guess
+from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
 from streamflow.core.onboarding.column_guess import guess_column
 from streamflow.core.onboarding.column_profile import (
+    ColumnProfile,
     FileProfile,
-    Profile,
-    as_ingest_reads,
-    detailed,
-    details,
-    measures,
-    profiles,
+    add_details,
+    check_instants,
+    detail_expressions,
+    measuring_expressions,
+    profiles_from_measures,
 )
 from streamflow.core.onboarding.column_roles import check_columns, find_key
 from streamflow.errors import CatalogInvalid, StreamflowError
@@ -37,13 +37,13 @@ Cells = Sequence[str | None]
 
 def profiled(file: str, **columns: Cells) -> FileProfile:
     text = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-    found = profiles(text.columns, text.select(measures(text.columns)))
-    if wanted := details(found):
-        found = detailed(found, text.select(wanted))
+    found = profiles_from_measures(text.columns, text.select(measuring_expressions(text.columns)))
+    if wanted := detail_expressions(found):
+        found = add_details(found, text.select(wanted))
     return FileProfile(
         file=file,
         columns=tuple(
-            as_ingest_reads(p, text[p.name]) if p.kind == "timestamp" else p for p in found
+            check_instants(p, text[p.name]) if p.kind == "timestamp" else p for p in found
         ),
     )
 
@@ -52,11 +52,15 @@ def column(*cells: str | None) -> Column:
     return guess_column(profiled("t.csv", c=cells).columns[0], view="t_fv").column
 
 
-def guessed(*files: FileProfile, label: str | None = None, key: str | None = None) -> Guess:
+def guessed(*files: FileProfile, label: str | None = None, key: str | None = None) -> CatalogGuess:
     check_columns(files)
     chosen, rivals = find_key(files, key)
-    return guess(
-        files, key=chosen, population=max(f.rows for f in files), rivals=rivals, label=label
+    return guess_catalog(
+        files,
+        key=chosen,
+        population=max(f.rows for f in files),
+        alternative_keys=rivals,
+        label=label,
     )
 
 
@@ -112,7 +116,7 @@ def test_a_key_without_a_row_makes_features_nullable_and_is_said() -> None:
     visits = profiled("visits.csv", member_id=IDS[:4], visits=("1", "2", "3", "4"))
     found = guessed(MEMBERS, visits, LEFT)
     assert found.tables[1].columns[0].column.nullable
-    assert "2 keys have no row here" in found.tables[1].columns[0].words
+    assert "2 keys have no row here" in found.tables[1].columns[0].description
     assert any("visits.csv has 4 of 6 keys" in d for d in found.decisions)
 
 
@@ -145,7 +149,7 @@ def test_dates_identifiers_and_what_stands_beside_the_label_are_no_features() ->
     found = guessed(members, left)
     assert [t.features for t in found.tables] == [("plan", "age"), ()]
     assert list(found.views) == ["members_fv"]
-    assert "it is in the file of the label" in found.tables[1].columns[1].words
+    assert "it is in the file of the label" in found.tables[1].columns[1].description
 
 
 def test_a_feature_name_is_served_once() -> None:
@@ -247,7 +251,7 @@ def test_all_columns_that_cannot_be_declared_are_named_at_once() -> None:
     assert "a.csv: column 'as_of' has a name that streamflow uses itself" in said
 
 
-def parsed(found: Guess) -> Catalog:
+def parsed(found: CatalogGuess) -> Catalog:
     return parse_catalog(catalog_text(found), origin="catalog.toml")
 
 
@@ -295,7 +299,7 @@ def test_ingest_accepts_what_the_guess_was_made_from_and_the_text_says_the_guess
 @given(st.text())
 def test_any_text_can_be_quoted(text: str) -> None:
     encodable = text.encode("utf-8", "ignore").decode()
-    assert tomllib.loads(f"x = {quoted(encodable)}")["x"] == encodable
+    assert tomllib.loads(f"x = {quote_toml(encodable)}")["x"] == encodable
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -379,5 +383,5 @@ def test_a_profile_counts_over_all_rows() -> None:
         "t.csv", key=[str(n) for n in range(5000)], x=[str(n / 2) for n in range(5000)]
     ).columns
     assert [(p.rows, p.unique) for p in found] == [(5000, True), (5000, False)]
-    assert isinstance(found[1], Profile)
+    assert isinstance(found[1], ColumnProfile)
     assert math.isclose(found[1].high or 0, 2499.5)

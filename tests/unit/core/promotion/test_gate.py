@@ -11,10 +11,10 @@ from support.draws import FEATURES, MONEY, POLICY, SURVEY, draw, judged
 
 from streamflow.core.promotion.gate import (
     METRICS,
-    Answers,
+    VersionAnswers,
     _Scorer,
-    compare,
-    comparison,
+    compare_metrics,
+    judge_comparison,
     should_promote,
 )
 
@@ -28,7 +28,9 @@ def test_weighted_scores_are_those_of_scikit_learn(ties: bool) -> None:
     found = dict(
         zip(
             METRICS,
-            _Scorer(label, Answers(probability=probability, threshold=0.6), MONEY).scores(weight),
+            _Scorer(label, VersionAnswers(probability=probability, threshold=0.6), MONEY).scores(
+                weight
+            ),
             strict=True,
         )
     )
@@ -49,19 +51,22 @@ def test_a_better_version_is_better_by_every_metric_and_the_other_way_round() ->
     generator = np.random.default_rng(4)
     truth = generator.beta(2, 5, 4_000)
     label = generator.random(4_000) < truth
-    good = Answers(probability=truth, threshold=1 / 3)
-    bad = Answers(probability=generator.permutation(truth), threshold=1 / 3)
-    forth, back = compare(label, bad, good, MONEY, POLICY), compare(label, good, bad, MONEY, POLICY)
+    good = VersionAnswers(probability=truth, threshold=1 / 3)
+    bad = VersionAnswers(probability=generator.permutation(truth), threshold=1 / 3)
+    forth, back = (
+        compare_metrics(label, bad, good, MONEY, POLICY),
+        compare_metrics(label, good, bad, MONEY, POLICY),
+    )
     assert [c.metric for c in forth] == list(METRICS)
     assert all(0 < c.low < c.difference < c.high for c in forth)
     assert [(c.low, c.high) for c in back] == [
         (pytest.approx(-c.high), pytest.approx(-c.low)) for c in forth
     ]
-    assert compare(label, bad, good, MONEY, POLICY) == forth
+    assert compare_metrics(label, bad, good, MONEY, POLICY) == forth
     for metric in METRICS:
-        assert comparison(forth, replace(POLICY, metric=metric)).passed
-        assert not comparison(back, replace(POLICY, metric=metric)).passed
-        assert not comparison(forth, replace(POLICY, metric=metric, margin=1_000)).passed
+        assert judge_comparison(forth, replace(POLICY, metric=metric)).passed
+        assert not judge_comparison(back, replace(POLICY, metric=metric)).passed
+        assert not judge_comparison(forth, replace(POLICY, metric=metric, margin=1_000)).passed
 
 
 def test_05_the_margin_of_the_reference_is_below_the_noise_and_the_interval_is_not() -> None:
@@ -75,7 +80,7 @@ def test_05_the_margin_of_the_reference_is_below_the_noise_and_the_interval_is_n
     assert 2 <= sum(by_reference) <= 10
     assert sum(passed for passed, _ in verdicts) <= 2
     point = replace(POLICY, rule="point-estimate")
-    assert [comparison((auc,), point).passed for _, auc in verdicts] == by_reference
+    assert [judge_comparison((auc,), point).passed for _, auc in verdicts] == by_reference
 
 
 def test_a_version_that_knows_more_is_promoted() -> None:

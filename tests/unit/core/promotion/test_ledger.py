@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.core.promotion.ledger import (
-    FIRST,
+    FIRST_HASH,
     MOVES,
     Action,
     Entry,
-    first_broken,
-    former,
-    head_of,
-    holder,
+    current_holder,
+    find_first_broken,
+    find_last_move,
+    format_head,
     is_behind,
-    last_move,
+    rollback_version,
 )
-from streamflow.core.promotion.stage_holder import resolve
+from streamflow.core.promotion.stage_holder import resolve_stage_holder
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 actions = st.sampled_from(["promoted", "rolled back", "outside", "refused", "repaired"])
@@ -34,9 +34,9 @@ def chain(steps: list[tuple[Action, int | None]]) -> list[Entry]:
     for number, (action, version) in enumerate(steps, 1):
         at = START + timedelta(hours=number)
         entry = Entry(
-            seq=number, at=at, who="me", model="m", action=action, stage="Production", from_version=holder(entries, "Production"),
+            seq=number, at=at, who="me", model="m", action=action, stage="Production", from_version=current_holder(entries, "Production"),
             to_version=version, since=at, forced=False, why="", evidence_digest="", evidence="",
-            previous=entries[-1].hash if entries else FIRST,
+            previous=entries[-1].hash if entries else FIRST_HASH,
         )  # fmt: skip
         entries.append(replace(entry, hash=entry.content_hash))
     return entries
@@ -47,7 +47,7 @@ def test_any_change_of_any_field_is_named_at_its_entry(
     steps: list[tuple[Action, int | None]], data: st.DataObject
 ) -> None:
     entries = chain(steps)
-    assert first_broken(entries) is None
+    assert find_first_broken(entries) is None
     if not entries:
         return
     place = data.draw(st.integers(0, len(entries) - 1))
@@ -56,7 +56,7 @@ def test_any_change_of_any_field_is_named_at_its_entry(
         name, "something else"
     )
     changed = [*entries[:place], replace(entries[place], **{name: other}), *entries[place + 1 :]]
-    broken = first_broken(changed)
+    broken = find_first_broken(changed)
     assert broken is not None
     assert broken[0] == place + 1
 
@@ -66,25 +66,25 @@ def test_a_missing_entry_is_named_wherever_it_stood(
     steps: list[tuple[Action, int | None]], data: st.DataObject
 ) -> None:
     entries = chain(steps)
-    head = head_of(entries[-1])
+    head = format_head(entries[-1])
     place = data.draw(st.integers(0, len(entries) - 1))
-    broken = first_broken([*entries[:place], *entries[place + 1 :]], head)
+    broken = find_first_broken([*entries[:place], *entries[place + 1 :]], head)
     assert broken is not None
     assert broken[0] == place + 1
 
 
 def test_what_mlflow_was_told_may_be_older_but_not_other() -> None:
     entries = chain([("promoted", 1), ("promoted", 2)])
-    assert first_broken(entries, head_of(entries[0])) is None
-    assert is_behind(entries, head_of(entries[0]))
+    assert find_first_broken(entries, format_head(entries[0])) is None
+    assert is_behind(entries, format_head(entries[0]))
     assert is_behind(entries, None)
-    assert not is_behind(entries, head_of(entries[1]))
-    assert first_broken(entries, "1:abc") == (
+    assert not is_behind(entries, format_head(entries[1]))
+    assert find_first_broken(entries, "1:abc") == (
         1,
         "its hash is different: MLflow records the hash abc",
     )
     assert not is_behind(entries, "1:abc")
-    assert first_broken([], "nonsense") is not None
+    assert find_first_broken([], "nonsense") is not None
 
 
 def test_the_hash_does_not_depend_on_the_zone_of_the_session() -> None:
@@ -99,7 +99,7 @@ def test_who_served_is_the_last_move_before_the_instant(
 ) -> None:
     entries = chain(steps)
     for hour in range(len(steps) + 2):
-        found = last_move(entries, by=START + timedelta(hours=hour, minutes=30))
+        found = find_last_move(entries, until=START + timedelta(hours=hour, minutes=30))
         moved = [
             version
             for number, (action, version) in enumerate(steps, 1)
@@ -115,27 +115,27 @@ def test_each_rollback_goes_one_further_back() -> None:
         ("refused", 4),
         ("outside", 3),
     ]
-    assert former(chain(steps)) == 2
-    assert former(chain([*steps, ("rolled back", 2)])) == 1
-    assert former(chain([*steps, ("rolled back", 2), ("promoted", 3)])) == 2
-    assert former(chain([*steps, ("rolled back", 2), ("rolled back", 1)])) is None
-    assert former(chain([*steps, ("outside", None)])) == 3
-    assert former(chain([("promoted", 1), ("promoted", 1)])) is None
-    assert former([]) is None
+    assert rollback_version(chain(steps)) == 2
+    assert rollback_version(chain([*steps, ("rolled back", 2)])) == 1
+    assert rollback_version(chain([*steps, ("rolled back", 2), ("promoted", 3)])) == 2
+    assert rollback_version(chain([*steps, ("rolled back", 2), ("rolled back", 1)])) is None
+    assert rollback_version(chain([*steps, ("outside", None)])) == 3
+    assert rollback_version(chain([("promoted", 1), ("promoted", 1)])) is None
+    assert rollback_version([]) is None
 
 
 @given(versions, st.lists(st.integers(1, 4), max_size=2, unique=True), versions)
 def test_the_stage_decides(ledger: int | None, staged: list[int], alias: int | None) -> None:
-    found = resolve(ledger, staged, alias)
+    found = resolve_stage_holder(ledger, staged, alias)
     now = staged[0] if staged else None
     if len(staged) > 1:
-        assert (found.found, found.serves) == ("several", ledger)
-    elif found.found == "apart":
+        assert (found.outcome, found.serves) == ("several", ledger)
+    elif found.outcome == "apart":
         assert found.serves == ledger
         assert len({ledger, now, alias}) == 3
     else:
         assert found.serves == now
-    assert bool(found.words) == (found.found != "agreed")
+    assert bool(found.note) == (found.outcome != "agreed")
 
 
 @pytest.mark.parametrize(
@@ -158,5 +158,5 @@ def test_the_stage_decides(ledger: int | None, staged: list[int], alias: int | N
 def test_each_case(
     ledger: int | None, staged: list[int], alias: int | None, found: str, serves: int | None
 ) -> None:
-    answer = resolve(ledger, staged, alias)
-    assert (answer.found, answer.serves) == (found, serves)
+    answer = resolve_stage_holder(ledger, staged, alias)
+    assert (answer.outcome, answer.serves) == (found, serves)

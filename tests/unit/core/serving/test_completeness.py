@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, parse_catalog
 from streamflow.core.data.contract import POLARS_TYPES
-from streamflow.core.serving.completeness import FeaturePolicy, Policy
+from streamflow.core.serving.completeness import CompletenessPolicy, FeaturePolicy
 from streamflow.core.serving.frame_completeness import complete_frame
-from streamflow.core.serving.service_policy import policy_of
+from streamflow.core.serving.service_policy import build_policy
 from streamflow.errors import FeaturesMissing, FeaturesStale, StreamflowError
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ Row = tuple[tuple[Any, ...], dict[str, datetime | None]]
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> Policy:
+def policies(draw: st.DrawFn) -> CompletenessPolicy:
     features = [
         FeaturePolicy(
             name=n,
@@ -43,7 +43,7 @@ def policies(draw: st.DrawFn) -> Policy:
         )
         for n, kind in TYPES.items()
     ]
-    return Policy(
+    return CompletenessPolicy(
         features, draw(st.dictionaries(st.sampled_from(["v", "w", "x"]), LIMITS)), key="user_id"
     )
 
@@ -59,7 +59,7 @@ def rows(draw: st.DrawFn) -> Row:
 
 
 def stated(
-    policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | None]
+    policy: CompletenessPolicy, values: tuple[Any, ...], as_of: dict[str, datetime | None]
 ) -> dict[str, Any]:
     """The rule, feature by feature, as plainly as it can be said."""
     seen: dict[str, str] = {}
@@ -105,7 +105,7 @@ def stated(
 
 
 def told(
-    policy: Policy, values: tuple[Any, ...], as_of: dict[str, datetime | None]
+    policy: CompletenessPolicy, values: tuple[Any, ...], as_of: dict[str, datetime | None]
 ) -> dict[str, Any]:
     """What complete_row says, in the same form."""
     try:
@@ -124,13 +124,15 @@ def told(
 
 
 @given(policies(), rows())
-def test_a_row_is_completed_as_the_rule_says(policy: Policy, row: Row) -> None:
+def test_a_row_is_completed_as_the_rule_says(policy: CompletenessPolicy, row: Row) -> None:
     assert told(policy, *row) == stated(policy, *row)
 
 
 @settings(max_examples=50)
 @given(policies(), st.lists(rows(), max_size=12))
-def test_a_frame_is_completed_as_its_rows_are(policy: Policy, given_rows: list[Row]) -> None:
+def test_a_frame_is_completed_as_its_rows_are(
+    policy: CompletenessPolicy, given_rows: list[Row]
+) -> None:
     schema = {n: POLARS_TYPES[kind] for n, kind in TYPES.items()} | {
         f"{v} as_of": pl.Datetime("us", "UTC") for v in policy.views
     }
@@ -163,7 +165,7 @@ def with_policies() -> Catalog:
 
 
 CATALOG = with_policies()
-POLICY = policy_of(CATALOG, [f.ref for f in CATALOG.features])
+POLICY = build_policy(CATALOG, [f.ref for f in CATALOG.features])
 ROW = (1, 29.85, True, None, None, "No", 10.5, 20.0, 1, 2, 3, 0, 1, 4.5)
 DAY = timedelta(days=1)
 
@@ -217,7 +219,7 @@ def test_what_is_only_too_old_has_an_error_of_its_own_that_passes() -> None:
 
 
 def test_a_feature_that_the_catalog_no_longer_has_there_is_refused_where_it_has_no_value() -> None:
-    moved = policy_of(
+    moved = build_policy(
         CATALOG, ["gone_fv:watch_hours_30d", "gone_fv:lost", "subs_profile_fv:monthly_fee"]
     )
     at = {"gone_fv": NOW - 9999 * DAY, "subs_profile_fv": NOW - DAY}
@@ -228,9 +230,9 @@ def test_a_feature_that_the_catalog_no_longer_has_there_is_refused_where_it_has_
 
 
 def test_a_store_that_is_too_old_for_everybody_says_so() -> None:
-    assert POLICY.too_old(instants(usage_agg_30d_fv=30), NOW) == ()
-    assert POLICY.too_old(instants(usage_agg_30d_fv=None), NOW) == ()
-    assert POLICY.too_old(instants(usage_agg_30d_fv=40), NOW) == (
+    assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=30), NOW) == ()
+    assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=None), NOW) == ()
+    assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=40), NOW) == (
         "the online store has only values from 40.0 days ago for avg_session_mins_7d, unique_devices_30d, rebuffer_events_7d;"
         " usage_agg_30d_fv allows 30 days",
     )
@@ -245,9 +247,9 @@ def test_a_store_that_is_too_old_for_everybody_says_so() -> None:
     ),
 )
 def test_it_is_said_exactly_when_each_row_of_such_a_store_is_refused(
-    policy: Policy, as_of: dict[str, datetime]
+    policy: CompletenessPolicy, as_of: dict[str, datetime]
 ) -> None:
     whole = (1, 1.0, True, "x", 1)
-    assert bool(policy.too_old(as_of, NOW)) == (
+    assert bool(policy.explain_age_refusals(as_of, NOW)) == (
         told(policy, whole, dict(as_of))["reason"] == "features_stale"
     )

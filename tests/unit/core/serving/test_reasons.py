@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from streamflow.catalog import Catalog, parse_catalog
-from streamflow.core.training.background import background_of, parse_background
+from streamflow.core.training.background import build_background, parse_background
 from streamflow.core.training.calibration import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models.model_file import load_background
-from streamflow.models.pipelines import ENCODE, FOREST, KINDS, fit_model, raw_frame
+from streamflow.models.pipelines import ENCODE, FOREST, MODEL_KINDS, fit_model, raw_frame
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.reasons import explain, explain_rows
 
@@ -91,7 +91,7 @@ def fitted(
     )
     return (
         pipeline,
-        compile_predictor(pipeline, decision, background_of(frame, ["net", "plan"])),
+        compile_predictor(pipeline, decision, build_background(frame, ["net", "plan"])),
         frame,
     )
 
@@ -106,7 +106,7 @@ def margin_of(
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODEL_KINDS)
 def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categories(
     catalog: Catalog, kind: str
 ) -> None:
@@ -126,7 +126,7 @@ def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categori
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODEL_KINDS)
 def test_one_row_has_the_bits_of_a_batch(catalog: Catalog, kind: str) -> None:
     _, predictor, _ = fitted(catalog, kind)
     frame = drawn(40, seed=6)
@@ -146,7 +146,7 @@ def test_they_are_the_shapley_values_of_the_trees(catalog: Catalog) -> None:
         .astype(np.float32)
     )
     trees = [e.tree_ for e in pipeline.named_steps[FOREST].estimators_]
-    told = predictor.explainer.terms(matrix.astype(np.float64))
+    told = predictor.explainer.compute_contributions(matrix.astype(np.float64))
     width = matrix.shape[1]
     for row in range(len(frame)):
         worth = {
@@ -206,7 +206,7 @@ def test_each_reason_has_words_the_value_and_what_is_usual(catalog: Catalog) -> 
 
 
 def test_what_is_usual_is_read_back_and_a_broken_file_refused() -> None:
-    whole = background_of(drawn(50, seed=1), ["net", "plan"])
+    whole = build_background(drawn(50, seed=1), ["net", "plan"])
     assert parse_background(whole.content) == whole
     for broken in (b"{}", b"[]", b'{"rows": 1, "features": {"fee": {}}}', b"nothing"):
         with pytest.raises(ValueError, match=r"missing|attribute|line 1"):
@@ -214,7 +214,7 @@ def test_what_is_usual_is_read_back_and_a_broken_file_refused() -> None:
 
 
 def test_what_is_usual_is_not_parsed_unless_it_is_what_was_registered() -> None:
-    content = background_of(drawn(50, seed=1), ["net", "plan"]).content
+    content = build_background(drawn(50, seed=1), ["net", "plan"]).content
     assert load_background(content, expected_digest=sha256(content).hexdigest()).rows == 50
     with pytest.raises(
         ArtifactUntrusted, match="background.json has the digest .* it was not parsed"

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn import metrics as oracle
 
 from streamflow.core.statistics.metrics import (
-    Metrics,
+    HoldoutMetrics,
     auc,
     auc_interval,
     calibration_points,
     evaluate,
-    in_words,
+    list_caveats,
     precision_recall_points,
     roc_points,
 )
@@ -96,38 +96,38 @@ def test_one_class_cannot_be_scored(label: list[int], named: str) -> None:
 
 
 @pytest.fixture
-def fine() -> Metrics:
+def fine() -> HoldoutMetrics:
     return evaluate(*sample(2_000, seed=5, gap=0.5), threshold=0.5, seed=0, draws=50)
 
 
-def test_good_metrics_need_no_words(fine: Metrics) -> None:
-    assert in_words(fine) == []
+def test_good_metrics_need_no_words(fine: HoldoutMetrics) -> None:
+    assert list_caveats(fine) == []
 
 
-def test_words_for_accuracy_below_the_majority_class(fine: Metrics) -> None:
-    [sentence] = in_words(replace(fine, accuracy=0.7513, majority_accuracy=0.7585))
+def test_words_for_accuracy_below_the_majority_class(fine: HoldoutMetrics) -> None:
+    [sentence] = list_caveats(replace(fine, accuracy=0.7513, majority_accuracy=0.7585))
     assert sentence.startswith(
         "Accuracy 0.7513 is below 0.7585, the accuracy of always predicting the majority class (0)"
     )
     assert (
         "majority class (1)"
-        in in_words(
+        in list_caveats(
             replace(fine, accuracy=0.1, majority_accuracy=0.9, positives=1_900, found=1_900)
         )[0]
     )
 
 
-def test_words_for_a_threshold_that_finds_nobody(fine: Metrics) -> None:
-    [sentence] = in_words(replace(fine, f1=0.0641, found=15, positives=425))
+def test_words_for_a_threshold_that_finds_nobody(fine: HoldoutMetrics) -> None:
+    [sentence] = list_caveats(replace(fine, f1=0.0641, found=15, positives=425))
     assert "finds 15 of 425 positives" in sentence
 
 
-def test_words_for_chance(fine: Metrics) -> None:
+def test_words_for_chance(fine: HoldoutMetrics) -> None:
     assert (
         "is not clearly different from chance"
-        in in_words(replace(fine, auc=0.51, auc_low=0.48, auc_high=0.54))[0]
+        in list_caveats(replace(fine, auc=0.51, auc_low=0.48, auc_high=0.54))[0]
     )
-    assert "reversed" in in_words(replace(fine, auc=0.4, auc_low=0.37, auc_high=0.43))[0]
+    assert "reversed" in list_caveats(replace(fine, auc=0.4, auc_low=0.37, auc_high=0.43))[0]
 
 
 def test_calibration_holds_every_row_once_even_when_all_probabilities_are_equal() -> None:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.core.statistics.metrics import Metrics
+from streamflow.core.statistics.metrics import HoldoutMetrics
 from streamflow.core.statistics.shapley import (
-    METRICS,
+    METRIC_NAMES,
     NOT_EXPLAINED,
     combinations,
-    explained,
-    in_words,
+    describe_change,
+    explain_change,
     shapley,
 )
 
@@ -82,7 +82,7 @@ def test_recorded_and_rebuilt_apart_the_rest_lies_elsewhere(
     given_values: tuple[tuple[str, ...], Value], a: float, b: float
 ) -> None:
     causes, value = given_values
-    change = explained("auc", a, b, value, elsewhere="code or environment")
+    change = explain_change("auc", a, b, value, remainder_cause="code or environment")
     shares = {share.cause: share.value for share in change.shares}
     rebuilt = Fraction(value[frozenset(causes)]) - Fraction(value[frozenset()])
     rest = Fraction(b) - Fraction(a) - rebuilt
@@ -92,12 +92,12 @@ def test_recorded_and_rebuilt_apart_the_rest_lies_elsewhere(
 
 
 def test_what_only_two_do_together_is_halved() -> None:
-    change = explained(
+    change = explain_change(
         "auc",
         0.75,
         0.25,
         {frozenset(): 0.75, frozenset("x"): 0.75, frozenset("y"): 0.75, frozenset("xy"): 0.25},
-        elsewhere="",
+        remainder_cause="",
     )
     assert [(share.cause, share.value, share.percent) for share in change.shares] == [
         ("x", -0.25, 50.0),
@@ -119,20 +119,20 @@ def test_what_only_two_do_together_is_halved() -> None:
     ],
 )  # fmt: skip
 def test_the_sentence(b: float, value: float, sentence: str) -> None:
-    change = explained(
-        "auc", 0.75, b, {frozenset(): 0.75, frozenset("x"): value}, elsewhere=NOT_EXPLAINED
+    change = explain_change(
+        "auc", 0.75, b, {frozenset(): 0.75, frozenset("x"): value}, remainder_cause=NOT_EXPLAINED
     )
-    assert in_words(change, {}) == sentence
+    assert describe_change(change, {}) == sentence
 
 
 def test_every_metric_that_is_attributed_is_measured() -> None:
-    assert set(METRICS) <= set(Metrics.__dataclass_fields__)
+    assert set(METRIC_NAMES) <= set(HoldoutMetrics.__dataclass_fields__)
     apart = {
         "auc_low",
         "auc_high",
         "majority_accuracy",
         "threshold",
     }  # an interval, a fact of the labels, a setting
-    assert {name for name, f in Metrics.__dataclass_fields__.items() if f.type == "float"} - set(
-        METRICS
-    ) == apart
+    assert {
+        name for name, f in HoldoutMetrics.__dataclass_fields__.items() if f.type == "float"
+    } - set(METRIC_NAMES) == apart

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from streamflow.core.training.calibration import (
     Calibrator,
     calibration_error,
-    calibrator_of,
+    chance_calibration_error,
     fit_calibrator,
-    perfect_error,
+    parse_calibrator,
 )
 from streamflow.core.training.decision import (
-    NOBODY,
+    NO_OFFER_THRESHOLD,
     Decision,
     Economics,
     best_threshold,
@@ -61,10 +61,12 @@ def test_the_threshold_is_that_of_brute_force(
         )
         return won - cost
 
-    tried = {t: b for t in [*probability.tolist(), NOBODY] if (b := brought(t)) is not None}
+    tried = {
+        t: b for t in [*probability.tolist(), NO_OFFER_THRESHOLD] if (b := brought(t)) is not None
+    }
     best = max(tried.values())
     expected = max(t for t, b in tried.items() if abs(b - best) < 1e-9)
-    assert best_threshold(label, probability, economics, of=of) == expected
+    assert best_threshold(label, probability, economics, budget_rows=of) == expected
 
 
 @given(answers)
@@ -92,7 +94,7 @@ def test_it_finds_a_known_distortion() -> None:
 def test_the_bound_for_perfect_calibration_holds_as_often_as_it_says() -> None:
     generator = np.random.default_rng(6)
     said = generator.beta(2, 6, 1_500)
-    bound = perfect_error(said, level=0.95, seed=1, draws=400)
+    bound = chance_calibration_error(said, level=0.95, seed=1, draws=400)
     drawn = [calibration_error(generator.random(1_500) < said, said) for _ in range(400)]
     assert 0.92 <= np.mean(np.array(drawn) <= bound) <= 0.98
 
@@ -114,5 +116,5 @@ def test_a_decision_comes_back_from_its_file_and_nonsense_does_not() -> None:
         with pytest.raises(ValueError, match=r"has the wrong type|do not rise|is missing"):
             parse_decision(json.dumps({**json.loads(decision.content), **change}).encode())
     with pytest.raises(ValueError, match="its knots are not probabilities"):
-        calibrator_of({"raw": [0.0, 2.0], "calibrated": [0.0, 1.0]})
+        parse_calibrator({"raw": [0.0, 2.0], "calibrated": [0.0, 1.0]})
     assert Calibrator().apply(np.array([0.2])).tolist() == [0.2]

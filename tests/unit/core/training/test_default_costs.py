@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from streamflow.catalog import Column, Feature
 from streamflow.core.statistics.metrics import Floats
 from streamflow.core.training.default_costs import (
-    blanked_together,
-    content,
-    default_costs,
-    of_metrics,
+    costs_from_metrics,
+    group_defaults,
+    measure_default_costs,
+    to_bytes,
 )
 
 
@@ -39,7 +39,7 @@ def test_no_default_no_cost_and_nothing_is_asked_of_the_model() -> None:
         raise AssertionError
 
     assert (
-        default_costs(
+        measure_default_costs(
             [feature("a", "v", None), feature("b", "v", None)], HELD, LABEL, nobody, threshold=0.5
         )
         == ()
@@ -48,7 +48,7 @@ def test_no_default_no_cost_and_nothing_is_asked_of_the_model() -> None:
 
 def test_the_numbers_are_those_of_the_blanked_hold_out() -> None:
     features = [feature("a", "v", 0.5), feature("b", "v", 0.5)]
-    a, b, both = default_costs(features, HELD, LABEL, mean_of_all, threshold=0.5)
+    a, b, both = measure_default_costs(features, HELD, LABEL, mean_of_all, threshold=0.5)
     assert (a.of, b.of, both.of) == ("a", "b", "all of v")
     assert (a.auc, a.auc_change, a.flips) == (1.0, 0.0, 0.0)
     assert a.brier == pytest.approx(np.mean((np.array([0.3, 0.4, 0.5, 0.7]) - LABEL) ** 2))
@@ -61,9 +61,9 @@ def test_the_numbers_are_those_of_the_blanked_hold_out() -> None:
         "If the default replaced all of v for every user, AUC would be 0.5000 (-0.5000),"
         " and 50.00% of the decisions would be different."
     )
-    stored = json.loads(content([both]))[0]
+    stored = json.loads(to_bytes([both]))[0]
     assert (stored["of"], stored["features"]) == ("all of v", {"a": 0.5, "b": 0.5})
-    assert of_metrics({"auc": 1.0, **both.metrics})["all of v"] == {
+    assert costs_from_metrics({"auc": 1.0, **both.metrics})["all of v"] == {
         n: v for n, v in stored.items() if n not in {"of", "features"}
     }
 
@@ -76,7 +76,7 @@ def test_a_view_is_replaced_whole_only_where_each_of_its_several_features_has_a_
         feature("d", "x", 3),
         feature("e", "x", None),
     ]
-    found = blanked_together(features)
+    found = group_defaults(features)
     assert list(found) == ["a", "b", "c", "d", "all of v"]
     assert found["all of v"] == {"a": 0.0, "b": 1.0}
 
@@ -91,7 +91,7 @@ def test_a_default_that_everybody_has_costs_nothing(
     frame = pl.DataFrame(
         {"a": [default] * len(label), "b": [0.2, 0.4, *(value for value, _ in rows)]}
     )
-    [cost] = default_costs(
+    [cost] = measure_default_costs(
         [feature("a", "v", default), feature("b", "w", None)],
         frame,
         label,

@@ -12,22 +12,36 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from support.honesty import FAULTS, Pair, alarms, findings, pair
 
-from streamflow.core.statistics.intervals import fall, ranking, ratio, share
+from streamflow.core.statistics.intervals import (
+    auc_decrease,
+    measure_ranking,
+    ratio_interval,
+    share_interval,
+)
 from streamflow.core.training import panel_honesty as panel
-from streamflow.core.training.column_honesty import constants, deciding, separation
-from streamflow.core.training.honesty import Finding, Honesty, label_period, parse_honesty
+from streamflow.core.training.column_honesty import (
+    find_constant_columns,
+    find_deciding_columns,
+    measure_separation,
+)
+from streamflow.core.training.honesty import (
+    HonestyFinding,
+    HonestyReport,
+    check_label_period,
+    parse_honesty,
+)
 
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
 LABEL = np.arange(400) % 4 == 0
 
 
-def severities(found: list[Finding]) -> list[tuple[str, str]]:
+def severities(found: list[HonestyFinding]) -> list[tuple[str, str]]:
     return [(f.check, f.severity) for f in found]
 
 
 @pytest.mark.parametrize(("days", "severity"), [(-29, "severe"), (0, "note"), (29, "note")])
 def test_a_label_of_the_past_is_severe(days: int, severity: str) -> None:
-    found = label_period(FEBRUARY, date.fromordinal(FEBRUARY.toordinal() + days))
+    found = check_label_period(FEBRUARY, date.fromordinal(FEBRUARY.toordinal() + days))
     assert severities(found) == [("label-period", severity)]
     assert found[0].numbers == {"days": days}
     assert str(abs(days)) in found[0].words or not days
@@ -46,7 +60,7 @@ def test_a_label_of_the_past_is_severe(days: int, severity: str) -> None:
     ],
 )
 def test_a_column_of_any_type_that_decides_is_severe(values: np.ndarray) -> None:
-    found = list(deciding(pl.DataFrame({"told": values}), LABEL))
+    found = list(find_deciding_columns(pl.DataFrame({"told": values}), LABEL))
     assert [(f.check, f.severity, f.subject) for f in found] == [
         ("single-feature", "severe", "told")
     ]
@@ -59,7 +73,7 @@ def test_a_column_decides_from_095_on_and_not_below() -> None:
     ):  # so many of each class have the other's value: AUC is 1 - that
         flip = np.arange(4000) // 4 % 100 < 100 * wrong
         label = np.arange(4000) % 4 == 0
-        assert len(list(deciding(pl.DataFrame({"told": label ^ flip}), label))) == many
+        assert len(list(find_deciding_columns(pl.DataFrame({"told": label ^ flip}), label))) == many
 
 
 @pytest.mark.parametrize("users", [pytest.param(400, id="400"), pytest.param(41, id="41")])
@@ -74,12 +88,12 @@ def test_by_chance_no_column_decides(users: int) -> None:
             "hole": [None if r < 0.9 else r for r in random.random(users)],
             "code": [f"{i}" for i in random.integers(0, users // 2, users)],
         }
-        assert list(deciding(pl.DataFrame(noise), label)) == []
+        assert list(find_deciding_columns(pl.DataFrame(noise), label)) == []
 
 
 def test_nothing_is_said_of_columns_with_few_rows_of_a_class() -> None:
     for label in (np.arange(400) < 19, np.zeros(400, dtype=bool), np.ones(400, dtype=bool)):
-        found = list(deciding(pl.DataFrame({"told": label}), label))
+        found = list(find_deciding_columns(pl.DataFrame({"told": label}), label))
         assert severities(found) == [("single-feature", "note")]
         assert f"{label.sum()} of 400 rows are positive" in found[0].words
 
@@ -92,9 +106,9 @@ def test_a_column_without_a_value_decides_nothing_and_is_constant() -> None:
             "name": pl.Series([None] * 400),
         }
     )
-    assert list(deciding(frame, LABEL)) == []
-    assert [f.subject for f in constants(frame)] == ["empty, same, name"]
-    assert constants(pl.DataFrame({"some": [1, None]})) == []
+    assert list(find_deciding_columns(frame, LABEL)) == []
+    assert [f.subject for f in find_constant_columns(frame)] == ["empty, same, name"]
+    assert find_constant_columns(pl.DataFrame({"some": [1, None]})) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +122,7 @@ def test_a_value_that_one_class_alone_has_is_severe_once(of_whom: np.ndarray, fi
         pl.Series("day", np.arange(400)).cast(pl.Date),
     ):
         frame = column.to_frame().select(pl.when(pl.Series(there)).then(pl.col(column.name)))
-        assert [(f.check, f.severity, f.subject) for f in deciding(frame, LABEL)] == [
+        assert [(f.check, f.severity, f.subject) for f in find_deciding_columns(frame, LABEL)] == [
             ("missingness", "severe", column.name)
         ]
 
@@ -116,7 +130,7 @@ def test_a_value_that_one_class_alone_has_is_severe_once(of_whom: np.ndarray, fi
 def test_a_value_that_a_part_of_the_rarer_class_alone_has_is_severe() -> None:
     told = LABEL & (np.arange(400) < 80)  # 20 of 100
     frame = pl.DataFrame({"reason": [1.0 if t else None for t in told]})
-    found = list(deciding(frame, LABEL))
+    found = list(find_deciding_columns(frame, LABEL))
     assert severities(found) == [("missingness", "severe")]
     assert found[0].numbers == {
         "positives": 100,
@@ -127,15 +141,22 @@ def test_a_value_that_a_part_of_the_rarer_class_alone_has_is_severe() -> None:
     usual = (np.arange(400) % 4 != 0) & (
         np.arange(400) < 160
     )  # of the common class alone: many a plan is such
-    assert list(deciding(pl.DataFrame({"plan": [1.0 if t else None for t in usual]}), LABEL)) == []
+    assert (
+        list(
+            find_deciding_columns(
+                pl.DataFrame({"plan": [1.0 if t else None for t in usual]}), LABEL
+            )
+        )
+        == []
+    )
 
 
 def test_separation_is_the_auc_of_an_ordered_column() -> None:
     random = np.random.default_rng(3)
     for gap in (0.0, 1.0, -2.0):
         values = random.normal(gap * LABEL, 1.0)
-        oracle = ranking(LABEL, values).auc
-        assert separation(pl.Series(values), LABEL) == pytest.approx(
+        oracle = measure_ranking(LABEL, values).auc
+        assert measure_separation(pl.Series(values), LABEL) == pytest.approx(
             max(oracle, 1 - oracle), abs=0.05
         )
 
@@ -152,14 +173,14 @@ def test_a_late_revision_is_severe_where_it_follows_the_outcome() -> None:
         "twice as often": ((LABEL & (index % 8 == 0)) | (~LABEL & (index % 5 == 1)), False),
     }
     for changed, severe in cases.values():
-        assert bool(panel.late_revision("fee", "users", changed, LABEL)) == severe
+        assert bool(panel.check_late_revision("fee", "users", changed, LABEL)) == severe
     one_class = np.zeros(400, dtype=bool)
-    assert panel.late_revision("fee", "users", LABEL, one_class) == []
-    rare = panel.late_revision(
+    assert panel.check_late_revision("fee", "users", LABEL, one_class) == []
+    rare = panel.check_late_revision(
         "fee", "users", ~LABEL & (index < 100), ~LABEL
     )  # the outcome is the rarer class, whatever its name
     assert bool(rare) is False
-    assert bool(panel.late_revision("fee", "users", LABEL & (index < 100), ~LABEL))
+    assert bool(panel.check_late_revision("fee", "users", LABEL & (index < 100), ~LABEL))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +188,10 @@ def test_a_late_revision_is_severe_where_it_follows_the_outcome() -> None:
     [(0, 0, 0), (0, 500, 0), (1, 1, 1), (5, 100, 0), (30, 100, 1), (100, 100, 1)],
 )
 def test_who_left_and_stays(stayed: int, of: int, said: int) -> None:
-    assert len(panel.who_stayed(stayed, of, before=JANUARY, now=FEBRUARY)) == said
+    assert (
+        len(panel.check_leavers_left(stayed, of, earlier_drop=JANUARY, current_drop=FEBRUARY))
+        == said
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,7 +208,7 @@ def test_who_left_and_stays(stayed: int, of: int, said: int) -> None:
 )
 def test_a_counter(step: np.ndarray, said: int) -> None:
     before = np.arange(len(step)) * 1.5
-    found = panel.counter("months", before, before + step, since=JANUARY)
+    found = panel.check_counter("months", before, before + step, since=JANUARY)
     assert len(found) == said
     if found:
         assert found[0].numbers == {
@@ -197,25 +221,25 @@ def test_a_counter(step: np.ndarray, said: int) -> None:
 def test_a_base_rate() -> None:
     def said(now: float, users: int = 7000) -> int:
         index = np.arange(users)
-        return len(panel.base_rate(index < 0.25 * users, index < now * users, since=JANUARY))
+        return len(panel.check_base_rate(index < 0.25 * users, index < now * users, since=JANUARY))
 
     assert [said(now) for now in (0.25, 0.23, 0.3, 0.4, 0.1)] == [0, 0, 0, 1, 1]
     assert said(0.4, users=40) == 0
     assert said(0.0) == 1
-    assert panel.base_rate(np.zeros(0, dtype=bool), LABEL, since=JANUARY) == []
+    assert panel.check_base_rate(np.zeros(0, dtype=bool), LABEL, since=JANUARY) == []
 
 
 def test_the_report_is_the_same_bytes_and_comes_back() -> None:
     found = (
-        Finding(check="a", severity="note", words="ä"),
-        Finding(check="b", severity="severe", words="b", numbers={"auc": 1}),
+        HonestyFinding(check="a", severity="note", words="ä"),
+        HonestyFinding(check="b", severity="severe", words="b", numbers={"auc": 1}),
     )
-    report = Honesty(
+    report = HonestyReport(
         as_of=FEBRUARY, label_as_of=FEBRUARY, label_lead=0, previous=JANUARY, rows=9, findings=found
     )
     assert parse_honesty(report.content) == report
     assert report.severe
-    assert report.words == ("severe: b", "note: ä")
+    assert report.lines == ("severe: b", "note: ä")
     assert report.counts == "1 severe, 0 warnings, 1 note"
     for broken in (b"{}", b"[]", b"no json", report.content.replace(b'"check"', b'"name"')):
         with pytest.raises(ValueError, match=r".+"):
@@ -226,7 +250,7 @@ def test_the_report_is_the_same_bytes_and_comes_back() -> None:
 def test_a_share_is_wilsons(count: int, of: int) -> None:
     count = min(count, of)
     oracle = binomtest(count, of).proportion_ci(0.999, method="wilson")
-    found = share(count, of)
+    found = share_interval(count, of)
     assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), abs=1e-4)
 
 
@@ -236,10 +260,10 @@ def test_intervals_hold_what_they_promise() -> None:
     auc_of_one = 0.7602  # of two normals, one apart: the normal distribution at 1/sqrt(2)
     for _ in range(draws):
         label = random.random(300) < 0.3
-        first, second = (ranking(label, random.normal(label, 1.0)) for _ in range(2))
+        first, second = (measure_ranking(label, random.normal(label, 1.0)) for _ in range(2))
         found, rates = (
-            fall(first, second),
-            ratio(*(random.binomial(400, p) if p else 400 for p in (0.2, 0, 0.25, 0))),
+            auc_decrease(first, second),
+            ratio_interval(*(random.binomial(400, p) if p else 400 for p in (0.2, 0, 0.25, 0))),
         )
         missed += (not found.low <= 0 <= found.high, not rates.low <= 0.8 <= rates.high)
         assert abs(first.auc - auc_of_one) < 0.2
@@ -248,7 +272,7 @@ def test_intervals_hold_what_they_promise() -> None:
 
 def test_delongs_variance_is_that_of_many_draws() -> None:
     random = np.random.default_rng(4)
-    drawn = [ranking(LABEL, np.round(random.normal(LABEL, 1.0), 1)) for _ in range(800)]
+    drawn = [measure_ranking(LABEL, np.round(random.normal(LABEL, 1.0), 1)) for _ in range(800)]
     assert np.mean([r.variance for r in drawn]) == pytest.approx(
         np.var([r.auc for r in drawn]), rel=0.2
     )

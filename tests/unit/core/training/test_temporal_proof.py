@@ -29,20 +29,20 @@ from support.temporal import (
 
 from streamflow.core.training.certificate import (
     Certificate,
-    Scope,
-    comparable,
-    differences,
-    scope_of,
+    KeyScope,
+    are_comparable,
+    certificate_differences,
+    choose_scope,
 )
 from streamflow.core.training.row_sources import (
-    Place,
+    DatedRevision,
     Reading,
-    absent,
-    admissible,
+    admissible_revisions,
     microseconds,
+    missing_keys,
 )
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.violations import differs
+from streamflow.core.training.violations import differing_bits
 
 MICROSECOND, DAY = timedelta(microseconds=1), timedelta(days=1)
 TTL = 62 * DAY
@@ -73,7 +73,7 @@ def questions(draw: st.DrawFn) -> tuple[list[Content], Reading, str]:
         for revision in range(1, draw(st.integers(1, 3)) + 1):
             known_at += draw(st.sampled_from([MICROSECOND, DAY, 40 * DAY]))
             rows = draw(st.dictionaries(st.sampled_from(KEYS[kind]), VALUES, min_size=1))
-            contents.append(Content(place=Place(as_of, revision, known_at), rows=rows))
+            contents.append(Content(place=DatedRevision(as_of, revision, known_at), rows=rows))
     around = st.sampled_from([-MICROSECOND, timedelta(0), MICROSECOND])
     instants = [c.place.as_of + span for c in contents for span in (timedelta(0), TTL)]
     as_of = draw(st.sampled_from(instants)) + draw(around)
@@ -83,7 +83,7 @@ def questions(draw: st.DrawFn) -> tuple[list[Content], Reading, str]:
 
 def posed(
     question: tuple[list[Content], Reading, str],
-) -> tuple[pl.DataFrame, pl.DataFrame, list[Place], Reading]:
+) -> tuple[pl.DataFrame, pl.DataFrame, list[DatedRevision], Reading]:
     """The set that the platform's join makes, and what the proof takes."""
     contents, asked, kind = question
     places = [c.place for c in contents]
@@ -97,7 +97,7 @@ def posed(
 def test_the_platforms_own_join_is_clean(question: tuple[list[Content], Reading, str]) -> None:
     frame, rows, places, asked = posed(question)
     whole, parts = audit(frame, rows, places, asked), audit(frame, rows, places, asked, chunk=1)
-    assert (whole.count, whole.wrong) == (0, [])
+    assert (whole.count, whole.violations) == (0, [])
     assert parts.part == whole.part
 
 
@@ -116,7 +116,7 @@ def test_one_wrong_cell_is_found_and_no_other(
     )
     found = audit(planted(frame, row, column, value), rows, places, asked)
     assert found.count == 1
-    [violation] = found.wrong
+    [violation] = found.violations
     assert (violation.key, violation.what) == (frame[KEY][row], f"plan_fv:{column}")
     assert (violation.found, violation.expected) == (value, right)
     assert (
@@ -133,14 +133,15 @@ def seen(contents: list[Content], asked: Reading, value: int | None) -> list[str
     """What the proof says of a set with one key `a` that has `value`."""
     rows = frozen(contents, asked, pl.String())
     frame = pl.DataFrame({KEY: ["a"], ONE: [value]}, schema={KEY: pl.String, ONE: pl.Int64})
-    return [v.why for v in audit(frame, rows, [c.place for c in contents], asked).wrong]
+    return [v.why for v in audit(frame, rows, [c.place for c in contents], asked).violations]
 
 
 def content(
     as_of: datetime, known_at: datetime, value: int | None, *, revision: int = 1
 ) -> Content:
     return Content(
-        place=Place(as_of, revision, known_at), rows={} if value is None else {"a": (value,)}
+        place=DatedRevision(as_of, revision, known_at),
+        rows={} if value is None else {"a": (value,)},
     )
 
 
@@ -205,7 +206,9 @@ def test_an_hour_that_comes_twice_is_two_hours() -> None:
 
 def test_an_instant_without_a_zone_is_refused() -> None:
     with pytest.raises(TypeError, match="offset-naive"):
-        admissible([Place(JANUARY.replace(tzinfo=None), 1, LATER)], reading(JANUARY, LATER))
+        admissible_revisions(
+            [DatedRevision(JANUARY.replace(tzinfo=None), 1, LATER)], reading(JANUARY, LATER)
+        )
 
 
 # --- what a violation says -------------------------------------------------------------------------------------------
@@ -226,7 +229,7 @@ def test_each_way_of_being_wrong_is_told_with_its_instants() -> None:
     for value in (1, 2, 3, 5, 6, 7, None):
         [wrong] = audit(
             pl.DataFrame({KEY: ["a"], ONE: pl.Series([value], dtype=pl.Int64)}), rows, places, asked
-        ).wrong
+        ).violations
         assert (wrong.expected, wrong.as_of, wrong.known_at) == (4, JANUARY, FEBRUARY + DAY)
         told[value] = (wrong.from_as_of, wrong.from_known_at, wrong.why)
     assert told == {
@@ -238,7 +241,7 @@ def test_each_way_of_being_wrong_is_told_with_its_instants() -> None:
         7: (None, None, "no frozen row of this key holds that value"),
         None: (None, None, "no frozen row of this key holds that value"),
     }
-    [leak] = audit(pl.DataFrame({KEY: ["a"], ONE: [6]}), rows, places, asked).wrong
+    [leak] = audit(pl.DataFrame({KEY: ["a"], ONE: [6]}), rows, places, asked).violations
     assert str(leak) == (
         "a plan_fv:tenure: the set has 6, expected 4 (as_of 2024-01-31, known at 2024-03-01):"
         " the value in the set is from as_of 2024-02-29, known at 2024-06-01, after 2024-01-31"
@@ -259,20 +262,20 @@ def test_a_label_is_that_of_exactly_its_drop() -> None:
         reading(FEBRUARY, LATER, ttl=timedelta(0), churned="bool"), name="labels", table="labels"
     )
     history = [
-        Content(place=Place(at, 1, LATER), rows={"a": (at == FEBRUARY,)})
+        Content(place=DatedRevision(at, 1, LATER), rows={"a": (at == FEBRUARY,)})
         for at in (JANUARY, FEBRUARY)
     ]
     rows, places = frozen(history, asked, pl.String()), [c.place for c in history]
     frame = pl.DataFrame({KEY: ["a"], "churned": [True]})
     assert audit(frame, rows, places, asked).count == 0
-    [wrong] = audit(planted(frame, 0, "churned", value=False), rows, places, asked).wrong
+    [wrong] = audit(planted(frame, 0, "churned", value=False), rows, places, asked).violations
     assert (wrong.what, wrong.from_as_of, wrong.why) == (
         "labels:churned",
         JANUARY,
         "not of 2024-02-29",
     )
     early = audit(frame, rows, places[:1], replace(asked, as_of=FEBRUARY))
-    assert [(w.expected, w.as_of) for w in early.wrong] == [(None, None)]
+    assert [(w.expected, w.as_of) for w in early.violations] == [(None, None)]
 
 
 def test_a_key_has_to_be_there_and_no_key_may_lack() -> None:
@@ -280,13 +283,22 @@ def test_a_key_has_to_be_there_and_no_key_may_lack() -> None:
         reading(JANUARY, LATER, ttl=timedelta(0)), name="users", table="users", types={}
     )
     rows = frozen(
-        [Content(place=Place(JANUARY, 1, FEBRUARY), rows={"a": (), "b": ()})], asked, pl.String()
+        [Content(place=DatedRevision(JANUARY, 1, FEBRUARY), rows={"a": (), "b": ()})],
+        asked,
+        pl.String(),
     )
-    found = audit(pl.DataFrame({KEY: ["a", "x"]}), rows, [Place(JANUARY, 1, FEBRUARY)], asked)
-    assert [str(v) for v in found.wrong] == ["x users: the key does not exist as of 2024-01-31"]
+    found = audit(
+        pl.DataFrame({KEY: ["a", "x"]}), rows, [DatedRevision(JANUARY, 1, FEBRUARY)], asked
+    )
+    assert [str(v) for v in found.violations] == [
+        "x users: the key does not exist as of 2024-01-31"
+    ]
     people = pl.Series(["a", "b", "c", "d"])
-    assert absent(pl.Series(["a"]), people, pl.Series(["d", "b", "a", "z"])) == ["b", "d"]
-    assert absent(pl.Series([1, 2]), pl.Series([1, 2, 10, 9]), pl.Series([10, 9, 1])) == [9, 10]
+    assert missing_keys(pl.Series(["a"]), people, pl.Series(["d", "b", "a", "z"])) == ["b", "d"]
+    assert missing_keys(pl.Series([1, 2]), pl.Series([1, 2, 10, 9]), pl.Series([10, 9, 1])) == [
+        9,
+        10,
+    ]
 
 
 def test_bits_are_compared_and_null_is_no_number() -> None:
@@ -300,7 +312,7 @@ def test_bits_are_compared_and_null_is_no_number() -> None:
         (1.0, 1.0),
     ]
     found, expected = (pl.Series("x", side, dtype=pl.Float64) for side in zip(*pairs, strict=True))
-    assert differs(found, expected, "float").tolist() == [
+    assert differing_bits(found, expected, "float").tolist() == [
         False,
         False,
         True,
@@ -309,35 +321,39 @@ def test_bits_are_compared_and_null_is_no_number() -> None:
         True,
         False,
     ]
-    assert differs(pl.Series(["", None, "a"]), pl.Series([None, None, "a"]), "string").tolist() == [
+    assert differing_bits(
+        pl.Series(["", None, "a"]), pl.Series([None, None, "a"]), "string"
+    ).tolist() == [
         True,
         False,
         False,
     ]
     with pytest.raises(TypeError, match="'x' is Float64 in the set and Int64 in the frozen rows"):
-        differs(pl.Series("x", [3.5]), pl.Series("x", [3]), "int")
+        differing_bits(pl.Series("x", [3.5]), pl.Series("x", [3]), "int")
 
 
 def test_one_planted_row_of_the_future_is_found_exactly_it() -> None:
     clean, leaking, march = one_row_of_the_future(20_000)
-    assert (clean.count, clean.wrong) == (0, [])
-    assert leaking.count == len(leaking.wrong) == 2
-    assert {(v.key, v.what, v.found) for v in leaking.wrong} == {
+    assert (clean.count, clean.violations) == (0, [])
+    assert leaking.count == len(leaking.violations) == 2
+    assert {(v.key, v.what, v.found) for v in leaking.violations} == {
         (march[KEY][0], f"plan_fv:{name}", march[name][0]) for name in ("tenure", "fee")
     }
-    assert {(v.from_as_of, v.from_known_at) for v in leaking.wrong} == {
+    assert {(v.from_as_of, v.from_known_at) for v in leaking.violations} == {
         (march["as_of"][0], march["known_at"][0])
     }
     assert leaking.part == clean.part
 
 
 def test_all_violations_are_counted_and_the_first_are_kept() -> None:
-    history = [Content(place=Place(JANUARY, 1, FEBRUARY), rows={f"{n}": (n,) for n in range(50)})]
+    history = [
+        Content(place=DatedRevision(JANUARY, 1, FEBRUARY), rows={f"{n}": (n,) for n in range(50)})
+    ]
     asked = reading(JANUARY, LATER, tenure="int")
     rows = frozen(history, asked, pl.String())
     frame = rows.select(KEY, pl.col(ONE) + 1)
     found = audit(frame, rows, [history[0].place], asked, limit=7, chunk=3)
-    assert (found.count, len(found.wrong)) == (50, 7)
+    assert (found.count, len(found.violations)) == (50, 7)
 
 
 # --- the certificate -------------------------------------------------------------------------------------------------
@@ -359,31 +375,33 @@ def certificate(contents: list[Content], asked: Reading, **facts: Any) -> Certif
 
 def test_a_certificate_names_what_changed_and_no_key() -> None:
     row = (1, 2.0, True, "Zoë")
-    history = [Content(place=Place(JANUARY, 1, FEBRUARY), rows={"a": row, "Zoë": row})]
+    history = [Content(place=DatedRevision(JANUARY, 1, FEBRUARY), rows={"a": row, "Zoë": row})]
     asked = reading(JANUARY, LATER)
     made = certificate(history, asked)
     recorded = made.values
     assert "Zo" not in repr(recorded)
     assert recorded["parts"][0]["as_of"] == "2024-01-31T00:00:00+00:00"
-    assert differences(recorded, replace(made, engine="pandas 9")) == ()
-    later = [replace(history[0], place=Place(JANUARY, 1, FEBRUARY + MICROSECOND))]
-    changed = differences(recorded, certificate(later, asked))
+    assert certificate_differences(recorded, replace(made, engine="pandas 9")) == ()
+    later = [replace(history[0], place=DatedRevision(JANUARY, 1, FEBRUARY + MICROSECOND))]
+    changed = certificate_differences(recorded, certificate(later, asked))
     assert [d.what for d in changed] == ["digest", "plan_fv newest known_at", "plan_fv digest"]
     other = [replace(history[0], rows={"a": (2, *row[1:]), "Zoë": row})]
-    assert [d.what for d in differences(recorded, certificate(other, asked))] == [
+    assert [d.what for d in certificate_differences(recorded, certificate(other, asked))] == [
         "digest",
         "plan_fv digest",
     ]
-    assert [d.what for d in differences({}, made)] == ["certificate"]
+    assert [d.what for d in certificate_differences({}, made)] == ["certificate"]
 
 
 def test_of_a_sample_and_a_whole_only_what_both_say_is_compared() -> None:
-    history = [Content(place=Place(JANUARY, 1, FEBRUARY), rows={"a": (1, 2.0, True, "x")})]
+    history = [Content(place=DatedRevision(JANUARY, 1, FEBRUARY), rows={"a": (1, 2.0, True, "x")})]
     whole = certificate(history, reading(JANUARY, LATER))
     recorded = replace(whole, sampled=True, checked=8, parts=()).values
-    assert not comparable(recorded, whole)
-    assert differences(recorded, whole) == ()
-    assert [str(d) for d in differences(recorded, replace(whole, rows=5, violations=2))] == [
+    assert not are_comparable(recorded, whole)
+    assert certificate_differences(recorded, whole) == ()
+    assert [
+        str(d) for d in certificate_differences(recorded, replace(whole, rows=5, violations=2))
+    ] == [
         "rows: 4 -> 5",
         "violations: 0 -> 2",
     ]
@@ -391,13 +409,13 @@ def test_of_a_sample_and_a_whole_only_what_both_say_is_compared() -> None:
 
 def test_a_sample_is_the_same_under_any_order_and_takes_both_sides_of_the_split() -> None:
     keys = pl.Series([f"{n:05}" for n in range(3000)])
-    scope = scope_of(keys, width=10, full=False, sample=10_000)
-    held = keys.filter(pl.Series(scope.holds(keys)))
+    scope = choose_scope(keys, width=10, full=False, sample=10_000)
+    held = keys.filter(pl.Series(scope.includes(keys)))
     assert len(held) == 1000
-    assert scope_of(keys.reverse(), width=10, full=False, sample=10_000) == scope
+    assert choose_scope(keys.reverse(), width=10, full=False, sample=10_000) == scope
     assert 0.2 < is_holdout(held, salt="streamflow", share=0.25).mean() < 0.3
     assert (
-        scope_of(keys, width=10, full=True, sample=10_000)
-        == scope_of(keys, width=3, full=False, sample=9_000)
-        == Scope()
+        choose_scope(keys, width=10, full=True, sample=10_000)
+        == choose_scope(keys, width=3, full=False, sample=9_000)
+        == KeyScope()
     )

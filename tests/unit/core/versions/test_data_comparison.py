@@ -12,8 +12,8 @@ from streamflow.core.training.training_set import Source
 from streamflow.core.versions.data_comparison import (
     feature_differences,
     label_differences,
-    lacking_features,
-    lacking_labels,
+    missing_features,
+    missing_labels,
 )
 from streamflow.core.versions.passport import Passport
 
@@ -128,13 +128,13 @@ def test_what_the_other_data_lack_is_named() -> None:
         )
         return replace(A, sources=kept)
 
-    assert lacking_features(CATALOG, A, A) == lacking_labels(CATALOG, A, A) == []
-    assert lacking_features(CATALOG, A, without(USAGE, "skips_7d")) == ["usage_agg_30d.skips_7d"]
-    assert lacking_features(CATALOG, A, without(USAGE, None)) == ["usage_agg_30d"]
-    assert lacking_labels(CATALOG, A, without("labels", "churn_label")) == ["labels.churn_label"]
+    assert missing_features(CATALOG, A, A) == missing_labels(CATALOG, A, A) == []
+    assert missing_features(CATALOG, A, without(USAGE, "skips_7d")) == ["usage_agg_30d.skips_7d"]
+    assert missing_features(CATALOG, A, without(USAGE, None)) == ["usage_agg_30d"]
+    assert missing_labels(CATALOG, A, without("labels", "churn_label")) == ["labels.churn_label"]
     assert (
-        lacking_features(CATALOG, without(USAGE, "skips_7d"), without(USAGE, "skips_7d")) == []
+        missing_features(CATALOG, without(USAGE, "skips_7d"), without(USAGE, "skips_7d")) == []
     )  # nor had its own
     assert (
-        lacking_features(CATALOG, A, without("subscriptions", "total_paid")) == []
+        missing_features(CATALOG, A, without("subscriptions", "total_paid")) == []
     )  # nobody reads it

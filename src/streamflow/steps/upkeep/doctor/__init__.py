@@ -15,10 +15,10 @@ from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor import contents, machine, server, vendors
 from streamflow.steps.upkeep.doctor.finding import Finding, describe_error, run_check
-from streamflow.steps.upkeep.doctor.fix import mend
+from streamflow.steps.upkeep.doctor.fix import repair
 from streamflow.warehouse import installation
 
-__all__ = ["Finding", "doctor", "mend"]
+__all__ = ["Finding", "doctor", "repair"]
 
 MACHINE_CHECKS = {
     "Python": machine.check_python,
@@ -32,16 +32,16 @@ MACHINE_CHECKS = {
     "leftovers": machine.check_leftovers,
 }
 # These checks of the database do not need the catalog.
-CATALOGLESS_CHECKS = {"roles": server.check_roles, "protection": server.protection}
+CATALOGLESS_CHECKS = {"roles": server.check_roles, "protection": server.check_protection}
 CATALOG_CHECKS = {
     "tables": contents.check_tables,
     "drops": contents.check_drops,
     "live features": contents.check_live_features,
-    "prediction log": contents.prediction_log,
+    "prediction log": contents.check_prediction_log,
     "feature files": vendors.check_feature_files,
     "Feast registry": vendors.check_feature_registry,
     "MLflow": vendors.check_mlflow,
-    "Production": vendors.production,
+    "Production": vendors.check_production,
 }
 
 
@@ -73,10 +73,10 @@ def _check_database(
         return
     # The server can be checked without a catalog.
     usable_settings = settings if has_catalog else settings.model_copy(update={"catalog": None})
-    with open_platform(usable_settings, migrated=False) as platform:
+    with open_platform(usable_settings, must_be_migrated=False) as platform:
         yield run_check("PostgreSQL", partial(server.check_server, platform))
         try:
-            state = installation.state(platform.login)
+            state = installation.read_installation(platform.login)
         except DatabaseUnavailable:
             return  # the finding above says why
         if has_catalog:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from streamflow.database import connect
 from streamflow.errors import NotMigrated, SnapshotMissing
-from streamflow.features.materialize import stale_views
+from streamflow.features.materialize import find_stale_views
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.upkeep.doctor.finding import Finding
 from streamflow.warehouse import database_checks, prediction_log_months
-from streamflow.warehouse.drops import delivered
+from streamflow.warehouse.drops import delivered_files
 from streamflow.warehouse.migrate import plan_changes
 
 
@@ -50,8 +50,8 @@ def check_tables(platform: Platform) -> Finding:
 
 def check_drops(platform: Platform) -> Finding:
     """Check that there are drops, and that every drop is frozen completely."""
-    delivered_drops = delivered(platform.connection)
-    unfrozen = database_checks.not_frozen(platform.connection)
+    delivered_drops = delivered_files(platform.connection)
+    unfrozen = database_checks.drops_without_revision(platform.connection)
     if not delivered_drops:
         return Finding(
             subject="drops", ok=False, found="none", remedy="Run 'streamflow run DIR --as-of D'."
@@ -70,9 +70,9 @@ def check_drops(platform: Platform) -> Finding:
     )
 
 
-def prediction_log(platform: Platform) -> Finding:
+def check_prediction_log(platform: Platform) -> Finding:
     """Check that the prediction log has its months, so that no row must be moved there later."""
-    problems = prediction_log_months.lacking(platform.connection)
+    problems = prediction_log_months.describe_missing_months(platform.connection)
     complete = "this month and the next one are made, and all rows are in their months"
     return Finding(
         subject="prediction log",
@@ -86,7 +86,7 @@ def prediction_log(platform: Platform) -> Finding:
 def check_live_features(platform: Platform) -> Finding:
     """Check that the online store holds the newest frozen drop."""
     try:
-        stale = stale_views(platform.connection, platform.catalog, platform.services())
+        stale = find_stale_views(platform.connection, platform.catalog, platform.read_services())
     except SnapshotMissing:
         return Finding(subject="live features", ok=True, found="nothing is frozen yet")
     if stale:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from streamflow.errors import SnapshotMissing, StreamflowError
-from streamflow.features.materialize import stale_views
+from streamflow.features.materialize import find_stale_views
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.data.materialize import materialize
@@ -18,7 +18,7 @@ FEAST_SUBJECTS = {"feature files", "Feast registry"}
 LIVE_SUBJECTS = {"live features"}
 
 
-def mend(
+def repair(
     settings: Settings, findings: Iterable[Finding], notify: Callable[[str], None] = lambda _: None
 ) -> list[str]:
     """Correct those findings that can be corrected without losing anything.
@@ -30,7 +30,7 @@ def mend(
     repairs: list[str] = []
     try:
         if subjects & (MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS):
-            with open_platform(settings, notify=notify, migrated=False) as platform:
+            with open_platform(settings, notify=notify, must_be_migrated=False) as platform:
                 _repair(platform, subjects, repairs)
     except StreamflowError as error:
         repairs.append(f"stopped: {error}")
@@ -43,7 +43,7 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
         changes = [f"migrated: {change}" for change in migrate(platform).changes]
         repairs += changes or ["migrated: the record of what is there"]
     if subjects & FEAST_SUBJECTS:
-        services = platform.services()
+        services = platform.read_services()
         platform.features.write(services)
         platform.features.apply()
         repairs.append("wrote and applied the feature repository")
@@ -58,6 +58,8 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
 def _has_stale_views(platform: Platform) -> bool:
     """Return whether a live view does not hold the newest snapshot."""
     try:
-        return bool(stale_views(platform.connection, platform.catalog, platform.services()))
+        return bool(
+            find_stale_views(platform.connection, platform.catalog, platform.read_services())
+        )
     except SnapshotMissing:
         return False

@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from streamflow.catalog import DEFAULT_PATH, load_catalog
-from streamflow.database import data_folder, leftovers
+from streamflow.database import data_folder, find_orphaned_servers
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor.finding import Finding
 
@@ -188,7 +188,7 @@ def check_leftovers(_settings: Settings) -> Finding:
     They are only a note, because they do not disturb this installation. Nothing is deleted: a
     state folder that was moved may still need its server folder.
     """
-    orphans = leftovers()
+    orphans = find_orphaned_servers()
     if not orphans:
         return Finding(subject="leftovers", ok=True, found="none")
     names = ", ".join(f"{orphan.root} of {orphan.home}" for orphan in orphans)

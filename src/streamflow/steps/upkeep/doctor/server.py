@@ -41,7 +41,7 @@ def check_clock(platform: Platform, now: Callable[[], datetime]) -> Finding:
     """Compare this machine's clock with the database's, and the newest known_at with both."""
     with connect(platform.login, autocommit=True) as connection:
         start = now()
-        database_time, newest_known_at = database_checks.clocks(connection)
+        database_time, newest_known_at = database_checks.read_clocks(connection)
         # The database read its clock at about the middle of the request.
         machine_time = start + (now() - start) / 2
     difference_s = abs((database_time - machine_time).total_seconds())
@@ -76,11 +76,11 @@ def check_roles(platform: Platform) -> Finding:
     )
 
 
-def protection(platform: Platform) -> Finding:
+def check_protection(platform: Platform) -> Finding:
     """Check that triggers protect frozen rows, and that the writer role owns no frozen table."""
     with connect(platform.login, autocommit=True) as connection:
-        unprotected = database_checks.unprotected(connection)
-        owned = database_checks.owned_by_writer(connection)
+        unprotected = database_checks.unprotected_tables(connection)
+        owned = database_checks.tables_owned_by_writer(connection)
     problems = [f"{table} has no enabled trigger" for table in unprotected]
     problems += [f"{table} is owned by the writer role" for table in owned]
     repairs = [f"ALTER TABLE {table} ENABLE TRIGGER frozen;" for table in unprotected]

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from streamflow.features.feature_service import all_services, views_of
 from streamflow.features.repository import FeatureRepository
 from streamflow.platform import Platform
-from streamflow.steps.stages.transitions import disagreements, served
+from streamflow.steps.stages.transitions import disagreements, version_in_stage
 from streamflow.steps.upkeep.doctor.finding import Finding
 
 NEW_FILE_PREFIX = "+++ "  # how a line of a unified diff begins that names the file
@@ -24,7 +24,7 @@ def check_feature_files(platform: Platform) -> Finding:
             ok=True,
             found=f"none in {folder} yet: the first command that needs them writes them",
         )
-    differences = _open_repository(platform, folder).plan(platform.services())
+    differences = _open_repository(platform, folder).plan(platform.read_services())
     names = [
         line.removeprefix(NEW_FILE_PREFIX).strip()
         for line in differences.splitlines()
@@ -46,14 +46,14 @@ def check_feature_registry(platform: Platform) -> Finding:
 
     The catalog and the registered versions name them.
     """
-    services = platform.services()
+    services = platform.read_services()
     needed_views = {view.name for view in views_of(platform.catalog, services)}
     needed_services = set(all_services(platform.catalog, services))
     # The registry is read through files of this check: the files of the state folder may be what
     # is wrong.
     with TemporaryDirectory() as folder, closing(_open_repository(platform, Path(folder))) as store:
         store.write(services)
-        missing_views = sorted(needed_views - set(store.views()))
+        missing_views = sorted(needed_views - set(store.view_names()))
         missing_services = sorted(needed_services - set(store.service_names()))
     missing = [f"view {name}" for name in missing_views]
     missing += [f"service {name}" for name in missing_services]
@@ -77,7 +77,7 @@ def _open_repository(platform: Platform, folder: Path) -> FeatureRepository:
 
 def check_mlflow(platform: Platform) -> Finding:
     """Check that MLflow's tables have the version that the installed MLflow needs."""
-    schema = platform.models.schema()
+    schema = platform.models.schema_versions()
     if schema is None:
         return Finding(subject="MLflow", ok=True, found=f"a server at {platform.tracking_uri}")
     present, needed = schema
@@ -94,9 +94,9 @@ def check_mlflow(platform: Platform) -> Finding:
     )
 
 
-def production(platform: Platform) -> Finding:
+def check_production(platform: Platform) -> Finding:
     """Check that a version is served, and that ledger, stages and aliases agree on it."""
-    version = served(platform)
+    version = version_in_stage(platform)
     problems = disagreements(platform)
     if version is None:
         text = "no version"

@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import text
 
-from streamflow.core.promotion.ledger import FIRST, Entry
+from streamflow.core.promotion.ledger import FIRST_HASH, Entry
 
 revision = "0007"
 down_revision = "0006"
@@ -61,7 +61,7 @@ GRANT SELECT (at, model, version, stage, replaced, forced) ON streamflow.promoti
 def upgrade() -> None:
     """Create the tables, and enter what is known."""
     op.execute(STATEMENTS)
-    connection, previous = op.get_bind(), FIRST
+    connection, previous = op.get_bind(), FIRST_HASH
     rows = connection.execute(
         text(
             "SELECT at, who, model, version, stage, replaced, forced, why FROM streamflow.promotion ORDER BY id"
