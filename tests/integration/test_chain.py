@@ -71,7 +71,7 @@ def test_labels_come_from_the_drop_that_dates_them(
     platform: Platform, simulated_drops: Path
 ) -> None:
     load(platform, simulated_drops / "month_000", JANUARY)
-    with pytest.raises(LabelsMissing, match="only 0 are frozen"):
+    with pytest.raises(LabelsMissing, match="only 0 later drops are frozen"):
         training_set(platform, JANUARY, label_lead=1)
     load(platform, simulated_drops / "month_001", FEBRUARY)
     own, later = training_set(platform, JANUARY), training_set(platform, JANUARY, label_lead=1)

@@ -206,7 +206,7 @@ def test_labels_that_know_none_of_the_users_are_swapped_with_them(
     together = f"{DATA} with {LABELS}"
     assert {share.cause for change in receipt.metrics for share in change.shares} == {together}
     assert receipt.notes == (
-        f"version 1 with data: labels of version 2: no key of the drop of 2024-01-31 has a label in that of 2024-02-29:"
+        f"version 1 with data: labels of version 2: no key of the drop of 2024-01-31 has a label in the drop of 2024-02-29:"
         f" '{together}' is swapped as one cause",
     )
     differences = [str(d) for d in receipt.levels[0].differences]
