@@ -131,9 +131,8 @@ def find_drop(recorded_platform: Platform, as_of: date, *, label_lead: int) -> M
         {revision.as_of for revision in newest if revision.table == catalog.entity.table}
     )
     if at not in drops:
-        raise SnapshotMissing(
-            f"no snapshot of {as_of} exists; frozen are: {', '.join(map(format_instant, drops)) or 'none'}"
-        )
+        frozen_drops = ", ".join(map(format_instant, drops)) or "none"
+        raise SnapshotMissing(f"no snapshot of {as_of} exists; frozen are: {frozen_drops}")
     label_at = find_label_drop(at, label_lead, drops)
     sources = frozen.sources(connection, select_revisions(catalog, newest, at, label_at))
     no_labels = ""

@@ -236,7 +236,7 @@ def select_revisions(
     Args:
         newest: the newest revision of each drop
         as_of: the instant of the features
-        find_label_drop: the drop of the labels; None leaves the labels out
+        label_as_of: the drop of the labels; None leaves the labels out
     """
     ttls = _longest_ttls(catalog)
 

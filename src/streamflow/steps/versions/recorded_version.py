@@ -164,7 +164,7 @@ def without_progress(platform: Platform) -> Platform:
 def require_frozen(
     platform: Platform, sources: tuple[Source, ...]
 ) -> dict[tuple[str, datetime, int], Revision]:
-    """Return the revision of each source, by the source's `place`, as the database has it now.
+    """Return the revision of each source, by its `revision_key`, as the database has it now.
 
     Raises NotRebuildable unless every revision is still frozen here.
     """
