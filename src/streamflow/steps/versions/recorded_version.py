@@ -204,6 +204,6 @@ def count_erased_users(platform: Platform, passport: Passport) -> int:
     if not erased_revisions:
         return 0
     key = platform.catalog.entity.key
-    if describe_damaged_revisions(platform, erased_revisions, key):
+    if describe_damaged_revisions(without_progress(platform), erased_revisions, key):
         return 0
     return max(user_counts)
