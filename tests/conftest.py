@@ -37,10 +37,27 @@ CHEAP = {
 }  # what a test needs unless it says otherwise
 # The files that take longest: they are begun first, so that the workers, who take a file at a time, end together.
 LONGEST = (
-    "test_serving_faults", "test_reproduce", "test_real_drops", "test_real_lifecycle", "test_traps", "test_verify",
-    "test_ledger", "test_compare", "test_up", "test_recorded_code", "test_inbox", "test_monitor", "test_moving",
-    "test_late_data", "test_gate", "test_backup", "test_serving", "test_score", "test_skew", "test_api_security",
-)  # fmt: skip
+    "test_serving_faults",
+    "test_reproduce",
+    "test_real_drops",
+    "test_real_lifecycle",
+    "test_traps",
+    "test_verify",
+    "test_ledger",
+    "test_compare",
+    "test_up",
+    "test_recorded_code",
+    "test_inbox",
+    "test_monitor",
+    "test_moving",
+    "test_late_data",
+    "test_gate",
+    "test_backup",
+    "test_serving",
+    "test_score",
+    "test_skew",
+    "test_api_security",
+)
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -199,7 +216,8 @@ def real_drops() -> Path:
     folder = SHARED / "data" / "streamflow"
     if not (folder / "month_000").is_dir():
         pytest.skip(
-            f"the real drops are not at {folder}; name the folder above data/streamflow in STREAMFLOW_SHARED"
+            f"the real drops are not at {folder};"
+            f" name the folder above data/streamflow in STREAMFLOW_SHARED"
         )
     return folder
 

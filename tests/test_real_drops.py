@@ -227,8 +227,10 @@ def test_january_is_made_again_after_its_correction_and_one_changed_cell_is_name
     train(both, FEBRUARY)
     assert [level.verdict for level in reproduce(both, "1").levels] == ["same"] * 5
     change = (
-        "ALTER TABLE frozen.subscriptions DISABLE TRIGGER frozen; UPDATE frozen.subscriptions SET monthly_fee = {} WHERE"
-        " user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z'; ALTER TABLE frozen.subscriptions ENABLE TRIGGER frozen"
+        "ALTER TABLE frozen.subscriptions DISABLE TRIGGER frozen; UPDATE frozen.subscriptions"
+        " SET monthly_fee = {} WHERE"
+        " user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z';"
+        " ALTER TABLE frozen.subscriptions ENABLE TRIGGER frozen"
     )
     with psycopg.connect(both.login.conninfo(), autocommit=True) as owner:
         owner.execute(change.format(29.86))  # type: ignore[arg-type]

@@ -82,7 +82,8 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
             return
         time.sleep(1)
     pytest.fail(
-        f"{what}: not after {PATIENCE_S} s\n{compose('ps', '-a')}\n{compose('logs', '--tail', '40')}"
+        f"{what}: not after {PATIENCE_S}"
+        f" s\n{compose('ps', '-a')}\n{compose('logs', '--tail', '40')}"
     )
 
 
@@ -399,7 +400,10 @@ def test_what_the_containers_may_and_take() -> None:
 
 def test_the_user_of_the_dashboards_reads_what_they_show_and_no_key() -> None:
     def asked_as_grafana(query: str) -> subprocess.CompletedProcess[str]:
-        script = f"PGPASSWORD=$(cat /secrets/grafana_reader_password) psql -h postgres -U grafana -d streamflow -qAtc '{query}'"
+        script = (
+            f"PGPASSWORD=$(cat /secrets/grafana_reader_password) psql -h"
+            f" postgres -U grafana -d streamflow -qAtc '{query}'"
+        )
         command = ["docker", "compose", "exec", "-T", "postgres", "sh", "-c", script]
         return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 

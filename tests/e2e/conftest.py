@@ -12,7 +12,10 @@ from support.processes import run
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database.embedded import remove_server
 
-OLD = 'contract_type       = { type = "string", categories = ["Month-to-month", "One year", "Two year"] }'
+OLD = (
+    'contract_type       = { type = "string",'
+    ' categories = ["Month-to-month", "One year", "Two year"] }'
+)
 NEW = OLD.replace(" }", ', categorical = true, view = "subs_profile_fv" }')
 DAY = ("--as-of", "2024-01-31")
 

@@ -29,7 +29,10 @@ GUESSED = [
     "avg_minutes",
 ]
 TABLE = "[tables.visits.columns]\n"
-DERIVED = 'minutes_30d = { type = "float", nullable = true, view = "visits_fv", expr = "visits_30d * avg_minutes" }\n'
+DERIVED = (
+    'minutes_30d = { type = "float", nullable = true, view = "visits_fv",'
+    ' expr = "visits_30d * avg_minutes" }\n'
+)
 FEATURES = [*GUESSED[:6], "minutes_30d", *GUESSED[6:]]
 
 

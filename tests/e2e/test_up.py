@@ -197,7 +197,8 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
         (
             ("up", "mlfow"),
             2,
-            "there is no service 'mlfow'; choose one of prefect, postgres, mlflow, feast, feast-ui, api, worker, reconcile",
+            "there is no service 'mlfow'; choose one of prefect, postgres,"
+            " mlflow, feast, feast-ui, api, worker, reconcile",
         ),
         (("up", "worker"), 2, "worker needs the service prefect, or the variable PREFECT_API_URL"),
         (("logs", "nobody"), 2, "there is no service 'nobody'"),

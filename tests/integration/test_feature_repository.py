@@ -46,9 +46,11 @@ def database(server: Address) -> Iterator[psycopg.Connection]:
         create_catalog_tables(connection, CATALOG)
         connection.execute("ALTER TABLE frozen.plan ADD region text")
         connection.execute(
-            "CREATE OR REPLACE VIEW history.plan AS SELECT f.user_id, f.tenure, f.fee, f.paperless, f.net, f.as_of, f.revision,"
+            "CREATE OR REPLACE VIEW history.plan AS SELECT f.user_id, f.tenure,"
+            " f.fee, f.paperless, f.net, f.as_of, f.revision,"
             " r.known_at, NULL::timestamptz AS superseded_at, f.region"
-            " FROM frozen.plan f JOIN streamflow.revision r USING (as_of, revision) WHERE r.table_name = 'plan'"
+            " FROM frozen.plan f JOIN streamflow.revision r USING (as_of,"
+            " revision) WHERE r.table_name = 'plan'"
         )
         yield connection
 
@@ -162,7 +164,11 @@ def test_a_view_has_the_fields_that_any_service_names() -> None:
 
 
 def test_importing_the_package_imports_no_vendor() -> None:
-    code = "import sys, streamflow.features; print([m for m in ('feast', 'pandas', 'polars', 'psycopg') if m in sys.modules])"
+    code = (
+        "import sys,"
+        " streamflow.features; print([m for m in ('feast', 'pandas',"
+        " 'polars', 'psycopg') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -181,7 +187,8 @@ def test_our_apply_is_feasts_apply(
     repository.apply()
     ours = dump(repository.folder)
     database.execute(
-        "DROP SCHEMA feast CASCADE; CREATE SCHEMA feast; DROP SCHEMA online CASCADE; CREATE SCHEMA online"
+        "DROP SCHEMA feast CASCADE; CREATE SCHEMA feast;"
+        " DROP SCHEMA online CASCADE; CREATE SCHEMA online"
     )
     monkeypatch.chdir(repository.folder)
     monkeypatch.syspath_prepend(str(repository.folder))

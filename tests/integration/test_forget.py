@@ -26,7 +26,8 @@ def mentions(platform: Platform, key: str) -> list[str]:
     """The tables of ours in which the key stands anywhere; of the prediction log its months."""
     names = platform.connection.execute(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace::regnamespace::text IN ('raw', 'frozen', 'online', 'streamflow') ORDER BY 1"
+        " AND relnamespace::regnamespace::text IN ('raw',"
+        " 'frozen', 'online', 'streamflow') ORDER BY 1"
     ).fetchall()
     query = "SELECT count(*) FROM {} t WHERE t::text LIKE '%' || {} || '%'"
     found = []

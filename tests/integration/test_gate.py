@@ -249,11 +249,14 @@ def test_a_champion_whose_keys_cannot_be_proven_is_not_evaluable(
     """A user slipped into January by the database's owner: it could have been trained on."""
     with loaded.maintenance_connection() as connection:
         connection.execute(
-            "INSERT INTO frozen.users SELECT as_of, revision, '0000-AAAAA', signup_date, user_gender, user_is_senior, has_family,"
-            " has_dependents, row_digest FROM frozen.users WHERE user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z';"
+            "INSERT INTO frozen.users SELECT as_of, revision, '0000-AAAAA',"
+            " signup_date, user_gender, user_is_senior, has_family,"
+            " has_dependents, row_digest FROM frozen.users WHERE user_id"
+            " = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z';"
         )
         connection.execute(
-            "INSERT INTO frozen.labels SELECT as_of, revision, '0000-AAAAA', churn_label, row_digest FROM frozen.labels"
+            "INSERT INTO frozen.labels SELECT as_of, revision, '0000-AAAAA',"
+            " churn_label, row_digest FROM frozen.labels"
             " WHERE user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z'"
         )
     found = dry(loaded, 2)["comparison"]

@@ -259,8 +259,8 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
     *lines, last = receipts.honesty(stored).splitlines()
     assert lines == [f"  {words}" for words in stored.lines]
     assert (
-        last
-        == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}: {stored.counts}"
+        last == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}:"
+        f" {stored.counts}"
     )
     said = called(
         held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables

@@ -283,7 +283,8 @@ def test_two_loaders_at_once_end_as_one_after_the_other(
         one.communicate()
     assert [one.returncode for one in loaders] == [0, 0]
     revisions = platform.connection.execute(
-        "SELECT table_name, max(revision) FROM streamflow.revision WHERE as_of = '2024-03-31' GROUP BY 1"
+        "SELECT table_name, max(revision) FROM streamflow.revision"
+        " WHERE as_of = '2024-03-31' GROUP BY 1"
     ).fetchall()
     assert {number for _, number in revisions} == {1}
     assert training_set(platform, MARCH).frame["monthly_fee"].unique().to_list() == [1.5]

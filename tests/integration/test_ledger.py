@@ -257,8 +257,10 @@ def test_a_move_that_was_killed_between_mlflow_and_the_ledger_is_completed(one: 
     """The entry is refused by the database, as if the process had ended there."""
     with connect(one.login, autocommit=True) as administrator:
         administrator.execute(
-            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
-            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
+            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE"
+            " plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
+            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger"
+            " FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
         )
         try:
             with pytest.raises(psycopg.Error, match="the end"):
@@ -370,7 +372,8 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
         names = list(vars(removed))
         connection.execute("DELETE FROM streamflow.ledger WHERE seq >= %s", [seq])
         connection.execute(
-            f"INSERT INTO streamflow.ledger ({', '.join(names)}) VALUES ({', '.join(f'%({n})s' for n in names)})",
+            f"INSERT INTO streamflow.ledger ({', '.join(names)})"
+            f" VALUES ({', '.join(f'%({n})s' for n in names)})",
             vars(removed),
         )
 

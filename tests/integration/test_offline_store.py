@@ -309,7 +309,10 @@ def test_naive_instants_and_text_are_utc(tiny: Tiny) -> None:
 
 def test_the_entity_frame_may_be_sql(tiny: Tiny) -> None:
     fill(tiny.connection, [plan("2024-01-31", "2024-02-01", a=1, b=2)])
-    query = "SELECT user_id, as_of + interval '1 day' AS event_timestamp, 'x' AS extra FROM history.plan ORDER BY user_id DESC;"
+    query = (
+        "SELECT user_id, as_of + interval '1 day' AS event_timestamp, 'x' AS extra"
+        " FROM history.plan ORDER BY user_id DESC;"
+    )
     answer = tiny.store.get_historical_features(
         entity_df=query, features=["plan_fv:tenure"]
     ).to_arrow()
@@ -394,9 +397,14 @@ def test_pulls_are_of_what_is_known_now(tiny: Tiny) -> None:
     view = tiny.store.get_feature_view("plan_fv")
     period = {"start_date": datetime(2024, 1, 31), "end_date": instant("2024-02-29")}
     arguments: dict[str, Any] = {
-        "config": tiny.store.config, "data_source": view.batch_source, "join_key_columns": ["user_id"],
-        "feature_name_columns": ["tenure"], "timestamp_field": "as_of", "created_timestamp_column": "known_at", **period,
-    }  # fmt: skip
+        "config": tiny.store.config,
+        "data_source": view.batch_source,
+        "join_key_columns": ["user_id"],
+        "feature_name_columns": ["tenure"],
+        "timestamp_field": "as_of",
+        "created_timestamp_column": "known_at",
+        **period,
+    }
     every = StreamflowOfflineStore.pull_all_from_table_or_query(**arguments).to_arrow()
     assert every.column_names == ["user_id", "tenure", "as_of", "known_at"]
     assert sorted(every["tenure"].to_pylist()) == [3, 4]

@@ -25,8 +25,10 @@ from streamflow.warehouse.prediction_log_months import (
 )
 
 INSERT = (
-    "INSERT INTO streamflow.prediction_log (at, request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
-    " features) VALUES (coalesce(%s::timestamptz, clock_timestamp()), %s, 'k', now(), 'm', 1, 'r', 0.25, 0, 0.5, '{}')"
+    "INSERT INTO streamflow.prediction_log (at, request_id, key, as_of, model,"
+    " version, run_id, probability, prediction, threshold,"
+    " features) VALUES (coalesce(%s::timestamptz, clock_timestamp()),"
+    " %s, 'k', now(), 'm', 1, 'r', 0.25, 0, 0.5, '{}')"
 )
 PLACES = (
     "SELECT tableoid::regclass::text, count(*) FROM streamflow.prediction_log GROUP BY 1 ORDER BY 1"
@@ -44,7 +46,8 @@ def log(platform: Platform, *instants: str) -> None:
 
 def months(platform: Platform) -> list[str]:
     rows = platform.connection.execute(
-        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'streamflow.prediction_log'::regclass ORDER BY 1"
+        "SELECT inhrelid::regclass::text FROM pg_inherits"
+        " WHERE inhparent = 'streamflow.prediction_log'::regclass ORDER BY 1"
     )
     return [name.removeprefix("streamflow.prediction_log_") for (name,) in rows]
 
@@ -143,7 +146,10 @@ def several_after_a_look(connection: psycopg.Connection, request: str) -> None:
 
 
 def copied(connection: psycopg.Connection, request: str) -> None:
-    columns = "request_id, key, as_of, model, version, run_id, probability, prediction, threshold, features"
+    columns = (
+        "request_id, key, as_of, model, version, run_id,"
+        " probability, prediction, threshold, features"
+    )
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY streamflow.prediction_log ({columns}) FROM STDIN") as copy,
@@ -188,7 +194,8 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
     assert moved > 0
     expected = sum(count * rows for count, (_, rows) in zip(counts, acts, strict=True))
     row = platform.connection.execute(
-        "SELECT count(*), count(DISTINCT id), count(DISTINCT request_id) FROM streamflow.prediction_log"
+        "SELECT count(*), count(DISTINCT id), count(DISTINCT request_id)"
+        " FROM streamflow.prediction_log"
     ).fetchone()
     assert row == (expected, expected, expected)
 

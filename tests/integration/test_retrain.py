@@ -104,8 +104,10 @@ def test_what_was_interrupted_goes_on_without_training_again(
     load(loaded, simulated_drops / "month_001", FEBRUARY)
     with connect(loaded.login, autocommit=True) as administrator:
         administrator.execute(
-            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
-            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
+            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE"
+            " plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
+            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger"
+            " FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
         )
         with pytest.raises(psycopg.Error, match="the end"):
             retrain(loaded, force=True, why="February")

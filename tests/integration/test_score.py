@@ -200,7 +200,8 @@ def tmp_drop(served: Platform) -> Path:
 
 def counts(platform: Platform) -> tuple[int, int]:
     row = platform.connection.execute(
-        "SELECT (SELECT count(*) FROM streamflow.score), (SELECT count(*) FROM streamflow.score_run)"
+        "SELECT (SELECT count(*) FROM streamflow.score), (SELECT count(*)"
+        " FROM streamflow.score_run)"
     ).fetchone()
     assert row is not None
     return row[0], row[1]
@@ -252,7 +253,9 @@ def test_prune_keeps_the_newest_of_each_drop_and_version(served: Platform) -> No
     assert left == [(newest.id,), (january.id,)]
     assert len(receipt.scores) == runs - 2
     orphans = served.connection.execute(
-        "SELECT count(*) FROM streamflow.score s WHERE NOT EXISTS (SELECT FROM streamflow.score_run r WHERE r.id = s.score_run)"
+        "SELECT count(*)"
+        " FROM streamflow.score s WHERE NOT EXISTS (SELECT"
+        " FROM streamflow.score_run r WHERE r.id = s.score_run)"
     ).fetchone()
     assert orphans == (0,)
 

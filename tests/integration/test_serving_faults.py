@@ -296,9 +296,19 @@ def full_disk(platform: Platform) -> Iterator[None]:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
         folder.chmod(0o755)
         mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size=64m,mode=700,uid={data.stat().st_uid},gid={data.stat().st_gid}", "tmpfs", folder],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [
+                "mount",
+                "-t",
+                "tmpfs",
+                "-o",
+                f"size=64m,mode=700,uid={data.stat().st_uid},gid={data.stat().st_gid}",
+                "tmpfs",
+                folder,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if mounted.returncode:
             pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
         closing.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
@@ -308,7 +318,8 @@ def full_disk(platform: Platform) -> Iterator[None]:
         )
         closing.callback(connection.execute, sql.SQL("DROP TABLESPACE {}").format(name))
         parts = connection.execute(
-            "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relnamespace = 'streamflow'::regnamespace"
+            "SELECT relname FROM pg_class"
+            " WHERE relispartition AND relkind = 'r' AND relnamespace = 'streamflow'::regnamespace"
         ).fetchall()
         for (part,) in parts:
             table = sql.SQL("ALTER TABLE streamflow.{} SET TABLESPACE {}")
@@ -427,8 +438,13 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
         preload = next(
             line.partition("=")[2] for line in said.splitlines() if line.startswith("LD_PRELOAD=")
         )
-        variables = {"LD_PRELOAD": preload, "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_CACHE_DURATION": "1",
-                     "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}  # fmt: skip
+        variables = {
+            "LD_PRELOAD": preload,
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+        }
     return file, variables
 
 
@@ -541,9 +557,21 @@ def test_mlflow_goes_and_comes(
     """An MLflow server of its own; the version that answers goes on without it."""
     port, log = free_port(), tmp_path / "mlflow.log"
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", installed.tracking_uri, "--default-artifact-root", installed.artifact_root,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        installed.tracking_uri,
+        "--default-artifact-root",
+        installed.artifact_root,
+    ]
     with ExitStack() as closing:
         child = closing.enter_context(running(command, environment=dict(os.environ), log=log))
         wait_until_ready(f"http://127.0.0.1:{port}/health", child, name="MLflow", log=log)

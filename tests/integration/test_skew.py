@@ -67,7 +67,8 @@ def since(lived: Platform) -> datetime:
 def keys(platform: Platform) -> list[str]:
     """Whose monthly fee is no float32."""
     rows = platform.connection.execute(
-        f"SELECT user_id FROM online.subs_profile_fv WHERE {FEE} <> {FEE}::real ORDER BY 1 LIMIT %s",
+        f"SELECT user_id FROM online.subs_profile_fv"
+        f" WHERE {FEE} <> {FEE}::real ORDER BY 1 LIMIT %s",
         [KEYS],
     ).fetchall()
     assert len(rows) == KEYS
@@ -105,7 +106,8 @@ def test_a_clean_log_has_no_skew(lived: Platform, serving: Serving) -> None:
         (),
     )
     stored = lived.connection.execute(
-        f"SELECT sampled, not_comparable, compared, {', '.join(CAUSES)}, probabilities, probabilities_differ"
+        f"SELECT sampled, not_comparable, compared, {', '.join(CAUSES)},"
+        f" probabilities, probabilities_differ"
         " FROM streamflow.skew_report"
     ).fetchall()
     assert stored == [(KEYS, 0, KEYS * len(serving.policy.names), 0, 0, 0, 0, 0, KEYS, 0)]
@@ -308,8 +310,10 @@ def test_what_cannot_be_compared_is_said(
         lived.connection, [replace(line, service="nobody's"), replace(line, version=99)]
     )
     lived.connection.execute(
-        "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
-        " features) SELECT 'older', key, as_of, model, version, run_id, probability, prediction, threshold, features"
+        "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model,"
+        " version, run_id, probability, prediction, threshold,"
+        " features) SELECT 'older', key, as_of, model, version, run_id,"
+        " probability, prediction, threshold, features"
         " FROM streamflow.prediction_log WHERE request_id = 'other' LIMIT 1"
     )
     receipt = skew(lived, since=since)

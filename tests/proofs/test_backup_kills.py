@@ -23,7 +23,10 @@ from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.backup import backup
 from streamflow.steps.upkeep.restore import BACKUP, check_backup, restore
 
-WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
+WAITS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
+)
 
 ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 

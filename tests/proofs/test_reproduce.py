@@ -36,7 +36,8 @@ def test_twenty_rebuilds(cluster: Cluster, simulated_drops: Path, tmp_path: Path
     """All of them on the frozen rows of one installation, which lie in another physical order each time."""
     drawn = variations(REBUILDS, seed=SEED)
     print(
-        f"\n{REBUILDS} rebuilds, seed {SEED}; clocks varied: {bool(shutil.which('faketime'))}; locales {installed_locales()}"
+        f"\n{REBUILDS} rebuilds, seed {SEED}; clocks varied: {bool(shutil.which('faketime'))};"
+        f" locales {installed_locales()}"
     )
     assert rebuilt(cluster, simulated_drops, tmp_path, drawn) == ["identical"] * REBUILDS
 

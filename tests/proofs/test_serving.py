@@ -140,7 +140,8 @@ def late(
         latest = max(latest, after)
         if after > LATE_S:
             found.append(
-                f"{reply.request_id}: version {reply.version}, {after:.1f} s after it was in Production"
+                f"{reply.request_id}: version {reply.version},"
+                f" {after:.1f} s after it was in Production"
             )
     return found, latest
 
@@ -163,7 +164,8 @@ def test_versions_change_hands_under_load(
     print(f"  failed                                         {len(failed) + len(load.broken):>9}")
     print(f"  wrong, or with parts of two versions           {len(wrong(load.replies, truth)):>9}")
     print(
-        f"  not in the log as given                        {len(not_logged(installed, load.replies)):>9}"
+        f"  not in the log as given                       "
+        f" {len(not_logged(installed, load.replies)):>9}"
     )
     print(f"  by a version that left Production {LATE_S:.0f} s before    {len(found):>9}")
     print(f"  latest answer by a version after it left       {latest:>9.2f} s")
@@ -232,7 +234,8 @@ def test_ten_thousand_connections_that_ask_nothing(
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     p99 = percentile([reply.seconds for reply in replies], 0.99) * 1000
     print(
-        f"\n{IDLE} idle connections: {len(replies)} answers beside them, p99 {p99:.1f} ms; {closed} closed by the API after"
+        f"\n{IDLE} idle connections: {len(replies)} answers beside them,"
+        f" p99 {p99:.1f} ms; {closed} closed by the API after"
     )
     print(
         f"  {seconds:.0f} s; resident {before / 2**20:.0f} MB before, {after / 2**20:.0f} MB after"
@@ -284,7 +287,8 @@ def test_five_times_what_it_can_hold(installed: Platform, keys: list[str], truth
     given = [reply for reply in replies if reply.status == 200]
     refused = [reply for reply in replies if reply.status == 503]
     print(
-        f"\n{clients} clients, of whom {WAITING + TURNS} may wait or be answered; PostgreSQL answers after 20 ms"
+        f"\n{clients} clients, of whom {WAITING + TURNS} may wait or be answered;"
+        f" PostgreSQL answers after 20 ms"
     )
     print("                 answers   p50 ms   p99 ms")
     for name, some in (

@@ -27,6 +27,7 @@ def test_one_row_of_the_future_among_a_million() -> None:
     }
     assert leaking.part == clean.part
     print(
-        f"\n{ROWS:,} rows of three drops proved twice in {seconds:.0f} s, {gigabytes:.1f} GB: clean, then one row of the future"
+        f"\n{ROWS:,} rows of three drops proved twice in {seconds:.0f} s,"
+        f" {gigabytes:.1f} GB: clean, then one row of the future"
     )
     print(*map(str, leaking.violations), sep="\n")

@@ -71,7 +71,8 @@ def database_digest(
     found = {}
     for schema, table in names:
         query = sql.SQL(
-            "SELECT count(*) || ' rows ' || coalesce(md5(string_agg(r, '' ORDER BY r COLLATE \"C\")), '')"
+            "SELECT count(*) || ' rows ' || coalesce(md5(string_agg(r, ''"
+            " ORDER BY r COLLATE \"C\")), '')"
             " FROM {} t, replace(t::text, {}, {}) r"
         )
         row = connection.execute(

@@ -26,10 +26,13 @@ def instant(text: str) -> datetime:
 def create_schemas(connection: psycopg.Connection) -> None:
     """The fixed part: five schemas and the table of revisions."""
     connection.execute(
-        "CREATE SCHEMA IF NOT EXISTS streamflow; CREATE SCHEMA IF NOT EXISTS frozen; CREATE SCHEMA IF NOT EXISTS history;"
+        "CREATE SCHEMA IF NOT EXISTS streamflow; CREATE SCHEMA IF NOT EXISTS frozen;"
+        " CREATE SCHEMA IF NOT EXISTS history;"
         "CREATE SCHEMA IF NOT EXISTS online; CREATE SCHEMA IF NOT EXISTS feast;"
-        "CREATE TABLE IF NOT EXISTS streamflow.revision (table_name text, as_of timestamptz, revision integer,"
-        " known_at timestamptz NOT NULL, rows bigint, digest text, PRIMARY KEY (table_name, as_of, revision))"
+        "CREATE TABLE IF NOT EXISTS streamflow.revision (table_name text,"
+        " as_of timestamptz, revision integer,"
+        " known_at timestamptz NOT NULL, rows bigint, digest text,"
+        " PRIMARY KEY (table_name, as_of, revision))"
     )
 
 
@@ -42,10 +45,13 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     )
     connection.execute(
         sql.SQL(
-            "DROP TABLE IF EXISTS {frozen} CASCADE; CREATE TABLE {frozen} (as_of timestamptz, revision integer, {columns},"
+            "DROP TABLE IF EXISTS {frozen} CASCADE;"
+            " CREATE TABLE {frozen} (as_of timestamptz, revision integer, {columns},"
             " row_digest bytea, PRIMARY KEY (as_of, revision, {key}));"
-            "CREATE VIEW {history} AS SELECT {names}, f.as_of, f.revision, r.known_at, r.superseded_at FROM {frozen} f"
-            " JOIN (SELECT as_of, revision, known_at, lead(known_at) OVER (PARTITION BY as_of ORDER BY revision) AS superseded_at"
+            "CREATE VIEW {history} AS SELECT {names}, f.as_of, f.revision,"
+            " r.known_at, r.superseded_at FROM {frozen} f"
+            " JOIN (SELECT as_of, revision, known_at, lead(known_at) OVER (PARTITION BY as_of"
+            " ORDER BY revision) AS superseded_at"
             "       FROM streamflow.revision WHERE table_name = {table}) r USING (as_of, revision)"
         ).format(
             frozen=sql.Identifier("frozen", table),
@@ -71,7 +77,8 @@ def freeze(  # read in this order
 ) -> int:
     """A new revision of `as_of`, known from `known_at` on; returns its number."""
     counted = connection.execute(
-        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s",
+        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision"
+        " WHERE table_name = %s AND as_of = %s",
         [table, as_of],
     ).fetchone()
     assert counted is not None

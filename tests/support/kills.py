@@ -46,14 +46,17 @@ def content(address: Address) -> dict[str, str]:
     """What an undisturbed run and a repeated one must have in common: everything but clock readings and counters."""
     queries = {
         "revisions": "SELECT table_name, as_of, revision, rows, digest FROM streamflow.revision",
-        "columns": "SELECT table_name, as_of, revision, name, type, buckets FROM streamflow.revision_column",
+        "columns": "SELECT table_name, as_of, revision, name, type, buckets"
+        " FROM streamflow.revision_column",
         "files": "SELECT DISTINCT as_of, table_name, file, sha256, rows FROM streamflow.drop_file",
-        "erasures": "SELECT DISTINCT table_name, as_of, revision, old_digest, new_digest FROM streamflow.erasure",
+        "erasures": "SELECT DISTINCT table_name, as_of, revision, old_digest, new_digest"
+        " FROM streamflow.erasure",
     }
     found = {}
     with psycopg.connect(address.conninfo(), autocommit=True) as connection:
         tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('raw', 'frozen', 'online') ORDER BY 1, 2"
+            "SELECT schemaname, tablename FROM pg_tables"
+            " WHERE schemaname IN ('raw', 'frozen', 'online') ORDER BY 1, 2"
         ).fetchall()
         for schema, table in tables:
             name, known = (

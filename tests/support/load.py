@@ -153,7 +153,8 @@ def wrong(replies: Sequence[Reply], truth: Truths) -> list[str]:
         if reply.status == 200:
             if reply.truth != truth[reply.version, reply.key]:
                 found.append(
-                    f"{reply.key}: {reply.truth} by version {reply.version}, not {truth[reply.version, reply.key]}"
+                    f"{reply.key}: {reply.truth} by version {reply.version},"
+                    f" not {truth[reply.version, reply.key]}"
                 )
         elif reply.status != 503 or reply.retry_after is None:
             found.append(f"{reply.status} {reply.body}, Retry-After {reply.retry_after}")
@@ -163,7 +164,10 @@ def wrong(replies: Sequence[Reply], truth: Truths) -> list[str]:
 def not_logged(platform: Platform, replies: Sequence[Reply]) -> list[str]:
     """The answers given that are not in the prediction log as they were given."""
     given = [reply for reply in replies if reply.status == 200]
-    statement = "SELECT request_id, key, version, probability, prediction, run_id FROM streamflow.prediction_log WHERE request_id = ANY(%s)"
+    statement = (
+        "SELECT request_id, key, version, probability, prediction, run_id"
+        " FROM streamflow.prediction_log WHERE request_id = ANY(%s)"
+    )
     rows = platform.connection.execute(
         statement, [[reply.request_id for reply in given]]
     ).fetchall()

@@ -31,7 +31,10 @@ def changed_cell(administrator: str, key: str) -> Iterator[None]:
     """One cell, under the trigger's nose."""
     disable = "ALTER TABLE frozen.usage_agg_30d DISABLE TRIGGER frozen"
     enable = "ALTER TABLE frozen.usage_agg_30d ENABLE TRIGGER frozen"
-    update = "UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d {} 1 WHERE user_id = %s AND as_of = '2024-01-31 00:00Z'"
+    update = (
+        "UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d {} 1"
+        " WHERE user_id = %s AND as_of = '2024-01-31 00:00Z'"
+    )
     for step, sign in (("there", "+"), ("back", "-")):
         with psycopg.connect(administrator) as connection:
             connection.execute(disable)

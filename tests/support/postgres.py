@@ -39,12 +39,33 @@ def another_server(installed: Path) -> Iterator[Address]:
                 os.chown(path, who["user"], who["group"], follow_symlinks=False)
         data = folder / "data"
         done = subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"],
-            capture_output=True, text=True, check=False, **who,
-        )  # fmt: skip
+            [
+                binaries / "initdb",
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            **who,
+        )
         assert done.returncode == 0, done.stderr
-        command = [binaries / "postgres", "-D", data, "-c", f"unix_socket_directories={folder}", "-c", "listen_addresses=",
-                   "-c", "fsync=off"]  # fmt: skip
+        command = [
+            binaries / "postgres",
+            "-D",
+            data,
+            "-c",
+            f"unix_socket_directories={folder}",
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+        ]
         server = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who
         )

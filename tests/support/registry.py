@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 BOOKKEEPING = {  # what Feast itself changes at every apply of the same files: times, states, its count of versions
-    "createdTimestamp", "lastUpdatedTimestamp", "state", "projectUuid", "projectMetadata", "versionId", "currentVersionNumber",
-}  # fmt: skip
+    "createdTimestamp",
+    "lastUpdatedTimestamp",
+    "state",
+    "projectUuid",
+    "projectMetadata",
+    "versionId",
+    "currentVersionNumber",
+}
 
 
 def meaning(content: Any) -> Any:

@@ -42,7 +42,8 @@ class Variation:
     def __str__(self) -> str:
         """One line of a table."""
         return (
-            f"{self.number:>3}  {self.clock or 'now':<20}{self.zone:<18}{self.locale:<16}hash seed {self.hash_seed:<11}"
+            f"{self.number:>3}  {self.clock or 'now':<20}{self.zone:<18}{self.locale:<16}hash"
+            f" seed {self.hash_seed:<11}"
             f"{self.cores} cores  order {self.order:<11}{self.folder}"
         )
 

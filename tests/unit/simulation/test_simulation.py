@@ -185,10 +185,17 @@ def test_plans_are_null_exactly_without_net_service(months: list[Month]) -> None
 
 def test_values_stay_in_their_bounds(months: list[Month]) -> None:
     bounds = {
-        "months_active": (0, 63), "monthly_fee": (18.25, 118.75), "total_paid": (0, 8684.8), "watch_hours_30d": (0, 60),
-        "unique_devices_30d": (1, 3), "skips_7d": (0, 14), "rebuffer_events_7d": (0, 10), "failed_payments_90d": (0, 3),
-        "support_tickets_90d": (0, 4), "ticket_avg_resolution_hrs_90d": (1, 25),
-    }  # fmt: skip
+        "months_active": (0, 63),
+        "monthly_fee": (18.25, 118.75),
+        "total_paid": (0, 8684.8),
+        "watch_hours_30d": (0, 60),
+        "unique_devices_30d": (1, 3),
+        "skips_7d": (0, 14),
+        "rebuffer_events_7d": (0, 10),
+        "failed_payments_90d": (0, 3),
+        "support_tickets_90d": (0, 4),
+        "ticket_avg_resolution_hrs_90d": (1, 25),
+    }
     for month in months:
         frame = frame_of(month)
         for name, (low, high) in bounds.items():

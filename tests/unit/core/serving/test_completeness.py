@@ -202,7 +202,8 @@ def test_all_that_is_refused_is_said_at_once() -> None:
         "stale_features": late,
     }
     assert error.value.message == (
-        "user_id '7590' has no value for monthly_fee, failed_payments_90d; user_id '7590' has only values from 40.5 days ago for"
+        "user_id '7590' has no value for monthly_fee, failed_payments_90d;"
+        " user_id '7590' has only values from 40.5 days ago for"
         f" {', '.join(late)}; usage_agg_30d_fv allows 30 days"
     )
 
@@ -233,7 +234,8 @@ def test_a_store_that_is_too_old_for_everybody_says_so() -> None:
     assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=30), NOW) == ()
     assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=None), NOW) == ()
     assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=40), NOW) == (
-        "the online store has only values from 40.0 days ago for avg_session_mins_7d, unique_devices_30d, rebuffer_events_7d;"
+        "the online store has only values from 40.0 days ago for avg_session_mins_7d,"
+        " unique_devices_30d, rebuffer_events_7d;"
         " usage_agg_30d_fv allows 30 days",
     )
 
