@@ -41,7 +41,10 @@ def wider(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_feature_sets(
     simulated_drops: Path, wider: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """A state folder with January loaded and one version of each of two feature sets; no process of ours is left."""
+    """A state folder with January and a version of each of two feature sets.
+
+    None of our processes runs.
+    """
     home = tmp_path_factory.mktemp("two") / "home"
     changed = ("--catalog", str(wider))
     for command, arguments in (

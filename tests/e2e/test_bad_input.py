@@ -1,4 +1,7 @@
-"""Bad input through the command line: a message that says where, what, what was left behind and what next; nothing written."""
+"""Bad input through the command line.
+
+The message says where, what, what was left behind and what to do next; nothing is written.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The files of another business, with integer keys: from a folder of CSV files to a prediction, by the command line and HTTP."""
+"""The files of a different business, with integer keys.
+
+From a folder of CSV files to a prediction, by the command line and by HTTP.
+"""
 
 from __future__ import annotations
 

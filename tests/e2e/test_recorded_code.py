@@ -1,4 +1,4 @@
-"""reproduce --code recorded: the commit that trained a version makes it again, whatever became of the code since."""
+"""reproduce --code recorded: the commit that trained a version makes it again, after any change."""
 
 from __future__ import annotations
 

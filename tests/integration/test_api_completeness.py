@@ -1,4 +1,7 @@
-"""Absent, too old, unknown and null told apart by the real API, with the policies of a catalog; and what they cost a version."""
+"""The real API tells absent, too old, unknown and null values apart.
+
+It follows the policies of a catalog; and what the missing values cost a version.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Numbers and log of the real API: what is counted, what a request id does, and that no value of a client gets out."""
+"""Numbers and log of the real API.
+
+What is counted, what a request id does, and that no value of a client gets out.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Who may ask the real API what, and what becomes of requests that no well-behaved client sends.
 
-It runs as it should where others reach it: with keys, and with a database user that may do no more than the role of the API.
+It runs as it should where clients of a network reach it: with keys, and with a database user that
+has
+only the rights of the API's role.
 """
 
 from __future__ import annotations
@@ -249,7 +251,7 @@ TRICKS = [
 
 
 def test_no_path_gets_past_the_keys(door: Door) -> None:
-    """The guard and the router read one and the same path, and what is open is open by exact match."""
+    """The guard and the router read the same path, and open paths are compared exactly."""
     for path in TRICKS:
         refused = door.ask(path, scope="")
         assert refused.status in (400, 401), path
@@ -474,7 +476,10 @@ def test_neither_a_key_nor_an_id_is_in_the_log_or_the_numbers(door: Door) -> Non
 def test_every_answer_is_one_that_the_openapi_document_describes(
     door: Door, mode: GenerationMode
 ) -> None:
-    """What fits the document, and what does not: no 5xx, no status or body that it does not know."""
+    """Requests that fit the document, and requests that do not.
+
+    There is no 5xx, and no status or body that the document does not know.
+    """
     headers = {"X-API-Key": door.keys["admin"]}
     schema = schemathesis.openapi.from_url(f"{door.base}/openapi.json", headers=headers)
     operations = [found.ok() for found in schema.get_all_operations()]

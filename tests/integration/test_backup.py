@@ -1,4 +1,7 @@
-"""backup and restore on real servers: what is restored is what was backed up, and nothing half is ever left."""
+"""backup and restore on real servers.
+
+What is restored is what was backed up, and nothing half done remains.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +143,10 @@ def administer(address: Address, statement: str) -> None:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory, simulated_drops: Path) -> Source:
-    """Two months, a correction, a forgotten user, a version in each of two stages; backed up while served, then wiped."""
+    """A backup of an installation that was served meanwhile and is then wiped.
+
+    It holds two months, a correction, a forgotten user, and a version in each of two stages.
+    """
     folder = tmp_path_factory.mktemp("source")
     home, file = folder / "home", folder / "state.backup"
     with open_platform(load_settings(home=home, trees=10), must_be_migrated=False) as platform:
@@ -586,7 +592,7 @@ def test_an_empty_database_is_nothing_to_back_up(
 def test_damage_of_the_source_is_said_when_it_is_restored(
     source: Source, empty: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    """A cell that changed in the database itself, before the backup: the file is whole, the revision is not."""
+    """A cell changed in the database before the backup: the file is whole, the revision is not."""
     settings = empty()
     restored(settings, source.file)
     with open_platform(settings) as opened:

@@ -1,4 +1,7 @@
-"""compare: the share of a change goes to what caused it; what cannot be swapped alone, or not at all, is said."""
+"""compare: a share of a change goes to its cause.
+
+The words say which causes cannot be swapped alone, or not at all.
+"""
 
 from __future__ import annotations
 

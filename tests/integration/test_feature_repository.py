@@ -80,7 +80,10 @@ for line in sys.argv[1:]:
 
 
 def feast(folder: Path, *lines: str) -> dict[str, str]:
-    """Run stock `feast` commands in the repository, in one process of their own (Feast is slow to import): line -> output."""
+    """Run stock `feast` commands in the repository: line -> output.
+
+    All of them run in one process: Feast is slow to import.
+    """
     command = [sys.executable, "-W", "ignore", "-c", COMMANDS, *lines]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -107,7 +110,7 @@ def fill(connection: psycopg.Connection) -> None:
     )
 
 
-# --- the files -------------------------------------------------------------------------------------------------------
+# --- the files ------------------------------------------------------------------------
 
 
 def test_equal_input_gives_equal_bytes_and_no_second_write(repository: FeatureRepository) -> None:
@@ -177,7 +180,7 @@ def test_importing_the_package_imports_no_vendor() -> None:
     )
 
 
-# --- the registry ----------------------------------------------------------------------------------------------------
+# --- the registry ---------------------------------------------------------------------
 
 
 def test_our_apply_is_feasts_apply(
@@ -220,7 +223,13 @@ def test_the_stock_command_works_and_changes_nothing(
     assert [s["spec"]["name"] for s in applied["featureServices"]] == sorted([OLD, CATALOG.service])
     span = "2024-01-01T00:00:00 2024-03-01T00:00:00"
     lines = [
-        "apply", "registry-dump", "feature-views list", f"materialize {span}", " registry-dump", " apply", "  registry-dump"
+        "apply",
+        "registry-dump",
+        "feature-views list",
+        f"materialize {span}",
+        " registry-dump",  # the same command with a different indent is a different key
+        " apply",
+        "  registry-dump",
     ]  # fmt: skip  # the same command with another indent is another key
     output = feast(repository.folder, *lines)
     assert json.loads(output["registry-dump"]) == applied  # to the microsecond
@@ -306,7 +315,7 @@ def test_a_materialization_is_recorded_once(
     ] * 2
 
 
-# --- histories -------------------------------------------------------------------------------------------------------
+# --- histories ------------------------------------------------------------------------
 
 
 def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(

@@ -1,4 +1,7 @@
-"""forget: nothing holds the key any more, each touched revision has a verified new digest, and the key does not come back."""
+"""forget: no table holds the key any more, and the key does not come back.
+
+Each revision that it touches has a new digest, which is verified.
+"""
 
 from __future__ import annotations
 

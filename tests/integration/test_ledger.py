@@ -1,4 +1,7 @@
-"""Registry and ledger agree afterwards, or the disagreement is named: moves at once, crashes between, clocks, MLflow's own page."""
+"""Registry and ledger agree afterwards, or the disagreement is named.
+
+The tests are about simultaneous moves, crashes between two writes, clocks, and MLflow's own page.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ NAME, KEY = "streamflow_churn", "7590-VHVEG"
 def trained(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """Four small versions, live features, and nothing in a stage: each test begins with version 1 in Production."""
+    """Four small versions, live features, and no version in a stage.
+
+    Each test begins with version 1 in Production.
+    """
     name = f"sf_ledger_{uuid4().hex[:12]}"
     cluster.clone(name)
     settings = cluster.settings(

@@ -1,4 +1,7 @@
-"""monitor: what is planted in a drop is found and nothing else, each report is kept once, and the page stands alone."""
+"""monitor finds what is planted in a drop, and nothing more.
+
+Each report is kept once, and its page needs no second file.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ USERS = 600
 
 @dataclass(frozen=True)
 class Watched:
-    """January with version 1 in Production, and a drop of other users, in which nothing else is another, for February."""
+    """January with version 1 in Production, and a drop of different users for February.
+
+    Nothing else differs between the two drops.
+    """
 
     platform: Platform
     base: Path

@@ -1,4 +1,4 @@
-"""The offline store against the pandas oracle of STYLE.md and against Feast's own PostgreSQL store."""
+"""The offline store against the pandas oracle of STYLE.md and Feast's own PostgreSQL store."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def fill(connection: psycopg.Connection, revisions: list[Revision]) -> None:
         )
 
 
-# --- the oracle ------------------------------------------------------------------------------------------------------
+# --- the oracle -----------------------------------------------------------------------
 
 
 def point_in_time_join(
@@ -113,7 +113,10 @@ def point_in_time_join(
 def expected(
     revisions: list[Revision], asked: list[tuple[str, datetime, datetime]], table: str
 ) -> list[tuple[Any, ...]]:
-    """The features of `table` for each asking row: the oracle joins the number of a row, and the row is looked up."""
+    """The features of `table` for each request row.
+
+    The oracle joins the number of a row, and the row is then read by this number.
+    """
     width = len(PLAN) if table == "plan" else 1
     stored = [
         (r, key, values) for r in revisions if r.table == table for key, values in r.rows.items()
@@ -175,7 +178,7 @@ def histories(draw: st.DrawFn) -> list[Revision]:
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[list[Revision], list[tuple[str, datetime, datetime]]]:
-    """A history, and asking rows at and around its instants, ends of ttl and changes of knowledge."""
+    """A history, and request rows at and around its instants, ends of ttl and new revisions."""
     revisions = draw(histories())
     instants = [FIRST] + [
         r.as_of + span for r in revisions for span in (timedelta(0), TTL[r.table])
@@ -233,7 +236,7 @@ def test_equal_to_the_pandas_oracle(
     ]
 
 
-# --- one property each -----------------------------------------------------------------------------------------------
+# --- one property each ----------------------------------------------------------------
 
 
 def tenures(tiny: Tiny, entity_df: Any) -> list[Any]:
@@ -439,7 +442,7 @@ def test_integer_keys_few_and_many(server: Address, tmp_path: Path) -> None:
         repository.close()
 
 
-# --- Feast's own store -----------------------------------------------------------------------------------------------
+# --- Feast's own store ----------------------------------------------------------------
 
 
 def stock_store(store: FeatureStore) -> FeatureStore:
@@ -456,7 +459,10 @@ def stock_store(store: FeatureStore) -> FeatureStore:
 
 
 def assert_equal_to_stock(store: FeatureStore, entities: pd.DataFrame, refs: list[str]) -> None:
-    """Every row and value alike; Feast's store gives no order, and its frame is put into that of ours."""
+    """Every row and value is equal.
+
+    Feast's store gives no order, so its frame is sorted like ours.
+    """
     entities = entities.assign(row=range(len(entities)))
     ours = store.get_historical_features(entity_df=entities, features=refs).to_arrow()
     stock = stock_store(store)

@@ -254,7 +254,7 @@ def test_a_read_survives_a_closed_connection(pair: Pair) -> None:
     assert read(pair.ours, [key])["int64"][0][0] == 7
 
 
-# --- the tables ------------------------------------------------------------------------------------------------------
+# --- the tables -----------------------------------------------------------------------
 
 
 class Live(NamedTuple):

@@ -1,4 +1,7 @@
-"""The prediction log by months: nothing is refused or lost while months are made and dropped, and nothing is changed."""
+"""The prediction log by months.
+
+No row is refused, lost or changed while months are made and dropped.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +141,7 @@ def one(connection: psycopg.Connection, request: str) -> None:
 
 
 def several_after_a_look(connection: psycopg.Connection, request: str) -> None:
-    """Holds what it has read when it wants to write: the order in which two could lock each other out."""
+    """Read first and write later: in this order two transactions could lock each other out."""
     with connection.transaction():
         connection.execute("SELECT count(*) FROM streamflow.prediction_log")
         for n in range(2):
@@ -163,7 +166,10 @@ def copied(connection: psycopg.Connection, request: str) -> None:
 def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
     platform: Platform,
 ) -> None:
-    """Eight times the month of now is made under those who write into it: its rows lie in the default partition each time."""
+    """The month of now is made eight times while rows are written into it.
+
+    Each time its rows lie in the default partition.
+    """
     forget_this_month(platform)
     done, moved = Event(), 0
     acts: list[tuple[Callable[[psycopg.Connection, str], None], int]] = [
@@ -185,7 +191,8 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
                     owner.execute(f"""
                         BEGIN; LOCK TABLE streamflow.prediction_log IN ACCESS EXCLUSIVE MODE;
                         ALTER TABLE streamflow.prediction_log DETACH PARTITION {month};
-                        INSERT INTO streamflow.prediction_log_default OVERRIDING SYSTEM VALUE SELECT * FROM {month};
+                        INSERT INTO streamflow.prediction_log_default
+                            OVERRIDING SYSTEM VALUE SELECT * FROM {month};
                         DROP TABLE {month}; COMMIT""")
         finally:
             done.set()
@@ -203,7 +210,10 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
 def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
     platform: Platform,
 ) -> None:
-    """As during a backup, which reads all of it in one transaction: then rows go on into the default partition."""
+    """Read the whole log in one transaction, as a backup does.
+
+    Rows then go to the default partition.
+    """
     assert check_prediction_log(platform).ok
     forget_this_month(platform)
     with connect(platform.address) as backup:
@@ -233,7 +243,8 @@ def test_prune_drops_the_months_that_are_not_kept(
 ) -> None:
     now = datetime.now(UTC)
     ago = [
-        f"{(now.year * 12 + now.month - 1 - n) // 12}-{(now.year * 12 + now.month - 1 - n) % 12 + 1:02}"
+        f"{(now.year * 12 + now.month - 1 - n) // 12}"
+        f"-{(now.year * 12 + now.month - 1 - n) % 12 + 1:02}"
         for n in range(4)
     ]
     log(platform, *(f"{month}-15 12:00+00" for month in ago for _ in range(2)))

@@ -32,7 +32,9 @@ def corrected(drop: Path, to: Path, skips: int) -> Path:
 def lived(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """January with two corrections: version 1 is of the first content, version 2 of the third; February with version 3.
+    """January with two corrections: version 1 is of the first content, version 2 of the third.
+
+    February has version 3.
 
     The tests go on from there in their order.
     """

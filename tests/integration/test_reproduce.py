@@ -1,4 +1,7 @@
-"""reproduce: bit for bit whatever came after; each level that drifts is named, and no other; what was tampered with is named."""
+"""reproduce: bit for bit, whatever happened later.
+
+Each level that drifts is named, and no second one; what was tampered with is named.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ def a_key(platform: Platform) -> str:
     return str(row[0])
 
 
-# ---- whatever comes after ------------------------------------------------------------------------------------------------
+# ---- whatever comes after ------------------------------------------------------------
 
 
 def test_the_first_version_is_the_same_after_a_month_a_correction_and_another_training(
@@ -132,7 +135,7 @@ def test_another_business_has_it_too(open_with: Callable[..., Platform], tmp_pat
         assert (receipt.result, drifted(receipt)) == (IDENTICAL, {})
 
 
-# ---- each level alone, and each pair ---------------------------------------------------------------------------------------
+# ---- each level alone, and each pair -------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +203,7 @@ def test_a_changed_level_is_named_and_no_other(
     assert said["tampered"] == []
 
 
-# ---- what changed in frozen rows ------------------------------------------------------------------------------------------
+# ---- what changed in frozen rows -----------------------------------------------------
 
 
 @pytest.fixture
@@ -306,7 +309,10 @@ def test_a_row_that_is_gone_and_one_that_was_never_frozen_are_named(
 def test_digests_changed_with_the_rows_are_noticed_by_the_passport(
     trained: Platform, tampering: Tamper
 ) -> None:
-    """A row with its own digest, and the digests stored with the revision: the passport holds that of each column."""
+    """A row with its own digest, and the digests that are stored with the revision.
+
+    The passport holds the digest of each column.
+    """
     key = a_key(trained)
     digest = "decode(repeat('00', 16), 'hex')"
     found = tampering(
@@ -361,7 +367,7 @@ def test_a_revision_planted_before_k_is_named(trained: Platform) -> None:
     assert drifted(receipt)["data"][0].endswith(": revision 1 -> revision 2")
 
 
-# ---- what changed in the record of the version ------------------------------------------------------------------------------
+# ---- what changed in the record of the version ---------------------------------------
 
 
 def files_of(platform: Platform, name: str) -> list[Path]:
@@ -439,14 +445,17 @@ def test_a_changed_row_of_ours_is_named(trained: Platform) -> None:
     administer(trained, f"{off}; UPDATE streamflow.passport SET digest = '{digest}'; {on}")
 
 
-# ---- a result that is not quite the same ---------------------------------------------------------------------------------------
+# ---- a result that is not quite the same ---------------------------------------------
 
 
 @pytest.mark.parametrize(("apart", "said"), [(1e-14, WITHIN), (1e-9, DIFFERS)])
 def test_probabilities_within_the_declared_tolerance(
     open_with: Callable[..., Platform], simulated_drops: Path, apart: float, said: str
 ) -> None:
-    """A version whose recorded probabilities are `apart` from what its training gives now, as another library would have it."""
+    """A version whose recorded probabilities are `apart` from what its training gives now.
+
+    A different library could have this effect.
+    """
     platform = open_with(trees=10)
     load(platform, simulated_drops / "month_000", JANUARY)
     rows = training_set(platform, JANUARY)
@@ -470,7 +479,7 @@ def test_probabilities_within_the_declared_tolerance(
     assert receipt.largest_difference == pytest.approx(apart, rel=0.1)
 
 
-# ---- what cannot be made again ----------------------------------------------------------------------------------------------
+# ---- what cannot be made again -------------------------------------------------------
 
 
 def test_after_a_forget_the_version_is_not_rebuildable_and_says_why(
@@ -525,7 +534,7 @@ def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Clus
     assert json.loads(machine.stdout)["result"] == IDENTICAL
 
 
-# ---- what must not matter ---------------------------------------------------------------------------------------------------
+# ---- what must not matter ------------------------------------------------------------
 
 
 @pytest.mark.skipif(

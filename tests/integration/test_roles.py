@@ -1,4 +1,7 @@
-"""The roles of the dashboards and of the API: they come with `migrate`, and where they may not be created the SQL is said."""
+"""The roles of the dashboards and of the API.
+
+They come with `migrate`. Where they may not be created, the message gives the SQL.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,10 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
 
 
 def assert_the_log_is_in_months(connection: psycopg.Connection) -> None:
-    """All that was logged is in the partition of its month by UTC, with its id; ids go on from there."""
+    """Every logged row is in the partition of its month by UTC, with its id.
+
+    New ids follow from there.
+    """
     rows = connection.execute(
         "SELECT tableoid::regclass::text, min(id), max(id), count(*),"
         " bool_and(request_id = md5(at::text) AND probability = 0.1::float + 0.2 AND views IS NULL"
@@ -176,7 +182,10 @@ def test_the_api_reads_what_it_serves_and_appends_what_it_said(
 
 
 def test_no_table_is_open_to_the_api_that_is_not_named(platform: Platform) -> None:
-    """All that the role may do with any table of ours, as PostgreSQL sees it; a new table is not among it by itself."""
+    """All that the role may do with any table of ours, as PostgreSQL sees it.
+
+    A new table is not part of it by itself.
+    """
     rows = platform.connection.execute(
         "SELECT n.nspname || '.' || c.relname, string_agg(p, ',' ORDER BY p) FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"

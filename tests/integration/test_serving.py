@@ -1,4 +1,7 @@
-"""Serving over real HTTP: a batch is so many single answers, and a version that changes hands is served without a restart."""
+"""Serving over real HTTP.
+
+A batch equals as many single answers, and a promotion is served without a restart.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Faults around the real API: no wrong answer, no hang, nothing acknowledged that is lost, and it recovers without a restart.
+"""Faults around the real API.
+
+No answer is wrong, no request hangs, no acknowledged answer is lost, and the API recovers without a
+restart.
 
 The API reaches PostgreSQL by way of a proxy of ours. Each test leaves it healthy.
 """
@@ -190,7 +193,7 @@ def test_postgresql_is_slow_or_silent(
 def test_connections_die_unseen(
     installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths
 ) -> None:
-    """They stay open and nothing comes any more, as after a failover: the answers come back by others."""
+    """Connections stay open but give no data, as after a failover: answers use new ones."""
     with Load(api, keys, pause=0.01) as load:
         assert recovers(load)
         begun.proxy.forget()
@@ -249,7 +252,7 @@ class Planted:
 def test_a_file_that_is_not_the_one_registered(
     installed: Platform, api: str, keys: list[str], truth: Truths, tmp_path: Path
 ) -> None:
-    """A flipped byte, then a pickle in the place of the model and beside it; at last the file as it was."""
+    """A flipped byte, then a pickle in place of the model and beside it; at last the original."""
     path, mark = model_file(installed, 2), tmp_path / "unpickled"
     right = path.read_bytes()
     flipped = bytearray(right)
@@ -280,7 +283,7 @@ def test_a_file_that_is_not_the_one_registered(
     holds(installed, load, truth)
     (tmp_path / "control").mkdir()
     with pytest.raises(FileExistsError):
-        pickle.loads(pickle.dumps(Planted(tmp_path / "control")))  # that it would have been seen
+        pickle.loads(pickle.dumps(Planted(tmp_path / "control")))  # noqa: S301  # it would have been seen
 
 
 @contextmanager
@@ -409,7 +412,10 @@ def test_a_client_that_never_ends_what_it_asks(
 def test_more_is_asked_than_can_be_answered(
     installed: Platform, api: str, keys: list[str], truth: Truths
 ) -> None:
-    """What is too much is refused at once and said so; what was taken is answered right; then all is as before."""
+    """Too many requests are refused at once, with a message.
+
+    The accepted ones are answered correctly; then all is as before.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     body = ('{"user_ids": ["' + '", "'.join(keys) + '"]}').encode()

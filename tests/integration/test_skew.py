@@ -170,7 +170,10 @@ def test_a_value_that_nothing_gives_is_unexplained(
 def test_another_code_is_named_for_what_it_made(
     lived: Platform, serving: Serving, since: datetime
 ) -> None:
-    """A process of another release encodes one feature otherwise, and one probability; what it made the same is no skew."""
+    """A process of a different release encodes one feature differently, and one probability.
+
+    What it computed in the same way is no skew.
+    """
     first, second, _ = answered(lived, serving, keys(lived)[:3])
     lines = [
         replace(one.log_row(f"other code {n}"), code="0" * 16)
@@ -292,7 +295,7 @@ def test_a_stated_default_is_skew_only_where_a_newer_row_was_known(
 def test_what_cannot_be_compared_is_said(
     lived: Platform, serving: Serving, simulated_drops: Path, tmp_path: Path, since: datetime
 ) -> None:
-    """Of a pruned revision, of an unknown service, of a version that is gone, and of a streamflow that kept less."""
+    """Answers of a pruned revision, an unknown service, a deleted version, an older streamflow."""
     changed = {FEE: pl.lit("11.1")}
     load(
         lived,

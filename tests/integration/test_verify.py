@@ -1,4 +1,7 @@
-"""train certifies where each cell comes from and refuses what the future has touched; verify holds a version against that."""
+"""train certifies where each cell comes from, and refuses future values.
+
+verify compares a version with its certificate.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ VIEW = "usage_agg_30d_fv"
 def kept(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """January and February are frozen, version 1 is of January: for tests that leave it as it was."""
+    """January and February are frozen, version 1 is of January.
+
+    For tests that leave it unchanged.
+    """
     name = f"sf_verify_{uuid4().hex[:12]}"
     cluster.clone(name)
     with open_platform(

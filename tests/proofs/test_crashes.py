@@ -1,4 +1,7 @@
-"""Proof: a kill at any point of any step leaves nothing half written, and the same command again ends in the same state."""
+"""Proof: a kill at any point of any step leaves nothing half written.
+
+The same command again ends in the same state.
+"""
 
 from __future__ import annotations
 

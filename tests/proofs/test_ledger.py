@@ -1,4 +1,7 @@
-"""Proof: registry and ledger agree after kills at any point, and the ledger knows who served each logged prediction."""
+"""Proof: registry and ledger agree after kills at any point.
+
+The ledger knows which version served each logged prediction.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof: one row of the future among a million is found, exactly it, and a clean set has nothing to find."""
+"""Proof: one future row among a million is found exactly, and a clean set gives no finding."""
 
 from __future__ import annotations
 

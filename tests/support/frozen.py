@@ -1,4 +1,7 @@
-"""The tables of the warehouse, as small as the tests of Feast need them: frozen rows, revisions, histories."""
+"""The tables of the warehouse in a small form: frozen rows, revisions, histories.
+
+Tests of Feast need no more.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ def create_schemas(connection: psycopg.Connection) -> None:
 
 
 def create_table(connection: psycopg.Connection, table: str, types: Mapping[str, str]) -> None:
-    """`frozen.<table>` and `history.<table>`, empty. `types` is column -> catalog type, the key first."""
+    """`frozen.<table>` and `history.<table>`, empty.
+
+    `types` is column -> catalog type, the key first.
+    """
     key = next(iter(types))
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind]))
@@ -110,7 +116,10 @@ def create_catalog_tables(connection: psycopg.Connection, catalog: Catalog) -> N
 
 @contextmanager
 def fresh_database(server: Address) -> Iterator[psycopg.Connection]:
-    """A database of its own, named by PG* for this process and its children while it lasts; a connection to it."""
+    """Make a database and yield a connection to it.
+
+    PG* names it for this process and its children until the end of the block.
+    """
     address = server.with_database(f"features_{uuid4().hex[:12]}")
     ensure_database(server, address.database)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,7 @@
-"""The drops of a gym that does not exist: integer keys, four files, two months, and a reason to cancel that can be learned."""
+"""The drops of a gym that does not exist.
+
+Integer keys, four files, two months, and a reason to cancel that can be learned.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ PRICES = {"Basic": 19.9, "Plus": 34.9, "Premium": 59.9}
 
 
 def write_gym(folder: Path, *, members: int = 600, seed: int = 7) -> list[Path]:
-    """Write `folder`/month_000 and month_001: who cancels in the first is gone in the second. Equal arguments, equal bytes."""
+    """Write `folder`/month_000 and month_001.
+
+    Who cancels in the first month is absent in the second. Equal arguments give equal bytes.
+    """
     rng = np.random.default_rng(seed)
     plan = rng.choice(list(PRICES), members, p=[0.5, 0.35, 0.15])
     people = pl.DataFrame(

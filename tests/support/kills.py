@@ -1,4 +1,7 @@
-"""Kill a process at some point of its work, run the same again, and compare with an undisturbed run."""
+"""Kill a process at some point of its work, repeat the work, and compare the result.
+
+The result of an undisturbed run is the measure.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ def do_all(platform: Platform, words: Sequence[str]) -> None:
 
 
 def content(address: Address) -> dict[str, str]:
-    """What an undisturbed run and a repeated one must have in common: everything but clock readings and counters."""
+    """What an undisturbed run and a repeated one must have in common.
+
+    This is everything but clock readings and counters.
+    """
     queries = {
         "revisions": "SELECT table_name, as_of, revision, rows, digest FROM streamflow.revision",
         "columns": "SELECT table_name, as_of, revision, name, type, buckets"
@@ -114,7 +120,10 @@ class Bench:
         self._cluster.drop(name)
 
     def work(self, name: str, *, kill_after: float | None = None) -> float:
-        """Do all steps in another process, or kill it so many seconds after it began; how long it ran."""
+        """Do all steps in a second process, or kill it after so many seconds.
+
+        Returns how long it ran.
+        """
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "support.kills", *self._words],
             env={**os.environ, **self.variables(name), "PYTHONPATH": str(TESTS)},
@@ -139,7 +148,10 @@ class Bench:
             do_all(platform, self._words)
 
     def killed_and_repeated(self, seconds: float) -> tuple[dict[str, str], list[str]]:
-        """What an installation holds after a kill and the same work again, and what was half written in between."""
+        """Kill the work, repeat it, and return what the installation holds.
+
+        Also what was half written in between.
+        """
         name = self.installation()
         self.work(name, kill_after=seconds)
         wrong = half_written(self.address(name))

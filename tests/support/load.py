@@ -1,4 +1,4 @@
-"""Clients that ask without a pause while something happens, and what must hold of every answer that they got."""
+"""Clients that ask without a pause, and what must hold for every answer that they get."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ def truths(
 
 
 class Load:
-    """Some clients that ask for one key after the other, each on a connection of its own, until the end of the block."""
+    """Run clients until the end of the block.
+
+    Each has its own connection and asks for one key after the other.
+    """
 
     def __init__(
         self, base: str, keys: Sequence[str], *, clients: int = 4, pause: float = 0.0
@@ -147,7 +150,10 @@ class Load:
 
 
 def wrong(replies: Sequence[Reply], truth: Truths) -> list[str]:
-    """What is not as it must be: an answer is what its version says of its key, whatever is refused says when to come again."""
+    """The answers that are wrong.
+
+    An answer is what its version says of its key; a refusal says when to come again.
+    """
     found = []
     for reply in replies:
         if reply.status == 200:

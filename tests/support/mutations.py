@@ -1,6 +1,10 @@
-"""One installation, each of the five levels changed alone and by pairs, and what `reproduce` says of it: JSON on stdout.
+"""Change each of the five levels of an installation, alone and by pairs.
 
-Run as a process of its own, on a copy of the package: code and environment are changed for real, on the disk.
+Print what `reproduce` says.
+
+Run it as its own process, on a copy of the package: code and environment are really changed on
+disk.
+It prints JSON on stdout.
 Arguments: version, an empty folder, a superuser's connection string, a key.
 """
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-BOOKKEEPING = {  # what Feast itself changes at every apply of the same files: times, states, its count of versions
+# What Feast itself changes at every apply of the same files: times, states, its count of versions.
+BOOKKEEPING = {
     "createdTimestamp",
     "lastUpdatedTimestamp",
     "state",

@@ -1,4 +1,7 @@
-"""Everything that must not matter to a training: where, when, by whom, with how many cores and from which physical order."""
+"""Everything that must not matter to a training.
+
+Where, when, by whom, with how many cores, and from which physical order it runs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ FROZEN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Variation:
-    """One way to run a command. `clock` is empty for the real one; `order` seeds the order in which rows lie or arrive."""
+    """One way to run a command.
+
+    `clock` is empty for the real one; `order` seeds the order in which rows lie or arrive.
+    """
 
     number: int
     folder: str
@@ -110,7 +116,10 @@ def installed_locales() -> list[str]:
 
 
 def lie_otherwise(administrator: str, seed: int) -> None:
-    """Write every frozen table anew, its rows in another physical order; as its owner, with the trigger off."""
+    """Write every frozen table anew, in a different physical order of rows.
+
+    This needs its owner, with the trigger off.
+    """
     with psycopg.connect(administrator) as connection:
         for table in FROZEN:
             connection.execute(

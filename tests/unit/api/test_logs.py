@@ -73,9 +73,8 @@ def test_an_exception_is_described_with_its_causes_and_places() -> None:
         try:
             {}[KEY]  # type: ignore[index]
         except KeyError:
-            raise ExceptionGroup(
-                KEY, [ValueError(KEY), OSError(KEY)]
-            )  # the context is what is tested
+            causes = [ValueError(KEY), OSError(KEY)]
+            raise ExceptionGroup(KEY, causes)  # noqa: B904  # the test needs the context
     except ExceptionGroup as error:
         lines = describe(error).splitlines()
     assert [line for line in lines if not line.startswith("  ")] == [

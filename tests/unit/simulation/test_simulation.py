@@ -1,4 +1,7 @@
-"""The simulated drops: equal bytes, the layout of the real ones, months that follow from each other, a known truth."""
+"""The simulated drops have equal bytes, the layout of the real ones, and a known truth.
+
+Their months follow from each other.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,10 @@ def test_equal_arguments_write_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_the_bytes_are_those_of_every_machine(tmp_path: Path) -> None:
-    """A new version of numpy or polars that writes other bytes is noticed here, before someone compares two digests."""
+    """A version of numpy or polars that writes different bytes fails here.
+
+    So it is noticed before somebody compares two digests.
+    """
     write(tmp_path)
     digest = sha256(
         b"".join(name.encode() + content for name, content in bytes_of(tmp_path).items())
@@ -316,7 +322,7 @@ def test_the_probability_is_calibrated_in_every_tenth(months: list[Month]) -> No
 
 
 def test_models_come_near_the_best_auc_and_not_above_it(months: list[Month]) -> None:
-    """Trained on the first drop, asked about a later one: the mechanism is the same in every month."""
+    """A model of the first drop predicts a later one: the mechanism is the same in every month."""
     catalog = load_catalog(None)
     served = [
         name

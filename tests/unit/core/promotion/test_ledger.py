@@ -1,4 +1,7 @@
-"""The chain, who served, what a rollback puts back, and who serves when MLflow and the ledger say different things."""
+"""The chain, which version served, what a rollback restores.
+
+And which version serves when MLflow and the ledger disagree.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is served of a row with values that are absent, expired or null: against a plain statement of the rule, and as a frame."""
+"""What is served of a row with values that are absent, expired or null.
+
+One row and a whole frame are compared with a plain statement of the rule.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +154,10 @@ def test_a_frame_is_completed_as_its_rows_are(
 
 
 def with_policies() -> Catalog:
-    """The default catalog; usage may be 30 days old, two of its features and one of another view have a default."""
+    """The default catalog; usage may be 30 days old.
+
+    Two features of usage and one of a different view have a default.
+    """
     text = DEFAULT_PATH.read_text(encoding="utf-8")
     for old, new in (
         ('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 30'),

@@ -1,4 +1,4 @@
-"""Shares of a change: the properties that name Shapley's value, and the average over all orders as the oracle."""
+"""Shares of a change: the properties that define Shapley's value, with all orders as the oracle."""
 
 from __future__ import annotations
 

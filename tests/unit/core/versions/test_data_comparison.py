@@ -1,4 +1,7 @@
-"""Which data of two passports differ: by drop and by the content of the columns that are read, and by nothing else."""
+"""Which data of two passports differ.
+
+They differ by drop and by the content of the columns that are read, and by nothing else.
+"""
 
 from __future__ import annotations
 
