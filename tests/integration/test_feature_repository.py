@@ -230,7 +230,7 @@ def test_the_stock_command_works_and_changes_nothing(
         " registry-dump",  # the same command with a different indent is a different key
         " apply",
         "  registry-dump",
-    ]  # fmt: skip  # the same command with another indent is another key
+    ]
     output = feast(repository.folder, *lines)
     assert json.loads(output["registry-dump"]) == applied  # to the microsecond
     assert {"plan_fv", "usage_fv"} <= set(output["feature-views list"].split())
