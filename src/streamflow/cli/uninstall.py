@@ -57,7 +57,7 @@ def uninstall(
         if not yes:
             with step.keep_unused(plan.home):
                 print(_describe_plan(plan))
-            if not typer.confirm("Delete all of it? It cannot be restored.", err=True):
+            if not typer.confirm("Delete all of it? It cannot be restored."):
                 print("[NO] nothing was deleted")
                 raise typer.Exit(1)
         receipt = step.uninstall(settings)

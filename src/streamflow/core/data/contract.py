@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from streamflow.catalog import Column
+from streamflow.core.data.counts import count_of
 
 # Catalog type -> how a cell of this type is written.
 FORMS = {
@@ -154,7 +155,7 @@ def _check_header(
     counts = {name: list(header).count(name) for name in header}
     for name, count in counts.items():
         if count > 1:
-            yield "this column once", name, f"{count} times"
+            yield "this column once", name, count_of(count, "time")
     for name in columns:
         if name not in counts:
             yield "this column in the header", name, None

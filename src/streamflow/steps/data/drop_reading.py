@@ -11,6 +11,7 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.contract import DropViolation, find_header_violations, read_cells
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
@@ -207,7 +208,7 @@ def _read_table(
         violations += cell_violations
         progress.add(len(rows))
     for row, cell_count in ragged.items():
-        expected = f"{len(columns)} cells"
+        expected = count_of(len(columns), "cell")
         violations.append(
             DropViolation(table=table, column=None, row=row, expected=expected, got=f"{cell_count}")
         )
