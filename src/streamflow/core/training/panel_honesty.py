@@ -244,7 +244,7 @@ def check_label_rule(before: Ranking, current: Ranking, *, since: date) -> list[
     if interval.low <= MAX_AUC_FALL:
         return []
     sentence = (
-        f"the label follows another rule: AUC of a model of {since} is {before.auc:.4f} there,"
+        f"the label follows a different rule: AUC of a model of {since} is {before.auc:.4f} there,"
         f" {current.auc:.4f} here,"
         f" a fall of {interval.value:.2f} ({interval.low:.2f}..{interval.high:.2f})"
     )
