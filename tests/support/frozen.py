@@ -14,8 +14,8 @@ import pytest
 from psycopg import sql
 
 from streamflow.catalog import Catalog, parse_catalog
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.database import Address, connect, ensure_database
-from streamflow.warehouse.sql_types import SQL_TYPES
 
 
 def instant(text: str) -> datetime:
@@ -37,7 +37,7 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     """`frozen.<table>` and `history.<table>`, empty. `types` is column -> catalog type, the key first."""
     key = next(iter(types))
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind]))
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(COLUMN_TYPES[kind].sql))
         for name, kind in types.items()
     )
     connection.execute(

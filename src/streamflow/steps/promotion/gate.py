@@ -38,8 +38,8 @@ from streamflow.steps.promotion.unseen_users import (
     predict_unseen,
 )
 from streamflow.steps.training.fit import economics_of
-from streamflow.steps.training.training_set import TrainingDrops
 from streamflow.steps.versions.recorded_version import RecordedVersion, find_recorded_version
+from streamflow.warehouse.known_drops import TrainingDrops
 
 # These errors keep a version from being judged. The comparison fails and its evidence says why;
 # there is no simpler comparison to fall back to.
