@@ -292,6 +292,14 @@ def test_the_alerts_fire_when_they_should_and_only_then() -> None:
     promtool("test", "rules", "tests/deploy/alerts.test.yml")
 
 
+@pytest.mark.parametrize("name", sorted(rule["alert"] for rule in alerts()))
+def test_every_alert_has_an_incident(name: str) -> None:
+    operations = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table, sections = operations.split("## 1. ", maxsplit=1)
+    assert f"| alert `{name}`" in table
+    assert f"*Alert `{name}`, " in sections
+
+
 def test_prometheus_accepts_the_expressions_of_the_dashboards(tmp_path: Path) -> None:
     rules = [
         {"record": f"panel:{n}", "expr": expression.replace("$__rate_interval", "5m")}

@@ -107,7 +107,8 @@ class Address:
 
     def sqlalchemy_url(self, database: str | None = None, *, driver: str = "psycopg") -> str:
         """Return a URL that names only the database; `environment` holds the rest."""
-        return f"postgresql+{driver}:///{quote(database or self.database)}?{urlencode(KEEPALIVE_PARAMETERS)}"
+        name = quote(database or self.database)
+        return f"postgresql+{driver}:///{name}?{urlencode(KEEPALIVE_PARAMETERS)}"
 
     @property
     def display(self) -> str:

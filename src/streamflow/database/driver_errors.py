@@ -29,7 +29,7 @@ def translate_errors(
 
     Args:
         address: the database, for the message.
-        last_words: returns the end of the server's log. A server that could not write to its disk
+        read_log_end: returns the end of the server's log. A server that could not write to its disk
             ends the connection and gives no reason.
     """
     try:

@@ -46,8 +46,8 @@ SLOW_START_S = 3.0
 class Attachment:
     """The hold of a process on the server.
 
-    place  the folders of the server
-    lock   the descriptor of a file with a shared lock, which keeps the server running
+    folders  the folders of the server
+    lock     the descriptor of a file with a shared lock, which keeps the server running
     """
 
     folders: ServerFolders

@@ -161,7 +161,7 @@ def _find_root_outside(home: Path) -> Path:
 
 
 def _find_base() -> Path:
-    """Return the first folder of SHARED_FOLDERS that we can write to and a different user can reach."""
+    """Return the first of SHARED_FOLDERS that we can write to and a different user can reach."""
     for base in SHARED_FOLDERS:
         existing = base if base.exists() else base.parent
         if os.access(existing, os.W_OK) and _is_reachable(base):

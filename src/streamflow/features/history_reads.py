@@ -151,8 +151,8 @@ def _read_history(
 ) -> pl.DataFrame:
     """Read the rows of a history that at least one request row may see.
 
-    The columns are the keys, AS_OF and the features, and also KNOWN_SINCE and KNOWN_UNTIL when the request rows
-    differ in their known_at.
+    The columns are the keys, AS_OF and the features, and also KNOWN_SINCE and KNOWN_UNTIL when the
+    request rows differ in their known_at.
     """
     source_columns = {**view.keys, AS_OF: view.timestamp_field, **view.features}
     if request_rows[ROW_KNOWN_AT].min() != request_rows[ROW_KNOWN_AT].max():

@@ -33,9 +33,9 @@ class Encoder:
         categories: categorical feature -> its categories in order.
 
     >>> encoder = Encoder(features=("fee", "net"), categories={"net": ("DSL", None)})
-    >>> encoder.rows([[29.85, None], [29.85, "Fiber"]]).tolist()
+    >>> encoder.encode_rows([[29.85, None], [29.85, "Fiber"]]).tolist()
     [[0.0, 1.0, 29.85], [0.0, 0.0, 29.85]]
-    >>> encoder.matrix(pl.DataFrame({"fee": [1, None], "net": ["DSL", None]})).tolist()
+    >>> encoder.encode_frame(pl.DataFrame({"fee": [1, None], "net": ["DSL", None]})).tolist()
     [[1.0, 0.0, 1.0], [0.0, 1.0, nan]]
     """
 

@@ -19,7 +19,7 @@ def explain(
     Args:
         predictor: the predictor whose answer is explained.
         values: in the order of the predictor's features.
-        words: feature -> its name for people.
+        display_names: feature -> its name for people.
     """
     matrix = predictor.encoder.encode_rows([values])
     return next(_explain_matrix(predictor, matrix, [tuple(values)], display_names))

@@ -23,10 +23,10 @@ class RegistryStages:
     """What MLflow stores about the stages of the registered model.
 
     Attributes:
-        staged: stage -> the versions in it.
-        aliases: stage -> the version that its alias names.
-        changed: version -> when MLflow last changed it.
-        head: the newest ledger entry that we recorded in MLflow.
+        versions_by_stage: stage -> the versions in it.
+        aliased_versions: stage -> the version that its alias names.
+        changed_at: version -> when MLflow last changed it.
+        ledger_head: the newest ledger entry that we recorded in MLflow.
     """
 
     versions_by_stage: dict[str, list[int]]

@@ -42,9 +42,9 @@ def log_run(
     name: str,
     on_registered: Registered,
 ) -> LoggedRun:
-    """Log a training, register its version, and call `registered` as the last step.
+    """Log a training, register its version, and call `on_registered` as the last step.
 
-    A failure or Ctrl-C, also within `registered`, marks the run FAILED or KILLED and leaves no
+    A failure or Ctrl-C, also within `on_registered`, marks the run FAILED or KILLED and leaves no
     version.
     """
     run_name = f"{name} as of {record.as_of:%Y-%m-%d}"

@@ -201,8 +201,8 @@ def find_violations(
     """Find the derived values that break what the catalog says about their column.
 
     Returns:
-        (key, column, value) of the first MAX_SHOWN_VALUES values of each column, by key. If PostgreSQL cannot
-        compute a column, its key is empty and its value is the reason.
+        (key, column, value) of the first MAX_SHOWN_VALUES values of each column, by key. If
+        PostgreSQL cannot compute a column, its key is empty and its value is the reason.
     """
     rows = rows_to_freeze_sql(table, columns, key, drop)
     violations: list[tuple[str, str, str]] = []

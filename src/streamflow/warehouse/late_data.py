@@ -48,7 +48,7 @@ def changed_columns(
     Args:
         address: the database.
         source: the revision.
-        former: the number of the earlier revision.
+        former_number: the number of the earlier revision.
         key: the name of the key.
         columns: the columns to compare.
 

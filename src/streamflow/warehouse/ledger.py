@@ -64,7 +64,7 @@ def entries(
     Args:
         connection: the database.
         model: the name of the model; None: all models.
-        whole: read the evidence too, which is most of the data; False: it is left empty.
+        with_evidence: read the evidence too, which is most of the data; False: it is left empty.
     """
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(

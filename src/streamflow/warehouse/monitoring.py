@@ -36,7 +36,7 @@ class StoredReport:
     reasons: tuple[str, ...]
 
 
-# The columns of a Verdict, in the order in which the statements return them.
+# The columns of a StoredReport, in the order in which the statements return them.
 COLUMNS = "id, at, as_of, model, version, mlflow_run_id, evidence_digest, fires, verdict, reasons"
 
 
@@ -105,10 +105,10 @@ def store_report(connection: psycopg.Connection, new: NewReport) -> StoredReport
 class LoggedPredictions:
     """The logged predictions of one version on one drop.
 
-    given    how many predictions of this version were logged
-    last_id  the id of the last of them in the log; 0 when there is none
-    others   how many predictions of different versions were logged on this drop
-    newest   (n, 2) key as text, probability: the last prediction for each key
+    prediction_count     how many predictions of this version were logged
+    last_id              the id of the last of them in the log; 0 when there is none
+    other_version_count  how many predictions of different versions were logged on this drop
+    newest               (n, 2) key as text, probability: the last prediction for each key
     """
 
     prediction_count: int

@@ -100,7 +100,7 @@ def months_before(connection: psycopg.Connection, kept_months: int) -> list[LogM
 
     Args:
         connection: the database.
-        kept: how many whole months before this one are not too old.
+        kept_months: how many whole months before this one are not too old.
     """
     names = connection.execute(QUERIES["select_months_before"], [kept_months]).fetchall()
     return [LogMonth(month=name, rows=_count_rows(connection, name)) for (name,) in names]

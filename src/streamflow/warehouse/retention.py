@@ -32,7 +32,7 @@ def superseded_revisions(connection: psycopg.Connection, deleted_runs: list[str]
 
     Args:
         connection: the database.
-        gone: the ids of these runs.
+        deleted_runs: the ids of these runs.
     """
     rows = connection.execute(QUERIES["select_superseded_revisions"], {"gone": deleted_runs})
     return [
@@ -58,7 +58,7 @@ def delete_revisions(
 
     Args:
         connection: the database.
-        gone: the ids of the runs.
+        deleted_runs: the ids of the runs.
         revisions: the revisions to delete.
     """
     connection.execute(QUERIES["delete_passport_sources"], [deleted_runs])

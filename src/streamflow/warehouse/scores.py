@@ -160,7 +160,7 @@ def unneeded_runs(
 
     Args:
         connection: the database.
-        gone: the MLflow runs whose versions are deleted.
+        deleted_runs: the MLflow runs whose versions are deleted.
         days: runs that are older are not needed; None: no limit.
     """
     rows = connection.execute(

@@ -29,7 +29,9 @@ class Registry:
         monkeypatch.setattr(reload, "POLL_INTERVAL_S", 0.005)
         monkeypatch.setattr(reload, "require_migrated", lambda _: None)
         monkeypatch.setattr(reload, "production_status", lambda _: self._held())
-        monkeypatch.setattr(reload, "load_serving_version", lambda _, version: self._serving(version))
+        monkeypatch.setattr(
+            reload, "load_serving_version", lambda _, version: self._serving(version)
+        )
         models = SimpleNamespace(version=lambda number: number)
         self.platform: Any = SimpleNamespace(
             forget_lost_connection=lambda: None,

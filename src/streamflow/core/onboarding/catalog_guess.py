@@ -62,7 +62,7 @@ def guess_catalog(
 
     Args:
         population: how many different keys all files hold together.
-        rivals: the columns that could be the key too.
+        alternative_keys: the columns that could be the key too.
         label: the column that the user named as the label; None: guess it.
 
     Raises CatalogInvalid if label, entity or features cannot be guessed.

@@ -40,7 +40,7 @@ def guess_column(
     ...     name="fee", kind="float", rows=9, empty=1, distinct=8,
     ...     low=5.0, high=80.0, longest=4, true=0,
     ... )
-    >>> guess_column(fee, view="plans_fv").words
+    >>> guess_column(fee, view="plans_fv").description
     'type and min, seen 5 to 80; nullable, 1 cell is empty'
     """
     kind = profile.kind or "string"

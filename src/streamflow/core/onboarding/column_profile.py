@@ -82,7 +82,7 @@ class FileProfile:
 def measuring_expressions(header: Sequence[str]) -> list[pl.Expr]:
     """Return the expressions to compute over a frame of text with the columns `header`.
 
-    They give one row, which `profiles` reads.
+    They give one row, which `profiles_from_measures` reads.
     """
     expressions = [pl.len().alias("rows")]
     for number, name in enumerate(header):
@@ -124,10 +124,11 @@ def _fits(cell: pl.Expr, column_type: str) -> pl.Expr:
 def profiles_from_measures(
     header: Sequence[str], measured: pl.DataFrame
 ) -> tuple[ColumnProfile, ...]:
-    """Make the profile of each column from the row that `measures` gave.
+    """Make the profile of each column from the row of `measuring_expressions`.
 
     >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", None]})
-    >>> members, plans = profiles_from_measures(text.columns, text.select(measuring_expressions(text.columns)))
+    >>> measures = text.select(measuring_expressions(text.columns))
+    >>> members, plans = profiles_from_measures(text.columns, measures)
     >>> members.name, members.kind, members.empty, members.low
     ('member', 'int', 0, 4.0)
     >>> plans.name, plans.kind, plans.empty, plans.low
@@ -173,7 +174,7 @@ def _narrowest_type(counts: dict[str, int], *, filled: int) -> ColumnType | None
 
 
 def detail_expressions(column_profiles: Sequence[ColumnProfile]) -> list[pl.Expr]:
-    """Return the expressions of a second pass over the file, for `detailed`.
+    """Return the expressions of a second pass over the file, for `add_details`.
 
     They give the texts of each column that seems to have few, and the exact number of distinct
     values of each column that seems to have no value twice.
@@ -194,10 +195,11 @@ def detail_expressions(column_profiles: Sequence[ColumnProfile]) -> list[pl.Expr
 def add_details(
     first_profiles: Sequence[ColumnProfile], measured: pl.DataFrame
 ) -> tuple[ColumnProfile, ...]:
-    """Add to the profiles what `details` measured.
+    """Add to the profiles what `detail_expressions` measured.
 
     >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", "Plus"]})
-    >>> first_pass = profiles_from_measures(text.columns, text.select(measuring_expressions(text.columns)))
+    >>> measures = text.select(measuring_expressions(text.columns))
+    >>> first_pass = profiles_from_measures(text.columns, measures)
     >>> members, plans = add_details(first_pass, text.select(detail_expressions(first_pass)))
     >>> (members.unique, members.texts), (plans.unique, plans.texts)
     ((True, None), (False, ('Plus',)))

@@ -1,6 +1,6 @@
 """The gate: what a challenger has to show before it may replace the champion.
 
-The sentences of `Gate.evidence` are stored in the ledger, whose hashes cover them.
+The sentences of `GateCondition.evidence` are stored in the ledger, whose hashes cover them.
 """
 
 from __future__ import annotations
@@ -231,8 +231,10 @@ def explain_too_few_rows(label: Labels, policy: GatePolicy) -> str:
 
     >>> policy = GatePolicy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
     ...                 draws=50, seed=1, min_rows=50)
-    >>> explain_too_few_rows(np.array([0, 1] * 5), policy), explain_too_few_rows(np.array([0, 1] * 50), policy)
-    ('10 rows are unseen by both, needed are 50', '')
+    >>> explain_too_few_rows(np.array([0, 1] * 5), policy)
+    '10 rows are unseen by both, needed are 50'
+    >>> explain_too_few_rows(np.array([0, 1] * 50), policy)
+    ''
     """
     rows = len(label)
     positives = int(np.asarray(label).sum())

@@ -180,7 +180,7 @@ def find_last_move(
     Args:
         entries: The entries, in their order.
         stage: The stage.
-        by: The instant to look at. None means now.
+        until: The instant to look at. None means now.
 
     Returns:
         None when the stage had not changed yet.

@@ -79,9 +79,9 @@ def measure_default_costs(
 
     Args:
         features: The features of the model.
-        held: The hold-out rows, (n, features).
+        holdout: The hold-out rows, (n, features).
         label: What happened, (n,).
-        answer: Returns the calibrated probability of each row of a frame.
+        predict: Returns the calibrated probability of each row of a frame.
         threshold: From this probability on the decision is 1.
 
     Returns:

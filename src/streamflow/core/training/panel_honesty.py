@@ -116,13 +116,13 @@ def check_leavers_left(
     Args:
         count: How many of these users are still present.
         leavers: How many users have a true label in the earlier drop.
-        before: The date of the earlier drop.
-        now: The date of the current drop.
+        earlier_drop: The date of the earlier drop.
+        current_drop: The date of the current drop.
 
     >>> january, february = date(2024, 1, 31), date(2024, 2, 29)
-    >>> print(*check_leavers_left(9, 9, before=january, now=february))
+    >>> print(*check_leavers_left(9, 9, earlier_drop=january, current_drop=february))
     warning: 9 of 9 (100.0 %) whose label of 2024-01-31 is true are still in the drop of 2024-02-29
-    >>> check_leavers_left(1, 90, before=january, now=february)
+    >>> check_leavers_left(1, 90, earlier_drop=january, current_drop=february)
     []
     """
     if not leavers or share_interval(count, leavers).low <= MAX_STAYED:

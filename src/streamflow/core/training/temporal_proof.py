@@ -33,7 +33,7 @@ class Audit:
 
     Attributes:
         count: The number of all violations.
-        wrong: The first `limit` violations. They are not explained yet.
+        violations: The first `limit` violations. They are not explained yet.
     """
 
     def __init__(

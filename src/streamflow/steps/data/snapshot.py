@@ -31,7 +31,7 @@ from streamflow.warehouse.revision_changes import Changes, count_changes
 class FrozenTable:
     """One table of a snapshot; `created` is False when its newest revision has the same content.
 
-    count_changes   column -> how many cells differ from the former revision, of keys in both
+    changed_cells   column -> how many cells differ from the former revision, of keys in both
     added           keys that only this revision has
     removed         keys that only the former revision has
     """

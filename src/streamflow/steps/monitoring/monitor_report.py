@@ -207,4 +207,5 @@ def _notes(
     if labelled_count and performance_now is None:
         yield f"this drop has {too_few}"
     if inputs.answers.other_version_count:
-        yield f"answers of different versions on this drop, not compared: {inputs.answers.other_version_count:,}"
+        count = inputs.answers.other_version_count
+        yield f"answers of different versions on this drop, not compared: {count:,}"

@@ -33,7 +33,7 @@ class RowRequest(NamedTuple):
 
 
 class ViewRequests(NamedTuple):
-    """The rows to read for one view of an answer, in the order of the fields of `Expected`.
+    """The rows to read for one view of an answer, in the order of `ExpectedValues`.
 
     served      the row that the live row was said to be; None where the view had no live row
     newest      the row of the newest drop that was known when the answer was given

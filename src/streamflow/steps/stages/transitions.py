@@ -220,8 +220,8 @@ def _is_entered(entries: Sequence[Entry], change: Move) -> bool:
 def move_to_stage(platform: Platform, change: Move) -> Entry:
     """Put a version into a stage and enter it.
 
-    Call it under `ledger.alone`, after `settle`. If this process is killed between MLflow and the
-    ledger, the next `settle` completes the change.
+    Call it under `ledger.lock_ledger`, after `reconcile_locked`. If this process is killed between
+    MLflow and the ledger, the next `reconcile_locked` completes the change.
     """
     assert change.version is not None
     ledger.record_pending_move(platform.connection, change)
@@ -232,7 +232,7 @@ def move_to_stage(platform: Platform, change: Move) -> Entry:
 def enter_without_move(platform: Platform, change: Move) -> Entry:
     """Enter something that changes no stage, such as a refusal.
 
-    Call it under `ledger.alone`, after `settle`.
+    Call it under `ledger.lock_ledger`, after `reconcile_locked`.
     """
     return _enter(platform, change)
 

@@ -97,7 +97,7 @@ def train(
         full: prove every cell of a large set, too, not only a sample
 
     Raises:
-        StreamflowError: any error that `training_set`, `fit` and `certified` raise
+        StreamflowError: any error that `training_set`, `fit` and `certify` raise
     """
     platform.notify("assembling the training set")
     rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at)

@@ -41,7 +41,7 @@ class VerifiedRows:
     def read_rows(
         self, table: str, columns: list[str], revisions: list[tuple[datetime, int]]
     ) -> pl.DataFrame:
-        """Return the rows of some revisions, in the shape of `warehouse.frozen.rows_of`."""
+        """Return the rows of some revisions, in the shape of `warehouse.frozen.read_rows`."""
         frames = [self.frames[table, as_of, number] for as_of, number in revisions]
         return pl.concat([frame.select("as_of", *columns) for frame in frames])
 
