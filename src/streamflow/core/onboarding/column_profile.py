@@ -120,7 +120,8 @@ def _column_measures(cell: pl.Expr) -> dict[str, pl.Expr]:
 
 
 def profiles_from_measures(
-    header: Sequence[str], measured: pl.DataFrame
+    header: Sequence[str],
+    measured: pl.DataFrame,
 ) -> tuple[ColumnProfile, ...]:
     """Make the profile of each column from the row of `measuring_expressions`.
 
@@ -191,7 +192,8 @@ def detail_expressions(column_profiles: Sequence[ColumnProfile]) -> list[pl.Expr
 
 
 def add_details(
-    first_profiles: Sequence[ColumnProfile], measured: pl.DataFrame
+    first_profiles: Sequence[ColumnProfile],
+    measured: pl.DataFrame,
 ) -> tuple[ColumnProfile, ...]:
     """Add to the profiles what `detail_expressions` measured.
 
