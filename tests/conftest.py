@@ -12,29 +12,45 @@ from uuid import uuid4
 import hypothesis
 import pytest
 from psycopg import sql
+from support.fork_server import ForkServer
+from support.shared import (
+    all_made,
+    create_shared_folder,
+    once,
+    remove_shared_folder,
+    shared_folder,
+)
 
 from streamflow.database import Address, attach, connect, from_url
 from streamflow.database.embedded import remove_server
 from streamflow.features.feast_import import without_typeguard
+from streamflow.files import figures, monitor_figures
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.migrate import migrate
 
 with without_typeguard():  # as the platform imports it, before a test module does
-    pass
+    import feast  # noqa: F401
 
 # What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
-hypothesis.settings.register_profile(
-    "untimed", deadline=None
-)  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
-hypothesis.settings.load_profile("untimed")
+# Hypothesis asserts 200 ms for each example by default. No test of ours asserts a time.
+# `make prove` draws many examples, `make test` few.
+hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("many", deadline=None, max_examples=100)
+hypothesis.settings.load_profile(os.environ.get("STREAMFLOW_TEST_EXAMPLES", "few"))
+SERVER, TEMPLATE = "server", "template"  # names of what is shared
 TREES = 25  # of the forests that tests train unless they say otherwise: 300 would take most of the time of all tests
 CHEAP = {
     "trees": TREES,
     "bootstrap_draws": 100,
     "gate_draws": 300,
 }  # what a test needs unless it says otherwise
+DRAWN_IN = ("test_models",)
+EMPTY_PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c02"
+    "0000000b4944415478da6364f80f00010501012718e3660000000049454e44ae426082"
+)
 # The files that take longest: they are begun first, so that the workers, who take a file at a time, end together.
 LONGEST = (
     "test_serving_faults", "test_reproduce", "test_real_drops", "test_real_lifecycle", "test_traps", "test_verify",
@@ -42,6 +58,25 @@ LONGEST = (
     "test_late_data", "test_gate", "test_backup", "test_serving", "test_score", "test_skew", "test_api_security",
 )  # fmt: skip
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process of a run makes what the workers of xdist share, and removes it at the end."""
+    if not hasattr(config, "workerinput"):
+        folder = create_shared_folder()
+        config.add_cleanup(remove_shared_folder)
+        config.add_cleanup(remove_shared_server)
+        config.add_cleanup(ForkServer(folder).close)
+
+
+def remove_shared_server() -> None:
+    """Remove the embedded server of this run, or the templates that it made on another one."""
+    made = all_made()
+    if SERVER in made:
+        remove_server(shared_folder() / SERVER)
+    for name, template in made.items():
+        if DATABASE_URL and name.startswith(TEMPLATE):
+            Cluster(address=from_url(DATABASE_URL), template=template).drop(template)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,9 +101,22 @@ def clean_environment() -> Iterator[None]:
 def openmp() -> None:
     """LightGBM, which makes reasons, takes the system's OpenMP; no wheel brings it."""
     try:
-        pass
+        import lightgbm  # noqa: F401
     except OSError as error:
         pytest.skip(f"the system has no OpenMP for LightGBM (apt-get install libgomp1): {error}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undrawn_figures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compose the figures of each training, but draw them only in the tests of figures.
+
+    To draw them is a fifth of a small training.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.stem not in DRAWN_IN:
+            patch.setattr(monitor_figures, "render_png", figures.render_png)  # these are drawn
+            patch.setattr(figures, "render_png", lambda figure: EMPTY_PNG)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -78,23 +126,26 @@ def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+def server() -> Iterator[Address]:
     """A PostgreSQL server, as a user that may create databases and roles."""
     if DATABASE_URL:
         yield from_url(DATABASE_URL)
         return
-    home = tmp_path_factory.mktemp("server") / "home"
-    with attach(home) as attachment:
-        with connect(
-            attachment.address, autocommit=True
-        ) as connection:  # nothing of it has to outlive the session: databases
-            connection.execute(
-                "ALTER SYSTEM SET fsync = off"
-            )  # come and go faster; tests of crashes have servers of their own
-            connection.execute("ALTER SYSTEM SET full_page_writes = off")
-            connection.execute("SELECT pg_reload_conf()")
+    with attach(shared_folder() / SERVER) as attachment:
+        once(SERVER, lambda: set_server_up(attachment.address))
         yield attachment.address
-    remove_server(home)
+
+
+def set_server_up(address: Address) -> str:
+    """Databases come and go faster; nothing of them has to outlive the run.
+
+    Tests of crashes have servers of their own.
+    """
+    with connect(address, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,23 +202,31 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(server: Address) -> Cluster:
     """The server with a migrated template of each database."""
-    made = Cluster(address=server, template=f"sf_template_{uuid4().hex[:8]}")
-    home = tmp_path_factory.mktemp("template")
-    try:
-        with open_platform(made.settings(made.template, home), must_be_migrated=False) as platform:
+
+    def make() -> str:
+        made = Cluster(address=server, template=f"sf_template_{uuid4().hex[:8]}")
+        settings = made.settings(made.template, shared_folder() / made.template)
+        with open_platform(settings, must_be_migrated=False) as platform:
             migrate(platform)
-        yield made
-    finally:
-        made.drop(made.template)
+        return made.template
+
+    return Cluster(address=server, template=once(f"{TEMPLATE} migrated", make))
 
 
 @pytest.fixture
-def installation(cluster: Cluster) -> Iterator[str]:
-    """The name of a fresh migrated installation."""
+def installation(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> Iterator[str]:
+    """The name of a fresh migrated installation, or of one in the state that the test is marked with."""
     name = f"sf_test_{uuid4().hex[:12]}"
-    cluster.clone(name)
+    mark = request.node.get_closest_marker("state")
+    if mark is None:
+        cluster.clone(name)
+    else:
+        from support.states import copy_state
+
+        drops = request.getfixturevalue("simulated_drops")
+        copy_state(cluster, mark.args[0], drops, name, tmp_path / "home")
     yield name
     cluster.drop(name)
 
