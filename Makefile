@@ -38,7 +38,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+prove: export STREAMFLOW_TEST_EXAMPLES := many
 prove: setup
+	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q  # the properties once more, with five times as many examples
 	$(BIN)/python -m pytest tests/proofs -s
 bench: setup
 	$(BIN)/python benchmarks/training_set.py

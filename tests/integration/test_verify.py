@@ -6,22 +6,22 @@ verify compares a version with its certificate.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
 from psycopg import sql
-from support.chain import FEBRUARY, JANUARY, load
+from support.chain import FEBRUARY, JANUARY
 from support.command import called
 from support.processes import run
+from support.states import TWO_MONTHS, in_state
 from support.temporal import planted
 
 from streamflow.cli import reproduce_receipts
@@ -29,7 +29,7 @@ from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import parse_passport
 from streamflow.errors import TemporalViolation
-from streamflow.platform import Platform, open_platform
+from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.training.certify import certify, prove
 from streamflow.steps.training.train import train
@@ -49,26 +49,16 @@ def kept(
 
     For tests that leave it unchanged.
     """
-    name = f"sf_verify_{uuid4().hex[:12]}"
-    cluster.clone(name)
-    with open_platform(
-        cluster.settings(name, tmp_path_factory.mktemp("verify") / "home", trees=10)
-    ) as platform:
-        yield trained_on(platform, simulated_drops)
-    cluster.drop(name)
+    home = tmp_path_factory.mktemp("verify") / "home"
+    with in_state(cluster, TWO_MONTHS, simulated_drops, home) as platform:
+        yield platform
 
 
 @pytest.fixture
-def spoiled(open_with: Callable[..., Platform], simulated_drops: Path) -> Platform:
+def spoiled(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> Iterator[Platform]:
     """The same, for tests that spoil it."""
-    return trained_on(open_with(trees=10), simulated_drops)
-
-
-def trained_on(platform: Platform, drops: Path) -> Platform:
-    load(platform, drops / "month_000", JANUARY)
-    load(platform, drops / "month_001", FEBRUARY)
-    train(platform, JANUARY)
-    return platform
+    with in_state(cluster, TWO_MONTHS, simulated_drops, tmp_path / "home") as platform:
+        yield platform
 
 
 @contextmanager
