@@ -1,4 +1,7 @@
-"""The life cycle on the real drops: the reference's comparison replayed, and ours. Skipped where the drops are absent."""
+"""The life cycle on the real drops: the reference's comparison replayed, and ours.
+
+Skipped without the drops.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from sklearn.model_selection import train_test_split
 from support.chain import FEBRUARY, JANUARY, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.promotion.gate import should_promote
 from streamflow.core.statistics.metrics import auc
 from streamflow.core.training.calibration import calibration_error, chance_calibration_error
@@ -72,7 +74,10 @@ def with_settings(platform: Platform, **values: object) -> Platform:
 def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours_is_not(
     real: Platform,
 ) -> None:
-    """Trap 4. The reference splits by position; positions move when a join returns rows in another order."""
+    """Trap 4: the reference splits by position.
+
+    Positions move when a join returns rows in a different order.
+    """
     january, february = training_set(real, JANUARY), training_set(real, FEBRUARY)
     champion, challenger = by_position(january, order=0), by_position(february, order=0)
     seen = champion(january, 1)
@@ -104,7 +109,10 @@ def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours
 
 
 def by_position(rows: TrainingSet, *, order: int) -> Callable[[TrainingSet, int], float]:
-    """Fit as the reference does, on rows in some order; what is returned scores the hold-out of rows in another order."""
+    """Fit as the reference does, on rows in some order.
+
+    Returns a function that scores the hold-out of rows in a different order.
+    """
 
     def sides(of: TrainingSet, shuffled: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         frame = of.frame.sample(fraction=1, shuffle=True, seed=shuffled)
@@ -203,7 +211,7 @@ def test_score_says_to_the_bit_what_is_said_online_of_every_user(real: Platform)
     serving = load_serving(real)
     for day in (JANUARY, FEBRUARY):
         materialize(
-            real.connection, real.catalog, as_of=instant_of_day(day), services=real.read_services()
+            real.connection, real.catalog, as_of=day, services=real.read_services()
         )
         rows = pl.concat(scores.read_scores(real.address, score(real, day).run))
         found = [

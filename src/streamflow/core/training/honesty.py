@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.json_text import readable_json
 
 FILE = "label_honesty.json"
@@ -157,7 +158,7 @@ def check_label_period(as_of: datetime, label_as_of: datetime) -> list[HonestyFi
     if days < 0:
         severity = "severe"
         sentence = (
-            f"the labels are of {label_as_of:%Y-%m-%d}, {-days} days"
+            f"the labels are of {label_as_of:%Y-%m-%d}, {count_of(-days, 'day')}"
             f" before the features of {as_of:%Y-%m-%d}: they tell of the past"
         )
     elif days == 0:
@@ -166,7 +167,9 @@ def check_label_period(as_of: datetime, label_as_of: datetime) -> list[HonestyFi
             " honest only if the label tells what came after that day"
         )
     else:
-        sentence = f"the labels are of {label_as_of:%Y-%m-%d}, {days} days after the features"
+        sentence = (
+            f"the labels are of {label_as_of:%Y-%m-%d}, {count_of(days, 'day')} after the features"
+        )
     numbers = {"days": days}
     return [
         HonestyFinding(check="label-period", severity=severity, words=sentence, numbers=numbers)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.json_text import canonical_json
 from streamflow.core.promotion.gate import (
     GateCondition,
@@ -199,7 +200,9 @@ def _compare_predictions(
         )
     if shortage := explain_too_few_rows(new.label, policy):
         return _fail_comparison(f"champion not evaluable here: {shortage}", rows=proof)
-    platform.notify(f"comparing on {len(new.label):,} users that neither version was trained on")
+    platform.notify(
+        f"comparing on {count_of(len(new.label), 'user')} that neither version was trained on"
+    )
     compared = compare_metrics(
         new.label,
         VersionAnswers(probability=old.probability, threshold=old.threshold),
