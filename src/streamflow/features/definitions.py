@@ -132,7 +132,10 @@ def _format_view(view: ViewSpec, key: str, key_type: str) -> str:
         for name, catalog_type in column_types.items()
     )
     return VIEW_TEMPLATE.format(
-        view=view.name, ttl_days=view.ttl_days, fields=fields, table=view.table
+        view=view.name,
+        ttl_days=view.ttl_days,
+        fields=fields,
+        table=view.table,
     )
 
 
