@@ -193,7 +193,7 @@ def test_the_drops_are_counted_as_they_were_delivered(
         "SELECT as_of::date, population, labelled, positives"
         " FROM streamflow.drop_overview ORDER BY 1"
     ).fetchall()
-    assert [as_of for as_of, *_ in found] == [JANUARY, FEBRUARY]
+    assert [as_of for as_of, *_ in found] == [JANUARY.date(), FEBRUARY.date()]
     for (_, *counted), month in zip(found, ("month_000", "month_001"), strict=True):
         users = (simulated_drops / month / "users.csv").read_text().splitlines()[1:]
         labels = [

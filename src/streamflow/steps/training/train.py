@@ -80,7 +80,7 @@ class TrainReceipt:
 
 def train(
     platform: Platform,
-    as_of: date,
+    as_of: datetime,
     *,
     label_lead: int = 0,
     known_at: datetime | None = None,
