@@ -166,7 +166,7 @@ def _print_summary(
     origin = "simulated" if is_simulated else "yours"
     server = "embedded PostgreSQL 18" if platform.attachment else "your PostgreSQL"
     flows = f"monthly ×{len(drops)}, train, train_and_compare, demo"
-    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {training.metrics.rows:,} rows"
+    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {training.metrics.holdout_rows:,} rows"
     version = f"{platform.catalog.model} version {_served_version(receipt)}"
     rows = [
         ("drops", f"{len(drops)} ({origin})", dates),
