@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import invocation, show
 from streamflow.cli.flow_server import flow_server
 from streamflow.cli.options import AsOf, FullCheck, JsonFlag, KnownAt, LabelLead, Why, as_day
+from streamflow.model_names import ModelName
 
 RetrainAsOf = Annotated[
     datetime | None,
@@ -99,7 +100,7 @@ def train(
     known_at: KnownAt = None,
     full: FullCheck = False,
     model: Annotated[
-        Literal["baseline", "logistic", "boosting", "auto"] | None,
+        ModelName | None,
         typer.Option(
             "--model",
             help="The kind of model (STREAMFLOW_MODEL). auto takes the best by cross-validation.",
