@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
+from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import HoldoutMetrics
 from streamflow.core.training.decision import Decision
 from streamflow.core.training.default_costs import DefaultCost
@@ -190,19 +191,7 @@ def write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
         "features": feature_schema(record.features),
     }
     (folder / PASSPORT.name).write_bytes(passport)
-    (folder / FEATURE_SCHEMA.name).write_bytes(canonical_json(schema))
+    (folder / FEATURE_SCHEMA.name).write_bytes(readable_json(schema, indent=2))
     (folder / DECISION.name).write_bytes(record.decision.content)
     for file_name, content in record.files.items():
         (folder / file_name).write_bytes(content)
-
-
-def canonical_json(value: Mapping[str, Any]) -> bytes:
-    """Return a value as JSON, with the same bytes for the same value.
-
-    >>> print(canonical_json({"b": 1, "a": None}).decode(), end="")
-    {
-      "a": null,
-      "b": 1
-    }
-    """
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from streamflow.core.data.counts import choose_form
 from streamflow.core.training.background import Background
 from streamflow.core.versions.passport import parse_passport
 from streamflow.core.versions.version_files import (
@@ -156,7 +157,7 @@ class VersionFiles:
 
         missing = [file.tag for file in (MODEL, DECISION) if file not in digests]
         if missing:
-            tags = "tag" if len(missing) == 1 else "tags"
+            tags = choose_form(len(missing), "tag", "tags")
             raise ArtifactUntrusted(
                 f"{self._describe(version)} has no {tags} {', '.join(missing)}: "
                 "it was not created by this streamflow"

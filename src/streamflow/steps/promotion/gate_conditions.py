@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.promotion.gate import MIN_PER_CLASS, GateCondition, GatePolicy
 from streamflow.core.training import honesty
 from streamflow.core.training.calibration import calibration_error, chance_calibration_error
@@ -43,7 +44,7 @@ def schema_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
         problems = [f"the feature service {service} is not defined here"]
     else:
         problems = describe_misfits(platform.connection, features)
-    complete = f"the live views have all {len(features or ())} features of {service}"
+    complete = f"the live views have all {count_of(len(features or ()), 'feature')} of {service}"
     return GateCondition(
         name="schema", passed=not problems, evidence="; ".join(problems) or complete
     )
@@ -62,8 +63,8 @@ def probe_gate(platform: Platform, record: RecordedVersion, predictor: Predictor
         return GateCondition(name="probes", passed=False, evidence=evidence)
     check = check_answers(predictor, content)
     agreement = (
-        f"{check.requests} stored requests: the probabilities differ from those at training"
-        f" by at most {check.largest_difference:.1e}"
+        f"{count_of(check.requests, 'stored request')}: "
+        f"the probabilities differ from those at training by at most {check.largest_difference:.1e}"
     )
     return GateCondition(
         name="probes", passed=not check.problem, evidence=check.problem or agreement
@@ -89,8 +90,9 @@ def calibration_gate(
     return GateCondition(
         name="calibration",
         passed=error <= bound,
-        evidence=f"error {error:.4f} on {rows:,} unseen rows; a perfectly calibrated model stays "
-        f"below {bound:.4f} in {CALIBRATION_LEVEL:.0%} of the cases",
+        evidence=f"error {error:.4f} on {count_of(rows, 'unseen row')}; "
+        f"a perfectly calibrated model stays below {bound:.4f}"
+        f" in {CALIBRATION_LEVEL:.0%} of the cases",
     )
 
 
