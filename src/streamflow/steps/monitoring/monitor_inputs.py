@@ -127,11 +127,13 @@ def find_drop(recorded_platform: Platform, as_of: date, *, label_lead: int) -> M
     catalog = recorded_platform.catalog
     connection = recorded_platform.connection
     at = instant_of_day(as_of)
-    known = read_known_drops(connection, catalog)
-    if at not in known.drops:
-        raise SnapshotMissing(f"no snapshot of {as_of} exists; frozen are: {known.listed}")
-    label_at = known.find_label_drop(at, label_lead)
-    sources = frozen.sources(connection, select_revisions(catalog, known.revisions, at, label_at))
+    known_drops = read_known_drops(connection, catalog)
+    if at not in known_drops.drops:
+        raise SnapshotMissing(f"no snapshot of {as_of} exists; frozen are: {known_drops.listed}")
+    label_at = known_drops.find_label_drop(at, label_lead)
+    sources = frozen.sources(
+        connection, select_revisions(catalog, known_drops.revisions, at, label_at)
+    )
     no_labels = ""
     if label_at is None:
         drop_number = f"drop number {label_lead} after it"

@@ -131,17 +131,17 @@ def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDr
     if as_of is None:
         return find_newest_labelled_drop(platform, lead)
     feature_at = instant_of_day(as_of)
-    known = read_known_drops(platform.connection, platform.catalog)
-    if feature_at not in known.drops:
-        raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {known.listed}")
-    label_at = known.find_label_drop(feature_at, lead)
+    known_drops = read_known_drops(platform.connection, platform.catalog)
+    if feature_at not in known_drops.drops:
+        raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {known_drops.listed}")
+    label_at = known_drops.find_label_drop(feature_at, lead)
     if label_at is None:
         count = count_of(lead, "drop")
         raise LabelsMissing(
             f"the labels of {as_of} are in the drop that comes {count} later, and that drop is "
             "not frozen"
         )
-    return known.training_drops(feature_at, label_at, lead)
+    return known_drops.training_drops(feature_at, label_at, lead)
 
 
 def _digest_evidence(platform: Platform, drops: TrainingDrops) -> tuple[str, int]:
