@@ -18,6 +18,8 @@ with a fresh installation, and compares the output line by line. The rules for a
 - `streamflow run` runs its three steps without Prefect's server. `streamflow serve` and a `curl`
   to port 8000 use an API that is started on a free port. `export NAME=VALUE` holds until the end
   of the page.
+- A page with `export STREAMFLOW_CATALOG=…` begins with an empty database, a different page with one
+  that is migrated already.
 - The folder has links to `tests` and `docs`, like a clone.
 """
 
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from psycopg import sql
 from support.console import (
     Block,
     Command,
@@ -37,6 +40,8 @@ from support.console import (
     read_blocks,
     run_command,
 )
+
+from streamflow.database import connect
 
 if TYPE_CHECKING:
     from conftest import Cluster
@@ -98,7 +103,15 @@ def test_a_page_shows_what_its_commands_print(
         (tmp_path / name).symlink_to(ROOT / name)
     if is_real:
         (tmp_path / "data").symlink_to(request.getfixturevalue("real_drops"))
-    with open_session(tmp_path, _variables(cluster, installation, tmp_path)) as session:
+    has_own_catalog = any(
+        command.text.startswith("export STREAMFLOW_CATALOG=")
+        for block in _blocks(page)
+        for command in block.commands
+    )
+    if has_own_catalog:
+        _make_empty(cluster, installation)
+    variables = _variables(cluster, installation, tmp_path)
+    with open_session(tmp_path, variables, is_empty=has_own_catalog) as session:
         for block in _blocks(page):
             if block.is_real != is_real or block.why_not_run:
                 continue
@@ -117,6 +130,14 @@ def _variables(cluster: Cluster, installation: str, folder: Path) -> dict[str, s
     variables = cluster.variables(installation, folder / ".streamflow")
     names = ("STREAMFLOW_HOME", "STREAMFLOW_DATABASE_URL", "STREAMFLOW_MLFLOW_DATABASE")
     return {name: variables[name] for name in names} | {"COLUMNS": TABLE_WIDTH}
+
+
+def _make_empty(cluster: Cluster, installation: str) -> None:
+    """Replace the databases, which are migrated with the default catalog, by empty ones."""
+    cluster.drop(installation)
+    with connect(cluster.address, autocommit=True) as connection:
+        for name in (installation, f"{installation}_mlflow"):
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def test_pages_that_are_not_yet_checked_exist() -> None:

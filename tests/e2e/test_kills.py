@@ -1,4 +1,7 @@
-"""After `kill -9` of a command nothing of ours runs 5 s later. On the embedded server: that is what has to end."""
+"""After `kill -9` of a command, none of our processes runs 5 s later.
+
+This includes the embedded server.
+"""
 
 from __future__ import annotations
 

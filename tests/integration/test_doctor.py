@@ -94,11 +94,13 @@ def test_a_disabled_trigger_a_foreign_owner_and_a_lost_grant_are_named_and_left_
 ) -> None:
     administer(
         settings,
-        "ALTER TABLE frozen.users DISABLE TRIGGER frozen; DROP TRIGGER frozen ON streamflow.revision",
+        "ALTER TABLE frozen.users DISABLE TRIGGER frozen;"
+        " DROP TRIGGER frozen ON streamflow.revision",
     )
     administer(
         settings,
-        "ALTER TABLE frozen.labels OWNER TO streamflow_writer; REVOKE INSERT ON raw.users FROM streamflow_writer",
+        "ALTER TABLE frozen.labels OWNER TO streamflow_writer; REVOKE INSERT ON raw.users"
+        " FROM streamflow_writer",
     )
     found = look(settings)
     assert wrong(found) == {"protection", "roles"}
@@ -234,7 +236,8 @@ def test_clocks_that_are_apart_and_a_known_at_ahead_are_findings(settings: Setti
     assert (apart.state, apart.text) == ("WRONG", "60.0 s from the database's")
     administer(
         settings,
-        "SET ROLE streamflow_maintenance; UPDATE streamflow.revision SET known_at = known_at + interval '1 day'",
+        "SET ROLE streamflow_maintenance; UPDATE streamflow.revision"
+        " SET known_at = known_at + interval '1 day'",
     )
     ahead = look(settings)["clock"]
     assert ahead.is_wrong

@@ -16,7 +16,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -38,7 +38,8 @@ API_ADDRESS = re.compile(r"http://(?:localhost|127\.0\.0\.1):8000")
 SHELL_SYNTAX = re.compile(r"[|<>;&$`]")
 TABLE_FRAME = re.compile(r"^[\s┏━┳┓┡╇┩└─┴┘├┼┤╭╮╰╯]+$")
 PROGRESS = re.compile(r"^… \S")
-API_WAIT_SECONDS = 30
+API_WAIT_SECONDS = 120
+IS_LOOKING = "is being looked up"
 
 # What differs from one run to the next. Both the page and the output are masked.
 MASKS = (
@@ -82,7 +83,7 @@ class Session:
     variables: dict[str, str]
     closing: ExitStack
     api: str = ""
-    is_first_run: bool = field(default=True)
+    is_empty: bool = False  # whether the database is not migrated: the first `run` does it
 
 
 def read_blocks(text: str) -> list[Block]:
@@ -147,10 +148,12 @@ def _commands(body: list[tuple[int, str]]) -> Iterator[Command]:
 
 
 @contextmanager
-def open_session(folder: Path, variables: dict[str, str]) -> Iterator[Session]:
+def open_session(
+    folder: Path, variables: dict[str, str], *, is_empty: bool = False
+) -> Iterator[Session]:
     """Open a terminal in this folder. Stop the API at the end."""
     with ExitStack() as closing:
-        yield Session(folder, dict(variables), closing)
+        yield Session(folder, dict(variables), closing, is_empty=is_empty)
 
 
 def run_command(session: Session, text: str) -> tuple[str, int]:
@@ -179,10 +182,9 @@ def _run_streamflow(session: Session, arguments: list[str]) -> tuple[str, int]:
         return _call_main(session, arguments)
     # The flow `monthly` without its server, which takes most of the time: the same three steps.
     steps = [["ingest", *arguments[1:]], ["snapshot", *arguments[2:]], ["materialize"]]
-    if session.is_first_run and "STREAMFLOW_CATALOG" in session.variables:
-        # `run` migrates an empty database; that of the test was made with the default catalog.
+    if session.is_empty:
         _call_main(session, ["migrate"])
-    session.is_first_run = False
+        session.is_empty = False
     printed = ""
     for step in steps:
         output, code = _call_main(session, step)
@@ -236,6 +238,10 @@ def _start_api(session: Session) -> None:
     child = session.closing.enter_context(running(command, environment=environment, log=log))
     session.api = f"http://127.0.0.1:{port}"
     wait_until_ready(f"{session.api}/health", child, name="the API", log=log)
+    until = time.monotonic() + API_WAIT_SECONDS
+    while IS_LOOKING in _send(urllib.request.Request(f"{session.api}/ready"))[1]:  # noqa: S310
+        assert time.monotonic() < until, "the API still looks for its version"
+        time.sleep(0.2)
 
 
 def _ask_api(session: Session, text: str) -> str:

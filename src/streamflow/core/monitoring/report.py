@@ -5,7 +5,6 @@ A report is a value. It is stored as JSON, and everything that is shown comes fr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from streamflow.core.data.counts import choose_form, count_of
+from streamflow.core.data.json_text import canonical_json
 from streamflow.core.monitoring.drift import FeatureDrift
 from streamflow.core.monitoring.performance import (
     CONFIDENCE,
@@ -62,7 +62,7 @@ class ReportEvidence:
             **vars(self),
             "as_of": self.as_of.isoformat(),
         }
-        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+        text = canonical_json(values, spaced=True)
         return sha256(text.encode()).hexdigest()
 
 

@@ -245,8 +245,8 @@ def explain_too_few_rows(label: Labels, policy: GatePolicy) -> str:
         )
     if min(positives, rows - positives) < MIN_PER_CLASS:
         return (
-            f"of the {count_of(rows, 'row')} unseen by both {positives:,}"
-            f" {choose_form(positives, 'is', 'are')} positive,"
+            f"of the {count_of(rows, 'row')} unseen by both"
+            f" {positives:,} {choose_form(positives, 'is', 'are')} positive,"
             f" needed are {MIN_PER_CLASS} of each class"
         )
     return ""

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.data.json_text import readable_json
 
 FILE = "label_honesty.json"
 FORMAT = 1
@@ -113,8 +114,7 @@ class HonestyReport:
     @property
     def content(self) -> bytes:
         """Return the file. Equal reports give equal bytes."""
-        text = json.dumps(self.values, indent=1, sort_keys=True, ensure_ascii=False)
-        return (text + "\n").encode()
+        return readable_json(self.values)
 
 
 def parse_honesty(content: bytes) -> HonestyReport:

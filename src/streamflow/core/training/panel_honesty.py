@@ -244,8 +244,8 @@ def check_label_rule(previous: Ranking, current: Ranking, *, since: date) -> lis
     if interval.low <= MAX_AUC_FALL:
         return []
     sentence = (
-        f"the label follows another rule: AUC of a model of {since} is {previous.auc:.4f} there,"
-        f" {current.auc:.4f} here,"
+        f"the label follows a different rule: AUC of a model of {since} is"
+        f" {previous.auc:.4f} there, {current.auc:.4f} here,"
         f" a fall of {interval.value:.2f} ({interval.low:.2f}..{interval.high:.2f})"
     )
     numbers = {

@@ -6,13 +6,13 @@ these rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.data.json_text import canonical_json
 from streamflow.core.promotion.gate import (
     GateCondition,
     GatePolicy,
@@ -75,12 +75,7 @@ class Examination:
     @property
     def evidence(self) -> str:
         """The whole examination as canonical JSON. The ledger stores this text."""
-        return json.dumps(
-            {**asdict(self), "passed": self.passed},
-            sort_keys=True,
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        return canonical_json({**asdict(self), "passed": self.passed})
 
     @property
     def digest(self) -> str:

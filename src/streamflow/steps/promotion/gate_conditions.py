@@ -96,8 +96,8 @@ def calibration_gate(
         name="calibration",
         passed=error <= bound,
         evidence=f"error {error:.4f} on {count_of(rows, 'unseen row')}; "
-        f"a perfectly calibrated model stays below {bound:.4f} in {CALIBRATION_LEVEL:.0%} "
-        "of the cases",
+        f"a perfectly calibrated model stays below {bound:.4f}"
+        f" in {CALIBRATION_LEVEL:.0%} of the cases",
     )
 
 
