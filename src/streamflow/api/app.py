@@ -115,7 +115,7 @@ def _add_probes(app: FastAPI, state: ServingState) -> None:
     not_ready = {"model": ReadyAnswer, "description": "not ready"}
 
     @app.get("/ready", response_model=None, responses={**ok(ReadyAnswer), 503: not_ready})
-    async def show_readiness(request: Request, response: Response) -> dict[str, Any]:
+    async def ready(request: Request, response: Response) -> dict[str, Any]:
         """Answer 200 if a prediction can be made now, else 503 with every reason.
 
         The notes say what somebody should check.
