@@ -58,10 +58,8 @@ def prune(receipt: PruneReceipt) -> str:
         runs = choose_form(receipt.unknown, "its run", "their runs")
         lines.append(f"  note: {passports} {verb}, because this MLflow does not know {runs}")
     verb = "would remove" if receipt.dry_run else "removed"
-    revisions_kept = (
-        f"{count_of(receipt.kept, 'revision')} {choose_form(receipt.kept, 'stays', 'stay')}"
-    )
-    lines.append(f"[OK] {verb} {_describe_removed(receipt)}; {revisions_kept}")
+    remaining = count_of(receipt.revisions_kept, "revision stays", "revisions stay")
+    lines.append(f"[OK] {verb} {_describe_removed(receipt)}; {remaining}")
     return "\n".join(lines)
 
 

@@ -42,7 +42,7 @@ class TrainReceipt:
     """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto
-    words       sentences about what the numbers alone would hide
+    remarks     sentences about what the numbers alone would hide
     """
 
     run_id: str
@@ -61,7 +61,7 @@ class TrainReceipt:
     content_digest: str
     certificate: Certificate
     honesty: HonestyReport
-    words: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @property
     def line(self) -> str:
@@ -134,7 +134,7 @@ def _receipt(
         content_digest=logged.digests.content,
         certificate=certificate,
         honesty=honesty,
-        words=(
+        remarks=(
             *_explain_choice(fitted),
             *list_caveats(fitted.metrics),
             *map(str, fitted.default_costs),

@@ -90,7 +90,7 @@ def _require_unchanged_data(platform: Platform, record: RecordedVersion) -> Leve
     """Return the data level. Raises NotRebuildable when frozen rows were changed."""
     recorded_platform = platform_with_recorded_catalog(platform, record.passport)
     level = verify_frozen_rows(recorded_platform, record.passport).level
-    if not level.same:
+    if not level.is_same:
         first = str(level.differences[0])
         raise NotRebuildable(
             f"data: {first}",
