@@ -1,10 +1,13 @@
-"""A million users: each data step in a process of its own against the bare work of PostgreSQL on the same rows and keys.
+"""Time each data step for a million users against the bare work of PostgreSQL.
+
+Both sides have the same rows and the same keys, and each step has its own process.
 
 ingest       against ADBC's binary COPY of the ready rows into tables like raw.*
 snapshot     against INSERT … SELECT from raw.* into tables like frozen.*, without digests
 materialize  against INSERT … SELECT from frozen.* into tables like online.*
 
-Both sides are timed in the same run, with all their indexes; ours from the start of its process to its end.
+Both sides are timed in the same run, with all their indexes. Our time is that of the whole process,
+from its start to its end.
 """
 
 from __future__ import annotations
@@ -112,8 +115,12 @@ def _bare_copy(platform: Platform, day: str) -> float:
     with connect(platform.login, autocommit=True) as connection:
         _like(connection, [(t, f"raw.{t}") for t in tables])
     ready = {
-        t: arrow.read(platform.login, f"SELECT * FROM raw.{t} WHERE as_of = $1::date", [day])
-        for t in tables
+        table: arrow.read(
+            platform.login,
+            f"SELECT * FROM raw.{table} WHERE as_of = $1::date",  # noqa: S608  # names of our own
+            [day],
+        )
+        for table in tables
     }
 
     def copy() -> None:
@@ -138,7 +145,7 @@ def _bare_freeze(platform: Platform, day: str) -> float:
                 for table in tables:
                     names = ", ".join(platform.catalog.columns(table))
                     connection.execute(
-                        f"INSERT INTO bench.{table} (as_of, revision, {names}, row_digest)"  # type: ignore[arg-type]
+                        f"INSERT INTO bench.{table} (as_of, revision, {names}, row_digest)"  # type: ignore[arg-type]  # noqa: S608
                         f" SELECT as_of, 1, {names}, '' FROM raw.{table} WHERE as_of = '{day}'"
                     )
 
@@ -162,8 +169,9 @@ def _bare_materialize(platform: Platform, day: str) -> float:
                         ]
                     )
                     connection.execute(
-                        f"INSERT INTO bench.{view} ({names}, as_of, known_at)"  # type: ignore[arg-type]
-                        f" SELECT {names}, as_of, now() FROM frozen.{spec.table} WHERE as_of = '{day}' AND revision = 1"
+                        f"INSERT INTO bench.{view} ({names}, as_of, known_at)"  # type: ignore[arg-type]  # noqa: S608
+                        f" SELECT {names}, as_of, now() FROM frozen.{spec.table}"
+                        f" WHERE as_of = '{day}' AND revision = 1"
                     )
 
         return _timed(fill)

@@ -1,8 +1,9 @@
-"""What making a version again costs, against the training that it repeats, in the same run.
+"""Time the rebuilding of a version against the training that it repeats, in the same run.
 
-whole      `reproduce` against `train`, each a process of its own, 7,043 users, alternating; their medians
-data part  a million users, two months: from the snapshots to the matrix and all digests. `reproduce` also holds every
-           frozen revision that the version names, unused columns included, against the digests in its passport
+whole      the median of `reproduce` against that of `train`: 7,043 users, own processes, in turns
+data part  a million users, two months: from the snapshots to the matrix and all digests.
+           `reproduce` also compares the digest of each frozen revision, with the columns that the
+           model does not use, with the one in the version's passport
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def _data_parts() -> bool:
     for part, runs in found.items():
         print(f"{part:<14}{seconds[part]:>8.2f} s{max(g for _, g, _ in runs):>8.2f} GB")
     print(
-        f"the rebuild takes {ratio:.2f} of the time; at most {REQUIRED:.1f} and {MEMORY_GB:.0f} GB are allowed"
+        f"the rebuild takes {ratio:.2f} of the time;"
+        f" at most {REQUIRED:.1f} and {MEMORY_GB:.0f} GB are allowed"
     )
     assert len(digests) == 1, digests
     return ratio > REQUIRED or memory > MEMORY_GB

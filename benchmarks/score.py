@@ -1,7 +1,8 @@
-"""`score` of a whole drop against the compiled model alone on a ready matrix plus a bare COPY of the results.
+"""Time `score` of a whole drop against the compiled model alone and a bare COPY of the results.
 
-The model learns from some thousand simulated users; the drop that it scores has USERS of them (1 million). Both sides run in the
-same run, ours from the start of its process to its end, reading, joining, storing and digest included.
+The model learns from some thousand simulated users. The drop that it scores has USERS of them
+(1 million). Both sides are timed in the same run. Our time is that of the whole process: it reads,
+joins and stores the rows and computes their digest. The compiled model gets a ready matrix.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _score() -> tuple[float, float]:
 
 
 def _bare(platform: Platform) -> tuple[float, float]:
-    """Seconds of the compiled model on the ready matrix, and of one COPY of key, probability and prediction."""
+    """Return the seconds of the compiled model on the matrix, and of one COPY of the results."""
     import polars as pl
 
     from streamflow.core.data.instants import instant_of_day

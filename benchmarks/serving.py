@@ -4,11 +4,12 @@
 (b) the reference's way: FastAPI, the Feast SDK and MLflow's pyfunc in a `def` endpoint
 (c) `mlflow models serve` of the same version; it is sent the features, which it cannot look up
 (d) a FastAPI endpoint that does nothing
-(e) FastAPI with one prepared SELECT of the same rows; the faster of an asynchronous pool and of threads counts
+(e) FastAPI with one prepared SELECT of the same rows: the faster of an async pool and of threads
 
-All on one embedded PostgreSQL of 7,043 users, a forest of 300 trees; single-user requests for random users.
-The servers share the machine with the generator of the load and with PostgreSQL: read ratios, not rates. A ratio is the median of
-those within each round.
+All of them use one embedded PostgreSQL of 7,043 users and a forest of 300 trees. A request asks for
+one random user.
+The servers share the machine with the generator of the load and with PostgreSQL: read ratios, not
+rates. A ratio is the median of those within each round.
 """
 
 from __future__ import annotations
@@ -147,7 +148,10 @@ def _failed(loads: Loads, name: str) -> Counter[str]:
 
 
 def _print_ratios(loads: Loads) -> bool:
-    """Ours against the others at each number of clients; whether the targets at 8 clients are met and no answer of ours failed."""
+    """Print the ratios for each number of clients.
+
+    Return whether the targets at 8 clients are met and none of our answers failed.
+    """
     names = {name for name, _ in loads}
     if "ours" not in names:
         return True
@@ -229,9 +233,9 @@ def _sound(runs: Sequence[Load]) -> bool:
 
 def _target(what: str, found: float, target: float, *, at_least: bool) -> bool:
     good = found >= target if at_least else found <= target
-    print(
-        f"{'ok    ' if good else 'MISSED'} {what}: {found:.2f}; {'at least' if at_least else 'at most'} {target:g} is required"
-    )
+    verdict = "ok    " if good else "MISSED"
+    bound = "at least" if at_least else "at most"
+    print(f"{verdict} {what}: {found:.2f}; {bound} {target:g} is required")
     return good
 
 

@@ -1,7 +1,8 @@
 """A child process of `serving_start.py`. It imports no vendor of its own.
 
-serve FILE ARGUMENTS…  `streamflow ARGUMENTS`; once it is ready, FILE gets the names of its modules of vendors, in order of import
-import                 import the modules whose names stand on standard input, and end
+serve FILE ARGUMENTS…  run `streamflow ARGUMENTS`; once it is ready, write the names of its vendors'
+                       modules to FILE, in the order of their import
+import                 import the modules that standard input names, and end
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _tell(file: Path, url: str) -> None:
 
 def _ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url) as answer:  # our own server
+        with urllib.request.urlopen(url) as answer:  # noqa: S310  # our own server
             return bool(answer.status == 200)
     except (urllib.error.URLError, ConnectionError):  # not yet
         return False

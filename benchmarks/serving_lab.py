@@ -1,4 +1,7 @@
-"""An installation to serve from, made for the run: one month of 7,043 users, the baseline forest of 300 trees in Production."""
+"""Make an installation to serve from.
+
+It holds one month of 7,043 users, and the baseline forest of 300 trees is in Production.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ class Lab:
 
 @contextmanager
 def laboratory(folder: Path, *, kept: bool = False) -> Iterator[Lab]:
-    """Make it below `folder`, unless it is there. Its PostgreSQL runs until the end, and is removed then unless it is `kept`."""
+    """Make the installation below `folder`, unless it exists.
+
+    Its PostgreSQL runs until the end of the block. Then it is removed, unless `kept` is true.
+    """
     from streamflow.database.embedded import remove_server
     from streamflow.platform import open_platform
     from streamflow.settings import load_settings
@@ -74,5 +80,5 @@ def _rows(names: list[str]) -> dict[str, dict[str, object]]:
     with psycopg.connect("", row_factory=psycopg.rows.dict_row) as connection:
         found = connection.execute(ROWS).fetchall()
     assert len(found) == USERS
-    random.Random(SEED).shuffle(found)  # an order of requests
+    random.Random(SEED).shuffle(found)  # noqa: S311  # an order of requests
     return {row["user_id"]: {name: row[name] for name in names} for row in found}

@@ -1,10 +1,15 @@
-"""The load: HTTP/1.1 on raw sockets, in a process of its own and in one thread, so cheap that it is not what is measured.
+"""Send the load of a benchmark and measure the answers.
 
-Reads a `Job` as JSON from its standard input, prints what `Load` holds as JSON. Each answer is checked: status 200, and the
-texts in it that the request asks for. What is not as expected counts as failed, and neither in the throughput nor in a latency.
+It writes HTTP/1.1 to raw sockets, in its own process and in one thread: it must cost so little
+that it does not change the measurement.
+
+It reads a `Job` as JSON from standard input and prints a `Load` as JSON. Each answer is checked:
+its status is 200, and it holds the texts that the request asks for. A different answer counts as
+failed, and neither for the throughput nor for a latency.
 
 closed loop   each client sends as soon as it has its answer
-open loop     `rate` requests a second, whatever the server does: a latency counts from when the request was due
+open loop     `rate` requests a second, whatever the server does: a latency counts from the instant
+              at which the request was due
 """
 
 from __future__ import annotations
@@ -147,7 +152,7 @@ class Run:
         return self._load(out)
 
     def open(self, rate: float) -> Load:
-        """A free client sends when a request is due; where none is free the request waits for one."""
+        """Send each request when it is due; a request waits until a client is free."""
         free, out, sent, began = deque(self._clients.values()), [], 0, perf_counter()
         while (now := perf_counter()) < self._end + PATIENCE_S:
             due = began + sent / rate
@@ -198,7 +203,8 @@ def _messages(job: Job) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
     for text, marks in job.requests:
         body = text.encode()
         head = (
-            f"POST {job.path} HTTP/1.1\r\nHost: 127.0.0.1:{job.port}\r\nContent-Type: application/json\r\n"
+            f"POST {job.path} HTTP/1.1\r\nHost: 127.0.0.1:{job.port}\r\n"
+            "Content-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         yield head.encode() + body, tuple(mark.encode() for mark in marks)

@@ -1,8 +1,10 @@
-"""What `serving.py` measures us against: each a FastAPI application, `python serving_peers.py NAME PORT` serves one.
+"""The servers that `serving.py` compares with ours. Each of them is a FastAPI application.
 
-They find PostgreSQL, MLflow and the feature repository by the variables of stock clients, as `streamflow exec` sets them.
+`python serving_peers.py NAME PORT` serves one of them. They find PostgreSQL, MLflow and the feature
+repository by the variables of stock clients, as `streamflow exec` sets them.
 
-FastAPI reads annotations of functions that are made per application: they must be values here, not text.
+Annotations are objects in this module, not text: FastAPI reads those of functions that are made for
+each application.
 """
 
 import os
@@ -18,10 +20,15 @@ from pydantic import BaseModel
 POOL_SIZE = 8  # as in api/state.py
 
 ROWS = """
-    SELECT subs.user_id, subs.as_of, months_active, monthly_fee, paperless_billing, plan_stream_tv, plan_stream_movies, net_service,
-        watch_hours_30d, avg_session_mins_7d, unique_devices_30d, skips_7d, rebuffer_events_7d, failed_payments_90d,
+    SELECT subs.user_id, subs.as_of,
+        months_active, monthly_fee, paperless_billing,
+        plan_stream_tv, plan_stream_movies, net_service,
+        watch_hours_30d, avg_session_mins_7d, unique_devices_30d, skips_7d, rebuffer_events_7d,
+        failed_payments_90d,
         support_tickets_90d, ticket_avg_resolution_hrs_90d
-    FROM online.subs_profile_fv AS subs JOIN online.usage_agg_30d_fv USING (user_id) JOIN online.payments_agg_90d_fv USING (user_id)
+    FROM online.subs_profile_fv AS subs
+        JOIN online.usage_agg_30d_fv USING (user_id)
+        JOIN online.payments_agg_90d_fv USING (user_id)
         JOIN online.support_agg_90d_fv USING (user_id)
 """
 SELECT = f"{ROWS} WHERE user_id = %s"

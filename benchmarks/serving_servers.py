@@ -124,7 +124,10 @@ class Server:
 def serving(
     kind: Kind, lab: Lab, command: Callable[[int], Sequence[str]] | None = None
 ) -> Iterator[Server]:
-    """Start it, wait until it is ready, end it with all that it started. What it says goes into a file of the lab."""
+    """Start a server, wait until it is ready, and at last end it with all that it started.
+
+    Its output goes into a file of the lab.
+    """
     port = free_port()
     said = lab.folder / f"{port}.log"
     with said.open("wb") as log:

@@ -1,7 +1,7 @@
 """From start to ready: `streamflow serve` against the import of its vendors alone, in the same run.
 
-The vendors are the modules that a server has imported from site-packages once it is ready: another process imports those in the
-same order, and nothing else.
+The vendors are the modules that a server has imported from site-packages once it is ready. A second
+process imports the same modules in the same order, and nothing else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def print_start(lab: Lab, starts: int) -> bool:
     ratio = median(w / a for w, a in zip(whole, alone, strict=True))
     own = median(w - a for w, a in zip(whole, alone, strict=True))
     print(
-        f"from start to ready {median(whole):.2f} s; its {len(vendors)} modules of vendors alone {median(alone):.2f} s"
+        f"from start to ready {median(whole):.2f} s;"
+        f" its {len(vendors)} modules of vendors alone {median(alone):.2f} s"
     )
     good = ratio <= TIMES_VENDORS and own <= OWN_S
     print(

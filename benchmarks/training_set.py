@@ -1,9 +1,11 @@
-"""Training-set time: our offline store against Feast's own PostgreSQL store, on the same rows in the same run.
+"""Time a training set: our offline store against Feast's own PostgreSQL store.
 
-7,043 users, two months, the default catalog, all features as of the second month. Feast's own store gets plain tables
-with an index and fresh statistics instead of our history views. PostgreSQL plans its query badly: it joins by nested
-loops over common table expressions, whose size it cannot know. The third line forbids it to (`enable_nestloop = off`,
-which no user of Feast would know to set): what is left there is the difference of the two ways themselves.
+Both read the same rows in the same run: 7,043 users, two months, the default catalog, all features
+as of the second month. Feast's own store gets plain tables with an index and fresh statistics
+instead of our history views. PostgreSQL plans its query badly: it joins by nested loops over common
+table expressions, whose size it cannot know. The third line forbids these loops
+(`enable_nestloop = off`, which no user of Feast would know to set). That line shows the difference
+between the two methods themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from streamflow.catalog import Catalog
 
 USERS, RUNS = 7_043, 5
-PATIENCE_S = 60  # a run is stopped after this long and counts as that long; no further run once all have taken so long
+# A run is stopped after this time and counts as this long. No further run follows once all were so.
+PATIENCE_S = 60
 DROPS = (("2024-01-31", "2024-02-01"), ("2024-02-29", "2024-03-01"))
 REQUIRED = 10.0
 OURS, PEER, TUNED = (
@@ -65,14 +68,15 @@ def _print(results: dict[str, list[float]], features: int) -> float:
     """The table; the ratio of the peer, as it comes, to us."""
     ratios = {name: median(seconds) / median(results[OURS]) for name, seconds in results.items()}
     print(
-        f"training set of {USERS:,} users, {features} features, {len(DROPS)} months of history, warm"
+        f"training set of {USERS:,} users, {features} features,"
+        f" {len(DROPS)} months of history, warm"
     )
     print(f"{'store':<44}{'runs':>5}{'median s':>11}{'ratio':>8}")
     for name, seconds in results.items():
         stopped = ">" if median(seconds) >= PATIENCE_S else ""
-        print(
-            f"{name:<44}{len(seconds):>5}{stopped + format(median(seconds), '.3f'):>11}{stopped + format(ratios[name], '.1f'):>8}"
-        )
+        duration = stopped + format(median(seconds), ".3f")
+        ratio = stopped + format(ratios[name], ".1f")
+        print(f"{name:<44}{len(seconds):>5}{duration:>11}{ratio:>8}")
     print(f"at least {REQUIRED:.0f} is required of '{PEER}'")
     return ratios[PEER]
 
@@ -122,7 +126,7 @@ def _fill(connection: psycopg.Connection, catalog: Catalog, table: str) -> None:
     from support.frozen import freeze, instant
 
     columns = catalog.columns(table)
-    random = Random(f"{table} 42")  # values of a benchmark
+    random = Random(f"{table} 42")  # noqa: S311  # values of a benchmark
     draw: dict[str, Callable[[], Any]] = {
         "int": lambda: random.randrange(100),
         "float": lambda: random.random() * 100,
@@ -136,8 +140,8 @@ def _fill(connection: psycopg.Connection, catalog: Catalog, table: str) -> None:
         )
         freeze(connection, table, instant(as_of), instant(known_at), list(columns), rows)
     connection.execute(
-        f"CREATE TABLE public.{table} AS SELECT * FROM history.{table}"
-    )  # names of our catalog
+        f"CREATE TABLE public.{table} AS SELECT * FROM history.{table}"  # noqa: S608  # our names
+    )
     connection.execute(f"CREATE INDEX ON public.{table} ({catalog.entity.key}, as_of)")
 
 

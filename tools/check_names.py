@@ -1,6 +1,7 @@
 """Refuse names that say nothing about what they hold: part of `make check`.
 
-Run it as `python tools/check_names.py FOLDER ...`. It prints each place and ends with 1 if there is one.
+Run it as `python tools/check_names.py FOLDER ...`. It prints each place where such a name is
+defined, and ends with exit code 1 if there is one.
 It looks at variables, parameters, fields, functions, classes and modules, never at text.
 To allow a name, delete it from VAGUE_NAMES in a commit that says why.
 """
@@ -12,14 +13,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# A name of this list does not tell a reader what the value is. Use a noun: `violations`, `revision`.
+# A name of this list does not tell what the value is. Use a noun: `violations`, `revision`.
 VAGUE_NAMES = frozenset(
     """
     after all apart asked before both done each form found given held it kept known left made mine
     more most named of one other others own part parts place places read ready rest said same seen
     side sides stands strange stuff them then there these they thing things those told used wanted
     way what when where which whole why words wrong
-    """.split()
+    """.split()  # noqa: SIM905  # a list of literals would be long and no clearer
 )
 
 

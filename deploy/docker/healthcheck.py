@@ -1,9 +1,12 @@
-"""Is the service of this container doing its work? Run by compose: python healthcheck.py SERVICE; exit code 0 is yes.
+"""Check whether the service of this container does its work; exit code 0 means that it does.
+
+Compose runs it: python healthcheck.py SERVICE.
 
 mlflow   answers a question to its registry, from its database
 prefect  its database answers, and the worker has announced that it serves the flows
 feast    answers a question to the live features, from the database
-api      reaches its database; without a version in Production, or before the first drop, it is as healthy as it can be
+api      reaches its database; without a version in Production, or before the first drop, it counts
+         as healthy too
 """
 
 import json
@@ -18,10 +21,9 @@ TIMEOUT_S = 8
 def asked(url: str, body: object = None) -> Any:
     """The JSON of an answer, whatever its status."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        url, data=data, headers={"Content-Type": "application/json"}
-    )  # our own container
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310  # our container
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
         return json.load(answer)
 
 
@@ -46,7 +48,10 @@ def prefect() -> list[str]:
 
 
 def feast() -> list[str]:
-    """One feature of a key that nobody has: the registry and the live table are asked all the same. And the page."""
+    """Ask for one feature of a key that no user has, which reads the registry and the live table.
+
+    Then ask for the page.
+    """
     from streamflow.catalog import load_catalog
     from streamflow.settings import load_settings
 

@@ -1,7 +1,11 @@
-"""Makes the secrets of the stack in /secrets, each once: run by compose's service `init` before all others.
+"""Make the secrets of the stack in /secrets, each of them once.
 
-pgpass                   libpq's password file, for every client (PGPASSFILE); only our own user can read it
-postgres_password        the same password, for the postgres image (POSTGRES_PASSWORD_FILE), whose user is another one
+The service `init` of compose runs it before any service.
+
+pgpass                   libpq's password file, for every client (PGPASSFILE); only our own user can
+                         read it
+postgres_password        the same password, for the postgres image (POSTGRES_PASSWORD_FILE), which
+                         has a different user
 grafana_password         of Grafana's user `admin`
 grafana_reader_password  with which Grafana reads our database, as the user `grafana`
 """

@@ -1,4 +1,7 @@
-"""Build Grafana's dashboards. `make dashboards` writes them; a test compares what is committed with what this builds."""
+"""Build Grafana's dashboards.
+
+`make dashboards` writes them; a test compares the committed files with the ones that this builds.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ DAY = "date_trunc('day', at)"
 
 @dataclass(frozen=True, kw_only=True)
 class Sql(Dataquery, Builder["Sql"]):
-    """A query of PostgreSQL, in the form that Grafana's editor stores: the SDK has none for this data source."""
+    """A query of PostgreSQL, as Grafana's editor stores it: the SDK has no such class."""
 
     sql: str
     format: str = "time_series"
@@ -142,7 +145,8 @@ def named(uid: str, title: str, *, since: str) -> Dashboard:
 def api() -> Dashboard:
     """Requests, errors, latency, readiness."""
     asked = "rate(api_requests_total[$__rate_interval])"
-    bucket = "sum by (le) (rate(api_request_latency_seconds_bucket{path=~'/predict|/features/.*'}[$__rate_interval]))"
+    latency = "api_request_latency_seconds_bucket{path=~'/predict|/features/.*'}"
+    bucket = f"sum by (le) (rate({latency}[$__rate_interval]))"
     failed = "sum(rate(api_requests_total{status=~'5..', path!='/ready'}[$__rate_interval]))"
     return (
         named("api", "API", since="now-6h")
@@ -249,13 +253,15 @@ def model() -> Dashboard:
             sql(
                 "Predictions by hour and version",
                 f"SELECT {hour} AS time, 'version ' || version AS metric, count(*) AS predictions"
-                " FROM streamflow.prediction_overview WHERE $__timeFilter(at) GROUP BY 1, 2 ORDER BY 1",
+                " FROM streamflow.prediction_overview WHERE $__timeFilter(at)"
+                " GROUP BY 1, 2 ORDER BY 1",
             )
         )
         .with_panel(
             rows(
                 "Promotions",
-                "SELECT at, model, version, stage, replaced, forced FROM streamflow.promotion ORDER BY at DESC LIMIT 50",
+                "SELECT at, model, version, stage, replaced, forced FROM streamflow.promotion"
+                " ORDER BY at DESC LIMIT 50",
                 span=24,
                 text="The ledger, whatever the time range; who and why stand in the database.",
             )
@@ -271,15 +277,16 @@ def drift() -> Dashboard:
         .with_panel(
             sql(
                 "Population of each drop",
-                "SELECT as_of AS time, population FROM streamflow.drop_overview WHERE $__timeFilter(as_of) ORDER BY 1",
+                "SELECT as_of AS time, population FROM streamflow.drop_overview"
+                " WHERE $__timeFilter(as_of) ORDER BY 1",
                 points=True,
             )
         )
         .with_panel(
             sql(
                 "Base rate of the label",
-                'SELECT as_of AS time, positives::float8 / nullif(labelled, 0) AS "base rate" FROM streamflow.drop_overview'
-                " WHERE $__timeFilter(as_of) ORDER BY 1",
+                'SELECT as_of AS time, positives::float8 / nullif(labelled, 0) AS "base rate"'
+                " FROM streamflow.drop_overview WHERE $__timeFilter(as_of) ORDER BY 1",
                 unit="percentunit",
                 points=True,
                 text="Of the newest revision of each drop's labels.",
@@ -288,8 +295,9 @@ def drift() -> Dashboard:
         .with_panel(
             sql(
                 "Rows of each table",
-                "SELECT DISTINCT ON (as_of, table_name) as_of AS time, table_name AS metric, rows FROM streamflow.revision"
-                " WHERE $__timeFilter(as_of) ORDER BY as_of, table_name, revision DESC",
+                "SELECT DISTINCT ON (as_of, table_name) as_of AS time, table_name AS metric, rows"
+                " FROM streamflow.revision WHERE $__timeFilter(as_of)"
+                " ORDER BY as_of, table_name, revision DESC",
                 points=True,
                 text="Of the newest revision: a feature view has the rows of its table.",
             )
@@ -297,34 +305,39 @@ def drift() -> Dashboard:
         .with_panel(
             rows(
                 "Revisions",
-                "SELECT as_of, table_name, max(revision) AS revisions, max(known_at) AS known_at FROM streamflow.revision"
-                " WHERE $__timeFilter(as_of) GROUP BY as_of, table_name ORDER BY as_of DESC, table_name",
+                "SELECT as_of, table_name, max(revision) AS revisions, max(known_at) AS known_at"
+                " FROM streamflow.revision WHERE $__timeFilter(as_of)"
+                " GROUP BY as_of, table_name ORDER BY as_of DESC, table_name",
             )
         )
         .with_panel(
             sql(
                 "PSI of each feature",
-                "SELECT DISTINCT ON (as_of, feature) as_of AS time, feature AS metric, psi FROM streamflow.drift_overview"
-                " WHERE $__timeFilter(as_of) ORDER BY as_of, feature, id DESC",
+                "SELECT DISTINCT ON (as_of, feature) as_of AS time, feature AS metric, psi"
+                " FROM streamflow.drift_overview WHERE $__timeFilter(as_of)"
+                " ORDER BY as_of, feature, id DESC",
                 points=True,
-                text="In nats, against the training set of the version in Production; of the newest report on each drop.",
+                text="In nats, against the training set of the version in Production;"
+                " of the newest report on each drop.",
             )
         )
         .with_panel(
             sql(
                 "AUC on hold-out users",
-                'SELECT DISTINCT ON (as_of) as_of AS time, auc AS "now", auc_at_training AS "at its training"'
-                " FROM streamflow.monitor_report WHERE $__timeFilter(as_of) ORDER BY as_of, id DESC",
+                'SELECT DISTINCT ON (as_of) as_of AS time, auc AS "now",'
+                ' auc_at_training AS "at its training" FROM streamflow.monitor_report'
+                " WHERE $__timeFilter(as_of) ORDER BY as_of, id DESC",
                 unit="percentunit",
                 points=True,
-                text="Of the version that was in Production when the newest report on the drop was made.",
+                text="Of the version that was in Production"
+                " when the newest report on the drop was made.",
             )
         )
         .with_panel(
             rows(
                 "Reports of monitor",
-                "SELECT as_of, at, version, verdict, auc, auc_at_training, positive_share FROM streamflow.monitor_report"
-                " ORDER BY id DESC LIMIT 50",
+                "SELECT as_of, at, version, verdict, auc, auc_at_training, positive_share"
+                " FROM streamflow.monitor_report ORDER BY id DESC LIMIT 50",
                 span=24,
                 text="Whatever the time range; why one fires stands in the report.",
             )
@@ -332,24 +345,27 @@ def drift() -> Dashboard:
         .with_panel(
             sql(
                 "Share of positive predictions by day",
-                f'SELECT {DAY} AS time, avg(prediction) AS "positive" FROM streamflow.prediction_overview'
-                " WHERE $__timeFilter(at) GROUP BY 1 ORDER BY 1",
+                f'SELECT {DAY} AS time, avg(prediction) AS "positive"'
+                " FROM streamflow.prediction_overview WHERE $__timeFilter(at)"
+                " GROUP BY 1 ORDER BY 1",
                 unit="percentunit",
             ).time_from(recent)
         )
         .with_panel(
             sql(
                 "Mean probability by day",
-                f'SELECT {DAY} AS time, avg(probability) AS "mean probability" FROM streamflow.prediction_overview'
-                " WHERE $__timeFilter(at) GROUP BY 1 ORDER BY 1",
+                f'SELECT {DAY} AS time, avg(probability) AS "mean probability"'
+                " FROM streamflow.prediction_overview WHERE $__timeFilter(at)"
+                " GROUP BY 1 ORDER BY 1",
                 unit="percentunit",
             ).time_from(recent)
         )
         .with_panel(
             sql(
                 "Missing features per prediction by day",
-                f'SELECT {DAY} AS time, avg(missing_features) AS "missing features" FROM streamflow.prediction_overview'
-                " WHERE $__timeFilter(at) GROUP BY 1 ORDER BY 1",
+                f'SELECT {DAY} AS time, avg(missing_features) AS "missing features"'
+                " FROM streamflow.prediction_overview WHERE $__timeFilter(at)"
+                " GROUP BY 1 ORDER BY 1",
                 text="Features without a value, where the catalog allows it.",
             ).time_from(recent)
         )
@@ -360,7 +376,8 @@ def drift() -> Dashboard:
                     "increase(api_errors_total{code='features_missing'}[$__rate_interval])",
                     "features_missing",
                 ),
-                text="A feature without a value, where the catalog promises one: no prediction is made.",
+                text="A feature without a value, where the catalog promises one:"
+                " no prediction is made.",
             ).time_from(recent)
         )
     )

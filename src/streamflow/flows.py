@@ -29,16 +29,9 @@ from streamflow.steps.data import ingest as ingest_step
 from streamflow.steps.data import materialize as materialize_step
 from streamflow.steps.data import migrate as migrate_step
 from streamflow.steps.data import snapshot as snapshot_step
-from streamflow.steps.data.inbox import InboxReceipt
-from streamflow.steps.data.ingest import IngestReceipt
-from streamflow.steps.data.materialize import MaterializeReceipt
-from streamflow.steps.data.snapshot import SnapshotReceipt
 from streamflow.steps.promotion import promote as promote_step
 from streamflow.steps.promotion import retrain as retrain_step
-from streamflow.steps.promotion.promote import PromoteReceipt
-from streamflow.steps.promotion.retrain import RetrainReceipt
 from streamflow.steps.training import train as train_step
-from streamflow.steps.training.train import TrainReceipt
 
 PAUSED_INTERVAL_S = 86_400  # a paused schedule needs an interval too
 MAX_RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
@@ -52,9 +45,9 @@ Flags = Mapping[str, Any]  # settings from the command line, which override envi
 class MonthlyReceipt:
     """The receipts of ingest, snapshot and materialize for one drop."""
 
-    ingest: IngestReceipt
-    snapshot: SnapshotReceipt
-    materialize: MaterializeReceipt
+    ingest: ingest_step.IngestReceipt
+    snapshot: snapshot_step.SnapshotReceipt
+    materialize: materialize_step.MaterializeReceipt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +55,16 @@ class DemoReceipt:
     """The receipts of the demo's flows; the demo asks the API after them."""
 
     months: tuple[MonthlyReceipt, ...]
-    train: TrainReceipt
-    promote: PromoteReceipt
-    retrain: RetrainReceipt | None
+    train: train_step.TrainReceipt
+    promote: promote_step.PromoteReceipt
+    retrain: retrain_step.RetrainReceipt | None
 
 
 @contextmanager
 def prefect_flushed() -> Iterator[None]:
     """Send the pending logs and events of Prefect at the end of the block.
 
-    Its server must still run then. Without this, Prefect would try for a minute at exit to reach a
-    server that has stopped.
+    Its server must still run then: at exit Prefect would try for a minute to reach a stopped one.
     """
     try:
         yield
@@ -83,22 +75,15 @@ def prefect_flushed() -> Iterator[None]:
 
 @contextmanager
 def _platform(flags: Flags, *, migrated: bool = True) -> Iterator[Platform]:
-    """Open the platform for the current run; its progress goes to the log of this run.
-
-    The logger is taken here, in the thread of the run: a step also reports from other threads.
-    """
-    logger = get_run_logger()
-    with open_platform(
-        load_settings(**flags), notify=logger.info, must_be_migrated=migrated
-    ) as platform:
+    """Open the platform for the current run; its progress goes to the log of this run."""
+    notify = get_run_logger().info  # taken in the run's thread: a step reports from others too
+    settings = load_settings(**flags)
+    with open_platform(settings, notify=notify, must_be_migrated=migrated) as platform:
         yield platform
 
 
 def is_retryable(_task: object, _run: object, state: Any) -> bool:
-    """Return whether a failed task is tried again: only an error that can pass by itself is.
-
-    The class of the error decides this.
-    """
+    """Return whether a failed task is tried again; the class of its error decides this."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, StreamflowError) and error.retryable
 
@@ -106,8 +91,7 @@ def is_retryable(_task: object, _run: object, state: Any) -> bool:
 def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Return a decorator that makes a Prefect task of a function around one step.
 
-    The task is tried three times for errors that can pass by themselves. Nothing is cached or
-    persisted.
+    The task is tried three times for errors that can pass by themselves. Nothing is cached.
     """
 
     def make_task(function: Callable[P, R]) -> Task[P, R]:
@@ -126,7 +110,7 @@ def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 @step("ingest")
 def ingest(
     folder: str, as_of: date, allow_same: bool, reject_rows: bool, flags: Flags
-) -> IngestReceipt:
+) -> ingest_step.IngestReceipt:
     """Validate and write a drop; migrate an empty database first."""
     with _platform(flags, migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
@@ -136,28 +120,28 @@ def ingest(
 
 
 @step("snapshot")
-def snapshot(as_of: date, flags: Flags) -> SnapshotReceipt:
+def snapshot(as_of: date, flags: Flags) -> snapshot_step.SnapshotReceipt:
     """Freeze the raw rows of a drop."""
     with _platform(flags) as platform:
         return snapshot_step.snapshot(platform, as_of)
 
 
 @step("materialize")
-def materialize(flags: Flags) -> MaterializeReceipt:
+def materialize(flags: Flags) -> materialize_step.MaterializeReceipt:
     """Make the newest frozen drop live."""
     with _platform(flags) as platform:
         return materialize_step.materialize(platform)
 
 
 @step("train")
-def train_version(as_of: date, label_lead: int, flags: Flags) -> TrainReceipt:
+def train_version(as_of: date, label_lead: int, flags: Flags) -> train_step.TrainReceipt:
     """Train a model and register it as a version."""
     with _platform(flags) as platform:
         return train_step.train(platform, as_of, label_lead=label_lead)
 
 
 @step("promote")
-def promote(version: int, why: str, force: bool, flags: Flags) -> PromoteReceipt:
+def promote(version: int, why: str, force: bool, flags: Flags) -> promote_step.PromoteReceipt:
     """Put a version into Production if the gate allows it, or by force."""
     with _platform(flags) as platform:
         return promote_step.promote(platform, version, why=why, force=force)
@@ -181,9 +165,9 @@ def monthly(
 
 
 @flow(name="train")
-def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> TrainReceipt:
+def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> train_step.TrainReceipt:
     """Train the baseline model and register it as a version."""
-    receipt: TrainReceipt = train_version(as_of, label_lead, flags or {})
+    receipt: train_step.TrainReceipt = train_version(as_of, label_lead, flags or {})
     return receipt
 
 
@@ -210,7 +194,7 @@ def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoRecei
 @step("retrain")
 def retrain(
     as_of: date | None, label_lead: int, why: str, force: bool, on_verdict: bool, flags: Flags
-) -> RetrainReceipt:
+) -> retrain_step.RetrainReceipt:
     """Train a version and let the gate decide; do nothing for evidence that was decided before."""
     with _platform(flags) as platform:
         return retrain_step.retrain(
@@ -226,13 +210,13 @@ def train_and_compare(
     force: bool = False,
     on_verdict: bool = False,
     flags: Flags | None = None,
-) -> RetrainReceipt:
+) -> retrain_step.RetrainReceipt:
     """Train on the drop of `as_of`, or the newest labelled one; promote if the gate allows it."""
     return retrain(as_of, label_lead, why, force, on_verdict, flags or {})
 
 
 @flow(name="inbox")
-def inbox(flags: Flags | None = None) -> InboxReceipt:
+def inbox(flags: Flags | None = None) -> inbox_step.InboxReceipt:
     """Run `monthly` for each folder of the inbox that is new or changed."""
     settings_flags = flags or {}
     with _platform(settings_flags, migrated=False) as platform:
@@ -254,10 +238,9 @@ def serve(
 ) -> None:
     """Run flows for Prefect's server in this process until SIGTERM or Ctrl-C.
 
-    The flows are `monthly`, `train`, `inbox` and `train_and_compare`. `inbox` and
-    `train_and_compare` run in the given intervals of seconds; a run that is due while an earlier
-    one still works is left out. Without an inbox, or an interval, the schedule is paused instead
-    of left out: Prefect would otherwise keep the schedule of an earlier worker.
+    `inbox` and `train_and_compare` run in the given intervals of seconds; a run that is due while
+    an earlier one still works is left out. Without an inbox, or an interval, the schedule is
+    paused instead of left out: Prefect would otherwise keep the schedule of an earlier worker.
     """
     one_at_a_time = ConcurrencyLimitConfig(
         limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW

@@ -195,11 +195,11 @@ def open_platform(
     Args:
         settings: of this installation
         notify: called with each line of progress
-        migrated: require that the database is migrated
+        must_be_migrated: require that the database is migrated
         role: the database role of every part, the vendors' tools included
 
     Raises:
-        NotMigrated: code or catalog need a different schema, and `migrated` is True
+        NotMigrated: code or catalog need a different schema, and `must_be_migrated` is True
     """
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing, role)
@@ -212,7 +212,10 @@ def open_platform(
 
 
 def _wire(
-    settings: Settings, notify: Callable[[str], None], closing: ExitStack, role: str
+    settings: Settings,
+    notify: Callable[[str], None],
+    closing: ExitStack,
+    role: str,
 ) -> Platform:
     """Make the platform; `closing` closes what it opens."""
     catalog = load_catalog(settings.catalog)

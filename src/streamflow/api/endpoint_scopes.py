@@ -26,8 +26,8 @@ def required_scope(path: str) -> Scope | None:
 
     The path must be the one that the router reads.
 
-    >>> required_scope("/features/7590-VHVEG"), required_scope("/features/x/health"), required_scope("/health")
-    ('read', None, None)
+    >>> [required_scope(p) for p in ("/features/7590-VHVEG", "/features/x/health", "/health")]
+    ['read', None, None]
     """
     parent = path.rpartition("/")[0]
     return ACCESS.get(path) or ACCESS.get(f"{parent}/{{}}")

@@ -84,8 +84,8 @@ def allowed_hosts(bound_host: str, configured_hosts: tuple[str, ...]) -> tuple[s
     The names of loopback are always allowed, because no web page can take them as its own name.
 
     Args:
-        bound: the host that the API is bound to
-        given: the hosts of the setting api_allowed_hosts
+        bound_host: the host that the API is bound to
+        configured_hosts: the hosts of the setting api_allowed_hosts
 
     >>> allowed_hosts("10.0.0.5", ("churn.example.com",))
     ('localhost', '127.0.0.1', '::1', '10.0.0.5', 'churn.example.com')

@@ -53,7 +53,7 @@ class Traces:
             method: the HTTP method
             path: the declared path, without values of the client
             status: the status of the answer
-            began: the instant when the request began, as `perf_counter` measures it
+            started_at: the instant when the request began, as `perf_counter` measures it
         """
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind, set_span_in_context

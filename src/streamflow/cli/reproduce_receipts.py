@@ -70,7 +70,8 @@ def verify(receipt: VerifyReceipt) -> str:
         f" known at {receipt.known_at.isoformat()}",
     ]
     lines += [
-        f"  {source.name:24} newest as_of {format_instant(source.as_of)}, known at {format_instant(source.known_at)}"
+        f"  {source.name:24} newest as_of {format_instant(source.as_of)},"
+        f" known at {format_instant(source.known_at)}"
         for source in receipt.certificate.parts
     ]
     lines += _describe_violations(receipt)

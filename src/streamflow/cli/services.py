@@ -127,7 +127,7 @@ def logs(
 
     Example: streamflow logs mlflow --follow
     """
-    from streamflow.services.logs import follow_logs as follow_logs
+    from streamflow.services.logs import follow_logs
     from streamflow.services.processes import read_last_lines
     from streamflow.services.programs import PROGRAMS_BY_NAME
     from streamflow.services.supervision import log_file

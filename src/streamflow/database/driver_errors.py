@@ -21,7 +21,8 @@ CONNECTION_LOST_STATES = ("08", "57P")
 
 @contextmanager
 def translate_errors(
-    address: Address, read_log_end: Callable[[], str] = lambda: ""
+    address: Address,
+    read_log_end: Callable[[], str] = lambda: "",
 ) -> Iterator[None]:
     """Raise DiskFull or DatabaseUnavailable for what a driver reports in this block.
 
@@ -29,7 +30,7 @@ def translate_errors(
 
     Args:
         address: the database, for the message.
-        last_words: returns the end of the server's log. A server that could not write to its disk
+        read_log_end: returns the end of the server's log. A server that could not write to its disk
             ends the connection and gives no reason.
     """
     try:

@@ -45,8 +45,8 @@ def views_at(
 
     Args:
         features: the features of the service.
-        at: the instant; a revision counts when its as_of is not later, and not older than the ttl.
-        newest: table -> the known revisions of it, one per as_of.
+        as_of: the instant; a revision counts when it is not later, and not older than the ttl.
+        revisions_by_table: table -> the known revisions of it, one per as_of.
     """
     views = []
     for name in dict.fromkeys(feature.view for feature in features):
@@ -93,8 +93,8 @@ def read_population(
         views: the views to join.
         key: name of the key column.
         population: the table and the revision whose keys are meant.
-        at: the instant that the features describe.
-        part: number of keys in a chunk.
+        as_of: the instant that the features describe.
+        chunk_size: number of keys in a chunk.
 
     Yields:
         (n, ·) the key, then for each view its `as_of_column` and its features.
@@ -108,7 +108,10 @@ def read_population(
 
 
 def _join_view(
-    reader: _FrozenRowReader, view: PopulationView, keys: pl.DataFrame, at: datetime
+    reader: _FrozenRowReader,
+    view: PopulationView,
+    keys: pl.DataFrame,
+    at: datetime,
 ) -> pl.DataFrame:
     """Return the newest valid row of a view for each key, in the order of `keys`.
 
@@ -145,7 +148,10 @@ class _FrozenRowReader:
         return self._read(query, revision)
 
     def read_rows(
-        self, view: PopulationView, revision: RevisionKey, keys: pl.DataFrame
+        self,
+        view: PopulationView,
+        revision: RevisionKey,
+        keys: pl.DataFrame,
     ) -> pl.DataFrame:
         """Return a revision's rows of the keys from the first to the last of `keys`.
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import psycopg
 
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.features.feature_service import ServiceFeature
-from streamflow.features.live_tables import SQL_TYPES, live_columns
+from streamflow.features.live_tables import live_columns
 
 
 def describe_misfits(
-    connection: psycopg.Connection, features: Sequence[ServiceFeature]
+    connection: psycopg.Connection,
+    features: Sequence[ServiceFeature],
 ) -> list[str]:
     """Describe each feature whose live column is missing or has a different type.
 
@@ -21,7 +23,7 @@ def describe_misfits(
     types_by_view = {view: live_columns(connection, view) for view in views}
     descriptions = []
     for feature in features:
-        model_type = SQL_TYPES[feature.type]
+        model_type = COLUMN_TYPES[feature.type].sql
         live_type = types_by_view[feature.view].get(feature.name)
         if live_type == model_type:
             continue

@@ -24,11 +24,11 @@ def point_in_time_join(
     """Give each entity row the newest history row at its instant, as known at its known_at.
 
     Args:
-        entities: (n, ·) the keys, INSTANT and, if the history has KNOWN_SINCE and KNOWN_UNTIL, ROW_KNOWN_AT. Only keys
-            may be missing.
-        history: (m, ·) the keys, AS_OF and the features. With KNOWN_SINCE and KNOWN_UNTIL a row is valid for
-            KNOWN_SINCE <= known_at < KNOWN_UNTIL, where a null KNOWN_UNTIL has no end. At each known_at there is at
-            most one row per key and AS_OF.
+        entities: (n, ·) the keys, INSTANT and, if the history has KNOWN_SINCE and KNOWN_UNTIL,
+            ROW_KNOWN_AT. Only keys may be missing.
+        history: (m, ·) the keys, AS_OF and the features. With KNOWN_SINCE and KNOWN_UNTIL a row is
+            valid for KNOWN_SINCE <= known_at < KNOWN_UNTIL, where a null KNOWN_UNTIL has no end.
+            At each known_at there is at most one row per key and AS_OF.
         keys: names of the key columns, equal in both frames.
         ttl: the largest age of a row, boundary included. None: any age.
 
@@ -56,7 +56,8 @@ def point_in_time_join(
 
 
 def _split_by_knowledge(
-    entities: pl.DataFrame, history: pl.DataFrame
+    entities: pl.DataFrame,
+    history: pl.DataFrame,
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Yield groups of entity rows with the history rows that are known to all rows of the group.
 

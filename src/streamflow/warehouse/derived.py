@@ -16,20 +16,10 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Catalog, Column
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.errors import CatalogInvalid
-from streamflow.warehouse.sql_types import SQL_TYPES
 
 LAG = re.compile(r"\blag\(\s*([a-z][a-z0-9_]*)\s*\)")
-# Catalog type -> the SQL types that an expression of this type may return. Types that PostgreSQL
-# would have to round or to guess are not among them.
-ALLOWED_TYPES = {
-    "int": {"smallint", "integer", "bigint"},
-    "float": {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
-    "bool": {"boolean"},
-    "string": {"text", "character varying"},
-    "date": {"date"},
-    "timestamp": {"timestamp with time zone"},
-}
 # How many broken values of a column are shown.
 MAX_SHOWN_VALUES = 20
 
@@ -94,17 +84,19 @@ def _find_mistake(
                 )
             return reason
     sql_type = row[0] if row else ""
-    if sql_type in ALLOWED_TYPES[column.type]:
+    if sql_type in COLUMN_TYPES[column.type].expression_types:
         return ""
     return f"its type is {sql_type}, which does not fit into '{column.type}'"
 
 
 def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
     """Return the SQL of an empty table with every column that an expression may use."""
-    types = {name: SQL_TYPES[column.type] for name, column in catalog.file_columns(table).items()}
+    types = {
+        name: COLUMN_TYPES[column.type].sql for name, column in catalog.file_columns(table).items()
+    }
     types["as_of"] = "date"
     for name, column in catalog.columns(table).items():
-        types[_name_lag(name)] = SQL_TYPES[column.type]
+        types[_name_lag(name)] = COLUMN_TYPES[column.type].sql
     fields = [
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(sql_type))
         for name, sql_type in types.items()
@@ -127,7 +119,10 @@ def _name_lag(name: str) -> str:
 
 
 def rows_to_freeze_sql(
-    table: str, columns: Mapping[str, Column], key: str, drop: DropToFreeze
+    table: str,
+    columns: Mapping[str, Column],
+    key: str,
+    drop: DropToFreeze,
 ) -> sql.Composed:
     """Return the query for the rows of one table of a drop as they are frozen.
 
@@ -163,7 +158,9 @@ def _join_previous(table: str, key: str, drop: DropToFreeze) -> sql.Composed:
     """Return the SQL that joins the rows `p` of the drop before, by key."""
     as_of, revision = drop.previous_revision or (None, None)
     previous_rows = sql.SQL("SELECT * FROM {} WHERE as_of = {} AND revision = {}").format(
-        sql.Identifier("frozen", table), sql.Literal(as_of), sql.Literal(revision)
+        sql.Identifier("frozen", table),
+        sql.Literal(as_of),
+        sql.Literal(revision),
     )
     return sql.SQL(" LEFT JOIN ({}) p USING ({})").format(previous_rows, sql.Identifier(key))
 
@@ -174,7 +171,8 @@ def _select_delivered(table: str, key: str, drop: DropToFreeze) -> sql.Composed:
     Each key of the population that has no row gets a row of nulls.
     """
     rows = sql.SQL("(SELECT * FROM {} WHERE as_of = {}) r").format(
-        sql.Identifier("raw", table), sql.Literal(drop.as_of)
+        sql.Identifier("raw", table),
+        sql.Literal(drop.as_of),
     )
     if drop.population is None:
         return rows
@@ -195,7 +193,7 @@ def _select_column(name: str, column: Column) -> sql.Composable:
     # -0.0 becomes 0.0, as in the files.
     zero = " + 0" if column.type == "float" else ""
     return sql.SQL("(({})::{}" + zero + ") AS {}").format(
-        expression_sql(column), sql.SQL(SQL_TYPES[column.type]), sql.Identifier(name)
+        expression_sql(column), sql.SQL(COLUMN_TYPES[column.type].sql), sql.Identifier(name)
     )
 
 
@@ -209,8 +207,8 @@ def find_violations(
     """Find the derived values that break what the catalog says about their column.
 
     Returns:
-        (key, column, value) of the first MAX_SHOWN_VALUES values of each column, by key. If PostgreSQL cannot
-        compute a column, its key is empty and its value is the reason.
+        (key, column, value) of the first MAX_SHOWN_VALUES values of each column, by key. If
+        PostgreSQL cannot compute a column, its key is empty and its value is the reason.
     """
     rows = rows_to_freeze_sql(table, columns, key, drop)
     violations: list[tuple[str, str, str]] = []

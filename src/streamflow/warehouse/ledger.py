@@ -57,18 +57,22 @@ def lock_ledger(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def entries(
-    connection: psycopg.Connection, model: str | None = None, *, with_evidence: bool = False
+    connection: psycopg.Connection,
+    model: str | None = None,
+    *,
+    with_evidence: bool = False,
 ) -> list[Entry]:
     """Read the entries of one model, or of all models, in their order.
 
     Args:
         connection: the database.
         model: the name of the model; None: all models.
-        whole: read the evidence too, which is most of the data; False: it is left empty.
+        with_evidence: read the evidence too, which is most of the data; False: it is left empty.
     """
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            QUERIES["select_entries"], {"model": model, "whole": with_evidence}
+            QUERIES["select_entries"],
+            {"model": model, "whole": with_evidence},
         ).fetchall()
 
 

@@ -36,7 +36,7 @@ class StoredReport:
     reasons: tuple[str, ...]
 
 
-# The columns of a Verdict, in the order in which the statements return them.
+# The columns of a StoredReport, in the order in which the statements return them.
 COLUMNS = "id, at, as_of, model, version, mlflow_run_id, evidence_digest, fires, verdict, reasons"
 
 
@@ -48,7 +48,8 @@ def lock_reports(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def find_report(
-    connection: psycopg.Connection, evidence_digest: str
+    connection: psycopg.Connection,
+    evidence_digest: str,
 ) -> tuple[StoredReport, Mapping[str, Any]] | None:
     """Read the report on this evidence, with its content as plain values.
 
@@ -105,10 +106,10 @@ def store_report(connection: psycopg.Connection, new: NewReport) -> StoredReport
 class LoggedPredictions:
     """The logged predictions of one version on one drop.
 
-    given    how many predictions of this version were logged
-    last_id  the id of the last of them in the log; 0 when there is none
-    others   how many predictions of different versions were logged on this drop
-    newest   (n, 2) key as text, probability: the last prediction for each key
+    prediction_count     how many predictions of this version were logged
+    last_id              the id of the last of them in the log; 0 when there is none
+    other_version_count  how many predictions of different versions were logged on this drop
+    newest               (n, 2) key as text, probability: the last prediction for each key
     """
 
     prediction_count: int
@@ -118,7 +119,10 @@ class LoggedPredictions:
 
 
 def logged_predictions(
-    connection: psycopg.Connection, model: str, version: int, as_of: datetime
+    connection: psycopg.Connection,
+    model: str,
+    version: int,
+    as_of: datetime,
 ) -> LoggedPredictions:
     """Read the predictions of one version on one drop from the prediction log."""
     parameters = {"model": model, "version": version, "as_of": as_of}
@@ -126,7 +130,8 @@ def logged_predictions(
     assert counts is not None
     prediction_count, last_id, other_count = counts
     rows = connection.execute(
-        QUERIES["select_newest_predictions"], {**parameters, "last_id": last_id}
+        QUERIES["select_newest_predictions"],
+        {**parameters, "last_id": last_id},
     ).fetchall()
     newest = pl.DataFrame(rows, schema={"key": pl.String, "probability": pl.Float64}, orient="row")
     return LoggedPredictions(

@@ -14,6 +14,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import sql
 
+from streamflow.core.data.counts import count_of
 from streamflow.database.sql_files import load_queries
 
 QUERIES = load_queries(__file__, "prediction_log_months.sql")
@@ -63,7 +64,7 @@ def _describe_moved(row_count: int) -> str:
 
 
 def _count_rows_in_words(row_count: int) -> str:
-    return f"{row_count:,} {'row' if row_count == 1 else 'rows'}"
+    return count_of(row_count, "row")
 
 
 def create_months(connection: psycopg.Connection, *, ahead: int = MONTHS_AHEAD) -> CreatedMonths:
@@ -90,8 +91,8 @@ def describe_missing_months(connection: psycopg.Connection) -> list[str]:
     row_count: int = row[0]
     descriptions = [f"month {name} does not exist yet" for (name,) in names]
     if row_count:
-        verb = "belongs" if row_count == 1 else "belong"
-        descriptions.append(f"{_count_rows_in_words(row_count)} {verb} to no month")
+        rows = count_of(row_count, "row belongs", "rows belong")
+        descriptions.append(f"{rows} to no month")
     return descriptions
 
 
@@ -100,7 +101,7 @@ def months_before(connection: psycopg.Connection, kept_months: int) -> list[LogM
 
     Args:
         connection: the database.
-        kept: how many whole months before this one are not too old.
+        kept_months: how many whole months before this one are not too old.
     """
     names = connection.execute(QUERIES["select_months_before"], [kept_months]).fetchall()
     return [LogMonth(month=name, rows=_count_rows(connection, name)) for (name,) in names]

@@ -32,7 +32,7 @@ def superseded_revisions(connection: psycopg.Connection, deleted_runs: list[str]
 
     Args:
         connection: the database.
-        gone: the ids of these runs.
+        deleted_runs: the ids of these runs.
     """
     rows = connection.execute(QUERIES["select_superseded_revisions"], {"gone": deleted_runs})
     return [
@@ -49,7 +49,9 @@ def superseded_revisions(connection: psycopg.Connection, deleted_runs: list[str]
 
 
 def delete_revisions(
-    connection: psycopg.Connection, deleted_runs: list[str], revisions: Iterable[Revision]
+    connection: psycopg.Connection,
+    deleted_runs: list[str],
+    revisions: Iterable[Revision],
 ) -> None:
     """Delete the passports of some runs, then revisions with their rows.
 
@@ -58,7 +60,7 @@ def delete_revisions(
 
     Args:
         connection: the database.
-        gone: the ids of the runs.
+        deleted_runs: the ids of the runs.
         revisions: the revisions to delete.
     """
     connection.execute(QUERIES["delete_passport_sources"], [deleted_runs])

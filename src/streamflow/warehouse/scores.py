@@ -101,7 +101,10 @@ class ScoreWriter:
             cursor.fetchone()
 
     def finish(
-        self, connection: psycopg.Connection, run: Mapping[str, Any], evidence: Mapping[str, Any]
+        self,
+        connection: psycopg.Connection,
+        run: Mapping[str, Any],
+        evidence: Mapping[str, Any],
     ) -> None:
         """Enter the run with its evidence, and commit.
 
@@ -154,17 +157,20 @@ def run_ids(connection: psycopg.Connection) -> list[str]:
 
 
 def unneeded_runs(
-    connection: psycopg.Connection, deleted_runs: Sequence[str], days: int | None
+    connection: psycopg.Connection,
+    deleted_runs: Sequence[str],
+    days: int | None,
 ) -> list[int]:
     """Find the scoring runs that nothing needs.
 
     Args:
         connection: the database.
-        gone: the MLflow runs whose versions are deleted.
+        deleted_runs: the MLflow runs whose versions are deleted.
         days: runs that are older are not needed; None: no limit.
     """
     rows = connection.execute(
-        QUERIES["select_unneeded_runs"], {"gone": list(deleted_runs), "days": days}
+        QUERIES["select_unneeded_runs"],
+        {"gone": list(deleted_runs), "days": days},
     )
     return [number for (number,) in rows]
 

@@ -46,7 +46,7 @@ def _describe_table(catalog: Catalog, table: str) -> dict[str, Any]:
 
 
 def catalog_from_values(recorded: Mapping[str, Any]) -> Catalog:
-    """Make a catalog from the values that `definitions` returned.
+    """Make a catalog from the values that `catalog_to_values` returned.
 
     Raises pydantic's ValidationError when this code does not know such a catalog.
 
@@ -75,15 +75,17 @@ def _by_name(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def values_to_toml(recorded: Mapping[str, Any]) -> str:
-    """Write the values that `definitions` returned as a catalog file.
+    """Write the values that `catalog_to_values` returned as a catalog file.
 
     A recorded version needs this file in an installation with a different catalog.
 
     >>> from streamflow.catalog import load_catalog, parse_catalog
     >>> original = load_catalog(None)
     >>> catalog = parse_catalog(values_to_toml(catalog_to_values(original)), origin="copy")
-    >>> catalog.service == original.service, catalog_to_values(catalog) == catalog_to_values(original)
-    (True, True)
+    >>> catalog.service == original.service
+    True
+    >>> catalog_to_values(catalog) == catalog_to_values(original)
+    True
     """
     lines = [f"{name} = {_format_toml(recorded[name])}" for name in ("model", "ttl_days")]
     for section, values in _toml_sections(recorded).items():

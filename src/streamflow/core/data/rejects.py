@@ -44,7 +44,9 @@ def list_rejects(
 
     >>> users = pl.DataFrame({"id": ["a", "b"], "row": [0, 1]})
     >>> plans = pl.DataFrame({"id": ["a", "b"], "row": [0, 1]})
-    >>> bad = DropViolation(table="plans", column="fee", row=1, expected="number", got="'x'", key="b")
+    >>> bad = DropViolation(
+    ...     table="plans", column="fee", row=1, expected="number", got="'x'", key="b"
+    ... )
     >>> found = list_rejects([bad], {"users": users, "plans": plans}, key="id")
     >>> [(reject.table, reject.row, reject.cause.table) for reject in found]
     [('plans', 1, 'plans'), ('users', 1, 'plans')]

@@ -93,8 +93,8 @@ Counts = tuple[list[str], list[int], list[int]]
 def _count_by_value(reference: pl.Series, current: pl.Series) -> Counts:
     """Count the rows of each frequent value.
 
-    The FEW most frequent values of both samples together get a bin each, so that neither sample
-    is favoured. All other values share one bin.
+    The MAX_COUNTED_VALUES most frequent values of both samples together get a bin each, so that
+    neither sample is favoured. The remaining values share one bin.
     """
     all_values = pl.concat([reference.rename("value"), current.rename("value")])
     value_counts = all_values.value_counts(name="rows")

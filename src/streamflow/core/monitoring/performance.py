@@ -120,7 +120,7 @@ def measure_performance(
     """Measure how a version performs on these rows.
 
     Returns:
-        None when there are fewer than FEW rows of a class.
+        None when there are fewer than MIN_PER_CLASS rows of a class.
 
     >>> label = np.array([0, 1] * 20)
     >>> probability = label * 0.4 + np.arange(40) / 100

@@ -24,7 +24,7 @@ EXACT_INTEGER_LIMIT = 2.0**53
 
 
 class RecordedRevision(NamedTuple):
-    """A revision, and when it became known. `gone` tells whether it was pruned."""
+    """A revision, and when it became known. `pruned` tells whether it was pruned."""
 
     table: str
     as_of: datetime
@@ -37,11 +37,11 @@ class ExpectedValues(NamedTuple):
     """The values that a served value is compared with.
 
     Attributes:
-        served: From the drop and the revision that the live row named: what the online store had
-            to hold.
-        then: From the newest drop that was known when the answer was given: what the online store
-            should have held.
-        now: From the same drop as `served`, as it is known now.
+        from_named_revision: From the drop and the revision that the live row named: what the
+            online store had to hold.
+        known_at_answer: From the newest drop that was known when the answer was given: what the
+            online store should have held.
+        known_today: From the same drop as `from_named_revision`, as it is known now.
     """
 
     from_named_revision: Value
@@ -89,8 +89,10 @@ def as_logged(value: Value, logical: str) -> Value:
 def have_same_bits(a: Value, b: Value) -> bool:
     """Decide whether two values have the same type and the same bits.
 
-    >>> have_same_bits(29.85, 29.85), have_same_bits(29.85, 29.850000381469727), have_same_bits(float("nan"), float("nan"))
-    (True, False, True)
+    >>> have_same_bits(29.85, 29.85), have_same_bits(29.85, 29.850000381469727)
+    (True, False)
+    >>> have_same_bits(float("nan"), float("nan"))
+    True
     >>> have_same_bits(3, 3.0), have_same_bits(True, 1)
     (False, False)
     """

@@ -1,6 +1,6 @@
 """The gate: what a challenger has to show before it may replace the champion.
 
-The sentences of `Gate.evidence` are stored in the ledger, whose hashes cover them.
+The sentences of `GateCondition.evidence` are stored in the ledger, whose hashes cover them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.training.calibration import Labels
 from streamflow.core.training.decision import Economics
 
@@ -231,16 +232,21 @@ def explain_too_few_rows(label: Labels, policy: GatePolicy) -> str:
 
     >>> policy = GatePolicy(rule="paired-bootstrap", metric="auc", margin=0, confidence=0.95,
     ...                 draws=50, seed=1, min_rows=50)
-    >>> explain_too_few_rows(np.array([0, 1] * 5), policy), explain_too_few_rows(np.array([0, 1] * 50), policy)
-    ('10 rows are unseen by both, needed are 50', '')
+    >>> explain_too_few_rows(np.array([0, 1] * 5), policy)
+    '10 rows are unseen by both, needed are 50'
+    >>> explain_too_few_rows(np.array([0, 1] * 50), policy)
+    ''
     """
     rows = len(label)
     positives = int(np.asarray(label).sum())
     if rows < policy.min_rows:
-        return f"{rows} rows are unseen by both, needed are {policy.min_rows}"
+        return (
+            f"{count_of(rows, 'row is', 'rows are')} unseen by both, needed are {policy.min_rows}"
+        )
     if min(positives, rows - positives) < MIN_PER_CLASS:
         return (
-            f"of the {rows} rows unseen by both {positives} are positive,"
+            f"of the {count_of(rows, 'row')} unseen by both"
+            f" {positives:,} {choose_form(positives, 'is', 'are')} positive,"
             f" needed are {MIN_PER_CLASS} of each class"
         )
     return ""

@@ -17,13 +17,13 @@ class Resolution:
 
     Attributes:
         serves: The version that answers. None when no version answers.
-        found: One of these:
+        outcome: One of these:
             agreed: all three name the same version.
             alias: only the alias was moved outside; it is put back.
             moved: the stage was moved outside; the ledger records it, and the alias follows.
             apart: stage and alias were moved outside to different versions; `serves` stays.
             several: several versions are in the stage; nobody can tell which one is right.
-        words: What a person should know. Empty when all three agree.
+        note: What a person should know. Empty when all three agree.
     """
 
     serves: int | None
@@ -46,7 +46,7 @@ def resolve_stage_holder(
         alias: The version that the alias of the stage names.
         stage: The stage.
 
-    >>> resolve_stage_holder(1, [1], 1).found, resolve_stage_holder(1, [1], 2).found
+    >>> resolve_stage_holder(1, [1], 1).outcome, resolve_stage_holder(1, [1], 2).outcome
     ('agreed', 'alias')
     >>> resolve_stage_holder(1, [2], 1).serves, resolve_stage_holder(1, [2], 3).serves
     (2, 1)

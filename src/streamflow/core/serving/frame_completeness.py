@@ -29,7 +29,7 @@ class CompletedFrame:
         facts: (n, 6) with these columns:
             reason: null, or the code of the error that `complete_row` raises for this row.
             as_of: the instant of the oldest row that was used; null where there is a reason.
-            defaulted, stale: as in `Completed`; empty where there is a reason.
+            defaulted, stale: as in `CompletedRow`; empty where there is a reason.
             missing_features, stale_features: which features are refused; empty where none is.
     """
 
@@ -40,7 +40,7 @@ class CompletedFrame:
 def complete_frame(
     policy: CompletenessPolicy, frame: pl.DataFrame, as_of: Mapping[str, str], now: datetime
 ) -> CompletedFrame:
-    """Complete each row at the instant `now`, as `Policy.complete_row` completes one row.
+    """Complete each row at the instant `now`, as `CompletenessPolicy.complete_row` does.
 
     Args:
         policy: The policy of the feature service.
@@ -96,7 +96,10 @@ def _refused_features(policy: CompletenessPolicy, has_fresh_view: pl.Series) -> 
 
 
 def _absent_features(
-    policy: CompletenessPolicy, frame: pl.DataFrame, instants: InstantColumns, late: Masks
+    policy: CompletenessPolicy,
+    frame: pl.DataFrame,
+    instants: InstantColumns,
+    late: Masks,
 ) -> Masks:
     absent = {}
     for feature in policy.features:
@@ -154,7 +157,9 @@ def _names(masks: Masks) -> pl.Series:
 
 
 def _replace_defaulted(
-    policy: CompletenessPolicy, frame: pl.DataFrame, defaulted: Masks
+    policy: CompletenessPolicy,
+    frame: pl.DataFrame,
+    defaulted: Masks,
 ) -> pl.DataFrame:
     """Return the features, with the default where it replaces the value."""
     columns = []

@@ -85,7 +85,8 @@ def measure_ranking(label: Flags, score: Floats) -> Ranking:
     It is computed from ranks (Sun and Xu 2014). Both arrays are (n,), with at least two rows of
     each class.
 
-    >>> measured = measure_ranking(np.array([False, True, False, True]), np.array([0.2, 0.2, 0.1, 0.9]))
+    >>> label = np.array([False, True, False, True])
+    >>> measured = measure_ranking(label, np.array([0.2, 0.2, 0.1, 0.9]))
     >>> measured.auc, round(measured.variance, 4)
     (0.875, 0.0312)
     """

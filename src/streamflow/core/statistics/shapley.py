@@ -98,10 +98,10 @@ def explain_change(
 ) -> MetricChange:
     """Divide the change of a metric from `a` to `b` among its causes.
 
-    The part of the change that the combinations do not show is the share of `elsewhere`.
+    The part of the change that the combinations do not show is the share of `remainder_cause`.
 
     >>> value = {frozenset(): 0.75, frozenset({"labels"}): 0.5}
-    >>> change = explain_change("auc", 0.75, 0.25, value, elsewhere="code")
+    >>> change = explain_change("auc", 0.75, 0.25, value, remainder_cause="code")
     >>> [(share.cause, share.value, share.percent) for share in change.shares]
     [('labels', -0.25, 50.0), ('code', -0.25, 50.0)]
     """
@@ -130,8 +130,9 @@ def describe_change(change: MetricChange, descriptions: Mapping[str, str]) -> st
     `descriptions` holds longer descriptions of some causes, by cause.
 
     >>> value = {frozenset(): 0.75, frozenset({"labels"}): 0.25}
-    >>> change = explain_change("auc", 0.75, 0.25, value, elsewhere="code")
-    >>> print(describe_change(change, {"labels": "the labels (of 2024-02-29)"}).replace(", ", ",\n", 1))
+    >>> change = explain_change("auc", 0.75, 0.25, value, remainder_cause="code")
+    >>> sentence = describe_change(change, {"labels": "the labels (of 2024-02-29)"})
+    >>> print(sentence.replace(", ", ",\n", 1))
     Of the change of AUC from 0.7500 to 0.2500,
     -0.5000 (100 %) is due to the labels (of 2024-02-29).
     """

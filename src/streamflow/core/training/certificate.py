@@ -101,8 +101,8 @@ def certificate_differences(
 ) -> tuple[Difference, ...]:
     """List the differences between a recorded certificate and a current one.
 
-    When the two did not cover the same keys (see `comparable`), only the counts of rows, cells and
-    violations are compared.
+    When the two did not cover the same keys (see `are_comparable`), only the counts of rows, cells
+    and violations are compared.
     """
     if not recorded:
         missing = Difference(
@@ -177,7 +177,11 @@ class KeyScope:
 
 
 def choose_scope(
-    keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLED_CELLS
+    keys: pl.Series,
+    *,
+    width: int,
+    full: bool,
+    sample: int = SAMPLED_CELLS,
 ) -> KeyScope:
     """Choose the keys that the proof checks.
 
@@ -189,7 +193,7 @@ def choose_scope(
             many as make this number of cells.
 
     >>> keys = pl.Series(["a", "b", "c"])
-    >>> choose_scope(keys, width=2, full=False, sample=4).holds(keys).sum()
+    >>> choose_scope(keys, width=2, full=False, sample=4).includes(keys).sum()
     np.int64(2)
     """
     if full or len(keys) * width <= sample:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.json_text import readable_json
 from streamflow.core.training.calibration import (
     Calibrator,
     Floats,
@@ -82,14 +83,14 @@ def best_threshold(
         label: What happened, (n,).
         probability: The calibrated probability, (n,).
         economics: What an offer brings and costs.
-        of: The number of rows that the budget is for. These n rows are a part of them.
+        budget_rows: The number of rows that the budget is for. These n rows are a part of them.
 
     Returns:
         `NO_OFFER_THRESHOLD` where no offer pays.
 
     >>> economics = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
     >>> label, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8])
-    >>> best_threshold(label, probability, economics, of=4)
+    >>> best_threshold(label, probability, economics, budget_rows=4)
     0.4
     """
     order = np.argsort(-probability, kind="stable")
@@ -126,7 +127,7 @@ class Decision:
     def content(self) -> bytes:
         """Return the file. Equal decisions give equal bytes."""
         values = {**asdict(self), "calibrator": self.calibrator.values}
-        return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
+        return readable_json(values)
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.statistics.intervals import (
     Ranking,
     auc_decrease,
@@ -68,8 +69,8 @@ def check_late_revision(
     if not _changed_by_outcome(changed_positives, positives, changed_negatives, negatives):
         return []
     counts = (
-        f"{changed_positives:,} of {positives:,} positives"
-        f" and {changed_negatives:,} of {negatives:,} negatives"
+        f"{changed_positives:,} of {count_of(positives, 'positive')}"
+        f" and {changed_negatives:,} of {count_of(negatives, 'negative')}"
     )
     numbers = {
         "positives": positives,
@@ -116,13 +117,13 @@ def check_leavers_left(
     Args:
         count: How many of these users are still present.
         leavers: How many users have a true label in the earlier drop.
-        before: The date of the earlier drop.
-        now: The date of the current drop.
+        earlier_drop: The date of the earlier drop.
+        current_drop: The date of the current drop.
 
     >>> january, february = date(2024, 1, 31), date(2024, 2, 29)
-    >>> print(*check_leavers_left(9, 9, before=january, now=february))
+    >>> print(*check_leavers_left(9, 9, earlier_drop=january, current_drop=february))
     warning: 9 of 9 (100.0 %) whose label of 2024-01-31 is true are still in the drop of 2024-02-29
-    >>> check_leavers_left(1, 90, before=january, now=february)
+    >>> check_leavers_left(1, 90, earlier_drop=january, current_drop=february)
     []
     """
     if not leavers or share_interval(count, leavers).low <= MAX_STAYED:
@@ -171,7 +172,7 @@ def check_counter(
     if few_stand_still and few_fell:
         return []
     sentence = (
-        f"{name} did not advance since {since} for {not_advanced:,} of {keys:,} keys,"
+        f"{name} did not advance since {since} for {not_advanced:,} of {count_of(keys, 'key')},"
         f" and fell for {fell:,}"
     )
     numbers = {"keys": keys, "not_advanced": not_advanced, "fell": fell}

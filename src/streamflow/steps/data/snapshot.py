@@ -16,6 +16,7 @@ from streamflow.core.data.contract import describe_expectation
 from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import describe_revision
+from streamflow.database.known_at import current_known_at
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
@@ -30,7 +31,7 @@ from streamflow.warehouse.revision_changes import Changes, count_changes
 class FrozenTable:
     """One table of a snapshot; `created` is False when its newest revision has the same content.
 
-    count_changes   column -> how many cells differ from the former revision, of keys in both
+    changed_cells   column -> how many cells differ from the former revision, of keys in both
     added           keys that only this revision has
     removed         keys that only the former revision has
     """
@@ -116,7 +117,7 @@ def _delivered_files(connection: psycopg.Connection, as_of: date) -> Mapping[str
 
 def _newest_revisions(connection: psycopg.Connection, at: datetime) -> dict[str, Revision]:
     """Return the newest revision of each table that is frozen as of `at`."""
-    known_at = frozen.current_known_at(connection)
+    known_at = current_known_at(connection)
     revisions = frozen.revisions(connection, known_at=known_at, first=at, last=at)
     return {revision.table: revision for revision in revisions}
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from streamflow.core.data.instants import format_instant, instant_of_day
 from streamflow.core.monitoring.report import ReportEvidence
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.training_set import Source, TrainingSet, find_label_drop
+from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import version_in_stage
@@ -34,6 +34,7 @@ from streamflow.steps.versions.recorded_version import (
     require_frozen,
 )
 from streamflow.warehouse import frozen, monitoring
+from streamflow.warehouse.known_drops import read_known_drops
 from streamflow.warehouse.monitoring import LoggedPredictions
 
 
@@ -126,16 +127,11 @@ def find_drop(recorded_platform: Platform, as_of: date, *, label_lead: int) -> M
     catalog = recorded_platform.catalog
     connection = recorded_platform.connection
     at = instant_of_day(as_of)
-    newest = frozen.revisions(connection, known_at=frozen.current_known_at(connection))
-    drops = sorted(
-        {revision.as_of for revision in newest if revision.table == catalog.entity.table}
-    )
-    if at not in drops:
-        raise SnapshotMissing(
-            f"no snapshot of {as_of} exists; frozen are: {', '.join(map(format_instant, drops)) or 'none'}"
-        )
-    label_at = find_label_drop(at, label_lead, drops)
-    sources = frozen.sources(connection, select_revisions(catalog, newest, at, label_at))
+    known = read_known_drops(connection, catalog)
+    if at not in known.drops:
+        raise SnapshotMissing(f"no snapshot of {as_of} exists; frozen are: {known.listed}")
+    label_at = known.find_label_drop(at, label_lead)
+    sources = frozen.sources(connection, select_revisions(catalog, known.revisions, at, label_at))
     no_labels = ""
     if label_at is None:
         drop_number = f"drop number {label_lead} after it"

@@ -17,10 +17,10 @@ from streamflow.core.monitoring.skew import (
     as_logged,
     find_cause,
 )
+from streamflow.database.known_at import current_known_at
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
-from streamflow.warehouse import frozen
 from streamflow.warehouse.skew import LoggedAnswer
 
 
@@ -33,7 +33,7 @@ class RowRequest(NamedTuple):
 
 
 class ViewRequests(NamedTuple):
-    """The rows to read for one view of an answer, in the order of the fields of `Expected`.
+    """The rows to read for one view of an answer, in the order of `ExpectedValues`.
 
     served      the row that the live row was said to be; None where the view had no live row
     newest      the row of the newest drop that was known when the answer was given
@@ -55,7 +55,7 @@ class OfflineReader:
     def __init__(self, platform: Platform, knowledge: DropKnowledge) -> None:
         self._platform = platform
         self._knowledge = knowledge
-        self._known_now = frozen.current_known_at(platform.connection)
+        self._known_now = current_known_at(platform.connection)
 
     def requests_for(
         self, answer: LoggedAnswer, features: Sequence[ServiceFeature]
@@ -113,7 +113,10 @@ class OfflineReader:
 
 
 def find_skews(
-    answer: LoggedAnswer, features: Sequence[ServiceFeature], requests: Requests, rows: Rows
+    answer: LoggedAnswer,
+    features: Sequence[ServiceFeature],
+    requests: Requests,
+    rows: Rows,
 ) -> Iterator[Skew]:
     """Yield each value of one answer that differs from the expected value."""
     for feature in features:
@@ -147,7 +150,11 @@ def _stale_default(requests: ViewRequests, expected: ExpectedValues) -> tuple[Ca
 
 
 def make_skew(
-    answer: LoggedAnswer, cause: Cause, feature: str, served: Value, expected: Value
+    answer: LoggedAnswer,
+    cause: Cause,
+    feature: str,
+    served: Value,
+    expected: Value,
 ) -> Skew:
     """Return one difference between a served and an expected value of an answer."""
     return Skew(

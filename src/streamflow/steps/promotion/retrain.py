@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.instants import instant_of_day
-from streamflow.core.training.training_set import find_label_drop
 from streamflow.errors import LabelsMissing, NotRebuildable, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor import monitor
@@ -22,9 +22,10 @@ from streamflow.steps.promotion.promote import PromoteReceipt, promote
 from streamflow.steps.promotion.unseen_users import find_newest_labelled_drop
 from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.train import TrainReceipt, train
-from streamflow.steps.training.training_set import TrainingDrops, select_revisions
+from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.warehouse import frozen, retraining
+from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 from streamflow.warehouse.retraining import Retraining
 
 
@@ -130,21 +131,17 @@ def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDr
     if as_of is None:
         return find_newest_labelled_drop(platform, lead)
     feature_at = instant_of_day(as_of)
-    known_at = frozen.current_known_at(platform.connection)
-    entity_table = platform.catalog.entity.table
-    revisions = frozen.revisions(platform.connection, known_at=known_at, table=entity_table)
-    drops = [revision.as_of for revision in revisions]
-    if feature_at not in drops:
-        frozen_days = ", ".join(f"{drop:%Y-%m-%d}" for drop in drops) or "none"
-        raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {frozen_days}")
-    label_at = find_label_drop(feature_at, lead, drops)
+    known = read_known_drops(platform.connection, platform.catalog)
+    if feature_at not in known.drops:
+        raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {known.listed}")
+    label_at = known.find_label_drop(feature_at, lead)
     if label_at is None:
-        count = f"{lead} {'drop' if lead == 1 else 'drops'}"
+        count = count_of(lead, "drop")
         raise LabelsMissing(
             f"the labels of {as_of} are in the drop that comes {count} later, and that drop is "
             "not frozen"
         )
-    return TrainingDrops(as_of=feature_at, label_as_of=label_at, label_lead=lead, known_at=known_at)
+    return known.training_drops(feature_at, label_at, lead)
 
 
 def _digest_evidence(platform: Platform, drops: TrainingDrops) -> tuple[str, int]:
@@ -171,7 +168,8 @@ def _find_reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
     settings = platform.settings
     if labels < settings.retrain_min_labels:
         return (
-            f"there are {labels:,} labels, needed are {settings.retrain_min_labels:,} "
+            f"there {choose_form(labels, 'is', 'are')} {count_of(labels, 'label')}, "
+            f"needed are {settings.retrain_min_labels:,} "
             "(retrain_min_labels)"
         )
     cooldown = timedelta(hours=settings.retrain_cooldown_hours)

@@ -155,7 +155,7 @@ def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
     """Predict for one key at `now` and log the answer; a promotion waits until this is done.
 
     A change that somebody made in MLflow is entered into the ledger first: the next change there
-    would hide it. Raises the same errors as `load_serving`, and those that `judge` returns.
+    would hide it. Raises the same errors as `load_serving`, and those that `predict_rows` returns.
     """
     reconcile(platform)
     with ledger.lock_ledger_shared(platform.connection):

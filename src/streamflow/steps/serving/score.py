@@ -60,7 +60,7 @@ def score(
     Args:
         version: the version that scores; without it the version in Production.
         explain: write the largest reasons of each row too.
-        part: keys at a time. It limits the memory, and changes no answer.
+        batch_size: keys at a time. It limits the memory, and changes no answer.
 
     Raises:
         VersionMissing: the version does not exist, or none is in Production.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streamflow.core.data.instants import instant_of_day
 from streamflow.core.serving.completeness import CompletenessPolicy
 from streamflow.core.serving.service_policy import build_policy
+from streamflow.database.known_at import current_known_at
 from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
 from streamflow.features.drop_features import PopulationView, views_at
 from streamflow.features.feature_service import ServiceFeature
@@ -82,7 +83,7 @@ def plan_scoring(
     at = instant_of_day(as_of)
     version, predictor = _load_version(platform, version_number)
     features = _features_of(platform, version)
-    known_at = frozen.current_known_at(platform.connection)
+    known_at = current_known_at(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=known_at, last=at)
     population = _population_revision(newest, platform.catalog.entity.table, as_of)
     views = views_at(features, at, _revisions_by_table(newest))

@@ -201,7 +201,9 @@ def _enter_outside_change(platform: Platform, standing: RegistryStages, stage: s
 
 
 def _changed_at(
-    standing: RegistryStages, serving_version: int | None, former_version: int | None
+    standing: RegistryStages,
+    serving_version: int | None,
+    former_version: int | None,
 ) -> datetime | None:
     """Return when MLflow changed a stage: the time of the new version, or of the one that left."""
     version = former_version if serving_version is None else serving_version
@@ -220,8 +222,8 @@ def _is_entered(entries: Sequence[Entry], change: Move) -> bool:
 def move_to_stage(platform: Platform, change: Move) -> Entry:
     """Put a version into a stage and enter it.
 
-    Call it under `ledger.alone`, after `settle`. If this process is killed between MLflow and the
-    ledger, the next `settle` completes the change.
+    Call it under `ledger.lock_ledger`, after `reconcile_locked`. If this process is killed between
+    MLflow and the ledger, the next `reconcile_locked` completes the change.
     """
     assert change.version is not None
     ledger.record_pending_move(platform.connection, change)
@@ -232,7 +234,7 @@ def move_to_stage(platform: Platform, change: Move) -> Entry:
 def enter_without_move(platform: Platform, change: Move) -> Entry:
     """Enter something that changes no stage, such as a refusal.
 
-    Call it under `ledger.alone`, after `settle`.
+    Call it under `ledger.lock_ledger`, after `reconcile_locked`.
     """
     return _enter(platform, change)
 

@@ -184,14 +184,19 @@ class _FrozenSource:
 
 
 def _find_absent_keys(
-    rows: TrainingSet, scope: KeyScope, sources: list[_FrozenSource]
+    rows: TrainingSet,
+    scope: KeyScope,
+    sources: list[_FrozenSource],
 ) -> list[CellViolation]:
     """Find the keys of the population that have a label and are not in the training set."""
     population, labels = sources[:2]
     set_keys = rows.frame[rows.key]
     keys = missing_keys(set_keys, population.keys(), labels.keys())
     in_scope = scope.includes(pl.Series(keys, dtype=set_keys.dtype))
-    reason = f"it has a row and a label as of {format_instant(rows.as_of)}, but no row in the training set"
+    reason = (
+        f"it has a row and a label as of {format_instant(rows.as_of)},"
+        " but no row in the training set"
+    )
     return [
         CellViolation(key=key, what=population.reading.name, why=reason)
         for key, is_checked in zip(keys, in_scope, strict=True)

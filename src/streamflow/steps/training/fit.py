@@ -41,7 +41,7 @@ class Fitted:
     kind           the kind of the model, chosen among `candidates` where the setting is auto
     holdout        (n,)  which rows of the training set are on the hold-out side
     probability    (m,)  for the rows of the hold-out, in their order
-    measure_default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
+    default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
     """
 
     pipeline: Pipeline

@@ -39,9 +39,12 @@ class VerifiedRows:
     frames: dict[tuple[str, datetime, int], pl.DataFrame]
 
     def read_rows(
-        self, table: str, columns: list[str], revisions: list[tuple[datetime, int]]
+        self,
+        table: str,
+        columns: list[str],
+        revisions: list[tuple[datetime, int]],
     ) -> pl.DataFrame:
-        """Return the rows of some revisions, in the shape of `warehouse.frozen.rows_of`."""
+        """Return the rows of some revisions, in the shape of `warehouse.frozen.read_rows`."""
         frames = [self.frames[table, as_of, number] for as_of, number in revisions]
         return pl.concat([frame.select("as_of", *columns) for frame in frames])
 
@@ -118,7 +121,10 @@ class _PendingRead:
 
 
 def _start_reading(
-    platform: Platform, source: Source, revision: Revision, reader: ThreadPoolExecutor
+    platform: Platform,
+    source: Source,
+    revision: Revision,
+    reader: ThreadPoolExecutor,
 ) -> _PendingRead:
     types = _column_types(platform, source, revision)
     revisions = [(source.as_of, source.revision)]

@@ -14,9 +14,10 @@ from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.core.versions.passport import Passport, summarize_training_set
 from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 from streamflow.platform import Platform
-from streamflow.steps.training.training_set import TrainingDrops, assemble
+from streamflow.steps.training.training_set import assemble
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse import frozen
+from streamflow.warehouse.known_drops import TrainingDrops
 
 # Called with (table, columns, revisions); returns the rows with `as_of` and these columns.
 ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]
@@ -104,7 +105,10 @@ def read_labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
 
 
 def _read_population(
-    catalog: Catalog, as_of: datetime, sources: Iterable[Source], read_rows: ReadRows
+    catalog: Catalog,
+    as_of: datetime,
+    sources: Iterable[Source],
+    read_rows: ReadRows,
 ) -> pl.DataFrame:
     """Read the keys of the drop of `as_of`. (n, 1)"""
     drop_sources = [source for source in sources if source.as_of == as_of]
@@ -168,7 +172,10 @@ def _select_feature_sources(catalog: Catalog, passport: Passport) -> tuple[Sourc
 
 
 def _read_table(
-    read_rows: ReadRows, table: str, columns: list[str], sources: Iterable[Source]
+    read_rows: ReadRows,
+    table: str,
+    columns: list[str],
+    sources: Iterable[Source],
 ) -> pl.DataFrame:
     revisions = [(source.as_of, source.revision) for source in sources if source.table == table]
     return read_rows(table, columns, revisions)

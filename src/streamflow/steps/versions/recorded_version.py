@@ -164,7 +164,7 @@ def without_progress(platform: Platform) -> Platform:
 def require_frozen(
     platform: Platform, sources: tuple[Source, ...]
 ) -> dict[tuple[str, datetime, int], Revision]:
-    """Return the revision of each source, by the source's `place`, as the database has it now.
+    """Return the revision of each source, by its `revision_key`, as the database has it now.
 
     Raises NotRebuildable unless every revision is still frozen here.
     """
@@ -204,6 +204,6 @@ def count_erased_users(platform: Platform, passport: Passport) -> int:
     if not erased_revisions:
         return 0
     key = platform.catalog.entity.key
-    if describe_damaged_revisions(platform, erased_revisions, key):
+    if describe_damaged_revisions(without_progress(platform), erased_revisions, key):
         return 0
     return max(user_counts)

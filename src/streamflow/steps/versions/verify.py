@@ -31,9 +31,9 @@ class VerifyReceipt:
     certificate    of the new proof; `violations` lists the first of the violations it counts
     training_set   how the set that the frozen rows give today differs from the recorded set:
                    its rows, features and label
-    differences    how the new certificate differs from the recorded one; when one of them covers
-                   a sample and the other all cells (`comparable` is False), only rows, cells and
-                   violations are compared
+    differences    how the new certificate differs from the recorded one; when only one of them
+                   covers all cells (`are_comparable` is False), only rows, cells and violations
+                   are compared
     tampered       which parts of the record itself were changed
     """
 

@@ -77,7 +77,7 @@ def upgrade() -> None:
         previous = entry.content_hash
         names = [name for name in vars(entry) if name != "hash"]
         statement = (
-            f"INSERT INTO streamflow.ledger ({', '.join(names)}, hash)"  # names of our own
+            f"INSERT INTO streamflow.ledger ({', '.join(names)}, hash)"  # noqa: S608  # names of our own
             f" VALUES ({', '.join(':' + n for n in names)}, :hash)"
         )
         connection.execute(text(statement), {**vars(entry), "hash": previous})
