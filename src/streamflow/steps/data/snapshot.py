@@ -79,10 +79,8 @@ def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
         row_count = sum(files[table].rows for table in table_drops)
         progress = Progress(platform.notify, f"freezing {as_of}", row_count)
         copies, changed_columns = _freeze(platform, table_drops, newest, progress)
-        created = {
-            revision.table: revision
-            for revision in revision_writing.record_revisions(connection, at, copies)
-        }
+        created_revisions = revision_writing.record_revisions(connection, at, copies)
+        created = {revision.table: revision for revision in created_revisions}
         changes = {
             table: _count_changes(platform, revision, newest[table])
             for table, revision in created.items()
