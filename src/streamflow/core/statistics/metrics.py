@@ -100,9 +100,9 @@ def evaluate(
     )
 
 
-def share_of(part: float, whole: float) -> float:
-    """Return the share of a part in the whole; 0 when the whole is 0."""
-    return part / whole if whole else 0.0
+def share_of(count: float, total: float) -> float:
+    """Return the share of a count in a total; 0 when the total is 0."""
+    return count / total if total else 0.0
 
 
 def _require_both_classes(label: Labels) -> Flags:

@@ -38,7 +38,7 @@ class VersionFile:
     Attributes:
         name: The name of the file.
         in_package: Whether it is within MLflow's model; the other files are beside the model.
-        place: Where its digest is in the result of the passport. Empty for the passport itself,
+        passport_path: Where its digest is in the result of the passport. Empty for the passport itself,
             whose digest is in our database, and for files for people.
         tag: The tag in MLflow that has the same digest. Empty without a tag.
         digest: Computes the digest from the content. Raises ValueError for a wrong format.
@@ -48,7 +48,7 @@ class VersionFile:
 
     name: str
     in_package: bool = False
-    place: tuple[str, ...] = ()
+    passport_path: tuple[str, ...] = ()
     tag: str = ""
     digest: Callable[[bytes], str] = _digest_of_bytes
     parse: Callable[[bytes], Any] | None = None
@@ -57,34 +57,34 @@ class VersionFile:
 
 #: The name of the model's file is MLflow's own.
 MODEL = VersionFile(
-    name="model.skops", in_package=True, place=("model", "file"), tag="model_digest"
+    name="model.skops", in_package=True, passport_path=("model", "file"), tag="model_digest"
 )
 PASSPORT = VersionFile(name="passport.json", tag="passport_digest", parse=parse_passport)
 DECISION = VersionFile(
     name=decision.FILE,
-    place=("decision", "digest"),
+    passport_path=("decision", "digest"),
     tag="decision_digest",
     parse=decision.parse_decision,
 )
 BACKGROUND = VersionFile(
     name=background.FILE,
-    place=("background",),
+    passport_path=("background",),
     tag="background_digest",
     parse=background.parse_background,
     schema=4,
 )
 STORED_REQUESTS = VersionFile(
-    name=stored_requests.FILE, place=("probes",), parse=stored_requests.parse_probes
+    name=stored_requests.FILE, passport_path=("probes",), parse=stored_requests.parse_probes
 )
 HOLDOUT_PROBABILITIES = VersionFile(
     name=holdout_probabilities.FILE,
-    place=("predictions",),
+    passport_path=("predictions",),
     digest=_digest_of_probabilities,
     parse=holdout_probabilities.from_bytes,
 )
-HONESTY = VersionFile(name=honesty.FILE, place=("honesty",), parse=honesty.parse_honesty)
+HONESTY = VersionFile(name=honesty.FILE, passport_path=("honesty",), parse=honesty.parse_honesty)
 #: Only where the catalog declares defaults.
-DEFAULT_COSTS = VersionFile(name=default_costs.FILE, place=("default_costs",))
+DEFAULT_COSTS = VersionFile(name=default_costs.FILE, passport_path=("default_costs",))
 FEATURE_SCHEMA = VersionFile(name="feature_schema.json")
 ROC = VersionFile(name="roc.png")
 PRECISION_RECALL = VersionFile(name="precision_recall.png")
@@ -115,7 +115,7 @@ def recorded_digests(result: Mapping[str, Any]) -> dict[VersionFile, str]:
     digests = {}
     for file in VERSION_FILES:
         value: Any = result
-        for step in file.place:
+        for step in file.passport_path:
             value = value.get(step, {})
         if isinstance(value, str):
             digests[file] = value
@@ -130,9 +130,9 @@ def place_digests(contents: Mapping[str, bytes]) -> dict[str, Any]:
     """
     placed: dict[str, Any] = {}
     for file in VERSION_FILES:
-        if not file.place or file.name not in contents:
+        if not file.passport_path or file.name not in contents:
             continue
-        *parents, last = file.place
+        *parents, last = file.passport_path
         target = placed
         for parent in parents:
             target = target.setdefault(parent, {})
