@@ -1,4 +1,8 @@
-"""Shared fixtures: one real PostgreSQL per session, for each test a database cloned from a migrated template."""
+"""Shared fixtures.
+
+There is one real PostgreSQL per session, and for each test a database cloned from a migrated
+template.
+"""
 
 from __future__ import annotations
 
@@ -23,24 +27,44 @@ from streamflow.steps.data.migrate import migrate
 with without_typeguard():  # as the platform imports it, before a test module does
     pass
 
-# What `make test` hands over: another PostgreSQL instead of the embedded one, and the folder above data/streamflow.
+# What `make test` hands over: a different PostgreSQL instead of the embedded one, and the folder
+# above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
 hypothesis.settings.register_profile(
     "untimed", deadline=None
 )  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
 hypothesis.settings.load_profile("untimed")
-TREES = 25  # of the forests that tests train unless they say otherwise: 300 would take most of the time of all tests
+# Of the forests that tests train unless they say otherwise: 300 would take most of the time.
+TREES = 25
 CHEAP = {
     "trees": TREES,
     "bootstrap_draws": 100,
     "gate_draws": 300,
 }  # what a test needs unless it says otherwise
-# The files that take longest: they are begun first, so that the workers, who take a file at a time, end together.
+# The files that take longest are begun first, so that all workers end at about the same time: each
+# worker takes one file at a time.
 LONGEST = (
-    "test_serving_faults", "test_reproduce", "test_real_drops", "test_real_lifecycle", "test_traps", "test_verify",
-    "test_ledger", "test_compare", "test_up", "test_recorded_code", "test_inbox", "test_monitor", "test_moving",
-    "test_late_data", "test_gate", "test_backup", "test_serving", "test_score", "test_skew", "test_api_security",
-)  # fmt: skip
+    "test_serving_faults",
+    "test_reproduce",
+    "test_real_drops",
+    "test_real_lifecycle",
+    "test_traps",
+    "test_verify",
+    "test_ledger",
+    "test_compare",
+    "test_up",
+    "test_recorded_code",
+    "test_inbox",
+    "test_monitor",
+    "test_moving",
+    "test_late_data",
+    "test_gate",
+    "test_backup",
+    "test_serving",
+    "test_score",
+    "test_skew",
+    "test_api_security",
+)
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -52,7 +76,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """No setting or variable of libpq, MLflow, Prefect or Feast of the developer's own; a umask as our command line sets it."""
+    """Remove the developer's own settings and variables, and set the umask of our command line.
+
+    These are the variables of libpq, MLflow, Prefect and Feast.
+    """
     os.umask(os.umask(0) | 0o022)
     ours = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_")
     with pytest.MonkeyPatch.context() as patch:
@@ -183,7 +210,7 @@ def platform(cluster: Cluster, installation: str, tmp_path: Path) -> Iterator[Pl
 def open_with(
     cluster: Cluster, installation: str, tmp_path: Path
 ) -> Iterator[Callable[..., Platform]]:
-    """Open a platform on the fresh installation with other settings, such as another seed or catalog."""
+    """Open a platform on the fresh installation with different settings, such as a seed."""
     with ExitStack() as closing:
 
         def opened(*, migrated: bool = True, **flags: object) -> Platform:
@@ -199,7 +226,8 @@ def real_drops() -> Path:
     folder = SHARED / "data" / "streamflow"
     if not (folder / "month_000").is_dir():
         pytest.skip(
-            f"the real drops are not at {folder}; name the folder above data/streamflow in STREAMFLOW_SHARED"
+            f"the real drops are not at {folder};"
+            f" name the folder above data/streamflow in STREAMFLOW_SHARED"
         )
     return folder
 

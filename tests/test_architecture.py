@@ -1,4 +1,7 @@
-"""What holds for the project as a whole: layers, documentation, lazy imports, no addresses in the locks."""
+"""What holds for the whole project.
+
+Layers, documentation, lazy imports, no addresses in the locks.
+"""
 
 from __future__ import annotations
 
@@ -73,14 +76,15 @@ for command in %r:
         try:
             app([*command.split(), "--help"], prog_name="streamflow")
         except SystemExit as done:
-            said[command] = [done.code or 0, out.getvalue(), sorted({name.split(".")[0] for name in sys.modules} & set(%r))]
+            vendors = {name.split(".")[0] for name in sys.modules} & set(%r)
+            said[command] = [done.code or 0, out.getvalue(), sorted(vendors)]
 print(json.dumps(said))
 """
 
 
 @pytest.fixture(scope="module")
 def said_in_one_process() -> dict[str, tuple[int, str, list[str]]]:
-    """Command -> how its help ended, its words, and the heavy vendors that it or one before it has loaded."""
+    """Command -> the exit code of its help, its text, and the heavy vendors loaded so far."""
     words = HELP % (["", *COMMANDS], HEAVY)
     done = subprocess.run(
         [sys.executable, "-c", words], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""The real drops: what REFERENCE.md measured on them, and what ours promises. Skipped where they are absent."""
+"""The real drops: the measurements of REFERENCE.md, and our promises. Skipped without the drops."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ SALTS = (
 def real(
     cluster: Cluster, real_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Platform, TrainReceipt]]:
-    """An installation that holds January alone, with a version in Production; the tests go on from there in their order."""
+    """An installation with January alone and a version in Production.
+
+    The tests build on each other, in order.
+    """
     name = f"sf_real_{uuid4().hex[:12]}"
     cluster.clone(name)
     with open_platform(
@@ -171,7 +174,10 @@ def test_auc_over_ten_salts(both: Platform, lead: int, low: float, high: float) 
 
 
 def test_09_what_speaks_against_february_is_said(both: Platform) -> None:
-    """1,869 churners who stay, no month that passed, labels by another rule, and a feature that is the same in every row."""
+    """1,869 churners who stay, a month that did not pass, a different label rule.
+
+    And a feature that is the same in every row.
+    """
     january, february = (
         check_label_honesty(both, training_set(both, day)) for day in (JANUARY, FEBRUARY)
     )
@@ -201,7 +207,7 @@ def test_09_what_speaks_against_february_is_said(both: Platform) -> None:
 def test_01_compare_puts_the_fall_down_to_the_labels(
     real: tuple[Platform, TrainReceipt], both: Platform
 ) -> None:
-    """Trap 1 replayed: the same command and as_of, before and after February's labels are those that are trained on."""
+    """Trap 1 replayed: the same command and as_of, before and after February's labels exist."""
     receipt = compare(both, real[1].run_id, train(both, JANUARY, label_lead=1).run_id)
     auc = receipt.metrics[0]
     assert 0.795 <= auc.a <= 0.837
@@ -216,7 +222,7 @@ def test_01_compare_puts_the_fall_down_to_the_labels(
 
 
 def test_the_event_of_february_is_in_the_labels_and_monitor_says_so(both: Platform) -> None:
-    """January's version ranks at chance, which no feature tells: four of them are others, and by little."""
+    """January's version ranks at chance, but no feature shows it: four differ, and by little."""
     receipt = monitor(both, FEBRUARY)
     concept = receipt.report.concept
     assert concept is not None
@@ -247,8 +253,10 @@ def test_january_is_made_again_after_its_correction_and_one_changed_cell_is_name
     train(both, FEBRUARY)
     assert [level.verdict for level in reproduce(both, "1").levels] == ["same"] * 5
     change = (
-        "ALTER TABLE frozen.subscriptions DISABLE TRIGGER frozen; UPDATE frozen.subscriptions SET monthly_fee = {} WHERE"
-        " user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z'; ALTER TABLE frozen.subscriptions ENABLE TRIGGER frozen"
+        "ALTER TABLE frozen.subscriptions DISABLE TRIGGER frozen; UPDATE frozen.subscriptions"
+        " SET monthly_fee = {} WHERE"
+        " user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z';"
+        " ALTER TABLE frozen.subscriptions ENABLE TRIGGER frozen"
     )
     with psycopg.connect(both.login.conninfo(), autocommit=True) as owner:
         owner.execute(change.format(29.86))  # type: ignore[arg-type]

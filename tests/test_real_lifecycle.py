@@ -1,4 +1,7 @@
-"""The life cycle on the real drops: the reference's comparison replayed, and ours. Skipped where the drops are absent."""
+"""The life cycle on the real drops: the reference's comparison replayed, and ours.
+
+Skipped without the drops.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,10 @@ def with_settings(platform: Platform, **values: object) -> Platform:
 def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours_is_not(
     real: Platform,
 ) -> None:
-    """Trap 4. The reference splits by position; positions move when a join returns rows in another order."""
+    """Trap 4: the reference splits by position.
+
+    Positions move when a join returns rows in a different order.
+    """
     january, february = training_set(real, JANUARY), training_set(real, FEBRUARY)
     champion, challenger = by_position(january, order=0), by_position(february, order=0)
     seen = champion(january, 1)
@@ -104,7 +110,10 @@ def test_04_the_champion_of_the_reference_is_judged_on_what_it_has_seen_and_ours
 
 
 def by_position(rows: TrainingSet, *, order: int) -> Callable[[TrainingSet, int], float]:
-    """Fit as the reference does, on rows in some order; what is returned scores the hold-out of rows in another order."""
+    """Fit as the reference does, on rows in some order.
+
+    Returns a function that scores the hold-out of rows in a different order.
+    """
 
     def sides(of: TrainingSet, shuffled: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         frame = of.frame.sample(fraction=1, shuffle=True, seed=shuffled)

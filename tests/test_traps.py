@@ -1,4 +1,7 @@
-"""The traps of the reference system that this project's spine answers, one test each; the number is that of the trap."""
+"""The traps of the reference system that this project answers, one test for each trap.
+
+The number in the name is that of the trap.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,10 @@ def test_03_the_order_of_rows_decides_nothing(
 
 
 def test_06_an_alarm_is_rare_in_months_in_which_nothing_happened() -> None:
-    """The reference counts the key as a column: of another population it is another, and one of 16 columns is enough."""
+    """The reference counts the key as a column.
+
+    A different population has different keys, and one of 16 columns is enough.
+    """
     january, others = population(2000, 1), [population(2000, seed) for seed in range(2, 8)]
     assert all(reference_system_fires(january, other) for other in others)
     same_keys = [other.with_rows(user_id=january.rows["user_id"]) for other in others]
@@ -161,7 +167,7 @@ def test_07_a_null_that_was_trained_on_is_served_and_any_other_is_named(
 def test_08_categories_are_declared_and_not_guessed(
     cluster: Cluster, simulated_drops: Path, tmp_path: Path
 ) -> None:
-    """The same three in a drop whose plans hold no null, where a guess by dtype would find only one."""
+    """The same three in a drop without nulls, where a guess by dtype would find only one."""
     plans = {
         name: pl.col(name).fill_null("False") for name in ("plan_stream_tv", "plan_stream_movies")
     }
@@ -181,7 +187,10 @@ def test_08_categories_are_declared_and_not_guessed(
 def test_09_an_incoherent_panel_is_said(
     platform: Platform, simulated_drops: Path, tmp_path: Path
 ) -> None:
-    """The reference's February: January's users once more, not a month older, and one feature the same in every row."""
+    """The reference's February: January's users again, not a month older.
+
+    One feature is the same in every row.
+    """
     load(platform, simulated_drops / "month_000", JANUARY)
     usage = {
         "watch_hours_30d": pl.col("watch_hours_30d").shuffle(seed=1),

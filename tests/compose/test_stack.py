@@ -1,4 +1,6 @@
-"""The stack of compose.yaml, running: `make compose-test` brings it up, runs this file in order, and takes it down.
+"""Test the running stack of compose.yaml.
+
+`make compose-test` starts the stack, runs this file in order, and stops the stack.
 
 The drops are simulated; every command is one of the reference's, or its like.
 """
@@ -82,7 +84,8 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
             return
         time.sleep(1)
     pytest.fail(
-        f"{what}: not after {PATIENCE_S} s\n{compose('ps', '-a')}\n{compose('logs', '--tail', '40')}"
+        f"{what}: not after {PATIENCE_S}"
+        f" s\n{compose('ps', '-a')}\n{compose('logs', '--tail', '40')}"
     )
 
 
@@ -271,13 +274,13 @@ def test_promotion_in_mlflows_ui_is_served_without_a_restart(keys: list[str]) ->
 
 
 def test_a_version_is_made_again_moved_and_pruned_through_mlflows_server() -> None:
-    """What is read and removed of artifacts goes through the MLflow service, which alone has their folder."""
+    """The MLflow service reads and removes the artifacts: only this service has their folder."""
     assert streamflow("reproduce", "1").splitlines()[-1].startswith("[OK] identical: ")
     assert streamflow("verify", "1").splitlines()[-1].startswith("[OK] ")
-    streamflow("export", "1", "/tmp/one.version")  # within the container
-    assert "this version is here already, as streamflow_churn version 1" in streamflow(
-        "import", "/tmp/one.version"
-    )
+    exported = "/tmp/one.version"  # noqa: S108  # within the container
+    streamflow("export", "1", exported)
+    message = "this version is here already, as streamflow_churn version 1"
+    assert message in streamflow("import", exported)
     number = int(version(streamflow("train", "--as-of", str(FEBRUARY), "--label-lead", "0")))
     script = (
         f"import mlflow; mlflow.MlflowClient().delete_model_version('streamflow_churn', '{number}')"
@@ -399,7 +402,10 @@ def test_what_the_containers_may_and_take() -> None:
 
 def test_the_user_of_the_dashboards_reads_what_they_show_and_no_key() -> None:
     def asked_as_grafana(query: str) -> subprocess.CompletedProcess[str]:
-        script = f"PGPASSWORD=$(cat /secrets/grafana_reader_password) psql -h postgres -U grafana -d streamflow -qAtc '{query}'"
+        script = (
+            f"PGPASSWORD=$(cat /secrets/grafana_reader_password) psql -h"
+            f" postgres -U grafana -d streamflow -qAtc '{query}'"
+        )
         command = ["docker", "compose", "exec", "-T", "postgres", "sh", "-c", script]
         return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 

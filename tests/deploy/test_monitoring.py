@@ -167,7 +167,8 @@ def test_every_metric_is_documented(scraped: dict[str, dict[tuple[str, ...], flo
 
 def test_the_names_of_metrics_are_found_in_an_expression() -> None:
     found = metrics_of(
-        "sum by (job, le) (rate(a_bucket{path='/x', le=~'b'}[5m])) / c_total > 0.5 or absent(up{job='z'})"
+        "sum by (job, le) (rate(a_bucket{path='/x',"
+        " le=~'b'}[5m])) / c_total > 0.5 or absent(up{job='z'})"
     )
     assert found == {"a_bucket", "c_total", "up"}
 
@@ -194,7 +195,8 @@ def test_the_drops_are_counted_as_they_were_delivered(
     reader: psycopg.Connection, simulated_drops: Path
 ) -> None:
     found = reader.execute(
-        "SELECT as_of::date, population, labelled, positives FROM streamflow.drop_overview ORDER BY 1"
+        "SELECT as_of::date, population, labelled, positives"
+        " FROM streamflow.drop_overview ORDER BY 1"
     ).fetchall()
     assert [as_of for as_of, *_ in found] == [JANUARY, FEBRUARY]
     for (_, *counted), month in zip(found, ("month_000", "month_001"), strict=True):
@@ -263,7 +265,8 @@ def test_the_reader_cannot(reader: psycopg.Connection, forbidden: str) -> None:
 
 def test_no_key_is_in_what_the_reader_sees(reader: psycopg.Connection) -> None:
     names = reader.execute(
-        "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema NOT LIKE 'pg_%'"
+        "SELECT table_name || '.' || column_name FROM information_schema.columns"
+        " WHERE table_schema NOT LIKE 'pg_%'"
         " AND table_schema <> 'information_schema'"
     ).fetchall()
     seen = {name for (name,) in names}

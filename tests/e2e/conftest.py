@@ -12,7 +12,10 @@ from support.processes import run
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database.embedded import remove_server
 
-OLD = 'contract_type       = { type = "string", categories = ["Month-to-month", "One year", "Two year"] }'
+OLD = (
+    'contract_type       = { type = "string",'
+    ' categories = ["Month-to-month", "One year", "Two year"] }'
+)
 NEW = OLD.replace(" }", ', categorical = true, view = "subs_profile_fv" }')
 DAY = ("--as-of", "2024-01-31")
 
@@ -38,7 +41,10 @@ def wider(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_feature_sets(
     simulated_drops: Path, wider: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """A state folder with January loaded and one version of each of two feature sets; no process of ours is left."""
+    """A state folder with January and a version of each of two feature sets.
+
+    None of our processes runs.
+    """
     home = tmp_path_factory.mktemp("two") / "home"
     changed = ("--catalog", str(wider))
     for command, arguments in (

@@ -1,4 +1,7 @@
-"""Bad input through the command line: a message that says where, what, what was left behind and what next; nothing written."""
+"""Bad input through the command line.
+
+The message says where, what, what was left behind and what to do next; nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -128,18 +131,23 @@ SUBS, USERS, USAGE = "subscriptions.csv", "users.csv", "usage_agg_30d.csv"
 FEE = 6  # the cell of monthly_fee in subscriptions.csv
 
 CASES = {
-    "empty file": (write(SUBS, b""), r"month_001/subscriptions.csv: expected a header and rows, got an empty file"),
+    "empty file": (
+        write(SUBS, b""),
+        r"month_001/subscriptions.csv: expected a header and rows, got an empty file",
+    ),
     "header only": (
         write("payments_agg_90d.csv", b"user_id,failed_payments_90d\n"),
         r"month_001/payments_agg_90d.csv:1: expected rows after the header, got none",
     ),
     "missing column": (
         edit(USAGE, rb",skips_7d", b""),
-        r"month_001/usage_agg_30d.csv:1 column 'skips_7d': expected this column in the header, got none",
+        r"month_001/usage_agg_30d.csv:1 column 'skips_7d':"
+        r" expected this column in the header, got none",
     ),
     "extra column": (
         edit(USAGE, rb",skips_7d", b",skips_7d,more"),
-        r"month_001/usage_agg_30d.csv:1 column 'more': expected only columns that the catalog declares, got 'more'",
+        r"month_001/usage_agg_30d.csv:1 column 'more':"
+        r" expected only columns that the catalog declares, got 'more'",
     ),
     "repeated column": (
         edit(USAGE, rb",skips_7d", b",skips_7d,skips_7d"),
@@ -147,15 +155,18 @@ CASES = {
     ),
     "repeated key, same values": (
         twice(SUBS, changed=False),
-        r"month_001/subscriptions.csv:2 column 'user_id': expected a key that occurs once in subscriptions, got '7590-VHVEG'",
+        r"month_001/subscriptions.csv:2 column 'user_id':"
+        r" expected a key that occurs once in subscriptions, got '7590-VHVEG'",
     ),
     "repeated key, other values": (
         twice(SUBS, changed=True),
-        r"month_001/subscriptions.csv:2 column 'user_id': expected a key that occurs once in subscriptions, got '7590-VHVEG'",
+        r"month_001/subscriptions.csv:2 column 'user_id':"
+        r" expected a key that occurs once in subscriptions, got '7590-VHVEG'",
     ),
     "key not in users": (
         append("payments_agg_90d.csv", b"9999-NOONE,0\n"),
-        r"month_001/payments_agg_90d.csv:\d+ column 'user_id': expected a key that users.csv holds, got '9999-NOONE'",
+        r"month_001/payments_agg_90d.csv:\d+ column 'user_id':"
+        r" expected a key that users.csv holds, got '9999-NOONE'",
     ),
     "byte order mark": (
         edit(USERS, rb"^user_id", b"\xef\xbb\xbfuser_id"),
@@ -163,23 +174,47 @@ CASES = {
     ),
     "Latin-1": (
         cell(USERS, 2, b"M\xe4nnlich"),
-        r"month_001/users.csv:3 column 'user_gender': expected text in UTF-8, got bytes that are not UTF-8",
+        r"month_001/users.csv:3 column 'user_gender':"
+        r" expected text in UTF-8, got bytes that are not UTF-8",
     ),
-    "NUL byte": (cell(USERS, 2, b"Ma\0le"), r"month_001/users.csv:3 column 'user_gender': expected text in UTF-8, got a NUL byte"),
-    "NaN": (cell(SUBS, FEE, b"NaN"), r"month_001/subscriptions.csv:3 column 'monthly_fee': expected a finite number, got 'NaN'"),
-    "infinity": (cell(SUBS, FEE, b"inf"), r"subscriptions.csv:3 column 'monthly_fee': expected a finite number, got 'inf'"),
-    "1e309": (cell(SUBS, FEE, b"1e309"), r"subscriptions.csv:3 column 'monthly_fee': expected a finite number, got '1e309'"),
+    "NUL byte": (
+        cell(USERS, 2, b"Ma\0le"),
+        r"month_001/users.csv:3 column 'user_gender': expected text in UTF-8, got a NUL byte",
+    ),
+    "NaN": (
+        cell(SUBS, FEE, b"NaN"),
+        r"month_001/subscriptions.csv:3 column 'monthly_fee': expected a finite number, got 'NaN'",
+    ),
+    "infinity": (
+        cell(SUBS, FEE, b"inf"),
+        r"subscriptions.csv:3 column 'monthly_fee': expected a finite number, got 'inf'",
+    ),
+    "1e309": (
+        cell(SUBS, FEE, b"1e309"),
+        r"subscriptions.csv:3 column 'monthly_fee': expected a finite number, got '1e309'",
+    ),
     "2^63": (
         cell(SUBS, 1, b"9223372036854775808"),
-        r"subscriptions.csv:3 column 'months_active': expected a whole number of 64 bits, got '9223372036854775808'",
+        r"subscriptions.csv:3 column 'months_active':"
+        r" expected a whole number of 64 bits, got '9223372036854775808'",
     ),
     "negative fee": (
         cell(SUBS, FEE, b"-3"),
-        r"month_001/subscriptions.csv:3 column 'monthly_fee': expected number >= 0 and <= 10000, got '-3'",
+        r"month_001/subscriptions.csv:3 column 'monthly_fee':"
+        r" expected number >= 0 and <= 10000, got '-3'",
     ),
-    "yes": (cell(USERS, 3, b"yes"), r"users.csv:3 column 'user_is_senior': expected True or False, got 'yes'"),
-    "1": (cell(USERS, 3, b"1"), r"users.csv:3 column 'user_is_senior': expected True or False, got '1'"),
-    "TRUE": (cell(USERS, 3, b"TRUE"), r"users.csv:3 column 'user_is_senior': expected True or False, got 'TRUE'"),
+    "yes": (
+        cell(USERS, 3, b"yes"),
+        r"users.csv:3 column 'user_is_senior': expected True or False, got 'yes'",
+    ),
+    "1": (
+        cell(USERS, 3, b"1"),
+        r"users.csv:3 column 'user_is_senior': expected True or False, got '1'",
+    ),
+    "TRUE": (
+        cell(USERS, 3, b"TRUE"),
+        r"users.csv:3 column 'user_is_senior': expected True or False, got 'TRUE'",
+    ),
     "day and month swapped": (
         cell(USERS, 1, b"2024-31-01"),
         r"users.csv:3 column 'signup_date': expected a date YYYY-MM-DD, got '2024-31-01'",
@@ -193,10 +228,13 @@ CASES = {
         r"month_001/usage_agg_30d.csv:4: expected 6 cells, got 5",
     ),
     "a value after a quoted line break": (
-        lambda folder: (cell(USERS, 2, b'"Ma\nle"')(folder), cell(USERS, 3, b"yes", line=5)(folder)),
+        lambda folder: (
+            cell(USERS, 2, b'"Ma\nle"')(folder),
+            cell(USERS, 3, b"yes", line=5)(folder),
+        ),
         r"users.csv:5 column 'user_is_senior': expected True or False, got 'yes'",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -215,13 +253,31 @@ def test_a_broken_file_is_named_and_nothing_is_written(
 
 
 FILES = {
-    "missing feature file": (lambda d: (d / SUBS).unlink(), r"month_001/subscriptions.csv: expected a file of the drop, got none"),
-    "folder in place of a file": (as_folder(SUBS), r"subscriptions.csv: expected a file of the drop, got a folder"),
-    "dangling link": (as_dangling_link(SUBS), r"subscriptions.csv: expected a file of the drop, got a link to elsewhere.csv"),
-    "a folder as label file": (as_folder("labels.csv"), r"labels.csv: expected a file of the drop, got a folder"),
-    "wrong folder": (lambda d: [p.unlink() for p in d.iterdir()], r"none of the catalog's files is in this folder"),
-    "no folder": (lambda d: [*(p.unlink() for p in d.iterdir()), d.rmdir()], r"month_001: no such folder"),
-}  # fmt: skip
+    "missing feature file": (
+        lambda d: (d / SUBS).unlink(),
+        r"month_001/subscriptions.csv: expected a file of the drop, got none",
+    ),
+    "folder in place of a file": (
+        as_folder(SUBS),
+        r"subscriptions.csv: expected a file of the drop, got a folder",
+    ),
+    "dangling link": (
+        as_dangling_link(SUBS),
+        r"subscriptions.csv: expected a file of the drop, got a link to elsewhere.csv",
+    ),
+    "a folder as label file": (
+        as_folder("labels.csv"),
+        r"labels.csv: expected a file of the drop, got a folder",
+    ),
+    "wrong folder": (
+        lambda d: [p.unlink() for p in d.iterdir()],
+        r"none of the catalog's files is in this folder",
+    ),
+    "no folder": (
+        lambda d: [*(p.unlink() for p in d.iterdir()), d.rmdir()],
+        r"month_001: no such folder",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -331,7 +387,8 @@ def test_a_database_that_is_down_and_a_port_that_is_taken(
         said = call("serve", "--port", str(taken.getsockname()[1]))
         assert said.returncode == 18
         assert re.search(
-            r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed. Name a different port with --port",
+            r"port \d+ of 127.0.0.1 is in use.*\nNothing was changed."
+            r" Name a different port with --port",
             said.stderr,
         )
     monkeypatch.setenv("STREAMFLOW_DATABASE_URL", "postgresql://me:s3cret@127.0.0.1:1/churn")

@@ -1,4 +1,4 @@
-"""A full disk: said as such, nothing half written, and the same command succeeds once there is space."""
+"""A full disk: the message says so, nothing is half written, and a later attempt succeeds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""Two feature sets in one state folder: one line of the catalog and `migrate` lead from the first to a prediction with the second.
+"""Two feature sets in one state folder.
 
-Feast's, MLflow's and PostgreSQL's own clients see both under `exec`, after every process of ours has ended.
+One line of the catalog and `migrate` lead from the first to a prediction with the second.
+
+Feast's, MLflow's and PostgreSQL's own clients see both under `exec`, after all our processes have
+ended.
 """
 
 from __future__ import annotations
@@ -63,7 +66,8 @@ client = mlflow.MlflowClient()
 versions = client.search_model_versions("name = 'streamflow_churn'")
 run = client.get_run(versions[0].run_id)
 files = [f.path for f in client.list_artifacts(run.info.run_id)]
-print(json.dumps({"versions": sorted(int(v.version) for v in versions), "as_of": run.data.params["as_of"],
+print(json.dumps({"versions": sorted(int(v.version) for v in versions),
+                  "as_of": run.data.params["as_of"],
                   "inputs": len(run.inputs.dataset_inputs), "artifacts": files}))
 """
 

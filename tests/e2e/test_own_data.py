@@ -1,4 +1,7 @@
-"""The files of another business, with integer keys: from a folder of CSV files to a prediction, by the command line and HTTP."""
+"""The files of a different business, with integer keys.
+
+From a folder of CSV files to a prediction, by the command line and by HTTP.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ GUESSED = [
     "avg_minutes",
 ]
 TABLE = "[tables.visits.columns]\n"
-DERIVED = 'minutes_30d = { type = "float", nullable = true, view = "visits_fv", expr = "visits_30d * avg_minutes" }\n'
+DERIVED = (
+    'minutes_30d = { type = "float", nullable = true, view = "visits_fv",'
+    ' expr = "visits_30d * avg_minutes" }\n'
+)
 FEATURES = [*GUESSED[:6], "minutes_30d", *GUESSED[6:]]
 
 

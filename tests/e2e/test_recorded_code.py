@@ -1,4 +1,4 @@
-"""reproduce --code recorded: the commit that trained a version makes it again, whatever became of the code since."""
+"""reproduce --code recorded: the commit that trained a version makes it again, after any change."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def test_the_recorded_commit_makes_the_version_again(
     assert len(listed.splitlines()) == 1
     assert uncommitted.returncode == 4
     assert (
-        "code: 1 file was not committed when the version was trained, for example src/streamflow/models/pipelines.py"
-        in uncommitted.stderr
+        "code: 1 file was not committed when the version was trained,"
+        " for example src/streamflow/models/pipelines.py" in uncommitted.stderr
     )
     shutil.rmtree(repository / ".git")
     (gone,) = streamflow_there(("reproduce", "1", "--code", "recorded"))

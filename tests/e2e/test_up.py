@@ -1,4 +1,7 @@
-"""`up` with every service on the embedded server, from an empty state: what runs, what comes back, what is left."""
+"""`up` with every service on the embedded server, from an empty state.
+
+It tests which services run, which ones come back, and what remains.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,10 @@ def taken() -> Iterator[int]:
 def stack(
     taken: int, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """A state folder whose services are all up, detached, with a drop loaded and a version served."""
+    """A state folder whose services all run in the background.
+
+    A drop is loaded, and a version is served.
+    """
     home = tmp_path_factory.mktemp("up") / "home"
     done = run(home, "up", "--detach", extra={**free_ports(), "STREAMFLOW_API_PORT": str(taken)})
     assert done.returncode == 0, done.stderr
@@ -160,9 +166,8 @@ def test_a_signal_stops_what_it_started_and_a_crash_before_does_not_matter(home:
     (home / "run").mkdir(parents=True)
     for name in ("up", "supervisord.pid", "stack.json"):
         (home / "run" / name).write_text("left by a crash")
-    process = start(
-        home, "up", "prefect", "--host", "0.0.0.0", extra=free_ports()
-    )  # what a container does
+    every_address = "0.0.0.0"  # noqa: S104  # what a container does
+    process = start(home, "up", "prefect", "--host", every_address, extra=free_ports())
     assert wait_for(lambda: is_up(home), 120.0), home.with_name("home.log").read_text()
     assert wait_for(lambda: is_followed(home), PROMISED_S)
     kill_9(status(home)["prefect"]["pid"])
@@ -197,7 +202,8 @@ def test_two_at_once_do_not_both_start(home: Path) -> None:
         (
             ("up", "mlfow"),
             2,
-            "there is no service 'mlfow'; choose one of prefect, postgres, mlflow, feast, feast-ui, api, worker, reconcile",
+            "there is no service 'mlfow'; choose one of prefect, postgres,"
+            " mlflow, feast, feast-ui, api, worker, reconcile",
         ),
         (("up", "worker"), 2, "worker needs the service prefect, or the variable PREFECT_API_URL"),
         (("logs", "nobody"), 2, "there is no service 'nobody'"),

@@ -1,4 +1,7 @@
-"""Connections that wait for the next read: one backend for reads in a row, none that is lost, failed or left over."""
+"""Connections that wait for the next read.
+
+Reads in a row use one backend, and no connection is lost, fails or remains.
+"""
 
 from __future__ import annotations
 

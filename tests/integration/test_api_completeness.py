@@ -1,4 +1,7 @@
-"""Absent, too old, unknown and null told apart by the real API, with the policies of a catalog; and what they cost a version."""
+"""The real API tells absent, too old, unknown and null values apart.
+
+It follows the policies of a catalog; and what the missing values cost a version.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,8 @@ def fresh(installed: Platform) -> Iterator[Platform]:
     yield installed
     for view in views:
         installed.connection.execute(
-            f"DELETE FROM online.{view}; INSERT INTO online.{view} TABLE kept_{view}; DROP TABLE kept_{view}"
+            f"DELETE FROM online.{view}; INSERT INTO online.{view} TABLE kept_{view};"
+            f" DROP TABLE kept_{view}"
         )
 
 
@@ -150,7 +154,8 @@ def test_a_default_stands_in_and_is_said_and_logged(api: str, fresh: Platform, h
     values = [found["features_used"][f.name] for f in fresh.catalog.features]
     assert found["probability"] == load_serving(fresh).predictor.probability_one(values)
     logged = fresh.connection.execute(
-        "SELECT features, probability FROM streamflow.prediction_log WHERE key = %s ORDER BY at DESC LIMIT 1",
+        "SELECT features, probability FROM streamflow.prediction_log"
+        " WHERE key = %s ORDER BY at DESC LIMIT 1",
         [KEY],
     ).fetchone()
     assert logged == (found["features_used"], found["probability"])
@@ -169,7 +174,8 @@ def test_what_is_absent_is_refused_with_all_that_is_too_old_and_a_key_of_no_view
     assert refused.body["missing_features"] == ["failed_payments_90d"]
     assert "stale_features" not in refused.body
     fresh.connection.execute(
-        "UPDATE online.support_agg_90d_fv SET as_of = now() - interval '31 days' WHERE user_id = %s",
+        "UPDATE online.support_agg_90d_fv"
+        " SET as_of = now() - interval '31 days' WHERE user_id = %s",
         [KEY],
     )
     both = asked(f"{api}/predict", {"user_id": KEY})

@@ -1,4 +1,4 @@
-"""Keys of the API at the command line, and what a running API knows of them while the database is away."""
+"""API keys at the command line, and what a running API knows of them without its database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Numbers and log of the real API: what is counted, what a request id does, and that no value of a client gets out."""
+"""Numbers and log of the real API.
+
+What is counted, what a request id does, and that no value of a client gets out.
+"""
 
 from __future__ import annotations
 
@@ -97,8 +100,11 @@ def test_every_answer_is_counted_under_the_declared_path(api: str) -> None:
         ("GET", "unmatched", "307"): 1,
     }
     assert increase(before["api_errors_total"], after["api_errors_total"]) == {
-        ("entity_unknown",): 1, ("malformed_request",): 2, ("method_not_allowed",): 3, ("not_found",): 3,
-    }  # fmt: skip
+        ("entity_unknown",): 1,
+        ("malformed_request",): 2,
+        ("method_not_allowed",): 3,
+        ("not_found",): 3,
+    }
     seconds = {
         labels[1:]: value
         for labels, value in after["api_request_latency_seconds_bucket"].items()
@@ -153,8 +159,14 @@ def test_a_well_formed_request_id_goes_all_the_way(
     assert moment.utcoffset() == datetime.now(UTC).utcoffset()
     assert line.pop("ms") > 0
     assert line == {
-        "level": "info", "event": "request", "request_id": given, "method": "POST", "path": "/predict", "status": 200, "version": 1,
-    }  # fmt: skip
+        "level": "info",
+        "event": "request",
+        "request_id": given,
+        "method": "POST",
+        "path": "/predict",
+        "status": 200,
+        "version": 1,
+    }
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a/b", 'a"}', "ä"])
@@ -242,7 +254,8 @@ def test_no_key_and_no_text_of_a_client_is_in_the_log_or_the_numbers(
     with connect(administrator, autocommit=True) as connection:
         connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND application_name <> 'streamflow'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND application_name <> 'streamflow'",
             [installed.login.database],
         )
         failed = call(api, "POST", "/predict", ASK)
@@ -297,7 +310,8 @@ def test_a_database_that_restarts_before_the_first_version_is_survived(
         assert call(base, "GET", "/ready").status == 503
         with connect(platform.login, autocommit=True) as connection:
             ended = connection.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = ANY(%s)",
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = ANY(%s)",
                 [[platform.login.database, platform.settings.mlflow_database]],
             ).fetchone()
         assert ended is not None

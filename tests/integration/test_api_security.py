@@ -1,6 +1,8 @@
 """Who may ask the real API what, and what becomes of requests that no well-behaved client sends.
 
-It runs as it should where others reach it: with keys, and with a database user that may do no more than the role of the API.
+It runs as it should where clients of a network reach it: with keys, and with a database user that
+has
+only the rights of the API's role.
 """
 
 from __future__ import annotations
@@ -215,16 +217,41 @@ def test_every_endpoint_has_a_scope_and_asks_for_it(door: Door) -> None:
 
 
 TRICKS = [
-    "/x/health", "/predict/health", f"/features/{KEY}/health", "/health/", "//health", "/health/..", "/health/../predict",
-    "/./health", "/health/%2e%2e/predict", "/health%2f..%2fpredict", "/health%252f..%252fpredict", "/%2e%2e/metrics",
-    "/predict;/health", "/health;x", "/predict?/health", "/predict#/health", "/Health", "/HEALTH", "/health%00", "/health%20",
-    "/healt%68/", "/metrics/", "/openapi.json/health", "/docs/../health", "/ready/x", "\\health", "/health\\..\\predict",
-    "/features/..%2f..%2fmetrics", "/features/..", "/%252e%252e/predict",
-]  # fmt: skip
+    "/x/health",
+    "/predict/health",
+    f"/features/{KEY}/health",
+    "/health/",
+    "//health",
+    "/health/..",
+    "/health/../predict",
+    "/./health",
+    "/health/%2e%2e/predict",
+    "/health%2f..%2fpredict",
+    "/health%252f..%252fpredict",
+    "/%2e%2e/metrics",
+    "/predict;/health",
+    "/health;x",
+    "/predict?/health",
+    "/predict#/health",
+    "/Health",
+    "/HEALTH",
+    "/health%00",
+    "/health%20",
+    "/healt%68/",
+    "/metrics/",
+    "/openapi.json/health",
+    "/docs/../health",
+    "/ready/x",
+    "\\health",
+    "/health\\..\\predict",
+    "/features/..%2f..%2fmetrics",
+    "/features/..",
+    "/%252e%252e/predict",
+]
 
 
 def test_no_path_gets_past_the_keys(door: Door) -> None:
-    """The guard and the router read one and the same path, and what is open is open by exact match."""
+    """The guard and the router read the same path, and open paths are compared exactly."""
     for path in TRICKS:
         refused = door.ask(path, scope="")
         assert refused.status in (400, 401), path
@@ -239,15 +266,41 @@ def test_no_path_gets_past_the_keys(door: Door) -> None:
 def test_what_is_malformed_is_refused_and_nothing_else_happens(door: Door) -> None:
     deep = b'{"user_id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     malformed = [
-        b"", b"{", b"null", b"[]", b'"x"', b"{}", b'{"user_id": NaN}', b'{"user_id": Infinity}', b'{"user_id": -Infinity}',
-        b'{"user_id": 1e999}', b'{"user_id": ' + b"9" * 5000 + b"}", b'{"user_id": 7590}', b'{"user_id": null}',
-        b'{"user_id": true}', b'{"user_id": ["7590-VHVEG"]}', b'{"user_id": {"a": 1}}', b'{"user_id": ""}',
-        b'{"user_id": "a\\u0000b"}', b'{"user_id": "a\x00b"}', b'{"user_id": "\\ud800"}', b'{"\\udfff": 1}',
-        b'{"user_id": "\xff"}', b"\xff\xfe{\x00}\x00", b"\xef\xbb\xbf" + ASK,
-        b'{"user_id": "7590-VHVEG", "user_id": "7590-VHVEG"}', b'{"user_id": "a", "user\\u005fid": "b"}',
-        b'{"user_id": "7590-VHVEG", "extra": 1}', b'{"user_id": "7590-VHVEG"} x', b"{'user_id': 'x'}", deep, deep[:100_000],
-        b'{"user_id": "' + b"x" * 1_000_000 + b'"}', b'{"user_id": "' + b'\\"' * 500_000, b'{"' + b"k" * 1_000_000 + b'": 1}',
-    ]  # fmt: skip
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"{}",
+        b'{"user_id": NaN}',
+        b'{"user_id": Infinity}',
+        b'{"user_id": -Infinity}',
+        b'{"user_id": 1e999}',
+        b'{"user_id": ' + b"9" * 5000 + b"}",
+        b'{"user_id": 7590}',
+        b'{"user_id": null}',
+        b'{"user_id": true}',
+        b'{"user_id": ["7590-VHVEG"]}',
+        b'{"user_id": {"a": 1}}',
+        b'{"user_id": ""}',
+        b'{"user_id": "a\\u0000b"}',
+        b'{"user_id": "a\x00b"}',
+        b'{"user_id": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b'{"user_id": "\xff"}',
+        b"\xff\xfe{\x00}\x00",
+        b"\xef\xbb\xbf" + ASK,
+        b'{"user_id": "7590-VHVEG", "user_id": "7590-VHVEG"}',
+        b'{"user_id": "a", "user\\u005fid": "b"}',
+        b'{"user_id": "7590-VHVEG", "extra": 1}',
+        b'{"user_id": "7590-VHVEG"} x',
+        b"{'user_id': 'x'}",
+        deep,
+        deep[:100_000],
+        b'{"user_id": "' + b"x" * 1_000_000 + b'"}',
+        b'{"user_id": "' + b'\\"' * 500_000,
+        b'{"' + b"k" * 1_000_000 + b'": 1}',
+    ]
     for body in malformed:
         refused = door.ask("/predict", body=body)
         assert (refused.status, code(refused)) == (422, "malformed_request"), body[:60]
@@ -423,7 +476,10 @@ def test_neither_a_key_nor_an_id_is_in_the_log_or_the_numbers(door: Door) -> Non
 def test_every_answer_is_one_that_the_openapi_document_describes(
     door: Door, mode: GenerationMode
 ) -> None:
-    """What fits the document, and what does not: no 5xx, no status or body that it does not know."""
+    """Requests that fit the document, and requests that do not.
+
+    There is no 5xx, and no status or body that the document does not know.
+    """
     headers = {"X-API-Key": door.keys["admin"]}
     schema = schemathesis.openapi.from_url(f"{door.base}/openapi.json", headers=headers)
     operations = [found.ok() for found in schema.get_all_operations()]

@@ -1,4 +1,7 @@
-"""backup and restore on real servers: what is restored is what was backed up, and nothing half is ever left."""
+"""backup and restore on real servers.
+
+What is restored is what was backed up, and nothing half done remains.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +133,7 @@ def answers(platform: Platform, base: str) -> list[Any]:
 def wrong(settings: Settings) -> set[str]:
     """What doctor finds, but for what other installations of this machine left."""
     found = doctor(settings, now=lambda: datetime.now(UTC))
-    return {f"{f.subject}: {f.found}" for f in found if not f.ok and f.subject != "leftovers"}
+    return {f"{f.subject}: {f.text}" for f in found if f.is_wrong and f.subject != "leftovers"}
 
 
 def administer(address: Address, statement: str) -> None:
@@ -140,7 +143,10 @@ def administer(address: Address, statement: str) -> None:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory, simulated_drops: Path) -> Source:
-    """Two months, a correction, a forgotten user, a version in each of two stages; backed up while served, then wiped."""
+    """A backup of an installation that was served meanwhile and is then wiped.
+
+    It holds two months, a correction, a forgotten user, and a version in each of two stages.
+    """
     folder = tmp_path_factory.mktemp("source")
     home, file = folder / "home", folder / "state.backup"
     with open_platform(load_settings(home=home, trees=10), must_be_migrated=False) as platform:
@@ -222,7 +228,8 @@ def test_a_backup_restored_elsewhere_is_the_same_installation(source: Source, ho
 def texts_with(connection: psycopg.Connection, text: str) -> list[str]:
     """Every column of MLflow's tables that holds `text` somewhere."""
     columns = connection.execute(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        "SELECT table_name, column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public'"
     ).fetchall()
     assert len(columns) > 100
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE position({} IN {}::text) > 0)")
@@ -238,11 +245,15 @@ def texts_with(connection: psycopg.Connection, text: str) -> list[str]:
 
 OTHER_SERVERS = [
     pytest.param(
-        version, id=f"18 to {version}",
-        marks=pytest.mark.skipif(not (OLDER[version] / "bin").is_dir(), reason=f"PostgreSQL {version} is not installed here"),
+        version,
+        id=f"18 to {version}",
+        marks=pytest.mark.skipif(
+            not (OLDER[version] / "bin").is_dir(),
+            reason=f"PostgreSQL {version} is not installed here",
+        ),
     )
     for version in ("16", "15")
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("version", OTHER_SERVERS)
@@ -319,7 +330,8 @@ def test_what_is_there_already_is_never_touched(
     before = tables(platform)
     with pytest.raises(
         RestoreRefused,
-        match=r"(?s)has the schemas feast, .*has the tables public.alembic_version, .* more.*remove yourself",
+        match=r"(?s)has the schemas feast, .*has the tables public.alembic_version,"
+        r" .* more.*remove yourself",
     ):
         restore(platform, source.file)
     assert tables(platform) == before
@@ -359,7 +371,8 @@ def test_a_role_that_the_backup_needs_is_asked_for(
     administer(server, f"CREATE ROLE {reader}")
     administer(
         platform.login,
-        f"GRANT USAGE ON SCHEMA online TO {reader}; GRANT SELECT ON online.subs_profile_fv TO {reader}",
+        f"GRANT USAGE ON SCHEMA online TO {reader};"
+        f" GRANT SELECT ON online.subs_profile_fv TO {reader}",
     )
     backup(platform, tmp_path / "state.backup")
     administer(platform.login, f"DROP OWNED BY {reader}; DROP ROLE {reader}")
@@ -579,13 +592,14 @@ def test_an_empty_database_is_nothing_to_back_up(
 def test_damage_of_the_source_is_said_when_it_is_restored(
     source: Source, empty: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    """A cell that changed in the database itself, before the backup: the file is whole, the revision is not."""
+    """A cell changed in the database before the backup: the file is whole, the revision is not."""
     settings = empty()
     restored(settings, source.file)
     with open_platform(settings) as opened:
         administer(
             opened.login,
-            "SET session_replication_role = replica; UPDATE frozen.users SET user_gender = 'x' WHERE revision = 1",
+            "SET session_replication_role = replica; UPDATE frozen.users"
+            " SET user_gender = 'x' WHERE revision = 1",
         )
         model = next((opened.home / "artifacts").rglob("model.skops"))
         model.write_bytes(b"another")
@@ -594,6 +608,7 @@ def test_damage_of_the_source_is_said_when_it_is_restored(
         )
     with pytest.raises(
         SnapshotDamaged,
-        match=r"users of 2024-01-31, revision 1: its rows have the digest(.|\n)*restored as the backup",
+        match=r"users of 2024-01-31, revision 1:"
+        r" its rows have the digest(.|\n)*restored as the backup",
     ):
         restored(empty(), tmp_path / "damaged.backup")

@@ -1,4 +1,7 @@
-"""compare: the share of a change goes to what caused it; what cannot be swapped alone, or not at all, is said."""
+"""compare: a share of a change goes to its cause.
+
+The words say which causes cannot be swapped alone, or not at all.
+"""
 
 from __future__ import annotations
 
@@ -87,8 +90,8 @@ def test_each_level_is_named_with_what_differs(experiment: Experiment, tmp_path:
     *lines, last = format_receipt(receipt).splitlines()
     assert last.startswith("[OK] 8 rebuilds. Of the change of AUC from 0.")
     assert (
-        "(100 %) is due to the definitions of the features (subs_profile_fv:months_active was removed, and"
-        in last
+        "(100 %) is due to the definitions"
+        " of the features (subs_profile_fv:months_active was removed, and" in last
     )
     assert max(map(len, lines)) < 150
 
@@ -169,7 +172,10 @@ def test_a_feature_that_the_other_data_do_not_have_is_swapped_with_its_data(
     load(platform, simulated_drops / "month_000", JANUARY)
     train(platform, JANUARY)
     catalog, place = tmp_path / "wide.toml", "[tables.subscriptions.columns]\n"
-    column = 'bound = { type = "bool", view = "subs_profile_fv", expr = "contract_type <> \'Month-to-month\'" }\n'
+    column = (
+        'bound = { type = "bool", view = "subs_profile_fv",'
+        " expr = \"contract_type <> 'Month-to-month'\" }\n"
+    )
     catalog.write_text(
         DEFAULT_PATH.read_text(encoding="utf-8").replace(place, place + column), encoding="utf-8"
     )
@@ -181,12 +187,13 @@ def test_a_feature_that_the_other_data_do_not_have_is_swapped_with_its_data(
     assert set(percents(receipt)) == {TOGETHER, CONFIGURATION}
     assert receipt.rebuilds == 4
     assert receipt.notes == (
-        "the definitions of version 2 read subscriptions.bound, which the data of version 1 do not have:"
+        "the definitions of version 2 read subscriptions.bound,"
+        " which the data of version 1 do not have:"
         f" '{TOGETHER}' is swapped as one cause",
     )
     assert (
-        "the definitions of the features (subs_profile_fv:bound was added, and 1 more) with the data of the features ("
-        in receipt.words
+        "the definitions of the features (subs_profile_fv:bound was added,"
+        " and 1 more) with the data of the features (" in receipt.words
     )
 
 
@@ -206,14 +213,15 @@ def test_labels_that_know_none_of_the_users_are_swapped_with_them(
     together = f"{DATA} with {LABELS}"
     assert {share.cause for change in receipt.metrics for share in change.shares} == {together}
     assert receipt.notes == (
-        f"version 1 with data: labels of version 2: no key of the drop of 2024-01-31 has a label in the drop of 2024-02-29:"
+        f"version 1 with data: labels of version 2:"
+        f" no key of the drop of 2024-01-31 has a label in the drop of 2024-02-29:"
         f" '{together}' is swapped as one cause",
     )
     differences = [str(d) for d in receipt.levels[0].differences]
     assert differences[0] == "drop of the features: 2024-01-31 -> 2024-02-29"
     assert (
-        differences[-1]
-        == "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, different values in churn_label, user_id)"
+        differences[-1] == "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1,"
+        " different values in churn_label, user_id)"
     )
 
 

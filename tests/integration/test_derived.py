@@ -136,8 +136,8 @@ def test_a_value_that_breaks_its_promise_freezes_nothing(
         refused.value
     )
     assert (
-        "subscriptions column 'before' = lag(monthly_fee) of user_id '0011-EJMUJ': expected number >= 0, got null"
-        in str(refused.value)
+        "subscriptions column 'before' = lag(monthly_fee) of user_id '0011-EJMUJ':"
+        " expected number >= 0, got null" in str(refused.value)
     )
     assert "Nothing was frozen;" in str(refused.value)
     assert platform.connection.execute("SELECT count(*) FROM streamflow.revision").fetchone() == (

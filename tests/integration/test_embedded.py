@@ -26,7 +26,8 @@ from pathlib import Path
 from streamflow.database import attach, connect
 with attach(Path(sys.argv[1])) as held:
     with connect(held.address) as connection:
-        print(connection.execute("SELECT pg_postmaster_start_time()").fetchone()[0].isoformat(), flush=True)
+        started = connection.execute("SELECT pg_postmaster_start_time()").fetchone()[0]
+        print(started.isoformat(), flush=True)
     sys.stdin.read()
 """
 

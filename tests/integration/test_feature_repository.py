@@ -46,9 +46,11 @@ def database(server: Address) -> Iterator[psycopg.Connection]:
         create_catalog_tables(connection, CATALOG)
         connection.execute("ALTER TABLE frozen.plan ADD region text")
         connection.execute(
-            "CREATE OR REPLACE VIEW history.plan AS SELECT f.user_id, f.tenure, f.fee, f.paperless, f.net, f.as_of, f.revision,"
+            "CREATE OR REPLACE VIEW history.plan AS SELECT f.user_id, f.tenure,"
+            " f.fee, f.paperless, f.net, f.as_of, f.revision,"
             " r.known_at, NULL::timestamptz AS superseded_at, f.region"
-            " FROM frozen.plan f JOIN streamflow.revision r USING (as_of, revision) WHERE r.table_name = 'plan'"
+            " FROM frozen.plan f JOIN streamflow.revision r USING (as_of,"
+            " revision) WHERE r.table_name = 'plan'"
         )
         yield connection
 
@@ -78,7 +80,10 @@ for line in sys.argv[1:]:
 
 
 def feast(folder: Path, *lines: str) -> dict[str, str]:
-    """Run stock `feast` commands in the repository, in one process of their own (Feast is slow to import): line -> output."""
+    """Run stock `feast` commands in the repository: line -> output.
+
+    All of them run in one process: Feast is slow to import.
+    """
     command = [sys.executable, "-W", "ignore", "-c", COMMANDS, *lines]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -105,7 +110,7 @@ def fill(connection: psycopg.Connection) -> None:
     )
 
 
-# --- the files -------------------------------------------------------------------------------------------------------
+# --- the files ------------------------------------------------------------------------
 
 
 def test_equal_input_gives_equal_bytes_and_no_second_write(repository: FeatureRepository) -> None:
@@ -162,7 +167,11 @@ def test_a_view_has_the_fields_that_any_service_names() -> None:
 
 
 def test_importing_the_package_imports_no_vendor() -> None:
-    code = "import sys, streamflow.features; print([m for m in ('feast', 'pandas', 'polars', 'psycopg') if m in sys.modules])"
+    code = (
+        "import sys,"
+        " streamflow.features; print([m for m in ('feast', 'pandas',"
+        " 'polars', 'psycopg') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -171,7 +180,7 @@ def test_importing_the_package_imports_no_vendor() -> None:
     )
 
 
-# --- the registry ----------------------------------------------------------------------------------------------------
+# --- the registry ---------------------------------------------------------------------
 
 
 def test_our_apply_is_feasts_apply(
@@ -181,7 +190,8 @@ def test_our_apply_is_feasts_apply(
     repository.apply()
     ours = dump(repository.folder)
     database.execute(
-        "DROP SCHEMA feast CASCADE; CREATE SCHEMA feast; DROP SCHEMA online CASCADE; CREATE SCHEMA online"
+        "DROP SCHEMA feast CASCADE; CREATE SCHEMA feast;"
+        " DROP SCHEMA online CASCADE; CREATE SCHEMA online"
     )
     monkeypatch.chdir(repository.folder)
     monkeypatch.syspath_prepend(str(repository.folder))
@@ -213,8 +223,14 @@ def test_the_stock_command_works_and_changes_nothing(
     assert [s["spec"]["name"] for s in applied["featureServices"]] == sorted([OLD, CATALOG.service])
     span = "2024-01-01T00:00:00 2024-03-01T00:00:00"
     lines = [
-        "apply", "registry-dump", "feature-views list", f"materialize {span}", " registry-dump", " apply", "  registry-dump"
-    ]  # fmt: skip  # the same command with another indent is another key
+        "apply",
+        "registry-dump",
+        "feature-views list",
+        f"materialize {span}",
+        " registry-dump",  # the same command with a different indent is a different key
+        " apply",
+        "  registry-dump",
+    ]
     output = feast(repository.folder, *lines)
     assert json.loads(output["registry-dump"]) == applied  # to the microsecond
     assert {"plan_fv", "usage_fv"} <= set(output["feature-views list"].split())
@@ -299,7 +315,7 @@ def test_a_materialization_is_recorded_once(
     ] * 2
 
 
-# --- histories -------------------------------------------------------------------------------------------------------
+# --- histories ------------------------------------------------------------------------
 
 
 def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(

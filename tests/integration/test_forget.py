@@ -1,4 +1,7 @@
-"""forget: nothing holds the key any more, each touched revision has a verified new digest, and the key does not come back."""
+"""forget: no table holds the key any more, and the key does not come back.
+
+Each revision that it touches has a new digest, which is verified.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ def mentions(platform: Platform, key: str) -> list[str]:
     """The tables of ours in which the key stands anywhere; of the prediction log its months."""
     names = platform.connection.execute(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace::regnamespace::text IN ('raw', 'frozen', 'online', 'streamflow') ORDER BY 1"
+        " AND relnamespace::regnamespace::text IN ('raw',"
+        " 'frozen', 'online', 'streamflow') ORDER BY 1"
     ).fetchall()
     query = "SELECT count(*) FROM {} t WHERE t::text LIKE '%' || {} || '%'"
     found = []

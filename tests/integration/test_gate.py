@@ -50,7 +50,10 @@ def drops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loaded(
     cluster: Cluster, drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """January alone is frozen and live; version 1 in Production, version 2 differs from it by the seed only."""
+    """January alone is frozen and live.
+
+    Version 1 is in Production; version 2 differs from it only by the seed.
+    """
     name = f"sf_gate_{uuid4().hex[:12]}"
     cluster.clone(name)
     with open_platform(
@@ -132,7 +135,7 @@ def test_the_command_line_says_no_with_exit_code_1(loaded: Platform) -> None:
 
 
 def test_04_the_champion_is_not_judged_on_what_it_has_seen(loaded: Platform) -> None:
-    """Trap 4: on the users that it was trained on the champion is nearly perfect; the gate asks it for the others."""
+    """Trap 4: the champion is nearly perfect on its own training users; the gate uses others."""
     receipt = promote(loaded, 2, dry_run=True)
     assert receipt.examination is not None
     found = next(c for c in receipt.examination.compared if c.metric == "auc")
@@ -249,11 +252,14 @@ def test_a_champion_whose_keys_cannot_be_proven_is_not_evaluable(
     """A user slipped into January by the database's owner: it could have been trained on."""
     with loaded.maintenance_connection() as connection:
         connection.execute(
-            "INSERT INTO frozen.users SELECT as_of, revision, '0000-AAAAA', signup_date, user_gender, user_is_senior, has_family,"
-            " has_dependents, row_digest FROM frozen.users WHERE user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z';"
+            "INSERT INTO frozen.users SELECT as_of, revision, '0000-AAAAA',"
+            " signup_date, user_gender, user_is_senior, has_family,"
+            " has_dependents, row_digest FROM frozen.users WHERE user_id"
+            " = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z';"
         )
         connection.execute(
-            "INSERT INTO frozen.labels SELECT as_of, revision, '0000-AAAAA', churn_label, row_digest FROM frozen.labels"
+            "INSERT INTO frozen.labels SELECT as_of, revision, '0000-AAAAA',"
+            " churn_label, row_digest FROM frozen.labels"
             " WHERE user_id = '7590-VHVEG' AND as_of = '2024-01-31 00:00Z'"
         )
     found = dry(loaded, 2)["comparison"]

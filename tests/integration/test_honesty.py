@@ -1,4 +1,7 @@
-"""Label honesty over a real database: each fault planted in a drop is found by its name, and a clean drop is silent."""
+"""Label honesty over a real database.
+
+Each fault that is planted in a drop is found by its name, and a clean drop gives no finding.
+"""
 
 from __future__ import annotations
 
@@ -259,8 +262,8 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
     *lines, last = receipts.honesty(stored).splitlines()
     assert lines == [f"  {words}" for words in stored.lines]
     assert (
-        last
-        == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}: {stored.counts}"
+        last == f"[NO] label honesty as_of=2024-01-31 labels=2024-01-31 rows={stored.rows}:"
+        f" {stored.counts}"
     )
     said = called(
         held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables
@@ -290,7 +293,10 @@ def test_a_revision_that_was_pruned_cannot_be_compared_with_and_that_is_said(hel
 def test_another_business_with_integer_keys(
     open_with: Callable[..., Platform], tmp_path: Path
 ) -> None:
-    """A guessed catalog: nullable numbers, texts, no counter. A copied outcome is severe, and the clean month is silent."""
+    """A guessed catalog with nullable numbers and texts, and no counter.
+
+    A copied outcome is severe, and the clean month gives no finding.
+    """
     months = write_gym(tmp_path / "gym")
     init(months[0], tmp_path / "gym.toml")
     platform = open_with(migrated=False, catalog=tmp_path / "gym.toml")

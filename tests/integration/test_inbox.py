@@ -1,4 +1,7 @@
-"""The step `inbox`: each folder once, in order of as_of; failures stay visible until their content changes."""
+"""The step `inbox`: each folder is processed once, in the order of as_of.
+
+Failures stay visible until the content of their folder changes.
+"""
 
 from __future__ import annotations
 

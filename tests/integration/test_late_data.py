@@ -134,7 +134,7 @@ def test_a_key_that_a_nullable_file_leaves_out_is_null_everywhere(
     )
 
 
-# --- rejected rows ---------------------------------------------------------------------------------------------------
+# --- rejected rows --------------------------------------------------------------------
 
 
 def test_a_bad_row_takes_its_user_along_and_is_kept_with_line_and_reason(
@@ -179,7 +179,9 @@ def test_repeated_ragged_and_unknown_rows_are_rejected_too(
     with (folder / "payments_agg_90d.csv").open("ab") as file:
         file.write(b"9999-NOONE,0\n1,2,3\n,0\n")
     receipt = ingest(platform, folder, JANUARY, reject_rows=True)
-    # both rows of the repeated user, its 5 in the other files, the stranger, the ragged row, the row without a key
+    # both rows of the repeated user, its 5 in the different files, the unknown user, the ragged
+    # row,
+    # the row without a key
     assert (receipt.rejected, {f.rows for f in receipt.files}) == (7 + 3, {399})
 
 
@@ -213,9 +215,10 @@ def test_too_many_rejects_stop_the_drop_and_a_broken_file_is_no_row(
     assert database_digest(platform.connection) == before
 
 
-# --- several at once -------------------------------------------------------------------------------------------------
+# --- several at once ------------------------------------------------------------------
 
-# Its arguments are folder and as_of of each drop; it loads the next one for each line that it reads.
+# Its arguments are folder and as_of of each drop. It loads the next drop for each line that it
+# reads.
 LOADER = """
 import sys
 from datetime import date
@@ -283,7 +286,8 @@ def test_two_loaders_at_once_end_as_one_after_the_other(
         one.communicate()
     assert [one.returncode for one in loaders] == [0, 0]
     revisions = platform.connection.execute(
-        "SELECT table_name, max(revision) FROM streamflow.revision WHERE as_of = '2024-03-31' GROUP BY 1"
+        "SELECT table_name, max(revision) FROM streamflow.revision"
+        " WHERE as_of = '2024-03-31' GROUP BY 1"
     ).fetchall()
     assert {number for _, number in revisions} == {1}
     assert training_set(platform, MARCH).frame["monthly_fee"].unique().to_list() == [1.5]

@@ -1,4 +1,7 @@
-"""Registry and ledger agree afterwards, or the disagreement is named: moves at once, crashes between, clocks, MLflow's own page."""
+"""Registry and ledger agree afterwards, or the disagreement is named.
+
+The tests are about simultaneous moves, crashes between two writes, clocks, and MLflow's own page.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ NAME, KEY = "streamflow_churn", "7590-VHVEG"
 def trained(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """Four small versions, live features, and nothing in a stage: each test begins with version 1 in Production."""
+    """Four small versions, live features, and no version in a stage.
+
+    Each test begins with version 1 in Production.
+    """
     name = f"sf_ledger_{uuid4().hex[:12]}"
     cluster.clone(name)
     settings = cluster.settings(
@@ -203,7 +209,7 @@ def test_moved_apart_the_served_version_stays_and_everybody_says_so(one: Platfor
     assert reconcile(one).entered == ()  # once
     assert load_serving(one).version == 1
     finding = check_production(one)
-    assert (finding.ok, words in finding.found) == (False, True)
+    assert (finding.state, words in finding.text) == ("WRONG", True)
     with served(one) as base:
         assert wait_for(
             lambda: bool(asked(f"{base}/ready").body["notes"])
@@ -257,8 +263,10 @@ def test_a_move_that_was_killed_between_mlflow_and_the_ledger_is_completed(one: 
     """The entry is refused by the database, as if the process had ended there."""
     with connect(one.login, autocommit=True) as administrator:
         administrator.execute(
-            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
-            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
+            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE"
+            " plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
+            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger"
+            " FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
         )
         try:
             with pytest.raises(psycopg.Error, match="the end"):
@@ -370,7 +378,8 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
         names = list(vars(removed))
         connection.execute("DELETE FROM streamflow.ledger WHERE seq >= %s", [seq])
         connection.execute(
-            f"INSERT INTO streamflow.ledger ({', '.join(names)}) VALUES ({', '.join(f'%({n})s' for n in names)})",
+            f"INSERT INTO streamflow.ledger ({', '.join(names)})"
+            f" VALUES ({', '.join(f'%({n})s' for n in names)})",
             vars(removed),
         )
 

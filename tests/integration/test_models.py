@@ -1,4 +1,7 @@
-"""Models: the pipeline that is saved, the predictor that answers, and the registry on a real MLflow in a real PostgreSQL."""
+"""Models on a real MLflow in a real PostgreSQL.
+
+The pipeline that is saved, the predictor that answers, and the registry.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +148,7 @@ def bits(values: Any) -> bytes:
     return np.ascontiguousarray(values, dtype=np.float64).tobytes()
 
 
-# ---- the pipeline and the predictor -----------------------------------------------------------------------------------
+# ---- the pipeline and the predictor --------------------------------------------------
 
 
 @pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)
@@ -169,7 +172,10 @@ def test_predictor_encoder_and_pipeline_agree_bit_for_bit(catalog: Catalog, null
 @pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)
 @pytest.mark.parametrize("kind", MODEL_KINDS)
 def test_every_kind_answers_alike_one_by_one_and_in_a_batch(catalog: Catalog, kind: str) -> None:
-    """To the bit among ourselves; to 1e-12 and in every decision with the pipeline that stock users load."""
+    """Our predictors agree to the last bit.
+
+    The pipeline of stock users agrees to 1e-12, and in every decision.
+    """
     features = catalog.features
     pipeline = fitted(features, kind=kind)
     frame = drawn(features, 1_000, seed=7, more_categories=True)
@@ -249,7 +255,7 @@ def test_importing_models_imports_no_vendor() -> None:
     assert done.stdout.strip() == "[]"
 
 
-# ---- the file ---------------------------------------------------------------------------------------------------------
+# ---- the file ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", MODEL_KINDS)
@@ -299,7 +305,7 @@ def test_a_type_beyond_our_trust_list_is_refused_even_with_the_right_digest(tmp_
         model_file.load(path, expected_digest=file_digest(path))
 
 
-# ---- MLflow -----------------------------------------------------------------------------------------------------------
+# ---- MLflow --------------------------------------------------------------------------
 
 
 class Store(NamedTuple):
@@ -610,7 +616,7 @@ def test_the_tables_are_in_postgresql_and_migrating_says_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-# ---- figures ----------------------------------------------------------------------------------------------------------
+# ---- figures -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""monitor: what is planted in a drop is found and nothing else, each report is kept once, and the page stands alone."""
+"""monitor finds what is planted in a drop, and nothing more.
+
+Each report is kept once, and its page needs no second file.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ USERS = 600
 
 @dataclass(frozen=True)
 class Watched:
-    """January with version 1 in Production, and a drop of other users, in which nothing else is another, for February."""
+    """January with version 1 in Production, and a drop of different users for February.
+
+    Nothing else differs between the two drops.
+    """
 
     platform: Platform
     base: Path
@@ -240,9 +246,20 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
 
 def logged(key: str, probability: float, version: int) -> LoggedPrediction:
     return LoggedPrediction(
-        request_id="r", key=key, as_of=instant_of_day(FEBRUARY), model="streamflow_churn", version=version, run_id="r",
-        probability=probability, prediction=int(probability >= 0.5), threshold=0.5, features={}, service="s", views={}, code="c",
-    )  # fmt: skip
+        request_id="r",
+        key=key,
+        as_of=instant_of_day(FEBRUARY),
+        model="streamflow_churn",
+        version=version,
+        run_id="r",
+        probability=probability,
+        prediction=int(probability >= 0.5),
+        threshold=0.5,
+        features={},
+        service="s",
+        views={},
+        code="c",
+    )
 
 
 class Links(HTMLParser):
@@ -382,7 +399,8 @@ def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched
     assert found.report.reference_rows == USERS - 1
     with watched.platform.maintenance_connection() as connection:
         connection.execute(
-            "UPDATE frozen.subscriptions SET monthly_fee = monthly_fee + 1 WHERE as_of = '2024-01-31 00:00Z'"
+            "UPDATE frozen.subscriptions SET monthly_fee = monthly_fee + 1"
+            " WHERE as_of = '2024-01-31 00:00Z'"
         )
     other_evidence = watched.platform.settings.model_copy(update={"drift_psi": 0.2})
     with pytest.raises(NotRebuildable, match="the training set of version 1 cannot be rebuilt"):

@@ -1,4 +1,7 @@
-"""export and import: a version goes to another installation and is made again there, bit for bit; a wrong file changes nothing."""
+"""export and import: a version goes to a second installation, which makes it again bit for bit.
+
+A wrong file changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ from streamflow.steps.versions.reproduce import reproduce
 def source(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """January, its correction and February; version 1 was trained before the correction, version 2 after it."""
+    """January, its correction and February.
+
+    Version 1 was trained before the correction, version 2 after it.
+    """
     name, folder = f"sf_source_{uuid4().hex[:12]}", tmp_path_factory.mktemp("source")
     cluster.clone(name)
     with open_platform(cluster.settings(name, folder / "home", trees=20)) as platform:
@@ -75,7 +81,7 @@ def exported(source: Platform, tmp_path_factory: pytest.TempPathFactory) -> list
 def test_versions_are_the_same_elsewhere(
     source: Platform, exported: list[Path], platform: Platform, simulated_drops: Path
 ) -> None:
-    """Newest first: the older one brings a revision of the same drop that comes before the one that is here."""
+    """Newest first: the older version brings an earlier revision of a drop that exists here."""
     taken = [import_version(platform, file) for file in reversed(exported)]
     assert [(one.version, one.already) for one in taken] == [(1, False), (2, False)]
     assert [r.revisions > 0 for r in taken] == [True, True]
@@ -195,7 +201,7 @@ def test_a_version_that_was_deleted_and_pruned_comes_back(
     assert (made.result, {level.verdict for level in made.levels}) == (IDENTICAL, {"same"})
 
 
-# ---- wrong files --------------------------------------------------------------------------------------------------------------
+# ---- wrong files ---------------------------------------------------------------------
 
 
 def with_member(file: Path, to: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
@@ -299,7 +305,7 @@ def test_a_catalog_that_lacks_a_column_is_told_where_the_right_one_is(
     assert "catalog.toml: unzip it, and name it with --catalog" in str(refused.value)
 
 
-# ---- what cannot be exported, and what is interrupted ---------------------------------------------------------------------------
+# ---- what cannot be exported, and what is interrupted --------------------------------
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The offline store against the pandas oracle of STYLE.md and against Feast's own PostgreSQL store."""
+"""The offline store against the pandas oracle of STYLE.md and Feast's own PostgreSQL store."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def fill(connection: psycopg.Connection, revisions: list[Revision]) -> None:
         )
 
 
-# --- the oracle ------------------------------------------------------------------------------------------------------
+# --- the oracle -----------------------------------------------------------------------
 
 
 def point_in_time_join(
@@ -116,7 +116,10 @@ def point_in_time_join(
 def expected(
     revisions: list[Revision], asked: list[tuple[str, datetime, datetime]], table: str
 ) -> list[tuple[Any, ...]]:
-    """The features of `table` for each asking row: the oracle joins the number of a row, and the row is looked up."""
+    """The features of `table` for each request row.
+
+    The oracle joins the number of a row, and the row is then read by this number.
+    """
     width = len(PLAN) if table == "plan" else 1
     stored = [
         (r, key, values) for r in revisions if r.table == table for key, values in r.rows.items()
@@ -178,7 +181,7 @@ def histories(draw: st.DrawFn) -> list[Revision]:
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[list[Revision], list[tuple[str, datetime, datetime]]]:
-    """A history, and asking rows at and around its instants, ends of ttl and changes of knowledge."""
+    """A history, and request rows at and around its instants, ends of ttl and new revisions."""
     revisions = draw(histories())
     instants = [FIRST] + [
         r.as_of + span for r in revisions for span in (timedelta(0), TTL[r.table])
@@ -236,7 +239,7 @@ def test_equal_to_the_pandas_oracle(
     ]
 
 
-# --- one property each -----------------------------------------------------------------------------------------------
+# --- one property each ----------------------------------------------------------------
 
 
 def tenures(tiny: Tiny, entity_df: Any) -> list[Any]:
@@ -332,7 +335,10 @@ def test_naive_instants_and_text_are_utc(tiny: Tiny) -> None:
 
 def test_the_entity_frame_may_be_sql(tiny: Tiny) -> None:
     fill(tiny.connection, [plan("2024-01-31", "2024-02-01", a=1, b=2)])
-    query = "SELECT user_id, as_of + interval '1 day' AS event_timestamp, 'x' AS extra FROM history.plan ORDER BY user_id DESC;"
+    query = (
+        "SELECT user_id, as_of + interval '1 day' AS event_timestamp, 'x' AS extra"
+        " FROM history.plan ORDER BY user_id DESC;"
+    )
     answer = tiny.store.get_historical_features(
         entity_df=query, features=["plan_fv:tenure"]
     ).to_arrow()
@@ -417,9 +423,14 @@ def test_pulls_are_of_what_is_known_now(tiny: Tiny) -> None:
     view = tiny.store.get_feature_view("plan_fv")
     period = {"start_date": datetime(2024, 1, 31), "end_date": instant("2024-02-29")}
     arguments: dict[str, Any] = {
-        "config": tiny.store.config, "data_source": view.batch_source, "join_key_columns": ["user_id"],
-        "feature_name_columns": ["tenure"], "timestamp_field": "as_of", "created_timestamp_column": "known_at", **period,
-    }  # fmt: skip
+        "config": tiny.store.config,
+        "data_source": view.batch_source,
+        "join_key_columns": ["user_id"],
+        "feature_name_columns": ["tenure"],
+        "timestamp_field": "as_of",
+        "created_timestamp_column": "known_at",
+        **period,
+    }
     every = StreamflowOfflineStore.pull_all_from_table_or_query(**arguments).to_arrow()
     assert every.column_names == ["user_id", "tenure", "as_of", "known_at"]
     assert sorted(every["tenure"].to_pylist()) == [3, 4]
@@ -454,7 +465,7 @@ def test_integer_keys_few_and_many(server: Address, tmp_path: Path) -> None:
         repository.close()
 
 
-# --- Feast's own store -----------------------------------------------------------------------------------------------
+# --- Feast's own store ----------------------------------------------------------------
 
 
 def stock_store(store: FeatureStore) -> FeatureStore:
@@ -471,7 +482,10 @@ def stock_store(store: FeatureStore) -> FeatureStore:
 
 
 def assert_equal_to_stock(store: FeatureStore, entities: pd.DataFrame, refs: list[str]) -> None:
-    """Every row and value alike; Feast's store gives no order, and its frame is put into that of ours."""
+    """Every row and value is equal.
+
+    Feast's store gives no order, so its frame is sorted like ours.
+    """
     entities = entities.assign(row=range(len(entities)))
     ours = store.get_historical_features(entity_df=entities, features=refs).to_arrow()
     stock = stock_store(store)

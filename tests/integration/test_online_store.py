@@ -247,13 +247,14 @@ def test_a_read_survives_a_closed_connection(pair: Pair) -> None:
     assert read(pair.ours, [key])["int64"][0][0] == 7
     with psycopg.connect("", autocommit=True) as admin:
         admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database()"
             " AND pid <> pg_backend_pid() AND query LIKE '%online%every_fv%'"
         )
     assert read(pair.ours, [key])["int64"][0][0] == 7
 
 
-# --- the tables ------------------------------------------------------------------------------------------------------
+# --- the tables -----------------------------------------------------------------------
 
 
 class Live(NamedTuple):

@@ -1,4 +1,7 @@
-"""The prediction log by months: nothing is refused or lost while months are made and dropped, and nothing is changed."""
+"""The prediction log by months.
+
+No row is refused, lost or changed while months are made and dropped.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,10 @@ from streamflow.warehouse.prediction_log_months import (
 )
 
 INSERT = (
-    "INSERT INTO streamflow.prediction_log (at, request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
-    " features) VALUES (coalesce(%s::timestamptz, clock_timestamp()), %s, 'k', now(), 'm', 1, 'r', 0.25, 0, 0.5, '{}')"
+    "INSERT INTO streamflow.prediction_log (at, request_id, key, as_of, model,"
+    " version, run_id, probability, prediction, threshold,"
+    " features) VALUES (coalesce(%s::timestamptz, clock_timestamp()),"
+    " %s, 'k', now(), 'm', 1, 'r', 0.25, 0, 0.5, '{}')"
 )
 PLACES = (
     "SELECT tableoid::regclass::text, count(*) FROM streamflow.prediction_log GROUP BY 1 ORDER BY 1"
@@ -44,7 +49,8 @@ def log(platform: Platform, *instants: str) -> None:
 
 def months(platform: Platform) -> list[str]:
     rows = platform.connection.execute(
-        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'streamflow.prediction_log'::regclass ORDER BY 1"
+        "SELECT inhrelid::regclass::text FROM pg_inherits"
+        " WHERE inhparent = 'streamflow.prediction_log'::regclass ORDER BY 1"
     )
     return [name.removeprefix("streamflow.prediction_log_") for (name,) in rows]
 
@@ -82,7 +88,7 @@ def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(
         ("streamflow.prediction_log_2000_02", 1),
     ]
     assert database_digest(platform.connection)["streamflow.prediction_log"] == before
-    assert check_protection(platform).ok
+    assert check_protection(platform).state == "ok"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +141,7 @@ def one(connection: psycopg.Connection, request: str) -> None:
 
 
 def several_after_a_look(connection: psycopg.Connection, request: str) -> None:
-    """Holds what it has read when it wants to write: the order in which two could lock each other out."""
+    """Read first and write later: in this order two transactions could lock each other out."""
     with connection.transaction():
         connection.execute("SELECT count(*) FROM streamflow.prediction_log")
         for n in range(2):
@@ -143,7 +149,10 @@ def several_after_a_look(connection: psycopg.Connection, request: str) -> None:
 
 
 def copied(connection: psycopg.Connection, request: str) -> None:
-    columns = "request_id, key, as_of, model, version, run_id, probability, prediction, threshold, features"
+    columns = (
+        "request_id, key, as_of, model, version, run_id,"
+        " probability, prediction, threshold, features"
+    )
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY streamflow.prediction_log ({columns}) FROM STDIN") as copy,
@@ -157,7 +166,10 @@ def copied(connection: psycopg.Connection, request: str) -> None:
 def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
     platform: Platform,
 ) -> None:
-    """Eight times the month of now is made under those who write into it: its rows lie in the default partition each time."""
+    """The month of now is made eight times while rows are written into it.
+
+    Each time its rows lie in the default partition.
+    """
     forget_this_month(platform)
     done, moved = Event(), 0
     acts: list[tuple[Callable[[psycopg.Connection, str], None], int]] = [
@@ -179,7 +191,8 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
                     owner.execute(f"""
                         BEGIN; LOCK TABLE streamflow.prediction_log IN ACCESS EXCLUSIVE MODE;
                         ALTER TABLE streamflow.prediction_log DETACH PARTITION {month};
-                        INSERT INTO streamflow.prediction_log_default OVERRIDING SYSTEM VALUE SELECT * FROM {month};
+                        INSERT INTO streamflow.prediction_log_default
+                            OVERRIDING SYSTEM VALUE SELECT * FROM {month};
                         DROP TABLE {month}; COMMIT""")
         finally:
             done.set()
@@ -188,7 +201,8 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
     assert moved > 0
     expected = sum(count * rows for count, (_, rows) in zip(counts, acts, strict=True))
     row = platform.connection.execute(
-        "SELECT count(*), count(DISTINCT id), count(DISTINCT request_id) FROM streamflow.prediction_log"
+        "SELECT count(*), count(DISTINCT id), count(DISTINCT request_id)"
+        " FROM streamflow.prediction_log"
     ).fetchone()
     assert row == (expected, expected, expected)
 
@@ -196,8 +210,11 @@ def test_months_are_made_while_answers_are_logged_and_none_is_refused_or_lost(
 def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
     platform: Platform,
 ) -> None:
-    """As during a backup, which reads all of it in one transaction: then rows go on into the default partition."""
-    assert check_prediction_log(platform).ok
+    """Read the whole log in one transaction, as a backup does.
+
+    Rows then go to the default partition.
+    """
+    assert check_prediction_log(platform).state == "ok"
     forget_this_month(platform)
     with connect(platform.address) as backup:
         backup.execute("SELECT count(*) FROM streamflow.prediction_log")
@@ -213,12 +230,12 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
         ) as connection:
             assert not drop_month(connection, max(months(platform)[:-1]))
     found = check_prediction_log(platform)
-    assert (found.ok, found.found) == (
-        False,
+    assert (found.state, found.text) == (
+        "WRONG",
         f"month {this_month()} does not exist yet; 1 row belongs to no month",
     )
     assert migrate(platform).changes == (f"prediction log: month {this_month()} (1 row moved)",)
-    assert check_prediction_log(platform).ok
+    assert check_prediction_log(platform).state == "ok"
 
 
 def test_prune_drops_the_months_that_are_not_kept(
@@ -226,7 +243,8 @@ def test_prune_drops_the_months_that_are_not_kept(
 ) -> None:
     now = datetime.now(UTC)
     ago = [
-        f"{(now.year * 12 + now.month - 1 - n) // 12}-{(now.year * 12 + now.month - 1 - n) % 12 + 1:02}"
+        f"{(now.year * 12 + now.month - 1 - n) // 12}"
+        f"-{(now.year * 12 + now.month - 1 - n) % 12 + 1:02}"
         for n in range(4)
     ]
     log(platform, *(f"{month}-15 12:00+00" for month in ago for _ in range(2)))

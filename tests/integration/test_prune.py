@@ -32,7 +32,9 @@ def corrected(drop: Path, to: Path, skips: int) -> Path:
 def lived(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """January with two corrections: version 1 is of the first content, version 2 of the third; February with version 3.
+    """January with two corrections: version 1 is of the first content, version 2 of the third.
+
+    February has version 3.
 
     The tests go on from there in their order.
     """
@@ -89,13 +91,15 @@ def test_a_passport_without_sources_keeps_all_that_was_known_when_it_was_made(
         owner.execute(
             "CREATE TABLE public.kept AS SELECT * FROM streamflow.passport_source"
             " WHERE run_id = (SELECT run_id FROM streamflow.passport WHERE version = 2);"
-            "ALTER TABLE streamflow.passport_source DISABLE TRIGGER frozen; DELETE FROM streamflow.passport_source"
+            "ALTER TABLE streamflow.passport_source DISABLE TRIGGER frozen; DELETE"
+            " FROM streamflow.passport_source"
             " WHERE run_id = (SELECT run_id FROM streamflow.passport WHERE version = 2);"
             "ALTER TABLE streamflow.passport_source ENABLE TRIGGER frozen"
         )
         planned = prune(lived, dry_run=True)
         owner.execute(
-            "INSERT INTO streamflow.passport_source SELECT * FROM public.kept; DROP TABLE public.kept"
+            "INSERT INTO streamflow.passport_source SELECT *"
+            " FROM public.kept; DROP TABLE public.kept"
         )
     assert places(planned) == []
 
@@ -195,7 +199,8 @@ def test_another_mlflow_is_no_proof_that_versions_were_deleted(lived: Platform) 
     left = usage(lived)
     with psycopg.connect(lived.login.conninfo(), autocommit=True) as owner:
         owner.execute(
-            "INSERT INTO streamflow.passport (run_id, model, version, digest) VALUES ('elsewhere', 'm', 9, 'd')"
+            "INSERT INTO streamflow.passport (run_id, model, version, digest)"
+            " VALUES ('elsewhere', 'm', 9, 'd')"
         )
     receipt = prune(lived)
     assert (receipt.unknown, receipt.passports, usage(lived)) == (1, 0, left)

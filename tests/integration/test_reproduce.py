@@ -1,4 +1,7 @@
-"""reproduce: bit for bit whatever came after; each level that drifts is named, and no other; what was tampered with is named."""
+"""reproduce: bit for bit, whatever happened later.
+
+Each level that drifts is named, and no second one; what was tampered with is named.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ def a_key(platform: Platform) -> str:
     return str(row[0])
 
 
-# ---- whatever comes after ------------------------------------------------------------------------------------------------
+# ---- whatever comes after ------------------------------------------------------------
 
 
 def test_the_first_version_is_the_same_after_a_month_a_correction_and_another_training(
@@ -132,7 +135,7 @@ def test_another_business_has_it_too(open_with: Callable[..., Platform], tmp_pat
         assert (receipt.result, drifted(receipt)) == (IDENTICAL, {})
 
 
-# ---- each level alone, and each pair ---------------------------------------------------------------------------------------
+# ---- each level alone, and each pair -------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +203,7 @@ def test_a_changed_level_is_named_and_no_other(
     assert said["tampered"] == []
 
 
-# ---- what changed in frozen rows ------------------------------------------------------------------------------------------
+# ---- what changed in frozen rows -----------------------------------------------------
 
 
 @pytest.fixture
@@ -230,14 +233,18 @@ def tampering(trained: Platform) -> Iterator[Tamper]:
         if not table.startswith("streamflow"):
             administer(
                 trained,
-                f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM public.{table.replace('.', '_')}",
+                f"DELETE FROM {table}; INSERT INTO {table} SELECT *"
+                f" FROM public.{table.replace('.', '_')}",
             )
     administer(
         trained,
-        "UPDATE streamflow.revision r SET digest = s.digest, known_at = s.known_at FROM public.streamflow_revision s"
+        "UPDATE streamflow.revision r SET digest = s.digest, known_at = s.known_at"
+        " FROM public.streamflow_revision s"
         " WHERE (r.table_name, r.as_of, r.revision) = (s.table_name, s.as_of, s.revision);"
-        "UPDATE streamflow.revision_column r SET buckets = s.buckets FROM public.streamflow_revision_column s"
-        " WHERE (r.table_name, r.as_of, r.revision, r.name) = (s.table_name, s.as_of, s.revision, s.name)",
+        "UPDATE streamflow.revision_column r SET buckets = s.buckets"
+        " FROM public.streamflow_revision_column s"
+        " WHERE (r.table_name, r.as_of, r.revision,"
+        " r.name) = (s.table_name, s.as_of, s.revision, s.name)",
     )
     for table in tables[:-1]:
         administer(trained, f"ALTER TABLE {table} ENABLE TRIGGER frozen")
@@ -279,10 +286,14 @@ def test_a_row_that_is_gone_and_one_that_was_never_frozen_are_named(
     trained: Platform, tampering: Tamper
 ) -> None:
     key = a_key(trained)
-    columns = "watch_hours_30d, avg_session_mins_7d, unique_devices_30d, skips_7d, rebuffer_events_7d, row_digest"
+    columns = (
+        "watch_hours_30d, avg_session_mins_7d, unique_devices_30d,"
+        " skips_7d, rebuffer_events_7d, row_digest"
+    )
     found = tampering(
         f"INSERT INTO frozen.usage_agg_30d (as_of, revision, user_id, {columns})"
-        f" SELECT as_of, revision, 'new one', {columns} FROM frozen.usage_agg_30d WHERE user_id = '{key}'",
+        f" SELECT as_of, revision, 'new one', {columns}"
+        f" FROM frozen.usage_agg_30d WHERE user_id = '{key}'",
         f"DELETE FROM frozen.usage_agg_30d WHERE user_id = '{key}'",
     )
     assert any(
@@ -298,16 +309,22 @@ def test_a_row_that_is_gone_and_one_that_was_never_frozen_are_named(
 def test_digests_changed_with_the_rows_are_noticed_by_the_passport(
     trained: Platform, tampering: Tamper
 ) -> None:
-    """A row with its own digest, and the digests stored with the revision: the passport holds that of each column."""
+    """A row with its own digest, and the digests that are stored with the revision.
+
+    The passport holds the digest of each column.
+    """
     key = a_key(trained)
     digest = "decode(repeat('00', 16), 'hex')"
     found = tampering(
-        f"UPDATE frozen.usage_agg_30d SET skips_7d = 13, row_digest = {digest} WHERE user_id = '{key}'"
+        f"UPDATE frozen.usage_agg_30d SET skips_7d = 13, row_digest = {digest}"
+        f" WHERE user_id = '{key}'"
     )
     assert found["data"][0].startswith(f"{USAGE}, {key} skips_7d: ")
     again = tampering(
-        "UPDATE streamflow.revision_column SET buckets = decode(repeat('00', 32 * 256), 'hex') WHERE table_name = 'usage_agg_30d'",
-        "UPDATE streamflow.revision SET digest = repeat('0', 64) WHERE table_name = 'usage_agg_30d'",
+        "UPDATE streamflow.revision_column SET buckets = decode(repeat('00', 32 * 256), 'hex')"
+        " WHERE table_name = 'usage_agg_30d'",
+        "UPDATE streamflow.revision SET digest = repeat('0', 64)"
+        " WHERE table_name = 'usage_agg_30d'",
     )
     assert any(
         "its digest" in words and "in streamflow.revision" in words for words in again["data"]
@@ -321,7 +338,8 @@ def test_a_changed_label_and_a_moved_instant_are_named(
     key = a_key(trained)
     found = tampering(
         f"UPDATE frozen.labels SET churn_label = NOT churn_label WHERE user_id = '{key}'",
-        "UPDATE streamflow.revision SET known_at = known_at - interval '1 second' WHERE table_name = 'usage_agg_30d'",
+        "UPDATE streamflow.revision SET known_at = known_at - interval '1 second'"
+        " WHERE table_name = 'usage_agg_30d'",
     )
     assert any(
         words.startswith(f"labels of 2024-01-31, revision 1, {key} churn_label: ")
@@ -332,14 +350,16 @@ def test_a_changed_label_and_a_moved_instant_are_named(
 
 def test_a_revision_planted_before_k_is_named(trained: Platform) -> None:
     insert = (
-        "INSERT INTO streamflow.revision SELECT table_name, as_of, 2, known_at, rows, digest FROM streamflow.revision"
+        "INSERT INTO streamflow.revision SELECT table_name, as_of, 2, known_at, rows, digest"
+        " FROM streamflow.revision"
         " WHERE table_name = 'usage_agg_30d'"
     )
     administer(trained, insert)
     receipt = reproduce(trained, "1")
     administer(
         trained,
-        "ALTER TABLE streamflow.revision DISABLE TRIGGER frozen; DELETE FROM streamflow.revision WHERE revision = 2;"
+        "ALTER TABLE streamflow.revision DISABLE TRIGGER frozen; DELETE"
+        " FROM streamflow.revision WHERE revision = 2;"
         "ALTER TABLE streamflow.revision ENABLE TRIGGER frozen",
     )
     assert receipt.result == IDENTICAL
@@ -347,7 +367,7 @@ def test_a_revision_planted_before_k_is_named(trained: Platform) -> None:
     assert drifted(receipt)["data"][0].endswith(": revision 1 -> revision 2")
 
 
-# ---- what changed in the record of the version ------------------------------------------------------------------------------
+# ---- what changed in the record of the version ---------------------------------------
 
 
 def files_of(platform: Platform, name: str) -> list[Path]:
@@ -409,7 +429,8 @@ def test_a_changed_tag_is_named(trained: Platform, tag: str) -> None:
     client.set_model_version_tag("streamflow_churn", "1", tag, version.tags[tag])
     assert (receipt.result, receipt.holds) == (IDENTICAL, False)
     assert receipt.tampered == (
-        f"the tag {tag} of version 1 was changed: it is 0.25, the registered value is {version.tags[tag]}",
+        f"the tag {tag} of version 1 was changed: it is 0.25,"
+        f" the registered value is {version.tags[tag]}",
     )
 
 
@@ -424,14 +445,17 @@ def test_a_changed_row_of_ours_is_named(trained: Platform) -> None:
     administer(trained, f"{off}; UPDATE streamflow.passport SET digest = '{digest}'; {on}")
 
 
-# ---- a result that is not quite the same ---------------------------------------------------------------------------------------
+# ---- a result that is not quite the same ---------------------------------------------
 
 
 @pytest.mark.parametrize(("apart", "said"), [(1e-14, WITHIN), (1e-9, DIFFERS)])
 def test_probabilities_within_the_declared_tolerance(
     open_with: Callable[..., Platform], simulated_drops: Path, apart: float, said: str
 ) -> None:
-    """A version whose recorded probabilities are `apart` from what its training gives now, as another library would have it."""
+    """A version whose recorded probabilities are `apart` from what its training gives now.
+
+    A different library could have this effect.
+    """
     platform = open_with(trees=10)
     load(platform, simulated_drops / "month_000", JANUARY)
     rows = training_set(platform, JANUARY)
@@ -455,7 +479,7 @@ def test_probabilities_within_the_declared_tolerance(
     assert receipt.largest_difference == pytest.approx(apart, rel=0.1)
 
 
-# ---- what cannot be made again ----------------------------------------------------------------------------------------------
+# ---- what cannot be made again -------------------------------------------------------
 
 
 def test_after_a_forget_the_version_is_not_rebuildable_and_says_why(
@@ -510,7 +534,7 @@ def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Clus
     assert json.loads(machine.stdout)["result"] == IDENTICAL
 
 
-# ---- what must not matter ---------------------------------------------------------------------------------------------------
+# ---- what must not matter ------------------------------------------------------------
 
 
 @pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""retrain: once per evidence, one at a time, not too often, and on from where it was interrupted."""
+"""retrain: once per evidence, one run at a time, not too often, and on after an interruption."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from streamflow.warehouse import retraining
 def loaded(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """January is frozen and live, and nothing is trained; the tests go on from there in their order."""
+    """January is frozen and live, and no version is trained; the tests build on each other."""
     name = f"sf_retrain_{uuid4().hex[:12]}"
     cluster.clone(name)
     with open_platform(
@@ -104,8 +104,10 @@ def test_what_was_interrupted_goes_on_without_training_again(
     load(loaded, simulated_drops / "month_001", FEBRUARY)
     with connect(loaded.login, autocommit=True) as administrator:
         administrator.execute(
-            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
-            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
+            "CREATE FUNCTION public.no_entry() RETURNS trigger LANGUAGE"
+            " plpgsql AS $$ BEGIN RAISE 'the end'; END $$;"
+            "CREATE TRIGGER no_entry BEFORE INSERT ON streamflow.ledger"
+            " FOR EACH ROW EXECUTE FUNCTION public.no_entry()"
         )
         with pytest.raises(psycopg.Error, match="the end"):
             retrain(loaded, force=True, why="February")

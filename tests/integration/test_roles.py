@@ -1,4 +1,7 @@
-"""The roles of the dashboards and of the API: they come with `migrate`, and where they may not be created the SQL is said."""
+"""The roles of the dashboards and of the API.
+
+They come with `migrate`. Where they may not be created, the message gives the SQL.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +58,15 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
 
 
 def assert_the_log_is_in_months(connection: psycopg.Connection) -> None:
-    """All that was logged is in the partition of its month by UTC, with its id; ids go on from there."""
+    """Every logged row is in the partition of its month by UTC, with its id.
+
+    New ids follow from there.
+    """
     rows = connection.execute(
         "SELECT tableoid::regclass::text, min(id), max(id), count(*),"
         " bool_and(request_id = md5(at::text) AND probability = 0.1::float + 0.2 AND views IS NULL"
-        "   AND features = '{\"skips_7d\": null}') FROM streamflow.prediction_log GROUP BY 1 ORDER BY 2"
+        '   AND features = \'{"skips_7d":'
+        " null}') FROM streamflow.prediction_log GROUP BY 1 ORDER BY 2"
     ).fetchall()
     assert rows == [
         ("streamflow.prediction_log_2024_12", 1, 1, 1, True),
@@ -67,12 +74,14 @@ def assert_the_log_is_in_months(connection: psycopg.Connection) -> None:
         ("streamflow.prediction_log_2025_02", 746, 746, 1, True),
     ]
     row = connection.execute(
-        "SELECT has_table_privilege('pg_monitor', 'streamflow.prediction_log', 'SELECT WITH GRANT OPTION'),"
+        "SELECT has_table_privilege('pg_monitor',"
+        " 'streamflow.prediction_log', 'SELECT WITH GRANT OPTION'),"
         " has_table_privilege('pg_monitor', 'streamflow.prediction_log', 'INSERT')"
     ).fetchone()
     assert row == (True, False)
     row = connection.execute(
-        "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
+        "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model,"
+        " version, run_id, probability, prediction, threshold,"
         " features) VALUES ('r', 'k', now(), 'm', 1, 'r', 0, 0, 0, '{}')"
         " RETURNING id, tableoid::regclass::text, to_char(at AT TIME ZONE 'UTC', 'YYYY_MM')"
     ).fetchone()
@@ -107,8 +116,10 @@ def test_who_may_not_create_roles_is_told_the_sql(cluster: Cluster) -> None:
 
 ALLOWED = [
     "SELECT * FROM online.usage_agg_30d_fv",
-    "SELECT * FROM streamflow.feature_service, streamflow.ledger, streamflow.installation, streamflow.api_key",
-    "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
+    "SELECT * FROM streamflow.feature_service, streamflow.ledger,"
+    " streamflow.installation, streamflow.api_key",
+    "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model,"
+    " version, run_id, probability, prediction, threshold,"
     " features) VALUES ('r', 'k', now(), 'm', 1, 'run', 0.5, 1, 0.5, '{}')",
 ]
 REFUSED = [
@@ -125,9 +136,11 @@ REFUSED = [
     "CREATE TABLE public.planted (x text)",
     "CREATE SCHEMA planted",
     "INSERT INTO streamflow.ledger SELECT * FROM streamflow.ledger",
-    "INSERT INTO streamflow.pending_move (model, who, action, stage, version, forced, why, evidence)"
+    "INSERT INTO streamflow.pending_move (model, who, action,"
+    " stage, version, forced, why, evidence)"
     " VALUES ('m', 'w', 'promoted', 'Production', 1, false, '', '')",
-    "INSERT INTO streamflow.api_key (id, name, scope, digest) VALUES ('0123456789ab', 'x', 'admin', sha256('x'))",
+    "INSERT INTO streamflow.api_key (id, name, scope, digest)"
+    " VALUES ('0123456789ab', 'x', 'admin', sha256('x'))",
     "UPDATE streamflow.api_key SET revoked = NULL",
     "SELECT * FROM frozen.users",
     "SELECT * FROM history.users",
@@ -137,8 +150,13 @@ REFUSED = [
     "COPY (SELECT 1) TO PROGRAM 'true'",
     "SELECT pg_read_file('PG_VERSION')",
 ]
-OF_MLFLOW = ["UPDATE model_versions SET current_stage = 'Production'", "INSERT INTO model_versions (name) VALUES ('x')",
-             "DELETE FROM runs", "DROP TABLE runs", "CREATE TABLE public.planted (x text)"]  # fmt: skip
+OF_MLFLOW = [
+    "UPDATE model_versions SET current_stage = 'Production'",
+    "INSERT INTO model_versions (name) VALUES ('x')",
+    "DELETE FROM runs",
+    "DROP TABLE runs",
+    "CREATE TABLE public.planted (x text)",
+]
 
 
 def test_the_api_reads_what_it_serves_and_appends_what_it_said(
@@ -164,12 +182,17 @@ def test_the_api_reads_what_it_serves_and_appends_what_it_said(
 
 
 def test_no_table_is_open_to_the_api_that_is_not_named(platform: Platform) -> None:
-    """All that the role may do with any table of ours, as PostgreSQL sees it; a new table is not among it by itself."""
+    """All that the role may do with any table of ours, as PostgreSQL sees it.
+
+    A new table is not part of it by itself.
+    """
     rows = platform.connection.execute(
         "SELECT n.nspname || '.' || c.relname, string_agg(p, ',' ORDER BY p) FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p"
-        " WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname = ANY(%s) AND has_table_privilege('streamflow_api', c.oid, p)"
+        " CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE',"
+        " 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p"
+        " WHERE c.relkind IN ('r', 'p', 'v',"
+        " 'm') AND n.nspname = ANY(%s) AND has_table_privilege('streamflow_api', c.oid, p)"
         " GROUP BY 1",
         [["streamflow", "raw", "frozen", "history", "feast", "public"]],
     ).fetchall()

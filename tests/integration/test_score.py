@@ -1,4 +1,7 @@
-"""score: the whole of a drop says what /predict says, once, whole or not at all; and what becomes of scores later."""
+"""score: a whole drop gets the answers of /predict, once, completely or not at all.
+
+And what becomes of scores later.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ KEY = "7590-VHVEG"
 def served(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """Two months, February with more nulls, is live; a version of January in Production. The tests go on in their order."""
+    """Two months: February is live, with more nulls; a version of January is in Production.
+
+    The tests build on each other, in order.
+    """
     name, folder = f"sf_score_{uuid4().hex[:12]}", tmp_path_factory.mktemp("score")
     cluster.clone(name)
     nulls = {
@@ -150,7 +156,10 @@ def test_reasons_of_rows_are_those_of_explain(served: Platform) -> None:
 
 @pytest.mark.usefixtures("openmp")
 def test_the_api_says_what_explain_and_score_say(served: Platform) -> None:
-    """Over HTTP: one answer, a batch, and the whole drop agree to the last bit; so do the reasons."""
+    """Over HTTP, one answer, a batch and the whole drop agree to the last bit.
+
+    So do the reasons.
+    """
     rows = stored(served, score(served, FEBRUARY))
     keys = rows["key"].to_list()[:200]
     with api_of(served) as base:
@@ -200,7 +209,8 @@ def tmp_drop(served: Platform) -> Path:
 
 def counts(platform: Platform) -> tuple[int, int]:
     row = platform.connection.execute(
-        "SELECT (SELECT count(*) FROM streamflow.score), (SELECT count(*) FROM streamflow.score_run)"
+        "SELECT (SELECT count(*) FROM streamflow.score), (SELECT count(*)"
+        " FROM streamflow.score_run)"
     ).fetchone()
     assert row is not None
     return row[0], row[1]
@@ -252,14 +262,16 @@ def test_prune_keeps_the_newest_of_each_drop_and_version(served: Platform) -> No
     assert left == [(newest.id,), (january.id,)]
     assert len(receipt.scores) == runs - 2
     orphans = served.connection.execute(
-        "SELECT count(*) FROM streamflow.score s WHERE NOT EXISTS (SELECT FROM streamflow.score_run r WHERE r.id = s.score_run)"
+        "SELECT count(*)"
+        " FROM streamflow.score s WHERE NOT EXISTS (SELECT"
+        " FROM streamflow.score_run r WHERE r.id = s.score_run)"
     ).fetchone()
     assert orphans == (0,)
 
 
 @pytest.mark.usefixtures("openmp")
 def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platform) -> None:
-    """What no drop can bring in, since ingest refuses it, and a column that the catalog gained later can."""
+    """Values that no drop can bring, since ingest refuses them, but a column added later can."""
     materialize(served)  # the corrected February
     keys = stored(served, score(served, FEBRUARY))["key"].to_list()[:5]
     with served.maintenance_connection() as connection:

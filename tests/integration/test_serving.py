@@ -1,4 +1,7 @@
-"""Serving over real HTTP: a batch is so many single answers, and a version that changes hands is served without a restart."""
+"""Serving over real HTTP.
+
+A batch equals as many single answers, and a promotion is served without a restart.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +117,10 @@ def test_a_batch_is_logged_under_one_request(
         for e in json.loads(answer.text)["predictions"]
         if "probability" in e
     ]
-    statement = "SELECT key, probability FROM streamflow.prediction_log WHERE request_id = 'a-batch' ORDER BY id"
+    statement = (
+        "SELECT key, probability FROM streamflow.prediction_log"
+        " WHERE request_id = 'a-batch' ORDER BY id"
+    )
     assert installed.connection.execute(statement).fetchall() == said
     assert [key for key, _ in said] == [keys[0], keys[0], keys[5]]
 

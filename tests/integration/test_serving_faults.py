@@ -1,4 +1,7 @@
-"""Faults around the real API: no wrong answer, no hang, nothing acknowledged that is lost, and it recovers without a restart.
+"""Faults around the real API.
+
+No answer is wrong, no request hangs, no acknowledged answer is lost, and the API recovers without a
+restart.
 
 The API reaches PostgreSQL by way of a proxy of ours. Each test leaves it healthy.
 """
@@ -190,7 +193,7 @@ def test_postgresql_is_slow_or_silent(
 def test_connections_die_unseen(
     installed: Platform, begun: Begun, api: str, keys: list[str], truth: Truths
 ) -> None:
-    """They stay open and nothing comes any more, as after a failover: the answers come back by others."""
+    """Connections stay open but give no data, as after a failover: answers use new ones."""
     with Load(api, keys, pause=0.01) as load:
         assert recovers(load)
         begun.proxy.forget()
@@ -249,7 +252,7 @@ class Planted:
 def test_a_file_that_is_not_the_one_registered(
     installed: Platform, api: str, keys: list[str], truth: Truths, tmp_path: Path
 ) -> None:
-    """A flipped byte, then a pickle in the place of the model and beside it; at last the file as it was."""
+    """A flipped byte, then a pickle in place of the model and beside it; at last the original."""
     path, mark = model_file(installed, 2), tmp_path / "unpickled"
     right = path.read_bytes()
     flipped = bytearray(right)
@@ -280,7 +283,7 @@ def test_a_file_that_is_not_the_one_registered(
     holds(installed, load, truth)
     (tmp_path / "control").mkdir()
     with pytest.raises(FileExistsError):
-        pickle.loads(pickle.dumps(Planted(tmp_path / "control")))  # that it would have been seen
+        pickle.loads(pickle.dumps(Planted(tmp_path / "control")))  # noqa: S301  # it would have been seen
 
 
 @contextmanager
@@ -296,9 +299,19 @@ def full_disk(platform: Platform) -> Iterator[None]:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
         folder.chmod(0o755)
         mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size=64m,mode=700,uid={data.stat().st_uid},gid={data.stat().st_gid}", "tmpfs", folder],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [
+                "mount",
+                "-t",
+                "tmpfs",
+                "-o",
+                f"size=64m,mode=700,uid={data.stat().st_uid},gid={data.stat().st_gid}",
+                "tmpfs",
+                folder,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if mounted.returncode:
             pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
         closing.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
@@ -308,7 +321,8 @@ def full_disk(platform: Platform) -> Iterator[None]:
         )
         closing.callback(connection.execute, sql.SQL("DROP TABLESPACE {}").format(name))
         parts = connection.execute(
-            "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relnamespace = 'streamflow'::regnamespace"
+            "SELECT relname FROM pg_class"
+            " WHERE relispartition AND relkind = 'r' AND relnamespace = 'streamflow'::regnamespace"
         ).fetchall()
         for (part,) in parts:
             table = sql.SQL("ALTER TABLE streamflow.{} SET TABLESPACE {}")
@@ -398,7 +412,10 @@ def test_a_client_that_never_ends_what_it_asks(
 def test_more_is_asked_than_can_be_answered(
     installed: Platform, api: str, keys: list[str], truth: Truths
 ) -> None:
-    """What is too much is refused at once and said so; what was taken is answered right; then all is as before."""
+    """Too many requests are refused at once, with a message.
+
+    The accepted ones are answered correctly; then all is as before.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     body = ('{"user_ids": ["' + '", "'.join(keys) + '"]}').encode()
@@ -427,8 +444,13 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
         preload = next(
             line.partition("=")[2] for line in said.splitlines() if line.startswith("LD_PRELOAD=")
         )
-        variables = {"LD_PRELOAD": preload, "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_CACHE_DURATION": "1",
-                     "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}  # fmt: skip
+        variables = {
+            "LD_PRELOAD": preload,
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+        }
     return file, variables
 
 
@@ -541,9 +563,21 @@ def test_mlflow_goes_and_comes(
     """An MLflow server of its own; the version that answers goes on without it."""
     port, log = free_port(), tmp_path / "mlflow.log"
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", installed.tracking_uri, "--default-artifact-root", installed.artifact_root,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        installed.tracking_uri,
+        "--default-artifact-root",
+        installed.artifact_root,
+    ]
     with ExitStack() as closing:
         child = closing.enter_context(running(command, environment=dict(os.environ), log=log))
         wait_until_ready(f"http://127.0.0.1:{port}/health", child, name="MLflow", log=log)

@@ -67,7 +67,8 @@ def since(lived: Platform) -> datetime:
 def keys(platform: Platform) -> list[str]:
     """Whose monthly fee is no float32."""
     rows = platform.connection.execute(
-        f"SELECT user_id FROM online.subs_profile_fv WHERE {FEE} <> {FEE}::real ORDER BY 1 LIMIT %s",
+        f"SELECT user_id FROM online.subs_profile_fv"
+        f" WHERE {FEE} <> {FEE}::real ORDER BY 1 LIMIT %s",
         [KEYS],
     ).fetchall()
     assert len(rows) == KEYS
@@ -105,7 +106,8 @@ def test_a_clean_log_has_no_skew(lived: Platform, serving: Serving) -> None:
         (),
     )
     stored = lived.connection.execute(
-        f"SELECT sampled, not_comparable, compared, {', '.join(CAUSES)}, probabilities, probabilities_differ"
+        f"SELECT sampled, not_comparable, compared, {', '.join(CAUSES)},"
+        f" probabilities, probabilities_differ"
         " FROM streamflow.skew_report"
     ).fetchall()
     assert stored == [(KEYS, 0, KEYS * len(serving.policy.names), 0, 0, 0, 0, 0, KEYS, 0)]
@@ -168,7 +170,10 @@ def test_a_value_that_nothing_gives_is_unexplained(
 def test_another_code_is_named_for_what_it_made(
     lived: Platform, serving: Serving, since: datetime
 ) -> None:
-    """A process of another release encodes one feature otherwise, and one probability; what it made the same is no skew."""
+    """A process of a different release encodes one feature differently, and one probability.
+
+    What it computed in the same way is no skew.
+    """
     first, second, _ = answered(lived, serving, keys(lived)[:3])
     lines = [
         replace(one.log_row(f"other code {n}"), code="0" * 16)
@@ -290,7 +295,7 @@ def test_a_stated_default_is_skew_only_where_a_newer_row_was_known(
 def test_what_cannot_be_compared_is_said(
     lived: Platform, serving: Serving, simulated_drops: Path, tmp_path: Path, since: datetime
 ) -> None:
-    """Of a pruned revision, of an unknown service, of a version that is gone, and of a streamflow that kept less."""
+    """Answers of a pruned revision, an unknown service, a deleted version, an older streamflow."""
     changed = {FEE: pl.lit("11.1")}
     load(
         lived,
@@ -308,8 +313,10 @@ def test_what_cannot_be_compared_is_said(
         lived.connection, [replace(line, service="nobody's"), replace(line, version=99)]
     )
     lived.connection.execute(
-        "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model, version, run_id, probability, prediction, threshold,"
-        " features) SELECT 'older', key, as_of, model, version, run_id, probability, prediction, threshold, features"
+        "INSERT INTO streamflow.prediction_log (request_id, key, as_of, model,"
+        " version, run_id, probability, prediction, threshold,"
+        " features) SELECT 'older', key, as_of, model, version, run_id,"
+        " probability, prediction, threshold, features"
         " FROM streamflow.prediction_log WHERE request_id = 'other' LIMIT 1"
     )
     receipt = skew(lived, since=since)

@@ -1,4 +1,7 @@
-"""train certifies where each cell comes from and refuses what the future has touched; verify holds a version against that."""
+"""train certifies where each cell comes from, and refuses future values.
+
+verify compares a version with its certificate.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ VIEW = "usage_agg_30d_fv"
 def kept(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """January and February are frozen, version 1 is of January: for tests that leave it as it was."""
+    """January and February are frozen, version 1 is of January.
+
+    For tests that leave it unchanged.
+    """
     name = f"sf_verify_{uuid4().hex[:12]}"
     cluster.clone(name)
     with open_platform(
@@ -90,7 +96,8 @@ def with_cell(rows: TrainingSet, column: str, to: object, key: str = KEY) -> Tra
 
 def known_at(platform: Platform, as_of: Any) -> Any:
     rows = platform.connection.execute(
-        "SELECT known_at FROM streamflow.revision WHERE table_name = 'usage_agg_30d' AND as_of = %s ORDER BY revision",
+        "SELECT known_at FROM streamflow.revision"
+        " WHERE table_name = 'usage_agg_30d' AND as_of = %s ORDER BY revision",
         [instant_of_day(as_of)],
     )
     return rows.fetchall()[0][0]
@@ -129,7 +136,8 @@ def test_a_clean_version_is_certified_and_verified_in_any_time_zone(
     told = run(kept.home, "verify", which, extra={**variables(cluster, kept), **zones})
     assert told.returncode == 0, told.stderr
     assert told.stdout.splitlines()[-1] == (
-        f"[OK] checked all {count * 15:,} cells against the frozen rows: 0 violations; the certificate is the recorded one"
+        f"[OK] checked all {count * 15:,} cells against the frozen rows:"
+        f" 0 violations; the certificate is the recorded one"
     )
     assert f"making the training set of version {which} again" in told.stderr
 
@@ -173,15 +181,18 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
     true = value(training_set(spoiled, JANUARY).frame, "skips_7d")
     with administrator(spoiled) as connection:
         connection.execute(
-            "INSERT INTO frozen.usage_agg_30d (as_of, revision, user_id, watch_hours_30d, avg_session_mins_7d, unique_devices_30d,"
-            " skips_7d, rebuffer_events_7d, row_digest) SELECT as_of, 2, user_id, watch_hours_30d, avg_session_mins_7d,"
+            "INSERT INTO frozen.usage_agg_30d (as_of, revision, user_id,"
+            " watch_hours_30d, avg_session_mins_7d, unique_devices_30d,"
+            " skips_7d, rebuffer_events_7d, row_digest) SELECT as_of, 2,"
+            " user_id, watch_hours_30d, avg_session_mins_7d,"
             " unique_devices_30d, skips_7d + (user_id = %s)::int, rebuffer_events_7d, row_digest"
             " FROM frozen.usage_agg_30d WHERE as_of = %s",
             [KEY, instant_of_day(JANUARY)],
         )
         connection.execute(
             "INSERT INTO streamflow.revision (table_name, as_of, revision, known_at, rows, digest)"
-            " SELECT table_name, as_of, 2, known_at + interval '1 microsecond', rows, digest FROM streamflow.revision"
+            " SELECT table_name, as_of, 2, known_at + interval '1 microsecond', rows, digest"
+            " FROM streamflow.revision"
             " WHERE table_name = 'usage_agg_30d' AND as_of = %s",
             [instant_of_day(JANUARY)],
         )
@@ -299,13 +310,15 @@ def test_train_registers_nothing_when_the_views_that_it_reads_leak(spoiled: Plat
 def leak(connection: psycopg.Connection) -> None:
     """The view of the usage gives for one key and column, as of January, what February says."""
     rows = connection.execute(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'history' AND table_name = 'usage_agg_30d'"
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = 'history' AND table_name = 'usage_agg_30d'"
         " ORDER BY ordinal_position"
     ).fetchall()
     names = [name for (name,) in rows]
     shown = sql.SQL(", ").join(
         sql.SQL(
-            "CASE WHEN h.user_id = {} AND h.as_of = {} THEN (SELECT f.skips_7d FROM frozen.usage_agg_30d f"
+            "CASE WHEN h.user_id = {} AND h.as_of = {} THEN (SELECT f.skips_7d"
+            " FROM frozen.usage_agg_30d f"
             " WHERE f.user_id = h.user_id AND f.as_of = {}) ELSE h.skips_7d END AS skips_7d"
         ).format(KEY, instant_of_day(JANUARY), instant_of_day(FEBRUARY))
         if name == "skips_7d"

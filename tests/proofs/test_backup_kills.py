@@ -1,4 +1,7 @@
-"""`kill -9` and Ctrl-C in the midst of a backup or a restore: nothing half is used, and the next one makes it whole."""
+"""`kill -9` and Ctrl-C in the middle of a backup or a restore.
+
+Nothing half done is used, and the next run completes the work.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.backup import backup
 from streamflow.steps.upkeep.restore import BACKUP, check_backup, restore
 
-WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
+WAITS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE application_name = 'streamflow' AND wait_event_type = 'Lock'"
+)
 
 ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
@@ -117,7 +123,10 @@ def test_an_interrupted_backup_leaves_no_file_that_looks_like_one(
 def test_a_backup_holds_up_neither_a_reader_nor_a_training(
     loaded: Platform, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """While it dumps, a materialization waits without a lock that a reader would queue behind, and a version is registered."""
+    """During a dump a materialization waits, without a lock that delays a reader.
+
+    A version is registered at the same time.
+    """
     variables = cluster.variables(loaded.login.database, loaded.home)
     with blocked(loaded.login, "LOCK TABLE streamflow.ledger IN ACCESS EXCLUSIVE MODE") as reached:
         dumping = start(loaded.home, "backup", str(tmp_path / "state.backup"), extra=variables)

@@ -1,4 +1,7 @@
-"""Proof: a kill at any point of any step leaves nothing half written, and the same command again ends in the same state."""
+"""Proof: a kill at any point of any step leaves nothing half written.
+
+The same command again ends in the same state.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ JANUARY, FEBRUARY = "2024-01-31", "2024-02-29"
 
 
 def line(number: int, at: float, half_written: list[str], equal: bool) -> str:
-    return f"  {number + 1:>2}  killed after {at:6.3f} s  half written: {len(half_written)}  equal: {equal}"
+    return (
+        f"  {number + 1:>2}  killed after {at:6.3f} s  half written:"
+        f" {len(half_written)}  equal: {equal}"
+    )
 
 
 def test_twenty_random_kill_points_of_the_steps(
@@ -30,13 +36,15 @@ def test_twenty_random_kill_points_of_the_steps(
     undisturbed = content(bench.address(name))
     random = Random(SEED)
     print(
-        f"\n{POINTS} kills over {seconds:.2f} s of ingest, snapshot, materialize (two months) and forget, seed {SEED}"
+        f"\n{POINTS} kills over {seconds:.2f} s of ingest, snapshot,"
+        f" materialize (two months) and forget, seed {SEED}"
     )
     for number in range(POINTS):
         at = random.random() * seconds
         found, half_written = bench.killed_and_repeated(at)
         print(
-            f"  {number + 1:>2}  killed after {at:.3f} s  half written: {len(half_written)}  equal: {found == undisturbed}",
+            f"  {number + 1:>2}  killed after {at:.3f} s  half written:"
+            f" {len(half_written)}  equal: {found == undisturbed}",
             flush=True,
         )
         assert half_written == []
@@ -57,7 +65,8 @@ def test_three_random_kill_points_of_run(
         at = 6 + 8 * random.random()  # the server of Prefect needs the first seconds
         found, half_written = bench.run_killed_and_repeated(drop, JANUARY, at)
         print(
-            f"  {number + 1:>2}  killed after {at:.3f} s  half written: {len(half_written)}  equal: {found == undisturbed}",
+            f"  {number + 1:>2}  killed after {at:.3f} s  half written:"
+            f" {len(half_written)}  equal: {found == undisturbed}",
             flush=True,
         )
         assert half_written == []

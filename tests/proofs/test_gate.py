@@ -36,8 +36,11 @@ def test_promotions(what: str, low: float, high: float) -> None:
     features = list(FEATURES) if what == "null" else [*FEATURES, SURVEY]
     promoted, gains = promotions(DRAWS, USERS, lambda number: (features, number + 10_000))
     share = promoted / DRAWS
-    print(f"\nseed {SEED}, {what}: {promoted} of {DRAWS} promoted ({share:.1%}); difference in AUC {np.mean(gains):+.4f}"
-          f" (sd {np.std(gains):.4f}), {USERS:,} users, {TREES} trees")  # fmt: skip
+    print(
+        f"\nseed {SEED}, {what}: {promoted} of {DRAWS} promoted ({share:.1%});"
+        f" difference in AUC {np.mean(gains):+.4f}"
+        f" (sd {np.std(gains):.4f}), {USERS:,} users, {TREES} trees"
+    )
     assert low <= share <= high
     if what != "null":
         assert 0.025 <= np.mean(gains) <= 0.035

@@ -1,4 +1,7 @@
-"""Proof: clean months alarm in at most 2 of 200 sets, and each planted fault is found, by its name and nothing else."""
+"""Proof: at most 2 of 200 clean sets give an alarm, and each planted fault is found by its name.
+
+No second fault is named.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Proof: registry and ledger agree after kills at any point, and the ledger knows who served each logged prediction."""
+"""Proof: registry and ledger agree after kills at any point.
+
+The ledger knows which version served each logged prediction.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ def test_after_each_kill_registry_and_ledger_agree(
             made += entries
             wrong += found
     print(
-        f"\nseed {SEED}: {KILLS} kills among {made} promotions; disagreements after the next command: {len(wrong)}"
+        f"\nseed {SEED}: {KILLS} kills among {made} promotions;"
+        f" disagreements after the next command: {len(wrong)}"
     )
     assert wrong == []
 
@@ -32,6 +36,8 @@ def test_the_prediction_log_and_the_ledger_agree(
     with three_versions(cluster, simulated_drops / "month_000", tmp_path / "home") as platform:
         wrong = random_moves(platform, key="7590-VHVEG", moves=MOVES, seed=SEED, versions=3)
     print(
-        f"\nseed {SEED}: {MOVES} promotions, rollbacks and changes in MLflow at random; answers by another version: {len(wrong)}"
+        f"\nseed {SEED}:"
+        f" {MOVES} promotions, rollbacks and changes in MLflow at random;"
+        f" answers by another version: {len(wrong)}"
     )
     assert wrong == []

@@ -1,4 +1,7 @@
-"""Proof: in months where nothing happened monitor is silent, the trigger of the reference never; and what happens is found."""
+"""Proof: monitor gives no alarm in months without a change, unlike the trigger of the reference.
+
+It finds the changes that happen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Proof: a version is made again bit for bit, and a training is the same, whatever may vary around it."""
+"""Proof: a version is made again bit for bit.
+
+A training gives the same, whatever varies around it.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,14 @@ RESULTS = ("training_set", "training_keys", "holdout_keys", "predictions", "metr
 
 
 def test_twenty_rebuilds(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> None:
-    """All of them on the frozen rows of one installation, which lie in another physical order each time."""
+    """All of them run on the frozen rows of one installation.
+
+    The rows lie in a different physical order each time.
+    """
     drawn = variations(REBUILDS, seed=SEED)
     print(
-        f"\n{REBUILDS} rebuilds, seed {SEED}; clocks varied: {bool(shutil.which('faketime'))}; locales {installed_locales()}"
+        f"\n{REBUILDS} rebuilds, seed {SEED}; clocks varied: {bool(shutil.which('faketime'))};"
+        f" locales {installed_locales()}"
     )
     assert rebuilt(cluster, simulated_drops, tmp_path, drawn) == ["identical"] * REBUILDS
 
@@ -72,7 +79,10 @@ def rebuilt(cluster: Cluster, drops: Path, folder: Path, drawn: list[Variation])
 def test_trainings_of_rows_that_arrive_in_any_order(
     cluster: Cluster, simulated_drops: Path, tmp_path: Path
 ) -> None:
-    """Each in an installation of its own: everything in the passport but the instants and the files' digests is the same."""
+    """Each runs in its own installation.
+
+    All of the passport is the same, except the instants and the files' digests.
+    """
     found = []
     print(f"\n{TRAININGS} trainings, seed {SEED}")
     for one in variations(TRAININGS, seed=SEED + 1):
@@ -115,7 +125,10 @@ def test_trainings_of_rows_that_arrive_in_any_order(
 def test_another_user_with_a_server_of_its_own(
     cluster: Cluster, simulated_drops: Path, tmp_path: Path
 ) -> None:
-    """The version travels as a file; PostgreSQL, state folder and every process belong to `nobody`."""
+    """The version travels as a file.
+
+    PostgreSQL, state folder and every process belong to `nobody`.
+    """
     name = f"sf_varied_{uuid4().hex[:12]}"
     cluster.clone(name)
     with open_platform(cluster.settings(name, tmp_path / "home")) as platform:
@@ -136,7 +149,8 @@ def test_another_user_with_a_server_of_its_own(
             "STREAMFLOW_HOME": str(home),
             "LC_ALL": "C.UTF-8",
         }
-        # the interpreter may lie where only root can look: nobody may read it, and nothing else is root's
+        # The interpreter may lie where only root can read: `nobody` may read it, and root owns
+        # nothing else.
         other = [
             "setpriv",
             "--reuid=nobody",

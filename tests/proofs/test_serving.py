@@ -1,4 +1,6 @@
-"""Proof: versions change hands under load without a failed or a mixed answer; memory is flat; overload and idle clients pass.
+"""Proof: versions change under load without a failed or a mixed answer.
+
+Memory stays flat; overload and idle clients do no harm.
 
 PROVE_REQUESTS sets how many requests the memory is watched over.
 """
@@ -92,7 +94,10 @@ class Swap:
 
 
 def swap(platform: Platform, random: Random) -> Swap:
-    """Promote, roll back, or move the stage as MLflow's page does; `reconcile` enters that, as a service of `up` does."""
+    """Promote, roll back, or move the stage as MLflow's page does.
+
+    `reconcile` enters such a move, like a service of `up`.
+    """
     entries = read_ledger(platform)
     now = next(e.to_version for e in reversed(entries) if e.moves and e.stage == PRODUCTION)
     version = random.choice([one for one in THRESHOLDS if one != now])
@@ -117,9 +122,12 @@ def swap(platform: Platform, random: Random) -> Swap:
 def late(
     platform: Platform, swaps: Sequence[Swap], replies: Sequence[Reply], known: int
 ) -> tuple[list[str], float]:
-    """The answers by a version that was not in Production, nor so until 5 s before; and the latest of those that were, in s.
+    """The answers by a version that was not in Production within the last 5 s.
 
-    A version holds from when it was begun to be put there until the ledger says that the next one was; `known` entries are older.
+    Also the latest of the remaining answers, in s.
+
+    A version is in Production from the start of its move until the ledger has the next move.
+    `known` entries are older.
     """
     entries = [e for e in read_ledger(platform)[known:] if e.moves and e.stage == PRODUCTION]
     assert [e.to_version for e in entries] == [one.version for one in swaps]
@@ -140,7 +148,8 @@ def late(
         latest = max(latest, after)
         if after > LATE_S:
             found.append(
-                f"{reply.request_id}: version {reply.version}, {after:.1f} s after it was in Production"
+                f"{reply.request_id}: version {reply.version},"
+                f" {after:.1f} s after it was in Production"
             )
     return found, latest
 
@@ -163,7 +172,8 @@ def test_versions_change_hands_under_load(
     print(f"  failed                                         {len(failed) + len(load.broken):>9}")
     print(f"  wrong, or with parts of two versions           {len(wrong(load.replies, truth)):>9}")
     print(
-        f"  not in the log as given                        {len(not_logged(installed, load.replies)):>9}"
+        f"  not in the log as given                       "
+        f" {len(not_logged(installed, load.replies)):>9}"
     )
     print(f"  by a version that left Production {LATE_S:.0f} s before    {len(found):>9}")
     print(f"  latest answer by a version after it left       {latest:>9.2f} s")
@@ -232,7 +242,8 @@ def test_ten_thousand_connections_that_ask_nothing(
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     p99 = percentile([reply.seconds for reply in replies], 0.99) * 1000
     print(
-        f"\n{IDLE} idle connections: {len(replies)} answers beside them, p99 {p99:.1f} ms; {closed} closed by the API after"
+        f"\n{IDLE} idle connections: {len(replies)} answers beside them,"
+        f" p99 {p99:.1f} ms; {closed} closed by the API after"
     )
     print(
         f"  {seconds:.0f} s; resident {before / 2**20:.0f} MB before, {after / 2**20:.0f} MB after"
@@ -242,7 +253,7 @@ def test_ten_thousand_connections_that_ask_nothing(
 
 
 def test_five_times_what_it_can_hold(installed: Platform, keys: list[str], truth: Truths) -> None:
-    """As many clients as five times what may wait and be in work, none of which waits as long as it is told to."""
+    """Five times as many clients as may wait and be in work, and none waits as it is told to."""
     url = installed.settings.database_url
     assert url is not None
     clients, replies, before = 5 * (WAITING + TURNS), list[Reply](), list[Reply]()
@@ -284,7 +295,8 @@ def test_five_times_what_it_can_hold(installed: Platform, keys: list[str], truth
     given = [reply for reply in replies if reply.status == 200]
     refused = [reply for reply in replies if reply.status == 503]
     print(
-        f"\n{clients} clients, of whom {WAITING + TURNS} may wait or be answered; PostgreSQL answers after 20 ms"
+        f"\n{clients} clients, of whom {WAITING + TURNS} may wait or be answered;"
+        f" PostgreSQL answers after 20 ms"
     )
     print("                 answers   p50 ms   p99 ms")
     for name, some in (

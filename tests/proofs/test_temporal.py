@@ -1,4 +1,4 @@
-"""Proof: one row of the future among a million is found, exactly it, and a clean set has nothing to find."""
+"""Proof: one future row among a million is found exactly, and a clean set gives no finding."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def test_one_row_of_the_future_among_a_million() -> None:
     }
     assert leaking.part == clean.part
     print(
-        f"\n{ROWS:,} rows of three drops proved twice in {seconds:.0f} s, {gigabytes:.1f} GB: clean, then one row of the future"
+        f"\n{ROWS:,} rows of three drops proved twice in {seconds:.0f} s,"
+        f" {gigabytes:.1f} GB: clean, then one row of the future"
     )
     print(*map(str, leaking.violations), sep="\n")

@@ -1,4 +1,7 @@
-"""Proof: each service of `up` may be killed at any time: all of them are back within 30 s, and nothing is lost."""
+"""Proof: each service of `up` may be killed at any time.
+
+All of them are back within 30 s, and nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def answers(home: Path) -> bool:
-    """Whether every service does its work, with what was there before: each answer comes from a database."""
+    """Whether every service works with the former data: each answer comes from a database."""
     services = status(home)
     if any(row["state"] != "up" for row in services.values()):
         return False
@@ -107,5 +110,5 @@ def test_a_killed_supervisor_leaves_nothing(home: Path) -> None:
     print(f"\nkill -9 of the supervisor of a detached up: nothing is left after {gone:.1f} s")
     assert gone <= GONE_S
     assert run(home, "status").returncode == 1
-    assert os.path.exists(home / "run" / "up")  # a socket that nobody listens on
+    assert os.path.exists(home / "run" / "up")  # noqa: PTH110  # a socket without a listener
     assert run(home, "up", "api", "--detach", extra=free_ports()).returncode == 0

@@ -26,7 +26,10 @@ class Answer(NamedTuple):
 def served(
     platform: Platform, *, until: str = "/ready", extra: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Serve the platform's installation in a process of its own; the address, once `until` answers with 200."""
+    """Serve the platform's installation in its own process.
+
+    Yield the address once `until` answers with 200.
+    """
     settings, port = platform.settings, free_port()
     variables = {
         "STREAMFLOW_HOME": str(platform.home),
@@ -49,11 +52,10 @@ def served(
 def asked(url: str, body: object = None) -> Answer:
     """GET, or POST of a JSON body."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        url, data=data, headers={"Content-Type": "application/json"}
-    )  # our own address
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310  # our address
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return Answer(answer.status, json.load(answer))
     except urllib.error.HTTPError as error:
         with error:

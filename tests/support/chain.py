@@ -1,4 +1,4 @@
-"""The steps of a month and of a version in a row, for tests that are about what comes after them."""
+"""The steps of a month and of a version in a row, for tests of what comes after them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def in_production(platform: Platform, as_of: date) -> TrainReceipt:
 
 
 def copy_drop(drop: Path, to: Path, **changes: Mapping[str, pl.Expr] | None) -> Path:
-    """A copy of a drop with columns of some files replaced: table -> column -> expression over text; None leaves the file out."""
+    """Copy a drop with columns of some files replaced.
+
+    The replacements are table -> column -> expression over text; None leaves the file out.
+    """
     to.mkdir(parents=True)
     for path in sorted(drop.glob("*.csv")):
         change = changes.get(path.stem, {})
@@ -63,7 +66,10 @@ def database_digest(
     *,
     told: tuple[str, str] = ("", ""),
 ) -> dict[str, str]:
-    """Table -> digest of its content, of every table in `schemas`; `told` is a text and the one to read in its place."""
+    """Table -> digest of its content, for every table in `schemas`.
+
+    `told` is a text and the one to read in its place.
+    """
     names = connection.execute(
         "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2",
         [list(schemas)],
@@ -71,7 +77,8 @@ def database_digest(
     found = {}
     for schema, table in names:
         query = sql.SQL(
-            "SELECT count(*) || ' rows ' || coalesce(md5(string_agg(r, '' ORDER BY r COLLATE \"C\")), '')"
+            "SELECT count(*) || ' rows ' || coalesce(md5(string_agg(r, ''"
+            " ORDER BY r COLLATE \"C\")), '')"
             " FROM {} t, replace(t::text, {}, {}) r"
         )
         row = connection.execute(

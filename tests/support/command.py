@@ -1,7 +1,10 @@
-"""The command line in this process: its parsing, settings, output and exit code, without the seconds that its imports take.
+"""The command line in this process: its parsing, settings, output and exit code.
 
-For tests of what a command does. What is about processes (signals, what is left of one, several at once) starts one:
-`support.processes`. As a program, `python -m support.command HOME COMMANDS`: the commands as JSON, each a list of words, one after
+It saves the seconds that the imports of a new process take.
+
+It is for tests of what a command does. Tests of processes (signals, what remains of one, several at
+once) start one: `support.processes`. As a program it runs as
+`python -m support.command HOME COMMANDS`: the commands as JSON, each a list of words, one after
 the other; JSON again on stdout, what `called` says of each.
 """
 

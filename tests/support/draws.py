@@ -1,4 +1,4 @@
-"""Simulated draws as arrays, for statements about how often a rule is right: no database takes part."""
+"""Simulated draws as arrays, to state how often a rule is right; no database is used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEATURES = load_catalog(None).features
 SURVEY = Feature(
     name="survey", view="survey_fv", table="survey", column=Column(type="float", view="survey_fv")
 )
-NOISE = 0.4  # of the survey around the true log-odds of leaving: chosen so that it is worth about 0.03 of AUC
+NOISE = 0.4  # of the survey around the true log-odds of leaving: worth about 0.03 of AUC
 POLICY = GatePolicy(
     rule="paired-bootstrap",
     metric="auc",

@@ -1,4 +1,7 @@
-"""The tables of the warehouse, as small as the tests of Feast need them: frozen rows, revisions, histories."""
+"""The tables of the warehouse in a small form: frozen rows, revisions, histories.
+
+Tests of Feast need no more.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,21 @@ def instant(text: str) -> datetime:
 def create_schemas(connection: psycopg.Connection) -> None:
     """The fixed part: five schemas and the table of revisions."""
     connection.execute(
-        "CREATE SCHEMA IF NOT EXISTS streamflow; CREATE SCHEMA IF NOT EXISTS frozen; CREATE SCHEMA IF NOT EXISTS history;"
+        "CREATE SCHEMA IF NOT EXISTS streamflow; CREATE SCHEMA IF NOT EXISTS frozen;"
+        " CREATE SCHEMA IF NOT EXISTS history;"
         "CREATE SCHEMA IF NOT EXISTS online; CREATE SCHEMA IF NOT EXISTS feast;"
-        "CREATE TABLE IF NOT EXISTS streamflow.revision (table_name text, as_of timestamptz, revision integer,"
-        " known_at timestamptz NOT NULL, rows bigint, digest text, PRIMARY KEY (table_name, as_of, revision))"
+        "CREATE TABLE IF NOT EXISTS streamflow.revision (table_name text,"
+        " as_of timestamptz, revision integer,"
+        " known_at timestamptz NOT NULL, rows bigint, digest text,"
+        " PRIMARY KEY (table_name, as_of, revision))"
     )
 
 
 def create_table(connection: psycopg.Connection, table: str, types: Mapping[str, str]) -> None:
-    """`frozen.<table>` and `history.<table>`, empty. `types` is column -> catalog type, the key first."""
+    """`frozen.<table>` and `history.<table>`, empty.
+
+    `types` is column -> catalog type, the key first.
+    """
     key = next(iter(types))
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(COLUMN_TYPES[kind].sql))
@@ -42,10 +51,13 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     )
     connection.execute(
         sql.SQL(
-            "DROP TABLE IF EXISTS {frozen} CASCADE; CREATE TABLE {frozen} (as_of timestamptz, revision integer, {columns},"
+            "DROP TABLE IF EXISTS {frozen} CASCADE;"
+            " CREATE TABLE {frozen} (as_of timestamptz, revision integer, {columns},"
             " row_digest bytea, PRIMARY KEY (as_of, revision, {key}));"
-            "CREATE VIEW {history} AS SELECT {names}, f.as_of, f.revision, r.known_at, r.superseded_at FROM {frozen} f"
-            " JOIN (SELECT as_of, revision, known_at, lead(known_at) OVER (PARTITION BY as_of ORDER BY revision) AS superseded_at"
+            "CREATE VIEW {history} AS SELECT {names}, f.as_of, f.revision,"
+            " r.known_at, r.superseded_at FROM {frozen} f"
+            " JOIN (SELECT as_of, revision, known_at, lead(known_at) OVER (PARTITION BY as_of"
+            " ORDER BY revision) AS superseded_at"
             "       FROM streamflow.revision WHERE table_name = {table}) r USING (as_of, revision)"
         ).format(
             frozen=sql.Identifier("frozen", table),
@@ -71,7 +83,8 @@ def freeze(  # read in this order
 ) -> int:
     """A new revision of `as_of`, known from `known_at` on; returns its number."""
     counted = connection.execute(
-        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision WHERE table_name = %s AND as_of = %s",
+        "SELECT coalesce(max(revision), 0) + 1 FROM streamflow.revision"
+        " WHERE table_name = %s AND as_of = %s",
         [table, as_of],
     ).fetchone()
     assert counted is not None
@@ -103,7 +116,10 @@ def create_catalog_tables(connection: psycopg.Connection, catalog: Catalog) -> N
 
 @contextmanager
 def fresh_database(server: Address) -> Iterator[psycopg.Connection]:
-    """A database of its own, named by PG* for this process and its children while it lasts; a connection to it."""
+    """Make a database and yield a connection to it.
+
+    PG* names it for this process and its children until the end of the block.
+    """
     address = server.with_database(f"features_{uuid4().hex[:12]}")
     ensure_database(server, address.database)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,7 @@
-"""The drops of a gym that does not exist: integer keys, four files, two months, and a reason to cancel that can be learned."""
+"""The drops of a gym that does not exist.
+
+Integer keys, four files, two months, and a reason to cancel that can be learned.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,27 @@ PRICES = {"Basic": 19.9, "Plus": 34.9, "Premium": 59.9}
 
 
 def write_gym(folder: Path, *, members: int = 600, seed: int = 7) -> list[Path]:
-    """Write `folder`/month_000 and month_001: who cancels in the first is gone in the second. Equal arguments, equal bytes."""
+    """Write `folder`/month_000 and month_001.
+
+    Who cancels in the first month is absent in the second. Equal arguments give equal bytes.
+    """
     rng = np.random.default_rng(seed)
     plan = rng.choice(list(PRICES), members, p=[0.5, 0.35, 0.15])
-    people = pl.DataFrame({
-        "member_id": np.arange(1, members + 1),
-        "joined_on": [date(2023, 12, 31) - timedelta(days=int(d)) for d in rng.integers(0, 1500, members)],
-        "age": rng.integers(16, 80, members),
-        "home_club": rng.choice(["Harbour", "Old Town", "West"], members),
-        "heard_from": rng.choice(["friend", "web", None], members, p=[0.4, 0.4, 0.2]),
-        "locker": [f"L{n:04}" for n in rng.permutation(members)],
-        "plan": plan,
-        "monthly_price": [PRICES[p] for p in plan],
-        "auto_renew": rng.random(members) < 0.6,
-    })  # fmt: skip
+    people = pl.DataFrame(
+        {
+            "member_id": np.arange(1, members + 1),
+            "joined_on": [
+                date(2023, 12, 31) - timedelta(days=int(d)) for d in rng.integers(0, 1500, members)
+            ],
+            "age": rng.integers(16, 80, members),
+            "home_club": rng.choice(["Harbour", "Old Town", "West"], members),
+            "heard_from": rng.choice(["friend", "web", None], members, p=[0.4, 0.4, 0.2]),
+            "locker": [f"L{n:04}" for n in rng.permutation(members)],
+            "plan": plan,
+            "monthly_price": [PRICES[p] for p in plan],
+            "auto_renew": rng.random(members) < 0.6,
+        }
+    )
     habit = rng.gamma(2.0, 4.0, members)  # visits that a member tends to make in 30 days
     folders = []
     for number, as_of in enumerate(MONTHS):

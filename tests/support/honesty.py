@@ -1,4 +1,4 @@
-"""Two simulated months as the arrays that the checks of honesty see, clean or with one fault planted."""
+"""Two simulated months as the arrays that the checks of honesty read: clean, or with one fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two months, all tables side by side, and which rows of the second a late revision changed, by feature."""
+    """Two months, all tables side by side.
+
+    Also which rows of the second month a late revision changed, by feature.
+    """
 
     before: pl.DataFrame
     now: pl.DataFrame
@@ -130,7 +133,10 @@ def _status(p: Pair) -> Pair:
 
 
 def _stay(p: Pair) -> Pair:
-    """Those who left are there again, a month older; their labels are as many as those of the others."""
+    """The leavers are present again, a month older.
+
+    They have as many labels as the remaining users.
+    """
     again = p.before.filter(LABEL).with_columns(
         pl.col("months_active") + 1, pl.col("total_paid") + pl.col("monthly_fee")
     )

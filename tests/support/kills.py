@@ -1,4 +1,7 @@
-"""Kill a process at some point of its work, run the same again, and compare with an undisturbed run."""
+"""Kill a process at some point of its work, repeat the work, and compare the result.
+
+The result of an undisturbed run is the measure.
+"""
 
 from __future__ import annotations
 
@@ -43,17 +46,23 @@ def do_all(platform: Platform, words: Sequence[str]) -> None:
 
 
 def content(address: Address) -> dict[str, str]:
-    """What an undisturbed run and a repeated one must have in common: everything but clock readings and counters."""
+    """What an undisturbed run and a repeated one must have in common.
+
+    This is everything but clock readings and counters.
+    """
     queries = {
         "revisions": "SELECT table_name, as_of, revision, rows, digest FROM streamflow.revision",
-        "columns": "SELECT table_name, as_of, revision, name, type, buckets FROM streamflow.revision_column",
+        "columns": "SELECT table_name, as_of, revision, name, type, buckets"
+        " FROM streamflow.revision_column",
         "files": "SELECT DISTINCT as_of, table_name, file, sha256, rows FROM streamflow.drop_file",
-        "erasures": "SELECT DISTINCT table_name, as_of, revision, old_digest, new_digest FROM streamflow.erasure",
+        "erasures": "SELECT DISTINCT table_name, as_of, revision, old_digest, new_digest"
+        " FROM streamflow.erasure",
     }
     found = {}
     with psycopg.connect(address.conninfo(), autocommit=True) as connection:
         tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('raw', 'frozen', 'online') ORDER BY 1, 2"
+            "SELECT schemaname, tablename FROM pg_tables"
+            " WHERE schemaname IN ('raw', 'frozen', 'online') ORDER BY 1, 2"
         ).fetchall()
         for schema, table in tables:
             name, known = (
@@ -111,7 +120,10 @@ class Bench:
         self._cluster.drop(name)
 
     def work(self, name: str, *, kill_after: float | None = None) -> float:
-        """Do all steps in another process, or kill it so many seconds after it began; how long it ran."""
+        """Do all steps in a second process, or kill it after so many seconds.
+
+        Returns how long it ran.
+        """
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "support.kills", *self._words],
             env={**os.environ, **self.variables(name), "PYTHONPATH": str(TESTS)},
@@ -136,7 +148,10 @@ class Bench:
             do_all(platform, self._words)
 
     def killed_and_repeated(self, seconds: float) -> tuple[dict[str, str], list[str]]:
-        """What an installation holds after a kill and the same work again, and what was half written in between."""
+        """Kill the work, repeat it, and return what the installation holds.
+
+        Also what was half written in between.
+        """
         name = self.installation()
         self.work(name, kill_after=seconds)
         wrong = half_written(self.address(name))

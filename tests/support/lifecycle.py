@@ -19,7 +19,9 @@ from support.chain import NOW
 def random_moves(
     platform: Platform, *, key: str, moves: int, seed: int, versions: int = 4
 ) -> list[str]:
-    """Promote, roll back, or move the stage as MLflow's page does, `moves` times; ask once or twice after each.
+    """Promote, roll back, or move the stage as MLflow's page does, `moves` times.
+
+    Ask once or twice after each.
 
     What is returned are the answers of the log that the ledger puts down to another version.
     """

@@ -1,4 +1,4 @@
-"""Clients that ask without a pause while something happens, and what must hold of every answer that they got."""
+"""Clients that ask without a pause, and what must hold for every answer that they get."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ def truths(
 
 
 class Load:
-    """Some clients that ask for one key after the other, each on a connection of its own, until the end of the block."""
+    """Run clients until the end of the block.
+
+    Each has its own connection and asks for one key after the other.
+    """
 
     def __init__(
         self, base: str, keys: Sequence[str], *, clients: int = 4, pause: float = 0.0
@@ -147,13 +150,17 @@ class Load:
 
 
 def wrong(replies: Sequence[Reply], truth: Truths) -> list[str]:
-    """What is not as it must be: an answer is what its version says of its key, whatever is refused says when to come again."""
+    """The answers that are wrong.
+
+    An answer is what its version says of its key; a refusal says when to come again.
+    """
     found = []
     for reply in replies:
         if reply.status == 200:
             if reply.truth != truth[reply.version, reply.key]:
                 found.append(
-                    f"{reply.key}: {reply.truth} by version {reply.version}, not {truth[reply.version, reply.key]}"
+                    f"{reply.key}: {reply.truth} by version {reply.version},"
+                    f" not {truth[reply.version, reply.key]}"
                 )
         elif reply.status != 503 or reply.retry_after is None:
             found.append(f"{reply.status} {reply.body}, Retry-After {reply.retry_after}")
@@ -163,7 +170,10 @@ def wrong(replies: Sequence[Reply], truth: Truths) -> list[str]:
 def not_logged(platform: Platform, replies: Sequence[Reply]) -> list[str]:
     """The answers given that are not in the prediction log as they were given."""
     given = [reply for reply in replies if reply.status == 200]
-    statement = "SELECT request_id, key, version, probability, prediction, run_id FROM streamflow.prediction_log WHERE request_id = ANY(%s)"
+    statement = (
+        "SELECT request_id, key, version, probability, prediction, run_id"
+        " FROM streamflow.prediction_log WHERE request_id = ANY(%s)"
+    )
     rows = platform.connection.execute(
         statement, [[reply.request_id for reply in given]]
     ).fetchall()

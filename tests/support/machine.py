@@ -1,7 +1,10 @@
 """A Hypothesis state machine over the data steps, against a model of them in plain Python.
 
-The model knows only what the design says: a drop replaces the raw rows of its as_of; a snapshot is a new revision of each
-table whose content differs from its newest; a read as of an instant, as known at K, sees of each as_of the newest revision
+The model knows only what the design says. A drop replaces the raw rows of its as_of. A snapshot is
+a
+new revision of each
+table whose content differs from its newest. A read as of an instant, as known at K, sees for each
+as_of the newest revision
 known at K, and of these for each key the newest as_of at or before the instant, within the ttl.
 """
 
@@ -73,7 +76,7 @@ class Model:
     forgotten: set[str] = field(default_factory=set)
 
     def rows_to_freeze(self, table: str, as_of: date) -> Rows:
-        """The rows of a drop; a key that a file with nullable features leaves out has a row of nulls."""
+        """The rows of a drop; a key that a file with nullable features leaves out has nulls."""
         rows = self.raw[table, as_of]
         if table in TTL:
             return {
@@ -101,7 +104,10 @@ def tiny_text() -> str:
 
 
 def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleBasedStateMachine]:
-    """The machine over one installation with the tiny catalog, which it empties before each run; `superuser` is a conninfo."""
+    """The machine over one installation with the tiny catalog, which it empties before each run.
+
+    `superuser` is a conninfo.
+    """
 
     class Machine(RuleBasedStateMachine):
         done = 0  # steps of all runs

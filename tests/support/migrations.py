@@ -1,16 +1,23 @@
 """An installation as an older streamflow left it."""
 
 TO_0003 = """
-DROP VIEW streamflow.prediction_overview, streamflow.drop_overview, streamflow.drift_overview, streamflow.promotion;
-DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report, streamflow.retraining, streamflow.api_key;
-DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log, streamflow.skew_report;
+DROP VIEW streamflow.prediction_overview, streamflow.drop_overview,
+    streamflow.drift_overview, streamflow.promotion;
+DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report,
+    streamflow.retraining, streamflow.api_key;
+DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log,
+    streamflow.skew_report;
 DROP TABLE streamflow.score, streamflow.score_run;
 DROP SEQUENCE streamflow.score_run_id;
-DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months, streamflow.drop_prediction_month;
+DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months,
+    streamflow.drop_prediction_month;
 CREATE TABLE streamflow.prediction_log (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), request_id text NOT NULL,
-    key text NOT NULL, as_of timestamptz NOT NULL, model text NOT NULL, version integer NOT NULL, run_id text NOT NULL,
-    probability double precision NOT NULL, prediction smallint NOT NULL, threshold double precision NOT NULL,
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(), request_id text NOT NULL,
+    key text NOT NULL, as_of timestamptz NOT NULL, model text NOT NULL,
+    version integer NOT NULL, run_id text NOT NULL,
+    probability double precision NOT NULL, prediction smallint NOT NULL,
+    threshold double precision NOT NULL,
     features jsonb NOT NULL
 );
 CREATE INDEX ON streamflow.prediction_log (at);
@@ -18,15 +25,20 @@ GRANT SELECT, INSERT ON streamflow.prediction_log TO streamflow_writer;
 GRANT SELECT, DELETE ON streamflow.prediction_log TO streamflow_maintenance;
 GRANT SELECT ON streamflow.prediction_log TO pg_monitor WITH GRANT OPTION; -- an administrator's own
 INSERT INTO streamflow.prediction_log
-    (at, request_id, key, as_of, model, version, run_id, probability, prediction, threshold, features)
-    SELECT at, md5(at::text), 'somebody', '2024-01-31', 'streamflow_churn', 1, 'r', 0.1::float8 + 0.2, 0, 0.5, '{"skips_7d": null}'
+    (at, request_id, key, as_of, model, version, run_id,
+     probability, prediction, threshold, features)
+    SELECT at, md5(at::text), 'somebody', '2024-01-31', 'streamflow_churn', 1, 'r',
+        0.1::float8 + 0.2, 0, 0.5, '{"skips_7d": null}'
     FROM generate_series('2024-12-31 23:30+00'::timestamptz, '2025-02-01 00:30+00', '1 hour') at;
 CREATE TABLE streamflow.promotion (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), who text NOT NULL,
-    model text NOT NULL, version integer NOT NULL, stage text NOT NULL, replaced integer, forced boolean NOT NULL, why text NOT NULL
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(), who text NOT NULL,
+    model text NOT NULL, version integer NOT NULL, stage text NOT NULL, replaced integer,
+    forced boolean NOT NULL, why text NOT NULL
 );
 INSERT INTO streamflow.promotion (who, model, version, stage, replaced, forced, why) VALUES
-    ('me', 'streamflow_churn', 1, 'Production', NULL, false, 'the first'), ('me', 'streamflow_churn', 2, 'Production', 1, true, '');
+    ('me', 'streamflow_churn', 1, 'Production', NULL, false, 'the first'),
+    ('me', 'streamflow_churn', 2, 'Production', 1, true, '');
 REVOKE ALL ON ALL TABLES IN SCHEMA streamflow FROM streamflow_reader;
 REVOKE USAGE ON SCHEMA streamflow FROM streamflow_reader;
 UPDATE streamflow.alembic_version SET version_num = '0003'

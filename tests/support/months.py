@@ -1,4 +1,4 @@
-"""Months as arrays: what a report computes, without a database, and the trigger of the reference beside it."""
+"""Months as arrays: what a report computes, without a database, beside the reference's trigger."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def population(users: int, seed: int) -> Population:
 
 
 def probability(trained_on: Population, asked: Population) -> NDArray[np.float64]:
-    """A logistic regression fitted on the training side of one month, asked about all users of another."""
+    """A logistic regression of the training side of one month predicts a second month."""
     from sklearn.linear_model import LogisticRegression
 
     train = ~holdout(trained_on)
@@ -106,7 +106,7 @@ class Found:
 
 
 def found(reference: Population, current: Population) -> Found:
-    """What `monitor` computes of two months, by the same functions, with a model that is quickly fitted."""
+    """What `monitor` computes of two months, by the same functions, with a fast model."""
     sides = []
     for month in (reference, current):
         side = holdout(month)
@@ -129,10 +129,16 @@ def found(reference: Population, current: Population) -> Found:
 
 
 def reference_system_fires(reference: Population, current: Population) -> bool:
-    """The trigger of the reference: the share of drifted columns, key and label among them, is at least 0.02.
+    """The trigger of the reference: the share of drifted columns is at least 0.02.
 
-    Its library's tests at their defaults: for numbers Kolmogorov-Smirnov (up to 1,000 rows) or Wasserstein's distance over the
-    standard deviation, for others chi-square or Jensen-Shannon's distance; drift from p < 0.05 or a distance of 0.1 on.
+    Key and label count as columns.
+
+    Its library uses these tests at their defaults: for numbers Kolmogorov-Smirnov (up to 1,000
+    rows) or
+    Wasserstein's distance over the
+    standard deviation, for categories chi-square or Jensen-Shannon's distance. A column has drifted
+    when
+    p < 0.05 or the distance is at least 0.1.
     """
     drifted = [
         _column_drifted(reference.rows[name], current.rows[name])

@@ -1,6 +1,10 @@
-"""One installation, each of the five levels changed alone and by pairs, and what `reproduce` says of it: JSON on stdout.
+"""Change each of the five levels of an installation, alone and by pairs.
 
-Run as a process of its own, on a copy of the package: code and environment are changed for real, on the disk.
+Print what `reproduce` says.
+
+Run it as its own process, on a copy of the package: code and environment are really changed on
+disk.
+It prints JSON on stdout.
 Arguments: version, an empty folder, a superuser's connection string, a key.
 """
 
@@ -31,7 +35,10 @@ def changed_cell(administrator: str, key: str) -> Iterator[None]:
     """One cell, under the trigger's nose."""
     disable = "ALTER TABLE frozen.usage_agg_30d DISABLE TRIGGER frozen"
     enable = "ALTER TABLE frozen.usage_agg_30d ENABLE TRIGGER frozen"
-    update = "UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d {} 1 WHERE user_id = %s AND as_of = '2024-01-31 00:00Z'"
+    update = (
+        "UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d {} 1"
+        " WHERE user_id = %s AND as_of = '2024-01-31 00:00Z'"
+    )
     for step, sign in (("there", "+"), ("back", "-")):
         with psycopg.connect(administrator) as connection:
             connection.execute(disable)

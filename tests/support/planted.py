@@ -1,4 +1,7 @@
-"""Two versions that differ in known ways: causes that are planted, and decoys: every other level differs too, to little effect."""
+"""Two versions that differ in known ways.
+
+Causes are planted. Decoys are there too: every different level changes, with little effect.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +50,15 @@ def flipped(one_in: int) -> Change:
 
 
 def shuffled(columns: Iterable[str]) -> Change:
-    """The values of some columns dealt out anew: each feature is distributed as before, and tells nothing of its user."""
+    """Shuffle the values of some columns.
+
+    Each feature keeps its distribution, and tells nothing about its user.
+    """
     return {name: pl.col(name).shuffle(seed=number) for number, name in enumerate(columns)}
 
 
 def catalog_without(path: Path, features: Collection[str], *, ttl_days: int = 62) -> Path:
-    """A catalog in which some columns are no features any more, and features grow old at another age."""
+    """A catalog with fewer features, and with features that get old at a different age."""
     lines = (
         DEFAULT_PATH.read_text(encoding="utf-8")
         .replace("ttl_days = 62", f"ttl_days = {ttl_days}")
@@ -72,8 +78,11 @@ def catalog_without(path: Path, features: Collection[str], *, ttl_days: int = 62
 class Experiment:
     """One installation, where version 1 is trained on the drop `base` as it is.
 
-    silent   no decoy changes a bit of a prediction: hours are doubled, features grow old at another age, the bootstrap draws
-             less; and labels are right. Else they are what happens: 1 label in 1,000 is wrong, hours are rounded, a useless
+    silent   no decoy changes a bit of a prediction, and labels are right: hours are doubled,
+             features
+             get old at a different age, the bootstrap draws
+             less. Without it the decoys are small: 1 label in 1,000 is wrong, hours are rounded, a
+             useless
              feature is dropped, the seed is another one
     """
 
@@ -98,7 +107,10 @@ class Experiment:
             return train(platform, JANUARY)
 
     def compared(self, causes: Collection[str], folder: Path) -> CompareReceipt:
-        """Train a version in which `causes` are planted and every other factor is a decoy, and compare it with version 1."""
+        """Train a version with the planted `causes` and compare it with version 1.
+
+        Every remaining factor is a decoy.
+        """
         folder.mkdir()
         with self.opened(
             catalog=self._catalog(causes, folder / "catalog.toml"), **self._settings(causes)

@@ -1,4 +1,7 @@
-"""Another PostgreSQL server than ours, for one test: of another version, with users that are no superusers."""
+"""A second PostgreSQL server for one test.
+
+It has a different version, and users without superuser rights.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ OLDER = {"16": WHEEL / "pginstall", "15": Path("/usr/lib/postgresql/15")}
 
 @contextmanager
 def another_server(installed: Path) -> Iterator[Address]:
-    """A server of that installation on a socket of its own, as its superuser; nothing is left of it."""
+    """A server of that installation on its own socket, as its superuser; nothing of it remains."""
     who: dict[str, Any] = {"cwd": "/"}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         names = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -39,12 +42,33 @@ def another_server(installed: Path) -> Iterator[Address]:
                 os.chown(path, who["user"], who["group"], follow_symlinks=False)
         data = folder / "data"
         done = subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"],
-            capture_output=True, text=True, check=False, **who,
-        )  # fmt: skip
+            [
+                binaries / "initdb",
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            **who,
+        )
         assert done.returncode == 0, done.stderr
-        command = [binaries / "postgres", "-D", data, "-c", f"unix_socket_directories={folder}", "-c", "listen_addresses=",
-                   "-c", "fsync=off"]  # fmt: skip
+        command = [
+            binaries / "postgres",
+            "-D",
+            data,
+            "-c",
+            f"unix_socket_directories={folder}",
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+        ]
         server = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who
         )
@@ -86,7 +110,10 @@ def _answers(address: Address) -> bool:
 
 
 def definitions(address: Address, *selection: str) -> list[str]:
-    """All that a schema consists of, owners and rights included, as pg_dump writes it; the login user is called LOGIN."""
+    """All that a schema consists of, with owners and rights, as pg_dump writes it.
+
+    The login user is called LOGIN.
+    """
     command = [client_binaries() / "pg_dump", "--schema-only", "--restrict-key=test", *selection]
     done = subprocess.run(
         command,
@@ -104,7 +131,9 @@ def definitions(address: Address, *selection: str) -> list[str]:
 def _plain(line: str) -> str:
     """Without what a dump changes in words alone.
 
-    A membership is stored as a cast of the array or of its elements: PostgreSQL itself reads the one as the other. Before 18 a
+    A membership is stored as a cast of the array or of its elements: PostgreSQL itself reads both
+    in
+    the same way. Before 18 a
     NOT NULL has no name.
     """
     line = re.sub(r" CONSTRAINT \w+ NOT NULL", " NOT NULL", line)

@@ -16,7 +16,7 @@ from streamflow.database.server_folder import find_server_folders
 
 
 def alive(home: Path) -> list[str]:
-    """The command lines of all processes that know this state folder, by their arguments or their environment."""
+    """The command lines of all processes whose arguments or environment name this state folder."""
     marks = {str(home), str(find_server_folders(home).root)}
     found = []
     for process in psutil.process_iter():

@@ -35,7 +35,10 @@ with open_platform(load_settings()) as platform:
     for version in cycle((1, 2, 3)):
         with ledger.lock_ledger(platform.connection):
             reconcile_locked(platform)
-            move = Move(who=login_name(), model="streamflow_churn", action="promoted", stage="Production", version=version, why="")
+            move = Move(
+                who=login_name(), model="streamflow_churn", action="promoted",
+                stage="Production", version=version, why=""
+            )
             move_to_stage(platform, move)
 """
 
@@ -57,7 +60,10 @@ def three_versions(cluster: Cluster, drop: Path, home: Path) -> Iterator[Platfor
 
 
 def killed(platform: Platform, cluster: Cluster, *, seed: int) -> tuple[int, list[str]]:
-    """Kill a process in the middle of its promotions, and let the next command come: (entries made, what does not agree)."""
+    """Kill a process in the middle of its promotions, and run the next command.
+
+    Returns the entries made, and what does not agree.
+    """
     before = len(read_ledger(platform))
     environment = {
         **inherited_environment(),

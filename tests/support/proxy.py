@@ -49,11 +49,14 @@ class Proxy:
         self._do(self._cut())
 
     def silent(self) -> None:
-        """Keep all connections and take new ones, and pass nothing on: a server that was stopped, a network that is dead."""
+        """Keep all connections and accept new ones, but pass no data on, like a dead network.
+
+        A server that was stopped looks the same.
+        """
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def forget(self) -> None:
-        """Pass nothing on any more of what is open, and do not say so; new connections are as ever."""
+        """Pass no more data on for the open connections, without an error; new connections work."""
 
         async def work() -> None:
             self._flows.clear()

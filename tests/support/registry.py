@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-BOOKKEEPING = {  # what Feast itself changes at every apply of the same files: times, states, its count of versions
-    "createdTimestamp", "lastUpdatedTimestamp", "state", "projectUuid", "projectMetadata", "versionId", "currentVersionNumber",
-}  # fmt: skip
+# What Feast itself changes at every apply of the same files: times, states, its count of versions.
+BOOKKEEPING = {
+    "createdTimestamp",
+    "lastUpdatedTimestamp",
+    "state",
+    "projectUuid",
+    "projectMetadata",
+    "versionId",
+    "currentVersionNumber",
+}
 
 
 def meaning(content: Any) -> Any:

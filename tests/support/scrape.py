@@ -1,4 +1,4 @@
-"""What the API says of itself: its numbers and its log, read as Prometheus and a log shipper read them."""
+"""The metrics and the log of the API, read as Prometheus and a log shipper read them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def log_lines(log: Path) -> list[dict[str, Any]]:
 
 
 def line_of(log: Path, request_id: str) -> dict[str, Any]:
-    """The one line about a request: it is written after the answer is sent, so a reader may have to wait for it."""
+    """The one line about a request.
+
+    It is written after the answer is sent, so that a reader may have to wait for it.
+    """
     assert wait_for(lambda: f'"request_id": "{request_id}"' in log.read_text(encoding="utf-8"))
     (line,) = [line for line in log_lines(log) if line.get("request_id") == request_id]
     return line

@@ -72,7 +72,10 @@ def postmaster(home: Path) -> int:
 
 
 def resident_mb(pid: int) -> int:
-    """The resident memory of a process and its children, in MB; pages that they share are counted in each."""
+    """The resident memory of a process and its children, in MB.
+
+    Each process counts the pages that they share.
+    """
     process = psutil.Process(pid)
     return round(
         sum(p.memory_info().rss for p in (process, *process.children(recursive=True))) / 1e6

@@ -128,9 +128,12 @@ MONTHS = tuple(datetime(2024, month, day, tzinfo=UTC) for month, day in ((1, 31)
 def large(
     count: int, *, seed: int = 1
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[DatedRevision], Reading]:
-    """`count` keys with three monthly drops of two features: the set as of February, the frozen rows, the revisions, the reading.
+    """`count` keys with three monthly drops of two features.
 
-    Every value of March differs from that of February, so that a row of the future shows in each of its cells.
+    Returns the set as of February, the frozen rows, the revisions and the reading.
+
+    Every value of March differs from that of February, so that a future row shows in each of its
+    cells.
     """
     rng = np.random.default_rng(seed)
     keys = pl.Series(KEY, [f"{n:07}" for n in rng.permutation(count)])

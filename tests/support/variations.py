@@ -1,4 +1,7 @@
-"""Everything that must not matter to a training: where, when, by whom, with how many cores and from which physical order."""
+"""Everything that must not matter to a training.
+
+Where, when, by whom, with how many cores, and from which physical order it runs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ FROZEN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Variation:
-    """One way to run a command. `clock` is empty for the real one; `order` seeds the order in which rows lie or arrive."""
+    """One way to run a command.
+
+    `clock` is empty for the real one; `order` seeds the order in which rows lie or arrive.
+    """
 
     number: int
     folder: str
@@ -42,7 +48,8 @@ class Variation:
     def __str__(self) -> str:
         """One line of a table."""
         return (
-            f"{self.number:>3}  {self.clock or 'now':<20}{self.zone:<18}{self.locale:<16}hash seed {self.hash_seed:<11}"
+            f"{self.number:>3}  {self.clock or 'now':<20}{self.zone:<18}{self.locale:<16}hash"
+            f" seed {self.hash_seed:<11}"
             f"{self.cores} cores  order {self.order:<11}{self.folder}"
         )
 
@@ -109,7 +116,10 @@ def installed_locales() -> list[str]:
 
 
 def lie_otherwise(administrator: str, seed: int) -> None:
-    """Write every frozen table anew, its rows in another physical order; as its owner, with the trigger off."""
+    """Write every frozen table anew, in a different physical order of rows.
+
+    This needs its owner, with the trigger off.
+    """
     with psycopg.connect(administrator) as connection:
         for table in FROZEN:
             connection.execute(

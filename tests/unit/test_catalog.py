@@ -25,10 +25,21 @@ def changed(old: str, new: str) -> Catalog:
 def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
     catalog = load_catalog(None)
     assert [f.name for f in catalog.features] == [
-        "months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service",
-        "watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d",
-        "failed_payments_90d", "support_tickets_90d", "ticket_avg_resolution_hrs_90d",
-    ]  # fmt: skip
+        "months_active",
+        "monthly_fee",
+        "paperless_billing",
+        "plan_stream_tv",
+        "plan_stream_movies",
+        "net_service",
+        "watch_hours_30d",
+        "avg_session_mins_7d",
+        "unique_devices_30d",
+        "skips_7d",
+        "rebuffer_events_7d",
+        "failed_payments_90d",
+        "support_tickets_90d",
+        "ticket_avg_resolution_hrs_90d",
+    ]
 
 
 @pytest.mark.parametrize(

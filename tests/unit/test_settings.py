@@ -10,7 +10,7 @@ from streamflow.database import from_url
 from streamflow.errors import SettingsInvalid
 from streamflow.settings import list_settings, load_settings, temporary_environment
 
-SECRET = "s3cret/%&"  # a password of this test
+SECRET = "s3cret/%&"  # noqa: S105  # a password of this test
 
 
 def origins(**flags: object) -> dict[str, tuple[str, str]]:

@@ -10,6 +10,7 @@ import typer
 
 from streamflow.cli.context import invocation, show
 from streamflow.cli.options import AsOf, JsonFlag, as_day
+from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
     from streamflow.core.monitoring.drift import FeatureDrift
@@ -111,7 +112,8 @@ def _format_outcome(report: Report) -> Iterator[str]:
 
 def _format_answers(answers: AnswerOutcomes) -> str:
     sentences = [
-        f"{answers.given:,} answers for {answers.keys:,} users, {answers.labelled:,} with a label"
+        f"{count_of(answers.given, 'answer')} for {count_of(answers.keys, 'user')},"
+        f" {answers.labelled:,} with a label"
     ]
     if answers.all:
         sentences.append(f"AUC {answers.all.auc:.4f} of all")

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog
 from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.counts import count_of
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import CatalogInvalid
 from streamflow.warehouse.derived import check_expressions
@@ -163,7 +164,7 @@ def _plan_columns(
     if live is None:
         return [
             PlannedChange(
-                description=f"table {schema}.{table} ({len(types)} columns)",
+                description=f"table {schema}.{table} ({count_of(len(types), 'column')})",
                 statement=create_table(schema, table, types, key),
             )
         ]

@@ -46,9 +46,14 @@ def test_every_line_is_json_with_time_level_and_event_first() -> None:
     assert done.stderr == ""
     assert all(list(line)[:3] == ["time", "level", "event"] for line in lines)
     assert [(line["level"], line.get("logger")) for line in lines] == [
-        ("info", None), ("warning", "some.library"), ("info", "uvicorn.error"), ("error", "uvicornish"),
-        ("warning", "py.warnings"), ("error", "some.library"), ("error", None),
-    ]  # fmt: skip
+        ("info", None),
+        ("warning", "some.library"),
+        ("info", "uvicorn.error"),
+        ("error", "uvicornish"),
+        ("warning", "py.warnings"),
+        ("error", "some.library"),
+        ("error", None),
+    ]
     assert lines[2]["event"] == "Uvicorn running on port 1"
     assert lines[1]["event"] == "a message at <string>:7"
 
@@ -68,15 +73,19 @@ def test_an_exception_is_described_with_its_causes_and_places() -> None:
         try:
             {}[KEY]  # type: ignore[index]
         except KeyError:
-            raise ExceptionGroup(
-                KEY, [ValueError(KEY), OSError(KEY)]
-            )  # the context is what is tested
+            causes = [ValueError(KEY), OSError(KEY)]
+            raise ExceptionGroup(KEY, causes)  # noqa: B904  # the test needs the context
     except ExceptionGroup as error:
         lines = describe(error).splitlines()
     assert [line for line in lines if not line.startswith("  ")] == [
-        "builtins.ExceptionGroup", "because of", "builtins.ValueError", "because of", "builtins.OSError",
-        "because of", "builtins.KeyError",
-    ]  # fmt: skip
+        "builtins.ExceptionGroup",
+        "because of",
+        "builtins.ValueError",
+        "because of",
+        "builtins.OSError",
+        "because of",
+        "builtins.KeyError",
+    ]
     places = [line for line in lines if line.startswith("  ")]
     assert len(places) == 2
     assert all(

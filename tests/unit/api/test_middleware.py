@@ -1,4 +1,7 @@
-"""What stands before the endpoints, without a network: bodies that do not come, keys that cannot be read, when keys are needed."""
+"""The layers before the endpoints, without a network.
+
+Bodies that do not arrive, keys that cannot be read, and when keys are needed.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,18 @@ from streamflow.api.strict_json import MAX_CONTAINERS, loads
 from streamflow.core.serving.api_keys import ApiKey, make_key, parse_key
 from streamflow.settings import load_settings
 
-EVERYWHERE = "0.0.0.0"  # nothing is bound to it here
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # nothing is bound to it here
 
 
 @pytest.mark.parametrize(
     ("auth", "host", "needed"),
     [
-        ("auto", "127.0.0.1", False), ("auto", "::1", False), ("auto", "localhost", False), ("auto", "127.8.0.1", False),
-        ("auto", EVERYWHERE, True), ("auto", "::", True), ("auto", "10.0.0.5", True), ("auto", "churn.example.com", True),
-        ("auto", "localhost.example.com", True), ("auto", "", True), ("on", "127.0.0.1", True), ("off", EVERYWHERE, False),
+        ("auto", "127.0.0.1", False), ("auto", "::1", False), ("auto", "localhost", False),
+        ("auto", "127.8.0.1", False),
+        ("auto", EVERYWHERE, True), ("auto", "::", True), ("auto", "10.0.0.5", True),
+        ("auto", "churn.example.com", True),
+        ("auto", "localhost.example.com", True), ("auto", "", True), ("on", "127.0.0.1", True),
+        ("off", EVERYWHERE, False),
     ],
 )  # fmt: skip
 def test_keys_are_needed_wherever_others_reach_the_api(auth: str, host: str, needed: bool) -> None:

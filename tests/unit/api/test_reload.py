@@ -1,4 +1,7 @@
-"""The API's look at the registry goes on, whatever happens to one question; what answers is replaced whole, or not at all."""
+"""The API continues to read the registry, whatever happens to one reading.
+
+The served version is replaced completely, or not at all.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ NOTHING = ProductionStatus(version=None, since=None, notes=())
 
 
 class Registry:
-    """What the registry says, one answer after the other, the last one for ever; and versions that load or do not."""
+    """A registry with given answers, one after the other, the last one for ever.
+
+    Its versions load, or fail to load.
+    """
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, *answers: ProductionStatus | Exception

@@ -1,4 +1,4 @@
-"""A forest walked level by level has the bits of the forest, however many trees and rows there are."""
+"""Walking a forest level by level gives its exact bits, for any number of trees and rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The simulated drops: equal bytes, the layout of the real ones, months that follow from each other, a known truth."""
+"""The simulated drops have equal bytes, the layout of the real ones, and a known truth.
+
+Their months follow from each other.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,10 @@ def test_equal_arguments_write_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_the_bytes_are_those_of_every_machine(tmp_path: Path) -> None:
-    """A new version of numpy or polars that writes other bytes is noticed here, before someone compares two digests."""
+    """A version of numpy or polars that writes different bytes fails here.
+
+    So it is noticed before somebody compares two digests.
+    """
     write(tmp_path)
     digest = sha256(
         b"".join(name.encode() + content for name, content in bytes_of(tmp_path).items())
@@ -185,10 +191,17 @@ def test_plans_are_null_exactly_without_net_service(months: list[Month]) -> None
 
 def test_values_stay_in_their_bounds(months: list[Month]) -> None:
     bounds = {
-        "months_active": (0, 63), "monthly_fee": (18.25, 118.75), "total_paid": (0, 8684.8), "watch_hours_30d": (0, 60),
-        "unique_devices_30d": (1, 3), "skips_7d": (0, 14), "rebuffer_events_7d": (0, 10), "failed_payments_90d": (0, 3),
-        "support_tickets_90d": (0, 4), "ticket_avg_resolution_hrs_90d": (1, 25),
-    }  # fmt: skip
+        "months_active": (0, 63),
+        "monthly_fee": (18.25, 118.75),
+        "total_paid": (0, 8684.8),
+        "watch_hours_30d": (0, 60),
+        "unique_devices_30d": (1, 3),
+        "skips_7d": (0, 14),
+        "rebuffer_events_7d": (0, 10),
+        "failed_payments_90d": (0, 3),
+        "support_tickets_90d": (0, 4),
+        "ticket_avg_resolution_hrs_90d": (1, 25),
+    }
     for month in months:
         frame = frame_of(month)
         for name, (low, high) in bounds.items():
@@ -309,7 +322,7 @@ def test_the_probability_is_calibrated_in_every_tenth(months: list[Month]) -> No
 
 
 def test_models_come_near_the_best_auc_and_not_above_it(months: list[Month]) -> None:
-    """Trained on the first drop, asked about a later one: the mechanism is the same in every month."""
+    """A model of the first drop predicts a later one: the mechanism is the same in every month."""
     catalog = load_catalog(None)
     served = [
         name

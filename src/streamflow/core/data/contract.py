@@ -20,6 +20,7 @@ from pandera.errors import SchemaErrors
 
 from streamflow.catalog import Column
 from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.counts import count_of
 
 HEADER_ROW = -1
 
@@ -140,7 +141,7 @@ def _check_header(
     counts = {name: list(header).count(name) for name in header}
     for name, count in counts.items():
         if count > 1:
-            yield "this column once", name, f"{count} times"
+            yield "this column once", name, count_of(count, "time")
     for name in columns:
         if name not in counts:
             yield "this column in the header", name, None

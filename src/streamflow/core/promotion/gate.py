@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.training.calibration import Labels
 from streamflow.core.training.decision import Economics
 
@@ -239,10 +240,13 @@ def explain_too_few_rows(label: Labels, policy: GatePolicy) -> str:
     rows = len(label)
     positives = int(np.asarray(label).sum())
     if rows < policy.min_rows:
-        return f"{rows} rows are unseen by both, needed are {policy.min_rows}"
+        return (
+            f"{count_of(rows, 'row is', 'rows are')} unseen by both, needed are {policy.min_rows}"
+        )
     if min(positives, rows - positives) < MIN_PER_CLASS:
         return (
-            f"of the {rows} rows unseen by both {positives} are positive,"
+            f"of the {count_of(rows, 'row')} unseen by both"
+            f" {positives:,} {choose_form(positives, 'is', 'are')} positive,"
             f" needed are {MIN_PER_CLASS} of each class"
         )
     return ""

@@ -22,6 +22,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
+from streamflow.core.data.json_text import readable_json
+
 FILE = "label_honesty.json"
 FORMAT = 1
 
@@ -111,8 +114,7 @@ class HonestyReport:
     @property
     def content(self) -> bytes:
         """Return the file. Equal reports give equal bytes."""
-        text = json.dumps(self.values, indent=1, sort_keys=True, ensure_ascii=False)
-        return (text + "\n").encode()
+        return readable_json(self.values)
 
 
 def parse_honesty(content: bytes) -> HonestyReport:
@@ -156,8 +158,8 @@ def check_label_period(as_of: date, label_as_of: date) -> list[HonestyFinding]:
     if days < 0:
         severity = "severe"
         sentence = (
-            f"the labels are of {label_as_of}, {-days} days before the features of {as_of}:"
-            " they tell of the past"
+            f"the labels are of {label_as_of}, {count_of(-days, 'day')} before the features"
+            f" of {as_of}: they tell of the past"
         )
     elif days == 0:
         sentence = (
@@ -165,7 +167,7 @@ def check_label_period(as_of: date, label_as_of: date) -> list[HonestyFinding]:
             " honest only if the label tells what came after that day"
         )
     else:
-        sentence = f"the labels are of {label_as_of}, {days} days after the features"
+        sentence = f"the labels are of {label_as_of}, {count_of(days, 'day')} after the features"
     numbers = {"days": days}
     return [
         HonestyFinding(check="label-period", severity=severity, words=sentence, numbers=numbers)

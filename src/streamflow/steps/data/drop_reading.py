@@ -16,6 +16,7 @@ from streamflow.core.data.contract import (
     polars_type,
     read_cells,
 )
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
@@ -212,7 +213,7 @@ def _read_table(
         violations += cell_violations
         progress.add(len(rows))
     for row, cell_count in ragged.items():
-        expected = f"{len(columns)} cells"
+        expected = count_of(len(columns), "cell")
         violations.append(
             DropViolation(table=table, column=None, row=row, expected=expected, got=f"{cell_count}")
         )

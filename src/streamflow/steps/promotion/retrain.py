@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import LabelsMissing, NotRebuildable, SnapshotMissing
 from streamflow.platform import Platform
@@ -135,7 +136,7 @@ def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDr
         raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {known.listed}")
     label_at = known.find_label_drop(feature_at, lead)
     if label_at is None:
-        count = f"{lead} {'drop' if lead == 1 else 'drops'}"
+        count = count_of(lead, "drop")
         raise LabelsMissing(
             f"the labels of {as_of} are in the drop that comes {count} later, and that drop is "
             "not frozen"
@@ -167,7 +168,8 @@ def _find_reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
     settings = platform.settings
     if labels < settings.retrain_min_labels:
         return (
-            f"there are {labels:,} labels, needed are {settings.retrain_min_labels:,} "
+            f"there {choose_form(labels, 'is', 'are')} {count_of(labels, 'label')}, "
+            f"needed are {settings.retrain_min_labels:,} "
             "(retrain_min_labels)"
         )
     cooldown = timedelta(hours=settings.retrain_cooldown_hours)

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.training.split import is_holdout
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import summarize_keys
@@ -81,9 +82,9 @@ def derive_training_users(platform: Platform, record: RecordedVersion) -> Traini
         number = record.version.version
         raise NotRebuildable(
             f"the keys that version {number} was trained on cannot be proven: "
-            f"{derived['rows']} keys were derived again and have the digest "
-            f"{derived['digest'][:16]}; recorded are {expected['rows']} keys with the digest "
-            f"{expected['digest'][:16]}",
+            f"{count_of(derived['rows'], 'key was', 'keys were')} derived again, with the digest "
+            f"{derived['digest'][:16]}; recorded: {count_of(expected['rows'], 'key')} "
+            f"with the digest {expected['digest'][:16]}",
             remedy=f"Run 'streamflow reproduce {number}' to see what drifted.",
         )
     return TrainingUsers(
@@ -100,9 +101,7 @@ def find_newest_labelled_drop(platform: Platform, lead: int) -> TrainingDrops:
     known = read_known_drops(platform.connection, platform.catalog)
     drops = known.find_newest_labelled(lead)
     if drops is None:
-        raise LabelsMissing(
-            f"no drop has labels that are {lead} {'drop' if lead == 1 else 'drops'} later"
-        )
+        raise LabelsMissing(f"no drop has labels that are {count_of(lead, 'drop')} later")
     return drops
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.promotion.ledger import Entry, find_first_broken, find_last_move
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
@@ -46,7 +47,7 @@ def verify_ledger(platform: Platform) -> LedgerVerdict:
     entries = ledger.entries(platform.connection, with_evidence=True)
     broken = find_first_broken(entries, platform.models.read_stages().ledger_head)
     if broken is None:
-        count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+        count = count_of(len(entries), "entry", "entries")
         message = f"{count}, each follows the one before it"
         return LedgerVerdict(entries=len(entries), broken=None, words=message)
     number, problem = broken

@@ -1,4 +1,4 @@
-"""Changed cells: whatever cell of whatever table is changed, exactly it is named; nothing is made up about its former value."""
+"""Changed cells: exactly the changed cell of a table is named, without its former value."""
 
 from __future__ import annotations
 

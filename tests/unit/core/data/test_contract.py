@@ -49,11 +49,13 @@ def test_good_rows_are_typed_to_the_last_bit() -> None:
 @pytest.mark.parametrize(
     ("column", "cell"),
     [
-        ("fee", "-3"), ("fee", "abc"), ("fee", "NaN"), ("fee", "inf"), ("fee", "1e309"), ("fee", None), ("fee", " 1"),
+        ("fee", "-3"), ("fee", "abc"), ("fee", "NaN"), ("fee", "inf"), ("fee", "1e309"),
+        ("fee", None), ("fee", " 1"),
         ("fee", "1,5"),
         ("months", "9223372036854775808"), ("months", "1.0"), ("months", "101"), ("months", None),
         ("active", "yes"), ("active", "1"), ("active", "TRUE"), ("active", "true"),
-        ("plan", "c"), ("plan", None), ("since", "31-01-2024"), ("since", "2024-31-01"), ("since", "2024-02-30"),
+        ("plan", "c"), ("plan", None),
+        ("since", "31-01-2024"), ("since", "2024-31-01"), ("since", "2024-02-30"),
         ("user_id", "12345678901"), ("user_id", None), ("plan", "a\0"),
     ],
 )  # fmt: skip

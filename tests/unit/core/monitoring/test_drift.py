@@ -1,4 +1,7 @@
-"""Drift of features, labels and concept, held against other formulas; and what it is for, on months whose truth is known."""
+"""Drift of features, labels and concept, against different formulas.
+
+And its use, on months whose truth is known.
+"""
 
 from __future__ import annotations
 
@@ -238,9 +241,11 @@ def test_the_error_of_auc_is_delongs(data: st.DataObject) -> None:
         np.array(data.draw(st.lists(scores, min_size=n, max_size=n)), dtype=float)
         for n in (data.draw(size), data.draw(size))
     )
-    psi_of = lambda x, y: (
-        1.0 if y < x else 0.5 if y == x else 0.0
-    )  # DeLong's kernel, as it is printed
+
+    def psi_of(x: float, y: float) -> float:
+        """DeLong's kernel, as it is printed."""
+        return 1.0 if y < x else 0.5 if y == x else 0.0
+
     v10 = [np.mean([psi_of(x, y) for y in negatives]) for x in positives]
     v01 = [np.mean([psi_of(x, y) for x in positives]) for y in negatives]
     label, scored = (

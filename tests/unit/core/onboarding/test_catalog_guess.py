@@ -245,8 +245,8 @@ def test_all_columns_that_cannot_be_declared_are_named_at_once() -> None:
     )
     assert len(said.splitlines()) == 4
     assert (
-        "a.csv: column 'Member ID' does not have a name of at most 48 characters a-z, 0-9 and _; call it 'member_id' for example"
-        in said
+        "a.csv: column 'Member ID' does not have a name of at most 48 characters a-z, 0-9 and _;"
+        " call it 'member_id' for example" in said
     )
     assert "a.csv: column 'as_of' has a name that streamflow uses itself" in said
 

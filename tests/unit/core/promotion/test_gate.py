@@ -1,4 +1,7 @@
-"""The gate's arithmetic against scikit-learn, and its verdicts in small: tests/proofs/test_gate.py counts hundreds of draws."""
+"""The gate's arithmetic against scikit-learn, and its verdicts for few cases.
+
+tests/proofs/test_gate.py counts hundreds of draws.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,10 @@ def test_a_better_version_is_better_by_every_metric_and_the_other_way_round() ->
 
 
 def test_05_the_margin_of_the_reference_is_below_the_noise_and_the_interval_is_not() -> None:
-    """Trap 5: forests that differ by their seed only. By point estimate about half of them are promoted without a margin."""
+    """Trap 5: forests that differ by their seed only.
+
+    By point estimate about half of them are promoted without a margin.
+    """
     kept = [draw(500 + n, users=1_500) for n in range(12)]
     verdicts = [
         judged(one, *(one.answers(FEATURES, seed=seed, trees=20) for seed in (1, 2)))

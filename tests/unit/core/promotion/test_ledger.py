@@ -1,4 +1,7 @@
-"""The chain, who served, what a rollback puts back, and who serves when MLflow and the ledger say different things."""
+"""The chain, which version served, what a rollback restores.
+
+And which version serves when MLflow and the ledger disagree.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,21 @@ def chain(steps: list[tuple[Action, int | None]]) -> list[Entry]:
     for number, (action, version) in enumerate(steps, 1):
         at = START + timedelta(hours=number)
         entry = Entry(
-            seq=number, at=at, who="me", model="m", action=action, stage="Production", from_version=current_holder(entries, "Production"),
-            to_version=version, since=at, forced=False, why="", evidence_digest="", evidence="",
+            seq=number,
+            at=at,
+            who="me",
+            model="m",
+            action=action,
+            stage="Production",
+            from_version=current_holder(entries, "Production"),
+            to_version=version,
+            since=at,
+            forced=False,
+            why="",
+            evidence_digest="",
+            evidence="",
             previous=entries[-1].hash if entries else FIRST_HASH,
-        )  # fmt: skip
+        )
         entries.append(replace(entry, hash=entry.content_hash))
     return entries
 

@@ -1,4 +1,7 @@
-"""What is served of a row with values that are absent, expired or null: against a plain statement of the rule, and as a frame."""
+"""What is served of a row with values that are absent, expired or null.
+
+One row and a whole frame are compared with a plain statement of the rule.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +154,10 @@ def test_a_frame_is_completed_as_its_rows_are(
 
 
 def with_policies() -> Catalog:
-    """The default catalog; usage may be 30 days old, two of its features and one of another view have a default."""
+    """The default catalog; usage may be 30 days old.
+
+    Two features of usage and one of a different view have a default.
+    """
     text = DEFAULT_PATH.read_text(encoding="utf-8")
     for old, new in (
         ('table = "usage_agg_30d"', 'table = "usage_agg_30d"\nmax_age_days = 30'),
@@ -202,7 +208,8 @@ def test_all_that_is_refused_is_said_at_once() -> None:
         "stale_features": late,
     }
     assert error.value.message == (
-        "user_id '7590' has no value for monthly_fee, failed_payments_90d; user_id '7590' has only values from 40.5 days ago for"
+        "user_id '7590' has no value for monthly_fee, failed_payments_90d;"
+        " user_id '7590' has only values from 40.5 days ago for"
         f" {', '.join(late)}; usage_agg_30d_fv allows 30 days"
     )
 
@@ -233,7 +240,8 @@ def test_a_store_that_is_too_old_for_everybody_says_so() -> None:
     assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=30), NOW) == ()
     assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=None), NOW) == ()
     assert POLICY.explain_age_refusals(instants(usage_agg_30d_fv=40), NOW) == (
-        "the online store has only values from 40.0 days ago for avg_session_mins_7d, unique_devices_30d, rebuffer_events_7d;"
+        "the online store has only values from 40.0 days ago for avg_session_mins_7d,"
+        " unique_devices_30d, rebuffer_events_7d;"
         " usage_agg_30d_fv allows 30 days",
     )
 

@@ -1,4 +1,7 @@
-"""Reasons: they add up to the margin, are the Shapley values, and are the same one by one and in a batch."""
+"""Reasons add up to the margin and are the Shapley values.
+
+They are the same one by one and in a batch.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +140,10 @@ def test_one_row_has_the_bits_of_a_batch(catalog: Catalog, kind: str) -> None:
 
 
 def test_they_are_the_shapley_values_of_the_trees(catalog: Catalog) -> None:
-    """By the definition: over all sets of columns; a split on a column that is not in the set goes both ways, by rows."""
+    """Shapley values by the definition: over all sets of columns.
+
+    A split on a column outside the set goes both ways, weighted by rows.
+    """
     pipeline, predictor, _ = fitted(catalog, "baseline", trees=3, n=120)
     frame = drawn(5, seed=8)
     matrix = (

@@ -1,4 +1,4 @@
-"""Shares of a change: the properties that name Shapley's value, and the average over all orders as the oracle."""
+"""Shares of a change: the properties that define Shapley's value, with all orders as the oracle."""
 
 from __future__ import annotations
 
@@ -109,11 +109,14 @@ def test_what_only_two_do_together_is_halved() -> None:
     ("b", "value", "sentence"),
     [
         pytest.param(0.75, 0.75, "AUC does not change: it is 0.7500 and 0.7500.", id="no change"),
-        pytest.param(0.7502, 0.7502, "Of the change of AUC from 0.7500 to 0.7502, +0.0002 is due to x.", id="no percents"),
-        pytest.param(0.5, 0.75, "Of the change of AUC from 0.7500 to 0.5000, -0.2500 (100 %) is not explained.", id="elsewhere"),
+        pytest.param(0.7502, 0.7502, "Of the change of AUC from 0.7500 to 0.7502,"
+                                     " +0.0002 is due to x.", id="no percents"),
+        pytest.param(0.5, 0.75, "Of the change of AUC from 0.7500 to 0.5000,"
+                                " -0.2500 (100 %) is not explained.", id="elsewhere"),
         pytest.param(
             0.25, 0.625,
-            "Of the change of AUC from 0.7500 to 0.2500, -0.3750 (75 %) is not explained, -0.1250 (25 %) is due to x.",
+            "Of the change of AUC from 0.7500 to 0.2500,"
+            " -0.3750 (75 %) is not explained, -0.1250 (25 %) is due to x.",
             id="the largest first",
         ),
     ],

@@ -45,7 +45,7 @@ def split(rows: list[tuple[float, bool]]) -> tuple[NDArray[np.float64], NDArray[
 def test_the_threshold_is_that_of_brute_force(
     rows: list[tuple[float, bool]], economics: Economics, others: int
 ) -> None:
-    """Every threshold that is not over the budget is tried; none brings more, and no higher one as much."""
+    """Every threshold within the budget is tried; none brings more, and no higher one as much."""
     probability, label = split(rows)
     of = len(rows) + others
 

@@ -1,4 +1,7 @@
-"""What a default costs: each feature blanked alone, and a view as a whole; against numbers that can be worked out by hand."""
+"""The cost of a default, against numbers that can be computed by hand.
+
+Each feature is blanked alone, and a view as a whole.
+"""
 
 from __future__ import annotations
 

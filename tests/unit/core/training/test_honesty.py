@@ -1,4 +1,7 @@
-"""Each check of label and panel honesty at its borders; what months of data do to all of them is proved in tests/proofs."""
+"""Each check of label and panel honesty at its limits.
+
+tests/proofs shows what all of them do on months of data.
+"""
 
 from __future__ import annotations
 

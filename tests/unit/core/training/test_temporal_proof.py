@@ -1,4 +1,4 @@
-"""The temporal proof: clean where the platform's own join is right, and exactly what is wrong where it is not."""
+"""The temporal proof: clean where the platform's join is right, and exact where it is wrong."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ KEYS = {"string": ["a", "b", "c", "Zoë"], "int": [1, 2, 10, -7]}
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[list[Content], Reading, str]:
-    """A history with corrections that change, add and take away, and a reading at or just beside one of its instants."""
+    """A history with corrections that change, add and remove, and a reading.
+
+    The reading is at one of its instants, or just beside it.
+    """
     kind = draw(st.sampled_from(["string", "int"]))
     contents = []
     for as_of in draw(
@@ -124,7 +127,7 @@ def test_one_wrong_cell_is_found_and_no_other(
     )  # what belongs there does not depend on what is there
 
 
-# --- boundaries ------------------------------------------------------------------------------------------------------
+# --- boundaries -----------------------------------------------------------------------
 
 ONE = "tenure"
 
@@ -211,7 +214,7 @@ def test_an_instant_without_a_zone_is_refused() -> None:
         )
 
 
-# --- what a violation says -------------------------------------------------------------------------------------------
+# --- what a violation says ------------------------------------------------------------
 
 
 def test_each_way_of_being_wrong_is_told_with_its_instants() -> None:
@@ -356,7 +359,7 @@ def test_all_violations_are_counted_and_the_first_are_kept() -> None:
     assert (found.count, len(found.violations)) == (50, 7)
 
 
-# --- the certificate -------------------------------------------------------------------------------------------------
+# --- the certificate ------------------------------------------------------------------
 
 
 def certificate(contents: list[Content], asked: Reading, **facts: Any) -> Certificate:

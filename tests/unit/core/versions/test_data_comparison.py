@@ -1,4 +1,7 @@
-"""Which data of two passports differ: by drop and by the content of the columns that are read, and by nothing else."""
+"""Which data of two passports differ.
+
+They differ by drop and by the content of the columns that are read, and by nothing else.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +45,17 @@ def passport(as_of: datetime, label_as_of: datetime, *more: Source) -> Passport:
     named = [source(t, as_of) for t in CATALOG.feature_tables] + [source("labels", label_as_of)]
     sources = {(s.table, s.as_of): s for s in named} | there
     return Passport(
-        as_of=as_of, label_as_of=label_as_of, label_lead=0, known_at=FEBRUARY, sources=tuple(sources.values()),
-        features={}, code={}, environment={}, configuration={}, result={},
-    )  # fmt: skip
+        as_of=as_of,
+        label_as_of=label_as_of,
+        label_lead=0,
+        known_at=FEBRUARY,
+        sources=tuple(sources.values()),
+        features={},
+        code={},
+        environment={},
+        configuration={},
+        result={},
+    )
 
 
 def features(a: Passport, b: Passport) -> list[str]:
@@ -90,7 +101,8 @@ def test_labels_and_features_are_apart() -> None:
     relabelled = passport(JANUARY, FEBRUARY, source("labels", FEBRUARY, churn_label="other"))
     assert features(A, relabelled) == []
     assert [str(d) for d in label_differences(A, relabelled, [CATALOG, CATALOG])] == [
-        "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1, different values in churn_label)"
+        "drop of the labels: 2024-01-31 -> 2024-02-29 (revision 1 -> 1,"
+        " different values in churn_label)"
     ]
     same = passport(JANUARY, FEBRUARY)
     assert [d.note for d in label_differences(A, same, [CATALOG, CATALOG])] == ["the same values"]
