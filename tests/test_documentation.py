@@ -57,8 +57,8 @@ NOT_YET_CHECKED = {
     "docs/how-to/backup.md",
     "docs/how-to/bad-and-late-data.md",
     "docs/how-to/move-a-version.md",
-    "docs/how-to/verify.md",
     "docs/lifecycle.md",
+    "docs/reproducibility.md",
     "docs/serving.md",
     "docs/serving-missing.md",
 }

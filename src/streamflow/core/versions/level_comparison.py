@@ -25,24 +25,26 @@ class Level:
     differences: tuple[Difference, ...] = ()
 
     @property
-    def same(self) -> bool:
+    def is_same(self) -> bool:
         """Return whether nothing on this level drifted."""
         return not self.differences
 
     @property
     def verdict(self) -> str:
         """Return the verdict as one word: same or drifted."""
-        return "same" if self.same else "drifted"
+        return "same" if self.is_same else "drifted"
 
 
 def compare_features(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
     """Compare the features levels: the definitions, fact by fact."""
     differences = _compare_values(
-        list_model_facts(recorded["catalog"]), list_model_facts(current["catalog"])
+        list_model_facts(recorded["catalog"]),
+        list_model_facts(current["catalog"]),
     )
     if not differences:
         differences = _compare_values(
-            {"service": recorded["service"]}, {"service": current["service"]}
+            {"service": recorded["service"]},
+            {"service": current["service"]},
         )
     return Level(name="features", differences=_group_by_feature(differences))
 
@@ -54,7 +56,9 @@ def compare_code(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Lev
     """
     commits = f"{_describe_commit(recorded)} -> {_describe_commit(current)}"
     differences = _compare_values(
-        _shorten_digests(recorded["files"]), _shorten_digests(current["files"]), note=commits
+        _shorten_digests(recorded["files"]),
+        _shorten_digests(current["files"]),
+        note=commits,
     )
     return Level(name="code", differences=tuple(differences))
 
@@ -76,7 +80,7 @@ def compare_configuration(recorded: Mapping[str, Any], current: Mapping[str, Any
     >>> current = {"trees": {"value": 100, "origin": "STREAMFLOW_TREES"}}
     >>> print(compare_configuration(recorded, current).differences[0])
     trees: 300 -> 100 (default -> STREAMFLOW_TREES)
-    >>> compare_configuration(recorded, {"trees": {"value": 300, "origin": "flag"}}).same
+    >>> compare_configuration(recorded, {"trees": {"value": 300, "origin": "flag"}}).is_same
     True
     """
     differences = []
@@ -102,7 +106,10 @@ def _format_setting(setting: Mapping[str, Any] | None) -> str | None:
 
 
 def _compare_values(
-    recorded: Mapping[str, Any], current: Mapping[str, Any], *, note: str = ""
+    recorded: Mapping[str, Any],
+    current: Mapping[str, Any],
+    *,
+    note: str = "",
 ) -> list[Difference]:
     """List the names whose values differ, or that only one of the mappings has."""
     differences = []

@@ -17,16 +17,16 @@ class LedgerVerdict:
     """The result of verifying the ledger.
 
     broken   the number of the first entry that is not as it was entered; None when all are
-    words    what is wrong with that entry, or that all is right
+    text     what is wrong with that entry, or that all is right
     """
 
     entries: int
     broken: int | None
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServedVersion:
+class VersionAtInstant:
     """The version in Production at an instant, and the entry that put it there."""
 
     model: str
@@ -49,12 +49,12 @@ def verify_ledger(platform: Platform) -> LedgerVerdict:
     if broken is None:
         count = count_of(len(entries), "entry", "entries")
         message = f"{count}, each follows the one before it"
-        return LedgerVerdict(entries=len(entries), broken=None, words=message)
+        return LedgerVerdict(entries=len(entries), broken=None, text=message)
     number, problem = broken
-    return LedgerVerdict(entries=len(entries), broken=number, words=problem)
+    return LedgerVerdict(entries=len(entries), broken=number, text=problem)
 
 
-def find_version_at(platform: Platform, instant: datetime) -> ServedVersion:
+def find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant:
     """Return which version was in Production at an instant.
 
     Raises:
@@ -73,7 +73,7 @@ def find_version_at(platform: Platform, instant: datetime) -> ServedVersion:
         for entry in entries
         if entry.moves and entry.stage == last_entry.stage and entry.seq > last_entry.seq
     )
-    return ServedVersion(
+    return VersionAtInstant(
         model=platform.catalog.model,
         instant=instant,
         version=last_entry.to_version,

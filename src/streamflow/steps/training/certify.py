@@ -88,7 +88,7 @@ def prove(
         audit = source.audit(frame, MAX_EXPLAINED - len(violations), progress)
         count += audit.count
         violations = violations + source.explain(audit.violations)
-        certificate_parts.append(audit.part)
+        certificate_parts.append(audit.certificate_part)
     certificate = Certificate(
         engine=f"pandas {version('pandas')}",
         rows=len(keys),
@@ -184,7 +184,9 @@ class _FrozenSource:
 
 
 def _find_absent_keys(
-    rows: TrainingSet, scope: KeyScope, sources: list[_FrozenSource]
+    rows: TrainingSet,
+    scope: KeyScope,
+    sources: list[_FrozenSource],
 ) -> list[CellViolation]:
     """Find the keys of the population that have a label and are not in the training set."""
     population, labels = sources[:2]

@@ -62,7 +62,7 @@ class CompareReceipt:
     levels     the five levels; in their differences `recorded` is version `a` and `now` is `b`
     metrics    the change of each metric, with shares that add up to it
     rebuilds   how many rebuilds were made
-    words      one sentence about the change of AUC
+    summary    one sentence about the change of AUC
     notes      what had to be swapped together, and which rebuild is not what was recorded
     """
 
@@ -71,7 +71,7 @@ class CompareReceipt:
     levels: tuple[Level, ...]
     metrics: tuple[MetricChange, ...]
     rebuilds: int
-    words: str
+    summary: str
     notes: tuple[str, ...]
 
 
@@ -101,7 +101,7 @@ def compare(platform: Platform, run_a: str, run_b: str) -> CompareReceipt:
         levels=tuple(levels.values()),
         metrics=changes,
         rebuilds=scores.rebuilds,
-        words=describe_change(changes[0], cause_names),
+        summary=describe_change(changes[0], cause_names),
         notes=(
             *a.tampered,
             *b.tampered,
@@ -128,7 +128,10 @@ def _compare_levels(pair: VersionPair) -> dict[str, Level]:
 
 
 def _explain_metrics(
-    a: RecordedVersion, b: RecordedVersion, scores: CombinationScores, remainder_name: str
+    a: RecordedVersion,
+    b: RecordedVersion,
+    scores: CombinationScores,
+    remainder_name: str,
 ) -> tuple[MetricChange, ...]:
     """Explain the change of every recorded metric by cause. The first metric is AUC."""
     metrics_a = a.passport.result["metrics"]
@@ -139,7 +142,11 @@ def _explain_metrics(
         values = {causes: metrics[name] for causes, metrics in rebuilt.items()}
         changes.append(
             explain_change(
-                name, metrics_a[name], metrics_b[name], values, remainder_cause=remainder_name
+                name,
+                metrics_a[name],
+                metrics_b[name],
+                values,
+                remainder_cause=remainder_name,
             )
         )
     return tuple(changes)
@@ -148,7 +155,7 @@ def _explain_metrics(
 def _name_remainder(levels: Mapping[str, Level], *, erased: bool) -> str:
     """Name the causes of that part of a change which the rebuilds do not reproduce."""
     causes = []
-    if not (levels["code"].same and levels["environment"].same):
+    if not (levels["code"].is_same and levels["environment"].is_same):
         causes.append(ELSEWHERE)
     if erased:
         causes.append(ERASED)
@@ -175,7 +182,9 @@ def _describe_erased(platform: Platform, record: RecordedVersion) -> Iterator[st
 
 
 def _describe_unequal_rebuilds(
-    a: RecordedVersion, b: RecordedVersion, scores: CombinationScores
+    a: RecordedVersion,
+    b: RecordedVersion,
+    scores: CombinationScores,
 ) -> Iterator[str]:
     """Name the metrics that are not reproduced here: the shares come from the rebuilds."""
     yield from _describe_unequal_rebuild(a, scores.metrics[frozenset()])
@@ -183,7 +192,8 @@ def _describe_unequal_rebuilds(
 
 
 def _describe_unequal_rebuild(
-    record: RecordedVersion, rebuilt_metrics: HoldoutMetrics
+    record: RecordedVersion,
+    rebuilt_metrics: HoldoutMetrics,
 ) -> Iterator[str]:
     recorded_metrics = record.passport.result["metrics"]
     rebuilt = asdict(rebuilt_metrics)
