@@ -60,29 +60,31 @@ def microseconds(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 
-def admissible_revisions(places: Iterable[DatedRevision], reading: Reading) -> list[DatedRevision]:
+def admissible_revisions(
+    revisions: Iterable[DatedRevision], reading: Reading
+) -> list[DatedRevision]:
     """Return the revisions that a row may come from.
 
     Of each as_of this is the newest revision known by K, where as_of is in [D - ttl, D].
     """
     import pandas as pd
 
-    revisions = list(places)
+    candidates = list(revisions)
     frame = pd.DataFrame({
-        "as_of": pd.Series([microseconds(r.as_of) for r in revisions], dtype="int64"),
-        "known_at": pd.Series([microseconds(r.known_at) for r in revisions], dtype="int64"),
-        "revision": pd.Series([r.revision for r in revisions], dtype="int64"),
+        "as_of": pd.Series([microseconds(r.as_of) for r in candidates], dtype="int64"),
+        "known_at": pd.Series([microseconds(r.known_at) for r in candidates], dtype="int64"),
+        "revision": pd.Series([r.revision for r in candidates], dtype="int64"),
     })  # fmt: skip
     newest_as_of = microseconds(reading.as_of)
     oldest_as_of = newest_as_of - reading.ttl // MICROSECOND
     known_by_k = frame[frame["known_at"] <= microseconds(reading.known_at)]
     newest = known_by_k.sort_values("revision").drop_duplicates("as_of", keep="last")
     inside = newest[newest["as_of"].between(oldest_as_of, newest_as_of)]
-    return [revisions[int(index)] for index in sorted(inside.index)]
+    return [candidates[int(index)] for index in sorted(inside.index)]
 
 
 def find_sources(
-    keys: pl.Series, rows: pl.DataFrame, places: Iterable[DatedRevision], reading: Reading
+    keys: pl.Series, rows: pl.DataFrame, revisions: Iterable[DatedRevision], reading: Reading
 ) -> NDArray[np.int64]:
     """Find for each key the frozen row that its cells must come from.
 
@@ -90,7 +92,7 @@ def find_sources(
         keys: The keys, (n,).
         rows: Frozen rows of these keys, and perhaps of more keys, (m, ·): the column of the key,
             as_of, revision.
-        places: Every revision of the table. Those in which a key is absent are part of them.
+        revisions: Every revision of the table. Those in which a key is absent are part of them.
         reading: Which rows are allowed.
 
     Returns:
@@ -98,10 +100,10 @@ def find_sources(
     """
     import pandas as pd
 
-    allowed_places = admissible_revisions(places, reading)
+    allowed_revisions = admissible_revisions(revisions, reading)
     allowed = pd.DataFrame({
-        "as_of": pd.Series([microseconds(p.as_of) for p in allowed_places], dtype="int64"),
-        "revision": pd.Series([p.revision for p in allowed_places], dtype="int64"),
+        "as_of": pd.Series([microseconds(r.as_of) for r in allowed_revisions], dtype="int64"),
+        "revision": pd.Series([r.revision for r in allowed_revisions], dtype="int64"),
     })  # fmt: skip
     row_keys = pd.Index(rows[keys.name].to_numpy())
     candidates = pd.DataFrame({

@@ -57,12 +57,12 @@ def label_differences(
     return tuple(replace(drop, note=note) for drop in drops)
 
 
-def missing_features(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
+def missing_features(catalog: Catalog, recorded: Passport, data: Passport) -> list[str]:
     """List what `catalog` reads in the data of its own version and cannot read in different data.
 
     Args:
         catalog: the catalog of a version.
-        own: the passport of this version.
+        recorded: the passport of this version.
         data: the passport of the version whose data are read instead.
 
     Returns:
@@ -70,37 +70,31 @@ def missing_features(catalog: Catalog, own: Passport, data: Passport) -> list[st
     """
     missing: list[str] = []
     for table, columns in _feature_columns([catalog]).items():
-        own_revision = _newest_revision(own, table)
+        own_revision = _newest_revision(recorded, table)
         missing += _missing_columns(table, columns, own_revision, _newest_revision(data, table))
     return missing
 
 
-def missing_labels(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
+def missing_labels(catalog: Catalog, recorded: Passport, data: Passport) -> list[str]:
     """List what `catalog` reads as the label in its own data and cannot read in different data."""
     table = catalog.label.table
     columns = _label_columns([catalog])[table]
     return _missing_columns(
-        table,
-        columns,
-        _label_revision(own, table),
-        _label_revision(data, table),
+        table, columns, _label_revision(recorded, table), _label_revision(data, table)
     )
 
 
 def _missing_columns(
-    table: str,
-    columns: set[str],
-    own: Source | None,
-    data: Source | None,
+    table: str, columns: set[str], recorded: Source | None, data: Source | None
 ) -> list[str]:
-    if own is None:
+    if recorded is None:
         return []
     if data is None:
         return [table]
     return [
         f"{table}.{name}"
         for name in sorted(columns)
-        if name in own.columns and name not in data.columns
+        if name in recorded.columns and name not in data.columns
     ]
 
 
