@@ -10,7 +10,6 @@ The first pytest process starts the fork server and ends it. The workers of xdis
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import select
 import signal
@@ -163,29 +162,9 @@ def _run(request: Mapping[str, Any], output: int) -> None:
     os.environ.update(request["environment"])
     time.tzset()
     sys.argv = ["streamflow", *request["arguments"]]
-    if "STREAMFLOW_API_WORKERS" in os.environ:
-        _fork_workers()
     from streamflow.cli.app import main
 
     main()
-
-
-def _fork_workers() -> None:
-    """Let uvicorn fork the workers of the API instead of starting Python anew for each."""
-    import uvicorn._subprocess
-    from prometheus_client import values
-
-    from streamflow.api import server
-
-    start_worker = server.worker
-
-    def worker() -> object:
-        # The library decides when it is imported whether processes count together.
-        values.ValueClass = values.get_value_class()
-        return start_worker()
-
-    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
-    server.worker = worker  # type: ignore[assignment]
 
 
 def _accept(listener: socket.socket) -> tuple[socket.socket, dict[str, Any], int]:
@@ -211,7 +190,8 @@ def serve(path: str) -> tuple[dict[str, Any], int] | None:
     for end in (waking, woken):
         end.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # pytest ends us
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the end of pytest ends us, and every fork with us
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen()
@@ -238,6 +218,7 @@ def serve(path: str) -> tuple[dict[str, Any], int] | None:
             if pid == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 signal.signal(signal.SIGINT, signal.default_int_handler)
                 for held in (waking, woken, listener, connection, *children.values()):
                     held.close()
