@@ -68,11 +68,11 @@ def admissible_revisions(places: Iterable[DatedRevision], reading: Reading) -> l
     import pandas as pd
 
     revisions = list(places)
-    frame = pd.DataFrame({
-        "as_of": pd.Series([microseconds(r.as_of) for r in revisions], dtype="int64"),
-        "known_at": pd.Series([microseconds(r.known_at) for r in revisions], dtype="int64"),
-        "revision": pd.Series([r.revision for r in revisions], dtype="int64"),
-    })  # fmt: skip
+    as_of = [microseconds(revision.as_of) for revision in revisions]
+    known_at = [microseconds(revision.known_at) for revision in revisions]
+    numbers = [revision.revision for revision in revisions]
+    columns = {"as_of": as_of, "known_at": known_at, "revision": numbers}
+    frame = pd.DataFrame(columns, dtype="int64")
     newest_as_of = microseconds(reading.as_of)
     oldest_as_of = newest_as_of - reading.ttl // MICROSECOND
     known_by_k = frame[frame["known_at"] <= microseconds(reading.known_at)]
@@ -99,17 +99,24 @@ def find_sources(
     import pandas as pd
 
     allowed_places = admissible_revisions(places, reading)
-    allowed = pd.DataFrame({
-        "as_of": pd.Series([microseconds(p.as_of) for p in allowed_places], dtype="int64"),
-        "revision": pd.Series([p.revision for p in allowed_places], dtype="int64"),
-    })  # fmt: skip
+    allowed_as_of = [microseconds(place.as_of) for place in allowed_places]
+    allowed_numbers = [place.revision for place in allowed_places]
+    allowed = pd.DataFrame(
+        {"as_of": allowed_as_of, "revision": allowed_numbers},
+        dtype="int64",
+    )
     row_keys = pd.Index(rows[keys.name].to_numpy())
-    candidates = pd.DataFrame({
-        "key_number": pd.Index(keys.to_numpy()).get_indexer(row_keys),
-        "as_of": rows["as_of"].dt.epoch("us").to_numpy(),
-        "revision": rows["revision"].to_numpy().astype(np.int64),
-        "row_number": np.arange(len(rows)),
-    })  # fmt: skip
+    all_keys = pd.Index(keys.to_numpy())
+    row_instants = rows["as_of"].dt.epoch("us")
+    row_revisions = rows["revision"].to_numpy()
+    candidates = pd.DataFrame(
+        {
+            "key_number": all_keys.get_indexer(row_keys),
+            "as_of": row_instants.to_numpy(),
+            "revision": row_revisions.astype(np.int64),
+            "row_number": np.arange(len(rows)),
+        }
+    )
     requested = candidates[candidates["key_number"] >= 0]
     readable = requested.merge(allowed, on=["as_of", "revision"])
     newest = readable.sort_values("as_of").drop_duplicates("key_number", keep="last")

@@ -27,9 +27,15 @@ def feature_differences(
     """
     differences = _compare_drops("the features", a.as_of, b.as_of)
     for table, columns in _feature_columns(catalogs).items():
-        pairs = _pair_revisions(_revisions(a, table, a.as_of), _revisions(b, table, b.as_of))
-        for revision_a, revision_b in pairs:
-            differences += _compare_revisions(table, columns, revision_a, revision_b)
+        revisions_a = _revisions(a, table, a.as_of)
+        revisions_b = _revisions(b, table, b.as_of)
+        for revision_a, revision_b in _pair_revisions(revisions_a, revisions_b):
+            differences += _compare_revisions(
+                table,
+                columns,
+                revision_a,
+                revision_b,
+            )
     return tuple(differences)
 
 
@@ -97,20 +103,21 @@ def _missing_columns(
         return []
     if data is None:
         return [table]
-    return [
-        f"{table}.{name}"
-        for name in sorted(columns)
-        if name in own.columns and name not in data.columns
-    ]
+    own_columns = columns & own.columns.keys()
+    missing = own_columns - data.columns.keys()
+    return [f"{table}.{name}" for name in sorted(missing)]
 
 
 def _feature_columns(catalogs: Sequence[Catalog]) -> Columns:
     """Return the columns that the catalogs read for population and features."""
     columns: dict[str, set[str]] = {}
     for catalog in catalogs:
-        columns.setdefault(catalog.entity.table, set()).add(catalog.entity.key)
+        entity = catalog.entity
+        columns.setdefault(entity.table, set()).add(entity.key)
         for feature in catalog.features:
-            columns.setdefault(feature.table, set()).update((catalog.entity.key, feature.name))
+            table_columns = columns.setdefault(feature.table, set())
+            table_columns.add(entity.key)
+            table_columns.add(feature.name)
     return columns
 
 
@@ -118,18 +125,20 @@ def _label_columns(catalogs: Sequence[Catalog]) -> Columns:
     """Return the columns that the catalogs read for the label."""
     columns: dict[str, set[str]] = {}
     for catalog in catalogs:
-        label_columns = (catalog.entity.key, catalog.label.column)
-        columns.setdefault(catalog.label.table, set()).update(label_columns)
+        label = catalog.label
+        label_columns = columns.setdefault(label.table, set())
+        label_columns.add(catalog.entity.key)
+        label_columns.add(label.column)
     return columns
 
 
 def _revisions(passport: Passport, table: str, last: datetime) -> Revisions:
     """Return the revisions of a table that a version read, up to the drop `last`."""
-    return {
-        source.as_of: source
-        for source in passport.sources
-        if source.table == table and source.as_of <= last
-    }
+    revisions = {}
+    for source in passport.sources:
+        if source.table == table and source.as_of <= last:
+            revisions[source.as_of] = source
+    return revisions
 
 
 def _label_revision(passport: Passport, table: str) -> Source | None:
@@ -153,7 +162,9 @@ def _pair_revisions(a: Revisions, b: Revisions) -> Iterator[tuple[Source | None,
     newest_a = max(a, default=None)
     newest_b = max(b, default=None)
     yield a[newest_a] if newest_a else None, b[newest_b] if newest_b else None
-    drops = a.keys() | b.keys() if newest_a == newest_b else a.keys() & b.keys()
+    all_drops = a.keys() | b.keys()
+    common_drops = a.keys() & b.keys()
+    drops = all_drops if newest_a == newest_b else common_drops
     for as_of in sorted(drops - {newest_a, newest_b}, reverse=True):
         yield a.get(as_of), b.get(as_of)
 
@@ -187,7 +198,9 @@ def _compare_revisions(
 
 
 def _describe_revision(source: Source | None) -> str | None:
-    return None if source is None else f"{_day(source.as_of)} revision {source.revision}"
+    if source is None:
+        return None
+    return f"{_day(source.as_of)} revision {source.revision}"
 
 
 def _day(as_of: datetime) -> str:
