@@ -12,7 +12,7 @@ help:
 	@echo "make compose-test   the stack of compose.yaml, brought up, used, restarted, taken down (COMPOSE_SMOKE=script without Docker)"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make prove   the long proofs      make bench   ratios against named peers"
-	@echo "make lock    resolve the locks    make clean   remove .venv, caches and the state of the demo"
+	@echo "make lock    resolve the locks    make clean   remove .venv, caches, .streamflow and .streamflow-demo"
 	@echo "make dashboards    build those of deploy/grafana anew"
 
 setup: .venv/installed
@@ -38,7 +38,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+prove: export STREAMFLOW_TEST_EXAMPLES := many
 prove: setup
+	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q  # the properties once more, with five times as many examples
 	$(BIN)/python -m pytest tests/proofs -s
 bench: setup
 	$(BIN)/python benchmarks/training_set.py
@@ -54,5 +56,5 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/streamflow.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev -c requirements/streamflow.lock -o requirements/dev.lock pyproject.toml
 clean:
-	test ! -x $(BIN)/streamflow || $(BIN)/python -m streamflow.database.remove .streamflow
-	rm -rf .streamflow .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	test ! -x $(BIN)/streamflow || $(BIN)/python -m streamflow.database.remove .streamflow .streamflow-demo
+	rm -rf .streamflow .streamflow-demo .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -16,6 +16,7 @@ from support.api import asked, served
 from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
 
 from streamflow.features.live_features import OnlineReader
+from streamflow.models.model_file import content_digest
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.monitoring.monitor import monitor
@@ -28,6 +29,12 @@ from streamflow.steps.versions.compare import compare
 from streamflow.steps.versions.rebuild_combinations import LABEL_DATA
 from streamflow.steps.versions.reproduce import reproduce
 
+# January with the default settings (a baseline of 300 trees).
+DEFAULT_DIGESTS = {
+    "training set": "b60649157e9bc6d2c1fbec9befa7a6e1c6fc700641641889340344849954d394",
+    "content": "d96d6fb385b368e2cfedf69686d25993cb59ab059c7728bd15f4a6a6261eaad6",
+    "predictions": "0563bb88373b692a0e3da173338effb424bdd71396f5ef4bd63577955587635b",
+}
 SALTS = (
     "streamflow",
     "first",
@@ -82,6 +89,19 @@ def test_every_row_and_the_three_declared_categories(real: tuple[Platform, Train
         == rows.frame["plan_stream_movies"].null_count()
         == 1526
     )
+
+
+def test_the_digests_of_a_default_training_stay(real: tuple[Platform, TrainReceipt]) -> None:
+    """Training set, learned content and predictions are those of every release before this one."""
+    platform, _ = real
+    settings = platform.settings.model_copy(update={"trees": 300})
+    rows = training_set(platform, JANUARY)
+    fitted = fit(replace(platform, settings=settings), rows)
+    assert {
+        "training set": rows.digest,
+        "content": content_digest(fitted.pipeline),
+        "predictions": fitted.predictions_digest,
+    } == DEFAULT_DIGESTS
 
 
 def test_every_user_gets_a_prediction(

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ColumnType = Literal["int", "float", "bool", "string", "date", "timestamp"]
+from streamflow.column_types import COLUMN_TYPES, ColumnType
 
 # PostgreSQL cuts names at 63 bytes. 48 leave room for the suffixes that we add.
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
 
 FLOAT_LIMIT = 2**1023
 INT64_LIMIT = 2**63
-
-# Catalog type -> the Python type that a default of it must have.
-DEFAULT_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "string": str}
 
 
 class CatalogPart(BaseModel):
@@ -71,7 +68,7 @@ class Column(CatalogPart):
             require_one_expression(self.expr)
         self._check_number_options()
         self._check_string_options()
-        if self.view and self.type in ("date", "timestamp"):
+        if self.view and not COLUMN_TYPES[self.type].can_be_feature:
             raise ValueError(f"a feature cannot be of type '{self.type}'")
         if self.view and self.type == "string" and not self.categorical:
             raise ValueError("a feature of type 'string' must say categorical = true")
@@ -80,7 +77,7 @@ class Column(CatalogPart):
         return self
 
     def _check_number_options(self) -> None:
-        is_number = self.type in ("int", "float")
+        is_number = COLUMN_TYPES[self.type].is_number
         if (self.min is not None or self.max is not None) and not is_number:
             raise ValueError(f"min and max belong to numbers, not to type '{self.type}'")
         if self.counter and not is_number:
@@ -102,7 +99,7 @@ class Column(CatalogPart):
         """
         if self.view is None:
             raise ValueError("default belongs to features: this column has no view")
-        if type(default) is not DEFAULT_TYPES[self.type]:
+        if type(default) is not COLUMN_TYPES[self.type].python:
             raise ValueError(f"default {default!r} is not of type '{self.type}'")
         if isinstance(default, str):
             possible = self._allows_text(default)

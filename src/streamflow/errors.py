@@ -23,6 +23,7 @@ StreamflowError
 ├── BackupDamaged            a file is not a backup, or differs from its manifest
 ├── RestoreRefused           a backup cannot be restored here
 ├── ImportRefused            an exported version cannot be imported here
+├── UninstallRefused         an installation is in use, or a folder is not a state folder
 ├── Overloaded               there are more requests than can be answered in time
 ├── ApiKeyUnknown            no API key in force has this name or id
 ├── PortTaken                a requested port is in use
@@ -286,3 +287,11 @@ class ImportRefused(StreamflowError):
 
     exit_code = 25
     remedy = "Import it into a different installation: streamflow --home DIR import FILE."
+
+
+class UninstallRefused(StreamflowError):
+    """An installation is in use, or the named folder is not a state folder of streamflow."""
+
+    exit_code = 31
+    state = "Nothing was deleted."
+    remedy = "Name the state folder: streamflow --home DIR uninstall."

@@ -133,7 +133,7 @@ def answers(platform: Platform, base: str) -> list[Any]:
 def wrong(settings: Settings) -> set[str]:
     """What doctor finds, but for what other installations of this machine left."""
     found = doctor(settings, now=lambda: datetime.now(UTC))
-    return {f"{f.subject}: {f.found}" for f in found if not f.ok and f.subject != "leftovers"}
+    return {f"{f.subject}: {f.text}" for f in found if f.is_wrong and f.subject != "leftovers"}
 
 
 def administer(address: Address, statement: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ import psycopg
 import pytest
 from support.api import served
 from support.chain import FEBRUARY, JANUARY, database_digest, load, run
+from support.command import called
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database import attach, find_orphaned_servers
@@ -23,9 +26,8 @@ from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.upkeep.doctor import Finding, doctor, repair
 
-HEALTHY = {
-    "Production"
-}  # what is wrong with an installation that has loaded its first drop: no version yet
+# What a table cell says of an installation that has loaded its first drop: no version yet.
+NO_VERSION = "no version"
 
 
 def now() -> datetime:
@@ -42,7 +44,11 @@ def look(settings: Settings) -> dict[str, Finding]:
 
 
 def wrong(found: dict[str, Finding]) -> set[str]:
-    return {subject for subject, finding in found.items() if not finding.ok}
+    return {subject for subject, finding in found.items() if finding.is_wrong}
+
+
+def noted(found: dict[str, Finding]) -> dict[str, str]:
+    return {subject: finding.text for subject, finding in found.items() if finding.state == "note"}
 
 
 def fixed(settings: Settings) -> list[str]:
@@ -72,10 +78,11 @@ def content(settings: Settings) -> dict[str, str]:
 def test_a_healthy_installation_lacks_only_a_version_and_is_not_changed(settings: Settings) -> None:
     before = content(settings)
     found = look(settings)
-    assert wrong(found) == HEALTHY, {s: f for s, f in found.items() if not f.ok}
+    assert wrong(found) == set(), {s: f for s, f in found.items() if f.is_wrong}
+    assert noted(found) == {"Production": NO_VERSION}
     assert len(found) == 21
     assert all(
-        f"{name} " in found["versions"].found
+        f"{name} " in found["versions"].text
         for name in ("mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
     )
     assert repair(settings, found.values()) == []
@@ -96,10 +103,10 @@ def test_a_disabled_trigger_a_foreign_owner_and_a_lost_grant_are_named_and_left_
         " FROM streamflow_writer",
     )
     found = look(settings)
-    assert wrong(found) == {*HEALTHY, "protection", "roles"}
-    assert "frozen.users has no enabled trigger" in found["protection"].found
-    assert "streamflow.revision has no enabled trigger" in found["protection"].found
-    assert "frozen.labels is owned by the writer role" in found["protection"].found
+    assert wrong(found) == {"protection", "roles"}
+    assert "frozen.users has no enabled trigger" in found["protection"].text
+    assert "streamflow.revision has no enabled trigger" in found["protection"].text
+    assert "frozen.labels is owned by the writer role" in found["protection"].text
     assert "GRANT SELECT, INSERT, DELETE ON raw.users TO streamflow_writer" in found["roles"].remedy
     assert repair(settings, found.values()) == []
 
@@ -110,15 +117,15 @@ def test_a_changed_catalog_is_migrated(settings: Settings, tmp_path: Path) -> No
     path.write_text(DEFAULT_PATH.read_text().replace("[tables.users.columns]\n", added))
     changed = settings.model_copy(update={"catalog": path})
     found = look(changed)
-    assert wrong(found) == {*HEALTHY, "migration", "tables"}
-    assert "column frozen.users.nickname text" in found["tables"].found
+    assert wrong(found) == {"migration", "tables"}
+    assert "column frozen.users.nickname text" in found["tables"].text
     assert any(
         "column frozen.users.nickname text" in words for words in repair(changed, found.values())
     )
-    assert wrong(look(changed)) == HEALTHY
+    assert wrong(look(changed)) == set()
     back = look(settings)
-    assert wrong(back) == {*HEALTHY, "migration"}
-    assert back["tables"].found == "note: frozen and no longer in the catalog: users.nickname"
+    assert wrong(back) == {"migration"}
+    assert noted(back)["tables"] == "frozen and no longer in the catalog: users.nickname"
 
 
 def test_what_a_stock_apply_of_edited_files_did_is_mended(settings: Settings) -> None:
@@ -131,17 +138,17 @@ def test_what_a_stock_apply_of_edited_files_did_is_mended(settings: Settings) ->
         )
         platform.features.apply()
     found = look(settings)
-    assert wrong(found) == {*HEALTHY, "feature files", "Feast registry", "live features"}
-    assert "definitions.py" in found["feature files"].found
-    assert "view usage_agg_30d_fv" in found["Feast registry"].found
-    assert "service streamflow_churn_" in found["Feast registry"].found
-    assert found["live features"].found == "not those of the newest snapshot: usage_agg_30d_fv"
+    assert wrong(found) == {"feature files", "Feast registry", "live features"}
+    assert "definitions.py" in found["feature files"].text
+    assert "view usage_agg_30d_fv" in found["Feast registry"].text
+    assert "service streamflow_churn_" in found["Feast registry"].text
+    assert found["live features"].text == "not those of the newest snapshot: usage_agg_30d_fv"
     assert repair(settings, found.values()) == [
         "wrote and applied the feature repository",
         "materialized 4 views as of 2024-01-31",
     ]
     assert definitions.read_text() == text
-    assert wrong(look(settings)) == HEALTHY
+    assert wrong(look(settings)) == set()
     assert content(settings) == before
 
 
@@ -150,7 +157,7 @@ def test_an_edited_file_alone_is_written_again(settings: Settings) -> None:
     definitions = settings.home / "feast" / "definitions.py"
     text = definitions.read_text()
     definitions.write_text(text.replace("days=62", "days=9"))
-    assert wrong(look(settings)) == {*HEALTHY, "feature files"}
+    assert wrong(look(settings)) == {"feature files"}
     assert fixed(settings) == ["wrote and applied the feature repository"]
     assert (definitions.read_text(), content(settings)) == (text, before)
 
@@ -161,24 +168,41 @@ def test_a_missing_snapshot_is_named_and_a_stale_online_store_is_filled(
     with open_platform(settings) as platform:
         ingest(platform, simulated_drops / "month_001", FEBRUARY)
     found = look(settings)
-    assert wrong(found) == {*HEALTHY, "drops"}
-    assert "2024-02-29 has no snapshot of labels, payments" in found["drops"].found
+    assert wrong(found) == {"drops"}
+    assert "2024-02-29 has no snapshot of labels, payments" in found["drops"].text
     assert found["drops"].remedy == "Run 'streamflow snapshot --as-of 2024-02-29'."
     assert repair(settings, found.values()) == []
     with open_platform(settings) as platform:
         load(platform, simulated_drops / "month_001", FEBRUARY)
-    assert wrong(look(settings)) == {*HEALTHY, "live features"}
+    assert wrong(look(settings)) == {"live features"}
     assert fixed(settings) == ["materialized 4 views as of 2024-02-29"]
-    assert wrong(look(settings)) == HEALTHY
+    assert wrong(look(settings)) == set()
 
 
 def test_a_taken_port_is_told_from_our_own_api(settings: Settings, platform: Platform) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = settings.model_copy(update={"api_port": other.getsockname()[1]})
-        assert "taken by another program" in look(taken)["port"].found
+        assert "taken by another program" in look(taken)["port"].text
     with served(platform, until="/health") as base:
         ours = look(settings.model_copy(update={"api_port": int(base.rsplit(":", 1)[1])}))["port"]
-        assert (ours.ok, ours.found.split(": ")[1]) == (True, "our API answers")
+        assert (ours.state, ours.text.split(": ")[1]) == ("ok", "our API answers")
+
+
+def test_the_command_shows_the_states_and_ends_with_0_on_a_new_installation(
+    settings: Settings, cluster: Any, installation: str
+) -> None:
+    variables = {**cluster.variables(installation, settings.home), "STREAMFLOW_API_PORT": "0"}
+    table = called(settings.home, "doctor", extra=variables)
+    assert table.returncode == 0, table.stdout
+    assert re.search(r"│ note +│ Production +│ no version", table.stdout)
+    said = called(settings.home, "doctor", "--json", extra=variables)
+    states = {one["subject"]: one["state"] for one in json.loads(said.stdout)["findings"]}
+    assert (states["Python"], states["Production"]) == ("ok", "note")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        variables["STREAMFLOW_API_PORT"] = str(taken.getsockname()[1])
+        table = called(settings.home, "doctor", extra=variables)
+    assert table.returncode == 1
+    assert re.search(r"│ WRONG +│ port ", table.stdout)
 
 
 def test_a_database_that_does_not_answer_hides_nothing_else(tmp_path: Path) -> None:
@@ -209,15 +233,15 @@ def test_clocks_that_are_apart_and_a_known_at_ahead_are_findings(settings: Setti
         return now() - timedelta(minutes=1)
 
     apart = next(f for f in doctor(settings, now=late) if f.subject == "clock")
-    assert (apart.ok, apart.found) == (False, "60.0 s from the database's")
+    assert (apart.state, apart.text) == ("WRONG", "60.0 s from the database's")
     administer(
         settings,
         "SET ROLE streamflow_maintenance; UPDATE streamflow.revision"
         " SET known_at = known_at + interval '1 day'",
     )
     ahead = look(settings)["clock"]
-    assert not ahead.ok
-    assert "is ahead of it" in ahead.found
+    assert ahead.is_wrong
+    assert "is ahead of it" in ahead.text
 
 
 def test_a_home_that_others_may_write_and_mlflow_of_another_version_are_findings(
@@ -238,7 +262,7 @@ def test_a_home_that_others_may_write_and_mlflow_of_another_version_are_findings
         connection.execute("UPDATE alembic_version SET version_num = %s", [version])
     assert {"home", "MLflow"} <= wrong(found)
     assert found["home"].remedy == f"Run 'chmod go-w {settings.home}'."
-    assert found["MLflow"].found == f"tables of version older, needed is {version}"
+    assert found["MLflow"].text == f"tables of version older, needed is {version}"
 
 
 @pytest.fixture
@@ -254,8 +278,9 @@ def test_a_folder_where_nothing_is_yet_is_left_alone_and_made_by_fix(embedded: P
     assert not embedded.exists()
     assert len(repair(settings, found.values())) > 5
     after = look(settings)
-    assert wrong(after) == {"drops", "Production"}
-    assert "embedded, its guard is alive" in after["PostgreSQL"].found
+    assert wrong(after) == set()
+    assert noted(after) == {"drops": "none", "Production": NO_VERSION}
+    assert "embedded, its guard is alive" in after["PostgreSQL"].text
 
 
 @pytest.mark.skipif(
@@ -274,9 +299,10 @@ def test_a_leftover_is_what_no_state_folder_notes(embedded: Path, tmp_path: Path
             if finding.subject == "leftovers"
         )
         # A note about a different installation: it does not make `doctor` end with exit code 1.
-        assert (finding.ok, finding.fixable) == (True, False)
-        assert finding.found.startswith("note: server folders whose state folder is gone: ")
-        assert f"{root} of {embedded}" in finding.found
+        assert (finding.state, finding.fixable) == ("note", False)
+        assert finding.text.startswith("server folders whose state folder is gone: ")
+        assert f"{root} of {embedded}" in finding.text
+        assert str(root) in finding.remedy
     with attach(tmp_path / "moved"):  # its first command says where it is now
         assert not any(one.root == root for one in find_orphaned_servers())
     remove_server(tmp_path / "moved")

@@ -209,7 +209,7 @@ def test_moved_apart_the_served_version_stays_and_everybody_says_so(one: Platfor
     assert reconcile(one).entered == ()  # once
     assert load_serving(one).version == 1
     finding = check_production(one)
-    assert (finding.ok, words in finding.found) == (False, True)
+    assert (finding.state, words in finding.text) == ("WRONG", True)
     with served(one) as base:
         assert wait_for(
             lambda: bool(asked(f"{base}/ready").body["notes"])

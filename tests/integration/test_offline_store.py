@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,11 +26,13 @@ from support.frozen import (
     stock_store_options,
     tiny_catalog,
 )
+from support.processes import wait_for
 
 from streamflow.catalog import Catalog, load_catalog
 from streamflow.database import Address
 from streamflow.features.offline import StreamflowOfflineStore
 from streamflow.features.repository import FeatureRepository
+from streamflow.warehouse.frozen import lock_for_writing
 
 PLAN = ["tenure", "fee", "paperless", "net"]
 REFS = [f"plan_fv:{name}" for name in PLAN] + ["usage_fv:hours"]
@@ -204,7 +207,6 @@ def asking(rows: list[tuple[str, datetime, datetime]]) -> pd.DataFrame:
 
 
 @settings(
-    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(question=questions())
@@ -291,6 +293,26 @@ def test_without_known_at_everything_known_now_counts(tiny: Tiny) -> None:
         2,
         1,
     ]  # type: ignore[list-item]
+
+
+def test_a_read_without_known_at_waits_for_a_writer(tiny: Tiny) -> None:
+    """The writer has chosen a known_at and has not committed: such a read must not miss it."""
+    locks = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+        " WHERE locktype = 'advisory' AND datname = current_database()"
+    )
+    waiting = f"{locks} AND NOT granted"
+    fill(tiny.connection, [plan("2024-01-31", "2024-02-01", a=1)])
+    with ThreadPoolExecutor(1) as pool, psycopg.connect("") as writer:
+        lock_for_writing(writer)
+        freeze(writer, "plan", FIRST, datetime.now(UTC), ["user_id", "tenure"], [("a", 2)])
+        entities = asking([("a", FIRST, FIRST)]).drop(columns="known_at")
+        answer = pool.submit(tenures, tiny, entities)
+        assert wait_for(lambda: tiny.connection.execute(waiting).fetchone() == (1,))
+        assert not answer.done()
+        writer.commit()
+        assert answer.result(timeout=30) == [2]
+    assert tiny.connection.execute(locks).fetchone() == (0,)
 
 
 def test_naive_instants_and_text_are_utc(tiny: Tiny) -> None:

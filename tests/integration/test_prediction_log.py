@@ -88,7 +88,7 @@ def test_months_are_made_ahead_and_rows_without_one_are_moved_into_theirs(
         ("streamflow.prediction_log_2000_02", 1),
     ]
     assert database_digest(platform.connection)["streamflow.prediction_log"] == before
-    assert check_protection(platform).ok
+    assert check_protection(platform).state == "ok"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
 
     Rows then go to the default partition.
     """
-    assert check_prediction_log(platform).ok
+    assert check_prediction_log(platform).state == "ok"
     forget_this_month(platform)
     with connect(platform.address) as backup:
         backup.execute("SELECT count(*) FROM streamflow.prediction_log")
@@ -230,12 +230,12 @@ def test_a_log_in_use_is_left_alone_and_its_months_are_made_by_the_next_step(
         ) as connection:
             assert not drop_month(connection, max(months(platform)[:-1]))
     found = check_prediction_log(platform)
-    assert (found.ok, found.found) == (
-        False,
+    assert (found.state, found.text) == (
+        "WRONG",
         f"month {this_month()} does not exist yet; 1 row belongs to no month",
     )
     assert migrate(platform).changes == (f"prediction log: month {this_month()} (1 row moved)",)
-    assert check_prediction_log(platform).ok
+    assert check_prediction_log(platform).state == "ok"
 
 
 def test_prune_drops_the_months_that_are_not_kept(

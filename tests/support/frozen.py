@@ -17,8 +17,8 @@ import pytest
 from psycopg import sql
 
 from streamflow.catalog import Catalog, parse_catalog
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.database import Address, connect, ensure_database
-from streamflow.warehouse.sql_types import SQL_TYPES
 
 
 def instant(text: str) -> datetime:
@@ -46,7 +46,7 @@ def create_table(connection: psycopg.Connection, table: str, types: Mapping[str,
     """
     key = next(iter(types))
     columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(SQL_TYPES[kind]))
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(COLUMN_TYPES[kind].sql))
         for name, kind in types.items()
     )
     connection.execute(

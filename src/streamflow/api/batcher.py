@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 from streamflow.api.metrics import Metrics
 from streamflow.api.pending_request import Answer, PendingRequest, Phase
 from streamflow.api.request_context import Notes
+from streamflow.core.data.counts import count_of
 from streamflow.database.pool import take_connection
 from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.live_features import OnlineRow
@@ -101,7 +102,8 @@ class Batcher:
         """
         if self._waiting_ids and self._waiting_ids + len(keys) > self._max_waiting:
             raise Overloaded(
-                f"{self._waiting_ids} ids are waiting; api_max_waiting allows {self._max_waiting}",
+                f"{count_of(self._waiting_ids, 'id is', 'ids are')} waiting;"
+                f" api_max_waiting allows {self._max_waiting}",
                 phase="queue",
             )
         loop = asyncio.get_running_loop()

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from streamflow.api.endpoint_scopes import OPEN_PATHS
 from streamflow.catalog import Catalog
+from streamflow.column_types import COLUMN_TYPES
 
 # The largest row that PostgreSQL's B-tree index holds, so no stored key is longer.
 MAX_KEY_LENGTH = 2704
 INT64 = 2**63
-PYTHON_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "string": str}
 
 # An answer names at most this many mistakes of a body, with so many characters of each, because a
 # mistake may quote what the client sent.
@@ -138,7 +138,7 @@ def build_endpoint_models(catalog: Catalog, max_ids: int) -> EndpointModels:
     model = (ModelName, ...)
     strict = ConfigDict(extra="forbid", strict=True)
     feature_types: dict[str, Any] = {
-        feature.name: (PYTHON_TYPES[feature.column.type] | None, ...)
+        feature.name: (_python_type(feature.column.type) | None, ...)
         for feature in catalog.features
     }
     feature_values = create_model("FeatureValues", **feature_types)
@@ -156,6 +156,12 @@ def build_endpoint_models(catalog: Catalog, max_ids: int) -> EndpointModels:
         predictions=create_model("PredictionsAnswer", predictions=(entries, ...), model=model),
         reasons=create_model("ReasonsAnswer", **key, **_reasons_fields(), model=model),
     )
+
+
+def _python_type(column_type: str) -> type:
+    python_type = COLUMN_TYPES[column_type].python
+    assert python_type is not None  # the catalog refuses a feature of a type without one
+    return python_type
 
 
 def _body_key(catalog: Catalog) -> Any:

@@ -3,7 +3,8 @@
 from streamflow.catalog.definition import Catalog
 from streamflow.catalog.parsing import DEFAULT_PATH, load_catalog, parse_catalog
 from streamflow.catalog.parts import RESERVED, Entity, Feature, Label, Table, View
-from streamflow.column import Column, ColumnType
+from streamflow.column import Column
+from streamflow.column_types import ColumnType
 
 __all__ = [
     "DEFAULT_PATH",

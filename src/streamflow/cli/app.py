@@ -30,6 +30,7 @@ from streamflow.cli import (
     skew,
     training,
     transfer,
+    uninstall,
     up,
 )
 from streamflow.cli.command_groups import GroupedCommands
@@ -55,6 +56,7 @@ COMMAND_MODULES = (
     services,
     installation,
     backup,
+    uninstall,
 )
 
 app = typer.Typer(

@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "backup",
         "restore",
         "prune",
+        "uninstall",
     ),
 }
 

@@ -10,6 +10,7 @@ import typer
 
 from streamflow.cli.context import invocation, show
 from streamflow.cli.options import JsonFlag
+from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
     from streamflow.core.statistics.shapley import MetricChange
@@ -70,8 +71,7 @@ def format_receipt(receipt: CompareReceipt) -> str:
         lines += _format_level(level)
     lines += _format_metrics(receipt)
     lines += [f"  note: {note}" for note in receipt.notes]
-    unit = "rebuild" if receipt.rebuilds == 1 else "rebuilds"
-    lines.append(f"[OK] {receipt.rebuilds} {unit}. {receipt.words}")
+    lines.append(f"[OK] {count_of(receipt.rebuilds, 'rebuild')}. {receipt.words}")
     return "\n".join(lines)
 
 

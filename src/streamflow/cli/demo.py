@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import Invocation, invocation, print_table
 from streamflow.cli.flow_server import flow_server
 from streamflow.cli.options import as_day
+from streamflow.core.data.counts import count_of
 from streamflow.errors import DropConflict
 
 if TYPE_CHECKING:
@@ -57,27 +59,26 @@ def demo(
 
     The demo loads the drops, trains, promotes, retrains, starts the API, and calls it over HTTP.
 
+    It works in a state folder of its own, so that your installation never meets its data. The
+    folder is .streamflow-demo, or the folder of STREAMFLOW_HOME with -demo at its end. To choose
+    a different folder, write --home DIR before the command: this folder is used as it is. The demo
+    refuses a database with drops that it did not load, such as the one of STREAMFLOW_DATABASE_URL.
+
+    Example: streamflow demo
+
     Example: streamflow demo --data drops --as-of 2024-01-31 --as-of 2024-02-29
+
+    Example: streamflow --home /srv/demo demo
     """
     from streamflow.cli.demo_calls import call_api, read_first_key
-    from streamflow.steps.data.migrate import ensure_migrated
+    from streamflow.cli.demo_home import claim_home, use_demo_home
 
-    call = invocation(context)
+    call = use_demo_home(invocation(context))
+    home = call.settings().home
+    print(f"The demo works in its own state folder, {home}. Your installation stays as it is.")
     with call.platform(migrated=False) as platform:
-        drops: list[tuple[Path, date]] = []
-
-        def prepare() -> None:
-            if data:
-                drops.extend(_list_drops(data, [as_day(day) for day in as_of or []]))
-            else:
-                drops.extend(_simulate_drops(platform, call))
-            ensure_migrated(platform)
-
-        with flow_server(call, platform, prepare=prepare):
-            from streamflow import flows
-
-            drop_arguments = [(str(folder), day) for folder, day in drops]
-            receipt = flows.demo(drop_arguments, flags=call.flags)
+        claim_home(platform)
+        receipt, drops = _run_flow(call, platform, data, [as_day(day) for day in as_of or []])
         _print_receipts(receipt)
         newest_folder, _ = drops[-1]
         key = read_first_key(platform, newest_folder)
@@ -85,7 +86,27 @@ def demo(
             answer = json.dumps(api_call.answer)
             print(f"{api_call.method} {api_call.path} -> {api_call.status} {answer}")
         _print_summary(platform, receipt, drops, is_simulated=data is None)
-        _print_next_commands(key, newest_as_of=drops[-1][1])
+        _print_next_commands(home, key, newest_as_of=drops[-1][1])
+    print(f"The demo's data is in {home}. Commands without --home {home} do not meet it.")
+
+
+def _run_flow(
+    call: Invocation, platform: Platform, data: Path | None, as_ofs: Sequence[date]
+) -> tuple[DemoReceipt, list[tuple[Path, date]]]:
+    """Run the Prefect flow of the demo. Return its receipt, and each drop with its date."""
+    from streamflow.steps.data.migrate import ensure_migrated
+
+    drops: list[tuple[Path, date]] = []
+
+    def prepare() -> None:
+        drops.extend(_list_drops(data, as_ofs) if data else _simulate_drops(platform, call))
+        ensure_migrated(platform)
+
+    with flow_server(call, platform, prepare=prepare):
+        from streamflow import flows
+
+        drop_arguments = [(str(folder), day) for folder, day in drops]
+        return flows.demo(drop_arguments, flags=call.flags), drops
 
 
 def _simulate_drops(platform: Platform, call: Invocation) -> list[tuple[Path, date]]:
@@ -116,7 +137,8 @@ def _list_drops(data: Path, as_ofs: Sequence[date]) -> list[tuple[Path, date]]:
         return [(folder, _read_date(folder)) for folder in folders]
     if len(as_ofs) != len(folders):
         raise typer.BadParameter(
-            f"--as-of is given {len(as_ofs)} times, but {data} has {len(folders)} subfolders",
+            f"--as-of is given {count_of(len(as_ofs), 'time')},"
+            f" but {data} has {count_of(len(folders), 'subfolder')}",
             param_hint="--as-of",
         )
     return list(zip(folders, as_ofs, strict=True))
@@ -166,7 +188,7 @@ def _print_summary(
     origin = "simulated" if is_simulated else "yours"
     server = "embedded PostgreSQL 18" if platform.attachment else "your PostgreSQL"
     flows = f"monthly ×{len(drops)}, train, train_and_compare, demo"
-    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {training.metrics.rows:,} rows"
+    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {count_of(training.metrics.rows, 'row')}"
     version = f"{platform.catalog.model} version {_served_version(receipt)}"
     rows = [
         ("drops", f"{len(drops)} ({origin})", dates),
@@ -184,17 +206,22 @@ def _print_summary(
     print_table("What ran where", ("part", "what", "where"), rows)
 
 
-def _print_next_commands(key: str, *, newest_as_of: date) -> None:
+def _print_next_commands(home: Path, key: str, *, newest_as_of: date) -> None:
+    """Print commands that work in the state folder of the demo, whatever the shell has set."""
+    streamflow = f"streamflow --home {shlex.quote(str(home))}"
     rows = [
-        ("streamflow serve", "the API, with its page at /docs"),
-        (f"streamflow predict {key}", "one prediction"),
-        ("streamflow models · streamflow snapshots", "versions · frozen revisions"),
+        ("serve", "the API, with its page at /docs"),
+        (f"predict {key}", "one prediction"),
+        ("models", "the versions of the model"),
+        ("snapshots", "the frozen revisions"),
         (
-            f"streamflow train --as-of {newest_as_of} --model auto",
+            f"train --as-of {newest_as_of} --model auto",
             "the best of three kinds of models, by cross-validation",
         ),
-        ("streamflow promote --dry-run", "what the gate would decide about the newest version"),
-        ("streamflow exec -- mlflow ui", "MLflow's own page on these runs"),
-        ("streamflow exec -- feast feature-views list", "Feast's own list of the feature views"),
+        ("promote --dry-run", "what the gate would decide about the newest version"),
+        ("exec -- mlflow ui", "MLflow's own page on these runs"),
+        ("exec -- feast feature-views list", "Feast's own list of the feature views"),
+        ("uninstall", "remove the demo and its data"),
     ]
-    print_table("What to try next", ("command", "what it shows"), rows)
+    commands = [(f"{streamflow} {arguments}", meaning) for arguments, meaning in rows]
+    print_table("What to try next", ("command", "what it does"), commands)

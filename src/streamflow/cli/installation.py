@@ -17,6 +17,7 @@ from streamflow.cli.context import invocation, print_table, show
 from streamflow.cli.options import JsonFlag
 
 if TYPE_CHECKING:
+    from streamflow.settings import Settings
     from streamflow.steps.upkeep.doctor import Finding
 
 # A repair that was broken off begins with this word: see `streamflow.steps.upkeep.doctor.fix`.
@@ -66,7 +67,8 @@ def doctor(
 ) -> None:
     """Check the installation, and repair it with --fix.
 
-    The exit code is 1 if something is wrong.
+    Each subject is ok, a note or WRONG. A note is not a fault: a new installation has no model yet.
+    The exit code is 1 if something is WRONG.
 
     Example: streamflow doctor --fix
     """
@@ -86,7 +88,7 @@ def doctor(
         show({"findings": findings, "done": repairs}, as_json=True, text=str)
     else:
         _print_findings(findings, repairs)
-    if not all(finding.ok for finding in findings):
+    if any(finding.is_wrong for finding in findings):
         raise typer.Exit(1)
 
 
@@ -97,8 +99,8 @@ def _print_findings(findings: list[Finding], repairs: list[str]) -> None:
         (
             _describe_state(finding),
             finding.subject,
-            finding.found,
-            "" if finding.ok else finding.remedy,
+            finding.text,
+            "" if finding.state == "ok" else finding.remedy,
         )
         for finding in findings
     ]
@@ -106,9 +108,8 @@ def _print_findings(findings: list[Finding], repairs: list[str]) -> None:
 
 
 def _describe_state(finding: Finding) -> str:
-    if finding.ok:
-        return "ok"
-    return "WRONG, --fix can repair it" if finding.fixable else "WRONG"
+    is_repairable = finding.is_wrong and finding.fixable
+    return f"{finding.state}, --fix can repair it" if is_repairable else str(finding.state)
 
 
 def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
@@ -128,9 +129,24 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
         for setting in explanations
     ]
     print_table("Settings", ("setting", "value", "from", "what"), rows)
+    print(_describe_database(call.settings()))
+
+
+def _describe_database(settings: Settings) -> str:
+    """Say where the database lies."""
     from streamflow.database import data_folder
 
-    print(f"embedded PostgreSQL: {data_folder(call.settings().home.absolute())}")
+    if settings.database_url is not None:
+        return "The database lies on your own PostgreSQL, which the setting database_url names."
+    home = settings.home.absolute()
+    data = data_folder(home)
+    if data.is_relative_to(home):
+        return f"The embedded PostgreSQL keeps the database in {data}."
+    return (
+        f"The embedded PostgreSQL keeps the database in {data}. This is not in the state folder,"
+        " because PostgreSQL does not run as root, and a different user must reach the files."
+        " 'streamflow uninstall' deletes both."
+    )
 
 
 def env(context: typer.Context) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from streamflow.cli.context import invocation, print_table, show
 from streamflow.cli.options import JsonFlag
+from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
     from streamflow.steps.serving.api_keys import KeyReceipt, RevokeReceipt
@@ -139,6 +140,5 @@ def _format_created(receipt: KeyReceipt) -> str:
 
 def _format_revoked(receipt: RevokeReceipt) -> str:
     lines = [f"  {row.id}  {row.name}  scope {row.scope}" for row in receipt.revoked]
-    unit = "key" if len(receipt.revoked) == 1 else "keys"
-    lines.append(f"[OK] {len(receipt.revoked)} {unit} revoked")
+    lines.append(f"[OK] {count_of(len(receipt.revoked), 'key')} revoked")
     return "\n".join(lines)

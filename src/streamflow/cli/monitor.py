@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import AsOf, JsonFlag, as_day
+from streamflow.cli.options import AsOf, JsonFlag, as_instant
+from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
     from streamflow.core.monitoring.drift import FeatureDrift
@@ -50,7 +51,7 @@ def monitor(
     from streamflow.steps.monitoring.monitor import monitor as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), out=out)
+        receipt = step(platform, as_instant(as_of), out=out)
     show(receipt, as_json=as_json, text=_format_receipt)
     raise typer.Exit(1 if receipt.fires else 0)
 
@@ -111,7 +112,8 @@ def _format_outcome(report: Report) -> Iterator[str]:
 
 def _format_answers(answers: AnswerOutcomes) -> str:
     sentences = [
-        f"{answers.given:,} answers for {answers.keys:,} users, {answers.labelled:,} with a label"
+        f"{count_of(answers.given, 'answer')} for {count_of(answers.keys, 'user')},"
+        f" {answers.labelled:,} with a label"
     ]
     if answers.all:
         sentences.append(f"AUC {answers.all.auc:.4f} of all")

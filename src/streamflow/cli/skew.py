@@ -10,6 +10,7 @@ import typer
 
 from streamflow.cli.context import invocation, show
 from streamflow.cli.options import JsonFlag, parse_instant
+from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
     from streamflow.steps.monitoring.skew import SkewReceipt
@@ -74,9 +75,8 @@ def _format_receipt(receipt: SkewReceipt) -> str:
     It has the first values of each cause, what could not be compared, and the verdict.
     """
     since = f" since {receipt.since.isoformat()}" if receipt.since else ""
-    unit = "answer" if receipt.sampled == 1 else "answers"
     lines = [
-        f"{receipt.model}: {receipt.sampled:,} logged {unit}{since},"
+        f"{receipt.model}: {count_of(receipt.sampled, 'logged answer')}{since},"
         f" sampled with seed {receipt.seed}"
     ]
     for cause, count in receipt.causes.items():
@@ -106,8 +106,13 @@ def _format_verdict(receipt: SkewReceipt) -> str:
     equal_values = receipt.compared - receipt.skewed
     equal_probabilities = receipt.probabilities - receipt.differ
     causes = [f"{cause} {count:,}" for cause, count in receipt.causes.items() if count]
-    clauses = [f"{equal_values:,} of {receipt.compared:,} values are equal bit for bit"]
+    verb = choose_form(equal_values, "is", "are")
+    clauses = [
+        f"{equal_values:,} of {count_of(receipt.compared, 'value')} {verb} equal bit for bit"
+    ]
     if causes:
         clauses.append(", ".join(causes))
-    clauses.append(f"{equal_probabilities:,} of {receipt.probabilities:,} probabilities are equal")
+    total = count_of(receipt.probabilities, "probability", "probabilities")
+    verb = choose_form(equal_probabilities, "is", "are")
+    clauses.append(f"{equal_probabilities:,} of {total} {verb} equal")
     return f"[{mark}] {'; '.join(clauses)}"

@@ -11,7 +11,16 @@ import typer
 from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import invocation, show
 from streamflow.cli.flow_server import flow_server
-from streamflow.cli.options import AsOf, FullCheck, JsonFlag, KnownAt, LabelLead, Why, as_day
+from streamflow.cli.options import (
+    AsOf,
+    FullCheck,
+    JsonFlag,
+    KnownAt,
+    LabelLead,
+    Why,
+    as_day,
+    as_instant,
+)
 
 RetrainAsOf = Annotated[
     datetime | None,
@@ -60,7 +69,7 @@ def training_set(
     from streamflow.steps.training.training_set import training_set as step
 
     with invocation(context).platform() as platform:
-        rows = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
+        rows = step(platform, as_instant(as_of), label_lead=label_lead, known_at=known_at)
     if out:
         write_frame(rows.frame, out)
     show(describe_training_set(rows, out), as_json=as_json, text=receipts.training_set)
@@ -86,7 +95,9 @@ def honesty(
     from streamflow.steps.training.training_set import training_set as build_training_set
 
     with invocation(context).platform() as platform:
-        rows = build_training_set(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
+        rows = build_training_set(
+            platform, as_instant(as_of), label_lead=label_lead, known_at=known_at
+        )
         report = check_label_honesty(platform, rows)
     show(report.values if as_json else report, as_json=as_json, text=receipts.honesty)
     raise typer.Exit(1 if report.severe else 0)
@@ -122,7 +133,9 @@ def train(
     call = invocation(context)
     call = replace(call, flags={**call.flags, "model": model})
     with call.platform() as platform:
-        receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, full=full)
+        receipt = step(
+            platform, as_instant(as_of), label_lead=label_lead, known_at=known_at, full=full
+        )
     show(receipt, as_json=as_json, text=receipts.train)
 
 

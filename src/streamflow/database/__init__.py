@@ -9,10 +9,12 @@ from streamflow.database.embedded import (
     attach,
     data_folder,
     guard_is_alive,
+    hold_alone,
     is_answering,
     replace_process,
 )
 from streamflow.database.orphaned_servers import OrphanedServer, find_orphaned_servers
+from streamflow.database.server_folder import find_folders_outside, remove_server_folders
 from streamflow.database.server_programs import read_server_log_end
 
 __all__ = [
@@ -24,12 +26,15 @@ __all__ = [
     "connect",
     "data_folder",
     "ensure_database",
+    "find_folders_outside",
     "find_orphaned_servers",
     "from_url",
     "guard_is_alive",
+    "hold_alone",
     "is_absent_database",
     "is_answering",
     "read_server_log_end",
+    "remove_server_folders",
     "replace_process",
     "run_sql",
     "server_version",

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from streamflow.core.data.counts import choose_form
 from streamflow.errors import SettingsInvalid
 
 # Parameters for which libpq has no environment variable. With them a dead network is noticed in a
@@ -144,7 +145,7 @@ def from_url(url: str) -> Address:
     password = parameters.pop("password", None)
     unknown = sorted(set(parameters) - set(ENVIRONMENT_VARIABLES))
     if unknown:
-        noun = "parameter" if len(unknown) == 1 else "parameters"
+        noun = choose_form(len(unknown), "parameter", "parameters")
         raise SettingsInvalid(
             f"setting 'database_url': streamflow cannot pass the {noun} {', '.join(unknown)} on to"
             " every client"

@@ -40,6 +40,8 @@ from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
 
 # After so many seconds the user is told that the server recovers.
 SLOW_START_S = 3.0
+# A process that only looks at a lock holds it for a moment. So a user must be seen this often.
+USER_SIGHTINGS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,60 @@ def remove_server(home: Path) -> None:
         os.close(descriptor)
         _wait_for_end(folders)
     remove_server_folders(home)
+
+
+@contextmanager
+def hold_alone(home: Path) -> Iterator[bool]:
+    """Keep every process from using the server of a state folder during the block.
+
+    A server that is about to stop is waited for.
+
+    Yields:
+        whether this succeeded: False if a process uses the server.
+    """
+    folders = find_server_folders(home)
+    if not folders.root.is_dir():
+        yield True
+        return
+    clients = _open_lock(folders, "clients")
+    try:
+        yield _lock_alone(folders, clients)
+    finally:
+        os.close(clients)
+
+
+def _lock_alone(folders: ServerFolders, clients: int) -> bool:
+    """Lock out all users once the server has ended. Return False if a process uses the server."""
+    sightings = 0
+    while sightings < USER_SIGHTINGS:
+        if try_lock(clients):
+            if not _is_running(folders):
+                return True
+            # The guard needs this lock to stop the server.
+            fcntl.flock(clients, fcntl.LOCK_UN)
+            _ensure_guard(folders)
+        sightings = sightings + 1 if _is_shared(clients) else 0
+        time.sleep(0.1)
+    return False
+
+
+def _is_shared(descriptor: int) -> bool:
+    """Return whether others share a lock. False if it is free, or if one process has it alone."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    is_free = try_lock(descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return not is_free
+
+
+def _is_running(folders: ServerFolders) -> bool:
+    """Return whether the server runs: it holds a lock as long as it does."""
+    descriptor = _open_lock(folders, "server")
+    is_free = try_lock(descriptor)
+    os.close(descriptor)
+    return not is_free
 
 
 def replace_process(

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import sql
 
 # One migration or restore at a time. It covers the parts of MLflow and Feast too.
 MIGRATION = 7_590_001
@@ -60,6 +59,23 @@ def transaction_lock_sql(lock: int, *, shared: bool = False) -> str:
     return f"SELECT pg_advisory_xact_lock{suffix}({lock})"
 
 
+def session_lock_sql(lock: int, *, shared: bool = False) -> str:
+    """Return the query that waits for a lock and holds it until the session gives it back.
+
+    >>> session_lock_sql(RAW_AND_FROZEN_ROWS, shared=True)
+    'SELECT pg_advisory_lock_shared(7590002) IS NULL'
+    """
+    suffix = "_shared" if shared else ""
+    # ADBC cannot read a column of PostgreSQL's type `void`.
+    return f"SELECT pg_advisory_lock{suffix}({lock}) IS NULL"
+
+
+def session_unlock_sql(lock: int, *, shared: bool = False) -> str:
+    """Return the query that gives a lock of `session_lock_sql` back."""
+    suffix = "_shared" if shared else ""
+    return f"SELECT pg_advisory_unlock{suffix}({lock})"
+
+
 @contextmanager
 def hold_lock(connection: psycopg.Connection, lock: int, *, shared: bool = False) -> Iterator[None]:
     """Wait for a lock and hold it during the block.
@@ -69,10 +85,9 @@ def hold_lock(connection: psycopg.Connection, lock: int, *, shared: bool = False
         lock: one of the numbers of this module.
         shared: hold it together with everybody who holds it shared, instead of exclusively.
     """
-    suffix = sql.SQL("_shared" if shared else "")
-    connection.execute(sql.SQL("SELECT pg_advisory_lock{}({})").format(suffix, lock))
+    connection.execute(session_lock_sql(lock, shared=shared))
     try:
         yield
     finally:
         if not connection.broken:
-            connection.execute(sql.SQL("SELECT pg_advisory_unlock{}({})").format(suffix, lock))
+            connection.execute(session_unlock_sql(lock, shared=shared))

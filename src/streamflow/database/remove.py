@@ -1,6 +1,6 @@
-"""Delete what the embedded server of a state folder keeps outside of it.
+"""Delete what the embedded servers of state folders keep outside of them.
 
-`make clean` runs `python -m streamflow.database.remove HOME` before it deletes the state folder.
+`make clean` runs `python -m streamflow.database.remove HOME ...` before it deletes these folders.
 """
 
 import sys
@@ -9,4 +9,5 @@ from pathlib import Path
 from streamflow.database.embedded import remove_server
 
 if __name__ == "__main__":
-    remove_server(Path(sys.argv[1]).absolute())
+    for home in sys.argv[1:]:
+        remove_server(Path(home).absolute())

@@ -118,12 +118,22 @@ def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
         os.chown(folder, account.pw_uid, account.pw_gid)
 
 
+def find_folders_outside(home: Path) -> list[Path]:
+    """Return the folders of the server that exist and lie outside the state folder.
+
+    The note in the state folder names one of them. It is only believed where we make such folders.
+    """
+    folders = find_server_folders(home)
+    candidates = [folders.root] if folders.root.parent in SHARED_FOLDERS else []
+    if not folders.socket.is_relative_to(folders.root):
+        candidates.append(folders.socket)
+    return [path for path in candidates if path.is_dir() and not path.is_relative_to(home)]
+
+
 def remove_server_folders(home: Path) -> None:
     """Delete the folders that lie outside `home`. The server must have stopped before."""
-    folders = find_server_folders(home)
-    for folder in (folders.root, folders.socket):
-        if not folder.is_relative_to(home):
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in find_folders_outside(home):
+        shutil.rmtree(folder, ignore_errors=True)
     (home / NOTE_FILE).unlink(missing_ok=True)
 
 

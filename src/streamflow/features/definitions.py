@@ -8,21 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from streamflow.catalog import Catalog
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.errors import SettingsInvalid
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, all_services, views_of
 
-#: Catalog type -> Feast's type of a field.
-FEAST_TYPES = {
-    "int": "Int64",
-    "float": "Float64",
-    "bool": "Bool",
-    "string": "String",
-}
-#: Catalog type -> Feast's type of the entity's key.
-KEY_TYPES = {"int": "INT64", "string": "STRING"}
-
 STORE_TEMPLATE = """\
-# Written by `streamflow migrate`. Connection data come from libpq's PG* variables: `streamflow exec -- feast ...` sets them.
+# Written by `streamflow migrate`. Connection data come from libpq's PG* variables: \
+`streamflow exec -- feast ...` sets them.
 project: {project}
 provider: local
 registry:
@@ -36,19 +28,21 @@ offline_store:
 online_store:
   type: streamflow.features.online.StreamflowOnlineStore
 entity_key_serialization_version: 3
-"""  # noqa: E501
+"""
 
 ENTITY_TEMPLATE = '''\
-"""The features, for Feast. Written by `streamflow migrate` from the catalog and the registered models' services."""
+"""The features, for Feast. Written by `streamflow migrate` from the catalog and the registered \
+models' services."""
 
 from datetime import timedelta
 
 from feast import Entity, FeatureService, FeatureView, Field, ValueType
-from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import \
+PostgreSQLSource
 from feast.types import {types}
 
 entity = Entity(name="{entity}", join_keys=["{key}"], value_type=ValueType.{value_type})
-'''  # noqa: E501
+'''
 
 SOURCE_TEMPLATE = """
 {table}_source = PostgreSQLSource(
@@ -122,14 +116,14 @@ def definitions_py(catalog: Catalog, services: Mapping[str, Sequence[ServiceFeat
 def _format_entity(catalog: Catalog, views: Sequence[ViewSpec]) -> str:
     """Return the imports of `definitions.py` and the definition of the entity."""
     entity = catalog.entity
-    field_types = {FEAST_TYPES[entity.type]}
+    field_types = {COLUMN_TYPES[entity.type].feast}
     for view in views:
-        field_types |= {FEAST_TYPES[feature.type] for feature in view.features}
+        field_types |= {COLUMN_TYPES[feature.type].feast for feature in view.features}
     return ENTITY_TEMPLATE.format(
         types=", ".join(sorted(field_types)),
         entity=entity.name,
         key=entity.key,
-        value_type=KEY_TYPES[entity.type],
+        value_type=COLUMN_TYPES[entity.type].feast_key,
     )
 
 
@@ -137,7 +131,7 @@ def _format_view(view: ViewSpec, key: str, key_type: str) -> str:
     """Return the definition of a feature view, with the key as its first field."""
     column_types = {key: key_type, **{feature.name: feature.type for feature in view.features}}
     fields = "".join(
-        f'        Field(name="{name}", dtype={FEAST_TYPES[catalog_type]}),\n'
+        f'        Field(name="{name}", dtype={COLUMN_TYPES[catalog_type].feast}),\n'
         for name, catalog_type in column_types.items()
     )
     return VIEW_TEMPLATE.format(

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from streamflow.core.data.counts import count_of
 from streamflow.features.point_in_time_join import INSTANT, ROW_KNOWN_AT
 
 Read = Callable[..., pa.Table]  # (statement, parameters) -> rows
@@ -36,7 +37,7 @@ def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
         table = table.set_column(position, pa.field(column, UTC), instants)
     missing_instants = table[time_column].null_count
     if missing_instants:
-        rows = "1 row" if missing_instants == 1 else f"{missing_instants} rows"
+        rows = count_of(missing_instants, "row")
         raise ValueError(f"column '{time_column}' of the entity frame has no value in {rows}")
     return table, time_column
 

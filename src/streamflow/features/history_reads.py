@@ -16,6 +16,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from streamflow.database import Address, adbc
+from streamflow.database.known_at import current_known_at_by_adbc
 from streamflow.features.entity_frame import KNOWN_AT, Read, entity_table, request_frame
 from streamflow.features.point_in_time_join import (
     AS_OF,
@@ -99,13 +100,21 @@ def historical_features(
             cursor.execute(statement, list(parameters) or None)
             return cursor.fetch_arrow_table()
 
-        return _join_views(read, entity_df, views)
+        def read_known_at() -> datetime:
+            return current_known_at_by_adbc(cursor)
+
+        return _join_views(read, read_known_at, entity_df, views)
 
 
-def _join_views(read: Read, entity_df: Any, views: Sequence[RequestedView]) -> pa.Table:
+def _join_views(
+    read: Read,
+    read_known_at: Callable[[], datetime],
+    entity_df: Any,
+    views: Sequence[RequestedView],
+) -> pa.Table:
     """Return the entity frame with the columns of every view."""
     entities, time_column = entity_table(entity_df, read)
-    request_rows = request_frame(entities, time_column, lambda: _read_newest_known_at(read))
+    request_rows = request_frame(entities, time_column, read_known_at)
     answer = entities
     for view in views:  # one view after another, so that only one history is in memory
         joined = _join_view(read, view, entities, request_rows)
@@ -119,14 +128,6 @@ def _join_views(read: Read, entity_df: Any, views: Sequence[RequestedView]) -> p
             values = _use_standard_strings(joined[name].to_arrow())
             answer = answer.append_column(name, values)
     return answer
-
-
-def _read_newest_known_at(read: Read) -> datetime:
-    """Return the known_at of rows that name none: it includes everything that is known now."""
-    known_at: datetime = read(
-        "SELECT greatest(clock_timestamp(), max(known_at)) AS now FROM streamflow.revision"
-    )["now"][0].as_py()
-    return known_at
 
 
 def _join_view(

@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.errors import NotMigrated
 from streamflow.features.feature_service import ServiceFeature
-from streamflow.features.live_tables import SQL_TYPES, TIME_COLUMNS, live_table
+from streamflow.features.live_tables import TIME_COLUMNS, live_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,7 @@ def _compose_row_query(
     no view has gives a row of nulls.
     """
     requested_keys = sql.SQL("unnest(%s::{}[]) WITH ORDINALITY").format(
-        sql.SQL(SQL_TYPES[key_type])
+        sql.SQL(COLUMN_TYPES[key_type].sql)
     )
     columns = [sql.Identifier(view, name) for name in TIME_COLUMNS for view in views]
     columns += [sql.Identifier(feature.view, feature.name) for feature in features]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import psycopg
 
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.features.feature_service import ServiceFeature
-from streamflow.features.live_tables import SQL_TYPES, live_columns
+from streamflow.features.live_tables import live_columns
 
 
 def describe_misfits(
@@ -22,7 +23,7 @@ def describe_misfits(
     types_by_view = {view: live_columns(connection, view) for view in views}
     descriptions = []
     for feature in features:
-        model_type = SQL_TYPES[feature.type]
+        model_type = COLUMN_TYPES[feature.type].sql
         live_type = types_by_view[feature.view].get(feature.name)
         if live_type == model_type:
             continue

@@ -19,13 +19,6 @@ QUERIES = load_queries(__file__)
 SCHEMA = "online"
 #: The columns, beside key and features, that every live table has -> their SQL type.
 TIME_COLUMNS = {"as_of": "timestamp with time zone", "known_at": "timestamp with time zone"}
-#: Catalog type -> SQL type.
-SQL_TYPES = {
-    "int": "bigint",
-    "float": "double precision",
-    "bool": "boolean",
-    "string": "text",
-}
 
 
 def live_table(view: str) -> sql.Identifier:

@@ -25,6 +25,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from psycopg import sql
 
+from streamflow.core.data.counts import count_of
 from streamflow.database import Address, connect
 from streamflow.features.live_tables import (
     drop_live_table,
@@ -220,7 +221,7 @@ def _find_key(view: FeatureView) -> tuple[str, str, str]:
     """Return name, SQL type and Value field of the only key of a view."""
     if len(view.entity_columns) != 1:
         raise ValueError(
-            f"feature view '{view.name}' has {len(view.entity_columns)} join keys, "
+            f"feature view '{view.name}' has {count_of(len(view.entity_columns), 'join key')}, "
             "but this store needs exactly one"
         )
     column = view.entity_columns[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.statistics.metrics import (
     Floats,
     Labels,
@@ -32,7 +33,9 @@ def draw_roc(label: Labels, probability: Floats) -> bytes:
     figure, axes = square("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="chance")
     axes.plot(*roc_points(label, probability), color=CURVE, linewidth=2, label="model")
-    axes.set_title(f"ROC on the hold-out: AUC = {auc(label, probability):.4f}, {len(label):,} rows")
+    axes.set_title(
+        f"ROC on the hold-out: AUC = {auc(label, probability):.4f}, {count_of(len(label), 'row')}"
+    )
     axes.legend(loc="lower right", frameon=False)
     return render_png(figure)
 
@@ -80,7 +83,7 @@ def draw_calibration(label: Labels, probability: Floats) -> bytes:
         color=CURVE,
         linewidth=2,
         marker="o",
-        label=f"model, bins of about {int(rows.mean()):,} rows",
+        label=f"model, bins of about {count_of(int(rows.mean()), 'row')}",
     )
     axes.set_title(f"Calibration on the hold-out: Brier score = {brier:.4f}")
     axes.legend(loc="upper left", frameon=False)

@@ -14,6 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
+
 Value = bool | int | float | str | None
 #: The matrix that a model reads, (n, width).
 Matrix = NDArray[np.float64]
@@ -93,7 +95,7 @@ class Encoder:
     def _encode(self, values: Sequence[Value], encoded_row: NDArray[np.float64]) -> None:
         """Write the encoded values of a row into a row of zeros."""
         if len(values) != len(self.features):
-            raise ValueError(f"expected {len(self.features)} values, got {len(values)}")
+            raise ValueError(f"expected {count_of(len(self.features), 'value')}, got {len(values)}")
         for position, target in self._targets:
             value = values[position]
             if isinstance(target, int):

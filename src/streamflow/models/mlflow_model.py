@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Column, Feature
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.models.model_file import FILE, TRUSTED_TYPES, ModelDigests, save
 
 if TYPE_CHECKING:
@@ -78,9 +79,9 @@ def _find_mlflow_type(column: Column) -> str:
 
     An integer that may be null is declared as a float, because pandas passes it as a float.
     """
-    if column.type == "int":
-        return "double" if column.nullable else "long"
-    return {"float": "double", "bool": "boolean", "string": "string"}[column.type]
+    if column.type == "int" and column.nullable:
+        return COLUMN_TYPES["float"].mlflow
+    return COLUMN_TYPES[column.type].mlflow
 
 
 def feature_schema(features: Sequence[Feature]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
+from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import HoldoutMetrics
 from streamflow.core.training.background import FILE as BACKGROUND
 from streamflow.core.training.decision import FILE as DECISION
@@ -189,19 +190,7 @@ def write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
         "features": feature_schema(record.features),
     }
     (folder / "passport.json").write_bytes(passport)
-    (folder / "feature_schema.json").write_bytes(canonical_json(schema))
+    (folder / "feature_schema.json").write_bytes(readable_json(schema, indent=2))
     (folder / DECISION).write_bytes(record.decision.content)
     for file_name, content in record.files.items():
         (folder / file_name).write_bytes(content)
-
-
-def canonical_json(value: Mapping[str, Any]) -> bytes:
-    """Return a value as JSON, with the same bytes for the same value.
-
-    >>> print(canonical_json({"b": 1, "a": None}).decode(), end="")
-    {
-      "a": null,
-      "b": 1
-    }
-    """
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from streamflow.core.data.json_text import readable_json
 from streamflow.models.mlflow_model import address_package, write_package
 from streamflow.models.model_selection import Candidate
 from streamflow.models.run_record import (
     LoggedRun,
     RunFacts,
     RunRecord,
-    canonical_json,
     dataset_input,
     version_tags,
     write_files,
@@ -55,7 +55,7 @@ def log_run(
         package = Path(scratch, "model")
         files = Path(scratch, "files")
         digests = write_package(record.pipeline, package, record.features)
-        passport = canonical_json(record.passport(digests))
+        passport = readable_json(record.passport(digests), indent=2)
         passport_digest = sha256(passport).hexdigest()
         write_files(files, record, passport)
         facts = RunFacts(

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from streamflow.core.data.counts import choose_form
 from streamflow.core.training.background import FILE as BACKGROUND
 from streamflow.core.training.background import Background
 from streamflow.core.training.decision import FILE as DECISION
@@ -118,7 +119,7 @@ class VersionFiles:
 
         missing = [tag for tag in ("model_digest", "decision_digest") if tag not in version.tags]
         if missing:
-            tags = "tag" if len(missing) == 1 else "tags"
+            tags = choose_form(len(missing), "tag", "tags")
             raise ArtifactUntrusted(
                 f"{self._describe(version)} has no {tags} {', '.join(missing)}: "
                 "it was not created by this streamflow"

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = setting(
-        Path(".streamflow"), "the state folder: everything that streamflow keeps on this machine"
+        Path(".streamflow"),
+        "the state folder: everything that streamflow keeps on this machine; "
+        "as root the embedded database lies outside, where 'streamflow settings' says",
     )
     database_url: SecretStr | None = setting(
         None, "a PostgreSQL >= 15 to use instead of the embedded one"

@@ -16,20 +16,10 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Catalog, Column
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.errors import CatalogInvalid
-from streamflow.warehouse.sql_types import SQL_TYPES
 
 LAG = re.compile(r"\blag\(\s*([a-z][a-z0-9_]*)\s*\)")
-# Catalog type -> the SQL types that an expression of this type may return. Types that PostgreSQL
-# would have to round or to guess are not among them.
-ALLOWED_TYPES = {
-    "int": {"smallint", "integer", "bigint"},
-    "float": {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
-    "bool": {"boolean"},
-    "string": {"text", "character varying"},
-    "date": {"date"},
-    "timestamp": {"timestamp with time zone"},
-}
 # How many broken values of a column are shown.
 MAX_SHOWN_VALUES = 20
 
@@ -94,17 +84,19 @@ def _find_mistake(
                 )
             return reason
     sql_type = row[0] if row else ""
-    if sql_type in ALLOWED_TYPES[column.type]:
+    if sql_type in COLUMN_TYPES[column.type].expression_types:
         return ""
     return f"its type is {sql_type}, which does not fit into '{column.type}'"
 
 
 def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
     """Return the SQL of an empty table with every column that an expression may use."""
-    types = {name: SQL_TYPES[column.type] for name, column in catalog.file_columns(table).items()}
+    types = {
+        name: COLUMN_TYPES[column.type].sql for name, column in catalog.file_columns(table).items()
+    }
     types["as_of"] = "date"
     for name, column in catalog.columns(table).items():
-        types[_name_lag(name)] = SQL_TYPES[column.type]
+        types[_name_lag(name)] = COLUMN_TYPES[column.type].sql
     fields = [
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(sql_type))
         for name, sql_type in types.items()
@@ -201,9 +193,7 @@ def _select_column(name: str, column: Column) -> sql.Composable:
     # -0.0 becomes 0.0, as in the files.
     zero = " + 0" if column.type == "float" else ""
     return sql.SQL("(({})::{}" + zero + ") AS {}").format(
-        expression_sql(column),
-        sql.SQL(SQL_TYPES[column.type]),
-        sql.Identifier(name),
+        expression_sql(column), sql.SQL(COLUMN_TYPES[column.type].sql), sql.Identifier(name)
     )
 
 

@@ -43,19 +43,6 @@ def lock_for_writing(connection: psycopg.Connection) -> None:
     connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
 
 
-def current_known_at(connection: psycopg.Connection) -> datetime:
-    """Return the `known_at` for a read from now on.
-
-    A revision that is committed later is not known at this instant.
-    """
-    with connection.transaction():
-        connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
-        row = connection.execute(QUERIES["select_read_instant"]).fetchone()
-    assert row is not None
-    known_at: datetime = row[0]
-    return known_at
-
-
 def revisions(
     connection: psycopg.Connection,
     *,

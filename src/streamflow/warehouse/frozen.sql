@@ -1,10 +1,5 @@
 -- The statements of frozen.py that are not composed of identifiers.
 
--- select_read_instant --
--- The instant up to which a read from now on sees revisions.
-SELECT greatest(clock_timestamp(), max(known_at))
-FROM streamflow.revision
-
 -- select_newest_revisions --
 -- The newest revision of each table and drop that was known at an instant.
 SELECT DISTINCT ON (table_name, as_of) table_name, as_of, revision, known_at, rows, digest

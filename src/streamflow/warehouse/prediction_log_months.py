@@ -14,6 +14,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import sql
 
+from streamflow.core.data.counts import count_of
 from streamflow.database.sql_files import load_queries
 
 QUERIES = load_queries(__file__, "prediction_log_months.sql")
@@ -63,7 +64,7 @@ def _describe_moved(row_count: int) -> str:
 
 
 def _count_rows_in_words(row_count: int) -> str:
-    return f"{row_count:,} {'row' if row_count == 1 else 'rows'}"
+    return count_of(row_count, "row")
 
 
 def create_months(connection: psycopg.Connection, *, ahead: int = MONTHS_AHEAD) -> CreatedMonths:
@@ -90,8 +91,8 @@ def describe_missing_months(connection: psycopg.Connection) -> list[str]:
     row_count: int = row[0]
     descriptions = [f"month {name} does not exist yet" for (name,) in names]
     if row_count:
-        verb = "belongs" if row_count == 1 else "belong"
-        descriptions.append(f"{_count_rows_in_words(row_count)} {verb} to no month")
+        rows = count_of(row_count, "row belongs", "rows belong")
+        descriptions.append(f"{rows} to no month")
     return descriptions
 
 

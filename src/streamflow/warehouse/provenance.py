@@ -11,10 +11,10 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.training.row_sources import DatedRevision
 from streamflow.database import Address, arrow
 from streamflow.database.sql_files import load_queries
-from streamflow.warehouse.sql_types import SQL_TYPES
 
 QUERIES = load_queries(__file__, "provenance.sql")
 
@@ -74,6 +74,5 @@ def _make_pair(revision: DatedRevision) -> sql.Composed:
 def _join_keys(name: str, key_type: str) -> sql.Composed:
     """Return the SQL that keeps only the rows whose key is in the first parameter."""
     return sql.SQL(" JOIN unnest($1::{}[]) AS asked (key) ON asked.key = f.{}").format(
-        sql.SQL(SQL_TYPES[key_type]),
-        sql.Identifier(name),
+        sql.SQL(COLUMN_TYPES[key_type].sql), sql.Identifier(name)
     )

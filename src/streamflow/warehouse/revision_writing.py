@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Column
+from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.digest import TableDigest
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.derived import DropToFreeze, rows_to_freeze_sql
@@ -16,16 +17,6 @@ from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "revision_writing.sql")
-
-# The bytes of one cell in the digest of its row, in the form that core/data/digest.py defines.
-CELL_BYTES_SQL = {
-    "int": "int8send({c})",
-    "float": "float8send({c} + 0)",
-    "bool": "int8send({c}::int)",
-    "string": "int4send(octet_length({c})) || convert_to({c}, 'UTF8')",
-    "date": "int8send({c} - date '1970-01-01')",
-    "timestamp": "int8send((extract(epoch FROM {c}) * 1000000)::bigint)",
-}
 
 
 def copy_rows(
@@ -103,6 +94,7 @@ def _compute_row_digest(types: Mapping[str, str]) -> sql.Composed:
     cell = "coalesce('\\x01'::bytea || {value}, '\\x00'::bytea)"
     cells = []
     for name in sorted(types):
-        value = sql.SQL(CELL_BYTES_SQL[types[name]]).format(c=sql.Identifier(name))
+        cell_bytes = sql.SQL(COLUMN_TYPES[types[name]].cell_bytes_sql)
+        value = cell_bytes.format(c=sql.Identifier(name))
         cells.append(sql.SQL(cell).format(value=value))
     return sql.SQL("substr(sha256({}), 1, 16)").format(sql.SQL(" || ").join(cells))

@@ -14,10 +14,11 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Catalog
+from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.counts import count_of
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import CatalogInvalid
 from streamflow.warehouse.derived import check_expressions
-from streamflow.warehouse.sql_types import SQL_TYPES
 from streamflow.warehouse.table_statements import (
     add_column,
     comment_on_expression,
@@ -72,8 +73,12 @@ def _plan_table(
     connection: psycopg.Connection, table: str, catalog: Catalog, live: LiveColumns
 ) -> list[PlannedChange]:
     """Plan the raw table, the frozen table and the view of one table of the catalog."""
-    raw = {name: SQL_TYPES[column.type] for name, column in catalog.file_columns(table).items()}
-    frozen = {name: SQL_TYPES[column.type] for name, column in catalog.columns(table).items()}
+    raw = {
+        name: COLUMN_TYPES[column.type].sql for name, column in catalog.file_columns(table).items()
+    }
+    frozen = {
+        name: COLUMN_TYPES[column.type].sql for name, column in catalog.columns(table).items()
+    }
     key = catalog.entity.key
     changes = _plan_columns("raw", table, raw, live.get(("raw", table)), key)
     changes += _plan_columns("frozen", table, frozen, live.get(("frozen", table)), key)
@@ -91,7 +96,7 @@ def _refuse_changed_types(live: LiveColumns, catalog: Catalog) -> None:
     for table in catalog.tables:
         stored = live.get(("frozen", table), {})
         for name, column in catalog.columns(table).items():
-            if name in stored and stored[name] != SQL_TYPES[column.type]:
+            if name in stored and stored[name] != COLUMN_TYPES[column.type].sql:
                 mistakes.append(
                     f"tables.{table}.columns.{name}: the type is '{column.type}', but the type of"
                     f" the frozen rows is '{stored[name]}'"
@@ -159,7 +164,7 @@ def _plan_columns(
     if live is None:
         return [
             PlannedChange(
-                description=f"table {schema}.{table} ({len(types)} columns)",
+                description=f"table {schema}.{table} ({count_of(len(types), 'column')})",
                 statement=create_table(schema, table, types, key),
             )
         ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.data.digest import (
     BUCKETS,
@@ -150,7 +151,7 @@ def _find_changed_keys(
 def _describe_bucket(number: int, rows: int, columns: frozenset[str], key: str) -> Difference:
     """Report a bucket that changed although each of its rows has its stored digest."""
     names = ", ".join(sorted(columns - {key}) or [key])
-    address = f"one of {rows:,} keys in bucket {number}, {names}"
+    address = f"one of {count_of(rows, 'key')} in bucket {number}, {names}"
     return Difference(what=address, recorded=NOT_KNOWN, now=None, note=UNKNOWN)
 
 

@@ -19,35 +19,9 @@ from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from streamflow.catalog import Column
+from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.counts import count_of
 
-# Catalog type -> how a cell of this type is written.
-FORMS = {
-    "int": r"^[+-]?\d{1,19}$",
-    "float": r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$",
-    "bool": r"^(True|False)$",
-    "date": r"^\d{4}-\d{2}-\d{2}$",
-    "timestamp": r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})?$",
-    "string": r"^[^\x00]*$",
-}
-# Catalog type -> the same rule for people.
-FORM_DESCRIPTIONS = {
-    "int": "a whole number of 64 bits",
-    "float": "a finite number",
-    "bool": "True or False",
-    "date": "a date YYYY-MM-DD",
-    "timestamp": "an instant YYYY-MM-DD HH:MM:SS",
-    "string": "text without NUL",
-}
-# How a bounded or limited value of these types is called.
-TYPE_NOUNS = {"int": "integer", "float": "number", "string": "text"}
-POLARS_TYPES: Mapping[str, Any] = {
-    "int": pl.Int64,
-    "float": pl.Float64,
-    "bool": pl.Boolean,
-    "string": pl.String,
-    "date": pl.Date,
-    "timestamp": pl.Datetime("us", "UTC"),
-}
 HEADER_ROW = -1
 
 
@@ -77,7 +51,7 @@ def describe_expectation(column: Column) -> str:
     """
     if column.categories is not None:
         return "one of " + ", ".join(repr(category) for category in column.categories)
-    text = TYPE_NOUNS.get(column.type, FORM_DESCRIPTIONS[column.type])
+    text = COLUMN_TYPES[column.type].noun
     bounds = []
     if column.min is not None:
         bounds.append(f">= {column.min:g}")
@@ -88,6 +62,17 @@ def describe_expectation(column: Column) -> str:
     if column.max_length:
         text += f" of at most {column.max_length} characters"
     return text
+
+
+def polars_type(column_type: str) -> Any:
+    """Return the type of a column's values in a frame.
+
+    >>> polars_type("int"), polars_type("timestamp")
+    (Int64, Datetime(time_unit='us', time_zone='UTC'))
+    """
+    name, *arguments = COLUMN_TYPES[column_type].polars
+    frame_type = getattr(pl, name)
+    return frame_type(*arguments) if arguments else frame_type
 
 
 def read_cells(
@@ -108,8 +93,7 @@ def read_cells(
         table: the name of the table, for violations.
 
     Returns:
-        (n, ·) values, typed and ordered as in the catalog; and a violation for every cell that
-        breaks the contract.
+        (n, ·) values, typed and ordered as in the catalog; a violation for every broken promise.
     """
     text = text.select(pl.col(name).cast(pl.String) for name in columns)
     typed = pl.DataFrame([_parse_column(text[name], column) for name, column in columns.items()])
@@ -119,7 +103,8 @@ def read_cells(
         is_lost = text[name].is_not_null() & typed[name].is_null()
         malformed |= {(name, position) for position in is_lost.arg_true()}
     out_of_range = _find_failures(_value_schema(columns), typed) - malformed
-    expectations = {cell: FORM_DESCRIPTIONS[columns[cell[0]].type] for cell in malformed}
+    forms = {name: COLUMN_TYPES[column.type] for name, column in columns.items()}
+    expectations = {cell: forms[cell[0]].form_description for cell in malformed}
     expectations |= {cell: describe_expectation(columns[cell[0]]) for cell in out_of_range}
     violations = [
         DropViolation(
@@ -154,7 +139,7 @@ def _check_header(
     counts = {name: list(header).count(name) for name in header}
     for name, count in counts.items():
         if count > 1:
-            yield "this column once", name, f"{count} times"
+            yield "this column once", name, count_of(count, "time")
     for name in columns:
         if name not in counts:
             yield "this column in the header", name, None
@@ -167,7 +152,7 @@ def _form_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
     """Return the schema that checks how the cells are written."""
     return pa.DataFrameSchema(
         {
-            name: pa.Column(pl.String, pa.Check.str_matches(FORMS[column.type]), nullable=True)
+            name: pa.Column(pl.String, _form_check(column), nullable=True)
             for name, column in columns.items()
         }
     )
@@ -178,11 +163,15 @@ def _value_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
         {
             name: pa.Column(
-                POLARS_TYPES[column.type], _value_checks(column), nullable=column.nullable
+                polars_type(column.type), _value_checks(column), nullable=column.nullable
             )
             for name, column in columns.items()
         }
     )
+
+
+def _form_check(column: Column) -> pa.Check:
+    return pa.Check.str_matches(COLUMN_TYPES[column.type].form)
 
 
 def _value_checks(column: Column) -> list[pa.Check]:
@@ -208,22 +197,31 @@ def _find_failures(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> set[tuple
     return set()
 
 
-def _parse_column(text: pl.Series, column: Column) -> pl.Series:
-    """Convert a column of text to its type; a cell without a value becomes a null."""
-    if column.type == "bool":
+def value_expression(cell: pl.Expr, column_type: str) -> pl.Expr:
+    """Convert cells of text to values of a type; a cell without a value becomes a null.
+
+    >>> pl.select(value_expression(pl.lit("True"), "bool")).item()
+    True
+    """
+    if column_type == "bool":
         values = {"True": True, "False": False}
-        return text.replace_strict(values, default=None, return_dtype=pl.Boolean)
-    if column.type == "date":
-        return text.str.to_date("%Y-%m-%d", strict=False)
-    if column.type == "timestamp":
-        return text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    if column.type == "float":
-        number = text.cast(pl.Float64, strict=False)
+        return cell.replace_strict(values, default=None, return_dtype=pl.Boolean)
+    if column_type == "date":
+        return cell.str.to_date("%Y-%m-%d", strict=False)
+    if column_type == "timestamp":
+        return cell.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    if column_type == "float":
+        number = cell.cast(pl.Float64, strict=False)
         # This makes -0.0 a 0.0.
         without_negative_zero = pl.when(number == 0).then(0.0)
-        finite = without_negative_zero.when(number.is_finite()).then(number)
-        return pl.select(finite.alias(text.name)).to_series()
-    return text.cast(POLARS_TYPES[column.type], strict=False)
+        return without_negative_zero.when(number.is_finite()).then(number)
+    return cell.cast(polars_type(column_type), strict=False)
+
+
+def _parse_column(text: pl.Series, column: Column) -> pl.Series:
+    """Convert a column of text to its type; a cell without a value becomes a null."""
+    values = value_expression(pl.col(text.name), column.type).alias(text.name)
+    return text.to_frame().select(values).to_series()
 
 
 def _format_cell(cell: str | None) -> str:

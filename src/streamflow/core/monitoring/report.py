@@ -5,7 +5,6 @@ A report is a value. It is stored as JSON, and everything that is shown comes fr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from streamflow.core.data.counts import choose_form, count_of
+from streamflow.core.data.json_text import canonical_json
 from streamflow.core.monitoring.drift import FeatureDrift
 from streamflow.core.monitoring.performance import (
     CONFIDENCE,
@@ -61,7 +62,7 @@ class ReportEvidence:
             **vars(self),
             "as_of": self.as_of.isoformat(),
         }
-        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+        text = canonical_json(values, spaced=True)
         return sha256(text.encode()).hexdigest()
 
 
@@ -131,10 +132,10 @@ class Report:
             if feature.distribution.p_adjusted <= self.evidence.drift_false_discovery
         ]
         small = sum(not feature.drifted for feature in significant)
-        verb = "differs" if small == 1 else "differ"
+        verb = choose_form(small, "differs", "differ")
         small_in_words = f", {small} {verb} significantly and by less" if small else ""
         return (
-            f"{len(self.drifted)} of {len(self.features)} features drifted"
+            f"{len(self.drifted)} of {count_of(len(self.features), 'feature')} drifted"
             f" (PSI from {self.evidence.drift_psi:g} on){small_in_words}"
         )
 

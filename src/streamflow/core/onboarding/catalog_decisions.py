@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 
 FOUR_DIGITS = re.compile(r"\d{4}")
@@ -26,7 +27,7 @@ def list_decisions(
             "the file must hold the users with the opposite outcome too"
         )
     if label_file.rows < population:
-        share = f"{label_file.rows:,} of {population:,} keys"
+        share = f"{label_file.rows:,} of {count_of(population, 'key')}"
         yield f"{label_file.file} has {share}: training leaves out the keys without a label"
     for file in files:
         yield from _list_file_decisions(file, file is label_file, population)
@@ -38,7 +39,7 @@ def _list_file_decisions(file: FileProfile, holds_label: bool, population: int) 
             f"the name {file.file} seems to hold a date: every drop must use the same file names"
         )
     if not holds_label and file.rows < population:
-        share = f"{file.rows:,} of {population:,} keys"
+        share = f"{file.rows:,} of {count_of(population, 'key')}"
         yield f"{file.file} has {share}: its features are nullable, and a missing row means nulls"
     empty_columns = [column.name for column in file.columns if column.empty == column.rows]
     if empty_columns:

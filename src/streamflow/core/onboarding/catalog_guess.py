@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streamflow.catalog import Entity, Label, View
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_decisions import list_decisions
 from streamflow.core.onboarding.column_guess import ColumnGuess, guess_column, room_for
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
@@ -161,7 +162,7 @@ def _guess_label_table(file: FileProfile, name: str, key: str, label: ColumnProf
             continue
         column = guess_column(profile, view=None)
         if profile.name == label.name:
-            share = f"True in {label.true:,} of {label.rows:,} rows"
+            share = f"True in {label.true:,} of {count_of(label.rows, 'row')}"
             column = replace(column, description=f"the label, {share}")
         columns.append(column)
     return TableGuess(table=name, file=file.file, rows=file.rows, view=None, columns=tuple(columns))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from streamflow.catalog import Column
 from streamflow.core.data.catalog_definitions import quote_toml
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, TableGuess
 
 HEAD = """\
@@ -88,7 +89,7 @@ def _write_entity(guess: CatalogGuess) -> str:
     lines.append(
         (
             f"table = {quote_toml(entity.table)}",
-            f"guessed: it holds all {guess.population:,} keys; "
+            f"guessed: it holds all {count_of(guess.population, 'key')}; "
             "a key that is not in it is refused in every file",
         )
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamflow.catalog import Column
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_profile import ColumnProfile
 from streamflow.core.onboarding.column_roles import KEY_ENDING
 
@@ -118,6 +119,6 @@ def _describe_nulls(profile: ColumnProfile, missing: int) -> str:
 
 def _null_reasons(empty: int, missing: int) -> Iterator[str]:
     if empty:
-        yield f"{empty:,} {'cells are' if empty > 1 else 'cell is'} empty"
+        yield f"{count_of(empty, 'cell is', 'cells are')} empty"
     if missing:
-        yield f"{missing:,} {'keys have' if missing > 1 else 'key has'} no row here"
+        yield f"{count_of(missing, 'key has', 'keys have')} no row here"

@@ -13,23 +13,19 @@ import numpy as np
 import polars as pl
 
 from streamflow.catalog import Column, ColumnType
-from streamflow.core.data.contract import FORMS, read_cells
+from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.contract import read_cells, value_expression
 
 # The most distinct texts with which a column can be one of categories; a convention.
 MAX_CATEGORIES = 30
 
-NARROW_FIRST: tuple[ColumnType, ...] = ("bool", "int", "float", "date", "timestamp")
 SLICE_ROWS = 50_000  # how many rows are read as instants at a time
 
 # The count of distinct values is an estimate: a column may be unique from this share of its rows.
 UNIQUE_SHARE = 0.9
 
-# These patterns are narrower than what ingest accepts. 00123, +49170 and 17 digits before a point
-# name something, and a number would lose some of these characters.
-NUMBERS = {
-    "int": r"^-?(0|[1-9]\d{0,18})$",
-    "float": r"^-?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$",
-}
+# The types that `init` recognizes by their form, the narrowest first.
+GUESSED_TYPES = tuple(record.name for record in COLUMN_TYPES.values() if record.guess_form)
 
 Measurements = dict[str, float | int | None]
 
@@ -98,14 +94,9 @@ def measuring_expressions(header: Sequence[str]) -> list[pl.Expr]:
 def _column_measures(cell: pl.Expr) -> dict[str, pl.Expr]:
     """Return the expressions of one column by name; a type's name counts the cells that fit it."""
     number = cell.cast(pl.Float64, strict=False)
-    fits_int64 = cell.cast(pl.Int64, strict=False).is_not_null()
-    is_day = cell.str.to_date("%Y-%m-%d", strict=False).is_not_null()
-    conditions = {
-        "bool": cell.is_in(["True", "False"]),
-        "int": cell.str.contains(NUMBERS["int"]) & fits_int64,
-        "float": cell.str.contains(NUMBERS["float"]) & number.is_finite(),
-        "date": cell.str.contains(FORMS["date"]) & is_day,
-        "timestamp": cell.str.contains(FORMS["timestamp"]),
+    type_conditions: dict[str, pl.Expr] = {name: _fits(cell, name) for name in GUESSED_TYPES}
+    conditions: dict[str, pl.Expr] = {
+        **type_conditions,
         "nul": cell.str.contains("\0", literal=True),
         "true": cell == "True",
     }
@@ -117,6 +108,17 @@ def _column_measures(cell: pl.Expr) -> dict[str, pl.Expr]:
         "longest": cell.str.len_chars().max(),
         "distinct": cell.approx_n_unique(),
     }
+
+
+def _fits(cell: pl.Expr, column_type: str) -> pl.Expr:
+    """Return whether a cell has the form of a type, and a value.
+
+    The values of instants are checked later, by `check_instants`: they depend on each other.
+    """
+    has_form = cell.str.contains(str(COLUMN_TYPES[column_type].guess_form))
+    if column_type == "timestamp":
+        return has_form
+    return has_form & value_expression(cell, column_type).is_not_null()
 
 
 def profiles_from_measures(
@@ -149,7 +151,7 @@ def _make_profile(name: str, rows: int, measurements: Measurements) -> ColumnPro
         if measure not in ("low", "high")
     }
     kind = _narrowest_type(counts, filled=rows - counts["empty"])
-    is_numeric = kind in ("int", "float")
+    is_numeric = kind is not None and COLUMN_TYPES[kind].is_number
     return ColumnProfile(
         name=name,
         rows=rows,
@@ -166,7 +168,7 @@ def _make_profile(name: str, rows: int, measurements: Measurements) -> ColumnPro
 def _narrowest_type(counts: dict[str, int], *, filled: int) -> ColumnType | None:
     """Return the first type that all `filled` cells fit."""
     if filled:
-        for kind in NARROW_FIRST:
+        for kind in GUESSED_TYPES:
             if counts[kind] == filled:
                 return kind
     return None if counts["nul"] else "string"

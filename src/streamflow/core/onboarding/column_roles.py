@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Never
 
 from streamflow.catalog import RESERVED
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.errors import CatalogInvalid
 
@@ -130,12 +131,12 @@ def _explain_no_key(files: Sequence[FileProfile], candidates: Sequence[str]) -> 
 
 def _explain_unsuitable_key(column: ColumnProfile) -> str:
     if column.empty:
-        return f"is empty in {column.empty:,} of {column.rows:,} rows"
+        return f"is empty in {column.empty:,} of {count_of(column.rows, 'row')}"
     if column.kind not in ("int", "string"):
         return f"is of type {column.kind}; a key is int or string"
     distinct = min(column.distinct, column.rows - 1)
-    values = "value" if distinct == 1 else "values"
-    return f"repeats: about {distinct:,} different {values} in {column.rows:,} rows"
+    values = count_of(distinct, "different value")
+    return f"repeats: about {values} in {count_of(column.rows, 'row')}"
 
 
 def _rank_key(name: str) -> int:
@@ -160,7 +161,7 @@ def find_owner(
     # A key occurs once in each file, so it is enough to count the rows.
     complete_files = [file for file in files if file is not label_file and file.rows == population]
     if not complete_files:
-        counts = [f"{file.file}: {file.rows:,} of {population:,} keys" for file in files]
+        counts = [f"{file.file}: {file.rows:,} of {count_of(population, 'key')}" for file in files]
         problem = (
             f"no file except that of the label holds every '{key}'; "
             "one file must hold the whole population"

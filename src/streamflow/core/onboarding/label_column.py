@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Never
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.core.onboarding.column_roles import refuse
 
@@ -114,7 +115,7 @@ def _describe_columns(columns: Sequence[FileColumn]) -> list[str]:
 
 def _describe_content(column: ColumnProfile) -> str:
     if column.kind == "bool":
-        return f"is empty in {column.empty:,} of {column.rows:,} rows"
+        return f"is empty in {column.empty:,} of {count_of(column.rows, 'row')}"
     if column.texts is not None:
         texts = ", ".join(map(repr, column.texts[:SHOWN_TEXTS])) or "nothing"
         ellipsis = ", …" if len(column.texts) > SHOWN_TEXTS else ""

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.training.calibration import Labels
 from streamflow.core.training.decision import Economics
 
@@ -133,12 +134,19 @@ def compare_metrics(
     tail = (1 - policy.confidence) / 2
     interval_ends = np.quantile(np.array(drawn_differences), [tail, 1 - tail], axis=0)
     low, high = np.sort(interval_ends * sign, axis=0)
+    return _make_comparisons(champion_scores, challenger_scores, differences, low, high)
+
+
+def _make_comparisons(
+    champion: Floats, challenger: Floats, difference: Floats, low: Floats, high: Floats
+) -> tuple[MetricComparison, ...]:
+    """Make one comparison for each metric from arrays that hold a value per metric."""
     return tuple(
         MetricComparison(
             metric=metric,
-            champion=float(champion_scores[number]),
-            challenger=float(challenger_scores[number]),
-            difference=float(differences[number]),
+            champion=float(champion[number]),
+            challenger=float(challenger[number]),
+            difference=float(difference[number]),
             low=float(low[number]),
             high=float(high[number]),
         )
@@ -239,10 +247,13 @@ def explain_too_few_rows(label: Labels, policy: GatePolicy) -> str:
     rows = len(label)
     positives = int(np.asarray(label).sum())
     if rows < policy.min_rows:
-        return f"{rows} rows are unseen by both, needed are {policy.min_rows}"
+        return (
+            f"{count_of(rows, 'row is', 'rows are')} unseen by both, needed are {policy.min_rows}"
+        )
     if min(positives, rows - positives) < MIN_PER_CLASS:
         return (
-            f"of the {rows} rows unseen by both {positives} are positive,"
+            f"of the {count_of(rows, 'row')} unseen by both"
+            f" {positives:,} {choose_form(positives, 'is', 'are')} positive,"
             f" needed are {MIN_PER_CLASS} of each class"
         )
     return ""

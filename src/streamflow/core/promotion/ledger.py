@@ -5,12 +5,13 @@ Each entry holds the hash of the entry before it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
+
+from streamflow.core.data.json_text import canonical_json
 
 Action = Literal[
     "promoted",
@@ -80,13 +81,7 @@ class Entry:
         """
         names = [field.name for field in fields(self) if field.name != "hash"]
         values = {name: getattr(self, name) for name in names}
-        text = json.dumps(
-            values,
-            sort_keys=True,
-            ensure_ascii=False,
-            separators=(",", ":"),
-            default=_utc_text,
-        )
+        text = canonical_json(values, default=_utc_text)
         return sha256(text.encode()).hexdigest()
 
 

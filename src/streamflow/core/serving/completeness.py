@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from streamflow.core.data.counts import count_of
 from streamflow.errors import (
     EntityUnknown,
     FeaturesMissing,
@@ -246,7 +247,7 @@ class CompletenessPolicy:
             instant = as_of[view]
             if names and instant is not None:
                 days = (now - instant).total_seconds() / DAY_S
-                limit_in_words = "1 day" if limit.days == 1 else f"{limit.days} days"
+                limit_in_words = count_of(limit.days, "day")
                 yield (
                     f"{owner} has only values from {days:.1f} days ago for {', '.join(names)};"
                     f" {view} allows {limit_in_words}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
 from streamflow.errors import TrainingImpossible
 
 Floats = NDArray[np.float64]
@@ -98,7 +99,7 @@ def _require_both_classes(label: Labels) -> Flags:
     if is_positive.all() or not is_positive.any():
         only_class = int(is_positive[0])
         raise TrainingImpossible(
-            f"the hold-out holds one class only: the label of all {rows} rows is {only_class}",
+            f"the hold-out has one class only: {count_of(rows, 'row')} with the label {only_class}",
             rows=rows,
             only_class=only_class,
         )

@@ -13,6 +13,8 @@ from typing import Any
 
 import polars as pl
 
+from streamflow.core.data.json_text import readable_json
+
 FILE = "background.json"
 
 Value = bool | int | float | str | None
@@ -63,8 +65,7 @@ class Background:
     @property
     def content(self) -> bytes:
         """Return the file. Equal backgrounds give equal bytes."""
-        text = json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False)
-        return (text + "\n").encode()
+        return readable_json(asdict(self))
 
 
 def build_background(frame: pl.DataFrame, categorical: Iterable[str]) -> Background:

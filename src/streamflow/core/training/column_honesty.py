@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.statistics.metrics import auc
 from streamflow.core.training.honesty import HonestyFinding, Labels
 
@@ -58,8 +59,10 @@ def find_deciding_columns(matrix: pl.DataFrame, label: Labels) -> Iterator[Hones
     severe: status alone nearly decides the label: AUC 1.0000
     """
     if not has_enough_of_each_class(label):
+        positives = int(label.sum())
         sentence = (
-            f"{int(label.sum()):,} of {len(label):,} rows are positive:"
+            f"{positives:,} of {count_of(len(label), 'row')}"
+            f" {choose_form(positives, 'is', 'are')} positive:"
             " too few of a class to see what decides the label"
         )
         yield HonestyFinding(check="single-feature", severity="note", words=sentence)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.json_text import readable_json
 from streamflow.core.training.calibration import (
     Calibrator,
     Floats,
@@ -126,7 +127,7 @@ class Decision:
     def content(self) -> bytes:
         """Return the file. Equal decisions give equal bytes."""
         values = {**asdict(self), "calibrator": self.calibrator.values}
-        return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
+        return readable_json(values)
 
     @property
     def digest(self) -> str:

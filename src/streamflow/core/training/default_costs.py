@@ -5,7 +5,6 @@ The hold-out is scored again with features blanked: their defaults replace the v
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from streamflow.catalog import Feature
+from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import Floats, Labels, auc
 
 FILE = "default_costs.json"
@@ -163,8 +163,7 @@ def _scores(label: Labels, probability: Floats) -> dict[str, float]:
 def to_bytes(costs: Sequence[DefaultCost]) -> bytes:
     """Return the file of these costs. Equal costs give equal bytes."""
     values = [asdict(cost) for cost in costs]
-    text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False)
-    return (text + "\n").encode()
+    return readable_json(values)
 
 
 def costs_from_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

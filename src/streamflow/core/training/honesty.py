@@ -16,11 +16,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamflow.core.data.counts import count_of
+from streamflow.core.data.json_text import readable_json
 
 FILE = "label_honesty.json"
 FORMAT = 1
@@ -111,8 +114,7 @@ class HonestyReport:
     @property
     def content(self) -> bytes:
         """Return the file. Equal reports give equal bytes."""
-        text = json.dumps(self.values, indent=1, sort_keys=True, ensure_ascii=False)
-        return (text + "\n").encode()
+        return readable_json(self.values)
 
 
 def parse_honesty(content: bytes) -> HonestyReport:
@@ -143,12 +145,12 @@ def parse_honesty(content: bytes) -> HonestyReport:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc
 
 
-def check_label_period(as_of: date, label_as_of: date) -> list[HonestyFinding]:
+def check_label_period(as_of: datetime, label_as_of: datetime) -> list[HonestyFinding]:
     """Check the dates of features and labels against each other.
 
-    >>> print(*check_label_period(date(2024, 1, 31), date(2024, 3, 31)))
+    >>> print(*check_label_period(datetime(2024, 1, 31), datetime(2024, 3, 31)))
     note: the labels are of 2024-03-31, 60 days after the features
-    >>> check_label_period(date(2024, 1, 31), date(2023, 12, 31))[0].severity
+    >>> check_label_period(datetime(2024, 1, 31), datetime(2023, 12, 31))[0].severity
     'severe'
     """
     days = (label_as_of - as_of).days
@@ -156,16 +158,18 @@ def check_label_period(as_of: date, label_as_of: date) -> list[HonestyFinding]:
     if days < 0:
         severity = "severe"
         sentence = (
-            f"the labels are of {label_as_of}, {-days} days before the features of {as_of}:"
-            " they tell of the past"
+            f"the labels are of {label_as_of:%Y-%m-%d}, {count_of(-days, 'day')}"
+            f" before the features of {as_of:%Y-%m-%d}: they tell of the past"
         )
     elif days == 0:
         sentence = (
-            f"features and labels are of one drop, {as_of}:"
+            f"features and labels are of one drop, {as_of:%Y-%m-%d}:"
             " honest only if the label tells what came after that day"
         )
     else:
-        sentence = f"the labels are of {label_as_of}, {days} days after the features"
+        sentence = (
+            f"the labels are of {label_as_of:%Y-%m-%d}, {count_of(days, 'day')} after the features"
+        )
     numbers = {"days": days}
     return [
         HonestyFinding(check="label-period", severity=severity, words=sentence, numbers=numbers)

@@ -11,6 +11,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.statistics.intervals import (
     Ranking,
     auc_decrease,
@@ -68,22 +69,21 @@ def check_late_revision(
     if not _changed_by_outcome(changed_positives, positives, changed_negatives, negatives):
         return []
     counts = (
-        f"{changed_positives:,} of {positives:,} positives"
-        f" and {changed_negatives:,} of {negatives:,} negatives"
+        f"{changed_positives:,} of {count_of(positives, 'positive')}"
+        f" and {changed_negatives:,} of {count_of(negatives, 'negative')}"
     )
-    numbers = {
-        "positives": positives,
-        "positives_changed": changed_positives,
-        "negatives": negatives,
-        "negatives_changed": changed_negatives,
-    }
     return [
         HonestyFinding(
             check="late-revision",
             severity="severe",
             subject=feature,
             words=f"{revision}, came after the labels and changed {feature} for {counts}",
-            numbers=numbers,
+            numbers={
+                "positives": positives,
+                "positives_changed": changed_positives,
+                "negatives": negatives,
+                "negatives_changed": changed_negatives,
+            },
         )
     ]
 
@@ -171,7 +171,7 @@ def check_counter(
     if few_stand_still and few_fell:
         return []
     sentence = (
-        f"{name} did not advance since {since} for {not_advanced:,} of {keys:,} keys,"
+        f"{name} did not advance since {since} for {not_advanced:,} of {count_of(keys, 'key')},"
         f" and fell for {fell:,}"
     )
     numbers = {"keys": keys, "not_advanced": not_advanced, "fell": fell}
@@ -243,7 +243,7 @@ def check_label_rule(before: Ranking, current: Ranking, *, since: date) -> list[
     if interval.low <= MAX_AUC_FALL:
         return []
     sentence = (
-        f"the label follows another rule: AUC of a model of {since} is {before.auc:.4f} there,"
+        f"the label follows a different rule: AUC of a model of {since} is {before.auc:.4f} there,"
         f" {current.auc:.4f} here,"
         f" a fall of {interval.value:.2f} ({interval.low:.2f}..{interval.high:.2f})"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -94,20 +94,3 @@ class TrainingSet:
     def labels(self) -> NDArray[np.int8]:
         """Return 1 where the label is true, else 0, (n,)."""
         return self.frame[self.label].cast(pl.Int8).to_numpy()
-
-
-def find_label_drop(as_of: datetime, lead: int, drops: Sequence[datetime]) -> datetime | None:
-    """Return the drop that dates the label.
-
-    It is `as_of` itself for a lead of 0, else the `lead`-th drop after it.
-
-    Returns:
-        None when there is no such drop yet.
-
-    >>> find_label_drop(1, 1, [0, 1, 2]), find_label_drop(2, 1, [0, 1, 2])
-    (2, None)
-    """
-    if lead == 0:
-        return as_of
-    later_drops = sorted(drop for drop in drops if drop > as_of)
-    return later_drops[lead - 1] if len(later_drops) >= lead else None

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.instants import format_instant
 from streamflow.core.training.row_sources import (
     MICROSECOND,
@@ -164,7 +165,7 @@ def _reason(
         return 1, f"known only after {known_day}"
     if microseconds(as_of) < oldest_as_of:
         if reading.ttl:
-            return 2, f"more than {reading.ttl.days} days before {reading_day}"
+            return 2, f"more than {count_of(reading.ttl.days, 'day')} before {reading_day}"
         return 2, f"not of {reading_day}"
     if not is_allowed:
         return (

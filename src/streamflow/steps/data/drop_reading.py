@@ -10,7 +10,13 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import DropViolation, find_header_violations, read_cells
+from streamflow.core.data.contract import (
+    DropViolation,
+    find_header_violations,
+    polars_type,
+    read_cells,
+)
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
@@ -207,7 +213,7 @@ def _read_table(
         violations += cell_violations
         progress.add(len(rows))
     for row, cell_count in ragged.items():
-        expected = f"{len(columns)} cells"
+        expected = count_of(len(columns), "cell")
         violations.append(
             DropViolation(table=table, column=None, row=row, expected=expected, got=f"{cell_count}")
         )
@@ -228,7 +234,7 @@ def _file_order(violation: DropViolation) -> tuple[int, str]:
 
 def _no_keys(catalog: Catalog) -> pl.DataFrame:
     """Return a frame of keys and row numbers without rows."""
-    key_type = pl.String if catalog.entity.type == "string" else pl.Int64
+    key_type = polars_type(catalog.entity.type)
     return pl.DataFrame(schema={catalog.entity.key: key_type, "row": pl.Int64})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamflow.catalog import parse_catalog
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
 from streamflow.core.onboarding.column_profile import (
@@ -134,7 +135,7 @@ def _check_headers(folder: Path, names: list[str]) -> None:
             )
         repeated = sorted({column for column in header if header.count(column) > 1})
         problems += [
-            f"{name}: column {column!r} is in the header {header.count(column)} times"
+            f"{name}: column {column!r} is in the header {count_of(header.count(column), 'time')}"
             for column in repeated
         ]
     if problems:

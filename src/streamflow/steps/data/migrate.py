@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from streamflow.core.data.counts import count_of
 from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
 from streamflow.platform import Platform, require_migrated
@@ -73,8 +74,7 @@ def _migrate(platform: Platform) -> list[str]:
 
 def _describe_registry(platform: Platform) -> str:
     """Describe the views and the service that were written to the Feast registry."""
-    view_count = len(platform.catalog.views)
-    views = f"{view_count} view{'' if view_count == 1 else 's'}"
+    views = count_of(len(platform.catalog.views), "view")
     return f"Feast registry: {views}, service {platform.catalog.service}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamflow.catalog import Catalog
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.rejects import Reject, find_rejected_keys, list_rejects
 from streamflow.files import csv_files
 from streamflow.platform import Platform
@@ -34,7 +35,7 @@ def find_rejects(platform: Platform, folder: Path, drop: CheckedDrop) -> list[Re
     share = rejected_count / key_count
     if share > max_share:
         note = (
-            f"({share:.2%} of {key_count:,} keys would be rejected, "
+            f"({share:.2%} of {count_of(key_count, 'key')} would be rejected, "
             f"the setting max_reject_share allows {max_share:.2%})"
         )
         raise make_violation_error(folder, catalog, violations, note=note)

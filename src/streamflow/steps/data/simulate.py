@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from streamflow.core.data.counts import count_of
 from streamflow.files.drop_folders import write_drop
 from streamflow.simulation.drops import simulate_months
 
@@ -51,7 +52,7 @@ def simulate(
         has_changes |= is_written
         rows = month.tables["users"].height
         notify(
-            f"{target}  as of {month.as_of.isoformat()}: {rows} users, "
+            f"{target}  as of {month.as_of.isoformat()}: {count_of(rows, 'user')}, "
             f"churn {month.churn_rate:.4f}, best possible AUC {month.best_auc:.4f}"
             f"{'' if is_written else ' (unchanged)'}"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.contract import DropViolation
+from streamflow.core.data.counts import count_of
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
 
@@ -47,7 +48,7 @@ def make_violation_error(
     listed = lines[:MAX_LISTED]
     if len(lines) > MAX_LISTED:
         listed.append(f"… and {len(lines) - MAX_LISTED} more")
-    listed.append(f"({len(lines)} violation{'s' if len(lines) > 1 else ''})")
+    listed.append(f"({count_of(len(lines), 'violation')})")
     if note:
         listed.append(note)
     return ContractViolation("\n".join(listed), violations=lines)

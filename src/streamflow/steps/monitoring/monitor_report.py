@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.instants import format_instant
 from streamflow.core.monitoring.drift import FeatureDrift, compare_features
 from streamflow.core.monitoring.performance import (
@@ -56,7 +57,7 @@ def make_report(inputs: ReportInputs) -> Report:
     rows = read_rows(platform, drop)
     population = read_population(platform, champion, reference)
     labelled = rows.drop_nulls(platform.catalog.label.column)
-    platform.notify(f"comparing {len(rows):,} users with {len(population):,}")
+    platform.notify(f"comparing {count_of(len(rows), 'user')} with {len(population):,}")
     features = _compare_features(platform, population, rows)
     platform.notify("asking the version on hold-out users")
     predictor = platform.models.load(champion.version)
@@ -192,9 +193,9 @@ def _notes(
         yield drop.no_labels
     elif labelled_count < row_count:
         unlabelled_count = row_count - labelled_count
-        verb = "has" if unlabelled_count == 1 else "have"
+        verb = choose_form(unlabelled_count, "has", "have")
         yield (
-            f"{unlabelled_count:,} of {row_count:,} users {verb} no label "
+            f"{unlabelled_count:,} of {count_of(row_count, 'user')} {verb} no label "
             f"in the drop of {format_instant(drop.label_at)}"
         )
     erased_count = count_erased_users(inputs.recorded_platform, passport)

@@ -17,10 +17,10 @@ from streamflow.core.monitoring.skew import (
     as_logged,
     find_cause,
 )
+from streamflow.database.known_at import current_known_at
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
-from streamflow.warehouse import frozen
 from streamflow.warehouse.skew import LoggedAnswer
 
 
@@ -55,7 +55,7 @@ class OfflineReader:
     def __init__(self, platform: Platform, knowledge: DropKnowledge) -> None:
         self._platform = platform
         self._knowledge = knowledge
-        self._known_now = frozen.current_known_at(platform.connection)
+        self._known_now = current_known_at(platform.connection)
 
     def requests_for(
         self, answer: LoggedAnswer, features: Sequence[ServiceFeature]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.monitoring.skew import (
     CAUSES,
     Cause,
@@ -152,7 +153,9 @@ def _compare_values(
     compared_count = 0
     for name, answers in groups.items():
         features = services[name]
-        platform.notify(f"making {len(answers):,} answers of {name} again from frozen rows")
+        platform.notify(
+            f"making {count_of(len(answers), 'answer')} of {name} again from frozen rows"
+        )
         comparable = []
         for answer in answers:
             requests = reader.requests_for(answer, features)
@@ -185,7 +188,8 @@ def _compare_probabilities(
         except VersionMissing:
             not_comparable[UNREGISTERED_VERSION] += len(of_version)
             continue
-        platform.notify(f"computing {len(of_version):,} probabilities of version {version} again")
+        number = count_of(len(of_version), "probability", "probabilities")
+        platform.notify(f"computing {number} of version {version} again")
         rows = [
             [as_logged(answer.features[feature.name], feature.type) for feature in features]
             for answer, features in of_version

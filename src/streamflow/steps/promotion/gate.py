@@ -6,12 +6,13 @@ these rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from streamflow.core.data.counts import count_of
+from streamflow.core.data.json_text import canonical_json
 from streamflow.core.promotion.gate import (
     GateCondition,
     GatePolicy,
@@ -38,8 +39,8 @@ from streamflow.steps.promotion.unseen_users import (
     predict_unseen,
 )
 from streamflow.steps.training.fit import economics_of
-from streamflow.steps.training.training_set import TrainingDrops
 from streamflow.steps.versions.recorded_version import RecordedVersion, find_recorded_version
+from streamflow.warehouse.known_drops import TrainingDrops
 
 # These errors keep a version from being judged. The comparison fails and its evidence says why;
 # there is no simpler comparison to fall back to.
@@ -74,12 +75,7 @@ class Examination:
     @property
     def evidence(self) -> str:
         """The whole examination as canonical JSON. The ledger stores this text."""
-        return json.dumps(
-            {**asdict(self), "passed": self.passed},
-            sort_keys=True,
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        return canonical_json({**asdict(self), "passed": self.passed})
 
     @property
     def digest(self) -> str:
@@ -204,7 +200,9 @@ def _compare_predictions(
         )
     if shortage := explain_too_few_rows(new.label, policy):
         return _fail_comparison(f"champion not evaluable here: {shortage}", rows=proof)
-    platform.notify(f"comparing on {len(new.label):,} users that neither version was trained on")
+    platform.notify(
+        f"comparing on {count_of(len(new.label), 'user')} that neither version was trained on"
+    )
     compared = compare_metrics(
         new.label,
         VersionAnswers(probability=old.probability, threshold=old.threshold),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.promotion.gate import MIN_PER_CLASS, GateCondition, GatePolicy
 from streamflow.core.training import honesty, stored_requests
 from streamflow.core.training.calibration import calibration_error, chance_calibration_error
@@ -46,7 +47,7 @@ def schema_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
         problems = [f"the feature service {service} is not defined here"]
     else:
         problems = describe_misfits(platform.connection, features)
-    complete = f"the live views have all {len(features or ())} features of {service}"
+    complete = f"the live views have all {count_of(len(features or ()), 'feature')} of {service}"
     return GateCondition(
         name="schema", passed=not problems, evidence="; ".join(problems) or complete
     )
@@ -70,7 +71,7 @@ def probe_gate(platform: Platform, record: RecordedVersion, predictor: Predictor
     return GateCondition(
         name="probes",
         passed=bool(distances) and largest <= PROBABILITY_TOLERANCE,
-        evidence=f"{len(distances)} stored requests: "
+        evidence=f"{count_of(len(distances), 'stored request')}: "
         f"the probabilities differ from those at training by at most {largest:.1e}",
     )
 
@@ -94,8 +95,9 @@ def calibration_gate(
     return GateCondition(
         name="calibration",
         passed=error <= bound,
-        evidence=f"error {error:.4f} on {rows:,} unseen rows; a perfectly calibrated model stays "
-        f"below {bound:.4f} in {CALIBRATION_LEVEL:.0%} of the cases",
+        evidence=f"error {error:.4f} on {count_of(rows, 'unseen row')}; "
+        f"a perfectly calibrated model stays below {bound:.4f}"
+        f" in {CALIBRATION_LEVEL:.0%} of the cases",
     )
 
 

@@ -13,8 +13,7 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from streamflow.core.data.instants import instant_of_day
-from streamflow.core.training.training_set import find_label_drop
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.errors import LabelsMissing, NotRebuildable, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor import monitor
@@ -22,9 +21,10 @@ from streamflow.steps.promotion.promote import PromoteReceipt, promote
 from streamflow.steps.promotion.unseen_users import find_newest_labelled_drop
 from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.train import TrainReceipt, train
-from streamflow.steps.training.training_set import TrainingDrops, select_revisions
+from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.warehouse import frozen, retraining
+from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 from streamflow.warehouse.retraining import Retraining
 
 
@@ -55,7 +55,7 @@ class RetrainReceipt:
 
 def retrain(
     platform: Platform,
-    as_of: date | None = None,
+    as_of: datetime | None = None,
     *,
     label_lead: int = 0,
     why: str = "asked for",
@@ -120,7 +120,7 @@ def _resume(
     return _continue(platform, start, reached, drops)
 
 
-def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDrops:
+def _find_drops(platform: Platform, as_of: datetime | None, lead: int) -> TrainingDrops:
     """Find the drop of a date and the drop of its labels; without a date, the newest such pair.
 
     Raises:
@@ -129,22 +129,19 @@ def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDr
     """
     if as_of is None:
         return find_newest_labelled_drop(platform, lead)
-    feature_at = instant_of_day(as_of)
-    known_at = frozen.current_known_at(platform.connection)
-    entity_table = platform.catalog.entity.table
-    revisions = frozen.revisions(platform.connection, known_at=known_at, table=entity_table)
-    drops = [revision.as_of for revision in revisions]
-    if feature_at not in drops:
-        frozen_days = ", ".join(f"{drop:%Y-%m-%d}" for drop in drops) or "none"
-        raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {frozen_days}")
-    label_at = find_label_drop(feature_at, lead, drops)
-    if label_at is None:
-        count = f"{lead} {'drop' if lead == 1 else 'drops'}"
-        raise LabelsMissing(
-            f"the labels of {as_of} are in the drop that comes {count} later, and that drop is "
-            "not frozen"
+    known = read_known_drops(platform.connection, platform.catalog)
+    if as_of not in known.drops:
+        raise SnapshotMissing(
+            f"no snapshot of {as_of:%Y-%m-%d} is frozen; frozen are: {known.listed}"
         )
-    return TrainingDrops(as_of=feature_at, label_as_of=label_at, label_lead=lead, known_at=known_at)
+    label_at = known.find_label_drop(as_of, lead)
+    if label_at is None:
+        count = count_of(lead, "drop")
+        raise LabelsMissing(
+            f"the labels of {as_of:%Y-%m-%d} are in the drop that comes {count} later,"
+            " and that drop is not frozen"
+        )
+    return known.training_drops(as_of, label_at, lead)
 
 
 def _digest_evidence(platform: Platform, drops: TrainingDrops) -> tuple[str, int]:
@@ -171,7 +168,8 @@ def _find_reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
     settings = platform.settings
     if labels < settings.retrain_min_labels:
         return (
-            f"there are {labels:,} labels, needed are {settings.retrain_min_labels:,} "
+            f"there {choose_form(labels, 'is', 'are')} {count_of(labels, 'label')}, "
+            f"needed are {settings.retrain_min_labels:,} "
             "(retrain_min_labels)"
         )
     cooldown = timedelta(hours=settings.retrain_cooldown_hours)
@@ -191,7 +189,7 @@ def _find_reasons_to_retrain(platform: Platform, drops: TrainingDrops) -> tuple[
     """
     if version_in_stage(platform) is None:
         return ("no version is in Production",)
-    report = monitor(platform, drops.as_of.date())
+    report = monitor(platform, drops.as_of)
     return report.reasons if report.fires else ()
 
 
@@ -210,9 +208,7 @@ def _continue(
         retraining.record_state(connection, start)
     version = _find_trained_version(platform, start)
     if version is None:
-        trained = train(
-            platform, drops.as_of.date(), label_lead=drops.label_lead, known_at=drops.known_at
-        )
+        trained = train(platform, drops.as_of, label_lead=drops.label_lead, known_at=drops.known_at)
         version = trained.version
     if reached is None or (reached.state, reached.version) != ("trained", version):
         retraining.record_state(connection, replace(start, state="trained", version=version))

@@ -14,12 +14,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.training_set import TrainingSet, find_label_drop
+from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import summarize_keys
 from streamflow.errors import LabelsMissing, NotRebuildable
 from streamflow.platform import Platform
-from streamflow.steps.training.training_set import TrainingDrops, select_revisions
+from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import (
     assemble_from_revisions,
     read_labelled_keys,
@@ -30,6 +31,7 @@ from streamflow.steps.versions.recorded_version import (
     platform_with_recorded_catalog,
 )
 from streamflow.warehouse import frozen
+from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -80,9 +82,9 @@ def derive_training_users(platform: Platform, record: RecordedVersion) -> Traini
         number = record.version.version
         raise NotRebuildable(
             f"the keys that version {number} was trained on cannot be proven: "
-            f"{derived['rows']} keys were derived again and have the digest "
-            f"{derived['digest'][:16]}; recorded are {expected['rows']} keys with the digest "
-            f"{expected['digest'][:16]}",
+            f"{count_of(derived['rows'], 'key was', 'keys were')} derived again, with the digest "
+            f"{derived['digest'][:16]}; recorded: {count_of(expected['rows'], 'key')} "
+            f"with the digest {expected['digest'][:16]}",
             remedy=f"Run 'streamflow reproduce {number}' to see what drifted.",
         )
     return TrainingUsers(
@@ -96,21 +98,11 @@ def find_newest_labelled_drop(platform: Platform, lead: int) -> TrainingDrops:
     Raises:
         LabelsMissing: No drop has such labels.
     """
-    entity_table = platform.catalog.entity.table
-    label_table = platform.catalog.label.table
-    known_at = frozen.current_known_at(platform.connection)
-    revisions = frozen.revisions(platform.connection, known_at=known_at)
-    drops = sorted({r.as_of for r in revisions if r.table == entity_table})
-    labelled = {r.as_of for r in revisions if r.table == label_table}
-    for as_of in reversed(drops):
-        label_at = find_label_drop(as_of, lead, drops)
-        if label_at is not None and label_at in labelled:
-            return TrainingDrops(
-                as_of=as_of, label_as_of=label_at, label_lead=lead, known_at=known_at
-            )
-    raise LabelsMissing(
-        f"no drop has labels that are {lead} {'drop' if lead == 1 else 'drops'} later"
-    )
+    known = read_known_drops(platform.connection, platform.catalog)
+    drops = known.find_newest_labelled(lead)
+    if drops is None:
+        raise LabelsMissing(f"no drop has labels that are {count_of(lead, 'drop')} later")
+    return drops
 
 
 def read_drop_rows(

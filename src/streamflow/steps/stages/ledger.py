@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.promotion.ledger import Entry, find_first_broken, find_last_move
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
@@ -25,7 +26,7 @@ class LedgerVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServedVersion:
+class VersionAtInstant:
     """The version in Production at an instant, and the entry that put it there."""
 
     model: str
@@ -46,14 +47,14 @@ def verify_ledger(platform: Platform) -> LedgerVerdict:
     entries = ledger.entries(platform.connection, with_evidence=True)
     broken = find_first_broken(entries, platform.models.read_stages().ledger_head)
     if broken is None:
-        count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+        count = count_of(len(entries), "entry", "entries")
         message = f"{count}, each follows the one before it"
         return LedgerVerdict(entries=len(entries), broken=None, words=message)
     number, problem = broken
     return LedgerVerdict(entries=len(entries), broken=number, words=problem)
 
 
-def find_version_at(platform: Platform, instant: datetime) -> ServedVersion:
+def find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant:
     """Return which version was in Production at an instant.
 
     Raises:
@@ -72,7 +73,7 @@ def find_version_at(platform: Platform, instant: datetime) -> ServedVersion:
         for entry in entries
         if entry.moves and entry.stage == last_entry.stage and entry.seq > last_entry.seq
     )
-    return ServedVersion(
+    return VersionAtInstant(
         model=platform.catalog.model,
         instant=instant,
         version=last_entry.to_version,

@@ -14,13 +14,14 @@ from streamflow.core.training.column_honesty import has_enough_of_each_class
 from streamflow.core.training.honesty import HonestyFinding
 from streamflow.core.training.row_sources import DatedRevision
 from streamflow.core.training.split import is_holdout
-from streamflow.core.training.training_set import TrainingSet, find_label_drop
+from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.settings import Settings
-from streamflow.steps.training.training_set import TrainingDrops, assemble, read_features
+from streamflow.steps.training.training_set import assemble, read_features
 from streamflow.warehouse import frozen, provenance
 from streamflow.warehouse.frozen import Revision
+from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 
 # So many rows are read by index, spread over all keys. They are enough for every interval.
 SAMPLE = 10_000
@@ -38,38 +39,25 @@ class PreviousDrops:
     """The drops up to the drop of a training set, as known at its K, without pruned revisions."""
 
     def __init__(self, platform: Platform, rows: TrainingSet) -> None:
-        newest = frozen.revisions(platform.connection, known_at=rows.known_at)
-        pruned = {
-            (revision.table, revision.as_of)
-            for revision in frozen.pruned_revisions(platform.connection, newest, rows.known_at)
-        }
+        self._known = read_known_drops(
+            platform.connection,
+            platform.catalog,
+            known_at=rows.known_at,
+            without_pruned=True,
+        )
         self.revisions = {
-            (revision.table, revision.as_of): revision
-            for revision in newest
-            if (revision.table, revision.as_of) not in pruned
+            (revision.table, revision.as_of): revision for revision in self._known.revisions
         }
-        entity_table = platform.catalog.entity.table
-        self._drops = sorted(as_of for table, as_of in self.revisions if table == entity_table)
-        self._earlier = [drop for drop in self._drops if drop < rows.as_of]
-        self._label_table = platform.catalog.label.table
-        self._known_at = rows.known_at
+        self._before = rows.as_of
 
     def find_previous(self) -> datetime | None:
         """Return the drop before this one, with or without labels."""
-        return max(self._earlier, default=None)
+        earlier = [drop for drop in self._known.drops if drop < self._before]
+        return max(earlier, default=None)
 
     def find_labelled(self, lead: int) -> TrainingDrops | None:
         """Return the newest drop before this one that has labels of this lead."""
-        for as_of in reversed(self._earlier):
-            label_drop = find_label_drop(as_of, lead, self._drops)
-            if label_drop and (self._label_table, label_drop) in self.revisions:
-                return TrainingDrops(
-                    as_of=as_of,
-                    label_as_of=label_drop,
-                    label_lead=lead,
-                    known_at=self._known_at,
-                )
-        return None
+        return self._known.find_newest_labelled(lead, before=self._before)
 
 
 def compare_counters(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.statistics.metrics import HoldoutMetrics, list_caveats
 from streamflow.core.training import (
     background,
@@ -79,7 +80,7 @@ class TrainReceipt:
 
 def train(
     platform: Platform,
-    as_of: date,
+    as_of: datetime,
     *,
     label_lead: int = 0,
     known_at: datetime | None = None,
@@ -101,7 +102,7 @@ def train(
     """
     platform.notify("assembling the training set")
     rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at)
-    platform.notify(f"training on {len(rows.frame):,} rows")
+    platform.notify(f"training on {count_of(len(rows.frame), 'row')}")
     fitted = fit(platform, rows)
     platform.notify("checking where cells come from")
     certificate = certify(platform, rows, full=full)

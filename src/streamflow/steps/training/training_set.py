@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -11,21 +11,20 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import choose_form, count_of
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import (
     Source,
     TrainingSet,
     describe_revision,
-    find_label_drop,
 )
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
+from streamflow.warehouse.known_drops import KnownDrops, TrainingDrops, read_known_drops
 
 
 def training_set(
-    platform: Platform, as_of: date, *, label_lead: int = 0, known_at: datetime | None = None
+    platform: Platform, as_of: datetime, *, label_lead: int = 0, known_at: datetime | None = None
 ) -> TrainingSet:
     """Assemble the training set of a drop. Nothing is written.
 
@@ -43,26 +42,22 @@ def training_set(
             never used instead
     """
     catalog = platform.catalog
-    drop = instant_of_day(as_of)
-    known_instant = known_at or frozen.current_known_at(platform.connection)
-    newest = frozen.revisions(platform.connection, known_at=known_instant)
-    frozen_drops = sorted({rev.as_of for rev in newest if rev.table == catalog.entity.table})
-    if drop not in frozen_drops:
-        days = ", ".join(f"{frozen_drop:%Y-%m-%d}" for frozen_drop in frozen_drops) or "none"
+    known = read_known_drops(platform.connection, catalog, known_at=known_at)
+    if as_of not in known.drops:
         raise SnapshotMissing(
-            f"no snapshot of {as_of} was known at {known_instant.isoformat()}; frozen drops: {days}"
+            f"no snapshot of {as_of:%Y-%m-%d} was known at {known.known_at.isoformat()};"
+            f" frozen drops: {known.listed}"
         )
-    label_drop = _find_label_drop(platform, drop, label_lead, frozen_drops, newest)
-    drops = TrainingDrops(
-        as_of=drop, label_as_of=label_drop, label_lead=label_lead, known_at=known_instant
+    drops = known.training_drops(
+        as_of, _find_label_drop(catalog, known, as_of, label_lead), label_lead
     )
-    pruned = frozen.pruned_revisions(platform.connection, newest, known_instant)
-    _refuse_pruned(select_revisions(catalog, pruned, drop, label_drop), known_instant)
-    return _read_training_set(platform, drops, newest)
+    pruned = frozen.pruned_revisions(platform.connection, known.revisions, known.known_at)
+    _refuse_pruned(select_revisions(catalog, pruned, as_of, drops.label_as_of), known.known_at)
+    return _read_training_set(platform, drops, known.revisions)
 
 
 def _read_training_set(
-    platform: Platform, drops: TrainingDrops, newest: list[Revision]
+    platform: Platform, drops: TrainingDrops, newest: Sequence[Revision]
 ) -> TrainingSet:
     """Read the population, the labels and the features, and put them together."""
     catalog = platform.catalog
@@ -105,16 +100,6 @@ def _refuse_pruned(pruned: list[Revision], known_at: datetime) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingDrops:
-    """The drops of the features and of the labels, and the instant K at which they were known."""
-
-    as_of: datetime
-    label_as_of: datetime
-    label_lead: int
-    known_at: datetime
-
-
 def assemble(
     catalog: Catalog,
     drops: TrainingDrops,
@@ -136,15 +121,15 @@ def assemble(
     """
     key = catalog.entity.key
     label = catalog.label.column
-    day = drops.as_of.date()
     rows = population.join(labels, on=key, how="inner").sort(key)
     if rows.is_empty():
         raise TrainingImpossible(
-            f"no key of the drop of {day} has a label in the drop of {drops.label_as_of:%Y-%m-%d}"
+            f"no key of the drop of {drops.as_of:%Y-%m-%d} has a label"
+            f" in the drop of {drops.label_as_of:%Y-%m-%d}"
         )
     names = tuple(feature.name for feature in catalog.features)
     features = features_of(rows.select(key)).select(names)
-    _require_complete(catalog, features, day)
+    _require_complete(catalog, features, drops.as_of)
     return TrainingSet(
         frame=pl.concat([rows.select(key), features, rows.select(label)], how="horizontal"),
         key=key,
@@ -169,26 +154,18 @@ def _column_types(catalog: Catalog) -> dict[str, str]:
     return types
 
 
-def _find_label_drop(
-    platform: Platform,
-    as_of: datetime,
-    lead: int,
-    frozen_drops: list[datetime],
-    newest: list[Revision],
-) -> datetime:
+def _find_label_drop(catalog: Catalog, known: KnownDrops, as_of: datetime, lead: int) -> datetime:
     """Return the drop that dates the labels of `as_of`. Raises LabelsMissing."""
-    label_drop = find_label_drop(as_of, lead, frozen_drops)
-    table = platform.catalog.label.table
+    label_drop = known.find_label_drop(as_of, lead)
     if label_drop is None:
-        later_drops = sum(drop > as_of for drop in frozen_drops)
+        later_drops = sum(drop > as_of for drop in known.drops)
         raise LabelsMissing(
             f"with --label-lead {lead}, the labels of {as_of:%Y-%m-%d} are in drop number {lead}"
             f" after it, and only {count_of(later_drops, 'later drop')}"
             f" {choose_form(later_drops, 'is', 'are')} frozen"
         )
-    has_labels = any(rev.table == table and rev.as_of == label_drop for rev in newest)
-    if not has_labels:
-        file = platform.catalog.file(table)
+    if label_drop not in known.labelled:
+        file = catalog.file(catalog.label.table)
         raise LabelsMissing(f"the drop of {label_drop:%Y-%m-%d} has no {file}")
     return label_drop
 
@@ -205,7 +182,7 @@ def read_features(
     return pl.DataFrame(platform.features.read_history(entities, platform.catalog.service))
 
 
-def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> None:
+def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: datetime) -> None:
     """Raise TrainingImpossible when a feature that is not nullable has no value in some rows.
 
     A model cannot learn from such a null.
@@ -216,20 +193,20 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> 
         if null_count and not feature.column.nullable:
             lines.append(
                 f"feature '{feature.name}' is not nullable, and {null_count:,} of"
-                f" {count_of(len(features), 'row')} have no value as of {as_of}"
+                f" {count_of(len(features), 'row')} have no value as of {as_of:%Y-%m-%d}"
             )
     if lines:
         raise TrainingImpossible(
             "\n".join(lines),
             violations=lines,
             remedy="If the column was added to the catalog later, run"
-            f" 'streamflow snapshot --as-of {as_of}'. If not, deliver the drop again with values,"
-            " or write nullable = true in the catalog.",
+            f" 'streamflow snapshot --as-of {as_of:%Y-%m-%d}'. If not, deliver the drop again"
+            " with values, or write nullable = true in the catalog.",
         )
 
 
 def select_revisions(
-    catalog: Catalog, newest: list[Revision], as_of: datetime, label_as_of: datetime | None
+    catalog: Catalog, newest: Sequence[Revision], as_of: datetime, label_as_of: datetime | None
 ) -> list[Revision]:
     """Select every revision that a row of the training set can come from.
 

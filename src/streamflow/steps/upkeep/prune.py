@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streamflow.core.data.counts import count_of
 from streamflow.database import connect
 from streamflow.platform import Platform
 from streamflow.warehouse import frozen, ledger, prediction_log_months, retention, scores
@@ -106,9 +107,10 @@ def prune(platform: Platform, *, dry_run: bool = False) -> PruneReceipt:
 
 def _describe_removal(revisions: int, versions: int) -> str:
     """Say how much is removed from the database."""
-    revision_noun = "revision" if revisions == 1 else "revisions"
-    version_noun = "deleted version" if versions == 1 else "deleted versions"
-    return f"removing {revisions} {revision_noun} and the passports of {versions} {version_noun}"
+    return (
+        f"removing {count_of(revisions, 'revision')}"
+        f" and the passports of {count_of(versions, 'deleted version')}"
+    )
 
 
 def _find_old_months(platform: Platform) -> list[LogMonth]:
@@ -126,8 +128,7 @@ def _drop_months(platform: Platform, months: list[LogMonth]) -> tuple[str, ...]:
     """
     if not months:
         return ()
-    noun = "month" if len(months) == 1 else "months"
-    platform.notify(f"dropping {len(months)} {noun} of the prediction log")
+    platform.notify(f"dropping {count_of(len(months), 'month')} of the prediction log")
     with connect(platform.login.with_role(MAINTENANCE), autocommit=True) as connection:
         return tuple(
             log_month.month

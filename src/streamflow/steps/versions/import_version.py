@@ -158,8 +158,7 @@ def _describe_forgotten(
         keys = pl.Series(key, [], pl.String)
         if revision.parts:
             keys = pl.concat([frame[key] for frame in read_frames(folder, revision)])
-        as_of = revision.as_of.date()
-        count = len(erasures.find_forgotten_keys(platform.connection, keys, as_of))
+        count = len(erasures.find_forgotten_keys(platform.connection, keys, revision.as_of))
         if count:
             verb = choose_form(count, "was", "were")
             sentences.append(

@@ -14,9 +14,10 @@ from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.core.versions.passport import Passport, summarize_training_set
 from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 from streamflow.platform import Platform
-from streamflow.steps.training.training_set import TrainingDrops, assemble
+from streamflow.steps.training.training_set import assemble
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse import frozen
+from streamflow.warehouse.known_drops import TrainingDrops
 
 # Called with (table, columns, revisions); returns the rows with `as_of` and these columns.
 ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]

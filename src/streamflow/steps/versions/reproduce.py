@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.versions.level_comparison import (
     Level,
@@ -135,7 +136,7 @@ def _rebuild(
         rows = rebuild_training_set(
             recorded_platform, record.passport, read_rows=verified_rows.read_rows
         )
-        recorded_platform.notify(f"training on {len(rows.frame):,} rows")
+        recorded_platform.notify(f"training on {count_of(len(rows.frame), 'row')}")
         fitted = fit(without_progress(recorded_platform), rows)
     except TrainingImpossible as exc:
         sentences = tuple(exc.message.splitlines())

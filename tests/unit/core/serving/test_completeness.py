@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, parse_catalog
-from streamflow.core.data.contract import POLARS_TYPES
+from streamflow.core.data.contract import polars_type
 from streamflow.core.serving.completeness import CompletenessPolicy, FeaturePolicy
 from streamflow.core.serving.frame_completeness import complete_frame
 from streamflow.core.serving.service_policy import build_policy
@@ -131,12 +131,11 @@ def test_a_row_is_completed_as_the_rule_says(policy: CompletenessPolicy, row: Ro
     assert told(policy, *row) == stated(policy, *row)
 
 
-@settings(max_examples=50)
 @given(policies(), st.lists(rows(), max_size=12))
 def test_a_frame_is_completed_as_its_rows_are(
     policy: CompletenessPolicy, given_rows: list[Row]
 ) -> None:
-    schema = {n: POLARS_TYPES[kind] for n, kind in TYPES.items()} | {
+    schema = {n: polars_type(kind) for n, kind in TYPES.items()} | {
         f"{v} as_of": pl.Datetime("us", "UTC") for v in policy.views
     }
     frame = pl.DataFrame(

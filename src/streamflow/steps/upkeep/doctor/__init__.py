@@ -14,7 +14,7 @@ from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor import contents, machine, server, vendors
-from streamflow.steps.upkeep.doctor.finding import Finding, describe_error, run_check
+from streamflow.steps.upkeep.doctor.finding import Finding, State, describe_error, run_check
 from streamflow.steps.upkeep.doctor.fix import repair
 from streamflow.warehouse import installation
 
@@ -56,7 +56,7 @@ def doctor(settings: Settings, *, now: Callable[[], datetime]) -> list[Finding]:
     findings = [
         run_check(subject, partial(check, settings)) for subject, check in MACHINE_CHECKS.items()
     ]
-    has_catalog = all(finding.ok for finding in findings if finding.subject == "catalog")
+    has_catalog = not any(finding.is_wrong for finding in findings if finding.subject == "catalog")
     try:
         findings += _check_database(settings, has_catalog, now)
     except StreamflowError as error:
@@ -89,13 +89,13 @@ def _describe_new_folder(has_catalog: bool) -> Iterator[Finding]:
     """Describe a state folder in which nothing was made yet."""
     yield Finding(
         subject="PostgreSQL",
-        ok=True,
-        found="embedded, not made yet: the first command makes it",
+        state=State.OK,
+        text="embedded, not made yet: the first command makes it",
     )
     yield Finding(
         subject="migration",
-        ok=False,
-        found="nothing is here yet",
+        state=State.WRONG,
+        text="nothing is here yet",
         remedy="Run 'streamflow run DIR --as-of D' with your first drop, or 'streamflow migrate'.",
         fixable=has_catalog,
     )

@@ -6,7 +6,7 @@ from streamflow.database import connect
 from streamflow.errors import NotMigrated, SnapshotMissing
 from streamflow.features.materialize import find_stale_views
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.upkeep.doctor.finding import Finding
+from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 from streamflow.warehouse import database_checks, prediction_log_months
 from streamflow.warehouse.drops import delivered_files
 from streamflow.warehouse.migrate import plan_changes
@@ -18,10 +18,14 @@ def check_migration(platform: Platform) -> Finding:
         require_migrated(platform)
     except NotMigrated as error:
         return Finding(
-            subject="migration", ok=False, found=error.message, remedy=error.remedy, fixable=True
+            subject="migration",
+            state=State.WRONG,
+            text=error.message,
+            remedy=error.remedy,
+            fixable=True,
         )
     return Finding(
-        subject="migration", ok=True, found="the database is what code and catalog ask for"
+        subject="migration", state=State.OK, text="the database is what code and catalog ask for"
     )
 
 
@@ -30,31 +34,40 @@ def check_tables(platform: Platform) -> Finding:
 
     Columns that are not in the catalog any longer are only a note.
     """
+    state = State.OK
     changes = plan_changes(platform.login, platform.catalog)
     with connect(platform.login, autocommit=True) as connection:
         surplus = database_checks.surplus_columns(connection, platform.catalog)
     if changes:
+        state = State.WRONG
         text = f"missing: {'; '.join(changes)}"
     elif surplus:
-        text = f"note: frozen and no longer in the catalog: {', '.join(surplus)}"
+        state = State.NOTE
+        text = f"frozen and no longer in the catalog: {', '.join(surplus)}"
     else:
         text = "as the catalog says"
     return Finding(
         subject="tables",
-        ok=not changes,
-        found=text,
+        state=state,
+        text=text,
         remedy="Run 'streamflow migrate'.",
         fixable=True,
     )
 
 
 def check_drops(platform: Platform) -> Finding:
-    """Check that there are drops, and that every drop is frozen completely."""
+    """Check that every drop is frozen completely.
+
+    It is only a note that there are no drops: a new installation has none.
+    """
     delivered_drops = delivered_files(platform.connection)
     unfrozen = database_checks.drops_without_revision(platform.connection)
     if not delivered_drops:
         return Finding(
-            subject="drops", ok=False, found="none", remedy="Run 'streamflow run DIR --as-of D'."
+            subject="drops",
+            state=State.NOTE,
+            text="none",
+            remedy="Run 'streamflow run DIR --as-of D'.",
         )
     problems = []
     remedies = []
@@ -64,8 +77,8 @@ def check_drops(platform: Platform) -> Finding:
     summary = f"{len(delivered_drops)}, newest {max(delivered_drops):%Y-%m-%d}, all frozen"
     return Finding(
         subject="drops",
-        ok=not unfrozen,
-        found="; ".join(problems) or summary,
+        state=ok_or_wrong(not unfrozen),
+        text="; ".join(problems) or summary,
         remedy=" ".join(remedies),
     )
 
@@ -76,8 +89,8 @@ def check_prediction_log(platform: Platform) -> Finding:
     complete = "this month and the next one are made, and all rows are in their months"
     return Finding(
         subject="prediction log",
-        ok=not problems,
-        found="; ".join(problems) or complete,
+        state=ok_or_wrong(not problems),
+        text="; ".join(problems) or complete,
         remedy="Run 'streamflow migrate'.",
         fixable=True,
     )
@@ -88,15 +101,15 @@ def check_live_features(platform: Platform) -> Finding:
     try:
         stale = find_stale_views(platform.connection, platform.catalog, platform.read_services())
     except SnapshotMissing:
-        return Finding(subject="live features", ok=True, found="nothing is frozen yet")
+        return Finding(subject="live features", state=State.OK, text="nothing is frozen yet")
     if stale:
         text = f"not those of the newest snapshot: {', '.join(stale)}"
     else:
         text = "those of the newest snapshot"
     return Finding(
         subject="live features",
-        ok=not stale,
-        found=text,
+        state=ok_or_wrong(not stale),
+        text=text,
         remedy="Run 'streamflow materialize'.",
         fixable=True,
     )

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import psycopg
 
 from streamflow.errors import DatabaseUnavailable, StreamflowError
+
+
+class State(StrEnum):
+    """How a subject of `doctor` is, as the table and the JSON show it.
+
+    OK     as it should be
+    NOTE   worth knowing, but not a fault, such as a new installation without a model
+    WRONG  a fault: somebody must do something
+    """
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "WRONG"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,18 +30,27 @@ class Finding:
 
     Attributes:
         subject: The thing that was checked.
-        ok: Whether it is as it should be. A result that is only a note is ok, too: its text in
-            `found` begins with "note:".
-        found: What the check found, in words.
-        remedy: What a person can do when it is not ok.
+        state: Whether it is as it should be.
+        text: What the check found, in words.
+        remedy: What a person can do when the state is not ok.
         fixable: Whether `doctor --fix` can correct it without losing anything.
     """
 
     subject: str
-    ok: bool
-    found: str
+    state: State
+    text: str
     remedy: str = ""
     fixable: bool = False
+
+    @property
+    def is_wrong(self) -> bool:
+        """Return whether somebody must do something, so that `doctor` ends with exit code 1."""
+        return self.state == State.WRONG
+
+
+def ok_or_wrong(is_healthy: bool) -> State:
+    """Return the state of a check that knows no notes."""
+    return State.OK if is_healthy else State.WRONG
 
 
 def run_check(subject: str, check: Callable[[], Finding]) -> Finding:
@@ -42,8 +65,8 @@ def run_check(subject: str, check: Callable[[], Finding]) -> Finding:
     except (psycopg.Error, OSError) as error:
         return Finding(
             subject=subject,
-            ok=False,
-            found=str(error).strip(),
+            state=State.WRONG,
+            text=str(error).strip(),
             remedy="Correct the other findings first.",
         )
 
@@ -57,4 +80,4 @@ def describe_error(subject: str, error: StreamflowError) -> Finding:
     remedy = error.remedy
     if isinstance(error, DatabaseUnavailable) and error.remedy == DatabaseUnavailable.remedy:
         remedy = "Start the server, or correct STREAMFLOW_DATABASE_URL."
-    return Finding(subject=subject, ok=False, found=error.message, remedy=remedy)
+    return Finding(subject=subject, state=State.WRONG, text=error.message, remedy=remedy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from streamflow.core.data.counts import count_of
 from streamflow.errors import SnapshotMissing, StreamflowError
 from streamflow.features.materialize import find_stale_views
 from streamflow.platform import Platform, open_platform
@@ -26,7 +27,7 @@ def repair(
     Returns:
         What was done, in words. If an error stops the work, the last line begins with "stopped:".
     """
-    subjects = {finding.subject for finding in findings if not finding.ok and finding.fixable}
+    subjects = {finding.subject for finding in findings if finding.is_wrong and finding.fixable}
     repairs: list[str] = []
     try:
         if subjects & (MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS):
@@ -51,8 +52,7 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
     # that an earlier apply had dropped.
     if _has_stale_views(platform):
         receipt = materialize(platform)
-        noun = "view" if len(receipt.views) == 1 else "views"
-        repairs.append(f"materialized {len(receipt.views)} {noun} as of {receipt.as_of}")
+        repairs.append(f"materialized {count_of(len(receipt.views), 'view')} as of {receipt.as_of}")
 
 
 def _has_stale_views(platform: Platform) -> bool:

@@ -15,9 +15,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from streamflow.catalog import DEFAULT_PATH, load_catalog
+from streamflow.core.data.counts import count_of
 from streamflow.database import data_folder, find_orphaned_servers
 from streamflow.settings import Settings
-from streamflow.steps.upkeep.doctor.finding import Finding
+from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 
 MIN_FREE_GB = 2  # the demo takes half of it
 VENDORS = ("streamflow", "mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
@@ -29,8 +30,8 @@ def check_python(_settings: Settings) -> Finding:
     """Check the version of the Python interpreter."""
     return Finding(
         subject="Python",
-        ok=sys.version_info >= (3, 11),
-        found=".".join(map(str, sys.version_info[:3])),
+        state=ok_or_wrong(sys.version_info >= (3, 11)),
+        text=".".join(map(str, sys.version_info[:3])),
         remedy="Install Python 3.11 or newer.",
     )
 
@@ -46,8 +47,8 @@ def check_versions(_settings: Settings) -> Finding:
     installed = ", ".join(f"{name} {_read_version(name) or 'missing'}" for name in VENDORS)
     return Finding(
         subject="versions",
-        ok=not problems,
-        found="; ".join([*problems, installed]),
+        state=ok_or_wrong(not problems),
+        text="; ".join([*problems, installed]),
         remedy="Run 'make setup'.",
     )
 
@@ -70,13 +71,14 @@ def _describe_problem(requirement: Requirement) -> str:
 
 
 def check_paths(settings: Settings) -> Finding:
-    """Show where the data is, and check that the state folder is a folder."""
+    """Say where the data is, and check that the state folder is a folder."""
     home = settings.home.absolute()
-    data = "your server's" if settings.database_url else data_folder(home)
+    database = "on your server" if settings.database_url else f"in {data_folder(home)}"
     return Finding(
         subject="paths",
-        ok=not home.exists() or home.is_dir(),
-        found=f"home {home}, data {data}, artifacts {home / 'artifacts'}",
+        state=ok_or_wrong(not home.exists() or home.is_dir()),
+        text=f"The state folder is {home}, the database lies {database}, and the artifacts of"
+        f" MLflow are in {settings.artifact_root or home / 'artifacts'}.",
         remedy=f"{home} is not a folder: set STREAMFLOW_HOME.",
     )
 
@@ -85,16 +87,17 @@ def check_catalog(settings: Settings) -> Finding:
     """Check that the catalog can be read."""
     catalog = load_catalog(settings.catalog)
     path = settings.catalog or DEFAULT_PATH
-    text = f"{path}: {len(catalog.tables)} tables, {len(catalog.features)} features"
-    return Finding(subject="catalog", ok=True, found=text)
+    tables = count_of(len(catalog.tables), "table")
+    features = count_of(len(catalog.features), "feature")
+    return Finding(subject="catalog", state=State.OK, text=f"{path}: {tables}, {features}")
 
 
 def check_inbox(settings: Settings) -> Finding:
     """Check that the folder exists in which drops arrive."""
     return Finding(
         subject="inbox",
-        ok=settings.inbox is None or settings.inbox.is_dir(),
-        found=str(settings.inbox or "none is set"),
+        state=ok_or_wrong(settings.inbox is None or settings.inbox.is_dir()),
+        text=str(settings.inbox or "none is set"),
         remedy="Create it, or set STREAMFLOW_INBOX.",
     )
 
@@ -105,8 +108,8 @@ def check_disk(settings: Settings) -> Finding:
     free_gb = shutil.disk_usage(folder).free / 1e9
     return Finding(
         subject="disk",
-        ok=free_gb > MIN_FREE_GB,
-        found=f"{free_gb:.1f} GB free at {folder}",
+        state=ok_or_wrong(free_gb > MIN_FREE_GB),
+        text=f"{free_gb:.1f} GB free at {folder}",
         remedy=f"Free {MIN_FREE_GB} GB, or set STREAMFLOW_HOME.",
     )
 
@@ -126,18 +129,20 @@ def check_home(settings: Settings) -> Finding:
     if not os.access(nearest, os.W_OK | os.X_OK):
         return Finding(
             subject="home",
-            ok=False,
-            found=f"{nearest} cannot be written",
+            state=State.WRONG,
+            text=f"{nearest} cannot be written",
             remedy="Set STREAMFLOW_HOME.",
         )
     remedy = f"Run 'chmod go-w {path}'."
     if not path.exists():
-        return Finding(subject="home", ok=True, found=f"{path} is not made yet", remedy=remedy)
+        return Finding(
+            subject="home", state=State.OK, text=f"{path} is not made yet", remedy=remedy
+        )
     mode = stat.S_IMODE(path.stat().st_mode)
     return Finding(
         subject="home",
-        ok=not mode & WRITABLE_BY_OTHERS,
-        found=f"{path} has mode {mode:04o}",
+        state=ok_or_wrong(not mode & WRITABLE_BY_OTHERS),
+        text=f"{path} has mode {mode:04o}",
         remedy=remedy,
     )
 
@@ -147,16 +152,16 @@ def check_port(settings: Settings) -> Finding:
     host = settings.api_host
     number = settings.api_port
     if number == 0:
-        return Finding(subject="port", ok=True, found="any free one")
+        return Finding(subject="port", state=State.OK, text="any free one")
     name = f"{number} of {host}"
     if _is_free(host, number):
-        return Finding(subject="port", ok=True, found=f"{name} is free")
+        return Finding(subject="port", state=State.OK, text=f"{name} is free")
     if _is_our_api(host, number, load_catalog(settings.catalog).model):
-        return Finding(subject="port", ok=True, found=f"{name}: our API answers")
+        return Finding(subject="port", state=State.OK, text=f"{name}: our API answers")
     return Finding(
         subject="port",
-        ok=False,
-        found=f"{name} is taken by another program",
+        state=State.WRONG,
+        text=f"{name} is taken by another program",
         remedy="Set STREAMFLOW_API_PORT.",
     )
 
@@ -190,12 +195,12 @@ def check_leftovers(_settings: Settings) -> Finding:
     """
     orphans = find_orphaned_servers()
     if not orphans:
-        return Finding(subject="leftovers", ok=True, found="none")
+        return Finding(subject="leftovers", state=State.OK, text="none")
     names = ", ".join(f"{orphan.root} of {orphan.home}" for orphan in orphans)
     roots = " ".join(str(orphan.root) for orphan in orphans)
     return Finding(
         subject="leftovers",
-        ok=True,
-        found=f"note: server folders whose state folder is gone: {names}. "
-        f"If these state folders were not moved, delete {roots}.",
+        state=State.NOTE,
+        text=f"server folders whose state folder is gone: {names}",
+        remedy=f"If these state folders were not moved, delete {roots}.",
     )

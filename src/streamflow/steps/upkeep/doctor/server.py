@@ -7,7 +7,7 @@ from datetime import datetime
 
 from streamflow.database import Address, connect, guard_is_alive, server_version
 from streamflow.platform import Platform
-from streamflow.steps.upkeep.doctor.finding import Finding
+from streamflow.steps.upkeep.doctor.finding import Finding, ok_or_wrong
 from streamflow.warehouse import database_checks
 from streamflow.warehouse.roles import missing_roles_sql
 
@@ -26,8 +26,8 @@ def check_server(platform: Platform) -> Finding:
         text = f"{server_version(connection)} ({owner}) at {platform.login.display}"
     return Finding(
         subject="PostgreSQL",
-        ok=is_guarded,
-        found=text,
+        state=ok_or_wrong(is_guarded),
+        text=text,
         remedy="End the processes that use it; the next command starts a guard.",
     )
 
@@ -51,8 +51,8 @@ def check_clock(platform: Platform, now: Callable[[], datetime]) -> Finding:
         text += f"; the newest known_at, {newest_known_at}, is ahead of it"
     return Finding(
         subject="clock",
-        ok=difference_s <= MAX_CLOCK_DIFFERENCE_S and not is_ahead,
-        found=text,
+        state=ok_or_wrong(difference_s <= MAX_CLOCK_DIFFERENCE_S and not is_ahead),
+        text=text,
         remedy="Set both clocks by NTP. What is frozen until then gets a known_at after the newest "
         "one, so the order stays right.",
     )
@@ -69,8 +69,8 @@ def check_roles(platform: Platform) -> Finding:
         remedy = f"Let the owner of the tables run: {'; '.join(missing_grants)};"
     return Finding(
         subject="roles",
-        ok=not missing_roles and not missing_grants,
-        found="; ".join(missing_roles or missing_grants) or "present and granted",
+        state=ok_or_wrong(not missing_roles and not missing_grants),
+        text="; ".join(missing_roles or missing_grants) or "present and granted",
         remedy=remedy,
         fixable=bool(missing_roles),
     )
@@ -87,7 +87,7 @@ def check_protection(platform: Platform) -> Finding:
     repairs += [f'ALTER TABLE {table} OWNER TO "{platform.login.user}";' for table in owned]
     return Finding(
         subject="protection",
-        ok=not problems,
-        found="; ".join(problems) or "every frozen table refuses changes",
+        state=ok_or_wrong(not problems),
+        text="; ".join(problems) or "every frozen table refuses changes",
         remedy=f"Find out what was changed in the meantime, then run {' '.join(repairs)}",
     )

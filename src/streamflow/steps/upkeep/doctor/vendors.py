@@ -6,11 +6,12 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from streamflow.core.data.counts import count_of
 from streamflow.features.feature_service import all_services, views_of
 from streamflow.features.repository import FeatureRepository
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import disagreements, version_in_stage
-from streamflow.steps.upkeep.doctor.finding import Finding
+from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 
 NEW_FILE_PREFIX = "+++ "  # how a line of a unified diff begins that names the file
 
@@ -21,8 +22,8 @@ def check_feature_files(platform: Platform) -> Finding:
     if not any((folder / name).is_file() for name in ("feature_store.yaml", "definitions.py")):
         return Finding(
             subject="feature files",
-            ok=True,
-            found=f"none in {folder} yet: the first command that needs them writes them",
+            state=State.OK,
+            text=f"none in {folder} yet: the first command that needs them writes them",
         )
     differences = _open_repository(platform, folder).plan(platform.read_services())
     names = [
@@ -34,8 +35,8 @@ def check_feature_files(platform: Platform) -> Finding:
     text = edited if names else f"as written in {folder}"
     return Finding(
         subject="feature files",
-        ok=not names,
-        found=text,
+        state=ok_or_wrong(not names),
+        text=text,
         remedy="Run 'streamflow doctor --fix'.",
         fixable=True,
     )
@@ -60,11 +61,11 @@ def check_feature_registry(platform: Platform) -> Finding:
     if missing:
         text = f"missing: {', '.join(missing)}"
     else:
-        text = f"{len(needed_views)} views, {len(needed_services)} services"
+        text = f"{count_of(len(needed_views), 'view')}, {count_of(len(needed_services), 'service')}"
     return Finding(
         subject="Feast registry",
-        ok=not missing,
-        found=text,
+        state=ok_or_wrong(not missing),
+        text=text,
         remedy="Run 'streamflow doctor --fix'.",
         fixable=True,
     )
@@ -79,7 +80,9 @@ def check_mlflow(platform: Platform) -> Finding:
     """Check that MLflow's tables have the version that the installed MLflow needs."""
     schema = platform.models.schema_versions()
     if schema is None:
-        return Finding(subject="MLflow", ok=True, found=f"a server at {platform.tracking_uri}")
+        return Finding(
+            subject="MLflow", state=State.OK, text=f"a server at {platform.tracking_uri}"
+        )
     present, needed = schema
     if present == needed:
         text = f"tables of version {present}"
@@ -87,21 +90,27 @@ def check_mlflow(platform: Platform) -> Finding:
         text = f"tables of version {present or 'none'}, needed is {needed}"
     return Finding(
         subject="MLflow",
-        ok=present == needed,
-        found=text,
+        state=ok_or_wrong(present == needed),
+        text=text,
         remedy="Run 'streamflow migrate'.",
         fixable=True,
     )
 
 
 def check_production(platform: Platform) -> Finding:
-    """Check that a version is served, and that ledger, stages and aliases agree on it."""
+    """Check that ledger, stages and aliases agree on the version in Production.
+
+    It is only a note that there is no version: a new installation has none.
+    """
     version = version_in_stage(platform)
     problems = disagreements(platform)
     if version is None:
+        # Nobody has promoted a version yet, or somebody took the last one out on purpose.
+        state = State.NOTE
         text = "no version"
         remedy = "Run 'streamflow train --as-of D' and 'streamflow promote VERSION'."
     else:
+        state = State.OK
         text = f"version {version.version}"
         remedy = (
             "Run 'streamflow reconcile'. If it cannot settle the difference, "
@@ -109,7 +118,7 @@ def check_production(platform: Platform) -> Finding:
         )
     return Finding(
         subject="Production",
-        ok=version is not None and not problems,
-        found="; ".join([text, *problems]),
+        state=State.WRONG if problems else state,
+        text="; ".join([text, *problems]),
         remedy=remedy,
     )

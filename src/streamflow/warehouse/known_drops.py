@@ -1,0 +1,123 @@
+"""The drops that are known at an instant K: which ones, and the newest that has labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import psycopg
+
+from streamflow.catalog import Catalog
+from streamflow.database.known_at import current_known_at
+from streamflow.warehouse import frozen
+from streamflow.warehouse.frozen import Revision
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingDrops:
+    """The drops of the features and of the labels, and the instant K at which they were known."""
+
+    as_of: datetime
+    label_as_of: datetime
+    label_lead: int
+    known_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownDrops:
+    """What is known at an instant K.
+
+    known_at      the instant K
+    revisions     the newest revision of each table and drop, as known at K
+    entity_table  the table that makes a drop: it holds the keys
+    label_table   the table that holds the labels
+    """
+
+    known_at: datetime
+    revisions: tuple[Revision, ...]
+    entity_table: str
+    label_table: str
+
+    @cached_property
+    def drops(self) -> list[datetime]:
+        """Return the `as_of` of each drop, the oldest first."""
+        return sorted({rev.as_of for rev in self.revisions if rev.table == self.entity_table})
+
+    @cached_property
+    def labelled(self) -> frozenset[datetime]:
+        """Return the `as_of` of each delivery of labels."""
+        return frozenset(rev.as_of for rev in self.revisions if rev.table == self.label_table)
+
+    @property
+    def listed(self) -> str:
+        """Return the drops as people read them."""
+        return ", ".join(f"{drop:%Y-%m-%d}" for drop in self.drops) or "none"
+
+    def find_label_drop(self, as_of: datetime, lead: int) -> datetime | None:
+        """Return the drop that dates the labels of `as_of`, whether it has labels or not.
+
+        It is `as_of` itself for a lead of 0, else the `lead`-th drop after it.
+
+        Returns:
+            None when there is no such drop yet.
+        """
+        if lead == 0:
+            return as_of
+        later_drops = [drop for drop in self.drops if drop > as_of]
+        return later_drops[lead - 1] if len(later_drops) >= lead else None
+
+    def find_newest_labelled(
+        self, lead: int, *, before: datetime | None = None
+    ) -> TrainingDrops | None:
+        """Return the newest drop whose labels, `lead` drops later, are known.
+
+        Args:
+            lead: the number of drops between features and label.
+            before: take only drops before this one.
+
+        Returns:
+            None when no drop has such labels.
+        """
+        for as_of in reversed(self.drops):
+            if before is not None and as_of >= before:
+                continue
+            label_drop = self.find_label_drop(as_of, lead)
+            if label_drop in self.labelled:
+                return self.training_drops(as_of, label_drop, lead)
+        return None
+
+    def training_drops(self, as_of: datetime, label_as_of: datetime, lead: int) -> TrainingDrops:
+        """Return a drop and the drop of its labels together with this K."""
+        return TrainingDrops(
+            as_of=as_of, label_as_of=label_as_of, label_lead=lead, known_at=self.known_at
+        )
+
+
+def read_known_drops(
+    connection: psycopg.Connection,
+    catalog: Catalog,
+    *,
+    known_at: datetime | None = None,
+    without_pruned: bool = False,
+) -> KnownDrops:
+    """Read the drops that are known at an instant.
+
+    Args:
+        connection: the database.
+        catalog: it says which tables hold the keys and the labels.
+        known_at: the instant; None: now.
+        without_pruned: leave out a table of a drop whose newest revision was pruned.
+    """
+    instant = known_at or current_known_at(connection)
+    revisions = frozen.revisions(connection, known_at=instant)
+    if without_pruned:
+        pruned_revisions = frozen.pruned_revisions(connection, revisions, instant)
+        pruned = {(revision.table, revision.as_of) for revision in pruned_revisions}
+        revisions = [rev for rev in revisions if (rev.table, rev.as_of) not in pruned]
+    return KnownDrops(
+        known_at=instant,
+        revisions=tuple(revisions),
+        entity_table=catalog.entity.table,
+        label_table=catalog.label.table,
+    )

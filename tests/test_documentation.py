@@ -1,0 +1,225 @@
+"""What the pages show is what the commands print.
+
+The test runs the `$` commands of each console block of a page, in order, in a folder of its own
+with a fresh installation, and compares the output line by line. The rules for a page:
+
+- A console block is a fenced block with a line that begins with `$ `.
+  A command may go on in the next line after a backslash.
+- A line `…` stands for any number of lines that are left out.
+  `…` within a line stands for any text.
+- Not compared: progress (`… training`), frames of tables, blank lines, the width of white space.
+- Masked on both sides (`MASKS` in `support/console.py`): run ids of 32 digits, instants of 2025
+  and later, ports, seconds, megabytes, `age_days`.
+- `<!-- not run: REASON -->` above a block: it is shown and not run.
+- `<!-- data: real months -->` above a block: it runs in a separate folder and installation, in
+  which `data` is the folder of the real months. Without that folder it is skipped.
+- `<!-- run before: COMMAND -->` above a block, once for each command: the command runs before the
+  block and has to succeed. The page does not show it.
+- `streamflow run` runs its three steps without Prefect's server. `streamflow serve` and a `curl`
+  to port 8000 use an API that is started on a free port. `export NAME=VALUE` holds until the end
+  of the page.
+- A page with `export STREAMFLOW_CATALOG=…` begins with an empty database, a different page with one
+  that is migrated already.
+- The folder has links to `tests` and `docs`, like a clone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from psycopg import sql
+from support.console import (
+    Block,
+    Command,
+    agrees,
+    comparable,
+    describe_difference,
+    open_session,
+    read_blocks,
+    run_command,
+)
+
+from streamflow.database import connect
+
+if TYPE_CHECKING:
+    from conftest import Cluster
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    "README.md",
+    "docs/tutorial.md",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "how-to").glob("*.md")),
+]
+# Pages that show output and are not run yet. Nothing is added here: a new page is run.
+NOT_YET_CHECKED = {
+    "README.md",
+    "docs/tutorial.md",
+    "docs/how-to/backup.md",
+    "docs/how-to/bad-and-late-data.md",
+    "docs/how-to/compare.md",
+    "docs/how-to/compose.md",
+    "docs/how-to/derived-features.md",
+    "docs/how-to/inbox.md",
+    "docs/how-to/monitoring.md",
+    "docs/how-to/move-a-version.md",
+    "docs/how-to/native.md",
+    "docs/how-to/skew.md",
+    "docs/how-to/verify.md",
+    "docs/how-to/your-own-data.md",
+}
+TABLE_WIDTH = "200"  # of rich's tables: no cell is cut
+
+
+def _blocks(page: str) -> list[Block]:
+    return read_blocks((ROOT / page).read_text(encoding="utf-8"))
+
+
+def _runs() -> list[tuple[str, bool]]:
+    """Return each page that shows a command which runs, with the kind of its data."""
+    runs = []
+    for page in PAGES:
+        if page not in NOT_YET_CHECKED:
+            kinds = {block.is_real for block in _blocks(page) if not block.why_not_run}
+            runs += [(page, is_real) for is_real in sorted(kinds)]
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("page", "is_real"),
+    _runs(),
+    ids=lambda value: value if isinstance(value, str) else ("simulated", "real")[value],
+)
+def test_a_page_shows_what_its_commands_print(
+    page: str,
+    is_real: bool,
+    cluster: Cluster,
+    installation: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    for name in ("tests", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    if is_real:
+        (tmp_path / "data").symlink_to(request.getfixturevalue("real_drops"))
+    has_own_catalog = any(
+        command.text.startswith("export STREAMFLOW_CATALOG=")
+        for block in _blocks(page)
+        for command in block.commands
+    )
+    if has_own_catalog:
+        _make_empty(cluster, installation)
+    variables = _variables(cluster, installation, tmp_path)
+    with open_session(tmp_path, variables, is_empty=has_own_catalog) as session:
+        for block in _blocks(page):
+            if block.is_real != is_real or block.why_not_run:
+                continue
+            for text in block.run_before:
+                output, code = run_command(session, text)
+                assert code == 0, f"{page}: {text}\n{output}"
+            for command in block.commands:
+                output, _ = run_command(session, command.text)
+                printed = comparable(output.splitlines())
+                is_same = agrees(comparable(command.shown), printed)
+                assert is_same, describe_difference(page, command, printed)
+
+
+def _variables(cluster: Cluster, installation: str, folder: Path) -> dict[str, str]:
+    """Return what names the installation. All other settings have their defaults."""
+    variables = cluster.variables(installation, folder / ".streamflow")
+    names = ("STREAMFLOW_HOME", "STREAMFLOW_DATABASE_URL", "STREAMFLOW_MLFLOW_DATABASE")
+    return {name: variables[name] for name in names} | {"COLUMNS": TABLE_WIDTH}
+
+
+def _make_empty(cluster: Cluster, installation: str) -> None:
+    """Replace the databases, which are migrated with the default catalog, by empty ones."""
+    cluster.drop(installation)
+    with connect(cluster.address, autocommit=True) as connection:
+        for name in (installation, f"{installation}_mlflow"):
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def test_pages_that_are_not_yet_checked_exist() -> None:
+    assert set(PAGES) >= NOT_YET_CHECKED
+
+
+def test_each_block_that_is_not_run_says_why() -> None:
+    for page in PAGES:
+        for block in _blocks(page):
+            assert block.commands, f"{page}:{block.line_number}: a console block without a command"
+
+
+PAGE = """
+<!-- run before: streamflow simulate data -->
+<!-- data: real months -->
+```console
+$ streamflow train \\
+    --as-of 2024-01-31
+  checked 5 cells
+  …
+[OK] run_id=0123456789abcdef0123456789abcdef AUC=0.79
+$ streamflow models
+```
+
+```
+no command: not a console block
+```
+
+<!-- not run: needs Docker -->
+```
+$ docker compose up
+```
+"""
+
+
+def test_console_blocks_are_read_with_their_comments() -> None:
+    first, second = read_blocks(PAGE)
+    shown = (
+        "  checked 5 cells",
+        "  …",
+        "[OK] run_id=0123456789abcdef0123456789abcdef AUC=0.79",
+    )
+    assert first.commands == (
+        Command(5, "streamflow train --as-of 2024-01-31", shown),
+        Command(10, "streamflow models"),
+    )
+    assert (first.is_real, first.why_not_run) == (True, "")
+    assert first.run_before == ("streamflow simulate data",)
+    assert (second.is_real, second.why_not_run) == (False, "needs Docker")
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "is_same"),
+    [
+        (["a", "b"], ["a", "b"], True),
+        (["a", "b"], ["a", "c", "b"], False),
+        (["a", "…", "b"], ["a", "c", "d", "b"], True),
+        (["a", "…", "b"], ["a", "b"], True),
+        (["a", "…"], ["b"], False),
+        (["AUC=0.79"], ["AUC=0.78"], False),
+        (["id=4…", "x"], ["id=45", "x"], True),
+        (["id=4… x"], ["id=35 x"], False),
+        ([], ["a"], False),
+    ],
+)
+def test_a_cut_stands_for_lines_and_everything_else_has_to_agree(
+    shown: list[str], printed: list[str], is_same: bool
+) -> None:
+    assert agrees(shown, printed) == is_same
+
+
+def test_only_what_varies_is_masked() -> None:
+    lines = [
+        "[OK] known_at=2026-11-27T02:04:18.824298+00:00 as_of=2024-02-29T00:00:00+00:00",
+        "┏━━━┓",
+        "┃ a   ┃",
+        "… training",
+        "",
+        '"age_days":1031.0,"x":22.5',
+    ]
+    assert comparable(lines) == [
+        "[OK] known_at=<instant> as_of=2024-02-29T00:00:00+00:00",
+        "│ a │",
+        '"age_days":<days>,"x":22.5',
+    ]

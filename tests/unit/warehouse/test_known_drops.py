@@ -1,0 +1,71 @@
+"""Which drops are known, and the newest that has labels."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from streamflow.warehouse.frozen import Revision
+from streamflow.warehouse.known_drops import KnownDrops
+
+JANUARY, FEBRUARY, MARCH = (
+    datetime(2024, 1, 31, tzinfo=UTC),
+    datetime(2024, 2, 29, tzinfo=UTC),
+    datetime(2024, 3, 31, tzinfo=UTC),
+)
+K = datetime(2024, 4, 1, tzinfo=UTC)
+
+
+def known(users: list[datetime], labels: list[datetime]) -> KnownDrops:
+    deliveries = [("users", drop) for drop in users] + [("labels", drop) for drop in labels]
+    revisions = tuple(
+        Revision(table=table, as_of=as_of, revision=1, known_at=K, rows=1, digest="")
+        for table, as_of in deliveries
+    )
+    return KnownDrops(known_at=K, revisions=revisions, entity_table="users", label_table="labels")
+
+
+def test_a_drop_is_a_delivery_of_the_entity_table() -> None:
+    assert known([FEBRUARY, JANUARY], [MARCH]).drops == [JANUARY, FEBRUARY]
+    assert known([JANUARY], []).listed == "2024-01-31"
+    assert known([], []).listed == "none"
+
+
+@pytest.mark.parametrize(
+    ("as_of", "lead", "label_drop"),
+    [
+        (JANUARY, 0, JANUARY),
+        (JANUARY, 1, FEBRUARY),
+        (JANUARY, 2, MARCH),
+        (JANUARY, 3, None),
+        (MARCH, 1, None),
+    ],
+)
+def test_labels_are_dated_by_a_drop_of_exactly_this_lead(
+    as_of: datetime, lead: int, label_drop: datetime | None
+) -> None:
+    assert known([JANUARY, FEBRUARY, MARCH], []).find_label_drop(as_of, lead) == label_drop
+
+
+@pytest.mark.parametrize(
+    ("labels", "lead", "before", "pair"),
+    [
+        ([JANUARY, FEBRUARY, MARCH], 0, None, (MARCH, MARCH)),
+        ([JANUARY, FEBRUARY], 0, None, (FEBRUARY, FEBRUARY)),
+        ([JANUARY, FEBRUARY], 0, FEBRUARY, (JANUARY, JANUARY)),
+        ([MARCH], 1, None, (FEBRUARY, MARCH)),
+        ([FEBRUARY], 1, None, (JANUARY, FEBRUARY)),
+        ([JANUARY], 1, None, None),
+        ([], 0, None, None),
+    ],
+)
+def test_the_newest_drop_whose_labels_are_known(
+    labels: list[datetime],
+    lead: int,
+    before: datetime | None,
+    pair: tuple[datetime, datetime] | None,
+) -> None:
+    drops = known([JANUARY, FEBRUARY, MARCH], labels).find_newest_labelled(lead, before=before)
+    assert (None if drops is None else (drops.as_of, drops.label_as_of)) == pair
+    assert drops is None or (drops.label_lead, drops.known_at) == (lead, K)
