@@ -90,7 +90,8 @@ class Explainer:
             from lightgbm import Booster
         except OSError as exc:  # LightGBM's wheel does not contain libgomp
             raise StreamflowError(
-                f"LightGBM cannot be loaded: {exc}", remedy="Install libgomp (Debian: libgomp1)."
+                f"LightGBM cannot be loaded: {exc}",
+                remedy="Install libgomp (Debian: libgomp1).",
             ) from exc
         steps = self.pipeline.named_steps
         if FOREST in steps:

@@ -71,6 +71,9 @@ def require_agreement(
 def _predict_by_pipeline(pipeline: Pipeline, probes: Probes) -> NDArray[np.float64]:
     """Return scikit-learn's probabilities of the stored requests, before calibration."""
     frame = pl.DataFrame(
-        probes.rows, schema=list(probes.features), orient="row", infer_schema_length=None
+        probes.rows,
+        schema=list(probes.features),
+        orient="row",
+        infer_schema_length=None,
     )
     return np.asarray(pipeline.predict_proba(frame.to_pandas())[:, 1])

@@ -36,7 +36,11 @@ class VersionFiles:
     """
 
     def __init__(
-        self, tracking_uri: str, *, name: str, connect: Callable[[], MlflowClient]
+        self,
+        tracking_uri: str,
+        *,
+        name: str,
+        connect: Callable[[], MlflowClient],
     ) -> None:
         self._uri = tracking_uri
         self._name = name
@@ -53,7 +57,10 @@ class VersionFiles:
         """
         failure = f"the files of {self._describe(version)} cannot be read"
         package = fetch(
-            self._uri, folder / "model", failure=failure, artifact_uri=self._find_location(version)
+            self._uri,
+            folder / "model",
+            failure=failure,
+            artifact_uri=self._find_location(version),
         )
         files = fetch(self._uri, folder / "files", failure=failure, run_id=version.run_id)
         if not (package / model_file.FILE).is_file():
@@ -83,7 +90,11 @@ class VersionFiles:
         with TemporaryDirectory() as folder:
             failure = f"the run {run_id} has no {name}"
             path = fetch(
-                self._uri, Path(folder), failure=failure, run_id=run_id, artifact_path=name
+                self._uri,
+                Path(folder),
+                failure=failure,
+                run_id=run_id,
+                artifact_path=name,
             )
             return path.read_bytes()
 
@@ -109,7 +120,10 @@ class VersionFiles:
         pipeline, predictor = self._load_with_pipeline(version)
         stored_requests = self.read_run_file(version.run_id, PROBES)
         require_agreement(
-            pipeline, predictor, stored_requests, version_name=self._describe(version)
+            pipeline,
+            predictor,
+            stored_requests,
+            version_name=self._describe(version),
         )
         return predictor
 
@@ -146,7 +160,8 @@ class VersionFiles:
         """Return the location of the MLflow model of a version."""
         with translate_mlflow_errors():
             location = self._connect().get_model_version_download_uri(
-                self._name, str(version.version)
+                self._name,
+                str(version.version),
             )
             return str(location).rstrip("/")
 

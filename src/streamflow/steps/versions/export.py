@@ -136,7 +136,10 @@ def _receipt(file: Path, manifest: ExportManifest, *, seconds: float) -> ExportR
 
 
 def _add_version(
-    platform: Platform, record: RecordedVersion, writer: archive.ArchiveWriter, scratch: Path
+    platform: Platform,
+    record: RecordedVersion,
+    writer: archive.ArchiveWriter,
+    scratch: Path,
 ) -> None:
     """Add the passport, the catalog, the facts of the run, the model and the files beside it."""
     from streamflow.models.model_file import FILE
