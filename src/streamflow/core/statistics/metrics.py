@@ -266,7 +266,10 @@ def _count_above(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
 
 
 def calibration_points(
-    label: Labels, probability: Floats, *, bins: int = 10
+    label: Labels,
+    probability: Floats,
+    *,
+    bins: int = 10,
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Return mean probability, share of positives and number of rows of each bin.
 
