@@ -129,6 +129,8 @@ def test_a_version_that_changes_hands_is_served_without_a_restart(
     assert answers_by(api, 1)
     promote(installed, 2, force=True, why="a test")
     assert wait_for(lambda: answers_by(api, 2), seconds=30)
+    # The version may answer a moment before the ledger has its entry.
+    assert wait_for(lambda: asked(f"{api}/model").body["since"] is not None)
     entry = read_ledger(installed)[-1]
     model = asked(f"{api}/model").body
     assert (

@@ -123,7 +123,8 @@ def _clean_environment() -> dict[str, str]:
     """The variables of the fork server: some libraries read them when they are imported."""
     ours = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PYTHONPATH": str(TESTS)}
+    path = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
