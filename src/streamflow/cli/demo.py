@@ -70,38 +70,44 @@ def demo(
 
     Example: streamflow --home /srv/demo demo
     """
-    from streamflow.cli.demo_calls import call_api, read_first_key
-    from streamflow.cli.demo_home import claim_home, use_demo_home
-    from streamflow.steps.data.migrate import ensure_migrated
+    from streamflow.cli.demo_home import use_demo_home
 
     call = use_demo_home(invocation(context))
     home = call.settings().home
     print(f"The demo works in its own state folder, {home}. Your installation stays as it is.")
     with call.platform(migrated=False) as platform:
-        claim_home(platform)
-        drops: list[tuple[Path, date]] = []
-
-        def prepare() -> None:
-            if data:
-                drops.extend(_list_drops(data, [as_day(day) for day in as_of or []]))
-            else:
-                drops.extend(_simulate_drops(platform, call))
-            ensure_migrated(platform)
-
-        with flow_server(call, platform, prepare=prepare):
-            from streamflow import flows
-
-            drop_arguments = [(str(folder), day) for folder, day in drops]
-            receipt = flows.demo(drop_arguments, flags=call.flags)
-        _print_receipts(receipt)
-        newest_folder, _ = drops[-1]
-        key = read_first_key(platform, newest_folder)
-        for api_call in call_api(platform, call, key):
-            answer = json.dumps(api_call.answer)
-            print(f"{api_call.method} {api_call.path} -> {api_call.status} {answer}")
-        _print_summary(platform, receipt, drops, is_simulated=data is None)
-        _print_next_commands(home, key, newest_as_of=drops[-1][1])
+        _run_demo(platform, call, data, [as_day(day) for day in as_of or []])
     print(f"The demo's data is in {home}. Commands without --home {home} do not meet it.")
+
+
+def _run_demo(
+    platform: Platform, call: Invocation, data: Path | None, as_ofs: Sequence[date]
+) -> None:
+    """Run the flow of the demo, call the API, and print what happened and what to try next."""
+    from streamflow.cli.demo_calls import call_api, read_first_key
+    from streamflow.cli.demo_home import claim_home
+    from streamflow.steps.data.migrate import ensure_migrated
+
+    claim_home(platform)
+    drops: list[tuple[Path, date]] = []
+
+    def prepare() -> None:
+        drops.extend(_list_drops(data, as_ofs) if data else _simulate_drops(platform, call))
+        ensure_migrated(platform)
+
+    with flow_server(call, platform, prepare=prepare):
+        from streamflow import flows
+
+        drop_arguments = [(str(folder), day) for folder, day in drops]
+        receipt = flows.demo(drop_arguments, flags=call.flags)
+    _print_receipts(receipt)
+    newest_folder, newest_as_of = drops[-1]
+    key = read_first_key(platform, newest_folder)
+    for api_call in call_api(platform, call, key):
+        answer = json.dumps(api_call.answer)
+        print(f"{api_call.method} {api_call.path} -> {api_call.status} {answer}")
+    _print_summary(platform, receipt, drops, is_simulated=data is None)
+    _print_next_commands(call.settings().home, key, newest_as_of=newest_as_of)
 
 
 def _simulate_drops(platform: Platform, call: Invocation) -> list[tuple[Path, date]]:
