@@ -41,8 +41,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_names.py src/streamflow
+prove: export STREAMFLOW_TEST_EXAMPLES := many
 prove: setup
-	@echo "All of tests/proofs takes about 60 to 90 minutes on 2 cores."
+	@echo "All proofs take about 60 to 90 minutes on 2 cores."
+	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q  # the properties once more, with five times as many examples
 	$(BIN)/python -m pytest $(PROOFS) -s
 bench: setup
 	@echo "All benchmarks take about 15 minutes on 2 cores."

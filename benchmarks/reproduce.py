@@ -132,11 +132,11 @@ def _part(part: str) -> int:
 
 
 def _training(platform: Platform) -> str:
-    from datetime import date
+    from datetime import datetime
 
     from streamflow.steps.training.training_set import training_set
 
-    return training_set(platform, date.fromisoformat(DAYS[-1])).digest
+    return training_set(platform, datetime.fromisoformat(f"{DAYS[-1]}T00:00Z")).digest
 
 
 def _rebuild(platform: Platform) -> str:

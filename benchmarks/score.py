@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streamflow.platform import Platform
 
 USERS, LEARNED, SEED = int(os.environ.get("USERS", "1000000")), 7_043, 42
-FIRST, SECOND = date(2024, 1, 31), date(2024, 2, 29)
+FIRST, SECOND = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
 REQUIRED, MEMORY_GB = 1 / 2, 2.0
 
 

@@ -16,6 +16,14 @@ from uuid import uuid4
 import hypothesis
 import pytest
 from psycopg import sql
+from support.fork_server import ForkServer
+from support.shared import (
+    all_made,
+    create_shared_folder,
+    once,
+    remove_shared_folder,
+    shared_folder,
+)
 
 from streamflow.database import Address, attach, connect, from_url
 from streamflow.database.embedded import remove_server
@@ -25,15 +33,17 @@ from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.migrate import migrate
 
 with without_typeguard():  # as the platform imports it, before a test module does
-    pass
+    import feast  # noqa: F401
 
 # What `make test` hands over: a different PostgreSQL instead of the embedded one, and the folder
 # above data/streamflow.
 DATABASE_URL = os.environ.get("STREAMFLOW_TEST_DATABASE_URL", "")
-hypothesis.settings.register_profile(
-    "untimed", deadline=None
-)  # Hypothesis asserts 200 ms a case: no test of ours asserts a time
-hypothesis.settings.load_profile("untimed")
+# Hypothesis asserts 200 ms for each example by default. No test of ours asserts a time.
+# `make prove` draws many examples, `make test` few.
+hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("many", deadline=None, max_examples=100)
+hypothesis.settings.load_profile(os.environ.get("STREAMFLOW_TEST_EXAMPLES", "few"))
+SERVER, TEMPLATE = "server", "template"  # names of what is shared
 # Of the forests that tests train unless they say otherwise: 300 would take most of the time.
 TREES = 25
 CHEAP = {
@@ -68,34 +78,29 @@ LONGEST = (
 SHARED = Path(os.environ.get("STREAMFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make what the workers of xdist share, in the first process of a run. It is removed later."""
+    if not hasattr(config, "workerinput"):
+        folder = create_shared_folder()
+        config.add_cleanup(remove_shared_folder)
+        config.add_cleanup(remove_shared_server)
+        config.add_cleanup(ForkServer(folder).close)
+
+
+def remove_shared_server() -> None:
+    """Remove the embedded server of this run, or the templates that it made on another one."""
+    made = all_made()
+    if SERVER in made:
+        remove_server(shared_folder() / SERVER)
+    for name, template in made.items():
+        if DATABASE_URL and name.startswith(TEMPLATE):
+            Cluster(address=from_url(DATABASE_URL), template=template).drop(template)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; within a file nothing moves."""
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def clean_environment() -> Iterator[None]:
-    """Remove the developer's own settings and variables, and set the umask of our command line.
-
-    These are the variables of libpq, MLflow, Prefect and Feast.
-    """
-    os.umask(os.umask(0) | 0o022)
-    ours = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(ours):
-                patch.delenv(name)
-        yield
-
-
-@pytest.fixture(scope="session")
-def openmp() -> None:
-    """LightGBM, which makes reasons, takes the system's OpenMP; no wheel brings it."""
-    try:
-        pass
-    except OSError as error:
-        pytest.skip(f"the system has no OpenMP for LightGBM (apt-get install libgomp1): {error}")
 
 
 @pytest.fixture(autouse=True)
@@ -105,23 +110,26 @@ def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+def server() -> Iterator[Address]:
     """A PostgreSQL server, as a user that may create databases and roles."""
     if DATABASE_URL:
         yield from_url(DATABASE_URL)
         return
-    home = tmp_path_factory.mktemp("server") / "home"
-    with attach(home) as attachment:
-        with connect(
-            attachment.address, autocommit=True
-        ) as connection:  # nothing of it has to outlive the session: databases
-            connection.execute(
-                "ALTER SYSTEM SET fsync = off"
-            )  # come and go faster; tests of crashes have servers of their own
-            connection.execute("ALTER SYSTEM SET full_page_writes = off")
-            connection.execute("SELECT pg_reload_conf()")
+    with attach(shared_folder() / SERVER) as attachment:
+        once(SERVER, lambda: set_server_up(attachment.address))
         yield attachment.address
-    remove_server(home)
+
+
+def set_server_up(address: Address) -> str:
+    """Databases come and go faster; nothing of them has to outlive the run.
+
+    Tests of crashes have servers of their own.
+    """
+    with connect(address, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,23 +186,31 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(server: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(server: Address) -> Cluster:
     """The server with a migrated template of each database."""
-    made = Cluster(address=server, template=f"sf_template_{uuid4().hex[:8]}")
-    home = tmp_path_factory.mktemp("template")
-    try:
-        with open_platform(made.settings(made.template, home), must_be_migrated=False) as platform:
+
+    def make() -> str:
+        made = Cluster(address=server, template=f"sf_template_{uuid4().hex[:8]}")
+        settings = made.settings(made.template, shared_folder() / made.template)
+        with open_platform(settings, must_be_migrated=False) as platform:
             migrate(platform)
-        yield made
-    finally:
-        made.drop(made.template)
+        return made.template
+
+    return Cluster(address=server, template=once(f"{TEMPLATE} migrated", make))
 
 
 @pytest.fixture
-def installation(cluster: Cluster) -> Iterator[str]:
-    """The name of a fresh migrated installation."""
+def installation(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> Iterator[str]:
+    """Name a new migrated installation, in the state that a mark of the test asks for."""
     name = f"sf_test_{uuid4().hex[:12]}"
-    cluster.clone(name)
+    mark = request.node.get_closest_marker("state")
+    if mark is None:
+        cluster.clone(name)
+    else:
+        from support.states import copy_state
+
+        drops = request.getfixturevalue("simulated_drops")
+        copy_state(cluster, mark.args[0], drops, name, tmp_path / "home")
     yield name
     cluster.drop(name)
 

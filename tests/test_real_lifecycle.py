@@ -18,7 +18,6 @@ from sklearn.model_selection import train_test_split
 from support.chain import FEBRUARY, JANUARY, in_production, load, run
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.promotion.gate import should_promote
 from streamflow.core.statistics.metrics import auc
 from streamflow.core.training.calibration import calibration_error, chance_calibration_error
@@ -211,9 +210,7 @@ def test_score_says_to_the_bit_what_is_said_online_of_every_user(real: Platform)
         in_production(real, JANUARY)
     serving = load_serving(real)
     for day in (JANUARY, FEBRUARY):
-        materialize(
-            real.connection, real.catalog, as_of=instant_of_day(day), services=real.read_services()
-        )
+        materialize(real.connection, real.catalog, as_of=day, services=real.read_services())
         rows = pl.concat(scores.read_scores(real.address, score(real, day).run))
         found = [
             row for row in serving.reader.read_many(real.connection, rows["key"].to_list()) if row

@@ -70,7 +70,10 @@ def test_01_labels_have_a_date(platform: Platform, simulated_drops: Path, tmp_pa
     load(platform, same_users, FEBRUARY)
     after, next_labels = train(platform, JANUARY), train(platform, JANUARY, label_lead=1)
     assert bits(after) == bits(before)
-    assert (after.label_as_of, next_labels.label_as_of) == (JANUARY, FEBRUARY)
+    assert (after.label_as_of, next_labels.label_as_of) == (
+        JANUARY.date(),
+        FEBRUARY.date(),
+    )
     assert next_labels.training_set_digest != before.training_set_digest
 
 

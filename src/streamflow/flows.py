@@ -21,6 +21,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.types.entrypoint import EntrypointType
 
+from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import StreamflowError
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import load_settings
@@ -115,7 +116,11 @@ def ingest(
     with _platform(flags, migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
         return ingest_step.ingest(
-            platform, Path(folder), as_of, allow_same=allow_same, reject_rows=reject_rows
+            platform,
+            Path(folder),
+            instant_of_day(as_of),
+            allow_same=allow_same,
+            reject_rows=reject_rows,
         )
 
 
@@ -123,7 +128,7 @@ def ingest(
 def snapshot(as_of: date, flags: Flags) -> snapshot_step.SnapshotReceipt:
     """Freeze the raw rows of a drop."""
     with _platform(flags) as platform:
-        return snapshot_step.snapshot(platform, as_of)
+        return snapshot_step.snapshot(platform, instant_of_day(as_of))
 
 
 @step("materialize")
@@ -137,7 +142,7 @@ def materialize(flags: Flags) -> materialize_step.MaterializeReceipt:
 def train_version(as_of: date, label_lead: int, flags: Flags) -> train_step.TrainReceipt:
     """Train a model and register it as a version."""
     with _platform(flags) as platform:
-        return train_step.train(platform, as_of, label_lead=label_lead)
+        return train_step.train(platform, instant_of_day(as_of), label_lead=label_lead)
 
 
 @step("promote")
@@ -196,9 +201,10 @@ def retrain(
     as_of: date | None, label_lead: int, why: str, force: bool, on_verdict: bool, flags: Flags
 ) -> retrain_step.RetrainReceipt:
     """Train a version and let the gate decide; do nothing for evidence that was decided before."""
+    drop = instant_of_day(as_of) if as_of else None
     with _platform(flags) as platform:
         return retrain_step.retrain(
-            platform, as_of, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict
+            platform, drop, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict
         )
 
 
@@ -223,7 +229,7 @@ def inbox(flags: Flags | None = None) -> inbox_step.InboxReceipt:
         migrate_step.ensure_migrated(platform)
         return inbox_step.inbox(
             platform,
-            lambda folder, as_of: monthly(str(folder), as_of, flags=settings_flags),
+            lambda folder, as_of: monthly(str(folder), as_of.date(), flags=settings_flags),
             now=lambda: datetime.now(UTC),
         )
 

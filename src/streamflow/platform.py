@@ -212,7 +212,10 @@ def open_platform(
 
 
 def _wire(
-    settings: Settings, notify: Callable[[str], None], closing: ExitStack, role: str
+    settings: Settings,
+    notify: Callable[[str], None],
+    closing: ExitStack,
+    role: str,
 ) -> Platform:
     """Make the platform; `closing` closes what it opens."""
     catalog = load_catalog(settings.catalog)

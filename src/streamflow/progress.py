@@ -58,7 +58,11 @@ class Progress:
 
 
 def format_progress(
-    activity: str, count: int, total: int, seconds: float, unit: str = "rows"
+    activity: str,
+    count: int,
+    total: int,
+    seconds: float,
+    unit: str = "rows",
 ) -> str:
     """Write one line of progress; a total of 0 is not known.
 

@@ -131,7 +131,9 @@ class Worktree:
     source: Path
 
     def run(
-        self, *arguments: str, environment: Mapping[str, str]
+        self,
+        *arguments: str,
+        environment: Mapping[str, str],
     ) -> subprocess.CompletedProcess[str]:
         """Run `python -m ARGUMENTS` with the package of this commit and this interpreter."""
         return subprocess.run(
@@ -174,7 +176,11 @@ def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(folder), "--no-optional-locks", *arguments]
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         return subprocess.CompletedProcess(command, GIT_MISSING, "", "git is not installed")

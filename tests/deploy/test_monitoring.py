@@ -18,12 +18,13 @@ import yaml
 from conftest import Cluster
 from psycopg import sql
 from support.api import asked, served
-from support.chain import FEBRUARY, JANUARY, in_production, run
+from support.chain import FEBRUARY, JANUARY, run
 from support.scrape import numbers
+from support.states import JANUARY_SERVED, in_state
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database import connect
-from streamflow.platform import Platform, open_platform
+from streamflow.platform import Platform
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.monitoring.monitor import monitor
 from streamflow.warehouse.roles import READER
@@ -75,17 +76,11 @@ def two_months(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     """Two drops, and a version in Production."""
-    name = f"sf_test_{uuid4().hex[:12]}"
-    cluster.clone(name)
-    with open_platform(
-        cluster.settings(name, tmp_path_factory.mktemp("two") / "home", trees=10)
-    ) as platform:
-        run(platform, simulated_drops / "month_000", JANUARY)
+    home = tmp_path_factory.mktemp("two") / "home"
+    with in_state(cluster, JANUARY_SERVED, simulated_drops, home) as platform:
         run(platform, simulated_drops / "month_001", FEBRUARY)
-        in_production(platform, JANUARY)
         monitor(platform, FEBRUARY)
         yield platform
-    cluster.drop(name)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +193,7 @@ def test_the_drops_are_counted_as_they_were_delivered(
         "SELECT as_of::date, population, labelled, positives"
         " FROM streamflow.drop_overview ORDER BY 1"
     ).fetchall()
-    assert [as_of for as_of, *_ in found] == [JANUARY, FEBRUARY]
+    assert [as_of for as_of, *_ in found] == [JANUARY.date(), FEBRUARY.date()]
     for (_, *counted), month in zip(found, ("month_000", "month_001"), strict=True):
         users = (simulated_drops / month / "users.csv").read_text().splitlines()[1:]
         labels = [

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from conftest import Cluster
@@ -19,6 +18,7 @@ from support.api import served
 from support.chain import JANUARY, in_production, run
 from support.processes import wait_for
 from support.scrape import call, line_of, log_lines, numbers
+from support.states import JANUARY_SERVED, in_state
 
 from streamflow.database import connect
 from streamflow.platform import Platform, open_platform
@@ -33,15 +33,9 @@ def installed(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     """An installation with a drop and a version in Production."""
-    name = f"sf_test_{uuid4().hex[:12]}"
-    cluster.clone(name)
-    with open_platform(
-        cluster.settings(name, tmp_path_factory.mktemp("operations") / "home", trees=10)
-    ) as platform:
-        run(platform, simulated_drops / "month_000", JANUARY)
-        in_production(platform, JANUARY)
+    home = tmp_path_factory.mktemp("operations") / "home"
+    with in_state(cluster, JANUARY_SERVED, simulated_drops, home) as platform:
         yield platform
-    cluster.drop(name)
 
 
 @pytest.fixture(scope="module")

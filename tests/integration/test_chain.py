@@ -1,12 +1,11 @@
 """The steps on a real PostgreSQL, in the order in which a user takes them."""
 
-from datetime import date
 from pathlib import Path
 
 import polars as pl
 import psycopg
 import pytest
-from support.chain import FEBRUARY, JANUARY, copy_drop, load
+from support.chain import FEBRUARY, JANUARY, MARCH, copy_drop, load
 
 from streamflow.errors import ContractViolation, DropConflict, LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform
@@ -75,11 +74,11 @@ def test_labels_come_from_the_drop_that_dates_them(
         training_set(platform, JANUARY, label_lead=1)
     load(platform, simulated_drops / "month_001", FEBRUARY)
     own, later = training_set(platform, JANUARY), training_set(platform, JANUARY, label_lead=1)
-    assert (own.label_as_of.date(), later.label_as_of.date()) == (JANUARY, FEBRUARY)
+    assert (own.label_as_of, later.label_as_of) == (JANUARY, FEBRUARY)
     assert own.without_label == 0
     assert later.without_label == 400 - len(later.frame) > 0
     with pytest.raises(SnapshotMissing, match="frozen drops: 2024-01-31, 2024-02-29"):
-        training_set(platform, date(2024, 3, 31))
+        training_set(platform, MARCH)
 
 
 def test_a_read_as_known_before_a_correction_is_as_before(

@@ -23,6 +23,7 @@ from support.planted import (
     Experiment,
     percents,
 )
+from support.states import JANUARY_TRAINED
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.cli.compare import format_receipt
@@ -117,12 +118,11 @@ def test_only_what_differs_is_swapped_and_nothing_is_written(
         compare(platform, "1", "99")
 
 
+@pytest.mark.state(JANUARY_TRAINED)
 def test_neither_a_version_itself_nor_a_correction_that_nobody_reads_is_a_difference(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
     platform = open_with(trees=5)
-    load(platform, simulated_drops / "month_000", JANUARY)
-    train(platform, JANUARY)
     unread = {
         "total_paid": pl.col("total_paid").cast(pl.Float64).mul(2).cast(pl.String)
     }  # no feature
@@ -140,12 +140,10 @@ def test_neither_a_version_itself_nor_a_correction_that_nobody_reads_is_a_differ
         assert receipt.summary.startswith("AUC does not change: it is 0.")
 
 
+@pytest.mark.state(JANUARY_TRAINED)
 def test_a_table_that_only_one_of_them_reads_is_no_other_data(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
-    platform = open_with(trees=5)
-    load(platform, simulated_drops / "month_000", JANUARY)
-    train(platform, JANUARY)
     catalog = tmp_path / "narrow.toml"
     payments = '[views.payments_agg_90d_fv]\ntable = "payments_agg_90d"\n'
     full = DEFAULT_PATH.read_text(encoding="utf-8")
@@ -165,12 +163,10 @@ def test_a_table_that_only_one_of_them_reads_is_no_other_data(
         assert receipt.notes == ()
 
 
+@pytest.mark.state(JANUARY_TRAINED)
 def test_a_feature_that_the_other_data_do_not_have_is_swapped_with_its_data(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
-    platform = open_with(trees=5)
-    load(platform, simulated_drops / "month_000", JANUARY)
-    train(platform, JANUARY)
     catalog, place = tmp_path / "wide.toml", "[tables.subscriptions.columns]\n"
     column = (
         'bound = { type = "bool", view = "subs_profile_fv",'

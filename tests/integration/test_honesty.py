@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +20,6 @@ from support.command import called
 from support.gym import write_gym
 
 from streamflow.cli import receipts
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.honesty import FILE, HonestyReport, parse_honesty
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.init import init
@@ -52,7 +51,7 @@ class Held:
             self.table(month, "labels").filter(pl.col("churn_label") == "True")["user_id"].to_list()
         )
 
-    def report(self, as_of: date, **asked: object) -> HonestyReport:
+    def report(self, as_of: datetime, **asked: object) -> HonestyReport:
         return check_label_honesty(self.platform, training_set(self.platform, as_of, **asked))  # type: ignore[arg-type]
 
 
@@ -147,7 +146,7 @@ def test_a_planted_fault_is_found_and_no_other(
         held.platform, copy_drop(held.drops / "month_001", tmp_path / "planted", **plant(held)), day
     )
     report = held.report(day)
-    assert report.previous == JANUARY
+    assert report.previous == JANUARY.date()
     assert found(report) == [finding]
     assert held.report(day).content == report.content
 
@@ -220,7 +219,7 @@ def test_a_drop_without_labels_is_no_drop_to_compare_labels_with(
     )
     load(held.platform, later, day + timedelta(days=30))
     report = held.report(day + timedelta(days=30))
-    assert report.previous == FEBRUARY
+    assert report.previous == FEBRUARY.date()
     assert found(report, "warning")[:2] == [
         ("counter", "warning", "months_active"),
         ("counter", "warning", "total_paid"),
@@ -266,7 +265,12 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
         f" {stored.counts}"
     )
     said = called(
-        held.platform.home, "honesty", "--as-of", f"{JANUARY}", "--json", extra=held.variables
+        held.platform.home,
+        "honesty",
+        "--as-of",
+        f"{JANUARY:%Y-%m-%d}",
+        "--json",
+        extra=held.variables,
     )
     assert said.returncode == 1, said.stderr
     assert json.loads(said.stdout) == stored.values
@@ -274,12 +278,9 @@ def test_the_version_keeps_its_report_and_the_command_prints_it(held: Held) -> N
 
 def test_a_revision_that_was_pruned_cannot_be_compared_with_and_that_is_said(held: Held) -> None:
     connection, never = held.platform.connection, datetime(2000, 1, 1, tzinfo=UTC)
-    assert (
-        late_data.newest_known_revision(connection, "usage_agg_30d", instant_of_day(JANUARY), never)
-        is None
-    )
+    assert late_data.newest_known_revision(connection, "usage_agg_30d", JANUARY, never) is None
     assert late_data.newest_known_revision(
-        connection, "usage_agg_30d", instant_of_day(JANUARY), datetime.now(UTC)
+        connection, "usage_agg_30d", JANUARY, datetime.now(UTC)
     ) == (2, True)
     prune(held.platform)
     report = held.report(JANUARY)
@@ -304,7 +305,7 @@ def test_another_business_with_integer_keys(
     for folder, day in zip(months, (JANUARY, FEBRUARY), strict=True):
         load(platform, folder, day)
     clean = check_label_honesty(platform, training_set(platform, FEBRUARY))
-    assert (found(clean), clean.previous) == ([], JANUARY)
+    assert (found(clean), clean.previous) == ([], JANUARY.date())
     gone = pl.read_csv(months[1] / "cancellations.csv", infer_schema=False).filter(
         pl.col("cancelled") == "True"
     )["member_id"]

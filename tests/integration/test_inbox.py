@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,11 +26,14 @@ def opened(open_with: Callable[..., Platform], tmp_path: Path) -> Platform:
 
 
 def look(
-    platform: Platform, *, after: timedelta = timedelta(minutes=1), calls: list[date] | None = None
+    platform: Platform,
+    *,
+    after: timedelta = timedelta(minutes=1),
+    calls: list[datetime] | None = None,
 ) -> InboxReceipt:
     """Look into the inbox as if `after` had passed since now."""
 
-    def process(folder: Path, as_of: date) -> None:
+    def process(folder: Path, as_of: datetime) -> None:
         if calls is not None:
             calls.append(as_of)
         run(platform, folder, as_of)
@@ -50,15 +53,18 @@ def test_folders_are_processed_once_in_order_of_as_of(
     )  # February by its drop.toml
     shutil.copytree(simulated_drops / "month_000", tmp_path / "inbox" / "2024-01-31")
     (tmp_path / "inbox" / "2024-01-31" / "drop.toml").unlink()  # January by its name
-    calls: list[date] = []
+    calls: list[datetime] = []
     first = look(opened, calls=calls)
     assert calls == [JANUARY, FEBRUARY]
     assert first.processed == ("2024-01-31", "a")
-    assert [(d.as_of, d.status) for d in first.drops] == [(JANUARY, "done"), (FEBRUARY, "done")]
+    assert [(d.as_of, d.status) for d in first.drops] == [
+        (JANUARY.date(), "done"),
+        (FEBRUARY.date(), "done"),
+    ]
     for after in (timedelta(minutes=1), 2 * UNCHANGED_MARGIN):
         assert look(opened, after=after, calls=calls).processed == ()
     assert len(calls) == 2
-    assert {r.as_of.date() for r in all_revisions(opened.connection)} == {JANUARY, FEBRUARY}
+    assert {r.as_of for r in all_revisions(opened.connection)} == {JANUARY, FEBRUARY}
 
 
 def test_a_failure_is_shown_and_tried_again_only_when_its_content_changes(
@@ -126,7 +132,7 @@ def test_what_can_pass_by_itself_is_raised_and_not_recorded(
 ) -> None:
     (tmp_path / "inbox" / "2024-01-31").mkdir()
 
-    def unreachable(_folder: Path, _as_of: date) -> None:
+    def unreachable(_folder: Path, _as_of: datetime) -> None:
         raise DatabaseUnavailable("gone")
 
     later = datetime.now(UTC) + timedelta(minutes=1)

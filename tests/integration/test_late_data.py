@@ -24,7 +24,6 @@ from support.chain import (
 )
 
 from streamflow.catalog import DEFAULT_PATH
-from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import ContractViolation
 from streamflow.platform import Platform
 from streamflow.steps.data.ingest import ingest
@@ -50,11 +49,11 @@ def test_february_before_january_is_the_same_as_the_other_way_round(
     run(platform, simulated_drops / "month_000", JANUARY)
     late = training_set(platform, FEBRUARY)
     assert late.digest == early.digest
-    assert training_set(platform, JANUARY, label_lead=1).label_as_of.date() == FEBRUARY
+    assert training_set(platform, JANUARY, label_lead=1).label_as_of == FEBRUARY
     live = platform.connection.execute(
         "SELECT DISTINCT as_of::date FROM online.subs_profile_fv"
     ).fetchall()
-    assert live == [(FEBRUARY,)]
+    assert live == [(FEBRUARY.date(),)]
 
 
 def test_a_correction_in_march_changes_the_sets_it_must_and_counts_its_cells(
@@ -150,7 +149,7 @@ def test_a_bad_row_takes_its_user_along_and_is_kept_with_line_and_reason(
         ingest(platform, folder, JANUARY)
     receipt = ingest(platform, folder, JANUARY, reject_rows=True)
     assert (receipt.rejected, {f.rows for f in receipt.files}) == (6, {399})
-    kept = rejected_rows(platform.connection, instant_of_day(JANUARY))
+    kept = rejected_rows(platform.connection, JANUARY)
     assert {(r.table_name, r.line, r.key) for r in kept} == {
         (t, 4, keys[2]) for t in platform.catalog.tables
     }
@@ -167,7 +166,7 @@ def test_a_bad_row_takes_its_user_along_and_is_kept_with_line_and_reason(
     snapshot(platform, JANUARY)
     assert len(training_set(platform, JANUARY).frame) == 399
     assert not ingest(platform, simulated_drops / "month_000", JANUARY).rejected
-    assert rejected_rows(platform.connection, instant_of_day(JANUARY)) == []
+    assert rejected_rows(platform.connection, JANUARY) == []
 
 
 def test_repeated_ragged_and_unknown_rows_are_rejected_too(
@@ -221,7 +220,7 @@ def test_too_many_rejects_stop_the_drop_and_a_broken_file_is_no_row(
 # reads.
 LOADER = """
 import sys
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
@@ -232,7 +231,7 @@ with open_platform(load_settings()) as platform:
     print("ready", flush=True)
     for folder, day in zip(sys.argv[1::2], sys.argv[2::2]):
         sys.stdin.readline()
-        as_of = date.fromisoformat(day)
+        as_of = datetime.fromisoformat(f"{day}T00:00Z")
         ingest(platform, Path(folder), as_of)
         snapshot(platform, as_of)
         materialize(platform)
@@ -279,7 +278,7 @@ def test_two_loaders_at_once_end_as_one_after_the_other(
     live = platform.connection.execute(
         "SELECT DISTINCT as_of::date FROM online.usage_agg_30d_fv"
     ).fetchall()
-    assert live == [(FEBRUARY,)]
+    assert live == [(FEBRUARY.date(),)]
 
     go(loaders)
     for one in loaders:

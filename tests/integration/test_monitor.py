@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,12 +19,11 @@ import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
-from support.chain import FEBRUARY, JANUARY, copy_drop, load
+from support.chain import FEBRUARY, JANUARY, MARCH, copy_drop, load
 from support.months import FEATURES, holdout_of
 from typer.testing import CliRunner
 
 from streamflow.cli.app import app
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.monitoring.report import from_values, to_values
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.models.monitor_runs import REPORT_TAG
@@ -197,7 +195,7 @@ def test_the_version_is_asked_about_users_alone_that_it_was_never_trained_on(
 def test_labels_that_are_not_there_yet_are_said_and_the_rest_is_reported(
     watched: Watched, tmp_path: Path
 ) -> None:
-    march = date(2024, 3, 31)
+    march = MARCH
     load(
         watched.platform,
         copy_drop(
@@ -219,7 +217,7 @@ def test_labels_that_are_not_there_yet_are_said_and_the_rest_is_reported(
     load(watched.platform, tmp_path / "labels", march)
     later = monitor(watched.platform, march)
     assert later.id > receipt.id
-    assert (later.report.notes, later.report.label_as_of) == ((), march)
+    assert (later.report.notes, later.report.label_as_of) == ((), march.date())
 
 
 def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watched) -> None:
@@ -248,7 +246,7 @@ def logged(key: str, probability: float, version: int) -> LoggedPrediction:
     return LoggedPrediction(
         request_id="r",
         key=key,
-        as_of=instant_of_day(FEBRUARY),
+        as_of=FEBRUARY,
         model="streamflow_churn",
         version=version,
         run_id="r",
@@ -295,6 +293,43 @@ def test_the_page_needs_nothing_beside_it_and_shows_each_feature(watched: Watche
     assert {"ROC on hold-out users", "Calibration on hold-out users", "PSI of each feature"} <= set(
         links.pictures
     )
+
+
+def with_old_names(metrics: dict[str, object]) -> dict[str, object]:
+    """The metrics as they were stored before they got their names of today."""
+    old_names = {
+        "holdout_rows": "rows",
+        "true_positives": "found",
+        "predicted_positives": "flagged",
+    }
+    return {
+        old_names.get(name, name): value
+        for name, value in metrics.items()
+        if name not in ("precision", "recall")
+    }
+
+
+def test_a_report_that_was_stored_under_the_old_names_of_metrics_is_read(watched: Watched) -> None:
+    receipt = watched.clean
+    values = json.loads(json.dumps(to_values(receipt.report)))
+    for name in ("then", "now"):
+        values[name]["metrics"] = with_old_names(values[name]["metrics"])
+        assert "flagged" in values[name]["metrics"]
+    some_answers = {**values["now"]["metrics"]}
+    answers = {
+        "given": 1,
+        "keys": 1,
+        "labelled": 1,
+        "unseen_labelled": 1,
+        "all": some_answers,
+        "unseen": None,
+        "others": 0,
+    }
+    report = from_values({**values, "answers": answers})
+    assert (report.then, report.now) == (receipt.report.then, receipt.report.now)
+    assert report.answers is not None
+    assert report.now is not None
+    assert report.answers.all == report.now.metrics
 
 
 def test_a_report_is_the_same_after_it_was_stored(watched: Watched) -> None:
@@ -353,7 +388,7 @@ def test_a_drop_that_is_not_there_is_named(watched: Watched) -> None:
     with pytest.raises(
         SnapshotMissing, match="no snapshot of 2025-01-31 exists; frozen are: 2024-01-31"
     ):
-        monitor(watched.platform, date(2025, 1, 31))
+        monitor(watched.platform, JANUARY.replace(year=2025))
 
 
 def test_the_command_tells_its_verdict_by_its_exit_code(
@@ -421,7 +456,7 @@ def test_labels_come_by_the_lead_of_the_version_and_without_one_in_production_no
         "the labels of 2024-02-29 do not exist yet: they come with the drop number 1 after it",
     )
     january = monitor(platform, JANUARY)
-    assert january.report.label_as_of == FEBRUARY
+    assert january.report.label_as_of == FEBRUARY.date()
     assert january.report.concept is not None
     assert january.report.concept.difference == 0.0
     assert january.report.notes[1:] == ("this is the drop that the version was trained on",)

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, load, run
+from support.states import JANUARY_TRAINED
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.errors import (
@@ -182,12 +183,11 @@ def test_what_was_forgotten_here_does_not_come_back_from_elsewhere(
     assert platform.models.versions() == []
 
 
+@pytest.mark.state(JANUARY_TRAINED)
 def test_a_version_that_was_deleted_and_pruned_comes_back(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
     platform, file = open_with(trees=5), tmp_path / "first.version"
-    load(platform, simulated_drops / "month_000", JANUARY)
-    train(platform, JANUARY)
     export(platform, "1", file)
     late = copy_drop(
         simulated_drops / "month_000", tmp_path / "late", usage_agg_30d={"skips_7d": pl.lit("1")}
@@ -316,12 +316,11 @@ def bytes_changed(path: Path) -> Iterator[None]:
     path.write_bytes(before)
 
 
+@pytest.mark.state(JANUARY_TRAINED)
 def test_what_is_damaged_or_erased_is_not_exported(
     cluster: Cluster, simulated_drops: Path, open_with: Callable[..., Platform], tmp_path: Path
 ) -> None:
     platform, file = open_with(trees=5), tmp_path / "one.version"
-    load(platform, simulated_drops / "month_000", JANUARY)
-    train(platform, JANUARY)
     (model,) = platform.home.joinpath("artifacts").rglob("model.skops")
     with bytes_changed(model), pytest.raises(ArtifactUntrusted, match="the registered digest is"):
         export(platform, "1", file)

@@ -207,7 +207,6 @@ def asking(rows: list[tuple[str, datetime, datetime]]) -> pd.DataFrame:
 
 
 @settings(
-    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(question=questions())

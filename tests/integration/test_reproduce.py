@@ -53,7 +53,7 @@ def trained(
     name = f"sf_reproduce_{uuid4().hex[:12]}"
     cluster.clone(name)
     with open_platform(
-        cluster.settings(name, tmp_path_factory.mktemp("reproduce") / "home", trees=30)
+        cluster.settings(name, tmp_path_factory.mktemp("reproduce") / "home", trees=8)
     ) as platform:
         load(platform, simulated_drops / "month_000", JANUARY)
         train(platform, JANUARY)
@@ -87,7 +87,7 @@ def a_key(platform: Platform) -> str:
 def test_the_first_version_is_the_same_after_a_month_a_correction_and_another_training(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
-    platform = open_with(trees=30)
+    platform = open_with(trees=8)
     load(platform, simulated_drops / "month_000", JANUARY)
     run_id = train(platform, JANUARY).run_id
     load(platform, simulated_drops / "month_001", FEBRUARY)
@@ -119,7 +119,7 @@ def test_another_business_has_it_too(open_with: Callable[..., Platform], tmp_pat
     january, february = write_gym(tmp_path / "gym")
     catalog = tmp_path / "gym.toml"
     init(january, out=catalog)
-    platform = open_with(catalog=catalog, trees=30, migrated=False)
+    platform = open_with(catalog=catalog, trees=8, migrated=False)
     migrate(platform)
     load(platform, january, MONTHS[0])
     train(platform, MONTHS[0])
@@ -154,7 +154,7 @@ def mutations(
     environment = {
         **os.environ,
         **cluster.variables(database, trained.settings.home),
-        "STREAMFLOW_TREES": "30",
+        "STREAMFLOW_TREES": "8",
         "PYTHONPATH": f"{copied}{os.pathsep}{SUPPORT}",
     }
     command = [
@@ -181,7 +181,7 @@ NAMED = {
     "features": "usage_agg_30d_fv:watch_hours_30d ttl_days: 62 -> 40",
     "code": "core/training/split.py: ",
     "environment": "rich: ",
-    "configuration": "trees: 30 -> 31 (",
+    "configuration": "trees: 8 -> 9 (",
 }
 
 
@@ -408,7 +408,7 @@ def test_changed_probabilities_are_named(trained: Platform) -> None:
 def test_a_changed_passport_cannot_be_trusted(trained: Platform) -> None:
     (path,) = files_of(trained, "passport.json")
     before = path.read_bytes()
-    path.write_bytes(before.replace(b'"value": 30', b'"value": 31'))
+    path.write_bytes(before.replace(b'"value": 8', b'"value": 9'))
     with pytest.raises(NotRebuildable, match=r"its passport\.json was changed"):
         reproduce(trained, "1")
     path.unlink()
@@ -485,7 +485,7 @@ def test_probabilities_within_the_declared_tolerance(
 def test_after_a_forget_the_version_is_not_rebuildable_and_says_why(
     open_with: Callable[..., Platform], simulated_drops: Path
 ) -> None:
-    platform = open_with(trees=30)
+    platform = open_with(trees=8)
     load(platform, simulated_drops / "month_000", JANUARY)
     train(platform, JANUARY)
     forget(platform, a_key(platform), why="asked")
@@ -525,7 +525,7 @@ def test_a_missing_revision_an_unknown_version_and_one_of_others_are_named(
 def test_the_command_says_it_with_its_exit_code(trained: Platform, cluster: Cluster) -> None:
     environment = {
         **cluster.variables(trained.login.database, trained.settings.home),
-        "STREAMFLOW_TREES": "30",
+        "STREAMFLOW_TREES": "8",
     }
     done = called(trained.settings.home, "reproduce", "1", extra=environment)
     assert done.returncode == 0, done.stderr
@@ -549,7 +549,7 @@ def test_a_rebuild_is_the_same_whatever_varies(
     lie_otherwise(trained.login.conninfo(), varied.order)
     environment = {
         **cluster.variables(trained.login.database, trained.settings.home),
-        "STREAMFLOW_TREES": "30",
+        "STREAMFLOW_TREES": "8",
     }
     done = varied.run(tmp_path, "reproduce", "1", "--json", environment=environment)
     assert done.returncode == 0, done.stderr

@@ -117,7 +117,7 @@ def test_what_was_interrupted_goes_on_without_training_again(
     assert states(loaded)[-2:] == [("started", None), ("trained", 3)]
     receipt = retrain(loaded, why="February")
     assert (receipt.resumed, receipt.trained, receipt.version) == (True, None, 3)
-    assert receipt.as_of == FEBRUARY
+    assert receipt.as_of == FEBRUARY.date()
     assert [state for state, _ in states(loaded)[-3:]] == ["started", "trained", receipt.decision]
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 import psycopg
@@ -19,8 +18,9 @@ from conftest import Cluster
 from pyarrow import parquet
 from support.api import asked
 from support.api import served as api_of
-from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, load, run
 from support.command import called
+from support.states import JANUARY_SERVED, in_state
 
 from streamflow.errors import FeaturesMissing, SnapshotMissing, StreamflowError, VersionMissing
 from streamflow.platform import Platform, open_platform
@@ -43,20 +43,16 @@ def served(
 
     The tests build on each other, in order.
     """
-    name, folder = f"sf_score_{uuid4().hex[:12]}", tmp_path_factory.mktemp("score")
-    cluster.clone(name)
+    folder = tmp_path_factory.mktemp("score")
     nulls = {
         "plan_stream_tv": pl.when(pl.int_range(pl.len()) % 3 == 0)
         .then(pl.lit(""))
         .otherwise(pl.col("plan_stream_tv"))
     }
     february = copy_drop(simulated_drops / "month_001", folder / "february", subscriptions=nulls)
-    with open_platform(cluster.settings(name, folder / "home", trees=20)) as platform:
-        run(platform, simulated_drops / "month_000", JANUARY)
-        in_production(platform, JANUARY)
+    with in_state(cluster, JANUARY_SERVED, simulated_drops, folder / "home") as platform:
         run(platform, february, FEBRUARY)
         yield platform
-    cluster.drop(name)
 
 
 def stored(platform: Platform, receipt: ScoreReceipt) -> pl.DataFrame:

@@ -7,28 +7,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from conftest import Cluster
 from mlflow import MlflowClient
 from support.api import asked, served
-from support.chain import JANUARY, run
 from support.processes import wait_for
 from support.scrape import call, numbers
+from support.states import THREE_VERSIONS, THRESHOLDS, in_state
 
 from streamflow.models.mlflow_client import ignore_stage_warnings
-from streamflow.platform import Platform, open_platform
+from streamflow.platform import Platform
 from streamflow.steps.promotion.promote import promote, rollback
 from streamflow.steps.stages.ledger import read_ledger
-from streamflow.steps.training.train import train
 
 NOBODY = "nobody"
-THRESHOLDS = {1: 0.3, 2: 0.4, 3: 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -36,28 +32,9 @@ def installed(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     """Three versions, told apart by their thresholds; the first is in Production."""
-    name = f"sf_test_{uuid4().hex[:12]}"
-    cluster.clone(name)
-    settings = cluster.settings(
-        name,
-        tmp_path_factory.mktemp("serving") / "home",
-        trees=10,
-        calibration="none",
-        api_max_ids=600,
-    )
-    with open_platform(settings) as platform:
-        run(platform, simulated_drops / "month_000", JANUARY)
-        for version, threshold in THRESHOLDS.items():
-            train(
-                replace(
-                    platform,
-                    settings=settings.model_copy(update={"seed": version, "threshold": threshold}),
-                ),
-                JANUARY,
-            )
-        promote(platform, 1, force=True, why="the first")
+    home = tmp_path_factory.mktemp("serving") / "home"
+    with in_state(cluster, THREE_VERSIONS, simulated_drops, home, api_max_ids=600) as platform:
         yield platform
-    cluster.drop(name)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +172,7 @@ def test_what_is_taken_out_of_production_answers_no_more(
 
 
 def test_workers_count_together_and_converge(installed: Platform, keys: list[str]) -> None:
-    with served(installed, extra={"STREAMFLOW_API_WORKERS": "2"}) as base:
+    with served(installed, extra={"STREAMFLOW_API_WORKERS": "2"}, forks=False) as base:
         ids = [
             call(base, "POST", "/predict", json.dumps({"user_id": key}).encode())
             for key in keys[:30]

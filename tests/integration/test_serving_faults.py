@@ -18,7 +18,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -28,21 +27,20 @@ import pytest
 from conftest import Cluster
 from mlflow import MlflowClient
 from psycopg import sql
-from support.api import Answer, asked, served
-from support.chain import JANUARY, run
+from support.api import SERVERS, Answer, asked, served
+from support.chain import JANUARY
 from support.load import Load, Truths, not_logged, truths, wrong
 from support.processes import wait_for
 from support.proxy import Proxy, proxied
 from support.scrape import call, numbers
+from support.states import THREE_VERSIONS, THRESHOLDS, in_state
 
 from streamflow.database import connect
 from streamflow.models.mlflow_client import ignore_stage_warnings
-from streamflow.platform import Platform, open_platform
+from streamflow.platform import Platform
 from streamflow.services.processes import free_port, running, wait_until_ready
 from streamflow.steps.promotion.promote import promote
-from streamflow.steps.training.train import train
 
-THRESHOLDS = {1: 0.3, 2: 0.4, 3: 0.5}
 LIMITS = {
     "STREAMFLOW_API_TIME_LIMIT": "0.5",
     "STREAMFLOW_API_CLIENT_LIMIT": "1",
@@ -67,24 +65,9 @@ def installed(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     """Three versions; the first is in Production."""
-    name = f"sf_test_{uuid4().hex[:12]}"
-    cluster.clone(name)
-    settings = cluster.settings(
-        name, tmp_path_factory.mktemp("faults") / "home", trees=10, calibration="none"
-    )
-    with open_platform(settings) as platform:
-        run(platform, simulated_drops / "month_000", JANUARY)
-        for version, threshold in THRESHOLDS.items():
-            train(
-                replace(
-                    platform,
-                    settings=settings.model_copy(update={"seed": version, "threshold": threshold}),
-                ),
-                JANUARY,
-            )
-        promote(platform, 1, force=True, why="the first")
+    home = tmp_path_factory.mktemp("faults") / "home"
+    with in_state(cluster, THREE_VERSIONS, simulated_drops, home) as platform:
         yield platform
-    cluster.drop(name)
 
 
 @pytest.fixture(scope="module")
@@ -463,19 +446,19 @@ def shedding(installed: Platform, clock: tuple[Path, dict[str, str]]) -> Iterato
         "STREAMFLOW_PREDICTION_LOG": "shed",
         **clock[1],
     }
-    with served(installed, extra=extra) as base:
+    with served(installed, extra=extra, forks="LD_PRELOAD" not in extra) as base:
         yield base
 
 
-def workers() -> set[int]:
+def workers(base: str) -> set[int]:
     """The processes that answer, of a server with several."""
     import psutil
 
-    children = psutil.Process().children(recursive=True)
+    children = psutil.Process(SERVERS[base]).children(recursive=True)
     found = set()
     for child in children:
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if "spawn_main" in " ".join(child.cmdline()):
+            if any(name in " ".join(child.cmdline()) for name in ("spawn_main", "fork_server")):
                 found.add(child.pid)
     return found
 
@@ -485,12 +468,12 @@ def test_a_worker_is_killed(
 ) -> None:
     import signal
 
-    before = workers()
+    before = workers(shedding)
     assert len(before) == 2
     with Load(shedding, keys, clients=6) as load:
         assert recovers(load)
         os.kill(min(before), signal.SIGKILL)
-        assert wait_for(lambda: len(workers() - before) == 1)
+        assert wait_for(lambda: len(workers(shedding) - before) == 1)
         assert recovers(load)
         assert wait_for(lambda: is_ready(shedding))
     assert not [words for words in load.broken if words.startswith("no answer")]

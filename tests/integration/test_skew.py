@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
-from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, copy_drop, load
 from support.command import called
+from support.states import JANUARY_SERVED, in_state
 
 from streamflow.core.monitoring.skew import CAUSES
 from streamflow.database import connect
-from streamflow.platform import Platform, open_platform
+from streamflow.platform import Platform
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.monitoring.skew import (
     NO_SOURCES,
@@ -41,13 +41,9 @@ def lived(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     """January is live and version 1 serves. The tests go on from there in their order."""
-    name, home = f"sf_skew_{uuid4().hex[:12]}", tmp_path_factory.mktemp("skew") / "home"
-    cluster.clone(name)
-    with open_platform(cluster.settings(name, home, trees=5)) as platform:
-        run(platform, simulated_drops / "month_000", JANUARY)
-        in_production(platform, JANUARY)
+    home = tmp_path_factory.mktemp("skew") / "home"
+    with in_state(cluster, JANUARY_SERVED, simulated_drops, home) as platform:
         yield platform
-    cluster.drop(name)
 
 
 @pytest.fixture(scope="module")

@@ -6,35 +6,34 @@ verify compares a version with its certificate.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
 from psycopg import sql
-from support.chain import FEBRUARY, JANUARY, load
+from support.chain import FEBRUARY, JANUARY
 from support.command import called
 from support.processes import run
+from support.states import TWO_MONTHS, in_state
 from support.temporal import planted
 
 from streamflow.cli import reproduce_receipts
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import parse_passport
+from streamflow.core.versions.version_files import PASSPORT
 from streamflow.errors import TemporalViolation
-from streamflow.platform import Platform, open_platform
+from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.training.certify import certify, prove
 from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
-from streamflow.steps.versions.recorded_version import FILE
 from streamflow.steps.versions.verify import verify
 
 KEY = "7590-VHVEG"
@@ -49,26 +48,16 @@ def kept(
 
     For tests that leave it unchanged.
     """
-    name = f"sf_verify_{uuid4().hex[:12]}"
-    cluster.clone(name)
-    with open_platform(
-        cluster.settings(name, tmp_path_factory.mktemp("verify") / "home", trees=10)
-    ) as platform:
-        yield trained_on(platform, simulated_drops)
-    cluster.drop(name)
+    home = tmp_path_factory.mktemp("verify") / "home"
+    with in_state(cluster, TWO_MONTHS, simulated_drops, home) as platform:
+        yield platform
 
 
 @pytest.fixture
-def spoiled(open_with: Callable[..., Platform], simulated_drops: Path) -> Platform:
+def spoiled(cluster: Cluster, simulated_drops: Path, tmp_path: Path) -> Iterator[Platform]:
     """The same, for tests that spoil it."""
-    return trained_on(open_with(trees=10), simulated_drops)
-
-
-def trained_on(platform: Platform, drops: Path) -> Platform:
-    load(platform, drops / "month_000", JANUARY)
-    load(platform, drops / "month_001", FEBRUARY)
-    train(platform, JANUARY)
-    return platform
+    with in_state(cluster, TWO_MONTHS, simulated_drops, tmp_path / "home") as platform:
+        yield platform
 
 
 @contextmanager
@@ -98,7 +87,7 @@ def known_at(platform: Platform, as_of: Any) -> Any:
     rows = platform.connection.execute(
         "SELECT known_at FROM streamflow.revision"
         " WHERE table_name = 'usage_agg_30d' AND as_of = %s ORDER BY revision",
-        [instant_of_day(as_of)],
+        [as_of],
     )
     return rows.fetchall()[0][0]
 
@@ -108,7 +97,7 @@ def test_a_clean_version_is_certified_and_verified_in_any_time_zone(
 ) -> None:
     rows = training_set(kept, FEBRUARY)
     trained = train(kept, FEBRUARY)
-    recorded = parse_passport(kept.models.read_run_file(trained.run_id, FILE)).certificate
+    recorded = parse_passport(kept.models.read_run_file(trained.run_id, PASSPORT.name)).certificate
     count = len(rows.frame)
     assert recorded == trained.certificate.values
     assert (recorded["rows"], recorded["cells"], recorded["checked"]) == (
@@ -149,14 +138,14 @@ def test_a_cell_that_was_changed_after_training_is_noticed_and_its_feature_named
         "UPDATE frozen.usage_agg_30d SET skips_7d = skips_7d + {} WHERE user_id = {} AND as_of = {}"
     )
     with administrator(kept) as connection:
-        connection.execute(change.format(1, KEY, instant_of_day(JANUARY)))
+        connection.execute(change.format(1, KEY, JANUARY))
         found = verify(kept, "1")
         told = called(kept.home, "verify", "1", "--json", extra=variables(cluster, kept))
-        connection.execute(change.format(-1, KEY, instant_of_day(JANUARY)))
+        connection.execute(change.format(-1, KEY, JANUARY))
         assert verify(kept, "1").holds
-        connection.execute(change.format(1, KEY, instant_of_day(FEBRUARY)))
+        connection.execute(change.format(1, KEY, FEBRUARY))
         assert verify(kept, "1").holds  # February is no part of it
-        connection.execute(change.format(-1, KEY, instant_of_day(FEBRUARY)))
+        connection.execute(change.format(-1, KEY, FEBRUARY))
     assert not found.holds
     assert found.training_set == ("the values of skips_7d are not the recorded ones",)
     assert [d.what for d in found.differences] == ["digest", f"{VIEW} digest"]
@@ -187,14 +176,14 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
             " user_id, watch_hours_30d, avg_session_mins_7d,"
             " unique_devices_30d, skips_7d + (user_id = %s)::int, rebuffer_events_7d, row_digest"
             " FROM frozen.usage_agg_30d WHERE as_of = %s",
-            [KEY, instant_of_day(JANUARY)],
+            [KEY, JANUARY],
         )
         connection.execute(
             "INSERT INTO streamflow.revision (table_name, as_of, revision, known_at, rows, digest)"
             " SELECT table_name, as_of, 2, known_at + interval '1 microsecond', rows, digest"
             " FROM streamflow.revision"
             " WHERE table_name = 'usage_agg_30d' AND as_of = %s",
-            [instant_of_day(JANUARY)],
+            [JANUARY],
         )
     found = verify(spoiled, "1")
     assert (found.training_set, found.certificate.violations) == ((), 1)
@@ -206,7 +195,7 @@ def test_a_revision_that_was_smuggled_in_before_k_is_found_by_the_cell_it_change
         true + 1,
     )
     first = known_at(spoiled, JANUARY)
-    assert (violation.from_as_of, violation.from_known_at) == (instant_of_day(JANUARY), first)
+    assert (violation.from_as_of, violation.from_known_at) == (JANUARY, first)
     assert violation.known_at == first + timedelta(microseconds=1)
     assert violation.why.startswith("of revision 1, which a newer revision had replaced by")
     assert "violations: 0 -> 1" in map(str, found.differences)
@@ -226,11 +215,11 @@ def test_a_value_of_february_in_january_is_named_with_both_instants(kept: Platfo
     assert (violation.key, violation.what) == (KEY, f"{VIEW}:watch_hours_30d")
     assert (violation.found, violation.expected) == (wrong, right)
     assert (violation.as_of, violation.known_at) == (
-        instant_of_day(JANUARY),
+        JANUARY,
         known_at(kept, JANUARY),
     )
     assert (violation.from_as_of, violation.from_known_at) == (
-        instant_of_day(FEBRUARY),
+        FEBRUARY,
         known_at(kept, FEBRUARY),
     )
     assert violation.why == "after 2024-01-31"
@@ -320,7 +309,7 @@ def leak(connection: psycopg.Connection) -> None:
             "CASE WHEN h.user_id = {} AND h.as_of = {} THEN (SELECT f.skips_7d"
             " FROM frozen.usage_agg_30d f"
             " WHERE f.user_id = h.user_id AND f.as_of = {}) ELSE h.skips_7d END AS skips_7d"
-        ).format(KEY, instant_of_day(JANUARY), instant_of_day(FEBRUARY))
+        ).format(KEY, JANUARY, FEBRUARY)
         if name == "skips_7d"
         else sql.Identifier("h", name)
         for name in names

@@ -23,20 +23,20 @@ from streamflow.steps.upkeep.restore import restore
 BACKUPS = int(os.environ.get("STREAMFLOW_PROOF_BACKUPS", "10"))
 
 TRAIN = """
-from datetime import date
+from datetime import UTC, datetime
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.training.train import train
 with open_platform(load_settings(trees=2, bootstrap_draws=50)) as platform:
     while True:
-        version = train(platform, date(2024, 1, 31)).version
+        version = train(platform, datetime(2024, 1, 31, tzinfo=UTC)).version
         print(version, flush=True)
         promote(platform, version, force=True, why="a proof of something else")
 """
 LOAD = """
 import sys
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from streamflow.platform import open_platform
 from streamflow.settings import load_settings
@@ -45,8 +45,8 @@ from streamflow.steps.data.materialize import materialize
 from streamflow.steps.data.snapshot import snapshot
 with open_platform(load_settings()) as platform:
     for day in range(1, 29):
-        ingest(platform, Path(sys.argv[1]), date(2024, 2, day), allow_same=True)
-        snapshot(platform, date(2024, 2, day))
+        ingest(platform, Path(sys.argv[1]), datetime(2024, 2, day, tzinfo=UTC), allow_same=True)
+        snapshot(platform, datetime(2024, 2, day, tzinfo=UTC))
         materialize(platform)
 """
 

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 from streamflow.platform import Platform
 from streamflow.services.processes import free_port, running, wait_until_ready
+from support.fork_server import forked
+
+SERVERS: dict[str, int] = {}  # address -> process id of each server
 
 
 class Answer(NamedTuple):
@@ -24,11 +27,18 @@ class Answer(NamedTuple):
 
 @contextmanager
 def served(
-    platform: Platform, *, until: str = "/ready", extra: Mapping[str, str] | None = None
+    platform: Platform,
+    *,
+    until: str = "/ready",
+    extra: Mapping[str, str] | None = None,
+    forks: bool = True,
 ) -> Iterator[str]:
     """Serve the platform's installation in its own process.
 
     Yield the address once `until` answers with 200.
+
+    The process is a fork that need not import the libraries: see `support.fork_server`.
+    Without `forks` it is the command itself, and so are its workers.
     """
     settings, port = platform.settings, free_port()
     variables = {
@@ -40,12 +50,17 @@ def served(
     if settings.catalog:
         variables["STREAMFLOW_CATALOG"] = str(settings.catalog)
     log = platform.home / "logs" / "api.log"
-    command = [sys.executable, "-m", "streamflow", "serve", "--port", str(port)]
+    arguments = ["serve", "--port", str(port)]
+    environment = {**os.environ, **variables, **(extra or {})}
     base = f"http://127.0.0.1:{port}"
-    with running(
-        command, environment={**os.environ, **variables, **(extra or {})}, log=log
-    ) as child:
+    if forks:
+        process: Any = forked(arguments, environment=environment, log=log)
+    else:
+        command = [sys.executable, "-m", "streamflow", *arguments]
+        process = running(command, environment=environment, log=log)
+    with process as child:
         wait_until_ready(f"{base}{until}", child, name="the API", log=log)
+        SERVERS[base] = child.pid
         yield base
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -17,23 +17,27 @@ from streamflow.steps.data.snapshot import SnapshotReceipt, snapshot
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.training.train import TrainReceipt, train
 
-JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+JANUARY, FEBRUARY, MARCH = (
+    datetime(2024, 1, 31, tzinfo=UTC),
+    datetime(2024, 2, 29, tzinfo=UTC),
+    datetime(2024, 3, 31, tzinfo=UTC),
+)
 NOW = datetime(2024, 4, 1, tzinfo=UTC)  # of a request; no policy of the default catalog asks for it
 
 
-def load(platform: Platform, folder: Path, as_of: date) -> SnapshotReceipt:
+def load(platform: Platform, folder: Path, as_of: datetime) -> SnapshotReceipt:
     """Ingest and freeze a drop."""
     ingest(platform, folder, as_of)
     return snapshot(platform, as_of)
 
 
-def run(platform: Platform, folder: Path, as_of: date) -> None:
+def run(platform: Platform, folder: Path, as_of: datetime) -> None:
     """What the flow `monthly` does."""
     load(platform, folder, as_of)
     materialize(platform)
 
 
-def in_production(platform: Platform, as_of: date) -> TrainReceipt:
+def in_production(platform: Platform, as_of: datetime) -> TrainReceipt:
     """Train a version and put it into Production, whatever the gate says of so few rows."""
     trained = train(platform, as_of)
     promote(platform, trained.version, force=True, why="a test of something else")

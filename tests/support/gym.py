@@ -6,13 +6,13 @@ Integer keys, four files, two months, and a reason to cancel that can be learned
 from __future__ import annotations
 
 import sys
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-MONTHS = (date(2024, 1, 31), date(2024, 2, 29))
+MONTHS = (datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC))
 PRICES = {"Basic": 19.9, "Plus": 34.9, "Premium": 59.9}
 
 
@@ -43,7 +43,8 @@ def write_gym(folder: Path, *, members: int = 600, seed: int = 7) -> list[Path]:
     for number, as_of in enumerate(MONTHS):
         visits = rng.poisson(habit[people["member_id"].to_numpy() - 1])
         cancelled = _cancelled(rng, visits, people["auto_renew"].to_numpy())
-        folders.append(_write(folder / f"month_{number:03}", rng, people, visits, cancelled, as_of))
+        month = folder / f"month_{number:03}"
+        folders.append(_write(month, rng, people, visits, cancelled, as_of.date()))
         people = people.filter(~pl.Series(cancelled))
     return folders
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -38,7 +38,7 @@ TESTS = Path(__file__).parents[1]
 def do_all(platform: Platform, words: Sequence[str]) -> None:
     """Folder and as_of of each drop in turn: all of its steps; then a user is forgotten."""
     for folder, day in zip(words[::2], words[1::2], strict=True):
-        as_of = date.fromisoformat(day)
+        as_of = datetime.fromisoformat(f"{day}T00:00Z")
         ingest(platform, Path(folder), as_of)
         snapshot(platform, as_of)
         materialize(platform)

@@ -177,7 +177,7 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
                 ]
                 (drop / f"{table}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
             try:
-                ingest(platform, drop, day, allow_same=True)
+                ingest(platform, drop, instant_of_day(day), allow_same=True)
             except DropConflict:
                 assert ("people", day) not in self.model.raw
                 return
@@ -190,7 +190,7 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
         @rule(data=st.data())
         def freeze(self, data: st.DataObject) -> None:
             day = data.draw(st.sampled_from(sorted({d for _, d in self.model.raw})))
-            receipt = {t.table: t for t in snapshot(platform, day).tables}
+            receipt = {t.table: t for t in snapshot(platform, instant_of_day(day)).tables}
             made = {t for t, r in receipt.items() if r.created}
             known_at = _newest_known_at(platform)
             for table in (t for t in FILES if (t, day) in self.model.raw):

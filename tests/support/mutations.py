@@ -89,7 +89,7 @@ def main() -> None:
         for changed in combinations(LEVELS, count):
             flags: dict[str, object] = {"catalog": catalog} if "features" in changed else {}
             settings: Settings = load_settings(
-                **flags, **({"trees": 31} if "configuration" in changed else {})
+                **flags, **({"trees": 9} if "configuration" in changed else {})
             )
             with ExitStack() as changes:
                 if "data" in changed:

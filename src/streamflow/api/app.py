@@ -84,7 +84,8 @@ def create_app(
 
 
 def _make_lifespan(
-    state: ServingState, closing: ExitStack
+    state: ServingState,
+    closing: ExitStack,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -183,7 +184,10 @@ async def _answer_http_error(request: Request, error: Exception) -> JSONResponse
 
 
 def _error_response(
-    request: Request, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     notes_of(request).error = body["code"]
     return JSONResponse(body, status_code=status, headers=headers)

@@ -79,7 +79,11 @@ async def _refuse_unknown_key(scope: Scope, receive: Receive, send: Send, *, has
 
 
 async def _refuse_small_scope(
-    scope: Scope, receive: Receive, send: Send, key: ApiKey, required: KeyScope
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    key: ApiKey,
+    required: KeyScope,
 ) -> None:
     headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{required}"'}
     message = f"this needs a key of scope {required}; the scope of this key is {key.scope}"

@@ -29,7 +29,12 @@ class RequestObserver:
     """Observes every request without a thread or a task, so that it does not slow requests down."""
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, log: FilteringBoundLogger, traces: Traces | None
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        traces: Traces | None,
     ) -> None:
         self._app = app
         self._metrics = metrics
@@ -78,7 +83,12 @@ class RequestObserver:
         seconds = perf_counter() - started_at
         if self._traces is not None:
             self._traces.record_request(
-                scope, notes, method=method, path=path, status=status, started_at=started_at
+                scope,
+                notes,
+                method=method,
+                path=path,
+                status=status,
+                started_at=started_at,
             )
         self._metrics.count_answer(method, path, status, seconds)
         if notes.error is not None:
@@ -94,7 +104,11 @@ class RequestObserver:
 
 
 def _log_fields(
-    notes: Notes, method: str, path: str, status: int, seconds: float
+    notes: Notes,
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
 ) -> dict[str, Any]:
     fields = {
         "request_id": notes.request_id,

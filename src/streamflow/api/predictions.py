@@ -160,7 +160,9 @@ def _reasons_entry(key_name: str, reasons: ExplainedPrediction) -> dict[str, Any
 
 
 def _batch_entry(
-    key_name: str, raw_key: str | int, answer: Prediction | StreamflowError
+    key_name: str,
+    raw_key: str | int,
+    answer: Prediction | StreamflowError,
 ) -> dict[str, Any]:
     if isinstance(answer, StreamflowError):
         return {key_name: raw_key, **error_body(answer)}

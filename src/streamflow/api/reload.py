@@ -83,7 +83,9 @@ class RegistryFollower:
     """Asks the registry every second in its own thread, so that no request waits for it."""
 
     def __init__(
-        self, platform: Platform, count: Callable[[Literal["swapped", "refused"]], None]
+        self,
+        platform: Platform,
+        count: Callable[[Literal["swapped", "refused"]], None],
     ) -> None:
         self.current = ServedVersion(refused="the version in Production is being looked up")
         self._platform = platform

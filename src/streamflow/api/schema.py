@@ -40,7 +40,8 @@ class Refusal(BaseModel):
     remedy: str | None = Field(None, description="what to do next")
     missing_features: list[str] | None = Field(None, description="the features that have no value")
     stale_features: list[str] | None = Field(
-        None, description="the features whose value is too old"
+        None,
+        description="the features whose value is too old",
     )
 
 

@@ -100,7 +100,10 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
 
 
 def _prepare_workers(
-    platform: Platform, host: str, flag_settings: Mapping[str, str], closing: ExitStack
+    platform: Platform,
+    host: str,
+    flag_settings: Mapping[str, str],
+    closing: ExitStack,
 ) -> None:
     """Set the environment variables from which the workers read their settings."""
     metrics_folder = closing.enter_context(TemporaryDirectory(prefix="streamflow-api-"))
@@ -135,7 +138,11 @@ def worker() -> FastAPI:
 
 
 def _build_application(
-    platform: Platform, host: str, *, closing: ExitStack | None = None, shared: bool = False
+    platform: Platform,
+    host: str,
+    *,
+    closing: ExitStack | None = None,
+    shared: bool = False,
 ) -> FastAPI:
     """Build the application, and send all log lines of this process to its one log."""
     sys.setswitchinterval(THREAD_SWITCH_S)

@@ -9,7 +9,10 @@ from streamflow.column import Column
 
 
 def find_contradictions(
-    entity: Entity, label: Label, views: Mapping[str, View], tables: Mapping[str, Table]
+    entity: Entity,
+    label: Label,
+    views: Mapping[str, View],
+    tables: Mapping[str, Table],
 ) -> list[str]:
     """List everything in which the parts of a catalog do not fit each other."""
     problems = [
@@ -48,7 +51,10 @@ def _check_label(label: Label, tables: Mapping[str, Table]) -> Iterator[str]:
 
 
 def _check_columns(
-    entity: Entity, label: Label, views: Mapping[str, View], tables: Mapping[str, Table]
+    entity: Entity,
+    label: Label,
+    views: Mapping[str, View],
+    tables: Mapping[str, Table],
 ) -> list[str]:
     problems = []
     feature_tables: dict[str, str] = {}
@@ -72,7 +78,10 @@ def _check_columns(
 
 
 def _check_feature(
-    path: str, column: Column, table_name: str, views: Mapping[str, View]
+    path: str,
+    column: Column,
+    table_name: str,
+    views: Mapping[str, View],
 ) -> Iterator[str]:
     """Report a feature whose view does not exist or reads a different table."""
     assert column.view is not None

@@ -47,7 +47,10 @@ def parse_catalog(text: str, *, origin: str) -> Catalog:
 
 
 def _describe_mistake(
-    lines: Sequence[str], origin: str, path: tuple[str, ...], message: str
+    lines: Sequence[str],
+    origin: str,
+    path: tuple[str, ...],
+    message: str,
 ) -> str:
     """Write a mistake as `catalog.toml:17 tables.users.columns.age.type: …`."""
     number = _find_line(lines, path)

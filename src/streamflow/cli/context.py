@@ -61,7 +61,10 @@ class Invocation:
 
         role = API if as_api else WRITER
         with open_platform(
-            self.settings(), notify=self.notify, must_be_migrated=migrated, role=role
+            self.settings(),
+            notify=self.notify,
+            must_be_migrated=migrated,
+            role=role,
         ) as platform:
             yield platform
 

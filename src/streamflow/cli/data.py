@@ -10,7 +10,7 @@ import typer
 from streamflow.cli import receipts
 from streamflow.cli.context import format_time, invocation, print_table, show
 from streamflow.cli.flow_server import flow_server
-from streamflow.cli.options import AsOf, EntityKey, Folder, JsonFlag, as_day
+from streamflow.cli.options import AsOf, EntityKey, Folder, JsonFlag, as_day, as_instant
 
 AllowSame = Annotated[
     bool,
@@ -90,7 +90,7 @@ def ingest(
         receipt = step(
             platform,
             folder,
-            as_day(as_of),
+            as_instant(as_of),
             allow_same=allow_same,
             reject_rows=reject_rows,
         )
@@ -112,12 +112,10 @@ def rejects(
 
     Example: streamflow rejects --as-of 2024-01-31 --csv rejects.csv
     """
-    from streamflow.core.data.instants import instant_of_day
     from streamflow.warehouse.drops import rejected_rows
 
-    day = as_day(as_of)
     with invocation(context).platform() as platform:
-        rejected = rejected_rows(platform.connection, instant_of_day(day))
+        rejected = rejected_rows(platform.connection, as_instant(as_of))
     if csv:
         from streamflow.files.frames import write_rows
 
@@ -126,7 +124,7 @@ def rejects(
         show(rejected, as_json=True, text=str)
         return
     rows = [(row.file, row.line, row.key, row.reason) for row in rejected]
-    title = f"Rejected rows of {day}: {len(rejected)}"
+    title = f"Rejected rows of {as_of:%Y-%m-%d}: {len(rejected)}"
     print_table(title, ("file", "line", "key", "reason"), rows)
 
 
@@ -140,7 +138,7 @@ def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> 
     from streamflow.steps.data.snapshot import snapshot as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of))
+        receipt = step(platform, as_instant(as_of))
     show(receipt, as_json=as_json, text=receipts.snapshot)
 
 

@@ -70,25 +70,32 @@ def demo(
 
     Example: streamflow --home /srv/demo demo
     """
-    from streamflow.cli.demo_home import use_demo_home
+    from streamflow.cli.demo_calls import call_api, read_first_key
+    from streamflow.cli.demo_home import claim_home, use_demo_home
 
     call = use_demo_home(invocation(context))
     home = call.settings().home
     print(f"The demo works in its own state folder, {home}. Your installation stays as it is.")
     with call.platform(migrated=False) as platform:
-        _run_demo(platform, call, data, [as_day(day) for day in as_of or []])
+        claim_home(platform)
+        receipt, drops = _run_flow(call, platform, data, [as_day(day) for day in as_of or []])
+        _print_receipts(receipt)
+        newest_folder, _ = drops[-1]
+        key = read_first_key(platform, newest_folder)
+        for api_call in call_api(platform, call, key):
+            answer = json.dumps(api_call.answer)
+            print(f"{api_call.method} {api_call.path} -> {api_call.status} {answer}")
+        _print_summary(platform, receipt, drops, is_simulated=data is None)
+        _print_next_commands(home, key, newest_as_of=drops[-1][1])
     print(f"The demo's data is in {home}. Commands without --home {home} do not meet it.")
 
 
-def _run_demo(
-    platform: Platform, call: Invocation, data: Path | None, as_ofs: Sequence[date]
-) -> None:
-    """Run the flow of the demo, call the API, and print what happened and what to try next."""
-    from streamflow.cli.demo_calls import call_api, read_first_key
-    from streamflow.cli.demo_home import claim_home
+def _run_flow(
+    call: Invocation, platform: Platform, data: Path | None, as_ofs: Sequence[date]
+) -> tuple[DemoReceipt, list[tuple[Path, date]]]:
+    """Run the Prefect flow of the demo. Return its receipt, and each drop with its date."""
     from streamflow.steps.data.migrate import ensure_migrated
 
-    claim_home(platform)
     drops: list[tuple[Path, date]] = []
 
     def prepare() -> None:
@@ -99,15 +106,7 @@ def _run_demo(
         from streamflow import flows
 
         drop_arguments = [(str(folder), day) for folder, day in drops]
-        receipt = flows.demo(drop_arguments, flags=call.flags)
-    _print_receipts(receipt)
-    newest_folder, newest_as_of = drops[-1]
-    key = read_first_key(platform, newest_folder)
-    for api_call in call_api(platform, call, key):
-        answer = json.dumps(api_call.answer)
-        print(f"{api_call.method} {api_call.path} -> {api_call.status} {answer}")
-    _print_summary(platform, receipt, drops, is_simulated=data is None)
-    _print_next_commands(call.settings().home, key, newest_as_of=newest_as_of)
+        return flows.demo(drop_arguments, flags=call.flags), drops
 
 
 def _simulate_drops(platform: Platform, call: Invocation) -> list[tuple[Path, date]]:
@@ -189,7 +188,8 @@ def _print_summary(
     origin = "simulated" if is_simulated else "yours"
     server = "embedded PostgreSQL 18" if platform.attachment else "your PostgreSQL"
     flows = f"monthly ×{len(drops)}, train, train_and_compare, demo"
-    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {count_of(training.metrics.rows, 'row')}"
+    holdout = count_of(training.metrics.holdout_rows, "row")
+    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {holdout}"
     version = f"{platform.catalog.model} version {_served_version(receipt)}"
     rows = [
         ("drops", f"{len(drops)} ({origin})", dates),

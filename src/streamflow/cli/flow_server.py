@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def flow_server(
-    call: Invocation, platform: Platform, *, prepare: Callable[[], None] = lambda: None
+    call: Invocation,
+    platform: Platform,
+    *,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Start Prefect's server, so that flows can run in this process inside the block.
 
@@ -48,7 +51,10 @@ def prefect_server_ready(
     from streamflow.services.prefect_server import prefect_server
 
     with prefect_server(
-        platform.environment, platform.home, notify=call.notify, schedules=schedules
+        platform.environment,
+        platform.home,
+        notify=call.notify,
+        schedules=schedules,
     ) as wait_until_ready:
         prepare()
         wait_until_ready()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from streamflow.steps.promotion.gate import Examination
     from streamflow.steps.promotion.promote import PromoteReceipt, RollbackReceipt
     from streamflow.steps.promotion.retrain import RetrainReceipt
-    from streamflow.steps.stages.ledger import LedgerVerdict, ServedVersion
+    from streamflow.steps.stages.ledger import LedgerVerdict, VersionAtInstant
     from streamflow.steps.stages.transitions import ReconcileReceipt
 
 
@@ -98,7 +98,7 @@ def ledger_verdict(verdict: LedgerVerdict) -> str:
     return f"[BROKEN] entry {verdict.broken}: {verdict.text}"
 
 
-def who_served(receipt: ServedVersion) -> str:
+def who_served(receipt: VersionAtInstant) -> str:
     """Print the version that served at an instant, and the entry that put it there."""
     until = f" until {receipt.until.isoformat()}" if receipt.until else ""
     cause = receipt.entry

@@ -140,5 +140,6 @@ def _check_promotion(to: str, why: str, *, force: bool) -> None:
         raise typer.BadParameter(f"'{to}' is not one of {', '.join(STAGES)}", param_hint="--to")
     if force and not why.strip():
         raise typer.BadParameter(
-            "a forced promotion needs a reason: --why TEXT", param_hint="--force"
+            "a forced promotion needs a reason: --why TEXT",
+            param_hint="--force",
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import AsOf, JsonFlag, as_day
+from streamflow.cli.options import AsOf, JsonFlag, as_instant
 from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def monitor(
     from streamflow.steps.monitoring.monitor import monitor as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), out=out)
+        receipt = step(platform, as_instant(as_of), out=out)
     show(receipt, as_json=as_json, text=_format_receipt)
     raise typer.Exit(1 if receipt.fires else 0)
 

@@ -9,8 +9,13 @@ from typing import Annotated
 import typer
 
 
+def as_instant(value: datetime) -> datetime:
+    """Return the `as_of` of an option: the day at 00:00 UTC."""
+    return value.replace(tzinfo=UTC)
+
+
 def as_day(value: datetime) -> date:
-    """Return the date of an option, which typer parses as a datetime."""
+    """Return the date of an option. The parameters of a flow are dates."""
     return value.date()
 
 

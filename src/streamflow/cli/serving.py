@@ -10,7 +10,7 @@ import typer
 
 from streamflow.cli import receipts, score_receipts
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import AsOf, EntityKey, JsonFlag, as_day
+from streamflow.cli.options import AsOf, EntityKey, JsonFlag, as_instant
 
 ScoredVersion = Annotated[
     int | None,
@@ -96,7 +96,7 @@ def score(
     from streamflow.steps.serving.score import score as step
 
     with invocation(context).platform() as platform:
-        receipt = step(platform, as_day(as_of), version=version, out=out, explain=explain)
+        receipt = step(platform, as_instant(as_of), version=version, out=out, explain=explain)
     show(receipt, as_json=as_json, text=score_receipts.score)
 
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from streamflow.cli import lifecycle_receipts, receipts
 from streamflow.cli.context import invocation, show
 from streamflow.cli.flow_server import flow_server
-from streamflow.cli.options import AsOf, FullCheck, JsonFlag, KnownAt, LabelLead, Why, as_day
+from streamflow.cli.options import (
+    AsOf,
+    FullCheck,
+    JsonFlag,
+    KnownAt,
+    LabelLead,
+    Why,
+    as_day,
+    as_instant,
+)
+from streamflow.model_names import ModelName
 
 RetrainAsOf = Annotated[
     datetime | None,
@@ -60,7 +70,7 @@ def training_set(
     from streamflow.steps.training.training_set import training_set as step
 
     with invocation(context).platform() as platform:
-        rows = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
+        rows = step(platform, as_instant(as_of), label_lead=label_lead, known_at=known_at)
     if out:
         write_frame(rows.frame, out)
     show(describe_training_set(rows, out), as_json=as_json, text=receipts.training_set)
@@ -86,7 +96,9 @@ def honesty(
     from streamflow.steps.training.training_set import training_set as build_training_set
 
     with invocation(context).platform() as platform:
-        rows = build_training_set(platform, as_day(as_of), label_lead=label_lead, known_at=known_at)
+        rows = build_training_set(
+            platform, as_instant(as_of), label_lead=label_lead, known_at=known_at
+        )
         report = check_label_honesty(platform, rows)
     show(report.values if as_json else report, as_json=as_json, text=receipts.honesty)
     raise typer.Exit(1 if report.severe else 0)
@@ -99,7 +111,7 @@ def train(
     known_at: KnownAt = None,
     full: FullCheck = False,
     model: Annotated[
-        Literal["baseline", "logistic", "boosting", "auto"] | None,
+        ModelName | None,
         typer.Option(
             "--model",
             help="The kind of model (STREAMFLOW_MODEL). auto takes the best by cross-validation.",
@@ -122,7 +134,9 @@ def train(
     call = invocation(context)
     call = replace(call, flags={**call.flags, "model": model})
     with call.platform() as platform:
-        receipt = step(platform, as_day(as_of), label_lead=label_lead, known_at=known_at, full=full)
+        receipt = step(
+            platform, as_instant(as_of), label_lead=label_lead, known_at=known_at, full=full
+        )
     show(receipt, as_json=as_json, text=receipts.train)
 
 

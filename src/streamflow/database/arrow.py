@@ -21,7 +21,9 @@ def read(address: Address, query: str, parameters: Sequence[object] = ()) -> pa.
 
 
 def stream(
-    address: Address, query: str, parameters: Sequence[object] = ()
+    address: Address,
+    query: str,
+    parameters: Sequence[object] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Read the rows of a query in batches, as the server sends them."""
     with open_cursor(address) as cursor:

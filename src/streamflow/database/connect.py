@@ -16,7 +16,10 @@ OLDEST_VERSION = 15
 
 
 def connect(
-    address: Address, *, autocommit: bool = False, timeout_s: int = 10
+    address: Address,
+    *,
+    autocommit: bool = False,
+    timeout_s: int = 10,
 ) -> psycopg.Connection:
     """Connect to a database with psycopg.
 

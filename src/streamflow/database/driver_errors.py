@@ -21,7 +21,8 @@ CONNECTION_LOST_STATES = ("08", "57P")
 
 @contextmanager
 def translate_errors(
-    address: Address, read_log_end: Callable[[], str] = lambda: ""
+    address: Address,
+    read_log_end: Callable[[], str] = lambda: "",
 ) -> Iterator[None]:
     """Raise DiskFull or DatabaseUnavailable for what a driver reports in this block.
 

@@ -13,7 +13,8 @@ from streamflow.errors import SettingsInvalid
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, all_services, views_of
 
 STORE_TEMPLATE = """\
-# Written by `streamflow migrate`. Connection data come from libpq's PG* variables: `streamflow exec -- feast ...` sets them.
+# Written by `streamflow migrate`. Connection data come from libpq's PG* variables: \
+`streamflow exec -- feast ...` sets them.
 project: {project}
 provider: local
 registry:
@@ -27,19 +28,21 @@ offline_store:
 online_store:
   type: streamflow.features.online.StreamflowOnlineStore
 entity_key_serialization_version: 3
-"""  # noqa: E501
+"""
 
 ENTITY_TEMPLATE = '''\
-"""The features, for Feast. Written by `streamflow migrate` from the catalog and the registered models' services."""
+"""The features, for Feast. Written by `streamflow migrate` from the catalog and the registered \
+models' services."""
 
 from datetime import timedelta
 
 from feast import Entity, FeatureService, FeatureView, Field, ValueType
-from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import \
+PostgreSQLSource
 from feast.types import {types}
 
 entity = Entity(name="{entity}", join_keys=["{key}"], value_type=ValueType.{value_type})
-'''  # noqa: E501
+'''
 
 SOURCE_TEMPLATE = """
 {table}_source = PostgreSQLSource(
@@ -132,7 +135,10 @@ def _format_view(view: ViewSpec, key: str, key_type: str) -> str:
         for name, catalog_type in column_types.items()
     )
     return VIEW_TEMPLATE.format(
-        view=view.name, ttl_days=view.ttl_days, fields=fields, table=view.table
+        view=view.name,
+        ttl_days=view.ttl_days,
+        fields=fields,
+        table=view.table,
     )
 
 

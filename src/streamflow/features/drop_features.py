@@ -108,7 +108,10 @@ def read_population(
 
 
 def _join_view(
-    reader: _FrozenRowReader, view: PopulationView, keys: pl.DataFrame, at: datetime
+    reader: _FrozenRowReader,
+    view: PopulationView,
+    keys: pl.DataFrame,
+    at: datetime,
 ) -> pl.DataFrame:
     """Return the newest valid row of a view for each key, in the order of `keys`.
 
@@ -145,7 +148,10 @@ class _FrozenRowReader:
         return self._read(query, revision)
 
     def read_rows(
-        self, view: PopulationView, revision: RevisionKey, keys: pl.DataFrame
+        self,
+        view: PopulationView,
+        revision: RevisionKey,
+        keys: pl.DataFrame,
     ) -> pl.DataFrame:
         """Return a revision's rows of the keys from the first to the last of `keys`.
 

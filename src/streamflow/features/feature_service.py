@@ -57,7 +57,8 @@ def features_of(catalog: Catalog) -> tuple[ServiceFeature, ...]:
 
 
 def all_services(
-    catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]
+    catalog: Catalog,
+    services: Mapping[str, Sequence[ServiceFeature]],
 ) -> dict[str, tuple[ServiceFeature, ...]]:
     """Return the given services and the catalog's own, in alphabetical order of their names."""
     features_by_service = {name: tuple(features) for name, features in services.items()}
@@ -66,7 +67,8 @@ def all_services(
 
 
 def views_of(
-    catalog: Catalog, services: Mapping[str, Sequence[ServiceFeature]]
+    catalog: Catalog,
+    services: Mapping[str, Sequence[ServiceFeature]],
 ) -> tuple[ViewSpec, ...]:
     """Return every view with all features that the catalog or a service takes from it.
 
@@ -100,5 +102,8 @@ def _require_same_source(declared: ServiceFeature, feature: ServiceFeature) -> N
 def _create_view(name: str, features: tuple[ServiceFeature, ...]) -> ViewSpec:
     """Create a view; its first feature decides table and ttl."""
     return ViewSpec(
-        name=name, table=features[0].table, ttl_days=features[0].ttl_days, features=features
+        name=name,
+        table=features[0].table,
+        ttl_days=features[0].ttl_days,
+        features=features,
     )

@@ -86,7 +86,9 @@ class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]
 
 
 def historical_features(
-    address: Address, entity_df: Any, views: Sequence[RequestedView]
+    address: Address,
+    entity_df: Any,
+    views: Sequence[RequestedView],
 ) -> pa.Table:
     """Return the entity frame with the features that were valid at each row's instant.
 
@@ -129,7 +131,10 @@ def _join_views(
 
 
 def _join_view(
-    run_query: RunQuery, view: RequestedView, entities: pa.Table, request_rows: pl.DataFrame
+    run_query: RunQuery,
+    view: RequestedView,
+    entities: pa.Table,
+    request_rows: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return the features of one view for each row of the entity frame."""
     missing = [key for key in view.keys if key not in entities.column_names]

@@ -52,7 +52,11 @@ class OnlineReader:
     """
 
     def __init__(
-        self, features: Sequence[ServiceFeature], *, key: str, key_type: str = "string"
+        self,
+        features: Sequence[ServiceFeature],
+        *,
+        key: str,
+        key_type: str = "string",
     ) -> None:
         self.features = tuple(features)
         self._views = tuple(dict.fromkeys(feature.view for feature in features))
@@ -69,17 +73,24 @@ class OnlineReader:
         return self.read_many(connection, [key])[0]
 
     def read_many(
-        self, connection: psycopg.Connection, keys: Sequence[str | int]
+        self,
+        connection: psycopg.Connection,
+        keys: Sequence[str | int],
     ) -> list[OnlineRow | None]:
         """Return the live rows of `keys`, in their order, in one round trip."""
         with _as_not_migrated():
             rows = connection.execute(
-                self._row_query, [list(keys)], prepare=True, binary=True
+                self._row_query,
+                [list(keys)],
+                prepare=True,
+                binary=True,
             ).fetchall()
         return [self._create_row(row) for row in rows]
 
     async def read_many_async(
-        self, connection: psycopg.AsyncConnection, keys: Sequence[str | int]
+        self,
+        connection: psycopg.AsyncConnection,
+        keys: Sequence[str | int],
     ) -> list[OnlineRow | None]:
         """Return the live rows of `keys` as `read_many` does, on an asynchronous connection.
 
@@ -87,7 +98,10 @@ class OnlineReader:
         """
         with _as_not_migrated():
             cursor = await connection.execute(
-                self._row_query, [list(keys)], prepare=True, binary=True
+                self._row_query,
+                [list(keys)],
+                prepare=True,
+                binary=True,
             )
             rows = await cursor.fetchall()
         return [self._create_row(row) for row in rows]

@@ -12,7 +12,8 @@ from streamflow.features.live_tables import live_columns
 
 
 def describe_misfits(
-    connection: psycopg.Connection, features: Sequence[ServiceFeature]
+    connection: psycopg.Connection,
+    features: Sequence[ServiceFeature],
 ) -> list[str]:
     """Describe each feature whose live column is missing or has a different type.
 

@@ -48,7 +48,9 @@ def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> No
     for view in ordered_views:
         connection.execute(
             sql.SQL("DROP TABLE {}; ALTER TABLE {} RENAME TO {}").format(
-                live_table(view), next_table(view), sql.Identifier(view)
+                live_table(view),
+                next_table(view),
+                sql.Identifier(view),
             )
         )
 
@@ -131,12 +133,15 @@ def _compose_create_table(view: str, key: str, column_types: Mapping[str, str]) 
     constraints = {key: " PRIMARY KEY", "as_of": " NOT NULL"}
     column_definitions = [
         sql.SQL("{} {}{}").format(
-            sql.Identifier(name), _as_sql(sql_type), _as_sql(constraints.get(name, ""))
+            sql.Identifier(name),
+            _as_sql(sql_type),
+            _as_sql(constraints.get(name, "")),
         )
         for name, sql_type in column_types.items()
     ]
     return sql.SQL("CREATE TABLE {} ({})").format(
-        live_table(view), sql.SQL(", ").join(column_definitions)
+        live_table(view),
+        sql.SQL(", ").join(column_definitions),
     )
 
 

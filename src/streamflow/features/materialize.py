@@ -173,7 +173,10 @@ def _fill_next_table(
 
 
 def _copy_revision(
-    connection: psycopg.Connection, view: ViewSpec, columns: list[str], drop: _FrozenDrop
+    connection: psycopg.Connection,
+    view: ViewSpec,
+    columns: list[str],
+    drop: _FrozenDrop,
 ) -> int:
     """Copy the drop's rows of a view into its next table, and return how many rows these are.
 

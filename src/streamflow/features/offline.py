@@ -99,7 +99,10 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
     ) -> RetrievalJob:
         """Read every row between two instants, both included, as known at present."""
         columns = _compose_columns(
-            join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
         )
         condition, parameters = _compose_period(timestamp_field, start_date, end_date)
         relation = data_source.get_table_query_string()
@@ -122,7 +125,10 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
         The rows are those that are known at present.
         """
         columns = _compose_columns(
-            join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
         )
         keys = ", ".join(map(quote_identifier, join_key_columns))
         condition, parameters = _compose_period(timestamp_field, start_date, end_date)
@@ -135,7 +141,8 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
 
 
 def _create_requested_view(
-    context: FeatureViewQueryContext, full_feature_names: bool
+    context: FeatureViewQueryContext,
+    full_feature_names: bool,
 ) -> RequestedView:
     """Create a RequestedView from Feast's description of a requested view."""
     keys = dict(reversed(selection.split(" AS ")) for selection in context.entity_selections)
@@ -172,7 +179,10 @@ def _compose_entity_query(views: list[RequestedView], start: datetime, end: date
 
 
 def _compose_columns(
-    keys: list[str], features: list[str], timestamp_field: str, created_timestamp_column: str | None
+    keys: list[str],
+    features: list[str],
+    timestamp_field: str,
+    created_timestamp_column: str | None,
 ) -> str:
     """Compose the columns of a SELECT. Without features these are all columns, as Feast defines."""
     if not features:
@@ -184,7 +194,9 @@ def _compose_columns(
 
 
 def _compose_period(
-    timestamp_field: str, start: datetime | None, end: datetime | None
+    timestamp_field: str,
+    start: datetime | None,
+    end: datetime | None,
 ) -> tuple[str, list[datetime]]:
     """Compose the condition for the newest rows of a period, with its parameters."""
     conditions = [f"{SUPERSEDED_AT} IS NULL"]

@@ -56,7 +56,8 @@ def point_in_time_join(
 
 
 def _split_by_knowledge(
-    entities: pl.DataFrame, history: pl.DataFrame
+    entities: pl.DataFrame,
+    history: pl.DataFrame,
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Yield groups of entity rows with the history rows that are known to all rows of the group.
 

@@ -35,7 +35,9 @@ def apply_definitions(store: FeatureStore, path: Path) -> None:
     """
     contents = _collect_contents(_run_definitions(path), store.project)
     to_apply, to_delete, _, _ = extract_objects_for_apply_delete(
-        store.project, store.registry, contents
+        store.project,
+        store.registry,
+        contents,
     )
     store.apply(to_apply, objects_to_delete=to_delete, partial=False)
 

@@ -166,7 +166,8 @@ def open_for_reading(path: Path, kind: ArchiveKind[M]) -> Iterator[ArchiveReader
         archive = ZipFile(path)
     except OSError as exc:
         raise BackupDamaged(
-            f"{path}: {exc.strerror}", remedy=f"Name a file that '{kind.command}' wrote."
+            f"{path}: {exc.strerror}",
+            remedy=f"Name a file that '{kind.command}' wrote.",
         ) from exc
     except BadZipFile as exc:
         raise BackupDamaged(f"{path}: {exc}") from exc

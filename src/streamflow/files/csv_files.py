@@ -92,7 +92,8 @@ def read_header(path: Path) -> list[str]:
 
 
 def read_batches(
-    path: Path, ragged: dict[int, int]
+    path: Path,
+    ragged: dict[int, int],
 ) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
     """Read the rows of a text file, batch by batch.
 
@@ -130,7 +131,8 @@ def _open_reader(path: Path, ragged: dict[int, int]) -> arrow_csv.CSVStreamingRe
         path,
         read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK),
         parse_options=arrow_csv.ParseOptions(
-            newlines_in_values=True, invalid_row_handler=note_ragged
+            newlines_in_values=True,
+            invalid_row_handler=note_ragged,
         ),
         convert_options=arrow_csv.ConvertOptions(
             column_types={name: pa.string() for name in names},

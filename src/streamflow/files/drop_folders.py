@@ -124,7 +124,8 @@ def read_drop_date(folder: Path) -> date | None:
         return None
     except (OSError, UnicodeDecodeError, KeyError, tomllib.TOMLDecodeError) as exc:
         raise DropConflict(
-            f"{path}: 'as_of = YYYY-MM-DD' cannot be read ({exc})", remedy="Correct the file."
+            f"{path}: 'as_of = YYYY-MM-DD' cannot be read ({exc})",
+            remedy="Correct the file.",
         ) from exc
     if not isinstance(as_of, date) or isinstance(as_of, datetime):
         raise DropConflict(

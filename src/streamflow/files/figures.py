@@ -51,7 +51,7 @@ def draw_precision_recall(label: Labels, probability: Floats) -> bytes:
     share = float(label.astype(float).mean())
     figure, axes = square(
         "recall: share of the positives that the model finds",
-        "precision: share of positives among those found",
+        "precision: true positives / predicted positives",
     )
     axes.axhline(share, color=REFERENCE, linestyle="--", linewidth=1, label=f"chance: {share:.3f}")
     axes.plot(recall, precision, color=CURVE, linewidth=2, label="model")

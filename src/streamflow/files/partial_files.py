@@ -28,7 +28,8 @@ def open_partial(partial: Path) -> int:
     if not (_try_lock(descriptor) and _is_at(descriptor, partial)):
         os.close(descriptor)
         raise StreamflowError(
-            f"{partial}: another backup writes it", remedy="Wait for it, or name another file."
+            f"{partial}: another backup writes it",
+            remedy="Wait for it, or name another file.",
         )
     os.ftruncate(descriptor, 0)
     os.fchmod(descriptor, 0o600)

@@ -25,5 +25,6 @@ def copy_database(source: Path, target: Path) -> None:
             original.backup(copy)
     except sqlite3.Error as exc:
         raise StreamflowError(
-            f"{source}: {exc}", remedy="End the program that uses it and run the command again."
+            f"{source}: {exc}",
+            remedy="End the program that uses it and run the command again.",
         ) from exc

@@ -24,7 +24,9 @@ def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> 
 
     try:
         path = mlflow.artifacts.download_artifacts(
-            **artifact, dst_path=str(folder), tracking_uri=tracking_uri
+            **artifact,
+            dst_path=str(folder),
+            tracking_uri=tracking_uri,
         )
     except (MlflowException, OSError) as exc:
         raise ArtifactUntrusted(f"{failure}: {exc}") from exc

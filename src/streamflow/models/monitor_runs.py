@@ -37,14 +37,20 @@ class ReportRun:
 
 
 def log_report(
-    client: MlflowClient, report: ReportRun, *, experiment_id: str, on_stored: Callable[[str], None]
+    client: MlflowClient,
+    report: ReportRun,
+    *,
+    experiment_id: str,
+    on_stored: Callable[[str], None],
 ) -> str:
     """Log a report as a run, call `on_stored` with its id as the last step, and return the id.
 
     A failure or Ctrl-C, also within `on_stored`, marks the run FAILED or KILLED.
     """
     run_id: str = client.create_run(
-        experiment_id, run_name=report.name, tags={REPORT_TAG: report.model}
+        experiment_id,
+        run_name=report.name,
+        tags={REPORT_TAG: report.model},
     ).info.run_id
     try:
         _log_contents(client, report, run_id)

@@ -12,7 +12,9 @@ from streamflow.models.predictor import Predictor
 
 
 def explain(
-    predictor: Predictor, values: Sequence[Value], display_names: Mapping[str, str]
+    predictor: Predictor,
+    values: Sequence[Value],
+    display_names: Mapping[str, str],
 ) -> Explanation:
     """Return the reasons of one row of raw values.
 
@@ -26,13 +28,18 @@ def explain(
 
 
 def explain_rows(
-    predictor: Predictor, frame: pl.DataFrame, display_names: Mapping[str, str]
+    predictor: Predictor,
+    frame: pl.DataFrame,
+    display_names: Mapping[str, str],
 ) -> Iterator[Explanation]:
     """Yield the reasons of each row. The frame's columns are found by name."""
     if len(frame):
         rows = frame.select(predictor.features).rows()
         yield from _explain_matrix(
-            predictor, predictor.encoder.encode_frame(frame), rows, display_names
+            predictor,
+            predictor.encoder.encode_frame(frame),
+            rows,
+            display_names,
         )
 
 
@@ -46,7 +53,10 @@ def _explain_matrix(
     terms = predictor.explainer.compute_contributions(matrix)
     contributions = sum_by_feature(terms.columns, predictor.encoder.columns, predictor.features)
     for values, margin, row_contributions in zip(
-        rows, terms.margin.tolist(), contributions.tolist(), strict=True
+        rows,
+        terms.margin.tolist(),
+        contributions.tolist(),
+        strict=True,
     ):
         yield build_explanation(
             unit=predictor.explainer.unit,

@@ -66,7 +66,11 @@ def _list_versions(versions: list[Any], stage: str) -> list[int]:
 
 
 def move_to_stage(
-    client: MlflowClient, name: str, number: int, stage: str, aliases: tuple[str, ...]
+    client: MlflowClient,
+    name: str,
+    number: int,
+    stage: str,
+    aliases: tuple[str, ...],
 ) -> None:
     """Move a version to a stage, and set the alias of this stage to it.
 
@@ -81,7 +85,10 @@ def move_to_stage(
     """
     with ignore_stage_warnings():
         client.transition_model_version_stage(
-            name, str(number), stage, archive_existing_versions=stage in ALIAS_BY_STAGE
+            name,
+            str(number),
+            stage,
+            archive_existing_versions=stage in ALIAS_BY_STAGE,
         )
     stage_aliases = set(ALIAS_BY_STAGE.values()) & set(aliases)
     for alias in stage_aliases - {ALIAS_BY_STAGE.get(stage)}:

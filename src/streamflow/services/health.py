@@ -53,7 +53,10 @@ def find_conditions(stack: Stack, supervisor: Supervisor) -> list[Condition]:
 
 
 def _find_condition(
-    stack: Stack, supervisor: Supervisor, program: Program, process: Process
+    stack: Stack,
+    supervisor: Supervisor,
+    program: Program,
+    process: Process,
 ) -> Condition:
     """Find the condition of one service."""
     state = _find_state(stack, supervisor, program, process)
@@ -120,7 +123,10 @@ def _explain_not_ready(url: str) -> str:
 
 
 def wait_until_up(
-    stack: Stack, supervisor: Supervisor, name: str, notify: Callable[[str], None]
+    stack: Stack,
+    supervisor: Supervisor,
+    name: str,
+    notify: Callable[[str], None],
 ) -> None:
     """Wait until a service is up, and report it.
 

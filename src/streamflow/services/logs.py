@@ -57,7 +57,9 @@ class Tail:
 
 
 def follow_logs(
-    logs: Mapping[str, Path], show: Callable[[str, str], None], alive: Callable[[], bool]
+    logs: Mapping[str, Path],
+    show: Callable[[str, str], None],
+    alive: Callable[[], bool],
 ) -> None:
     """Show each new line of each log.
 

@@ -76,7 +76,12 @@ def running(
 
 
 def wait_until_ready(
-    url: str, child: subprocess.Popen[bytes], *, name: str, log: Path, seconds: float = 120.0
+    url: str,
+    child: subprocess.Popen[bytes],
+    *,
+    name: str,
+    log: Path,
+    seconds: float = 120.0,
 ) -> None:
     """Wait until `url` answers with status 200.
 

@@ -82,7 +82,8 @@ def _make_private(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid != os.geteuid():
         raise ServiceFailed(
-            f"{path}: it belongs to another user", remedy="Remove it, or set STREAMFLOW_HOME."
+            f"{path}: it belongs to another user",
+            remedy="Remove it, or set STREAMFLOW_HOME.",
         )
     path.chmod(0o700)
     return path
@@ -123,7 +124,9 @@ def read_running_stack(home: Path) -> Stack | None:
 
 
 def choose_ports(
-    names: Sequence[str], host: str, preferred_ports: Mapping[str, int]
+    names: Sequence[str],
+    host: str,
+    preferred_ports: Mapping[str, int],
 ) -> dict[str, int]:
     """Choose a port for each service: the preferred one, or the next free one if it is taken.
 

@@ -141,7 +141,10 @@ def _describe_process(info: Mapping[str, Any], restarts: int) -> Process:
 
 @contextmanager
 def supervised(
-    home: Path, stack: Stack, environment: Mapping[str, str], lock: int
+    home: Path,
+    stack: Stack,
+    environment: Mapping[str, str],
+    lock: int,
 ) -> Iterator[Supervisor]:
     """Run supervisord as a child process, and stop it with all services at the end.
 
@@ -154,7 +157,12 @@ def supervised(
     log = log_file(home, "supervisor")
     variables = {**environment, FOLDER_VARIABLE: str(Path.cwd())}
     with running(
-        command, environment=variables, log=log, grace_s=0.0, inherit=[lock], folder=log.parent
+        command,
+        environment=variables,
+        log=log,
+        grace_s=0.0,
+        inherit=[lock],
+        folder=log.parent,
     ) as child:
         supervisor = Supervisor(home, lambda: child.poll() is None)
         supervisor.wait()

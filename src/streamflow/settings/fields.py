@@ -19,7 +19,10 @@ def setting(default: Any, description: str, **constraints: Any) -> Any:
 def semantic(default: Any, description: str, **constraints: Any) -> Any:
     """Declare a setting that a model depends on: it goes into the passport."""
     return Field(
-        default, description=description, json_schema_extra={"semantic": True}, **constraints
+        default,
+        description=description,
+        json_schema_extra={"semantic": True},
+        **constraints,
     )
 
 

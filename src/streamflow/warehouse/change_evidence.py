@@ -25,7 +25,11 @@ QUERIES = load_queries(__file__, "change_evidence.sql")
 
 
 def read_rows_in_buckets(
-    address: Address, source: Source, columns: Iterable[str], key: str, buckets: Iterable[int]
+    address: Address,
+    source: Source,
+    columns: Iterable[str],
+    key: str,
+    buckets: Iterable[int],
 ) -> pl.DataFrame:
     """Read the rows of a revision in some buckets, each with the digest that is stored for it.
 
@@ -97,7 +101,8 @@ class Erasure:
 def follow_erasures(connection: psycopg.Connection, source: Source) -> Erasure:
     """Follow the tombstones of a revision from its recorded digest to its newest one."""
     tombstones = connection.execute(
-        QUERIES["select_tombstones"], [source.table, source.as_of, source.revision]
+        QUERIES["select_tombstones"],
+        [source.table, source.as_of, source.revision],
     )
     digest = source.digest
     row_count = 0

@@ -119,7 +119,10 @@ def _name_lag(name: str) -> str:
 
 
 def rows_to_freeze_sql(
-    table: str, columns: Mapping[str, Column], key: str, drop: DropToFreeze
+    table: str,
+    columns: Mapping[str, Column],
+    key: str,
+    drop: DropToFreeze,
 ) -> sql.Composed:
     """Return the query for the rows of one table of a drop as they are frozen.
 
@@ -155,7 +158,9 @@ def _join_previous(table: str, key: str, drop: DropToFreeze) -> sql.Composed:
     """Return the SQL that joins the rows `p` of the drop before, by key."""
     as_of, revision = drop.previous_revision or (None, None)
     previous_rows = sql.SQL("SELECT * FROM {} WHERE as_of = {} AND revision = {}").format(
-        sql.Identifier("frozen", table), sql.Literal(as_of), sql.Literal(revision)
+        sql.Identifier("frozen", table),
+        sql.Literal(as_of),
+        sql.Literal(revision),
     )
     return sql.SQL(" LEFT JOIN ({}) p USING ({})").format(previous_rows, sql.Identifier(key))
 
@@ -166,7 +171,8 @@ def _select_delivered(table: str, key: str, drop: DropToFreeze) -> sql.Composed:
     Each key of the population that has no row gets a row of nulls.
     """
     rows = sql.SQL("(SELECT * FROM {} WHERE as_of = {}) r").format(
-        sql.Identifier("raw", table), sql.Literal(drop.as_of)
+        sql.Identifier("raw", table),
+        sql.Literal(drop.as_of),
     )
     if drop.population is None:
         return rows

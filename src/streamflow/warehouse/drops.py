@@ -41,7 +41,8 @@ class RejectedRow:
 
 
 def delivered_files(
-    connection: psycopg.Connection, as_of: datetime | None = None
+    connection: psycopg.Connection,
+    as_of: datetime | None = None,
 ) -> dict[datetime, dict[str, DeliveredFile]]:
     """Read the files that the raw rows came from, of the drop `as_of` or of all drops.
 
@@ -52,7 +53,10 @@ def delivered_files(
     drops: dict[datetime, dict[str, DeliveredFile]] = {}
     for drop_as_of, table, file, digest, row_count in rows:
         drops.setdefault(drop_as_of, {})[table] = DeliveredFile(
-            table=table, file=file, sha256=digest, rows=row_count
+            table=table,
+            file=file,
+            sha256=digest,
+            rows=row_count,
         )
     return drops
 
@@ -60,7 +64,8 @@ def delivered_files(
 def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.DataFrame:
     """Read the keys of one raw table of one drop. (n, 1)"""
     query = sql.SQL("SELECT {} FROM {} WHERE as_of = $1").format(
-        sql.Identifier(key), sql.Identifier("raw", table)
+        sql.Identifier(key),
+        sql.Identifier("raw", table),
     )
     return pl.DataFrame(arrow.read(address, query.as_string(), [as_of]))
 
@@ -136,11 +141,15 @@ def rejected_rows(connection: psycopg.Connection, as_of: datetime) -> list[Rejec
 
 
 def is_column_empty(
-    connection: psycopg.Connection, table: str, column: str, as_of: datetime
+    connection: psycopg.Connection,
+    table: str,
+    column: str,
+    as_of: datetime,
 ) -> bool:
     """Return whether `column` is null in every raw row of a drop."""
     query = sql.SQL("SELECT NOT EXISTS (SELECT FROM {} WHERE as_of = %s AND {} IS NOT NULL)")
     row = connection.execute(
-        query.format(sql.Identifier("raw", table), sql.Identifier(column)), [as_of]
+        query.format(sql.Identifier("raw", table), sql.Identifier(column)),
+        [as_of],
     ).fetchone()
     return bool(row and row[0])

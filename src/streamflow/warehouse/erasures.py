@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import polars as pl
@@ -38,14 +38,13 @@ def key_digest(connection: psycopg.Connection, key: str | int) -> str:
 
 
 def find_forgotten_keys(
-    connection: psycopg.Connection, keys: pl.Series, as_of: date
+    connection: psycopg.Connection, keys: pl.Series, as_of: datetime
 ) -> set[str | int]:
     """Return those of `keys` that were erased on request on the day `as_of` or later.
 
     A drop of that time may still hold them, but it must not bring them back.
     """
-    midnight = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
-    rows = connection.execute(QUERIES["select_erased_key_digests"], [midnight])
+    rows = connection.execute(QUERIES["select_erased_key_digests"], [as_of])
     erased_digests = {digest for (digest,) in rows}
     if not erased_digests:
         return set()

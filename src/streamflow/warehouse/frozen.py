@@ -77,7 +77,9 @@ def all_revisions(connection: psycopg.Connection) -> list[Revision]:
 
 
 def pruned_revisions(
-    connection: psycopg.Connection, newest: Iterable[Revision], known_at: datetime
+    connection: psycopg.Connection,
+    newest: Iterable[Revision],
+    known_at: datetime,
 ) -> list[Revision]:
     """Find the pruned revisions that were the newest ones known at an instant.
 
@@ -97,14 +99,20 @@ def pruned_revisions(
 def _make_revision(row: tuple[Any, ...]) -> Revision:
     table, as_of, number, known_at, row_count, digest = row
     return Revision(
-        table=table, as_of=as_of, revision=number, known_at=known_at, rows=row_count, digest=digest
+        table=table,
+        as_of=as_of,
+        revision=number,
+        known_at=known_at,
+        rows=row_count,
+        digest=digest,
     )
 
 
 def stored_digest(connection: psycopg.Connection, revision: Revision) -> TableDigest:
     """Read the digest of a revision, with the buckets of each column that it was frozen with."""
     rows = connection.execute(
-        QUERIES["select_revision_columns"], [revision.table, revision.as_of, revision.revision]
+        QUERIES["select_revision_columns"],
+        [revision.table, revision.as_of, revision.revision],
     )
     columns = tuple(
         ColumnDigest(name=name, type=column_type, buckets=bytes(buckets))
@@ -123,7 +131,8 @@ def sources(connection: psycopg.Connection, revisions: Iterable[Revision]) -> tu
 
 def _read_source(connection: psycopg.Connection, revision: Revision) -> Source:
     row = connection.execute(
-        QUERIES["select_file_of_revision"], [revision.table, revision.as_of, revision.known_at]
+        QUERIES["select_file_of_revision"],
+        [revision.table, revision.as_of, revision.known_at],
     ).fetchone()
     file, file_digest = row or ("", "")
     columns = stored_digest(connection, revision).column_values
@@ -131,7 +140,11 @@ def _read_source(connection: psycopg.Connection, revision: Revision) -> Source:
 
 
 def find_drop(
-    connection: psycopg.Connection, table: str, as_of: datetime, *, population: str | None = None
+    connection: psycopg.Connection,
+    table: str,
+    as_of: datetime,
+    *,
+    population: str | None = None,
 ) -> DropToFreeze:
     """Return what is frozen of a table at `as_of`, with the newest revision of the drop before."""
     row = connection.execute(QUERIES["select_previous_revision"], [table, as_of]).fetchone()
@@ -140,14 +153,23 @@ def find_drop(
 
 
 def rows_to_freeze(
-    address: Address, table: str, columns: Mapping[str, Column], key: str, drop: DropToFreeze
+    address: Address,
+    table: str,
+    columns: Mapping[str, Column],
+    key: str,
+    drop: DropToFreeze,
 ) -> Iterator[pl.DataFrame]:
     """Read the rows of a drop in chunks, in the order (bucket, bytes of the key) of a digest."""
     return _read_in_order(address, rows_to_freeze_sql(table, columns, key, drop), columns, key)
 
 
 def frozen_rows(
-    address: Address, table: str, types: Mapping[str, str], key: str, as_of: datetime, revision: int
+    address: Address,
+    table: str,
+    types: Mapping[str, str],
+    key: str,
+    as_of: datetime,
+    revision: int,
 ) -> Iterator[pl.DataFrame]:
     """Read the rows of a revision in chunks, in the order (bucket, bytes of the key)."""
     rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
@@ -160,7 +182,10 @@ def frozen_rows(
 
 
 def _read_in_order(
-    address: Address, rows: sql.Composed, names: Iterable[str], key: str
+    address: Address,
+    rows: sql.Composed,
+    names: Iterable[str],
+    key: str,
 ) -> Iterator[pl.DataFrame]:
     query = sql.SQL(
         'SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"'
@@ -177,7 +202,12 @@ def _read_in_order(
 
 
 def keys_and_labels(
-    address: Address, table: str, key: str, label: str | None, as_of: datetime, known_at: datetime
+    address: Address,
+    table: str,
+    key: str,
+    label: str | None,
+    as_of: datetime,
+    known_at: datetime,
 ) -> pl.DataFrame:
     """Read the key (and label) of each row of a table at one `as_of`, as known at an instant.
 

@@ -40,7 +40,12 @@ def entries(connection: psycopg.Connection) -> dict[str, InboxEntry]:
     rows = connection.execute(QUERIES["select_entries"])
     return {
         folder: InboxEntry(
-            folder=folder, digest=digest, as_of=as_of, status=status, error=error, at=at
+            folder=folder,
+            digest=digest,
+            as_of=as_of,
+            status=status,
+            error=error,
+            at=at,
         )
         for folder, digest, as_of, status, error, at in rows
     }

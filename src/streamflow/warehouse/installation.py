@@ -68,7 +68,10 @@ def _read_installation(connection: psycopg.Connection) -> Installation | None:
 
 
 def record_installation(
-    connection: psycopg.Connection, *, catalog_digest: str, repository_digest: str
+    connection: psycopg.Connection,
+    *,
+    catalog_digest: str,
+    repository_digest: str,
 ) -> None:
     """Record the state to which the database has just been migrated."""
     connection.execute(QUERIES["upsert_installation"], [catalog_digest, repository_digest])
@@ -85,7 +88,9 @@ def feature_services(connection: psycopg.Connection) -> dict[str, list[dict[str,
 
 
 def add_feature_service(
-    connection: psycopg.Connection, name: str, features: Sequence[Mapping[str, object]]
+    connection: psycopg.Connection,
+    name: str,
+    features: Sequence[Mapping[str, object]],
 ) -> None:
     """Record a feature service; a service that exists already stays as it is."""
     connection.execute(QUERIES["insert_feature_service"], [name, json.dumps(list(features))])

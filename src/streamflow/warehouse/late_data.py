@@ -26,7 +26,10 @@ def first_known_at(connection: psycopg.Connection, table: str, as_of: datetime) 
 
 
 def newest_known_revision(
-    connection: psycopg.Connection, table: str, as_of: datetime, known_at: datetime
+    connection: psycopg.Connection,
+    table: str,
+    as_of: datetime,
+    known_at: datetime,
 ) -> tuple[int, bool] | None:
     """Find the newest revision of a drop that was known at an instant.
 

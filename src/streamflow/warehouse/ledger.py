@@ -57,7 +57,10 @@ def lock_ledger(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def entries(
-    connection: psycopg.Connection, model: str | None = None, *, with_evidence: bool = False
+    connection: psycopg.Connection,
+    model: str | None = None,
+    *,
+    with_evidence: bool = False,
 ) -> list[Entry]:
     """Read the entries of one model, or of all models, in their order.
 
@@ -68,7 +71,8 @@ def entries(
     """
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            QUERIES["select_entries"], {"model": model, "whole": with_evidence}
+            QUERIES["select_entries"],
+            {"model": model, "whole": with_evidence},
         ).fetchall()
 
 

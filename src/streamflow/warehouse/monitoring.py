@@ -48,7 +48,8 @@ def lock_reports(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def find_report(
-    connection: psycopg.Connection, evidence_digest: str
+    connection: psycopg.Connection,
+    evidence_digest: str,
 ) -> tuple[StoredReport, Mapping[str, Any]] | None:
     """Read the report on this evidence, with its content as plain values.
 
@@ -118,7 +119,10 @@ class LoggedPredictions:
 
 
 def logged_predictions(
-    connection: psycopg.Connection, model: str, version: int, as_of: datetime
+    connection: psycopg.Connection,
+    model: str,
+    version: int,
+    as_of: datetime,
 ) -> LoggedPredictions:
     """Read the predictions of one version on one drop from the prediction log."""
     parameters = {"model": model, "version": version, "as_of": as_of}
@@ -126,7 +130,8 @@ def logged_predictions(
     assert counts is not None
     prediction_count, last_id, other_count = counts
     rows = connection.execute(
-        QUERIES["select_newest_predictions"], {**parameters, "last_id": last_id}
+        QUERIES["select_newest_predictions"],
+        {**parameters, "last_id": last_id},
     ).fetchall()
     newest = pl.DataFrame(rows, schema={"key": pl.String, "probability": pl.Float64}, orient="row")
     return LoggedPredictions(

@@ -68,7 +68,8 @@ def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPred
 
 
 async def log_predictions_async(
-    connection: psycopg.AsyncConnection, entries: Iterable[LoggedPrediction]
+    connection: psycopg.AsyncConnection,
+    entries: Iterable[LoggedPrediction],
 ) -> None:
     """Append answers to the log on an asynchronous connection: all of them, or none."""
     async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:

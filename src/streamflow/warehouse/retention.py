@@ -49,7 +49,9 @@ def superseded_revisions(connection: psycopg.Connection, deleted_runs: list[str]
 
 
 def delete_revisions(
-    connection: psycopg.Connection, deleted_runs: list[str], revisions: Iterable[Revision]
+    connection: psycopg.Connection,
+    deleted_runs: list[str],
+    revisions: Iterable[Revision],
 ) -> None:
     """Delete the passports of some runs, then revisions with their rows.
 

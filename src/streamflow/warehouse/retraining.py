@@ -64,7 +64,9 @@ def try_lock_retraining(connection: psycopg.Connection) -> Iterator[bool]:
 
 
 def latest_state(
-    connection: psycopg.Connection, model: str, evidence_digest: str
+    connection: psycopg.Connection,
+    model: str,
+    evidence_digest: str,
 ) -> Retraining | None:
     """Read the newest state of the retraining on this evidence; None when there is none."""
     with connection.cursor(row_factory=class_row(Retraining)) as cursor:
@@ -72,7 +74,9 @@ def latest_state(
 
 
 def end_of_cooldown(
-    connection: psycopg.Connection, model: str, cooldown: timedelta
+    connection: psycopg.Connection,
+    model: str,
+    cooldown: timedelta,
 ) -> datetime | None:
     """Return when the cool-down after the last retraining ends.
 

@@ -89,7 +89,9 @@ def _was_loaded(connection: psycopg.Connection, table: str, as_of: datetime) -> 
 
 
 def import_revisions(
-    address: Address, revisions: Sequence[ExportedRevision], read_chunks: ReadChunks
+    address: Address,
+    revisions: Sequence[ExportedRevision],
+    read_chunks: ReadChunks,
 ) -> None:
     """Insert rows, revisions and their digests in one transaction.
 
@@ -113,7 +115,8 @@ def import_revisions(
 
 
 def _make_rows(
-    revision: ExportedRevision, chunks: Iterable[pl.DataFrame]
+    revision: ExportedRevision,
+    chunks: Iterable[pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows as they are frozen; the digest of each row is computed from its cells."""
     revision_key = [
@@ -122,7 +125,9 @@ def _make_rows(
     ]
     for chunk in chunks:
         digests = pl.Series(
-            "row_digest", compute_row_digests(chunk, types=revision.types), pl.Binary
+            "row_digest",
+            compute_row_digests(chunk, types=revision.types),
+            pl.Binary,
         )
         yield chunk.select(*revision_key, pl.all()).with_columns(digests)
 
@@ -148,7 +153,8 @@ def _make_key(revision: ExportedRevision) -> tuple[str, datetime, int]:
 
 
 def imported_versions(
-    connection: psycopg.Connection, passport_digest: str
+    connection: psycopg.Connection,
+    passport_digest: str,
 ) -> list[tuple[str, int]]:
     """Return (run id, version) of each version that was registered here with this passport."""
     rows = connection.execute(QUERIES["select_versions_of_passport"], [passport_digest])

@@ -101,7 +101,10 @@ class ScoreWriter:
             cursor.fetchone()
 
     def finish(
-        self, connection: psycopg.Connection, run: Mapping[str, Any], evidence: Mapping[str, Any]
+        self,
+        connection: psycopg.Connection,
+        run: Mapping[str, Any],
+        evidence: Mapping[str, Any],
     ) -> None:
         """Enter the run with its evidence, and commit.
 
@@ -154,7 +157,9 @@ def run_ids(connection: psycopg.Connection) -> list[str]:
 
 
 def unneeded_runs(
-    connection: psycopg.Connection, deleted_runs: Sequence[str], days: int | None
+    connection: psycopg.Connection,
+    deleted_runs: Sequence[str],
+    days: int | None,
 ) -> list[int]:
     """Find the scoring runs that nothing needs.
 
@@ -164,7 +169,8 @@ def unneeded_runs(
         days: runs that are older are not needed; None: no limit.
     """
     rows = connection.execute(
-        QUERIES["select_unneeded_runs"], {"gone": list(deleted_runs), "days": days}
+        QUERIES["select_unneeded_runs"],
+        {"gone": list(deleted_runs), "days": days},
     )
     return [number for (number,) in rows]
 

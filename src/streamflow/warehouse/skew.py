@@ -54,7 +54,12 @@ def _parse_instants(as_of: str | None, known_at: str | None) -> tuple[datetime, 
 
 
 def sample_predictions(
-    connection: psycopg.Connection, *, model: str, rows: int, since: datetime | None, seed: int
+    connection: psycopg.Connection,
+    *,
+    model: str,
+    rows: int,
+    since: datetime | None,
+    seed: int,
 ) -> list[LoggedAnswer]:
     """Read a random sample of the logged predictions of a model.
 

@@ -51,14 +51,17 @@ CREATE_FROZEN_TABLE = sql.SQL(
 def add_column(schema: str, table: str, column: str, sql_type: str) -> sql.Composed:
     """Return the SQL that adds a column to a raw or frozen table."""
     return sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-        sql.Identifier(schema, table), sql.Identifier(column), sql.SQL(sql_type)
+        sql.Identifier(schema, table),
+        sql.Identifier(column),
+        sql.SQL(sql_type),
     )
 
 
 def comment_on_expression(table: str, column: str, expression: str) -> sql.Composed:
     """Return the SQL that stores the expression of a derived column as its comment."""
     return sql.SQL("COMMENT ON COLUMN {} IS {}").format(
-        sql.Identifier("frozen", table, column), sql.Literal(expression)
+        sql.Identifier("frozen", table, column),
+        sql.Literal(expression),
     )
 
 

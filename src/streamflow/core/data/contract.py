@@ -93,8 +93,7 @@ def read_cells(
         table: the name of the table, for violations.
 
     Returns:
-        (n, ·) values, typed and ordered as in the catalog; and a violation for every cell that
-        breaks the contract.
+        (n, ·) values, typed and ordered as in the catalog; a violation for every broken promise.
     """
     text = text.select(pl.col(name).cast(pl.String) for name in columns)
     typed = pl.DataFrame([_parse_column(text[name], column) for name, column in columns.items()])
@@ -104,9 +103,8 @@ def read_cells(
         is_lost = text[name].is_not_null() & typed[name].is_null()
         malformed |= {(name, position) for position in is_lost.arg_true()}
     out_of_range = _find_failures(_value_schema(columns), typed) - malformed
-    expectations = {
-        cell: COLUMN_TYPES[columns[cell[0]].type].form_description for cell in malformed
-    }
+    forms = {name: COLUMN_TYPES[column.type] for name, column in columns.items()}
+    expectations = {cell: forms[cell[0]].form_description for cell in malformed}
     expectations |= {cell: describe_expectation(columns[cell[0]]) for cell in out_of_range}
     violations = [
         DropViolation(

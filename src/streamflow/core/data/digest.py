@@ -211,7 +211,10 @@ def _encode_values(series: pl.Series, logical_type: str) -> NDArray[Any]:
 
 
 def _encode_runs(
-    series: pl.Series, logical_type: str, buckets: Buckets, bounds: Sequence[int]
+    series: pl.Series,
+    logical_type: str,
+    buckets: Buckets,
+    bounds: Sequence[int],
 ) -> Iterator[tuple[int, bytes, bytes]]:
     """Encode each run of rows of one bucket as (bucket, shape, payload).
 

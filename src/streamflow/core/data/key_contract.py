@@ -31,7 +31,8 @@ def find_repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Drop
 
 
 def check_keys_across_files(
-    keys: Mapping[str, pl.DataFrame], catalog: Catalog
+    keys: Mapping[str, pl.DataFrame],
+    catalog: Catalog,
 ) -> list[DropViolation]:
     """Check the keys of each file against the file of the entity.
 
@@ -59,7 +60,10 @@ def check_keys_across_files(
 
 
 def _find_unknown_keys(
-    table: str, frame: pl.DataFrame, population: pl.DataFrame, catalog: Catalog
+    table: str,
+    frame: pl.DataFrame,
+    population: pl.DataFrame,
+    catalog: Catalog,
 ) -> list[DropViolation]:
     """Report the keys of a file that the file of the entity does not hold."""
     key = catalog.entity.key
@@ -67,14 +71,22 @@ def _find_unknown_keys(
     unknown = frame.drop_nulls(key).join(population, on=key, how="anti").sort("row")
     return [
         DropViolation(
-            table=table, column=key, row=row, expected=expected, got=repr(str(value)), key=value
+            table=table,
+            column=key,
+            row=row,
+            expected=expected,
+            got=repr(str(value)),
+            key=value,
         )
         for value, row in unknown.select(key, "row").iter_rows()
     ]
 
 
 def _find_absent_keys(
-    table: str, frame: pl.DataFrame, population: pl.DataFrame, catalog: Catalog
+    table: str,
+    frame: pl.DataFrame,
+    population: pl.DataFrame,
+    catalog: Catalog,
 ) -> list[DropViolation]:
     """Report the keys of the entity that a file does not hold."""
     key = catalog.entity.key

@@ -138,7 +138,8 @@ def compare_column(
 
 
 def _compare_unseen_categories(
-    reference: pl.Series, current: pl.Series
+    reference: pl.Series,
+    current: pl.Series,
 ) -> tuple[Rate, tuple[tuple[str, int], ...]]:
     """Count the rows whose category the reference does not have.
 

@@ -122,7 +122,8 @@ def _fits(cell: pl.Expr, column_type: str) -> pl.Expr:
 
 
 def profiles_from_measures(
-    header: Sequence[str], measured: pl.DataFrame
+    header: Sequence[str],
+    measured: pl.DataFrame,
 ) -> tuple[ColumnProfile, ...]:
     """Make the profile of each column from the row of `measuring_expressions`.
 
@@ -193,7 +194,8 @@ def detail_expressions(column_profiles: Sequence[ColumnProfile]) -> list[pl.Expr
 
 
 def add_details(
-    first_profiles: Sequence[ColumnProfile], measured: pl.DataFrame
+    first_profiles: Sequence[ColumnProfile],
+    measured: pl.DataFrame,
 ) -> tuple[ColumnProfile, ...]:
     """Add to the profiles what `detail_expressions` measured.
 

@@ -134,12 +134,19 @@ def compare_metrics(
     tail = (1 - policy.confidence) / 2
     interval_ends = np.quantile(np.array(drawn_differences), [tail, 1 - tail], axis=0)
     low, high = np.sort(interval_ends * sign, axis=0)
+    return _make_comparisons(champion_scores, challenger_scores, differences, low, high)
+
+
+def _make_comparisons(
+    champion: Floats, challenger: Floats, difference: Floats, low: Floats, high: Floats
+) -> tuple[MetricComparison, ...]:
+    """Make one comparison for each metric from arrays that hold a value per metric."""
     return tuple(
         MetricComparison(
             metric=metric,
-            champion=float(champion_scores[number]),
-            challenger=float(challenger_scores[number]),
-            difference=float(differences[number]),
+            champion=float(champion[number]),
+            challenger=float(challenger[number]),
+            difference=float(difference[number]),
             low=float(low[number]),
             high=float(high[number]),
         )

@@ -96,7 +96,10 @@ def _refused_features(policy: CompletenessPolicy, has_fresh_view: pl.Series) -> 
 
 
 def _absent_features(
-    policy: CompletenessPolicy, frame: pl.DataFrame, instants: InstantColumns, late: Masks
+    policy: CompletenessPolicy,
+    frame: pl.DataFrame,
+    instants: InstantColumns,
+    late: Masks,
 ) -> Masks:
     absent = {}
     for feature in policy.features:
@@ -154,7 +157,9 @@ def _names(masks: Masks) -> pl.Series:
 
 
 def _replace_defaulted(
-    policy: CompletenessPolicy, frame: pl.DataFrame, defaulted: Masks
+    policy: CompletenessPolicy,
+    frame: pl.DataFrame,
+    defaulted: Masks,
 ) -> pl.DataFrame:
     """Return the features, with the default where it replaces the value."""
     columns = []

@@ -147,7 +147,9 @@ def _usual_value(summary: FeatureSummary | None, value: Value) -> UsualValue:
 
 
 def sum_by_feature(
-    contributions: Floats, columns: Sequence[str], features: Sequence[str]
+    contributions: Floats,
+    columns: Sequence[str],
+    features: Sequence[str],
 ) -> Floats:
     """Add up the contributions of the encoded columns that come from the same feature.
 

@@ -134,7 +134,12 @@ def _binned_distance(predicted: Floats, observed: Floats, bins: int) -> float:
 
 
 def chance_calibration_error(
-    probability: Floats, *, level: float, seed: int, draws: int, bins: int = 10
+    probability: Floats,
+    *,
+    level: float,
+    seed: int,
+    draws: int,
+    bins: int = 10,
 ) -> float:
     """Return the calibration error that chance alone gives to perfectly calibrated probabilities.
 

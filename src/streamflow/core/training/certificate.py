@@ -177,7 +177,11 @@ class KeyScope:
 
 
 def choose_scope(
-    keys: pl.Series, *, width: int, full: bool, sample: int = SAMPLED_CELLS
+    keys: pl.Series,
+    *,
+    width: int,
+    full: bool,
+    sample: int = SAMPLED_CELLS,
 ) -> KeyScope:
     """Choose the keys that the proof checks.
 

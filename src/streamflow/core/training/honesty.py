@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -145,12 +145,12 @@ def parse_honesty(content: bytes) -> HonestyReport:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc
 
 
-def check_label_period(as_of: date, label_as_of: date) -> list[HonestyFinding]:
+def check_label_period(as_of: datetime, label_as_of: datetime) -> list[HonestyFinding]:
     """Check the dates of features and labels against each other.
 
-    >>> print(*check_label_period(date(2024, 1, 31), date(2024, 3, 31)))
+    >>> print(*check_label_period(datetime(2024, 1, 31), datetime(2024, 3, 31)))
     note: the labels are of 2024-03-31, 60 days after the features
-    >>> check_label_period(date(2024, 1, 31), date(2023, 12, 31))[0].severity
+    >>> check_label_period(datetime(2024, 1, 31), datetime(2023, 12, 31))[0].severity
     'severe'
     """
     days = (label_as_of - as_of).days
@@ -158,16 +158,18 @@ def check_label_period(as_of: date, label_as_of: date) -> list[HonestyFinding]:
     if days < 0:
         severity = "severe"
         sentence = (
-            f"the labels are of {label_as_of}, {count_of(-days, 'day')} before the features"
-            f" of {as_of}: they tell of the past"
+            f"the labels are of {label_as_of:%Y-%m-%d}, {count_of(-days, 'day')}"
+            f" before the features of {as_of:%Y-%m-%d}: they tell of the past"
         )
     elif days == 0:
         sentence = (
-            f"features and labels are of one drop, {as_of}:"
+            f"features and labels are of one drop, {as_of:%Y-%m-%d}:"
             " honest only if the label tells what came after that day"
         )
     else:
-        sentence = f"the labels are of {label_as_of}, {count_of(days, 'day')} after the features"
+        sentence = (
+            f"the labels are of {label_as_of:%Y-%m-%d}, {count_of(days, 'day')} after the features"
+        )
     numbers = {"days": days}
     return [
         HonestyFinding(check="label-period", severity=severity, words=sentence, numbers=numbers)

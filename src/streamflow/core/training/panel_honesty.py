@@ -72,19 +72,18 @@ def check_late_revision(
         f"{changed_positives:,} of {count_of(positives, 'positive')}"
         f" and {changed_negatives:,} of {count_of(negatives, 'negative')}"
     )
-    numbers = {
-        "positives": positives,
-        "positives_changed": changed_positives,
-        "negatives": negatives,
-        "negatives_changed": changed_negatives,
-    }
     return [
         HonestyFinding(
             check="late-revision",
             severity="severe",
             subject=feature,
             words=f"{revision}, came after the labels and changed {feature} for {counts}",
-            numbers=numbers,
+            numbers={
+                "positives": positives,
+                "positives_changed": changed_positives,
+                "negatives": negatives,
+                "negatives_changed": changed_negatives,
+            },
         )
     ]
 

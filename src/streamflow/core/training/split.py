@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 
 def is_holdout(
-    keys: Iterable[str | int] | pl.Series, *, salt: str, share: float
+    keys: Iterable[str | int] | pl.Series,
+    *,
+    salt: str,
+    share: float,
 ) -> NDArray[np.bool_]:
     """Decide for each key whether it is held out; about `share` of the keys are.
 

@@ -94,12 +94,17 @@ class Audit:
         for number in np.flatnonzero(is_wrong)[: self._limit - len(self.violations)]:
             row = int(number)
             violation = self._violation(
-                name, frame.row(row, named=True), derived.row(row, named=True)
+                name,
+                frame.row(row, named=True),
+                derived.row(row, named=True),
             )
             self.violations.append(violation)
 
     def _violation(
-        self, name: str, row: Mapping[str, Any], derived: Mapping[str, Any]
+        self,
+        name: str,
+        row: Mapping[str, Any],
+        derived: Mapping[str, Any],
     ) -> CellViolation:
         key = row[self._key]
         if not name:

@@ -16,7 +16,9 @@ Revisions = Mapping[datetime, Source]  # as_of -> the revision of one table
 
 
 def feature_differences(
-    a: Passport, b: Passport, catalogs: Sequence[Catalog]
+    a: Passport,
+    b: Passport,
+    catalogs: Sequence[Catalog],
 ) -> tuple[Difference, ...]:
     """List where the population and the features of two versions come from different data.
 
@@ -32,7 +34,9 @@ def feature_differences(
 
 
 def label_differences(
-    a: Passport, b: Passport, catalogs: Sequence[Catalog]
+    a: Passport,
+    b: Passport,
+    catalogs: Sequence[Catalog],
 ) -> tuple[Difference, ...]:
     """List where the labels of two versions come from different data.
 
@@ -41,7 +45,10 @@ def label_differences(
     differences: list[Difference] = []
     for table, columns in _label_columns(catalogs).items():
         differences += _compare_revisions(
-            table, columns, _label_revision(a, table), _label_revision(b, table)
+            table,
+            columns,
+            _label_revision(a, table),
+            _label_revision(b, table),
         )
     drops = _compare_drops("the labels", a.label_as_of, b.label_as_of)
     if not drops:
@@ -73,12 +80,18 @@ def missing_labels(catalog: Catalog, recorded: Passport, data: Passport) -> list
     table = catalog.label.table
     columns = _label_columns([catalog])[table]
     return _missing_columns(
-        table, columns, _label_revision(recorded, table), _label_revision(data, table)
+        table,
+        columns,
+        _label_revision(recorded, table),
+        _label_revision(data, table),
     )
 
 
 def _missing_columns(
-    table: str, columns: set[str], recorded: Source | None, data: Source | None
+    table: str,
+    columns: set[str],
+    recorded: Source | None,
+    data: Source | None,
 ) -> list[str]:
     if recorded is None:
         return []
@@ -152,7 +165,10 @@ def _compare_drops(noun: str, as_of_a: datetime, as_of_b: datetime) -> list[Diff
 
 
 def _compare_revisions(
-    table: str, columns: set[str], a: Source | None, b: Source | None
+    table: str,
+    columns: set[str],
+    a: Source | None,
+    b: Source | None,
 ) -> list[Difference]:
     """List how two revisions of a table differ in some columns: at most one difference."""
     if a is None and b is None:

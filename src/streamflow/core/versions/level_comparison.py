@@ -38,11 +38,13 @@ class Level:
 def compare_features(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
     """Compare the features levels: the definitions, fact by fact."""
     differences = _compare_values(
-        list_model_facts(recorded["catalog"]), list_model_facts(current["catalog"])
+        list_model_facts(recorded["catalog"]),
+        list_model_facts(current["catalog"]),
     )
     if not differences:
         differences = _compare_values(
-            {"service": recorded["service"]}, {"service": current["service"]}
+            {"service": recorded["service"]},
+            {"service": current["service"]},
         )
     return Level(name="features", differences=_group_by_feature(differences))
 
@@ -54,7 +56,9 @@ def compare_code(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Lev
     """
     commits = f"{_describe_commit(recorded)} -> {_describe_commit(current)}"
     differences = _compare_values(
-        _shorten_digests(recorded["files"]), _shorten_digests(current["files"]), note=commits
+        _shorten_digests(recorded["files"]),
+        _shorten_digests(current["files"]),
+        note=commits,
     )
     return Level(name="code", differences=tuple(differences))
 
@@ -102,7 +106,10 @@ def _format_setting(setting: Mapping[str, Any] | None) -> str | None:
 
 
 def _compare_values(
-    recorded: Mapping[str, Any], current: Mapping[str, Any], *, note: str = ""
+    recorded: Mapping[str, Any],
+    current: Mapping[str, Any],
+    *,
+    note: str = "",
 ) -> list[Difference]:
     """List the names whose values differ, or that only one of the mappings has."""
     differences = []

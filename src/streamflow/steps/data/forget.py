@@ -88,7 +88,12 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     full_digester = Digester(key_name, types)
     remaining_digester = Digester(key_name, types)
     for rows in frozen.frozen_rows(
-        platform.address, revision.table, types, key_name, revision.as_of, revision.revision
+        platform.address,
+        revision.table,
+        types,
+        key_name,
+        revision.as_of,
+        revision.revision,
     ):
         full_digester.update(rows)
         remaining_digester.update(rows.filter(pl.col(key_name).cast(pl.String) != key))

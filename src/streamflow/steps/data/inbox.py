@@ -28,7 +28,10 @@ UNCHANGED_MARGIN = timedelta(hours=1)
 
 PARTIAL = (".partial", ".tmp")  # how names end while their files are being copied
 
-ProcessFolder = Callable[[Path, date], object]
+# Folders without a date come before all others.
+NO_DATE = datetime.min.replace(tzinfo=UTC)
+
+ProcessFolder = Callable[[Path, datetime], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ class _PendingFolder:
 
     folder: Path
     digest: str
-    as_of: date | None
+    as_of: datetime | None
     problem: StreamflowError | None = None
 
 
@@ -106,7 +109,7 @@ def inbox(platform: Platform, run: ProcessFolder, *, now: Callable[[], datetime]
             entry = InboxEntry(
                 folder=pending.folder.name,
                 digest=pending.digest,
-                as_of=instant_of_day(pending.as_of) if pending.as_of else None,
+                as_of=pending.as_of,
                 status="failed" if error else "done",
                 error=error,
                 at=begin,
@@ -166,7 +169,7 @@ def _find_pending(platform: Platform, root: Path, now: datetime) -> list[_Pendin
         if entry is None or entry.digest != pending.digest:
             pending_folders.append(pending)
     return sorted(
-        pending_folders, key=lambda pending: (pending.as_of or date.min, pending.folder.name)
+        pending_folders, key=lambda pending: (pending.as_of or NO_DATE, pending.folder.name)
     )
 
 
@@ -213,13 +216,13 @@ def _read_folder(folder: Path) -> _PendingFolder:
     digest = ""
     try:
         digest = _digest(folder)
-        as_of = read_drop_date(folder) or _date_in(folder.name)
+        day = read_drop_date(folder) or _date_in(folder.name)
     except OSError as exc:
         problem = StreamflowError(f"{folder}: it cannot be read: {exc}")
         return _PendingFolder(folder=folder, digest=digest, as_of=None, problem=problem)
     except StreamflowError as exc:
         return _PendingFolder(folder=folder, digest=digest, as_of=None, problem=exc)
-    return _PendingFolder(folder=folder, digest=digest, as_of=as_of)
+    return _PendingFolder(folder=folder, digest=digest, as_of=instant_of_day(day))
 
 
 def _digest(folder: Path) -> str:

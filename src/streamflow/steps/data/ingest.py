@@ -11,7 +11,6 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.data.rejects import Reject, find_rejected_keys
 from streamflow.errors import DropConflict
 from streamflow.files.spool import Spool
@@ -53,7 +52,7 @@ class IngestReceipt:
 def ingest(
     platform: Platform,
     folder: Path,
-    as_of: date,
+    as_of: datetime,
     *,
     allow_same: bool = False,
     reject_rows: bool = False,
@@ -69,13 +68,12 @@ def ingest(
         DropConflict: the files are those of a different as_of. In both cases nothing is written.
     """
     catalog = platform.catalog
-    at = instant_of_day(as_of)
     tables = find_delivered_tables(folder, catalog)
     facts = inspect_files(folder, catalog, tables)
     files = _new_files(catalog, {table: file.sha256 for table, file in facts.items()})
-    with drops.lock_drop(platform.connection, at), ExitStack() as closing:
+    with drops.lock_drop(platform.connection, as_of), ExitStack() as closing:
         deliveries = drops.delivered_files(platform.connection)
-        stored_files = deliveries.get(at, {})
+        stored_files = deliveries.get(as_of, {})
         if _is_stored(files, stored_files):
             return _unchanged_receipt(platform, as_of, [stored_files[table] for table in tables])
         if not allow_same:
@@ -84,7 +82,7 @@ def ingest(
             folder,
             catalog,
             facts,
-            _read_earlier_keys(platform, at, tables, stored_files),
+            _read_earlier_keys(platform, as_of, tables, stored_files),
             space=platform.home / "tmp",
             closing=closing,
             notify=platform.notify,
@@ -96,12 +94,12 @@ def ingest(
 
 
 def _unchanged_receipt(
-    platform: Platform, as_of: date, files: Sequence[DeliveredFile]
+    platform: Platform, as_of: datetime, files: Sequence[DeliveredFile]
 ) -> IngestReceipt:
     """Return the receipt of a drop that is stored already."""
-    rejected_rows = drops.rejected_rows(platform.connection, instant_of_day(as_of))
+    rejected_rows = drops.rejected_rows(platform.connection, as_of)
     return IngestReceipt(
-        as_of=as_of, files=tuple(files), rejected=len(rejected_rows), changed=False
+        as_of=as_of.date(), files=tuple(files), rejected=len(rejected_rows), changed=False
     )
 
 
@@ -123,7 +121,7 @@ def _is_stored(files: Files, stored_files: Files) -> bool:
 
 def _refuse_copy(
     folder: Path,
-    as_of: date,
+    as_of: datetime,
     files: Files,
     deliveries: Mapping[datetime, Files],
 ) -> None:
@@ -136,23 +134,23 @@ def _refuse_copy(
         return
     digests = {table: file.sha256 for table, file in files.items()}
     for at, stored_files in deliveries.items():
-        if at == instant_of_day(as_of):
+        if at == as_of:
             continue
         stored_digests = {table: file.sha256 for table, file in stored_files.items()}
         if digests == stored_digests:
             raise DropConflict(
                 f"{folder}: every file equals that of the drop of {at:%Y-%m-%d}, "
-                f"but the given date is {as_of}",
+                f"but the given date is {as_of:%Y-%m-%d}",
                 remedy="Correct --as-of, or add --allow-same if really nothing changed between "
                 "the two dates.",
-                as_of=str(as_of),
+                as_of=f"{as_of:%Y-%m-%d}",
                 other=f"{at:%Y-%m-%d}",
             )
 
 
 def _read_earlier_keys(
     platform: Platform,
-    at: datetime,
+    as_of: datetime,
     tables: tuple[str, ...],
     stored_files: Files,
 ) -> dict[str, pl.DataFrame]:
@@ -164,14 +162,14 @@ def _read_earlier_keys(
     if catalog.entity.table not in tables and catalog.entity.table not in stored_files:
         raise DropConflict(
             f"{catalog.file(catalog.label.table)} alone is a delivery of labels, "
-            f"but there is no drop of {at:%Y-%m-%d} yet",
+            f"but there is no drop of {as_of:%Y-%m-%d} yet",
             remedy="Ingest the drop's feature files first, or correct --as-of.",
         )
     key_tables = {catalog.entity.table, catalog.label.table}
     staying_tables = key_tables & stored_files.keys() - set(tables)
     earlier_keys = {}
     for table in staying_tables:
-        keys = drops.raw_keys(platform.address, table, catalog.entity.key, at)
+        keys = drops.raw_keys(platform.address, table, catalog.entity.key, as_of)
         earlier_keys[table] = keys.with_row_index("row")
     return earlier_keys
 
@@ -179,7 +177,7 @@ def _read_earlier_keys(
 def _load(
     platform: Platform,
     folder: Path,
-    as_of: date,
+    as_of: datetime,
     files: Files,
     drop: CheckedDrop,
     row_rejects: Sequence[Reject],
@@ -204,9 +202,9 @@ def _load(
     }
     kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
     rejected_rows = describe_rejects(folder, catalog, kept_rejects)
-    drops.replace_drop(platform.address, instant_of_day(as_of), frames, loaded_files, rejected_rows)
+    drops.replace_drop(platform.address, as_of, frames, loaded_files, rejected_rows)
     return IngestReceipt(
-        as_of=as_of,
+        as_of=as_of.date(),
         files=tuple(loaded_files.values()),
         rejected=len(rejected_rows),
         changed=True,

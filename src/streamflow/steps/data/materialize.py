@@ -33,7 +33,10 @@ def materialize(platform: Platform) -> MaterializeReceipt:
     repository = platform.features
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending_views = pool.submit(
-            online_store.materialize, platform.connection, platform.catalog, services=services
+            online_store.materialize,
+            platform.connection,
+            platform.catalog,
+            services=services,
         )
         repository.open()  # it imports Feast for seconds, while PostgreSQL works
         views = pending_views.result()

@@ -14,7 +14,6 @@ import psycopg
 
 from streamflow.core.data.contract import describe_expectation
 from streamflow.core.data.digest import Digester, TableDigest
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import describe_revision
 from streamflow.database.known_at import current_known_at
 from streamflow.errors import ContractViolation, SnapshotMissing
@@ -56,69 +55,66 @@ class SnapshotReceipt:
     tables: tuple[FrozenTable, ...]
 
 
-def snapshot(platform: Platform, as_of: date) -> SnapshotReceipt:
+def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
     """Freeze the drop of `as_of` in one transaction.
 
     Raises:
         SnapshotMissing: there is no drop of this date.
         ContractViolation: a derived column breaks what the catalog promises.
     """
-    at = instant_of_day(as_of)
     catalog = platform.catalog
     connection = platform.connection
     with connection.transaction():
         frozen.lock_for_writing(connection)
         files = _delivered_files(connection, as_of)
-        newest = _newest_revisions(connection, at)
+        newest = _newest_revisions(connection, as_of)
         table_drops = {
-            table: frozen.find_drop(connection, table, at, population=catalog.population_of(table))
+            table: frozen.find_drop(
+                connection, table, as_of, population=catalog.population_of(table)
+            )
             for table in catalog.tables
             if table in files
         }
         _check_derived(platform, table_drops)
         row_count = sum(files[table].rows for table in table_drops)
-        progress = Progress(platform.notify, f"freezing {as_of}", row_count)
+        progress = Progress(platform.notify, f"freezing {as_of:%Y-%m-%d}", row_count)
         copies, changed_columns = _freeze(platform, table_drops, newest, progress)
-        created = {
-            revision.table: revision
-            for revision in revision_writing.record_revisions(connection, at, copies)
-        }
+        created_revisions = revision_writing.record_revisions(connection, as_of, copies)
+        created = {revision.table: revision for revision in created_revisions}
         changes = {
             table: _count_changes(platform, revision, newest[table])
             for table, revision in created.items()
             if table in newest
         }
     revisions = {**newest, **created}
-    tables = tuple(
+    tables = [
         _frozen_table(
-            revisions[table],
-            table in created,
-            changed_columns.get(table, ()),
-            changes.get(table),
+            revisions[table], table in created, changed_columns.get(table, ()), changes.get(table)
         )
         for table in catalog.tables
         if table in revisions
-    )
+    ]
     known_at = max(revision.known_at for revision in revisions.values())
-    return SnapshotReceipt(as_of=as_of, known_at=known_at, tables=tables)
+    return SnapshotReceipt(as_of=as_of.date(), known_at=known_at, tables=tuple(tables))
 
 
-def _delivered_files(connection: psycopg.Connection, as_of: date) -> Mapping[str, DeliveredFile]:
+def _delivered_files(
+    connection: psycopg.Connection, as_of: datetime
+) -> Mapping[str, DeliveredFile]:
     """Return the delivered file of each table of a drop. Raises SnapshotMissing without a drop."""
-    at = instant_of_day(as_of)
-    files = drops.delivered_files(connection, at).get(at)
+    files = drops.delivered_files(connection, as_of).get(as_of)
     if not files:
         raise SnapshotMissing(
-            f"there is no drop of {as_of}",
-            remedy=f"Run 'streamflow ingest DIR --as-of {as_of}' first.",
+            f"there is no drop of {as_of:%Y-%m-%d}",
+            remedy=f"Run 'streamflow ingest DIR --as-of {as_of:%Y-%m-%d}' first.",
         )
     return files
 
 
-def _newest_revisions(connection: psycopg.Connection, at: datetime) -> dict[str, Revision]:
-    """Return the newest revision of each table that is frozen as of `at`."""
+def _newest_revisions(connection: psycopg.Connection, as_of: datetime) -> dict[str, Revision]:
+    """Return the newest revision of each table that is frozen as of `as_of`."""
     known_at = current_known_at(connection)
-    revisions = frozen.revisions(connection, known_at=known_at, first=at, last=at)
+    revisions = frozen.revisions(connection, known_at=known_at, first=as_of, last=as_of)
     return {revision.table: revision for revision in revisions}
 
 

@@ -44,7 +44,7 @@ class MonitorReceipt:
     out: Path
 
 
-def monitor(platform: Platform, as_of: date, *, out: Path | None = None) -> MonitorReceipt:
+def monitor(platform: Platform, as_of: datetime, *, out: Path | None = None) -> MonitorReceipt:
     """Report on the drop of `as_of`.
 
     For equal evidence the stored report is returned, and only its page is written again.
@@ -66,7 +66,7 @@ def monitor(platform: Platform, as_of: date, *, out: Path | None = None) -> Moni
     return MonitorReceipt(
         model=verdict.model,
         version=verdict.version,
-        as_of=as_of,
+        as_of=as_of.date(),
         verdict=verdict.verdict,
         fires=verdict.fires,
         reasons=verdict.reasons,
@@ -134,12 +134,12 @@ def _new_report(report: Report, run_id: str, values: dict[str, Any]) -> NewRepor
     )
 
 
-def _write_page(platform: Platform, html: str, as_of: date, out: Path | None) -> Path:
+def _write_page(platform: Platform, html: str, as_of: datetime, out: Path | None) -> Path:
     """Write the page and return its path.
 
     An existing page is replaced, because it can always be made again from the stored report.
     """
-    path = out or platform.home / "reports" / f"monitor_{as_of}.html"
+    path = out or platform.home / "reports" / f"monitor_{as_of:%Y-%m-%d}.html"
     if out is None:
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, html, replace=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.data.instants import format_instant, instant_of_day
+from streamflow.core.data.instants import format_instant
 from streamflow.core.monitoring.report import ReportEvidence
 from streamflow.core.training.split import is_holdout
 from streamflow.core.training.training_set import Source, TrainingSet
@@ -122,28 +122,31 @@ def read_population(
     return read_rows(recorded_platform, drop)
 
 
-def find_drop(recorded_platform: Platform, as_of: date, *, label_lead: int) -> MonitoredDrop:
+def find_drop(recorded_platform: Platform, as_of: datetime, *, label_lead: int) -> MonitoredDrop:
     """Find the newest revisions of a drop. Raises SnapshotMissing when it is not frozen."""
     catalog = recorded_platform.catalog
     connection = recorded_platform.connection
-    at = instant_of_day(as_of)
     known_drops = read_known_drops(connection, catalog)
-    if at not in known_drops.drops:
-        raise SnapshotMissing(f"no snapshot of {as_of} exists; frozen are: {known_drops.listed}")
-    label_at = known_drops.find_label_drop(at, label_lead)
+    if as_of not in known_drops.drops:
+        raise SnapshotMissing(
+            f"no snapshot of {as_of:%Y-%m-%d} exists; frozen are: {known_drops.listed}"
+        )
+    label_at = known_drops.find_label_drop(as_of, label_lead)
     sources = frozen.sources(
-        connection, select_revisions(catalog, known_drops.revisions, at, label_at)
+        connection, select_revisions(catalog, known_drops.revisions, as_of, label_at)
     )
     no_labels = ""
     if label_at is None:
         drop_number = f"drop number {label_lead} after it"
-        no_labels = f"the labels of {as_of} do not exist yet: they come with the {drop_number}"
+        no_labels = (
+            f"the labels of {as_of:%Y-%m-%d} do not exist yet: they come with the {drop_number}"
+        )
     elif not _has_labels(recorded_platform, sources, label_at):
         no_labels = (
-            f"the labels of {as_of} do not exist yet: the drop of {format_instant(label_at)} "
-            f"has no {catalog.file(catalog.label.table)}"
+            f"the labels of {as_of:%Y-%m-%d} do not exist yet:"
+            f" the drop of {format_instant(label_at)} has no {catalog.file(catalog.label.table)}"
         )
-    return MonitoredDrop(at=at, sources=sources, label_at=label_at, no_labels=no_labels)
+    return MonitoredDrop(at=as_of, sources=sources, label_at=label_at, no_labels=no_labels)
 
 
 def _has_labels(platform: Platform, sources: Sequence[Source], label_at: datetime) -> bool:
@@ -191,7 +194,7 @@ def in_holdout(recorded_platform: Platform, keys: pl.Series) -> NDArray[np.bool_
 
 
 def collect_inputs(
-    recorded_platform: Platform, champion: RecordedVersion, as_of: date
+    recorded_platform: Platform, champion: RecordedVersion, as_of: datetime
 ) -> ReportInputs:
     """Find everything that a report on the drop of `as_of` is made from.
 
@@ -209,7 +212,7 @@ def collect_inputs(
         model=model,
         version=version,
         passport=champion.passport_digest,
-        as_of=as_of,
+        as_of=as_of.date(),
         reference={
             str(source): revisions[source.revision_key].digest for source in passport.sources
         },

@@ -113,7 +113,10 @@ class OfflineReader:
 
 
 def find_skews(
-    answer: LoggedAnswer, features: Sequence[ServiceFeature], requests: Requests, rows: Rows
+    answer: LoggedAnswer,
+    features: Sequence[ServiceFeature],
+    requests: Requests,
+    rows: Rows,
 ) -> Iterator[Skew]:
     """Yield each value of one answer that differs from the expected value."""
     for feature in features:
@@ -147,7 +150,11 @@ def _stale_default(requests: ViewRequests, expected: ExpectedValues) -> tuple[Ca
 
 
 def make_skew(
-    answer: LoggedAnswer, cause: Cause, feature: str, served: Value, expected: Value
+    answer: LoggedAnswer,
+    cause: Cause,
+    feature: str,
+    served: Value,
+    expected: Value,
 ) -> Skew:
     """Return one difference between a served and an expected value of an answer."""
     return Skew(

@@ -134,7 +134,10 @@ def _carry_out(platform: Platform, receipt: PromoteReceipt, why: str) -> None:
 
 
 def _examine(
-    platform: Platform, candidate: ModelVersion, incumbent: int | None, stage: str
+    platform: Platform,
+    candidate: ModelVersion,
+    incumbent: int | None,
+    stage: str,
 ) -> Examination | None:
     """Hold the candidate against the gate; None where the gate has nothing to decide."""
     if stage != "Production" or incumbent == candidate.version:

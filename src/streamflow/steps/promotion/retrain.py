@@ -14,7 +14,6 @@ from hashlib import sha256
 from typing import Any
 
 from streamflow.core.data.counts import choose_form, count_of
-from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import LabelsMissing, NotRebuildable, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor import monitor
@@ -56,7 +55,7 @@ class RetrainReceipt:
 
 def retrain(
     platform: Platform,
-    as_of: date | None = None,
+    as_of: datetime | None = None,
     *,
     label_lead: int = 0,
     why: str = "asked for",
@@ -121,7 +120,7 @@ def _resume(
     return _continue(platform, start, reached, drops)
 
 
-def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDrops:
+def _find_drops(platform: Platform, as_of: datetime | None, lead: int) -> TrainingDrops:
     """Find the drop of a date and the drop of its labels; without a date, the newest such pair.
 
     Raises:
@@ -130,18 +129,19 @@ def _find_drops(platform: Platform, as_of: date | None, lead: int) -> TrainingDr
     """
     if as_of is None:
         return find_newest_labelled_drop(platform, lead)
-    feature_at = instant_of_day(as_of)
     known_drops = read_known_drops(platform.connection, platform.catalog)
-    if feature_at not in known_drops.drops:
-        raise SnapshotMissing(f"no snapshot of {as_of} is frozen; frozen are: {known_drops.listed}")
-    label_at = known_drops.find_label_drop(feature_at, lead)
+    if as_of not in known_drops.drops:
+        raise SnapshotMissing(
+            f"no snapshot of {as_of:%Y-%m-%d} is frozen; frozen are: {known_drops.listed}"
+        )
+    label_at = known_drops.find_label_drop(as_of, lead)
     if label_at is None:
         count = count_of(lead, "drop")
         raise LabelsMissing(
-            f"the labels of {as_of} are in the drop that comes {count} later, and that drop is "
-            "not frozen"
+            f"the labels of {as_of:%Y-%m-%d} are in the drop that comes {count} later,"
+            " and that drop is not frozen"
         )
-    return known_drops.training_drops(feature_at, label_at, lead)
+    return known_drops.training_drops(as_of, label_at, lead)
 
 
 def _digest_evidence(platform: Platform, drops: TrainingDrops) -> tuple[str, int]:
@@ -189,7 +189,7 @@ def _find_reasons_to_retrain(platform: Platform, drops: TrainingDrops) -> tuple[
     """
     if version_in_stage(platform) is None:
         return ("no version is in Production",)
-    report = monitor(platform, drops.as_of.date())
+    report = monitor(platform, drops.as_of)
     return report.reasons if report.fires else ()
 
 
@@ -208,9 +208,7 @@ def _continue(
         retraining.record_state(connection, start)
     version = _find_trained_version(platform, start)
     if version is None:
-        trained = train(
-            platform, drops.as_of.date(), label_lead=drops.label_lead, known_at=drops.known_at
-        )
+        trained = train(platform, drops.as_of, label_lead=drops.label_lead, known_at=drops.known_at)
         version = trained.version
     if reached is None or (reached.state, reached.version) != ("trained", version):
         retraining.record_state(connection, replace(start, state="trained", version=version))

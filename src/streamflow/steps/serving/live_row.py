@@ -64,7 +64,10 @@ def live_row(policy: CompletenessPolicy, row: OnlineRow, now: datetime) -> LiveR
 
 
 def _live_view(
-    policy: CompletenessPolicy, view: str, as_of: datetime | None, now: datetime
+    policy: CompletenessPolicy,
+    view: str,
+    as_of: datetime | None,
+    now: datetime,
 ) -> LiveView:
     """Return the instant, the age and the age limit of one view's row."""
     max_age = policy.max_age.get(view)

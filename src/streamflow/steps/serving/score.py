@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class ScoreReceipt:
 
 def score(
     platform: Platform,
-    as_of: date,
+    as_of: datetime,
     *,
     version: int | None = None,
     out: Path | None = None,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.serving.completeness import CompletenessPolicy
 from streamflow.core.serving.service_policy import build_policy
 from streamflow.database.known_at import current_known_at
@@ -67,7 +66,7 @@ class ScoreTask:
 
 
 def plan_scoring(
-    platform: Platform, as_of: date, version_number: int | None, *, explain: bool
+    platform: Platform, as_of: datetime, version_number: int | None, *, explain: bool
 ) -> ScoreTask:
     """Find the version, the revisions and the policy for scoring the drop of `as_of`.
 
@@ -80,18 +79,17 @@ def plan_scoring(
         SnapshotMissing: the drop is not frozen.
         ArtifactUntrusted: the model file is not the registered one.
     """
-    at = instant_of_day(as_of)
     version, predictor = _load_version(platform, version_number)
     features = _features_of(platform, version)
     known_at = current_known_at(platform.connection)
-    newest = frozen.revisions(platform.connection, known_at=known_at, last=at)
+    newest = frozen.revisions(platform.connection, known_at=known_at, last=as_of)
     population = _population_revision(newest, platform.catalog.entity.table, as_of)
-    views = views_at(features, at, _revisions_by_table(newest))
+    views = views_at(features, as_of, _revisions_by_table(newest))
     revisions_read = {(population.table, population.as_of, population.revision)}
     for view in views:
         revisions_read |= {(view.table, *revision) for revision in view.revisions}
     return ScoreTask(
-        at=at,
+        at=as_of,
         known_at=known_at,
         version=version,
         predictor=predictor,
@@ -117,7 +115,8 @@ def _load_version(platform: Platform, version_number: int | None) -> tuple[Model
             version = platform.models.version(version_number)
         if version is None:
             raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
-        return version, platform.models.load_checked(version)
+        digest = ledger.passport_digest(platform.connection, version.run_id)
+        return version, platform.models.load_checked(version, digest)
 
 
 def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceFeature]:
@@ -132,14 +131,18 @@ def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceF
     return features
 
 
-def _population_revision(newest: Sequence[Revision], entity_table: str, as_of: date) -> Revision:
+def _population_revision(
+    newest: Sequence[Revision], entity_table: str, as_of: datetime
+) -> Revision:
     """Return the revision of the entity's own table whose keys are scored."""
     revisions = [revision for revision in newest if revision.table == entity_table]
     for revision in revisions:
-        if revision.as_of == instant_of_day(as_of):
+        if revision.as_of == as_of:
             return revision
     days = ", ".join(f"{revision.as_of:%Y-%m-%d}" for revision in revisions) or "none"
-    raise SnapshotMissing(f"there is no snapshot of {as_of}; frozen until then are: {days}")
+    raise SnapshotMissing(
+        f"there is no snapshot of {as_of:%Y-%m-%d}; frozen until then are: {days}"
+    )
 
 
 def _revisions_by_table(revisions: Sequence[Revision]) -> dict[str, list[tuple[datetime, int]]]:

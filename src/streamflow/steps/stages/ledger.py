@@ -26,7 +26,7 @@ class LedgerVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServedVersion:
+class VersionAtInstant:
     """The version in Production at an instant, and the entry that put it there."""
 
     model: str
@@ -54,7 +54,7 @@ def verify_ledger(platform: Platform) -> LedgerVerdict:
     return LedgerVerdict(entries=len(entries), broken=number, text=problem)
 
 
-def find_version_at(platform: Platform, instant: datetime) -> ServedVersion:
+def find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant:
     """Return which version was in Production at an instant.
 
     Raises:
@@ -73,7 +73,7 @@ def find_version_at(platform: Platform, instant: datetime) -> ServedVersion:
         for entry in entries
         if entry.moves and entry.stage == last_entry.stage and entry.seq > last_entry.seq
     )
-    return ServedVersion(
+    return VersionAtInstant(
         model=platform.catalog.model,
         instant=instant,
         version=last_entry.to_version,

@@ -201,7 +201,9 @@ def _enter_outside_change(platform: Platform, standing: RegistryStages, stage: s
 
 
 def _changed_at(
-    standing: RegistryStages, serving_version: int | None, former_version: int | None
+    standing: RegistryStages,
+    serving_version: int | None,
+    former_version: int | None,
 ) -> datetime | None:
     """Return when MLflow changed a stage: the time of the new version, or of the one that left."""
     version = former_version if serving_version is None else serving_version

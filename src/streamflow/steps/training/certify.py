@@ -184,7 +184,9 @@ class _FrozenSource:
 
 
 def _find_absent_keys(
-    rows: TrainingSet, scope: KeyScope, sources: list[_FrozenSource]
+    rows: TrainingSet,
+    scope: KeyScope,
+    sources: list[_FrozenSource],
 ) -> list[CellViolation]:
     """Find the keys of the population that have a label and are not in the training set."""
     population, labels = sources[:2]

@@ -41,7 +41,7 @@ def check_label_honesty(platform: Platform, rows: TrainingSet) -> HonestyReport:
         if drops
     }
     findings = [
-        *check_label_period(rows.as_of.date(), rows.label_as_of.date()),
+        *check_label_period(rows.as_of, rows.label_as_of),
         *find_deciding_columns(sample.select(rows.features), sample[rows.label].to_numpy()),
         *_check_late_revisions(platform, rows),
         *find_constant_columns(rows.matrix),

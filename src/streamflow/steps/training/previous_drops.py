@@ -61,7 +61,10 @@ class PreviousDrops:
 
 
 def compare_counters(
-    platform: Platform, rows: TrainingSet, previous_drops: PreviousDrops, keys: pl.Series
+    platform: Platform,
+    rows: TrainingSet,
+    previous_drops: PreviousDrops,
+    keys: pl.Series,
 ) -> Iterator[HonestyFinding]:
     """Check the columns that must not have shrunk since the previous drop, labelled or not.
 
@@ -86,14 +89,22 @@ def compare_counters(
 
 
 def _read_columns(
-    platform: Platform, revision: Revision, columns: list[str], keys: pl.Series
+    platform: Platform,
+    revision: Revision,
+    columns: list[str],
+    keys: pl.Series,
 ) -> pl.DataFrame:
     """Read columns of these keys in one revision. (n, the key and `columns`)"""
     entity = platform.catalog.entity
     revisions = [DatedRevision(revision.as_of, revision.revision, revision.known_at)]
     typed_key = (entity.key, entity.type)
     rows = provenance.read_rows(
-        platform.address, revision.table, typed_key, columns, revisions, keys
+        platform.address,
+        revision.table,
+        typed_key,
+        columns,
+        revisions,
+        keys,
     )
     return rows.select(entity.key, *columns)
 
@@ -103,7 +114,12 @@ def read_keys_and_labels(platform: Platform, drops: TrainingDrops) -> pl.DataFra
     catalog = platform.catalog
     key = catalog.entity.key
     population = frozen.keys_and_labels(
-        platform.address, catalog.entity.table, key, None, drops.as_of, drops.known_at
+        platform.address,
+        catalog.entity.table,
+        key,
+        None,
+        drops.as_of,
+        drops.known_at,
     )
     labels = frozen.keys_and_labels(
         platform.address,
@@ -117,7 +133,10 @@ def read_keys_and_labels(platform: Platform, drops: TrainingDrops) -> pl.DataFra
 
 
 def count_who_stayed(
-    platform: Platform, rows: TrainingSet, drops: TrainingDrops, former_labels: pl.DataFrame
+    platform: Platform,
+    rows: TrainingSet,
+    drops: TrainingDrops,
+    former_labels: pl.DataFrame,
 ) -> Iterator[HonestyFinding]:
     """Count the keys whose label was true in an earlier drop, and that are still in this drop.
 
@@ -178,7 +197,10 @@ def compare_labelled_drop(
 
 
 def _assemble_former_set(
-    platform: Platform, key: str, drops: TrainingDrops, labels: pl.DataFrame
+    platform: Platform,
+    key: str,
+    drops: TrainingDrops,
+    labels: pl.DataFrame,
 ) -> TrainingSet:
     """Assemble the training set of an earlier drop. Raises TrainingImpossible."""
     return assemble(

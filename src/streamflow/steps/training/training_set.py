@@ -11,7 +11,6 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import choose_form, count_of
-from streamflow.core.data.instants import instant_of_day
 from streamflow.core.training.training_set import (
     Source,
     TrainingSet,
@@ -25,7 +24,7 @@ from streamflow.warehouse.known_drops import KnownDrops, TrainingDrops, read_kno
 
 
 def training_set(
-    platform: Platform, as_of: date, *, label_lead: int = 0, known_at: datetime | None = None
+    platform: Platform, as_of: datetime, *, label_lead: int = 0, known_at: datetime | None = None
 ) -> TrainingSet:
     """Assemble the training set of a drop. Nothing is written.
 
@@ -43,20 +42,21 @@ def training_set(
             never used instead
     """
     catalog = platform.catalog
-    drop = instant_of_day(as_of)
     known_drops = read_known_drops(platform.connection, catalog, known_at=known_at)
-    if drop not in known_drops.drops:
+    if as_of not in known_drops.drops:
         raise SnapshotMissing(
-            f"no snapshot of {as_of} was known at {known_drops.known_at.isoformat()};"
+            f"no snapshot of {as_of:%Y-%m-%d} was known at {known_drops.known_at.isoformat()};"
             f" frozen drops: {known_drops.listed}"
         )
     drops = known_drops.training_drops(
-        drop, _find_label_drop(catalog, known_drops, drop, label_lead), label_lead
+        as_of, _find_label_drop(catalog, known_drops, as_of, label_lead), label_lead
     )
     pruned = frozen.pruned_revisions(
         platform.connection, known_drops.revisions, known_drops.known_at
     )
-    _refuse_pruned(select_revisions(catalog, pruned, drop, drops.label_as_of), known_drops.known_at)
+    _refuse_pruned(
+        select_revisions(catalog, pruned, as_of, drops.label_as_of), known_drops.known_at
+    )
     return _read_training_set(platform, drops, known_drops.revisions)
 
 
@@ -125,15 +125,15 @@ def assemble(
     """
     key = catalog.entity.key
     label = catalog.label.column
-    day = drops.as_of.date()
     rows = population.join(labels, on=key, how="inner").sort(key)
     if rows.is_empty():
         raise TrainingImpossible(
-            f"no key of the drop of {day} has a label in the drop of {drops.label_as_of:%Y-%m-%d}"
+            f"no key of the drop of {drops.as_of:%Y-%m-%d} has a label"
+            f" in the drop of {drops.label_as_of:%Y-%m-%d}"
         )
     names = tuple(feature.name for feature in catalog.features)
     features = features_of(rows.select(key)).select(names)
-    _require_complete(catalog, features, day)
+    _require_complete(catalog, features, drops.as_of)
     return TrainingSet(
         frame=pl.concat([rows.select(key), features, rows.select(label)], how="horizontal"),
         key=key,
@@ -188,7 +188,7 @@ def read_features(
     return pl.DataFrame(platform.features.read_history(entities, platform.catalog.service))
 
 
-def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> None:
+def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: datetime) -> None:
     """Raise TrainingImpossible when a feature that is not nullable has no value in some rows.
 
     A model cannot learn from such a null.
@@ -199,15 +199,15 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: date) -> 
         if null_count and not feature.column.nullable:
             lines.append(
                 f"feature '{feature.name}' is not nullable, and {null_count:,} of"
-                f" {count_of(len(features), 'row')} have no value as of {as_of}"
+                f" {count_of(len(features), 'row')} have no value as of {as_of:%Y-%m-%d}"
             )
     if lines:
         raise TrainingImpossible(
             "\n".join(lines),
             violations=lines,
             remedy="If the column was added to the catalog later, run"
-            f" 'streamflow snapshot --as-of {as_of}'. If not, deliver the drop again with values,"
-            " or write nullable = true in the catalog.",
+            f" 'streamflow snapshot --as-of {as_of:%Y-%m-%d}'. If not, deliver the drop again"
+            " with values, or write nullable = true in the catalog.",
         )
 
 

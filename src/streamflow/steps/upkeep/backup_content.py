@@ -56,7 +56,11 @@ class BackupContent:
 
 
 def summarize(
-    file: Path, manifest: BackupManifest, *, notes: Iterable[str], seconds: float
+    file: Path,
+    manifest: BackupManifest,
+    *,
+    notes: Iterable[str],
+    seconds: float,
 ) -> BackupContent:
     """Summarize a backup from its manifest and its file."""
     return BackupContent(
@@ -87,7 +91,11 @@ def read_registered_versions(connection: psycopg.Connection) -> tuple[Registered
     rows = connection.execute(artifact_locations.VERSIONS_QUERY)
     return tuple(
         RegisteredVersion(
-            name=name, version=number, stage=stage, location=location, model_digest=digest
+            name=name,
+            version=number,
+            stage=stage,
+            location=location,
+            model_digest=digest,
         )
         for name, number, stage, location, digest in rows
     )
@@ -99,7 +107,11 @@ def read_artifact_locations(connection: psycopg.Connection) -> list[str]:
 
 
 def report_progress(
-    chunks: Iterable[bytes], title: str, notify: Callable[[str], None], *, total: int = 0
+    chunks: Iterable[bytes],
+    title: str,
+    notify: Callable[[str], None],
+    *,
+    total: int = 0,
 ) -> Iterator[bytes]:
     """Pass the chunks on, and report how many megabytes have passed.
 

@@ -46,7 +46,10 @@ Notify = Callable[[str], None]
 Reader = archive.ArchiveReader[BackupManifest]
 
 BACKUP = archive.ArchiveKind(
-    noun="backup", command="streamflow backup", manifest=BACKUP_NAME, parse=parse_backup
+    noun="backup",
+    command="streamflow backup",
+    manifest=BACKUP_NAME,
+    parse=parse_backup,
 )
 
 

@@ -128,7 +128,10 @@ def _compare_levels(pair: VersionPair) -> dict[str, Level]:
 
 
 def _explain_metrics(
-    a: RecordedVersion, b: RecordedVersion, scores: CombinationScores, remainder_name: str
+    a: RecordedVersion,
+    b: RecordedVersion,
+    scores: CombinationScores,
+    remainder_name: str,
 ) -> tuple[MetricChange, ...]:
     """Explain the change of every recorded metric by cause. The first metric is AUC."""
     metrics_a = a.passport.result["metrics"]
@@ -139,7 +142,11 @@ def _explain_metrics(
         values = {causes: metrics[name] for causes, metrics in rebuilt.items()}
         changes.append(
             explain_change(
-                name, metrics_a[name], metrics_b[name], values, remainder_cause=remainder_name
+                name,
+                metrics_a[name],
+                metrics_b[name],
+                values,
+                remainder_cause=remainder_name,
             )
         )
     return tuple(changes)
@@ -175,7 +182,9 @@ def _describe_erased(platform: Platform, record: RecordedVersion) -> Iterator[st
 
 
 def _describe_unequal_rebuilds(
-    a: RecordedVersion, b: RecordedVersion, scores: CombinationScores
+    a: RecordedVersion,
+    b: RecordedVersion,
+    scores: CombinationScores,
 ) -> Iterator[str]:
     """Name the metrics that are not reproduced here: the shares come from the rebuilds."""
     yield from _describe_unequal_rebuild(a, scores.metrics[frozenset()])
@@ -183,7 +192,8 @@ def _describe_unequal_rebuilds(
 
 
 def _describe_unequal_rebuild(
-    record: RecordedVersion, rebuilt_metrics: HoldoutMetrics
+    record: RecordedVersion,
+    rebuilt_metrics: HoldoutMetrics,
 ) -> Iterator[str]:
     recorded_metrics = record.passport.result["metrics"]
     rebuilt = asdict(rebuilt_metrics)

@@ -39,7 +39,10 @@ class VerifiedRows:
     frames: dict[tuple[str, datetime, int], pl.DataFrame]
 
     def read_rows(
-        self, table: str, columns: list[str], revisions: list[tuple[datetime, int]]
+        self,
+        table: str,
+        columns: list[str],
+        revisions: list[tuple[datetime, int]],
     ) -> pl.DataFrame:
         """Return the rows of some revisions, in the shape of `warehouse.frozen.read_rows`."""
         frames = [self.frames[table, as_of, number] for as_of, number in revisions]
@@ -118,7 +121,10 @@ class _PendingRead:
 
 
 def _start_reading(
-    platform: Platform, source: Source, revision: Revision, reader: ThreadPoolExecutor
+    platform: Platform,
+    source: Source,
+    revision: Revision,
+    reader: ThreadPoolExecutor,
 ) -> _PendingRead:
     types = _column_types(platform, source, revision)
     revisions = [(source.as_of, source.revision)]

@@ -207,7 +207,10 @@ def _score_first_possible(
             for combination in combinations(list(causes))
         }
         return CombinationScores(
-            metrics=metrics, causes=causes, notes=notes, rebuilds=len(rebuilds)
+            metrics=metrics,
+            causes=causes,
+            notes=notes,
+            rebuilds=len(rebuilds),
         )
     if not coarser:
         raise problem
@@ -228,7 +231,9 @@ def _swapped_factors(causes: Causes, combination: frozenset[str]) -> frozenset[s
 
 
 def _score_attempt(
-    pair: VersionPair, causes: Causes, rebuilds: RebuildMetrics
+    pair: VersionPair,
+    causes: Causes,
+    rebuilds: RebuildMetrics,
 ) -> TrainingImpossible | None:
     """Add to `rebuilds` the combinations that it does not have yet.
 

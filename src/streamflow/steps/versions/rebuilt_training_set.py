@@ -105,7 +105,10 @@ def read_labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
 
 
 def _read_population(
-    catalog: Catalog, as_of: datetime, sources: Iterable[Source], read_rows: ReadRows
+    catalog: Catalog,
+    as_of: datetime,
+    sources: Iterable[Source],
+    read_rows: ReadRows,
 ) -> pl.DataFrame:
     """Read the keys of the drop of `as_of`. (n, 1)"""
     drop_sources = [source for source in sources if source.as_of == as_of]
@@ -169,7 +172,10 @@ def _select_feature_sources(catalog: Catalog, passport: Passport) -> tuple[Sourc
 
 
 def _read_table(
-    read_rows: ReadRows, table: str, columns: list[str], sources: Iterable[Source]
+    read_rows: ReadRows,
+    table: str,
+    columns: list[str],
+    sources: Iterable[Source],
 ) -> pl.DataFrame:
     revisions = [(source.as_of, source.revision) for source in sources if source.table == table]
     return read_rows(table, columns, revisions)

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import DEFAULT_PATH, Catalog, parse_catalog
@@ -131,7 +131,6 @@ def test_a_row_is_completed_as_the_rule_says(policy: CompletenessPolicy, row: Ro
     assert told(policy, *row) == stated(policy, *row)
 
 
-@settings(max_examples=50)
 @given(policies(), st.lists(rows(), max_size=12))
 def test_a_frame_is_completed_as_its_rows_are(
     policy: CompletenessPolicy, given_rows: list[Row]

@@ -5,7 +5,7 @@ tests/proofs shows what all of them do on months of data.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from support.honesty import FAULTS, Pair, alarms, findings, pair
 
+from streamflow.core.data.instants import instant_of_day
 from streamflow.core.statistics.intervals import (
     auc_decrease,
     measure_ranking,
@@ -44,7 +45,9 @@ def severities(found: list[HonestyFinding]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("days", "severity"), [(-29, "severe"), (0, "note"), (29, "note")])
 def test_a_label_of_the_past_is_severe(days: int, severity: str) -> None:
-    found = check_label_period(FEBRUARY, date.fromordinal(FEBRUARY.toordinal() + days))
+    found = check_label_period(
+        instant_of_day(FEBRUARY), instant_of_day(FEBRUARY) + timedelta(days=days)
+    )
     assert severities(found) == [("label-period", severity)]
     assert found[0].numbers == {"days": days}
     assert str(abs(days)) in found[0].words or not days

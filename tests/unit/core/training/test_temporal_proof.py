@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.temporal import (
     DTYPES,
@@ -95,7 +95,6 @@ def posed(
     return joined(keys, rows, places, asked), rows, places, asked
 
 
-@settings(max_examples=100, deadline=None)
 @given(question=questions())
 def test_the_platforms_own_join_is_clean(question: tuple[list[Content], Reading, str]) -> None:
     frame, rows, places, asked = posed(question)
@@ -104,7 +103,6 @@ def test_the_platforms_own_join_is_clean(question: tuple[list[Content], Reading,
     assert parts.certificate_part == whole.certificate_part
 
 
-@settings(max_examples=100, deadline=None)
 @given(question=questions(), data=st.data())
 def test_one_wrong_cell_is_found_and_no_other(
     question: tuple[list[Content], Reading, str], data: st.DataObject
