@@ -43,8 +43,8 @@ check: setup
 	$(BIN)/python tools/check_names.py src/streamflow
 prove: export STREAMFLOW_TEST_EXAMPLES := many
 prove: setup
-	@echo "All proofs take about 60 to 90 minutes on 2 cores."
-	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q  # the properties once more, with five times as many examples
+	@echo "The properties with many examples and all of tests/proofs take about 60 to 90 minutes on 2 cores."
+	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q
 	$(BIN)/python -m pytest $(PROOFS) -s
 bench: setup
 	@echo "All benchmarks take about 15 minutes on 2 cores."

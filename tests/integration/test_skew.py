@@ -95,7 +95,12 @@ def test_a_clean_log_has_no_skew(lived: Platform, serving: Serving) -> None:
         KEYS,
     )
     assert receipt.holds
-    assert (causes(receipt), receipt.not_comparable, receipt.first_skewed, receipt.first_differing) == (
+    assert (
+        causes(receipt),
+        receipt.not_comparable,
+        receipt.first_skewed,
+        receipt.first_differing,
+    ) == (
         {},
         {},
         (),
@@ -189,7 +194,9 @@ def test_another_code_is_named_for_what_it_made(
     assert [(one.request_id, one.served, one.expected) for one in receipt.first_skewed] == [
         ("other code 0", skips + 1000, skips)
     ]
-    wrong = {one.request_id: (one.cause, one.feature, one.expected) for one in receipt.first_differing}
+    wrong = {
+        one.request_id: (one.cause, one.feature, one.expected) for one in receipt.first_differing
+    }
     assert wrong.pop("other code 1") == ("code", "probability", second.probability)
     assert set(wrong) <= {"other code 0"}  # a forest may answer the same for other skips
 
@@ -251,7 +258,9 @@ def test_an_older_drop_than_was_known_is_stale(
         for name, value in one.features.items()
         if value != live[one.key].features[name]
     }
-    assert {(one.key, one.feature, one.served, one.expected) for one in receipt.first_skewed} == moved
+    assert {
+        (one.key, one.feature, one.served, one.expected) for one in receipt.first_skewed
+    } == moved
     assert causes(receipt) == {"stale": len(moved)}
     assert len(moved) > KEYS
 

@@ -131,10 +131,7 @@ def _join_views(
 
 
 def _join_view(
-    run_query: RunQuery,
-    view: RequestedView,
-    entities: pa.Table,
-    request_rows: pl.DataFrame,
+    run_query: RunQuery, view: RequestedView, entities: pa.Table, request_rows: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the features of one view for each row of the entity frame."""
     missing = [key for key in view.keys if key not in entities.column_names]

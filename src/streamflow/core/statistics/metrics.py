@@ -101,7 +101,7 @@ def evaluate(
 
 
 def share_of(count: float, total: float) -> float:
-    """Return the share of a count in the total; 0 when the total is 0."""
+    """Return the share of a count in a total; 0 when the total is 0."""
     return count / total if total else 0.0
 
 

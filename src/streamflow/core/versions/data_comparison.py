@@ -80,18 +80,12 @@ def missing_labels(catalog: Catalog, recorded: Passport, data: Passport) -> list
     table = catalog.label.table
     columns = _label_columns([catalog])[table]
     return _missing_columns(
-        table,
-        columns,
-        _label_revision(recorded, table),
-        _label_revision(data, table),
+        table, columns, _label_revision(recorded, table), _label_revision(data, table)
     )
 
 
 def _missing_columns(
-    table: str,
-    columns: set[str],
-    recorded: Source | None,
-    data: Source | None,
+    table: str, columns: set[str], recorded: Source | None, data: Source | None
 ) -> list[str]:
     if recorded is None:
         return []

@@ -38,8 +38,8 @@ class VersionFile:
     Attributes:
         name: The name of the file.
         in_package: Whether it is within MLflow's model; the other files are beside the model.
-        passport_path: Where its digest is in the passport's result. Empty for the passport itself,
-            whose digest is in our database, and for files for people.
+        passport_path: Where its digest is in the result of the passport. Empty for the passport
+            itself, whose digest is in our database, and for files for people.
         tag: The tag in MLflow that has the same digest. Empty without a tag.
         digest: Computes the digest from the content. Raises ValueError for a wrong format.
         parse: Reads the content. Raises ValueError. None where `models` or nobody reads the file.
