@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SHARED ?= $(CURDIR)/../shared
 DATABASE_URL ?=
+PROOFS ?= tests/proofs
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 
@@ -10,8 +11,9 @@ help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
 	@echo "make compose-test   the stack of compose.yaml, brought up, used, restarted, taken down (COMPOSE_SMOKE=script without Docker)"
-	@echo "make check   format, lint, types, import contracts"
-	@echo "make prove   the long proofs      make bench   ratios against named peers"
+	@echo "make check   format, lint, types, import contracts, names"
+	@echo "make prove   the long proofs: about 60 to 90 minutes on 2 cores (PROOFS=tests/proofs/test_gate.py for one part)"
+	@echo "make bench   ratios against named peers: about 15 minutes on 2 cores"
 	@echo "make lock    resolve the locks    make clean   remove .venv, caches, .streamflow and .streamflow-demo"
 	@echo "make dashboards    build those of deploy/grafana anew"
 
@@ -38,11 +40,14 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_names.py src/streamflow
 prove: export STREAMFLOW_TEST_EXAMPLES := many
 prove: setup
-	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q  # the properties once more, with five times as many examples
-	$(BIN)/python -m pytest tests/proofs -s
+	@echo "The properties with many examples and all of tests/proofs take about 60 to 90 minutes on 2 cores."
+	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q
+	$(BIN)/python -m pytest $(PROOFS) -s
 bench: setup
+	@echo "All benchmarks take about 15 minutes on 2 cores."
 	$(BIN)/python benchmarks/training_set.py
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/reproduce.py

@@ -213,11 +213,11 @@ def test_01_compare_puts_the_fall_down_to_the_labels(
     assert 0.795 <= auc.a <= 0.837
     assert 0.601 <= auc.b <= 0.653
     assert [d.what for d in receipt.levels[0].differences] == ["drop of the labels"]
-    assert all(level.same for level in receipt.levels[1:])
+    assert all(level.is_same for level in receipt.levels[1:])
     assert [(share.cause, share.percent) for share in auc.shares] == [(LABEL_DATA, 100.0)]
     assert (
         "is due to the labels (drop of the labels: 2024-02-29 instead of 2024-01-31)"
-        in receipt.words
+        in receipt.summary
     )
 
 

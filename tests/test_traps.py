@@ -356,7 +356,7 @@ def test_16_a_number_that_says_nothing_is_said_in_words(
     assert m.accuracy < m.majority_accuracy
     assert any(
         word.startswith(f"Accuracy {m.accuracy:.4f} is below {m.majority_accuracy:.4f}")
-        for word in trained.words
+        for word in trained.remarks
     )
     logged = platform.models.version(trained.version).metrics
     assert (logged["accuracy"], logged["majority_accuracy"]) == (m.accuracy, m.majority_accuracy)

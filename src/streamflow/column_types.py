@@ -17,7 +17,7 @@ class TypeRecord:
     """Everything that a column's type decides.
 
     name               the type as the catalog writes it
-    form               how a cell of the type is written in a file, as a regular expression
+    pattern            how a cell of the type is written in a file, as a regular expression
     form_description   the same rule for people
     noun               how people call a value that has bounds or a limit
     is_number          a column of the type can have bounds and can be a counter
@@ -35,7 +35,7 @@ class TypeRecord:
     """
 
     name: ColumnType
-    form: str
+    pattern: str
     form_description: str
     noun: str
     is_number: bool = False
@@ -64,7 +64,7 @@ TIMESTAMP_FORM = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{
 RECORDS = (
     TypeRecord(
         name="bool",
-        form=r"^(True|False)$",
+        pattern=r"^(True|False)$",
         form_description="True or False",
         noun="True or False",
         guess_form=r"^(True|False)$",
@@ -78,7 +78,7 @@ RECORDS = (
     ),
     TypeRecord(
         name="int",
-        form=r"^[+-]?\d{1,19}$",
+        pattern=r"^[+-]?\d{1,19}$",
         form_description="a whole number of 64 bits",
         noun="integer",
         is_number=True,
@@ -94,7 +94,7 @@ RECORDS = (
     ),
     TypeRecord(
         name="float",
-        form=r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$",
+        pattern=r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$",
         form_description="a finite number",
         noun="number",
         is_number=True,
@@ -111,7 +111,7 @@ RECORDS = (
     ),
     TypeRecord(
         name="date",
-        form=DATE_FORM,
+        pattern=DATE_FORM,
         form_description="a date YYYY-MM-DD",
         noun="a date YYYY-MM-DD",
         guess_form=DATE_FORM,
@@ -122,7 +122,7 @@ RECORDS = (
     ),
     TypeRecord(
         name="timestamp",
-        form=TIMESTAMP_FORM,
+        pattern=TIMESTAMP_FORM,
         form_description="an instant YYYY-MM-DD HH:MM:SS",
         noun="an instant YYYY-MM-DD HH:MM:SS",
         guess_form=TIMESTAMP_FORM,
@@ -133,7 +133,7 @@ RECORDS = (
     ),
     TypeRecord(
         name="string",
-        form=r"^[^\x00]*$",
+        pattern=r"^[^\x00]*$",
         form_description="text without NUL",
         noun="text",
         guess_form=None,

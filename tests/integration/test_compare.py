@@ -109,7 +109,7 @@ def test_only_what_differs_is_swapped_and_nothing_is_written(
     assert database_digest(platform.connection) == before
     assert len(platform.models.versions()) == 2
     assert progress == ["rebuild 1 of 2: version 1", "rebuild 2 of 2: version 2"]
-    assert [level.name for level in receipt.levels if not level.same] == ["configuration"]
+    assert [level.name for level in receipt.levels if not level.is_same] == ["configuration"]
     assert {share.cause for change in receipt.metrics for share in change.shares} == {CONFIGURATION}
     assert [(c.a, c.b) for c in receipt.metrics if c.metric == "f1"] == [
         (first.metrics.f1, second.metrics.f1)
@@ -134,10 +134,10 @@ def test_neither_a_version_itself_nor_a_correction_that_nobody_reads_is_a_differ
     train(platform, JANUARY)
     for other in ("1", "2"):
         receipt = compare(platform, "1", other)
-        assert all(level.same for level in receipt.levels)
+        assert all(level.is_same for level in receipt.levels)
         assert [(change.change, change.shares) for change in receipt.metrics] == [(0.0, ())] * 6
         assert (receipt.rebuilds, receipt.notes) == (1, ())
-        assert receipt.words.startswith("AUC does not change: it is 0.")
+        assert receipt.summary.startswith("AUC does not change: it is 0.")
 
 
 @pytest.mark.state(JANUARY_TRAINED)
@@ -156,7 +156,7 @@ def test_a_table_that_only_one_of_them_reads_is_no_other_data(
     train(narrow, JANUARY)
     for one, other in (("1", "2"), ("2", "1")):
         receipt = compare(narrow, one, other)
-        assert [level.name for level in receipt.levels if not level.same] == ["features"]
+        assert [level.name for level in receipt.levels if not level.is_same] == ["features"]
         assert {share.cause for change in receipt.metrics for share in change.shares} == {
             DEFINITIONS
         }
@@ -189,7 +189,7 @@ def test_a_feature_that_the_other_data_do_not_have_is_swapped_with_its_data(
     )
     assert (
         "the definitions of the features (subs_profile_fv:bound was added,"
-        " and 1 more) with the data of the features (" in receipt.words
+        " and 1 more) with the data of the features (" in receipt.summary
     )
 
 

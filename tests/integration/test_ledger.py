@@ -359,7 +359,7 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
     with owner(one) as connection:
         connection.execute("UPDATE streamflow.ledger SET why = 'another' WHERE seq = %s", [seq - 1])
         verdict = verify_ledger(one)
-        assert (verdict.broken, "it was changed" in verdict.words) == (seq - 1, True)
+        assert (verdict.broken, "it was changed" in verdict.text) == (seq - 1, True)
         why = next(e.why for e in read_ledger(one) if e.seq == seq - 2)
         connection.execute(
             "UPDATE streamflow.ledger SET why = 'a test of something else' WHERE seq = %s",
@@ -370,7 +370,7 @@ def test_one_changed_or_removed_row_is_named(one: Platform) -> None:
         removed = table.entries(connection, with_evidence=True)[-1]
         connection.execute("DELETE FROM streamflow.ledger WHERE seq = %s", [seq])
         verdict = verify_ledger(one)
-        assert (verdict.broken, verdict.words) == (
+        assert (verdict.broken, verdict.text) == (
             seq,
             f"it is missing: MLflow records an entry {seq}",
         )

@@ -36,13 +36,13 @@ from streamflow.database import Address, connect, ensure_database
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMissing
 from streamflow.files import figures
 from streamflow.models import model_file
+from streamflow.models.kinds import MODEL_KINDS
+from streamflow.models.kinds.baseline import FOREST
 from streamflow.models.model_file import content_digest, file_digest
 from streamflow.models.model_selection import Candidate
 from streamflow.models.pipelines import (
     ENCODE,
-    FOREST,
     MIN_PARALLEL_WORK,
-    MODEL_KINDS,
     encoder_of,
     fit_model,
     raw_frame,

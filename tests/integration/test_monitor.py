@@ -295,6 +295,43 @@ def test_the_page_needs_nothing_beside_it_and_shows_each_feature(watched: Watche
     )
 
 
+def with_old_names(metrics: dict[str, object]) -> dict[str, object]:
+    """The metrics as they were stored before they got their names of today."""
+    old_names = {
+        "holdout_rows": "rows",
+        "true_positives": "found",
+        "predicted_positives": "flagged",
+    }
+    return {
+        old_names.get(name, name): value
+        for name, value in metrics.items()
+        if name not in ("precision", "recall")
+    }
+
+
+def test_a_report_that_was_stored_under_the_old_names_of_metrics_is_read(watched: Watched) -> None:
+    receipt = watched.clean
+    values = json.loads(json.dumps(to_values(receipt.report)))
+    for name in ("then", "now"):
+        values[name]["metrics"] = with_old_names(values[name]["metrics"])
+        assert "flagged" in values[name]["metrics"]
+    some_answers = {**values["now"]["metrics"]}
+    answers = {
+        "given": 1,
+        "keys": 1,
+        "labelled": 1,
+        "unseen_labelled": 1,
+        "all": some_answers,
+        "unseen": None,
+        "others": 0,
+    }
+    report = from_values({**values, "answers": answers})
+    assert (report.then, report.now) == (receipt.report.then, receipt.report.now)
+    assert report.answers is not None
+    assert report.now is not None
+    assert report.answers.all == report.now.metrics
+
+
 def test_a_report_is_the_same_after_it_was_stored(watched: Watched) -> None:
     receipt = monitor(watched.platform, FEBRUARY)
     assert (

@@ -115,7 +115,11 @@ def test_what_nobody_needs_goes_and_every_version_is_still_made_again(lived: Pla
     )
     assert (database_digest(lived.connection), files(lived)) == (before, there)
     done = prune(lived)
-    assert (places(done), done.rows, done.kept) == (places(planned), 400, planned.kept)
+    assert (places(done), done.rows, done.revisions_kept) == (
+        places(planned),
+        400,
+        planned.revisions_kept,
+    )
     assert usage(lived) == [("01", 1), ("01", 3), ("02", 1)]
     left = lived.connection.execute(
         "SELECT count(DISTINCT revision) FROM frozen.usage_agg_30d WHERE as_of < '2024-02-01'"

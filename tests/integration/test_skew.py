@@ -95,7 +95,12 @@ def test_a_clean_log_has_no_skew(lived: Platform, serving: Serving) -> None:
         KEYS,
     )
     assert receipt.holds
-    assert (causes(receipt), receipt.not_comparable, receipt.found, receipt.wrong) == (
+    assert (
+        causes(receipt),
+        receipt.not_comparable,
+        receipt.first_skewed,
+        receipt.first_differing,
+    ) == (
         {},
         {},
         (),
@@ -143,7 +148,7 @@ def test_a_value_that_went_through_float32_is_of_another_type(
         lived.connection.execute(change, [fee, key])
     receipt = skew(lived, since=since)
     assert causes(receipt) == {"type": 1}
-    [one] = receipt.found
+    [one] = receipt.first_skewed
     assert (one.key, one.feature, one.expected) == (key, FEE, fee)
     assert one.served != fee
     assert one.served == pytest.approx(fee, rel=1e-7)
@@ -160,7 +165,7 @@ def test_a_value_that_nothing_gives_is_unexplained(
     lived.connection.execute(change, [-1, key])
     receipt = skew(lived, since=since)
     assert causes(receipt) == {"unexplained": 1}
-    assert [(one.key, one.feature) for one in receipt.found] == [(key, FEE)]
+    assert [(one.key, one.feature) for one in receipt.first_skewed] == [(key, FEE)]
 
 
 def test_another_code_is_named_for_what_it_made(
@@ -186,10 +191,12 @@ def test_another_code_is_named_for_what_it_made(
     log_predictions(lived.connection, lines)
     receipt = skew(lived, since=since)
     assert causes(receipt) == {"code": 1}
-    assert [(one.request_id, one.served, one.expected) for one in receipt.found] == [
+    assert [(one.request_id, one.served, one.expected) for one in receipt.first_skewed] == [
         ("other code 0", skips + 1000, skips)
     ]
-    wrong = {one.request_id: (one.cause, one.feature, one.expected) for one in receipt.wrong}
+    wrong = {
+        one.request_id: (one.cause, one.feature, one.expected) for one in receipt.first_differing
+    }
     assert wrong.pop("other code 1") == ("code", "probability", second.probability)
     assert set(wrong) <= {"other code 0"}  # a forest may answer the same for other skips
 
@@ -211,13 +218,13 @@ def test_a_correction_after_the_answer_is_late_and_before_it_stale(
     )
     late = skew(lived, since=since)
     assert causes(late) == {"late": 1}
-    assert [(one.key, one.feature, one.served, one.expected) for one in late.found] == [
+    assert [(one.key, one.feature, one.served, one.expected) for one in late.first_skewed] == [
         (asked[0], FEE, before.features[FEE], 99.95)
     ]
     answered(lived, serving, asked[1:3])  # the correction is known by now, and not live
     both = skew(lived, since=since)
     assert causes(both) == {"late": 1, "stale": 1}
-    assert {(one.cause, one.key, one.expected) for one in both.found} == {
+    assert {(one.cause, one.key, one.expected) for one in both.first_skewed} == {
         ("late", asked[0], 99.95),
         ("stale", asked[1], 99.95),
     }
@@ -251,7 +258,9 @@ def test_an_older_drop_than_was_known_is_stale(
         for name, value in one.features.items()
         if value != live[one.key].features[name]
     }
-    assert {(one.key, one.feature, one.served, one.expected) for one in receipt.found} == moved
+    assert {
+        (one.key, one.feature, one.served, one.expected) for one in receipt.first_skewed
+    } == moved
     assert causes(receipt) == {"stale": len(moved)}
     assert len(moved) > KEYS
 
@@ -283,7 +292,7 @@ def test_a_stated_default_is_skew_only_where_a_newer_row_was_known(
     receipt = skew(lived, since=since)
     assert [
         (found.cause, found.request_id, found.feature)
-        for found in receipt.found
+        for found in receipt.first_skewed
         if found.feature == FEE
     ] == [("stale", "absent", FEE)]
 

@@ -27,13 +27,13 @@ from support.temporal import planted
 from streamflow.cli import reproduce_receipts
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import parse_passport
+from streamflow.core.versions.version_files import PASSPORT
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.training.certify import certify, prove
 from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
-from streamflow.steps.versions.recorded_version import FILE
 from streamflow.steps.versions.verify import verify
 
 KEY = "7590-VHVEG"
@@ -97,7 +97,7 @@ def test_a_clean_version_is_certified_and_verified_in_any_time_zone(
 ) -> None:
     rows = training_set(kept, FEBRUARY)
     trained = train(kept, FEBRUARY)
-    recorded = parse_passport(kept.models.read_run_file(trained.run_id, FILE)).certificate
+    recorded = parse_passport(kept.models.read_run_file(trained.run_id, PASSPORT.name)).certificate
     count = len(rows.frame)
     assert recorded == trained.certificate.values
     assert (recorded["rows"], recorded["cells"], recorded["checked"]) == (

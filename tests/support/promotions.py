@@ -90,4 +90,4 @@ def killed(platform: Platform, cluster: Cluster, *, seed: int) -> tuple[int, lis
     )
     wrong += [f"entry {e.seq}: {e.action}" for e in entries[before:] if e.action != "promoted"]
     verdict = verify_ledger(platform)
-    return len(entries) - before, wrong if verdict.broken is None else [*wrong, verdict.words]
+    return len(entries) - before, wrong if verdict.broken is None else [*wrong, verdict.text]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from streamflow.catalog.parts import RESERVED, Entity, Label, Table, View
+from streamflow.catalog.declarations import RESERVED, Entity, Label, Table, View
 from streamflow.column import Column
 
 

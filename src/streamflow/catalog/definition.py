@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from streamflow.catalog.contradictions import find_contradictions
-from streamflow.catalog.parts import Entity, Feature, Label, Table, View
+from streamflow.catalog.declarations import Entity, Feature, Label, Table, View
 from streamflow.column import CatalogPart, Column, Identifier
 
 

@@ -71,12 +71,12 @@ def format_receipt(receipt: CompareReceipt) -> str:
         lines += _format_level(level)
     lines += _format_metrics(receipt)
     lines += [f"  note: {note}" for note in receipt.notes]
-    lines.append(f"[OK] {count_of(receipt.rebuilds, 'rebuild')}. {receipt.words}")
+    lines.append(f"[OK] {count_of(receipt.rebuilds, 'rebuild')}. {receipt.summary}")
     return "\n".join(lines)
 
 
 def _format_level(level: Level) -> Iterator[str]:
-    yield f"  {level.name:14} {'same' if level.same else 'differs'}"
+    yield f"  {level.name:14} {'same' if level.is_same else 'differs'}"
     for difference in level.differences[:MAX_DIFFERENCES]:
         yield f"    {shorten(str(difference), MAX_DIFFERENCE_WIDTH, placeholder=' …')}"
     if len(level.differences) > MAX_DIFFERENCES:

@@ -188,7 +188,8 @@ def _print_summary(
     origin = "simulated" if is_simulated else "yours"
     server = "embedded PostgreSQL 18" if platform.attachment else "your PostgreSQL"
     flows = f"monthly ×{len(drops)}, train, train_and_compare, demo"
-    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {count_of(training.metrics.rows, 'row')}"
+    holdout = count_of(training.metrics.holdout_rows, "row")
+    metrics = f"AUC={training.metrics.auc:.4f}, hold-out {holdout}"
     version = f"{platform.catalog.model} version {_served_version(receipt)}"
     rows = [
         ("drops", f"{len(drops)} ({origin})", dates),

@@ -40,8 +40,8 @@ def use_demo_home(call: Invocation) -> Invocation:
 
 def _folder_beside(home: Path) -> Path:
     """Return the path of the demo's folder. A relative path stays relative where it can."""
-    named = home if home.name not in ("", "..") else home.resolve()
-    return named.with_name(f"{named.name}-demo")
+    base = home if home.name not in ("", "..") else home.resolve()
+    return base.with_name(f"{base.name}-demo")
 
 
 def claim_home(platform: Platform) -> None:

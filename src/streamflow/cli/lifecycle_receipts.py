@@ -94,8 +94,8 @@ def entry(ledger_entry: Entry) -> str:
 def ledger_verdict(verdict: LedgerVerdict) -> str:
     """Print whether the ledger is intact, or the first entry that is not."""
     if verdict.broken is None:
-        return f"[OK] the ledger is intact: {verdict.words}"
-    return f"[BROKEN] entry {verdict.broken}: {verdict.words}"
+        return f"[OK] the ledger is intact: {verdict.text}"
+    return f"[BROKEN] entry {verdict.broken}: {verdict.text}"
 
 
 def who_served(receipt: VersionAtInstant) -> str:

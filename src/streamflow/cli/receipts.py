@@ -189,7 +189,7 @@ def train(receipt: TrainReceipt) -> str:
     """Print what the proof and the checks found, notes about the numbers, and the metrics."""
     lines = [f"  {describe_check(receipt.certificate)}"]
     lines += [f"  {finding}" for finding in receipt.honesty.lines]
-    lines += [f"  note: {note}" for note in receipt.words]
+    lines += [f"  note: {note}" for note in receipt.remarks]
     lines.append(receipt.line)
     return "\n".join(lines)
 

@@ -26,6 +26,7 @@ def reproduce(receipt: ReproduceReceipt) -> str:
         lines += _describe_level(level)
     lines += [f"  tampered       {sentence}" for sentence in receipt.tampered]
     lines += [f"  result         {sentence}" for sentence in receipt.differences]
+    lines += [f"  note           {note}" for note in receipt.notes]
     mark = "OK" if receipt.holds else "NO"
     tampered = "; the record of the version was changed" if receipt.tampered else ""
     lines.append(f"[{mark}] {receipt.result}: {_describe_result(receipt)}{tampered}")

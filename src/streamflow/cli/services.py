@@ -151,11 +151,11 @@ def logs(
 
 
 def worker(context: typer.Context) -> None:
-    """Run Prefect's flows: 'monthly', 'train' and 'inbox'.
+    """Run the flows that Prefect starts, by hand or on a schedule.
 
-    The flows can be started in the UI of Prefect's server. The server is the one of
-    PREFECT_API_URL, or of 'streamflow up'. 'inbox' also has a schedule, if the setting inbox names
-    a folder.
+    The flows are 'monthly', 'train', 'inbox' and 'train_and_compare'. They can be started in the UI
+    of Prefect's server. The server is the one of PREFECT_API_URL, or of 'streamflow up'. 'inbox'
+    has a schedule if the setting inbox names a folder, 'train_and_compare' if retrain_every is set.
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api streamflow worker
     """

@@ -82,7 +82,7 @@ def _format_receipt(receipt: SkewReceipt) -> str:
     for cause, count in receipt.causes.items():
         if count:
             lines += _format_cause(receipt, cause, count)
-    lines += [f"  {difference}" for difference in receipt.wrong[:MAX_VALUES]]
+    lines += [f"  {difference}" for difference in receipt.first_differing[:MAX_VALUES]]
     if receipt.differ > MAX_VALUES:
         lines.append(
             f"  … and {receipt.differ - MAX_VALUES:,} probabilities more (--json lists them)"
@@ -93,7 +93,7 @@ def _format_receipt(receipt: SkewReceipt) -> str:
 
 
 def _format_cause(receipt: SkewReceipt, cause: str, count: int) -> Iterator[str]:
-    values = [value for value in receipt.found if value.cause == cause]
+    values = [value for value in receipt.first_skewed if value.cause == cause]
     shown = values[:MAX_VALUES]
     for value in shown:
         yield f"  {value}"

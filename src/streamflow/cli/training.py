@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from streamflow.cli.options import (
     as_day,
     as_instant,
 )
+from streamflow.model_names import ModelName
 
 RetrainAsOf = Annotated[
     datetime | None,
@@ -113,7 +114,7 @@ def train(
     known_at: KnownAt = None,
     full: FullCheck = False,
     model: Annotated[
-        Literal["baseline", "logistic", "boosting", "auto"] | None,
+        ModelName | None,
         typer.Option(
             "--model",
             help="The kind of model (STREAMFLOW_MODEL). auto takes the best by cross-validation.",

@@ -30,9 +30,10 @@ def import_version(receipt: ImportReceipt) -> str:
     if receipt.already:
         return f"[OK] no change: this version is here already, as {version}"
     revisions = count_of(receipt.revisions, "revision")
-    content = f"  frozen: {revisions} with {count_of(receipt.rows, 'row')}"
-    result = f"[OK] imported {version}, run_id={receipt.run_id} in {receipt.seconds:.1f} s"
-    return f"{content}\n{result}"
+    lines = [f"  frozen: {revisions} with {count_of(receipt.rows, 'row')}"]
+    lines += [f"  note: {note}" for note in receipt.notes]
+    lines.append(f"[OK] imported {version}, run_id={receipt.run_id} in {receipt.seconds:.1f} s")
+    return "\n".join(lines)
 
 
 def prune(receipt: PruneReceipt) -> str:
@@ -57,10 +58,8 @@ def prune(receipt: PruneReceipt) -> str:
         runs = choose_form(receipt.unknown, "its run", "their runs")
         lines.append(f"  note: {passports} {verb}, because this MLflow does not know {runs}")
     verb = "would remove" if receipt.dry_run else "removed"
-    revisions_kept = (
-        f"{count_of(receipt.kept, 'revision')} {choose_form(receipt.kept, 'stays', 'stay')}"
-    )
-    lines.append(f"[OK] {verb} {_describe_removed(receipt)}; {revisions_kept}")
+    remaining = count_of(receipt.revisions_kept, "revision stays", "revisions stay")
+    lines.append(f"[OK] {verb} {_describe_removed(receipt)}; {remaining}")
     return "\n".join(lines)
 
 

@@ -108,7 +108,7 @@ def snapshot(address: Address) -> Iterator[Snapshot]:
 
 
 def run_sql(
-    address: Address, server_version: int, *, before: str, dump: Iterable[bytes], after: str
+    address: Address, server_version: int, *, first_sql: str, dump: Iterable[bytes], last_sql: str
 ) -> None:
     r"""Run SQL, a dump, and more SQL as one transaction, also when this process is killed.
 
@@ -119,9 +119,9 @@ def run_sql(
     Args:
         address: the database.
         server_version: the version of the server as a number, such as 180004.
-        before: the SQL to run first.
+        first_sql: the SQL to run first.
         dump: the dump, in chunks.
-        after: the SQL to run last.
+        last_sql: the SQL to run last.
     """
     command = [
         str(client_binaries() / "psql"),
@@ -141,7 +141,7 @@ def run_sql(
         )
         assert process.stdin is not None
         try:
-            _write_script(process.stdin, before, _adapt_dump(dump, server_version), after)
+            _write_script(process.stdin, first_sql, _adapt_dump(dump, server_version), last_sql)
         finally:
             _close_stream(process.stdin)
             process.wait()
@@ -149,13 +149,13 @@ def run_sql(
             raise _make_error(address, "psql", error_output)
 
 
-def _write_script(stream: IO[bytes], before: str, dump: Iterable[bytes], after: str) -> None:
+def _write_script(stream: IO[bytes], first_sql: str, dump: Iterable[bytes], last_sql: str) -> None:
     restrict_key = token_hex(16)
     try:
-        stream.write(f"\\restrict {restrict_key}\nBEGIN;\n{before}\n".encode())
+        stream.write(f"\\restrict {restrict_key}\nBEGIN;\n{first_sql}\n".encode())
         for chunk in dump:
             stream.write(chunk)
-        stream.write(f"\n{after}\nCOMMIT;\n".encode())
+        stream.write(f"\n{last_sql}\nCOMMIT;\n".encode())
     except BrokenPipeError:
         # psql ended with an error. Its exit code shows this.
         return

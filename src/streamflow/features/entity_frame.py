@@ -12,24 +12,24 @@ import pyarrow as pa
 from streamflow.core.data.counts import count_of
 from streamflow.features.point_in_time_join import INSTANT, ROW_KNOWN_AT
 
-Read = Callable[..., pa.Table]  # (statement, parameters) -> rows
+RunQuery = Callable[..., pa.Table]  # (statement, parameters) -> rows
 UTC = pa.timestamp("us", tz="UTC")
 KNOWN_AT = "known_at"  # optional column of the entity frame: each row's own known_at
 
 
-def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
+def entity_table(entity_df: Any, run_query: RunQuery) -> tuple[pa.Table, str]:
     """Return the rows of an entity frame as an Arrow table, and the name of its time column.
 
     The rows keep their order. Times become UTC; a time without a zone is taken as UTC.
 
     Args:
         entity_df: a pandas frame or a SQL query.
-        read: runs a statement, for an entity frame that is a SQL query.
+        run_query: runs a statement, for an entity frame that is a SQL query.
 
     Raises:
         ValueError: the instant of a row is missing.
     """
-    table = _read_entities(entity_df, read)
+    table = _read_entities(entity_df, run_query)
     time_column = _find_time_column(table)
     for column in {time_column, KNOWN_AT} & set(table.column_names):
         position = table.column_names.index(column)
@@ -42,7 +42,7 @@ def entity_table(entity_df: Any, read: Read) -> tuple[pa.Table, str]:
     return table, time_column
 
 
-def _read_entities(entity_df: Any, read: Read) -> pa.Table:
+def _read_entities(entity_df: Any, run_query: RunQuery) -> pa.Table:
     """Return the rows of an entity frame as Arrow, without pandas' metadata."""
     import pandas as pd
     from feast.errors import InvalidEntityType
@@ -50,7 +50,7 @@ def _read_entities(entity_df: Any, read: Read) -> pa.Table:
     if isinstance(entity_df, str):
         # Feast takes an entity frame as SQL from its caller, so the query is the caller's own.
         query = entity_df.strip().rstrip(";")
-        table = read(f"SELECT * FROM ({query}) AS entity")  # noqa: S608
+        table = run_query(f"SELECT * FROM ({query}) AS entity")  # noqa: S608
     elif isinstance(entity_df, pd.DataFrame):
         table = pa.Table.from_pandas(entity_df, preserve_index=False)
     else:

@@ -1,7 +1,7 @@
 # ruff: noqa: ARG002, S608
 # The signatures are Feast's. In the SQL identifiers are quoted, relations come from the sources,
 # and values are parameters.
-"""Read feature histories from PostgreSQL as Arrow: one view, or all views of a request."""
+"""RunQuery feature histories from PostgreSQL as Arrow: one view, or all views of a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 
 from streamflow.database import Address, adbc
 from streamflow.database.known_at import current_known_at_by_adbc
-from streamflow.features.entity_frame import KNOWN_AT, Read, entity_table, request_frame
+from streamflow.features.entity_frame import KNOWN_AT, RunQuery, entity_table, request_frame
 from streamflow.features.point_in_time_join import (
     AS_OF,
     INSTANT,
@@ -52,13 +52,13 @@ class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]
 
     def __init__(
         self,
-        read: Callable[[], pa.Table],
+        read_table: Callable[[], pa.Table],
         *,
         full_feature_names: bool = False,
         on_demand_feature_views: list[OnDemandFeatureView] | None = None,
         metadata: RetrievalMetadata | None = None,
     ) -> None:
-        self._read = read
+        self._read_table = read_table
         self._full_feature_names = full_feature_names
         self._on_demand_feature_views = on_demand_feature_views or []
         self._metadata = metadata
@@ -79,10 +79,10 @@ class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]
         return self._metadata
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        return self._read()
+        return self._read_table()
 
     def _to_df_internal(self, timeout: int | None = None) -> Any:
-        return self._read().to_pandas()
+        return self._read_table().to_pandas()
 
 
 def historical_features(
@@ -96,28 +96,28 @@ def historical_features(
     """
     with adbc.open_cursor(address) as cursor:
 
-        def read(statement: str, parameters: Sequence[object] = ()) -> pa.Table:
+        def run_query(statement: str, parameters: Sequence[object] = ()) -> pa.Table:
             cursor.execute(statement, list(parameters) or None)
             return cursor.fetch_arrow_table()
 
         def read_known_at() -> datetime:
             return current_known_at_by_adbc(cursor)
 
-        return _join_views(read, read_known_at, entity_df, views)
+        return _join_views(run_query, read_known_at, entity_df, views)
 
 
 def _join_views(
-    read: Read,
+    run_query: RunQuery,
     read_known_at: Callable[[], datetime],
     entity_df: Any,
     views: Sequence[RequestedView],
 ) -> pa.Table:
     """Return the entity frame with the columns of every view."""
-    entities, time_column = entity_table(entity_df, read)
+    entities, time_column = entity_table(entity_df, run_query)
     request_rows = request_frame(entities, time_column, read_known_at)
     answer = entities
     for view in views:  # one view after another, so that only one history is in memory
-        joined = _join_view(read, view, entities, request_rows)
+        joined = _join_view(run_query, view, entities, request_rows)
         duplicates = set(joined.columns) & set(answer.column_names)
         if duplicates:
             raise ValueError(
@@ -131,17 +131,14 @@ def _join_views(
 
 
 def _join_view(
-    read: Read,
-    view: RequestedView,
-    entities: pa.Table,
-    request_rows: pl.DataFrame,
+    run_query: RunQuery, view: RequestedView, entities: pa.Table, request_rows: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the features of one view for each row of the entity frame."""
     missing = [key for key in view.keys if key not in entities.column_names]
     if missing:
         raise ValueError(f"the entity frame has no column {', '.join(map(repr, missing))}")
     keys = pl.DataFrame(entities.select(list(view.keys)))
-    history = _read_history(read, view, keys, request_rows)
+    history = _read_history(run_query, view, keys, request_rows)
     keys = keys.cast({key: history.schema[key] for key in view.keys})
     return point_in_time_join(
         pl.concat([keys, request_rows], how="horizontal"),
@@ -152,9 +149,9 @@ def _join_view(
 
 
 def _read_history(
-    read: Read, view: RequestedView, keys: pl.DataFrame, request_rows: pl.DataFrame
+    run_query: RunQuery, view: RequestedView, keys: pl.DataFrame, request_rows: pl.DataFrame
 ) -> pl.DataFrame:
-    """Read the rows of a history that at least one request row may see.
+    """RunQuery the rows of a history that at least one request row may see.
 
     The columns are the keys, AS_OF and the features, and also KNOWN_SINCE and KNOWN_UNTIL when the
     request rows differ in their known_at.
@@ -177,7 +174,7 @@ def _read_history(
         key_column = next(iter(view.keys.values()))
         statement += f" AND {quote_identifier(key_column)} = ANY($5)"
         parameters.append(listed_keys)
-    return pl.DataFrame(read(statement, parameters))
+    return pl.DataFrame(run_query(statement, parameters))
 
 
 def _compute_bounds(view: RequestedView, request_rows: pl.DataFrame) -> list[object]:

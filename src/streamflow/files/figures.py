@@ -51,7 +51,7 @@ def draw_precision_recall(label: Labels, probability: Floats) -> bytes:
     share = float(label.astype(float).mean())
     figure, axes = square(
         "recall: share of the positives that the model finds",
-        "precision: share of positives among those found",
+        "precision: true positives / predicted positives",
     )
     axes.axhline(share, color=REFERENCE, linestyle="--", linewidth=1, label=f"chance: {share:.3f}")
     axes.plot(recall, precision, color=CURVE, linewidth=2, label="model")
@@ -98,13 +98,13 @@ def square(x_name: str, y_name: str, *, right: float = 0.2) -> tuple[Figure, Axe
         y_name: The name of the vertical axis.
         right: The margin on the right, in inches.
     """
-    figure, axes = empty(6.4, 5.2, right=right)
+    figure, axes = empty(6.4, 5.2, right_margin=right)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x_name, ylabel=y_name)
     return figure, axes
 
 
 def empty(
-    width: float, height: float, *, left: float = 0.75, right: float = 0.2
+    width: float, height: float, *, left_margin: float = 0.75, right_margin: float = 0.2
 ) -> tuple[Figure, Axes]:
     """Make empty axes on a new figure, without pyplot's global state.
 
@@ -112,17 +112,17 @@ def empty(
     twice, so they are given here.
 
     Args:
-        left: The margin that tick labels and the name of the axis need on the left.
-        right: The same margin on the right.
+        left_margin: The margin that tick labels and the name of the axis need on the left.
+        right_margin: The same margin on the right.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
-    axes_width = 1 - (left + right) / width
+    axes_width = 1 - (left_margin + right_margin) / width
     axes_height = 1 - 1.0 / height
-    axes = figure.add_axes((left / width, 0.6 / height, axes_width, axes_height))
+    axes = figure.add_axes((left_margin / width, 0.6 / height, axes_width, axes_height))
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -49,11 +49,11 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
             frame.write_csv(partial)
 
 
-def write_parts(parts: Iterator[pl.DataFrame], path: Path, *, facts: Mapping[str, str]) -> None:
-    """Write the parts of a frame one after the other, in bounded memory.
+def write_chunks(chunks: Iterator[pl.DataFrame], path: Path, *, facts: Mapping[str, str]) -> None:
+    """Write the chunks of a frame one after the other, in bounded memory.
 
     Args:
-        parts: At least one part; all have the same columns.
+        chunks: At least one chunk; all have the same columns.
         facts: Metadata for the file. Only Parquet can hold it.
 
     Raises:
@@ -63,9 +63,9 @@ def write_parts(parts: Iterator[pl.DataFrame], path: Path, *, facts: Mapping[str
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with _replacing(path, partial):
         if path.suffix == ".parquet":
-            _write_parquet(parts, partial, facts)
+            _write_parquet(chunks, partial, facts)
         else:
-            _write_csv(parts, partial)
+            _write_csv(chunks, partial)
 
 
 @contextmanager
@@ -84,20 +84,20 @@ def _replacing(path: Path, partial: Path) -> Iterator[None]:
         partial.unlink(missing_ok=True)
 
 
-def _write_csv(parts: Iterator[pl.DataFrame], path: Path) -> None:
-    """Write the parts as one CSV file with one header."""
+def _write_csv(chunks: Iterator[pl.DataFrame], path: Path) -> None:
+    """Write the chunks as one CSV file with one header."""
     with path.open("wb") as file:
-        for number, frame in enumerate(parts):
+        for number, frame in enumerate(chunks):
             frame.write_csv(file, include_header=number == 0)
 
 
-def _write_parquet(parts: Iterator[pl.DataFrame], path: Path, facts: Mapping[str, str]) -> None:
-    """Write the parts as one Parquet file, with the schema of the first part."""
+def _write_parquet(chunks: Iterator[pl.DataFrame], path: Path, facts: Mapping[str, str]) -> None:
+    """Write the chunks as one Parquet file, with the schema of the first chunk."""
     from pyarrow import parquet
 
-    first = next(parts).to_arrow()
+    first = next(chunks).to_arrow()
     schema = first.schema.with_metadata(dict(facts))
     with closing(parquet.ParquetWriter(path, schema)) as writer:
         writer.write_table(first.cast(schema))
-        for frame in parts:
+        for frame in chunks:
             writer.write_table(frame.to_arrow().cast(schema))

@@ -21,7 +21,7 @@ def psi_of_all(report: Report) -> bytes:
     longest_name = max((len(feature.name) for feature in features), default=0)
     left_margin = 0.3 + 0.09 * longest_name  # inches
     height = 1.2 + 0.28 * len(features)
-    figure, axes = empty(left_margin + 5.2, height, left=left_margin)
+    figure, axes = empty(left_margin + 5.2, height, left_margin=left_margin)
     axes.barh(
         [feature.name for feature in features],
         [feature.psi for feature in features],

@@ -16,13 +16,15 @@ from streamflow.files import monitor_figures as figures
 
 TEMPLATE = Path(__file__).with_name("monitor_page.html")
 METRIC_TITLES = {
-    "rows": "rows",
+    "holdout_rows": "rows",
     "positives": "positives",
     "auc": "AUC",
     "average_precision": "average precision",
     "brier": "Brier score",
     "log_loss": "log loss",
     "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
     "accuracy": "accuracy",
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamflow.core.statistics.old_metric_names import translate_old_metrics
 from streamflow.models.experiment import ensure_experiment, ensure_registered_model
 from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
@@ -118,7 +119,7 @@ class ExperimentRuns:
         return RunFacts(
             name=run.info.run_name or "",
             params=dict(run.data.params),
-            metrics=dict(run.data.metrics),
+            metrics=translate_old_metrics(run.data.metrics),
             dataset=run.inputs.dataset_inputs[0].to_dictionary(),
             tags=dict(version.tags),
         )

@@ -1,7 +1,7 @@
 """Compute how much each feature contributes to the answer of a model.
 
-For a forest or gradient boosting these are the TreeSHAP values of the model's own trees, computed
-by LightGBM. For a logistic regression they are its terms.
+For a kind of model with trees these are the TreeSHAP values of the model's own trees, computed by
+LightGBM. For a kind without trees they are its terms.
 
 A fitted forest or boosting becomes a LightGBM model with the same trees; nothing is fitted here.
 The weight of a node is the number of training rows that reached it, not the number of draws that
@@ -19,37 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.errors import StreamflowError
-from streamflow.models.compiled_model import read_linear_model
-from streamflow.models.pipelines import BOOSTING, FOREST
+from streamflow.models.kinds import kind_of
+from streamflow.models.model_kind import Contributions, Floats, Tree
 
 if TYPE_CHECKING:
     from lightgbm import Booster
     from sklearn.pipeline import Pipeline
-
-Floats = NDArray[np.float64]
 
 # Bits of LightGBM's decision_type: x <= threshold, where a NaN goes the default way.
 NUMERICAL_NAN = 8
 DEFAULT_LEFT = 2
 # LightGBM's text format has no infinity; boosting separates nulls at an infinite threshold.
 LARGEST_THRESHOLD = 1e300
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contributions:
-    """The contributions of the encoder's columns to the margins of rows.
-
-    For each row `base` plus the sum of its `columns` is its `margin`.
-
-    Attributes:
-        base: the answer without any contribution.
-        margin: (n,)
-        columns: (n, width)
-    """
-
-    base: float
-    margin: Floats
-    columns: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,20 +44,15 @@ class Explainer:
 
     @property
     def unit(self) -> str:
-        """Return the unit of the margin.
-
-        For a forest it is the forest's own probability, before calibration. For all different kinds
-        it is the log-odds.
-        """
-        return "probability" if FOREST in self.pipeline.named_steps else "log-odds"
+        """Return the unit of the margin, which the kind of the model decides."""
+        return kind_of(self.pipeline).margin_unit
 
     def compute_contributions(self, matrix: Floats) -> Contributions:
         """Return the contributions of each column of the encoder's matrix (n, width), n > 0."""
-        steps = self.pipeline.named_steps
-        if FOREST not in steps and BOOSTING not in steps:
-            return _compute_linear_contributions(self.pipeline, matrix)
-        if FOREST in steps:  # scikit-learn compares the values in float32
-            matrix = matrix.astype(np.float32).astype(np.float64)
+        kind = kind_of(self.pipeline)
+        if kind.compute_terms is not None:
+            return kind.compute_terms(self.pipeline, matrix)
+        matrix = matrix.astype(kind.matrix_type).astype(np.float64)
         # Threads share out whole rows and no sum, so the bits do not depend on their number.
         threads = 1 if len(matrix) == 1 else 0
         shap = np.asarray(self._booster.predict(matrix, pred_contrib=True, num_threads=threads))
@@ -93,97 +69,13 @@ class Explainer:
                 f"LightGBM cannot be loaded: {exc}",
                 remedy="Install libgomp (Debian: libgomp1).",
             ) from exc
-        steps = self.pipeline.named_steps
-        if FOREST in steps:
-            trees, width = _read_forest(steps[FOREST])
-        else:
-            trees, width = _read_boosting(steps[BOOSTING])
+        read_trees = kind_of(self.pipeline).read_trees
+        assert read_trees is not None  # otherwise the kind is explained by its terms
+        trees, width = read_trees(self.pipeline)
         return Booster(model_str=_format_model(trees, width))
 
 
-def _compute_linear_contributions(pipeline: Pipeline, matrix: Floats) -> Contributions:
-    """Return the terms of a logistic regression: weight times distance from the training mean.
-
-    A null counts as the value that replaced it in training.
-    """
-    fill_values, (centre, spread), (weights, intercept) = read_linear_model(pipeline)
-    columns = (np.where(np.isnan(matrix), fill_values, matrix) - centre) / spread * weights
-    margin = np.full(len(matrix), intercept)
-    for column in range(columns.shape[1]):  # one after another, as the compiled model does
-        margin += columns[:, column]
-    return Contributions(base=intercept, margin=margin, columns=columns)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tree:
-    """A tree as arrays of shape (nodes,), one value per node. A leaf has left_child < 0."""
-
-    left_child: NDArray[np.int64]
-    right_child: NDArray[np.int64]
-    column: NDArray[np.int64]
-    threshold: Floats
-    null_left: NDArray[np.bool_]
-    rows: NDArray[np.int64]
-    value: Floats
-
-
-def _read_forest(forest: Any) -> tuple[Iterable[_Tree], int]:
-    """Return the trees of a forest and the number of its columns.
-
-    The value of a leaf is its share of the second class, divided by the number of trees.
-    """
-    tree_count = len(forest.estimators_)
-    trees = (
-        _Tree(
-            left_child=tree.children_left,
-            right_child=tree.children_right,
-            column=tree.feature,
-            threshold=tree.threshold,
-            null_left=tree.missing_go_to_left.astype(bool),
-            rows=tree.n_node_samples,
-            value=tree.value[:, 0, 1] / tree.value[:, 0, :].sum(axis=1) / tree_count,
-        )
-        for tree in (estimator.tree_ for estimator in forest.estimators_)
-    )
-    return trees, int(forest.n_features_in_)
-
-
-def _read_boosting(boosting: Any) -> tuple[Iterable[_Tree], int]:
-    """Return the trees of gradient boosting and the number of its columns.
-
-    The baseline, which is the answer before the first tree, becomes a tree of one leaf.
-    """
-
-    def read_trees() -> Iterator[_Tree]:
-        no_node = np.array([-1])
-        # Boosting has no public trees; treelite reads these too.
-        baseline = boosting._baseline_prediction.ravel()  # noqa: SLF001
-        yield _Tree(
-            left_child=no_node,
-            right_child=no_node,
-            column=no_node,
-            threshold=np.zeros(1),
-            null_left=np.zeros(1, bool),
-            rows=np.array([1]),
-            value=baseline.astype(float),
-        )
-        for (predictor,) in boosting._predictors:  # noqa: SLF001
-            nodes = predictor.nodes
-            leaf = nodes["is_leaf"].astype(bool)
-            yield _Tree(
-                left_child=np.where(leaf, -1, nodes["left"].astype(np.int64)),
-                right_child=nodes["right"].astype(np.int64),
-                column=nodes["feature_idx"].astype(np.int64),
-                threshold=nodes["num_threshold"],
-                null_left=nodes["missing_go_to_left"].astype(bool),
-                rows=nodes["count"].astype(np.int64),
-                value=nodes["value"],
-            )
-
-    return read_trees(), int(boosting.n_features_in_)
-
-
-def _format_model(trees: Iterable[_Tree], width: int) -> str:
+def _format_model(trees: Iterable[Tree], width: int) -> str:
     """Return a model in LightGBM's text format.
 
     Floats are written by `repr`, which keeps every bit.
@@ -218,7 +110,7 @@ def _format_model(trees: Iterable[_Tree], width: int) -> str:
     )
 
 
-def _list_fields(tree: _Tree) -> Iterator[tuple[str, object]]:
+def _list_fields(tree: Tree) -> Iterator[tuple[str, object]]:
     """Yield name and value of each field of a tree in LightGBM's text format.
 
     Splits and leaves are numbered separately. A child that is the leaf i is written as ~i.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Column, Feature
 from streamflow.column_types import COLUMN_TYPES
-from streamflow.models.model_file import FILE, TRUSTED_TYPES, ModelDigests, save
+from streamflow.core.versions.version_files import MODEL
+from streamflow.models.model_file import TRUSTED_TYPES, ModelDigests, save
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -45,7 +46,7 @@ def write_package(pipeline: Pipeline, folder: Path, features: Sequence[Feature])
         signature=signature_of(features),
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED_PACKAGES],
     )
-    return save(pipeline, folder / FILE)
+    return save(pipeline, folder / MODEL.name)
 
 
 def address_package(folder: Path, *, model_id: str, run_id: str, location: str) -> None:

@@ -6,64 +6,38 @@ Two digests name it. It is not parsed before its bytes have the expected digest.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from streamflow.core.training.background import FILE as BACKGROUND
 from streamflow.core.training.background import Background, parse_background
-from streamflow.core.training.decision import FILE as DECISION
 from streamflow.core.training.decision import Decision, parse_decision
+from streamflow.core.versions.version_files import BACKGROUND, DECISION
 from streamflow.errors import ArtifactUntrusted
-from streamflow.models.compiled_model import read_linear_model
-from streamflow.models.pipelines import BOOSTING, ENCODE, FOREST, LOGISTIC, encoder_of
+from streamflow.models.kinds import MODEL_KINDS, find_kind, kind_of
+from streamflow.models.pipelines import ENCODE, encoder_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Parsed = TypeVar("Parsed")
 
-FILE = "model.skops"  # MLflow's own name for the file in an MLflow model
 CHUNK = 1 << 20  # bytes
 
 #: The types, beyond skops' own defaults, that a model of ours may contain. The list is never read
 #: from an artifact.
-TRUSTED_TYPES = (
-    "numpy.asarray",
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-)
-
-#: The arrays that define a tree, and their types in the content digest: integers as int64, floats
-#: as IEEE 754 doubles, all big-endian.
-TREE_ARRAYS = (
-    ("children_left", ">i8"),
-    ("children_right", ">i8"),
-    ("feature", ">i8"),
-    ("threshold", ">f8"),
-    ("missing_go_to_left", "u1"),
-    ("value", ">f8"),
-)
-BOOSTING_ARRAYS = (
-    ("left", ">i8"),
-    ("right", ">i8"),
-    ("feature_idx", ">i8"),
-    ("num_threshold", ">f8"),
-    ("missing_go_to_left", "u1"),
-    ("is_leaf", "u1"),
-    ("value", ">f8"),
-)
-
-#: The steps of the pipelines that we fit.
-STEPS = (
-    [ENCODE, FOREST],
-    [ENCODE, BOOSTING],
-    [ENCODE, "impute", "scale", LOGISTIC],
+TRUSTED_TYPES = tuple(
+    sorted(
+        {
+            "numpy.asarray",
+            "numpy.dtype",
+            *(name for kind in MODEL_KINDS.values() for name in kind.trusted_types),
+        }
+    )
 )
 
 
@@ -93,15 +67,11 @@ def content_digest(pipeline: Pipeline) -> str:
     """Return the sha256 of what the model has learned, which does not depend on its file.
 
     The format, version 1, is a line of JSON and then arrays. The line of JSON has the encoder's
-    features and categories, and the kind of the estimator. The arrays are:
-
-    - for a forest those of TREE_ARRAYS, tree by tree,
-    - for boosting those of BOOSTING_ARRAYS, tree by tree,
-    - for a logistic regression one array each of the values that replace nulls, the centres, the
-      spreads and the weights. Its intercept is in the line of JSON.
+    features and categories, and the kind of the estimator. The arrays are those that the module of
+    the kind names in `read_learned`, in this order.
     """
     encoder = encoder_of(pipeline)
-    learned = _read_learned(pipeline)
+    learned = kind_of(pipeline).read_learned(pipeline)
     header = {
         "form": learned.format_name,
         "features": encoder.features,
@@ -113,77 +83,6 @@ def content_digest(pipeline: Pipeline) -> str:
     for array, array_type in learned.arrays:
         digest.update(np.ascontiguousarray(array).astype(array_type).tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Learned:
-    """What an estimator has learned, in the form in which the content digest covers it.
-
-    Attributes:
-        format_name: name and version of the format.
-        header_fields: the facts of the estimator in the line of JSON.
-        arrays: its arrays, each with the type in which it is written.
-    """
-
-    format_name: str
-    header_fields: dict[str, Any]
-    arrays: Iterator[tuple[Any, str]]
-
-
-def _read_learned(pipeline: Pipeline) -> _Learned:
-    """Return what the estimator of a pipeline has learned."""
-    steps = pipeline.named_steps
-    if FOREST in steps:
-        return _read_forest(steps[FOREST])
-    if BOOSTING in steps:
-        return _read_boosting(steps[BOOSTING])
-    fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
-    return _Learned(
-        format_name="streamflow logistic 1",
-        header_fields={"intercept": intercept},
-        arrays=((array, ">f8") for array in (fill_values, *scale, weights)),
-    )
-
-
-def _read_forest(forest: Any) -> _Learned:
-    """Return what a random forest has learned."""
-    trees = [estimator.tree_ for estimator in forest.estimators_]
-    return _Learned(
-        format_name="streamflow forest 1",
-        header_fields={
-            "classes": forest.classes_.tolist(),
-            "nodes": [int(tree.node_count) for tree in trees],
-        },
-        arrays=(
-            (_get_tree_array(tree, name), array_type)
-            for tree in trees
-            for name, array_type in TREE_ARRAYS
-        ),
-    )
-
-
-def _read_boosting(boosting: Any) -> _Learned:
-    """Return what gradient boosting has learned. scikit-learn has no public name for its trees."""
-    tree_nodes = [predictors[0].nodes for predictors in boosting._predictors]  # noqa: SLF001
-    return _Learned(
-        format_name="streamflow boosting 1",
-        header_fields={
-            "nodes": [len(nodes) for nodes in tree_nodes],
-            "baseline": boosting._baseline_prediction.tolist(),  # noqa: SLF001
-        },
-        arrays=(
-            (nodes[name], array_type)
-            for nodes in tree_nodes
-            for name, array_type in BOOSTING_ARRAYS
-        ),
-    )
-
-
-def _get_tree_array(tree: Any, name: str) -> Any:
-    """Return an array of a tree by its name."""
-    if name == "missing_go_to_left":
-        return tree.__getstate__()["nodes"][name]
-    return getattr(tree, name)
 
 
 def save(pipeline: Pipeline, path: Path) -> ModelDigests:
@@ -202,7 +101,7 @@ def load_decision(content: bytes, *, expected_digest: str) -> Decision:
     Raises:
         ArtifactUntrusted: the content is not the one that was registered.
     """
-    return _check_and_parse(DECISION, content, expected_digest, parse_decision)
+    return _check_and_parse(DECISION.name, content, expected_digest, parse_decision)
 
 
 def load_background(content: bytes, *, expected_digest: str) -> Background:
@@ -211,7 +110,7 @@ def load_background(content: bytes, *, expected_digest: str) -> Background:
     Raises:
         ArtifactUntrusted: the content is not the one that was registered.
     """
-    return _check_and_parse(BACKGROUND, content, expected_digest, parse_background)
+    return _check_and_parse(BACKGROUND.name, content, expected_digest, parse_background)
 
 
 def _check_and_parse(
@@ -271,9 +170,15 @@ def _parse_pipeline(path: Path, data: bytes) -> Pipeline:
         # The type may be untrusted, or the file may be no zip or no skops file. Whatever the reason
         # is, the file is not a model of ours.
         raise ArtifactUntrusted(f"{path}: {exc}", path=str(path)) from exc
-    if not isinstance(pipeline, Pipeline) or [name for name, _ in pipeline.steps] not in STEPS:
+    if not isinstance(pipeline, Pipeline) or not _is_ours(pipeline):
         raise ArtifactUntrusted(
             f"{path}: the file contains a {type(pipeline).__name__} that is not a model of ours",
             path=str(path),
         )
     return pipeline
+
+
+def _is_ours(pipeline: Pipeline) -> bool:
+    """Return whether the steps of a pipeline are the encoder and those of a kind of model."""
+    first_step = next((name for name, _ in pipeline.steps), "")
+    return first_step == ENCODE and find_kind(pipeline) is not None

@@ -18,7 +18,8 @@ from streamflow.core.statistics.metrics import auc
 from streamflow.core.training.split import hash_position
 from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled_model import compile_model
-from streamflow.models.pipelines import MODEL_KINDS, encoder_of, fit_model, require_both_classes
+from streamflow.models.kinds import MODEL_KINDS
+from streamflow.models.pipelines import encoder_of, fit_model, require_both_classes
 
 # Both numbers are conventions. The key decides the fold of a row, as it decides the hold-out.
 FOLDS = 5

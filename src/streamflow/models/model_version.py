@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from streamflow.core.statistics.old_metric_names import translate_old_metrics
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
@@ -34,7 +36,7 @@ def create_model_version(
 
     Args:
         mlflow_version: MLflow's own description of the version.
-        metrics: the metrics of the version's run.
+        metrics: the metrics of the version's run, under today's or the old names.
         version_by_alias: the aliases of all versions. MLflow's search does not return them with
             the versions.
     """
@@ -46,7 +48,7 @@ def create_model_version(
         stage=mlflow_version.current_stage,
         aliases=tuple(sorted(aliases)),
         created=datetime.fromtimestamp(mlflow_version.creation_timestamp / 1000, UTC),
-        metrics=dict(metrics),
+        metrics=translate_old_metrics(metrics),
         as_of=mlflow_version.tags.get("as_of", ""),
         tags=dict(mlflow_version.tags),
     )

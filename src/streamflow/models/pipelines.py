@@ -1,4 +1,4 @@
-"""The kinds of models: encoded categories and plain numbers, followed by an estimator.
+"""The pipelines of the models: encoded categories and plain numbers, followed by an estimator.
 
 A fitted and saved model is a scikit-learn pipeline of standard parts. It takes a pandas frame with
 the raw features, so that every MLflow user can load it. `encoder_of` creates from it the Encoder
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from streamflow.catalog import Feature
 from streamflow.errors import TrainingImpossible
 from streamflow.models.encoder import Category, Encoder
+from streamflow.models.kinds import MODEL_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +26,8 @@ if TYPE_CHECKING:
 
 # The transformer of the features that are not categorical.
 NUMBERS = "numbers"
-# Names of the steps of a pipeline.
+# The first step of every pipeline.
 ENCODE = "encode"
-FOREST = "forest"
-BOOSTING = "boosting"
-LOGISTIC = "logistic"
-# The simplest kind is the first one: it is chosen when no different kind is better.
-MODEL_KINDS = ("logistic", "baseline", "boosting")
 # Threads while a forest is fitted. Each thread builds whole trees, so the number of threads changes
 # no bit of them. A test proves it.
 FIT_JOBS = 2
@@ -66,16 +62,17 @@ def fit_model(
 
     require_both_classes(label)
     pipeline = _create_pipeline(kind, features, trees=trees, seed=seed)
-    if kind == "baseline":
+    threaded_step = MODEL_KINDS[kind].threaded_step
+    if threaded_step:
         use_threads = len(frame) * trees >= MIN_PARALLEL_WORK
-        pipeline.named_steps[FOREST].set_params(n_jobs=FIT_JOBS if use_threads else 1)
+        pipeline.named_steps[threaded_step].set_params(n_jobs=FIT_JOBS if use_threads else 1)
     # One thread of BLAS and OpenMP: a sum in a different order has different last bits.
     with threadpool_limits(1):
         pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
-    if kind == "baseline":
+    if threaded_step:
         # In predictions several threads would add up the trees' answers in the order in which the
         # threads finish (trap 11).
-        pipeline.named_steps[FOREST].set_params(n_jobs=1)
+        pipeline.named_steps[threaded_step].set_params(n_jobs=1)
     return pipeline
 
 
@@ -126,45 +123,7 @@ def _create_pipeline(kind: str, features: Sequence[Feature], *, trees: int, seed
     if numbers:
         transformers.append((NUMBERS, _create_float_transformer(), numbers))
     encode = (ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False))
-    return Pipeline([encode, *_create_estimator(kind, trees=trees, seed=seed)])
-
-
-def _create_estimator(kind: str, *, trees: int, seed: int) -> list[tuple[str, Any]]:
-    """Create the steps that follow the encoder.
-
-    Boosting grows small trees slowly, which suits some thousand rows. Its numbers are conventions
-    of ours.
-    """
-    if kind == "baseline":
-        from sklearn.ensemble import RandomForestClassifier
-
-        forest = RandomForestClassifier(
-            n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed
-        )
-        return [(FOREST, forest)]
-    if kind == "boosting":
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        boosting = HistGradientBoostingClassifier(
-            learning_rate=0.05,
-            max_iter=150,
-            max_leaf_nodes=15,
-            min_samples_leaf=40,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=seed,
-        )
-        return [(BOOSTING, boosting)]
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    regression = LogisticRegression(max_iter=1000, random_state=seed)
-    return [
-        ("impute", SimpleImputer(keep_empty_features=True)),
-        ("scale", StandardScaler()),
-        (LOGISTIC, regression),
-    ]
+    return Pipeline([encode, *MODEL_KINDS[kind].create(trees, seed)])
 
 
 def _create_category_transformer(feature: Feature) -> Any:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
-from streamflow.models.compiled_model import CompiledModel, compile_model
+from streamflow.models.compiled_model import compile_model
 from streamflow.models.encoder import Encoder, Value
 from streamflow.models.explainer import Explainer
+from streamflow.models.model_kind import CompiledModel
 from streamflow.models.pipelines import encoder_of
 
 if TYPE_CHECKING:

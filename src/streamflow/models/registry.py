@@ -231,9 +231,9 @@ class Registry:
         """Load the predictor of a version: see `VersionFiles.load`."""
         return self._files.load(version)
 
-    def load_checked(self, version: ModelVersion) -> Predictor:
+    def load_checked(self, version: ModelVersion, passport_digest: str | None) -> Predictor:
         """Load a predictor that is going to answer users: see `VersionFiles.load_checked`."""
-        return self._files.load_checked(version)
+        return self._files.load_checked(version, passport_digest)
 
     def _search_versions(self) -> list[Any]:
         """Return MLflow's own versions of this model, the newest first."""

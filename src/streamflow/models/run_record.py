@@ -6,17 +6,21 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamflow.catalog import Feature
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import HoldoutMetrics
-from streamflow.core.training.background import FILE as BACKGROUND
-from streamflow.core.training.decision import FILE as DECISION
 from streamflow.core.training.decision import Decision
 from streamflow.core.training.default_costs import DefaultCost
+from streamflow.core.versions.version_files import (
+    DECISION,
+    FEATURE_SCHEMA,
+    MODEL,
+    PASSPORT,
+    digest_tags,
+)
 from streamflow.models.mlflow_model import feature_schema, signature_of
 from streamflow.models.model_file import ModelDigests
 from streamflow.models.model_selection import Candidate
@@ -167,19 +171,16 @@ def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str)
 
     A reader of the registry needs them, and the digests are checked before the model is loaded.
     """
-    tags = {
+    contents = {**record.files, DECISION.name: record.decision.content}
+    return {
         "as_of": f"{record.as_of:%Y-%m-%d}",
         "feature_service": record.feature_service,
-        "model_digest": digests.file,
+        MODEL.tag: digests.file,
         "content_digest": digests.content,
-        "passport_digest": passport_digest,
-        "decision_digest": record.decision.digest,
+        PASSPORT.tag: passport_digest,
         "threshold": repr(record.decision.threshold),
+        **digest_tags(contents),
     }
-    background = record.files.get(BACKGROUND)
-    if background:
-        tags["background_digest"] = sha256(background).hexdigest()
-    return tags
 
 
 def write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
@@ -189,8 +190,8 @@ def write_files(folder: Path, record: RunRecord, passport: bytes) -> None:
         "feature_service": record.feature_service,
         "features": feature_schema(record.features),
     }
-    (folder / "passport.json").write_bytes(passport)
-    (folder / "feature_schema.json").write_bytes(readable_json(schema, indent=2))
-    (folder / DECISION).write_bytes(record.decision.content)
+    (folder / PASSPORT.name).write_bytes(passport)
+    (folder / FEATURE_SCHEMA.name).write_bytes(readable_json(schema, indent=2))
+    (folder / DECISION.name).write_bytes(record.decision.content)
     for file_name, content in record.files.items():
         (folder / file_name).write_bytes(content)

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from streamflow.core.data.json_text import readable_json
+from streamflow.core.versions.version_files import PASSPORT
 from streamflow.models.mlflow_model import address_package, write_package
 from streamflow.models.model_selection import Candidate
 from streamflow.models.run_record import (
@@ -104,7 +105,7 @@ def log_copied_run(
         version = _register(
             client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name
         )
-        registered(run_id, version, facts.tags["passport_digest"])
+        registered(run_id, version, facts.tags[PASSPORT.tag])
     return run_id, version
 
 

@@ -1,11 +1,12 @@
-"""Check a version before it answers anybody.
+"""Check whether a version answers its stored requests as it did at its training.
 
-Its answers to its own stored requests are compared with the answers that are known.
+The gate and the loading of a version that is going to answer users share this check.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,67 +14,96 @@ from numpy.typing import NDArray
 
 from streamflow.core.training.stored_requests import Probes, parse_probes
 from streamflow.errors import ArtifactUntrusted
-from streamflow.models.pipelines import FOREST
+from streamflow.models.kinds import kind_of
 from streamflow.models.predictor import Predictor
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
 
-# The largest difference between a compiled model and its pipeline. A forest must be equal to the
-# last bit.
-TOLERANCE = 1e-12
+@dataclass(frozen=True, kw_only=True)
+class AnswerCheck:
+    """The result of asking a version its stored requests.
+
+    Attributes:
+        requests: how many were asked.
+        largest_difference: of the answers from those that were stored at training; not a number
+            when the requests cannot be asked.
+        problem: what is wrong, in words; empty when the version answers as recorded.
+    """
+
+    requests: int
+    largest_difference: float
+    problem: str
 
 
-def require_agreement(
-    pipeline: Pipeline, predictor: Predictor, stored: bytes, *, version_name: str
-) -> None:
-    """Require that the answers to the stored requests are the known ones.
+def check_answers(predictor: Predictor, stored: bytes) -> AnswerCheck:
+    """Compare the answers of a version to its stored requests with the answers that are known.
 
     The predictor answers the requests in one batch. These answers are compared with its answers one
-    by one, with the answers of the scikit-learn pipeline, and with the stored answers.
+    by one, with the answers of the scikit-learn pipeline, and with the stored answers. The kind of
+    the model decides how large a difference may be.
 
     Args:
-        pipeline: the fitted pipeline of the version.
-        predictor: the predictor that was compiled from it.
+        predictor: the predictor of the version.
         stored: the content of the file of stored requests.
-        version_name: names the version in messages.
-
-    Raises:
-        ArtifactUntrusted: the answers differ, or the stored requests cannot be used.
     """
     try:
         probes = parse_probes(stored)
     except ValueError as exc:
-        raise ArtifactUntrusted(
-            f"{version_name}: its stored requests cannot be read: {exc}"
-        ) from exc
+        return _refuse(f"its stored requests cannot be read: {exc}")
     if probes.features != predictor.features or not probes.rows:
-        raise ArtifactUntrusted(f"{version_name}: its stored requests are not rows of its features")
+        return _refuse("its stored requests are not rows of its features")
     in_batch = predictor.probability_rows(probes.rows)
+    problem = next(_find_differences(predictor, probes, in_batch), "")
+    return AnswerCheck(
+        requests=len(probes.rows),
+        largest_difference=_largest_difference(in_batch, np.array(probes.probabilities)),
+        problem=problem,
+    )
+
+
+def require_agreement(predictor: Predictor, stored: bytes, *, version_name: str) -> None:
+    """Require that a version answers its stored requests as recorded.
+
+    Raises:
+        ArtifactUntrusted: the answers differ, or the stored requests cannot be used.
+    """
+    problem = check_answers(predictor, stored).problem
+    if problem:
+        raise ArtifactUntrusted(f"{version_name}: {problem}")
+
+
+def _refuse(problem: str) -> AnswerCheck:
+    return AnswerCheck(requests=0, largest_difference=float("nan"), problem=problem)
+
+
+def _find_differences(
+    predictor: Predictor, probes: Probes, in_batch: NDArray[np.float64]
+) -> Iterator[str]:
+    """Yield a sentence for each kind of known answers that the answers in a batch differ from."""
+    tolerance = kind_of(predictor.explainer.pipeline).tolerance
     one_by_one = np.array([predictor.probability_one(row) for row in probes.rows])
-    scikit_learn = predictor.decision.calibrator.apply(_predict_by_pipeline(pipeline, probes))
-    stored_answers = np.array(probes.probabilities)
-    tolerance = 0.0 if FOREST in pipeline.named_steps else TOLERANCE
     for name, answers, allowed in (
         ("its answers one by one", one_by_one, 0.0),
-        ("scikit-learn's answers", scikit_learn, tolerance),
-        ("the answers that were stored at training", stored_answers, tolerance),
+        ("scikit-learn's answers", _predict_by_pipeline(predictor, probes), tolerance),
+        ("the answers that were stored at training", np.array(probes.probabilities), tolerance),
     ):
-        difference = float(np.max(np.abs(in_batch - answers)))
+        difference = _largest_difference(in_batch, answers)
         # A difference that is not a number is refused too.
         if not difference <= allowed:
-            raise ArtifactUntrusted(
-                f"{version_name}: its answers to its stored requests differ by {difference:.1e} "
-                f"from {name}"
-            )
+            yield f"its answers to its stored requests differ by {difference:.1e} from {name}"
 
 
-def _predict_by_pipeline(pipeline: Pipeline, probes: Probes) -> NDArray[np.float64]:
-    """Return scikit-learn's probabilities of the stored requests, before calibration."""
+def _largest_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return the largest difference of two rows of answers; infinity for different lengths."""
+    return float(np.max(np.abs(a - b))) if a.shape == b.shape else float("inf")
+
+
+def _predict_by_pipeline(predictor: Predictor, probes: Probes) -> NDArray[np.float64]:
+    """Return the calibrated probabilities of the stored requests by scikit-learn's pipeline."""
     frame = pl.DataFrame(
         probes.rows,
         schema=list(probes.features),
         orient="row",
         infer_schema_length=None,
     )
-    return np.asarray(pipeline.predict_proba(frame.to_pandas())[:, 1])
+    probabilities = predictor.explainer.pipeline.predict_proba(frame.to_pandas())[:, 1]
+    return np.asarray(predictor.decision.calibrator.apply(probabilities))

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import choose_form
-from streamflow.core.training.background import FILE as BACKGROUND
 from streamflow.core.training.background import Background
-from streamflow.core.training.decision import FILE as DECISION
-from streamflow.core.training.stored_requests import FILE as PROBES
+from streamflow.core.versions.passport import parse_passport
+from streamflow.core.versions.version_files import (
+    BACKGROUND,
+    DECISION,
+    MODEL,
+    PASSPORT,
+    STORED_REQUESTS,
+    VERSION_FILES,
+    VersionFile,
+    is_unchanged,
+    recorded_digests,
+)
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
 from streamflow.models.artifact_store import fetch
@@ -20,7 +29,6 @@ from streamflow.models.model_version import ModelVersion
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-    from sklearn.pipeline import Pipeline
 
     from streamflow.models.predictor import Predictor
 
@@ -36,11 +44,7 @@ class VersionFiles:
     """
 
     def __init__(
-        self,
-        tracking_uri: str,
-        *,
-        name: str,
-        connect: Callable[[], MlflowClient],
+        self, tracking_uri: str, *, name: str, connect: Callable[[], MlflowClient]
     ) -> None:
         self._uri = tracking_uri
         self._name = name
@@ -57,14 +61,11 @@ class VersionFiles:
         """
         failure = f"the files of {self._describe(version)} cannot be read"
         package = fetch(
-            self._uri,
-            folder / "model",
-            failure=failure,
-            artifact_uri=self._find_location(version),
+            self._uri, folder / "model", failure=failure, artifact_uri=self._find_location(version)
         )
         files = fetch(self._uri, folder / "files", failure=failure, run_id=version.run_id)
-        if not (package / model_file.FILE).is_file():
-            raise ArtifactUntrusted(f"{failure}: there is no {model_file.FILE}")
+        if not (package / MODEL.name).is_file():
+            raise ArtifactUntrusted(f"{failure}: there is no {MODEL.name}")
         return package, files
 
     def fetch_model_file(self, version: ModelVersion, folder: Path) -> Path:
@@ -76,8 +77,8 @@ class VersionFiles:
         return fetch(
             self._uri,
             folder,
-            failure=f"{self._describe(version)} has no {model_file.FILE}",
-            artifact_uri=f"{self._find_location(version)}/{model_file.FILE}",
+            failure=f"{self._describe(version)} has no {MODEL.name}",
+            artifact_uri=f"{self._find_location(version)}/{MODEL.name}",
         )
 
     def read_run_file(self, run_id: str, name: str) -> bytes:
@@ -90,11 +91,7 @@ class VersionFiles:
         with TemporaryDirectory() as folder:
             failure = f"the run {run_id} has no {name}"
             path = fetch(
-                self._uri,
-                Path(folder),
-                failure=failure,
-                run_id=run_id,
-                artifact_path=name,
+                self._uri, Path(folder), failure=failure, run_id=run_id, artifact_path=name
             )
             return path.read_bytes()
 
@@ -102,36 +99,63 @@ class VersionFiles:
         """Load the predictor of a version. The digests of the files are checked before parsing.
 
         Raises:
-            ArtifactUntrusted: a file is not the registered one.
+            ArtifactUntrusted: a file is not the one that the tags of the version name.
         """
-        _, predictor = self._load_with_pipeline(version)
-        return predictor
+        return self._load(version, _digests_in_tags(version))
 
-    def load_checked(self, version: ModelVersion) -> Predictor:
+    def load_checked(self, version: ModelVersion, passport_digest: str | None) -> Predictor:
         """Load the predictor of a version that is going to answer users.
 
-        Its answers to its stored requests must be those of its pipeline, and those at training.
+        Its files must be those of its passport. Its answers to its stored requests must be those of
+        its pipeline, and those at training.
+
+        Args:
+            version: the version.
+            passport_digest: the digest of its passport, which is not stored in MLflow. None for a
+                version without a passport: then its files must be those that its tags name.
 
         Raises:
             ArtifactUntrusted: a file is not the registered one, or the answers differ.
         """
         from streamflow.models.version_check import require_agreement
 
-        pipeline, predictor = self._load_with_pipeline(version)
-        stored_requests = self.read_run_file(version.run_id, PROBES)
-        require_agreement(
-            pipeline,
-            predictor,
-            stored_requests,
-            version_name=self._describe(version),
-        )
+        digests = _digests_in_tags(version)
+        if passport_digest is not None:
+            digests |= self._read_recorded_digests(version, passport_digest)
+        predictor = self._load(version, digests)
+        stored_requests = self.read_run_file(version.run_id, STORED_REQUESTS.name)
+        digest = digests.get(STORED_REQUESTS)
+        if digest and not is_unchanged(STORED_REQUESTS, stored_requests, digest):
+            raise ArtifactUntrusted(
+                f"{self._describe(version)}: {STORED_REQUESTS.name} is not the registered one"
+            )
+        require_agreement(predictor, stored_requests, version_name=self._describe(version))
         return predictor
 
-    def _load_with_pipeline(self, version: ModelVersion) -> tuple[Pipeline, Predictor]:
-        """Load the pipeline of a version, and create its predictor."""
+    def _read_recorded_digests(
+        self, version: ModelVersion, passport_digest: str
+    ) -> dict[VersionFile, str]:
+        """Return the digest of each file in the passport, which the tags must have too."""
+        name = self._describe(version)
+        content = self.read_run_file(version.run_id, PASSPORT.name)
+        if not is_unchanged(PASSPORT, content, passport_digest):
+            raise ArtifactUntrusted(f"{name}: {PASSPORT.name} is not the registered one")
+        try:
+            digests = recorded_digests(parse_passport(content).result)
+        except ValueError as exc:
+            raise ArtifactUntrusted(f"{name}: {PASSPORT.name}: {exc}") from exc
+        for file, digest in digests.items():
+            if file.tag and version.tags.get(file.tag) != digest:
+                raise ArtifactUntrusted(
+                    f"{name}: the tag {file.tag} is not the digest of {file.name} in its passport"
+                )
+        return digests
+
+    def _load(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
+        """Load the files of a version that have these digests, and create its predictor."""
         from streamflow.models.predictor import compile_predictor
 
-        missing = [tag for tag in ("model_digest", "decision_digest") if tag not in version.tags]
+        missing = [file.tag for file in (MODEL, DECISION) if file not in digests]
         if missing:
             tags = choose_form(len(missing), "tag", "tags")
             raise ArtifactUntrusted(
@@ -139,32 +163,38 @@ class VersionFiles:
                 "it was not created by this streamflow"
             )
         decision = model_file.load_decision(
-            self.read_run_file(version.run_id, DECISION),
-            expected_digest=version.tags["decision_digest"],
+            self.read_run_file(version.run_id, DECISION.name), expected_digest=digests[DECISION]
         )
-        background = self._load_background(version)
+        background = self._load_background(version, digests.get(BACKGROUND))
         with TemporaryDirectory() as folder:
             path = self.fetch_model_file(version, Path(folder))
-            pipeline = model_file.load(path, expected_digest=version.tags["model_digest"])
-        return pipeline, compile_predictor(pipeline, decision, background)
+            pipeline = model_file.load(path, expected_digest=digests[MODEL])
+        return compile_predictor(pipeline, decision, background)
 
-    def _load_background(self, version: ModelVersion) -> Background | None:
+    def _load_background(self, version: ModelVersion, digest: str | None) -> Background | None:
         """Load the usual values of the training rows, if the version has them."""
-        digest = version.tags.get("background_digest")
         if not digest:
             return None
-        content = self.read_run_file(version.run_id, BACKGROUND)
+        content = self.read_run_file(version.run_id, BACKGROUND.name)
         return model_file.load_background(content, expected_digest=digest)
 
     def _find_location(self, version: ModelVersion) -> str:
         """Return the location of the MLflow model of a version."""
         with translate_mlflow_errors():
             location = self._connect().get_model_version_download_uri(
-                self._name,
-                str(version.version),
+                self._name, str(version.version)
             )
             return str(location).rstrip("/")
 
     def _describe(self, version: ModelVersion) -> str:
         """Return how messages name a version."""
         return f"version {version.version} of {self._name}"
+
+
+def _digests_in_tags(version: ModelVersion) -> dict[VersionFile, str]:
+    """Return the digest of each file that the tags of a version name."""
+    return {
+        file: version.tags[file.tag]
+        for file in VERSION_FILES
+        if file.tag and file.tag in version.tags
+    }

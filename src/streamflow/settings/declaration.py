@@ -14,6 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streamflow.model_names import ModelName
 from streamflow.settings.fields import FILE, PREFIX, Names, is_semantic, port, semantic, setting
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -200,7 +201,7 @@ class Settings(BaseSettings):
         "the salt of the hash that puts each key into the training set or the hold-out",
     )
     holdout_share: float = semantic(0.25, "the share of keys in the hold-out", gt=0, lt=1)
-    model: Literal["baseline", "logistic", "boosting", "auto"] = semantic(
+    model: ModelName = semantic(
         "baseline",
         "the kind of model: the baseline forest, logistic regression, boosted trees, "
         "or auto: the best of them",

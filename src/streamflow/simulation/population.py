@@ -79,7 +79,7 @@ def founders(seed: int, users: int, as_of: date) -> Population:
 
 
 def next_month(
-    before: Population,
+    previous: Population,
     has_left: NDArray[np.bool_],
     *,
     seed: int,
@@ -104,7 +104,7 @@ def next_month(
     """
     has_stayed = pl.Series(~has_left)
     changes = stream(seed, month, Purpose.CHANGES)
-    stayed = change_plans(before.people.filter(has_stayed), changes)
+    stayed = change_plans(previous.people.filter(has_stayed), changes)
     stayed = stayed.with_columns(
         pl.col("months_active") + 1,
         pl.col("paid") + pl.col("fee"),
@@ -113,13 +113,13 @@ def next_month(
     deviation = SIZE_SPREAD * (2 * random.random() - 1)
     size = round(users * (1 + deviation))
     new_users = max(size - stayed.height, 0)
-    new_ids = user_ids(seed, before.users_so_far, new_users)
+    new_ids = user_ids(seed, previous.users_so_far, new_users)
     no_months = np.zeros(new_users, dtype=np.int64)
     joined = profiles(random, new_ids, as_of, no_months)
     return Population(
         people=pl.concat([stayed, joined]),
-        scores=scores(seed, month, before.scores[:, ~has_left], new_users),
-        users_so_far=before.users_so_far + new_users,
+        scores=scores(seed, month, previous.scores[:, ~has_left], new_users),
+        users_so_far=previous.users_so_far + new_users,
     )
 
 

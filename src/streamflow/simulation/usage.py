@@ -49,13 +49,13 @@ HABITS: Mapping[str, Habit] = MappingProxyType(
 )
 
 
-def scores(seed: int, month: int, before: Floats, new_users: int) -> Floats:
+def scores(seed: int, month: int, previous: Floats, new_users: int) -> Floats:
     """Continue last month's scores and draw scores for new users.
 
     Args:
         seed: The seed of the simulation.
         month: The number of the month, from 0 on.
-        before: Last month's scores of the users who stayed, (habits, m).
+        previous: Last month's scores of the users who stayed, (habits, m).
         new_users: The number of users who joined.
 
     Returns:
@@ -66,7 +66,7 @@ def scores(seed: int, month: int, before: Floats, new_users: int) -> Floats:
     """
     random = stream(seed, month, Purpose.USAGE)
     rows = []
-    for habit, last_scores in zip(HABITS.values(), before, strict=True):
+    for habit, last_scores in zip(HABITS.values(), previous, strict=True):
         # With this factor the variance stays 1.
         noise_factor = sqrt(1 - habit.persistence**2)
         noise = normal(random, len(last_scores))

@@ -68,19 +68,19 @@ class KnownDrops:
         return later_drops[lead - 1] if len(later_drops) >= lead else None
 
     def find_newest_labelled(
-        self, lead: int, *, before: datetime | None = None
+        self, lead: int, *, earlier_than: datetime | None = None
     ) -> TrainingDrops | None:
         """Return the newest drop whose labels, `lead` drops later, are known.
 
         Args:
             lead: the number of drops between features and label.
-            before: take only drops before this one.
+            earlier_than: take only drops before this one.
 
         Returns:
             None when no drop has such labels.
         """
         for as_of in reversed(self.drops):
-            if before is not None and as_of >= before:
+            if earlier_than is not None and as_of >= earlier_than:
                 continue
             label_drop = self.find_label_drop(as_of, lead)
             if label_drop in self.labelled:

@@ -66,6 +66,8 @@ def test_the_newest_drop_whose_labels_are_known(
     before: datetime | None,
     pair: tuple[datetime, datetime] | None,
 ) -> None:
-    drops = known([JANUARY, FEBRUARY, MARCH], labels).find_newest_labelled(lead, before=before)
+    drops = known([JANUARY, FEBRUARY, MARCH], labels).find_newest_labelled(
+        lead, earlier_than=before
+    )
     assert (None if drops is None else (drops.as_of, drops.label_as_of)) == pair
     assert drops is None or (drops.label_lead, drops.known_at) == (lead, K)

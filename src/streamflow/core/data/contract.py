@@ -171,7 +171,7 @@ def _value_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
 
 
 def _form_check(column: Column) -> pa.Check:
-    return pa.Check.str_matches(COLUMN_TYPES[column.type].form)
+    return pa.Check.str_matches(COLUMN_TYPES[column.type].pattern)
 
 
 def _value_checks(column: Column) -> list[pa.Check]:

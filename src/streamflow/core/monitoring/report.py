@@ -23,6 +23,7 @@ from streamflow.core.monitoring.performance import (
     Performance,
 )
 from streamflow.core.statistics.metrics import HoldoutMetrics
+from streamflow.core.statistics.old_metric_names import translate_old_metrics
 
 # The version of the computation. When a report is computed differently, this number changes, and
 # with it the digest of the evidence.
@@ -215,5 +216,25 @@ def to_values(report: Report) -> dict[str, Any]:
 
 
 def from_values(values: Mapping[str, Any]) -> Report:
-    """Read a report from its stored values: `from_values(to_values(report)) == report`."""
-    return _REPORT.validate_python(values)
+    """Read a report from its stored values: `from_values(to_values(report)) == report`.
+
+    A report that was stored before metrics got their names of today is read too.
+    """
+    return _REPORT.validate_python(_translate_metrics(values))
+
+
+def _translate_metrics(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored values with today's names of all metrics."""
+    translated = dict(values)
+    for name in ("then", "now"):
+        if performance := values[name]:
+            metrics = translate_old_metrics(performance["metrics"])
+            translated[name] = {**performance, "metrics": metrics}
+    if answers := values["answers"]:
+        scores = {
+            name: translate_old_metrics(answers[name])
+            for name in ("all", "unseen")
+            if answers[name]
+        }
+        translated["answers"] = {**answers, **scores}
+    return translated

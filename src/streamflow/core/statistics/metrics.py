@@ -19,9 +19,8 @@ Ranks = NDArray[np.intp]  # (n,) the rank of each score, from 0; equal scores sh
 # The level of the bootstrap interval: the usual convention.
 LEVEL = 0.95
 
-# If the model finds a smaller share of the positives, F1 depends on the threshold more than on the
-# model: our convention.
-FOUND_TOO_FEW = 0.1
+# If recall is lower, F1 depends on the threshold more than on the model: our convention.
+LOW_RECALL = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +29,10 @@ class HoldoutMetrics:
 
     auc_low, auc_high  the 95 % bootstrap interval of auc
     majority_accuracy  the accuracy of always predicting the larger class
-    found              positives with prediction 1
-    flagged            all rows with prediction 1
+    precision          the share of true positives among the predicted positives; 0 without any
+    recall             the share of true positives among the positives
+    true_positives     positives with prediction 1
+    predicted_positives  all rows with prediction 1
     threshold          the probability from which the prediction is 1
     """
 
@@ -44,10 +45,12 @@ class HoldoutMetrics:
     average_precision: float
     brier: float
     log_loss: float
-    rows: int
+    precision: float
+    recall: float
+    holdout_rows: int
     positives: int
-    found: int
-    flagged: int
+    true_positives: int
+    predicted_positives: int
     threshold: float
 
 
@@ -57,37 +60,48 @@ def evaluate(
     """Compare predicted probabilities (n,) with the labels (n,); 1 or true is positive.
 
     The log loss replaces a probability of exactly 0 or 1 by the nearest float between them.
-    `seed` and `draws` are those of the bootstrap. Raises TrainingImpossible when the rows hold one
-    class only.
+    `seed` and `draws` are those of the bootstrap. Raises TrainingImpossible without both classes.
 
     >>> label, probability = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
     >>> metrics = evaluate(label, probability, threshold=0.5, seed=0, draws=50)
-    >>> metrics.auc, metrics.f1, metrics.accuracy, metrics.majority_accuracy, metrics.found
-    (0.75, 0.5, 0.5, 0.5, 1)
+    >>> metrics.auc, metrics.f1, metrics.accuracy, metrics.majority_accuracy
+    (0.75, 0.5, 0.5, 0.5)
+    >>> metrics.precision, metrics.recall, metrics.true_positives, metrics.predicted_positives
+    (0.5, 0.5, 1, 2)
     """
     # This import takes 2 s: modules that only name the class Metrics must not wait for it.
     from sklearn import metrics as scores
 
     is_positive = _require_both_classes(label)
-    is_flagged = probability >= threshold
+    is_predicted = probability >= threshold
+    positives = int(is_positive.sum())
+    true_positives = int((is_positive & is_predicted).sum())
+    predicted_positives = int(is_predicted.sum())
     low, high = auc_interval(is_positive, probability, seed=seed, draws=draws)
     positive_share = is_positive.mean()
     return HoldoutMetrics(
         auc=auc(is_positive, probability),
         auc_low=low,
         auc_high=high,
-        f1=float(scores.f1_score(is_positive, is_flagged, zero_division=0.0)),
-        accuracy=float((is_positive == is_flagged).mean()),
+        f1=float(scores.f1_score(is_positive, is_predicted, zero_division=0.0)),
+        accuracy=float((is_positive == is_predicted).mean()),
         majority_accuracy=float(max(positive_share, 1 - positive_share)),
         average_precision=float(scores.average_precision_score(is_positive, probability)),
         brier=float(scores.brier_score_loss(is_positive, probability)),
         log_loss=float(scores.log_loss(is_positive, probability)),
-        rows=len(is_positive),
-        positives=int(is_positive.sum()),
-        found=int((is_positive & is_flagged).sum()),
-        flagged=int(is_flagged.sum()),
+        precision=share_of(true_positives, predicted_positives),
+        recall=share_of(true_positives, positives),
+        holdout_rows=len(is_positive),
+        positives=positives,
+        true_positives=true_positives,
+        predicted_positives=predicted_positives,
         threshold=threshold,
     )
+
+
+def share_of(count: float, total: float) -> float:
+    """Return the share of a count in a total; 0 when the total is 0."""
+    return count / total if total else 0.0
 
 
 def _require_both_classes(label: Labels) -> Flags:
@@ -142,8 +156,7 @@ def auc_interval(
     """Return the 95 % percentile bootstrap interval of AUC.
 
     The bootstrap is stratified: each draw takes as many positives and as many negatives as there
-    are, so no draw is without a class. The interval shows the uncertainty that comes from these
-    rows, not the uncertainty that comes from training again.
+    are. The interval shows the uncertainty of these rows, not the one of training again.
 
     >>> label = np.array([0, 0, 0, 1, 1, 1])
     >>> probability = np.array([0.1, 0.2, 0.6, 0.5, 0.7, 0.9])
@@ -192,7 +205,7 @@ def list_caveats(metrics: HoldoutMetrics) -> list[str]:
 
 def _find_caveats(metrics: HoldoutMetrics) -> Iterator[str]:
     if metrics.accuracy < metrics.majority_accuracy:
-        majority_class = int(metrics.positives * 2 > metrics.rows)
+        majority_class = int(metrics.positives * 2 > metrics.holdout_rows)
         yield (
             f"Accuracy {metrics.accuracy:.4f} is below {metrics.majority_accuracy:.4f}, "
             f"the accuracy of always predicting the majority class ({majority_class}): "
@@ -205,10 +218,10 @@ def _find_caveats(metrics: HoldoutMetrics) -> Iterator[str]:
         yield f"{interval} is below 0.5: the ranking is reversed on these rows."
     elif metrics.auc_low <= 0.5:
         yield f"{interval} is not clearly different from chance (0.5)."
-    if metrics.found < FOUND_TOO_FEW * metrics.positives:
+    if metrics.true_positives < LOW_RECALL * metrics.positives:
         yield (
             f"F1 {metrics.f1:.4f} depends on the threshold: at {metrics.threshold:g} "
-            f"the model finds {metrics.found} of {metrics.positives} positives; "
+            f"the model finds {metrics.true_positives} of {metrics.positives} positives; "
             "the setting 'threshold' changes it."
         )
 

@@ -27,6 +27,8 @@ METRIC_NAMES = {
     "log_loss": "log loss",
     "f1": "F1",
     "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
 }
 
 

@@ -32,7 +32,7 @@ PART_FACTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class CertificatePart:
     """What the proof derived for one view, for the population or for the labels.
 
     Attributes:
@@ -67,29 +67,29 @@ class Certificate:
     checked: int
     sampled: bool
     violations: int
-    parts: tuple[Part, ...]
+    parts: tuple[CertificatePart, ...]
 
     @property
     def digest(self) -> str:
         """Return the sha256 over the digests of the parts, ordered by name."""
         total = sha256(b"streamflow certificate 1\n")
-        for part in sorted(self.parts, key=lambda part: part.name):
-            total.update(f"{part.name}\0{part.digest}\n".encode())
+        for entry in sorted(self.parts, key=lambda entry: entry.name):
+            total.update(f"{entry.name}\0{entry.digest}\n".encode())
         return total.hexdigest()
 
     @property
     def values(self) -> dict[str, Any]:
         """Return the certificate as plain values, as a passport holds it."""
-        part_values = [_part_values(part) for part in self.parts]
+        part_values = [_part_values(entry) for entry in self.parts]
         return {**asdict(self), "parts": part_values, "digest": self.digest}
 
 
-def _part_values(part: Part) -> dict[str, Any]:
+def _part_values(entry: CertificatePart) -> dict[str, Any]:
     instants = {
-        "as_of": _isoformat(part.as_of),
-        "known_at": _isoformat(part.known_at),
+        "as_of": _isoformat(entry.as_of),
+        "known_at": _isoformat(entry.known_at),
     }
-    return {**asdict(part), **instants}
+    return {**asdict(entry), **instants}
 
 
 def _isoformat(instant: datetime | None) -> str | None:

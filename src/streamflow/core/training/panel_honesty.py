@@ -143,13 +143,13 @@ def check_leavers_left(
 
 
 def check_counter(
-    name: str, before: Floats, current: Floats, *, since: date
+    name: str, previous: Floats, current: Floats, *, since: date
 ) -> list[HonestyFinding]:
     """Check whether a column that should grow from drop to drop did grow.
 
     Args:
         name: The name of the column.
-        before: The values in the earlier drop for the keys of both drops, (n,). NaN is missing.
+        previous: The values in the earlier drop for the keys of both drops, (n,). NaN is missing.
         current: The values of the same keys in the current drop, (n,). NaN is missing.
         since: The date of the earlier drop.
 
@@ -159,7 +159,7 @@ def check_counter(
     >>> check_counter("months_active", months, months + 1, since=date(2024, 1, 31))
     []
     """
-    all_steps = current - before
+    all_steps = current - previous
     steps = all_steps[~np.isnan(all_steps)]
     keys = len(steps)
     not_advanced = int((steps <= 0).sum())
@@ -186,11 +186,11 @@ def check_counter(
     ]
 
 
-def check_base_rate(before: Labels, current: Labels, *, since: date) -> list[HonestyFinding]:
+def check_base_rate(previous: Labels, current: Labels, *, since: date) -> list[HonestyFinding]:
     """Check whether the share of positives is far from that of the earlier drop.
 
     Args:
-        before: The labels of the earlier drop, (n,).
+        previous: The labels of the earlier drop, (n,).
         current: The labels of the current drop, (m,).
         since: The date of the earlier drop.
 
@@ -200,34 +200,34 @@ def check_base_rate(before: Labels, current: Labels, *, since: date) -> list[Hon
     >>> check_base_rate(few, few, since=date(2024, 1, 31))
     []
     """
-    if not (len(before) and len(current)):
+    if not (len(previous) and len(current)):
         return []
     positives = int(current.sum())
-    positives_before = int(before.sum())
-    interval = ratio_interval(positives, len(current), positives_before, len(before))
+    positives_before = int(previous.sum())
+    interval = ratio_interval(positives, len(current), positives_before, len(previous))
     usual_low, usual_high = USUAL_RATIOS
     if interval.low <= usual_high and interval.high >= usual_low:
         return []
     sentence = (
-        f"{100 * current.mean():.1f} % are positive, {100 * before.mean():.1f} % were on {since}:"
+        f"{100 * current.mean():.1f} % are positive, {100 * previous.mean():.1f} % were on {since}:"
         f" {interval.value:.2f} times as many ({interval.low:.2f}..{interval.high:.2f})"
     )
     numbers = {
         "now": round(float(current.mean()), 4),
-        "before": round(float(before.mean()), 4),
+        "before": round(float(previous.mean()), 4),
         "low": round(interval.low, 4),
         "high": round(interval.high, 4),
     }
     return [HonestyFinding(check="base-rate", severity="warning", words=sentence, numbers=numbers)]
 
 
-def check_label_rule(before: Ranking, current: Ranking, *, since: date) -> list[HonestyFinding]:
+def check_label_rule(previous: Ranking, current: Ranking, *, since: date) -> list[HonestyFinding]:
     """Check whether the label still follows the rule of the earlier drop.
 
     It does not when a model of the earlier drop ranks its own hold-out well and this drop badly.
 
     Args:
-        before: How the model ranks the hold-out of its own drop.
+        previous: How the model ranks the hold-out of its own drop.
         current: How it ranks the current drop.
         since: The date of the earlier drop.
 
@@ -239,16 +239,16 @@ def check_label_rule(before: Ranking, current: Ranking, *, since: date) -> list[
     >>> check_label_rule(good, good, since=date(2024, 1, 31))
     []
     """
-    interval = auc_decrease(before, current)
+    interval = auc_decrease(previous, current)
     if interval.low <= MAX_AUC_FALL:
         return []
     sentence = (
-        f"the label follows a different rule: AUC of a model of {since} is {before.auc:.4f} there,"
-        f" {current.auc:.4f} here,"
+        f"the label follows a different rule: AUC of a model of {since} is"
+        f" {previous.auc:.4f} there, {current.auc:.4f} here,"
         f" a fall of {interval.value:.2f} ({interval.low:.2f}..{interval.high:.2f})"
     )
     numbers = {
-        "auc_before": round(before.auc, 4),
+        "auc_before": round(previous.auc, 4),
         "auc_now": round(current.auc, 4),
         "low": round(interval.low, 4),
         "high": round(interval.high, 4),

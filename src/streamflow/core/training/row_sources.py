@@ -60,29 +60,31 @@ def microseconds(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 
-def admissible_revisions(places: Iterable[DatedRevision], reading: Reading) -> list[DatedRevision]:
+def admissible_revisions(
+    revisions: Iterable[DatedRevision], reading: Reading
+) -> list[DatedRevision]:
     """Return the revisions that a row may come from.
 
     Of each as_of this is the newest revision known by K, where as_of is in [D - ttl, D].
     """
     import pandas as pd
 
-    revisions = list(places)
-    as_of = [microseconds(revision.as_of) for revision in revisions]
-    known_at = [microseconds(revision.known_at) for revision in revisions]
-    numbers = [revision.revision for revision in revisions]
-    columns = {"as_of": as_of, "known_at": known_at, "revision": numbers}
-    frame = pd.DataFrame(columns, dtype="int64")
+    candidates = list(revisions)
+    frame = pd.DataFrame({
+        "as_of": pd.Series([microseconds(r.as_of) for r in candidates], dtype="int64"),
+        "known_at": pd.Series([microseconds(r.known_at) for r in candidates], dtype="int64"),
+        "revision": pd.Series([r.revision for r in candidates], dtype="int64"),
+    })  # fmt: skip
     newest_as_of = microseconds(reading.as_of)
     oldest_as_of = newest_as_of - reading.ttl // MICROSECOND
     known_by_k = frame[frame["known_at"] <= microseconds(reading.known_at)]
     newest = known_by_k.sort_values("revision").drop_duplicates("as_of", keep="last")
     inside = newest[newest["as_of"].between(oldest_as_of, newest_as_of)]
-    return [revisions[int(index)] for index in sorted(inside.index)]
+    return [candidates[int(index)] for index in sorted(inside.index)]
 
 
 def find_sources(
-    keys: pl.Series, rows: pl.DataFrame, places: Iterable[DatedRevision], reading: Reading
+    keys: pl.Series, rows: pl.DataFrame, revisions: Iterable[DatedRevision], reading: Reading
 ) -> NDArray[np.int64]:
     """Find for each key the frozen row that its cells must come from.
 
@@ -90,7 +92,7 @@ def find_sources(
         keys: The keys, (n,).
         rows: Frozen rows of these keys, and perhaps of more keys, (m, ·): the column of the key,
             as_of, revision.
-        places: Every revision of the table. Those in which a key is absent are part of them.
+        revisions: Every revision of the table. Those in which a key is absent are part of them.
         reading: Which rows are allowed.
 
     Returns:
@@ -98,25 +100,18 @@ def find_sources(
     """
     import pandas as pd
 
-    allowed_places = admissible_revisions(places, reading)
-    allowed_as_of = [microseconds(place.as_of) for place in allowed_places]
-    allowed_numbers = [place.revision for place in allowed_places]
-    allowed = pd.DataFrame(
-        {"as_of": allowed_as_of, "revision": allowed_numbers},
-        dtype="int64",
-    )
+    allowed_revisions = admissible_revisions(revisions, reading)
+    allowed = pd.DataFrame({
+        "as_of": pd.Series([microseconds(r.as_of) for r in allowed_revisions], dtype="int64"),
+        "revision": pd.Series([r.revision for r in allowed_revisions], dtype="int64"),
+    })  # fmt: skip
     row_keys = pd.Index(rows[keys.name].to_numpy())
-    all_keys = pd.Index(keys.to_numpy())
-    row_instants = rows["as_of"].dt.epoch("us")
-    row_revisions = rows["revision"].to_numpy()
-    candidates = pd.DataFrame(
-        {
-            "key_number": all_keys.get_indexer(row_keys),
-            "as_of": row_instants.to_numpy(),
-            "revision": row_revisions.astype(np.int64),
-            "row_number": np.arange(len(rows)),
-        }
-    )
+    candidates = pd.DataFrame({
+        "key_number": pd.Index(keys.to_numpy()).get_indexer(row_keys),
+        "as_of": rows["as_of"].dt.epoch("us").to_numpy(),
+        "revision": rows["revision"].to_numpy().astype(np.int64),
+        "row_number": np.arange(len(rows)),
+    })  # fmt: skip
     requested = candidates[candidates["key_number"] >= 0]
     readable = requested.merge(allowed, on=["as_of", "revision"])
     newest = readable.sort_values("as_of").drop_duplicates("key_number", keep="last")

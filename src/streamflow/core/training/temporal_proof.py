@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.data.digest import Digester
 from streamflow.core.data.instants import format_instant
-from streamflow.core.training.certificate import Part
+from streamflow.core.training.certificate import CertificatePart
 from streamflow.core.training.row_sources import DatedRevision, Reading, find_sources
 from streamflow.core.training.violations import CellViolation, differing_bits
 
@@ -40,13 +40,13 @@ class Audit:
         self,
         reading: Reading,
         key: pl.Schema,
-        places: Sequence[DatedRevision],
+        revisions: Sequence[DatedRevision],
         *,
         limit: int,
     ) -> None:
         [(self._key, key_type)] = key.items()
         self._reading = reading
-        self._places = places
+        self._revisions = revisions
         self._limit = limit
         logical_key_type = "string" if key_type == pl.String else "int"
         types = {self._key: logical_key_type, **reading.types, **ROW_INSTANTS}
@@ -65,7 +65,7 @@ class Audit:
         """
         keys = frame[self._key]
         names = list(self._reading.types)
-        row_numbers = pl.Series(find_sources(keys, rows, self._places, self._reading))
+        row_numbers = pl.Series(find_sources(keys, rows, self._revisions, self._reading))
         source_rows = pl.all().gather(row_numbers.replace(-1, None))
         cells = rows.select(*ROW_INSTANTS, *names).select(source_rows)
         derived = pl.DataFrame([keys]).hstack(cells)
@@ -121,9 +121,9 @@ class Audit:
         )
 
     @property
-    def part(self) -> Part:
+    def certificate_part(self) -> CertificatePart:
         """Return what was derived, as a part of the certificate."""
-        return Part(
+        return CertificatePart(
             name=self._reading.name,
             as_of=self._newest["as_of"],
             known_at=self._newest["known_at"],

@@ -68,26 +68,26 @@ def _instants_in_words(as_of: datetime | None, known_at: datetime | None) -> str
     return f"as_of {format_instant(as_of)}, known at {format_instant(known_at)}"
 
 
-def differing_bits(found: pl.Series, expected: pl.Series, logical: str) -> NDArray[np.bool_]:
+def differing_bits(values: pl.Series, expected: pl.Series, logical: str) -> NDArray[np.bool_]:
     """Tell for each row whether two columns have different bits, (n,). Null equals null.
 
     Args:
-        found: The values in the set.
+        values: The values in the set.
         expected: The values of the frozen rows.
         logical: The logical type of both.
 
     Raises:
         TypeError: The columns have different types.
     """
-    if found.dtype != expected.dtype:
+    if values.dtype != expected.dtype:
         raise TypeError(
-            f"column '{found.name}' is {found.dtype} in the set"
+            f"column '{values.name}' is {values.dtype} in the set"
             f" and {expected.dtype} in the frozen rows"
         )
-    found_null = found.is_null().to_numpy()
+    values_null = values.is_null().to_numpy()
     expected_null = expected.is_null().to_numpy()
-    bits_differ = _bits(found, logical) != _bits(expected, logical)
-    return np.asarray((found_null != expected_null) | (~found_null & bits_differ), dtype=bool)
+    bits_differ = _bits(values, logical) != _bits(expected, logical)
+    return np.asarray((values_null != expected_null) | (~values_null & bits_differ), dtype=bool)
 
 
 def _bits(values: pl.Series, logical: str) -> NDArray[np.generic]:
@@ -101,7 +101,7 @@ def _bits(values: pl.Series, logical: str) -> NDArray[np.generic]:
 def explain_violation(
     violation: CellViolation,
     rows: pl.DataFrame,
-    places: Sequence[DatedRevision],
+    all_revisions: Sequence[DatedRevision],
     reading: Reading,
 ) -> CellViolation:
     """Add to a violation which frozen row holds the wrong value, and why it may not be used.
@@ -110,7 +110,7 @@ def explain_violation(
         violation: A violation without an explanation.
         rows: Every frozen row of the key, of all revisions: as_of, revision, known_at and the
             columns of the reading.
-        places: Every revision of the table.
+        all_revisions: Every revision of the table.
         reading: Which rows are allowed.
     """
     column = violation.what.partition(":")[2]
@@ -118,7 +118,7 @@ def explain_violation(
     values = rows[column]
     wrong_value = pl.Series(column, [violation.found] * len(rows), dtype=values.dtype)
     has_wrong_value = ~differing_bits(wrong_value, values, logical)
-    revisions = admissible_revisions(places, reading)
+    revisions = admissible_revisions(all_revisions, reading)
     allowed = {(revision.as_of, revision.revision) for revision in revisions}
     wrong_rows = rows.filter(pl.Series(has_wrong_value))
     reasons = sorted(_reasons(violation, wrong_rows, allowed, reading))

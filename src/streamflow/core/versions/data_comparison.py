@@ -27,15 +27,9 @@ def feature_differences(
     """
     differences = _compare_drops("the features", a.as_of, b.as_of)
     for table, columns in _feature_columns(catalogs).items():
-        revisions_a = _revisions(a, table, a.as_of)
-        revisions_b = _revisions(b, table, b.as_of)
-        for revision_a, revision_b in _pair_revisions(revisions_a, revisions_b):
-            differences += _compare_revisions(
-                table,
-                columns,
-                revision_a,
-                revision_b,
-            )
+        pairs = _pair_revisions(_revisions(a, table, a.as_of), _revisions(b, table, b.as_of))
+        for revision_a, revision_b in pairs:
+            differences += _compare_revisions(table, columns, revision_a, revision_b)
     return tuple(differences)
 
 
@@ -63,12 +57,12 @@ def label_differences(
     return tuple(replace(drop, note=note) for drop in drops)
 
 
-def missing_features(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
+def missing_features(catalog: Catalog, recorded: Passport, data: Passport) -> list[str]:
     """List what `catalog` reads in the data of its own version and cannot read in different data.
 
     Args:
         catalog: the catalog of a version.
-        own: the passport of this version.
+        recorded: the passport of this version.
         data: the passport of the version whose data are read instead.
 
     Returns:
@@ -76,48 +70,41 @@ def missing_features(catalog: Catalog, own: Passport, data: Passport) -> list[st
     """
     missing: list[str] = []
     for table, columns in _feature_columns([catalog]).items():
-        own_revision = _newest_revision(own, table)
+        own_revision = _newest_revision(recorded, table)
         missing += _missing_columns(table, columns, own_revision, _newest_revision(data, table))
     return missing
 
 
-def missing_labels(catalog: Catalog, own: Passport, data: Passport) -> list[str]:
+def missing_labels(catalog: Catalog, recorded: Passport, data: Passport) -> list[str]:
     """List what `catalog` reads as the label in its own data and cannot read in different data."""
     table = catalog.label.table
     columns = _label_columns([catalog])[table]
     return _missing_columns(
-        table,
-        columns,
-        _label_revision(own, table),
-        _label_revision(data, table),
+        table, columns, _label_revision(recorded, table), _label_revision(data, table)
     )
 
 
 def _missing_columns(
-    table: str,
-    columns: set[str],
-    own: Source | None,
-    data: Source | None,
+    table: str, columns: set[str], recorded: Source | None, data: Source | None
 ) -> list[str]:
-    if own is None:
+    if recorded is None:
         return []
     if data is None:
         return [table]
-    own_columns = columns & own.columns.keys()
-    missing = own_columns - data.columns.keys()
-    return [f"{table}.{name}" for name in sorted(missing)]
+    return [
+        f"{table}.{name}"
+        for name in sorted(columns)
+        if name in recorded.columns and name not in data.columns
+    ]
 
 
 def _feature_columns(catalogs: Sequence[Catalog]) -> Columns:
     """Return the columns that the catalogs read for population and features."""
     columns: dict[str, set[str]] = {}
     for catalog in catalogs:
-        entity = catalog.entity
-        columns.setdefault(entity.table, set()).add(entity.key)
+        columns.setdefault(catalog.entity.table, set()).add(catalog.entity.key)
         for feature in catalog.features:
-            table_columns = columns.setdefault(feature.table, set())
-            table_columns.add(entity.key)
-            table_columns.add(feature.name)
+            columns.setdefault(feature.table, set()).update((catalog.entity.key, feature.name))
     return columns
 
 
@@ -125,20 +112,18 @@ def _label_columns(catalogs: Sequence[Catalog]) -> Columns:
     """Return the columns that the catalogs read for the label."""
     columns: dict[str, set[str]] = {}
     for catalog in catalogs:
-        label = catalog.label
-        label_columns = columns.setdefault(label.table, set())
-        label_columns.add(catalog.entity.key)
-        label_columns.add(label.column)
+        label_columns = (catalog.entity.key, catalog.label.column)
+        columns.setdefault(catalog.label.table, set()).update(label_columns)
     return columns
 
 
 def _revisions(passport: Passport, table: str, last: datetime) -> Revisions:
     """Return the revisions of a table that a version read, up to the drop `last`."""
-    revisions = {}
-    for source in passport.sources:
-        if source.table == table and source.as_of <= last:
-            revisions[source.as_of] = source
-    return revisions
+    return {
+        source.as_of: source
+        for source in passport.sources
+        if source.table == table and source.as_of <= last
+    }
 
 
 def _label_revision(passport: Passport, table: str) -> Source | None:
@@ -162,9 +147,7 @@ def _pair_revisions(a: Revisions, b: Revisions) -> Iterator[tuple[Source | None,
     newest_a = max(a, default=None)
     newest_b = max(b, default=None)
     yield a[newest_a] if newest_a else None, b[newest_b] if newest_b else None
-    all_drops = a.keys() | b.keys()
-    common_drops = a.keys() & b.keys()
-    drops = all_drops if newest_a == newest_b else common_drops
+    drops = a.keys() | b.keys() if newest_a == newest_b else a.keys() & b.keys()
     for as_of in sorted(drops - {newest_a, newest_b}, reverse=True):
         yield a.get(as_of), b.get(as_of)
 
@@ -198,9 +181,7 @@ def _compare_revisions(
 
 
 def _describe_revision(source: Source | None) -> str | None:
-    if source is None:
-        return None
-    return f"{_day(source.as_of)} revision {source.revision}"
+    return None if source is None else f"{_day(source.as_of)} revision {source.revision}"
 
 
 def _day(as_of: datetime) -> str:

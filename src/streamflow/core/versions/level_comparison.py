@@ -25,14 +25,14 @@ class Level:
     differences: tuple[Difference, ...] = ()
 
     @property
-    def same(self) -> bool:
+    def is_same(self) -> bool:
         """Return whether nothing on this level drifted."""
         return not self.differences
 
     @property
     def verdict(self) -> str:
         """Return the verdict as one word: same or drifted."""
-        return "same" if self.same else "drifted"
+        return "same" if self.is_same else "drifted"
 
 
 def compare_features(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
@@ -80,7 +80,7 @@ def compare_configuration(recorded: Mapping[str, Any], current: Mapping[str, Any
     >>> current = {"trees": {"value": 100, "origin": "STREAMFLOW_TREES"}}
     >>> print(compare_configuration(recorded, current).differences[0])
     trees: 300 -> 100 (default -> STREAMFLOW_TREES)
-    >>> compare_configuration(recorded, {"trees": {"value": 300, "origin": "flag"}}).same
+    >>> compare_configuration(recorded, {"trees": {"value": 300, "origin": "flag"}}).is_same
     True
     """
     differences = []

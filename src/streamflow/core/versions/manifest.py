@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamflow.core.data.digest import ColumnDigest
 from streamflow.core.training.training_set import describe_revision
+from streamflow.core.versions import version_files
 from streamflow.errors import BackupDamaged, ImportRefused, RestoreRefused, StreamflowError
 
 BACKUP_FORMAT = 1
@@ -21,7 +22,7 @@ EXPORT_FORMAT = 1
 EXPORT_NAME = "export.json"
 
 # The members of an export: three files and three folders.
-PASSPORT = "passport.json"
+PASSPORT = version_files.PASSPORT.name
 RUN = "run.json"
 CATALOG = "catalog.toml"
 MODEL = "model/"

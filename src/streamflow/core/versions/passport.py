@@ -11,10 +11,13 @@ from typing import Any
 
 import polars as pl
 
+from streamflow.core.statistics.old_metric_names import translate_old_metrics
 from streamflow.core.training.training_set import Source, TrainingSet
 
 # Schema 1 held no definitions; schema 2 held no calibrator and no threshold. A rebuild needs them.
-SCHEMA = 3
+# Schema 3 held no digest of the background, and different names of some metrics. It is still read.
+SCHEMA = 4
+READABLE_SCHEMAS = (3, SCHEMA)
 
 LEVELS_WITHOUT_INSTANTS = ("features", "code", "environment", "configuration")
 
@@ -34,6 +37,7 @@ class Passport:
     configuration  semantic setting -> its value and its origin
     result         what was made: digests of training set, keys, model and predictions; metrics
     certificate    the result of the check of every instant at training
+    schema         the schema of the file that it was read from
     """
 
     as_of: datetime
@@ -47,6 +51,7 @@ class Passport:
     configuration: Mapping[str, Any]
     result: Mapping[str, Any]
     certificate: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -70,7 +75,7 @@ class Passport:
             "configuration": dict(self.configuration),
         }
         return {
-            "schema": SCHEMA,
+            "schema": self.schema,
             "levels": levels,
             "result": dict(self.result),
             "certificate": dict(self.certificate),
@@ -95,17 +100,23 @@ def make_passport(rows: TrainingSet, **levels: Mapping[str, Any]) -> Passport:
         label_lead=rows.label_lead,
         known_at=rows.known_at,
         sources=rows.sources,
+        schema=SCHEMA,
         **levels,
     )
 
 
 def parse_passport(text: bytes) -> Passport:
-    """Read passport.json. Raises ValueError when this code cannot read it as a passport."""
+    """Read passport.json. The metrics of an older schema get the names of today.
+
+    Raises ValueError when this code cannot read it as a passport.
+    """
     values = json.loads(text)
     if not isinstance(values, dict) or "levels" not in values:
         raise ValueError("it is not a passport")
-    if values.get("schema") != SCHEMA:
-        raise ValueError(f"it has schema {values.get('schema')}, this code reads schema {SCHEMA}")
+    schema = values.get("schema")
+    if schema not in READABLE_SCHEMAS:
+        readable = " and ".join(map(str, READABLE_SCHEMAS))
+        raise ValueError(f"it has schema {schema}, this code reads the schemas {readable}")
     try:
         levels = values["levels"]
         data = levels["data"]
@@ -116,11 +127,17 @@ def parse_passport(text: bytes) -> Passport:
             label_lead=data["label_lead"],
             sources=tuple(_source_from_values(source) for source in data["sources"]),
             **{name: levels[name] for name in LEVELS_WITHOUT_INSTANTS},
-            result=values["result"],
+            result=_read_result(values["result"]),
             certificate=values["certificate"],
+            schema=schema,
         )
     except (KeyError, TypeError) as exc:
         raise ValueError(f"{exc!r} is missing, or its value has the wrong type") from exc
+
+
+def _read_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result with today's names of all metrics."""
+    return {**result, "metrics": translate_old_metrics(result["metrics"])}
 
 
 def summarize_training_set(rows: TrainingSet) -> dict[str, Any]:

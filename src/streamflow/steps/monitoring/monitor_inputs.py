@@ -126,12 +126,14 @@ def find_drop(recorded_platform: Platform, as_of: datetime, *, label_lead: int) 
     """Find the newest revisions of a drop. Raises SnapshotMissing when it is not frozen."""
     catalog = recorded_platform.catalog
     connection = recorded_platform.connection
-    known = read_known_drops(connection, catalog)
-    if as_of not in known.drops:
-        raise SnapshotMissing(f"no snapshot of {as_of:%Y-%m-%d} exists; frozen are: {known.listed}")
-    label_at = known.find_label_drop(as_of, label_lead)
+    known_drops = read_known_drops(connection, catalog)
+    if as_of not in known_drops.drops:
+        raise SnapshotMissing(
+            f"no snapshot of {as_of:%Y-%m-%d} exists; frozen are: {known_drops.listed}"
+        )
+    label_at = known_drops.find_label_drop(as_of, label_lead)
     sources = frozen.sources(
-        connection, select_revisions(catalog, known.revisions, as_of, label_at)
+        connection, select_revisions(catalog, known_drops.revisions, as_of, label_at)
     )
     no_labels = ""
     if label_at is None:

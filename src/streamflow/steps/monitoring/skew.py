@@ -54,10 +54,10 @@ class SkewReceipt:
     not_comparable   reason -> answers
     compared         values, all of the sampled answers that can be compared
     causes           cause -> values that differ
-    found            the first of these values
+    first_skewed     the first of these values
     probabilities    how many were computed again by the logged version from the logged values
     differ           how many of these differ from the logged ones
-    wrong            the first of these probabilities
+    first_differing  the first of these probabilities
     """
 
     model: str
@@ -67,10 +67,10 @@ class SkewReceipt:
     not_comparable: Mapping[str, int]
     compared: int
     causes: Mapping[Cause, int]
-    found: tuple[Skew, ...]
+    first_skewed: tuple[Skew, ...]
     probabilities: int
     differ: int
-    wrong: tuple[Skew, ...]
+    first_differing: tuple[Skew, ...]
 
     @property
     def skewed(self) -> int:
@@ -112,10 +112,10 @@ def skew(platform: Platform, *, sample: int = 1000, since: datetime | None = Non
         not_comparable=dict(+not_comparable),  # without the reasons that no answer has
         compared=compared_count,
         causes=count_causes(skews),
-        found=tuple(skews[:LISTED]),
+        first_skewed=tuple(skews[:LISTED]),
         probabilities=recomputed_count,
         differ=len(wrong_probabilities),
-        wrong=tuple(wrong_probabilities[:LISTED]),
+        first_differing=tuple(wrong_probabilities[:LISTED]),
     )
     store_report(platform.connection, _counts(receipt))
     return receipt

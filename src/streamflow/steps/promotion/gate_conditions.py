@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.promotion.gate import MIN_PER_CLASS, GateCondition, GatePolicy
-from streamflow.core.training import honesty, stored_requests
+from streamflow.core.training import honesty
 from streamflow.core.training.calibration import calibration_error, chance_calibration_error
-from streamflow.errors import ArtifactUntrusted
+from streamflow.core.versions.version_files import HONESTY, STORED_REQUESTS
 from streamflow.features.live_table_check import describe_misfits
 from streamflow.platform import Platform
 from streamflow.steps.promotion.unseen_users import UnseenPredictions
+from streamflow.steps.versions.recorded_artifacts import read_recorded_file
 from streamflow.steps.versions.recorded_version import RecordedVersion
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 # Quantile of the calibration error under perfect calibration: one in a hundred good versions
 # is refused.
 CALIBRATION_LEVEL = 0.99
-# Largest allowed distance between a compiled model's probability now and at its training.
-# Forests are equal to the last bit.
-PROBABILITY_TOLERANCE = 1e-12
 
 
 def passport_gate(record: RecordedVersion) -> GateCondition:
@@ -56,25 +53,23 @@ def schema_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
 
 
 def probe_gate(platform: Platform, record: RecordedVersion, predictor: Predictor) -> GateCondition:
-    """Check that the version answers its stored requests, one by one, as it did at its training."""
-    try:
-        content = platform.models.read_run_file(record.version.run_id, stored_requests.FILE)
-        stored = stored_requests.parse_probes(content)
-    except (ArtifactUntrusted, ValueError) as exc:
-        evidence = f"the stored requests of the version cannot be read: {exc}"
+    """Check that the version answers its stored requests as it did at its training.
+
+    This is the check that a version has to pass before it answers users, too.
+    """
+    from streamflow.models.version_check import check_answers
+
+    content = read_recorded_file(platform, record, STORED_REQUESTS)
+    if content is None:
+        evidence = f"the file {STORED_REQUESTS.name} of the version is lost or was changed"
         return GateCondition(name="probes", passed=False, evidence=evidence)
-    if stored.features != predictor.features:
-        evidence = "the stored requests have different features from the model"
-        return GateCondition(name="probes", passed=False, evidence=evidence)
-    probabilities = [predictor.probability_one(row) for row in stored.rows]
-    pairs = zip(probabilities, stored.probabilities, strict=True)
-    distances = [abs(probability - at_training) for probability, at_training in pairs]
-    largest = max(distances, default=0.0)
+    check = check_answers(predictor, content)
+    agreement = (
+        f"{count_of(check.requests, 'stored request')}: "
+        f"the probabilities differ from those at training by at most {check.largest_difference:.1e}"
+    )
     return GateCondition(
-        name="probes",
-        passed=bool(distances) and largest <= PROBABILITY_TOLERANCE,
-        evidence=f"{count_of(len(distances), 'stored request')}: "
-        f"the probabilities differ from those at training by at most {largest:.1e}",
+        name="probes", passed=not check.problem, evidence=check.problem or agreement
     )
 
 
@@ -113,9 +108,9 @@ def honesty_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
 
     A report that is not the registered one fails the gate.
     """
-    content = platform.models.read_run_file(record.version.run_id, honesty.FILE)
-    if sha256(content).hexdigest() != record.passport.result["honesty"]:
-        evidence = f"the file {honesty.FILE} of the version is not the registered one"
+    content = read_recorded_file(platform, record, HONESTY)
+    if content is None:
+        evidence = f"the file {HONESTY.name} of the version is lost or was changed"
         return GateCondition(name="label honesty", passed=False, evidence=evidence)
     report = honesty.parse_honesty(content)
     severe = "; ".join(finding.words for finding in report.with_severity("severe"))

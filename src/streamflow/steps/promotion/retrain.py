@@ -129,19 +129,19 @@ def _find_drops(platform: Platform, as_of: datetime | None, lead: int) -> Traini
     """
     if as_of is None:
         return find_newest_labelled_drop(platform, lead)
-    known = read_known_drops(platform.connection, platform.catalog)
-    if as_of not in known.drops:
+    known_drops = read_known_drops(platform.connection, platform.catalog)
+    if as_of not in known_drops.drops:
         raise SnapshotMissing(
-            f"no snapshot of {as_of:%Y-%m-%d} is frozen; frozen are: {known.listed}"
+            f"no snapshot of {as_of:%Y-%m-%d} is frozen; frozen are: {known_drops.listed}"
         )
-    label_at = known.find_label_drop(as_of, lead)
+    label_at = known_drops.find_label_drop(as_of, lead)
     if label_at is None:
         count = count_of(lead, "drop")
         raise LabelsMissing(
             f"the labels of {as_of:%Y-%m-%d} are in the drop that comes {count} later,"
             " and that drop is not frozen"
         )
-    return known.training_drops(as_of, label_at, lead)
+    return known_drops.training_drops(as_of, label_at, lead)
 
 
 def _digest_evidence(platform: Platform, drops: TrainingDrops) -> tuple[str, int]:

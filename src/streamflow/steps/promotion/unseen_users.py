@@ -98,8 +98,8 @@ def find_newest_labelled_drop(platform: Platform, lead: int) -> TrainingDrops:
     Raises:
         LabelsMissing: No drop has such labels.
     """
-    known = read_known_drops(platform.connection, platform.catalog)
-    drops = known.find_newest_labelled(lead)
+    known_drops = read_known_drops(platform.connection, platform.catalog)
+    drops = known_drops.find_newest_labelled(lead)
     if drops is None:
         raise LabelsMissing(f"no drop has labels that are {count_of(lead, 'drop')} later")
     return drops

@@ -130,7 +130,8 @@ def load_serving_version(platform: Platform, version: ModelVersion) -> Serving:
         ArtifactUntrusted: the model file is not the registered one, or it answers differently.
         NotMigrated: the feature service of the version is not defined here.
     """
-    predictor = platform.models.load_checked(version)
+    digest = ledger.passport_digest(platform.connection, version.run_id)
+    predictor = platform.models.load_checked(version, digest)
     service = version.tags["feature_service"]
     features = platform.read_services().get(service)
     if features is None:

@@ -78,7 +78,7 @@ def score(
         run = run or _score_all(platform, task, evidence_digest, batch_size)
     if out is not None:
         platform.notify(f"writing {out}")
-        frames.write_parts(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))
+        frames.write_chunks(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))
     revisions = tuple(_describe_revision(revision) for revision in task.revisions)
     return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out)
 
@@ -93,7 +93,9 @@ def _describe_revision(revision: Revision) -> str:
     return describe_revision(*_revision_key(revision))
 
 
-def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: int) -> ScoreRun:
+def _score_all(
+    platform: Platform, task: ScoreTask, evidence_digest: str, chunk_size: int
+) -> ScoreRun:
     """Score part by part in one transaction; the next part is read while one is scored."""
     progress = Progress(
         platform.notify,
@@ -104,7 +106,7 @@ def _score_all(platform: Platform, task: ScoreTask, evidence_digest: str, part: 
     flagged_count = 0
     missing_count = 0
     with scores.write_run(platform.connection, platform.address) as writing:
-        for rows in _read_ahead(_feature_parts(platform, task, part)):
+        for rows in _read_ahead(_feature_chunks(platform, task, chunk_size)):
             answers = _answers(platform, task, rows)
             writing.add(answers)
             answer_parts.append(answers.select("key", "probability"))
@@ -171,8 +173,8 @@ def _require_unchanged(platform: Platform, task: ScoreTask) -> None:
             )
 
 
-def _feature_parts(platform: Platform, task: ScoreTask, part: int) -> Iterator[pl.DataFrame]:
-    """Read the keys of the population with their features, `part` keys at a time."""
+def _feature_chunks(platform: Platform, task: ScoreTask, chunk_size: int) -> Iterator[pl.DataFrame]:
+    """Read the keys of the population with their features, `chunk_size` keys at a time."""
     population = task.population
     return read_population(
         platform.address,
@@ -180,16 +182,16 @@ def _feature_parts(platform: Platform, task: ScoreTask, part: int) -> Iterator[p
         key=platform.catalog.entity.key,
         population=(population.table, (task.at, population.revision)),
         as_of=task.at,
-        chunk_size=part,
+        chunk_size=chunk_size,
     )
 
 
-def _read_ahead(parts: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the parts; a thread reads each part while the caller works on the one before it."""
+def _read_ahead(chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the chunks; a thread reads each chunk while the caller works on the one before it."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = pool.submit(next, parts, None)
+        pending = pool.submit(next, chunks, None)
         while (rows := pending.result()) is not None:
-            pending = pool.submit(next, parts, None)
+            pending = pool.submit(next, chunks, None)
             yield rows
 
 

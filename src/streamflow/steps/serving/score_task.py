@@ -115,7 +115,8 @@ def _load_version(platform: Platform, version_number: int | None) -> tuple[Model
             version = platform.models.version(version_number)
         if version is None:
             raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
-        return version, platform.models.load_checked(version)
+        digest = ledger.passport_digest(platform.connection, version.run_id)
+        return version, platform.models.load_checked(version, digest)
 
 
 def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceFeature]:

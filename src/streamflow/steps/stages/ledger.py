@@ -17,12 +17,12 @@ class LedgerVerdict:
     """The result of verifying the ledger.
 
     broken   the number of the first entry that is not as it was entered; None when all are
-    words    what is wrong with that entry, or that all is right
+    text     what is wrong with that entry, or that all is right
     """
 
     entries: int
     broken: int | None
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +49,9 @@ def verify_ledger(platform: Platform) -> LedgerVerdict:
     if broken is None:
         count = count_of(len(entries), "entry", "entries")
         message = f"{count}, each follows the one before it"
-        return LedgerVerdict(entries=len(entries), broken=None, words=message)
+        return LedgerVerdict(entries=len(entries), broken=None, text=message)
     number, problem = broken
-    return LedgerVerdict(entries=len(entries), broken=number, words=problem)
+    return LedgerVerdict(entries=len(entries), broken=number, text=problem)
 
 
 def find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant:

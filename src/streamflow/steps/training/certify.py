@@ -88,7 +88,7 @@ def prove(
         audit = source.audit(frame, MAX_EXPLAINED - len(violations), progress)
         count += audit.count
         violations = violations + source.explain(audit.violations)
-        certificate_parts.append(audit.part)
+        certificate_parts.append(audit.certificate_part)
     certificate = Certificate(
         engine=f"pandas {version('pandas')}",
         rows=len(keys),

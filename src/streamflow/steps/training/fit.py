@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
 from streamflow.core.training import holdout_probabilities
+from streamflow.core.training.background import Background, build_background
 from streamflow.core.training.calibration import Calibrator, fit_calibrator
 from streamflow.core.training.decision import Decision, Economics, best_threshold
 from streamflow.core.training.default_costs import DefaultCost, measure_default_costs, to_bytes
@@ -23,6 +23,14 @@ from streamflow.core.training.split import is_holdout
 from streamflow.core.training.stored_requests import Probes, choose_probes
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import summarize_keys, summarize_training_set
+from streamflow.core.versions.version_files import (
+    BACKGROUND,
+    DECISION,
+    DEFAULT_COSTS,
+    HOLDOUT_PROBABILITIES,
+    STORED_REQUESTS,
+    place_digests,
+)
 from streamflow.platform import Platform
 from streamflow.settings import Settings
 
@@ -39,6 +47,7 @@ class Fitted:
     All of it is derived from a training set and the semantic settings.
 
     kind           the kind of the model, chosen among `candidates` where the setting is auto
+    background     a summary of the training side, against which reasons are given
     holdout        (n,)  which rows of the training set are on the hold-out side
     probability    (m,)  for the rows of the hold-out, in their order
     default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
@@ -51,6 +60,7 @@ class Fitted:
     holdout: NDArray[np.bool_]
     probability: NDArray[np.float64]
     probes: Probes
+    background: Background
     metrics: HoldoutMetrics
     default_costs: tuple[DefaultCost, ...]
     training_seconds: float
@@ -59,6 +69,19 @@ class Fitted:
     def predictions_digest(self) -> str:
         """The sha256 over the probabilities of the hold-out."""
         return holdout_probabilities.digest(self.probability)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files of the version that are made of the fit, by name, without the model's file."""
+        files = {
+            DECISION.name: self.decision.content,
+            BACKGROUND.name: self.background.content,
+            STORED_REQUESTS.name: self.probes.content,
+            HOLDOUT_PROBABILITIES.name: holdout_probabilities.to_bytes(self.probability),
+        }
+        if self.default_costs:
+            files[DEFAULT_COSTS.name] = to_bytes(self.default_costs)
+        return files
 
 
 def fit(platform: Platform, rows: TrainingSet) -> Fitted:
@@ -98,10 +121,19 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         holdout=holdout,
         probability=probability,
         probes=choose_probes(holdout_matrix, probability),
+        background=_summarize(platform, training_side.frame),
         metrics=metrics,
         default_costs=costs,
         training_seconds=training_seconds,
     )
+
+
+def _summarize(platform: Platform, training_matrix: pl.DataFrame) -> Background:
+    """Summarise the training side; the reasons of a prediction are given against this summary."""
+    categorical = [
+        feature.name for feature in platform.catalog.features if feature.column.categorical
+    ]
+    return build_background(training_matrix, categorical)
 
 
 def _evaluate(
@@ -190,21 +222,17 @@ def economics_of(settings: Settings) -> Economics:
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
     """Return what was derived, as a passport stores it, without the digests of the model.
 
-    It has `measure_default_costs` only where the catalog declares defaults.
+    It has `default_costs` only where the catalog declares defaults.
     """
     keys = rows.frame[rows.key].cast(pl.String)
-    decision = fitted.decision
-    result = {
+    digests = place_digests(fitted.files)
+    digests["decision"]["threshold"] = fitted.decision.threshold
+    return {
         "training_set": summarize_training_set(rows),
         "training_keys": summarize_keys(keys.filter(pl.Series(~fitted.holdout))),
         "holdout_keys": summarize_keys(keys.filter(pl.Series(fitted.holdout))),
         "model_kind": fitted.kind,
         "candidates": {candidate.kind: list(candidate.aucs) for candidate in fitted.candidates},
-        "decision": {"threshold": decision.threshold, "digest": decision.digest},
-        "predictions": fitted.predictions_digest,
-        "probes": sha256(fitted.probes.content).hexdigest(),
         "metrics": asdict(fitted.metrics),
+        **digests,
     }
-    if fitted.default_costs:
-        result["default_costs"] = sha256(to_bytes(fitted.default_costs)).hexdigest()
-    return result

@@ -57,7 +57,7 @@ class PreviousDrops:
 
     def find_labelled(self, lead: int) -> TrainingDrops | None:
         """Return the newest drop before this one that has labels of this lead."""
-        return self._known.find_newest_labelled(lead, before=self._before)
+        return self._known.find_newest_labelled(lead, earlier_than=self._before)
 
 
 def compare_counters(

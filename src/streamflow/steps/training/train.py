@@ -6,25 +6,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-
-import polars as pl
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.statistics.metrics import HoldoutMetrics, list_caveats
-from streamflow.core.training import (
-    background,
-    default_costs,
-    holdout_probabilities,
-    stored_requests,
-)
 from streamflow.core.training.certificate import Certificate
 from streamflow.core.training.default_costs import DefaultCost
-from streamflow.core.training.honesty import FILE as HONESTY_FILE
 from streamflow.core.training.honesty import HonestyReport
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import make_passport
+from streamflow.core.versions.version_files import (
+    CALIBRATION,
+    HONESTY,
+    PRECISION_RECALL,
+    ROC,
+    place_digests,
+)
 from streamflow.files import figures
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import reconcile
@@ -45,7 +42,7 @@ class TrainReceipt:
     """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto
-    words       sentences about what the numbers alone would hide
+    remarks     sentences about what the numbers alone would hide
     """
 
     run_id: str
@@ -64,7 +61,7 @@ class TrainReceipt:
     content_digest: str
     certificate: Certificate
     honesty: HonestyReport
-    words: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @property
     def line(self) -> str:
@@ -137,7 +134,7 @@ def _receipt(
         content_digest=logged.digests.content,
         certificate=certificate,
         honesty=honesty,
-        words=(
+        remarks=(
             *_explain_choice(fitted),
             *list_caveats(fitted.metrics),
             *map(str, fitted.default_costs),
@@ -214,38 +211,22 @@ def _run_record(
         metrics=fitted.metrics,
         default_costs=fitted.default_costs,
         training_seconds=fitted.training_seconds,
-        files=_run_files(platform, rows, fitted, honesty),
+        files=_run_files(rows, fitted, honesty),
         passport=lambda digests: _passport(platform, rows, fitted, certificate, honesty, digests),
     )
 
 
-def _run_files(
-    platform: Platform, rows: TrainingSet, fitted: Fitted, honesty: HonestyReport
-) -> dict[str, bytes]:
+def _run_files(rows: TrainingSet, fitted: Fitted, honesty: HonestyReport) -> dict[str, bytes]:
     """Return the files that are stored beside the model, by name."""
     label = rows.labels[fitted.holdout]
     probability = fitted.probability
-    files = {
-        holdout_probabilities.FILE: holdout_probabilities.to_bytes(probability),
-        stored_requests.FILE: fitted.probes.content,
-        HONESTY_FILE: honesty.content,
+    return {
+        **fitted.files,
+        HONESTY.name: honesty.content,
+        ROC.name: figures.draw_roc(label, probability),
+        PRECISION_RECALL.name: figures.draw_precision_recall(label, probability),
+        CALIBRATION.name: figures.draw_calibration(label, probability),
     }
-    if fitted.default_costs:
-        files[default_costs.FILE] = default_costs.to_bytes(fitted.default_costs)
-    files[background.FILE] = _background(platform, rows, fitted).content
-    files["roc.png"] = figures.draw_roc(label, probability)
-    files["precision_recall.png"] = figures.draw_precision_recall(label, probability)
-    files["calibration.png"] = figures.draw_calibration(label, probability)
-    return files
-
-
-def _background(platform: Platform, rows: TrainingSet, fitted: Fitted) -> background.Background:
-    """Summarise the training side; the reasons of a prediction are given against this summary."""
-    training_matrix = rows.matrix.filter(pl.Series(~fitted.holdout))
-    categorical = [
-        feature.name for feature in platform.catalog.features if feature.column.categorical
-    ]
-    return background.build_background(training_matrix, categorical)
 
 
 def _passport(
@@ -256,9 +237,11 @@ def _passport(
     honesty: HonestyReport,
     digests: ModelDigests,
 ) -> Mapping[str, Any]:
-    result = result_of(rows, fitted)
-    result["model"] = asdict(digests)
-    result["honesty"] = sha256(honesty.content).hexdigest()
+    result = {
+        **result_of(rows, fitted),
+        **place_digests({HONESTY.name: honesty.content}),
+        "model": asdict(digests),
+    }
     levels = read_current_levels(platform)
     passport = make_passport(
         rows,

@@ -42,18 +42,22 @@ def training_set(
             never used instead
     """
     catalog = platform.catalog
-    known = read_known_drops(platform.connection, catalog, known_at=known_at)
-    if as_of not in known.drops:
+    known_drops = read_known_drops(platform.connection, catalog, known_at=known_at)
+    if as_of not in known_drops.drops:
         raise SnapshotMissing(
-            f"no snapshot of {as_of:%Y-%m-%d} was known at {known.known_at.isoformat()};"
-            f" frozen drops: {known.listed}"
+            f"no snapshot of {as_of:%Y-%m-%d} was known at {known_drops.known_at.isoformat()};"
+            f" frozen drops: {known_drops.listed}"
         )
-    drops = known.training_drops(
-        as_of, _find_label_drop(catalog, known, as_of, label_lead), label_lead
+    drops = known_drops.training_drops(
+        as_of, _find_label_drop(catalog, known_drops, as_of, label_lead), label_lead
     )
-    pruned = frozen.pruned_revisions(platform.connection, known.revisions, known.known_at)
-    _refuse_pruned(select_revisions(catalog, pruned, as_of, drops.label_as_of), known.known_at)
-    return _read_training_set(platform, drops, known.revisions)
+    pruned = frozen.pruned_revisions(
+        platform.connection, known_drops.revisions, known_drops.known_at
+    )
+    _refuse_pruned(
+        select_revisions(catalog, pruned, as_of, drops.label_as_of), known_drops.known_at
+    )
+    return _read_training_set(platform, drops, known_drops.revisions)
 
 
 def _read_training_set(
@@ -154,17 +158,19 @@ def _column_types(catalog: Catalog) -> dict[str, str]:
     return types
 
 
-def _find_label_drop(catalog: Catalog, known: KnownDrops, as_of: datetime, lead: int) -> datetime:
+def _find_label_drop(
+    catalog: Catalog, known_drops: KnownDrops, as_of: datetime, lead: int
+) -> datetime:
     """Return the drop that dates the labels of `as_of`. Raises LabelsMissing."""
-    label_drop = known.find_label_drop(as_of, lead)
+    label_drop = known_drops.find_label_drop(as_of, lead)
     if label_drop is None:
-        later_drops = sum(drop > as_of for drop in known.drops)
+        later_drops = sum(drop > as_of for drop in known_drops.drops)
         raise LabelsMissing(
             f"with --label-lead {lead}, the labels of {as_of:%Y-%m-%d} are in drop number {lead}"
             f" after it, and only {count_of(later_drops, 'later drop')}"
             f" {choose_form(later_drops, 'is', 'are')} frozen"
         )
-    if label_drop not in known.labelled:
+    if label_drop not in known_drops.labelled:
         file = catalog.file(catalog.label.table)
         raise LabelsMissing(f"the drop of {label_drop:%Y-%m-%d} has no {file}")
     return label_drop

@@ -19,13 +19,13 @@ from streamflow.core.versions.manifest import (
     FrozenRevision,
     dump_manifest,
 )
+from streamflow.core.versions.version_files import MODEL
 from streamflow.database import Snapshot, connect, server_version, snapshot
 from streamflow.errors import NotMigrated, SettingsInvalid
 from streamflow.features.live_tables import keep_live_tables
 from streamflow.files import archive
 from streamflow.files.sqlite_files import copy_database
 from streamflow.models import artifact_locations
-from streamflow.models.model_file import FILE as MODEL_FILE
 from streamflow.platform import Platform
 from streamflow.progress import MB, Progress
 from streamflow.steps.upkeep.backup_content import (
@@ -223,7 +223,7 @@ def _find_missing(manifest: BackupManifest) -> Iterator[str]:
         path = artifact_locations.relative_path(registered.location, manifest.artifact_roots)
         if path is None or not registered.model_digest:
             continue
-        member = manifest.members.get(f"{ARTIFACTS}{path}/{MODEL_FILE}")
+        member = manifest.members.get(f"{ARTIFACTS}{path}/{MODEL.name}")
         if member is None or member.sha256 != registered.model_digest:
             problem = "damaged" if member else "missing"
             yield f"version {registered.version} of {registered.name}: its model file is {problem}"

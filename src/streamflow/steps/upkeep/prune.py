@@ -31,7 +31,7 @@ class PruneReceipt:
         revisions: Revisions that a newer revision replaces and that no passport names.
         passports: The number of passports of versions that were deleted from the registry.
         runs: Runs of streamflow that have ended and that no version comes from. Their files go.
-        kept: The number of revisions that stay.
+        revisions_kept: The number of revisions that stay.
         scores: Runs of `score` that a newer run replaces, whose version is gone, or that are too
             old.
         unknown: The number of passports without a version whose run this MLflow does not know.
@@ -45,7 +45,7 @@ class PruneReceipt:
     passports: int
     runs: tuple[UnneededRun, ...]
     scores: tuple[int, ...]
-    kept: int
+    revisions_kept: int
     unknown: int
     months: tuple[LogMonth, ...]
     busy: tuple[str, ...]
@@ -97,7 +97,7 @@ def prune(platform: Platform, *, dry_run: bool = False) -> PruneReceipt:
         passports=len(deleted),
         runs=tuple(runs),
         scores=tuple(score_runs),
-        kept=remaining,
+        revisions_kept=remaining,
         unknown=len(unregistered) - len(deleted),
         months=tuple(months),
         busy=busy,

@@ -174,17 +174,17 @@ def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connect
     run_sql(
         mlflow_address(platform),
         server,
-        before=whole_database.DROP_MLFLOW_TABLES_SQL,
+        first_sql=whole_database.DROP_MLFLOW_TABLES_SQL,
         dump=_read_dump(platform, reader, MLFLOW_DUMP, "restoring MLflow's database"),
-        after=f"{relocation}\n{whole_database.row_count_checks_sql(manifest.mlflows)}",
+        last_sql=f"{relocation}\n{whole_database.row_count_checks_sql(manifest.mlflows)}",
     )
     row_check = whole_database.row_count_checks_sql(manifest.ours)
     run_sql(
         platform.login,
         server,
-        before="",
+        first_sql="",
         dump=_read_dump(platform, reader, OUR_DUMP, "restoring streamflow's database"),
-        after=f"{whole_database.SET_OWNERS_SQL}\n{row_check}\n{whole_database.MARK_FINISHED_SQL}",
+        last_sql=f"{whole_database.SET_OWNERS_SQL}\n{row_check}\n{whole_database.MARK_FINISHED_SQL}",
     )
     return notes
 

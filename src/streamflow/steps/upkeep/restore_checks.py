@@ -10,11 +10,11 @@ import psycopg
 from packaging.version import Version
 
 from streamflow.core.versions.manifest import BackupManifest, RegisteredVersion
+from streamflow.core.versions.version_files import MODEL
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, RestoreRefused, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.models import artifact_locations
-from streamflow.models.model_file import FILE as MODEL_FILE
 from streamflow.platform import Platform
 from streamflow.steps.data.snapshot import describe_damaged_revisions
 from streamflow.steps.upkeep.backup_content import (
@@ -166,7 +166,7 @@ def _find_model_file(platform: Platform, registered: RegisteredVersion) -> Path 
     path = artifact_locations.relative_path(registered.location, [_artifact_root(platform)])
     if path is None or not registered.model_digest:
         return None
-    return platform.home / ARTIFACTS / path / MODEL_FILE
+    return platform.home / ARTIFACTS / path / MODEL.name
 
 
 def _artifact_root(platform: Platform) -> str:

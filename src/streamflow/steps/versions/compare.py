@@ -62,7 +62,7 @@ class CompareReceipt:
     levels     the five levels; in their differences `recorded` is version `a` and `now` is `b`
     metrics    the change of each metric, with shares that add up to it
     rebuilds   how many rebuilds were made
-    words      one sentence about the change of AUC
+    summary    one sentence about the change of AUC
     notes      what had to be swapped together, and which rebuild is not what was recorded
     """
 
@@ -71,7 +71,7 @@ class CompareReceipt:
     levels: tuple[Level, ...]
     metrics: tuple[MetricChange, ...]
     rebuilds: int
-    words: str
+    summary: str
     notes: tuple[str, ...]
 
 
@@ -101,7 +101,7 @@ def compare(platform: Platform, run_a: str, run_b: str) -> CompareReceipt:
         levels=tuple(levels.values()),
         metrics=changes,
         rebuilds=scores.rebuilds,
-        words=describe_change(changes[0], cause_names),
+        summary=describe_change(changes[0], cause_names),
         notes=(
             *a.tampered,
             *b.tampered,
@@ -155,7 +155,7 @@ def _explain_metrics(
 def _name_remainder(levels: Mapping[str, Level], *, erased: bool) -> str:
     """Name the causes of that part of a change which the rebuilds do not reproduce."""
     causes = []
-    if not (levels["code"].same and levels["environment"].same):
+    if not (levels["code"].is_same and levels["environment"].is_same):
         causes.append(ELSEWHERE)
     if erased:
         causes.append(ERASED)

@@ -31,6 +31,7 @@ from streamflow.core.versions.manifest import (
     ExportManifest,
     dump_manifest,
 )
+from streamflow.core.versions.version_files import is_unchanged, recorded_digests
 from streamflow.errors import ArtifactUntrusted, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.platform import Platform
@@ -80,7 +81,7 @@ def export(
         VersionMissing: no version has this number or run id
         NotRebuildable: a revision is gone, or rows of it were erased on request
         SnapshotDamaged: frozen rows are not what was registered
-        ArtifactUntrusted: the model file is not what was registered
+        ArtifactUntrusted: a file of the version is not what was registered
         StreamflowError: the file exists already, and `force` is False
     """
     begin = time.monotonic()
@@ -142,17 +143,8 @@ def _add_version(
     scratch: Path,
 ) -> None:
     """Add the passport, the catalog, the facts of the run, the model and the files beside it."""
-    from streamflow.models.model_file import FILE
-
     package, files = platform.models.fetch_files(record.version, scratch)
-    digest = archive.compute_digest(package / FILE)
-    registered_digest = record.passport.result["model"]["file"]
-    if digest != registered_digest:
-        raise ArtifactUntrusted(
-            f"the digest of the model file of version {record.version.version} is {digest},"
-            f" the registered digest is {registered_digest}",
-            state="No file was written.",
-        )
+    _require_recorded_files(record, package, files)
     writer.add(PASSPORT, archive.read_chunks(files / PASSPORT))
     writer.add(CATALOG, [values_to_toml(record.passport.features["catalog"]).encode()])
     run_facts = asdict(platform.models.read_run_facts(record.version))
@@ -161,6 +153,23 @@ def _add_version(
         for path in archive.files_below(folder):
             name = f"{prefix}{path.relative_to(folder).as_posix()}"
             writer.add(name, archive.read_chunks(path))
+
+
+def _require_recorded_files(record: RecordedVersion, package: Path, files: Path) -> None:
+    """Raise ArtifactUntrusted unless every file has the digest that the passport names."""
+    version = record.version.version
+    for file, registered in recorded_digests(record.passport.result).items():
+        path = (package if file.in_package else files) / file.name
+        if not path.is_file():
+            problem = f"the file {file.name} of version {version} is lost"
+        elif not is_unchanged(file, path.read_bytes(), registered):
+            problem = (
+                f"the file {file.name} of version {version} was changed:"
+                f" the registered digest is {registered}"
+            )
+        else:
+            continue
+        raise ArtifactUntrusted(problem, state="No file was written.")
 
 
 def _add_revisions(

@@ -19,12 +19,11 @@ from streamflow.core.versions.manifest import (
     ExportManifest,
 )
 from streamflow.core.versions.passport import Passport, parse_passport
+from streamflow.core.versions.version_files import is_unchanged, recorded_digests
 from streamflow.errors import BackupDamaged, CatalogInvalid
 from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.progress import MB, Progress
-
-MODEL_FILE = f"{MODEL}model.skops"
 
 
 def unpack(platform: Platform, reader: archive.ArchiveReader[ExportManifest], folder: Path) -> None:
@@ -38,7 +37,7 @@ def unpack(platform: Platform, reader: archive.ArchiveReader[ExportManifest], fo
 
 
 def read_passport(folder: Path, manifest: ExportManifest) -> Passport:
-    """Read the passport, which must name exactly the revisions and the model file of the export.
+    """Read the passport, which must name exactly the revisions and the files of the export.
 
     Raises BackupDamaged.
     """
@@ -47,7 +46,6 @@ def read_passport(folder: Path, manifest: ExportManifest) -> Passport:
         passport = parse_passport(content)
     except ValueError as exc:
         raise BackupDamaged(f"{PASSPORT}: {exc}") from exc
-    model_digest = sha256(read_bytes(folder, MODEL_FILE)).hexdigest()
     is_registered = sha256(content).hexdigest() == manifest.passport_digest
     if not is_registered or read_bytes(folder, f"{FILES}{PASSPORT}") != content:
         raise BackupDamaged(f"{PASSPORT}: its digest is not the registered one")
@@ -58,9 +56,16 @@ def read_passport(folder: Path, manifest: ExportManifest) -> Passport:
     }
     if recorded_revisions != exported_revisions:
         raise BackupDamaged(f"{PASSPORT}: it does not name the revisions that are in the file")
-    if model_digest != passport.result["model"]["file"]:
-        raise BackupDamaged(f"{MODEL_FILE}: it is not the model of this passport")
+    _require_recorded_files(folder, passport)
     return passport
+
+
+def _require_recorded_files(folder: Path, passport: Passport) -> None:
+    """Raise BackupDamaged unless every file has the digest that the passport names."""
+    for file, digest in recorded_digests(passport.result).items():
+        name = f"{MODEL if file.in_package else FILES}{file.name}"
+        if not is_unchanged(file, read_bytes(folder, name), digest):
+            raise BackupDamaged(f"{name}: it is not the file that the passport names")
 
 
 def read_bytes(folder: Path, name: str) -> bytes:

@@ -19,6 +19,7 @@ import polars as pl
 
 from streamflow.core.data.catalog_definitions import catalog_from_values
 from streamflow.core.data.counts import choose_form, count_of
+from streamflow.core.statistics.old_metric_names import translate_old_metrics
 from streamflow.core.versions.manifest import (
     EXPORT_NAME,
     FILES,
@@ -29,6 +30,7 @@ from streamflow.core.versions.manifest import (
     parse_export,
 )
 from streamflow.core.versions.passport import Passport
+from streamflow.core.versions.version_files import describe_unchecked
 from streamflow.errors import BackupDamaged, ImportRefused, StreamflowError
 from streamflow.features.feature_service import features_of
 from streamflow.files import archive
@@ -61,6 +63,7 @@ class ImportReceipt:
     """The number and run id that a version has here.
 
     already   the version was imported before, and nothing was changed
+    notes     what could not be checked, and why
     """
 
     model: str
@@ -71,6 +74,7 @@ class ImportReceipt:
     rows: int
     already: bool
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def import_version(platform: Platform, file: Path) -> ImportReceipt:
@@ -104,6 +108,7 @@ def import_version(platform: Platform, file: Path) -> ImportReceipt:
         rows=sum(revision.rows for revision in new_revisions),
         already=existing is not None,
         seconds=time.monotonic() - begin,
+        notes=describe_unchecked(passport),
     )
 
 
@@ -115,10 +120,12 @@ def _read_run_facts(folder: Path, manifest: ExportManifest, passport: Passport) 
     from streamflow.models.run_record import RunFacts
 
     run_facts = RunFacts(**json.loads(read_bytes(folder, RUN)))
+    metrics = translate_old_metrics(run_facts.metrics)
     for name, value in tags_of(passport, manifest.passport_digest).items():
         if run_facts.tags.get(name) != value:
             raise BackupDamaged(f"{RUN}: the tag {name} does not agree with the passport")
-    return replace(run_facts, tags={**run_facts.tags, "imported_from": manifest.run_id})
+    tags = {**run_facts.tags, "imported_from": manifest.run_id}
+    return replace(run_facts, metrics=metrics, tags=tags)
 
 
 def _find_imported(platform: Platform, manifest: ExportManifest) -> tuple[str, int] | None:

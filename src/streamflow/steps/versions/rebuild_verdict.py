@@ -111,6 +111,9 @@ def _describe_model_differences(
         sentences.append("the calibrator or the threshold differs from the recorded one")
     if recorded["predictions"] != rebuilt["predictions"]:
         sentences.append("the predictions of the hold-out differ from the recorded predictions")
+    # A passport of schema 3 has no digest of the background.
+    if "background" in recorded and recorded["background"] != rebuilt["background"]:
+        sentences.append("the summary of the training side differs from the recorded summary")
     recorded_metrics = recorded["metrics"]
     for name, value in rebuilt["metrics"].items():
         recorded_value = recorded_metrics.get(name)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from streamflow.core.training import (
-    decision,
-    default_costs,
-    holdout_probabilities,
-    honesty,
-    stored_requests,
+from streamflow.core.training import holdout_probabilities
+from streamflow.core.versions.version_files import (
+    HOLDOUT_PROBABILITIES,
+    MODEL,
+    VersionFile,
+    is_unchanged,
+    recorded_digests,
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.platform import Platform
@@ -27,45 +28,45 @@ def read_probabilities(
     Returns:
         None when the file is lost or was changed; `describe_changed_artifacts` reports that
     """
+    content = read_recorded_file(platform, record, HOLDOUT_PROBABILITIES)
+    return None if content is None else holdout_probabilities.from_bytes(content)
+
+
+def read_recorded_file(
+    platform: Platform, record: RecordedVersion, file: VersionFile
+) -> bytes | None:
+    """Read a file beside the model. Returns None when it is lost or is not the registered one."""
     try:
-        content = platform.models.read_run_file(record.version.run_id, holdout_probabilities.FILE)
-        probabilities = holdout_probabilities.from_bytes(content)
-    except (ArtifactUntrusted, ValueError):
+        content = platform.models.read_run_file(record.version.run_id, file.name)
+    except ArtifactUntrusted:
         return None
-    if holdout_probabilities.digest(probabilities) != record.passport.result["predictions"]:
-        return None
-    return probabilities
+    digest = recorded_digests(record.passport.result)[file]
+    return content if is_unchanged(file, content, digest) else None
 
 
 def describe_changed_artifacts(platform: Platform, record: RecordedVersion) -> list[str]:
     """Name the files of the version that are lost, or are not what was registered."""
-    version = record.version.version
-    result = record.passport.result
-    sentences = _describe_changed_model(platform, record)
-    changed_files = []
-    if read_probabilities(platform, record) is None:
-        changed_files.append(holdout_probabilities.FILE)
-    digests = {
-        decision.FILE: result["decision"]["digest"],
-        stored_requests.FILE: result["probes"],
-        honesty.FILE: result["honesty"],
-    }
-    if "default_costs" in result:
-        digests[default_costs.FILE] = result["default_costs"]
-    for name, digest in digests.items():
-        if not _is_unchanged(platform, record, name, digest):
-            changed_files.append(name)
-    sentences += [
-        f"the file {name} of version {version} is lost or was changed" for name in changed_files
+    return [
+        *_describe_changed_model(platform, record),
+        *(
+            f"the file {file.name} of version {record.version.version} is lost or was changed"
+            for file in _find_changed_files(platform, record)
+        ),
     ]
-    return sentences
+
+
+def _find_changed_files(platform: Platform, record: RecordedVersion) -> Iterator[VersionFile]:
+    """Yield the files beside the model that are lost, or are not what was registered."""
+    for file in recorded_digests(record.passport.result):
+        if not file.in_package and read_recorded_file(platform, record, file) is None:
+            yield file
 
 
 def _describe_changed_model(platform: Platform, record: RecordedVersion) -> list[str]:
     """Describe what is wrong with the model file: at most one sentence."""
     from streamflow.models.model_file import file_digest
 
-    registered = record.passport.result["model"]["file"]
+    registered = recorded_digests(record.passport.result)[MODEL]
     with TemporaryDirectory() as folder:
         try:
             digest = file_digest(platform.models.fetch_model_file(record.version, Path(folder)))
@@ -77,11 +78,3 @@ def _describe_changed_model(platform: Platform, record: RecordedVersion) -> list
         f"the model file of version {record.version.version} was changed:"
         f" its digest is {digest}, the registered digest is {registered}"
     ]
-
-
-def _is_unchanged(platform: Platform, record: RecordedVersion, name: str, digest: str) -> bool:
-    try:
-        content = platform.models.read_run_file(record.version.run_id, name)
-    except ArtifactUntrusted:
-        return False
-    return sha256(content).hexdigest() == digest

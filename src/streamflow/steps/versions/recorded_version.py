@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from streamflow.core.data.catalog_definitions import catalog_from_values
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.passport import Passport, parse_passport
+from streamflow.core.versions.version_files import PASSPORT, recorded_digests
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
@@ -18,8 +19,6 @@ from streamflow.steps.data.snapshot import describe_damaged_revisions
 from streamflow.warehouse import frozen, ledger
 from streamflow.warehouse.change_evidence import follow_erasures
 from streamflow.warehouse.frozen import Revision
-
-FILE = "passport.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,19 +75,19 @@ def _read_passport(
 ) -> Passport:
     """Read the passport's file. Raises NotRebuildable when it is lost, changed or unreadable."""
     try:
-        content = platform.models.read_run_file(version.run_id, FILE)
+        content = platform.models.read_run_file(version.run_id, PASSPORT.name)
     except ArtifactUntrusted as exc:
         raise _not_rebuildable(f"{name}: its passport is lost: {exc.message}") from exc
     digest = sha256(content).hexdigest()
     if digest != registered_digest:
         raise _not_rebuildable(
-            f"{name}: its {FILE} was changed: its digest is {digest},"
+            f"{name}: its {PASSPORT.name} was changed: its digest is {digest},"
             f" the registered digest is {registered_digest}"
         )
     try:
         return parse_passport(content)
     except ValueError as exc:
-        raise _not_rebuildable(f"{name}: its {FILE} cannot be read: {exc}") from exc
+        raise _not_rebuildable(f"{name}: its {PASSPORT.name} cannot be read: {exc}") from exc
 
 
 def _not_rebuildable(*missing: str) -> NotRebuildable:
@@ -110,14 +109,12 @@ def _describe_changed_tags(version: ModelVersion, passport: Passport, digest: st
 
 def tags_of(passport: Passport, digest: str) -> dict[str, str]:
     """Return the tags in MLflow that a version with this passport must have."""
-    model = passport.result["model"]
-    decision = passport.result["decision"]
+    result = passport.result
+    file_digests = {PASSPORT: digest, **recorded_digests(result)}
     return {
-        "passport_digest": digest,
-        "model_digest": model["file"],
-        "content_digest": model["content"],
-        "decision_digest": decision["digest"],
-        "threshold": repr(decision["threshold"]),
+        **{file.tag: digest for file, digest in file_digests.items() if file.tag},
+        "content_digest": result["model"]["content"],
+        "threshold": repr(result["decision"]["threshold"]),
         "feature_service": passport.features["service"],
         "as_of": f"{passport.as_of:%Y-%m-%d}",
     }

@@ -19,6 +19,7 @@ from streamflow.core.versions.level_comparison import (
     compare_features,
 )
 from streamflow.core.versions.passport import Passport
+from streamflow.core.versions.version_files import describe_unchecked
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.training.current_levels import CurrentLevels, read_current_levels
@@ -59,6 +60,7 @@ class ReproduceReceipt:
     differences         how the result differs, as sentences; the first is nearest to the cause
     largest_difference  of the hold-out's probabilities; None when the recorded ones are lost
     tampered            which parts of the version are no longer what was registered
+    notes               what could not be checked, and why
     code                "at hand", or the commit that was run
     """
 
@@ -77,6 +79,7 @@ class ReproduceReceipt:
     tampered: tuple[str, ...]
     code: str
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -121,6 +124,7 @@ def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
         tampered=(*record.tampered, *describe_changed_artifacts(platform, record)),
         code="at hand",
         seconds=time.perf_counter() - begin,
+        notes=describe_unchecked(passport),
     )
 
 

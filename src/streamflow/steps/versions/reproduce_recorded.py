@@ -19,6 +19,7 @@ from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.versions.level_comparison import Level
 from streamflow.core.versions.passport import Passport
+from streamflow.core.versions.version_files import describe_unchecked
 from streamflow.errors import NotRebuildable, StreamflowError
 from streamflow.platform import Platform
 from streamflow.runtime import Worktree, find_repository
@@ -81,6 +82,7 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
         code=commit,
         levels=tuple(levels.values()),
         tampered=(*record.tampered, *describe_changed_artifacts(platform, record)),
+        notes=describe_unchecked(record.passport),
     )
 
 
@@ -88,7 +90,7 @@ def _require_unchanged_data(platform: Platform, record: RecordedVersion) -> Leve
     """Return the data level. Raises NotRebuildable when frozen rows were changed."""
     recorded_platform = platform_with_recorded_catalog(platform, record.passport)
     level = verify_frozen_rows(recorded_platform, record.passport).level
-    if not level.same:
+    if not level.is_same:
         first = str(level.differences[0])
         raise NotRebuildable(
             f"data: {first}",

@@ -20,8 +20,10 @@ from streamflow.core.training.background import build_background, parse_backgrou
 from streamflow.core.training.calibration import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.errors import ArtifactUntrusted
+from streamflow.models.kinds import MODEL_KINDS
+from streamflow.models.kinds.baseline import FOREST
 from streamflow.models.model_file import load_background
-from streamflow.models.pipelines import ENCODE, FOREST, MODEL_KINDS, fit_model, raw_frame
+from streamflow.models.pipelines import ENCODE, fit_model, raw_frame
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.reasons import explain, explain_rows
 

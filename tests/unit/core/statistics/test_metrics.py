@@ -56,7 +56,14 @@ def test_every_score_is_that_of_scikit_learn(given_rows: Rows) -> None:
     assert found.auc == pytest.approx(oracle.roc_auc_score(label, probability), abs=1e-12)
     assert found.f1 == pytest.approx(oracle.f1_score(label, flagged, zero_division=0.0))
     assert found.accuracy == pytest.approx(oracle.accuracy_score(label, flagged))
-    assert (found.rows, found.positives, found.flagged) == (len(label), label.sum(), flagged.sum())
+    assert found.precision == pytest.approx(
+        oracle.precision_score(label, flagged, zero_division=0.0)
+    )
+    assert found.recall == pytest.approx(oracle.recall_score(label, flagged))
+    assert found.holdout_rows == len(label)
+    assert found.positives == label.sum()
+    assert found.predicted_positives == flagged.sum()
+    assert found.true_positives == (label & flagged).sum()
     false, true, _ = oracle.roc_curve(label, probability, drop_intermediate=False)
     assert np.allclose(roc_points(label, probability), (false, true))
     precision, recall, _ = oracle.precision_recall_curve(label, probability)
@@ -112,13 +119,15 @@ def test_words_for_accuracy_below_the_majority_class(fine: HoldoutMetrics) -> No
     assert (
         "majority class (1)"
         in list_caveats(
-            replace(fine, accuracy=0.1, majority_accuracy=0.9, positives=1_900, found=1_900)
+            replace(
+                fine, accuracy=0.1, majority_accuracy=0.9, positives=1_900, true_positives=1_900
+            )
         )[0]
     )
 
 
 def test_words_for_a_threshold_that_finds_nobody(fine: HoldoutMetrics) -> None:
-    [sentence] = list_caveats(replace(fine, f1=0.0641, found=15, positives=425))
+    [sentence] = list_caveats(replace(fine, f1=0.0641, true_positives=15, positives=425))
     assert "finds 15 of 425 positives" in sentence
 
 

@@ -100,7 +100,7 @@ def test_the_platforms_own_join_is_clean(question: tuple[list[Content], Reading,
     frame, rows, places, asked = posed(question)
     whole, parts = audit(frame, rows, places, asked), audit(frame, rows, places, asked, chunk=1)
     assert (whole.count, whole.violations) == (0, [])
-    assert parts.part == whole.part
+    assert parts.certificate_part == whole.certificate_part
 
 
 @given(question=questions(), data=st.data())
@@ -121,7 +121,7 @@ def test_one_wrong_cell_is_found_and_no_other(
     assert (violation.key, violation.what) == (frame[KEY][row], f"plan_fv:{column}")
     assert (violation.found, violation.expected) == (value, right)
     assert (
-        found.part == audit(frame, rows, places, asked).part
+        found.certificate_part == audit(frame, rows, places, asked).certificate_part
     )  # what belongs there does not depend on what is there
 
 
@@ -343,7 +343,7 @@ def test_one_planted_row_of_the_future_is_found_exactly_it() -> None:
     assert {(v.from_as_of, v.from_known_at) for v in leaking.violations} == {
         (march["as_of"][0], march["known_at"][0])
     }
-    assert leaking.part == clean.part
+    assert leaking.certificate_part == clean.certificate_part
 
 
 def test_all_violations_are_counted_and_the_first_are_kept() -> None:
@@ -371,7 +371,7 @@ def certificate(contents: list[Content], asked: Reading, **facts: Any) -> Certif
         "violations": 0,
         **facts,
     }
-    return Certificate(**values, parts=(audit(frame, rows, places, asked).part,))
+    return Certificate(**values, parts=(audit(frame, rows, places, asked).certificate_part,))
 
 
 def test_a_certificate_names_what_changed_and_no_key() -> None:

@@ -1,4 +1,4 @@
-"""The parts of a catalog: tables, feature views, the entity, the label, and features."""
+"""What a catalog declares: tables, feature views, the entity, the label, and features."""
 
 from __future__ import annotations
 

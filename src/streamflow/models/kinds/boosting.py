@@ -1,0 +1,117 @@
+"""Gradient boosting: small trees that are grown slowly, which suits some thousand rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamflow.models.model_kind import CompiledModel, Learned, ModelKind, Tree
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+BOOSTING = "boosting"
+
+#: The arrays that define a tree, and their types in the content digest: integers as int64, floats
+#: as IEEE 754 doubles, all big-endian.
+TREE_ARRAYS = (
+    ("left", ">i8"),
+    ("right", ">i8"),
+    ("feature_idx", ">i8"),
+    ("num_threshold", ">f8"),
+    ("missing_go_to_left", "u1"),
+    ("is_leaf", "u1"),
+    ("value", ">f8"),
+)
+
+
+def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
+    """Create the estimator. Its numbers are conventions of ours."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    boosting = HistGradientBoostingClassifier(
+        learning_rate=0.05,
+        max_iter=150,
+        max_leaf_nodes=15,
+        min_samples_leaf=40,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=seed,
+    )
+    return [(BOOSTING, boosting)]
+
+
+def _compile(pipeline: Pipeline) -> CompiledModel:
+    """Compile gradient boosting with treelite."""
+    import treelite
+
+    model = treelite.sklearn.import_model(pipeline.named_steps[BOOSTING])
+    return lambda matrix: np.ascontiguousarray(
+        treelite.gtil.predict(model, matrix, nthread=1)[:, 0, 0]
+    )
+
+
+def _read_learned(pipeline: Pipeline) -> Learned:
+    """Return the trees and the baseline. scikit-learn has no public name for its trees."""
+    boosting = pipeline.named_steps[BOOSTING]
+    tree_nodes = [predictors[0].nodes for predictors in boosting._predictors]  # noqa: SLF001
+    return Learned(
+        format_name="streamflow boosting 1",
+        header_fields={
+            "nodes": [len(nodes) for nodes in tree_nodes],
+            "baseline": boosting._baseline_prediction.tolist(),  # noqa: SLF001
+        },
+        arrays=(
+            (nodes[name], array_type) for nodes in tree_nodes for name, array_type in TREE_ARRAYS
+        ),
+    )
+
+
+def _read_trees(pipeline: Pipeline) -> tuple[Iterable[Tree], int]:
+    """Return the trees and the number of their columns."""
+    boosting = pipeline.named_steps[BOOSTING]
+    return _iterate_trees(boosting), int(boosting.n_features_in_)
+
+
+def _iterate_trees(boosting: Any) -> Iterator[Tree]:
+    """Yield the trees. The baseline, the answer before the first tree, is a tree of one leaf."""
+    no_node = np.array([-1])
+    # Boosting has no public trees; treelite reads these too.
+    baseline = boosting._baseline_prediction.ravel()  # noqa: SLF001
+    yield Tree(
+        left_child=no_node,
+        right_child=no_node,
+        column=no_node,
+        threshold=np.zeros(1),
+        null_left=np.zeros(1, bool),
+        rows=np.array([1]),
+        value=baseline.astype(float),
+    )
+    for (predictor,) in boosting._predictors:  # noqa: SLF001
+        nodes = predictor.nodes
+        leaf = nodes["is_leaf"].astype(bool)
+        yield Tree(
+            left_child=np.where(leaf, -1, nodes["left"].astype(np.int64)),
+            right_child=nodes["right"].astype(np.int64),
+            column=nodes["feature_idx"].astype(np.int64),
+            threshold=nodes["num_threshold"],
+            null_left=nodes["missing_go_to_left"].astype(bool),
+            rows=nodes["count"].astype(np.int64),
+            value=nodes["value"],
+        )
+
+
+KIND = ModelKind(
+    name="boosting",
+    rank=3,
+    steps=(BOOSTING,),
+    create=_create,
+    compile=_compile,
+    tolerance=1e-12,
+    read_learned=_read_learned,
+    trusted_types=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
+    margin_unit="log-odds",
+    read_trees=_read_trees,
+)

@@ -1,0 +1,104 @@
+"""A logistic regression on standardised columns. A null counts as the mean of its column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamflow.models.model_kind import CompiledModel, Contributions, Floats, Learned, ModelKind
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+IMPUTE = "impute"
+SCALE = "scale"
+LOGISTIC = "logistic"
+
+
+def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
+    """Create the steps that fill nulls, standardise the columns and fit the regression."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    regression = LogisticRegression(max_iter=1000, random_state=seed)
+    return [
+        (IMPUTE, SimpleImputer(keep_empty_features=True)),
+        (SCALE, StandardScaler()),
+        (LOGISTIC, regression),
+    ]
+
+
+def read_linear_model(
+    pipeline: Pipeline,
+) -> tuple[Floats, tuple[Floats, Floats], tuple[Floats, float]]:
+    """Return what a logistic regression has learned.
+
+    Returns:
+        The value that replaces a null, then (centre, spread), then (weights, intercept). All but
+        the intercept are arrays with a value per column.
+    """
+    impute, scale, regression = (step for _, step in pipeline.steps[1:])
+    return (
+        impute.statistics_,
+        (scale.mean_, scale.scale_),
+        (regression.coef_[0], float(regression.intercept_[0])),
+    )
+
+
+def _compile(pipeline: Pipeline) -> CompiledModel:
+    """Compile a logistic regression that adds up its terms column by column.
+
+    A matrix product would add up a batch in a different order than a single row.
+    """
+    from scipy.special import expit
+
+    fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
+
+    def predict(matrix: Floats) -> Floats:
+        total = np.full(len(matrix), intercept)
+        for column, (fill_value, centre, spread, weight) in enumerate(
+            zip(fill_values, *scale, weights, strict=True)
+        ):
+            values = matrix[:, column]
+            total += (np.where(np.isnan(values), fill_value, values) - centre) / spread * weight
+        return np.asarray(expit(total))
+
+    return predict
+
+
+def _read_learned(pipeline: Pipeline) -> Learned:
+    """Return the values that replace nulls, the centres, the spreads and the weights."""
+    fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
+    return Learned(
+        format_name="streamflow logistic 1",
+        header_fields={"intercept": intercept},
+        arrays=((array, ">f8") for array in (fill_values, *scale, weights)),
+    )
+
+
+def _compute_terms(pipeline: Pipeline, matrix: Floats) -> Contributions:
+    """Return the terms of a logistic regression: weight times distance from the training mean.
+
+    A null counts as the value that replaced it in training.
+    """
+    fill_values, (centre, spread), (weights, intercept) = read_linear_model(pipeline)
+    columns = (np.where(np.isnan(matrix), fill_values, matrix) - centre) / spread * weights
+    margin = np.full(len(matrix), intercept)
+    for column in range(columns.shape[1]):  # one after another, as the compiled model does
+        margin += columns[:, column]
+    return Contributions(base=intercept, margin=margin, columns=columns)
+
+
+KIND = ModelKind(
+    name="logistic",
+    rank=1,
+    steps=(IMPUTE, SCALE, LOGISTIC),
+    create=_create,
+    compile=_compile,
+    tolerance=1e-12,
+    read_learned=_read_learned,
+    margin_unit="log-odds",
+    compute_terms=_compute_terms,
+)

@@ -1,0 +1,100 @@
+"""What a kind of model consists of: see the package `kinds`, which has a module for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+Floats = NDArray[np.float64]
+#: The encoder's matrix (n, width) with n > 0 -> probabilities (n,).
+CompiledModel = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What an estimator has learned, in the form in which the content digest covers it.
+
+    Attributes:
+        format_name: name and version of the format.
+        header_fields: the facts of the estimator in the line of JSON.
+        arrays: its arrays, each with the type in which it is written.
+    """
+
+    format_name: str
+    header_fields: dict[str, Any]
+    arrays: Iterable[tuple[Any, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """A tree as arrays of shape (nodes,), one value per node. A leaf has left_child < 0."""
+
+    left_child: NDArray[np.int64]
+    right_child: NDArray[np.int64]
+    column: NDArray[np.int64]
+    threshold: Floats
+    null_left: NDArray[np.bool_]
+    rows: NDArray[np.int64]
+    value: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contributions:
+    """The contributions of the encoder's columns to the margins of rows.
+
+    For each row `base` plus the sum of its `columns` is its `margin`.
+
+    Attributes:
+        base: the answer without any contribution.
+        margin: (n,)
+        columns: (n, width)
+    """
+
+    base: float
+    margin: Floats
+    columns: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelKind:
+    """One kind of model, with everything that depends on the kind.
+
+    A kind is explained either by its trees or by its terms: one of `read_trees` and
+    `compute_terms` is None.
+
+    Attributes:
+        name: the name in the settings.
+        rank: 1 for the simplest kind. Of equally good kinds the simplest is chosen.
+        steps: the names of the pipeline's steps that follow the encoder.
+        create: called with the number of trees and the seed; returns these steps, not fitted.
+        threaded_step: the step that is fitted with several threads; empty for none.
+        compile: makes the function that predicts from a fitted pipeline.
+        tolerance: the largest difference between a compiled model and its pipeline.
+        read_learned: returns what the content digest covers.
+        trusted_types: the types that skops may read beside those of every kind.
+        margin_unit: the unit of the answer that is explained.
+        matrix_type: the type in which the model compares the values of the matrix.
+        read_trees: returns the trees and the number of their columns.
+        compute_terms: returns the contributions of the columns of a matrix.
+    """
+
+    name: str
+    rank: int
+    steps: tuple[str, ...]
+    create: Callable[[int, int], list[tuple[str, Any]]]
+    threaded_step: str = ""
+    compile: Callable[[Pipeline], CompiledModel]
+    tolerance: float
+    read_learned: Callable[[Pipeline], Learned]
+    trusted_types: tuple[str, ...] = ()
+    margin_unit: str
+    matrix_type: type[np.floating[Any]] = np.float64
+    read_trees: Callable[[Pipeline], tuple[Iterable[Tree], int]] | None = None
+    compute_terms: Callable[[Pipeline, Floats], Contributions] | None = None
