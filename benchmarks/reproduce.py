@@ -150,7 +150,7 @@ def _rebuild(platform: Platform) -> str:
     passport = find_recorded_version(platform, "1").passport
     then = platform_as_recorded(platform, passport)
     examined = verify_frozen_rows(then, passport)
-    assert examined.level.same
+    assert examined.level.is_same
     return rebuild_training_set(then, passport, read_rows=examined.read_rows).digest
 
 

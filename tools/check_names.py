@@ -46,7 +46,6 @@ FIXED_NAMES = (
         "the key 'words' of catalog.toml and of the answers of /explain",
     ),
     FixedName("words", ("*/core/training/honesty.py",), "stored in label_honesty.json"),
-    FixedName("found", ("*/core/statistics/metrics.py",), "the metric of this name in MLflow"),
     FixedName("of", ("*/core/training/default_costs.py",), "stored in default_costs.json"),
     FixedName("parts", ("*/core/training/certificate.py",), "stored in the passport"),
     FixedName("parts", ("*/core/versions/manifest.py",), "stored in the manifest of an export"),

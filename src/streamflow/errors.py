@@ -29,14 +29,9 @@ StreamflowError
 ├── PortTaken                a requested port is in use
 └── ServiceFailed            a child process did not become ready
 
-Each class knows its exit code, its HTTP status and its remedy. Exit code 2 is a usage error, 1 is a
-verdict such as "differs"; the codes of these errors start at 3. Facts are attributes. A message
-says where and what; `state` says what was left behind; `remedy` says what to do next.
+Exit code 2 is a usage error, 1 is a verdict such as "differs"; errors have the codes from 3 on. A
+message says where and what; `state` says what was left behind; `remedy` says what to do next.
 """
-
-from __future__ import annotations
-
-import re
 
 
 class StreamflowError(Exception):
@@ -60,7 +55,7 @@ class StreamflowError(Exception):
     @property
     def code(self) -> str:
         """Return a stable name for machines: `ContractViolation` -> `contract_violation`."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+        return "".join(f"_{c}" if c.isupper() else c for c in type(self).__name__)[1:].lower()
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.state} {self.remedy}".rstrip()
@@ -134,9 +129,7 @@ class TrainingImpossible(StreamflowError):
 
 
 class TemporalViolation(StreamflowError):
-    """A training set holds values not known at its `known_at`, or not true as of its `as_of`."""
-
-    # `facts["violations"]` lists the cells.
+    """A training set holds values not yet known or true; `facts["violations"]` lists the cells."""
 
     exit_code = 24
     state = "No run and no model version was written."
@@ -239,8 +232,7 @@ class FeaturesStale(StreamflowError):
     """Some features of this key are older than the catalog allows."""
 
     exit_code = 26
-    # The request is not wrong: it succeeds after the next materialization.
-    http_status = 503
+    http_status = 503  # The request is not wrong: it succeeds after the next materialization.
     remedy = (
         "Freeze a newer drop and run 'streamflow materialize'; "
         "'max_age_days' of a view in the catalog is the limit."

@@ -65,7 +65,7 @@ class DemoReceipt:
 def prefect_flushed() -> Iterator[None]:
     """Send the pending logs and events of Prefect at the end of the block.
 
-    Its server must still run then: at exit Prefect would try for a minute to reach a stopped one.
+    Its server must still run then: Prefect tries for a minute to reach a stopped one.
     """
     try:
         yield
@@ -172,19 +172,14 @@ def monthly(
 @flow(name="train")
 def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> train_step.TrainReceipt:
     """Train the baseline model and register it as a version."""
-    receipt: train_step.TrainReceipt = train_version(as_of, label_lead, flags or {})
-    return receipt
+    return train_version(as_of, label_lead, flags or {})
 
 
 @flow(name="demo")
 def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoReceipt:
-    """Load the first drop, train on it and promote the version; then load the later drops.
-
-    After that, a challenger is trained on the last drop and compared with the champion.
-    """
+    """Load the first drop, train and promote; then load the rest, train again and compare."""
     settings_flags = flags or {}
-    first_folder, first_as_of = drops[0]
-    later_drops = drops[1:]
+    (first_folder, first_as_of), *later_drops = drops
     months = [monthly(first_folder, first_as_of, flags=settings_flags)]
     training = train(first_as_of, 0, settings_flags)
     # By force: there is no champion yet to compare with, but the API needs a version.
@@ -246,7 +241,7 @@ def serve(
 
     `inbox` and `train_and_compare` run in the given intervals of seconds; a run that is due while
     an earlier one still works is left out. Without an inbox, or an interval, the schedule is
-    paused instead of left out: Prefect would otherwise keep the schedule of an earlier worker.
+    paused: Prefect would otherwise keep the schedule of an earlier worker.
     """
     one_at_a_time = ConcurrencyLimitConfig(
         limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
@@ -281,7 +276,7 @@ def _deployment(
     parameters: Mapping[str, Any] | None = None,
     **schedule: Any,
 ) -> RunnerDeployment:
-    """Return a deployment of a flow; Prefect finds it by its module, from any working folder."""
+    """Return a deployment of a flow, which Prefect finds by its module."""
     deployment = deployed_flow.to_deployment(
         deployed_flow.name,
         parameters={"flags": dict(flags), **(parameters or {})},

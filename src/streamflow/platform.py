@@ -150,10 +150,10 @@ class Platform:
         A registered version may name an old one.
         """
         stored = installation.feature_services(self.connection)
-        return {
-            name: [ServiceFeature(**feature) for feature in features]
-            for name, features in stored.items()
-        }
+        services = {}
+        for name, features in stored.items():
+            services[name] = [ServiceFeature(**feature) for feature in features]
+        return services
 
     @cached_property
     def models(self) -> Registry:

@@ -237,7 +237,9 @@ class _ConnectionLost(Exception):
 
 
 async def _read_rows(
-    serving: Serving, connection: psycopg.AsyncConnection, keys: list[str | int]
+    serving: Serving,
+    connection: psycopg.AsyncConnection,
+    keys: list[str | int],
 ) -> list[OnlineRow | None]:
     try:
         return await serving.reader.read_many_async(connection, keys)
@@ -248,7 +250,9 @@ async def _read_rows(
 
 
 async def _judge(
-    serving: Serving, keys: list[str | int], rows: list[OnlineRow | None]
+    serving: Serving,
+    keys: list[str | int],
+    rows: list[OnlineRow | None],
 ) -> list[Answer]:
     now = datetime.now(UTC)
     if len(keys) <= INLINE_IDS:

@@ -24,14 +24,13 @@ def find_contradictions(
         problems.append(f"entity: no table '{entity.table}'")
     problems += _check_label(label, tables)
     problems += _check_columns(entity, label, views, tables)
-    views_with_columns = {
-        column.view for table in tables.values() for column in table.columns.values()
-    }
-    problems += [
-        f"views.{name}: no column names this view"
-        for name in views
-        if name not in views_with_columns
-    ]
+    views_with_columns = set()
+    for table in tables.values():
+        for column in table.columns.values():
+            views_with_columns.add(column.view)
+    for name in views:
+        if name not in views_with_columns:
+            problems.append(f"views.{name}: no column names this view")
     return problems
 
 

@@ -34,12 +34,20 @@ class Catalog(CatalogPart):
     @property
     def features(self) -> tuple[Feature, ...]:
         """List all features: views in the order of the catalog, columns in that of their table."""
-        return tuple(
-            Feature(name=name, view=view_name, table=view.table, column=column)
-            for view_name, view in self.views.items()
-            for name, column in self.tables[view.table].columns.items()
-            if column.view == view_name
-        )
+        features = []
+        for view_name, view in self.views.items():
+            columns = self.tables[view.table].columns
+            for name, column in columns.items():
+                if column.view != view_name:
+                    continue
+                feature = Feature(
+                    name=name,
+                    view=view_name,
+                    table=view.table,
+                    column=column,
+                )
+                features.append(feature)
+        return tuple(features)
 
     def features_of(self, view: str) -> tuple[Feature, ...]:
         """List the features of one view, in order."""
@@ -69,13 +77,13 @@ class Catalog(CatalogPart):
 
     def file_columns(self, table: str) -> dict[str, Column]:
         """Return the columns that the file of `table` holds, the key first."""
-        return {name: column for name, column in self.columns(table).items() if column.expr is None}
+        columns = self.columns(table)
+        return {name: column for name, column in columns.items() if column.expr is None}
 
     def derived_columns(self, table: str) -> dict[str, Column]:
         """Return the columns of `table` that are computed when a snapshot freezes."""
-        return {
-            name: column for name, column in self.columns(table).items() if column.expr is not None
-        }
+        columns = self.columns(table)
+        return {name: column for name, column in columns.items() if column.expr is not None}
 
     def population_of(self, table: str) -> str | None:
         """Return the table of the entity where a key without a row in `table` has a row of nulls.
@@ -106,8 +114,11 @@ class Catalog(CatalogPart):
         declarations = self.model_dump(exclude=without_effect)
         text = json.dumps(declarations, sort_keys=True, ensure_ascii=False)
         # The order of the features counts, and `sort_keys` has just removed it.
-        column_order = {name: list(table.columns) for name, table in self.tables.items()}
-        return sha256((text + json.dumps(column_order)).encode()).hexdigest()
+        column_order = {}
+        for name, table in self.tables.items():
+            column_order[name] = list(table.columns)
+        text += json.dumps(column_order)
+        return sha256(text.encode()).hexdigest()
 
     @property
     def service(self) -> str:
@@ -116,13 +127,28 @@ class Catalog(CatalogPart):
         The name changes exactly when the feature set or its meaning changes.
         """
         feature_facts = [self._describe_feature(feature) for feature in self.features]
-        facts = [self.entity.name, self.entity.key, self.entity.type, feature_facts]
+        entity = self.entity
+        facts = [
+            entity.name,
+            entity.key,
+            entity.type,
+            feature_facts,
+        ]
         text = json.dumps(facts, ensure_ascii=False)
-        return f"{self.model}_{sha256(text.encode()).hexdigest()[:8]}"
+        digest = sha256(text.encode()).hexdigest()
+        return f"{self.model}_{digest[:8]}"
 
     def _describe_feature(self, feature: Feature) -> list[Any]:
         """List the facts of a feature that a model depends on, for the digest of the service."""
         column = feature.column
         days = self.ttl(feature.view).days
-        facts = [feature.ref, column.type, column.nullable, column.categorical, days]
-        return [*facts, column.expr] if column.expr else facts
+        facts = [
+            feature.ref,
+            column.type,
+            column.nullable,
+            column.categorical,
+            days,
+        ]
+        if column.expr:
+            facts.append(column.expr)
+        return facts

@@ -15,7 +15,8 @@ from streamflow.cli.options import AsOf, EntityKey, Folder, JsonFlag, as_day, as
 AllowSame = Annotated[
     bool,
     typer.Option(
-        "--allow-same", help="Accept a drop whose files are equal to those of a different date."
+        "--allow-same",
+        help="Accept a drop whose files are equal to those of a different date.",
     ),
 ]
 RejectRows = Annotated[

@@ -97,7 +97,10 @@ def honesty(
 
     with invocation(context).platform() as platform:
         rows = build_training_set(
-            platform, as_instant(as_of), label_lead=label_lead, known_at=known_at
+            platform,
+            as_instant(as_of),
+            label_lead=label_lead,
+            known_at=known_at,
         )
         report = check_label_honesty(platform, rows)
     show(report.values if as_json else report, as_json=as_json, text=receipts.honesty)
@@ -163,6 +166,11 @@ def retrain(
         from streamflow import flows
 
         receipt = flows.train_and_compare(
-            day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags
+            day,
+            label_lead,
+            why=why,
+            force=force,
+            on_verdict=on_verdict,
+            flags=call.flags,
         )
     show(receipt, as_json=as_json, text=lifecycle_receipts.retrain)

@@ -73,7 +73,8 @@ def _lock_out_services(home: Path, closing: ExitStack) -> None:
     lock = take_lock(home)
     if lock is None:
         raise UninstallRefused(
-            f"the services of {home} are up", remedy="Run 'streamflow down', then try again."
+            f"the services of {home} are up",
+            remedy="Run 'streamflow down', then try again.",
         )
     closing.callback(os.close, lock)
 

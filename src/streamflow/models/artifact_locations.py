@@ -82,12 +82,18 @@ def rewrite_statements(beginnings: Sequence[str], target: str) -> str:
         beginnings: the old beginnings.
         target: the new beginning.
     """
-    statements = [
-        _compose_update(table, column, condition, beginning, target)
-        for table, column, condition in LOCATION_COLUMNS
-        for beginning in beginnings
-        if beginning != target
-    ]
+    statements = []
+    changed_beginnings = [beginning for beginning in beginnings if beginning != target]
+    for table, column, condition in LOCATION_COLUMNS:
+        for beginning in changed_beginnings:
+            statement = _compose_update(
+                table,
+                column,
+                condition,
+                beginning,
+                target,
+            )
+            statements.append(statement)
     return "\n".join(statements)
 
 

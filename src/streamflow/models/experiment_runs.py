@@ -63,7 +63,11 @@ class ExperimentRuns:
             )
 
     def log_copied_run(
-        self, facts: RunFacts, package: Path, files: Path, registered: Registered
+        self,
+        facts: RunFacts,
+        package: Path,
+        files: Path,
+        registered: Registered,
     ) -> tuple[str, int]:
         """Log and register a run of a different installation, then call `registered`.
 
@@ -100,7 +104,10 @@ class ExperimentRuns:
         with translate_mlflow_errors():
             experiment = self._ensure_experiment()
             return log_report(
-                self._connect(), report, experiment_id=experiment, on_stored=on_stored
+                self._connect(),
+                report,
+                experiment_id=experiment,
+                on_stored=on_stored,
             )
 
     def read_facts(self, version: ModelVersion) -> RunFacts:
@@ -159,5 +166,7 @@ class ExperimentRuns:
     def _ensure_experiment(self) -> str:
         """Return the id of the experiment, which is created when it does not exist."""
         return ensure_experiment(
-            self._connect(), self._experiment, artifact_root=self._artifact_root
+            self._connect(),
+            self._experiment,
+            artifact_root=self._artifact_root,
         )

@@ -66,7 +66,8 @@ class Explainer:
             from lightgbm import Booster
         except OSError as exc:  # LightGBM's wheel does not contain libgomp
             raise StreamflowError(
-                f"LightGBM cannot be loaded: {exc}", remedy="Install libgomp (Debian: libgomp1)."
+                f"LightGBM cannot be loaded: {exc}",
+                remedy="Install libgomp (Debian: libgomp1).",
             ) from exc
         read_trees = kind_of(self.pipeline).read_trees
         assert read_trees is not None  # otherwise the kind is explained by its terms

@@ -44,8 +44,10 @@ class Forest:
         right_child = nodes["right_child"] + offset
         levels = list(_list_levels(roots, left_child, right_child, is_leaf))
         inner = np.concatenate([np.empty(0, dtype=np.intp), *levels])
+        node_values = np.concatenate([tree.value[:, 0, 1] for tree in trees])
         self._values, value_number = np.unique(
-            np.concatenate([tree.value[:, 0, 1] for tree in trees])[is_leaf], return_inverse=True
+            node_values[is_leaf],
+            return_inverse=True,
         )
         leaves = len(self._values)
         number = np.empty(len(nodes), dtype=np.intp)
@@ -53,34 +55,33 @@ class Forest:
         number[inner] = leaves + np.arange(len(inner))
         self._roots = number[roots]
         self._depth = len(levels)
-        self._feature = np.concatenate([np.zeros(leaves), nodes["feature"][inner]]).astype(
-            np.uint16
-        )
-        self._threshold = np.concatenate(
-            [np.full(leaves, np.inf, dtype=np.float32), _round_down(nodes["threshold"][inner])]
-        )
+        features = np.concatenate([np.zeros(leaves), nodes["feature"][inner]])
+        self._feature = features.astype(np.uint16)
+        leaf_thresholds = np.full(leaves, np.inf, dtype=np.float32)
+        inner_thresholds = _round_down(nodes["threshold"][inner])
+        self._threshold = np.concatenate([leaf_thresholds, inner_thresholds])
         leaf_numbers = np.arange(leaves)
         left_children = np.concatenate([leaf_numbers, number[left_child[inner]]])
         right_children = np.concatenate([leaf_numbers, number[right_child[inner]]])
         self._children = np.stack([left_children, right_children], 1).ravel()
-        self._null_right = np.concatenate(
-            [np.zeros(leaves, dtype=bool), nodes["missing_go_to_left"][inner] == 0]
-        )
+        leaf_null_right = np.zeros(leaves, dtype=bool)
+        inner_null_right = nodes["missing_go_to_left"][inner] == 0
+        self._null_right = np.concatenate([leaf_null_right, inner_null_right])
 
     def __call__(self, matrix: Floats) -> Floats:
         """Return the probability of class 1 for each row; matrix (n, width) -> (n,)."""
         rows = matrix.astype(np.float32)  # as scikit-learn does itself
-        return np.concatenate(
-            [
-                self._predict(rows[i : i + ROWS_PER_BATCH])
-                for i in range(0, len(rows), ROWS_PER_BATCH)
-            ]
-        )
+        answers = []
+        for begin in range(0, len(rows), ROWS_PER_BATCH):
+            batch = rows[begin : begin + ROWS_PER_BATCH]
+            answers.append(self._predict(batch))
+        return np.concatenate(answers)
 
     def _predict(self, rows: NDArray[np.float32]) -> Floats:
         """Return the probability of class 1 for at most ROWS_PER_BATCH rows."""
         trees = len(self._roots)
-        answers = self._values.take(self._find_leaves(rows)).reshape(trees, len(rows))
+        leaves = self._find_leaves(rows)
+        answers = self._values.take(leaves).reshape(trees, len(rows))
         # The trees are added one after another: in a different order the last bits would differ.
         total: Floats = np.add.accumulate(answers)[-1]
         return total / trees
@@ -91,7 +92,8 @@ class Forest:
         has_nulls = bool(np.isnan(rows).any())
         node = np.repeat(self._roots, len(rows))
         # The index in `values` at which the row of each walk begins.
-        row_start = np.tile(np.arange(len(rows)) * rows.shape[1], len(self._roots))
+        first_values = np.arange(len(rows)) * rows.shape[1]
+        row_start = np.tile(first_values, len(self._roots))
         # `leaves` has the node of every walk; `walking` has the walks that have not reached a leaf.
         leaves = node
         walking = None
@@ -136,4 +138,5 @@ def _round_down(thresholds: Floats) -> NDArray[np.float32]:
     A float32 value is above the rounded threshold exactly when it is above the original one.
     """
     rounded = thresholds.astype(np.float32)
-    return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    next_below = np.nextafter(rounded, np.float32(-np.inf))
+    return np.where(rounded > thresholds, next_below, rounded)

@@ -114,7 +114,10 @@ def load_background(content: bytes, *, expected_digest: str) -> Background:
 
 
 def _check_and_parse(
-    name: str, content: bytes, expected_digest: str, parse: Callable[[bytes], Parsed]
+    name: str,
+    content: bytes,
+    expected_digest: str,
+    parse: Callable[[bytes], Parsed],
 ) -> Parsed:
     """Parse the content of the file `name`, if its digest is the expected one."""
     digest = sha256(content).hexdigest()
@@ -141,7 +144,8 @@ def load(path: Path, *, expected_digest: str) -> Pipeline:
         data = path.read_bytes()
     except OSError as exc:
         raise ArtifactUntrusted(
-            f"{path}: the model file cannot be read: {exc.strerror}", path=str(path)
+            f"{path}: the model file cannot be read: {exc.strerror}",
+            path=str(path),
         ) from exc
     digest = sha256(data).hexdigest()
     if digest != expected_digest:

@@ -80,7 +80,12 @@ class TrainingRows:
             frame = frame.filter(pl.Series(rows))
             label = label[rows]
         return fit_model(
-            kind, frame, label, features=self.features, trees=self.trees, seed=self.seed
+            kind,
+            frame,
+            label,
+            features=self.features,
+            trees=self.trees,
+            seed=self.seed,
         )
 
 
@@ -117,7 +122,11 @@ def predict_out_of_fold(training_rows: TrainingRows, kind: str, *, salt: str) ->
 
 
 def cross_validate(
-    training_rows: TrainingRows, kind: str, *, salt: str, repeats: int = 1
+    training_rows: TrainingRows,
+    kind: str,
+    *,
+    salt: str,
+    repeats: int = 1,
 ) -> Candidate:
     """Cross-validate a kind of model. Each repeat divides the rows into folds anew."""
     predictions = [
@@ -134,7 +143,10 @@ def cross_validate(
 
 
 def choose_kind(
-    training_rows: TrainingRows, *, salt: str, notify: Callable[[str], None]
+    training_rows: TrainingRows,
+    *,
+    salt: str,
+    notify: Callable[[str], None],
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
     """Cross-validate all kinds of models and choose the one with the highest AUC.
 

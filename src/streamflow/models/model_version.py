@@ -28,7 +28,9 @@ class ModelVersion:
 
 
 def create_model_version(
-    mlflow_version: Any, metrics: Mapping[str, float], version_by_alias: Mapping[str, int]
+    mlflow_version: Any,
+    metrics: Mapping[str, float],
+    version_by_alias: Mapping[str, int],
 ) -> ModelVersion:
     """Create a ModelVersion from MLflow's objects.
 

@@ -87,7 +87,8 @@ def require_both_classes(label: NDArray[Any]) -> None:
         else:
             reason = f"all {len(label)} labels are {classes[0]}"
         raise TrainingImpossible(
-            f"the training side of the split cannot be learned from: {reason}", rows=len(label)
+            f"the training side of the split cannot be learned from: {reason}",
+            rows=len(label),
         )
 
 
@@ -148,7 +149,9 @@ def _create_float_transformer() -> Any:
     from sklearn.preprocessing import FunctionTransformer
 
     return FunctionTransformer(
-        np.asarray, kw_args={"dtype": "float64"}, feature_names_out="one-to-one"
+        np.asarray,
+        kw_args={"dtype": "float64"},
+        feature_names_out="one-to-one",
     )
 
 

@@ -77,7 +77,9 @@ class Predictor:
 
 
 def compile_predictor(
-    pipeline: Pipeline, decision: Decision, background: Background | None = None
+    pipeline: Pipeline,
+    decision: Decision,
+    background: Background | None = None,
 ) -> Predictor:
     """Create the predictor of a fitted pipeline."""
     return Predictor(

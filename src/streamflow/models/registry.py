@@ -112,7 +112,11 @@ class Registry:
         return self._runs.log_run(record, on_registered)
 
     def log_copied_run(
-        self, facts: RunFacts, package: Path, files: Path, on_registered: Registered
+        self,
+        facts: RunFacts,
+        package: Path,
+        files: Path,
+        on_registered: Registered,
     ) -> tuple[str, int]:
         """Log and register a copied run: see `ExperimentRuns.log_copied_run`."""
         return self._runs.log_copied_run(facts, package, files, on_registered)
@@ -166,7 +170,8 @@ class Registry:
             if number not in versions:
                 existing = ", ".join(map(str, sorted(versions))) or "none"
                 raise VersionMissing(
-                    f"{self._name} has no version {number}; there are: {existing}", version=number
+                    f"{self._name} has no version {number}; there are: {existing}",
+                    version=number,
                 )
             return self._create_version(versions[number], self._read_aliases())
 
@@ -180,7 +185,8 @@ class Registry:
             versions = [version for version in self._search_versions() if version.run_id == run_id]
             if not versions:
                 raise VersionMissing(
-                    f"no version of {self._name} comes from the run '{run_id}'", run_id=run_id
+                    f"no version of {self._name} comes from the run '{run_id}'",
+                    run_id=run_id,
                 )
             return self._create_version(versions[0], self._read_aliases())
 

@@ -141,7 +141,12 @@ def _register(
 
 
 def _log_candidate(
-    client: MlflowClient, candidate: Candidate, *, experiment_id: str, parent: str, name: str
+    client: MlflowClient,
+    candidate: Candidate,
+    *,
+    experiment_id: str,
+    parent: str,
+    name: str,
 ) -> None:
     """Log a cross-validated kind of model as a child run.
 
@@ -171,7 +176,9 @@ def _open_run(client: MlflowClient, experiment_id: str, run_name: str, name: str
     If the `with` block fails, delete the run's versions and mark the run FAILED or KILLED.
     """
     run_id: str = client.create_run(
-        experiment_id, run_name=run_name, tags={MODEL_TAG: name}
+        experiment_id,
+        run_name=run_name,
+        tags={MODEL_TAG: name},
     ).info.run_id
     try:
         yield run_id
@@ -212,7 +219,10 @@ def _upload_model(
     from mlflow.entities import LoggedModelOutput
 
     model = client.create_logged_model(
-        experiment_id, name=name, source_run_id=run_id, params=dict(params)
+        experiment_id,
+        name=name,
+        source_run_id=run_id,
+        params=dict(params),
     )
     model_id: str = model.model_id
     try:

@@ -193,7 +193,9 @@ def _select_column(name: str, column: Column) -> sql.Composable:
     # -0.0 becomes 0.0, as in the files.
     zero = " + 0" if column.type == "float" else ""
     return sql.SQL("(({})::{}" + zero + ") AS {}").format(
-        expression_sql(column), sql.SQL(COLUMN_TYPES[column.type].sql), sql.Identifier(name)
+        expression_sql(column),
+        sql.SQL(COLUMN_TYPES[column.type].sql),
+        sql.Identifier(name),
     )
 
 

@@ -38,7 +38,9 @@ def key_digest(connection: psycopg.Connection, key: str | int) -> str:
 
 
 def find_forgotten_keys(
-    connection: psycopg.Connection, keys: pl.Series, as_of: datetime
+    connection: psycopg.Connection,
+    keys: pl.Series,
+    as_of: datetime,
 ) -> set[str | int]:
     """Return those of `keys` that were erased on request on the day `as_of` or later.
 
@@ -53,7 +55,9 @@ def find_forgotten_keys(
 
 
 def find_revisions_with_key(
-    connection: psycopg.Connection, key_name: str, key: str
+    connection: psycopg.Connection,
+    key_name: str,
+    key: str,
 ) -> list[tuple[str, datetime, int]]:
     """Find every revision that holds a key, also in tables that the catalog no longer declares.
 
@@ -84,11 +88,13 @@ def erase_frozen(
     """
     revision_key = [revision.table, revision.as_of, revision.revision]
     query = sql.SQL("DELETE FROM {} WHERE as_of = %s AND revision = %s AND {}::text = %s").format(
-        sql.Identifier("frozen", revision.table), sql.Identifier(key_name)
+        sql.Identifier("frozen", revision.table),
+        sql.Identifier(key_name),
     )
     connection.execute(query, [revision.as_of, revision.revision, key])
     connection.execute(
-        QUERIES["update_revision_digest"], [remaining.value, remaining.rows, *revision_key]
+        QUERIES["update_revision_digest"],
+        [remaining.value, remaining.rows, *revision_key],
     )
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -107,7 +113,8 @@ def erase_live(connection: psycopg.Connection, key_name: str, key: str) -> dict[
     deleted = {}
     for schema, table in tables:
         query = sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(
-            sql.Identifier(schema, table), sql.Identifier(key_name)
+            sql.Identifier(schema, table),
+            sql.Identifier(key_name),
         )
         deleted[f"{schema}.{table}"] = connection.execute(query, [key]).rowcount
     predictions = connection.execute(QUERIES["delete_logged_predictions"], [key])
@@ -129,7 +136,11 @@ def record_erasures(
 ) -> None:
     """Write the tombstones: one for the request itself, and one for each revision."""
     request = ErasedRevision(
-        table="", as_of=datetime(1, 1, 1, tzinfo=UTC), revision=0, old_digest="", new_digest=""
+        table="",
+        as_of=datetime(1, 1, 1, tzinfo=UTC),
+        revision=0,
+        old_digest="",
+        new_digest="",
     )
     digest = key_digest(connection, key)
     rows = []

@@ -74,5 +74,6 @@ def _make_pair(revision: DatedRevision) -> sql.Composed:
 def _join_keys(name: str, key_type: str) -> sql.Composed:
     """Return the SQL that keeps only the rows whose key is in the first parameter."""
     return sql.SQL(" JOIN unnest($1::{}[]) AS asked (key) ON asked.key = f.{}").format(
-        sql.SQL(COLUMN_TYPES[key_type].sql), sql.Identifier(name)
+        sql.SQL(COLUMN_TYPES[key_type].sql),
+        sql.Identifier(name),
     )

@@ -70,7 +70,10 @@ def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Planne
 
 
 def _plan_table(
-    connection: psycopg.Connection, table: str, catalog: Catalog, live: LiveColumns
+    connection: psycopg.Connection,
+    table: str,
+    catalog: Catalog,
+    live: LiveColumns,
 ) -> list[PlannedChange]:
     """Plan the raw table, the frozen table and the view of one table of the catalog."""
     raw = {

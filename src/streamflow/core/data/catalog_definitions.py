@@ -90,15 +90,17 @@ def values_to_toml(recorded: Mapping[str, Any]) -> str:
     lines = [f"{name} = {_format_toml(recorded[name])}" for name in ("model", "ttl_days")]
     for section, values in _toml_sections(recorded).items():
         lines += ["", f"[{section}]"]
-        lines += [
-            f"{key} = {_format_toml(value)}" for key, value in values.items() if value is not None
-        ]
+        for key, value in values.items():
+            if value is not None:
+                lines.append(f"{key} = {_format_toml(value)}")
     return "\n".join(lines) + "\n"
 
 
 def _toml_sections(recorded: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the values of each section of the catalog file, by its name, in order."""
-    sections: dict[str, Mapping[str, Any]] = {name: recorded[name] for name in ("entity", "label")}
+    sections: dict[str, Mapping[str, Any]] = {}
+    for name in ("entity", "label"):
+        sections[name] = recorded[name]
     for name, view in _by_name(recorded["views"]).items():
         sections[f"views.{name}"] = view
     for table in recorded["tables"]:
@@ -113,7 +115,9 @@ def _format_toml(value: Any) -> str:
     """Write a text, a number, a bool, or a list of texts as a value of TOML."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(quote_toml, value))}]"
-    return quote_toml(value) if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return quote_toml(value)
+    return json.dumps(value)
 
 
 def list_model_facts(recorded: Mapping[str, Any]) -> dict[str, Any]:

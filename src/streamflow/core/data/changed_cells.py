@@ -172,7 +172,10 @@ def _group_by_bucket(frame: pl.DataFrame, key: str) -> dict[int, dict[Any, Row]]
 
 
 def _compare_cells(
-    key: object, row: Row, former_row: Row | None, columns: frozenset[str]
+    key: object,
+    row: Row,
+    former_row: Row | None,
+    columns: frozenset[str],
 ) -> Iterator[Difference]:
     """Report the cells of a row that changed; without its former row, all of `columns`."""
     for name in sorted(columns):

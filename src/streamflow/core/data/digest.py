@@ -66,7 +66,8 @@ class TableDigest:
         columns = self._columns_by_name()
         table_hash = sha256(b"streamflow table 1\n")
         for bucket in range(BUCKETS):
-            position = slice(DIGEST_BYTES * bucket, DIGEST_BYTES * (bucket + 1))
+            begin = DIGEST_BYTES * bucket
+            position = slice(begin, begin + DIGEST_BYTES)
             bucket_hash = sha256()
             for column in columns:
                 name = column.name.encode()
@@ -117,7 +118,9 @@ class Digester:
         self._types = dict(types)
         self._rows = 0
         # Column -> the hashes of shape and payload of each bucket.
-        self._streams = {name: [(sha256(), sha256()) for _ in range(BUCKETS)] for name in types}
+        self._streams = {}
+        for name in types:
+            self._streams[name] = [(sha256(), sha256()) for _ in range(BUCKETS)]
         # The bucket and the key bytes of the last row.
         self._last_position: tuple[int, bytes] | None = None
 
@@ -185,7 +188,10 @@ def sort_for_digest(frame: pl.DataFrame, key: str) -> pl.DataFrame:
 
 def compute_row_digests(frame: pl.DataFrame, *, types: Types) -> list[bytes]:
     """Return the 16 bytes of each row's own digest, in the order of the frame."""
-    columns = [_encode_cells(frame[name], types[name]) for name in sorted(types)]
+    columns = []
+    for name in sorted(types):
+        column_cells = _encode_cells(frame[name], types[name])
+        columns.append(column_cells)
     digests = []
     for cells in zip(*columns, strict=True):
         row_hash = sha256(b"".join(cells))
@@ -200,8 +206,9 @@ def _encode_values(series: pl.Series, logical_type: str) -> NDArray[Any]:
     """
     if logical_type == "float":
         # Adding 0.0 makes -0.0 a 0.0.
-        numbers = series.cast(pl.Float64).fill_null(0.0).to_numpy()
-        return (numbers + 0.0).astype(">f8")
+        floats = series.cast(pl.Float64).fill_null(0.0)
+        numbers = floats.to_numpy() + 0.0
+        return numbers.astype(">f8")
     if logical_type == "timestamp":
         series = series.dt.epoch("us")
     elif logical_type == "date":
@@ -225,7 +232,8 @@ def _encode_runs(
         byte_counts = series.str.len_bytes().fill_null(0)
         lengths = byte_counts.to_numpy().astype(np.int64)
         shapes = np.where(is_present, lengths + 1, 0).astype(">u4")
-        payload = "".join(series.drop_nulls().to_list()).encode()
+        texts = series.drop_nulls().to_list()
+        payload = "".join(texts).encode()
         ends = np.concatenate([[0], np.cumsum(lengths)])
         for begin, end in pairwise(bounds):
             run_shape = shapes[begin:end].tobytes()
@@ -252,5 +260,9 @@ def _encode_cells(series: pl.Series, logical_type: str) -> Iterator[bytes]:
         return
     payload = _encode_values(series, logical_type).tobytes()
     for row, is_present in enumerate(series.is_not_null()):
-        position = VALUE_BYTES * row
-        yield b"\x01" + payload[position : position + VALUE_BYTES] if is_present else b"\x00"
+        if not is_present:
+            yield b"\x00"
+            continue
+        begin = VALUE_BYTES * row
+        end = begin + VALUE_BYTES
+        yield b"\x01" + payload[begin:end]

@@ -8,7 +8,10 @@ from typing import Any
 
 
 def canonical_json(
-    value: Any, *, spaced: bool = False, default: Callable[[Any], Any] | None = None
+    value: Any,
+    *,
+    spaced: bool = False,
+    default: Callable[[Any], Any] | None = None,
 ) -> str:
     """Return a value on one line, with sorted keys.
 
@@ -24,7 +27,11 @@ def canonical_json(
     """
     separators = (", ", ": ") if spaced else (",", ":")
     return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=separators, default=default
+        value,
+        sort_keys=True,
+        ensure_ascii=False,
+        separators=separators,
+        default=default,
     )
 
 

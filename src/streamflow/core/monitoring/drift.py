@@ -157,7 +157,13 @@ def _compare_unseen_categories(
     unseen_rows = int(by_frequency["rows"].sum())
     most_frequent = by_frequency.head(MAX_NAMED_CATEGORIES).iter_rows()
     strangers = tuple((str(value), int(rows)) for value, rows in most_frequent)
-    return compare_rates(single_rows, len(reference), unseen_rows, len(current)), strangers
+    rate = compare_rates(
+        single_rows,
+        len(reference),
+        unseen_rows,
+        len(current),
+    )
+    return rate, strangers
 
 
 def adjust_p_values(drifts: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
@@ -167,7 +173,9 @@ def adjust_p_values(drifts: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
     """
     from scipy import stats
 
-    tests = [test for drift in drifts for test in _tests(drift)]
+    tests: list[TestResult] = []
+    for drift in drifts:
+        tests += _tests(drift)
     if not tests:
         return ()
     p_values = [min(test.p, 1.0) for test in tests]

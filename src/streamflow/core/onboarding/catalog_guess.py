@@ -133,13 +133,20 @@ def _guess_entity(files: Sequence[FileProfile], key: str, table: str) -> Entity:
 
 
 def _guess_feature_table(
-    file: FileProfile, name: str, key: str, used_names: set[str], population: int
+    file: FileProfile,
+    name: str,
+    key: str,
+    used_names: set[str],
+    population: int,
 ) -> TableGuess:
     """Declare a file whose columns can be features."""
     view = f"{name}{VIEW_ENDING}"
     columns = [
         guess_column(
-            column, view=view, taken=column.name in used_names, missing=population - file.rows
+            column,
+            view=view,
+            taken=column.name in used_names,
+            missing=population - file.rows,
         )
         for column in file.columns
         if column.name != key

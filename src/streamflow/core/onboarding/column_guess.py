@@ -82,7 +82,11 @@ def _guess_categories(profile: ColumnProfile) -> tuple[str, ...] | None:
 
 
 def _explain_exclusion(
-    profile: ColumnProfile, categories: tuple[str, ...] | None, *, view: str | None, taken: bool
+    profile: ColumnProfile,
+    categories: tuple[str, ...] | None,
+    *,
+    view: str | None,
+    taken: bool,
 ) -> str:
     """Tell why a column is not a feature; empty when it is a feature."""
     if profile.kind in ("date", "timestamp"):

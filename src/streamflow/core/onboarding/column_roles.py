@@ -147,7 +147,10 @@ def _rank_key(name: str) -> int:
 
 
 def find_owner(
-    files: Sequence[FileProfile], key: str, label_file: FileProfile, population: int
+    files: Sequence[FileProfile],
+    key: str,
+    label_file: FileProfile,
+    population: int,
 ) -> FileProfile:
     """Find the entity's own file: it holds all `population` keys, and not the label.
 

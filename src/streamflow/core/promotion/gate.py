@@ -138,7 +138,11 @@ def compare_metrics(
 
 
 def _make_comparisons(
-    champion: Floats, challenger: Floats, difference: Floats, low: Floats, high: Floats
+    champion: Floats,
+    challenger: Floats,
+    difference: Floats,
+    low: Floats,
+    high: Floats,
 ) -> tuple[MetricComparison, ...]:
     """Make one comparison for each metric from arrays that hold a value per metric."""
     return tuple(

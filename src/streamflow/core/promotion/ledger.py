@@ -173,7 +173,10 @@ def is_behind(entries: Sequence[Entry], head: str | None) -> bool:
 
 
 def find_last_move(
-    entries: Iterable[Entry], stage: str = PRODUCTION, *, until: datetime | None = None
+    entries: Iterable[Entry],
+    stage: str = PRODUCTION,
+    *,
+    until: datetime | None = None,
 ) -> Entry | None:
     """Return the entry that decides which version holds a stage.
 

@@ -239,7 +239,11 @@ class CompletenessPolicy:
         return FeaturesMissing(message, missing_features=missing, **facts)
 
     def _age_sentences(
-        self, owner: str, stale: list[str], as_of: Instants, now: datetime
+        self,
+        owner: str,
+        stale: list[str],
+        as_of: Instants,
+        now: datetime,
     ) -> Iterator[str]:
         """Give a sentence for each view: its refused features, their age, and the allowed age."""
         for view, limit in self._limits:

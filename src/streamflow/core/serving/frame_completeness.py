@@ -54,14 +54,22 @@ def complete_frame(
     expired = _expired_views(policy, instants, now)
     late = {feature.name: expired[feature.view] for feature in policy.features}
     absent = _absent_features(policy, frame, instants, late)
-    has_row = {view: instant.is_not_null() for view, instant in instants.items()}
-    fresh = {view: has_row[view] & ~expired[view] for view in policy.views}
+    has_row = {}
+    for view, instant in instants.items():
+        has_row[view] = instant.is_not_null()
+    fresh = {}
+    for view in policy.views:
+        fresh[view] = has_row[view] & ~expired[view]
     refused = _refused_features(policy, _any(fresh))
     missing = _and_each(absent, refused)
     stale = _and_each(late, refused)
     answered = ~(_any(missing) | _any(stale))
-    defaulted = {name: answered & (absent[name] | late[name]) for name in policy.names}
-    stale_defaults = {name: answered & is_late for name, is_late in late.items()}
+    defaulted = {}
+    stale_defaults = {}
+    for name in policy.names:
+        needs_default = absent[name] | late[name]
+        defaulted[name] = answered & needs_default
+        stale_defaults[name] = answered & late[name]
     facts = {
         "reason": _reason_codes(_any(has_row), _any(missing), _any(stale)),
         "as_of": _oldest(instants, fresh, answered),
@@ -89,10 +97,13 @@ def _expired_views(policy: CompletenessPolicy, instants: InstantColumns, now: da
 def _refused_features(policy: CompletenessPolicy, has_fresh_view: pl.Series) -> Masks:
     """Tell which features are refused in each row when their value is absent or too old."""
     everywhere = pl.repeat(True, len(has_fresh_view), eager=True)
-    return {
-        feature.name: everywhere if feature.default is None else ~has_fresh_view
-        for feature in policy.features
-    }
+    refused = {}
+    for feature in policy.features:
+        if feature.default is None:
+            refused[feature.name] = everywhere
+        else:
+            refused[feature.name] = ~has_fresh_view
+    return refused
 
 
 def _absent_features(
@@ -151,7 +162,8 @@ def _names(masks: Masks) -> pl.Series:
     names_or_nulls = []
     for name in true_somewhere:
         is_true = pl.col(name)
-        names_or_nulls.append(pl.when(is_true).then(pl.lit(name)))
+        name_or_null = pl.when(is_true).then(pl.lit(name))
+        names_or_nulls.append(name_or_null)
     names = pl.concat_list(names_or_nulls).list.drop_nulls()
     return pl.DataFrame(true_somewhere).select(names).to_series()
 
@@ -167,7 +179,8 @@ def _replace_defaulted(
         column = pl.col(feature.name)
         is_defaulted = defaulted[feature.name]
         if is_defaulted.any():
-            default = pl.lit(feature.default, dtype=frame.schema[feature.name])
+            data_type = frame.schema[feature.name]
+            default = pl.lit(feature.default, dtype=data_type)
             replaced = pl.when(is_defaulted).then(default).otherwise(column)
             column = replaced.alias(feature.name)
         columns.append(column)

@@ -60,8 +60,7 @@ def evaluate(
     """Compare predicted probabilities (n,) with the labels (n,); 1 or true is positive.
 
     The log loss replaces a probability of exactly 0 or 1 by the nearest float between them.
-    `seed` and `draws` are those of the bootstrap. Raises TrainingImpossible when the rows hold one
-    class only.
+    `seed` and `draws` are those of the bootstrap. Raises TrainingImpossible without both classes.
 
     >>> label, probability = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
     >>> metrics = evaluate(label, probability, threshold=0.5, seed=0, draws=50)
@@ -157,8 +156,7 @@ def auc_interval(
     """Return the 95 % percentile bootstrap interval of AUC.
 
     The bootstrap is stratified: each draw takes as many positives and as many negatives as there
-    are, so no draw is without a class. The interval shows the uncertainty that comes from these
-    rows, not the uncertainty that comes from training again.
+    are. The interval shows the uncertainty of these rows, not the one of training again.
 
     >>> label = np.array([0, 0, 0, 1, 1, 1])
     >>> probability = np.array([0.1, 0.2, 0.6, 0.5, 0.7, 0.9])
@@ -266,7 +264,10 @@ def _count_above(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
 
 
 def calibration_points(
-    label: Labels, probability: Floats, *, bins: int = 10
+    label: Labels,
+    probability: Floats,
+    *,
+    bins: int = 10,
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Return mean probability, share of positives and number of rows of each bin.
 

@@ -96,7 +96,12 @@ def shapley(value: Mapping[frozenset[str], float]) -> dict[str, Fraction]:
 
 
 def explain_change(
-    metric: str, a: float, b: float, value: Mapping[frozenset[str], float], *, remainder_cause: str
+    metric: str,
+    a: float,
+    b: float,
+    value: Mapping[frozenset[str], float],
+    *,
+    remainder_cause: str,
 ) -> MetricChange:
     """Divide the change of a metric from `a` to `b` among its causes.
 

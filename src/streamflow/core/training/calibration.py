@@ -93,13 +93,16 @@ def fit_calibrator(probability: Floats, label: Labels) -> Calibrator:
 
     raw, index = np.unique(probability, return_inverse=True)
     rows = np.bincount(index).astype(float)
-    positives = np.bincount(index, np.asarray(label).astype(float))
+    label_values = np.asarray(label).astype(float)
+    positives = np.bincount(index, label_values)
     regression = isotonic_regression(positives / rows, weights=rows)
     block_starts = regression.blocks[:-1]
     block_rows = np.add.reduceat(rows, block_starts)
-    centres = np.add.reduceat(raw * rows, block_starts) / block_rows
+    block_sums = np.add.reduceat(raw * rows, block_starts)
+    centres = block_sums / block_rows
     smallest_share = 0.5 / len(probability)
-    shares = np.clip(regression.x[block_starts], smallest_share, 1 - smallest_share)
+    block_shares = regression.x[block_starts]
+    shares = np.clip(block_shares, smallest_share, 1 - smallest_share)
     # 0 and 1 are knots in any case.
     inner = (centres > 0) & (centres < 1)
     raw_knots = np.r_[0.0, centres[inner], 1.0]
@@ -120,7 +123,8 @@ def calibration_error(label: Labels, probability: Floats, *, bins: int = 10) -> 
     """
     order = np.argsort(probability, kind="stable")
     predicted = probability[order]
-    observed = np.asarray(label).astype(float)[order]
+    label_values = np.asarray(label).astype(float)
+    observed = label_values[order]
     return _binned_distance(predicted, observed, bins)
 
 
@@ -129,8 +133,10 @@ def _binned_distance(predicted: Floats, observed: Floats, bins: int) -> float:
     rows = len(predicted)
     bin_count = min(bins, rows)
     bin_edges = np.linspace(0, rows, bin_count + 1).astype(int)
-    bin_differences = np.add.reduceat(predicted - observed, bin_edges[:-1])
-    return float(np.abs(bin_differences).sum() / rows)
+    bin_starts = bin_edges[:-1]
+    bin_differences = np.add.reduceat(predicted - observed, bin_starts)
+    distance = np.abs(bin_differences).sum()
+    return float(distance / rows)
 
 
 def chance_calibration_error(
@@ -153,6 +159,7 @@ def chance_calibration_error(
     predicted = np.sort(probability)
     errors = []
     for _ in range(draws):
-        labels = (generator.random(len(predicted)) < predicted).astype(float)
+        is_positive = generator.random(len(predicted)) < predicted
+        labels = is_positive.astype(float)
         errors.append(_binned_distance(predicted, labels, bins))
     return float(np.quantile(errors, level))

@@ -86,7 +86,8 @@ def _require_folder(folder: Path) -> None:
         return
     problem = "this is a file" if folder.exists() else "no such folder"
     raise ContractViolation(
-        f"{folder}: {problem}", remedy="name the folder that holds the drop's CSV files."
+        f"{folder}: {problem}",
+        remedy="name the folder that holds the drop's CSV files.",
     )
 
 
@@ -114,7 +115,8 @@ def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> di
             facts[table] = csv_files.inspect_bytes(path)
         except OSError as exc:
             raise ContractViolation(
-                f"{path}: the file cannot be read: {exc.strerror}", remedy="make it readable."
+                f"{path}: the file cannot be read: {exc.strerror}",
+                remedy="make it readable.",
             ) from exc
     return facts
 
@@ -165,7 +167,10 @@ def read_drop(
 
 
 def _check_readable(
-    path: Path, table: str, file: FileBytes, catalog: Catalog
+    path: Path,
+    table: str,
+    file: FileBytes,
+    catalog: Catalog,
 ) -> Sequence[DropViolation]:
     """Return why the file cannot be read as CSV with the catalog's columns; empty if it can."""
     if file.size == 0:
@@ -189,11 +194,21 @@ def _check_readable(
 
 
 def _fatal_violation(
-    table: str, *, expected: str, got: str, row: int = HEADER_ROW, column: str | None = None
+    table: str,
+    *,
+    expected: str,
+    got: str,
+    row: int = HEADER_ROW,
+    column: str | None = None,
 ) -> DropViolation:
     """Return a violation that makes the file as a whole unusable."""
     return DropViolation(
-        table=table, column=column, row=row, expected=expected, got=got, fatal=True
+        table=table,
+        column=column,
+        row=row,
+        expected=expected,
+        got=got,
+        fatal=True,
     )
 
 

@@ -169,7 +169,8 @@ def _find_pending(platform: Platform, root: Path, now: datetime) -> list[_Pendin
         if entry is None or entry.digest != pending.digest:
             pending_folders.append(pending)
     return sorted(
-        pending_folders, key=lambda pending: (pending.as_of or NO_DATE, pending.folder.name)
+        pending_folders,
+        key=lambda pending: (pending.as_of or NO_DATE, pending.folder.name),
     )
 
 

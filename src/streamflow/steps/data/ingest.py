@@ -94,12 +94,17 @@ def ingest(
 
 
 def _unchanged_receipt(
-    platform: Platform, as_of: datetime, files: Sequence[DeliveredFile]
+    platform: Platform,
+    as_of: datetime,
+    files: Sequence[DeliveredFile],
 ) -> IngestReceipt:
     """Return the receipt of a drop that is stored already."""
     rejected_rows = drops.rejected_rows(platform.connection, as_of)
     return IngestReceipt(
-        as_of=as_of.date(), files=tuple(files), rejected=len(rejected_rows), changed=False
+        as_of=as_of.date(),
+        files=tuple(files),
+        rejected=len(rejected_rows),
+        changed=False,
     )
 
 
@@ -226,7 +231,10 @@ def _key_type(drop: CheckedDrop, key: str) -> pl.DataType:
 
 
 def _rows_to_load(
-    spool: Spool, excluded_keys: pl.DataFrame, key: str, progress: Progress
+    spool: Spool,
+    excluded_keys: pl.DataFrame,
+    key: str,
+    progress: Progress,
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows to load, in runs of rows that are sorted by key.
 
@@ -242,7 +250,9 @@ def _rows_to_load(
 
 
 def _sorted_parts(
-    run: Sequence[pl.DataFrame], key: str, progress: Progress
+    run: Sequence[pl.DataFrame],
+    key: str,
+    progress: Progress,
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of a run in order of the key, SENT_ROWS at a time."""
     rows = pl.concat(run).sort(key) if run else pl.DataFrame()

@@ -149,7 +149,8 @@ def _profile_file(path: Path) -> FileProfile:
     """
     header = read_header(path)
     columns = profiles_from_measures(
-        header, csv_scan.aggregate(path, measuring_expressions(header))
+        header,
+        csv_scan.aggregate(path, measuring_expressions(header)),
     )
     if not columns[0].rows:
         refuse(
@@ -160,7 +161,8 @@ def _profile_file(path: Path) -> FileProfile:
     if detail_measures:
         columns = add_details(columns, csv_scan.aggregate(path, detail_measures))
     return FileProfile(
-        file=path.name, columns=tuple(_check_instants(path, column) for column in columns)
+        file=path.name,
+        columns=tuple(_check_instants(path, column) for column in columns),
     )
 
 

@@ -83,7 +83,8 @@ def plan_migration(platform: Platform) -> MigrateReceipt:
     state = installation.read_installation(platform.login)
     if state is None:
         return MigrateReceipt(
-            changes=("everything: this database holds nothing of streamflow yet",), planned=True
+            changes=("everything: this database holds nothing of streamflow yet",),
+            planned=True,
         )
     changes = plan_changes(platform.login, platform.catalog)
     if platform.catalog.service not in platform.read_services():

@@ -99,7 +99,8 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
 
 
 def _delivered_files(
-    connection: psycopg.Connection, as_of: datetime
+    connection: psycopg.Connection,
+    as_of: datetime,
 ) -> Mapping[str, DeliveredFile]:
     """Return the delivered file of each table of a drop. Raises SnapshotMissing without a drop."""
     files = drops.delivered_files(connection, as_of).get(as_of)
@@ -194,7 +195,10 @@ def _count_changes(platform: Platform, revision: Revision, former: Revision) -> 
 
 
 def _frozen_table(
-    revision: Revision, created: bool, changed_columns: tuple[str, ...], changes: Changes | None
+    revision: Revision,
+    created: bool,
+    changed_columns: tuple[str, ...],
+    changes: Changes | None,
 ) -> FrozenTable:
     """Return the receipt of one table."""
     return FrozenTable(
@@ -211,7 +215,10 @@ def _frozen_table(
 
 
 def _digest_drop(
-    platform: Platform, table: str, drop: DropToFreeze, progress: Progress
+    platform: Platform,
+    table: str,
+    drop: DropToFreeze,
+    progress: Progress,
 ) -> TableDigest:
     """Return the digest of the rows that one table of the drop is to freeze."""
     catalog = platform.catalog
@@ -244,7 +251,9 @@ def _find_changes(platform: Platform, digest: TableDigest, former: Revision) -> 
 
 
 def describe_damaged_revisions(
-    platform: Platform, revisions: Iterable[Revision], key: str
+    platform: Platform,
+    revisions: Iterable[Revision],
+    key: str,
 ) -> list[str]:
     """Describe each revision whose rows no longer have the digest that was recorded."""
     revisions = list(revisions)

@@ -15,7 +15,9 @@ MAX_LISTED = 20  # violations in the message; all of them are in the error's fac
 
 
 def describe_violations(
-    folder: Path, catalog: Catalog, violations: Sequence[DropViolation]
+    folder: Path,
+    catalog: Catalog,
+    violations: Sequence[DropViolation],
 ) -> list[str]:
     """Return one line of text for each violation.
 
@@ -41,7 +43,11 @@ def describe_violations(
 
 
 def make_violation_error(
-    folder: Path, catalog: Catalog, violations: Sequence[DropViolation], *, note: str = ""
+    folder: Path,
+    catalog: Catalog,
+    violations: Sequence[DropViolation],
+    *,
+    note: str = "",
 ) -> ContractViolation:
     """Return the error that lists the violations; `note` is one more line of its message."""
     lines = describe_violations(folder, catalog, violations)

@@ -82,7 +82,9 @@ def make_report(inputs: ReportInputs) -> Report:
 
 
 def _compare_features(
-    platform: Platform, reference: pl.DataFrame, rows: pl.DataFrame
+    platform: Platform,
+    reference: pl.DataFrame,
+    rows: pl.DataFrame,
 ) -> tuple[FeatureDrift, ...]:
     """Return the drift of each feature. The key and the label are not features."""
     features = platform.catalog.features
@@ -97,7 +99,9 @@ def _compare_features(
 
 
 def _compare_labels(
-    platform: Platform, reference: TrainingSet, labelled: pl.DataFrame
+    platform: Platform,
+    reference: TrainingSet,
+    labelled: pl.DataFrame,
 ) -> LabelDrift | None:
     """Return the drift of the labels; None for a drop without labels."""
     if not len(labelled):
@@ -106,7 +110,8 @@ def _compare_labels(
 
 
 def _compare_performance(
-    reference: Performance | None, current: Performance | None
+    reference: Performance | None,
+    current: Performance | None,
 ) -> ConceptDrift | None:
     """Return how the performance changed; None where one of the two could not be measured."""
     if reference is None or current is None:
@@ -126,7 +131,9 @@ def _holdout_rows(platform: Platform, rows: pl.DataFrame, key: str) -> pl.DataFr
 
 
 def _measure_holdout(
-    inputs: ReportInputs, predictor: Predictor, labelled: pl.DataFrame
+    inputs: ReportInputs,
+    predictor: Predictor,
+    labelled: pl.DataFrame,
 ) -> Performance | None:
     """Measure the version's predictions for hold-out users; None for too few labels."""
     platform = inputs.recorded_platform
@@ -135,7 +142,9 @@ def _measure_holdout(
 
 
 def _measure(
-    inputs: ReportInputs, labels: NDArray[np.int8], probabilities: Floats
+    inputs: ReportInputs,
+    labels: NDArray[np.int8],
+    probabilities: Floats,
 ) -> Performance | None:
     """Measure probabilities against labels with the version's threshold and seed."""
     settings = inputs.recorded_platform.settings

@@ -46,7 +46,9 @@ def schema_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
         problems = describe_misfits(platform.connection, features)
     complete = f"the live views have all {count_of(len(features or ()), 'feature')} of {service}"
     return GateCondition(
-        name="schema", passed=not problems, evidence="; ".join(problems) or complete
+        name="schema",
+        passed=not problems,
+        evidence="; ".join(problems) or complete,
     )
 
 
@@ -72,7 +74,9 @@ def probe_gate(platform: Platform, record: RecordedVersion, predictor: Predictor
 
 
 def calibration_gate(
-    record: RecordedVersion, predictions: UnseenPredictions, policy: GatePolicy
+    record: RecordedVersion,
+    predictions: UnseenPredictions,
+    policy: GatePolicy,
 ) -> GateCondition:
     """Check on unseen rows that the calibration error is no larger than chance explains."""
     if record.passport.settings["calibration"] == "none":
@@ -85,7 +89,10 @@ def calibration_gate(
         return GateCondition(name="calibration", passed=False, evidence=evidence)
     error = calibration_error(predictions.label, predictions.probability)
     bound = chance_calibration_error(
-        predictions.probability, level=CALIBRATION_LEVEL, seed=policy.seed, draws=policy.draws
+        predictions.probability,
+        level=CALIBRATION_LEVEL,
+        seed=policy.seed,
+        draws=policy.draws,
     )
     return GateCondition(
         name="calibration",

@@ -197,12 +197,17 @@ def unknown_key_error(catalog: Catalog, key: object) -> EntityUnknown:
     """Return the error for a key that has no row in any view."""
     names = [feature.name for feature in catalog.features]
     return EntityUnknown(
-        f"{catalog.entity.key} {str(key)!r} has no features", missing_features=names
+        f"{catalog.entity.key} {str(key)!r} has no features",
+        missing_features=names,
     )
 
 
 def predict_rows(
-    serving: Serving, keys: Sequence[str | int], rows: Sequence[OnlineRow | None], *, now: datetime
+    serving: Serving,
+    keys: Sequence[str | int],
+    rows: Sequence[OnlineRow | None],
+    *,
+    now: datetime,
 ) -> list[Prediction | RowRefusal]:
     """Return the answer for each key from its live row, in the order of the keys.
 
@@ -224,7 +229,10 @@ def predict_rows(
 
 
 def _complete_row(
-    serving: Serving, key: str | int, row: OnlineRow | None, now: datetime
+    serving: Serving,
+    key: str | int,
+    row: OnlineRow | None,
+    now: datetime,
 ) -> tuple[OnlineRow, CompletedRow] | RowRefusal:
     """Apply the policy to a live row; return the row with the result, or the error."""
     if row is None:
@@ -236,7 +244,11 @@ def _complete_row(
 
 
 def _prediction(
-    serving: Serving, key: str | int, row: OnlineRow, completed: CompletedRow, probability: float
+    serving: Serving,
+    key: str | int,
+    row: OnlineRow,
+    completed: CompletedRow,
+    probability: float,
 ) -> Prediction:
     """Return the answer for one key."""
     return Prediction(

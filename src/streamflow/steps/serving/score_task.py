@@ -132,7 +132,9 @@ def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceF
 
 
 def _population_revision(
-    newest: Sequence[Revision], entity_table: str, as_of: datetime
+    newest: Sequence[Revision],
+    entity_table: str,
+    as_of: datetime,
 ) -> Revision:
     """Return the revision of the entity's own table whose keys are scored."""
     revisions = [revision for revision in newest if revision.table == entity_table]

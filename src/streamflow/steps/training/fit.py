@@ -152,7 +152,9 @@ def _evaluate(
 
 
 def _training_side(
-    platform: Platform, rows: TrainingSet, is_training: NDArray[np.bool_]
+    platform: Platform,
+    rows: TrainingSet,
+    is_training: NDArray[np.bool_],
 ) -> TrainingRows:
     from streamflow.models.model_selection import TrainingRows
 
@@ -168,7 +170,8 @@ def _training_side(
 
 
 def _choose_kind(
-    platform: Platform, training_side: TrainingRows
+    platform: Platform,
+    training_side: TrainingRows,
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
     """Return the kind of model to train, and the candidates that were compared.
 

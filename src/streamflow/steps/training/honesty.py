@@ -108,12 +108,18 @@ def _note_unchecked(source: Source, reason: str) -> HonestyFinding:
         " what it reveals about the outcome is not checked"
     )
     return HonestyFinding(
-        check="late-features", severity="note", subject=source.table, words=sentence
+        check="late-features",
+        severity="note",
+        subject=source.table,
+        words=sentence,
     )
 
 
 def _check_changed_values(
-    rows: TrainingSet, source: Source, changed: pl.DataFrame, features: list[str]
+    rows: TrainingSet,
+    source: Source,
+    changed: pl.DataFrame,
+    features: list[str],
 ) -> Iterator[HonestyFinding]:
     """Check each feature of a late revision; `changed` says for each key which ones changed."""
     labels = rows.labels.astype(bool)

@@ -176,7 +176,10 @@ def _read_revisions(ours: Snapshot) -> tuple[FrozenRevision, ...]:
 
 
 def _add_dumps(
-    writer: archive.ArchiveWriter, ours: Snapshot, mlflow: Snapshot, notify: Callable[[str], None]
+    writer: archive.ArchiveWriter,
+    ours: Snapshot,
+    mlflow: Snapshot,
+    notify: Callable[[str], None],
 ) -> None:
     """Add the SQL dumps of both databases."""
     our_dump = ours.dump(whole_database.PG_DUMP_SELECTION)
@@ -186,7 +189,9 @@ def _add_dumps(
 
 
 def _add_artifacts(
-    writer: archive.ArchiveWriter, folder: Path, notify: Callable[[str], None]
+    writer: archive.ArchiveWriter,
+    folder: Path,
+    notify: Callable[[str], None],
 ) -> None:
     """Add every file below the folder of the artifacts."""
     paths = list(archive.files_below(folder))

@@ -184,7 +184,8 @@ def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connect
         server,
         first_sql="",
         dump=_read_dump(platform, reader, OUR_DUMP, "restoring streamflow's database"),
-        last_sql=f"{whole_database.SET_OWNERS_SQL}\n{row_check}\n{whole_database.MARK_FINISHED_SQL}",
+        last_sql=f"{whole_database.SET_OWNERS_SQL}\n{row_check}"
+        f"\n{whole_database.MARK_FINISHED_SQL}",
     )
     return notes
 

@@ -56,7 +56,9 @@ def refuse_newer(platform: Platform, manifest: BackupManifest) -> None:
 
 
 def refuse_occupied(
-    platform: Platform, manifest: BackupManifest, connection: psycopg.Connection
+    platform: Platform,
+    manifest: BackupManifest,
+    connection: psycopg.Connection,
 ) -> None:
     """Refuse an installation that is neither empty nor left by an interrupted restore.
 
@@ -82,7 +84,9 @@ def refuse_occupied(
 
 
 def _find_contents(
-    platform: Platform, manifest: BackupManifest, connection: psycopg.Connection
+    platform: Platform,
+    manifest: BackupManifest,
+    connection: psycopg.Connection,
 ) -> Iterator[str]:
     """Say what this installation holds already."""
     schemas = whole_database.existing_schemas(connection)
@@ -93,7 +97,8 @@ def _find_contents(
         address = platform.login.with_database(mlflow_database)
         with connect(address, autocommit=True) as mlflow_connection:
             tables = whole_database.existing_tables(
-                mlflow_connection, whole_database.MLFLOW_SCHEMAS
+                mlflow_connection,
+                whole_database.MLFLOW_SCHEMAS,
             )
         if tables:
             yield f"the database '{mlflow_database}' has the tables {_shorten(tables)}"

@@ -202,7 +202,7 @@ def _explain_content(
         differences.append(
             Difference(what="and more rows", recorded="as frozen", now="changed", note=note)
         )
-    explained_columns = {name for names in changed_buckets.values() for name in names}
+    explained_columns = frozenset[str]().union(*changed_buckets.values())
     for name, digest in source.columns.items():
         current_digest = content.column_values.get(name)
         if name not in explained_columns and current_digest != digest:

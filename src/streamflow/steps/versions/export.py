@@ -137,7 +137,10 @@ def _receipt(file: Path, manifest: ExportManifest, *, seconds: float) -> ExportR
 
 
 def _add_version(
-    platform: Platform, record: RecordedVersion, writer: archive.ArchiveWriter, scratch: Path
+    platform: Platform,
+    record: RecordedVersion,
+    writer: archive.ArchiveWriter,
+    scratch: Path,
 ) -> None:
     """Add the passport, the catalog, the facts of the run, the model and the files beside it."""
     package, files = platform.models.fetch_files(record.version, scratch)

@@ -51,7 +51,10 @@ if TYPE_CHECKING:
     from streamflow.models.run_record import RunFacts
 
 EXPORT = archive.ArchiveKind(
-    noun="exported version", command="streamflow export", manifest=EXPORT_NAME, parse=parse_export
+    noun="exported version",
+    command="streamflow export",
+    manifest=EXPORT_NAME,
+    parse=parse_export,
 )
 
 
@@ -136,7 +139,9 @@ def _find_imported(platform: Platform, manifest: ExportManifest) -> tuple[str, i
 
 
 def _insert_rows(
-    platform: Platform, folder: Path, manifest: ExportManifest
+    platform: Platform,
+    folder: Path,
+    manifest: ExportManifest,
 ) -> tuple[ExportedRevision, ...]:
     """Insert the frozen rows of the revisions that are not here yet. Raises ImportRefused."""
     missing, conflicts = revision_import.check_revisions(platform.connection, manifest.revisions)
@@ -148,13 +153,18 @@ def _insert_rows(
         revision_count = count_of(len(missing), "revision")
         platform.notify(f"freezing {count_of(row_count, 'row')} of {revision_count}")
         revision_import.import_revisions(
-            platform.address, missing, lambda revision: read_frames(folder, revision)
+            platform.address,
+            missing,
+            lambda revision: read_frames(folder, revision),
         )
     return tuple(missing)
 
 
 def _describe_forgotten(
-    platform: Platform, folder: Path, key: str, missing: list[ExportedRevision]
+    platform: Platform,
+    folder: Path,
+    key: str,
+    missing: list[ExportedRevision],
 ) -> list[str]:
     """Name the revisions that contain keys which were erased here on request.
 
@@ -175,21 +185,32 @@ def _describe_forgotten(
 
 
 def _register(
-    platform: Platform, folder: Path, run_facts: RunFacts, passport: Passport
+    platform: Platform,
+    folder: Path,
+    run_facts: RunFacts,
+    passport: Passport,
 ) -> tuple[str, int]:
     """Register the feature service, the run, the version and the passport's row."""
     with _errors_name_kept_rows():
         catalog = catalog_from_values(passport.features["catalog"])
         features = [asdict(feature) for feature in features_of(catalog)]
         installation.add_feature_service(
-            platform.connection, passport.features["service"], features
+            platform.connection,
+            passport.features["service"],
+            features,
         )
         migrate(platform)  # tells Feast about the service where it is new
         record_passport = partial(
-            ledger.record_passport, platform.connection, catalog.model, passport.sources
+            ledger.record_passport,
+            platform.connection,
+            catalog.model,
+            passport.sources,
         )
         return platform.models.log_copied_run(
-            run_facts, folder / MODEL, folder / FILES, record_passport
+            run_facts,
+            folder / MODEL,
+            folder / FILES,
+            record_passport,
         )
 
 

@@ -227,7 +227,10 @@ def _group_factors(differing: tuple[str, ...], count: int) -> Causes:
 
 
 def _swapped_factors(causes: Causes, combination: frozenset[str]) -> frozenset[str]:
-    return frozenset(factor for cause in combination for factor in causes[cause])
+    factors: set[str] = set()
+    for cause in combination:
+        factors.update(causes[cause])
+    return frozenset(factors)
 
 
 def _score_attempt(

@@ -20,7 +20,8 @@ from streamflow.steps.versions.recorded_version import RecordedVersion
 
 
 def read_probabilities(
-    platform: Platform, record: RecordedVersion
+    platform: Platform,
+    record: RecordedVersion,
 ) -> holdout_probabilities.Floats | None:
     """Read the probabilities that the version had for the hold-out when it was trained.
 

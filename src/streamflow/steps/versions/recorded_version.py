@@ -68,7 +68,10 @@ def find_recorded_version(platform: Platform, version_or_run: str) -> RecordedVe
 
 
 def _read_passport(
-    platform: Platform, version: ModelVersion, name: str, registered_digest: str
+    platform: Platform,
+    version: ModelVersion,
+    name: str,
+    registered_digest: str,
 ) -> Passport:
     """Read the passport's file. Raises NotRebuildable when it is lost, changed or unreadable."""
     try:
@@ -159,7 +162,8 @@ def without_progress(platform: Platform) -> Platform:
 
 
 def require_frozen(
-    platform: Platform, sources: tuple[Source, ...]
+    platform: Platform,
+    sources: tuple[Source, ...],
 ) -> dict[tuple[str, datetime, int], Revision]:
     """Return the revision of each source, by its `revision_key`, as the database has it now.
 

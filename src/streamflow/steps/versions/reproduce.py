@@ -129,7 +129,9 @@ def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
 
 
 def _rebuild(
-    recorded_platform: Platform, record: RecordedVersion, verified_rows: VerifiedRows
+    recorded_platform: Platform,
+    record: RecordedVersion,
+    verified_rows: VerifiedRows,
 ) -> RebuildVerdict:
     """Train again on what the revisions contain now, and compare the result with the record.
 
@@ -138,7 +140,9 @@ def _rebuild(
     recorded_platform.notify("assembling the training set")
     try:
         rows = rebuild_training_set(
-            recorded_platform, record.passport, read_rows=verified_rows.read_rows
+            recorded_platform,
+            record.passport,
+            read_rows=verified_rows.read_rows,
         )
         recorded_platform.notify(f"training on {count_of(len(rows.frame), 'row')}")
         fitted = fit(without_progress(recorded_platform), rows)

@@ -65,7 +65,9 @@ def doctor(settings: Settings, *, now: Callable[[], datetime]) -> list[Finding]:
 
 
 def _check_database(
-    settings: Settings, has_catalog: bool, now: Callable[[], datetime]
+    settings: Settings,
+    has_catalog: bool,
+    now: Callable[[], datetime],
 ) -> Iterator[Finding]:
     """Check the database server, and what it holds."""
     if settings.database_url is None and not data_folder(settings.home.absolute()).is_dir():
@@ -102,7 +104,9 @@ def _describe_new_folder(has_catalog: bool) -> Iterator[Finding]:
 
 
 def _check_contents(
-    platform: Platform, has_catalog: bool, now: Callable[[], datetime]
+    platform: Platform,
+    has_catalog: bool,
+    now: Callable[[], datetime],
 ) -> Iterator[Finding]:
     """Check a database that holds something of streamflow."""
     yield run_check("clock", partial(server.check_clock, platform, now))

@@ -25,7 +25,9 @@ def check_migration(platform: Platform) -> Finding:
             fixable=True,
         )
     return Finding(
-        subject="migration", state=State.OK, text="the database is what code and catalog ask for"
+        subject="migration",
+        state=State.OK,
+        text="the database is what code and catalog ask for",
     )
 
 

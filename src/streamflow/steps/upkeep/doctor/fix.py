@@ -20,7 +20,9 @@ LIVE_SUBJECTS = {"live features"}
 
 
 def repair(
-    settings: Settings, findings: Iterable[Finding], notify: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    findings: Iterable[Finding],
+    notify: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Correct those findings that can be corrected without losing anything.
 

@@ -136,7 +136,10 @@ def check_home(settings: Settings) -> Finding:
     remedy = f"Run 'chmod go-w {path}'."
     if not path.exists():
         return Finding(
-            subject="home", state=State.OK, text=f"{path} is not made yet", remedy=remedy
+            subject="home",
+            state=State.OK,
+            text=f"{path} is not made yet",
+            remedy=remedy,
         )
     mode = stat.S_IMODE(path.stat().st_mode)
     return Finding(

@@ -81,7 +81,9 @@ def check_mlflow(platform: Platform) -> Finding:
     schema = platform.models.schema_versions()
     if schema is None:
         return Finding(
-            subject="MLflow", state=State.OK, text=f"a server at {platform.tracking_uri}"
+            subject="MLflow",
+            state=State.OK,
+            text=f"a server at {platform.tracking_uri}",
         )
     present, needed = schema
     if present == needed:
