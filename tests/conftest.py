@@ -28,7 +28,6 @@ from support.shared import (
 from streamflow.database import Address, attach, connect, from_url
 from streamflow.database.embedded import remove_server
 from streamflow.features.feast_import import without_typeguard
-from streamflow.files import figures, monitor_figures
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings, load_settings
 from streamflow.steps.data.migrate import migrate
@@ -52,11 +51,6 @@ CHEAP = {
     "bootstrap_draws": 100,
     "gate_draws": 300,
 }  # what a test needs unless it says otherwise
-DRAWN_IN = ("test_models",)
-EMPTY_PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c02"
-    "0000000b4944415478da6364f80f00010501012718e3660000000049454e44ae426082"
-)
 # The files that take longest are begun first, so that all workers end at about the same time: each
 # worker takes one file at a time.
 LONGEST = (
@@ -131,19 +125,6 @@ def openmp() -> None:
         import lightgbm  # noqa: F401
     except OSError as error:
         pytest.skip(f"the system has no OpenMP for LightGBM (apt-get install libgomp1): {error}")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def undrawn_figures(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Compose the figures of each training, but draw them only in the tests of figures.
-
-    To draw them is a fifth of a small training.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if request.path.stem not in DRAWN_IN:
-            patch.setattr(monitor_figures, "render_png", figures.render_png)  # these are drawn
-            patch.setattr(figures, "render_png", lambda _: EMPTY_PNG)
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
 ) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(TO_0003)
-        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0012"):
+        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0013"):
             require_migrated(platform)
         planned = plan_migration(platform).changes
         assert [change.split(":")[0] for change in planned] == [
@@ -40,6 +40,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
             "fixed tables 0010",
             "fixed tables 0011",
             "fixed tables 0012",
+            "fixed tables 0013",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
         assert migrate(platform).changes == planned
@@ -115,6 +116,7 @@ def test_who_may_not_create_roles_is_told_the_sql(cluster: Cluster) -> None:
 
 
 ALLOWED = [
+    "SELECT run_id, digest FROM streamflow.passport",
     "SELECT * FROM online.usage_agg_30d_fv",
     "SELECT * FROM streamflow.feature_service, streamflow.ledger,"
     " streamflow.installation, streamflow.api_key",
