@@ -77,7 +77,7 @@ def test_the_recorded_commit_makes_the_version_again(
 ) -> None:
     (trained,) = streamflow_there(("train", *DAY))
     assert trained.returncode == 0, trained.stderr
-    baseline = repository / "src/streamflow/models/pipelines.py"
+    baseline = repository / "src/streamflow/models/kinds/baseline.py"
     baseline.write_text(baseline.read_text().replace('max_features="sqrt"', "max_features=2"))
     (dirty,) = streamflow_there(("train", *DAY))
     assert dirty.returncode == 0, dirty.stderr
@@ -89,7 +89,7 @@ def test_the_recorded_commit_makes_the_version_again(
         ("reproduce", "2", "--code", "recorded"),
     )
     assert at_hand.returncode == 1, at_hand.stderr
-    assert drifted(at_hand) == {"code": ["models/pipelines.py"]}
+    assert drifted(at_hand) == {"code": ["models/kinds/baseline.py"]}
     assert compared.returncode == 0, compared.stderr
     auc = json.loads(compared.stdout)["metrics"][0]
     assert auc["change"] != 0
@@ -119,7 +119,7 @@ def test_the_recorded_commit_makes_the_version_again(
     assert uncommitted.returncode == 4
     assert (
         "code: 1 file was not committed when the version was trained,"
-        " for example src/streamflow/models/pipelines.py" in uncommitted.stderr
+        " for example src/streamflow/models/kinds/baseline.py" in uncommitted.stderr
     )
     shutil.rmtree(repository / ".git")
     (gone,) = streamflow_there(("reproduce", "1", "--code", "recorded"))

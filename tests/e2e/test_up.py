@@ -122,7 +122,8 @@ def test_the_inbox_has_one_schedule(stack: Path, tmp_path: Path) -> None:
 
 
 def test_the_log_of_a_service_is_shown(stack: Path) -> None:
-    assert "Uvicorn running" in run(stack, "logs", "api").stdout
+    log = run(stack, "logs", "api", "--lines", "100000").stdout  # its first line is asked for
+    assert "Uvicorn running" in log
     assert len(run(stack, "logs", "prefect", "--lines", "1").stdout.splitlines()) == 1
 
 

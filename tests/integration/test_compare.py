@@ -135,7 +135,7 @@ def test_neither_a_version_itself_nor_a_correction_that_nobody_reads_is_a_differ
     for other in ("1", "2"):
         receipt = compare(platform, "1", other)
         assert all(level.is_same for level in receipt.levels)
-        assert [(change.change, change.shares) for change in receipt.metrics] == [(0.0, ())] * 6
+        assert [(change.change, change.shares) for change in receipt.metrics] == [(0.0, ())] * 8
         assert (receipt.rebuilds, receipt.notes) == (1, ())
         assert receipt.summary.startswith("AUC does not change: it is 0.")
 

@@ -111,7 +111,7 @@ def test_a_folder_that_is_being_written_waits(
         ("march", None, "neither its name nor a drop.toml"),
         ("2024-3-1", None, "neither its name nor a drop.toml"),
         ("2024-03-31", 'as_of = "2024-03-31"', "without quotes"),
-        ("2024-03-31", "as_of =", "no 'as_of = YYYY-MM-DD'"),
+        ("2024-03-31", "as_of =", "'as_of = YYYY-MM-DD' cannot be read"),
     ],
 )
 def test_a_folder_without_a_date_is_a_failure(

@@ -238,7 +238,7 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
     assert (found.given, found.keys, found.labelled, found.others) == (USERS + 1, USERS, USERS, 3)
     assert found.unseen == now.metrics
     assert found.all is not None
-    assert found.all.rows == USERS
+    assert found.all.holdout_rows == USERS
     assert receipt.report.notes == ("answers of different versions on this drop, not compared: 3",)
 
 
