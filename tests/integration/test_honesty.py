@@ -88,8 +88,8 @@ def test_clean_drops_are_silent(held: Held) -> None:
     assert [f.check for f in february.findings] == ["label-period"]
     assert (january.previous, february.previous, next_labels.label_as_of) == (
         None,
-        JANUARY,
-        FEBRUARY,
+        JANUARY.date(),
+        FEBRUARY.date(),
     )
     assert next_labels.findings[0].numbers == {"days": 29}
 
@@ -224,7 +224,7 @@ def test_a_drop_without_labels_is_no_drop_to_compare_labels_with(
         ("counter", "warning", "months_active"),
         ("counter", "warning", "total_paid"),
     ]
-    assert f"since {day}" in report.with_severity("warning")[0].words
+    assert f"since {day:%Y-%m-%d}" in report.with_severity("warning")[0].words
     assert found(report, "note")[1] == ("constant", "note", "skips_7d")
 
 
