@@ -20,7 +20,7 @@ from streamflow.database.locks import (
 )
 from streamflow.database.sql_files import load_queries
 
-CURRENT_KNOWN_AT = load_queries(__file__, "known_at.sql")["select_current_known_at"]
+QUERIES = load_queries(__file__, "known_at.sql")
 
 
 def current_known_at(connection: psycopg.Connection) -> datetime:
@@ -30,7 +30,7 @@ def current_known_at(connection: psycopg.Connection) -> datetime:
     """
     with connection.transaction():
         connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
-        row = connection.execute(CURRENT_KNOWN_AT).fetchone()
+        row = connection.execute(QUERIES["select_current_known_at"]).fetchone()
     assert row is not None
     known_at: datetime = row[0]
     return known_at
@@ -43,7 +43,7 @@ def current_known_at_by_adbc(cursor: Any) -> datetime:
     """
     _read_value(cursor, session_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
     try:
-        known_at: datetime = _read_value(cursor, CURRENT_KNOWN_AT.as_string())
+        known_at: datetime = _read_value(cursor, QUERIES["select_current_known_at"].as_string())
     finally:
         _read_value(cursor, session_unlock_sql(RAW_AND_FROZEN_ROWS, shared=True))
     return known_at

@@ -95,7 +95,8 @@ def test_the_interval_is_seeded_and_covers_a_known_auc_as_often_as_it_says() -> 
 
 
 @pytest.mark.parametrize(
-    ("label", "named"), [([0, 0, 0], "is 0"), ([1, 1], "is 1"), ([], "no rows")]
+    ("label", "named"),
+    [([0, 0, 0], "3 rows with the label 0"), ([1, 1], "2 rows with the label 1"), ([], "no rows")],
 )
 def test_one_class_cannot_be_scored(label: list[int], named: str) -> None:
     with pytest.raises(TrainingImpossible, match=named):
