@@ -286,7 +286,7 @@ def test_a_version_is_made_again_moved_and_pruned_through_mlflows_server() -> No
         f"import mlflow; mlflow.MlflowClient().delete_model_version('streamflow_churn', '{number}')"
     )
     streamflow("exec", "--", "python", "-c", script)
-    assert "the files of 1 runs" in streamflow("prune")
+    assert "the files of 1 run " in streamflow("prune")
     assert "the files of 0 runs" in streamflow("prune")
 
 
