@@ -23,10 +23,11 @@ import mlflow
 import numpy as np
 import polars as pl
 import pytest
-import skops.io
 from mlflow.tracking import MlflowClient
 from psycopg import sql
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
 from streamflow.core.statistics.metrics import evaluate
@@ -50,6 +51,7 @@ from streamflow.models.pipelines import (
 from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import Registry
 from streamflow.models.run_record import RunRecord, TrainingSetIdentity
+from streamflow.models.skops_import import import_skops
 from streamflow.models.tracking import log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
@@ -294,11 +296,15 @@ def test_a_type_beyond_our_trust_list_is_refused_even_with_the_right_digest(tmp_
     planted = LogisticRegression()
     planted.callback = os.system
     path = tmp_path / "model.skops"
-    skops.io.dump(planted, path)
+    skops = import_skops()
+    skops.dump(planted, path)
     with pytest.raises(ArtifactUntrusted, match="system"):
         model_file.load(path, expected_digest=file_digest(path))
-    skops.io.dump(LogisticRegression(), path)
+    skops.dump(LogisticRegression(), path)
     with pytest.raises(ArtifactUntrusted, match="LogisticRegression"):
+        model_file.load(path, expected_digest=file_digest(path))
+    skops.dump(Pipeline([("encode", GaussianNB())]), path)  # skops by itself would trust it
+    with pytest.raises(ArtifactUntrusted, match="GaussianNB"):
         model_file.load(path, expected_digest=file_digest(path))
     path.write_bytes(b"\x80\x04not a zip")
     with pytest.raises(ArtifactUntrusted):

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
@@ -22,6 +20,7 @@ import pytest
 from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
 from support.command import called
+from support.fork_server import run_forked
 from support.gym import MONTHS, write_gym
 from support.variations import Variation, lie_otherwise, variations
 
@@ -157,19 +156,14 @@ def mutations(
         "STREAMFLOW_TREES": "8",
         "PYTHONPATH": f"{copied}{os.pathsep}{SUPPORT}",
     }
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
+    done = run_forked(
         "support.mutations",
         "1",
         str(folder),
         trained.login.conninfo(),
         a_key(trained),
-    ]
-    done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, check=False
+        environment=environment,
+        package=copied,
     )
     assert done.returncode == 0, done.stderr
     said: Said = json.loads(done.stdout)

@@ -20,6 +20,7 @@ from streamflow.core.versions.version_files import BACKGROUND, DECISION
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models.kinds import MODEL_KINDS, find_kind, kind_of
 from streamflow.models.pipelines import ENCODE, encoder_of
+from streamflow.models.skops_import import import_skops
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -28,13 +29,17 @@ Parsed = TypeVar("Parsed")
 
 CHUNK = 1 << 20  # bytes
 
-#: The types, beyond skops' own defaults, that a model of ours may contain. The list is never read
-#: from an artifact.
+#: The types of scikit-learn and the functions of numpy that a model of ours may contain. skops
+#: adds numbers, text, containers and the types of numpy. The list is never read from an artifact.
 TRUSTED_TYPES = tuple(
     sorted(
         {
             "numpy.asarray",
             "numpy.dtype",
+            "sklearn.compose._column_transformer.ColumnTransformer",
+            "sklearn.pipeline.Pipeline",
+            "sklearn.preprocessing._encoders.OneHotEncoder",
+            "sklearn.preprocessing._function_transformer.FunctionTransformer",
             *(name for kind in MODEL_KINDS.values() for name in kind.trusted_types),
         }
     )
@@ -89,9 +94,7 @@ def save(pipeline: Pipeline, path: Path) -> ModelDigests:
     """Write the pipeline to a compressed skops file, and return its digests."""
     from zipfile import ZIP_DEFLATED
 
-    import skops.io
-
-    skops.io.dump(pipeline, path, compression=ZIP_DEFLATED, compresslevel=1)
+    import_skops().dump(pipeline, path, compression=ZIP_DEFLATED, compresslevel=1)
     return ModelDigests(file=file_digest(path), content=content_digest(pipeline))
 
 
@@ -161,11 +164,10 @@ def load(path: Path, *, expected_digest: str) -> Pipeline:
 
 def _parse_pipeline(path: Path, data: bytes) -> Pipeline:
     """Parse the bytes of a model file. Raise ArtifactUntrusted if it is not a model of ours."""
-    import skops.io
     from sklearn.pipeline import Pipeline
 
     try:
-        pipeline = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        pipeline = import_skops().loads(data, trusted=list(TRUSTED_TYPES))
     except Exception as exc:
         # The type may be untrusted, or the file may be no zip or no skops file. Whatever the reason
         # is, the file is not a model of ours.

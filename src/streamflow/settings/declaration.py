@@ -195,6 +195,9 @@ class Settings(BaseSettings):
         "or JSON lines on stdout (json)",
     )
 
+    train_figures: bool = setting(
+        True, "whether 'train' draws the ROC, precision and calibration figures of a version"
+    )
     seed: int = semantic(42, "the seed of everything random in training", ge=0, lt=2**32)
     split_salt: str = semantic(
         "streamflow",

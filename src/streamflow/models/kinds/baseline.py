@@ -98,7 +98,11 @@ KIND = ModelKind(
     compile=_compile,
     tolerance=0.0,
     read_learned=_read_learned,
-    trusted_types=("sklearn.tree._tree.Tree",),
+    trusted_types=(
+        "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.tree._classes.DecisionTreeClassifier",
+        "sklearn.tree._tree.Tree",
+    ),
     margin_unit="probability",  # the forest's own probability, before calibration
     matrix_type=np.float32,  # as scikit-learn compares the values
     read_trees=_read_trees,

@@ -111,7 +111,11 @@ KIND = ModelKind(
     compile=_compile,
     tolerance=1e-12,
     read_learned=_read_learned,
-    trusted_types=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
+    trusted_types=(
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.preprocessing._label.LabelEncoder",
+    ),
     margin_unit="log-odds",
     read_trees=_read_trees,
 )

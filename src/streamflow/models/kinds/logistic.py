@@ -99,6 +99,11 @@ KIND = ModelKind(
     compile=_compile,
     tolerance=1e-12,
     read_learned=_read_learned,
+    trusted_types=(
+        "sklearn.impute._base.SimpleImputer",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.preprocessing._data.StandardScaler",
+    ),
     margin_unit="log-odds",
     compute_terms=_compute_terms,
 )
