@@ -127,7 +127,7 @@ class StrictRoute(APIRoute):
             await super().handle(scope, receive, send)
 
     def _is_head(self, scope: Scope) -> bool:
-        return bool(scope["method"] == "HEAD" and "GET" in self.methods)
+        return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler, applied to a strict request."""
