@@ -21,20 +21,20 @@ MAX_HEAD_BYTES = 65_536
 
 # The most bytes around a body: sizes and extensions of chunks, and trailers. Beyond that, they may
 # be as many as the bytes of the body itself.
-MAX_FRAMING_BYTES = 4_096
+MAX_FRAMING_BYTES = 2_048
 
 # The most headers and trailers of a request.
 MAX_HEADERS = 100
 
 # The most requests on one connection that wait for the answer to an earlier one.
-MAX_PIPELINED = 32
+MAX_PIPELINED = 16
 
 # The parser gets at most so many bytes at once, so that the limits are checked between.
 PIECE_BYTES = 16_384
 
 # A refused connection is closed after this time, and nothing is read from it before. It limits how
 # often a hostile client can begin again, and the client can read the answer.
-HOLD_S = 1.0
+HOLD_S = 2.0
 
 
 class _RefusedError(Exception):
@@ -162,18 +162,20 @@ class HttpProtocol(ClientTimeoutProtocol):
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer with an error, and close the connection a little later.
 
-        There is no answer where it would stand in the midst of the answer to an earlier request.
+        There is no answer where it would stand in the midst of a different answer.
         """
         self._is_refused = True
         self.logger.warning("A request was refused: %s", code)
         self.flow.pause_reading()
-        is_answering = self.cycle is not None and not self.cycle.response_complete
-        if self._is_in_head and not is_answering:
-            self.transport.write(_build_answer(status, {"error": message, "code": code}))
-        if not self._is_in_head:
+        if self._is_in_head:
+            may_answer = self.cycle is None or self.cycle.response_complete
+        else:
+            may_answer = not self.pipeline and not self.cycle.response_started
             # The application learns that the rest of the body does not come.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        if may_answer:
+            self.transport.write(_build_answer(status, {"error": message, "code": code}))
         self.loop.call_later(HOLD_S, self.transport.close)
 
     def on_response_complete(self) -> None:
