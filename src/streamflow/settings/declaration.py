@@ -90,6 +90,12 @@ class Settings(BaseSettings):
         (),
         "origins whose web pages may call the API from a browser; by default no origin may",
     )
+    api_root_path: str = setting(
+        "",
+        "the prefix of the paths of the API for its clients, such as /churn, "
+        "if a proxy removes a prefix; '/docs', '/redoc' and the OpenAPI document name it",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+    )
     api_max_body: int = setting(
         1_048_576, "the largest request body, in bytes, that the API accepts", ge=1024
     )
