@@ -22,7 +22,7 @@ SMALLEST_SHARE = 1e-4
 OTHER_BIN = "other"
 MISSING_BIN = "missing"
 
-Numbers = NDArray[np.float64] | NDArray[np.int64]
+Numbers = NDArray[np.float64 | np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def is_counted_by_value(reference: pl.Series, current: pl.Series, *, categorical
 
 def has_mass_point(reference: pl.Series) -> bool:
     """Decide whether more than a tenth of the rows of a column of numbers has the same value."""
-    return len(_cut_at_tenths(drop_missing(reference)).after) > 0
+    return len(_cut_at_tenths(drop_missing(reference)).mass_points) > 0
 
 
 def count_in_bins(reference: pl.Series, current: pl.Series, *, categorical: bool) -> BinCounts:
@@ -143,29 +143,29 @@ class _Cuts:
     """The places between the bins of a column of numbers.
 
     Attributes:
-        before: Values that begin a bin, ascending.
-        after: Mass points of the reference, ascending. Each ends its bin, and begins one too.
+        bin_starts: Values that begin a bin, ascending.
+        mass_points: Mass points of the reference, ascending. Each ends its bin, and begins one too.
     """
 
-    before: Numbers
-    after: Numbers
+    bin_starts: Numbers
+    mass_points: Numbers
 
     def count(self, sample: pl.Series) -> list[int]:
         """Return the rows of a sample in each bin."""
         values = sample.to_numpy()
-        cuts_before = np.searchsorted(self.before, values, side="right")
-        cuts_after = np.searchsorted(self.after, values, side="left")
-        bin_count = len(self.before) + len(self.after) + 1
+        cuts_before = np.searchsorted(self.bin_starts, values, side="right")
+        cuts_after = np.searchsorted(self.mass_points, values, side="left")
+        bin_count = len(self.bin_starts) + len(self.mass_points) + 1
         counts: list[int] = np.bincount(cuts_before + cuts_after, minlength=bin_count).tolist()
         return counts
 
     def names(self) -> list[str]:
         """Return the name of each bin."""
-        mass_points = set(self.after.tolist())
+        mass_points = set(self.mass_points.tolist())
         names: list[str] = []
         # What the name of the next bin begins with.
         lower = "below"
-        for value in self.before.tolist():
+        for value in self.bin_starts.tolist():
             text = f"{value:.4g}"
             names.append(f"{lower} {text}" if lower == "below" else f"{lower} .. {text}")
             lower = text
@@ -192,7 +192,7 @@ def _cut_at_tenths(reference: pl.Series) -> _Cuts:
     values: Numbers = np.sort(reference.to_numpy())
     rows = len(values)
     if not rows:
-        return _Cuts(before=values, after=values)
+        return _Cuts(bin_starts=values, mass_points=values)
     # The k-th tenth is the smallest value that at least k tenths of the rows do not exceed.
     ranks = -(-np.arange(1, BINS) * rows // BINS)
     tenths = np.unique(values[ranks - 1])
@@ -200,4 +200,4 @@ def _cut_at_tenths(reference: pl.Series) -> _Cuts:
     row_after = np.searchsorted(values, tenths, side="right")
     # A value that more than a tenth of the rows has is always one of the tenths.
     is_mass_point = (row_after - first_row) * BINS > rows
-    return _Cuts(before=tenths, after=tenths[is_mass_point])
+    return _Cuts(bin_starts=tenths, mass_points=tenths[is_mass_point])
