@@ -104,7 +104,8 @@ def test_who_may_not_create_roles_is_told_the_sql(cluster: Cluster) -> None:
         ]
         connection.execute("ALTER ROLE streamflow_api_is_away RENAME TO streamflow_api")
         connection.execute(
-            "CREATE ROLE sf_plain IN ROLE streamflow_writer, streamflow_maintenance, streamflow_api"
+            "CREATE ROLE sf_plain IN ROLE streamflow_writer, streamflow_maintenance,"
+            " streamflow_api, streamflow_expressions"
         )
         connection.execute("SET LOCAL ROLE sf_plain")
         with pytest.raises(
