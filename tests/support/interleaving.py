@@ -68,7 +68,7 @@ class Queue:
         pending = self._pool.submit(self._acquire, next_holder)
         pid = next_holder.info.backend_pid
         while not self._watcher.execute(
-            "SELECT FROM pg_locks WHERE pid = %s AND NOT granted", [pid]
+            "SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [pid]
         ).fetchone():
             time.sleep(0.001)
         holder.execute(f"SELECT pg_advisory_unlock({self._lock})")  # type: ignore[arg-type]

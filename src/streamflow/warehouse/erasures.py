@@ -196,7 +196,7 @@ def count_forgotten(connection: psycopg.Connection) -> int:
     return _count(connection, QUERIES["count_forgotten_keys"])
 
 
-def _count(connection: psycopg.Connection, query: sql.Composable) -> int:
+def _count(connection: psycopg.Connection, query: sql.SQL | sql.Composed) -> int:
     row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])

@@ -16,7 +16,7 @@ from streamflow.core.monitoring.report import Report, from_values, to_values
 from streamflow.files.monitor_page import render_page
 from streamflow.files.text_files import write_text
 from streamflow.platform import Platform
-from streamflow.steps.data.frozen_checks import held_against_digests
+from streamflow.steps.data.frozen_checks import HasDigest, held_against_digests
 from streamflow.steps.monitoring.monitor_inputs import (
     ReportInputs,
     collect_inputs,
@@ -87,7 +87,7 @@ def monitor(platform: Platform, as_of: datetime, *, out: Path | None = None) -> 
 
 def _make_verified_report(inputs: ReportInputs) -> Report:
     """Make a report, and hold the rows that it is made from against their digests."""
-    read_revisions = [*inputs.reference, *inputs.drop.sources]
+    read_revisions: list[HasDigest] = [*inputs.reference, *inputs.drop.sources]
     with held_against_digests(
         inputs.recorded_platform, read_revisions, state="No report was stored."
     ):
