@@ -17,7 +17,7 @@ from support.forgetting import require_forgotten
 from support.interleaving import interleave
 from support.states import JANUARY_SERVED, in_state
 
-from streamflow.errors import EntityUnknown, SnapshotMissing
+from streamflow.errors import EntityUnknown, SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.data.forget import ForgetReceipt, forget
 from streamflow.steps.data.ingest import IngestReceipt, ingest
@@ -137,5 +137,9 @@ def test_doctor_finds_rows_of_a_forgotten_key(served: Platform) -> None:
     assert sorted(finding.text.removeprefix("of forgotten keys: ").split(", ")) == sorted(
         f"{table} has 1 row" for table in tables
     )
+    with pytest.raises(SnapshotDamaged):  # a frozen row came past the protection: see 'frozen rows'
+        forget(served, KEY, why="again")
+    with served.maintenance_connection() as maintenance:
+        maintenance.execute("DELETE FROM frozen.users WHERE user_id = %s", [KEY])
     forget(served, KEY, why="again")
     assert not check_forgotten_keys(served).is_wrong

@@ -136,7 +136,7 @@ def check_forgotten_keys(platform: Platform) -> Finding:
         state=ok_or_wrong(not problems),
         text=text if problems else f"{count_of(count, 'key')} forgotten, and no table holds them",
         remedy="Run 'streamflow forget KEY --why W' again for each key that you were asked to"
-        " erase.",
+        " erase. If it says SnapshotDamaged, correct the finding 'frozen rows' first.",
     )
 
 
