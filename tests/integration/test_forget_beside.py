@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from conftest import Cluster
 from support.chain import JANUARY, NOW, copy_drop
-from support.forgetting import require_forgotten
+from support.forgetting import answer_by_api, require_forgotten
 from support.interleaving import interleave
 from support.states import JANUARY_SERVED, in_state
 
@@ -79,6 +79,30 @@ def test_an_answer_beside_forget_is_erased_or_is_not_given(
     assert isinstance(forgotten, ForgetReceipt)
     assert isinstance(answer, Prediction if answered else EntityUnknown)
     assert forgotten.rows.get("streamflow.prediction_log", 0) == answered
+    require_forgotten(served, KEY)
+
+
+@pytest.mark.parametrize(("number", "answered"), [(1, True), (2, False)])
+def test_the_api_beside_forget_answers_for_all_others(
+    served: Platform, number: int, answered: bool
+) -> None:
+    """The batch that was refused because of one key is read and answered again."""
+    somebody = served.connection.execute(
+        "SELECT min(user_id) FROM raw.users WHERE user_id <> %s", [KEY]
+    ).fetchone()
+    assert somebody is not None
+    keys = [KEY, somebody[0]]
+    forgotten, answers = both(
+        interleave(served, erase, lambda p: answer_by_api(p, keys), "FORGETTING", number)
+    )
+    assert isinstance(forgotten, ForgetReceipt)
+    assert isinstance(answers, list)
+    assert [type(answer) for answer in answers] == [
+        Prediction if answered else EntityUnknown,
+        Prediction,
+    ]
+    logged = served.connection.execute("SELECT count(*) FROM streamflow.prediction_overview")
+    assert logged.fetchone() == (1,)
     require_forgotten(served, KEY)
 
 

@@ -17,7 +17,7 @@ import pytest
 from conftest import Cluster
 from feast import FeatureStore
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, load
-from support.forgetting import require_forgotten
+from support.forgetting import answer_by_api, require_forgotten
 from support.interleaving import LOCKS, Call, interleave
 from support.states import JANUARY_SERVED, State, in_state
 
@@ -92,6 +92,7 @@ def commands(drops: SimpleNamespace) -> dict[str, Call]:
         "training-set": lambda p: training_set(p, JANUARY),
         "train": lambda p: train(p, JANUARY),
         "predict": lambda p: predict(p, KEY, now=NOW),
+        "serve": lambda p: answer_by_api(p, [KEY]),
         "score": lambda p: score(p, JANUARY),
         "monitor": lambda p: monitor(p, JANUARY),
         "promote": lambda p: promote(p, 1, force=True, why="a proof"),

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+from streamflow.api.batcher import Batcher
+from streamflow.api.metrics import Metrics
+from streamflow.api.pending_request import Answer
+from streamflow.api.request_context import Notes
 from streamflow.core.data.digest import digest_frame
+from streamflow.database.pool import open_pool
 from streamflow.platform import Platform
+from streamflow.steps.serving.predict import load_serving
 from streamflow.steps.upkeep.doctor.contents import check_forgotten_keys
 from streamflow.warehouse import frozen
 
@@ -30,6 +39,27 @@ def tables_that_mention(platform: Platform, key: str) -> list[str]:
         if row and row[0]:
             found.append(name)
     return found
+
+
+def answer_by_api(platform: Platform, keys: Sequence[str]) -> list[Answer]:
+    """What the API answers to one request for these keys, by its queue and its pool."""
+    serving = load_serving(platform)
+
+    async def answer() -> list[Answer]:
+        pool = open_pool(platform.address, time_limit=60)
+        await pool.open()
+        batcher = Batcher(
+            pool, lambda: serving, Metrics(), time_limit=60, max_waiting=100, shed=False
+        )
+        batcher.start()
+        try:
+            _, answers = await batcher.answer(keys, Notes(request_id="a request"))
+        finally:
+            await batcher.stop()
+            await pool.close()
+        return answers
+
+    return asyncio.run(answer())
 
 
 def require_forgotten(platform: Platform, key: str) -> None:
