@@ -22,7 +22,11 @@ from streamflow.steps.data.drop_reading import (
     inspect_files,
     read_drop,
 )
-from streamflow.steps.data.rejected_rows import describe_rejects, find_rejects
+from streamflow.steps.data.rejected_rows import (
+    describe_rejects,
+    find_rejects,
+    leave_forgotten_out,
+)
 from streamflow.steps.data.violations import make_violation_error
 from streamflow.warehouse import drops, erasures
 from streamflow.warehouse.drops import DeliveredFile
@@ -207,7 +211,9 @@ def _load(
             for table, spool in drop.spools.items()
         }
         kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
-        rejected_rows = describe_rejects(folder, catalog, kept_rejects)
+        rejected_rows = leave_forgotten_out(
+            platform, describe_rejects(folder, catalog, kept_rejects), as_of
+        )
         drops.replace_drop(transaction, as_of, frames, loaded_files, rejected_rows)
     return IngestReceipt(
         as_of=as_of.date(),
