@@ -217,7 +217,7 @@ def tampering(trained: Platform) -> Iterator[Tamper]:
 
     def change(*statements: str) -> dict[str, tuple[str, ...]]:
         for table in tables[:-1]:
-            administer(trained, f"ALTER TABLE {table} DISABLE TRIGGER frozen")
+            administer(trained, f"ALTER TABLE {table} DISABLE TRIGGER USER")
         for statement in statements:
             administer(trained, statement)
         return drifted(reproduce(trained, "1"))
@@ -241,7 +241,7 @@ def tampering(trained: Platform) -> Iterator[Tamper]:
         " r.name) = (s.table_name, s.as_of, s.revision, s.name)",
     )
     for table in tables[:-1]:
-        administer(trained, f"ALTER TABLE {table} ENABLE TRIGGER frozen")
+        administer(trained, f"ALTER TABLE {table} ENABLE TRIGGER USER")
     for table in tables:
         administer(trained, f"DROP TABLE public.{table.replace('.', '_')}")
     assert drifted(reproduce(trained, "1")) == {}
@@ -348,7 +348,7 @@ def test_a_revision_planted_before_k_is_named(trained: Platform) -> None:
         " FROM streamflow.revision"
         " WHERE table_name = 'usage_agg_30d'"
     )
-    administer(trained, insert)
+    administer(trained, f"SET session_replication_role = replica; {insert}")
     receipt = reproduce(trained, "1")
     administer(
         trained,

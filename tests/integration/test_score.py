@@ -20,6 +20,7 @@ from support.api import asked
 from support.api import served as api_of
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, load, run
 from support.command import called
+from support.frozen import record_again
 from support.states import JANUARY_SERVED, in_state
 
 from streamflow.errors import FeaturesMissing, SnapshotMissing, StreamflowError, VersionMissing
@@ -279,9 +280,7 @@ def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platf
             connection.execute(
                 f"UPDATE {table} SET failed_payments_90d = NULL WHERE user_id = ANY(%s)", [keys[2:]]
             )  # type: ignore[arg-type]
-        connection.execute(
-            "UPDATE streamflow.revision SET digest = 'damaged' WHERE table_name = 'usage_agg_30d'"
-        )
+    record_again(served)
     receipt = score(served, FEBRUARY, explain=True)
     assert receipt.new
     assert receipt.run.missing == 5

@@ -63,6 +63,10 @@ def doctor(
             "--fix", help="Repair what can be repaired without loss of data, and check again."
         ),
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Compare all frozen rows with their digests, not a sample."),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Check the installation, and repair it with --fix.
@@ -78,12 +82,12 @@ def doctor(
     call = invocation(context)
     settings = call.settings()
     clock = partial(datetime.now, UTC)
-    findings = step(settings, now=clock)
+    findings = step(settings, now=clock, full=full)
     repairs = []
     if fix:
         repairs = repair(settings, findings, call.notify)
     if repairs:
-        findings = step(settings, now=clock)
+        findings = step(settings, now=clock, full=full)
     if as_json:
         show({"findings": findings, "done": repairs}, as_json=True, text=str)
     else:

@@ -76,6 +76,7 @@ def verify(receipt: VerifyReceipt) -> str:
         for source in receipt.certificate.parts
     ]
     lines += _describe_violations(receipt)
+    lines += [f"  frozen rows   {sentence}" for sentence in receipt.frozen_rows]
     lines += [f"  training set  {sentence}" for sentence in receipt.training_set]
     lines += [f"  certificate   {difference}" for difference in receipt.differences]
     lines += [f"  tampered      {sentence}" for sentence in receipt.tampered]

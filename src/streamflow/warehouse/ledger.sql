@@ -40,6 +40,13 @@ VALUES (%s, %s, %s, %s)
 INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, digest)
 VALUES (%s, %s, %s, %s, %s)
 
+-- select_changed_source --
+-- A revision whose digest is no longer the one that the passport of a run names.
+SELECT table_name, as_of, revision
+FROM streamflow.passport_source s JOIN streamflow.revision r USING (table_name, as_of, revision)
+WHERE s.run_id = %s AND s.digest <> r.digest
+LIMIT 1
+
 -- select_passport_digest --
 -- The digest of the passport of a run.
 SELECT digest

@@ -22,7 +22,13 @@ from streamflow.core.promotion.gate import (
     explain_too_few_rows,
     judge_comparison,
 )
-from streamflow.errors import ArtifactUntrusted, LabelsMissing, NotRebuildable, TrainingImpossible
+from streamflow.errors import (
+    ArtifactUntrusted,
+    LabelsMissing,
+    NotRebuildable,
+    SnapshotDamaged,
+    TrainingImpossible,
+)
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.settings import Settings
@@ -44,7 +50,7 @@ from streamflow.warehouse.known_drops import TrainingDrops
 
 # These errors keep a version from being judged. The comparison fails and its evidence says why;
 # there is no simpler comparison to fall back to.
-NOT_EVALUABLE = (NotRebuildable, TrainingImpossible, ArtifactUntrusted)
+NOT_EVALUABLE = (NotRebuildable, TrainingImpossible, ArtifactUntrusted, SnapshotDamaged)
 
 
 @dataclass(frozen=True, kw_only=True)

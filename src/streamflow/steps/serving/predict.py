@@ -27,7 +27,7 @@ from streamflow.platform import Platform
 from streamflow.runtime import code_digest
 from streamflow.steps.stages.transitions import reconcile, version_in_stage
 from streamflow.warehouse import ledger
-from streamflow.warehouse.prediction_log import LoggedPrediction, log_predictions
+from streamflow.warehouse.prediction_log import KeyForgotten, LoggedPrediction, log_predictions
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -166,7 +166,10 @@ def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
         [answer] = predict_rows(serving, [typed_key], rows, now=now)
         if isinstance(answer, StreamflowError):
             raise answer
-        log_predictions(platform.connection, [answer.log_row(uuid4().hex)])
+        try:
+            log_predictions(platform.connection, [answer.log_row(uuid4().hex)])
+        except KeyForgotten as exc:
+            raise unknown_key_error(platform.catalog, typed_key) from exc
         return answer
 
 

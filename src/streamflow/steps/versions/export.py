@@ -15,7 +15,7 @@ import polars as pl
 
 from streamflow import __version__
 from streamflow.core.data.catalog_definitions import values_to_toml
-from streamflow.core.data.digest import Digester
+from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.manifest import (
     CATALOG,
@@ -36,7 +36,7 @@ from streamflow.errors import ArtifactUntrusted, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.snapshot import describe_digest_difference
+from streamflow.steps.data.frozen_checks import describe_digest_difference
 from streamflow.steps.versions.data_level import refuse_erased
 from streamflow.steps.versions.recorded_version import (
     RecordedVersion,
@@ -205,7 +205,7 @@ def _add_revision(
         names.append(f"{folder}/{len(names):05}.arrow")
         writer.add(names[-1], [_ipc_bytes(chunk)])
         progress.add(len(chunk))
-    _require_undamaged(source, revision, digester.finish().value)
+    _require_undamaged(source, revision, digester.finish())
     return ExportedRevision(
         table=source.table,
         as_of=source.as_of,
@@ -221,7 +221,7 @@ def _add_revision(
     )
 
 
-def _require_undamaged(source: Source, revision: Revision, digest: str) -> None:
+def _require_undamaged(source: Source, revision: Revision, digest: TableDigest) -> None:
     """Raise SnapshotDamaged unless rows, database and passport have the same digest."""
     problem = describe_digest_difference(revision, digest)
     if not problem and revision.digest != source.digest:

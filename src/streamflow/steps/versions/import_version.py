@@ -143,20 +143,24 @@ def _insert_rows(
     folder: Path,
     manifest: ExportManifest,
 ) -> tuple[ExportedRevision, ...]:
-    """Insert the frozen rows of the revisions that are not here yet. Raises ImportRefused."""
-    missing, conflicts = revision_import.check_revisions(platform.connection, manifest.revisions)
-    conflicts += _describe_forgotten(platform, folder, manifest.key, missing)
-    if conflicts:
-        raise ImportRefused("\n".join(conflicts), violations=conflicts)
-    if missing:
-        row_count = sum(revision.rows for revision in missing)
-        revision_count = count_of(len(missing), "revision")
-        platform.notify(f"freezing {count_of(row_count, 'row')} of {revision_count}")
-        revision_import.import_revisions(
-            platform.address,
-            missing,
-            lambda revision: read_frames(folder, revision),
+    """Insert the frozen rows of the revisions that are not here yet. Raises ImportRefused.
+
+    Whether they may be inserted is looked up under the lock that `forget` needs.
+    """
+    with revision_import.lock_frozen_rows(platform.address) as transaction:
+        missing, conflicts = revision_import.check_revisions(
+            platform.connection, manifest.revisions
         )
+        conflicts += _describe_forgotten(platform, folder, manifest.key, missing)
+        if conflicts:
+            raise ImportRefused("\n".join(conflicts), violations=conflicts)
+        if missing:
+            row_count = sum(revision.rows for revision in missing)
+            revision_count = count_of(len(missing), "revision")
+            platform.notify(f"freezing {count_of(row_count, 'row')} of {revision_count}")
+            revision_import.import_revisions(
+                transaction, missing, lambda revision: read_frames(folder, revision)
+            )
     return tuple(missing)
 
 

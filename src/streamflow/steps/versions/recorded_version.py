@@ -15,7 +15,7 @@ from streamflow.core.versions.version_files import PASSPORT, recorded_digests
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
-from streamflow.steps.data.snapshot import describe_damaged_revisions
+from streamflow.steps.data.frozen_checks import describe_damaged_revisions
 from streamflow.warehouse import frozen, ledger
 from streamflow.warehouse.change_evidence import follow_erasures
 from streamflow.warehouse.frozen import Revision
@@ -169,10 +169,7 @@ def require_frozen(
 
     Raises NotRebuildable unless every revision is still frozen here.
     """
-    revisions = {
-        (revision.table, revision.as_of, revision.revision): revision
-        for revision in frozen.all_revisions(platform.connection)
-    }
+    revisions = frozen.revisions_by_key(platform.connection)
     missing = [
         f"data: {source} is not frozen here"
         for source in sources
