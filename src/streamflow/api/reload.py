@@ -18,7 +18,7 @@ from typing import Literal
 from streamflow.database import translate_errors
 from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.serving.predict import Serving, load_serving_version
+from streamflow.steps.serving.serving_version import Serving, load_serving_version
 from streamflow.steps.stages.transitions import ProductionStatus, production_status
 
 # The API serves a change within 5 s: this interval, the answer of the registry and the loading.

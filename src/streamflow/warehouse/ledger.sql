@@ -41,7 +41,9 @@ INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, dig
 VALUES (%s, %s, %s, %s, %s)
 
 -- select_passport_digest --
--- The digest of the passport of a run.
+-- The digest of the passport of a version. MLflow can name a run that made a different version.
 SELECT digest
 FROM streamflow.passport
-WHERE run_id = %s
+WHERE run_id = %(run_id)s
+  AND model = %(model)s
+  AND version = %(version)s

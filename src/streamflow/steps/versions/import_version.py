@@ -44,7 +44,7 @@ from streamflow.steps.versions.import_checks import (
     unpack,
     verify_rows,
 )
-from streamflow.steps.versions.recorded_version import tags_of
+from streamflow.steps.versions.registered_version import tags_of
 from streamflow.warehouse import erasures, installation, ledger, revision_import
 
 if TYPE_CHECKING:

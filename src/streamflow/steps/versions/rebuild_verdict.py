@@ -12,7 +12,7 @@ from streamflow.platform import Platform
 from streamflow.steps.training.fit import Fitted
 from streamflow.steps.versions.rebuilt_training_set import compare_row_counts
 from streamflow.steps.versions.recorded_artifacts import read_probabilities
-from streamflow.steps.versions.recorded_version import RecordedVersion
+from streamflow.steps.versions.registered_version import RecordedVersion
 
 IDENTICAL = "identical"
 WITHIN = "within the declared tolerance"

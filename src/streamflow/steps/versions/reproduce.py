@@ -29,11 +29,11 @@ from streamflow.steps.versions.rebuild_verdict import DIFFERS, RebuildVerdict, j
 from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
 from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     find_recorded_version,
     platform_as_recorded,
     without_progress,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 
 SHOWN = 20  # a receipt lists this many differences of a level; `count` is the number of all
 

@@ -29,11 +29,11 @@ from streamflow.steps.versions.data_level import verify_frozen_rows
 from streamflow.steps.versions.export import export
 from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     find_recorded_version,
     platform_with_recorded_catalog,
     without_progress,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.steps.versions.reproduce import (
     LevelVerdict,
     ReproduceReceipt,
