@@ -119,9 +119,7 @@ def test_a_background_changed_with_its_tag_is_not_served(trained: Platform) -> N
     assert load_serving_version(trained, version).predictor.background is not None
     with (
         planted_background(trained),
-        pytest.raises(
-            ArtifactUntrusted, match="the tag background_digest of version 1 was changed"
-        ),
+        pytest.raises(ArtifactUntrusted, match="tag background_digest of version 1 was changed"),
     ):
         load_serving_version(trained, trained.models.version(1))
 
