@@ -188,7 +188,11 @@ class RegistryFollower:
 
     def _load(self, version: int, holder: ProductionStatus) -> None:
         try:
-            serving = load_serving_version(self._platform, self._platform.models.version(version))
+            serving = load_serving_version(
+                self._platform,
+                self._platform.models.version(version),
+                in_process=self._platform.settings.api_trial == "on",
+            )
         # Whatever the error is: the former version goes on, and the error is shown and counted.
         except Exception as error:  # noqa: BLE001
             self._failed_load = version, time.monotonic()

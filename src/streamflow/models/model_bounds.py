@@ -123,20 +123,21 @@ def _iterate_transformers(pipeline: Pipeline) -> Iterator[Any]:
     _require_type(encoder, ColumnTransformer)
     for _, transformer, _ in encoder.transformers_:
         is_chain = type(transformer) is Pipeline
-        for part in [step for _, step in transformer.steps] if is_chain else [transformer]:
-            if part in ("drop", "passthrough"):
-                raise ValueError(f"a column of the encoder is '{part}'")
-            _require_type(part, FunctionTransformer, OneHotEncoder)
-            is_function = isinstance(part, FunctionTransformer)
-            if is_function and (part.func is not np.asarray or part.inverse_func is not None):
+        steps = [step for _, step in transformer.steps] if is_chain else [transformer]
+        for step in steps:
+            if isinstance(step, str):
+                raise ValueError(f"a column of the encoder is '{step}'")
+            _require_type(step, FunctionTransformer, OneHotEncoder)
+            is_function = isinstance(step, FunctionTransformer)
+            if is_function and (step.func is not np.asarray or step.inverse_func is not None):
                 raise ValueError("a function of the encoder is not numpy.asarray")
-            yield part
+            yield step
 
 
-def _require_type(part: Any, *types: type) -> None:
-    if type(part) not in types:
+def _require_type(step: Any, *types: type) -> None:
+    if type(step) not in types:
         names = " or ".join(own_type.__name__ for own_type in types)
-        raise ValueError(f"a part is a {type(part).__name__}, expected is {names}")
+        raise ValueError(f"a part is a {type(step).__name__}, expected is {names}")
 
 
 def _require_own_categories(one_hot: Any) -> None:

@@ -238,9 +238,11 @@ class Registry:
         """Load the predictor of a version: see `VersionFiles.load`."""
         return self._files.load(version, digests)
 
-    def load_checked(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
+    def load_checked(
+        self, version: ModelVersion, digests: Mapping[VersionFile, str], *, in_process: bool
+    ) -> Predictor:
         """Load a predictor that is going to answer users: see `VersionFiles.load_checked`."""
-        return self._files.load_checked(version, digests)
+        return self._files.load_checked(version, digests, in_process=in_process)
 
     def _search_versions(self) -> list[Any]:
         """Return MLflow's own versions of this model, the newest first."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from streamflow.core.training.background import Background
 from streamflow.core.versions.version_files import (
     BACKGROUND,
     DECISION,
@@ -17,7 +16,7 @@ from streamflow.core.versions.version_files import (
     is_unchanged,
 )
 from streamflow.errors import ArtifactUntrusted
-from streamflow.models import model_file
+from streamflow.models import version_trial
 from streamflow.models.artifact_store import fetch
 from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
@@ -90,7 +89,9 @@ class VersionFiles:
             )
             return path.read_bytes()
 
-    def load_checked(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
+    def load_checked(
+        self, version: ModelVersion, digests: Mapping[VersionFile, str], *, in_process: bool
+    ) -> Predictor:
         """Load the predictor of a version that is going to answer users.
 
         Its answers to its stored requests must be those of its pipeline, and those at training.
@@ -98,16 +99,21 @@ class VersionFiles:
         Args:
             version: the version.
             digests: the digest that each of its files must have.
+            in_process: first do all of this in a process of its own, and stop if that one fails.
 
         Raises:
             ArtifactUntrusted: a file is not the registered one, or the answers differ.
         """
-        from streamflow.models.version_check import require_agreement
-
-        predictor = self.load(version, digests)
-        stored_requests = self.read_registered(version, STORED_REQUESTS, digests)
-        require_agreement(predictor, stored_requests, version_name=self._describe(version))
-        return predictor
+        name = self._describe(version)
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            self._fetch_for_answers(version, digests, folder)
+            (folder / STORED_REQUESTS.name).write_bytes(
+                self.read_run_file(version.run_id, STORED_REQUESTS.name)
+            )
+            if in_process:
+                version_trial.try_in_process(folder, digests, version_name=name)
+            return version_trial.load_agreeing(folder, digests, version_name=name)
 
     def read_registered(
         self, version: ModelVersion, file: VersionFile, digests: Mapping[VersionFile, str]
@@ -134,28 +140,29 @@ class VersionFiles:
         Raises:
             ArtifactUntrusted: a file is not the registered one.
         """
-        from streamflow.models.predictor import compile_predictor
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            self._fetch_for_answers(version, digests, folder)
+            return version_trial.load_folder(folder, digests)
 
+    def _fetch_for_answers(
+        self, version: ModelVersion, digests: Mapping[VersionFile, str], folder: Path
+    ) -> None:
+        """Download the files that a predictor is made from.
+
+        Raises:
+            ArtifactUntrusted: the digest of a file is not known, or a file is lost.
+        """
         missing = [file.name for file in (MODEL, DECISION) if file not in digests]
         if missing:
             raise ArtifactUntrusted(
                 f"the passport of {self._describe(version)} has no digest of {', '.join(missing)}"
             )
-        decision = model_file.load_decision(
-            self.read_run_file(version.run_id, DECISION.name), expected_digest=digests[DECISION]
-        )
-        background = self._load_background(version, digests.get(BACKGROUND))
-        with TemporaryDirectory() as folder:
-            path = self.fetch_model_file(version, Path(folder))
-            pipeline = model_file.load(path, expected_digest=digests[MODEL])
-        return compile_predictor(pipeline, decision, background)
-
-    def _load_background(self, version: ModelVersion, digest: str | None) -> Background | None:
-        """Load the usual values of the training rows, if the version has them."""
-        if not digest:
-            return None
-        content = self.read_run_file(version.run_id, BACKGROUND.name)
-        return model_file.load_background(content, expected_digest=digest)
+        for file in (DECISION, BACKGROUND):
+            if file in digests:
+                content = self.read_run_file(version.run_id, file.name)
+                (folder / file.name).write_bytes(content)
+        self.fetch_model_file(version, folder)
 
     def _find_location(self, version: ModelVersion) -> str:
         """Return the location of the MLflow model of a version."""

@@ -63,14 +63,21 @@ def load_serving(platform: Platform) -> Serving:
     return load_serving_version(platform, version)
 
 
-def load_serving_version(platform: Platform, version: ModelVersion) -> Serving:
+def load_serving_version(
+    platform: Platform, version: ModelVersion, *, in_process: bool = False
+) -> Serving:
     """Load a version with everything that it needs to answer, and try it on its stored requests.
+
+    Args:
+        platform: the platform.
+        version: the version as MLflow stores it.
+        in_process: first try the version in a process of its own, which a wrong file may end.
 
     Raises:
         ArtifactUntrusted: the version is not as it was registered, or it answers differently.
         NotMigrated: the feature service of the version is not defined here.
     """
-    loaded = load_answering(platform, version)
+    loaded = load_answering(platform, version, in_process=in_process)
     features = read_features(platform, loaded.record)
     entity = platform.catalog.entity
     return Serving(

@@ -158,8 +158,15 @@ def load_predictor(platform: Platform, record: RecordedVersion) -> Predictor:
     return platform.models.load(record.version, record.file_digests)
 
 
-def load_answering(platform: Platform, version: ModelVersion) -> LoadedVersion:
+def load_answering(
+    platform: Platform, version: ModelVersion, *, in_process: bool = False
+) -> LoadedVersion:
     """Load a version that is going to answer users, and try it on its stored requests.
+
+    Args:
+        platform: the platform.
+        version: the version as MLflow stores it.
+        in_process: first try the version in a process of its own, which a wrong file may end.
 
     Raises:
         ArtifactUntrusted: streamflow did not register this version, a file or a tag of it is not
@@ -168,5 +175,5 @@ def load_answering(platform: Platform, version: ModelVersion) -> LoadedVersion:
     record = read_record(platform, version)
     if record.tampered:
         raise ArtifactUntrusted("; ".join(record.tampered))
-    predictor = platform.models.load_checked(version, record.file_digests)
+    predictor = platform.models.load_checked(version, record.file_digests, in_process=in_process)
     return LoadedVersion(record=record, predictor=predictor)
