@@ -50,25 +50,30 @@ def require_whole_trees(root: Any) -> None:
     """
     from skops.io._sklearn import TreeNode
 
-    for node in _iterate_nodes(root, set()):
+    for node in _iterate_nodes(root, node_ids=set()):
         if isinstance(node, TreeNode):
             _require_whole_tree(node.args.construct(), node.attrs.construct())
 
 
-def _iterate_nodes(node: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield a node of skops and all nodes below it, each once."""
+def _iterate_nodes(node: Any, node_ids: set[int]) -> Iterator[Any]:
+    """Yield a node of skops and all nodes below it, each once.
+
+    Args:
+        node: a node, or a collection of nodes.
+        node_ids: the ids of the nodes that were yielded already.
+    """
     if isinstance(node, (list, tuple)):
         children = node
     elif isinstance(node, dict):
         children = list(node.values())
-    elif hasattr(node, "children") and id(node) not in seen:
-        seen.add(id(node))
+    elif hasattr(node, "children") and id(node) not in node_ids:
+        node_ids.add(id(node))
         yield node
         children = list(node.children.values())
     else:
         return
     for child in children:
-        yield from _iterate_nodes(child, seen)
+        yield from _iterate_nodes(child, node_ids)
 
 
 def _require_whole_tree(arguments: Any, state: Any) -> None:
@@ -125,7 +130,7 @@ def _iterate_transformers(pipeline: Pipeline) -> Iterator[Any]:
         is_chain = type(transformer) is Pipeline
         steps = [step for _, step in transformer.steps] if is_chain else [transformer]
         for step in steps:
-            if isinstance(step, str):
+            if step in ("drop", "passthrough"):
                 raise ValueError(f"a column of the encoder is '{step}'")
             _require_type(step, FunctionTransformer, OneHotEncoder)
             is_function = isinstance(step, FunctionTransformer)

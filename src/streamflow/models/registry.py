@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.errors import VersionMissing
 from streamflow.models import stages, version_search
-from streamflow.models.experiment import ensure_registered_model
+from streamflow.models.experiment import ensure_registered_model, keep_private
 from streamflow.models.experiment_runs import ExperimentRuns
 from streamflow.models.mlflow_client import (
     is_database,
@@ -92,6 +92,7 @@ class Registry:
         """
         if not is_database(self._uri):
             return False
+        keep_private(self._artifact_root)
         return migrate_store(self._uri, self._artifact_root or "./mlartifacts")
 
     def schema_versions(self) -> tuple[str | None, str] | None:
