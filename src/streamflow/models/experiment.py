@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 # The rights of the group and of everybody.
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+RIGHTS_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | None) -> str:
@@ -59,8 +59,8 @@ def keep_private(artifact_root: str | None) -> None:
     folder = Path(unquote(urlsplit(artifact_root).path))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.stat()
-    if status.st_uid == os.geteuid() and status.st_mode & OTHERS:
-        folder.chmod(stat.S_IMODE(status.st_mode) & ~OTHERS)
+    if status.st_uid == os.geteuid() and status.st_mode & RIGHTS_OF_OTHERS:
+        folder.chmod(stat.S_IMODE(status.st_mode) & ~RIGHTS_OF_OTHERS)
 
 
 def ensure_registered_model(client: MlflowClient, name: str) -> None:
