@@ -469,6 +469,17 @@ def exchanged(file: Path, to: Path) -> Path:
     return copied(
         file,
         to,
+        lambda name, content: (
+            content[:-9] + b"SELECT 1;" if name == "postgres/mlflow.sql" else content
+        ),
+    )
+
+
+def lengthened(file: Path, to: Path) -> Path:
+    """A dump with one more statement than the manifest knows."""
+    return copied(
+        file,
+        to,
         lambda name, content: content + b"SELECT 1;" if name == "postgres/mlflow.sql" else content,
     )
 
@@ -480,6 +491,7 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "absent": (lambda _, to: to, "No such file"),
     "another zip": (lambda _, to: with_plain_zip(to), "manifest.json is missing"),
     "exchanged dump": (exchanged, "postgres/mlflow.sql: it has the digest"),
+    "longer dump": (lengthened, "postgres/mlflow.sql: it has .* bytes, the manifest says"),
     "no manifest that can be read": (
         lambda file, to: rewritten(file, to, members=1),
         "manifest.json: members",

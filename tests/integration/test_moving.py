@@ -239,8 +239,14 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
         "labels/2024-01-31/1/00000.arrow: it",
     ),
     "model": (
-        lambda f, to: with_member(f, to, "model/model.skops", lambda d: d + b"x"),
+        lambda f, to: with_member(
+            f, to, "model/model.skops", lambda d: d[:-1] + bytes([d[-1] ^ 1])
+        ),
         "model/model.skops: it has the digest",
+    ),
+    "longer": (
+        lambda f, to: with_member(f, to, "model/model.skops", lambda d: d + b"x"),
+        "bytes, the manifest says",
     ),
     "manifest": (
         lambda f, to: with_member(
