@@ -36,7 +36,7 @@ from streamflow.steps.training.fit import fit
 from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.train import register, train
 from streamflow.steps.training.training_set import training_set
-from streamflow.steps.versions.rebuild_verdict import DIFFERS, IDENTICAL, WITHIN
+from streamflow.steps.versions.rebuild_verdict import IDENTICAL, UNEXPLAINED, WITHIN
 from streamflow.steps.versions.reproduce import ReproduceReceipt, reproduce
 
 SUPPORT = Path(__file__).parents[1]
@@ -442,7 +442,7 @@ def test_a_changed_row_of_ours_is_named(trained: Platform) -> None:
 # ---- a result that is not quite the same ---------------------------------------------
 
 
-@pytest.mark.parametrize(("apart", "said"), [(1e-14, WITHIN), (1e-9, DIFFERS)])
+@pytest.mark.parametrize(("apart", "said"), [(1e-14, WITHIN), (1e-9, UNEXPLAINED)])
 def test_probabilities_within_the_declared_tolerance(
     open_with: Callable[..., Platform], simulated_drops: Path, apart: float, said: str
 ) -> None:

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from streamflow.platform import Platform
-from streamflow.steps.serving.predict import Prediction, load_serving_version, predict_rows
+from streamflow.steps.serving.predict import Prediction, predict_rows
+from streamflow.steps.serving.serving_version import load_serving_version
 from support.chain import NOW
 
 PATIENCE_S = 30  # after which a client says that the API hangs

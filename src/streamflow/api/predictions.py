@@ -20,7 +20,8 @@ from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.steps.serving.explain import ExplainedPrediction
-from streamflow.steps.serving.predict import Prediction, Serving, parse_key, unknown_key_error
+from streamflow.steps.serving.predict import Prediction, parse_key, unknown_key_error
+from streamflow.steps.serving.serving_version import Serving
 
 
 def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -> None:

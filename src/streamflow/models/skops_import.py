@@ -20,7 +20,8 @@ def import_skops() -> ModuleType:
         import skops.io
     finally:
         sklearn.utils.all_estimators = search
-    return skops.io
+    module: ModuleType = skops.io
+    return module
 
 
 def _find_no_estimators() -> list[tuple[str, type]]:

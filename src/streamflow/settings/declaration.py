@@ -77,6 +77,10 @@ class Settings(BaseSettings):
         "what happens to an answer that cannot be logged: "
         "it is refused (block), or it is given and counted as unlogged (shed)",
     )
+    api_trial: Literal["on", "off"] = setting(
+        "on",
+        "try a version in a process of its own before it answers; off: saves about 2 s and 300 MB",
+    )
     api_auth: Literal["auto", "on", "off"] = setting(
         "auto",
         "whether the API requires a key: on; off; or auto: on, except when it binds to loopback",
