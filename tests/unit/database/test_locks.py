@@ -28,5 +28,16 @@ def test_the_number_of_a_scoring_is_the_begin_of_its_digest() -> None:
 
 
 def test_no_other_module_has_a_lock_number() -> None:
+    migrations = PACKAGE / "warehouse" / "migrations"
     modules = [path for path in PACKAGE.rglob("*.py") if NUMBER.search(path.read_text())]
-    assert modules == [PACKAGE / "database" / "locks.py"]
+    elsewhere = [path for path in modules if not path.is_relative_to(migrations)]
+    assert elsewhere == [PACKAGE / "database" / "locks.py"]
+
+
+def test_a_trigger_of_a_migration_takes_a_lock_that_the_module_names() -> None:
+    numbers = {
+        int(number)
+        for path in (PACKAGE / "warehouse" / "migrations").rglob("*.py")
+        for number in re.findall(r"pg_advisory_\w+\((\d+)\)", path.read_text())
+    }
+    assert numbers == {locks.RAW_AND_FROZEN_ROWS, locks.FORGETTING}
