@@ -230,8 +230,8 @@ def _instant_expression(cell: pl.Expr) -> pl.Expr:
     fraction = cell.str.extract(r"\.(\d+)").fill_null("0")
     offset = cell.str.extract(r"([+-]\d{2}:?\d{2})$").fill_null("+00:00")
     text = pl.concat_str(day, pl.lit(" "), time, pl.lit("."), fraction, offset)
-    form = "%Y-%m-%d %H:%M:%S%.f%z"
-    return text.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+    instant_format = "%Y-%m-%d %H:%M:%S%.f%z"
+    return text.str.to_datetime(instant_format, time_unit="us", time_zone="UTC", strict=False)
 
 
 def _parse_column(text: pl.Series, column: Column) -> pl.Series:
@@ -247,7 +247,7 @@ def _format_cell(cell: str | None) -> str:
 def quote_cell(cell: str) -> str:
     """Return a cell in quotes as a message shows it: at most MAX_SHOWN_CHARACTERS of it.
 
-    >>> print(quote_cell("x" * 90)[-23:])
+    >>> print(quote_cell("x" * 90)[-22:])
     xxxx'… (90 characters)
     """
     if len(cell) <= MAX_SHOWN_CHARACTERS:
