@@ -107,7 +107,8 @@ def test_a_quoted_line_end_at_the_end_of_a_block_is_whole(shift: int, tmp_path: 
     """With the block of the product: its bytes end within, before or after the line end."""
     path = tmp_path / "t.csv"
     head = b"x,y,z\r\n"
-    filler = b"a,b,c\r\n" * ((BLOCK - len(head) - 100) // 7)
+    row = b"a," + b"b" * 100_000 + b",c\r\n"
+    filler = row * ((BLOCK - len(head)) // len(row))
     quoted = b'a,"'
     rest = BLOCK + shift - len(head) - len(filler) - len(quoted)
     path.write_bytes(head + filler + quoted + b"q" * rest + b'\r\nend",c\r\nlast,b,c\r\n')

@@ -247,7 +247,7 @@ def _format_cell(cell: str | None) -> str:
 def quote_cell(cell: str) -> str:
     """Return a cell in quotes as a message shows it: at most MAX_SHOWN_CHARACTERS of it.
 
-    >>> print(quote_cell("x" * 90)[-23:])
+    >>> print(quote_cell("x" * 90)[-22:])
     xxxx'… (90 characters)
     """
     if len(cell) <= MAX_SHOWN_CHARACTERS:
