@@ -28,8 +28,9 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.serving.explain import explain
-from streamflow.steps.serving.predict import Prediction, load_serving, predict_rows
+from streamflow.steps.serving.predict import Prediction, predict_rows
 from streamflow.steps.serving.score import ScoreReceipt, score
+from streamflow.steps.serving.serving_version import load_serving
 from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse import scores
 

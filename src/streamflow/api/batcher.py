@@ -25,7 +25,8 @@ from streamflow.core.data.counts import count_of
 from streamflow.database.pool import take_connection
 from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.live_features import OnlineRow
-from streamflow.steps.serving.predict import Prediction, Serving, predict_rows
+from streamflow.steps.serving.predict import Prediction, predict_rows
+from streamflow.steps.serving.serving_version import Serving
 from streamflow.warehouse.prediction_log import KeyForgotten, log_predictions_async
 
 # Workers for small requests, and for large ones.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli import receipts
-from streamflow.cli.context import invocation, print_table, show
+from streamflow.cli.context import invocation, print_table, print_text, show
 from streamflow.cli.options import JsonFlag
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def doctor(
 
 def _print_findings(findings: list[Finding], repairs: list[str]) -> None:
     for repair in repairs:
-        print(repair if repair.startswith(STOPPED) else f"[FIXED] {repair}")
+        print_text(repair if repair.startswith(STOPPED) else f"[FIXED] {repair}")
     rows = [
         (
             _describe_state(finding),
@@ -133,7 +133,7 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
         for setting in explanations
     ]
     print_table("Settings", ("setting", "value", "from", "what"), rows)
-    print(_describe_database(call.settings()))
+    print_text(_describe_database(call.settings()))
 
 
 def _describe_database(settings: Settings) -> str:

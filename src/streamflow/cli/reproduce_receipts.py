@@ -40,10 +40,13 @@ def _describe_result(receipt: ReproduceReceipt) -> str:
     largest = receipt.largest_difference
     difference = "not known" if largest is None else f"{largest:.3g}"
     probabilities = count_of(receipt.predictions, "probability", "probabilities")
-    return (
+    sentence = (
         f"the largest difference of {probabilities} is {difference},"
         f" the declared tolerance is {receipt.tolerance:g}"
     )
+    if any(level.differences for level in receipt.levels):
+        return sentence
+    return f"{sentence}; all five levels are the same, so something that they do not record changed"
 
 
 def _describe_level(level: LevelVerdict) -> list[str]:

@@ -190,7 +190,16 @@ def record_passport(
         ) from exc
 
 
-def passport_digest(connection: psycopg.Connection, run_id: str) -> str | None:
-    """Read the digest of a run's passport, as it was when its version was registered."""
-    row = connection.execute(QUERIES["select_passport_digest"], [run_id]).fetchone()
+def passport_digest(
+    connection: psycopg.Connection, run_id: str, *, model: str, version: int
+) -> str | None:
+    """Read the digest of a version's passport, as it was when the version was registered.
+
+    Returns:
+        None when no version of this model with this number was registered from this run.
+    """
+    row = connection.execute(
+        QUERIES["select_passport_digest"],
+        {"run_id": run_id, "model": model, "version": version},
+    ).fetchone()
     return str(row[0]) if row else None

@@ -48,7 +48,9 @@ WHERE s.run_id = %s AND s.digest <> r.digest
 LIMIT 1
 
 -- select_passport_digest --
--- The digest of the passport of a run.
+-- The digest of the passport of a version. MLflow can name a run that made a different version.
 SELECT digest
 FROM streamflow.passport
-WHERE run_id = %s
+WHERE run_id = %(run_id)s
+  AND model = %(model)s
+  AND version = %(version)s

@@ -28,11 +28,11 @@ from streamflow.steps.versions.rebuilt_training_set import (
     rebuild_training_set,
 )
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     count_erased_users,
     find_recorded_version,
     require_frozen,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.warehouse import frozen, monitoring
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.known_drops import read_known_drops

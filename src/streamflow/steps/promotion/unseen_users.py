@@ -27,10 +27,10 @@ from streamflow.steps.versions.rebuilt_training_set import (
     read_labelled_keys,
 )
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     count_erased_users,
     platform_with_recorded_catalog,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.warehouse import frozen
 from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 
