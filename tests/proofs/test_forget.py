@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +39,7 @@ from streamflow.steps.versions.export import export
 from streamflow.steps.versions.import_version import import_version
 
 KEY = "7590-VHVEG"
+BEFORE = datetime(2024, 1, 1, tzinfo=UTC)
 MOST_ACQUISITIONS = 6  # of one lock by one command; more is an error of the proof
 LOCKS_OF_FORGET = ("RAW_AND_FROZEN_ROWS", "FORGETTING")
 RAW_ONLY = State(name="rawonly", prepare=lambda p, d: ingest(p, d / "month_000", JANUARY))
@@ -76,8 +78,8 @@ def exported(
 
 def write_by_feast(platform: Platform) -> None:
     """What `feast materialize` does: it reads the history, and writes live rows later."""
-    store: FeatureStore = platform.features.open()
-    store.materialize(JANUARY, FEBRUARY)
+    repository = platform.features  # it writes the files that Feast reads
+    FeatureStore(repo_path=str(repository.folder)).materialize(BEFORE, FEBRUARY)
 
 
 def commands(drops: SimpleNamespace) -> dict[str, Call]:
