@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,11 @@ from contextlib import contextmanager
 from streamflow.errors import DatabaseUnavailable, NotMigrated, StreamflowError, VersionMissing
 
 DATABASE_SCHEMES = ("postgresql", "sqlite", "mysql", "mssql")
+# The modules of MLflow that hold connections to a database. The class has the same name in both.
+STORE_MODULES = (
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+)
 
 
 def is_database(tracking_uri: str) -> bool:
@@ -123,13 +129,14 @@ def release_store(tracking_uri: str) -> None:
     MLflow keeps its stores for the whole process under their URI. Our URI contains neither host nor
     port, because libpq's variables do. Without this function the next installation in the same
     process would get answers from the server of the last installation.
-    """
-    from mlflow.store.model_registry import sqlalchemy_store as registry
-    from mlflow.store.tracking import sqlalchemy_store as tracking
 
-    for store in (tracking.SqlAlchemyStore, registry.SqlAlchemyStore):
+    Nothing is imported: a store that is not imported has no connection. A different thread may be
+    importing MLflow at this moment, and a second import of it at the same time can fail.
+    """
+    for name in STORE_MODULES:
+        store = getattr(sys.modules.get(name), "SqlAlchemyStore", None)
         # MLflow has no public function that closes a store.
-        engine = store._engine_map.get(tracking_uri)  # noqa: SLF001
+        engine = store._engine_map.get(tracking_uri) if store else None  # noqa: SLF001
         if engine is not None:
             engine.dispose()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +79,7 @@ class Registry:
 
     def close(self) -> None:
         """Close MLflow's database connections. MLflow opens new ones when they are needed."""
-        if is_database(self._uri) and "mlflow" in sys.modules:
+        if is_database(self._uri):
             release_store(self._uri)
 
     def migrate(self) -> bool:
