@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,68 +12,51 @@ from pathlib import Path
 import pytest
 from support.command import called
 
-from streamflow import __main__
-from streamflow.cli import app
+from streamflow.__main__ import INTERRUPTED
 from streamflow.cli.flow_server import hide_tracebacks
 from streamflow.cli.last_errors import explain_system_error, was_interrupted
 from streamflow.errors import ContractViolation, DiskFull
 
-# A command line whose imports take long, which sends Ctrl-C to itself meanwhile.
+# A command line that gets Ctrl-C when it imports a module of ours.
 INTERRUPTED_IMPORT = """
 import os, signal, sys
 
-class SlowImport:
+class InterruptingFinder:
     def find_spec(self, name, path=None, target=None):
-        if name == "streamflow.cli.app":
+        if name == MODULE:
             os.kill(os.getpid(), signal.SIGINT)
 
-sys.meta_path.insert(0, SlowImport())
+sys.meta_path.insert(0, InterruptingFinder())
+sys.argv = ["streamflow", "simulate", "data"]
 from streamflow.__main__ import main
 main()
 """
 
 
-def test_ctrl_c_while_the_imports_run_is_one_line() -> None:
+@pytest.mark.parametrize("module", ["streamflow.cli.app", "streamflow.steps.data.simulate"])
+def test_ctrl_c_is_one_line(module: str) -> None:
+    """The first module is imported before the command is known, the second by the command."""
+    code = f"MODULE = {module!r}\n{INTERRUPTED_IMPORT}"
     ended = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 130
-    assert ended.stderr == f"{__main__.INTERRUPTED}\n"
+    assert ended.stderr == f"{INTERRUPTED}\n"
 
 
-@pytest.mark.parametrize("during", ["parsing", "command", "closing"])
-def test_ctrl_c_in_a_command_is_one_line(
-    during: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted() -> None:
-        if during == "parsing":  # before typer handles Ctrl-C
-            raise KeyboardInterrupt
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as interrupt:
-            if during == "command":  # as typer ends a command
-                raise SystemExit(130) from interrupt
-            raise OSError("the connection is closed")  # noqa: B904
-
-    monkeypatch.setattr(app, "app", interrupted)
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        with pytest.raises(SystemExit) as end:
-            __main__.main()
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert end.value.code == 130
-    assert capsys.readouterr().err == f"{__main__.INTERRUPTED}\n"
+def test_an_interrupt_is_found_behind_an_error_of_closing() -> None:
+    error = OSError("the connection is closed")
+    error.__context__ = KeyboardInterrupt()
+    assert was_interrupted(error)
+    end = SystemExit(130)
+    end.__cause__ = KeyboardInterrupt()
+    assert was_interrupted(end)
 
 
 def test_an_exit_is_no_interrupt() -> None:
-    try:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            raise SystemExit(0)  # noqa: B904
-    except SystemExit as end:
-        assert not was_interrupted(end)
+    end = SystemExit(0)
+    end.__context__ = KeyboardInterrupt()
+    assert not was_interrupted(end)
     assert not was_interrupted(ValueError("a mistake"))
 
 
