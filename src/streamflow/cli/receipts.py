@@ -209,8 +209,10 @@ def predict(receipt: Prediction) -> str:
 def backup(receipt: BackupContent) -> str:
     """Print what a new backup contains."""
     lines = _describe_content(receipt)
+    lines += [f"  missing: {missing}" for missing in receipt.missing]
+    verdict = "[INCOMPLETE]" if receipt.missing else "[OK]"
     lines.append(
-        f"[OK] backed up to {receipt.file} ({receipt.bytes / 1e6:,.1f} MB)"
+        f"{verdict} backed up to {receipt.file} ({receipt.bytes / 1e6:,.1f} MB)"
         f" in {receipt.seconds:.1f} s"
     )
     return "\n".join(lines)

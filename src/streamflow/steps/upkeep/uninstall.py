@@ -29,6 +29,7 @@ STATE_ENTRIES = frozenset(
         "demo",
         "demo.txt",
         "feast",
+        "home.location",
         "logs",
         "postgres",
         "postgres.location",
