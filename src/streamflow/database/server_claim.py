@@ -7,6 +7,8 @@ folder. A copy of a state folder holds the same note, but the claim does not nam
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 from streamflow.errors import DatabaseUnavailable
@@ -91,6 +93,32 @@ def require_own_server(home: Path) -> None:
             remedy=f"Put that folder back, or delete {home} and run"
             f" 'streamflow --home {home} restore FILE' with a backup.",
         )
+
+
+def require_same_user(home: Path) -> None:
+    """Raise DatabaseUnavailable if the other kind of user has the database of this state folder.
+
+    The embedded database of root lies in a different place than the one of an ordinary user. Each
+    of them would make a second, empty database.
+    """
+    is_root = os.geteuid() == 0
+    note = read_note(home)
+    if is_root and note is None and (home / "postgres" / "data").is_dir():
+        user = _find_user_name((home / "postgres").stat().st_uid)
+        raise DatabaseUnavailable(
+            f"{home} has the database of the user {user}, and you are root",
+            remedy=f"Run the command as {user}: sudo -u {user} streamflow --home {home} …",
+        )
+    if not is_root and note is not None:
+        raise DatabaseUnavailable(
+            f"{home} has a database of root, in {note}",
+            remedy="Run the command as root, or name a different state folder with --home.",
+        )
+
+
+def _find_user_name(number: int) -> str:
+    """Return the name of a user, or the number if no user has it."""
+    return next((user.pw_name for user in pwd.getpwall() if user.pw_uid == number), str(number))
 
 
 def _is_same_folder(first: Path, second: Path) -> bool:

@@ -18,6 +18,7 @@ from streamflow.database.server_claim import (
     is_claimed_by,
     read_note,
     require_own_server,
+    require_same_user,
     write_claim,
     write_note,
 )
@@ -100,12 +101,13 @@ def create_server_folders(home: Path) -> ServerFolders:
     As root also write the note in `home` that names them. One process at a time does this.
 
     Raises:
-        DatabaseUnavailable: as root, the folders belong to a different state folder, or they are
-            gone.
+        DatabaseUnavailable: the database is that of a different user. As root, also: the folders
+            belong to a different state folder, or they are gone.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "postgres.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        require_same_user(home)
         folders = find_server_folders(home)
         if folders.account is not None:
             require_own_server(home)

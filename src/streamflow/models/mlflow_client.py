@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from streamflow.errors import DatabaseUnavailable, NotMigrated, StreamflowError, VersionMissing
 
 DATABASE_SCHEMES = ("postgresql", "sqlite", "mysql", "mssql")
+# With MLflow's growing pauses, five attempts take 2.6 seconds.
+CONNECTION_ATTEMPTS = 5
 # The modules of MLflow that hold connections to a database. The class has the same name in both.
 STORE_MODULES = (
     "mlflow.store.tracking.sqlalchemy_store",
@@ -98,6 +100,18 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
             utils._upgrade_db(engine)  # noqa: SLF001
         SqlAlchemyStore(tracking_uri, artifact_root)
         return True
+
+
+def shorten_retries() -> None:
+    """Let MLflow try for a few seconds to reach its database, and print nothing about it.
+
+    MLflow itself tries for 100 seconds, and prints each error with the time until it tries again.
+    Our own error says why the database cannot be reached.
+    """
+    from mlflow.store.db import utils
+
+    utils.MAX_RETRY_COUNT = CONNECTION_ATTEMPTS
+    logging.getLogger(utils.__name__).setLevel(logging.ERROR)
 
 
 def newest_schema() -> str:

@@ -16,6 +16,7 @@ from streamflow.models.mlflow_client import (
     migrate_store,
     newest_schema,
     release_store,
+    shorten_retries,
     store_versions,
     translate_mlflow_errors,
 )
@@ -72,6 +73,8 @@ class Registry:
         import mlflow
 
         with translate_mlflow_errors():
+            if is_database(self._uri):
+                shorten_retries()
             # MLflow looks up the logged model of a version in the store of the whole process.
             if mlflow.get_tracking_uri() != self._uri:
                 mlflow.set_tracking_uri(self._uri)

@@ -107,3 +107,12 @@ def test_a_note_of_an_earlier_release_is_understood(tmp_path: Path) -> None:
     assert (home / "postgres.location").read_text() == f"{root}\ncreated\n"
     write_note(home, root, is_created=False)
     assert (home / "postgres.location").read_text() == f"{root}\ncreated\n"
+
+
+def test_root_does_not_make_a_second_database_for_a_user(tmp_path: Path) -> None:
+    data = tmp_path / "home" / "postgres" / "data"
+    data.mkdir(parents=True)
+    os.chown(data.parent, 12345, 12345)
+    with pytest.raises(DatabaseUnavailable, match="the database of the user 12345, and you are"):
+        create_server_folders(tmp_path / "home")
+    assert not (tmp_path / "home" / "postgres.location").exists()

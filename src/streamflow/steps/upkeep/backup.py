@@ -27,7 +27,7 @@ from streamflow.files import archive
 from streamflow.files.sqlite_files import copy_database
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
-from streamflow.progress import MB, Progress
+from streamflow.progress import Progress
 from streamflow.steps.upkeep.backup_content import (
     ARTIFACTS,
     CATALOG,
@@ -69,7 +69,7 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
             manifest = _build_manifest(platform, state, ours, mlflow)
             locations = read_artifact_locations(mlflow.connection)
             _add_dumps(writer, ours, mlflow, platform.notify)
-        _add_artifacts(writer, artifacts, platform.notify)
+        add_artifacts(writer, artifacts, platform.notify)
         _add_prefect(writer, platform.home)
         if platform.settings.catalog:
             writer.add(CATALOG, archive.read_chunks(platform.settings.catalog))
@@ -189,7 +189,7 @@ def _add_dumps(
     writer.add(MLFLOW_DUMP, report_progress(mlflow_dump, "dumping MLflow's database", notify))
 
 
-def _add_artifacts(
+def add_artifacts(
     writer: archive.ArchiveWriter,
     folder: Path,
     notify: Callable[[str], None],
