@@ -20,7 +20,6 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
-from uvicorn.main import STARTUP_FAILURE
 
 from streamflow.api.active_keys import KeyRing
 from streamflow.api.app import create_app
@@ -55,6 +54,9 @@ IDLE_CONNECTION_S = 15
 
 # The variable that names the folder in which workers count their metrics together.
 SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+# The exit code of uvicorn itself, which has logged the reason.
+START_FAILED_EXIT_CODE = 3
 
 MAX_OPEN_FILES = 65_536
 
@@ -115,7 +117,7 @@ def _run_single(server: uvicorn.Server) -> None:
         if not server.started:
             raise
     if not server.started:
-        sys.exit(STARTUP_FAILURE)
+        sys.exit(START_FAILED_EXIT_CODE)
 
 
 def _prepare_workers(

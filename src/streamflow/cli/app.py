@@ -152,20 +152,21 @@ def main() -> None:
     except Exception as error:
         if was_interrupted(error):
             raise KeyboardInterrupt from error
-        explained = explain_system_error(error) or error
-        _report_error(_describe_error(explained), debug=debug)
-        is_ours = isinstance(explained, StreamflowError)
-        sys.exit(explained.exit_code if is_ours else UNFORESEEN_EXIT_CODE)
+        text, exit_code = _describe_error(explain_system_error(error) or error)
+        _report_error(text, debug=debug)
+        sys.exit(exit_code)
 
 
-def _describe_error(error: Exception) -> str:
+def _describe_error(error: Exception) -> tuple[str, int]:
+    """Return the text about an error, and the exit code."""
     if isinstance(error, StreamflowError):
-        return f"error: {error}"
-    return (
+        return f"error: {error}", error.exit_code
+    text = (
         f"error: {type(error).__name__}: {error}\n"
         "This error was not foreseen. Nothing is half written, because every step commits"
         " once. Run the command again with --debug and report the traceback."
     )
+    return text, UNFORESEEN_EXIT_CODE
 
 
 def _report_error(text: str, *, debug: bool) -> None:

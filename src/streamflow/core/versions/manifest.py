@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from streamflow.core.data.digest import ColumnDigest
 from streamflow.core.training.training_set import describe_revision
@@ -34,8 +34,8 @@ FROZEN = "frozen/"
 class Member:
     """One file within a backup or an export."""
 
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
+    sha256: str
+    bytes: NonNegativeInt
 
 
 @dataclass(frozen=True, kw_only=True)

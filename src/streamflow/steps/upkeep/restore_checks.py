@@ -59,18 +59,18 @@ def require_recorded_content(platform: Platform, manifest: BackupManifest) -> No
     Raises:
         BackupDamaged: They do not, or the file is not the one that was restored.
     """
-    stored_revisions = {
+    stored: set[tuple[object, ...]] = {
         (revision.table, revision.as_of, revision.revision, revision.rows, revision.digest)
         for revision in frozen.all_revisions(platform.connection)
     }
-    named_revisions = {
+    named: set[tuple[object, ...]] = {
         (entry.table, entry.as_of, entry.revision, entry.rows, entry.digest)
         for entry in manifest.revisions
     }
     with connect(mlflow_address(platform), autocommit=True) as connection:
-        stored_versions = read_registered_versions(connection)
-    differences = stored_revisions ^ named_revisions
-    differences |= _identify(stored_versions) ^ _identify(manifest.versions)
+        stored |= _identify(read_registered_versions(connection))
+    named |= _identify(manifest.versions)
+    differences = stored ^ named
     if differences:
         first = " ".join(map(str, min(differences, key=str)))
         raise BackupDamaged(
