@@ -96,9 +96,7 @@ def test_what_the_system_refuses_is_explained() -> None:
 
 
 def test_prefect_prints_no_traceback_of_our_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prefect.logging.handlers import PrefectConsoleHandler
-
-    handler = PrefectConsoleHandler()
+    handler = logging.StreamHandler()
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     hide_tracebacks()
     for error, is_printed in ((ContractViolation("bad"), False), (ValueError("bad"), True)):

@@ -43,11 +43,8 @@ def hide_tracebacks() -> None:
 
     Prefect still stores the traceback in the log of the flow run, which its pages show.
     """
-    from prefect.logging.handlers import PrefectConsoleHandler
-
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, PrefectConsoleHandler):
-            handler.addFilter(_is_no_error_of_ours)
+    for handler in logging.getLogger().handlers:  # Prefect's console is the only one
+        handler.addFilter(_is_no_error_of_ours)
 
 
 def _is_no_error_of_ours(record: logging.LogRecord) -> bool:

@@ -44,12 +44,13 @@ def require_whole_manifest(manifest: BackupManifest) -> None:
     Raises:
         BackupDamaged: It leaves a revision out, or names one twice.
     """
-    named = {(entry.table, entry.as_of, entry.revision) for entry in manifest.revisions}
-    counted = manifest.ours.get("streamflow.revision", 0)
-    if len(named) != counted or len(manifest.revisions) != counted:
+    revision_keys = {(entry.table, entry.as_of, entry.revision) for entry in manifest.revisions}
+    revision_count = manifest.ours.get("streamflow.revision", 0)
+    if len(revision_keys) != revision_count or len(manifest.revisions) != revision_count:
+        names_text = count_of(len(revision_keys), "frozen revision")
         raise BackupDamaged(
-            f"{BACKUP_NAME}: it names {count_of(len(named), 'frozen revision')}, and the database"
-            f" of the backup has {counted:,}"
+            f"{BACKUP_NAME}: it names {names_text}, and the database of the backup has"
+            f" {revision_count:,}"
         )
 
 
@@ -59,18 +60,18 @@ def require_recorded_content(platform: Platform, manifest: BackupManifest) -> No
     Raises:
         BackupDamaged: They do not, or the file is not the one that was restored.
     """
-    stored: set[tuple[object, ...]] = {
+    stored_content: set[tuple[object, ...]] = {
         (revision.table, revision.as_of, revision.revision, revision.rows, revision.digest)
         for revision in frozen.all_revisions(platform.connection)
     }
-    named: set[tuple[object, ...]] = {
+    manifest_content: set[tuple[object, ...]] = {
         (entry.table, entry.as_of, entry.revision, entry.rows, entry.digest)
         for entry in manifest.revisions
     }
     with connect(mlflow_address(platform), autocommit=True) as connection:
-        stored |= _identify(read_registered_versions(connection))
-    named |= _identify(manifest.versions)
-    differences = stored ^ named
+        stored_content |= _identify(read_registered_versions(connection))
+    manifest_content |= _identify(manifest.versions)
+    differences = stored_content ^ manifest_content
     if differences:
         first = " ".join(map(str, min(differences, key=str)))
         raise BackupDamaged(
