@@ -62,11 +62,11 @@ def simulate(receipt: SimulateReceipt) -> str:
 
 def migrate(receipt: MigrateReceipt) -> str:
     """Print one line per change, and how many changes there are."""
-    if not receipt.changes:
-        return "[OK] nothing to migrate"
     lines = [f"  {change}" for change in receipt.changes]
+    lines += [f"  note: {note}" for note in receipt.notes]
     verb = "planned" if receipt.planned else "made"
-    lines.append(f"[OK] {count_of(len(receipt.changes), 'change')} {verb}")
+    summary = f"{count_of(len(receipt.changes), 'change')} {verb}"
+    lines.append(f"[OK] {summary if receipt.changes else 'nothing to migrate'}")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import choose_form
 from streamflow.core.training.background import Background
+from streamflow.core.versions.old_passport import OldPassport, parse_old_passport
 from streamflow.core.versions.passport import parse_passport
 from streamflow.core.versions.version_files import (
     BACKGROUND,
@@ -101,13 +102,20 @@ class VersionFiles:
         Raises:
             ArtifactUntrusted: a file is not the one that the tags of the version name.
         """
-        return self._load(version, _digests_in_tags(version))
+        digests = _digests_in_tags(version)
+        if DECISION not in digests and PASSPORT in digests:
+            content = self._read_passport(version, digests[PASSPORT])
+            old_passport = self._parse_old_passport(version, content)
+            if old_passport is not None:
+                return self._load_old(version, old_passport)
+        return self._load(version, digests)
 
     def load_checked(self, version: ModelVersion, passport_digest: str | None) -> Predictor:
         """Load the predictor of a version that is going to answer users.
 
         Its files must be those of its passport. Its answers to its stored requests must be those of
-        its pipeline, and those at training.
+        its pipeline, and those at training. A version of an earlier release has no stored requests:
+        it answers by the model file and the threshold that its passport records.
 
         Args:
             version: the version.
@@ -121,7 +129,11 @@ class VersionFiles:
 
         digests = _digests_in_tags(version)
         if passport_digest is not None:
-            digests |= self._read_recorded_digests(version, passport_digest)
+            content = self._read_passport(version, passport_digest)
+            old_passport = self._parse_old_passport(version, content)
+            if old_passport is not None:
+                return self._load_old(version, old_passport)
+            digests |= self._read_recorded_digests(version, content)
         predictor = self._load(version, digests)
         stored_requests = self.read_run_file(version.run_id, STORED_REQUESTS.name)
         digest = digests.get(STORED_REQUESTS)
@@ -132,14 +144,36 @@ class VersionFiles:
         require_agreement(predictor, stored_requests, version_name=self._describe(version))
         return predictor
 
+    def _read_passport(self, version: ModelVersion, digest: str) -> bytes:
+        """Return the content of the passport. Raises ArtifactUntrusted if its digest differs."""
+        content = self.read_run_file(version.run_id, PASSPORT.name)
+        if not is_unchanged(PASSPORT, content, digest):
+            raise ArtifactUntrusted(
+                f"{self._describe(version)}: {PASSPORT.name} is not the registered one"
+            )
+        return content
+
+    def _parse_old_passport(self, version: ModelVersion, content: bytes) -> OldPassport | None:
+        """Read a passport of schema 1 or 2; return None for a newer one."""
+        try:
+            return parse_old_passport(content)
+        except ValueError as exc:
+            raise ArtifactUntrusted(f"{self._describe(version)}: {PASSPORT.name}: {exc}") from exc
+
+    def _load_old(self, version: ModelVersion, passport: OldPassport) -> Predictor:
+        """Load a version of an earlier release by what its passport records."""
+        from streamflow.models.predictor import compile_predictor
+
+        with TemporaryDirectory() as folder:
+            path = self.fetch_model_file(version, Path(folder))
+            pipeline = model_file.load(path, expected_digest=passport.model_digest)
+        return compile_predictor(pipeline, passport.decision, None)
+
     def _read_recorded_digests(
-        self, version: ModelVersion, passport_digest: str
+        self, version: ModelVersion, content: bytes
     ) -> dict[VersionFile, str]:
         """Return the digest of each file in the passport, which the tags must have too."""
         name = self._describe(version)
-        content = self.read_run_file(version.run_id, PASSPORT.name)
-        if not is_unchanged(PASSPORT, content, passport_digest):
-            raise ArtifactUntrusted(f"{name}: {PASSPORT.name} is not the registered one")
         try:
             digests = recorded_digests(parse_passport(content).result)
         except ValueError as exc:

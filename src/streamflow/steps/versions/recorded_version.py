@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from streamflow.core.data.catalog_definitions import catalog_from_values
 from streamflow.core.training.training_set import Source
+from streamflow.core.versions.old_passport import describe_limits, parse_old_passport
 from streamflow.core.versions.passport import Passport, parse_passport
 from streamflow.core.versions.version_files import PASSPORT, recorded_digests
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
@@ -85,9 +86,18 @@ def _read_passport(
             f" the registered digest is {registered_digest}"
         )
     try:
-        return parse_passport(content)
+        old_passport = parse_old_passport(content)
+        passport = None if old_passport else parse_passport(content)
     except ValueError as exc:
         raise _not_rebuildable(f"{name}: its {PASSPORT.name} cannot be read: {exc}") from exc
+    if old_passport is not None:
+        raise NotRebuildable(
+            f"{name}: {describe_limits(old_passport.schema)}",
+            missing=["passport"],
+            remedy="Run 'streamflow train --as-of D', and promote the new version.",
+        )
+    assert passport is not None
+    return passport
 
 
 def _not_rebuildable(*missing: str) -> NotRebuildable:
