@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamflow.database.server_claim import CLAIM_FILE, read_claim, read_note
+from streamflow.database.server_claim import CLAIM_FILE, is_claimed_by, read_claim, read_note
 from streamflow.database.server_folder import SHARED_FOLDERS
 from streamflow.database.server_guard import try_lock
 
@@ -49,6 +49,18 @@ def find_orphaned_servers(bases: Iterable[Path] = SHARED_FOLDERS) -> list[Orphan
             if home is not None and read_note(home) != root and not _is_running(root):
                 orphans.append(OrphanedServer(root=root, home=home))
     return orphans
+
+
+def find_server_of_others(home: Path) -> OrphanedServer | None:
+    """Find the server that a state folder names, if it belongs to a different state folder.
+
+    This is so in a copy, and in a state folder that was renamed and not used since.
+    """
+    root = read_note(home)
+    claim = read_claim(root) if root else None
+    if root is None or claim is None or is_claimed_by(root, home):
+        return None
+    return OrphanedServer(root=root, home=claim)
 
 
 def _is_running(root: Path) -> bool:

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from streamflow.database.embedded import hold_alone, remove_server
-from streamflow.database.orphaned_servers import find_orphaned_servers
+from streamflow.database.orphaned_servers import (
+    OrphanedServer,
+    find_orphaned_servers,
+    find_server_of_others,
+)
 from streamflow.database.server_claim import require_own_server, write_claim, write_note
 from streamflow.database.server_folder import (
     create_server_folders,
@@ -68,8 +72,10 @@ def test_a_renamed_folder_keeps_its_server_and_then_it_is_the_original(
     original.rename(renamed)
     # Nobody can know yet which of both was the original, so neither deletes the server.
     assert find_folders_outside(renamed) == find_folders_outside(copy) == []
+    assert find_server_of_others(renamed) == OrphanedServer(root=root, home=original)
     assert create_server_folders(renamed).root == root
     assert root in find_folders_outside(renamed)
+    assert find_server_of_others(renamed) is None
     with pytest.raises(DatabaseUnavailable, match=f"belongs to {renamed}"):
         create_server_folders(copy)
 
