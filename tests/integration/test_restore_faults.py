@@ -18,6 +18,7 @@ from streamflow.core.versions.manifest import BACKUP_NAME
 from streamflow.database import Address, connect, ensure_database, translate_errors
 from streamflow.errors import BackupDamaged, DatabaseUnavailable, DiskFull, NotMigrated
 from streamflow.files.archive import ArchiveWriter
+from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.backup import add_artifacts, backup
@@ -176,6 +177,14 @@ def test_a_server_that_ended_on_a_full_disk_is_a_full_disk(message: str) -> None
         raise DatabaseUnavailable(message)
     with pytest.raises(DatabaseUnavailable), translate_errors(address, lambda: "shut down"):
         raise DatabaseUnavailable(message)
+
+
+def test_a_full_disk_that_mlflow_reports_is_a_full_disk() -> None:
+    from mlflow.exceptions import MlflowException
+
+    words = "[Errno 28] No space left on device: '/srv/artifacts/1'"
+    with pytest.raises(DiskFull, match="No space left"), translate_mlflow_errors():
+        raise MlflowException(words)
 
 
 def test_mlflow_tries_for_seconds_and_prints_nothing(

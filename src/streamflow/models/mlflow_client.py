@@ -8,7 +8,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamflow.errors import DatabaseUnavailable, NotMigrated, StreamflowError, VersionMissing
+from streamflow.database.driver_errors import DISK_FULL_MESSAGE
+from streamflow.errors import (
+    DatabaseUnavailable,
+    DiskFull,
+    NotMigrated,
+    StreamflowError,
+    VersionMissing,
+)
 
 DATABASE_SCHEMES = ("postgresql", "sqlite", "mysql", "mssql")
 # With MLflow's growing pauses, five attempts take 2.6 seconds.
@@ -56,6 +63,8 @@ def _translate(error: Exception) -> StreamflowError:
         return VersionMissing(f"MLflow: {text}")
     if "out-of-date database schema" in text:
         return NotMigrated("MLflow's tables belong to a different version of MLflow")
+    if DISK_FULL_MESSAGE in text:
+        return DiskFull(f"MLflow: {text.splitlines()[0]}")
     if code == "TEMPORARILY_UNAVAILABLE" or "OperationalError" in text or "API request to" in text:
         return DatabaseUnavailable(f"MLflow's store cannot be reached: {text.splitlines()[0]}")
     return StreamflowError(f"MLflow: {text}", state="")
@@ -131,6 +140,7 @@ def store_versions(tracking_uri: str) -> tuple[str | None, str]:
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    shorten_retries()
     with translate_mlflow_errors(), _without_log_lines("mlflow", "alembic"):
         engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001
         present_schema = utils._get_schema_version(engine)  # noqa: SLF001

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from streamflow.core.data.counts import count_of
 from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
+from streamflow.models.mlflow_client import is_database
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.stages.old_versions import describe_old_versions
 from streamflow.warehouse import installation
@@ -45,7 +46,10 @@ def migrate(platform: Platform) -> MigrateReceipt:
         changes.append(f"database {login.database}")
     with connect(login, autocommit=True) as connection, lock_migration(connection):
         changes += _migrate(platform)
-    return MigrateReceipt(changes=tuple(changes), notes=tuple(describe_old_versions(platform)))
+    # An MLflow server may start only after this migration. `--plan` asks it.
+    has_store = is_database(platform.tracking_uri)
+    notes = tuple(describe_old_versions(platform)) if has_store else ()
+    return MigrateReceipt(changes=tuple(changes), notes=notes)
 
 
 def _migrate(platform: Platform) -> list[str]:
