@@ -14,10 +14,11 @@ def read_former_home(home: Path) -> Path | None:
     Returns:
         None if it lies in the same place, also under the name of a link, or if it does not say.
     """
-    file = home / LOCATION_FILE
-    if not file.is_file():
+    text = _read_text(home / LOCATION_FILE)
+    # A line without its end was not written completely.
+    if not text.endswith("\n"):
         return None
-    former = Path(file.read_text(encoding="utf-8").removesuffix("\n"))
+    former = Path(text.removesuffix("\n"))
     is_same = former == home or (former.is_dir() and former.samefile(home))
     return None if is_same else former
 
@@ -26,9 +27,9 @@ def record_home(home: Path) -> None:
     """Write into a state folder where it lies. A folder that we cannot write to stays as it is."""
     file = home / LOCATION_FILE
     text = f"{home}\n"
-    if not home.is_dir() or not os.access(home, os.W_OK):
-        return
-    if not file.is_file() or file.read_text(encoding="utf-8") != text:
-        partial = home / f"{LOCATION_FILE}.{os.getpid()}"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
+    if home.is_dir() and os.access(home, os.W_OK) and _read_text(file) != text:
+        file.write_text(text, encoding="utf-8")
+
+
+def _read_text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
