@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import Cluster
-from support.chain import NOW
+from support.chain import JANUARY, NOW
 from support.states import JANUARY_SERVED, in_state
 
 from streamflow.cli import receipts
@@ -19,7 +19,11 @@ from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.models.registry import Registry
 from streamflow.platform import Platform
 from streamflow.steps.data.migrate import migrate, plan_migration
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.serving.explain import explain
 from streamflow.steps.serving.predict import predict
+from streamflow.steps.serving.score import score
+from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.backup_content import mlflow_address
 from streamflow.steps.versions.export import export
 from streamflow.steps.versions.reproduce import reproduce
@@ -85,6 +89,14 @@ def test_an_old_version_answers_by_its_recorded_threshold(old: Platform) -> None
     assert predictor.decision.calibrator.raw == ()
 
 
+def test_an_old_version_scores_a_drop_and_gives_reasons(old: Platform) -> None:
+    receipt = score(old, JANUARY)
+    assert (receipt.run.version, receipt.new) == (1, True)
+    assert score(old, JANUARY).new is False
+    reasons = explain(old, KEY, now=NOW)
+    assert reasons.probability == predict(old, KEY, now=NOW).probability
+
+
 REBUILDS: dict[str, Callable[[Platform], object]] = {
     "reproduce": lambda platform: reproduce(platform, "1"),
     "export": lambda platform: export(platform, "1", Path("1.version")),
@@ -118,3 +130,14 @@ def test_an_old_passport_that_was_changed_is_refused(old: Platform) -> None:
             fresh.load_checked(fresh.version(1), sha256(content).hexdigest())
     finally:
         passport.write_bytes(content)
+
+
+def test_the_remedy_helps(old: Platform) -> None:
+    """A new version is trained, examined against the old one, and put into its place."""
+    version = train(old, JANUARY).version
+    examined = promote(old, version, why="the remedy", dry_run=True)
+    assert examined.decision.startswith("would be ")
+    assert promote(old, version, why="the remedy", force=True).decision == "promoted"
+    assert predict(old, KEY, now=NOW).version == version
+    assert plan_migration(old).notes == ()
+    reproduce(old, str(version))

@@ -153,13 +153,13 @@ class ArchiveReader(Generic[M]):
                 digest.update(chunk)
                 size += len(chunk)
                 yield chunk
-        if size != member.bytes:
-            raise BackupDamaged(
-                f"{name}: it has {size:,} bytes, the manifest says {member.bytes:,}"
-            )
         if digest.hexdigest() != member.sha256:
             raise BackupDamaged(
                 f"{name}: it has the digest {digest.hexdigest()}, the manifest says {member.sha256}"
+            )
+        if size != member.bytes:
+            raise BackupDamaged(
+                f"{name}: it has {size:,} bytes, the manifest says {member.bytes:,}"
             )
 
 

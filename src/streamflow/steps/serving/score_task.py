@@ -46,13 +46,18 @@ class ScoreTask:
     @property
     def evidence(self) -> dict[str, Any]:
         """Return JSON values that are equal for all tasks that give the same scores."""
-        tags = ("model_digest", "decision_digest", "feature_service")
+        tags = self.version.tags
         return {
             "form": EVIDENCE_FORM,
             "as_of": self.at.isoformat(),
             "run_id": self.version.run_id,
             "version": self.version.version,
-            "digests": {name: self.version.tags[name] for name in tags},
+            "digests": {
+                "model_digest": tags["model_digest"],
+                # A version of an earlier release has no file of its decision.
+                "decision_digest": tags.get("decision_digest", self.predictor.decision.digest),
+                "feature_service": tags["feature_service"],
+            },
             "nullable": sorted(
                 feature.name for feature in self.policy.features if feature.nullable
             ),
