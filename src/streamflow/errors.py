@@ -15,7 +15,7 @@ StreamflowError
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
 ├── VersionMissing           the model version does not exist, or none is in Production
-├── ArtifactUntrusted        a model file is not the file that was registered
+├── ArtifactUntrusted        a version is not what was registered, or cannot be used
 ├── NotRebuildable           some inputs of a version are missing
 ├── EntityUnknown            this key has no features
 ├── FeaturesMissing          some features of this key have no value
@@ -183,7 +183,7 @@ class VersionMissing(StreamflowError):
 
 
 class ArtifactUntrusted(StreamflowError):
-    """A model file is not the file that was registered; it was not parsed."""
+    """A version is not what was registered, or its files cannot be used; they were not used."""
 
     exit_code = 15
     http_status = 503

@@ -16,7 +16,6 @@ from support.states import JANUARY_SERVED, in_state
 from streamflow.cli import receipts
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
-from streamflow.models.registry import Registry
 from streamflow.platform import Platform
 from streamflow.steps.data.migrate import migrate, plan_migration
 from streamflow.steps.promotion.promote import promote
@@ -26,6 +25,7 @@ from streamflow.steps.serving.score import score
 from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.backup_content import mlflow_address
 from streamflow.steps.versions.export import export
+from streamflow.steps.versions.registered_version import load_answering
 from streamflow.steps.versions.reproduce import reproduce
 
 KEY, THRESHOLD = "7590-VHVEG", 0.123
@@ -69,6 +69,9 @@ def make_old(platform: Platform) -> None:
         connection.execute(
             "UPDATE model_version_tags SET value = %s WHERE key = 'passport_digest'", [digest]
         )
+        connection.execute(
+            "UPDATE model_version_tags SET value = %s WHERE key = 'threshold'", [repr(THRESHOLD)]
+        )
 
 
 def register(platform: Platform, digest: str) -> None:
@@ -83,7 +86,7 @@ def test_an_old_version_answers_by_its_recorded_threshold(old: Platform) -> None
     assert (answer.version, answer.threshold) == (1, THRESHOLD)
     assert answer.prediction == int(answer.probability >= THRESHOLD)
     values = [tuple(answer.features.values())]
-    predictor = old.models.load(old.models.version(1))
+    predictor = load_answering(old, old.models.version(1), in_process=True).predictor
     assert predictor.probability_rows(values).tolist() == [answer.probability]
     # There was no calibrator: the answer is the one of the pipeline.
     assert predictor.decision.calibrator.raw == ()
@@ -125,9 +128,8 @@ def test_an_old_passport_that_was_changed_is_refused(old: Platform) -> None:
     content = passport.read_bytes()
     try:
         passport.write_bytes(content.replace(str(THRESHOLD).encode(), b"0.001"))
-        fresh = Registry(old.tracking_uri, name=old.catalog.model)
-        with pytest.raises(ArtifactUntrusted, match=r"passport\.json is not the registered one"):
-            fresh.load_checked(fresh.version(1), sha256(content).hexdigest())
+        with pytest.raises(ArtifactUntrusted, match=r"its passport\.json was changed"):
+            load_answering(old, old.models.version(1))
     finally:
         passport.write_bytes(content)
 

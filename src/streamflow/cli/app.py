@@ -36,6 +36,7 @@ from streamflow.cli import (
 from streamflow.cli.command_groups import GroupedCommands
 from streamflow.cli.context import Invocation
 from streamflow.cli.last_errors import explain_system_error, was_interrupted
+from streamflow.cli.printable import printable
 from streamflow.errors import StreamflowError
 
 COMMAND_MODULES = (
@@ -172,4 +173,4 @@ def _describe_error(error: Exception) -> tuple[str, int]:
 def _report_error(text: str, *, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from streamflow.core.training.calibration import Calibrator
 from streamflow.core.training.decision import Decision, Economics
+from streamflow.core.versions.passport import Passport
 
 OLD_SCHEMAS = (1, 2)
 RULE = "the threshold that an earlier release recorded"
@@ -22,12 +24,20 @@ NO_ECONOMICS = Economics(kept_value=0.0, offer_cost=0.0, offer_success=0.0)
 class OldPassport:
     """What a passport of schema 1 or 2 records about the answers of its version.
 
-    model_digest   the sha256 of the model's file
+    passport   the passport without what only a rebuild needs
     """
 
-    schema: int
-    model_digest: str
-    threshold: float
+    passport: Passport
+
+    @property
+    def schema(self) -> int:
+        """Return the schema of the file."""
+        return self.passport.schema
+
+    @property
+    def threshold(self) -> float:
+        """Return the recorded threshold."""
+        return float(self.passport.result["decision"]["threshold"])
 
     @property
     def decision(self) -> Decision:
@@ -49,9 +59,6 @@ def parse_old_passport(content: bytes) -> OldPassport | None:
     Raises:
         ValueError: it does not record the model's file or the threshold.
 
-    >>> result = '{"model": {"file": "ab"}, "metrics": {"threshold": 0.5}}'
-    >>> parse_old_passport(f'{{"schema": 2, "result": {result}}}'.encode())
-    OldPassport(schema=2, model_digest='ab', threshold=0.5)
     >>> parse_old_passport(b'{"schema": 4}') is None
     True
     """
@@ -60,14 +67,27 @@ def parse_old_passport(content: bytes) -> OldPassport | None:
     if schema not in OLD_SCHEMAS:
         return None
     try:
+        data = values["levels"]["data"]
         result = values["result"]
-        return OldPassport(
+        passport = Passport(
+            as_of=datetime.fromisoformat(data["as_of"]),
+            label_as_of=datetime.fromisoformat(data["label_as_of"]),
+            label_lead=int(data["label_lead"]),
+            known_at=datetime.fromisoformat(data["known_at"]),
+            sources=(),
+            features=values["levels"]["features"],
+            code={},
+            environment={},
+            configuration={},
+            result={
+                "model": result["model"],
+                "decision": {"threshold": float(result["metrics"]["threshold"])},
+            },
             schema=schema,
-            model_digest=str(result["model"]["file"]),
-            threshold=float(result["metrics"]["threshold"]),
         )
     except (KeyError, TypeError) as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc
+    return OldPassport(passport=passport)
 
 
 def describe_limits(schema: int) -> str:
