@@ -1,6 +1,33 @@
-"""The entry point of `python -m streamflow`, which is the same as the command `streamflow`."""
+"""The entry point of the command `streamflow`, which is the same as `python -m streamflow`.
 
-from streamflow.cli.app import main
+It imports almost nothing itself: Ctrl-C while our imports are running must not show a traceback.
+"""
+
+import signal
+import sys
+from typing import NoReturn
+
+# The exit code of a shell for a command that SIGINT ended.
+INTERRUPTED_EXIT_CODE = 130
+INTERRUPTED = "interrupted: what was not committed is rolled back; you can run the command again"
+
+
+def main() -> None:
+    """Run the command line. Ctrl-C ends it with one line and the exit code 130."""
+    try:
+        from streamflow.cli.app import main as run_command_line
+
+        run_command_line()
+    except KeyboardInterrupt:
+        _end_interrupted()
+
+
+def _end_interrupted() -> NoReturn:
+    # A second Ctrl-C while Python is ending kills the process without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    print(INTERRUPTED, file=sys.stderr)
+    sys.exit(INTERRUPTED_EXIT_CODE)
+
 
 if __name__ == "__main__":
     main()

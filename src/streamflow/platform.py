@@ -25,6 +25,7 @@ from streamflow.database import (
 )
 from streamflow.errors import NotMigrated
 from streamflow.features.feature_service import ServiceFeature
+from streamflow.files.home_location import read_former_home, record_home
 from streamflow.settings import Settings, temporary_environment
 from streamflow.warehouse import installation
 from streamflow.warehouse.roles import MAINTENANCE, SCHEMA_VERSION, WRITER
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from streamflow.features.repository import FeatureRepository
     from streamflow.models.registry import Registry
 
+ARTIFACTS = "artifacts"  # the folder of the artifacts, below the state folder
 DATABASE = "streamflow"  # on the embedded server; on a server of yours the URL names it
 
 # PostgreSQL's word for "the role I logged in as". It must be set: PGOPTIONS of this process names
@@ -130,7 +132,7 @@ class Platform:
     @property
     def artifact_root(self) -> str:
         """The address at which a new experiment keeps its artifacts."""
-        return self.settings.artifact_root or (self.home / "artifacts").as_uri()
+        return self.settings.artifact_root or (self.home / ARTIFACTS).as_uri()
 
     @cached_property
     def features(self) -> FeatureRepository:
@@ -206,6 +208,7 @@ def open_platform(
         attachment = platform.attachment
         read_log_end = partial(read_server_log_end, attachment.folders) if attachment else str
         closing.enter_context(translate_errors(platform.login, read_log_end))
+        _follow_move(platform)
         if must_be_migrated:
             require_migrated(platform)
         yield platform
@@ -237,6 +240,25 @@ def _wire(
     closing.enter_context(temporary_environment(platform.environment))
     closing.enter_context(adbc.keep_connections(platform.address))
     return platform
+
+
+def _follow_move(platform: Platform) -> None:
+    """Let MLflow's locations follow a state folder that was renamed or copied since its last use.
+
+    A copy whose database is on a server of yours is left alone: its original uses the same one.
+    """
+    from streamflow.models.relocation import relocate_artifacts
+
+    home = platform.home
+    former = read_former_home(home)
+    if former is not None:
+        if platform.attachment is None and former.exists():
+            return
+        address = platform.login.with_role(WRITER)
+        mlflow = address.with_database(platform.settings.mlflow_database)
+        if relocate_artifacts(mlflow, former / ARTIFACTS, home / ARTIFACTS):
+            platform.notify(f"this state folder was {former}: MLflow's locations name {home} now")
+    record_home(home)
 
 
 def require_migrated(platform: Platform) -> None:

@@ -617,7 +617,7 @@ def test_damage_of_the_source_is_said_when_it_is_restored(
         model = next((opened.home / "artifacts").rglob("model.skops"))
         model.write_bytes(b"another")
         assert "model file is damaged" in " ".join(
-            backup(opened, tmp_path / "damaged.backup").notes
+            backup(opened, tmp_path / "damaged.backup").missing
         )
     with pytest.raises(
         SnapshotDamaged,

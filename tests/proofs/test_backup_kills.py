@@ -81,7 +81,8 @@ def test_a_killed_restore_blocks_all_but_the_next_one(
         assert wait_for(lambda: reached() or process.poll() is not None)
         assert process.poll() is None, home.with_name("target.log").read_text()
         kill(process)
-    for arguments in (["models"], ["migrate"], ["ingest", "nowhere", "--as-of", "2024-01-31"]):
+    ingest = ["ingest", str(tmp_path), "--as-of", "2024-01-31"]
+    for arguments in (["models"], ["migrate"], ingest):
         done = command(home, *arguments, extra=variables)
         assert (done.returncode, "streamflow restore FILE' again" in done.stderr) == (13, True), (
             done.stderr

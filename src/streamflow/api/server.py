@@ -56,6 +56,9 @@ IDLE_CONNECTION_S = 15
 # The variable that names the folder in which workers count their metrics together.
 SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
+# The exit code of uvicorn itself, which has logged the reason.
+START_FAILED_EXIT_CODE = 3
+
 MAX_OPEN_FILES = 65_536
 
 
@@ -80,24 +83,42 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
         else:
             target = "streamflow.api.server:worker"
             _prepare_workers(platform, host, flag_settings, closing)
-        uvicorn.run(
-            target,
-            factory=workers > 1,
-            workers=workers,
-            host=host,
-            port=port,
-            http=HttpProtocol,
-            ws="none",
+        options: dict[str, Any] = {
+            "factory": workers > 1,
+            "workers": workers,
+            "host": host,
+            "port": port,
+            "http": HttpProtocol,
+            "ws": "none",
             # The lines of uvicorn go where `open_log` sends them.
-            log_config=None,
-            log_level=platform.settings.log_level,
-            access_log=False,
-            server_header=False,
+            "log_config": None,
+            "log_level": platform.settings.log_level,
+            "access_log": False,
+            "server_header": False,
             # Nothing in the API reads the address of a client.
-            proxy_headers=False,
-            timeout_keep_alive=IDLE_CONNECTION_S,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-        )
+            "proxy_headers": False,
+            "timeout_keep_alive": IDLE_CONNECTION_S,
+            "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT_S,
+        }
+        if workers == 1:
+            _run_single(uvicorn.Server(uvicorn.Config(target, **options)))
+        else:
+            uvicorn.run(target, **options)
+
+
+def _run_single(server: uvicorn.Server) -> None:
+    """Run the server of one process until a signal arrives.
+
+    Ctrl-C before the server has started is raised as KeyboardInterrupt. (`uvicorn.run` would
+    report a failed start.) Afterwards Ctrl-C is the ordinary end.
+    """
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        if not server.started:
+            raise
+    if not server.started:
+        sys.exit(START_FAILED_EXIT_CODE)
 
 
 def _prepare_workers(

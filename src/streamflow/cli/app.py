@@ -35,6 +35,7 @@ from streamflow.cli import (
 )
 from streamflow.cli.command_groups import GroupedCommands
 from streamflow.cli.context import Invocation
+from streamflow.cli.last_errors import explain_system_error, was_interrupted
 from streamflow.cli.printable import printable
 from streamflow.errors import StreamflowError
 
@@ -133,6 +134,9 @@ def main() -> None:
     """Run the command line.
 
     An error of streamflow exits with the code of its class, an unforeseen error with 70.
+
+    Raises:
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     os.umask(os.umask(0) | GROUP_AND_OTHERS_WRITE)
     debug = "--debug" in sys.argv
@@ -141,18 +145,29 @@ def main() -> None:
         warnings.simplefilter("ignore")
     try:
         app()
-    except StreamflowError as error:
-        _report_error(f"error: {error}", debug=debug)
-        sys.exit(error.exit_code)
+    except SystemExit as end:
+        if was_interrupted(end):
+            raise KeyboardInterrupt from end
+        raise
     # This is the last place that can explain an error to the user.
-    except Exception as error:  # noqa: BLE001
-        _report_error(
-            f"error: {type(error).__name__}: {error}\n"
-            "This error was not foreseen. Nothing is half written, because every step commits"
-            " once. Run the command again with --debug and report the traceback.",
-            debug=debug,
-        )
-        sys.exit(UNFORESEEN_EXIT_CODE)
+    except Exception as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
+        text, exit_code = _describe_error(explain_system_error(error) or error)
+        _report_error(text, debug=debug)
+        sys.exit(exit_code)
+
+
+def _describe_error(error: Exception) -> tuple[str, int]:
+    """Return the text about an error, and the exit code."""
+    if isinstance(error, StreamflowError):
+        return f"error: {error}", error.exit_code
+    text = (
+        f"error: {type(error).__name__}: {error}\n"
+        "This error was not foreseen. Nothing is half written, because every step commits"
+        " once. Run the command again with --debug and report the traceback."
+    )
+    return text, UNFORESEEN_EXIT_CODE
 
 
 def _report_error(text: str, *, debug: bool) -> None:

@@ -31,6 +31,8 @@ def backup(
     Everything can keep running. The file holds both databases, the artifacts, and Prefect's run
     history. It contains personal data, and only you can read it.
 
+    The exit code is 1 if the model file of a version is missing in the backup.
+
     Example: streamflow backup /backups/2024-03-01.backup
     """
     from streamflow.steps.upkeep.backup import backup as step
@@ -38,6 +40,8 @@ def backup(
     with invocation(context).platform(migrated=False) as platform:
         receipt = step(platform, file, force=force)
     show(receipt, as_json=as_json, text=receipts.backup)
+    if receipt.missing:
+        raise typer.Exit(1)
 
 
 def restore(

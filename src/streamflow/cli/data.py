@@ -83,9 +83,11 @@ def ingest(
 
     Example: streamflow ingest data/month_000 --as-of 2024-01-31
     """
+    from streamflow.steps.data.drop_reading import require_folder
     from streamflow.steps.data.ingest import ingest as step
     from streamflow.steps.data.migrate import ensure_migrated
 
+    require_folder(folder)
     with invocation(context).platform(migrated=False) as platform:
         ensure_migrated(platform)
         receipt = step(
@@ -198,6 +200,9 @@ def run(
 
     Example: streamflow run data/month_000 --as-of 2024-01-31
     """
+    from streamflow.steps.data.drop_reading import require_folder
+
+    require_folder(folder)
     call = invocation(context)
     with call.platform(migrated=False) as platform, flow_server(call, platform):
         from streamflow import flows

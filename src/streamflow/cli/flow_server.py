@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from streamflow.cli.context import Invocation
+from streamflow.errors import StreamflowError
 
 if TYPE_CHECKING:
     from streamflow.platform import Platform
@@ -30,8 +32,25 @@ def flow_server(
     with prefect_server_ready(call, platform, prepare=prepare):
         from streamflow.flows import prefect_flushed
 
+        if not call.debug:
+            hide_tracebacks()
         with prefect_flushed():
             yield
+
+
+def hide_tracebacks() -> None:
+    """Keep Prefect from printing the traceback of an error that the command line will report.
+
+    Prefect still stores the traceback in the log of the flow run, which its pages show.
+    """
+    for handler in logging.getLogger().handlers:  # Prefect's console is the only one
+        handler.addFilter(_is_no_error_of_ours)
+
+
+def _is_no_error_of_ours(record: logging.LogRecord) -> bool:
+    """Return whether a log record does not hold the traceback of one of our errors."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, StreamflowError)
 
 
 @contextmanager

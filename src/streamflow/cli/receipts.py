@@ -62,11 +62,11 @@ def simulate(receipt: SimulateReceipt) -> str:
 
 def migrate(receipt: MigrateReceipt) -> str:
     """Print one line per change, and how many changes there are."""
-    if not receipt.changes:
-        return "[OK] nothing to migrate"
     lines = [f"  {change}" for change in receipt.changes]
+    lines += [f"  note: {note}" for note in receipt.notes]
     verb = "planned" if receipt.planned else "made"
-    lines.append(f"[OK] {count_of(len(receipt.changes), 'change')} {verb}")
+    summary = f"{count_of(len(receipt.changes), 'change')} {verb}"
+    lines.append(f"[OK] {summary if receipt.changes else 'nothing to migrate'}")
     return "\n".join(lines)
 
 
@@ -209,8 +209,10 @@ def predict(receipt: Prediction) -> str:
 def backup(receipt: BackupContent) -> str:
     """Print what a new backup contains."""
     lines = _describe_content(receipt)
+    lines += [f"  missing: {missing}" for missing in receipt.missing]
+    verdict = "[INCOMPLETE]" if receipt.missing else "[OK]"
     lines.append(
-        f"[OK] backed up to {receipt.file} ({receipt.bytes / 1e6:,.1f} MB)"
+        f"{verdict} backed up to {receipt.file} ({receipt.bytes / 1e6:,.1f} MB)"
         f" in {receipt.seconds:.1f} s"
     )
     return "\n".join(lines)

@@ -13,7 +13,11 @@ from streamflow.database.embedded import (
     is_answering,
     replace_process,
 )
-from streamflow.database.orphaned_servers import OrphanedServer, find_orphaned_servers
+from streamflow.database.orphaned_servers import (
+    OrphanedServer,
+    find_orphaned_servers,
+    find_server_of_others,
+)
 from streamflow.database.server_folder import find_folders_outside, remove_server_folders
 from streamflow.database.server_programs import read_server_log_end
 
@@ -28,6 +32,7 @@ __all__ = [
     "ensure_database",
     "find_folders_outside",
     "find_orphaned_servers",
+    "find_server_of_others",
     "from_url",
     "guard_is_alive",
     "hold_alone",

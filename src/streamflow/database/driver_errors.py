@@ -28,7 +28,8 @@ def translate_errors(
 ) -> Iterator[None]:
     """Raise DiskFull, DatabaseUnavailable or SnapshotDamaged for a driver's error in this block.
 
-    Every other error passes as it is.
+    A DatabaseUnavailable of our own or of a vendor's package also becomes DiskFull if the server
+    ended because its disk is full. Every other error passes as it is.
 
     Args:
         address: the database, for the message.
@@ -46,6 +47,15 @@ def translate_errors(
         if translation is None:
             raise
         raise translation from exc
+    except DatabaseUnavailable as error:
+        log_end = read_log_end()
+        if DISK_FULL_MESSAGE not in log_end:
+            raise
+        raise _server_disk_full(address, log_end) from error
+
+
+def _server_disk_full(address: Address, log_end: str) -> DiskFull:
+    return DiskFull(f"{address.display}: the server has no disk space left:\n{log_end}")
 
 
 def _translate(
@@ -70,7 +80,7 @@ def _translate(
         return None
     log_end = last_words()
     if DISK_FULL_MESSAGE in log_end:
-        return DiskFull(f"{address.display}: the server has no disk space left:\n{log_end}")
+        return _server_disk_full(address, log_end)
     return DatabaseUnavailable(
         f"{address.display}: the connection was lost: {first_line}",
         state="What was not committed is rolled back.",

@@ -24,6 +24,8 @@ from streamflow.database.server_folder import (
     copy_server,
     create_server_folders,
     find_server_folders,
+    is_own_server,
+    note_creation,
     remove_server_folders,
 )
 from streamflow.database.server_guard import try_lock
@@ -85,6 +87,7 @@ def attach(home: Path, *, notify: Callable[[str], None] = lambda _: None) -> Ite
             copy_server(folders)
             _ensure_guard(folders)
             initialise_data(folders, notify)
+            note_creation(home, folders)
             _ensure_running(folders, notify)
         finally:
             os.close(start)
@@ -125,10 +128,11 @@ def guard_is_alive(attachment: Attachment) -> bool:
 def remove_server(home: Path) -> None:
     """Delete what the embedded server keeps outside `home`, once nobody uses it any more.
 
+    The server of a different state folder is left alone, also if `home` is a copy of that folder.
     `make clean` calls this.
     """
     folders = find_server_folders(home)
-    if folders.root.is_dir():
+    if folders.root.is_dir() and is_own_server(home, folders):
         descriptor = _open_lock(folders, "clients")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.close(descriptor)
@@ -146,7 +150,7 @@ def hold_alone(home: Path) -> Iterator[bool]:
         whether this succeeded: False if a process uses the server.
     """
     folders = find_server_folders(home)
-    if not folders.root.is_dir():
+    if not folders.root.is_dir() or not is_own_server(home, folders):
         yield True
         return
     clients = _open_lock(folders, "clients")

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamflow.database.server_folder import CLAIM_FILE, NOTE_FILE, SHARED_FOLDERS
+from streamflow.database.server_claim import CLAIM_FILE, is_claimed_by, read_claim, read_note
+from streamflow.database.server_folder import SHARED_FOLDERS
+from streamflow.database.server_guard import try_lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,8 @@ class OrphanedServer:
 def find_orphaned_servers(bases: Iterable[Path] = SHARED_FOLDERS) -> list[OrphanedServer]:
     """Find the server folders whose state folder was deleted, or moved and not used since.
 
-    A folder that does not name its state folder is not reported.
+    A folder that does not name its state folder is not reported, and a folder whose server runs is
+    not either: somebody uses it.
 
     Args:
         bases: the folders in which to look.
@@ -41,13 +44,31 @@ def find_orphaned_servers(bases: Iterable[Path] = SHARED_FOLDERS) -> list[Orphan
             is_ours = not claim.is_symlink() and claim.stat().st_uid == 0
             if not is_ours:
                 continue
-            home = Path(claim.read_text(encoding="utf-8").strip())
-            if not _is_noted(home, claim.parent):
-                orphans.append(OrphanedServer(root=claim.parent, home=home))
+            root = claim.parent
+            home = read_claim(root)
+            if home is not None and read_note(home) != root and not _is_running(root):
+                orphans.append(OrphanedServer(root=root, home=home))
     return orphans
 
 
-def _is_noted(home: Path, root: Path) -> bool:
-    """Return whether a state folder names this folder as the one of its server."""
-    note = home / NOTE_FILE
-    return note.is_file() and note.read_text(encoding="utf-8").strip() == str(root)
+def find_server_of_others(home: Path) -> OrphanedServer | None:
+    """Find the server that a state folder names, if it belongs to a different state folder.
+
+    This is so in a copy, and in a state folder that was renamed and not used since.
+    """
+    root = read_note(home)
+    claim = read_claim(root) if root else None
+    if root is None or claim is None or is_claimed_by(root, home):
+        return None
+    return OrphanedServer(root=root, home=claim)
+
+
+def _is_running(root: Path) -> bool:
+    """Return whether the server of a folder runs: it holds a lock as long as it does."""
+    try:
+        descriptor = os.open(root / "server.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    is_free = try_lock(descriptor)
+    os.close(descriptor)
+    return not is_free

@@ -13,6 +13,15 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
+from streamflow.database.server_claim import (
+    NOTE_FILE,
+    is_claimed_by,
+    read_note,
+    require_own_server,
+    require_same_user,
+    write_claim,
+    write_note,
+)
 from streamflow.errors import DatabaseUnavailable
 
 # The longest path of a socket's folder, in bytes: macOS allows 103 for the whole path, and a slash
@@ -24,10 +33,6 @@ ACCOUNTS = (
     "postgres",
     "nobody",
 )
-# As root, this file in the state folder names the folder with the server's files.
-NOTE_FILE = "postgres.location"
-# This file in the server's folder names the state folder that it belongs to.
-CLAIM_FILE = "home"
 # The folders that a different user can reach.
 SHARED_FOLDERS = (
     Path("/var/lib/streamflow"),
@@ -94,19 +99,32 @@ def create_server_folders(home: Path) -> ServerFolders:
     """Create the folders of the server, each with mode 0700.
 
     As root also write the note in `home` that names them. One process at a time does this.
+
+    Raises:
+        DatabaseUnavailable: the database is that of a different user. As root, also: the folders
+            belong to a different state folder, or they are gone.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "postgres.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        require_same_user(home)
         folders = find_server_folders(home)
         if folders.account is not None:
-            (home / NOTE_FILE).write_text(f"{folders.root}\n", encoding="utf-8")
+            require_own_server(home)
+            if read_note(home) is None:
+                write_note(home, folders.root, is_created=False)
             folders.root.parent.mkdir(mode=0o711, exist_ok=True)
         for folder in (folders.root, folders.socket):
             _make_private(folder, folders.account)
         if folders.account is not None:
-            (folders.root / CLAIM_FILE).write_text(f"{home}\n", encoding="utf-8")
+            write_claim(folders.root, home)
     return folders
+
+
+def note_creation(home: Path, folders: ServerFolders) -> None:
+    """As root, write into the state folder that its server has data now."""
+    if folders.account is not None:
+        write_note(home, folders.root, is_created=True)
 
 
 def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
@@ -124,13 +142,21 @@ def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
 def find_folders_outside(home: Path) -> list[Path]:
     """Return the folders of the server that exist and lie outside the state folder.
 
-    The note in the state folder names one of them. It is only believed where we make such folders.
+    The note in the state folder names one of them. It is only believed where we make such folders,
+    and where the folder says that it belongs to this state folder.
     """
     folders = find_server_folders(home)
+    if not is_own_server(home, folders):
+        return []
     candidates = [folders.root] if folders.root.parent in SHARED_FOLDERS else []
     if not folders.socket.is_relative_to(folders.root):
         candidates.append(folders.socket)
     return [path for path in candidates if path.is_dir() and not path.is_relative_to(home)]
+
+
+def is_own_server(home: Path, folders: ServerFolders) -> bool:
+    """Return whether a server belongs to this state folder, and not to the original of a copy."""
+    return folders.account is None or is_claimed_by(folders.root, home)
 
 
 def remove_server_folders(home: Path) -> None:
@@ -163,9 +189,9 @@ def _find_root_outside(home: Path) -> Path:
     If a folder of this name exists and `home` does not note it, it belonged to a state folder that
     was moved or deleted. It stays as it is.
     """
-    note = home / NOTE_FILE
-    if note.is_file():
-        return Path(note.read_text(encoding="utf-8").strip())
+    noted_root = read_note(home)
+    if noted_root is not None:
+        return noted_root
     base = _find_base()
     prefix = "" if base == SHARED_FOLDERS[0] else "streamflow-"
     home_digest = sha256(str(home.resolve()).encode()).hexdigest()[:12]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Generic, Protocol, TypeVar
+from typing import BinaryIO, Generic, Protocol, TypeVar
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from streamflow.core.versions.manifest import Member
@@ -94,8 +94,13 @@ def open_for_writing(path: Path, *, replace: bool) -> Iterator[ArchiveWriter]:
 def read_chunks(path: Path) -> Iterator[bytes]:
     """Read the bytes of a file, a chunk at a time."""
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
+        yield from read_open_file(file)
+
+
+def read_open_file(file: BinaryIO) -> Iterator[bytes]:
+    """Read the rest of an open file, a chunk at a time."""
+    while chunk := file.read(CHUNK):
+        yield chunk
 
 
 class HasMembers(Protocol):
@@ -150,9 +155,13 @@ class ArchiveReader(Generic[M]):
                 digest.update(chunk)
                 size += len(chunk)
                 yield chunk
-        if (digest.hexdigest(), size) != (member.sha256, member.bytes):
+        if digest.hexdigest() != member.sha256:
             raise BackupDamaged(
                 f"{name}: it has the digest {digest.hexdigest()}, the manifest says {member.sha256}"
+            )
+        if size != member.bytes:
+            raise BackupDamaged(
+                f"{name}: it has {size:,} bytes, the manifest says {member.bytes:,}"
             )
 
 

@@ -45,7 +45,12 @@ LOCATIONS_QUERY = " UNION ".join(
 
 def location_prefixes(folder: Path) -> tuple[str, ...]:
     """Return all beginnings that the location of a file below `folder` can have."""
-    return folder.as_uri(), str(folder), PROXIED
+    return *local_prefixes(folder), PROXIED
+
+
+def local_prefixes(folder: Path) -> tuple[str, str]:
+    """Return the beginnings of a location that name the files of `folder` on this machine."""
+    return folder.as_uri(), str(folder)
 
 
 def location_prefix(tracking_uri: str, folder: Path) -> str:
@@ -107,6 +112,23 @@ def _compose_update(table: str, column: str, condition: str, beginning: str, tar
         f"UPDATE public.{table} SET {column} = {_quote(target)} || {remainder}"  # noqa: S608
         f" WHERE ({is_equal} OR {is_below}) AND {condition};"
     )
+
+
+def local_path(location: str) -> Path | None:
+    """Return the file or folder of this machine that a location names.
+
+    Returns:
+        None when the location is in a different store, such as s3://bucket.
+
+    >>> local_path("file:///old/artifacts/e%20f/1")
+    PosixPath('/old/artifacts/e f/1')
+    >>> local_path("s3://b/1") is None
+    True
+    """
+    url = urlsplit(location)
+    if url.scheme == "file":
+        return Path(unquote(url.path))
+    return Path(location) if location.startswith("/") else None
 
 
 def find_outside_stores(locations: Iterable[str], beginnings: Sequence[str]) -> list[str]:

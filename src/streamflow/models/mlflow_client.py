@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamflow.errors import DatabaseUnavailable, NotMigrated, StreamflowError, VersionMissing
+from streamflow.database.driver_errors import DISK_FULL_MESSAGE
+from streamflow.errors import (
+    DatabaseUnavailable,
+    DiskFull,
+    NotMigrated,
+    StreamflowError,
+    VersionMissing,
+)
 
 DATABASE_SCHEMES = ("postgresql", "sqlite", "mysql", "mssql")
+# With MLflow's growing pauses, five attempts take 2.6 seconds.
+CONNECTION_ATTEMPTS = 5
+# The modules of MLflow that hold connections to a database. The class has the same name in both.
+STORE_MODULES = (
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+)
 
 
 def is_database(tracking_uri: str) -> bool:
@@ -48,6 +63,8 @@ def _translate(error: Exception) -> StreamflowError:
         return VersionMissing(f"MLflow: {text}")
     if "out-of-date database schema" in text:
         return NotMigrated("MLflow's tables belong to a different version of MLflow")
+    if DISK_FULL_MESSAGE in text:
+        return DiskFull(f"MLflow: {text.splitlines()[0]}")
     if code == "TEMPORARILY_UNAVAILABLE" or "OperationalError" in text or "API request to" in text:
         return DatabaseUnavailable(f"MLflow's store cannot be reached: {text.splitlines()[0]}")
     return StreamflowError(f"MLflow: {text}", state="")
@@ -94,6 +111,18 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
         return True
 
 
+def shorten_retries() -> None:
+    """Let MLflow try for a few seconds to reach its database, and print nothing about it.
+
+    MLflow itself tries for 100 seconds, and prints each error with the time until it tries again.
+    Our own error says why the database cannot be reached.
+    """
+    from mlflow.store.db import utils
+
+    utils.MAX_RETRY_COUNT = CONNECTION_ATTEMPTS
+    logging.getLogger(utils.__name__).setLevel(logging.ERROR)
+
+
 def newest_schema() -> str:
     """Return the version of MLflow's tables that the installed MLflow needs."""
     from mlflow.store.db import utils
@@ -111,6 +140,7 @@ def store_versions(tracking_uri: str) -> tuple[str | None, str]:
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    shorten_retries()
     with translate_mlflow_errors(), _without_log_lines("mlflow", "alembic"):
         engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001
         present_schema = utils._get_schema_version(engine)  # noqa: SLF001
@@ -123,13 +153,14 @@ def release_store(tracking_uri: str) -> None:
     MLflow keeps its stores for the whole process under their URI. Our URI contains neither host nor
     port, because libpq's variables do. Without this function the next installation in the same
     process would get answers from the server of the last installation.
-    """
-    from mlflow.store.model_registry import sqlalchemy_store as registry
-    from mlflow.store.tracking import sqlalchemy_store as tracking
 
-    for store in (tracking.SqlAlchemyStore, registry.SqlAlchemyStore):
+    Nothing is imported: a store that is not imported has no connection. A different thread may be
+    importing MLflow at this moment, and a second import of it at the same time can fail.
+    """
+    for name in STORE_MODULES:
+        store = getattr(sys.modules.get(name), "SqlAlchemyStore", None)
         # MLflow has no public function that closes a store.
-        engine = store._engine_map.get(tracking_uri)  # noqa: SLF001
+        engine = store._engine_map.get(tracking_uri) if store else None  # noqa: SLF001
         if engine is not None:
             engine.dispose()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from streamflow.models.mlflow_client import (
     migrate_store,
     newest_schema,
     release_store,
+    shorten_retries,
     store_versions,
     translate_mlflow_errors,
 )
@@ -26,6 +26,7 @@ from streamflow.models.version_files import VersionFiles
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+    from streamflow.core.training.decision import Decision
     from streamflow.core.versions.version_files import VersionFile
     from streamflow.models.monitor_runs import ReportRun
     from streamflow.models.predictor import Predictor
@@ -74,6 +75,8 @@ class Registry:
         import mlflow
 
         with translate_mlflow_errors():
+            if is_database(self._uri):
+                shorten_retries()
             # MLflow looks up the logged model of a version in the store of the whole process.
             if mlflow.get_tracking_uri() != self._uri:
                 mlflow.set_tracking_uri(self._uri)
@@ -81,7 +84,7 @@ class Registry:
 
     def close(self) -> None:
         """Close MLflow's database connections. MLflow opens new ones when they are needed."""
-        if is_database(self._uri) and "mlflow" in sys.modules:
+        if is_database(self._uri):
             release_store(self._uri)
 
     def migrate(self) -> bool:
@@ -235,9 +238,15 @@ class Registry:
         """Return a file with a known digest: see `VersionFiles.read_registered`."""
         return self._files.read_registered(version, file, digests)
 
-    def load(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
+    def load(
+        self,
+        version: ModelVersion,
+        digests: Mapping[VersionFile, str],
+        *,
+        decision: Decision | None = None,
+    ) -> Predictor:
         """Load the predictor of a version: see `VersionFiles.load`."""
-        return self._files.load(version, digests)
+        return self._files.load(version, digests, decision=decision)
 
     def load_checked(
         self, version: ModelVersion, digests: Mapping[VersionFile, str], *, in_process: bool

@@ -24,6 +24,7 @@ from streamflow.models.model_version import ModelVersion
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+    from streamflow.core.training.decision import Decision
     from streamflow.models.predictor import Predictor
 
 
@@ -130,25 +131,36 @@ class VersionFiles:
             )
         return content
 
-    def load(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
+    def load(
+        self,
+        version: ModelVersion,
+        digests: Mapping[VersionFile, str],
+        *,
+        decision: Decision | None = None,
+    ) -> Predictor:
         """Load the predictor of a version. The digests of the files are checked before parsing.
 
         Args:
             version: the version.
             digests: the digest that each of its files must have.
+            decision: the decision of a version of an earlier release, which has no file of it.
 
         Raises:
             ArtifactUntrusted: a file is not the registered one.
         """
         with TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            self._fetch_for_answers(version, digests, folder)
+            self._fetch_for_answers(version, digests, folder, decision)
             return version_trial.load_folder(folder, digests)
 
     def _fetch_for_answers(
-        self, version: ModelVersion, digests: Mapping[VersionFile, str], folder: Path
+        self,
+        version: ModelVersion,
+        digests: Mapping[VersionFile, str],
+        folder: Path,
+        decision: Decision | None = None,
     ) -> None:
-        """Download the files that a predictor is made from.
+        """Download the files that a predictor is made from. A decision that is given is written.
 
         Raises:
             ArtifactUntrusted: the digest of a file is not known, or a file is lost.
@@ -158,8 +170,10 @@ class VersionFiles:
             raise ArtifactUntrusted(
                 f"the passport of {self._describe(version)} has no digest of {', '.join(missing)}"
             )
+        if decision is not None:
+            (folder / DECISION.name).write_bytes(decision.content)
         for file in (DECISION, BACKGROUND):
-            if file in digests:
+            if file in digests and not (folder / file.name).exists():
                 content = self.read_run_file(version.run_id, file.name)
                 (folder / file.name).write_bytes(content)
         self.fetch_model_file(version, folder)

@@ -15,7 +15,16 @@ from pydantic_settings import (
 )
 
 from streamflow.model_names import ModelName
-from streamflow.settings.fields import FILE, PREFIX, Names, is_semantic, port, semantic, setting
+from streamflow.settings.fields import (
+    FILE,
+    PREFIX,
+    Names,
+    StateFolder,
+    is_semantic,
+    port,
+    semantic,
+    setting,
+)
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -27,7 +36,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, toml_file=FILE, frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
-    home: Path = setting(
+    home: StateFolder = setting(
         Path(".streamflow"),
         "the state folder: everything that streamflow keeps on this machine; "
         "as root the embedded database lies outside, where 'streamflow settings' says",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 FILE = "streamflow.toml"
@@ -45,3 +48,15 @@ def _split_names(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+
+
+def _require_folder(path: Path) -> Path:
+    """Refuse a path that is a file or lies below a file: no folder can be made there."""
+    # A link to nothing exists too.
+    existing = next(folder for folder in (path, *path.parents, Path()) if os.path.lexists(folder))
+    if not existing.is_dir():
+        raise PydanticCustomError("not_a_folder", "{path} is not a folder", {"path": str(existing)})
+    return path
+
+
+StateFolder = Annotated[Path, AfterValidator(_require_folder)]

@@ -33,7 +33,7 @@ def read_installation(address: Address) -> Installation | None:
         None when this database holds nothing of streamflow, or does not exist yet.
 
     Raises:
-        NotMigrated: a restore was interrupted.
+        NotMigrated: a restore was interrupted before its end, or before it was verified.
     """
     try:
         with connect(address, autocommit=True) as connection:
@@ -52,6 +52,12 @@ def _read_installation(connection: psycopg.Connection) -> Installation | None:
                 "Run 'streamflow restore FILE' again: it starts from the beginning and replaces"
                 " what the first attempt left."
             ),
+        )
+    if whole_database.is_restore_unverified(connection):
+        raise NotMigrated(
+            "a backup was restored into this database, and it was not verified",
+            remedy="Run 'streamflow restore FILE' again with the same file: it verifies what was"
+            " restored.",
         )
     table = connection.execute(QUERIES["select_installation_table"]).fetchone()
     if table is None or table[0] is None:

@@ -22,6 +22,8 @@ PG_DUMP_SELECTION = [f"--schema={name}" for name in SCHEMAS]
 
 # A schema that exists as long as a restore is not complete.
 UNFINISHED_SCHEMA = "streamflow_restore"
+# Its name when everything is restored, as long as the digests were not computed again.
+UNVERIFIED_SCHEMA = "streamflow_unverified"
 
 # Runs after a restore: makes the writer the owner of its schemas and of everything in them. It is
 # composed of names that this package defines.
@@ -38,8 +40,8 @@ END $$;
 """  # noqa: S608
 # Runs before a restore of MLflow's database: removes all tables of MLflow.
 DROP_MLFLOW_TABLES_SQL = QUERIES["drop_tables_of_mlflow"].as_string()
-# Runs at the end of a restore: from here on it is complete.
-MARK_FINISHED_SQL = f"DROP SCHEMA {UNFINISHED_SCHEMA} CASCADE;"
+# Runs at the end of a restore: from here on it is complete, but not verified.
+MARK_RESTORED_SQL = f"ALTER SCHEMA {UNFINISHED_SCHEMA} RENAME TO {UNVERIFIED_SCHEMA};"
 
 
 def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[str, int]:
@@ -102,14 +104,29 @@ def is_restore_unfinished(connection: psycopg.Connection) -> bool:
 
     What such a restore left may be replaced.
     """
-    row = connection.execute(QUERIES["select_schema_exists"], [UNFINISHED_SCHEMA]).fetchone()
+    return _schema_exists(connection, UNFINISHED_SCHEMA)
+
+
+def is_restore_unverified(connection: psycopg.Connection) -> bool:
+    """Return whether a restore is complete here, and its digests were not yet verified."""
+    return _schema_exists(connection, UNVERIFIED_SCHEMA)
+
+
+def mark_restore_verified(connection: psycopg.Connection) -> None:
+    """Remove the mark of a restore that is not verified."""
+    statement = sql.SQL("DROP SCHEMA IF EXISTS {}")
+    connection.execute(statement.format(sql.Identifier(UNVERIFIED_SCHEMA)))
+
+
+def _schema_exists(connection: psycopg.Connection, name: str) -> bool:
+    row = connection.execute(QUERIES["select_schema_exists"], [name]).fetchone()
     return bool(row and row[0])
 
 
 def mark_restore_unfinished(connection: psycopg.Connection) -> None:
     """Mark that a restore is not complete.
 
-    The transaction that restores our database removes this mark with MARK_FINISHED_SQL.
+    The transaction that restores our database changes this mark with MARK_RESTORED_SQL.
     """
     connection.execute(
         sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(UNFINISHED_SCHEMA))

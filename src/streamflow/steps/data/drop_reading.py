@@ -54,7 +54,7 @@ def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
     Raises:
         ContractViolation: the folder or a file that the drop needs is missing.
     """
-    _require_folder(folder)
+    require_folder(folder)
     obstacles: dict[str, str] = {}
     delivered: list[str] = []
     for table in catalog.tables:
@@ -81,7 +81,7 @@ def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
     return tuple(delivered)
 
 
-def _require_folder(folder: Path) -> None:
+def require_folder(folder: Path) -> None:
     """Raise ContractViolation unless `folder` is a folder."""
     if folder.is_dir():
         return

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from streamflow.core.data.counts import count_of
 from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
+from streamflow.models.mlflow_client import is_database
 from streamflow.platform import Platform, require_migrated
+from streamflow.steps.stages.old_versions import describe_old_versions
 from streamflow.warehouse import installation
 from streamflow.warehouse.migrate import (
     grant_database,
@@ -20,10 +22,14 @@ from streamflow.warehouse.prediction_log_months import create_months
 
 @dataclass(frozen=True, kw_only=True)
 class MigrateReceipt:
-    """The changes that were made, or that `--plan` would make; empty when nothing is missing."""
+    """The changes that were made, or that `--plan` would make; empty when nothing is missing.
+
+    notes   versions in use that an earlier release trained, and what cannot be done with them
+    """
 
     changes: tuple[str, ...]
     planned: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def migrate(platform: Platform) -> MigrateReceipt:
@@ -40,7 +46,10 @@ def migrate(platform: Platform) -> MigrateReceipt:
         changes.append(f"database {login.database}")
     with connect(login, autocommit=True) as connection, lock_migration(connection):
         changes += _migrate(platform)
-    return MigrateReceipt(changes=tuple(changes))
+    # An MLflow server may start only after this migration. `--plan` asks it.
+    has_store = is_database(platform.tracking_uri)
+    notes = tuple(describe_old_versions(platform)) if has_store else ()
+    return MigrateReceipt(changes=tuple(changes), notes=notes)
 
 
 def _migrate(platform: Platform) -> list[str]:
@@ -91,7 +100,8 @@ def plan_migration(platform: Platform) -> MigrateReceipt:
         changes.append(f"Feast registry: a new service {platform.catalog.service}")
     elif state.catalog_digest != platform.catalog.digest:
         changes.append("record the changed catalog")
-    return MigrateReceipt(changes=tuple(changes), planned=True)
+    notes = tuple(describe_old_versions(platform))
+    return MigrateReceipt(changes=tuple(changes), planned=True, notes=notes)
 
 
 def ensure_migrated(platform: Platform) -> None:

@@ -27,7 +27,7 @@ from streamflow.files import archive
 from streamflow.files.sqlite_files import copy_database
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
-from streamflow.progress import MB, Progress
+from streamflow.progress import Progress
 from streamflow.steps.upkeep.backup_content import (
     ARTIFACTS,
     CATALOG,
@@ -69,7 +69,7 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
             manifest = _build_manifest(platform, state, ours, mlflow)
             locations = read_artifact_locations(mlflow.connection)
             _add_dumps(writer, ours, mlflow, platform.notify)
-        _add_artifacts(writer, artifacts, platform.notify)
+        add_artifacts(writer, artifacts, platform.notify)
         _add_prefect(writer, platform.home)
         if platform.settings.catalog:
             writer.add(CATALOG, archive.read_chunks(platform.settings.catalog))
@@ -82,7 +82,8 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
     return summarize(
         file,
         manifest,
-        notes=(*_find_missing(manifest), *outside_notes),
+        missing=_find_missing(manifest),
+        notes=(*_find_absent_history(manifest), *outside_notes),
         seconds=time.monotonic() - begin,
     )
 
@@ -188,19 +189,28 @@ def _add_dumps(
     writer.add(MLFLOW_DUMP, report_progress(mlflow_dump, "dumping MLflow's database", notify))
 
 
-def _add_artifacts(
+def add_artifacts(
     writer: archive.ArchiveWriter,
     folder: Path,
     notify: Callable[[str], None],
 ) -> None:
-    """Add every file below the folder of the artifacts."""
+    """Add every file below the folder of the artifacts.
+
+    `prune` may delete files of deleted versions meanwhile. `_find_missing` reports what a version
+    needs and the backup does not have.
+    """
     paths = list(archive.files_below(folder))
-    total = sum(path.stat().st_size for path in paths)
-    progress = Progress(notify, "packing artifacts", total, unit="MB", per=MB)
+    progress = Progress(notify, "packing artifacts", len(paths), unit="files")
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        writer.add(f"{ARTIFACTS}{name}", archive.read_chunks(path))
-        progress.add(path.stat().st_size)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            continue  # it was deleted since the folder was listed
+        with file:
+            # An open file can be read to its end, also when it is deleted meanwhile.
+            writer.add(f"{ARTIFACTS}{name}", archive.read_open_file(file))
+        progress.add(1)
 
 
 def _add_prefect(writer: archive.ArchiveWriter, home: Path) -> None:
@@ -218,14 +228,29 @@ def _add_prefect(writer: archive.ArchiveWriter, home: Path) -> None:
 
 
 def _find_missing(manifest: BackupManifest) -> Iterator[str]:
-    """Name each version whose registered model file is not in the backup, and what else is not."""
+    """Name each version whose registered model file is not in the backup.
+
+    A file in a different store, such as s3://bucket, is not missing: the store keeps it.
+    """
     for registered in manifest.versions:
+        version_name = f"version {registered.version} of {registered.name}"
         path = artifact_locations.relative_path(registered.location, manifest.artifact_roots)
-        if path is None or not registered.model_digest:
+        if not registered.model_digest:
+            continue
+        if path is None:
+            if artifact_locations.local_path(registered.location):
+                yield (
+                    f"{version_name}: its model file is not below the artifacts of this state"
+                    f" folder, but at {registered.location}"
+                )
             continue
         member = manifest.members.get(f"{ARTIFACTS}{path}/{MODEL.name}")
         if member is None or member.sha256 != registered.model_digest:
             problem = "damaged" if member else "missing"
-            yield f"version {registered.version} of {registered.name}: its model file is {problem}"
+            yield f"{version_name}: its model file is {problem}"
+
+
+def _find_absent_history(manifest: BackupManifest) -> Iterator[str]:
+    """Say whether the backup has no run history of Prefect."""
     if PREFECT not in manifest.members:
         yield "the state folder has no run history of Prefect"

@@ -35,7 +35,9 @@ class BackupContent:
         revisions: The number of frozen revisions.
         artifacts: The number of artifact files.
         prefect: Whether Prefect's run history is in the backup.
-        notes: What a reader must know, such as files that are not in the backup.
+        missing: The versions whose model file is not in the backup, although it is a file of this
+            machine. Empty for a backup that is complete.
+        notes: What a reader must know, such as files that lie in a different store.
         seconds: How long the step took.
     """
 
@@ -51,6 +53,7 @@ class BackupContent:
     versions: tuple[RegisteredVersion, ...]
     artifacts: int
     prefect: bool
+    missing: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: float
 
@@ -59,7 +62,8 @@ def summarize(
     file: Path,
     manifest: BackupManifest,
     *,
-    notes: Iterable[str],
+    missing: Iterable[str] = (),
+    notes: Iterable[str] = (),
     seconds: float,
 ) -> BackupContent:
     """Summarize a backup from its manifest and its file."""
@@ -76,6 +80,7 @@ def summarize(
         versions=manifest.versions,
         artifacts=sum(name.startswith(ARTIFACTS) for name in manifest.members),
         prefect=PREFECT in manifest.members,
+        missing=tuple(missing),
         notes=tuple(notes),
         seconds=seconds,
     )

@@ -12,7 +12,7 @@ import psycopg
 
 from streamflow.core.versions.manifest import BACKUP_NAME, BackupManifest, parse_backup
 from streamflow.database import connect, ensure_database, run_sql
-from streamflow.errors import StreamflowError
+from streamflow.errors import ArtifactUntrusted, SnapshotDamaged, StreamflowError
 from streamflow.files import archive
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
@@ -31,6 +31,8 @@ from streamflow.steps.upkeep.restore_checks import (
     find_open_points,
     refuse_newer,
     refuse_occupied,
+    require_recorded_content,
+    require_whole_manifest,
     verify_restored,
 )
 from streamflow.warehouse import whole_database
@@ -83,6 +85,7 @@ def check_backup(file: Path, *, notify: Notify = lambda _: None) -> BackupConten
     """
     begin = time.monotonic()
     with archive.open_for_reading(file, BACKUP) as reader:
+        require_whole_manifest(reader.manifest)
         _verify(reader, notify)
         return summarize(file, reader.manifest, notes=(), seconds=time.monotonic() - begin)
 
@@ -90,17 +93,20 @@ def check_backup(file: Path, *, notify: Notify = lambda _: None) -> BackupConten
 def restore(platform: Platform, file: Path) -> RestoreReceipt:
     """Make the backup the state of this empty installation.
 
-    The last act is the transaction that fills our database. If a restore is interrupted, the next
-    one starts over and completes it.
+    The transaction that fills our database comes last, and then every digest is verified. If a
+    restore is interrupted before this transaction ends, the next one starts over. If it is
+    interrupted afterwards, the next one only verifies. Until then no command works here.
 
     Raises:
         BackupDamaged: The backup is damaged. Nothing was touched.
         RestoreRefused: Something is here already.
+        SnapshotDamaged, ArtifactUntrusted: Something was damaged before the backup was made.
         PermissionMissing: The login user does not have a right. The error gives the SQL for it.
     """
     begin = time.monotonic()
     with archive.open_for_reading(file, BACKUP) as reader:
         manifest = reader.manifest
+        require_whole_manifest(manifest)
         refuse_newer(platform, manifest)
         _verify(reader, platform.notify)
         content = summarize(file, manifest, notes=(), seconds=0.0)
@@ -109,7 +115,7 @@ def restore(platform: Platform, file: Path) -> RestoreReceipt:
     for address in (platform.login, mlflow_address(platform)):
         with connect(address, autocommit=True) as connection:
             connection.execute("SET client_min_messages = error; ANALYZE")
-    models_verified = verify_restored(platform, manifest)
+    models_verified = _verify_stored(platform, manifest)
     return RestoreReceipt(
         backup=content,
         home=platform.home,
@@ -119,6 +125,27 @@ def restore(platform: Platform, file: Path) -> RestoreReceipt:
         notes=(*file_notes, *find_open_points(platform, manifest)),
         seconds=time.monotonic() - begin,
     )
+
+
+def _verify_stored(platform: Platform, manifest: BackupManifest) -> int:
+    """Verify what is stored now, and then let the other commands work here.
+
+    Damage from before the backup is reported as an error, but it does not block the installation:
+    the restore was verified. Returns the number of model files that were verified.
+    """
+    require_recorded_content(platform, manifest)
+    try:
+        models_verified = verify_restored(platform, manifest)
+    except (SnapshotDamaged, ArtifactUntrusted):
+        _mark_verified(platform)
+        raise
+    _mark_verified(platform)
+    return models_verified
+
+
+def _mark_verified(platform: Platform) -> None:
+    with connect(platform.login, autocommit=True) as connection:
+        whole_database.mark_restore_verified(connection)
 
 
 def _verify(reader: Reader, notify: Notify) -> None:
@@ -132,7 +159,10 @@ def _verify(reader: Reader, notify: Notify) -> None:
 
 
 def _restore_when_empty(platform: Platform, reader: Reader) -> list[str]:
-    """Restore under the lock of migrations, after a check that the installation is empty."""
+    """Restore under the lock of migrations, after a check that the installation is empty.
+
+    Nothing is restored if an earlier restore was complete, and only its verification is missing.
+    """
     for name in (platform.login.database, platform.settings.mlflow_database):
         ensure_database(platform.login, name)
     with (
@@ -141,6 +171,8 @@ def _restore_when_empty(platform: Platform, reader: Reader) -> list[str]:
         translate_permission_errors(platform.login),
     ):
         check_encoding(connection)
+        if whole_database.is_restore_unverified(connection):
+            return []
         refuse_occupied(platform, reader.manifest, connection)
         with _error_says_unfinished():
             return _restore_all(platform, reader, connection)
@@ -161,7 +193,7 @@ def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connect
     """Restore the files, then MLflow's database, then ours; return notes about the files.
 
     Each of the three is restored completely or not at all. Our database comes last, and marks the
-    restore as complete.
+    restore as complete, but not verified.
     """
     manifest = reader.manifest
     server = connection.info.server_version
@@ -185,7 +217,7 @@ def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connect
         first_sql="",
         dump=_read_dump(platform, reader, OUR_DUMP, "restoring streamflow's database"),
         last_sql=f"{whole_database.SET_OWNERS_SQL}\n{row_check}"
-        f"\n{whole_database.MARK_FINISHED_SQL}",
+        f"\n{whole_database.MARK_RESTORED_SQL}",
     )
     return notes
 

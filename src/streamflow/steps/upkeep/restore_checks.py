@@ -9,10 +9,16 @@ from pathlib import Path
 import psycopg
 from packaging.version import Version
 
-from streamflow.core.versions.manifest import BackupManifest, RegisteredVersion
+from streamflow.core.data.counts import count_of
+from streamflow.core.versions.manifest import BACKUP_NAME, BackupManifest, RegisteredVersion
 from streamflow.core.versions.version_files import MODEL
 from streamflow.database import connect
-from streamflow.errors import ArtifactUntrusted, RestoreRefused, SnapshotDamaged
+from streamflow.errors import (
+    ArtifactUntrusted,
+    BackupDamaged,
+    RestoreRefused,
+    SnapshotDamaged,
+)
 from streamflow.files import archive
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
@@ -28,7 +34,56 @@ from streamflow.warehouse import frozen, whole_database
 from streamflow.warehouse.roles import SCHEMA_VERSION
 
 MAX_NAMES_SHOWN = 3
+NOT_VERIFIED = "The restore is not verified, and every other command refuses to work here."
 RESTORED_AS_IN_BACKUP = "Everything was restored as the backup has it."
+
+
+def require_whole_manifest(manifest: BackupManifest) -> None:
+    """Check that a manifest names every frozen revision that it counts in the database.
+
+    Raises:
+        BackupDamaged: It leaves a revision out, or names one twice.
+    """
+    revision_keys = {(entry.table, entry.as_of, entry.revision) for entry in manifest.revisions}
+    revision_count = manifest.ours.get("streamflow.revision", 0)
+    if len(revision_keys) != revision_count or len(manifest.revisions) != revision_count:
+        names_text = count_of(len(revision_keys), "frozen revision")
+        raise BackupDamaged(
+            f"{BACKUP_NAME}: it names {names_text}, and the database of the backup has"
+            f" {revision_count:,}"
+        )
+
+
+def require_recorded_content(platform: Platform, manifest: BackupManifest) -> None:
+    """Check that the restored databases hold the revisions and the versions of the manifest.
+
+    Raises:
+        BackupDamaged: They do not, or the file is not the one that was restored.
+    """
+    stored_content: set[tuple[object, ...]] = {
+        (revision.table, revision.as_of, revision.revision, revision.rows, revision.digest)
+        for revision in frozen.all_revisions(platform.connection)
+    }
+    manifest_content: set[tuple[object, ...]] = {
+        (entry.table, entry.as_of, entry.revision, entry.rows, entry.digest)
+        for entry in manifest.revisions
+    }
+    with connect(mlflow_address(platform), autocommit=True) as connection:
+        stored_content |= _identify(read_registered_versions(connection))
+    manifest_content |= _identify(manifest.versions)
+    differences = stored_content ^ manifest_content
+    if differences:
+        first = " ".join(map(str, min(differences, key=str)))
+        raise BackupDamaged(
+            f"the restored databases and {BACKUP_NAME} differ: {first} is only in one of them",
+            state=NOT_VERIFIED,
+            remedy="Run 'streamflow restore FILE' with the file that was restored here, or remove"
+            " this installation and restore a different backup.",
+        )
+
+
+def _identify(versions: Sequence[RegisteredVersion]) -> set[tuple[object, ...]]:
+    return {(version.name, version.version, version.model_digest) for version in versions}
 
 
 def refuse_newer(platform: Platform, manifest: BackupManifest) -> None:

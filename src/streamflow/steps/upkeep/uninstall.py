@@ -14,6 +14,7 @@ from pathlib import Path
 
 from streamflow.database import (
     find_folders_outside,
+    find_server_of_others,
     from_url,
     hold_alone,
     remove_server_folders,
@@ -29,6 +30,7 @@ STATE_ENTRIES = frozenset(
         "demo",
         "demo.txt",
         "feast",
+        "home.location",
         "logs",
         "postgres",
         "postgres.location",
@@ -145,6 +147,13 @@ def _measure(folder: Path) -> int:
 
 def _describe_remaining(settings: Settings) -> Iterator[str]:
     """Say what an uninstallation never touches, and how a person removes it."""
+    home = settings.home.absolute()
+    server = find_server_of_others(home)
+    if server is not None:
+        yield (
+            f"the database in {server.root}: it belongs to {server.home}. If this state folder was"
+            f" renamed, run 'streamflow --home {home} doctor' first, and uninstall then"
+        )
     if settings.database_url is not None:
         login = from_url(settings.database_url.get_secret_value())
         yield f'the database {login.display}: DROP DATABASE "{login.database}";'

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from streamflow.core.data.catalog_definitions import catalog_from_values
 from streamflow.core.training.training_set import Source
+from streamflow.core.versions.old_passport import describe_limits
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.models.registry import ModelVersion
@@ -38,9 +39,16 @@ def find_recorded_version(platform: Platform, version_or_run: str) -> RecordedVe
     """
     version = find_version(platform, version_or_run)
     try:
-        return read_record(platform, version)
+        record = read_record(platform, version)
     except ArtifactUntrusted as exc:
         raise _not_rebuildable(exc.message) from exc
+    if record.decision is not None:
+        raise NotRebuildable(
+            f"version {version.version}: {describe_limits(record.passport.schema)}",
+            missing=["passport"],
+            remedy="Run 'streamflow train --as-of D', and promote the new version.",
+        )
+    return record
 
 
 def _not_rebuildable(*missing: str) -> NotRebuildable:

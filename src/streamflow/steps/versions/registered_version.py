@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from streamflow.core.training.decision import Decision
+from streamflow.core.versions.old_passport import parse_old_passport
 from streamflow.core.versions.passport import Passport, parse_passport
 from streamflow.core.versions.version_files import (
+    DECISION,
     PASSPORT,
     VERSION_FILES,
     VersionFile,
@@ -32,12 +35,14 @@ class RecordedVersion:
     """A version with the passport that it was registered with.
 
     tampered   one sentence for each part of the record that is no longer what was registered
+    decision   only for a passport of schema 1 or 2, which has no file of it: the recorded threshold
     """
 
     version: ModelVersion
     passport: Passport
     passport_digest: str
     tampered: tuple[str, ...] = ()
+    decision: Decision | None = None
 
     @property
     def feature_service(self) -> str:
@@ -56,7 +61,10 @@ class RecordedVersion:
             for file in VERSION_FILES
             if self.passport.schema < file.schema and file.tag in tags
         }
-        return {**uncovered_files, **recorded_digests(self.passport.result)}
+        digests = {**uncovered_files, **recorded_digests(self.passport.result)}
+        if self.decision is not None:
+            digests[DECISION] = self.decision.digest
+        return digests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +99,13 @@ def read_record(platform: Platform, version: ModelVersion) -> RecordedVersion:
             f"{name}: this database has no passport of its run {version.run_id},"
             " because streamflow did not train it"
         )
-    passport = _read_passport(platform, version, name, digest)
+    passport, decision = _read_passport(platform, version, name, digest)
     return RecordedVersion(
         version=version,
         passport=passport,
         passport_digest=digest,
         tampered=tuple(_describe_changed_tags(version, passport, digest)),
+        decision=decision,
     )
 
 
@@ -105,8 +114,11 @@ def _read_passport(
     version: ModelVersion,
     name: str,
     registered_digest: str,
-) -> Passport:
-    """Read the passport's file. Raises ArtifactUntrusted when it is lost, changed or unreadable."""
+) -> tuple[Passport, Decision | None]:
+    """Read the passport's file, and the decision that only an old one records.
+
+    Raises ArtifactUntrusted when the file is lost, changed or unreadable.
+    """
     try:
         content = platform.models.read_run_file(version.run_id, PASSPORT.name)
     except ArtifactUntrusted as exc:
@@ -118,7 +130,8 @@ def _read_passport(
             f" the registered digest is {registered_digest}"
         )
     try:
-        return parse_passport(content)
+        old = parse_old_passport(content)
+        return (old.passport, old.decision) if old else (parse_passport(content), None)
     except ValueError as exc:
         raise ArtifactUntrusted(f"{name}: its {PASSPORT.name} cannot be read: {exc}") from exc
 
@@ -155,7 +168,8 @@ def load_predictor(platform: Platform, record: RecordedVersion) -> Predictor:
     Raises:
         ArtifactUntrusted: a file is not the registered one.
     """
-    return platform.models.load(record.version, record.file_digests)
+    digests = record.file_digests
+    return platform.models.load(record.version, digests, decision=record.decision)
 
 
 def load_answering(
@@ -175,5 +189,8 @@ def load_answering(
     record = read_record(platform, version)
     if record.tampered:
         raise ArtifactUntrusted("; ".join(record.tampered))
+    if record.decision is not None:
+        # A version of an earlier release has no stored requests that it could be tried on.
+        return LoadedVersion(record=record, predictor=load_predictor(platform, record))
     predictor = platform.models.load_checked(version, record.file_digests, in_process=in_process)
     return LoadedVersion(record=record, predictor=predictor)

@@ -42,6 +42,7 @@ CATALOG_CHECKS = {
     "feature files": vendors.check_feature_files,
     "Feast registry": vendors.check_feature_registry,
     "MLflow": vendors.check_mlflow,
+    "model files": vendors.check_model_files,
     "Production": vendors.check_production,
 }
 

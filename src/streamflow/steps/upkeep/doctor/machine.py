@@ -194,7 +194,7 @@ def check_leftovers(_settings: Settings) -> Finding:
     """Name the server folders of different installations whose state folder is gone.
 
     They are only a note, because they do not disturb this installation. Nothing is deleted: a
-    state folder that was moved may still need its server folder.
+    state folder that was moved and not used since still needs its server folder.
     """
     orphans = find_orphaned_servers()
     if not orphans:
@@ -205,5 +205,6 @@ def check_leftovers(_settings: Settings) -> Finding:
         subject="leftovers",
         state=State.NOTE,
         text=f"server folders whose state folder is gone: {names}",
-        remedy=f"If these state folders were not moved, delete {roots}.",
+        remedy="If such a state folder was moved, run 'streamflow --home DIR doctor' with its new"
+        f" place: this tells the server folder. Only if it was deleted, delete {roots}.",
     )

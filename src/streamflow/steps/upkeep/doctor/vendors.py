@@ -7,12 +7,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.versions.version_files import MODEL
+from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted
 from streamflow.features.feature_service import all_services, views_of
 from streamflow.features.repository import FeatureRepository
+from streamflow.files.home_location import LOCATION_FILE
+from streamflow.models.artifact_locations import local_path
+from streamflow.models.mlflow_client import is_database
 from streamflow.models.model_version import ModelVersion
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import disagreements, version_in_stage
+from streamflow.steps.upkeep.backup_content import mlflow_address, read_registered_versions
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
 from streamflow.steps.versions.registered_version import read_record
@@ -100,6 +106,34 @@ def check_mlflow(platform: Platform) -> Finding:
         text=text,
         remedy="Run 'streamflow migrate'.",
         fixable=True,
+    )
+
+
+def check_model_files(platform: Platform) -> Finding:
+    """Check that each version of ours has its model file, if it is a file of this machine."""
+    if not is_database(platform.tracking_uri):
+        return Finding(
+            subject="model files",
+            state=State.OK,
+            text=f"the server at {platform.tracking_uri} keeps them",
+        )
+    problems = []
+    count = 0
+    with connect(mlflow_address(platform), autocommit=True) as connection:
+        versions = read_registered_versions(connection)
+    for version in versions:
+        folder = local_path(version.location)
+        if folder is None or not version.model_digest:
+            continue
+        count += 1
+        if not (folder / MODEL.name).is_file():
+            problems.append(f"version {version.version} of {version.name} at {folder}")
+    return Finding(
+        subject="model files",
+        state=ok_or_wrong(not problems),
+        text=f"missing: {', '.join(problems)}" if problems else f"{count_of(count, 'file')}",
+        remedy="Restore a backup. If the state folder was renamed by an older release, write its"
+        f" former path into {platform.home / LOCATION_FILE}, and run 'streamflow doctor' again.",
     )
 
 

@@ -1,0 +1,64 @@
+"""Recognise what ended a command: Ctrl-C, or a file that the operating system refused."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+from streamflow.errors import DiskFull, StreamflowError
+
+DISK_FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT)
+# Why the system refuses a path that a user or an administrator chose. A file that is missing is
+# not among them: it can be a mistake of ours.
+REFUSAL_NUMBERS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EMFILE,
+    errno.ENFILE,
+)
+INTERRUPTED_EXIT_CODE = 130  # typer ends a command with it after Ctrl-C
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Return whether Ctrl-C is the cause of an error, or of an exit with the code 130.
+
+    Ctrl-C can make the code fail that closes files and connections. The error of that code then
+    hides the interrupt, but Python stores the interrupt as its context.
+    """
+    if isinstance(error, SystemExit) and error.code != INTERRUPTED_EXIT_CODE:
+        return False
+    return any(isinstance(cause, KeyboardInterrupt) for cause in _list_causes(error))
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and the errors during whose handling it was raised, the newest first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def explain_system_error(error: Exception) -> StreamflowError | None:
+    """Return our error for a path that the operating system refused.
+
+    Returns:
+        None if the error is a different one.
+    """
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    message = f"{error.filename}: {error.strerror}"
+    if error.errno in DISK_FULL_NUMBERS:
+        return DiskFull(message)
+    if error.errno not in REFUSAL_NUMBERS:
+        return None
+    return StreamflowError(
+        message,
+        state="What was not committed is rolled back.",
+        remedy="Correct the path or its permissions, and run the command again.",
+    )

@@ -1,0 +1,105 @@
+"""How the command line ends: after Ctrl-C, and when the system refuses a path."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import called
+
+from streamflow.__main__ import INTERRUPTED
+from streamflow.cli.flow_server import hide_tracebacks
+from streamflow.cli.last_errors import explain_system_error, was_interrupted
+from streamflow.errors import ContractViolation, DiskFull
+
+# A command line that gets Ctrl-C when it imports a module of ours.
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+
+class InterruptingFinder:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, InterruptingFinder())
+sys.argv = ["streamflow", "simulate", "data"]
+from streamflow.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["streamflow.cli.app", "streamflow.steps.data.simulate"])
+def test_ctrl_c_is_one_line(module: str) -> None:
+    """The first module is imported before the command is known, the second by the command."""
+    code = f"MODULE = {module!r}\n{INTERRUPTED_IMPORT}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 130
+    assert ended.stderr == f"{INTERRUPTED}\n"
+
+
+def test_an_interrupt_is_found_behind_an_error_of_closing() -> None:
+    error = OSError("the connection is closed")
+    error.__context__ = KeyboardInterrupt()
+    assert was_interrupted(error)
+    end = SystemExit(130)
+    end.__cause__ = KeyboardInterrupt()
+    assert was_interrupted(end)
+
+
+def test_an_exit_is_no_interrupt() -> None:
+    end = SystemExit(0)
+    end.__context__ = KeyboardInterrupt()
+    assert not was_interrupted(end)
+    assert not was_interrupted(ValueError("a mistake"))
+
+
+@pytest.mark.parametrize("command", [["models"], ["up"], ["worker"], ["status"], ["settings"]])
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_home_that_is_no_folder_is_refused(
+    tmp_path: Path, command: list[str], below: str
+) -> None:
+    (tmp_path / "file").touch()
+    said = called(tmp_path / "file" / below, *command)
+    assert said.returncode == 5
+    assert said.stderr.startswith(f"error: setting 'home': {tmp_path}/file is not a folder\n")
+
+
+def test_a_home_that_is_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    assert called(tmp_path / "link", "models").returncode == 5
+
+
+@pytest.mark.parametrize("command", ["run", "ingest"])
+def test_a_drop_that_is_not_there_starts_nothing(tmp_path: Path, command: str) -> None:
+    said = called(tmp_path / "home", command, "absent", "--as-of", "2024-01-31")
+    assert said.returncode == ContractViolation.exit_code
+    assert said.stderr.splitlines()[0] == "error: absent: no such folder"
+    assert not (tmp_path / "home").exists()
+
+
+def test_what_the_system_refuses_is_explained() -> None:
+    refused = OSError(errno.EACCES, os.strerror(errno.EACCES), "/srv/churn/postgres.lock")
+    explained = explain_system_error(refused)
+    assert explained is not None
+    assert explained.message == "/srv/churn/postgres.lock: Permission denied"
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/churn/tmp/1")
+    assert isinstance(explain_system_error(full), DiskFull)
+    assert explain_system_error(FileNotFoundError(errno.ENOENT, "no", "x")) is None
+    assert explain_system_error(ValueError("a mistake")) is None
+
+
+def test_prefect_prints_no_traceback_of_our_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = logging.StreamHandler()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    hide_tracebacks()
+    for error, is_printed in ((ContractViolation("bad"), False), (ValueError("bad"), True)):
+        info = (type(error), error, None)
+        record = logging.LogRecord("prefect", logging.ERROR, "", 0, "failed", (), info)
+        assert bool(handler.filter(record)) == is_printed
