@@ -186,8 +186,10 @@ def find_returned_keys(connection: psycopg.Connection, key_name: str) -> dict[st
             "SELECT count(*) FROM {} WHERE streamflow.is_forgotten({}::text, as_of)"
         ).format(sql.Identifier(schema, table), sql.Identifier(key_name))
         counts[f"{schema}.{table}"] = _count(connection, query)
-    for table in ("prediction_log", "score"):
-        counts[f"streamflow.{table}"] = _count(connection, QUERIES[f"count_forgotten_in_{table}"])
+    counts["streamflow.prediction_log"] = _count(
+        connection, QUERIES["count_forgotten_in_prediction_log"]
+    )
+    counts["streamflow.score"] = _count(connection, QUERIES["count_forgotten_in_score"])
     return {table: row_count for table, row_count in counts.items() if row_count}
 
 
