@@ -15,6 +15,7 @@ StreamflowError
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
 ├── VersionMissing           the model version does not exist, or none is in Production
+├── ModelRenamed             the registered model has a different name in MLflow now
 ├── ArtifactUntrusted        a model file is not the file that was registered
 ├── NotRebuildable           some inputs of a version are missing
 ├── EntityUnknown            this key has no features
@@ -180,6 +181,14 @@ class VersionMissing(StreamflowError):
     exit_code = 14
     http_status = 503
     remedy = "'streamflow models' lists the versions; 'streamflow promote VERSION' serves one."
+
+
+class ModelRenamed(StreamflowError):
+    """The registered model was renamed in MLflow, so that its versions are not found."""
+
+    exit_code = 36
+    http_status = 503
+    remedy = "Rename it back in MLflow, or run 'streamflow doctor --fix', which does that."
 
 
 class ArtifactUntrusted(StreamflowError):

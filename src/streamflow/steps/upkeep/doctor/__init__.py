@@ -41,6 +41,7 @@ CATALOG_CHECKS = {
     "feature files": vendors.check_feature_files,
     "Feast registry": vendors.check_feature_registry,
     "MLflow": vendors.check_mlflow,
+    "model registry": vendors.check_registry,
     "Production": vendors.check_production,
 }
 

@@ -17,6 +17,8 @@ from streamflow.steps.upkeep.doctor.finding import Finding
 MIGRATE_SUBJECTS = {"migration", "roles", "tables", "prediction log", "MLflow"}
 FEAST_SUBJECTS = {"feature files", "Feast registry"}
 LIVE_SUBJECTS = {"live features"}
+REGISTRY_SUBJECTS = {"model registry"}
+REPAIRABLE_SUBJECTS = MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS | REGISTRY_SUBJECTS
 
 
 def repair(
@@ -32,7 +34,7 @@ def repair(
     subjects = {finding.subject for finding in findings if finding.is_wrong and finding.fixable}
     repairs: list[str] = []
     try:
-        if subjects & (MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS):
+        if subjects & REPAIRABLE_SUBJECTS:
             with open_platform(settings, notify=notify, must_be_migrated=False) as platform:
                 _repair(platform, subjects, repairs)
     except StreamflowError as error:
@@ -45,6 +47,8 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
     if subjects & MIGRATE_SUBJECTS:
         changes = [f"migrated: {change}" for change in migrate(platform).changes]
         repairs += changes or ["migrated: the record of what is there"]
+    if subjects & REGISTRY_SUBJECTS:
+        repairs += platform.models.undo_problems()
     if subjects & FEAST_SUBJECTS:
         services = platform.read_services()
         platform.features.write(services)

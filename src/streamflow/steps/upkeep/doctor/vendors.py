@@ -1,4 +1,4 @@
-"""Checks of Feast's files and registry, of MLflow's tables, and of the version in Production."""
+"""Checks of Feast's files and registry, of MLflow, and of the version in Production."""
 
 from __future__ import annotations
 
@@ -95,6 +95,18 @@ def check_mlflow(platform: Platform) -> Finding:
         state=ok_or_wrong(present == needed),
         text=text,
         remedy="Run 'streamflow migrate'.",
+        fixable=True,
+    )
+
+
+def check_registry(platform: Platform) -> Finding:
+    """Check that nobody renamed our model in MLflow, or deleted its experiment or its runs."""
+    problems = platform.models.describe_problems()
+    return Finding(
+        subject="model registry",
+        state=ok_or_wrong(not problems),
+        text="; ".join(problems) or f"the names of {platform.catalog.model} are as they were made",
+        remedy="Run 'streamflow doctor --fix', which undoes it, before 'mlflow gc' is run.",
         fixable=True,
     )
 
