@@ -49,10 +49,8 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
         repairs += changes or ["migrated: the record of what is there"]
     if subjects & REGISTRY_SUBJECTS:
         repairs += platform.models.undo_problems()
-    if subjects & FEAST_SUBJECTS:
-        services = platform.read_services()
-        platform.features.write(services)
-        platform.features.apply()
+    if subjects & (FEAST_SUBJECTS | LIVE_SUBJECTS):
+        platform.features.rebuild(platform.read_services())
         repairs.append("wrote and applied the feature repository")
     # The live features can have become stale only now: the apply above makes a live table again
     # that an earlier apply had dropped.

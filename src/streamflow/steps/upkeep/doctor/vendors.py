@@ -43,7 +43,7 @@ def check_feature_files(platform: Platform) -> Finding:
 
 
 def check_feature_registry(platform: Platform) -> Finding:
-    """Check that Feast's registry has all views and services that are needed.
+    """Check that Feast's registry has all views and services that are needed, as we define them.
 
     The catalog and the registered versions name them.
     """
@@ -54,17 +54,14 @@ def check_feature_registry(platform: Platform) -> Finding:
     # is wrong.
     with TemporaryDirectory() as folder, closing(_open_repository(platform, Path(folder))) as store:
         store.write(services)
-        missing_views = sorted(needed_views - set(store.view_names()))
-        missing_services = sorted(needed_services - set(store.service_names()))
-    missing = [f"view {name}" for name in missing_views]
-    missing += [f"service {name}" for name in missing_services]
-    if missing:
-        text = f"missing: {', '.join(missing)}"
+        misfits = store.misfits(services)
+    if misfits:
+        text = "; ".join(misfits)
     else:
         text = f"{count_of(len(needed_views), 'view')}, {count_of(len(needed_services), 'service')}"
     return Finding(
         subject="Feast registry",
-        state=ok_or_wrong(not missing),
+        state=ok_or_wrong(not misfits),
         text=text,
         remedy="Run 'streamflow doctor --fix'.",
         fixable=True,
