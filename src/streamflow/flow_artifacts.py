@@ -104,9 +104,9 @@ def _has_fields(value: object) -> bool:
 def _list_fields(value: Any) -> Iterator[tuple[str, object]]:
     """Yield the parts of a dataclass or a mapping by name, and those of a sequence by number."""
     if isinstance(value, Mapping):
-        yield from ((str(name), part) for name, part in value.items())
+        yield from ((str(name), entry) for name, entry in value.items())
     elif isinstance(value, tuple | list):
-        yield from ((str(number), part) for number, part in enumerate(value, start=1))
+        yield from ((str(number), entry) for number, entry in enumerate(value, start=1))
     else:
         for field in dataclasses.fields(value):
             yield field.name, getattr(value, field.name)

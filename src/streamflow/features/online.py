@@ -47,7 +47,7 @@ TYPES = {
     "BYTES": ("bytea", "bytes_val"),
     "UNIX_TIMESTAMP": ("bigint", "unix_timestamp_val"),
 }
-#: A row to write, as Feast passes it: key, feature -> value, as_of, known_at.
+#: A row to write: key, feature -> value, as_of, known_at.
 OnlineWrite = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 #: A row that was read, as Feast expects it: as_of, feature -> value. Both None: no row.
 OnlineRead = tuple[datetime | None, dict[str, Value] | None]

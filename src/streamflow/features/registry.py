@@ -80,27 +80,29 @@ def describe_misfits(
         services: name -> the features of each service that must be there.
         key: the name of the join key of all views.
     """
-    found_views = {view.name: _describe_view(view) for view in store.list_feature_views()}
+    registered_views = {view.name: _describe_view(view) for view in store.list_feature_views()}
     needed_views = {view.name: _describe_needed_view(view, key) for view in views}
-    found_services = {
+    registered_services = {
         service.name: _list_refs(service) for service in store.list_feature_services()
     }
     needed_services = {
         name: sorted(feature.ref for feature in features) for name, features in services.items()
     }
     return [
-        *_compare("view", needed_views, found_views),
-        *_compare("service", needed_services, found_services),
+        *_compare("view", needed_views, registered_views),
+        *_compare("service", needed_services, registered_services),
     ]
 
 
-def _compare(kind: str, needed: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
+def _compare(
+    kind: str, needed: Mapping[str, object], registered: Mapping[str, object]
+) -> list[str]:
     """Describe what is missing or different."""
     texts = []
     for name, definition in sorted(needed.items()):
-        if name not in found:
+        if name not in registered:
             texts.append(f"missing: {kind} {name}")
-        elif found[name] != definition:
+        elif registered[name] != definition:
             texts.append(f"defined differently: {kind} {name}")
     return texts
 

@@ -81,7 +81,12 @@ def _is_fit(connection: psycopg.Connection, view: ViewSpec, catalog: Catalog) ->
         return False
     features = {feature.name: COLUMN_TYPES[feature.type].sql for feature in view.features}
     frozen = f"frozen.{sql.Identifier(view.table).as_string(connection)}"
-    known = {**dict(connection.execute(QUERIES["frozen_columns"], [frozen]).fetchall()), **features}
+    possible_types = {
+        **dict(connection.execute(QUERIES["frozen_columns"], [frozen]).fetchall()),
+        **features,
+    }
     return all(
-        known.get(name) == sql_type for name, sql_type in live.items() if name not in required
+        possible_types.get(name) == sql_type
+        for name, sql_type in live.items()
+        if name not in required
     )
