@@ -9,18 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Flow, Task, flow, get_run_logger, tags
-from prefect import serve as serve_deployments
+from prefect import Task, flow, get_run_logger, tags
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import RunnerDeployment
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.types.entrypoint import EntrypointType
 
 from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import StreamflowError
@@ -36,8 +31,6 @@ from streamflow.steps.promotion import promote as promote_step
 from streamflow.steps.promotion import retrain as retrain_step
 from streamflow.steps.training import train as train_step
 
-PAUSED_INTERVAL_S = 86_400  # a paused schedule needs an interval too
-MAX_RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
 TAG = "streamflow"  # of every deployment and every run, for the filters of Prefect's users
 FLUSH_S = 10  # the longest wait until Prefect has sent its own logs and events
 P = ParamSpec("P")
@@ -250,63 +243,3 @@ def inbox(flags: Flags | None = None) -> inbox_step.InboxReceipt:
             lambda folder, as_of: monthly(str(folder), as_of.date(), flags=settings_flags),
             now=lambda: datetime.now(UTC),
         )
-
-
-def serve(
-    flags: Mapping[str, str],
-    *,
-    inbox_every_s: int,
-    has_inbox: bool,
-    retrain_every_s: int | None,
-    on_verdict: bool,
-) -> None:
-    """Run flows for Prefect's server in this process until SIGTERM or Ctrl-C.
-
-    `inbox` and `train_and_compare` run in the given intervals of seconds; a run that is due while
-    an earlier one still works is left out. Without an inbox, or an interval, the schedule is
-    paused: Prefect would otherwise keep the schedule of an earlier worker.
-    """
-    one_at_a_time = ConcurrencyLimitConfig(
-        limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-    )
-    serve_deployments(
-        _deployment(monthly, flags),
-        _deployment(train, flags),
-        _deployment(
-            inbox,
-            flags,
-            interval=inbox_every_s,
-            paused=not has_inbox,
-            concurrency_limit=one_at_a_time,
-        ),
-        _deployment(
-            train_and_compare,
-            flags,
-            parameters={"on_verdict": on_verdict},
-            interval=retrain_every_s or PAUSED_INTERVAL_S,
-            paused=retrain_every_s is None,
-            concurrency_limit=one_at_a_time,
-        ),
-        limit=MAX_RUNS,
-        print_starting_message=False,
-    )
-
-
-def _deployment(
-    deployed_flow: Flow[..., Any],
-    flags: Mapping[str, str],
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    **schedule: Any,
-) -> RunnerDeployment:
-    """Return a deployment of a flow, which Prefect finds by its module."""
-    deployment = deployed_flow.to_deployment(
-        deployed_flow.name,
-        parameters={"flags": dict(flags), **(parameters or {})},
-        entrypoint_type=EntrypointType.MODULE_PATH,
-        tags=[TAG],
-        version=distribution_version("streamflow"),
-        **schedule,
-    )
-    assert isinstance(deployment, RunnerDeployment)  # a coroutine only inside an event loop
-    return deployment

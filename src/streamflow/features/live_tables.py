@@ -45,8 +45,8 @@ def name_in_project(project: str, view: str) -> str:
     if len(encoded) <= NAME_LIMIT:
         return name
     digest = sha256(encoded).hexdigest()[:DIGEST_LENGTH]
-    kept = encoded[: NAME_LIMIT - DIGEST_LENGTH - 1].decode(errors="ignore")
-    return f"{kept}_{digest}"
+    beginning = encoded[: NAME_LIMIT - DIGEST_LENGTH - 1].decode(errors="ignore")
+    return f"{beginning}_{digest}"
 
 
 def next_table(view: str) -> sql.Identifier:
