@@ -65,12 +65,19 @@ def delete_project(connection: psycopg.Connection, project: str) -> None:
         connection.execute(statement.format(sql.Identifier("feast", table)), [project])
 
 
+def find_unfit_tables(
+    connection: psycopg.Connection, catalog: Catalog, services: Services
+) -> list[str]:
+    """Name each view whose live table is missing, or could not be filled by a materialization."""
+    views = views_of(catalog, services)
+    return [view.name for view in views if not _is_fit(connection, view, catalog)]
+
+
 def drop_unfit_tables(connection: psycopg.Connection, catalog: Catalog, services: Services) -> None:
     """Drop each live table that a materialization of its view could not fill."""
     lock_live_tables(connection)
-    for view in views_of(catalog, services):
-        if not _is_fit(connection, view, catalog):
-            drop_live_table(connection, view.name)
+    for view in find_unfit_tables(connection, catalog, services):
+        drop_live_table(connection, view)
 
 
 def _is_fit(connection: psycopg.Connection, view: ViewSpec, catalog: Catalog) -> bool:

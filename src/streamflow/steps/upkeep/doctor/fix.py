@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from streamflow.core.data.counts import count_of
 from streamflow.errors import SnapshotMissing, StreamflowError
 from streamflow.features.materialize import find_stale_views
+from streamflow.features.registry_content import find_unfit_tables
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.data.materialize import materialize
@@ -49,8 +50,14 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
         repairs += changes or ["migrated: the record of what is there"]
     if subjects & REGISTRY_SUBJECTS:
         repairs += platform.models.undo_problems()
-    if subjects & (FEAST_SUBJECTS | LIVE_SUBJECTS):
-        platform.features.rebuild(platform.read_services())
+    services = platform.read_services()
+    is_unfit = bool(find_unfit_tables(platform.connection, platform.catalog, services))
+    if "Feast registry" in subjects or (subjects & LIVE_SUBJECTS and is_unfit):
+        platform.features.rebuild(services)
+        repairs.append("wrote and applied the feature repository")
+    elif subjects & FEAST_SUBJECTS:
+        platform.features.write(services)
+        platform.features.apply()
         repairs.append("wrote and applied the feature repository")
     # The live features can have become stale only now: the apply above makes a live table again
     # that an earlier apply had dropped.
