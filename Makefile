@@ -6,7 +6,7 @@ PROOFS ?= tests/proofs
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 
-.PHONY: help setup demo test compose-test check prove bench dashboards lock clean
+.PHONY: help setup demo test compose-test check prove bench dashboards api-pages lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench   ratios against named peers: about 15 minutes on 2 cores"
 	@echo "make lock    resolve the locks    make clean   remove .venv, caches, .streamflow and .streamflow-demo"
 	@echo "make dashboards    build those of deploy/grafana anew"
+	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
 
 setup: .venv/installed
 .venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml
@@ -55,6 +56,8 @@ bench: setup
 	$(BIN)/python benchmarks/score.py
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
+api-pages: setup
+	$(BIN)/python tools/refresh_api_pages.py
 
 lock: setup
 	printf "uv==%s\nhatchling==1.28.0\n" "$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/installer.lock -

@@ -50,6 +50,7 @@ CHEAP = {
     "trees": TREES,
     "bootstrap_draws": 100,
     "gate_draws": 300,
+    "train_figures": False,
 }  # what a test needs unless it says otherwise
 # The files that take longest are begun first, so that all workers end at about the same time: each
 # worker takes one file at a time.

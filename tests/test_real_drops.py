@@ -20,7 +20,7 @@ from streamflow.models.model_file import content_digest
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.monitoring.monitor import monitor
-from streamflow.steps.serving.predict import load_serving
+from streamflow.steps.serving.serving_version import load_serving
 from streamflow.steps.training.fit import fit
 from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.train import TrainReceipt, train

@@ -28,8 +28,8 @@ from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.promotion.retrain import retrain
-from streamflow.steps.serving.predict import load_serving
 from streamflow.steps.serving.score import score
+from streamflow.steps.serving.serving_version import load_serving
 from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.fit import Fitted, fit
 from streamflow.steps.training.train import train

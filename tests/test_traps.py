@@ -32,7 +32,8 @@ from streamflow.core.statistics.metrics import evaluate, list_caveats
 from streamflow.errors import CatalogInvalid, ContractViolation, LabelsMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.ingest import ingest
-from streamflow.steps.serving.predict import load_serving, predict
+from streamflow.steps.serving.predict import predict
+from streamflow.steps.serving.serving_version import load_serving
 from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.train import TrainReceipt, train
 from streamflow.steps.training.training_set import training_set

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from streamflow.column_types import COLUMN_TYPES, ColumnType
+from streamflow.expression import require_one_expression
 
 # PostgreSQL cuts names at 63 bytes. 48 leave room for the suffixes that we add.
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
@@ -123,26 +123,3 @@ class Column(CatalogPart):
         above_min = self.min is None or number >= self.min
         below_max = self.max is None or number <= self.max
         return representable and above_min and below_max
-
-
-def require_one_expression(text: str) -> None:
-    """Refuse SQL that would end the parentheses around it.
-
-    PostgreSQL decides later whether the expression is valid. Raises ValueError.
-
-    >>> require_one_expression("monthly_fee * months_active - coalesce(lag(total_paid), 0)")
-    >>> require_one_expression("1); DROP TABLE x")
-    Traceback (most recent call last):
-    ValueError: expr closes a parenthesis that it did not open
-    """
-    unquoted_text = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"", "", text)
-    depth = 0
-    for character in unquoted_text:
-        depth += (character == "(") - (character == ")")
-        if depth < 0:
-            raise ValueError("expr closes a parenthesis that it did not open")
-    if depth:
-        raise ValueError("expr leaves a parenthesis open")
-    forbidden = re.search(r"[;'\"$\\]|--|/\*", unquoted_text)
-    if forbidden:
-        raise ValueError(f"expr holds {forbidden.group()}, which a single expression cannot hold")

@@ -1,9 +1,7 @@
-"""The code and environment levels of a passport, and a recorded commit checked out again."""
+"""The code level of a passport, and a recorded commit checked out again."""
 
 from __future__ import annotations
 
-import platform
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,16 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from streamflow.errors import StreamflowError
 
 PACKAGE = Path(__file__).parent
-PACKAGE_NAME = "streamflow"
 
 # The default catalog (TOML) and the SQL files are code too.
 SOURCES = (".py", ".sql", ".toml")
@@ -84,43 +77,6 @@ def find_repository() -> Path | None:
         return None
     root = _run_git(PACKAGE, "rev-parse", "--show-toplevel")
     return Path(root.stdout.strip()) if root.returncode == 0 and root.stdout else None
-
-
-def read_environment_level() -> dict[str, Any]:
-    """Return the environment level of a passport: the software and machine under this process.
-
-    It is equal in every process of one virtual environment on one kind of machine.
-    """
-    return {
-        "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
-        "platform": f"{platform.system()} {platform.machine()}",
-        "libc": " ".join(platform.libc_ver()).strip(),
-        "simd": ", ".join(_simd_extensions()),
-        "distributions": dict(_distribution_versions(tuple(sys.path))),
-    }
-
-
-# There are two hundred files to parse, and what is loaded from a path does not change while a
-# process runs.
-@cache
-def _distribution_versions(path: tuple[str, ...]) -> dict[str, str]:
-    """Return the version of each distribution, by its normalized name.
-
-    If two have the same name, the first on the path counts: it is the one that is imported.
-    Our own distribution is left out: it is the code level.
-    """
-    versions: dict[str, str] = {}
-    for distribution in distributions(path=list(path)):
-        metadata = distribution.metadata
-        name = re.sub(r"[-_.]+", "-", str(metadata["Name"])).lower()
-        versions.setdefault(name, str(metadata["Version"]))
-    return {name: versions[name] for name in sorted(versions) if name != PACKAGE_NAME}
-
-
-def _simd_extensions() -> list[str]:
-    """Return the vector instructions of numpy: different instructions may round differently."""
-    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
-    return sorted([*extensions["baseline"], *extensions["found"]])
 
 
 @dataclass(frozen=True, kw_only=True)

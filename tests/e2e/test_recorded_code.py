@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -15,12 +14,13 @@ import pytest
 from conftest import Cluster
 from support.chain import JANUARY, load
 from support.command import Said
+from support.fork_server import run_forked
 
 import streamflow
 from streamflow.platform import open_platform
 
 Words = tuple[str, ...]
-Run = Callable[..., list[Said]]  # commands, one after the other in one process
+Run = Callable[..., list[Said]]  # commands, one after the other in a process of their own
 DAY = ("--as-of", "2024-01-31")
 TESTS = Path(__file__).parents[1]
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -61,9 +61,12 @@ def streamflow_there(
 
     def run(*commands: Words) -> list[Said]:
         words = json.dumps([("--quiet", *command) for command in commands])
-        command = [sys.executable, "-W", "ignore", "-m", "support.command", str(home), words]
-        done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        done = run_forked(
+            "support.command",
+            str(home),
+            words,
+            environment=environment,
+            package=repository / "src",
         )
         assert done.returncode == 0, done.stderr
         return [Said(*said) for said in json.loads(done.stdout)]

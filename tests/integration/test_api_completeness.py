@@ -25,7 +25,8 @@ from streamflow.cli import receipts as cli_text
 from streamflow.core.training import default_costs
 from streamflow.core.training.split import is_holdout
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.serving.predict import load_serving, predict
+from streamflow.steps.serving.predict import predict
+from streamflow.steps.serving.serving_version import load_serving
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.rebuild_verdict import IDENTICAL
 from streamflow.steps.versions.recorded_version import find_recorded_version

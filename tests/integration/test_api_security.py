@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+import re
+import socket
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -207,7 +209,8 @@ def test_every_endpoint_has_a_scope_and_asks_for_it(door: Door) -> None:
         concrete = path.replace("{user_id}", KEY)
         assert path in OPEN_PATHS or required_scope(concrete) is not None, f"{path} has no scope"
         for method in ("GET", "POST", "HEAD", "OPTIONS", "DELETE", "PROPFIND"):
-            expected = 401 if path not in OPEN_PATHS else 200 if method == "GET" else 405
+            is_read = method in ("GET", "HEAD")
+            expected = 401 if path not in OPEN_PATHS else 200 if is_read else 405
             assert call(door.base, method, concrete).status == expected, (method, path)
     documented = json.loads(door.ask("/openapi.json").text)["paths"]
     assert all(
@@ -342,7 +345,9 @@ def test_a_key_in_another_form_is_another_key(door: Door) -> None:
         assert door.ask(path).status == 404
     for path in ("/features/%00", f"/features/{KEY}%00", "/features/" + "x" * 3000):
         assert (door.ask(path).status, code(door.ask(path))) == (422, "malformed_request")
-    assert door.ask("/features/" + "x" * 100_000).status == 400
+    assert door.ask("/features/" + "x" * 60_000).status == 422
+    refused = door.ask("/features/" + "x" * 100_000)
+    assert (refused.status, code(refused)) == (431, "head_too_large")
 
 
 def test_a_body_above_the_limit_is_refused_however_it_is_sent(door: Door) -> None:
@@ -515,3 +520,145 @@ def test_every_answer_is_one_that_the_openapi_document_describes(
             fits()
     assert len(asked) > len(operations)
     assert (422 in asked) == (mode is GenerationMode.NEGATIVE)
+
+
+UPGRADE = {
+    "Connection": "Upgrade, HTTP2-Settings",
+    "Upgrade": "h2c",
+    "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIAAAAA",
+}
+
+
+def raw(door: Door, request: bytes) -> int:
+    """The status of the answer to these bytes, after which the API closes the connection."""
+    with socket.create_connection(split(door), timeout=30) as connection:
+        connection.sendall(request)
+        content = b"".join(iter(lambda: connection.recv(65536), b""))
+    (status,) = re.findall(rb"HTTP/1\.1 (\d{3})", content)
+    return int(status)
+
+
+def split(door: Door) -> tuple[str, int]:
+    address = urlsplit(door.base)
+    assert address.hostname is not None
+    assert address.port is not None
+    return address.hostname, address.port
+
+
+def test_a_key_in_a_trailer_alone_is_no_key(door: Door) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    key = f"X-API-Key: {door.keys['admin']}\r\n".encode()
+    chunked = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n0\r\n" % (len(ASK), ASK)
+    assert raw(door, head + chunked + chunk + key + b"\r\n") == 401
+    assert raw(door, head + key + chunked + chunk + b"X-Sum: 1\r\n\r\n") == 200
+
+
+def test_a_request_that_asks_for_http_2_is_answered_with_its_body(door: Door) -> None:
+    for headers in (UPGRADE, {"Connection": "Upgrade", "Upgrade": "websocket"}):
+        assert door.ask("/predict", body=ASK, headers=headers).status == 200
+        assert door.ask("/predict", scope="", body=ASK, headers=headers).status == 401
+        assert door.ask("/health", headers=headers).text == '{"status":"ok"}'
+
+
+ODD_KEYS = (
+    "A/1", "trail", "trail/", "/lead", "a//b", "../model", "health", "predict/batch",
+    "a\nb", "a\n", "\ufffd", "%2F", "a+b c", "a?b#c;d", "é/é", ".", "..",
+)  # fmt: skip
+
+
+@pytest.fixture
+def odd_users(door: Door) -> Iterator[tuple[str, ...]]:
+    """Users with the live features of KEY and a key that is odd in a path, but for 'trail'."""
+    views = tuple(door.platform.catalog.views)
+    odd_keys = tuple(key for key in ODD_KEYS if key != "trail/")
+    for view in views:
+        for key in odd_keys:
+            door.platform.connection.execute(
+                f"INSERT INTO online.{view} SELECT (jsonb_populate_record("
+                "live, jsonb_build_object('user_id', %s::text))).*"
+                f" FROM online.{view} AS live WHERE user_id = %s",
+                [key, KEY],
+            )
+    yield odd_keys
+    for view in views:
+        door.platform.connection.execute(
+            f"DELETE FROM online.{view} WHERE user_id = ANY(%s)", [list(odd_keys)]
+        )
+
+
+def test_each_path_answers_for_the_key_in_it_and_for_no_other(
+    door: Door, odd_users: tuple[str, ...]
+) -> None:
+    for key in odd_users:
+        for path in {f"/features/{quote(key, safe='')}", f"/features/{quote(key)}"}:
+            answer = door.ask(path)
+            assert (answer.status, json.loads(answer.text)["user_id"]) == (200, key), path
+        predicted = door.ask("/predict", body=json.dumps({"user_id": key}).encode())
+        assert (predicted.status, json.loads(predicted.text)["user_id"]) == (200, key)
+    batch = door.ask("/predict/batch", body=json.dumps({"user_ids": odd_users}).encode())
+    entries = json.loads(batch.text)["predictions"]
+    assert [(entry["user_id"], "code" in entry) for entry in entries] == [
+        (key, False) for key in odd_users
+    ]
+    explained = door.ask("/explain", body=b'{"user_id": "A/1"}')
+    assert json.loads(explained.text)["user_id"] == "A/1"
+    absent = ("trail%2F", "trail/", "A%2F1/", "A%252F1", "%FF", "%C0%AF", "A%EF%BC%8F1", "a%0A%0A")
+    for form in absent:
+        answer = door.ask(f"/features/{form}")
+        assert (answer.status, code(answer)) == (404, "entity_unknown"), form
+    assert door.ask("/features/").status == 422
+
+
+def test_no_form_of_a_request_is_redirected_or_fails(door: Door) -> None:
+    """Requests that fit the document, sent in forms that only some clients use."""
+    headers = {"X-API-Key": door.keys["admin"]}
+    schema = schemathesis.openapi.from_url(f"{door.base}/openapi.json", headers=headers)
+    statuses = set()
+    for result in schema.get_all_operations():
+
+        @settings(
+            max_examples=4,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=result.ok().as_strategy(generation_mode=GenerationMode.POSITIVE))
+        def is_answered(case: schemathesis.Case) -> None:
+            options = case.as_transport_kwargs(base_url=door.base, headers=headers)
+            request = requests.Request(
+                **{name: options.get(name) for name in ("method", "url", "json", "data")}
+            ).prepare()
+            statuses.update(raw(door, form) for form in forms(request, headers))
+
+        is_answered()
+    assert statuses >= {200, 404, 405}
+    assert not [status for status in statuses if 300 <= status < 400 or status >= 500]
+
+
+def forms(request: requests.PreparedRequest, key: Mapping[str, str]) -> list[bytes]:
+    """The request as it is, as h2c, in chunks with a trailer, with HEAD, and with other paths."""
+    body = request.body or b""
+    body = body.encode() if isinstance(body, str) else body
+    assert isinstance(body, bytes)
+    path, headers = request.path_url, {"Content-Type": "application/json", **key}
+    sized = {**headers, "Content-Length": str(len(body))}
+    chunks = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+    in_chunks = chunks + b"0\r\nContent-Type: a/b\r\nX-API-Key: x\r\n\r\n"
+    method = str(request.method)
+    return [
+        wire(method, path, sized, body),
+        wire(method, path, {**sized, **UPGRADE}, body),
+        wire(method, path, {**headers, "Transfer-Encoding": "chunked"}, in_chunks),
+        wire(method, path, {**headers, **UPGRADE, "Transfer-Encoding": "chunked"}, in_chunks),
+        wire("HEAD", path, sized, body),
+        *(wire(method, form, sized, body) for form in (f"{path}/", f"{path}%2F", f"{path}%FF")),
+    ]
+
+
+def wire(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """The bytes of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -54,6 +54,7 @@ from streamflow.steps.upkeep.backup import backup
 from streamflow.steps.upkeep.backup_content import BackupContent
 from streamflow.steps.upkeep.doctor import doctor
 from streamflow.steps.upkeep.restore import RestoreReceipt, check_backup, restore
+from streamflow.steps.versions.registered_version import load_answering
 from streamflow.warehouse.roles import SCHEMA_VERSION
 from streamflow.warehouse.whole_database import SCHEMAS
 
@@ -321,7 +322,7 @@ def test_behind_an_mlflow_server_locations_are_its_own_and_come_back(
     restored(native, tmp_path / "proxied.backup")
     with open_platform(native) as platform:
         assert state(platform).tables == source.state.tables
-        assert 0 < platform.models.load(platform.models.version(1)).threshold < 1
+        assert 0 < load_answering(platform, platform.models.version(1)).predictor.threshold < 1
 
 
 def test_what_is_there_already_is_never_touched(
@@ -468,6 +469,17 @@ def exchanged(file: Path, to: Path) -> Path:
     return copied(
         file,
         to,
+        lambda name, content: (
+            content[:-9] + b"SELECT 1;" if name == "postgres/mlflow.sql" else content
+        ),
+    )
+
+
+def lengthened(file: Path, to: Path) -> Path:
+    """A dump with one more statement than the manifest knows."""
+    return copied(
+        file,
+        to,
         lambda name, content: content + b"SELECT 1;" if name == "postgres/mlflow.sql" else content,
     )
 
@@ -479,6 +491,7 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "absent": (lambda _, to: to, "No such file"),
     "another zip": (lambda _, to: with_plain_zip(to), "manifest.json is missing"),
     "exchanged dump": (exchanged, "postgres/mlflow.sql: it has the digest"),
+    "longer dump": (lengthened, "postgres/mlflow.sql: it has .* bytes, the manifest says"),
     "no manifest that can be read": (
         lambda file, to: rewritten(file, to, members=1),
         "manifest.json: members",

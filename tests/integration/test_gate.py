@@ -35,6 +35,7 @@ from streamflow.steps.promotion.unseen_users import (
 from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.train import train
 from streamflow.steps.versions.recorded_version import find_recorded_version
+from streamflow.steps.versions.registered_version import load_answering
 
 CHEAP = {"trees": 20}
 
@@ -142,7 +143,9 @@ def test_04_the_champion_is_not_judged_on_what_it_has_seen(loaded: Platform) -> 
     rows = read_drop_rows(
         loaded, find_recorded_version(loaded, "1"), find_newest_labelled_drop(loaded, 0)
     )
-    probability = loaded.models.load(loaded.models.version(1)).probability(rows.matrix)
+    probability = load_answering(loaded, loaded.models.version(1)).predictor.probability(
+        rows.matrix
+    )
     unseen = is_holdout(rows.frame["user_id"], salt="streamflow", share=0.25)
     assert found.champion == auc(rows.labels[unseen], probability[unseen])
     assert auc(rows.labels[~unseen], probability[~unseen]) > found.champion + 0.1
@@ -175,7 +178,7 @@ def test_a_month_later_its_own_users_are_no_unseen_rows(loaded: Platform, drops:
         loaded,
         find_recorded_version(loaded, "1"),
         when,
-        loaded.models.load(loaded.models.version(1)),
+        load_answering(loaded, loaded.models.version(1)).predictor,
     )
     january = pl.read_csv(drops / "month_000/users.csv")["user_id"]
     trained_on = set(january.filter(pl.Series(~is_holdout(january, salt="streamflow", share=0.25))))

@@ -23,15 +23,17 @@ import mlflow
 import numpy as np
 import polars as pl
 import pytest
-import skops.io
 from mlflow.tracking import MlflowClient
 from psycopg import sql
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
 from streamflow.core.statistics.metrics import evaluate
 from streamflow.core.training.calibration import Calibrator, fit_calibrator
 from streamflow.core.training.decision import Decision, Economics
+from streamflow.core.versions.version_files import VERSION_FILES, VersionFile
 from streamflow.database import Address, connect, ensure_database
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMissing
 from streamflow.files import figures
@@ -48,8 +50,9 @@ from streamflow.models.pipelines import (
     raw_frame,
 )
 from streamflow.models.predictor import Predictor, compile_predictor
-from streamflow.models.registry import Registry
+from streamflow.models.registry import ModelVersion, Registry
 from streamflow.models.run_record import RunRecord, TrainingSetIdentity
+from streamflow.models.skops_import import import_skops
 from streamflow.models.tracking import log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
@@ -294,11 +297,15 @@ def test_a_type_beyond_our_trust_list_is_refused_even_with_the_right_digest(tmp_
     planted = LogisticRegression()
     planted.callback = os.system
     path = tmp_path / "model.skops"
-    skops.io.dump(planted, path)
+    skops = import_skops()
+    skops.dump(planted, path)
     with pytest.raises(ArtifactUntrusted, match="system"):
         model_file.load(path, expected_digest=file_digest(path))
-    skops.io.dump(LogisticRegression(), path)
+    skops.dump(LogisticRegression(), path)
     with pytest.raises(ArtifactUntrusted, match="LogisticRegression"):
+        model_file.load(path, expected_digest=file_digest(path))
+    skops.dump(Pipeline([("encode", GaussianNB())]), path)  # skops by itself would trust it
+    with pytest.raises(ArtifactUntrusted, match="GaussianNB"):
         model_file.load(path, expected_digest=file_digest(path))
     path.write_bytes(b"\x80\x04not a zip")
     with pytest.raises(ArtifactUntrusted):
@@ -454,6 +461,11 @@ def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> 
     assert version.metrics["auc"] == record.metrics.auc
 
 
+def digests_in_tags(version: ModelVersion) -> dict[VersionFile, str]:
+    """The digests of a version that has no passport in a database of ours."""
+    return {file: version.tags[file.tag] for file in VERSION_FILES if file.tag in version.tags}
+
+
 def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(
     store: Store, record: RunRecord
 ) -> None:
@@ -465,7 +477,7 @@ def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(
     frame = drawn(load_catalog(None).features, 300, seed=21)
     raw = raw_frame(frame, record.features)
     expected = record.pipeline.predict_proba(raw)[:, 1]
-    ours = registry.load(version)
+    ours = registry.load(version, digests_in_tags(version))
     assert isinstance(ours, Predictor)
     assert ours.threshold == 0.4
     assert bits(ours.probability(frame)) == bits(expected)
@@ -542,12 +554,12 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
         archive.writestr("more", "x")
     path.write_bytes(planted.getvalue())
     with pytest.raises(ArtifactUntrusted, match="was not parsed"):
-        registry.load(version)
+        registry.load(version, digests_in_tags(version))
     path.unlink()
     with pytest.raises(ArtifactUntrusted, match=r"has no model\.skops"):
-        registry.load(version)
-    with pytest.raises(ArtifactUntrusted, match="has no tags model_digest, decision_digest"):
-        registry.load(replace(version, tags={"threshold": "0.5"}))
+        registry.load(version, digests_in_tags(version))
+    with pytest.raises(ArtifactUntrusted, match=r"has no digest of model\.skops, decision\.json"):
+        registry.load(version, {})
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from streamflow.steps.monitoring.monitor import MonitorReceipt, monitor
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.prune import prune
+from streamflow.steps.versions.registered_version import load_answering
 from streamflow.warehouse.prediction_log import LoggedPrediction, log_predictions
 
 USERS = 600
@@ -227,7 +228,7 @@ def test_the_answers_that_were_given_are_held_against_the_labels(watched: Watche
     rows = pl.concat(
         [pl.read_csv(watched.base / f"{table}.csv") for table in FEATURE_TABLES], how="align"
     )
-    probability = platform.models.load(platform.models.version(1)).probability(rows)
+    probability = load_answering(platform, platform.models.version(1)).predictor.probability(rows)
     answered = list(zip(rows["user_id"].to_list(), probability.tolist(), strict=True))
     for version, answers in ((1, [(answered[0][0], 0.99), *answered]), (2, answered[:3])):
         log_predictions(platform.connection, [logged(key, p, version) for key, p in answers])

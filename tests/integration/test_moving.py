@@ -43,6 +43,7 @@ from streamflow.steps.upkeep.restore import restore
 from streamflow.steps.versions.export import export
 from streamflow.steps.versions.import_version import import_version
 from streamflow.steps.versions.rebuild_verdict import IDENTICAL
+from streamflow.steps.versions.registered_version import load_answering
 from streamflow.steps.versions.reproduce import reproduce
 
 
@@ -103,14 +104,16 @@ def test_versions_are_the_same_elsewhere(
     assert {**ours.tags, "imported_from": ours.run_id} == dict(theirs.tags)
     assert ours.metrics == theirs.metrics
     rows = training_set(source, JANUARY).matrix
-    expected = source.models.load(ours).probability(rows)
-    assert np.array_equal(platform.models.load(theirs).probability(rows), expected)
+    expected = load_answering(source, ours).predictor.probability(rows)
+    assert np.array_equal(load_answering(platform, theirs).predictor.probability(rows), expected)
     platform.models.versions()
     stock = mlflow.sklearn.load_model("models:/streamflow_churn/2")
     raw = stock.predict_proba(raw_frame(rows, platform.catalog.features))[
         :, 1
     ]  # stock MLflow knows no calibrator
-    assert np.array_equal(platform.models.load(theirs).decision.calibrator.apply(raw), expected)
+    assert np.array_equal(
+        load_answering(platform, theirs).predictor.decision.calibrator.apply(raw), expected
+    )
     assert platform.catalog.service in platform.features.service_names()
     run(
         platform, simulated_drops / "month_001", FEBRUARY
@@ -236,8 +239,14 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
         "labels/2024-01-31/1/00000.arrow: it",
     ),
     "model": (
-        lambda f, to: with_member(f, to, "model/model.skops", lambda d: d + b"x"),
+        lambda f, to: with_member(
+            f, to, "model/model.skops", lambda d: d[:-1] + bytes([d[-1] ^ 1])
+        ),
         "model/model.skops: it has the digest",
+    ),
+    "longer": (
+        lambda f, to: with_member(f, to, "model/model.skops", lambda d: d + b"x"),
+        "bytes, the manifest says",
     ),
     "manifest": (
         lambda f, to: with_member(

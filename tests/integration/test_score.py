@@ -20,6 +20,7 @@ from support.api import asked
 from support.api import served as api_of
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, load, run
 from support.command import called
+from support.frozen import record_again
 from support.states import JANUARY_SERVED, in_state
 
 from streamflow.errors import FeaturesMissing, SnapshotMissing, StreamflowError, VersionMissing
@@ -27,8 +28,9 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.serving.explain import explain
-from streamflow.steps.serving.predict import Prediction, load_serving, predict_rows
+from streamflow.steps.serving.predict import Prediction, predict_rows
 from streamflow.steps.serving.score import ScoreReceipt, score
+from streamflow.steps.serving.serving_version import load_serving
 from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse import scores
 
@@ -279,9 +281,7 @@ def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platf
             connection.execute(
                 f"UPDATE {table} SET failed_payments_90d = NULL WHERE user_id = ANY(%s)", [keys[2:]]
             )  # type: ignore[arg-type]
-        connection.execute(
-            "UPDATE streamflow.revision SET digest = 'damaged' WHERE table_name = 'usage_agg_30d'"
-        )
+    record_again(served)
     receipt = score(served, FEBRUARY, explain=True)
     assert receipt.new
     assert receipt.run.missing == 5

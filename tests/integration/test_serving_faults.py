@@ -37,7 +37,7 @@ from support.states import THREE_VERSIONS, THRESHOLDS, in_state
 
 from streamflow.database import connect
 from streamflow.models.mlflow_client import ignore_stage_warnings
-from streamflow.platform import Platform
+from streamflow.platform import VENDOR_DEFAULTS, Platform
 from streamflow.services.processes import free_port, running, wait_until_ready
 from streamflow.steps.promotion.promote import promote
 
@@ -561,8 +561,9 @@ def test_mlflow_goes_and_comes(
         "--default-artifact-root",
         installed.artifact_root,
     ]
+    environment = {**os.environ, **VENDOR_DEFAULTS}
     with ExitStack() as closing:
-        child = closing.enter_context(running(command, environment=dict(os.environ), log=log))
+        child = closing.enter_context(running(command, environment=environment, log=log))
         wait_until_ready(f"http://127.0.0.1:{port}/health", child, name="MLflow", log=log)
         proxy = closing.enter_context(proxied(f"postgresql://127.0.0.1:{port}/"))
         proxy.up()

@@ -28,7 +28,8 @@ from streamflow.steps.monitoring.skew import (
     SkewReceipt,
     skew,
 )
-from streamflow.steps.serving.predict import Prediction, Serving, load_serving, predict_rows
+from streamflow.steps.serving.predict import Prediction, predict_rows
+from streamflow.steps.serving.serving_version import Serving, load_serving
 from streamflow.steps.upkeep.prune import prune
 from streamflow.warehouse.prediction_log import log_predictions
 

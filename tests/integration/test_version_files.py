@@ -28,7 +28,7 @@ from streamflow.core.versions.version_files import (
 from streamflow.errors import ArtifactUntrusted, BackupDamaged
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.gate import examine
-from streamflow.steps.serving.predict import load_serving_version
+from streamflow.steps.serving.serving_version import load_serving_version
 from streamflow.steps.training.certify import certify
 from streamflow.steps.training.fit import fit
 from streamflow.steps.training.honesty import check_label_honesty
@@ -119,7 +119,7 @@ def test_a_background_changed_with_its_tag_is_not_served(trained: Platform) -> N
     assert load_serving_version(trained, version).predictor.background is not None
     with (
         planted_background(trained),
-        pytest.raises(ArtifactUntrusted, match="the tag background_digest is not the digest of"),
+        pytest.raises(ArtifactUntrusted, match="tag background_digest of version 1 was changed"),
     ):
         load_serving_version(trained, trained.models.version(1))
 

@@ -44,6 +44,8 @@ def served(
     variables = {
         "STREAMFLOW_HOME": str(platform.home),
         "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database,
+        # The imports of one more process take seconds. The tests of `version_trial` have it on.
+        "STREAMFLOW_API_TRIAL": "off",
     }
     if settings.database_url:
         variables["STREAMFLOW_DATABASE_URL"] = settings.database_url.get_secret_value()

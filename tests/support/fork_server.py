@@ -1,7 +1,9 @@
-"""Start `streamflow serve` as a process of its own, without the 10 s of CPU that its imports take.
+"""Start a process of streamflow without the 10 s of CPU that the imports of its libraries take.
 
-The fork server imports the libraries once in a run of the tests. Each command is a fork of it.
-The command has its own process id, environment, folder, log, signals and exit code.
+The fork server imports the libraries once in a run of the tests. Each process is a fork of it.
+It has its own process id, environment, folder, input, output, signals and exit code.
+It runs the command line, or a different program of ours by the name of its module.
+It can run a copy of the package: it then forgets our own modules, and imports those of the copy.
 A test of imports or of a tree of processes starts a real command instead: `support.processes`.
 
 The first pytest process starts the fork server and ends it. The workers of xdist share it.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -22,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 # What `streamflow serve` has imported when it answers.
@@ -36,10 +40,10 @@ LIBRARIES = (
     "psycopg2",
     "sklearn.calibration",
     "sklearn.ensemble",
-    "skops.io",
     "treelite.sklearn",
 )
 TESTS = Path(__file__).parents[1]
+PROGRAM = "streamflow"
 ADDRESS = "TESTS_FORK_SERVER"  # the variable that names the socket
 GRACE_S = 3.0  # between SIGTERM and SIGKILL
 
@@ -47,20 +51,49 @@ GRACE_S = 3.0  # between SIGTERM and SIGKILL
 class ForkedCommand:
     """A command that the fork server runs. It has the methods of Popen that the tests use."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        streams: Sequence[int],
+        *,
+        module: str = PROGRAM,
+        package: Path | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            arguments: those after the name of the program.
+            environment: all of its variables.
+            streams: the descriptors of its input, output and errors.
+            module: the program.
+            package: the folder of a copy of our package, which is run instead of our own.
+        """
         request = {
             "arguments": list(arguments),
             "environment": dict(environment),
             "folder": str(Path.cwd()),
+            "module": module,
+            "package": str(package) if package else "",
         }
         text = json.dumps(request).encode()
         self.returncode: int | None = None
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._connection.connect(os.environ[ADDRESS])
-        with log.open("ab") as output:
-            socket.send_fds(self._connection, [struct.pack("!I", len(text))], [output.fileno()])
-            self._connection.sendall(text)
+        socket.send_fds(self._connection, [struct.pack("!I", len(text))], streams)
+        self._connection.sendall(text)
         self.pid = struct.unpack("!i", _receive(self._connection, 4))[0]
+
+    def wait(self) -> int:
+        """Wait until the command ends, and return its exit code."""
+        self._wait(None)
+        assert self.returncode is not None
+        return self.returncode
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process, and wait for its end."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait()
 
     def poll(self) -> int | None:
         """Return the exit code; None while the command runs."""
@@ -77,7 +110,7 @@ class ForkedCommand:
             os.killpg(self.pid, signal.SIGKILL)
         self._connection.close()
 
-    def _wait(self, seconds: float) -> int | None:
+    def _wait(self, seconds: float | None) -> int | None:
         is_ended = self.returncode is None and select.select([self._connection], [], [], seconds)[0]
         if is_ended:
             self.returncode = struct.unpack("!i", _receive(self._connection, 4))[0]
@@ -90,11 +123,31 @@ def forked(
 ) -> Iterator[ForkedCommand]:
     """Run `streamflow ARGUMENTS` as a fork. It is stopped at the end."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = ForkedCommand(arguments, environment, log)
+    with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+        streams = (nothing.fileno(), output.fileno(), output.fileno())
+        command = ForkedCommand(arguments, environment, streams)
     try:
         yield command
     finally:
         command.stop()
+
+
+def run_forked(
+    module: str, *arguments: str, environment: Mapping[str, str], package: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of a copy of our package as a fork, to its end."""
+    with TemporaryFile() as output, TemporaryFile() as errors, Path(os.devnull).open("rb") as empty:
+        streams = (empty.fileno(), output.fileno(), errors.fileno())
+        command = ForkedCommand(arguments, environment, streams, module=module, package=package)
+        try:
+            code = command.wait()
+        finally:
+            command.stop()
+        for file in (output, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(
+            [module, *arguments], code, output.read().decode(), errors.read().decode()
+        )
 
 
 class ForkServer:
@@ -145,33 +198,49 @@ def _import_libraries() -> None:
     from streamflow.platform import VENDOR_DEFAULTS
 
     os.environ.update({**VENDOR_DEFAULTS, **VENDOR_VARIABLES})
+    from streamflow.models.skops_import import import_skops
+
+    import_skops()  # before MLflow imports skops
     for name in LIBRARIES:
         import_module(name)
     with suppress(OSError):  # the system has no OpenMP
         import_module("lightgbm")
 
 
-def _run(request: Mapping[str, Any], output: int) -> None:
+def _run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
     """Become the command; never returns."""
     os.setsid()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
-    sys.argv = ["streamflow", *request["arguments"]]
-    from streamflow.cli.app import main
+    if request["package"]:
+        _replace_package(request["package"])
+    sys.argv = [request["module"], *request["arguments"]]
+    if request["module"] == PROGRAM:
+        from streamflow.cli.app import main
 
-    main()
+        main()
+    else:
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
 
 
-def _accept(listener: socket.socket) -> tuple[socket.socket, dict[str, Any], int]:
+def _replace_package(folder: str) -> None:
+    """Forget our own modules, so that they are imported from the copy in this folder."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("streamflow", "support"):
+            del sys.modules[name]
+    sys.path.insert(0, folder)
+
+
+def _accept(listener: socket.socket) -> tuple[socket.socket, dict[str, Any], list[int]]:
     connection, _ = listener.accept()
-    head, descriptors, _, _ = socket.recv_fds(connection, 4, 1)
+    head, descriptors, _, _ = socket.recv_fds(connection, 4, 3)
     request = json.loads(_receive(connection, struct.unpack("!I", head)[0]))
-    return connection, request, descriptors[0]
+    return connection, request, descriptors
 
 
 def _reap(children: dict[int, socket.socket]) -> None:
@@ -183,8 +252,8 @@ def _reap(children: dict[int, socket.socket]) -> None:
                 connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
 
 
-def serve(path: str) -> tuple[dict[str, Any], int] | None:
-    """Fork until standard input ends. In a fork: return the request and its log."""
+def serve(path: str) -> tuple[dict[str, Any], list[int]] | None:
+    """Fork until standard input ends. In a fork: return the request and its streams."""
     children: dict[int, socket.socket] = {}
     waking, woken = socket.socketpair()
     for end in (waking, woken):
@@ -212,7 +281,7 @@ def serve(path: str) -> tuple[dict[str, Any], int] | None:
                 os.waitpid(pid, 0)
             return None
         if listener in ready:
-            connection, request, output = _accept(listener)
+            connection, request, streams = _accept(listener)
             _import_libraries()
             pid = os.fork()
             if pid == 0:
@@ -222,8 +291,9 @@ def serve(path: str) -> tuple[dict[str, Any], int] | None:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
                 for held in (waking, woken, listener, connection, *children.values()):
                     held.close()
-                return request, output
-            os.close(output)
+                return request, streams
+            for descriptor in streams:
+                os.close(descriptor)
             children[pid] = connection
             connection.sendall(struct.pack("!i", pid))
 

@@ -18,7 +18,10 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog, parse_catalog
 from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.digest import digest_frame
 from streamflow.database import Address, connect, ensure_database
+from streamflow.platform import Platform
+from streamflow.warehouse import frozen
 
 
 def instant(text: str) -> datetime:
@@ -35,7 +38,9 @@ def create_schemas(connection: psycopg.Connection) -> None:
         "CREATE TABLE IF NOT EXISTS streamflow.revision (table_name text,"
         " as_of timestamptz, revision integer,"
         " known_at timestamptz NOT NULL, rows bigint, digest text,"
-        " PRIMARY KEY (table_name, as_of, revision))"
+        " PRIMARY KEY (table_name, as_of, revision));"
+        "CREATE OR REPLACE FUNCTION streamflow.is_forgotten(key text, as_of timestamptz)"
+        " RETURNS boolean LANGUAGE sql AS 'SELECT false'"
     )
 
 
@@ -187,3 +192,28 @@ churned = {{ type = "bool" }}
 def tiny_catalog(key_type: str = "string") -> Catalog:
     """Two views with a feature of every type, all nullable; ttl 62 and 31 days."""
     return parse_catalog(TINY.format(key_type=key_type), origin="tiny.toml")
+
+
+def record_again(platform: Platform) -> None:
+    """Make the record of every revision that of the rows that lie there now."""
+    key = platform.catalog.entity.key
+    with platform.maintenance_connection() as connection:
+        for revision in frozen.all_revisions(connection):
+            recorded = frozen.stored_digest(connection, revision)
+            types = {column.name: column.type for column in recorded.columns}
+            rows = frozen.read_rows(
+                platform.address, revision.table, types, [(revision.as_of, revision.revision)]
+            )
+            digest = digest_frame(rows.drop("as_of"), key=key, types=types)
+            place = (revision.table, revision.as_of, revision.revision)
+            connection.execute(
+                "UPDATE streamflow.revision SET rows = %s, digest = %s"
+                " WHERE (table_name, as_of, revision) = (%s, %s, %s)",
+                [digest.rows, digest.value, *place],
+            )
+            for column in digest.columns:
+                connection.execute(
+                    "UPDATE streamflow.revision_column SET buckets = %s"
+                    " WHERE (table_name, as_of, revision, name) = (%s, %s, %s, %s)",
+                    [column.buckets, *place, column.name],
+                )

@@ -6,7 +6,6 @@ The result of an undisturbed run is the measure.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -27,12 +26,11 @@ from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.data.snapshot import snapshot
 from streamflow.warehouse import frozen
+from support.fork_server import ForkedCommand
 from support.processes import alive, run, start, wait_for
 
 if TYPE_CHECKING:
     from conftest import Cluster
-
-TESTS = Path(__file__).parents[1]
 
 
 def do_all(platform: Platform, words: Sequence[str]) -> None:
@@ -124,22 +122,25 @@ class Bench:
 
         Returns how long it ran.
         """
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "support.kills", *self._words],
-            env={**os.environ, **self.variables(name), "PYTHONPATH": str(TESTS)},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        begin = time.monotonic()
-        if kill_after is not None:
-            time.sleep(kill_after)
-            process.kill()
-        process.communicate()
-        assert kill_after is not None or process.returncode == 0
+        arguments = [str(word) for word in self._words]
+        environment = {**os.environ, **self.variables(name)}
+        input_end, go = os.pipe()
+        ready, output_end = os.pipe()
+        with Path(os.devnull).open("ab") as errors, os.fdopen(ready) as lines:
+            streams = (input_end, output_end, errors.fileno())
+            process = ForkedCommand(arguments, environment, streams, module="support.kills")
+            os.close(input_end)
+            os.close(output_end)
+            assert lines.readline() == "ready\n"
+            os.write(go, b"go\n")
+            os.close(go)
+            begin = time.monotonic()
+            if kill_after is not None:
+                time.sleep(kill_after)
+                process.kill()
+            code = process.wait()
+            process.stop()
+        assert kill_after is not None or code == 0
         return time.monotonic() - begin
 
     def repeat(self, name: str) -> None:

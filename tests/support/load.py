@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from streamflow.platform import Platform
-from streamflow.steps.serving.predict import Prediction, load_serving_version, predict_rows
+from streamflow.steps.serving.predict import Prediction, predict_rows
+from streamflow.steps.serving.serving_version import load_serving_version
 from support.chain import NOW
 
 PATIENCE_S = 30  # after which a client says that the API hangs
@@ -83,8 +84,15 @@ class Load:
     """
 
     def __init__(
-        self, base: str, keys: Sequence[str], *, clients: int = 4, pause: float = 0.0
+        self,
+        base: str,
+        keys: Sequence[str],
+        *,
+        clients: int = 4,
+        pause: float = 0.0,
+        api_key: str | None = None,
     ) -> None:
+        self._key_header = {} if api_key is None else {"X-API-Key": api_key}
         self.replies: list[Reply] = []
         self.broken: list[str] = []  # questions that got no answer, since the connection broke
         self._address, self._keys, self._pause = urlsplit(base).netloc, keys, pause
@@ -135,6 +143,7 @@ class Load:
     def _answer(self, connection: http.client.HTTPConnection, request_id: str, key: str) -> Reply:
         began = time.monotonic()
         headers = {"Content-Type": "application/json", "X-Request-ID": request_id}
+        headers |= self._key_header
         connection.request("POST", "/predict", json.dumps({"user_id": key}), headers)
         answer = connection.getresponse()
         body = json.loads(answer.read())

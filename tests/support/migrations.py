@@ -1,6 +1,10 @@
 """An installation as an older streamflow left it."""
 
 TO_0003 = """
+DROP FUNCTION streamflow.refuse_rows_of_complete_revision, streamflow.require_counted_rows,
+    streamflow.wait_for_forgetting, streamflow.refuse_forgotten_keys, streamflow.is_forgotten
+    CASCADE;
+DROP INDEX streamflow.erasure_by_key;
 DROP VIEW streamflow.prediction_overview, streamflow.drop_overview,
     streamflow.drift_overview, streamflow.promotion;
 DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report,

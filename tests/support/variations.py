@@ -124,9 +124,9 @@ def lie_otherwise(administrator: str, seed: int) -> None:
         for table in FROZEN:
             connection.execute(
                 f"CREATE TEMP TABLE lying ON COMMIT DROP AS SELECT * FROM frozen.{table};"
-                f"ALTER TABLE frozen.{table} DISABLE TRIGGER frozen; TRUNCATE frozen.{table};"
+                f"ALTER TABLE frozen.{table} DISABLE TRIGGER USER; TRUNCATE frozen.{table};"
                 f"INSERT INTO frozen.{table} SELECT * FROM lying ORDER BY md5(user_id || '{seed}');"
-                f"ALTER TABLE frozen.{table} ENABLE TRIGGER frozen; DROP TABLE lying"  # type: ignore[arg-type]
+                f"ALTER TABLE frozen.{table} ENABLE TRIGGER USER; DROP TABLE lying"  # type: ignore[arg-type]
             )
 
 

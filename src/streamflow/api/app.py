@@ -64,6 +64,9 @@ def create_app(
         description="Predictions that can be audited.",
         docs_url=None,  # `add_pages` adds it with a security policy, and /redoc too
         redoc_url=None,
+        # A redirect would answer for a different path, so for a different user.
+        redirect_slashes=False,
+        servers=[{"url": settings.api_root_path}] if settings.api_root_path else None,
         responses=ERROR_ANSWERS,
         telemetry=FASTAPI_OFF,
     )
@@ -78,7 +81,7 @@ def create_app(
     add_predictions(app, state, build_endpoint_models(catalog, settings.api_max_ids))
     _add_probes(app, state)
     _add_status(app, state)
-    add_pages(app)
+    add_pages(app, settings.api_root_path)
     describe_keys(app, needed=keys is not None)
     return app
 

@@ -25,8 +25,9 @@ from streamflow.core.data.counts import count_of
 from streamflow.database.pool import take_connection
 from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.live_features import OnlineRow
-from streamflow.steps.serving.predict import Prediction, Serving, predict_rows
-from streamflow.warehouse.prediction_log import log_predictions_async
+from streamflow.steps.serving.predict import Prediction, predict_rows
+from streamflow.steps.serving.serving_version import Serving
+from streamflow.warehouse.prediction_log import KeyForgotten, log_predictions_async
 
 # Workers for small requests, and for large ones.
 SMALL_WORKERS = 6
@@ -154,12 +155,15 @@ class Batcher:
                 request.fail(error)
 
     async def _answer_with_retry(self, batch: list[PendingRequest]) -> None:
-        """Answer a batch. If its connection was dead, answer it once more on a new connection.
+        """Answer a batch, once more on a new connection if its connection was dead.
 
-        A connection is dead when PostgreSQL was restarted in the meantime.
+        A connection is dead when PostgreSQL was restarted in the meantime. If a key was forgotten
+        since its row was read, the rows are read once more: then the key is unknown.
         """
         try:
             await self._answer(batch)
+        except KeyForgotten:
+            await self._answer_with_retry(batch)
         except _ConnectionLost:
             # All connections of the pool are dead too. To try each first could take very long.
             await self._pool.drain()

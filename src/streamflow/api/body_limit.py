@@ -19,6 +19,10 @@ BODY_HEADERS = (CONTENT_LENGTH, b"transfer-encoding", EXPECT)
 
 CLOSE = {"Connection": "close"}
 
+# How long the API waits before it reads more of a body that it throws away. Without a pause, a few
+# clients that send without an end take all the time of the event loop.
+DISCARD_PAUSE_S = 0.05
+
 
 class BodyLimit:
     """ASGI middleware that refuses bodies that are too large or too slow.
@@ -93,6 +97,7 @@ class _Body:
             self.is_too_large = self.is_too_large or self._size > self._max_bytes
             if self.is_too_large:
                 self._chunks.clear()
+                await asyncio.sleep(DISCARD_PAUSE_S)
             else:
                 self._chunks.append(chunk)
         self.is_complete = message["type"] == "http.request"

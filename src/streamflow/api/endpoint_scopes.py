@@ -7,14 +7,21 @@ from streamflow.core.serving.api_keys import Scope
 # Paths that need no key, because a health probe has none. They must match exactly.
 OPEN_PATHS = frozenset({"/health", "/ready"})
 
+FEATURES_PREFIX = "/features/"
+
 ACCESS: dict[str, Scope] = {
     # The metrics show how much is predicted, and what. A scraper gets a key for them alone.
     "/metrics": "metrics",
     "/model": "read",
-    "/features/{}": "read",
+    f"{FEATURES_PREFIX}{{}}": "read",
     "/openapi.json": "read",
     "/docs": "read",
     "/redoc": "read",
+    # The files that these two pages load.
+    "/docs/swagger-ui-bundle.js": "read",
+    "/docs/swagger-ui.css": "read",
+    "/docs/favicon-32x32.png": "read",
+    "/redoc/redoc.standalone.js": "read",
     "/predict": "predict",
     "/predict/batch": "predict",
     "/explain": "predict",
@@ -24,10 +31,11 @@ ACCESS: dict[str, Scope] = {
 def required_scope(path: str) -> Scope | None:
     """Return the scope that a path requires; None if the API has no such path.
 
-    The path must be the one that the router reads.
+    The path must be the one that the router reads. A key in a path may contain slashes.
 
     >>> [required_scope(p) for p in ("/features/7590-VHVEG", "/features/x/health", "/health")]
-    ['read', None, None]
+    ['read', 'read', None]
     """
-    parent = path.rpartition("/")[0]
-    return ACCESS.get(path) or ACCESS.get(f"{parent}/{{}}")
+    if path.startswith(FEATURES_PREFIX):
+        return ACCESS[f"{FEATURES_PREFIX}{{}}"]
+    return ACCESS.get(path)

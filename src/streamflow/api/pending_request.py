@@ -10,7 +10,8 @@ from typing import Literal
 
 from streamflow.api.request_context import Notes
 from streamflow.errors import Overloaded
-from streamflow.steps.serving.predict import Prediction, RowRefusal, Serving
+from streamflow.steps.serving.predict import Prediction, RowRefusal
+from streamflow.steps.serving.serving_version import Serving
 
 Phase = Literal["queue", "features", "model", "log"]
 Answer = Prediction | RowRefusal

@@ -6,10 +6,13 @@ here, not text, so this module has no `from __future__ import annotations`.
 
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import quote, unquote_to_bytes
 
 from fastapi import FastAPI, Path, Request, Response
 from pydantic_core import to_json
+from starlette.convertors import Convertor, register_url_convertor
 
+from streamflow.api.endpoint_scopes import FEATURES_PREFIX
 from streamflow.api.refusals import error_body
 from streamflow.api.request_context import notes_of
 from streamflow.api.schema import EndpointModels, ok
@@ -17,7 +20,8 @@ from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.steps.serving.explain import ExplainedPrediction
-from streamflow.steps.serving.predict import Prediction, Serving, parse_key
+from streamflow.steps.serving.predict import Prediction, parse_key, unknown_key_error
+from streamflow.steps.serving.serving_version import Serving
 
 
 def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
@@ -76,22 +80,56 @@ def _add_features(app: FastAPI, state: ServingState, models: EndpointModels) -> 
     key_name = catalog.entity.key
     path_key = models.path_key
 
+    register_url_convertor("key", _KeyConvertor())
+
     @app.get(
-        f"/features/{{{key_name}}}",
+        f"{FEATURES_PREFIX}{{{key_name}:key}}",
         summary="Features",
         response_model=None,
         responses=ok(models.features),
     )
     async def features(
         text: Annotated[path_key, Path(alias=key_name)],  # type: ignore[valid-type]
+        request: Request,
     ) -> Response:
         """Return the live features of one key as they are stored.
 
         Values that are absent or too old are neither refused nor replaced.
         """
+        _require_utf8(catalog, request)
         key = parse_key(catalog, text)
         row = await state.features(key)
         return _json_response({key_name: key, **row.json_values})
+
+
+class _KeyConvertor(Convertor[str]):
+    """Tells the router that a key is the whole rest of a path, with its slashes and line ends."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """Return the key of a path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the path of a key."""
+        return quote(value, safe="")
+
+
+def _require_utf8(catalog: Catalog, request: Request) -> None:
+    """Check that the path is UTF-8.
+
+    The server decodes a path with replacements, and the result could be the key of another user.
+
+    Raises:
+        EntityUnknown: the path is not UTF-8, so nobody has its key.
+    """
+    raw_path = unquote_to_bytes(request.scope["raw_path"])
+    try:
+        raw_path.decode()
+    except UnicodeDecodeError as exc:
+        text = raw_path.decode(errors="backslashreplace").removeprefix(FEATURES_PREFIX)
+        raise unknown_key_error(catalog, text) from exc
 
 
 def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> None:

@@ -18,7 +18,7 @@ from typing import Literal
 from streamflow.database import translate_errors
 from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.serving.predict import Serving, load_serving_version
+from streamflow.steps.serving.serving_version import Serving, load_serving_version
 from streamflow.steps.stages.transitions import ProductionStatus, production_status
 
 # The API serves a change within 5 s: this interval, the answer of the registry and the loading.
@@ -188,7 +188,11 @@ class RegistryFollower:
 
     def _load(self, version: int, holder: ProductionStatus) -> None:
         try:
-            serving = load_serving_version(self._platform, self._platform.models.version(version))
+            serving = load_serving_version(
+                self._platform,
+                self._platform.models.version(version),
+                in_process=self._platform.settings.api_trial == "on",
+            )
         # Whatever the error is: the former version goes on, and the error is shown and counted.
         except Exception as error:  # noqa: BLE001
             self._failed_load = version, time.monotonic()

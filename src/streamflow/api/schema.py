@@ -244,6 +244,7 @@ ERROR_ANSWERS = _describe_errors(
         408: "the body did not arrive in time",
         413: "the body is larger than the setting api_max_body",
         422: "the request is malformed, or features have no value",
+        431: "the request line and the headers are too large, or there are too many headers",
         500: "unforeseen: the log has the details under the id of the request",
         503: "a part of the installation does not answer, or no version is in Production",
     }

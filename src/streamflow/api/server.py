@@ -23,7 +23,8 @@ from prometheus_client import disable_created_metrics
 
 from streamflow.api.active_keys import KeyRing
 from streamflow.api.app import create_app
-from streamflow.api.client_timeouts import ClientTimeoutProtocol, set_client_timeout
+from streamflow.api.client_timeouts import set_client_timeout
+from streamflow.api.http_protocol import HttpProtocol
 from streamflow.api.logs import open_log
 from streamflow.api.middleware import keys_are_needed
 from streamflow.api.state import ServingState
@@ -85,7 +86,7 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
             workers=workers,
             host=host,
             port=port,
-            http=ClientTimeoutProtocol,
+            http=HttpProtocol,
             ws="none",
             # The lines of uvicorn go where `open_log` sends them.
             log_config=None,

@@ -17,7 +17,8 @@ from streamflow.features.live_features import OnlineReader, OnlineRow
 from streamflow.platform import Platform
 from streamflow.steps.serving.explain import ExplainedPrediction, explain_row
 from streamflow.steps.serving.live_row import LiveRow, live_row
-from streamflow.steps.serving.predict import Serving, unknown_key_error
+from streamflow.steps.serving.predict import unknown_key_error
+from streamflow.steps.serving.serving_version import Serving
 
 # An explanation may take this much longer than a prediction, because the first one of a version
 # converts its trees.

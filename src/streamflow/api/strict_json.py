@@ -1,7 +1,7 @@
-"""A strict reader of JSON request bodies.
+"""The routes of the API, and their strict reader of JSON request bodies.
 
-It refuses a key that stands twice in an object, NaN and infinite numbers, half of a character
-(a lone surrogate), and too many nested objects and arrays.
+The reader refuses a key that stands twice in an object, NaN and infinite numbers, half of a
+character (a lone surrogate), and too many nested objects and arrays.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 # The limit of objects and arrays in one body. No endpoint takes more than three. The number also
 # limits how deep they can be nested.
@@ -108,7 +110,24 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose requests are read strictly."""
+    """A route whose requests are read strictly. Each route for GET answers HEAD, too."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether this route answers the request."""
+        match, child_scope = super().matches(scope)
+        if match is Match.PARTIAL and self._is_head(scope):
+            match = Match.FULL
+        return match, child_scope
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request. The server leaves out the body of an answer to HEAD."""
+        if self._is_head(scope):
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+    def _is_head(self, scope: Scope) -> bool:
+        return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler, applied to a strict request."""

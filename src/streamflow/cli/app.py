@@ -35,6 +35,7 @@ from streamflow.cli import (
 )
 from streamflow.cli.command_groups import GroupedCommands
 from streamflow.cli.context import Invocation
+from streamflow.cli.printable import printable
 from streamflow.errors import StreamflowError
 
 COMMAND_MODULES = (
@@ -157,4 +158,4 @@ def main() -> None:
 def _report_error(text: str, *, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)

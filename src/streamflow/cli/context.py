@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streamflow.cli.printable import printable
+
 if TYPE_CHECKING:
     from streamflow.platform import Platform
     from streamflow.settings import Settings
@@ -71,7 +73,8 @@ class Invocation:
     def notify(self, text: str) -> None:
         """Print a progress line on stderr, unless --quiet was given."""
         if not self.quiet:
-            Console(stderr=True, highlight=False).print(f"… {text}", style="dim", markup=False)
+            console = Console(stderr=True, highlight=False)
+            console.print(f"… {printable(text)}", style="dim", markup=False)
 
 
 def invocation(context: typer.Context) -> Invocation:
@@ -83,7 +86,12 @@ def invocation(context: typer.Context) -> Invocation:
 
 def show(receipt: object, *, as_json: bool, text: Callable[[Any], str]) -> None:
     """Print a receipt on stdout: as JSON for programs, or as `text` writes it for people."""
-    print(to_json(receipt) if as_json else text(receipt))
+    print_text(to_json(receipt) if as_json else text(receipt))
+
+
+def print_text(text: str) -> None:
+    """Print a text on stdout at once. A terminal obeys no character of it."""
+    print(printable(text), flush=True)
 
 
 def to_json(value: object) -> str:
@@ -105,7 +113,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
     for name in header:
         grid.add_column(name, overflow="fold")
     for row in rows:
-        cells = ["" if cell is None else str(cell) for cell in row]
+        cells = ["" if cell is None else printable(str(cell)) for cell in row]
         grid.add_row(*cells)
     width = None if sys.stdout.isatty() else FILE_WIDTH
     Console(width=width, highlight=False).print(grid, markup=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli import receipts
-from streamflow.cli.context import invocation, print_table, show
+from streamflow.cli.context import invocation, print_table, print_text, show
 from streamflow.cli.options import JsonFlag
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ def doctor(
             "--fix", help="Repair what can be repaired without loss of data, and check again."
         ),
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Compare all frozen rows with their digests, not a sample."),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Check the installation, and repair it with --fix.
@@ -78,12 +82,12 @@ def doctor(
     call = invocation(context)
     settings = call.settings()
     clock = partial(datetime.now, UTC)
-    findings = step(settings, now=clock)
+    findings = step(settings, now=clock, full=full)
     repairs = []
     if fix:
         repairs = repair(settings, findings, call.notify)
     if repairs:
-        findings = step(settings, now=clock)
+        findings = step(settings, now=clock, full=full)
     if as_json:
         show({"findings": findings, "done": repairs}, as_json=True, text=str)
     else:
@@ -94,7 +98,7 @@ def doctor(
 
 def _print_findings(findings: list[Finding], repairs: list[str]) -> None:
     for repair in repairs:
-        print(repair if repair.startswith(STOPPED) else f"[FIXED] {repair}")
+        print_text(repair if repair.startswith(STOPPED) else f"[FIXED] {repair}")
     rows = [
         (
             _describe_state(finding),
@@ -129,7 +133,7 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
         for setting in explanations
     ]
     print_table("Settings", ("setting", "value", "from", "what"), rows)
-    print(_describe_database(call.settings()))
+    print_text(_describe_database(call.settings()))
 
 
 def _describe_database(settings: Settings) -> str:

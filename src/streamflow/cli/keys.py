@@ -9,6 +9,7 @@ import typer
 
 from streamflow.cli.context import invocation, print_table, show
 from streamflow.cli.options import JsonFlag
+from streamflow.cli.printable import one_line
 from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def list_keys(context: typer.Context, as_json: JsonFlag = False) -> None:
     rows = [
         (
             key.id,
-            key.name,
+            one_line(key.name),
             key.scope,
             key.state,
             _format_minute(key.created),
@@ -134,11 +135,12 @@ def _format_created(receipt: KeyReceipt) -> str:
     until = f" until {_format_minute(row.expires)}" if row.expires else ""
     return (
         f"{receipt.key}\n"
-        f"[OK] key {row.id} for {row.name}, scope {row.scope}{until}; it is not shown again"
+        f"[OK] key {row.id} for {one_line(row.name)}, scope {row.scope}{until};"
+        " it is not shown again"
     )
 
 
 def _format_revoked(receipt: RevokeReceipt) -> str:
-    lines = [f"  {row.id}  {row.name}  scope {row.scope}" for row in receipt.revoked]
+    lines = [f"  {row.id}  {one_line(row.name)}  scope {row.scope}" for row in receipt.revoked]
     lines.append(f"[OK] {count_of(len(receipt.revoked), 'key')} revoked")
     return "\n".join(lines)

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from streamflow.cli import lifecycle_receipts
-from streamflow.cli.context import Invocation, format_time, invocation, print_table, show
+from streamflow.cli.context import (
+    Invocation,
+    format_time,
+    invocation,
+    print_table,
+    print_text,
+    show,
+)
 from streamflow.cli.options import JsonFlag, Why, parse_instant
+from streamflow.cli.printable import one_line
 from streamflow.errors import StreamflowError
 
 if TYPE_CHECKING:
@@ -64,12 +72,12 @@ def _ledger_row(entry: Entry) -> tuple[object, ...]:
     return (
         entry.seq,
         format_time(entry.at.astimezone(UTC)),
-        entry.who,
+        one_line(entry.who),
         action,
         entry.stage,
         entry.from_version,
         entry.to_version,
-        entry.why,
+        one_line(entry.why),
         entry.evidence_digest[:12],
     )
 
@@ -160,12 +168,12 @@ def _reconcile_for_ever(call: Invocation, interval_s: int) -> NoReturn:
             with call.platform() as platform:
                 receipt = step(platform)
             for entry in receipt.entered:
-                print(lifecycle_receipts.entry(entry), flush=True)
+                print_text(lifecycle_receipts.entry(entry))
             problems = receipt.unsettled
         except StreamflowError as error:
             problems = (f"error: {error.message}",)
         if problems != printed_problems:
             for problem in problems:
-                print(problem, flush=True)
+                print_text(problem)
         printed_problems = problems
         time.sleep(interval_s)

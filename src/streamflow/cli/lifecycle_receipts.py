@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from streamflow.cli import receipts
+from streamflow.cli.printable import one_line
 from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _replacing(version: int | None) -> str:
 def retrain(receipt: RetrainReceipt) -> str:
     """Print what was trained and what the gate decided, or why nothing was done."""
     if receipt.decision == "skipped":
-        return f"[OK] nothing to retrain as of {receipt.as_of}: {receipt.why}"
+        return f"[OK] nothing to retrain as of {receipt.as_of}: {one_line(receipt.why)}"
     lines = []
     if receipt.trained:
         lines.append(receipts.train(receipt.trained))
@@ -57,7 +58,7 @@ def retrain(receipt: RetrainReceipt) -> str:
     if receipt.promotion:
         lines.append(promote(receipt.promotion))
     lines.append(
-        f"[OK] retrained as of {receipt.as_of} ({receipt.why}):"
+        f"[OK] retrained as of {receipt.as_of} ({one_line(receipt.why)}):"
         f" version {receipt.version} was {receipt.decision}"
     )
     return "\n".join(lines)
@@ -87,7 +88,7 @@ def entry(ledger_entry: Entry) -> str:
     """Print one entry of the ledger as one line."""
     return (
         f"  entry {ledger_entry.seq}: {ledger_entry.action}, {ledger_entry.stage}:"
-        f" {ledger_entry.why}, since {ledger_entry.since:%Y-%m-%d %H:%M:%S}"
+        f" {one_line(ledger_entry.why)}, since {ledger_entry.since:%Y-%m-%d %H:%M:%S}"
     )
 
 
@@ -104,7 +105,7 @@ def who_served(receipt: VersionAtInstant) -> str:
     cause = receipt.entry
     return (
         f"[OK] {receipt.model} version {receipt.version}, since {receipt.since.isoformat()}{until}"
-        f" (entry {cause.seq}, {cause.action} by {cause.who}: {cause.why})"
+        f" (entry {cause.seq}, {cause.action} by {one_line(cause.who)}: {one_line(cause.why)})"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli import lifecycle_receipts
-from streamflow.cli.context import invocation, print_table, show
+from streamflow.cli.context import invocation, print_table, print_text, show
 from streamflow.cli.options import JsonFlag, Why
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def models(context: typer.Context, as_json: JsonFlag = False) -> None:
     for version in versions:
         _print_default_costs(version)
     for note in notes:
-        print(f"  note: {note}")
+        print_text(f"  note: {note}")
 
 
 def _version_row(version: ModelVersion) -> tuple[object, ...]:
@@ -92,7 +92,7 @@ def _print_default_costs(version: ModelVersion) -> None:
     from streamflow.core.training.default_costs import costs_from_metrics
 
     for feature, cost in costs_from_metrics(version.metrics).items():
-        print(
+        print_text(
             f"  version {version.version}, default of {feature}:"
             f" AUC {cost['auc_change']:+.4f}, {cost['flips']:.2%} of the decisions change"
         )

@@ -40,10 +40,13 @@ def _describe_result(receipt: ReproduceReceipt) -> str:
     largest = receipt.largest_difference
     difference = "not known" if largest is None else f"{largest:.3g}"
     probabilities = count_of(receipt.predictions, "probability", "probabilities")
-    return (
+    sentence = (
         f"the largest difference of {probabilities} is {difference},"
         f" the declared tolerance is {receipt.tolerance:g}"
     )
+    if any(level.differences for level in receipt.levels):
+        return sentence
+    return f"{sentence}; all five levels are the same, so something that they do not record changed"
 
 
 def _describe_level(level: LevelVerdict) -> list[str]:
@@ -76,6 +79,7 @@ def verify(receipt: VerifyReceipt) -> str:
         for source in receipt.certificate.parts
     ]
     lines += _describe_violations(receipt)
+    lines += [f"  frozen rows   {sentence}" for sentence in receipt.frozen_rows]
     lines += [f"  training set  {sentence}" for sentence in receipt.training_set]
     lines += [f"  certificate   {difference}" for difference in receipt.differences]
     lines += [f"  tampered      {sentence}" for sentence in receipt.tampered]

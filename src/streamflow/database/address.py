@@ -80,9 +80,10 @@ class Address:
     def _session_options(self) -> str:
         """Return the settings with which each session starts.
 
-        They are the role, and UTC, so that an instant has the same text everywhere.
+        They are the role; UTC, so that an instant has the same text everywhere; and backslashes
+        without a meaning in texts, as the check of an expression of the catalog reads them.
         """
-        return f"-c role={self.role} -c timezone=UTC"
+        return f"-c role={self.role} -c timezone=UTC -c standard_conforming_strings=on"
 
     def conninfo(self) -> str:
         """Return the address for psycopg. It may hold the password: never log it."""

@@ -9,12 +9,14 @@ import adbc_driver_manager
 import psycopg
 
 from streamflow.database.address import Address
-from streamflow.errors import DatabaseUnavailable, DiskFull, StreamflowError
+from streamflow.errors import DatabaseUnavailable, DiskFull, SnapshotDamaged, StreamflowError
 
 # The system's message, in the log of PostgreSQL and in its errors.
 DISK_FULL_MESSAGE = "No space left on device"
 # SQLSTATE of a full disk.
 DISK_FULL_STATE = "53100"
+# SQLSTATE of our own trigger on streamflow.revision: frozen rows are there that no command wrote.
+STRAY_ROWS_STATE = "23000"
 # Beginnings of SQLSTATE: the connection failed, or an operator or a crash ended it.
 CONNECTION_LOST_STATES = ("08", "57P")
 
@@ -24,7 +26,7 @@ def translate_errors(
     address: Address,
     read_log_end: Callable[[], str] = lambda: "",
 ) -> Iterator[None]:
-    """Raise DiskFull or DatabaseUnavailable for what a driver reports in this block.
+    """Raise DiskFull, DatabaseUnavailable or SnapshotDamaged for a driver's error in this block.
 
     Every other error passes as it is.
 
@@ -35,7 +37,11 @@ def translate_errors(
     """
     try:
         yield
-    except (psycopg.OperationalError, adbc_driver_manager.Error) as exc:
+    except (
+        psycopg.OperationalError,
+        psycopg.IntegrityError,
+        adbc_driver_manager.Error,
+    ) as exc:
         translation = _translate(exc, address, read_log_end)
         if translation is None:
             raise
@@ -52,6 +58,12 @@ def _translate(
     first_line = text.splitlines()[0] if text else type(error).__name__
     if state == DISK_FULL_STATE or DISK_FULL_MESSAGE in text:
         return DiskFull(f"{address.display}: {first_line}")
+    if state == STRAY_ROWS_STATE:
+        return SnapshotDamaged(
+            first_line,
+            state="Nothing was frozen.",
+            remedy="Run 'streamflow doctor': it names the rows that belong to no revision.",
+        )
     is_about_connection = isinstance(error, psycopg.OperationalError) or "connection" in text
     has_no_reason = not state and is_about_connection
     if not state.startswith(CONNECTION_LOST_STATES) and not has_no_reason:

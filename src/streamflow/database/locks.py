@@ -28,6 +28,9 @@ LEDGER = 7_590_004
 MONITOR_REPORT = 7_590_005
 # One retraining at a time.
 RETRAINING = 7_590_006
+# Writers of answers and of live rows share this lock; `forget` takes it exclusively while it erases
+# what is live. The triggers of migration 0014 name the number.
+FORGETTING = 7_590_007
 # One process at a time works on the registry of Feast, which has no lock itself. PostgreSQL
 # computes the number from the name.
 FEATURE_REGISTRY = "hashtextextended('streamflow.feast', 0)"

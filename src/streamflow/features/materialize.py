@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Catalog
+from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import NotMigrated, SnapshotMissing
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, views_of
@@ -23,6 +24,8 @@ from streamflow.features.live_tables import (
 )
 
 QUERIES = load_queries(__file__)
+
+RevisionKey = tuple[str, datetime, int]  # table, as_of and number of a revision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +53,13 @@ def materialize(
     as_of: datetime | None = None,
     known_at: datetime | None = None,
     services: Mapping[str, Sequence[ServiceFeature]] | None = None,
+    verify: Callable[[Iterable[RevisionKey]], None] = lambda _: None,
 ) -> list[MaterializedView]:
     """Make one drop the live state of every view, in one transaction.
 
     Readers see all of the new state or nothing of it. The rows are written into new tables, which
-    replace the live ones at the end: readers have to wait only for that.
+    replace the live ones at the end: readers have to wait only for that. Nobody freezes or erases
+    rows in the meantime, so a key that is forgotten now does not become live again.
 
     The drop is the newest one for which every table that feeds a view is frozen. A drop for which
     one of these tables is not frozen yet is not taken, so that no answer mixes two drops. Keys that
@@ -69,16 +74,20 @@ def materialize(
         as_of: the as_of that the drop must have.
         known_at: take only revisions that were known at this instant. None: take the newest.
         services: the services of registered versions, by name.
+        verify: raises an error when frozen rows of these revisions are not the recorded ones. Then
+            the live features stay as they are.
 
     Raises:
         SnapshotMissing: there is no such drop.
         NotMigrated: a live table is missing.
     """
     with connection.transaction():
+        connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
         lock_live_tables(connection)
         views = views_of(catalog, services or {})
         tables = sorted({view.table for view in views if view.table in catalog.tables})
         drop = _read_newest_drop(connection, tables, as_of, known_at)
+        verify((table, drop.as_of, number) for table, (number, _) in drop.revisions.items())
         materialized_views = [
             _fill_next_table(connection, catalog.entity.key, view, drop) for view in views
         ]

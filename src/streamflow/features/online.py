@@ -27,6 +27,7 @@ from psycopg import sql
 
 from streamflow.core.data.counts import count_of
 from streamflow.database import Address, connect
+from streamflow.database.locks import FORGETTING, transaction_lock_sql
 from streamflow.features.live_tables import (
     drop_live_table,
     ensure_live_table,
@@ -117,7 +118,8 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
     ) -> None:
         """Store the newest row of each key. A stored row that is newer stays.
 
-        The newer row is the one with the later as_of or, for equal as_of, the later known_at.
+        The newer row is the one with the later as_of or, for equal as_of, the later known_at. A row
+        of a key that was forgotten at its as_of or later is left out.
         """
         key, key_type, _ = _find_key(table)
         features = _find_features(table)
@@ -137,7 +139,8 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
             _compose_newest_rows(key, column_types),
             replace_when=IS_NOT_OLDER,
         )
-        with connect(Address()) as connection:
+        with connect(Address()) as connection, connection.transaction():
+            connection.execute(transaction_lock_sql(FORGETTING, shared=True))
             connection.execute(statement, columns)
         if progress:
             progress(len(data))
@@ -215,6 +218,7 @@ def _compose_newest_rows(key: str, column_types: dict[str, str]) -> sql.Composed
     """
     return sql.SQL(
         "SELECT DISTINCT ON ({key}) {columns} FROM unnest({arrays}) AS batch ({columns})"
+        " WHERE NOT streamflow.is_forgotten({key}::text, as_of)"
         " ORDER BY {key}, as_of DESC, known_at DESC NULLS LAST"
     ).format(
         key=sql.Identifier(key),

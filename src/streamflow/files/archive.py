@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from streamflow.core.versions.manifest import Member
 from streamflow.errors import BackupDamaged
+from streamflow.files.archive_limits import check_sizes, read_bounded, read_text_member
 from streamflow.files.disk_space import naming_full_disk
 from streamflow.files.partial_files import open_partial, sync_folder
 from streamflow.files.text_files import refuse_existing
@@ -144,7 +146,7 @@ class ArchiveReader(Generic[M]):
         digest = sha256()
         size = 0
         with _name_damage(name, "the file is damaged"), self._archive.open(name) as file:
-            while chunk := file.read(CHUNK):
+            for chunk in read_bounded(file, name, member.bytes, CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
                 yield chunk
@@ -174,9 +176,10 @@ def open_for_reading(path: Path, kind: ArchiveKind[M]) -> Iterator[ArchiveReader
     article = "an" if kind.noun[0] in "aeiou" else "a"
     with archive:
         with _name_damage(kind.manifest, f"this is not {article} {kind.noun} of streamflow"):
-            text = archive.read(kind.manifest)
+            text = read_text_member(archive, kind.manifest)
         manifest = kind.parse(text)
         _check_names(archive, kind.manifest, manifest.members)
+        check_sizes(archive, manifest.members)
         yield ArchiveReader(archive, manifest)
 
 
@@ -214,7 +217,7 @@ def _check_names(archive: ZipFile, manifest_name: str, members: Mapping[str, Mem
     expected = [*members, manifest_name]
     if sorted(names) != sorted(expected):
         one_sided = sorted(set(names) ^ set(expected))
-        repeated = sorted(name for name in names if names.count(name) > 1)
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         problem = (one_sided or repeated)[0]
         raise BackupDamaged(f"{problem!r} is not exactly once both in the file and in its manifest")
 

@@ -1,4 +1,4 @@
-"""Read CSV files: their bytes, their cells as text in batches, and the records of an error.
+"""Read CSV files: their bytes, their header, and the records of an error.
 
 Rows are counted as records from 0. The header is row -1. An empty line is not a record.
 """
@@ -11,17 +11,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TextIO
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from pyarrow import csv as arrow_csv
-
+HEADER_ROW = -1  # the row number of the header
 CHUNK = 1 << 20  # bytes read at a time
-BLOCK = 8 << 20  # bytes of text in one batch: this bounds the memory of a read
+# The limit of Python's csv module, which reads the records of an error.
+MAX_CELL_CHARACTERS = 131_072
+# A record has to fit into a block of `csv_batches`, with up to 4 bytes for each character.
+MAX_RECORD_CHARACTERS = 1 << 20
+QUOTE_HINT = "is a quote missing or too many?"
 BOM = codecs.BOM_UTF8.decode()
 
 
@@ -32,13 +30,22 @@ class FileBytes:
     Attributes:
         size: The number of bytes.
         lines: The number of line feeds.
+        longest_line: The number of bytes of the longest line.
+        has_quotes: Whether the file has a double quote, so that a cell may go over several lines.
         is_text: Whether the file is UTF-8 without a NUL byte.
     """
 
     sha256: str
     size: int
     lines: int
+    longest_line: int
+    has_quotes: bool
     is_text: bool
+
+    @property
+    def may_have_long_cells(self) -> bool:
+        """Tell whether a cell may be longer than MAX_CELL_CHARACTERS, or its quote not closed."""
+        return self.has_quotes or self.longest_line > MAX_CELL_CHARACTERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +54,13 @@ class Record:
 
     Attributes:
         line: The number of its first line in the file, from 1.
-        cells: The cells of the record, as text.
+        cells: The cells of the record, as text. Of a record with a problem, what could be read.
+        problem: Why the record and the rest of the file cannot be read. Empty when they can.
     """
 
     line: int
     cells: list[str]
+    problem: str = ""
 
 
 def inspect_bytes(path: Path) -> FileBytes:
@@ -60,16 +69,31 @@ def inspect_bytes(path: Path) -> FileBytes:
     decoder = codecs.getincrementaldecoder("utf-8")()
     size = 0
     lines = 0
+    longest_line = 0
+    open_line = 0  # bytes of the line that the next chunk continues
+    has_quotes = False
     is_text = True
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
             size += len(chunk)
-            lines += chunk.count(b"\n")
+            lengths = [len(line) for line in chunk.split(b"\n")]
+            lines += len(lengths) - 1
+            lengths[0] += open_line
+            longest_line = max(longest_line, *lengths)
+            open_line = lengths[-1]
+            has_quotes = has_quotes or b'"' in chunk
             is_text = is_text and b"\0" not in chunk and _can_decode(decoder, chunk)
     # The file must not end within a character.
     is_text = is_text and _can_decode(decoder, b"", final=True)
-    return FileBytes(sha256=digest.hexdigest(), size=size, lines=lines, is_text=is_text)
+    return FileBytes(
+        sha256=digest.hexdigest(),
+        size=size,
+        lines=lines,
+        longest_line=longest_line,
+        has_quotes=has_quotes,
+        is_text=is_text,
+    )
 
 
 def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
@@ -91,66 +115,25 @@ def read_header(path: Path) -> list[str]:
     return []
 
 
-def read_batches(
-    path: Path,
-    ragged: dict[int, int],
-) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
-    """Read the rows of a text file, batch by batch.
-
-    Args:
-        ragged: Row number -> number of its cells. Rows with too many or too few cells are left out
-            of the batches and added here.
-
-    Yields:
-        The numbers of the rows, shape (n,), and the rows with all cells as text. A cell that is
-        empty is null.
-    """
-    reader = _open_reader(path, ragged)
-    next_row = 0
-    for batch in reader:
-        numbers = _number_rows(next_row, batch.num_rows, ragged)
-        if len(numbers):
-            next_row = int(numbers[-1]) + 1
-        frame = pl.from_arrow(batch)
-        assert isinstance(frame, pl.DataFrame)
-        yield numbers, frame
+def measure_header(path: Path) -> tuple[list[str], int]:
+    """Return the names in the first record, and the bytes up to the end of this record."""
+    with open_text(path) as stream:
+        lines = Lines(stream)
+        header = next((cells for cells in csv.reader(lines) if cells), [])
+    return header, len(lines.take().encode(errors="surrogateescape"))
 
 
-def _open_reader(path: Path, ragged: dict[int, int]) -> arrow_csv.CSVStreamingReader:
-    """Open a streaming reader that gives every cell as text and notes the ragged rows."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    def note_ragged(row: Any) -> str:
-        # Arrow counts records from 1, the header included.
-        ragged[row.number - 2] = row.actual_columns
-        return "skip"
-
-    names = read_header(path)
-    return arrow_csv.open_csv(
-        path,
-        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK),
-        parse_options=arrow_csv.ParseOptions(
-            newlines_in_values=True,
-            invalid_row_handler=note_ragged,
-        ),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types={name: pa.string() for name in names},
-            null_values=[""],
-            strings_can_be_null=True,
-        ),
-    )
+def open_text(path: Path) -> TextIO:
+    """Open a file as text, with its line ends. Bytes that are not UTF-8 become lone surrogates."""
+    return path.open(encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def _number_rows(first: int, count: int, ragged: Collection[int]) -> NDArray[np.int64]:
-    """Number the next `count` rows from `first` on, and pass over the numbers in `ragged`.
-
-    >>> _number_rows(5, 3, {6: 1, 7: 1, 90: 1}).tolist()
-    [5, 8, 9]
-    """
-    skipped = np.array(sorted(row for row in ragged if row >= first), dtype=np.int64)
-    candidates = np.arange(first, first + count + len(skipped))
-    return np.setdiff1d(candidates, skipped)[:count]
+def find_unreadable_record(path: Path) -> tuple[int, Record] | None:
+    """Return the row number and the record with which a file stops being readable, if any."""
+    for row, record in _read_records(path):
+        if record.problem:
+            return row, record
+    return None
 
 
 def read_records(path: Path, rows: Collection[int]) -> dict[int, Record]:
@@ -184,13 +167,68 @@ def find_undecodable_cells(path: Path) -> Iterator[tuple[int, int, str]]:
 
 
 def _read_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """Read every record with its row number, from the header (-1) on."""
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        reader = csv.reader(stream)
-        row = -1
-        line = 1
-        for cells in reader:
-            if cells:
-                yield row, Record(line=line, cells=cells)
-                row += 1
+    """Read every record with its row number, from the header (-1) on.
+
+    A record with a problem is the last one.
+    """
+    with open_text(path) as stream:
+        lines = Lines(stream)
+        reader = csv.reader(lines)
+        row = HEADER_ROW
+        while True:
             line = reader.line_num + 1
+            lines.take()
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                problem = f"a cell of more than {MAX_CELL_CHARACTERS:,} characters ({QUOTE_HINT})"
+                yield row, Record(line=line, cells=[], problem=problem)
+                return
+            if not cells:
+                continue
+            problem = _find_problem(cells, lines)
+            yield row, Record(line=line, cells=cells, problem=problem)
+            if problem:
+                return
+            row += 1
+
+
+class Lines:
+    """The lines of a file, one by one.
+
+    Attributes:
+        characters: The number of characters of the lines that were given and not taken.
+        has_ended: Whether somebody asked for a line after the last one.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._given: list[str] = []
+        self.characters = 0
+        self.has_ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._stream:
+            self._given.append(line)
+            self.characters += len(line)
+            yield line
+        self.has_ended = True
+
+    def take(self) -> str:
+        """Return the text of the lines since the last call."""
+        text = "".join(self._given)
+        self._given.clear()
+        self.characters = 0
+        return text
+
+
+def _find_problem(cells: list[str], lines: Lines) -> str:
+    """Return why a record cannot be read; an empty text when it can."""
+    if lines.has_ended:
+        # The record needed one more line, because the quote of its last cell is open.
+        return f"a cell from here to the end of the file ({QUOTE_HINT})"
+    if sum(map(len, cells)) + len(cells) > MAX_RECORD_CHARACTERS:
+        return f"a record of more than {MAX_RECORD_CHARACTERS:,} characters ({QUOTE_HINT})"
+    return ""

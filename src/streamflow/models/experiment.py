@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from streamflow.errors import StreamflowError
 from streamflow.models.registry_repair import refuse_renamed_model
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+
+# The rights of the group and of everybody.
+RIGHTS_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | None) -> str:
@@ -25,6 +33,7 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
     """
     from mlflow.exceptions import MlflowException
 
+    keep_private(artifact_root)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         location = f"{artifact_root.rstrip('/')}/{name}" if artifact_root else None
@@ -39,6 +48,21 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
         )
     experiment_id: str = experiment.experiment_id
     return experiment_id
+
+
+def keep_private(artifact_root: str | None) -> None:
+    """Make the folder of artifacts readable for its owner alone, whatever the umask is.
+
+    The files of a version contain stored requests: feature values of users, without their keys. A
+    store on a different machine has its own rights, and a folder of somebody else is left alone.
+    """
+    if artifact_root is None or urlsplit(artifact_root).scheme not in ("", "file"):
+        return
+    folder = Path(unquote(urlsplit(artifact_root).path))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & RIGHTS_OF_OTHERS:
+        folder.chmod(stat.S_IMODE(status.st_mode) & ~RIGHTS_OF_OTHERS)
 
 
 def ensure_registered_model(client: MlflowClient, name: str) -> None:

@@ -14,6 +14,7 @@ from streamflow.catalog import Column, Feature
 from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.versions.version_files import MODEL
 from streamflow.models.model_file import TRUSTED_TYPES, ModelDigests, save
+from streamflow.models.skops_import import import_skops
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -38,6 +39,7 @@ def write_package(pipeline: Pipeline, folder: Path, features: Sequence[Feature])
     import mlflow.sklearn
     from sklearn.base import clone
 
+    import_skops()  # before MLflow imports skops
     mlflow.sklearn.save_model(
         clone(pipeline),
         str(folder),

@@ -9,8 +9,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,13 @@ from streamflow.core.training.decision import Decision, parse_decision
 from streamflow.core.versions.version_files import BACKGROUND, DECISION
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models.kinds import MODEL_KINDS, find_kind, kind_of
+from streamflow.models.model_bounds import (
+    require_own_shape,
+    require_small,
+    require_whole_trees,
+)
 from streamflow.models.pipelines import ENCODE, encoder_of
+from streamflow.models.skops_import import import_skops
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -28,13 +35,17 @@ Parsed = TypeVar("Parsed")
 
 CHUNK = 1 << 20  # bytes
 
-#: The types, beyond skops' own defaults, that a model of ours may contain. The list is never read
-#: from an artifact.
+#: The types of scikit-learn and the functions of numpy that a model of ours may contain. skops
+#: adds numbers, text, containers and the types of numpy. The list is never read from an artifact.
 TRUSTED_TYPES = tuple(
     sorted(
         {
             "numpy.asarray",
             "numpy.dtype",
+            "sklearn.compose._column_transformer.ColumnTransformer",
+            "sklearn.pipeline.Pipeline",
+            "sklearn.preprocessing._encoders.OneHotEncoder",
+            "sklearn.preprocessing._function_transformer.FunctionTransformer",
             *(name for kind in MODEL_KINDS.values() for name in kind.trusted_types),
         }
     )
@@ -89,9 +100,7 @@ def save(pipeline: Pipeline, path: Path) -> ModelDigests:
     """Write the pipeline to a compressed skops file, and return its digests."""
     from zipfile import ZIP_DEFLATED
 
-    import skops.io
-
-    skops.io.dump(pipeline, path, compression=ZIP_DEFLATED, compresslevel=1)
+    import_skops().dump(pipeline, path, compression=ZIP_DEFLATED, compresslevel=1)
     return ModelDigests(file=file_digest(path), content=content_digest(pipeline))
 
 
@@ -161,11 +170,10 @@ def load(path: Path, *, expected_digest: str) -> Pipeline:
 
 def _parse_pipeline(path: Path, data: bytes) -> Pipeline:
     """Parse the bytes of a model file. Raise ArtifactUntrusted if it is not a model of ours."""
-    import skops.io
     from sklearn.pipeline import Pipeline
 
     try:
-        pipeline = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        pipeline = _construct(data)
     except Exception as exc:
         # The type may be untrusted, or the file may be no zip or no skops file. Whatever the reason
         # is, the file is not a model of ours.
@@ -175,7 +183,35 @@ def _parse_pipeline(path: Path, data: bytes) -> Pipeline:
             f"{path}: the file contains a {type(pipeline).__name__} that is not a model of ours",
             path=str(path),
         )
+    try:
+        require_own_shape(pipeline)
+    except Exception as exc:
+        # A part that is missing or has a different type can fail in any way.
+        raise ArtifactUntrusted(
+            f"{path}: the model is not one that 'train' writes: {exc}", path=str(path)
+        ) from exc
     return pipeline
+
+
+def _construct(data: bytes) -> Any:
+    """Make the object of a skops file, as `skops.io.loads` does.
+
+    The trees are checked between the two halves of that function: it has no public place for this.
+    """
+    from zipfile import ZipFile
+
+    import_skops()
+    from skops.io._audit import audit_tree, get_tree
+    from skops.io._utils import read_schema
+
+    trusted = list(TRUSTED_TYPES)
+    with ZipFile(BytesIO(data)) as archive:
+        require_small(archive, len(data))
+        schema, load_context = read_schema(archive)
+        root = get_tree(schema, load_context, trusted=trusted)
+        audit_tree(root, trusted=trusted)
+        require_whole_trees(root)
+        return root.construct()
 
 
 def _is_ours(pipeline: Pipeline) -> bool:

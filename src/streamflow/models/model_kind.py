@@ -78,6 +78,8 @@ class ModelKind:
         compile: makes the function that predicts from a fitted pipeline.
         tolerance: the largest difference between a compiled model and its pipeline.
         read_learned: returns what the content digest covers.
+        require_bounds: called with a loaded pipeline and the width of the encoder's matrix. Raises
+            ValueError when C code would read outside of its arrays.
         trusted_types: the types that skops may read beside those of every kind.
         margin_unit: the unit of the answer that is explained.
         matrix_type: the type in which the model compares the values of the matrix.
@@ -93,6 +95,7 @@ class ModelKind:
     compile: Callable[[Pipeline], CompiledModel]
     tolerance: float
     read_learned: Callable[[Pipeline], Learned]
+    require_bounds: Callable[[Pipeline, int], None]
     trusted_types: tuple[str, ...] = ()
     margin_unit: str
     matrix_type: type[np.floating[Any]] = np.float64

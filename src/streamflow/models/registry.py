@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.errors import VersionMissing
 from streamflow.models import stages, version_search
-from streamflow.models.experiment import ensure_registered_model
+from streamflow.models.experiment import ensure_registered_model, keep_private
 from streamflow.models.experiment_runs import ExperimentRuns
 from streamflow.models.mlflow_client import (
     is_database,
@@ -27,6 +27,7 @@ from streamflow.models.version_files import VersionFiles
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+    from streamflow.core.versions.version_files import VersionFile
     from streamflow.models.monitor_runs import ReportRun
     from streamflow.models.predictor import Predictor
     from streamflow.models.run_record import LoggedRun, RunFacts, RunRecord
@@ -93,6 +94,7 @@ class Registry:
         """
         if not is_database(self._uri):
             return False
+        keep_private(self._artifact_root)
         return migrate_store(self._uri, self._artifact_root or "./mlartifacts")
 
     def schema_versions(self) -> tuple[str | None, str] | None:
@@ -241,13 +243,21 @@ class Registry:
             ensure_registered_model(self._client, self._name)
             self._client.set_registered_model_tag(self._name, stages.LEDGER_HEAD_TAG, head)
 
-    def load(self, version: ModelVersion) -> Predictor:
-        """Load the predictor of a version: see `VersionFiles.load`."""
-        return self._files.load(version)
+    def read_registered(
+        self, version: ModelVersion, file: VersionFile, digests: Mapping[VersionFile, str]
+    ) -> bytes:
+        """Return a file with a known digest: see `VersionFiles.read_registered`."""
+        return self._files.read_registered(version, file, digests)
 
-    def load_checked(self, version: ModelVersion, passport_digest: str | None) -> Predictor:
+    def load(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
+        """Load the predictor of a version: see `VersionFiles.load`."""
+        return self._files.load(version, digests)
+
+    def load_checked(
+        self, version: ModelVersion, digests: Mapping[VersionFile, str], *, in_process: bool
+    ) -> Predictor:
         """Load a predictor that is going to answer users: see `VersionFiles.load_checked`."""
-        return self._files.load_checked(version, passport_digest)
+        return self._files.load_checked(version, digests, in_process=in_process)
 
     def _search_versions(self) -> list[Any]:
         """Return MLflow's own versions of this model, the newest first. Raises ModelRenamed."""

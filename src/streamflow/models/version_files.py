@@ -7,22 +7,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from streamflow.core.data.counts import choose_form
-from streamflow.core.training.background import Background
-from streamflow.core.versions.passport import parse_passport
 from streamflow.core.versions.version_files import (
     BACKGROUND,
     DECISION,
     MODEL,
-    PASSPORT,
     STORED_REQUESTS,
-    VERSION_FILES,
     VersionFile,
     is_unchanged,
-    recorded_digests,
 )
 from streamflow.errors import ArtifactUntrusted
-from streamflow.models import model_file
+from streamflow.models import version_trial
 from streamflow.models.artifact_store import fetch
 from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
@@ -95,88 +89,80 @@ class VersionFiles:
             )
             return path.read_bytes()
 
-    def load(self, version: ModelVersion) -> Predictor:
-        """Load the predictor of a version. The digests of the files are checked before parsing.
-
-        Raises:
-            ArtifactUntrusted: a file is not the one that the tags of the version name.
-        """
-        return self._load(version, _digests_in_tags(version))
-
-    def load_checked(self, version: ModelVersion, passport_digest: str | None) -> Predictor:
+    def load_checked(
+        self, version: ModelVersion, digests: Mapping[VersionFile, str], *, in_process: bool
+    ) -> Predictor:
         """Load the predictor of a version that is going to answer users.
 
-        Its files must be those of its passport. Its answers to its stored requests must be those of
-        its pipeline, and those at training.
+        Its answers to its stored requests must be those of its pipeline, and those at training.
 
         Args:
             version: the version.
-            passport_digest: the digest of its passport, which is not stored in MLflow. None for a
-                version without a passport: then its files must be those that its tags name.
+            digests: the digest that each of its files must have.
+            in_process: first do all of this in a process of its own, and stop if that one fails.
 
         Raises:
             ArtifactUntrusted: a file is not the registered one, or the answers differ.
         """
-        from streamflow.models.version_check import require_agreement
-
-        digests = _digests_in_tags(version)
-        if passport_digest is not None:
-            digests |= self._read_recorded_digests(version, passport_digest)
-        predictor = self._load(version, digests)
-        stored_requests = self.read_run_file(version.run_id, STORED_REQUESTS.name)
-        digest = digests.get(STORED_REQUESTS)
-        if digest and not is_unchanged(STORED_REQUESTS, stored_requests, digest):
-            raise ArtifactUntrusted(
-                f"{self._describe(version)}: {STORED_REQUESTS.name} is not the registered one"
-            )
-        require_agreement(predictor, stored_requests, version_name=self._describe(version))
-        return predictor
-
-    def _read_recorded_digests(
-        self, version: ModelVersion, passport_digest: str
-    ) -> dict[VersionFile, str]:
-        """Return the digest of each file in the passport, which the tags must have too."""
         name = self._describe(version)
-        content = self.read_run_file(version.run_id, PASSPORT.name)
-        if not is_unchanged(PASSPORT, content, passport_digest):
-            raise ArtifactUntrusted(f"{name}: {PASSPORT.name} is not the registered one")
-        try:
-            digests = recorded_digests(parse_passport(content).result)
-        except ValueError as exc:
-            raise ArtifactUntrusted(f"{name}: {PASSPORT.name}: {exc}") from exc
-        for file, digest in digests.items():
-            if file.tag and version.tags.get(file.tag) != digest:
-                raise ArtifactUntrusted(
-                    f"{name}: the tag {file.tag} is not the digest of {file.name} in its passport"
-                )
-        return digests
-
-    def _load(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
-        """Load the files of a version that have these digests, and create its predictor."""
-        from streamflow.models.predictor import compile_predictor
-
-        missing = [file.tag for file in (MODEL, DECISION) if file not in digests]
-        if missing:
-            tags = choose_form(len(missing), "tag", "tags")
-            raise ArtifactUntrusted(
-                f"{self._describe(version)} has no {tags} {', '.join(missing)}: "
-                "it was not created by this streamflow"
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            self._fetch_for_answers(version, digests, folder)
+            (folder / STORED_REQUESTS.name).write_bytes(
+                self.read_run_file(version.run_id, STORED_REQUESTS.name)
             )
-        decision = model_file.load_decision(
-            self.read_run_file(version.run_id, DECISION.name), expected_digest=digests[DECISION]
-        )
-        background = self._load_background(version, digests.get(BACKGROUND))
-        with TemporaryDirectory() as folder:
-            path = self.fetch_model_file(version, Path(folder))
-            pipeline = model_file.load(path, expected_digest=digests[MODEL])
-        return compile_predictor(pipeline, decision, background)
+            if in_process:
+                version_trial.try_in_process(folder, digests, version_name=name)
+            return version_trial.load_agreeing(folder, digests, version_name=name)
 
-    def _load_background(self, version: ModelVersion, digest: str | None) -> Background | None:
-        """Load the usual values of the training rows, if the version has them."""
-        if not digest:
-            return None
-        content = self.read_run_file(version.run_id, BACKGROUND.name)
-        return model_file.load_background(content, expected_digest=digest)
+    def read_registered(
+        self, version: ModelVersion, file: VersionFile, digests: Mapping[VersionFile, str]
+    ) -> bytes:
+        """Return the content of a file beside the model, which must have its digest.
+
+        Raises:
+            ArtifactUntrusted: the file is lost or is not the registered one.
+        """
+        content = self.read_run_file(version.run_id, file.name)
+        if file not in digests or not is_unchanged(file, content, digests[file]):
+            raise ArtifactUntrusted(
+                f"{self._describe(version)}: {file.name} is not the registered one"
+            )
+        return content
+
+    def load(self, version: ModelVersion, digests: Mapping[VersionFile, str]) -> Predictor:
+        """Load the predictor of a version. The digests of the files are checked before parsing.
+
+        Args:
+            version: the version.
+            digests: the digest that each of its files must have.
+
+        Raises:
+            ArtifactUntrusted: a file is not the registered one.
+        """
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            self._fetch_for_answers(version, digests, folder)
+            return version_trial.load_folder(folder, digests)
+
+    def _fetch_for_answers(
+        self, version: ModelVersion, digests: Mapping[VersionFile, str], folder: Path
+    ) -> None:
+        """Download the files that a predictor is made from.
+
+        Raises:
+            ArtifactUntrusted: the digest of a file is not known, or a file is lost.
+        """
+        missing = [file.name for file in (MODEL, DECISION) if file not in digests]
+        if missing:
+            raise ArtifactUntrusted(
+                f"the passport of {self._describe(version)} has no digest of {', '.join(missing)}"
+            )
+        for file in (DECISION, BACKGROUND):
+            if file in digests:
+                content = self.read_run_file(version.run_id, file.name)
+                (folder / file.name).write_bytes(content)
+        self.fetch_model_file(version, folder)
 
     def _find_location(self, version: ModelVersion) -> str:
         """Return the location of the MLflow model of a version."""
@@ -189,12 +175,3 @@ class VersionFiles:
     def _describe(self, version: ModelVersion) -> str:
         """Return how messages name a version."""
         return f"version {version.version} of {self._name}"
-
-
-def _digests_in_tags(version: ModelVersion) -> dict[VersionFile, str]:
-    """Return the digest of each file that the tags of a version name."""
-    return {
-        file: version.tags[file.tag]
-        for file in VERSION_FILES
-        if file.tag and file.tag in version.tags
-    }

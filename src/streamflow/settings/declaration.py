@@ -82,6 +82,10 @@ class Settings(BaseSettings):
         "what happens to an answer that cannot be logged: "
         "it is refused (block), or it is given and counted as unlogged (shed)",
     )
+    api_trial: Literal["on", "off"] = setting(
+        "on",
+        "try a version in a process of its own before it answers; off: saves about 2 s and 300 MB",
+    )
     api_auth: Literal["auto", "on", "off"] = setting(
         "auto",
         "whether the API requires a key: on; off; or auto: on, except when it binds to loopback",
@@ -94,6 +98,12 @@ class Settings(BaseSettings):
     api_cors_origins: Names = setting(
         (),
         "origins whose web pages may call the API from a browser; by default no origin may",
+    )
+    api_root_path: str = setting(
+        "",
+        "the prefix of the paths of the API for its clients, such as /churn, "
+        "if a proxy removes a prefix; '/docs', '/redoc' and the OpenAPI document name it",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
     )
     api_max_body: int = setting(
         1_048_576, "the largest request body, in bytes, that the API accepts", ge=1024
@@ -200,6 +210,9 @@ class Settings(BaseSettings):
         "or JSON lines on stdout (json)",
     )
 
+    train_figures: bool = setting(
+        True, "whether 'train' draws the ROC, precision and calibration figures of a version"
+    )
     seed: int = semantic(42, "the seed of everything random in training", ge=0, lt=2**32)
     split_salt: str = semantic(
         "streamflow",

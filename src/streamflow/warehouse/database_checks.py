@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import psycopg
+from psycopg import sql
 
 from streamflow.catalog import Catalog
+from streamflow.core.data.counts import count_of
+from streamflow.core.training.training_set import describe_revision
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.roles import WRITER
 
@@ -37,10 +40,39 @@ def read_clocks(connection: psycopg.Connection) -> tuple[datetime, datetime | No
     return row[0], row[1]
 
 
-def unprotected_tables(connection: psycopg.Connection) -> list[str]:
-    """Return the tables whose trigger against changes is missing or disabled."""
+def unprotected_tables(connection: psycopg.Connection) -> list[tuple[str, str]]:
+    """Return each (table, trigger) whose trigger against changes is missing or disabled."""
     rows = connection.execute(QUERIES["select_unprotected_tables"], [list(APPEND_ONLY)])
-    return [name for (name,) in rows]
+    return [(table, trigger) for table, trigger in rows]
+
+
+def describe_miscounts(connection: psycopg.Connection) -> list[str]:
+    """Describe each revision that has not as many rows as it recorded.
+
+    Rows that belong to no revision are described too.
+    """
+    descriptions = []
+    for (table,) in connection.execute(QUERIES["select_frozen_tables"]).fetchall():
+        miscounts = connection.execute(_compose_miscounts(table))
+        for as_of, number, row_count, recorded in miscounts:
+            name = describe_revision(table, as_of, number)
+            if recorded is None:
+                rows = count_of(row_count, "row")
+                descriptions.append(f"{name}: {rows} without a revision")
+            else:
+                descriptions.append(f"{name}: {row_count:,} rows, recorded are {recorded:,}")
+    return descriptions
+
+
+def _compose_miscounts(table: str) -> sql.Composed:
+    """Compose the query for as_of, number, rows and recorded rows; NULL: there is no revision."""
+    return sql.SQL(
+        "SELECT as_of, revision, coalesce(f.rows, 0), r.rows"
+        " FROM (SELECT as_of, revision, count(*) AS rows FROM {frozen} GROUP BY 1, 2) AS f"
+        " FULL JOIN (SELECT as_of, revision, rows FROM streamflow.revision"
+        " WHERE table_name = {table}) AS r USING (as_of, revision)"
+        " WHERE f.rows IS DISTINCT FROM r.rows AND coalesce(f.rows, r.rows) > 0 ORDER BY 1, 2"
+    ).format(frozen=sql.Identifier("frozen", table), table=sql.Literal(table))
 
 
 def tables_owned_by_writer(connection: psycopg.Connection) -> list[str]:

@@ -5,17 +5,25 @@
 SELECT clock_timestamp(), (SELECT max(known_at) FROM streamflow.revision)
 
 -- select_unprotected_tables --
--- The tables whose trigger against changes is missing, disabled, or calls another function.
-SELECT format('%%I.%%I', n.nspname, c.relname)
+-- The tables of which a trigger is missing, disabled, or calls another function, with the trigger:
+-- `frozen` refuses changes, `complete` refuses rows of a complete revision, `counted` refuses a
+-- revision without its rows.
+SELECT format('%%I.%%I', n.nspname, c.relname), needed.trigger
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN (VALUES ('frozen', 'streamflow.refuse_change'),
+                   ('complete', 'streamflow.refuse_rows_of_complete_revision'),
+                   ('counted', 'streamflow.require_counted_rows')) AS needed (trigger, function)
 WHERE c.relkind IN ('r', 'p')
-  AND (n.nspname = 'frozen'
-       OR (n.nspname = 'streamflow'
-           AND (c.relname = ANY(%s) OR starts_with(c.relname, 'prediction_log'))))
+  AND CASE needed.trigger
+      WHEN 'complete' THEN n.nspname = 'frozen'
+      WHEN 'counted' THEN n.nspname = 'streamflow' AND c.relname = 'revision'
+      ELSE n.nspname = 'frozen'
+           OR (n.nspname = 'streamflow'
+               AND (c.relname = ANY(%s) OR starts_with(c.relname, 'prediction_log'))) END
   AND NOT EXISTS (SELECT FROM pg_trigger t
-                  WHERE t.tgrelid = c.oid AND t.tgname = 'frozen' AND t.tgenabled IN ('O', 'A')
-                    AND t.tgfoid = to_regproc('streamflow.refuse_change'))
-ORDER BY 1
+                  WHERE t.tgrelid = c.oid AND t.tgname = needed.trigger
+                    AND t.tgenabled IN ('O', 'A') AND t.tgfoid = to_regproc(needed.function))
+ORDER BY 1, 2
 
 -- select_tables_of_owner --
 -- The tables of our append-only schemas that a role owns.
@@ -41,6 +49,13 @@ SELECT table_name, column_name
 FROM information_schema.columns
 WHERE table_schema = 'frozen'
 ORDER BY 1, ordinal_position
+
+-- select_frozen_tables --
+-- Every frozen table, also those that the catalog no longer declares.
+SELECT tablename
+FROM pg_tables
+WHERE schemaname = 'frozen'
+ORDER BY 1
 
 -- select_drops_without_revision --
 -- The tables that were delivered with a drop and never frozen.

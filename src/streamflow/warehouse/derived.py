@@ -7,7 +7,6 @@ newest drop before this one, or null where there is none.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +16,13 @@ from psycopg import sql
 
 from streamflow.catalog import Catalog, Column
 from streamflow.column_types import COLUMN_TYPES
+from streamflow.database.sql_files import load_queries
 from streamflow.errors import CatalogInvalid
+from streamflow.expression import expression_text, find_lags, name_lag
+from streamflow.warehouse.roles import EXPRESSIONS
 
-LAG = re.compile(r"\blag\(\s*([a-z][a-z0-9_]*)\s*\)")
+QUERIES = load_queries(__file__, "derived.sql")
+
 # How many broken values of a column are shown.
 MAX_SHOWN_VALUES = 20
 
@@ -41,6 +44,8 @@ class DropToFreeze:
 
 def check_expressions(connection: psycopg.Connection, catalog: Catalog) -> None:
     """Let PostgreSQL check every expression of the catalog; the database stays as it is.
+
+    No expression is evaluated, and the role EXPRESSIONS asks, which has no right of its own.
 
     Raises:
         CatalogInvalid: expressions are wrong. The error lists all mistakes.
@@ -64,17 +69,14 @@ def _find_mistake(
     PostgreSQL indexes an expression only if it is one value of immutable parts. So creating an
     index refuses now() and subqueries.
     """
-    computed = expression_sql(column)
     with connection.transaction(force_rollback=True):
+        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(EXPRESSIONS)))
         connection.execute(_create_check_table(catalog, table))
         try:
-            row = connection.execute(
-                sql.SQL(
-                    "SELECT format_type(pg_typeof(({})), NULL)"
-                    " FROM (SELECT) one LEFT JOIN derived_check ON true"
-                ).format(computed)
-            ).fetchone()
-            connection.execute(sql.SQL("CREATE INDEX ON derived_check (({}))").format(computed))
+            sql_type = _read_type(connection, column)
+            create_index = sql.SQL("CREATE INDEX ON derived_check (({}))")
+            # A prepared statement is one statement.
+            connection.execute(create_index.format(expression_sql(column)), prepare=True)
         except psycopg.Error as exc:
             reason = str(exc.diag.message_primary or exc)
             if "index expression" in reason:
@@ -83,10 +85,20 @@ def _find_mistake(
                     " nor a different table)"
                 )
             return reason
-    sql_type = row[0] if row else ""
     if sql_type in COLUMN_TYPES[column.type].expression_types:
         return ""
     return f"its type is {sql_type}, which does not fit into '{column.type}'"
+
+
+def _read_type(connection: psycopg.Connection, column: Column) -> str:
+    """Return the SQL type of an expression over the check table, which has no rows."""
+    query = sql.SQL("SELECT ({}) FROM derived_check LIMIT 0").format(expression_sql(column))
+    description = connection.execute(query, prepare=True).description
+    assert description is not None
+    row = connection.execute(QUERIES["select_type_name"], [description[0].type_code]).fetchone()
+    assert row is not None
+    name: str = row[0]
+    return name
 
 
 def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
@@ -96,7 +108,7 @@ def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
     }
     types["as_of"] = "date"
     for name, column in catalog.columns(table).items():
-        types[_name_lag(name)] = COLUMN_TYPES[column.type].sql
+        types[name_lag(name)] = COLUMN_TYPES[column.type].sql
     fields = [
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(sql_type))
         for name, sql_type in types.items()
@@ -105,17 +117,9 @@ def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
 
 
 def expression_sql(column: Column) -> sql.SQL:
-    """Return the SQL of a derived column.
-
-    `lag(x)` becomes the name of the column that holds the value of the drop before.
-    """
+    """Return the SQL of a derived column. The catalog has checked that it is one expression."""
     assert column.expr is not None
-    return sql.SQL(LAG.sub(lambda match: f'"{_name_lag(match.group(1))}"', column.expr))
-
-
-def _name_lag(name: str) -> str:
-    # A column of the catalog cannot have this name: it holds a space.
-    return f"lag {name}"
+    return sql.SQL(expression_text(column.expr))
 
 
 def rows_to_freeze_sql(
@@ -134,7 +138,7 @@ def rows_to_freeze_sql(
         if column.expr is None and name != key:
             fields.append(sql.SQL("r.{}").format(sql.Identifier(name)))
     for name in lags:
-        lag_column = sql.Identifier(_name_lag(name))
+        lag_column = sql.Identifier(name_lag(name))
         fields.append(sql.SQL("p.{} AS {}").format(sql.Identifier(name), lag_column))
     fields.append(sql.SQL("{}::date AS as_of").format(sql.Literal(f"{drop.as_of:%Y-%m-%d}")))
     return sql.SQL("SELECT {outer} FROM (SELECT {inner} FROM {rows}{join}) AS row").format(
@@ -150,7 +154,7 @@ def _find_lags(columns: Mapping[str, Column]) -> list[str]:
     lags: set[str] = set()
     for column in columns.values():
         if column.expr:
-            lags.update(LAG.findall(column.expr))
+            lags.update(find_lags(column.expr))
     return sorted(lags)
 
 

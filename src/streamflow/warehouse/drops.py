@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -84,8 +85,21 @@ def lock_drop(connection: psycopg.Connection, as_of: datetime) -> Iterator[None]
         connection.execute(QUERIES["unlock_drop"], [DROP_LOADING, day])
 
 
+@contextmanager
+def lock_raw_rows(address: Address) -> Iterator[Any]:
+    """Open a transaction for `replace_drop`, and keep others from writing or erasing rows in it.
+
+    What is looked up within the block stays true until the drop is written: `forget` waits.
+    """
+    with adbc.connection(address) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
+            cursor.fetchall()
+        yield connection
+
+
 def replace_drop(
-    address: Address,
+    connection: Any,
     as_of: datetime,
     frames: Mapping[str, Iterable[pl.DataFrame]],
     files: Mapping[str, DeliveredFile],
@@ -93,18 +107,16 @@ def replace_drop(
 ) -> None:
     """Replace the raw rows of a drop by binary COPY, with their files and rejected rows.
 
-    All of it is one transaction.
+    All of it is one transaction, which ends here.
 
     Args:
-        address: the database.
+        connection: the transaction that `lock_raw_rows` began.
         as_of: the drop.
         frames: table -> its rows, in chunks.
         files: table -> the file that its rows come from.
         rejected: the rows that are not loaded.
     """
-    with adbc.connection(address) as connection, connection.cursor() as cursor:
-        cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
-        cursor.fetchall()
+    with connection.cursor() as cursor:
         for table, chunks in frames.items():
             delete_rows = sql.SQL("DELETE FROM {} WHERE as_of = $1").format(
                 sql.Identifier("raw", table)
@@ -123,7 +135,7 @@ def replace_drop(
                 schema_overrides={"line": pl.Int64, "key": pl.String},
             )
             arrow.ingest(connection, "streamflow", "reject", _add_as_of([rejected_frame], as_of))
-        connection.commit()
+    connection.commit()
 
 
 def _add_as_of(chunks: Iterable[pl.DataFrame], as_of: datetime) -> Iterator[pl.DataFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +13,13 @@ import psycopg
 from psycopg import sql
 
 from streamflow.core.data.digest import TableDigest
+from streamflow.database.locks import FORGETTING, hold_lock, transaction_lock_sql
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.frozen import Revision
 
 QUERIES = load_queries(__file__, "erasures.sql")
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # no answer is older
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,27 +107,99 @@ def erase_frozen(
         )
 
 
-def erase_live(connection: psycopg.Connection, key_name: str, key: str) -> dict[str, int]:
-    """Delete a key from every table that is not frozen.
+def wait_for_answers(connection: psycopg.Connection) -> datetime:
+    """Wait for every answer that is being logged, and return the instant at which none was.
+
+    Answers that are logged later have this instant or a later one.
+    """
+    with hold_lock(connection, FORGETTING):
+        row = connection.execute(QUERIES["select_clock"]).fetchone()
+    assert row is not None
+    instant: datetime = row[0]
+    return instant
+
+
+def erase_stored(connection: psycopg.Connection, key_name: str, key: str) -> Counter[str]:
+    """Delete a key from the raw rows, the prediction log, the scores and the rejects.
 
     Returns:
         table -> how many rows were deleted, for each table that had rows of this key.
     """
-    tables = connection.execute(QUERIES["select_live_tables"], [key_name]).fetchall()
-    deleted = {}
-    for schema, table in tables:
-        query = sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(
-            sql.Identifier(schema, table),
-            sql.Identifier(key_name),
-        )
-        deleted[f"{schema}.{table}"] = connection.execute(query, [key]).rowcount
-    predictions = connection.execute(QUERIES["delete_logged_predictions"], [key])
+    deleted = _erase_tables(connection, "raw", key_name, key)
+    predictions = connection.execute(QUERIES["delete_logged_predictions"], [key, BEGINNING])
     deleted["streamflow.prediction_log"] = predictions.rowcount
     scores = connection.execute(QUERIES["delete_scores"], [key])
     deleted["streamflow.score"] = scores.rowcount
     rejects = connection.execute(QUERIES["delete_rejected_rows"], [key, key_name, key])
     deleted["streamflow.reject"] = rejects.rowcount
-    return {table: row_count for table, row_count in deleted.items() if row_count}
+    return +deleted
+
+
+def erase_live(
+    connection: psycopg.Connection, key_name: str, key: str, since: datetime
+) -> Counter[str]:
+    """Delete a key from the live rows, and from the prediction log what was logged meanwhile.
+
+    From here until the commit, no answer is logged and no live row is written.
+
+    Args:
+        connection: the transaction of the erasure.
+        key_name: the name of the key column.
+        key: the key.
+        since: the instant that `wait_for_answers` returned.
+
+    Returns:
+        table -> how many rows were deleted, for each table that had rows of this key.
+    """
+    connection.execute(transaction_lock_sql(FORGETTING))
+    deleted = _erase_tables(connection, "online", key_name, key)
+    predictions = connection.execute(QUERIES["delete_logged_predictions"], [key, since])
+    deleted["streamflow.prediction_log"] = predictions.rowcount
+    return +deleted
+
+
+def _erase_tables(
+    connection: psycopg.Connection, schema: str, key_name: str, key: str
+) -> Counter[str]:
+    deleted: Counter[str] = Counter()
+    tables = connection.execute(QUERIES["select_tables_with_key"], [[schema], key_name]).fetchall()
+    for schema_name, table in tables:
+        query = sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(
+            sql.Identifier(schema_name, table),
+            sql.Identifier(key_name),
+        )
+        deleted[f"{schema_name}.{table}"] = connection.execute(query, [key]).rowcount
+    return deleted
+
+
+def find_returned_keys(connection: psycopg.Connection, key_name: str) -> dict[str, int]:
+    """Count in each table the rows of keys that were erased at the as_of of the row or later.
+
+    Returns:
+        table -> number of rows, for each table that has such rows.
+    """
+    schemas = ["raw", "frozen", "online"]
+    tables = connection.execute(QUERIES["select_tables_with_key"], [schemas, key_name]).fetchall()
+    counts = {}
+    for schema, table in tables:
+        query = sql.SQL(
+            "SELECT count(*) FROM {} WHERE streamflow.is_forgotten({}::text, as_of)"
+        ).format(sql.Identifier(schema, table), sql.Identifier(key_name))
+        counts[f"{schema}.{table}"] = _count(connection, query)
+    for table in ("prediction_log", "score"):
+        counts[f"streamflow.{table}"] = _count(connection, QUERIES[f"count_forgotten_in_{table}"])
+    return {table: row_count for table, row_count in counts.items() if row_count}
+
+
+def count_forgotten(connection: psycopg.Connection) -> int:
+    """Count the keys that were erased on request."""
+    return _count(connection, QUERIES["count_forgotten_keys"])
+
+
+def _count(connection: psycopg.Connection, query: sql.SQL | sql.Composed) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def record_erasures(

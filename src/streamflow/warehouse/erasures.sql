@@ -25,17 +25,22 @@ UPDATE streamflow.revision_column
 SET buckets = %s
 WHERE table_name = %s AND as_of = %s AND revision = %s AND name = %s
 
--- select_live_tables --
--- The raw and online tables that have the key column.
+-- select_tables_with_key --
+-- The tables of some schemas that have the key column.
 SELECT table_schema, table_name
 FROM information_schema.columns
-WHERE table_schema IN ('raw', 'online') AND column_name = %s
+WHERE table_schema = ANY(%s) AND column_name = %s
 ORDER BY 1, 2
 
 -- delete_logged_predictions --
--- Delete the logged predictions of a key.
+-- Delete the logged predictions of a key, of an instant or later. All writers use one clock; the
+-- hour allows for a clock that was set back.
 DELETE FROM streamflow.prediction_log
-WHERE key = %s
+WHERE key = %s AND at >= %s::timestamptz - interval '1 hour'
+
+-- select_clock --
+-- The database's clock.
+SELECT clock_timestamp()
 
 -- delete_scores --
 -- Delete the scores of a key.
@@ -64,3 +69,20 @@ LIMIT 1
 -- The secret with which this installation computes the digests of erased keys.
 SELECT erasure_secret
 FROM streamflow.installation
+
+-- count_forgotten_keys --
+-- How many keys were erased on request.
+SELECT count(DISTINCT key_digest)
+FROM streamflow.erasure
+
+-- count_forgotten_in_prediction_log --
+-- The logged predictions of keys that were erased at their as_of or later.
+SELECT count(*)
+FROM streamflow.prediction_log
+WHERE streamflow.is_forgotten(key, as_of)
+
+-- count_forgotten_in_score --
+-- The scores of keys that were erased at the as_of of their run or later.
+SELECT count(*)
+FROM streamflow.score AS s JOIN streamflow.score_run AS r ON r.id = s.score_run
+WHERE streamflow.is_forgotten(s.key, r.as_of)

@@ -26,6 +26,10 @@ QUERIES = load_queries(__file__, "frozen.sql")
 BUCKET_SQL = "get_byte(sha256(convert_to({key}::text, 'UTF8')), 0)"
 
 
+# Table, as_of and number of a revision.
+RevisionKey = tuple[str, datetime, int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Revision:
     """The n-th content of one table at one `as_of`."""
@@ -36,6 +40,11 @@ class Revision:
     known_at: datetime
     rows: int
     digest: str
+
+    @property
+    def revision_key(self) -> RevisionKey:
+        """Return what identifies the revision in this installation."""
+        return self.table, self.as_of, self.revision
 
 
 def lock_for_writing(connection: psycopg.Connection) -> None:
@@ -74,6 +83,11 @@ def all_revisions(connection: psycopg.Connection) -> list[Revision]:
     """Read every revision that is frozen, by as_of, table and number."""
     rows = connection.execute(QUERIES["select_all_revisions"])
     return [_make_revision(row) for row in rows]
+
+
+def revisions_by_key(connection: psycopg.Connection) -> dict[RevisionKey, Revision]:
+    """Read every revision that is frozen, by its key."""
+    return {revision.revision_key: revision for revision in all_revisions(connection)}
 
 
 def pruned_revisions(

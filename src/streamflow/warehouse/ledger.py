@@ -13,8 +13,13 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from streamflow.core.promotion.ledger import FIRST_HASH, Action, Entry, find_last_move
-from streamflow.core.training.training_set import Source
-from streamflow.database.locks import LEDGER, hold_lock
+from streamflow.core.training.training_set import Source, describe_revision
+from streamflow.database.locks import (
+    LEDGER,
+    RAW_AND_FROZEN_ROWS,
+    hold_lock,
+    transaction_lock_sql,
+)
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import SnapshotMissing
 from streamflow.warehouse.sql_lists import list_identifiers, list_placeholders
@@ -157,15 +162,23 @@ def record_passport(
     MLflow cannot change this record. While it exists, no revision that it names can be deleted.
 
     Raises:
-        SnapshotMissing: one of the revisions is deleted already.
+        SnapshotMissing: one of the revisions is deleted already, or `forget` has changed it.
     """
     try:
         with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
             cursor.execute(QUERIES["insert_passport"], [run_id, model, version, digest])
             cursor.executemany(
                 QUERIES["insert_passport_source"],
                 [(run_id, s.table, s.as_of, s.revision, s.digest) for s in sources],
             )
+            changed = cursor.execute(QUERIES["select_changed_source"], [run_id]).fetchone()
+            if changed is not None:
+                raise SnapshotMissing(
+                    f"{describe_revision(*changed)} was changed by 'forget' while it was read",
+                    state="No model version was registered.",
+                    remedy="Run the command again.",
+                )
     except psycopg.errors.ForeignKeyViolation as exc:
         raise SnapshotMissing(
             f"a revision that was read no longer exists: {exc.diag.message_detail}",
@@ -177,7 +190,16 @@ def record_passport(
         ) from exc
 
 
-def passport_digest(connection: psycopg.Connection, run_id: str) -> str | None:
-    """Read the digest of a run's passport, as it was when its version was registered."""
-    row = connection.execute(QUERIES["select_passport_digest"], [run_id]).fetchone()
+def passport_digest(
+    connection: psycopg.Connection, run_id: str, *, model: str, version: int
+) -> str | None:
+    """Read the digest of a version's passport, as it was when the version was registered.
+
+    Returns:
+        None when no version of this model with this number was registered from this run.
+    """
+    row = connection.execute(
+        QUERIES["select_passport_digest"],
+        {"run_id": run_id, "model": model, "version": version},
+    ).fetchone()
     return str(row[0]) if row else None

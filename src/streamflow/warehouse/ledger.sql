@@ -40,8 +40,17 @@ VALUES (%s, %s, %s, %s)
 INSERT INTO streamflow.passport_source (run_id, table_name, as_of, revision, digest)
 VALUES (%s, %s, %s, %s, %s)
 
+-- select_changed_source --
+-- A revision whose digest is no longer the one that the passport of a run names.
+SELECT table_name, as_of, revision
+FROM streamflow.passport_source s JOIN streamflow.revision r USING (table_name, as_of, revision)
+WHERE s.run_id = %s AND s.digest <> r.digest
+LIMIT 1
+
 -- select_passport_digest --
--- The digest of the passport of a run.
+-- The digest of the passport of a version. MLflow can name a run that made a different version.
 SELECT digest
 FROM streamflow.passport
-WHERE run_id = %s
+WHERE run_id = %(run_id)s
+  AND model = %(model)s
+  AND version = %(version)s

@@ -24,7 +24,15 @@ from streamflow.database import Address, connect
 from streamflow.database.locks import MIGRATION, hold_lock
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
-from streamflow.warehouse.roles import API, WRITER, ensure_roles, missing_roles_sql
+from streamflow.warehouse.derived import check_expressions
+from streamflow.warehouse.roles import (
+    API,
+    EXPRESSIONS,
+    WRITER,
+    ensure_roles,
+    has_role,
+    missing_roles_sql,
+)
 from streamflow.warehouse.tables import plan_tables
 
 QUERIES = load_queries(__file__, "migrate.sql")
@@ -43,11 +51,16 @@ END $$;
 
 
 def plan_changes(address: Address, catalog: Catalog) -> list[str]:
-    """Return what `migrate` would change, one description for each step; change nothing."""
+    """Return what `migrate` would change, one description for each step; change nothing.
+
+    The expressions of the catalog are checked if the role exists that checks them.
+    """
     with connect(address, autocommit=True) as connection:
         steps = [statement.splitlines()[0] for statement in missing_roles_sql(connection)]
         with _connect_sqlalchemy(address) as fixed_tables:
             steps += [f"fixed tables {name}" for name in _find_pending(fixed_tables)]
+        if has_role(connection, EXPRESSIONS):
+            check_expressions(connection, catalog)
         return steps + [change.description for change in plan_tables(connection, catalog)]
 
 
@@ -56,7 +69,7 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
 
     Raises:
         PermissionMissing: roles may not be created; the error holds the SQL.
-        CatalogInvalid: a column of the catalog changed its type.
+        CatalogInvalid: a column of the catalog changed its type, or an expression is wrong.
     """
     with connect(address, autocommit=True) as connection:
         check_encoding(connection)
@@ -67,6 +80,7 @@ def migrate_tables(address: Address, catalog: Catalog) -> list[str]:
             with _connect_sqlalchemy(address) as fixed_tables:
                 changes += [f"fixed tables {name}" for name in _find_pending(fixed_tables)]
                 command.upgrade(_make_config(fixed_tables), "head")
+            check_expressions(connection, catalog)
             with connection.transaction():
                 for change in plan_tables(connection, catalog):
                     connection.execute(change.statement)

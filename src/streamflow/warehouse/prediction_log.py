@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,10 @@ from pydantic_core import to_json
 from streamflow.database.sql_files import load_queries
 
 QUERIES = load_queries(__file__, "prediction_log.sql")
+
+
+class KeyForgotten(Exception):
+    """A key of the answers was erased on request since its row was read: read the rows again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +66,15 @@ class LoggedPrediction:
 
 
 def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPrediction]) -> None:
-    """Append answers to the log: all of them, or none."""
-    with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:
+    """Append answers to the log: all of them, or none.
+
+    Raises KeyForgotten when a key was forgotten since its row was read.
+    """
+    with (
+        _translate_forgotten(),
+        connection.cursor() as cursor,
+        cursor.copy(QUERIES["copy_predictions"]) as copy,
+    ):
         for entry in entries:
             copy.write_row(entry.row)
 
@@ -71,7 +83,19 @@ async def log_predictions_async(
     connection: psycopg.AsyncConnection,
     entries: Iterable[LoggedPrediction],
 ) -> None:
-    """Append answers to the log on an asynchronous connection: all of them, or none."""
-    async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:
-        for entry in entries:
-            await copy.write_row(entry.row)
+    """Append answers to the log on an asynchronous connection: all of them, or none.
+
+    Raises KeyForgotten when a key was forgotten since its row was read.
+    """
+    with _translate_forgotten():
+        async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:
+            for entry in entries:
+                await copy.write_row(entry.row)
+
+
+@contextmanager
+def _translate_forgotten() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.RestrictViolation as exc:
+        raise KeyForgotten(exc.diag.message_primary) from exc

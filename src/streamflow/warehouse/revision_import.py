@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -88,30 +90,40 @@ def _was_loaded(connection: psycopg.Connection, table: str, as_of: datetime) -> 
     return bool(row and row[0])
 
 
+@contextmanager
+def lock_frozen_rows(address: Address) -> Iterator[Any]:
+    """Open a transaction for `import_revisions`, in which nobody else writes or erases rows.
+
+    What is looked up within the block stays true until the rows are inserted: `forget` waits.
+    """
+    with adbc.connection(address) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
+            cursor.fetchall()
+        yield connection
+
+
 def import_revisions(
-    address: Address,
+    connection: Any,
     revisions: Sequence[ExportedRevision],
     read_chunks: ReadChunks,
 ) -> None:
     """Insert rows, revisions and their digests in one transaction.
 
-    Other writers wait in the meantime. The record of delivered files stays as it is: it describes
+    The transaction ends here. The record of delivered files stays as it is: it describes
     the raw tables, and an import brings no raw rows.
 
     Args:
-        address: the database.
+        connection: the transaction that `lock_frozen_rows` began.
         revisions: the revisions to insert.
         read_chunks: reads the rows of a revision in chunks.
     """
-    with adbc.connection(address) as connection, connection.cursor() as cursor:
-        cursor.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
-        cursor.fetchall()
-        for revision in revisions:
-            rows = _make_rows(revision, read_chunks(revision))
-            arrow.ingest(connection, "frozen", revision.table, rows)
-        arrow.ingest(connection, "streamflow", "revision", [_make_revision_rows(revisions)])
-        arrow.ingest(connection, "streamflow", "revision_column", [_make_column_rows(revisions)])
-        connection.commit()
+    for revision in revisions:
+        rows = _make_rows(revision, read_chunks(revision))
+        arrow.ingest(connection, "frozen", revision.table, rows)
+    arrow.ingest(connection, "streamflow", "revision", [_make_revision_rows(revisions)])
+    arrow.ingest(connection, "streamflow", "revision_column", [_make_column_rows(revisions)])
+    connection.commit()
 
 
 def _make_rows(

@@ -1,4 +1,4 @@
-"""The four roles of streamflow in PostgreSQL.
+"""The five roles of streamflow in PostgreSQL.
 
 Every command of ours works as the writer, which is not a superuser. The API has fewer rights than
 the writer.
@@ -15,7 +15,7 @@ from streamflow.errors import PermissionMissing
 QUERIES = load_queries(__file__, "roles.sql")
 
 # The newest script in migrations/versions.
-SCHEMA_VERSION = "0013"
+SCHEMA_VERSION = "0015"
 
 # The role of every command.
 WRITER = "streamflow_writer"
@@ -25,6 +25,14 @@ MAINTENANCE = "streamflow_maintenance"
 API = "streamflow_api"
 # The role of the dashboards. Grant it to the user that Grafana logs in as.
 READER = "streamflow_reader"
+# The role that `migrate` takes to check the expressions of a catalog. It has no right of its own.
+EXPRESSIONS = "streamflow_expressions"
+
+
+def has_role(connection: psycopg.Connection, role: str) -> bool:
+    """Return whether the role exists and the user that logs in is a member of it."""
+    row = connection.execute(QUERIES["select_is_member"], [role]).fetchone()
+    return bool(row and row[0])
 
 
 def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
@@ -34,7 +42,7 @@ def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
         one statement for each role or membership that is missing.
     """
     statements = []
-    for role in (WRITER, MAINTENANCE, API):
+    for role in (WRITER, MAINTENANCE, API, EXPRESSIONS):
         row = connection.execute(QUERIES["select_is_member"], [role]).fetchone()
         if row is None:
             statements.append(f"CREATE ROLE {role} NOLOGIN")

@@ -43,6 +43,8 @@ CREATE_FROZEN_TABLE = sql.SQL(
     " row_digest bytea NOT NULL, PRIMARY KEY (as_of, revision, {key}));"
     "CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}"
     " FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_change();"
+    "CREATE TRIGGER complete AFTER INSERT ON {name} REFERENCING NEW TABLE AS new_rows"
+    " FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_rows_of_complete_revision();"
     "GRANT SELECT, INSERT ON {name} TO {writer};"
     "GRANT SELECT, UPDATE, DELETE ON {name} TO streamflow_maintenance"
 )

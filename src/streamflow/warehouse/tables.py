@@ -18,7 +18,6 @@ from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.counts import count_of
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import CatalogInvalid
-from streamflow.warehouse.derived import check_expressions
 from streamflow.warehouse.table_statements import (
     add_column,
     comment_on_expression,
@@ -58,11 +57,10 @@ def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Planne
 
     Raises:
         CatalogInvalid: the type of a column differs from the type of its stored rows, or an
-            expression is wrong or has changed.
+            expression has changed.
     """
     live = live_columns(connection)
     _refuse_changed_types(live, catalog)
-    check_expressions(connection, catalog)
     changes: list[PlannedChange] = []
     for table in catalog.tables:
         changes += _plan_table(connection, table, catalog, live)

@@ -145,3 +145,12 @@ def test_nesting_is_bounded_and_brackets_in_text_are_text(text: str, depth: int)
     with pytest.raises(json.JSONDecodeError, match="too many objects and arrays"):
         loads(text.encode())
     assert loads(json.dumps({"a": text, '"': "[" * 50}).encode()) == {"a": text, '"': "[" * 50}
+
+
+def test_a_body_that_is_too_large_and_has_no_end_is_read_slowly() -> None:
+    """Else a few clients that send such bodies take all the time of the event loop."""
+    count = 100_000
+    messages = [part(b"12345678901", more=True)] * count
+    _, status = bounded(messages, [(b"transfer-encoding", b"chunked")])
+    assert status == 413
+    assert count - len(messages) < 10

@@ -36,7 +36,7 @@ class Registry:
         monkeypatch.setattr(reload, "require_migrated", lambda _: None)
         monkeypatch.setattr(reload, "production_status", lambda _: self._held())
         monkeypatch.setattr(
-            reload, "load_serving_version", lambda _, version: self._serving(version)
+            reload, "load_serving_version", lambda _, version, **_options: self._serving(version)
         )
         models = SimpleNamespace(version=lambda number: number)
         self.platform: Any = SimpleNamespace(

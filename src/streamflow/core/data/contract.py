@@ -23,6 +23,8 @@ from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.counts import count_of
 
 HEADER_ROW = -1
+# A longer cell is cut where a message shows it: after a stray quote it may be the rest of the file.
+MAX_SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ def _check_header(
             yield "this column in the header", name, None
     for name in counts:
         if name not in columns:
-            yield "only columns that the catalog declares", name, repr(name)
+            yield "only columns that the catalog declares", name, quote_cell(name)
 
 
 def _form_schema(columns: Mapping[str, Column]) -> pa.DataFrameSchema:
@@ -209,13 +211,27 @@ def value_expression(cell: pl.Expr, column_type: str) -> pl.Expr:
     if column_type == "date":
         return cell.str.to_date("%Y-%m-%d", strict=False)
     if column_type == "timestamp":
-        return cell.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        return _instant_expression(cell)
     if column_type == "float":
         number = cell.cast(pl.Float64, strict=False)
         # This makes -0.0 a 0.0.
         without_negative_zero = pl.when(number == 0).then(0.0)
         return without_negative_zero.when(number.is_finite()).then(number)
     return cell.cast(polars_type(column_type), strict=False)
+
+
+def _instant_expression(cell: pl.Expr) -> pl.Expr:
+    """Convert cells of text in any of the allowed forms of an instant; without an offset it is UTC.
+
+    Each cell is written in one form first. Without a form, polars takes the one of the first row.
+    """
+    day = cell.str.slice(0, 10)
+    time = cell.str.slice(11, 8)
+    fraction = cell.str.extract(r"\.(\d+)").fill_null("0")
+    offset = cell.str.extract(r"([+-]\d{2}:?\d{2})$").fill_null("+00:00")
+    text = pl.concat_str(day, pl.lit(" "), time, pl.lit("."), fraction, offset)
+    instant_format = "%Y-%m-%d %H:%M:%S%.f%z"
+    return text.str.to_datetime(instant_format, time_unit="us", time_zone="UTC", strict=False)
 
 
 def _parse_column(text: pl.Series, column: Column) -> pl.Series:
@@ -225,4 +241,15 @@ def _parse_column(text: pl.Series, column: Column) -> pl.Series:
 
 
 def _format_cell(cell: str | None) -> str:
-    return "an empty cell" if cell is None else repr(cell)
+    return "an empty cell" if cell is None else quote_cell(cell)
+
+
+def quote_cell(cell: str) -> str:
+    """Return a cell in quotes as a message shows it: at most MAX_SHOWN_CHARACTERS of it.
+
+    >>> print(quote_cell("x" * 90)[-23:])
+    xxxx'… (90 characters)
+    """
+    if len(cell) <= MAX_SHOWN_CHARACTERS:
+        return repr(cell)
+    return f"{cell[:MAX_SHOWN_CHARACTERS]!r}… ({len(cell):,} characters)"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import DropViolation
+from streamflow.core.data.contract import DropViolation, quote_cell
 
 
 def find_repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[DropViolation]:
@@ -23,7 +23,7 @@ def find_repeated_keys(keys: pl.DataFrame, *, key: str, table: str) -> list[Drop
             column=key,
             row=row,
             expected=f"a key that occurs once in {table}",
-            got=repr(str(value)),
+            got=quote_cell(str(value)),
             key=value,
         )
         for value, row in repeated.select(key, "row").iter_rows()
@@ -75,7 +75,7 @@ def _find_unknown_keys(
             column=key,
             row=row,
             expected=expected,
-            got=repr(str(value)),
+            got=quote_cell(str(value)),
             key=value,
         )
         for value, row in unknown.select(key, "row").iter_rows()
@@ -100,7 +100,7 @@ def _find_absent_keys(
             column=key,
             row=None,
             expected=expected,
-            got=f"none for {str(value)!r}",
+            got=f"none for {quote_cell(str(value))}",
             key=value,
         )
         for value in absent_keys

@@ -27,7 +27,7 @@ from streamflow.core.statistics.old_metric_names import translate_old_metrics
 
 # The version of the computation. When a report is computed differently, this number changes, and
 # with it the digest of the evidence.
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 FEATURES = "feature drift"
 LABELS = "label drift"

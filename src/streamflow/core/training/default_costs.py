@@ -5,6 +5,7 @@ The hold-out is scored again with features blanked: their defaults replace the v
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -164,6 +165,21 @@ def to_bytes(costs: Sequence[DefaultCost]) -> bytes:
     """Return the file of these costs. Equal costs give equal bytes."""
     values = [asdict(cost) for cost in costs]
     return readable_json(values)
+
+
+def parse_costs(content: bytes) -> dict[str, dict[str, float]]:
+    """Read the numbers of each cost from the file of a version. Raises ValueError.
+
+    Returns:
+        Feature or "all of VIEW" -> name of the number -> value.
+
+    >>> parse_costs(to_bytes(()))
+    {}
+    """
+    try:
+        return {cost["of"]: {name: cost[name] for name in NUMBERS} for cost in json.loads(content)}
+    except (KeyError, TypeError) as exc:
+        raise ValueError(f"{exc!r} is missing, or its value has the wrong type") from exc
 
 
 def costs_from_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

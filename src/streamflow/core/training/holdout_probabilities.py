@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from io import BytesIO
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,14 @@ def from_bytes(data: bytes) -> Floats:
     >>> from_bytes(to_bytes(np.array([0.25, 1.0]))).tolist()
     [0.25, 1.0]
     """
+    # Numpy makes an array of the declared shape before it reads one value.
+    file = BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError("it is not in version 1.0 of numpy's format")
+    shape, _, value_type = np.lib.format.read_array_header_1_0(file)
+    if len(data) - file.tell() != prod(shape) * value_type.itemsize:
+        raise ValueError("it does not have the size that it declares")
     array = np.load(BytesIO(data), allow_pickle=False)
     if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != "f":
         raise ValueError("it is not a one-dimensional array of probabilities")

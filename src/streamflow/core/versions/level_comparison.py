@@ -13,6 +13,8 @@ LEVELS = ("data", "features", "code", "environment", "configuration")
 
 TYPE_FACT = " type"  # how the fact that every feature has ends: its type
 ORDER_FACT = "order"  # how the fact about the order of the features begins
+# The facts of an environment level that are tables of their own.
+ENVIRONMENT_TABLES = ("arithmetic", "distributions", "files", "changed_files")
 SHOWN_DIGITS = 16  # of the digest of a file
 SHOWN_COMMIT_DIGITS = 12
 
@@ -64,10 +66,68 @@ def compare_code(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Lev
 
 
 def compare_environment(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
-    """Compare the environment levels: interpreter and platform, then every distribution."""
-    differences = _compare_values(_without_distributions(recorded), _without_distributions(current))
+    """Compare the environment levels: interpreter and machine, every distribution, their files.
+
+    An older passport has no facts of some kinds: see `describe_uncompared`.
+
+    >>> recorded = {"distributions": {"rich": "1"}, "files": {"rich": "ab"}, "changed_files": {}}
+    >>> current = {**recorded, "changed_files": {"rich/text.py": "sha256=cd"}, "blas": "Haswell"}
+    >>> print(*compare_environment(recorded, current).differences)
+    rich/text.py: as installed -> sha256=cd
+    """
+    differences = _compare_values(_plain_facts(recorded), _plain_facts(current, recorded))
     differences += _compare_values(recorded["distributions"], current["distributions"])
+    differences += _compare_files(recorded, current)
     return Level(name="environment", differences=tuple(differences))
+
+
+def _plain_facts(
+    environment: Mapping[str, Any], recorded: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the facts that are one text each, as far as `recorded` has them."""
+    names = [
+        name
+        for name in environment
+        if name not in ENVIRONMENT_TABLES and (recorded is None or name in recorded)
+    ]
+    facts = {name: environment[name] for name in names}
+    if recorded is None or "arithmetic" in recorded:
+        for operation, digest in environment.get("arithmetic", {}).items():
+            facts[f"results of {operation}"] = digest
+    return facts
+
+
+def _compare_files(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[Difference]:
+    """Compare the files of the distributions that have the same version."""
+    if "files" not in recorded:
+        return []
+    same_version = [
+        name
+        for name, version in recorded["distributions"].items()
+        if current["distributions"].get(name) == version
+    ]
+    former_files = {f"files of {name}": recorded["files"][name] for name in same_version}
+    files = {f"files of {name}": current["files"][name] for name in same_version}
+    changed_names = {**recorded["changed_files"], **current["changed_files"]}
+    for name in changed_names:
+        former_files[name] = recorded["changed_files"].get(name, "as installed")
+        files[name] = current["changed_files"].get(name, "as installed")
+    return _compare_values(former_files, files)
+
+
+def describe_uncompared(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the facts that an older passport does not have of its environment, as a note.
+
+    >>> describe_uncompared({"simd": "AVX2"}, {"simd": "AVX2", "blas": "Haswell"})
+    ('the environment was not compared in blas: the passport of the version does not have it',)
+    """
+    names = [name.replace("_", " ") for name in current if name not in recorded]
+    if not names:
+        return ()
+    return (
+        f"the environment was not compared in {', '.join(names)}:"
+        " the passport of the version does not have it",
+    )
 
 
 def compare_configuration(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Level:
@@ -174,10 +234,6 @@ def _format_definition(value: str | None) -> str | None:
 
 def _shorten_digests(files: Mapping[str, str]) -> dict[str, str]:
     return {name: digest[:SHOWN_DIGITS] for name, digest in files.items()}
-
-
-def _without_distributions(environment: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in environment.items() if name != "distributions"}
 
 
 def _describe_commit(code: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
 from streamflow.core.data.digest import ColumnDigest
 from streamflow.core.training.training_set import describe_revision
@@ -35,7 +35,7 @@ class Member:
     """One file within a backup or an export."""
 
     sha256: str
-    bytes: int
+    bytes: NonNegativeInt
 
 
 @dataclass(frozen=True, kw_only=True)

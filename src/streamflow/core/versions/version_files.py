@@ -84,7 +84,9 @@ HOLDOUT_PROBABILITIES = VersionFile(
 )
 HONESTY = VersionFile(name=honesty.FILE, passport_path=("honesty",), parse=honesty.parse_honesty)
 #: Only where the catalog declares defaults.
-DEFAULT_COSTS = VersionFile(name=default_costs.FILE, passport_path=("default_costs",))
+DEFAULT_COSTS = VersionFile(
+    name=default_costs.FILE, passport_path=("default_costs",), parse=default_costs.parse_costs
+)
 FEATURE_SCHEMA = VersionFile(name="feature_schema.json")
 ROC = VersionFile(name="roc.png")
 PRECISION_RECALL = VersionFile(name="precision_recall.png")

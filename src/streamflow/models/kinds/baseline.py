@@ -67,6 +67,23 @@ def _get_tree_array(tree: Any, name: str) -> Any:
     return getattr(tree, name)
 
 
+def _require_bounds(pipeline: Pipeline, width: int) -> None:
+    """Check that the forest and its trees read the columns of the encoder's matrix.
+
+    The nodes of each tree are checked before the tree is made: see `model_bounds`.
+    """
+    from sklearn.tree import DecisionTreeClassifier
+
+    forest = pipeline.named_steps[FOREST]
+    for estimator in forest.estimators_:
+        if type(estimator) is not DecisionTreeClassifier:
+            raise ValueError(f"the forest has a {type(estimator).__name__} among its trees")
+        if not estimator.n_features_in_ == estimator.tree_.n_features == width:
+            raise ValueError(f"a tree does not read the {width} columns of the encoder")
+    if forest.n_features_in_ != width or forest.n_jobs != 1:
+        raise ValueError("the forest does not read the columns of the encoder in one thread")
+
+
 def _read_trees(pipeline: Pipeline) -> tuple[Iterable[Tree], int]:
     """Return the trees of the forest and the number of its columns.
 
@@ -98,7 +115,12 @@ KIND = ModelKind(
     compile=_compile,
     tolerance=0.0,
     read_learned=_read_learned,
-    trusted_types=("sklearn.tree._tree.Tree",),
+    require_bounds=_require_bounds,
+    trusted_types=(
+        "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.tree._classes.DecisionTreeClassifier",
+        "sklearn.tree._tree.Tree",
+    ),
     margin_unit="probability",  # the forest's own probability, before calibration
     matrix_type=np.float32,  # as scikit-learn compares the values
     read_trees=_read_trees,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamflow.models.model_kind import CompiledModel, Learned, ModelKind, Tree
+from streamflow.models.tree_bounds import require_bounded
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -69,6 +70,35 @@ def _read_learned(pipeline: Pipeline) -> Learned:
     )
 
 
+def _require_bounds(pipeline: Pipeline, width: int) -> None:
+    """Check that every tree has numeric splits on the columns of the encoder's matrix."""
+    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+
+    boosting = pipeline.named_steps[BOOSTING]
+    baseline = boosting._baseline_prediction  # noqa: SLF001
+    is_plain = (
+        boosting.n_features_in_ == width
+        and boosting.n_trees_per_iteration_ == 1
+        and boosting.is_categorical_ is None
+        and (baseline.dtype, baseline.size) == (np.float64, 1)
+    )
+    if not is_plain:
+        raise ValueError(f"the boosting does not read the {width} columns of the encoder")
+    for (predictor,) in boosting._predictors:  # noqa: SLF001
+        nodes = predictor.nodes
+        if nodes.dtype != PREDICTOR_RECORD_DTYPE or nodes.ndim != 1 or not len(nodes):
+            raise ValueError("the nodes of a tree do not have the type of scikit-learn")
+        if nodes["is_categorical"].any():
+            raise ValueError("a tree has a split by category, which no model of ours has")
+        require_bounded(
+            left_child=nodes["left"],
+            right_child=nodes["right"],
+            column=nodes["feature_idx"],
+            is_leaf=nodes["is_leaf"].astype(bool),
+            width=width,
+        )
+
+
 def _read_trees(pipeline: Pipeline) -> tuple[Iterable[Tree], int]:
     """Return the trees and the number of their columns."""
     boosting = pipeline.named_steps[BOOSTING]
@@ -111,7 +141,12 @@ KIND = ModelKind(
     compile=_compile,
     tolerance=1e-12,
     read_learned=_read_learned,
-    trusted_types=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
+    require_bounds=_require_bounds,
+    trusted_types=(
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.preprocessing._label.LabelEncoder",
+    ),
     margin_unit="log-odds",
     read_trees=_read_trees,
 )

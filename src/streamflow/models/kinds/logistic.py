@@ -78,6 +78,14 @@ def _read_learned(pipeline: Pipeline) -> Learned:
     )
 
 
+def _require_bounds(pipeline: Pipeline, width: int) -> None:
+    """Check that there is one number of each kind for each column of the encoder's matrix."""
+    fill_values, scale, (weights, _) = read_linear_model(pipeline)
+    for array in (fill_values, *scale, weights):
+        if array.shape != (width,):
+            raise ValueError(f"the regression does not have a number for each of {width} columns")
+
+
 def _compute_terms(pipeline: Pipeline, matrix: Floats) -> Contributions:
     """Return the terms of a logistic regression: weight times distance from the training mean.
 
@@ -99,6 +107,12 @@ KIND = ModelKind(
     compile=_compile,
     tolerance=1e-12,
     read_learned=_read_learned,
+    require_bounds=_require_bounds,
+    trusted_types=(
+        "sklearn.impute._base.SimpleImputer",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.preprocessing._data.StandardScaler",
+    ),
     margin_unit="log-odds",
     compute_terms=_compute_terms,
 )

@@ -11,8 +11,8 @@ import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.contract import (
+    HEADER_ROW,
     DropViolation,
-    find_header_violations,
     polars_type,
     read_cells,
 )
@@ -20,13 +20,14 @@ from streamflow.core.data.counts import count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
+from streamflow.files.csv_batches import read_batches
 from streamflow.files.csv_files import FileBytes
 from streamflow.files.disk_space import naming_full_disk
 from streamflow.files.spool import Spool
 from streamflow.progress import Progress
+from streamflow.steps.data.file_checks import check_file, fatal_violation
 
 NO_FILE = "none"  # what a message says where a file is missing
-HEADER_ROW = -1  # the row number that a violation of the header, or of the whole file, has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,7 @@ def read_drop(
             path = folder / catalog.file(table)
             spool = Spool(space)
             closing.callback(spool.close)
-            table_violations = _check_readable(path, table, file, catalog)
+            table_violations = check_file(path, table, file, catalog)
             if not table_violations:
                 keys[table], table_violations = _read_table(path, table, catalog, spool, progress)
                 spools[table] = spool
@@ -166,52 +167,6 @@ def read_drop(
     )
 
 
-def _check_readable(
-    path: Path,
-    table: str,
-    file: FileBytes,
-    catalog: Catalog,
-) -> Sequence[DropViolation]:
-    """Return why the file cannot be read as CSV with the catalog's columns; empty if it can."""
-    if file.size == 0:
-        return [_fatal_violation(table, expected="a header and rows", got="an empty file")]
-    header = csv_files.read_header(path)
-    if header and header[0].startswith(csv_files.BOM):
-        got = "a byte order mark (export it as UTF-8 without BOM)"
-        return [_fatal_violation(table, expected="plain UTF-8", got=got)]
-    if not file.is_text:
-        return [
-            _fatal_violation(
-                table,
-                expected="text in UTF-8",
-                got=problem,
-                row=row,
-                column=header[position] if position < len(header) else None,
-            )
-            for row, position, problem in csv_files.find_undecodable_cells(path)
-        ]
-    return find_header_violations(table, header, list(catalog.file_columns(table)))
-
-
-def _fatal_violation(
-    table: str,
-    *,
-    expected: str,
-    got: str,
-    row: int = HEADER_ROW,
-    column: str | None = None,
-) -> DropViolation:
-    """Return a violation that makes the file as a whole unusable."""
-    return DropViolation(
-        table=table,
-        column=column,
-        row=row,
-        expected=expected,
-        got=got,
-        fatal=True,
-    )
-
-
 def _read_table(
     path: Path, table: str, catalog: Catalog, spool: Spool, progress: Progress
 ) -> tuple[pl.DataFrame, Sequence[DropViolation]]:
@@ -221,24 +176,34 @@ def _read_table(
     key_parts: list[pl.DataFrame] = []
     violations: list[DropViolation] = []
     ragged: dict[int, int] = {}  # row number -> its number of cells, where that is not the header's
-    for rows, text in csv_files.read_batches(path, ragged):
+    for rows, text in read_batches(path, ragged):
         typed, cell_violations = read_cells(text, rows, columns, key=key, table=table)
         spool.write(typed)
         key_parts.append(typed.select(key).with_columns(row=rows))
         violations += cell_violations
         progress.add(len(rows))
-    for row, cell_count in ragged.items():
-        expected = count_of(len(columns), "cell")
-        violations.append(
-            DropViolation(table=table, column=None, row=row, expected=expected, got=f"{cell_count}")
-        )
-    row_count = sum(map(len, key_parts)) + len(ragged)
-    if not key_parts or not row_count:
-        no_rows = _fatal_violation(table, expected="rows after the header", got="none")
+    row_count = sum(map(len, key_parts))
+    if not row_count and not ragged:
+        no_rows = fatal_violation(table, expected="rows after the header", got="none")
         return _no_keys(catalog), [no_rows]
-    keys = pl.concat(key_parts)
+    # Without a single good row, the file as a whole is unusable.
+    violations += _ragged_violations(table, len(columns), ragged, fatal=not row_count)
+    keys = pl.concat([_no_keys(catalog), *key_parts])
     violations += find_repeated_keys(keys, key=key, table=table)
     return keys, sorted(violations, key=_file_order)
+
+
+def _ragged_violations(
+    table: str, cell_count: int, ragged: Mapping[int, int], *, fatal: bool
+) -> list[DropViolation]:
+    """Return a violation for each row that has not `cell_count` cells."""
+    expected = count_of(cell_count, "cell")
+    return [
+        DropViolation(
+            table=table, column=None, row=row, expected=expected, got=f"{count}", fatal=fatal
+        )
+        for row, count in ragged.items()
+    ]
 
 
 def _file_order(violation: DropViolation) -> tuple[int, str]:

@@ -11,7 +11,7 @@ import polars as pl
 from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
-from streamflow.steps.data.snapshot import describe_digest_difference
+from streamflow.steps.data.frozen_checks import describe_digest_difference
 from streamflow.warehouse import erasures, frozen
 from streamflow.warehouse.erasures import ErasedRevision
 from streamflow.warehouse.frozen import Revision
@@ -35,6 +35,9 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
     The key is erased from the raw and frozen rows, the online store, the rejects, the prediction
     log and the scores. Every revision that holds the key is verified first.
 
+    A command that works at the same time either ends before, and what it wrote is erased, or it
+    looks the tombstones up after this has ended.
+
     Raises:
         SnapshotDamaged: a revision is not what was frozen.
         EntityUnknown: nothing holds the key, and nobody asked to forget it before. In both cases
@@ -43,10 +46,8 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
     key_name = platform.catalog.entity.key
     with platform.maintenance_connection() as connection:
         frozen.lock_for_writing(connection)
-        revisions = {
-            (revision.table, revision.as_of, revision.revision): revision
-            for revision in frozen.all_revisions(connection)
-        }
+        since = erasures.wait_for_answers(connection)
+        revisions = frozen.revisions_by_key(connection)
         revision_keys = erasures.find_revisions_with_key(connection, key_name, key)
         erased = []
         for revision in [revisions[revision_key] for revision_key in revision_keys]:
@@ -57,7 +58,8 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
             remaining = _digest_without(platform, revision, key_name, key)
             erasures.erase_frozen(connection, key_name, key, revision, remaining)
             erased.append(_erasure(revision, remaining))
-        rows = erasures.erase_live(connection, key_name, key)
+        rows = erasures.erase_stored(connection, key_name, key)
+        rows += erasures.erase_live(connection, key_name, key, since)
         if not rows and not erased:
             if erasures.is_forgotten(connection, key):
                 return ForgetReceipt(rows={}, erased=(), already=True)
@@ -97,7 +99,7 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     ):
         full_digester.update(rows)
         remaining_digester.update(rows.filter(pl.col(key_name).cast(pl.String) != key))
-    damage = describe_digest_difference(revision, full_digester.finish().value)
+    damage = describe_digest_difference(revision, full_digester.finish(), recorded)
     if damage:
         raise SnapshotDamaged(damage, state="Nothing was erased.")
     return remaining_digester.finish()

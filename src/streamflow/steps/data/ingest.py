@@ -22,7 +22,11 @@ from streamflow.steps.data.drop_reading import (
     inspect_files,
     read_drop,
 )
-from streamflow.steps.data.rejected_rows import describe_rejects, find_rejects
+from streamflow.steps.data.rejected_rows import (
+    describe_rejects,
+    find_rejects,
+    leave_forgotten_out,
+)
 from streamflow.steps.data.violations import make_violation_error
 from streamflow.warehouse import drops, erasures
 from streamflow.warehouse.drops import DeliveredFile
@@ -187,27 +191,30 @@ def _load(
     drop: CheckedDrop,
     row_rejects: Sequence[Reject],
 ) -> IngestReceipt:
-    """Write the checked rows, without those of rejected and of forgotten keys."""
+    """Write the checked rows, without those of rejected and of forgotten keys.
+
+    Which keys were forgotten is looked up under the lock that `forget` needs.
+    """
     catalog = platform.catalog
     key = catalog.entity.key
-    forgotten_keys = erasures.find_forgotten_keys(platform.connection, _all_keys(drop, key), as_of)
-    left_out = find_rejected_keys(drop.violations) | forgotten_keys
-    excluded_keys = pl.DataFrame({key: sorted(left_out)}, schema={key: _key_type(drop, key)})
-    loaded_files = {}
-    for table, file in files.items():
-        keys = drop.keys[table][key]
-        is_excluded = keys.is_null() | keys.is_in(excluded_keys[key].implode())
-        excluded_count = int(is_excluded.sum())
-        loaded_files[table] = replace(file, rows=len(keys) - excluded_count)
-    row_count = sum(file.rows for file in loaded_files.values())
-    progress = Progress(platform.notify, f"loading {folder.name}", row_count)
-    frames = {
-        table: _rows_to_load(spool, excluded_keys, key, progress)
-        for table, spool in drop.spools.items()
-    }
-    kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
-    rejected_rows = describe_rejects(folder, catalog, kept_rejects)
-    drops.replace_drop(platform.address, as_of, frames, loaded_files, rejected_rows)
+    with drops.lock_raw_rows(platform.address) as transaction:
+        forgotten_keys = erasures.find_forgotten_keys(
+            platform.connection, _all_keys(drop, key), as_of
+        )
+        left_out = find_rejected_keys(drop.violations) | forgotten_keys
+        excluded_keys = pl.DataFrame({key: sorted(left_out)}, schema={key: _key_type(drop, key)})
+        loaded_files = _count_loaded(files, drop, excluded_keys, key)
+        row_count = sum(file.rows for file in loaded_files.values())
+        progress = Progress(platform.notify, f"loading {folder.name}", row_count)
+        frames = {
+            table: _rows_to_load(spool, excluded_keys, key, progress)
+            for table, spool in drop.spools.items()
+        }
+        kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
+        rejected_rows = leave_forgotten_out(
+            platform, describe_rejects(folder, catalog, kept_rejects), as_of
+        )
+        drops.replace_drop(transaction, as_of, frames, loaded_files, rejected_rows)
     return IngestReceipt(
         as_of=as_of.date(),
         files=tuple(loaded_files.values()),
@@ -216,6 +223,18 @@ def _load(
         erased=len(forgotten_keys),
         warnings=drop.warnings,
     )
+
+
+def _count_loaded(
+    files: Files, drop: CheckedDrop, excluded_keys: pl.DataFrame, key: str
+) -> dict[str, DeliveredFile]:
+    """Return the file of each table with the number of its rows that are loaded."""
+    loaded_files = {}
+    for table, file in files.items():
+        keys = drop.keys[table][key]
+        is_excluded = keys.is_null() | keys.is_in(excluded_keys[key].implode())
+        loaded_files[table] = replace(file, rows=len(keys) - int(is_excluded.sum()))
+    return loaded_files
 
 
 def _all_keys(drop: CheckedDrop, key: str) -> pl.Series:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,7 +120,7 @@ def _check_headers(folder: Path, names: list[str]) -> None:
     for name in names:
         try:
             header = read_header(folder / name)
-        except (OSError, csv.Error) as exc:
+        except OSError as exc:
             problems.append(f"{name}: it cannot be read: {exc}")
             continue
         header_text = "".join(header)

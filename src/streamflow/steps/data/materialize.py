@@ -5,13 +5,18 @@ It also creates the next months of the prediction log ahead of time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from streamflow.features import materialize as online_store
 from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
+from streamflow.steps.data.frozen_checks import require_intact
+from streamflow.warehouse import frozen
+from streamflow.warehouse.frozen import RevisionKey
 from streamflow.warehouse.prediction_log_months import create_months
 
 
@@ -28,6 +33,7 @@ def materialize(platform: Platform) -> MaterializeReceipt:
 
     Raises:
         SnapshotMissing: nothing is frozen yet.
+        SnapshotDamaged: the frozen rows are not the recorded ones.
     """
     services = platform.read_services()
     repository = platform.features
@@ -37,6 +43,7 @@ def materialize(platform: Platform) -> MaterializeReceipt:
             platform.connection,
             platform.catalog,
             services=services,
+            verify=partial(_verify, platform),
         )
         repository.open()  # it imports Feast for seconds, while PostgreSQL works
         views = pending_views.result()
@@ -44,3 +51,10 @@ def materialize(platform: Platform) -> MaterializeReceipt:
     for message in create_months(platform.connection):
         platform.notify(message)
     return MaterializeReceipt(as_of=views[0].as_of.date(), views=tuple(views))
+
+
+def _verify(platform: Platform, revision_keys: Iterable[RevisionKey]) -> None:
+    """Hold the frozen rows of some revisions against their digests."""
+    revisions = frozen.revisions_by_key(platform.connection)
+    read_revisions = [revisions[key] for key in revision_keys]
+    require_intact(platform, read_revisions, state="The live features are unchanged.")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+
+import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import count_of
@@ -13,6 +16,7 @@ from streamflow.files import csv_files
 from streamflow.platform import Platform
 from streamflow.steps.data.drop_reading import CheckedDrop
 from streamflow.steps.data.violations import describe_violations, make_violation_error
+from streamflow.warehouse import erasures
 from streamflow.warehouse.drops import RejectedRow
 
 
@@ -74,3 +78,20 @@ def describe_rejects(
                 )
             )
     return rejected_rows
+
+
+def leave_forgotten_out(
+    platform: Platform, rejected_rows: Sequence[RejectedRow], as_of: datetime
+) -> list[RejectedRow]:
+    """Leave out rejected rows of forgotten keys whose key could not be read as a key.
+
+    It stands in their cells. `forget` erases it there, too.
+    """
+    key = platform.catalog.entity.key
+    texts = [str(json.loads(row.cells).get(key)) for row in rejected_rows]
+    forgotten_keys = erasures.find_forgotten_keys(
+        platform.connection, pl.Series(texts, dtype=pl.String), as_of
+    )
+    return [
+        row for row, text in zip(rejected_rows, texts, strict=True) if text not in forgotten_keys
+    ]

@@ -1,11 +1,11 @@
-"""snapshot: freeze the raw rows of a drop, and verify frozen rows against their digests.
+"""snapshot: freeze the raw rows of a drop.
 
 A table becomes a new revision where its content differs from its newest revision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,7 +14,6 @@ import psycopg
 
 from streamflow.core.data.contract import describe_expectation
 from streamflow.core.data.digest import Digester, TableDigest
-from streamflow.core.training.training_set import describe_revision
 from streamflow.database.known_at import current_known_at
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
@@ -248,40 +247,3 @@ def _find_changes(platform: Platform, digest: TableDigest, former: Revision) -> 
 
     changed_columns = digest.changed_columns(former_digest)
     return tuple(name for name in changed_columns if not is_new_and_empty(name))
-
-
-def describe_damaged_revisions(
-    platform: Platform,
-    revisions: Iterable[Revision],
-    key: str,
-) -> list[str]:
-    """Describe each revision whose rows no longer have the digest that was recorded."""
-    revisions = list(revisions)
-    row_count = sum(revision.rows for revision in revisions)
-    progress = Progress(platform.notify, "verifying frozen rows", row_count)
-    descriptions = []
-    for revision in revisions:
-        digest = _digest_revision(platform, revision, key, progress)
-        descriptions.append(describe_digest_difference(revision, digest))
-    return [description for description in descriptions if description]
-
-
-def _digest_revision(platform: Platform, revision: Revision, key: str, progress: Progress) -> str:
-    """Compute the digest of a revision from its frozen rows."""
-    recorded = frozen.stored_digest(platform.connection, revision)
-    types = {column.name: column.type for column in recorded.columns}
-    digester = Digester(key, types)
-    for rows in frozen.frozen_rows(
-        platform.address, revision.table, types, key, revision.as_of, revision.revision
-    ):
-        digester.update(rows)
-        progress.add(len(rows))
-    return digester.finish().value
-
-
-def describe_digest_difference(revision: Revision, digest: str) -> str:
-    """Say how the digest of a revision's rows differs from the recorded one; empty if equal."""
-    if digest == revision.digest:
-        return ""
-    name = describe_revision(revision.table, revision.as_of, revision.revision)
-    return f"{name}: its rows have the digest {digest}, recorded is {revision.digest}"

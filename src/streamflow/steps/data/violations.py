@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streamflow.catalog import Catalog
-from streamflow.core.data.contract import DropViolation
+from streamflow.core.data.contract import DropViolation, quote_cell
 from streamflow.core.data.counts import count_of
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files
@@ -71,6 +71,6 @@ def _describe_violation(file: str, violation: DropViolation, lines: Mapping[int,
     """Return the text of one violation; `lines` maps a row number to its line number."""
     line = None if violation.row is None else lines.get(violation.row)
     location = f"{file}:{line}" if line else file
-    column = f" column '{violation.column}'" if violation.column else ""
+    column = f" column {quote_cell(violation.column)}" if violation.column else ""
     got = violation.got or "none"
     return f"{location}{column}: expected {violation.expected}, got {got}"

@@ -16,7 +16,12 @@ from streamflow.core.monitoring.report import Report, from_values, to_values
 from streamflow.files.monitor_page import render_page
 from streamflow.files.text_files import write_text
 from streamflow.platform import Platform
-from streamflow.steps.monitoring.monitor_inputs import collect_inputs, find_champion
+from streamflow.steps.data.frozen_checks import HasDigest, held_against_digests
+from streamflow.steps.monitoring.monitor_inputs import (
+    ReportInputs,
+    collect_inputs,
+    find_champion,
+)
 from streamflow.steps.monitoring.monitor_report import make_report
 from streamflow.steps.versions.recorded_version import platform_as_recorded
 from streamflow.warehouse import ledger, monitoring
@@ -53,13 +58,14 @@ def monitor(platform: Platform, as_of: datetime, *, out: Path | None = None) -> 
         VersionMissing: no version is in Production.
         SnapshotMissing: the drop is not frozen.
         NotRebuildable: the rows that the version was trained on cannot be rebuilt.
+        SnapshotDamaged: the frozen rows are not the recorded ones.
     """
     champion = find_champion(platform)
     recorded_platform = platform_as_recorded(platform, champion.passport)
     with monitoring.lock_reports(platform.connection):
         inputs = collect_inputs(recorded_platform, champion, as_of)
         stored = monitoring.find_report(platform.connection, inputs.evidence.digest)
-        report = from_values(stored[1]) if stored else make_report(inputs)
+        report = from_values(stored[1]) if stored else _make_verified_report(inputs)
         platform.notify("drawing the page")
         html = render_page(report)
         verdict = stored[0] if stored else _store(platform, report, html)
@@ -77,6 +83,15 @@ def monitor(platform: Platform, as_of: datetime, *, out: Path | None = None) -> 
         already=stored is not None,
         out=_write_page(platform, html, as_of, out),
     )
+
+
+def _make_verified_report(inputs: ReportInputs) -> Report:
+    """Make a report, and hold the rows that it is made from against their digests."""
+    read_revisions: list[HasDigest] = [*inputs.reference, *inputs.drop.sources]
+    with held_against_digests(
+        inputs.recorded_platform, read_revisions, state="No report was stored."
+    ):
+        return make_report(inputs)
 
 
 def _store(platform: Platform, report: Report, html: str) -> StoredReport:

@@ -28,12 +28,13 @@ from streamflow.steps.versions.rebuilt_training_set import (
     rebuild_training_set,
 )
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     count_erased_users,
     find_recorded_version,
     require_frozen,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.warehouse import frozen, monitoring
+from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.known_drops import read_known_drops
 from streamflow.warehouse.monitoring import LoggedPredictions
 
@@ -58,10 +59,12 @@ class ReportInputs:
     """Everything that a report is made from.
 
     recorded_platform   the platform with the catalog and the semantic settings of the version
+    reference           the revisions that the version was trained on
     """
 
     recorded_platform: Platform
     champion: RecordedVersion
+    reference: tuple[Revision, ...]
     drop: MonitoredDrop
     answers: LoggedPredictions
     evidence: ReportEvidence
@@ -224,6 +227,7 @@ def collect_inputs(
     return ReportInputs(
         recorded_platform=recorded_platform,
         champion=champion,
+        reference=tuple(revisions.values()),
         drop=drop,
         answers=answers,
         evidence=evidence,

@@ -37,6 +37,7 @@ from streamflow.steps.monitoring.monitor_inputs import (
     rebuild_reference,
 )
 from streamflow.steps.versions.recorded_version import count_erased_users
+from streamflow.steps.versions.registered_version import load_predictor
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -60,7 +61,7 @@ def make_report(inputs: ReportInputs) -> Report:
     platform.notify(f"comparing {count_of(len(rows), 'user')} with {len(population):,}")
     features = _compare_features(platform, population, rows)
     platform.notify("asking the version on hold-out users")
-    predictor = platform.models.load(champion.version)
+    predictor = load_predictor(platform, champion)
     reference_performance = _measure_holdout(inputs, predictor, reference.frame)
     performance_now = _measure_holdout(inputs, predictor, labelled)
     notes = _notes(inputs, len(rows), len(labelled), reference_performance, performance_now)

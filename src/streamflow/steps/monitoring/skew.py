@@ -25,6 +25,7 @@ from streamflow.features.feature_service import ServiceFeature, views_of
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
 from streamflow.steps.monitoring.offline_values import OfflineReader, find_skews, make_skew
+from streamflow.steps.versions.registered_version import load_predictor, read_record
 from streamflow.warehouse.skew import (
     LoggedAnswer,
     known_revisions,
@@ -184,10 +185,11 @@ def _compare_probabilities(
             (answer, features) for answer, features in answer_features if answer.version == version
         ]
         try:
-            predictor = platform.models.load(platform.models.version(version))
+            record = read_record(platform, platform.models.version(version))
         except VersionMissing:
             not_comparable[UNREGISTERED_VERSION] += len(of_version)
             continue
+        predictor = load_predictor(platform, record)
         number = count_of(len(of_version), "probability", "probabilities")
         platform.notify(f"computing {number} of version {version} again")
         rows = [

@@ -22,7 +22,13 @@ from streamflow.core.promotion.gate import (
     explain_too_few_rows,
     judge_comparison,
 )
-from streamflow.errors import ArtifactUntrusted, LabelsMissing, NotRebuildable, TrainingImpossible
+from streamflow.errors import (
+    ArtifactUntrusted,
+    LabelsMissing,
+    NotRebuildable,
+    SnapshotDamaged,
+    TrainingImpossible,
+)
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.settings import Settings
@@ -39,12 +45,13 @@ from streamflow.steps.promotion.unseen_users import (
     predict_unseen,
 )
 from streamflow.steps.training.fit import economics_of
-from streamflow.steps.versions.recorded_version import RecordedVersion, find_recorded_version
+from streamflow.steps.versions.recorded_version import find_recorded_version
+from streamflow.steps.versions.registered_version import RecordedVersion, load_predictor
 from streamflow.warehouse.known_drops import TrainingDrops
 
 # These errors keep a version from being judged. The comparison fails and its evidence says why;
 # there is no simpler comparison to fall back to.
-NOT_EVALUABLE = (NotRebuildable, TrainingImpossible, ArtifactUntrusted)
+NOT_EVALUABLE = (NotRebuildable, TrainingImpossible, ArtifactUntrusted, SnapshotDamaged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +124,7 @@ def examine(
     policy = policy_of(platform.settings)
     record = find_recorded_version(platform, str(challenger.version))
     platform.notify(f"checking version {challenger.version}")
-    # Loading checks the files against the tags; the passport gate checks the tags against the
-    # passport.
-    predictor = platform.models.load(challenger)
+    predictor = load_predictor(platform, record)
     gates = [
         passport_gate(record),
         schema_gate(platform, record),
@@ -168,7 +173,7 @@ def _compare(
     platform.notify(f"predicting with version {champion.version}, the champion, for the same users")
     try:
         record = _read_champion_record(platform, champion)
-        predictor = platform.models.load(champion)
+        predictor = load_predictor(platform, record)
         champion_predictions = predict_unseen(platform, record, drops, predictor)
     except NOT_EVALUABLE as exc:
         return _fail_comparison(f"champion not evaluable here: {exc.message}")

@@ -13,7 +13,7 @@ from streamflow.features.live_table_check import describe_misfits
 from streamflow.platform import Platform
 from streamflow.steps.promotion.unseen_users import UnseenPredictions
 from streamflow.steps.versions.recorded_artifacts import read_recorded_file
-from streamflow.steps.versions.recorded_version import RecordedVersion
+from streamflow.steps.versions.registered_version import RecordedVersion
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -27,7 +27,7 @@ def passport_gate(record: RecordedVersion) -> GateCondition:
     """Check that the tags of the version are the ones in its passport.
 
     Reading the record has checked that the passport is the registered one, and loading the model
-    has checked the files against the tags.
+    has checked the files against the passport.
     """
     intact = (
         f"passport {record.passport_digest[:16]}, its tags and the model file are as registered"

@@ -13,7 +13,7 @@ from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.steps.promotion.gate import Examination, examine
-from streamflow.steps.serving.predict import load_serving_version
+from streamflow.steps.serving.serving_version import load_serving_version
 from streamflow.steps.stages.transitions import (
     enter_without_move,
     login_name,

@@ -20,16 +20,17 @@ from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import summarize_keys
 from streamflow.errors import LabelsMissing, NotRebuildable
 from streamflow.platform import Platform
+from streamflow.steps.data.frozen_checks import held_against_digests
 from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import (
     assemble_from_revisions,
     read_labelled_keys,
 )
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     count_erased_users,
     platform_with_recorded_catalog,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.warehouse import frozen
 from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 
@@ -112,6 +113,8 @@ def read_drop_rows(
 
     Raises:
         NotRebuildable: Rows are gone.
+        SnapshotDamaged: The frozen rows are not the recorded ones.
+        SnapshotMissing: A revision was changed by `forget` or `prune` while it was read.
         TrainingImpossible: A feature that must not be null has no value.
     """
     as_recorded = platform_with_recorded_catalog(platform, record.passport)
@@ -121,7 +124,8 @@ def read_drop_rows(
     label_table = as_recorded.catalog.label.table
     labels = tuple(s for s in sources if s.table == label_table and s.as_of == drops.label_as_of)
     features = tuple(s for s in sources if s not in labels)
-    return assemble_from_revisions(as_recorded, drops, features, labels)
+    with held_against_digests(as_recorded, sources, state="No version was promoted."):
+        return assemble_from_revisions(as_recorded, drops, features, labels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from streamflow.catalog import Catalog
 from streamflow.core.serving.completeness import CompletedRow
 from streamflow.core.serving.reasons import Explanation
 from streamflow.platform import Platform
-from streamflow.steps.serving.predict import Serving, load_serving, parse_key, unknown_key_error
+from streamflow.steps.serving.predict import parse_key, unknown_key_error
+from streamflow.steps.serving.serving_version import Serving, load_serving
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.warehouse import ledger
 

@@ -6,61 +6,27 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from streamflow.catalog import Catalog
-from streamflow.core.serving.completeness import CompletedRow, CompletenessPolicy
-from streamflow.core.serving.service_policy import build_policy
-from streamflow.core.training.default_costs import costs_from_metrics
+from streamflow.core.serving.completeness import CompletedRow
 from streamflow.errors import (
     EntityUnknown,
     FeaturesMissing,
     FeaturesStale,
-    NotMigrated,
     StreamflowError,
-    VersionMissing,
 )
-from streamflow.features.live_features import OnlineReader, OnlineRow
+from streamflow.features.live_features import OnlineRow
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
-from streamflow.steps.stages.transitions import reconcile, version_in_stage
+from streamflow.steps.serving.serving_version import Serving, load_serving
+from streamflow.steps.stages.transitions import reconcile
 from streamflow.warehouse import ledger
-from streamflow.warehouse.prediction_log import LoggedPrediction, log_predictions
-
-if TYPE_CHECKING:
-    from streamflow.models.predictor import Predictor
-    from streamflow.models.registry import ModelVersion
+from streamflow.warehouse.prediction_log import KeyForgotten, LoggedPrediction, log_predictions
 
 # int() alone would also accept 1_7, ' 17 ' and the digits of different scripts.
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Serving:
-    """One version and everything that it needs to answer. All of it is swapped together.
-
-    default_costs   the cost, on the hold-out, of the defaults of the catalog that the version was
-                    trained with: feature -> name -> value
-    """
-
-    catalog: Catalog
-    model: str
-    version: int
-    run_id: str
-    predictor: Predictor
-    service: str
-    reader: OnlineReader
-    default_costs: Mapping[str, Mapping[str, float]]
-
-    @cached_property
-    def policy(self) -> CompletenessPolicy:
-        """Return what is served where a value is absent or too old.
-
-        The current catalog decides this, not the catalog that the version was trained with.
-        """
-        return build_policy(self.catalog, [feature.ref for feature in self.reader.features])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,48 +76,6 @@ class Prediction:
 RowRefusal = EntityUnknown | FeaturesMissing | FeaturesStale
 
 
-def load_serving(platform: Platform) -> Serving:
-    """Load the version in Production; its digests are checked before its file is parsed.
-
-    Raises:
-        VersionMissing: no version is in Production.
-        ArtifactUntrusted: the model file is not the registered one.
-    """
-    version = version_in_stage(platform)
-    if version is None:
-        raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
-    return load_serving_version(platform, version)
-
-
-def load_serving_version(platform: Platform, version: ModelVersion) -> Serving:
-    """Load a version with everything that it needs to answer, and try it on its stored requests.
-
-    Raises:
-        ArtifactUntrusted: the model file is not the registered one, or it answers differently.
-        NotMigrated: the feature service of the version is not defined here.
-    """
-    digest = ledger.passport_digest(platform.connection, version.run_id)
-    predictor = platform.models.load_checked(version, digest)
-    service = version.tags["feature_service"]
-    features = platform.read_services().get(service)
-    if features is None:
-        raise NotMigrated(
-            f"version {version.version} reads the feature service {service}, "
-            "which is not defined here"
-        )
-    entity = platform.catalog.entity
-    return Serving(
-        catalog=platform.catalog,
-        model=platform.catalog.model,
-        version=version.version,
-        run_id=version.run_id,
-        predictor=predictor,
-        service=service,
-        reader=OnlineReader(features, key=entity.key, key_type=entity.type),
-        default_costs=costs_from_metrics(version.metrics),
-    )
-
-
 def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
     """Predict for one key at `now` and log the answer; a promotion waits until this is done.
 
@@ -166,7 +90,10 @@ def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
         [answer] = predict_rows(serving, [typed_key], rows, now=now)
         if isinstance(answer, StreamflowError):
             raise answer
-        log_predictions(platform.connection, [answer.log_row(uuid4().hex)])
+        try:
+            log_predictions(platform.connection, [answer.log_row(uuid4().hex)])
+        except KeyForgotten as exc:
+            raise unknown_key_error(platform.catalog, typed_key) from exc
         return answer
 
 

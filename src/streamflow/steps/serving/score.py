@@ -17,16 +17,18 @@ import polars as pl
 from streamflow.core.data.digest import digest_frame
 from streamflow.core.serving.frame_completeness import complete_frame
 from streamflow.core.training.training_set import describe_revision
-from streamflow.errors import SnapshotMissing
 from streamflow.features.drop_features import KEYS_PER_CHUNK, as_of_column, read_population
 from streamflow.files import frames
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.steps.data.frozen_checks import held_against_digests, require_unchanged
 from streamflow.steps.serving.explain import top_reasons_json
 from streamflow.steps.serving.score_task import ScoreTask, plan_scoring
-from streamflow.warehouse import frozen, scores
+from streamflow.warehouse import scores
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.scores import ScoreRun
+
+NOTHING_WRITTEN = "Nothing was written."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ def score(
         ArtifactUntrusted: the model file is not the registered one.
         SnapshotMissing: the drop is not frozen, or a key was forgotten during the scoring. Then
             nothing is written.
+        SnapshotDamaged: the frozen rows are not the recorded ones. Then nothing is written.
     """
     if out is not None:
         frames.require_known_ending(out)
@@ -83,20 +86,41 @@ def score(
     return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out)
 
 
-def _revision_key(revision: Revision) -> tuple[str, datetime, int]:
-    """Return what identifies a revision in this installation."""
-    return revision.table, revision.as_of, revision.revision
-
-
 def _describe_revision(revision: Revision) -> str:
     """Return the name of a revision for a person."""
-    return describe_revision(*_revision_key(revision))
+    return describe_revision(*revision.revision_key)
 
 
 def _score_all(
     platform: Platform, task: ScoreTask, evidence_digest: str, chunk_size: int
 ) -> ScoreRun:
-    """Score part by part in one transaction; the next part is read while one is scored."""
+    """Score in one transaction; meanwhile hold the rows against the digests of their revisions."""
+    with scores.write_run(platform.connection, platform.address) as writing:
+        with held_against_digests(platform, task.revisions, state=NOTHING_WRITTEN):
+            counts, digest = _write_answers(platform, task, writing, chunk_size)
+        platform.notify("entering the run, unless a key was forgotten meanwhile")
+        writing.lock_frozen_rows()
+        require_unchanged(platform, task.revisions, state=NOTHING_WRITTEN)
+        run_values = {
+            **_task_values(platform, task),
+            **counts,
+            "digest": digest,
+            "evidence_digest": evidence_digest,
+        }
+        writing.finish(platform.connection, run_values, task.evidence)
+    run = scores.find_run(platform.connection, evidence_digest)
+    assert run is not None
+    return run
+
+
+def _write_answers(
+    platform: Platform, task: ScoreTask, writing: scores.ScoreWriter, chunk_size: int
+) -> tuple[dict[str, int], str]:
+    """Score part by part; the next part is read while one is scored.
+
+    Returns:
+        The counts of the run, and the digest of its keys and probabilities.
+    """
     progress = Progress(
         platform.notify,
         f"scoring {task.at:%Y-%m-%d} by version {task.version.version}",
@@ -105,32 +129,19 @@ def _score_all(
     answer_parts: list[pl.DataFrame] = []
     flagged_count = 0
     missing_count = 0
-    with scores.write_run(platform.connection, platform.address) as writing:
-        for rows in _read_ahead(_feature_chunks(platform, task, chunk_size)):
-            answers = _answers(platform, task, rows)
-            writing.add(answers)
-            answer_parts.append(answers.select("key", "probability"))
-            flagged_count += int(answers["prediction"].sum() or 0)
-            missing_count += answers["missing"].count()
-            progress.add(len(answers))
-        platform.notify("entering the run, unless a key was forgotten meanwhile")
-        writing.lock_frozen_rows()
-        _require_unchanged(platform, task)
-        counts = {
-            "rows": sum(map(len, answer_parts)),
-            "flagged": flagged_count,
-            "missing": missing_count,
-        }
-        run_values = {
-            **_task_values(platform, task),
-            **counts,
-            "digest": _digest(answer_parts),
-            "evidence_digest": evidence_digest,
-        }
-        writing.finish(platform.connection, run_values, task.evidence)
-    run = scores.find_run(platform.connection, evidence_digest)
-    assert run is not None
-    return run
+    for rows in _read_ahead(_feature_chunks(platform, task, chunk_size)):
+        answers = _answers(platform, task, rows)
+        writing.add(answers)
+        answer_parts.append(answers.select("key", "probability"))
+        flagged_count += int(answers["prediction"].sum() or 0)
+        missing_count += answers["missing"].count()
+        progress.add(len(answers))
+    counts = {
+        "rows": sum(map(len, answer_parts)),
+        "flagged": flagged_count,
+        "missing": missing_count,
+    }
+    return counts, _digest(answer_parts)
 
 
 def _task_values(platform: Platform, task: ScoreTask) -> dict[str, object]:
@@ -153,24 +164,6 @@ def _digest(answer_parts: list[pl.DataFrame]) -> str:
         answers = pl.concat(answer_parts)
     types = {"key": "string", "probability": "float"}
     return digest_frame(answers, key="key", types=types).value
-
-
-def _require_unchanged(platform: Platform, task: ScoreTask) -> None:
-    """Raise SnapshotMissing when a revision that was read has changed since then.
-
-    A user who was forgotten during the scoring must not come back with the scores.
-    """
-    stored_revisions = frozen.all_revisions(platform.connection)
-    stored_digests = {_revision_key(revision): revision.digest for revision in stored_revisions}
-    for revision in task.revisions:
-        stored_digest = stored_digests.get(_revision_key(revision))
-        if stored_digest != revision.digest:
-            raise SnapshotMissing(
-                f"{_describe_revision(revision)} was changed by 'forget' or 'prune' "
-                "while it was scored",
-                state="Nothing was written.",
-                remedy="Run the command again.",
-            )
 
 
 def _feature_chunks(platform: Platform, task: ScoreTask, chunk_size: int) -> Iterator[pl.DataFrame]:

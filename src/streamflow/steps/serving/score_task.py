@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.core.serving.completeness import CompletenessPolicy
 from streamflow.core.serving.service_policy import build_policy
+from streamflow.core.versions.version_files import DECISION, MODEL
 from streamflow.database.known_at import current_known_at
-from streamflow.errors import NotMigrated, SnapshotMissing, VersionMissing
+from streamflow.errors import SnapshotMissing, VersionMissing
 from streamflow.features.drop_features import PopulationView, views_at
-from streamflow.features.feature_service import ServiceFeature
 from streamflow.platform import Platform
+from streamflow.steps.serving.serving_version import read_features
 from streamflow.steps.stages.transitions import reconcile, version_in_stage
+from streamflow.steps.versions.registered_version import (
+    LoadedVersion,
+    RecordedVersion,
+    load_answering,
+)
 from streamflow.warehouse import frozen, ledger
 from streamflow.warehouse.frozen import Revision
 
@@ -35,7 +41,7 @@ class ScoreTask:
 
     at: datetime
     known_at: datetime
-    version: ModelVersion
+    record: RecordedVersion
     predictor: Predictor
     views: tuple[PopulationView, ...]
     policy: CompletenessPolicy
@@ -44,15 +50,24 @@ class ScoreTask:
     explain: bool
 
     @property
+    def version(self) -> ModelVersion:
+        """Return the version that scores."""
+        return self.record.version
+
+    @property
     def evidence(self) -> dict[str, Any]:
         """Return JSON values that are equal for all tasks that give the same scores."""
-        tags = ("model_digest", "decision_digest", "feature_service")
+        digests = self.record.file_digests
         return {
             "form": EVIDENCE_FORM,
             "as_of": self.at.isoformat(),
             "run_id": self.version.run_id,
             "version": self.version.version,
-            "digests": {name: self.version.tags[name] for name in tags},
+            "digests": {
+                MODEL.tag: digests[MODEL],
+                DECISION.tag: digests[DECISION],
+                "feature_service": self.record.feature_service,
+            },
             "nullable": sorted(
                 feature.name for feature in self.policy.features if feature.nullable
             ),
@@ -77,10 +92,10 @@ def plan_scoring(
         VersionMissing: the version does not exist, or none is in Production.
         NotMigrated: the feature service of the version is not defined here.
         SnapshotMissing: the drop is not frozen.
-        ArtifactUntrusted: the model file is not the registered one.
+        ArtifactUntrusted: the version is not as it was registered.
     """
-    version, predictor = _load_version(platform, version_number)
-    features = _features_of(platform, version)
+    loaded = _load_version(platform, version_number)
+    features = read_features(platform, loaded.record)
     known_at = current_known_at(platform.connection)
     newest = frozen.revisions(platform.connection, known_at=known_at, last=as_of)
     population = _population_revision(newest, platform.catalog.entity.table, as_of)
@@ -91,8 +106,8 @@ def plan_scoring(
     return ScoreTask(
         at=as_of,
         known_at=known_at,
-        version=version,
-        predictor=predictor,
+        record=loaded.record,
+        predictor=loaded.predictor,
         views=views,
         policy=build_policy(platform.catalog, [feature.ref for feature in features]),
         revisions=tuple(
@@ -105,7 +120,7 @@ def plan_scoring(
     )
 
 
-def _load_version(platform: Platform, version_number: int | None) -> tuple[ModelVersion, Predictor]:
+def _load_version(platform: Platform, version_number: int | None) -> LoadedVersion:
     """Load a version, or that in Production; a change made in MLflow is entered first."""
     reconcile(platform)
     with ledger.lock_ledger_shared(platform.connection):
@@ -115,20 +130,7 @@ def _load_version(platform: Platform, version_number: int | None) -> tuple[Model
             version = platform.models.version(version_number)
         if version is None:
             raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
-        digest = ledger.passport_digest(platform.connection, version.run_id)
-        return version, platform.models.load_checked(version, digest)
-
-
-def _features_of(platform: Platform, version: ModelVersion) -> Sequence[ServiceFeature]:
-    """Return the features of the version's feature service."""
-    service_name = version.tags["feature_service"]
-    features = platform.read_services().get(service_name)
-    if features is None:
-        raise NotMigrated(
-            f"version {version.version} reads the feature service {service_name}, "
-            "which is not defined here"
-        )
-    return features
+        return load_answering(platform, version)
 
 
 def _population_revision(

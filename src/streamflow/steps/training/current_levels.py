@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamflow.core.data.catalog_definitions import catalog_to_values
+from streamflow.environment import read_environment_level
 from streamflow.platform import Platform
-from streamflow.runtime import read_code_level, read_environment_level
+from streamflow.runtime import read_code_level
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.statistics.metrics import HoldoutMetrics, list_caveats
+from streamflow.core.statistics.metrics import Floats, HoldoutMetrics, Labels, list_caveats
 from streamflow.core.training.certificate import Certificate
 from streamflow.core.training.default_costs import DefaultCost
 from streamflow.core.training.honesty import HonestyReport
@@ -211,18 +211,24 @@ def _run_record(
         metrics=fitted.metrics,
         default_costs=fitted.default_costs,
         training_seconds=fitted.training_seconds,
-        files=_run_files(rows, fitted, honesty),
+        files=_run_files(platform, rows, fitted, honesty),
         passport=lambda digests: _passport(platform, rows, fitted, certificate, honesty, digests),
     )
 
 
-def _run_files(rows: TrainingSet, fitted: Fitted, honesty: HonestyReport) -> dict[str, bytes]:
+def _run_files(
+    platform: Platform, rows: TrainingSet, fitted: Fitted, honesty: HonestyReport
+) -> dict[str, bytes]:
     """Return the files that are stored beside the model, by name."""
-    label = rows.labels[fitted.holdout]
-    probability = fitted.probability
+    files = {**fitted.files, HONESTY.name: honesty.content}
+    if platform.settings.train_figures:
+        files |= _draw_figures(rows.labels[fitted.holdout], fitted.probability)
+    return files
+
+
+def _draw_figures(label: Labels, probability: Floats) -> dict[str, bytes]:
+    """Return the figures of a version on its hold-out, by name of the file."""
     return {
-        **fitted.files,
-        HONESTY.name: honesty.content,
         ROC.name: figures.draw_roc(label, probability),
         PRECISION_RECALL.name: figures.draw_precision_recall(label, probability),
         CALIBRATION.name: figures.draw_calibration(label, probability),

@@ -18,6 +18,7 @@ from streamflow.core.training.training_set import (
 )
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.steps.data.frozen_checks import held_against_digests
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.known_drops import KnownDrops, TrainingDrops, read_known_drops
@@ -63,7 +64,20 @@ def training_set(
 def _read_training_set(
     platform: Platform, drops: TrainingDrops, newest: Sequence[Revision]
 ) -> TrainingSet:
-    """Read the population, the labels and the features, and put them together."""
+    """Read the population, the labels and the features, and put them together.
+
+    What is read is held against the digests of its revisions.
+    """
+    catalog = platform.catalog
+    revisions = select_revisions(catalog, newest, drops.as_of, drops.label_as_of)
+    sources = frozen.sources(platform.connection, revisions)
+    with held_against_digests(platform, sources, state="No training set was made."):
+        return _assemble_known_rows(platform, drops, sources)
+
+
+def _assemble_known_rows(
+    platform: Platform, drops: TrainingDrops, sources: tuple[Source, ...]
+) -> TrainingSet:
     catalog = platform.catalog
     key = catalog.entity.key
     population = frozen.keys_and_labels(
@@ -77,8 +91,6 @@ def _read_training_set(
         drops.label_as_of,
         drops.known_at,
     )
-    revisions = select_revisions(catalog, newest, drops.as_of, drops.label_as_of)
-    sources = frozen.sources(platform.connection, revisions)
     return assemble(
         catalog,
         drops,

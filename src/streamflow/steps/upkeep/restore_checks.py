@@ -16,7 +16,7 @@ from streamflow.errors import ArtifactUntrusted, RestoreRefused, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
-from streamflow.steps.data.snapshot import describe_damaged_revisions
+from streamflow.steps.data.frozen_checks import describe_damaged_revisions
 from streamflow.steps.upkeep.backup_content import (
     ARTIFACTS,
     CATALOG,

@@ -31,7 +31,8 @@ from streamflow.steps.versions.rebuild_combinations import (
     VersionPair,
     score_combinations,
 )
-from streamflow.steps.versions.recorded_version import RecordedVersion, find_recorded_version
+from streamflow.steps.versions.recorded_version import find_recorded_version
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.warehouse import frozen
 
 ELSEWHERE = "code or environment"  # one process cannot swap these

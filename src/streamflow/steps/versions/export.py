@@ -15,7 +15,7 @@ import polars as pl
 
 from streamflow import __version__
 from streamflow.core.data.catalog_definitions import values_to_toml
-from streamflow.core.data.digest import Digester
+from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.manifest import (
     CATALOG,
@@ -36,14 +36,14 @@ from streamflow.errors import ArtifactUntrusted, SnapshotDamaged
 from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.snapshot import describe_digest_difference
+from streamflow.steps.data.frozen_checks import describe_digest_difference
 from streamflow.steps.versions.data_level import refuse_erased
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     find_recorded_version,
     platform_with_recorded_catalog,
     require_frozen,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
 
@@ -81,7 +81,7 @@ def export(
         VersionMissing: no version has this number or run id
         NotRebuildable: a revision is gone, or rows of it were erased on request
         SnapshotDamaged: frozen rows are not what was registered
-        ArtifactUntrusted: a file of the version is not what was registered
+        ArtifactUntrusted: a file or a tag of the version is not what was registered
         StreamflowError: the file exists already, and `force` is False
     """
     begin = time.monotonic()
@@ -156,7 +156,7 @@ def _add_version(
 
 
 def _require_recorded_files(record: RecordedVersion, package: Path, files: Path) -> None:
-    """Raise ArtifactUntrusted unless every file has the digest that the passport names."""
+    """Raise ArtifactUntrusted unless tags and files are what the passport names."""
     version = record.version.version
     for file, registered in recorded_digests(record.passport.result).items():
         path = (package if file.in_package else files) / file.name
@@ -170,6 +170,8 @@ def _require_recorded_files(record: RecordedVersion, package: Path, files: Path)
         else:
             continue
         raise ArtifactUntrusted(problem, state="No file was written.")
+    if record.tampered:
+        raise ArtifactUntrusted("; ".join(record.tampered), state="No file was written.")
 
 
 def _add_revisions(
@@ -205,7 +207,7 @@ def _add_revision(
         names.append(f"{folder}/{len(names):05}.arrow")
         writer.add(names[-1], [_ipc_bytes(chunk)])
         progress.add(len(chunk))
-    _require_undamaged(source, revision, digester.finish().value)
+    _require_undamaged(source, revision, digester.finish())
     return ExportedRevision(
         table=source.table,
         as_of=source.as_of,
@@ -221,7 +223,7 @@ def _add_revision(
     )
 
 
-def _require_undamaged(source: Source, revision: Revision, digest: str) -> None:
+def _require_undamaged(source: Source, revision: Revision, digest: TableDigest) -> None:
     """Raise SnapshotDamaged unless rows, database and passport have the same digest."""
     problem = describe_digest_difference(revision, digest)
     if not problem and revision.digest != source.digest:

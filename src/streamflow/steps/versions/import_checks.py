@@ -22,6 +22,7 @@ from streamflow.core.versions.passport import Passport, parse_passport
 from streamflow.core.versions.version_files import is_unchanged, recorded_digests
 from streamflow.errors import BackupDamaged, CatalogInvalid
 from streamflow.files import archive
+from streamflow.files.archive_limits import MAX_TEXT
 from streamflow.platform import Platform
 from streamflow.progress import MB, Progress
 
@@ -41,7 +42,7 @@ def read_passport(folder: Path, manifest: ExportManifest) -> Passport:
 
     Raises BackupDamaged.
     """
-    content = read_bytes(folder, PASSPORT)
+    content = read_text(folder, PASSPORT)
     try:
         passport = parse_passport(content)
     except ValueError as exc:
@@ -66,6 +67,14 @@ def _require_recorded_files(folder: Path, passport: Passport) -> None:
         name = f"{MODEL if file.in_package else FILES}{file.name}"
         if not is_unchanged(file, read_bytes(folder, name), digest):
             raise BackupDamaged(f"{name}: it is not the file that the passport names")
+
+
+def read_text(folder: Path, name: str) -> bytes:
+    """Read an unpacked text. Raises BackupDamaged when it is missing or too large to parse."""
+    content = read_bytes(folder, name)
+    if len(content) > MAX_TEXT:
+        raise BackupDamaged(f"{name}: it has {len(content):,} bytes, at most {MAX_TEXT:,} are read")
+    return content
 
 
 def read_bytes(folder: Path, name: str) -> bytes:

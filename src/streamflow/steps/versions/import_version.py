@@ -37,14 +37,14 @@ from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.steps.data.migrate import ensure_migrated, migrate
 from streamflow.steps.versions.import_checks import (
-    read_bytes,
     read_frames,
     read_passport,
+    read_text,
     require_declared,
     unpack,
     verify_rows,
 )
-from streamflow.steps.versions.recorded_version import tags_of
+from streamflow.steps.versions.registered_version import tags_of
 from streamflow.warehouse import erasures, installation, ledger, revision_import
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _read_run_facts(folder: Path, manifest: ExportManifest, passport: Passport) 
     """
     from streamflow.models.run_record import RunFacts
 
-    run_facts = RunFacts(**json.loads(read_bytes(folder, RUN)))
+    run_facts = RunFacts(**json.loads(read_text(folder, RUN)))
     metrics = translate_old_metrics(run_facts.metrics)
     for name, value in tags_of(passport, manifest.passport_digest).items():
         if run_facts.tags.get(name) != value:
@@ -143,20 +143,24 @@ def _insert_rows(
     folder: Path,
     manifest: ExportManifest,
 ) -> tuple[ExportedRevision, ...]:
-    """Insert the frozen rows of the revisions that are not here yet. Raises ImportRefused."""
-    missing, conflicts = revision_import.check_revisions(platform.connection, manifest.revisions)
-    conflicts += _describe_forgotten(platform, folder, manifest.key, missing)
-    if conflicts:
-        raise ImportRefused("\n".join(conflicts), violations=conflicts)
-    if missing:
-        row_count = sum(revision.rows for revision in missing)
-        revision_count = count_of(len(missing), "revision")
-        platform.notify(f"freezing {count_of(row_count, 'row')} of {revision_count}")
-        revision_import.import_revisions(
-            platform.address,
-            missing,
-            lambda revision: read_frames(folder, revision),
+    """Insert the frozen rows of the revisions that are not here yet. Raises ImportRefused.
+
+    Whether they may be inserted is looked up under the lock that `forget` needs.
+    """
+    with revision_import.lock_frozen_rows(platform.address) as transaction:
+        missing, conflicts = revision_import.check_revisions(
+            platform.connection, manifest.revisions
         )
+        conflicts += _describe_forgotten(platform, folder, manifest.key, missing)
+        if conflicts:
+            raise ImportRefused("\n".join(conflicts), violations=conflicts)
+        if missing:
+            row_count = sum(revision.rows for revision in missing)
+            revision_count = count_of(len(missing), "revision")
+            platform.notify(f"freezing {count_of(row_count, 'row')} of {revision_count}")
+            revision_import.import_revisions(
+                transaction, missing, lambda revision: read_frames(folder, revision)
+            )
     return tuple(missing)
 
 

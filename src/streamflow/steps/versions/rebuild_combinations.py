@@ -25,10 +25,10 @@ from streamflow.steps.training.fit import fit
 from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     platform_as_recorded,
     without_progress,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.warehouse import frozen
 
 DEFINITIONS = "features"

@@ -12,11 +12,13 @@ from streamflow.platform import Platform
 from streamflow.steps.training.fit import Fitted
 from streamflow.steps.versions.rebuilt_training_set import compare_row_counts
 from streamflow.steps.versions.recorded_artifacts import read_probabilities
-from streamflow.steps.versions.recorded_version import RecordedVersion
+from streamflow.steps.versions.registered_version import RecordedVersion
 
 IDENTICAL = "identical"
 WITHIN = "within the declared tolerance"
 DIFFERS = "differs"
+#: Something changed the result that no level records.
+UNEXPLAINED = "differs although no level drifted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,18 @@ def judge_rebuild(
         differences=differences,
         largest_difference=largest,
     )
+
+
+def name_result(result: str, *, is_drifted: bool) -> str:
+    """Return the result, or UNEXPLAINED when it differs and no level says why.
+
+    Args:
+        result: IDENTICAL, WITHIN, DIFFERS or UNEXPLAINED
+        is_drifted: whether at least one level drifted
+    """
+    if result not in (DIFFERS, UNEXPLAINED):
+        return result
+    return DIFFERS if is_drifted else UNEXPLAINED
 
 
 def _describe_row_differences(recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.platform import Platform
-from streamflow.steps.versions.recorded_version import RecordedVersion
+from streamflow.steps.versions.registered_version import RecordedVersion
 
 
 def read_probabilities(

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 
 from pydantic import ValidationError
 
 from streamflow.core.data.catalog_definitions import catalog_from_values
 from streamflow.core.training.training_set import Source
-from streamflow.core.versions.passport import Passport, parse_passport
-from streamflow.core.versions.version_files import PASSPORT, recorded_digests
+from streamflow.core.versions.passport import Passport
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
-from streamflow.steps.data.snapshot import describe_damaged_revisions
-from streamflow.warehouse import frozen, ledger
+from streamflow.steps.data.frozen_checks import describe_damaged_revisions
+from streamflow.steps.versions.registered_version import RecordedVersion, read_record
+from streamflow.warehouse import frozen
 from streamflow.warehouse.change_evidence import follow_erasures
 from streamflow.warehouse.frozen import Revision
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedVersion:
-    """A version with the passport that it was registered with.
-
-    tampered   one sentence for each part of the record that is no longer what was registered
-    """
-
-    version: ModelVersion
-    passport: Passport
-    passport_digest: str
-    tampered: tuple[str, ...] = ()
 
 
 def find_version(platform: Platform, version_or_run: str) -> ModelVersion:
@@ -51,73 +37,14 @@ def find_recorded_version(platform: Platform, version_or_run: str) -> RecordedVe
         NotRebuildable: the passport is lost or was changed
     """
     version = find_version(platform, version_or_run)
-    name = f"version {version.version} of {platform.catalog.model}"
-    digest = ledger.passport_digest(platform.connection, version.run_id)
-    if digest is None:
-        raise _not_rebuildable(
-            f"{name}: this database has no passport of its run {version.run_id},"
-            " because streamflow did not train it"
-        )
-    passport = _read_passport(platform, version, name, digest)
-    return RecordedVersion(
-        version=version,
-        passport=passport,
-        passport_digest=digest,
-        tampered=tuple(_describe_changed_tags(version, passport, digest)),
-    )
-
-
-def _read_passport(
-    platform: Platform,
-    version: ModelVersion,
-    name: str,
-    registered_digest: str,
-) -> Passport:
-    """Read the passport's file. Raises NotRebuildable when it is lost, changed or unreadable."""
     try:
-        content = platform.models.read_run_file(version.run_id, PASSPORT.name)
+        return read_record(platform, version)
     except ArtifactUntrusted as exc:
-        raise _not_rebuildable(f"{name}: its passport is lost: {exc.message}") from exc
-    digest = sha256(content).hexdigest()
-    if digest != registered_digest:
-        raise _not_rebuildable(
-            f"{name}: its {PASSPORT.name} was changed: its digest is {digest},"
-            f" the registered digest is {registered_digest}"
-        )
-    try:
-        return parse_passport(content)
-    except ValueError as exc:
-        raise _not_rebuildable(f"{name}: its {PASSPORT.name} cannot be read: {exc}") from exc
+        raise _not_rebuildable(exc.message) from exc
 
 
 def _not_rebuildable(*missing: str) -> NotRebuildable:
     return NotRebuildable("\n".join(missing), missing=list(missing))
-
-
-def _describe_changed_tags(version: ModelVersion, passport: Passport, digest: str) -> list[str]:
-    """Name the tags in MLflow whose value is not the registered one."""
-    sentences = []
-    for name, registered in tags_of(passport, digest).items():
-        tag = version.tags.get(name, "nothing")
-        if tag != registered:
-            sentences.append(
-                f"the tag {name} of version {version.version} was changed:"
-                f" it is {tag}, the registered value is {registered}"
-            )
-    return sentences
-
-
-def tags_of(passport: Passport, digest: str) -> dict[str, str]:
-    """Return the tags in MLflow that a version with this passport must have."""
-    result = passport.result
-    file_digests = {PASSPORT: digest, **recorded_digests(result)}
-    return {
-        **{file.tag: digest for file, digest in file_digests.items() if file.tag},
-        "content_digest": result["model"]["content"],
-        "threshold": repr(result["decision"]["threshold"]),
-        "feature_service": passport.features["service"],
-        "as_of": f"{passport.as_of:%Y-%m-%d}",
-    }
 
 
 def platform_with_recorded_catalog(platform: Platform, passport: Passport) -> Platform:
@@ -169,10 +96,7 @@ def require_frozen(
 
     Raises NotRebuildable unless every revision is still frozen here.
     """
-    revisions = {
-        (revision.table, revision.as_of, revision.revision): revision
-        for revision in frozen.all_revisions(platform.connection)
-    }
+    revisions = frozen.revisions_by_key(platform.connection)
     missing = [
         f"data: {source} is not frozen here"
         for source in sources

@@ -17,6 +17,7 @@ from streamflow.core.versions.level_comparison import (
     compare_configuration,
     compare_environment,
     compare_features,
+    describe_uncompared,
 )
 from streamflow.core.versions.passport import Passport
 from streamflow.core.versions.version_files import describe_unchecked
@@ -25,15 +26,21 @@ from streamflow.platform import Platform
 from streamflow.steps.training.current_levels import CurrentLevels, read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.versions.data_level import VerifiedRows, verify_frozen_rows
-from streamflow.steps.versions.rebuild_verdict import DIFFERS, RebuildVerdict, judge_rebuild
+from streamflow.steps.versions.rebuild_verdict import (
+    DIFFERS,
+    UNEXPLAINED,
+    RebuildVerdict,
+    judge_rebuild,
+    name_result,
+)
 from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
 from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     find_recorded_version,
     platform_as_recorded,
     without_progress,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 
 SHOWN = 20  # a receipt lists this many differences of a level; `count` is the number of all
 
@@ -56,7 +63,8 @@ class LevelVerdict:
 class ReproduceReceipt:
     """The result of making a version again. Nothing was written.
 
-    result              "identical", "within the declared tolerance" or "differs"
+    result              "identical", "within the declared tolerance", "differs", or
+                        "differs although no level drifted"
     differences         how the result differs, as sentences; the first is nearest to the cause
     largest_difference  of the hold-out's probabilities; None when the recorded ones are lost
     tampered            which parts of the version are no longer what was registered
@@ -84,7 +92,7 @@ class ReproduceReceipt:
     @property
     def holds(self) -> bool:
         """Whether the rebuild is the same as the version, and the version's record unchanged."""
-        return self.result != DIFFERS and not self.tampered
+        return self.result not in (DIFFERS, UNEXPLAINED) and not self.tampered
 
 
 def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
@@ -115,7 +123,7 @@ def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
         as_of=passport.as_of,
         label_as_of=passport.label_as_of,
         known_at=passport.known_at,
-        result=verdict.result,
+        result=name_result(verdict.result, is_drifted=not all(level.is_same for level in levels)),
         differences=verdict.differences,
         largest_difference=verdict.largest_difference,
         tolerance=platform.settings.reproduce_tolerance,
@@ -124,7 +132,15 @@ def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
         tampered=(*record.tampered, *describe_changed_artifacts(platform, record)),
         code="at hand",
         seconds=time.perf_counter() - begin,
-        notes=describe_unchecked(passport),
+        notes=describe_gaps(passport, current_levels),
+    )
+
+
+def describe_gaps(passport: Passport, current: CurrentLevels) -> tuple[str, ...]:
+    """Say what an older passport does not have, so that it was not compared."""
+    return (
+        *describe_unchecked(passport),
+        *describe_uncompared(passport.environment, current.environment),
     )
 
 

@@ -19,7 +19,6 @@ from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.versions.level_comparison import Level
 from streamflow.core.versions.passport import Passport
-from streamflow.core.versions.version_files import describe_unchecked
 from streamflow.errors import NotRebuildable, StreamflowError
 from streamflow.platform import Platform
 from streamflow.runtime import Worktree, find_repository
@@ -27,17 +26,19 @@ from streamflow.settings import clean_environment
 from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.versions.data_level import verify_frozen_rows
 from streamflow.steps.versions.export import export
+from streamflow.steps.versions.rebuild_verdict import name_result
 from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
 from streamflow.steps.versions.recorded_version import (
-    RecordedVersion,
     find_recorded_version,
     platform_with_recorded_catalog,
     without_progress,
 )
+from streamflow.steps.versions.registered_version import RecordedVersion
 from streamflow.steps.versions.reproduce import (
     LevelVerdict,
     ReproduceReceipt,
     compare_levels,
+    describe_gaps,
     verdict_of,
 )
 
@@ -70,19 +71,24 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
         with runtime.check_out(root, commit, Path(folder, "worktree")) as tree:
             values = _run_recorded_code(platform, tree, Path(folder), file, record.passport)
     # The recorded code compares itself with the passport; the rest is compared here.
+    current_levels = read_current_levels(platform)
     levels = {
         level.name: verdict_of(level)
-        for level in (data_level, *compare_levels(record.passport, read_current_levels(platform)))
+        for level in (data_level, *compare_levels(record.passport, current_levels))
     }
     levels["code"] = _code_level(values)
+    receipt = _parse_receipt(values)
     return replace(
-        _parse_receipt(values),
+        receipt,
+        result=name_result(
+            receipt.result, is_drifted=any(level.count for level in levels.values())
+        ),
         version=record.version.version,
         run_id=record.version.run_id,
         code=commit,
         levels=tuple(levels.values()),
         tampered=(*record.tampered, *describe_changed_artifacts(platform, record)),
-        notes=describe_unchecked(record.passport),
+        notes=describe_gaps(record.passport, current_levels),
     )
 
 

@@ -14,20 +14,29 @@ from streamflow.core.training.certificate import (
     are_comparable,
     certificate_differences,
 )
+from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.training.violations import CellViolation
+from streamflow.core.versions.passport import Passport
+from streamflow.errors import SnapshotDamaged, TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.steps.data.frozen_checks import find_damages
 from streamflow.steps.training.certify import prove
 from streamflow.steps.versions.rebuilt_training_set import (
     describe_set_differences,
     rebuild_training_set,
 )
-from streamflow.steps.versions.recorded_version import find_recorded_version, platform_as_recorded
+from streamflow.steps.versions.recorded_version import (
+    find_recorded_version,
+    platform_as_recorded,
+    require_frozen,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyReceipt:
     """What the proof found, and whether training set and certificate are the recorded ones.
 
+    frozen_rows    which revisions of the passport no longer have the rows that were frozen
     certificate    of the new proof; `violations` lists the first of the violations it counts
     training_set   how the set that the frozen rows give today differs from the recorded set:
                    its rows, features and label
@@ -43,6 +52,7 @@ class VerifyReceipt:
     as_of: datetime
     label_as_of: datetime
     known_at: datetime
+    frozen_rows: tuple[str, ...]
     certificate: Certificate
     violations: tuple[CellViolation, ...]
     training_set: tuple[str, ...]
@@ -54,7 +64,11 @@ class VerifyReceipt:
     def holds(self) -> bool:
         """Whether every cell has the value that belongs there, and nothing differs."""
         return not (
-            self.certificate.violations or self.training_set or self.differences or self.tampered
+            self.frozen_rows
+            or self.certificate.violations
+            or self.training_set
+            or self.differences
+            or self.tampered
         )
 
 
@@ -69,12 +83,14 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
     Raises:
         VersionMissing: no version has this number or run id
         NotRebuildable: the passport, or a revision that it names, is gone
+        SnapshotDamaged: no training set can be made of the frozen rows, because they changed
     """
     record = find_recorded_version(platform, version_or_run)
     passport = record.passport
     recorded_platform = platform_as_recorded(platform, passport)
     platform.notify(f"making the training set of version {record.version.version} again")
-    rows = rebuild_training_set(recorded_platform, passport)
+    damages = _find_damages(recorded_platform, passport)
+    rows = _rebuild(recorded_platform, passport, damages)
     proof = prove(recorded_platform, rows, full=full)
     return VerifyReceipt(
         model=recorded_platform.catalog.model,
@@ -83,6 +99,7 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
         as_of=passport.as_of,
         label_as_of=passport.label_as_of,
         known_at=passport.known_at,
+        frozen_rows=damages,
         certificate=proof.certificate,
         violations=proof.violations,
         training_set=describe_set_differences(passport, rows),
@@ -90,3 +107,21 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
         comparable=are_comparable(passport.certificate, proof.certificate),
         tampered=record.tampered,
     )
+
+
+def _find_damages(platform: Platform, passport: Passport) -> tuple[str, ...]:
+    """Describe the revisions of a passport whose rows are not the recorded ones."""
+    revisions = require_frozen(platform, passport.sources)
+    return tuple(find_damages(platform, revisions.values()))
+
+
+def _rebuild(platform: Platform, passport: Passport, damages: tuple[str, ...]) -> TrainingSet:
+    """Make the training set again; if damaged rows make that impossible, the error names them."""
+    try:
+        return rebuild_training_set(platform, passport)
+    except TrainingImpossible as exc:
+        if not damages:
+            raise
+        raise SnapshotDamaged(
+            "\n".join(damages), state=f"No training set can be made: {exc.message}"
+        ) from exc

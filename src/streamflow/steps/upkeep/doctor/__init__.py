@@ -37,6 +37,7 @@ CATALOG_CHECKS = {
     "tables": contents.check_tables,
     "drops": contents.check_drops,
     "live features": contents.check_live_features,
+    "forgotten keys": contents.check_forgotten_keys,
     "prediction log": contents.check_prediction_log,
     "feature files": vendors.check_feature_files,
     "Feast registry": vendors.check_feature_registry,
@@ -46,20 +47,21 @@ CATALOG_CHECKS = {
 }
 
 
-def doctor(settings: Settings, *, now: Callable[[], datetime]) -> list[Finding]:
+def doctor(settings: Settings, *, now: Callable[[], datetime], full: bool = False) -> list[Finding]:
     """Check the machine, the server, the content of the database and the vendors' parts.
 
     Nothing is changed, and an error in one check does not hide the results of the others.
 
     Args:
         now: Returns the time of this machine's clock, with a time zone.
+        full: Compare all frozen rows with their digests, not only the newest ones.
     """
     findings = [
         run_check(subject, partial(check, settings)) for subject, check in MACHINE_CHECKS.items()
     ]
     has_catalog = not any(finding.is_wrong for finding in findings if finding.subject == "catalog")
     try:
-        findings += _check_database(settings, has_catalog, now)
+        findings += _check_database(settings, has_catalog, now, full)
     except StreamflowError as error:
         findings.append(describe_error("PostgreSQL", error))
     return findings
@@ -69,6 +71,7 @@ def _check_database(
     settings: Settings,
     has_catalog: bool,
     now: Callable[[], datetime],
+    full: bool,
 ) -> Iterator[Finding]:
     """Check the database server, and what it holds."""
     if settings.database_url is None and not data_folder(settings.home.absolute()).is_dir():
@@ -85,7 +88,7 @@ def _check_database(
         if has_catalog:
             yield run_check("migration", partial(contents.check_migration, platform))
         if state is not None:
-            yield from _check_contents(platform, has_catalog, now)
+            yield from _check_contents(platform, has_catalog, now, full)
 
 
 def _describe_new_folder(has_catalog: bool) -> Iterator[Finding]:
@@ -108,11 +111,12 @@ def _check_contents(
     platform: Platform,
     has_catalog: bool,
     now: Callable[[], datetime],
+    full: bool,
 ) -> Iterator[Finding]:
     """Check a database that holds something of streamflow."""
     yield run_check("clock", partial(server.check_clock, platform, now))
     checks = dict(CATALOGLESS_CHECKS)
     if has_catalog:
-        checks |= CATALOG_CHECKS
+        checks |= {**CATALOG_CHECKS, "frozen rows": partial(contents.check_frozen_rows, full=full)}
     for subject, check in checks.items():
         yield run_check(subject, partial(check, platform))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
+from streamflow.core.data.counts import count_of
 from streamflow.database import connect
 from streamflow.errors import NotMigrated, SnapshotMissing
 from streamflow.features.materialize import find_stale_views
 from streamflow.platform import Platform, require_migrated
+from streamflow.steps.data.frozen_checks import find_damages
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
-from streamflow.warehouse import database_checks, prediction_log_months
+from streamflow.warehouse import database_checks, erasures, frozen, prediction_log_months
 from streamflow.warehouse.drops import delivered_files
 from streamflow.warehouse.migrate import plan_changes
+
+# Digests of so many rows take less than a second: a convention.
+SAMPLED_ROWS = 100_000
 
 
 def check_migration(platform: Platform) -> Finding:
@@ -82,6 +89,54 @@ def check_drops(platform: Platform) -> Finding:
         state=ok_or_wrong(not unfrozen),
         text="; ".join(problems) or summary,
         remedy=" ".join(remedies),
+    )
+
+
+def check_frozen_rows(platform: Platform, *, full: bool) -> Finding:
+    """Check that each revision has its recorded number of rows and its digests.
+
+    All rows are counted. Digests are computed of the newest revisions with at most SAMPLED_ROWS
+    rows together, and of all revisions if `full`.
+    """
+    miscounts = database_checks.describe_miscounts(platform.connection)
+    revisions = sorted(
+        frozen.all_revisions(platform.connection), key=lambda rev: rev.as_of, reverse=True
+    )
+    totals = accumulate(revision.rows for revision in revisions)
+    sampled = [
+        revision
+        for revision, total in zip(revisions, totals, strict=True)
+        if full or total <= SAMPLED_ROWS
+    ]
+    problems = miscounts + find_damages(platform, sampled)
+    scope = "all" if len(sampled) == len(revisions) else f"the newest {len(sampled):,}"
+    text = (
+        f"{count_of(len(revisions), 'revision')}: all rows are there, digests of {scope} compared"
+    )
+    return Finding(
+        subject="frozen rows",
+        state=ok_or_wrong(not problems),
+        text="; ".join(problems) or text,
+        remedy="Find out who changed them: see 'Frozen rows or a model file were changed' in "
+        "docs/operations.md. Rows without a revision: let the owner delete them as the role "
+        "streamflow_maintenance.",
+    )
+
+
+def check_forgotten_keys(platform: Platform) -> Finding:
+    """Check that no table holds rows of a key that was erased on request."""
+    count = erasures.count_forgotten(platform.connection)
+    returned: dict[str, int] = {}
+    if count:
+        returned = erasures.find_returned_keys(platform.connection, platform.catalog.entity.key)
+    problems = [f"{table} has {count_of(rows, 'row')}" for table, rows in returned.items()]
+    text = f"of forgotten keys: {', '.join(problems)}"
+    return Finding(
+        subject="forgotten keys",
+        state=ok_or_wrong(not problems),
+        text=text if problems else f"{count_of(count, 'key')} forgotten, and no table holds them",
+        remedy="Run 'streamflow forget KEY --why W' again for each key that you were asked to"
+        " erase. If it says SnapshotDamaged, correct the finding 'frozen rows' first.",
     )
 
 

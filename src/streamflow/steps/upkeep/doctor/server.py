@@ -81,13 +81,13 @@ def check_protection(platform: Platform) -> Finding:
     with connect(platform.login, autocommit=True) as connection:
         unprotected = database_checks.unprotected_tables(connection)
         owned = database_checks.tables_owned_by_writer(connection)
-    problems = [f"{table} has no enabled trigger" for table in unprotected]
+    problems = [f"{table} has no enabled trigger '{trigger}'" for table, trigger in unprotected]
     problems += [f"{table} is owned by the writer role" for table in owned]
-    repairs = [f"ALTER TABLE {table} ENABLE TRIGGER frozen;" for table in unprotected]
+    repairs = [f"ALTER TABLE {table} ENABLE TRIGGER {trigger};" for table, trigger in unprotected]
     repairs += [f'ALTER TABLE {table} OWNER TO "{platform.login.user}";' for table in owned]
     return Finding(
         subject="protection",
         state=ok_or_wrong(not problems),
-        text="; ".join(problems) or "every frozen table refuses changes",
+        text="; ".join(problems) or "every frozen table refuses changes and late rows",
         remedy=f"Find out what was changed in the meantime, then run {' '.join(repairs)}",
     )

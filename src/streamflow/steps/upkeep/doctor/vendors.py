@@ -7,11 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from streamflow.core.data.counts import count_of
+from streamflow.errors import ArtifactUntrusted
 from streamflow.features.feature_service import all_services, views_of
 from streamflow.features.repository import FeatureRepository
+from streamflow.models.model_version import ModelVersion
 from streamflow.platform import Platform
 from streamflow.steps.stages.transitions import disagreements, version_in_stage
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
+from streamflow.steps.versions.recorded_artifacts import describe_changed_artifacts
+from streamflow.steps.versions.registered_version import read_record
 
 NEW_FILE_PREFIX = "+++ "  # how a line of a unified diff begins that names the file
 
@@ -109,27 +113,44 @@ def check_registry(platform: Platform) -> Finding:
 
 
 def check_production(platform: Platform) -> Finding:
-    """Check that ledger, stages and aliases agree on the version in Production.
+    """Check the version in Production.
 
-    It is only a note that there is no version: a new installation has none.
+    Ledger, stages and aliases must agree on it, and its tags and files must be those that were
+    registered. It is only a note that there is no version: a new installation has none.
     """
     version = version_in_stage(platform)
-    problems = disagreements(platform)
+    disagreement = disagreements(platform)
     if version is None:
         # Nobody has promoted a version yet, or somebody took the last one out on purpose.
-        state = State.NOTE
-        text = "no version"
-        remedy = "Run 'streamflow train --as-of D' and 'streamflow promote VERSION'."
+        return Finding(
+            subject="Production",
+            state=State.WRONG if disagreement else State.NOTE,
+            text="; ".join(["no version", *disagreement]),
+            remedy="Run 'streamflow train --as-of D' and 'streamflow promote VERSION'.",
+        )
+    changes = _describe_changes(platform, version)
+    if changes:
+        remedy = (
+            "Somebody changed the version after it was registered, and it will not be served. "
+            "Restore a backup, or run 'streamflow promote VERSION' with a different version."
+        )
     else:
-        state = State.OK
-        text = f"version {version.version}"
         remedy = (
             "Run 'streamflow reconcile'. If it cannot settle the difference, "
             "run 'streamflow promote VERSION'."
         )
     return Finding(
         subject="Production",
-        state=State.WRONG if problems else state,
-        text="; ".join([text, *problems]),
+        state=ok_or_wrong(not disagreement and not changes),
+        text="; ".join([f"version {version.version}", *disagreement, *changes]),
         remedy=remedy,
     )
+
+
+def _describe_changes(platform: Platform, version: ModelVersion) -> list[str]:
+    """Name what is no longer as it was registered: passport, tags and files of a version."""
+    try:
+        record = read_record(platform, version)
+    except ArtifactUntrusted as exc:
+        return [exc.message]
+    return [*record.tampered, *describe_changed_artifacts(platform, record)]

@@ -1,0 +1,135 @@
+"""Read the rows of a CSV file in batches, with every cell as text.
+
+Rows are counted as records from 0. An empty line is not a record. The file is cut into blocks at
+the ends of records, and Arrow reads each block by itself. Arrow's own way to cut a file loses a
+line feed within quotes (https://github.com/apache/arrow/issues/51368), and it fails where a block
+ends between two quotes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streamflow.files.csv_files import Lines, measure_header, open_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK = 8 << 20  # bytes of text in one batch: this bounds the memory of a read
+
+
+def read_batches(
+    path: Path,
+    ragged: dict[int, int],
+    *,
+    block_size: int = BLOCK,
+) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
+    """Read the rows of a text file, batch by batch.
+
+    Args:
+        ragged: Row number -> number of its cells. Rows with too many or too few cells are left out
+            of the batches and added here.
+        block_size: The bytes of a batch, about. No cell depends on it.
+
+    Yields:
+        The numbers of the rows, shape (n,), and the rows with all cells as text. A cell that is
+        empty is null.
+    """
+    names, start = measure_header(path)
+    next_row = 0
+    for block in _split_at_records(path, start, block_size):
+        block_ragged: dict[int, int] = {}
+        frame = pl.from_arrow(_parse_block(block, names, block_ragged))
+        assert isinstance(frame, pl.DataFrame)
+        numbers = next_row + _number_rows(len(frame), block_ragged)
+        ragged.update({next_row + row: count for row, count in block_ragged.items()})
+        next_row += len(frame) + len(block_ragged)
+        yield numbers, frame
+
+
+def _split_at_records(path: Path, start: int, block_size: int) -> Iterator[bytes]:
+    """Split a file, from the byte `start` on, into blocks of whole records.
+
+    Before the first quote of a file, each line is a record. From there on, Python's csv module
+    tells where a record ends.
+    """
+    position = start
+    with path.open("rb") as stream:
+        while True:
+            stream.seek(position)
+            block = stream.read(block_size)
+            is_last = len(block) < block_size
+            end = len(block) if is_last else _last_line_end(block)
+            if b'"' in block or not end:
+                break
+            yield block[:end]
+            position += end
+    yield from _split_by_csv(path, position, block_size)
+
+
+def _last_line_end(block: bytes) -> int:
+    """Return where the last line of a block ends, or 0 when no line does.
+
+    The last byte of the block does not count: it may be the first half of a line end.
+    """
+    last = len(block) - 1
+    return max(block.rfind(b"\n", 0, last), block.rfind(b"\r", 0, last)) + 1
+
+
+def _split_by_csv(path: Path, start: int, block_size: int) -> Iterator[bytes]:
+    """Split a file, from the byte `start` on, where Python's csv module says that records end."""
+    with open_text(path) as stream:
+        stream.seek(start)
+        lines = Lines(stream)
+        for _ in csv.reader(lines):
+            if lines.characters >= block_size:
+                yield lines.take().encode()
+        if lines.characters:
+            yield lines.take().encode()
+
+
+def _parse_block(block: bytes, names: list[str], ragged: dict[int, int]) -> pa.Table:
+    """Read a block of records with every cell as text, and note its ragged rows."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    def note_ragged(row: Any) -> str:
+        # Arrow counts records from 1.
+        ragged[row.number - 1] = row.actual_columns
+        return "skip"
+
+    return arrow_csv.read_csv(
+        pa.BufferReader(block),
+        read_options=arrow_csv.ReadOptions(
+            use_threads=False,
+            # One more, so that the whole block is read at once.
+            block_size=len(block) + 1,
+            column_names=names,
+        ),
+        parse_options=arrow_csv.ParseOptions(
+            newlines_in_values=True,
+            invalid_row_handler=note_ragged,
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types={name: pa.string() for name in names},
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+
+
+def _number_rows(count: int, ragged: Collection[int]) -> NDArray[np.int64]:
+    """Number the `count` good rows of a block, and pass over the numbers in `ragged`.
+
+    >>> _number_rows(3, {1: 1, 2: 1}).tolist()
+    [0, 3, 4]
+    """
+    candidates = np.arange(count + len(ragged))
+    return np.setdiff1d(candidates, np.array(sorted(ragged), dtype=np.int64))

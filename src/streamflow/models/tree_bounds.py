@@ -1,0 +1,49 @@
+"""Check the nodes of a tree before C code walks it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.integer[Any]]
+
+
+def require_bounded(
+    *,
+    left_child: Integers,
+    right_child: Integers,
+    column: Integers,
+    is_leaf: NDArray[np.bool_],
+    width: int,
+) -> None:
+    """Check that a tree reads only columns that exist, and that its nodes are a tree.
+
+    All arrays have the shape (nodes,). As children come after their parent, every walk ends. As no
+    node is the child of two, the nodes of all levels together are no more than there are.
+
+    Args:
+        left_child: the number of each node's left child.
+        right_child: the number of each node's right child.
+        column: the column that each node compares.
+        is_leaf: whether a node has no children.
+        width: the number of columns of the matrix.
+
+    Raises:
+        ValueError: a column or a child is out of range, or a node does not have one parent.
+    """
+    inner = np.flatnonzero(~is_leaf)
+    columns = column[inner].astype(np.int64)
+    if np.any((columns < 0) | (columns >= width)):
+        raise ValueError(f"a tree compares a column that is not among its {width} columns")
+    for child in (left_child, right_child):
+        children = child[inner].astype(np.int64)
+        if np.any((children <= inner) | (children >= len(is_leaf))):
+            raise ValueError("a node of a tree has a child that is not a later node of this tree")
+    parent_counts = np.bincount(
+        np.concatenate([left_child[inner], right_child[inner]]).astype(np.int64),
+        minlength=len(is_leaf),
+    )
+    if np.any(parent_counts[1:] != 1):
+        raise ValueError("a node of a tree does not have exactly one parent")

@@ -1,0 +1,159 @@
+"""Load a version from downloaded files, and try it in a process of its own.
+
+A model file can be wrong in a way that no check of ours knows, so that C code ends the process that
+uses it. A process that answers users lets a different process use a new version first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from streamflow.core.training.background import Background
+from streamflow.core.versions.version_files import (
+    BACKGROUND,
+    DECISION,
+    MODEL,
+    STORED_REQUESTS,
+    VERSION_FILES,
+    VersionFile,
+    is_unchanged,
+)
+from streamflow.errors import ArtifactUntrusted
+from streamflow.models import model_file
+
+if TYPE_CHECKING:
+    from streamflow.models.predictor import Predictor
+
+Digests = Mapping[VersionFile, str]
+
+#: Seconds that a trial may take. It takes about 2, most of them for imports.
+TIME_LIMIT_S = 60.0
+#: The exit code of a trial that refuses the version. Its output says why.
+REFUSED = 3
+
+
+def load_folder(folder: Path, digests: Digests) -> Predictor:
+    """Load the predictor of a version whose files are in a folder.
+
+    Raises:
+        ArtifactUntrusted: a file is not the registered one.
+    """
+    from streamflow.models.predictor import compile_predictor
+
+    decision = model_file.load_decision(
+        (folder / DECISION.name).read_bytes(), expected_digest=digests[DECISION]
+    )
+    background = _load_background(folder, digests)
+    pipeline = model_file.load(folder / MODEL.name, expected_digest=digests[MODEL])
+    return compile_predictor(pipeline, decision, background)
+
+
+def _load_background(folder: Path, digests: Digests) -> Background | None:
+    """Load the usual values of the training rows, if the version has them."""
+    if BACKGROUND not in digests:
+        return None
+    content = (folder / BACKGROUND.name).read_bytes()
+    return model_file.load_background(content, expected_digest=digests[BACKGROUND])
+
+
+def load_agreeing(folder: Path, digests: Digests, *, version_name: str) -> Predictor:
+    """Load a predictor from a folder that also has the stored requests, and ask it these.
+
+    Raises:
+        ArtifactUntrusted: a file is not the registered one, or the answers differ.
+    """
+    from streamflow.models.version_check import require_agreement
+
+    predictor = load_folder(folder, digests)
+    content = (folder / STORED_REQUESTS.name).read_bytes()
+    digest = digests.get(STORED_REQUESTS, "")
+    if not is_unchanged(STORED_REQUESTS, content, digest):
+        raise ArtifactUntrusted(f"{version_name}: {STORED_REQUESTS.name} is not the registered one")
+    require_agreement(predictor, content, version_name=version_name)
+    return predictor
+
+
+def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None:
+    """Do `load_agreeing` in a new process, and forget the predictor.
+
+    The process ends when this one ends: then its standard input is closed.
+
+    Raises:
+        ArtifactUntrusted: the process refused the version, did not end in time, or was ended by a
+            signal.
+    """
+    task = {
+        "folder": str(folder),
+        "digests": {file.name: digest for file, digest in digests.items()},
+        "version_name": version_name,
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamflow.models.version_trial"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(task).encode() + b"\n")
+            process.stdin.flush()
+            code = process.wait(TIME_LIMIT_S)
+        except BrokenPipeError:
+            code = process.wait()
+        except subprocess.TimeoutExpired as exc:
+            raise ArtifactUntrusted(
+                f"{version_name} did not answer its stored requests in {TIME_LIMIT_S:.0f} s"
+            ) from exc
+        finally:
+            process.kill()
+        output = process.stdout.read().decode(errors="replace").strip()
+    if code != 0:
+        raise ArtifactUntrusted(_describe_end(code, output, version_name))
+
+
+def _describe_end(code: int, output: str, version_name: str) -> str:
+    """Say why a trial failed."""
+    if code == REFUSED:
+        return output
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"{version_name} ended the process that tried it: signal {-code} ({name})"
+    last_line = output.splitlines()[-1] if output else "it said nothing"
+    return f"{version_name} could not be tried: exit code {code}, {last_line}"
+
+
+def main() -> int:
+    """Try the version that standard input describes. Return the exit code."""
+    task = json.loads(sys.stdin.buffer.readline())
+    Thread(target=_end_with_parent, daemon=True).start()
+    digests = {
+        file: task["digests"][file.name] for file in VERSION_FILES if file.name in task["digests"]
+    }
+    try:
+        load_agreeing(Path(task["folder"]), digests, version_name=task["version_name"])
+    except ArtifactUntrusted as error:
+        print(error.message)
+        return REFUSED
+    return 0
+
+
+def _end_with_parent() -> None:
+    """End this process when standard input ends."""
+    sys.stdin.buffer.read()
+    os._exit(REFUSED)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # The thread still reads standard input, and Python would wait for its lock.
+    os._exit(code)

@@ -1,0 +1,186 @@
+"""Compare frozen rows with the row count and the digests that their revisions recorded.
+
+Every step that decides something by frozen rows calls `require_intact`, so that rows which came
+past the protection of the database decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Protocol
+
+from streamflow.core.data.counts import count_of
+from streamflow.core.data.digest import Digester, TableDigest
+from streamflow.core.training.training_set import describe_revision
+from streamflow.errors import SnapshotDamaged, SnapshotMissing
+from streamflow.platform import Platform
+from streamflow.progress import Progress
+from streamflow.warehouse import frozen
+from streamflow.warehouse.frozen import Revision, RevisionKey
+
+
+class HasDigest(Protocol):
+    """A revision as somebody has read it: its identity and the digest that it had then."""
+
+    @property
+    def revision_key(self) -> RevisionKey:
+        """What identifies the revision in this installation."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of its rows."""
+
+
+@contextmanager
+def held_against_digests(
+    platform: Platform, revisions: Iterable[HasDigest], *, state: str
+) -> Iterator[None]:
+    """Verify revisions in a thread while the block reads their rows.
+
+    The error of the verification replaces an error of the block: damaged rows explain it.
+
+    Args:
+        platform: the open platform
+        revisions: the revisions that the block reads
+        state: what the error says about what is left behind
+
+    Raises:
+        SnapshotDamaged: the rows of a revision are not the recorded ones
+        SnapshotMissing: a revision changed since it was looked up
+    """
+    read_revisions = list(revisions)
+    stored_revisions = _look_up(platform, read_revisions, state)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = pool.submit(find_damages, platform, stored_revisions)
+        try:
+            yield
+        finally:
+            _require_none(platform, read_revisions, pending.result(), state)
+
+
+def require_intact(platform: Platform, revisions: Iterable[HasDigest], *, state: str) -> None:
+    """Raise SnapshotDamaged or SnapshotMissing as `held_against_digests` does."""
+    with held_against_digests(platform, revisions, state=state):
+        pass
+
+
+def _look_up(platform: Platform, revisions: Sequence[HasDigest], state: str) -> list[Revision]:
+    require_unchanged(platform, revisions, state=state)
+    stored = frozen.revisions_by_key(platform.connection)
+    return [stored[revision.revision_key] for revision in revisions]
+
+
+def _require_none(
+    platform: Platform,
+    revisions: Sequence[HasDigest],
+    damages: Sequence[str],
+    state: str,
+) -> None:
+    """Raise the error for damages, unless `forget` or `prune` explains the difference."""
+    require_unchanged(platform, revisions, state=state)
+    if damages:
+        raise SnapshotDamaged("\n".join(damages), state=state, violations=list(damages))
+
+
+def require_unchanged(platform: Platform, revisions: Iterable[HasDigest], *, state: str) -> None:
+    """Raise SnapshotMissing when a revision no longer has the digest that it was read with.
+
+    A key that was forgotten while a command worked must not come back with what it writes.
+    """
+    stored = frozen.revisions_by_key(platform.connection)
+    for revision in revisions:
+        now = stored.get(revision.revision_key)
+        if now is None or now.digest != revision.digest:
+            raise SnapshotMissing(
+                f"{describe_revision(*revision.revision_key)} was changed by 'forget' or 'prune' "
+                "while it was read",
+                state=state,
+                remedy="Run the command again.",
+            )
+
+
+def find_damages(platform: Platform, revisions: Iterable[Revision]) -> list[str]:
+    """Describe each revision whose rows are not the recorded ones, without reporting progress."""
+    return _describe_damages(platform, revisions, platform.catalog.entity.key, None)
+
+
+def describe_damaged_revisions(
+    platform: Platform,
+    revisions: Iterable[Revision],
+    key: str,
+) -> list[str]:
+    """Describe each revision whose rows no longer have the digest that was recorded."""
+    listed = list(revisions)
+    row_count = sum(revision.rows for revision in listed)
+    progress = Progress(platform.notify, "verifying frozen rows", row_count)
+    return _describe_damages(platform, listed, key, progress)
+
+
+def _describe_damages(
+    platform: Platform,
+    revisions: Iterable[Revision],
+    key: str,
+    progress: Progress | None,
+) -> list[str]:
+    descriptions = []
+    for revision in revisions:
+        description = _describe_damage(platform, revision, key, progress)
+        if description:
+            # `forget` may have changed rows and record after the record was read.
+            now = frozen.revisions_by_key(platform.connection).get(revision.revision_key)
+            if now is not None and now != revision:
+                description = _describe_damage(platform, now, key, None)
+        descriptions.append(description)
+    return [description for description in descriptions if description]
+
+
+def _describe_damage(
+    platform: Platform, revision: Revision, key: str, progress: Progress | None
+) -> str:
+    """Describe the damage of one revision; empty if its rows are the recorded ones."""
+    recorded = frozen.stored_digest(platform.connection, revision)
+    digest = _digest_revision(platform, revision, recorded, key, progress)
+    return describe_digest_difference(revision, digest, recorded)
+
+
+def _digest_revision(
+    platform: Platform,
+    revision: Revision,
+    recorded: TableDigest,
+    key: str,
+    progress: Progress | None,
+) -> TableDigest:
+    """Compute the digest of a revision from its frozen rows."""
+    types = {column.name: column.type for column in recorded.columns}
+    digester = Digester(key, types)
+    for rows in frozen.frozen_rows(
+        platform.address, revision.table, types, key, revision.as_of, revision.revision
+    ):
+        digester.update(rows)
+        if progress:
+            progress.add(len(rows))
+    return digester.finish()
+
+
+def describe_digest_difference(
+    revision: Revision, digest: TableDigest, recorded: TableDigest | None = None
+) -> str:
+    """Say how the rows of a revision differ from the recorded ones; empty if they are equal.
+
+    Args:
+        revision: the revision with the recorded digest and row count
+        digest: of the rows that are there now
+        recorded: the recorded digests of the columns; they say in which columns values differ
+    """
+    if digest.value == revision.digest and digest.rows == revision.rows:
+        return ""
+    name = describe_revision(revision.table, revision.as_of, revision.revision)
+    sentence = f"{name}: its rows have the digest {digest.value}, recorded is {revision.digest}"
+    if digest.rows != revision.rows:
+        return (
+            f"{sentence}; there are {count_of(digest.rows, 'row')}, recorded are {revision.rows:,}"
+        )
+    columns = digest.changed_columns(recorded) if recorded else []
+    return f"{sentence}; values differ in {', '.join(columns)}" if columns else sentence

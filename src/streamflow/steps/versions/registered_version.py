@@ -1,0 +1,179 @@
+"""Read and load a version as it was registered. No other module makes a predictor.
+
+Everybody who can write to MLflow can change every file, tag and location there, and can register
+versions. So nothing of MLflow decides what is loaded: our own database has the digest of each
+passport, and the passport has the digests of the files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from streamflow.core.versions.passport import Passport, parse_passport
+from streamflow.core.versions.version_files import (
+    PASSPORT,
+    VERSION_FILES,
+    VersionFile,
+    recorded_digests,
+)
+from streamflow.errors import ArtifactUntrusted
+from streamflow.models.model_version import ModelVersion
+from streamflow.platform import Platform
+from streamflow.warehouse import ledger
+
+if TYPE_CHECKING:
+    from streamflow.models.predictor import Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedVersion:
+    """A version with the passport that it was registered with.
+
+    tampered   one sentence for each part of the record that is no longer what was registered
+    """
+
+    version: ModelVersion
+    passport: Passport
+    passport_digest: str
+    tampered: tuple[str, ...] = ()
+
+    @property
+    def feature_service(self) -> str:
+        """Return the name of the feature service that the version reads."""
+        return str(self.passport.features["service"])
+
+    @property
+    def file_digests(self) -> dict[VersionFile, str]:
+        """Return the digest that each file of the version must have.
+
+        A passport of an older schema has no digest of some files. For these the tag counts.
+        """
+        tags = self.version.tags
+        uncovered_files = {
+            file: tags[file.tag]
+            for file in VERSION_FILES
+            if self.passport.schema < file.schema and file.tag in tags
+        }
+        return {**uncovered_files, **recorded_digests(self.passport.result)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedVersion:
+    """A version as it was registered, with the predictor that gives its answers."""
+
+    record: RecordedVersion
+    predictor: Predictor
+
+    @property
+    def version(self) -> ModelVersion:
+        """Return the version as MLflow stores it."""
+        return self.record.version
+
+
+def read_record(platform: Platform, version: ModelVersion) -> RecordedVersion:
+    """Read the passport of a version, which must be the one that was registered.
+
+    Raises:
+        ArtifactUntrusted: streamflow did not register this version, or its passport is lost or
+            was changed
+    """
+    name = f"version {version.version} of {platform.catalog.model}"
+    digest = ledger.passport_digest(
+        platform.connection,
+        version.run_id,
+        model=platform.catalog.model,
+        version=version.version,
+    )
+    if digest is None:
+        raise ArtifactUntrusted(
+            f"{name}: this database has no passport of its run {version.run_id},"
+            " because streamflow did not train it"
+        )
+    passport = _read_passport(platform, version, name, digest)
+    return RecordedVersion(
+        version=version,
+        passport=passport,
+        passport_digest=digest,
+        tampered=tuple(_describe_changed_tags(version, passport, digest)),
+    )
+
+
+def _read_passport(
+    platform: Platform,
+    version: ModelVersion,
+    name: str,
+    registered_digest: str,
+) -> Passport:
+    """Read the passport's file. Raises ArtifactUntrusted when it is lost, changed or unreadable."""
+    try:
+        content = platform.models.read_run_file(version.run_id, PASSPORT.name)
+    except ArtifactUntrusted as exc:
+        raise ArtifactUntrusted(f"{name}: its passport is lost: {exc.message}") from exc
+    digest = sha256(content).hexdigest()
+    if digest != registered_digest:
+        raise ArtifactUntrusted(
+            f"{name}: its {PASSPORT.name} was changed: its digest is {digest},"
+            f" the registered digest is {registered_digest}"
+        )
+    try:
+        return parse_passport(content)
+    except ValueError as exc:
+        raise ArtifactUntrusted(f"{name}: its {PASSPORT.name} cannot be read: {exc}") from exc
+
+
+def _describe_changed_tags(version: ModelVersion, passport: Passport, digest: str) -> list[str]:
+    """Name the tags in MLflow whose value is not the registered one."""
+    sentences = []
+    for name, registered in tags_of(passport, digest).items():
+        tag = version.tags.get(name, "nothing")
+        if tag != registered:
+            sentences.append(
+                f"the tag {name} of version {version.version} was changed:"
+                f" it is {tag}, the registered value is {registered}"
+            )
+    return sentences
+
+
+def tags_of(passport: Passport, digest: str) -> dict[str, str]:
+    """Return the tags in MLflow that a version with this passport must have."""
+    result = passport.result
+    file_digests = {PASSPORT: digest, **recorded_digests(result)}
+    return {
+        **{file.tag: digest for file, digest in file_digests.items() if file.tag},
+        "content_digest": result["model"]["content"],
+        "threshold": repr(result["decision"]["threshold"]),
+        "feature_service": passport.features["service"],
+        "as_of": f"{passport.as_of:%Y-%m-%d}",
+    }
+
+
+def load_predictor(platform: Platform, record: RecordedVersion) -> Predictor:
+    """Load the predictor of a version from the files that its passport names.
+
+    Raises:
+        ArtifactUntrusted: a file is not the registered one.
+    """
+    return platform.models.load(record.version, record.file_digests)
+
+
+def load_answering(
+    platform: Platform, version: ModelVersion, *, in_process: bool = False
+) -> LoadedVersion:
+    """Load a version that is going to answer users, and try it on its stored requests.
+
+    Args:
+        platform: the platform.
+        version: the version as MLflow stores it.
+        in_process: first try the version in a process of its own, which a wrong file may end.
+
+    Raises:
+        ArtifactUntrusted: streamflow did not register this version, a file or a tag of it is not
+            the registered one, or it answers its stored requests differently.
+    """
+    record = read_record(platform, version)
+    if record.tampered:
+        raise ArtifactUntrusted("; ".join(record.tampered))
+    predictor = platform.models.load_checked(version, record.file_digests, in_process=in_process)
+    return LoadedVersion(record=record, predictor=predictor)

@@ -1,0 +1,5 @@
+-- The statements of derived.py that are not composed of identifiers.
+
+-- select_type_name --
+-- The name of a type.
+SELECT format_type(%s::oid, NULL)

@@ -1,0 +1,54 @@
+"""No text that somebody else wrote acts on a terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamflow.cli.context import print_table, show, to_json
+from streamflow.cli.printable import one_line, printable
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\rforged\u202egnp\x7f"
+
+
+def acting(text: str) -> list[str]:
+    """The control and direction characters of a text but the newline."""
+    return [
+        character
+        for character in text
+        if unicodedata.category(character) == "Cc" and character != "\n"
+    ]
+
+
+def test_a_receipt_a_table_and_json_are_printed_without_escape_sequences(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show({"why": HOSTILE}, as_json=False, text=lambda receipt: f"[OK] {receipt['why']}")
+    show({"why": HOSTILE}, as_json=True, text=str)
+    print_table("Keys", ["name"], [[HOSTILE]])
+    output = capsys.readouterr().out
+    assert acting(output) == []
+    assert "\u202e" not in output
+    assert output.count("owned") == 3
+
+
+@given(st.text())
+def test_json_keeps_its_meaning(text: str) -> None:
+    assert json.loads(printable(to_json({"why": text}))) == {"why": text}
+
+
+@given(st.text())
+def test_a_typed_text_stays_on_one_line(text: str) -> None:
+    line = one_line(text)
+    assert len(line.splitlines()) <= 1
+    assert acting(line) == []
+    assert printable(line) == line
+
+
+def test_letters_of_every_script_are_kept() -> None:
+    text = "Zoë, 顧客, عميل, 👩‍💻"
+    assert one_line(text) == text

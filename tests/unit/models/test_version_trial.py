@@ -1,0 +1,94 @@
+"""A version is tried in a process of its own: whatever it does there, this process goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from streamflow.catalog import load_catalog
+from streamflow.core.training.calibration import Calibrator
+from streamflow.core.training.decision import Decision, Economics
+from streamflow.core.training.stored_requests import Probes
+from streamflow.core.versions.version_files import DECISION, MODEL, STORED_REQUESTS, VersionFile
+from streamflow.errors import ArtifactUntrusted
+from streamflow.models import model_file, version_trial
+from streamflow.models.pipelines import fit_model
+from streamflow.models.predictor import compile_predictor
+from streamflow.models.version_trial import load_agreeing, try_in_process
+
+NAME = "version 7 of churn"
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[VersionFile, str]]:
+    """The files of a small version, and their digests."""
+    folder = tmp_path_factory.mktemp("version")
+    features = load_catalog(None).features
+    numbers = [feature for feature in features if not feature.column.categorical][:2]
+    frame = pl.DataFrame({feature.name: [float(i) for i in range(60)] for feature in numbers})
+    label = (np.arange(60) > 30).astype(np.int8)
+    pipeline = fit_model("baseline", frame, label, features=numbers, trees=2, seed=1)
+    decision = Decision(
+        threshold=0.5,
+        rule="set",
+        calibrator=Calibrator(),
+        economics=Economics(kept_value=200, offer_cost=20, offer_success=0.3),
+    )
+    rows = frame.head(3).rows()
+    probes = Probes(
+        features=tuple(frame.columns),
+        rows=rows,
+        probabilities=tuple(compile_predictor(pipeline, decision).probability_rows(rows).tolist()),
+    )
+    digests = {MODEL: model_file.save(pipeline, folder / MODEL.name).file}
+    for file, content in ((DECISION, decision.content), (STORED_REQUESTS, probes.content)):
+        (folder / file.name).write_bytes(content)
+        digests[file] = file.digest(content)
+    return folder, digests
+
+
+def test_a_version_that_answers_as_recorded_passes(
+    version: tuple[Path, Mapping[VersionFile, str]],
+) -> None:
+    folder, digests = version
+    try_in_process(folder, digests, version_name=NAME)
+    assert load_agreeing(folder, digests, version_name=NAME).threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ("os.kill(os.getpid(), 11)", r"ended the process that tried it: signal 11 \(SIGSEGV\)"),
+        ("os._exit(9)", "could not be tried: exit code 9, it said nothing"),
+        ("print('a torn library'); os._exit(1)", "could not be tried: exit code 1"),
+        ("time.sleep(60)", "did not answer its stored requests in 1 s"),
+    ],
+)
+def test_whatever_ends_the_process_is_a_refusal_with_its_reason(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    reason: str,
+) -> None:
+    # Python imports this module before everything else.
+    (tmp_path / "sitecustomize.py").write_text(f"import os, time\n{action}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(version_trial, "TIME_LIMIT_S", 1.0)
+    folder, digests = version
+    with pytest.raises(ArtifactUntrusted, match=f"{NAME} {reason}"):
+        try_in_process(folder, digests, version_name=NAME)
+
+
+def test_a_changed_file_and_a_different_answer_are_refused(
+    version: tuple[Path, Mapping[VersionFile, str]],
+) -> None:
+    folder, digests = version
+    with pytest.raises(ArtifactUntrusted, match=r"model\.skops.* registered was 00"):
+        load_agreeing(folder, {**digests, MODEL: "00"}, version_name=NAME)
+    with pytest.raises(ArtifactUntrusted, match=r"probe_requests\.json is not the registered one"):
+        load_agreeing(folder, {**digests, STORED_REQUESTS: "00"}, version_name=NAME)

@@ -1,0 +1,160 @@
+"""A drop is read without a database: what is wrong in its files is named by table, row and cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamflow.catalog import Column, parse_catalog
+from streamflow.core.data.contract import MAX_SHOWN_CHARACTERS, read_cells
+from streamflow.steps.data.drop_reading import CheckedDrop, inspect_files, read_drop
+from streamflow.steps.data.violations import describe_violations
+
+CATALOG = parse_catalog(
+    """
+model = "small"
+ttl_days = 62
+
+[entity]
+name = "user"
+key = "user_id"
+type = "string"
+max_length = 64
+table = "users"
+
+[label]
+table = "labels"
+column = "churned"
+
+[views.fees]
+table = "users"
+
+[tables.users.columns]
+fee = { type = "float", min = 0, view = "fees" }
+since = { type = "timestamp", nullable = true }
+
+[tables.labels.columns]
+churned = { type = "bool" }
+""",
+    origin="catalog.toml",
+)
+HEADER = "user_id,fee,since\n"
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str], tuple[CheckedDrop, list[str]]]:
+    """Read a drop whose users file has this text; return it with its violations in words."""
+
+    def read_users(text: str) -> tuple[CheckedDrop, list[str]]:
+        folder = tmp_path / "month"
+        folder.mkdir()
+        (folder / "users.csv").write_bytes(text.encode())
+        facts = inspect_files(folder, CATALOG, ("users",))
+        with ExitStack() as closing:
+            drop = read_drop(
+                folder,
+                CATALOG,
+                facts,
+                {},
+                space=tmp_path,
+                closing=closing,
+                notify=lambda _: None,
+            )
+            return drop, describe_violations(folder, CATALOG, drop.violations)
+
+    return read_users
+
+
+def rows(count: int) -> str:
+    return "".join(f"u{number},1.5,\n" for number in range(count))
+
+
+@pytest.mark.parametrize("after", [3, 30_000])
+def test_a_stray_quote_is_named_by_its_line(
+    read: Callable[[str], tuple[CheckedDrop, list[str]]], after: int
+) -> None:
+    """Whether the rest of the file is longer than a cell may be or not, no key of it is shown."""
+    drop, violations = read(f'{HEADER}{rows(2)}x,"1.5,\n{rows(after)}')
+    assert len(violations) == 1
+    assert violations[0].startswith("month/users.csv:4: expected records of CSV, got a cell ")
+    assert "quote" in violations[0]
+    assert "u1" not in violations[0]
+    assert all(violation.fatal for violation in drop.violations)
+
+
+def test_a_cell_of_many_lines_is_shown_in_part(
+    read: Callable[[str], tuple[CheckedDrop, list[str]]],
+) -> None:
+    """Two stray quotes: a cell with the keys of the rows between them."""
+    _, violations = read(f'{HEADER}{rows(2)}x,"1.5,\n{rows(100)}y",\n')
+    assert violations[0].startswith(
+        r"month/users.csv:4 column 'fee': expected a finite number, got '1.5,\nu0"
+    )
+    assert violations[0].endswith("characters)")
+    assert len(violations[0]) < 2 * MAX_SHOWN_CHARACTERS + 100
+
+
+@pytest.mark.parametrize(("row", "count"), [("u{},1.5,,\n", 4), ("u{},1.5\n", 2)])
+def test_rows_that_all_have_the_wrong_number_of_cells_are_named(
+    read: Callable[[str], tuple[CheckedDrop, list[str]]], row: str, count: int
+) -> None:
+    drop, violations = read(HEADER + "".join(row.format(number) for number in range(3)))
+    assert violations == [
+        f"month/users.csv:{line}: expected 3 cells, got {count}" for line in (2, 3, 4)
+    ]
+    # No row can be kept, so that --reject-rows does not apply.
+    assert all(violation.fatal for violation in drop.violations)
+
+
+def test_one_good_row_makes_the_ragged_ones_rejectable(
+    read: Callable[[str], tuple[CheckedDrop, list[str]]],
+) -> None:
+    drop, violations = read(f"{HEADER}u0,1\n{rows(1)}")
+    assert violations == ["month/users.csv:2: expected 3 cells, got 2"]
+    assert not drop.violations[0].fatal
+
+
+@pytest.mark.parametrize("text", [HEADER, HEADER.strip(), HEADER + "\n\r\n"])
+def test_a_header_without_rows_is_named(
+    read: Callable[[str], tuple[CheckedDrop, list[str]]], text: str
+) -> None:
+    _, violations = read(text)
+    assert violations == ["month/users.csv:1: expected rows after the header, got none"]
+
+
+INSTANTS = {
+    "2024-01-31 10:00:00": "2024-01-31T10:00:00+00:00",
+    "2024-01-31T10:00:00Z": "2024-01-31T10:00:00+00:00",
+    "2024-01-31 10:00:00.5": "2024-01-31T10:00:00.500000+00:00",
+    "2024-01-31 10:00:00.123456+05:30": "2024-01-31T04:30:00.123456+00:00",
+    "2024-01-31 10:00:00-0800": "2024-01-31T18:00:00+00:00",
+}
+
+
+@given(st.permutations(list(INSTANTS)))
+def test_an_instant_is_read_alike_whatever_stands_before_it(cells: list[str]) -> None:
+    columns = {"user_id": Column(type="string"), "since": Column(type="timestamp")}
+    text = pl.DataFrame({"user_id": cells, "since": cells})
+    typed, violations = read_cells(
+        text, np.arange(len(cells)), columns, key="user_id", table="users"
+    )
+    assert violations == []
+    assert [value.isoformat() for value in typed["since"]] == [INSTANTS[cell] for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["2024-13-01 00:00:00", "2024-01-31 24:00:00", "2024-01-31 10:00:00+99:00", "2024-01-31", "x"],
+)
+def test_what_is_no_instant_is_refused(cell: str) -> None:
+    columns = {"user_id": Column(type="string"), "since": Column(type="timestamp")}
+    text = pl.DataFrame({"user_id": ["a", "b"], "since": ["2024-01-31 10:00:00", cell]})
+    _, violations = read_cells(text, np.arange(2), columns, key="user_id", table="users")
+    assert [(violation.row, violation.column) for violation in violations] == [(1, "since")]
