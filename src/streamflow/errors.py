@@ -207,10 +207,7 @@ class NotRebuildable(StreamflowError):
     """Some inputs of a version are missing; `missing` lists them."""
 
     exit_code = 4
-    remedy = (
-        "Run 'streamflow import FILE' with an export of this version, "
-        "or restore a backup that holds the missing parts."
-    )
+    remedy = "Import an export of this version, or restore a backup that holds the missing parts."
 
 
 class EntityUnknown(StreamflowError):
