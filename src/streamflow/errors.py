@@ -15,12 +15,8 @@ StreamflowError
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
 ├── VersionMissing           the model version does not exist, or none is in Production
-<<<<<<< HEAD
 ├── ModelRenamed             the registered model has a different name in MLflow now
-├── ArtifactUntrusted        a model file is not the file that was registered
-=======
 ├── ArtifactUntrusted        a version is not what was registered, or cannot be used
->>>>>>> main
 ├── NotRebuildable           some inputs of a version are missing
 ├── EntityUnknown            this key has no features
 ├── FeaturesMissing          some features of this key have no value
