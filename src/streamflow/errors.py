@@ -15,6 +15,7 @@ StreamflowError
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
 ├── VersionMissing           the model version does not exist, or none is in Production
+├── ModelRenamed             the registered model has a different name in MLflow now
 ├── ArtifactUntrusted        a version is not what was registered, or cannot be used
 ├── NotRebuildable           some inputs of a version are missing
 ├── EntityUnknown            this key has no features
@@ -182,6 +183,14 @@ class VersionMissing(StreamflowError):
     remedy = "'streamflow models' lists the versions; 'streamflow promote VERSION' serves one."
 
 
+class ModelRenamed(StreamflowError):
+    """The registered model was renamed in MLflow, so that its versions are not found."""
+
+    exit_code = 36
+    http_status = 503
+    remedy = "Rename it back in MLflow, or run 'streamflow doctor --fix', which does that."
+
+
 class ArtifactUntrusted(StreamflowError):
     """A version is not what was registered, or its files cannot be used; they were not used."""
 
@@ -194,10 +203,7 @@ class NotRebuildable(StreamflowError):
     """Some inputs of a version are missing; `missing` lists them."""
 
     exit_code = 4
-    remedy = (
-        "Run 'streamflow import FILE' with an export of this version, "
-        "or restore a backup that holds the missing parts."
-    )
+    remedy = "Import an export of this version, or restore a backup that holds the missing parts."
 
 
 class EntityUnknown(StreamflowError):

@@ -12,17 +12,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Flow, Task, flow, get_run_logger
-from prefect import serve as serve_deployments
+from prefect import Task, flow, get_run_logger, tags
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import RunnerDeployment
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.types.entrypoint import EntrypointType
 
 from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import StreamflowError
+from streamflow.flow_artifacts import StepProgress, publish_receipt, publish_version_link
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import load_settings
 from streamflow.steps.data import inbox as inbox_step
@@ -34,8 +31,7 @@ from streamflow.steps.promotion import promote as promote_step
 from streamflow.steps.promotion import retrain as retrain_step
 from streamflow.steps.training import train as train_step
 
-PAUSED_INTERVAL_S = 86_400  # a paused schedule needs an interval too
-MAX_RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
+TAG = "streamflow"  # of every deployment and every run, for the filters of Prefect's users
 FLUSH_S = 10  # the longest wait until Prefect has sent its own logs and events
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,10 +61,12 @@ class DemoReceipt:
 def prefect_flushed() -> Iterator[None]:
     """Send the pending logs and events of Prefect at the end of the block.
 
-    Its server must still run then: Prefect tries for a minute to reach a stopped one.
+    Its server must still run then: Prefect tries for a minute to reach a stopped one. The runs of
+    the block have our tag.
     """
     try:
-        yield
+        with tags(TAG):
+            yield
     finally:
         for worker in (APILogWorker, EventsWorker):
             worker.drain_all(timeout=FLUSH_S)
@@ -115,44 +113,55 @@ def ingest(
     """Validate and write a drop; migrate an empty database first."""
     with _platform(flags, migrated=False) as platform:
         migrate_step.ensure_migrated(platform)
-        return ingest_step.ingest(
+        receipt = ingest_step.ingest(
             platform,
             Path(folder),
             instant_of_day(as_of),
             allow_same=allow_same,
             reject_rows=reject_rows,
         )
+    publish_receipt("ingest", receipt)
+    return receipt
 
 
 @step("snapshot")
 def snapshot(as_of: date, flags: Flags) -> snapshot_step.SnapshotReceipt:
     """Freeze the raw rows of a drop."""
     with _platform(flags) as platform:
-        return snapshot_step.snapshot(platform, instant_of_day(as_of))
+        receipt = snapshot_step.snapshot(platform, instant_of_day(as_of))
+    publish_receipt("snapshot", receipt)
+    return receipt
 
 
 @step("materialize")
 def materialize(flags: Flags) -> materialize_step.MaterializeReceipt:
     """Make the newest frozen drop live."""
     with _platform(flags) as platform:
-        return materialize_step.materialize(platform)
+        receipt = materialize_step.materialize(platform)
+    publish_receipt("materialize", receipt)
+    return receipt
 
 
 @step("train")
 def train_version(as_of: date, label_lead: int, flags: Flags) -> train_step.TrainReceipt:
     """Train a model and register it as a version."""
     with _platform(flags) as platform:
-        return train_step.train(platform, instant_of_day(as_of), label_lead=label_lead)
+        receipt = train_step.train(platform, instant_of_day(as_of), label_lead=label_lead)
+        publish_version_link(platform.settings, platform.catalog.model, receipt.version)
+    publish_receipt("train", receipt)
+    return receipt
 
 
 @step("promote")
 def promote(version: int, why: str, force: bool, flags: Flags) -> promote_step.PromoteReceipt:
     """Put a version into Production if the gate allows it, or by force."""
     with _platform(flags) as platform:
-        return promote_step.promote(platform, version, why=why, force=force)
+        receipt = promote_step.promote(platform, version, why=why, force=force)
+    publish_receipt("promote", receipt)
+    return receipt
 
 
-@flow(name="monthly")
+@flow(name="monthly", flow_run_name="monthly-{as_of}")
 def monthly(
     folder: str,
     as_of: date,
@@ -162,14 +171,17 @@ def monthly(
 ) -> MonthlyReceipt:
     """Ingest, freeze and materialize one monthly drop."""
     settings_flags = flags or {}
-    return MonthlyReceipt(
-        ingest=ingest(folder, as_of, allow_same, reject_rows, settings_flags),
-        snapshot=snapshot(as_of, settings_flags),
-        materialize=materialize(settings_flags),
-    )
+    progress = StepProgress("monthly", ["ingest", "snapshot", "materialize"])
+    ingested = ingest(folder, as_of, allow_same, reject_rows, settings_flags)
+    progress.finish("ingest")
+    frozen = snapshot(as_of, settings_flags)
+    progress.finish("snapshot")
+    live = materialize(settings_flags)
+    progress.finish("materialize")
+    return MonthlyReceipt(ingest=ingested, snapshot=frozen, materialize=live)
 
 
-@flow(name="train")
+@flow(name="train", flow_run_name="train-{as_of}")
 def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> train_step.TrainReceipt:
     """Train the baseline model and register it as a version."""
     return train_version(as_of, label_lead, flags or {})
@@ -198,9 +210,13 @@ def retrain(
     """Train a version and let the gate decide; do nothing for evidence that was decided before."""
     drop = instant_of_day(as_of) if as_of else None
     with _platform(flags) as platform:
-        return retrain_step.retrain(
+        receipt = retrain_step.retrain(
             platform, drop, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict
         )
+        if receipt.version is not None:
+            publish_version_link(platform.settings, platform.catalog.model, receipt.version)
+    publish_receipt("retrain", receipt)
+    return receipt
 
 
 @flow(name="train_and_compare")
@@ -227,61 +243,3 @@ def inbox(flags: Flags | None = None) -> inbox_step.InboxReceipt:
             lambda folder, as_of: monthly(str(folder), as_of.date(), flags=settings_flags),
             now=lambda: datetime.now(UTC),
         )
-
-
-def serve(
-    flags: Mapping[str, str],
-    *,
-    inbox_every_s: int,
-    has_inbox: bool,
-    retrain_every_s: int | None,
-    on_verdict: bool,
-) -> None:
-    """Run flows for Prefect's server in this process until SIGTERM or Ctrl-C.
-
-    `inbox` and `train_and_compare` run in the given intervals of seconds; a run that is due while
-    an earlier one still works is left out. Without an inbox, or an interval, the schedule is
-    paused: Prefect would otherwise keep the schedule of an earlier worker.
-    """
-    one_at_a_time = ConcurrencyLimitConfig(
-        limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-    )
-    serve_deployments(
-        _deployment(monthly, flags),
-        _deployment(train, flags),
-        _deployment(
-            inbox,
-            flags,
-            interval=inbox_every_s,
-            paused=not has_inbox,
-            concurrency_limit=one_at_a_time,
-        ),
-        _deployment(
-            train_and_compare,
-            flags,
-            parameters={"on_verdict": on_verdict},
-            interval=retrain_every_s or PAUSED_INTERVAL_S,
-            paused=retrain_every_s is None,
-            concurrency_limit=one_at_a_time,
-        ),
-        limit=MAX_RUNS,
-        print_starting_message=False,
-    )
-
-
-def _deployment(
-    deployed_flow: Flow[..., Any],
-    flags: Mapping[str, str],
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    **schedule: Any,
-) -> RunnerDeployment:
-    """Return a deployment of a flow, which Prefect finds by its module."""
-    deployment = deployed_flow.to_deployment(
-        deployed_flow.name,
-        parameters={"flags": dict(flags), **(parameters or {})},
-        entrypoint_type=EntrypointType.MODULE_PATH,
-        **schedule,
-    )
-    assert isinstance(deployment, RunnerDeployment)  # a coroutine only inside an event loop
-    return deployment

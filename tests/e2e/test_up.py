@@ -6,6 +6,7 @@ It tests which services run, which ones come back, and what remains.
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import stock
 from support.api import asked
 from support.command import called
 from support.processes import alive, kill, run, start, wait_for
@@ -125,6 +127,75 @@ def test_the_log_of_a_service_is_shown(stack: Path) -> None:
     log = run(stack, "logs", "api", "--lines", "100000").stdout  # its first line is asked for
     assert "Uvicorn running" in log
     assert len(run(stack, "logs", "prefect", "--lines", "1").stdout.splitlines()) == 1
+
+
+def test_stock_prefect_lists_shows_runs_cancels_and_deletes(
+    stack: Path, simulated_drops: Path
+) -> None:
+    drop = simulated_drops / "month_001"
+    with stock.prefect_client_of(url(status(stack), "prefect", "/api")):
+        assert "monthly/monthly" in stock.prefect("deployment", "ls")
+        assert "'tags': ['streamflow']" in stock.prefect("deployment", "inspect", "train/train")
+        assert "No work pools found" in stock.prefect("work-pool", "ls")
+        assert "train_and_compare" in stock.prefect("flow", "ls")
+
+        parameters = ("-p", f"folder={drop}", "-p", "as_of=2024-02-29")
+        watch = ("--watch", "--watch-timeout", str(int(PROMISED_S)))
+        told = stock.prefect("deployment", "run", "monthly/monthly", *parameters, *watch)
+        finished = told.split("UUID: ")[1].split()[0]
+        assert "Completed" in told, told
+        assert wait_for(
+            lambda: "ingest-receipt" in stock.prefect("flow-run", "logs", finished), 20.0
+        )
+        assert finished in stock.prefect("flow-run", "ls", "--state-type", "COMPLETED")
+        artifacts = stock.prefect("artifact", "ls")
+        assert {
+            f"{step}-receipt" in artifacts for step in ("ingest", "snapshot", "materialize")
+        } == {True}
+        assert "files.1.rows" in stock.prefect("artifact", "inspect", "ingest-receipt")
+        assert "'description': 'finished'" in stock.prefect(
+            "artifact", "inspect", "monthly-progress"
+        )
+
+        later = stock.prefect("deployment", "run", "train/train", "--start-in", "1 hour")
+        waiting = later.split("UUID: ")[1].split()[0]
+        assert "successfully" in stock.prefect("flow-run", "cancel", waiting)
+        assert "CANCELLED" in stock.prefect("flow-run", "ls", "--state-type", "CANCELLED")
+        stock.prefect("--no-prompt", "flow-run", "delete", waiting)
+        assert waiting not in stock.prefect("flow-run", "ls")
+
+
+def test_stock_mlflow_lists_shows_deletes_and_restores(stack: Path) -> None:
+    server = {"MLFLOW_TRACKING_URI": url(status(stack), "mlflow", "")}
+    with stock.vendors_on(server):
+        assert "streamflow" in stock.mlflow("experiments", "search")
+        run_id = stock.mlflow("runs", "list", "--experiment-id", "1").split()[-1]
+        assert run_id in stock.mlflow("runs", "describe", "--run-id", run_id)
+        assert "passport.json" in stock.mlflow("artifacts", "list", "--run-id", run_id)
+        stock.mlflow("runs", "delete", "--run-id", run_id)
+        assert run_id not in stock.mlflow("runs", "list", "--experiment-id", "1")
+        stock.mlflow("runs", "restore", "--run-id", run_id)
+        stock.mlflow("experiments", "delete", "--experiment-id", "1")
+        stock.mlflow("experiments", "restore", "--experiment-id", "1")
+        assert run_id in stock.mlflow("runs", "list", "--experiment-id", "1")
+
+
+def test_stock_feast_lists_shows_and_materializes(stack: Path) -> None:
+    with stock.vendors_on(variables_of(stack)):
+        assert "user" in stock.feast("entities", "list")
+        assert "usage_agg_30d_fv" in stock.feast("feature-views", "list")
+        assert "months_active" in stock.feast("feature-views", "describe", "subs_profile_fv")
+        assert "streamflow_churn" in stock.feast("feature-services", "list")
+        assert "subscriptions" in stock.feast("data-sources", "list")
+        stock.feast("materialize", "2024-01-01T00:00:00", "2024-03-01T00:00:00")
+    assert features_of_feast(status(stack), KEY).body["results"][1]["statuses"] == ["PRESENT"]
+
+
+def variables_of(home: Path) -> dict[str, str]:
+    """The variables that `streamflow env` prints."""
+    lines = called(home, "env").stdout.splitlines()
+    words = [shlex.split(line) for line in lines if line.startswith("export ")]
+    return dict(word.split("=", 1) for _, word in words)
 
 
 @pytest.mark.parametrize("victim", ["api", "the postmaster"])

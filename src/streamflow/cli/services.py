@@ -184,7 +184,7 @@ def worker(context: typer.Context) -> None:
         "TMPDIR": str(scratch),
     }
     with temporary_environment(environment):
-        from streamflow.flows import serve
+        from streamflow.flow_worker import serve
 
         serve(
             call.flag_settings,

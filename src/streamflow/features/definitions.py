@@ -27,6 +27,7 @@ offline_store:
   type: streamflow.features.offline.StreamflowOfflineStore
 online_store:
   type: streamflow.features.online.StreamflowOnlineStore
+  owner: {project}
 entity_key_serialization_version: 3
 """
 

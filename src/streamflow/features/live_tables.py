@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 
 import psycopg
 from psycopg import sql
@@ -17,6 +18,8 @@ from streamflow.errors import CatalogInvalid
 
 QUERIES = load_queries(__file__)
 SCHEMA = "online"
+NAME_LIMIT = 63  # bytes; PostgreSQL's NAMEDATALEN - 1
+DIGEST_LENGTH = 12
 #: The columns, beside key and features, that every live table has -> their SQL type.
 TIME_COLUMNS = {"as_of": "timestamp with time zone", "known_at": "timestamp with time zone"}
 
@@ -24,6 +27,26 @@ TIME_COLUMNS = {"as_of": "timestamp with time zone", "known_at": "timestamp with
 def live_table(view: str) -> sql.Identifier:
     """Return the name of the table that holds the live rows of `view`."""
     return sql.Identifier(SCHEMA, view)
+
+
+def name_in_project(project: str, view: str) -> str:
+    """Return the name of the live table of a view of a project that is not the installation's.
+
+    PostgreSQL cuts names after 63 bytes. A longer name ends in a digest of the whole name, so that
+    it stays different from all others.
+
+    >>> name_in_project("drivers", "stats_fv")
+    'drivers.stats_fv'
+    >>> len(name_in_project("p" * 60, "stats_fv"))
+    63
+    """
+    name = f"{project}.{view}"
+    encoded = name.encode()
+    if len(encoded) <= NAME_LIMIT:
+        return name
+    digest = sha256(encoded).hexdigest()[:DIGEST_LENGTH]
+    beginning = encoded[: NAME_LIMIT - DIGEST_LENGTH - 1].decode(errors="ignore")
+    return f"{beginning}_{digest}"
 
 
 def next_table(view: str) -> sql.Identifier:

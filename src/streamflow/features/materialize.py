@@ -15,6 +15,7 @@ from streamflow.database.sql_files import load_queries
 from streamflow.errors import NotMigrated, SnapshotMissing
 from streamflow.features.feature_service import ServiceFeature, ViewSpec, views_of
 from streamflow.features.live_tables import (
+    TIME_COLUMNS,
     live_columns,
     live_table,
     lock_live_tables,
@@ -116,8 +117,8 @@ def _is_current(connection: psycopg.Connection, view: ViewSpec, drop: _FrozenDro
     A view without a live table is not current.
     """
     revision, known_at = drop.revisions[view.table]
-    if not live_columns(connection, view.name):
-        return False
+    if not TIME_COLUMNS.keys() <= live_columns(connection, view.name).keys():
+        return False  # it is missing, or a foreign 'feast apply' made it
     query = sql.SQL(
         "SELECT NOT EXISTS (SELECT FROM {live} WHERE (as_of, known_at)"
         " IS DISTINCT FROM (%s::timestamptz, %s::timestamptz))"

@@ -33,6 +33,7 @@ from streamflow.features.live_tables import (
     ensure_live_table,
     live_table,
     lock_live_tables,
+    name_in_project,
     upsert,
 )
 
@@ -47,7 +48,7 @@ TYPES = {
     "BYTES": ("bytea", "bytes_val"),
     "UNIX_TIMESTAMP": ("bigint", "unix_timestamp_val"),
 }
-#: A row to write, as Feast passes it: key, feature -> value, as_of, known_at.
+#: A row to write: key, feature -> value, as_of, known_at.
 OnlineWrite = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 #: A row that was read, as Feast expects it: as_of, feature -> value. Both None: no row.
 OnlineRead = tuple[datetime | None, dict[str, Value] | None]
@@ -61,11 +62,16 @@ IS_NOT_OLDER = sql.SQL(
 
 # mypy cannot check the base classes below, because Feast is untyped to us.
 class StreamflowOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
-    """The part `online_store:` of feature_store.yaml. It has no settings."""
+    """The part `online_store:` of feature_store.yaml.
+
+    owner   the Feast project of the installation, whose tables have the names of its views; those
+            of a different project begin with the name of that project
+    """
 
     type: Literal["streamflow.features.online.StreamflowOnlineStore"] = (
         "streamflow.features.online.StreamflowOnlineStore"
     )
+    owner: str = ""
 
 
 class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
@@ -88,12 +94,11 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
             lock_live_tables(connection)
             for view in tables_to_keep:
                 key, key_type, _ = _find_key(view)
-                feature_types = {
-                    name: sql_type for name, (sql_type, _) in _find_features(view).items()
-                }
-                ensure_live_table(connection, view.name, (key, key_type), feature_types)
+                feature_types = {name: types[0] for name, types in _find_features(view).items()}
+                table = _table_name(config, view)
+                ensure_live_table(connection, table, (key, key_type), feature_types)
             for view in tables_to_delete:
-                drop_live_table(connection, view.name)
+                drop_live_table(connection, _table_name(config, view))
 
     def teardown(
         self,
@@ -128,7 +133,7 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         ]
         columns += [_collect_values(data, name) for name in features]
         statement = upsert(
-            table.name,
+            _table_name(config, table),
             key,
             column_types,
             _compose_newest_rows(key, column_types),
@@ -158,7 +163,7 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         keys = [getattr(_get_key_value(entity), key_field) for entity in entity_keys]
         statement = sql.SQL("SELECT {} FROM {} WHERE {} = ANY({}::{}[])").format(
             sql.SQL(", ").join(map(sql.Identifier, [key, "as_of", *features])),
-            live_table(table.name),
+            live_table(_table_name(config, table)),
             sql.Identifier(key),
             sql.Placeholder(),
             sql.SQL(key_type),
@@ -222,6 +227,12 @@ def _compose_newest_rows(key: str, column_types: dict[str, str]) -> sql.Composed
             sql.SQL(f"%s::{sql_type}[]") for sql_type in column_types.values()
         ),
     )
+
+
+def _table_name(config: RepoConfig, view: FeatureView) -> str:
+    """Return the name of the live table of a view in the project of this configuration."""
+    is_owner = config.project == config.online_store.owner
+    return str(view.name) if is_owner else name_in_project(config.project, view.name)
 
 
 def _find_key(view: FeatureView) -> tuple[str, str, str]:

@@ -17,8 +17,13 @@ from streamflow.database import Address, connect
 from streamflow.database.locks import FEATURE_REGISTRY
 from streamflow.errors import NotMigrated
 from streamflow.features.definitions import definitions_py, store_yaml
-from streamflow.features.feature_service import ServiceFeature
+from streamflow.features.feature_service import ServiceFeature, all_services, views_of
 from streamflow.features.materialize import MaterializedView
+from streamflow.features.registry_content import (
+    delete_orphaned_versions,
+    delete_project,
+    drop_unfit_tables,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,9 +50,14 @@ class FeatureRepository:
 
     @property
     def is_written(self) -> bool:
-        """Whether the folder contains a feature repository."""
-        names = ("feature_store.yaml", "definitions.py")
-        return all((self.folder / name).is_file() for name in names)
+        """Whether the folder contains a feature repository of this release.
+
+        A store file without an owner is of an earlier release: with it, Feast would use tables of
+        different names.
+        """
+        owner = f"  owner: {self._catalog.model}\n"
+        store_file = _read_text(self.folder / "feature_store.yaml")
+        return owner in store_file and (self.folder / "definitions.py").is_file()
 
     def files(self, services: Services) -> dict[str, str]:
         """Return name -> text of the files that `write` writes.
@@ -98,8 +108,35 @@ class FeatureRepository:
         """
         with self._lock_registry():
             self.close()
+            with connect(Address()) as connection:
+                delete_orphaned_versions(connection, self._catalog.model)
             registry = _import_registry()
             registry.apply_definitions(self._get_store(), self.folder / "definitions.py")
+
+    def rebuild(self, services: Services) -> None:
+        """Write and apply the definitions whatever stands in the registry and the live tables.
+
+        What Feast's registry has of our project is deleted first, because a foreign object of the
+        same name would block the apply. A live table that cannot hold the features of its view is
+        dropped: `materialize` fills it again.
+        """
+        self.write(services)
+        with self._lock_registry():
+            self.close()
+            with connect(Address()) as connection, connection.transaction():
+                delete_project(connection, self._catalog.model)
+                drop_unfit_tables(connection, self._catalog, services)
+        self.apply()
+
+    def misfits(self, services: Services) -> list[str]:
+        """Describe what Feast's registry lacks or defines differently; empty: nothing."""
+        texts: list[str] = _import_registry().describe_misfits(
+            self._get_store(),
+            views_of(self._catalog, services),
+            all_services(self._catalog, services),
+            key=self._catalog.entity.key,
+        )
+        return texts
 
     def record_materialization(self, views: Sequence[MaterializedView]) -> None:
         """Record in Feast's registry which instant of each view is materialized."""

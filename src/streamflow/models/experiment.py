@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from streamflow.errors import StreamflowError
+from streamflow.models.registry_repair import refuse_renamed_model
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -42,7 +43,8 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
     if experiment is None or experiment.lifecycle_stage != "active":
         raise StreamflowError(
             f"the MLflow experiment '{name}' was deleted",
-            remedy="Restore it in MLflow, or set STREAMFLOW_EXPERIMENT to a different name.",
+            remedy="Run 'streamflow doctor --fix', which restores it, or set STREAMFLOW_EXPERIMENT"
+            " to a different name.",
         )
     experiment_id: str = experiment.experiment_id
     return experiment_id
@@ -64,9 +66,14 @@ def keep_private(artifact_root: str | None) -> None:
 
 
 def ensure_registered_model(client: MlflowClient, name: str) -> None:
-    """Create the registered model, unless it exists already."""
+    """Create the registered model, unless it exists already.
+
+    Raises:
+        ModelRenamed: it exists under a different name.
+    """
     from mlflow.exceptions import MlflowException
 
+    refuse_renamed_model(client, name)
     try:
         client.create_registered_model(name)
     except MlflowException as exc:

@@ -21,6 +21,7 @@ from streamflow.models.mlflow_client import (
     translate_mlflow_errors,
 )
 from streamflow.models.model_version import ModelVersion, create_model_version
+from streamflow.models.registry_repair import find_problems, refuse_renamed_model, undo
 from streamflow.models.version_files import VersionFiles
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Registry:
     ) -> None:
         self._uri = tracking_uri
         self._name = name
+        self._experiment = experiment
         self._artifact_root = artifact_root if is_database(tracking_uri) else None
         self._files = VersionFiles(tracking_uri, name=name, connect=lambda: self._client)
         self._runs = ExperimentRuns(
@@ -149,6 +151,18 @@ class Registry:
     def remove_run(self, run: UnneededRun) -> None:
         """Delete the files of a run, and mark the run and its models as deleted."""
         self._runs.remove(run)
+
+    def describe_problems(self) -> list[str]:
+        """Describe what separates our versions from their names: see `RegistryProblems`."""
+        with translate_mlflow_errors():
+            problems = find_problems(self._client, self._name, self._experiment)
+        return problems.describe(self._name, self._experiment)
+
+    def undo_problems(self) -> list[str]:
+        """Undo what `describe_problems` describes, and return what was done, in words."""
+        with translate_mlflow_errors():
+            problems = find_problems(self._client, self._name, self._experiment)
+            return undo(self._client, self._name, problems)
 
     def versions(self) -> list[ModelVersion]:
         """Return all versions, the newest first."""
@@ -255,8 +269,11 @@ class Registry:
         return self._files.load_checked(version, digests, in_process=in_process)
 
     def _search_versions(self) -> list[Any]:
-        """Return MLflow's own versions of this model, the newest first."""
-        return version_search.search_versions(self._client, self._name)
+        """Return MLflow's own versions of this model, the newest first. Raises ModelRenamed."""
+        versions = version_search.search_versions(self._client, self._name)
+        if not versions:
+            refuse_renamed_model(self._client, self._name)
+        return versions
 
     def _read_aliases(self) -> dict[str, int]:
         """Return alias -> version of this model."""

@@ -96,9 +96,12 @@ def _program_section(program: Program, stack: Stack) -> str:
     port = stack.ports[program.name]
     arguments = program.arguments.format(host=stack.host, port=port).split()
     command = shlex.join(watched_command([sys.executable, *arguments], pipe=0))
-    environment = ""
+    variables = {}
     if stack.prefect_url:
-        environment = f'PREFECT_API_URL="{_escape(stack.prefect_url)}"'
+        variables["PREFECT_API_URL"] = stack.prefect_url
+    if "mlflow" in stack.ports:
+        variables["STREAMFLOW_MLFLOW_PORT"] = str(stack.ports["mlflow"])
+    environment = ",".join(f'{name}="{_escape(value)}"' for name, value in variables.items())
     return PROGRAM.format(
         name=program.name,
         folder=FOLDER_VARIABLE,

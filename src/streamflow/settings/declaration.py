@@ -52,6 +52,11 @@ class Settings(BaseSettings):
             "STREAMFLOW_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI", "mlflow_tracking_uri"
         ),
     )
+    mlflow_page: str | None = setting(
+        None,
+        "where people open MLflow's page; the links of Prefect's runs begin with it. "
+        "By default it is the MLflow server, or that of 'up'",
+    )
     catalog: Path | None = setting(
         None, "your catalog.toml; by default the catalog of the StreamFlow data is used"
     )

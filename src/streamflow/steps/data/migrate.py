@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from streamflow.core.data.counts import count_of
 from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
+from streamflow.features.registry_content import find_missing
 from streamflow.models.mlflow_client import is_database
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.stages.old_versions import describe_old_versions
@@ -71,7 +72,8 @@ def _migrate(platform: Platform) -> list[str]:
     services = platform.read_services()
     platform.features.write(services)
     digest = platform.features.digest(services)
-    if state is None or state.repository_digest != digest:
+    is_changed = state is None or state.repository_digest != digest
+    if is_changed or find_missing(platform.connection, platform.catalog, services):
         platform.notify("applying the feature repository")
         platform.features.apply()
         changes.append(_describe_registry(platform))
@@ -100,6 +102,8 @@ def plan_migration(platform: Platform) -> MigrateReceipt:
         changes.append(f"Feast registry: a new service {platform.catalog.service}")
     elif state.catalog_digest != platform.catalog.digest:
         changes.append("record the changed catalog")
+    missing = find_missing(platform.connection, platform.catalog, platform.read_services())
+    changes += [f"Feast: missing {name}" for name in missing]
     notes = tuple(describe_old_versions(platform))
     return MigrateReceipt(changes=tuple(changes), planned=True, notes=notes)
 

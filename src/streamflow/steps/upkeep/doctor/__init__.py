@@ -43,6 +43,7 @@ CATALOG_CHECKS = {
     "Feast registry": vendors.check_feature_registry,
     "MLflow": vendors.check_mlflow,
     "model files": vendors.check_model_files,
+    "model registry": vendors.check_registry,
     "Production": vendors.check_production,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from streamflow.core.data.counts import count_of
 from streamflow.errors import SnapshotMissing, StreamflowError
 from streamflow.features.materialize import find_stale_views
+from streamflow.features.registry_content import find_unfit_tables
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.data.materialize import materialize
@@ -17,6 +18,8 @@ from streamflow.steps.upkeep.doctor.finding import Finding
 MIGRATE_SUBJECTS = {"migration", "roles", "tables", "prediction log", "MLflow"}
 FEAST_SUBJECTS = {"feature files", "Feast registry"}
 LIVE_SUBJECTS = {"live features"}
+REGISTRY_SUBJECTS = {"model registry"}
+REPAIRABLE_SUBJECTS = MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS | REGISTRY_SUBJECTS
 
 
 def repair(
@@ -32,7 +35,7 @@ def repair(
     subjects = {finding.subject for finding in findings if finding.is_wrong and finding.fixable}
     repairs: list[str] = []
     try:
-        if subjects & (MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS):
+        if subjects & REPAIRABLE_SUBJECTS:
             with open_platform(settings, notify=notify, must_be_migrated=False) as platform:
                 _repair(platform, subjects, repairs)
     except StreamflowError as error:
@@ -45,8 +48,14 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
     if subjects & MIGRATE_SUBJECTS:
         changes = [f"migrated: {change}" for change in migrate(platform).changes]
         repairs += changes or ["migrated: the record of what is there"]
-    if subjects & FEAST_SUBJECTS:
-        services = platform.read_services()
+    if subjects & REGISTRY_SUBJECTS:
+        repairs += platform.models.undo_problems()
+    services = platform.read_services()
+    is_unfit = bool(find_unfit_tables(platform.connection, platform.catalog, services))
+    if "Feast registry" in subjects or (subjects & LIVE_SUBJECTS and is_unfit):
+        platform.features.rebuild(services)
+        repairs.append("wrote and applied the feature repository")
+    elif subjects & FEAST_SUBJECTS:
         platform.features.write(services)
         platform.features.apply()
         repairs.append("wrote and applied the feature repository")

@@ -1,4 +1,4 @@
-"""Checks of Feast's files and registry, of MLflow's tables, and of the version in Production."""
+"""Checks of Feast's files and registry, of MLflow, and of the version in Production."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_feature_files(platform: Platform) -> Finding:
 
 
 def check_feature_registry(platform: Platform) -> Finding:
-    """Check that Feast's registry has all views and services that are needed.
+    """Check that Feast's registry has all views and services that are needed, as we define them.
 
     The catalog and the registered versions name them.
     """
@@ -64,17 +64,14 @@ def check_feature_registry(platform: Platform) -> Finding:
     # is wrong.
     with TemporaryDirectory() as folder, closing(_open_repository(platform, Path(folder))) as store:
         store.write(services)
-        missing_views = sorted(needed_views - set(store.view_names()))
-        missing_services = sorted(needed_services - set(store.service_names()))
-    missing = [f"view {name}" for name in missing_views]
-    missing += [f"service {name}" for name in missing_services]
-    if missing:
-        text = f"missing: {', '.join(missing)}"
+        misfits = store.misfits(services)
+    if misfits:
+        text = "; ".join(misfits)
     else:
         text = f"{count_of(len(needed_views), 'view')}, {count_of(len(needed_services), 'service')}"
     return Finding(
         subject="Feast registry",
-        state=ok_or_wrong(not missing),
+        state=ok_or_wrong(not misfits),
         text=text,
         remedy="Run 'streamflow doctor --fix'.",
         fixable=True,
@@ -134,6 +131,18 @@ def check_model_files(platform: Platform) -> Finding:
         text=f"missing: {', '.join(problems)}" if problems else f"{count_of(count, 'file')}",
         remedy="Restore a backup. If the state folder was renamed by an older release, write its"
         f" former path into {platform.home / LOCATION_FILE}, and run 'streamflow doctor' again.",
+    )
+
+
+def check_registry(platform: Platform) -> Finding:
+    """Check that nobody renamed our model in MLflow, or deleted its experiment or its runs."""
+    problems = platform.models.describe_problems()
+    return Finding(
+        subject="model registry",
+        state=ok_or_wrong(not problems),
+        text="; ".join(problems) or f"the names of {platform.catalog.model} are as they were made",
+        remedy="Run 'streamflow doctor --fix', which undoes it, before 'mlflow gc' is run.",
+        fixable=True,
     )
 
 

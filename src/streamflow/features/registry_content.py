@@ -1,0 +1,99 @@
+"""What Feast's registry and the live tables really hold, asked by SQL and without importing Feast.
+
+A stock `feast teardown` or `feast apply` can remove or change both behind our back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import psycopg
+from psycopg import sql
+
+from streamflow.catalog import Catalog
+from streamflow.column_types import COLUMN_TYPES
+from streamflow.database.sql_files import load_queries
+from streamflow.features.feature_service import ServiceFeature, ViewSpec, all_services, views_of
+from streamflow.features.live_tables import (
+    TIME_COLUMNS,
+    drop_live_table,
+    live_columns,
+    lock_live_tables,
+)
+
+QUERIES = load_queries(__file__, "registry_content.sql")
+Services = Mapping[str, Sequence[ServiceFeature]]
+
+
+def find_missing(connection: psycopg.Connection, catalog: Catalog, services: Services) -> list[str]:
+    """Name each view, service and live table that is needed and not there."""
+    views = views_of(catalog, services)
+    needed = [f"view {view.name}" for view in views]
+    needed += [f"service {name}" for name in all_services(catalog, services)]
+    registered = _registered_names(connection, catalog.model)
+    missing = [name for name in needed if name not in registered]
+    missing += [
+        f"live table {view.name}" for view in views if not live_columns(connection, view.name)
+    ]
+    return missing
+
+
+def _registered_names(connection: psycopg.Connection, project: str) -> set[str]:
+    """Return the views and services of a project in Feast's registry, as `find_missing` names."""
+    if not _has_registry(connection):
+        return set()
+    rows = connection.execute(QUERIES["registered_names"], {"project": project}).fetchall()
+    return {name for (name,) in rows}
+
+
+def delete_orphaned_versions(connection: psycopg.Connection, project: str) -> None:
+    """Delete the versions of views of a project that are no longer registered."""
+    if _has_registry(connection):
+        connection.execute(QUERIES["delete_orphaned_versions"], [project])
+
+
+def _has_registry(connection: psycopg.Connection) -> bool:
+    """Return whether Feast has made the tables of its registry."""
+    row = connection.execute(QUERIES["has_registry"]).fetchone()
+    return bool(row and row[0])
+
+
+def delete_project(connection: psycopg.Connection, project: str) -> None:
+    """Delete what Feast's registry has of a project. An apply writes all of it again."""
+    for (table,) in connection.execute(QUERIES["registry_tables"]).fetchall():
+        statement = sql.SQL("DELETE FROM {} WHERE project_id = %s")
+        connection.execute(statement.format(sql.Identifier("feast", table)), [project])
+
+
+def find_unfit_tables(
+    connection: psycopg.Connection, catalog: Catalog, services: Services
+) -> list[str]:
+    """Name each view whose live table is missing, or could not be filled by a materialization."""
+    views = views_of(catalog, services)
+    return [view.name for view in views if not _is_fit(connection, view, catalog)]
+
+
+def drop_unfit_tables(connection: psycopg.Connection, catalog: Catalog, services: Services) -> None:
+    """Drop each live table that a materialization of its view could not fill."""
+    lock_live_tables(connection)
+    for view in find_unfit_tables(connection, catalog, services):
+        drop_live_table(connection, view)
+
+
+def _is_fit(connection: psycopg.Connection, view: ViewSpec, catalog: Catalog) -> bool:
+    """Return whether a live table has the columns of its view, and none that was never frozen."""
+    live = live_columns(connection, view.name)
+    required = {catalog.entity.key: COLUMN_TYPES[catalog.entity.type].sql, **TIME_COLUMNS}
+    if any(live.get(name) != sql_type for name, sql_type in required.items()):
+        return False
+    features = {feature.name: COLUMN_TYPES[feature.type].sql for feature in view.features}
+    frozen = f"frozen.{sql.Identifier(view.table).as_string(connection)}"
+    possible_types = {
+        **dict(connection.execute(QUERIES["frozen_columns"], [frozen]).fetchall()),
+        **features,
+    }
+    return all(
+        possible_types.get(name) == sql_type
+        for name, sql_type in live.items()
+        if name not in required
+    )
