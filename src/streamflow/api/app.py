@@ -62,18 +62,15 @@ def create_app(
         version=__version__,
         lifespan=_make_lifespan(state, closing),
         description="Predictions that can be audited.",
-        docs_url=None,  # `add_pages` adds it with a security policy, and /redoc too
+        docs_url=None,  # `add_pages` adds both pages with a security policy
         redoc_url=None,
-        # A redirect would answer for a different path, so for a different user.
-        redirect_slashes=False,
+        redirect_slashes=False,  # A redirect would answer for a different user.
         servers=[{"url": settings.api_root_path}] if settings.api_root_path else None,
         responses=ERROR_ANSWERS,
         telemetry=FASTAPI_OFF,
     )
     app.router.route_class = StrictRoute
-    app.add_exception_handler(StreamflowError, _answer_own_error)
-    app.add_exception_handler(RequestValidationError, _answer_malformed)
-    app.add_exception_handler(HTTPException, _answer_http_error)
+    _add_error_answers(app)
     add_middleware(app, settings, host, keys)
     traces = _open_traces(settings.api_traces, closing)
     app.add_middleware(RequestObserver, metrics=state.metrics, log=log, traces=traces)
@@ -84,6 +81,12 @@ def create_app(
     add_pages(app, settings.api_root_path)
     describe_keys(app, needed=keys is not None)
     return app
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    app.add_exception_handler(StreamflowError, _answer_own_error)
+    app.add_exception_handler(RequestValidationError, _answer_malformed)
+    app.add_exception_handler(HTTPException, _answer_http_error)
 
 
 def _make_lifespan(

@@ -78,11 +78,10 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
     }
     levels["code"] = _code_level(values)
     receipt = _parse_receipt(values)
+    is_drifted = any(level.count for level in levels.values())
     return replace(
         receipt,
-        result=name_result(
-            receipt.result, is_drifted=any(level.count for level in levels.values())
-        ),
+        result=name_result(receipt.result, is_drifted=is_drifted),
         version=record.version.version,
         run_id=record.version.run_id,
         code=commit,
