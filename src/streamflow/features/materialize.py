@@ -57,9 +57,9 @@ def materialize(
 ) -> list[MaterializedView]:
     """Make one drop the live state of every view, in one transaction.
 
-    Readers see all of the new state or nothing of it. Rows are written into new tables, which replace
-    the live ones at the end. Nobody freezes or erases rows in the meantime, so a key that is
-    forgotten now does not become live again.
+    Readers see all of the new state or nothing of it: rows are written into new tables, which
+    replace the live ones at the end. Nobody freezes or erases rows in the meantime, so a key that
+    is forgotten now does not become live again.
 
     The drop is the newest one for which every table that feeds a view is frozen, so that no answer
     mixes two drops. Keys that are not in the drop are removed.
