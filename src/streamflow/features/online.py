@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -198,11 +199,13 @@ class _OwnedConnection:
     def __init__(self, connection: psycopg.Connection) -> None:
         self.process = os.getpid()
         self.connection = connection
+        weakref.finalize(self, _close, connection, self.process).atexit = False
 
-    def __del__(self) -> None:
-        # After a fork the connection belongs to the parent process.
-        if self.process == os.getpid():
-            self.connection.close()
+
+def _close(connection: psycopg.Connection, process: int) -> None:
+    """Close a connection. After a fork it belongs to the parent process."""
+    if process == os.getpid():
+        connection.close()
 
 
 def _compose_newest_rows(key: str, column_types: dict[str, str]) -> sql.Composed:
