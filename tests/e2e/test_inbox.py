@@ -57,9 +57,9 @@ def test_a_schedule_picks_up_a_folder_and_ctrl_c_leaves_nothing(
     home, log = tmp_path / "home", tmp_path / "home.log"
     process = start(home, "inbox", "--every", "5", extra=variables)
     try:
-        assert wait_for(lambda: "looking into" in log.read_text(), 30.0), log.read_text()
+        assert wait_for(lambda: "looking into" in log.read_text(), 90.0), log.read_text()
         shutil.copytree(simulated_drops / "month_000", tmp_path / "inbox" / "2024-01-31")
-        assert wait_for(lambda: "[OK] 2024-01-31" in log.read_text(), 40.0), (
+        assert wait_for(lambda: "[OK] 2024-01-31" in log.read_text(), 90.0), (
             home / "logs" / "inbox.log"
         ).read_text()
     finally:

@@ -14,7 +14,6 @@ import resource
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -29,6 +28,7 @@ from mlflow import MlflowClient
 from psycopg import sql
 from support.api import SERVERS, Answer, asked, served
 from support.chain import JANUARY
+from support.fork_server import forked
 from support.load import Load, Truths, not_logged, truths, wrong
 from support.processes import wait_for
 from support.proxy import Proxy, proxied
@@ -38,7 +38,7 @@ from support.states import THREE_VERSIONS, THRESHOLDS, in_state
 from streamflow.database import connect
 from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import VENDOR_DEFAULTS, Platform
-from streamflow.services.processes import free_port, running, wait_until_ready
+from streamflow.services.processes import free_port, wait_until_ready
 from streamflow.steps.promotion.promote import promote
 
 LIMITS = {
@@ -545,10 +545,7 @@ def test_mlflow_goes_and_comes(
 ) -> None:
     """An MLflow server of its own; the version that answers goes on without it."""
     port, log = free_port(), tmp_path / "mlflow.log"
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
+    arguments = [
         "server",
         "--host",
         "127.0.0.1",
@@ -563,7 +560,9 @@ def test_mlflow_goes_and_comes(
     ]
     environment = {**os.environ, **VENDOR_DEFAULTS}
     with ExitStack() as closing:
-        child = closing.enter_context(running(command, environment=environment, log=log))
+        child = closing.enter_context(
+            forked(arguments, environment=environment, log=log, module="mlflow")
+        )
         wait_until_ready(f"http://127.0.0.1:{port}/health", child, name="MLflow", log=log)
         proxy = closing.enter_context(proxied(f"postgresql://127.0.0.1:{port}/"))
         proxy.up()

@@ -119,13 +119,17 @@ class ForkedCommand:
 
 @contextmanager
 def forked(
-    arguments: Sequence[str], *, environment: Mapping[str, str], log: Path
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    module: str = PROGRAM,
 ) -> Iterator[ForkedCommand]:
-    """Run `streamflow ARGUMENTS` as a fork. It is stopped at the end."""
+    """Run `streamflow ARGUMENTS`, or `python -m MODULE ARGUMENTS`, as a fork. Stop it at last."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
         streams = (nothing.fileno(), output.fileno(), output.fileno())
-        command = ForkedCommand(arguments, environment, streams)
+        command = ForkedCommand(arguments, environment, streams, module=module)
     try:
         yield command
     finally:
