@@ -223,7 +223,7 @@ def test_a_key_that_is_forgotten_while_it_is_scored_does_not_come_back(served: P
         forget(served, other, why="a request")
 
     with pytest.raises(
-        SnapshotMissing, match="was changed by 'forget' or 'prune' while it was scored"
+        SnapshotMissing, match="was changed by 'forget' or 'prune' while it was read"
     ):
         score(replace(served, notify=forgotten), FEBRUARY)
     assert counts(served)[1] == before[1]
