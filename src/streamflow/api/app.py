@@ -50,7 +50,6 @@ def create_app(
 
     Args:
         state: the state, which is not open yet; the application opens and closes it
-        log: the log of the API
         closing: what is closed after the application
         host: the host that the API is bound to
         keys: the API keys; None if a request needs no key
@@ -71,9 +70,7 @@ def create_app(
         telemetry=FASTAPI_OFF,
     )
     app.router.route_class = StrictRoute
-    app.add_exception_handler(StreamflowError, _answer_own_error)
-    app.add_exception_handler(RequestValidationError, _answer_malformed)
-    app.add_exception_handler(HTTPException, _answer_http_error)
+    _add_error_answers(app)
     add_middleware(app, settings, host, keys)
     traces = _open_traces(settings.api_traces, closing)
     app.add_middleware(RequestObserver, metrics=state.metrics, log=log, traces=traces)
@@ -84,6 +81,12 @@ def create_app(
     add_pages(app, settings.api_root_path)
     describe_keys(app, needed=keys is not None)
     return app
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    app.add_exception_handler(StreamflowError, _answer_own_error)
+    app.add_exception_handler(RequestValidationError, _answer_malformed)
+    app.add_exception_handler(HTTPException, _answer_http_error)
 
 
 def _make_lifespan(
