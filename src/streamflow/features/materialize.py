@@ -61,20 +61,16 @@ def materialize(
     replace the live ones at the end: readers have to wait only for that. Nobody freezes or erases
     rows in the meantime, so a key that is forgotten now does not become live again.
 
-    The drop is the newest one for which every table that feeds a view is frozen. A drop for which
-    one of these tables is not frozen yet is not taken, so that no answer mixes two drops. Keys that
-    are not in the drop are removed.
-
-    A view that only the service of a registered version names may read a table that is no longer in
-    the catalog. Such a view is emptied, because its rows are no longer true.
+    The drop is the newest one for which every table that feeds a view is frozen, so that no answer
+    mixes two drops. Keys that are not in the drop are removed. A view that only the service of a
+    registered version names may read a table that is no longer in the catalog. Such a view is
+    emptied, because its rows are no longer true.
 
     Args:
-        connection: the connection for the transaction.
-        catalog: its views and tables are materialized.
-        as_of: the as_of that the drop must have.
+        as_of: the as_of that the drop must have. None: take the newest drop.
         known_at: take only revisions that were known at this instant. None: take the newest.
         services: the services of registered versions, by name.
-        verify: raises an error when frozen rows of these revisions are not the recorded ones. Then
+        verify: raises an error if frozen rows of these revisions are not the recorded ones. Then
             the live features stay as they are.
 
     Raises:
