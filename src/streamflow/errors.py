@@ -98,10 +98,7 @@ class SnapshotMissing(StreamflowError):
 
     exit_code = 8
     http_status = 404
-    remedy = (
-        "Run 'streamflow snapshots' to see what is frozen, "
-        "and 'streamflow run DIR --as-of D' to add a drop."
-    )
+    remedy = "'streamflow snapshots' shows what is frozen; 'run DIR --as-of D' adds a drop."
 
 
 class SnapshotDamaged(StreamflowError):
@@ -162,9 +159,7 @@ class PermissionMissing(StreamflowError):
     """The database role may not do this; an administrator must run the SQL in `facts['sql']`."""
 
     exit_code = 12
-    remedy = (
-        "Ask a database administrator to run the SQL above, then run 'streamflow migrate' again."
-    )
+    remedy = "Ask an administrator to run the SQL above, then run 'streamflow migrate' again."
 
 
 class NotMigrated(StreamflowError):
@@ -228,10 +223,7 @@ class Overloaded(StreamflowError):
     exit_code = 27
     http_status = 503
     retryable = True
-    remedy = (
-        "Send the request again later; "
-        "'streamflow settings' shows the limits (api_time_limit, api_max_waiting)."
-    )
+    remedy = "Send the request again later; api_time_limit and api_max_waiting are the limits."
 
 
 class FeaturesStale(StreamflowError):

@@ -157,7 +157,8 @@ def test_stock_prefect_lists_shows_runs_cancels_and_deletes(
             "artifact", "inspect", "monthly-progress"
         )
 
-        later = stock.prefect("deployment", "run", "train/train", "--start-in", "1 hour")
+        in_an_hour = ("-p", "as_of=2024-01-31", "--start-in", "1 hour")
+        later = stock.prefect("deployment", "run", "train/train", *in_an_hour)
         waiting = later.split("UUID: ")[1].split()[0]
         assert "successfully" in stock.prefect("flow-run", "cancel", waiting)
         assert "CANCELLED" in stock.prefect("flow-run", "ls", "--state-type", "CANCELLED")

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from streamflow.cli.app import app
 from streamflow.core.monitoring.report import from_values, to_values
-from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
+from streamflow.errors import SnapshotDamaged, SnapshotMissing, VersionMissing
 from streamflow.models.monitor_runs import REPORT_TAG
 from streamflow.models.tracking import MODEL_TAG
 from streamflow.platform import Platform, open_platform
@@ -439,7 +439,8 @@ def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched
             " WHERE as_of = '2024-01-31 00:00Z'"
         )
     other_evidence = watched.platform.settings.model_copy(update={"drift_psi": 0.2})
-    with pytest.raises(NotRebuildable, match="the training set of version 1 cannot be rebuilt"):
+    damage = "subscriptions of 2024-01-31, revision 1: its rows have the digest"
+    with pytest.raises(SnapshotDamaged, match=damage):
         monitor(replace(watched.platform, settings=other_evidence), FEBRUARY)
 
 

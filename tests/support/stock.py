@@ -41,7 +41,8 @@ def mlflow(*arguments: str) -> str:
 
     The groups are those that `mlflow` itself puts together; its own module imports everything.
     """
-    from mlflow import artifacts, experiments, runs
+    from mlflow import experiments, runs
+    from mlflow.store.artifact import cli as artifacts
 
     groups = {
         "experiments": experiments.commands,

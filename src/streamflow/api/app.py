@@ -61,10 +61,9 @@ def create_app(
         version=__version__,
         lifespan=_make_lifespan(state, closing),
         description="Predictions that can be audited.",
-        docs_url=None,  # `add_pages` adds it with a security policy, and /redoc too
+        docs_url=None,  # `add_pages` adds both pages with a security policy
         redoc_url=None,
-        # A redirect would answer for a different path, so for a different user.
-        redirect_slashes=False,
+        redirect_slashes=False,  # A redirect would answer for a different user.
         servers=[{"url": settings.api_root_path}] if settings.api_root_path else None,
         responses=ERROR_ANSWERS,
         telemetry=FASTAPI_OFF,

@@ -57,21 +57,22 @@ def materialize(
 ) -> list[MaterializedView]:
     """Make one drop the live state of every view, in one transaction.
 
-    Readers see all of the new state or nothing of it. The rows are written into new tables, which
-    replace the live ones at the end: readers have to wait only for that. Nobody freezes or erases
-    rows in the meantime, so a key that is forgotten now does not become live again.
+    Readers see all of the new state or nothing of it: rows are written into new tables, which
+    replace the live ones at the end. Nobody freezes or erases rows in the meantime, so a key that
+    is forgotten now does not become live again.
 
     The drop is the newest one for which every table that feeds a view is frozen, so that no answer
-    mixes two drops. Keys that are not in the drop are removed. A view that only the service of a
-    registered version names may read a table that is no longer in the catalog. Such a view is
+    mixes two drops. Keys that are not in the drop are removed.
+
+    A view of a registered version may read a table that is no longer in the catalog. Such a view is
     emptied, because its rows are no longer true.
 
     Args:
-        as_of: the as_of that the drop must have. None: take the newest drop.
-        known_at: take only revisions that were known at this instant. None: take the newest.
+        catalog: its views and tables are materialized.
+        as_of: the as_of that the drop must have.
+        known_at: take only revisions that were known at this instant; None for the newest.
         services: the services of registered versions, by name.
-        verify: raises an error if frozen rows of these revisions are not the recorded ones. Then
-            the live features stay as they are.
+        verify: raises an error when frozen rows of these revisions are not the recorded ones.
 
     Raises:
         SnapshotMissing: there is no such drop.
@@ -84,11 +85,10 @@ def materialize(
         tables = sorted({view.table for view in views if view.table in catalog.tables})
         drop = _read_newest_drop(connection, tables, as_of, known_at)
         verify((table, drop.as_of, number) for table, (number, _) in drop.revisions.items())
-        materialized_views = [
-            _fill_next_table(connection, catalog.entity.key, view, drop) for view in views
-        ]
+        key = catalog.entity.key
+        filled = [_fill_next_table(connection, key, view, drop) for view in views]
         swap_live_tables(connection, [view.name for view in views])
-        return materialized_views
+        return filled
 
 
 def find_stale_views(

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
@@ -28,6 +29,14 @@ from psycopg import sql
 from streamflow.core.data.counts import count_of
 from streamflow.database import Address, connect
 from streamflow.database.locks import FORGETTING, transaction_lock_sql
+from streamflow.features.feast_values import (
+    OnlineRead,
+    assume_utc,
+    create_answer,
+    find_types,
+    get_key_value,
+    unwrap,
+)
 from streamflow.features.live_tables import (
     drop_live_table,
     ensure_live_table,
@@ -37,22 +46,8 @@ from streamflow.features.live_tables import (
     upsert,
 )
 
-#: Feast's value type -> SQL type, field of Feast's Value.
-TYPES = {
-    "BOOL": ("boolean", "bool_val"),
-    "INT32": ("integer", "int32_val"),
-    "INT64": ("bigint", "int64_val"),
-    "FLOAT": ("real", "float_val"),
-    "DOUBLE": ("double precision", "double_val"),
-    "STRING": ("text", "string_val"),
-    "BYTES": ("bytea", "bytes_val"),
-    "UNIX_TIMESTAMP": ("bigint", "unix_timestamp_val"),
-}
 #: A row to write: key, feature -> value, as_of, known_at.
 OnlineWrite = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-#: A row that was read, as Feast expects it: as_of, feature -> value. Both None: no row.
-OnlineRead = tuple[datetime | None, dict[str, Value] | None]
-
 #: The condition under which a new row replaces the stored one.
 IS_NOT_OLDER = sql.SQL(
     "(excluded.as_of, coalesce(excluded.known_at, '-infinity'))"
@@ -127,9 +122,9 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         column_types |= {name: sql_type for name, (sql_type, _) in features.items()}
         # One array per column, in the order of the columns.
         columns: list[list[Any]] = [
-            [_unwrap(_get_key_value(entity)) for entity, *_ in data],
-            [_assume_utc(as_of) for _, _, as_of, _ in data],
-            [_assume_utc(known_at) if known_at else None for *_, known_at in data],
+            [unwrap(get_key_value(entity)) for entity, *_ in data],
+            [assume_utc(as_of) for _, _, as_of, _ in data],
+            [assume_utc(known_at) if known_at else None for *_, known_at in data],
         ]
         columns += [_collect_values(data, name) for name in features]
         statement = upsert(
@@ -160,7 +155,7 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         all_fields = {name: field for name, (_, field) in _find_features(table).items()}
         features = list(all_fields) if requested_features is None else requested_features
         fields = {name: all_fields[name] for name in features}
-        keys = [getattr(_get_key_value(entity), key_field) for entity in entity_keys]
+        keys = [getattr(get_key_value(entity), key_field) for entity in entity_keys]
         statement = sql.SQL("SELECT {} FROM {} WHERE {} = ANY({}::{}[])").format(
             sql.SQL(", ").join(map(sql.Identifier, [key, "as_of", *features])),
             live_table(_table_name(config, table)),
@@ -169,7 +164,7 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
             sql.SQL(key_type),
         )
         rows = self._read(statement, keys)
-        rows_by_key = {row[0]: _create_answer(row, fields) for row in rows}
+        rows_by_key = {row[0]: create_answer(row, fields) for row in rows}
         return [rows_by_key.get(value, (None, None)) for value in keys]
 
     def _read(self, statement: sql.Composed, keys: list[Any]) -> list[tuple[Any, ...]]:
@@ -204,11 +199,13 @@ class _OwnedConnection:
     def __init__(self, connection: psycopg.Connection) -> None:
         self.process = os.getpid()
         self.connection = connection
+        weakref.finalize(self, _close, connection, self.process).atexit = False
 
-    def __del__(self) -> None:
-        # After a fork the connection belongs to the parent process.
-        if self.process == os.getpid():
-            self.connection.close()
+
+def _close(connection: psycopg.Connection, process: int) -> None:
+    """Close a connection. After a fork it belongs to the parent process."""
+    if process == os.getpid():
+        connection.close()
 
 
 def _compose_newest_rows(key: str, column_types: dict[str, str]) -> sql.Composed:
@@ -243,57 +240,14 @@ def _find_key(view: FeatureView) -> tuple[str, str, str]:
             "but this store needs exactly one"
         )
     column = view.entity_columns[0]
-    return (column.name, *_find_types(view, column))
+    return (column.name, *find_types(view, column))
 
 
 def _find_features(view: FeatureView) -> dict[str, tuple[str, str]]:
     """Return feature -> (SQL type, Value field) of a view."""
-    return {feature.name: _find_types(view, feature) for feature in view.features}
-
-
-def _find_types(view: FeatureView, field: Any) -> tuple[str, str]:
-    """Return the SQL type and the Value field of a field of a view."""
-    name = field.dtype.to_value_type().name
-    if name not in TYPES:
-        raise ValueError(
-            f"'{view.name}:{field.name}' has the type {name}; this store supports "
-            f"{', '.join(TYPES)}"
-        )
-    return TYPES[name]
-
-
-def _get_key_value(key: EntityKey) -> Value:
-    """Return the value of a key that has one part."""
-    value: Value = key.entity_values[0]
-    return value
+    return {feature.name: find_types(view, feature) for feature in view.features}
 
 
 def _collect_values(rows: list[OnlineWrite], feature: str) -> list[Any]:
     """Return the value of a feature in each row. A missing value is None."""
-    return [_unwrap(values.get(feature)) for _, values, *_ in rows]
-
-
-def _unwrap(value: Value | None) -> Any:
-    """Return the Python value in a Value. Both of Feast's forms of a null give None."""
-    field = value.WhichOneof("val") if value is not None else None
-    return None if field is None or field == "null_val" else getattr(value, field)
-
-
-def _create_answer(row: tuple[Any, ...], fields: dict[str, str]) -> OnlineRead:
-    """Return a row (key, as_of, features …) in Feast's form.
-
-    Args:
-        row: as PostgreSQL returned it.
-        fields: feature -> field of its Value, in the order of the row.
-    """
-    as_of = row[1]
-    values = zip(fields.items(), row[2:], strict=True)
-    return as_of, {
-        name: Value() if value is None else Value(**{field: value})
-        for (name, field), value in values
-    }
-
-
-def _assume_utc(instant: datetime) -> datetime:
-    """Return an instant with its zone. An instant without a zone is taken as UTC."""
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
+    return [unwrap(values.get(feature)) for _, values, *_ in rows]

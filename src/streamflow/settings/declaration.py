@@ -3,139 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
-    SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 from streamflow.model_names import ModelName
 from streamflow.settings.fields import (
-    FILE,
-    PREFIX,
-    Names,
-    StateFolder,
     is_semantic,
-    port,
     semantic,
     setting,
 )
+from streamflow.settings.installation_settings import InstallationSettings
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Settings(BaseSettings):
-    """Every setting, with its default. Paths are relative to the folder where the command runs."""
+class Settings(InstallationSettings):
+    """Every setting, with its default. Paths are relative to the folder where the command runs.
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, toml_file=FILE, frozen=True, extra="forbid", hide_input_in_errors=True
-    )
+    The settings of the installation come first, then those of the commands.
+    """
 
-    home: StateFolder = setting(
-        Path(".streamflow"),
-        "the state folder: everything that streamflow keeps on this machine; "
-        "as root the embedded database lies outside, where 'streamflow settings' says",
-    )
-    database_url: SecretStr | None = setting(
-        None, "a PostgreSQL >= 15 to use instead of the embedded one"
-    )
-    mlflow_database: str = setting("mlflow", "the database of MLflow on the same server")
-    mlflow_tracking_uri: str | None = setting(
-        None,
-        "an MLflow server to use instead of the database (MLFLOW_TRACKING_URI is read too)",
-        validation_alias=AliasChoices(
-            "STREAMFLOW_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI", "mlflow_tracking_uri"
-        ),
-    )
-    mlflow_page: str | None = setting(
-        None,
-        "where people open MLflow's page; the links of Prefect's runs begin with it. "
-        "By default it is the MLflow server, or that of 'up'",
-    )
-    catalog: Path | None = setting(
-        None, "your catalog.toml; by default the catalog of the StreamFlow data is used"
-    )
-    inbox: Path | None = setting(
-        None, "the folder where drops arrive, each in its own subfolder; 'inbox' processes them"
-    )
-    inbox_every: int = setting(
-        300, "seconds between two runs of 'inbox' by a worker that keeps the schedule", ge=5
-    )
-    experiment: str = setting("streamflow", "the MLflow experiment of the training runs")
-    artifact_root: str | None = setting(
-        None,
-        "where new MLflow experiments keep artifacts, such as s3://bucket/churn; "
-        "by default a folder of the home",
-    )
-    api_host: str = setting("127.0.0.1", "the address that the API binds to")
-    api_port: int = port(8000, "the API")
-    api_workers: int = setting(1, "the number of processes that answer requests", ge=1, le=64)
-    api_max_ids: int = setting(1000, "the most ids of one 'POST /predict/batch'", ge=1)
-    api_max_waiting: int = setting(
-        1000, "the most ids that may wait in a process; further requests get 503", ge=1
-    )
-    api_time_limit: float = setting(
-        2.0,
-        "seconds that a request may take in each phase (queue, features, model, log); "
-        "after that it gets 503",
-        gt=0,
-        le=60,
-    )
-    prediction_log: Literal["block", "shed"] = setting(
-        "block",
-        "what happens to an answer that cannot be logged: "
-        "it is refused (block), or it is given and counted as unlogged (shed)",
-    )
-    api_trial: Literal["on", "off"] = setting(
-        "on",
-        "try a version in a process of its own before it answers; off: saves about 2 s and 300 MB",
-    )
-    api_auth: Literal["auto", "on", "off"] = setting(
-        "auto",
-        "whether the API requires a key: on; off; or auto: on, except when it binds to loopback",
-    )
-    api_allowed_hosts: Names = setting(
-        (),
-        "host names, without port, by which clients may call the API, in addition to "
-        "those of loopback and the bound host; * allows any name",
-    )
-    api_cors_origins: Names = setting(
-        (),
-        "origins whose web pages may call the API from a browser; by default no origin may",
-    )
-    api_root_path: str = setting(
-        "",
-        "the prefix of the paths of the API for its clients, such as /churn, "
-        "if a proxy removes a prefix; '/docs', '/redoc' and the OpenAPI document name it",
-        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
-    )
-    api_max_body: int = setting(
-        1_048_576, "the largest request body, in bytes, that the API accepts", ge=1024
-    )
-    api_traces: str | None = setting(
-        None,
-        "where OpenTelemetry traces of requests are sent by OTLP over HTTP "
-        "(OTEL_EXPORTER_OTLP_ENDPOINT is read too)",
-        validation_alias=AliasChoices(
-            "STREAMFLOW_API_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT", "api_traces"
-        ),
-    )
-    api_client_limit: float = setting(
-        10.0,
-        "seconds that a client may take to send a body; "
-        "the request with its headers may take 5 seconds more",
-        gt=0,
-        le=300,
-    )
-    prefect_port: int = port(4200, "Prefect's server in 'up'")
-    mlflow_port: int = port(5000, "MLflow's server in 'up'")
-    feast_port: int = port(6566, "Feast's server in 'up'")
-    feast_ui_port: int = port(8888, "Feast's UI in 'up'")
     max_reject_share: float = setting(
         0.01,
         "the largest share of a drop's keys that 'ingest --reject-rows' may leave out",

@@ -76,8 +76,8 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
         for level in (data_level, *compare_levels(record.passport, current_levels))
     }
     levels["code"] = _code_level(values)
-    is_drifted = any(level.count for level in levels.values())
     receipt = _parse_receipt(values)
+    is_drifted = any(level.count for level in levels.values())
     return replace(
         receipt,
         result=name_result(receipt.result, is_drifted=is_drifted),
