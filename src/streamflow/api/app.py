@@ -50,7 +50,6 @@ def create_app(
 
     Args:
         state: the state, which is not open yet; the application opens and closes it
-        log: the log of the API
         closing: what is closed after the application
         host: the host that the API is bound to
         keys: the API keys; None if a request needs no key

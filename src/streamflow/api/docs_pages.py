@@ -32,7 +32,6 @@ def add_pages(app: FastAPI, root_path: str) -> None:
     """Add the pages /docs and /redoc to the application, and the files that they load.
 
     Args:
-        app: the application
         root_path: the prefix of all paths that a browser sees, from the setting api_root_path
     """
     assert app.openapi_url is not None

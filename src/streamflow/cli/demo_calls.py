@@ -73,10 +73,9 @@ def call_api(platform: Platform, call: Invocation, key: str) -> list[ApiCall]:
             _expect(base, "POST", "/predict", 200, known_user),
             _expect(base, "POST", "/predict", 404, unknown_user),
         ]
-    if "missing_features" not in calls[-1].answer:
-        raise ServiceFailed(
-            f"the answer for an unknown key has no missing_features: {calls[-1].answer}"
-        )
+    answer = calls[-1].answer
+    if "missing_features" not in answer:
+        raise ServiceFailed(f"the answer for an unknown key has no missing_features: {answer}")
     return calls
 
 

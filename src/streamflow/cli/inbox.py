@@ -107,8 +107,7 @@ def _follow_schedule(
 ) -> NoReturn:
     """Start a worker that has the schedule, and print what it does with each folder.
 
-    This ends with Ctrl-C. The worker ends with this process. Raises ServiceFailed if the worker
-    ends before.
+    This ends with Ctrl-C, and the worker with it. Raises ServiceFailed if the worker ends before.
     """
     from streamflow.services.processes import running
     from streamflow.settings import inherited_environment

@@ -120,14 +120,7 @@ def promote(
 
     _check_promotion(to, why, force=force)
     with invocation(context).platform() as platform:
-        receipt = step(
-            platform,
-            version,
-            to=to.lower(),
-            why=why,
-            force=force,
-            dry_run=dry_run,
-        )
+        receipt = step(platform, version, to=to.lower(), why=why, force=force, dry_run=dry_run)
     show(receipt, as_json=as_json, text=lifecycle_receipts.promote)
     if receipt.refused:
         raise typer.Exit(1)

@@ -166,11 +166,6 @@ def retrain(
         from streamflow import flows
 
         receipt = flows.train_and_compare(
-            day,
-            label_lead,
-            why=why,
-            force=force,
-            on_verdict=on_verdict,
-            flags=call.flags,
+            day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags
         )
     show(receipt, as_json=as_json, text=lifecycle_receipts.retrain)

@@ -27,9 +27,7 @@ def open_pool(address: Address, *, time_limit: float) -> AsyncConnectionPool:
     """Make a pool, which the caller opens.
 
     Args:
-        address: the database.
-        time_limit: the seconds that a statement may take, and after which a silent network counts
-            as dead.
+        time_limit: seconds that a statement may take, and after which a silent network is dead.
     """
 
     async def configure(connection: psycopg.AsyncConnection) -> None:

@@ -18,6 +18,15 @@ from streamflow.errors import DatabaseUnavailable
 
 GUARD = Path(__file__).with_name("server_guard.py")
 SUPERUSER = "postgres"
+INITDB_OPTIONS = (
+    "-U",
+    SUPERUSER,
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+)
 # How many lines of the server's log an error shows.
 LOG_LINES = 8
 CONFIGURATION = """
@@ -57,18 +66,7 @@ def initialise_data(folders: ServerFolders, notify: Callable[[str], None]) -> No
     notify("creating the embedded PostgreSQL")
     partial = folders.root / "data.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    command = [
-        str(folders.binaries / "initdb"),
-        "-D",
-        str(partial),
-        "-U",
-        SUPERUSER,
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "--locale=C",
-    ]
+    command = [str(folders.binaries / "initdb"), "-D", str(partial), *INITDB_OPTIONS]
     initdb = subprocess.run(
         command, **_run_as_server(folders), capture_output=True, text=True, check=False
     )

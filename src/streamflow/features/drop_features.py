@@ -44,7 +44,6 @@ def views_at(
     """Return the views of a feature service with the revisions that are valid at an instant.
 
     Args:
-        features: the features of the service.
         as_of: the instant; a revision counts when it is not later, and not older than the ttl.
         revisions_by_table: table -> the known revisions of it, one per as_of.
     """

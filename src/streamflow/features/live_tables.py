@@ -116,8 +116,6 @@ def ensure_live_table(
     Call it under `lock_live_tables`.
 
     Args:
-        connection: the connection that holds the lock.
-        view: the name of the feature view.
         key: name and SQL type of the key.
         features: name -> SQL type.
 
@@ -139,11 +137,7 @@ def ensure_live_table(
         connection.execute(_compose_create_table(view, key_name, required))
         return
     for name in required.keys() - live.keys():
-        connection.execute(
-            sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                live_table(view), sql.Identifier(name), _as_sql(required[name])
-            )
-        )
+        connection.execute(_compose_add_column(view, name, required[name]))
 
 
 def drop_live_table(connection: psycopg.Connection, view: str) -> None:
@@ -168,6 +162,13 @@ def _compose_create_table(view: str, key: str, column_types: Mapping[str, str]) 
     )
 
 
+def _compose_add_column(view: str, name: str, sql_type: str) -> sql.Composed:
+    """Compose the ALTER TABLE that adds a column to a live table."""
+    return sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
+        live_table(view), sql.Identifier(name), _as_sql(sql_type)
+    )
+
+
 def _as_sql(text: str) -> sql.SQL:
     """Return a type or a constraint of our own as SQL."""
     return sql.SQL(text)
@@ -184,10 +185,7 @@ def upsert(
     """Compose an INSERT that may replace stored rows of a live table.
 
     Args:
-        view: the name of the feature view.
-        key: name of the key column.
-        columns: the columns of `rows`.
-        rows: the query that returns the new rows.
+        rows: the query that returns the new rows, with `columns`.
         replace_when: the condition under which a stored row (`live`) is replaced by the new one
             (`excluded`).
     """

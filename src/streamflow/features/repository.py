@@ -28,7 +28,7 @@ from streamflow.features.registry_content import (
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
-    from feast import FeatureStore
+    from feast import FeatureService, FeatureStore
 
 Services = Mapping[str, Sequence[ServiceFeature]]
 
@@ -179,12 +179,7 @@ class FeatureRepository:
         answer = store.get_historical_features(
             entity_df=table.to_pandas(), features=feature_service
         ).to_arrow()
-        features = [
-            feature.name
-            for projection in feature_service.feature_view_projections
-            for feature in projection.features
-        ]
-        return answer.select([*table.column_names, *features])
+        return answer.select([*table.column_names, *_list_feature_names(feature_service)])
 
     def open(self) -> None:
         """Import Feast and open its store at once, before it is first needed."""
@@ -217,6 +212,15 @@ def _import_registry() -> ModuleType:
     with without_typeguard():
         from streamflow.features import registry
     return registry
+
+
+def _list_feature_names(service: FeatureService) -> list[str]:
+    """Return the names of the features of a Feast service, in its order."""
+    return [
+        feature.name
+        for projection in service.feature_view_projections
+        for feature in projection.features
+    ]
 
 
 def _read_text(path: Path) -> str:

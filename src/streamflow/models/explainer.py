@@ -31,6 +31,17 @@ NUMERICAL_NAN = 8
 DEFAULT_LEFT = 2
 # LightGBM's text format has no infinity; boosting separates nulls at an infinite threshold.
 LARGEST_THRESHOLD = 1e300
+# How a model in LightGBM's text format ends, after the last tree.
+LAST_LINES = (
+    "end of trees",
+    "",
+    "parameters:",
+    "[verbosity: -1]",
+    "end of parameters",
+    "",
+    "pandas_categorical:null",
+    "",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +106,7 @@ def _format_model(trees: Iterable[Tree], width: int) -> str:
         lines.append(f"Tree={number}")
         lines += [f"{name}={value}" for name, value in _list_fields(tree)]
         lines += ["", ""]
-    return "\n".join(
-        [
-            *lines,
-            "end of trees",
-            "",
-            "parameters:",
-            "[verbosity: -1]",
-            "end of parameters",
-            "",
-            "pandas_categorical:null",
-            "",
-        ]
-    )
+    return "\n".join([*lines, *LAST_LINES])
 
 
 def _list_fields(tree: Tree) -> Iterator[tuple[str, object]]:
@@ -126,10 +125,8 @@ def _list_fields(tree: Tree) -> Iterator[tuple[str, object]]:
     if len(splits):
         yield "split_feature", _join_integers(tree.column[splits])
         yield "split_gain", _join_integers(np.zeros(len(splits)))
-        yield (
-            "threshold",
-            _join_floats(np.clip(tree.threshold[splits], -LARGEST_THRESHOLD, LARGEST_THRESHOLD)),
-        )
+        thresholds = np.clip(tree.threshold[splits], -LARGEST_THRESHOLD, LARGEST_THRESHOLD)
+        yield "threshold", _join_floats(thresholds)
         yield "decision_type", _join_integers(NUMERICAL_NAN + DEFAULT_LEFT * tree.null_left[splits])
         yield "left_child", _join_integers(number[tree.left_child[splits]])
         yield "right_child", _join_integers(number[tree.right_child[splits]])

@@ -178,10 +178,8 @@ def detached(
 ) -> Iterator[Supervisor]:
     """Run supervisord in a new session, in which it continues after this process has ended.
 
-    If the body of the `with` statement fails, supervisord is stopped.
-
-    Args:
-        lock: The file descriptor of the lock that supervisord holds while it runs.
+    If the body of the `with` statement fails, supervisord is stopped. `lock` is the file descriptor
+    of the lock that supervisord holds while it runs.
     """
     command = _supervisor_command(home, stack)
     log = log_file(home, "supervisor")
@@ -203,6 +201,5 @@ def detached(
     except BaseException:
         supervisor.stop()
         raise
-    # supervisord continues after this process has ended. With a return code set, Python does not
-    # warn that nobody waited for it.
+    # With a return code set, Python does not warn that nobody waited for supervisord.
     child.returncode = 0

@@ -105,10 +105,7 @@ def next_month(
     has_stayed = pl.Series(~has_left)
     changes = stream(seed, month, Purpose.CHANGES)
     stayed = change_plans(previous.people.filter(has_stayed), changes)
-    stayed = stayed.with_columns(
-        pl.col("months_active") + 1,
-        pl.col("paid") + pl.col("fee"),
-    )
+    stayed = stayed.with_columns(pl.col("months_active") + 1, pl.col("paid") + pl.col("fee"))
     random = stream(seed, month, Purpose.PROFILE)
     deviation = SIZE_SPREAD * (2 * random.random() - 1)
     size = round(users * (1 + deviation))

@@ -47,13 +47,7 @@ def changed_columns(
     """Read the rows of a revision that differ from an earlier revision of the same drop.
 
     The stored digests of the rows show which rows differ. A row that is new counts as changed.
-
-    Args:
-        address: the database.
-        source: the revision.
-        former_number: the number of the earlier revision.
-        key: the name of the key.
-        columns: the columns to compare.
+    `former_number` is the number of the earlier revision.
 
     Returns:
         (n, ·) the key, and for each of `columns` whether its value changed.

@@ -33,6 +33,17 @@ def count_changes(
     former: Revision,
 ) -> Changes:
     """Compare a revision with the one before it, key by key."""
+    row = connection.execute(_compose_count(key, columns, newer, former)).fetchone()
+    assert row is not None
+    added, removed, *cell_counts = row
+    cells = {name: count for name, count in zip(columns, cell_counts, strict=True) if count}
+    return Changes(added=added, removed=removed, cells=cells)
+
+
+def _compose_count(
+    key: str, columns: Sequence[str], newer: Revision, former: Revision
+) -> sql.Composed:
+    """Compose the query for the counts: new keys, missing keys, then the changes per column."""
     counts = [
         sql.SQL(
             "count(*) FILTER (WHERE n.{key} IS NOT NULL AND f.{key} IS NOT NULL"
@@ -40,7 +51,7 @@ def count_changes(
         ).format(key=sql.Identifier(key), c=sql.Identifier(name))
         for name in columns
     ]
-    query = sql.SQL(
+    return sql.SQL(
         "SELECT count(*) FILTER (WHERE f.{key} IS NULL),"
         " count(*) FILTER (WHERE n.{key} IS NULL), {counts}"
         " FROM (SELECT * FROM {table} WHERE as_of = {as_of} AND revision = {newer}) n"
@@ -54,8 +65,3 @@ def count_changes(
         newer=sql.Literal(newer.revision),
         former=sql.Literal(former.revision),
     )
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    added, removed, *cell_counts = row
-    cells = {name: count for name, count in zip(columns, cell_counts, strict=True) if count}
-    return Changes(added=added, removed=removed, cells=cells)

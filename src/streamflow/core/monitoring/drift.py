@@ -114,10 +114,7 @@ def compare_column(
     """
     bins = count_in_bins(reference, current, categorical=categorical)
     missing = compare_rates(
-        bins.reference[-1],
-        sum(bins.reference),
-        bins.current[-1],
-        sum(bins.current),
+        bins.reference[-1], sum(bins.reference), bins.current[-1], sum(bins.current)
     )
     by_value = is_counted_by_value(reference, current, categorical=categorical)
     # Kolmogorov and Smirnov's test hardly sees a mass point that loses a few of its rows.

@@ -78,16 +78,12 @@ def _check_column(column: ColumnProfile) -> str | None:
 
 
 def find_key(files: Sequence[FileProfile], key: str | None) -> tuple[str, list[str]]:
-    """Find the column that is in every file and unique in each of them.
+    """Find the column that is in every file of a drop and unique in each of them.
 
-    Args:
-        files: all files of a drop.
-        key: the column that the user named as the key; None: guess it.
+    `key` is the column that the user named as the key; None: guess it. Raises CatalogInvalid.
 
     Returns:
         The key, and the remaining columns that could be the key too.
-
-    Raises CatalogInvalid.
     """
     shared = [
         column.name

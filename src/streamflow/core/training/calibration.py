@@ -82,9 +82,7 @@ def fit_calibrator(probability: Floats, label: Labels) -> Calibrator:
     A block in which a class is absent gets a share of at most 1 - 1/2n and at least 1/2n: that an
     event happened in none of n rows does not prove that it never happens.
 
-    Args:
-        probability: What the model predicted, (n,), n > 0.
-        label: What happened, (n,).
+    `probability` is what the model predicted, `label` what happened; both (n,), n > 0.
 
     >>> fit_calibrator(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1])).values
     {'raw': [0.0, 0.2, 0.5, 0.8, 1.0], 'calibrated': [0.125, 0.125, 0.5, 0.875, 0.875]}
@@ -107,10 +105,7 @@ def fit_calibrator(probability: Floats, label: Labels) -> Calibrator:
     inner = (centres > 0) & (centres < 1)
     raw_knots = np.r_[0.0, centres[inner], 1.0]
     calibrated_knots = np.r_[shares[0], shares[inner], shares[-1]]
-    return Calibrator(
-        raw=tuple(raw_knots.tolist()),
-        calibrated=tuple(calibrated_knots.tolist()),
-    )
+    return Calibrator(raw=tuple(raw_knots.tolist()), calibrated=tuple(calibrated_knots.tolist()))
 
 
 def calibration_error(label: Labels, probability: Floats, *, bins: int = 10) -> float:

@@ -77,16 +77,12 @@ def best_threshold(
 ) -> float:
     """Find the threshold whose offers bring the most money on these rows, within the budget.
 
-    Of several thresholds that bring the same, it returns the highest.
+    Of equally good thresholds it returns the highest, and `NO_OFFER_THRESHOLD` if no offer pays.
 
     Args:
         label: What happened, (n,).
         probability: The calibrated probability, (n,).
-        economics: What an offer brings and costs.
         budget_rows: The number of rows that the budget is for. These n rows are a part of them.
-
-    Returns:
-        `NO_OFFER_THRESHOLD` where no offer pays.
 
     >>> economics = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
     >>> label, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8])

@@ -133,12 +133,7 @@ def check_leavers_left(
     )
     numbers = {"stayed": count, "of": leavers}
     return [
-        HonestyFinding(
-            check="churners-stay",
-            severity="warning",
-            words=sentence,
-            numbers=numbers,
-        )
+        HonestyFinding(check="churners-stay", severity="warning", words=sentence, numbers=numbers)
     ]
 
 
@@ -189,10 +184,7 @@ def check_counter(
 def check_base_rate(previous: Labels, current: Labels, *, since: date) -> list[HonestyFinding]:
     """Check whether the share of positives is far from that of the earlier drop.
 
-    Args:
-        previous: The labels of the earlier drop, (n,).
-        current: The labels of the current drop, (m,).
-        since: The date of the earlier drop.
+    `previous` (n,) has the labels of the drop of `since`, `current` (m,) those of this drop.
 
     >>> few, many = np.arange(400) % 4 == 0, np.arange(400) % 4 != 0
     >>> print(*check_base_rate(few, many, since=date(2024, 1, 31)))
@@ -224,12 +216,8 @@ def check_base_rate(previous: Labels, current: Labels, *, since: date) -> list[H
 def check_label_rule(previous: Ranking, current: Ranking, *, since: date) -> list[HonestyFinding]:
     """Check whether the label still follows the rule of the earlier drop.
 
-    It does not when a model of the earlier drop ranks its own hold-out well and this drop badly.
-
-    Args:
-        previous: How the model ranks the hold-out of its own drop.
-        current: How it ranks the current drop.
-        since: The date of the earlier drop.
+    It does not when a model of the earlier drop ranks its own hold-out well (`previous`) and the
+    current drop badly (`current`). `since` is the date of the earlier drop.
 
     >>> good = Ranking(auc=0.83, variance=0.0002, positives=90, negatives=300)
     >>> bad = Ranking(auc=0.55, variance=0.0002, positives=90, negatives=300)

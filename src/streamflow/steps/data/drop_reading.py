@@ -55,14 +55,8 @@ def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
         ContractViolation: the folder or a file that the drop needs is missing.
     """
     require_folder(folder)
-    obstacles: dict[str, str] = {}
-    delivered: list[str] = []
-    for table in catalog.tables:
-        obstacle = _describe_obstacle(folder / catalog.file(table))
-        if obstacle:
-            obstacles[table] = obstacle
-        else:
-            delivered.append(table)
+    obstacles = _find_obstacles(folder, catalog)
+    delivered = [table for table in catalog.tables if table not in obstacles]
     only_labels = delivered == [catalog.label.table]
     required = () if only_labels else catalog.feature_tables
     lines = [
@@ -90,6 +84,16 @@ def require_folder(folder: Path) -> None:
         f"{folder}: {problem}",
         remedy="name the folder that holds the drop's CSV files.",
     )
+
+
+def _find_obstacles(folder: Path, catalog: Catalog) -> dict[str, str]:
+    """Return table -> what is in the place of its file, for each table without a file."""
+    obstacles = {}
+    for table in catalog.tables:
+        obstacle = _describe_obstacle(folder / catalog.file(table))
+        if obstacle:
+            obstacles[table] = obstacle
+    return obstacles
 
 
 def _describe_obstacle(path: Path) -> str:

@@ -62,22 +62,23 @@ def describe_rejects(
         for reject in table_rejects:
             record = records[reject.row]
             cells = dict(zip(header, record.cells, strict=False))
-            cause = reject.cause
-            is_cause = (cause.table, cause.row) == (table, reject.row)
-            reason = description_of[cause]
-            if not is_cause:
-                reason = f"left out with {reason}"
             rejected_rows.append(
                 RejectedRow(
                     table_name=table,
                     file=catalog.file(table),
                     line=record.line,
                     key=None if reject.key is None else str(reject.key),
-                    reason=reason,
+                    reason=_explain_reject(reject, description_of[reject.cause]),
                     cells=json.dumps(cells, ensure_ascii=False),
                 )
             )
     return rejected_rows
+
+
+def _explain_reject(reject: Reject, cause_description: str) -> str:
+    """Return why a row is rejected: it is the cause itself, or it is left out with the cause."""
+    is_cause = (reject.cause.table, reject.cause.row) == (reject.table, reject.row)
+    return cause_description if is_cause else f"left out with {cause_description}"
 
 
 def leave_forgotten_out(

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.instants import instant_of_day
 from streamflow.core.monitoring.report import Report, from_values, to_values
@@ -26,6 +26,9 @@ from streamflow.steps.monitoring.monitor_report import make_report
 from streamflow.steps.versions.recorded_version import platform_as_recorded
 from streamflow.warehouse import ledger, monitoring
 from streamflow.warehouse.monitoring import NewReport, StoredReport
+
+if TYPE_CHECKING:
+    from streamflow.models.monitor_runs import ReportRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +102,26 @@ def _store(platform: Platform, report: Report, html: str) -> StoredReport:
 
     Either both succeed, or the MLflow run is marked FAILED and no report is stored.
     """
+    values = to_values(report)
+    verdicts: list[StoredReport] = []
+    run = _describe_run(report, values, html)
+
+    def store(run_id: str) -> None:
+        verdicts.append(
+            monitoring.store_report(platform.connection, _new_report(report, run_id, values))
+        )
+
+    with ledger.lock_ledger_shared(platform.connection):
+        platform.models.log_report(run, store)
+    return verdicts[0]
+
+
+def _describe_run(report: Report, values: dict[str, Any], html: str) -> ReportRun:
+    """Return the MLflow run of a report, with its page and its `values` as files."""
     from streamflow.models.monitor_runs import ReportRun
 
     evidence = report.evidence
-    values = to_values(report)
-    verdicts: list[StoredReport] = []
-    run = ReportRun(
+    return ReportRun(
         name=f"monitor {evidence.as_of} with version {evidence.version}",
         model=evidence.model,
         params={
@@ -119,15 +136,6 @@ def _store(platform: Platform, report: Report, html: str) -> StoredReport:
             "report.json": json.dumps(values, indent=2, ensure_ascii=False).encode(),
         },
     )
-
-    def store(run_id: str) -> None:
-        verdicts.append(
-            monitoring.store_report(platform.connection, _new_report(report, run_id, values))
-        )
-
-    with ledger.lock_ledger_shared(platform.connection):
-        platform.models.log_report(run, store)
-    return verdicts[0]
 
 
 def _new_report(report: Report, run_id: str, values: dict[str, Any]) -> NewReport:

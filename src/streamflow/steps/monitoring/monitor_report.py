@@ -30,6 +30,7 @@ from streamflow.core.statistics.metrics import Floats
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor_inputs import (
+    MonitoredDrop,
     ReportInputs,
     in_holdout,
     read_population,
@@ -202,12 +203,7 @@ def _notes(
     if drop.no_labels:
         yield drop.no_labels
     elif labelled_count < row_count:
-        unlabelled_count = row_count - labelled_count
-        verb = choose_form(unlabelled_count, "has", "have")
-        yield (
-            f"{unlabelled_count:,} of {count_of(row_count, 'user')} {verb} no label "
-            f"in the drop of {format_instant(drop.label_at)}"
-        )
+        yield _describe_unlabelled(drop, row_count, row_count - labelled_count)
     erased_count = count_erased_users(inputs.recorded_platform, passport)
     if erased_count:
         yield f"users erased on request, who are missing from the training rows: {erased_count:,}"
@@ -220,3 +216,12 @@ def _notes(
     if inputs.answers.other_version_count:
         count = inputs.answers.other_version_count
         yield f"answers of different versions on this drop, not compared: {count:,}"
+
+
+def _describe_unlabelled(drop: MonitoredDrop, row_count: int, unlabelled_count: int) -> str:
+    """Return the note that some users of the drop have no label."""
+    verb = choose_form(unlabelled_count, "has", "have")
+    return (
+        f"{unlabelled_count:,} of {count_of(row_count, 'user')} {verb} no label "
+        f"in the drop of {format_instant(drop.label_at)}"
+    )

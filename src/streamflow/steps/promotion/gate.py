@@ -193,10 +193,8 @@ def _compare_predictions(
 ) -> _Comparison:
     """Compare both versions on the users that neither was trained on.
 
-    Args:
-        old: The champion's predictions for these users.
-        new: The challenger's predictions for the same users.
-        proof: The description of the rows, for the evidence.
+    `old` holds the champion's predictions for these users, `new` the challenger's. `proof`
+    describes the rows, for the evidence.
     """
     same_rows = old.keys.equals(new.keys) and (old.label == new.label).all()
     if not same_rows:

@@ -123,17 +123,12 @@ def make_readings(catalog: Catalog, rows: TrainingSet) -> list[Reading]:
         types={label.column: "bool"},
         as_of=rows.label_as_of,
     )
-    views = [
-        replace(
-            population,
-            name=name,
-            table=view.table,
-            types=_feature_types(catalog, name),
-            ttl=catalog.ttl(name),
-        )
-        for name, view in catalog.views.items()
-    ]
-    return [population, labels, *views]
+    readings = [population, labels]
+    for name, view in catalog.views.items():
+        types = _feature_types(catalog, name)
+        ttl = catalog.ttl(name)
+        readings.append(replace(population, name=name, table=view.table, types=types, ttl=ttl))
+    return readings
 
 
 def _feature_types(catalog: Catalog, view: str) -> dict[str, str]:

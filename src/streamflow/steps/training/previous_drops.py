@@ -173,8 +173,6 @@ def compare_labelled_drop(
     """Compare base rate and label rule with the labelled drop before this one.
 
     Args:
-        platform: the open platform
-        rows: the training set
         drops: the newest earlier drop that has labels of the same lead
         former_labels: the keys and the labels of that drop
         sample: rows of the training set

@@ -85,17 +85,14 @@ def train(
 ) -> TrainReceipt:
     """Train a model, prove where each cell comes from, and register the version.
 
-    The version is registered last: after an error there is no version.
+    The version is registered last: after an error of `training_set`, `fit` or `certify` there is no
+    version.
 
     Args:
-        platform: the open platform
         as_of: the drop that the features describe
         label_lead: how many drops after `as_of` the drop of the labels is
         known_at: use what was known at this instant; by default what is known now
         full: prove every cell of a large set, too, not only a sample
-
-    Raises:
-        StreamflowError: any error that `training_set`, `fit` and `certify` raise
     """
     platform.notify("assembling the training set")
     rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at)

@@ -192,8 +192,7 @@ def _error_says_unfinished() -> Iterator[None]:
 def _restore_all(platform: Platform, reader: Reader, connection: psycopg.Connection) -> list[str]:
     """Restore the files, then MLflow's database, then ours; return notes about the files.
 
-    Each of the three is restored completely or not at all. Our database comes last, and marks the
-    restore as complete, but not verified.
+    Each is restored completely or not at all. Ours marks the restore as complete, not verified.
     """
     manifest = reader.manifest
     server = connection.info.server_version

@@ -179,10 +179,7 @@ def _find_different_files(platform: Platform, manifest: BackupManifest) -> Itera
 
 
 def verify_restored(platform: Platform, manifest: BackupManifest) -> int:
-    """Compute every digest again from what is stored here now.
-
-    Returns:
-        The number of model files that were verified.
+    """Compute every digest again from what is stored now, and count the verified model files.
 
     Raises:
         SnapshotDamaged: Frozen rows do not have their digest. They were damaged before the backup.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -50,11 +50,9 @@ class VerifiedRows:
 
 
 def verify_frozen_rows(platform: Platform, passport: Passport) -> VerifiedRows:
-    """Read and verify every revision of a passport.
+    """Read and verify every revision that a passport names.
 
-    Args:
-        platform: with the recorded catalog and settings
-        passport: names the revisions
+    `platform` has the recorded catalog and settings.
 
     Raises:
         NotRebuildable: a revision is no longer frozen, or rows of it were erased on request
@@ -140,32 +138,32 @@ def _compare_revision(
     revision = pending.revision
     key = platform.catalog.entity.key
     content = digest_frame(frame.drop("as_of"), key=key, types=pending.types)
-    table_note = "in streamflow.revision"
-    differences = []
-    if revision.digest != source.digest:
-        differences.append(
-            Difference(
-                what=f"{source}, its digest",
-                recorded=source.digest[:16],
-                now=revision.digest[:16],
-                note=table_note,
-            )
-        )
-    if revision.known_at != source.known_at:
-        differences.append(
-            Difference(
-                what=f"{source}, its known_at",
-                recorded=source.known_at.isoformat(),
-                now=revision.known_at.isoformat(),
-                note=table_note,
-            )
-        )
+    differences = list(_compare_record(source, revision))
     if content.value != source.digest:
         differences += [
             replace(difference, what=f"{source}, {difference.what}")
             for difference in _explain_content(platform, source, revision, content)
         ]
     return differences
+
+
+def _compare_record(source: Source, revision: Revision) -> Iterator[Difference]:
+    """Compare the row of a revision in streamflow.revision with the passport."""
+    table_note = "in streamflow.revision"
+    if revision.digest != source.digest:
+        yield Difference(
+            what=f"{source}, its digest",
+            recorded=source.digest[:16],
+            now=revision.digest[:16],
+            note=table_note,
+        )
+    if revision.known_at != source.known_at:
+        yield Difference(
+            what=f"{source}, its known_at",
+            recorded=source.known_at.isoformat(),
+            now=revision.known_at.isoformat(),
+            note=table_note,
+        )
 
 
 def _column_types(platform: Platform, source: Source, revision: Revision) -> dict[str, str]:

@@ -69,13 +69,8 @@ def export(
 ) -> ExportReceipt:
     """Write a version to a file, completely or not at all.
 
-    Everything is compared with its digest before it is written.
-
-    Args:
-        platform: the open platform
-        version_or_run: the number of the version, or the id of its run
-        file: where to write
-        force: replace an existing file
+    Everything is compared with its digest before it is written. `version_or_run` is the number of
+    the version, or the id of its run.
 
     Raises:
         VersionMissing: no version has this number or run id

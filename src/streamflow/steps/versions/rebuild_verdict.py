@@ -45,7 +45,6 @@ def judge_rebuild(
 
     Args:
         platform: with the recorded settings, among them the tolerance
-        record: the recorded version
         rebuilt: the result of the rebuild, in the shape of the passport's `result`
         fitted: the rebuilt model with its probabilities for the hold-out
     """
@@ -128,6 +127,15 @@ def _describe_model_differences(
     # A passport of schema 3 has no digest of the background.
     if "background" in recorded and recorded["background"] != rebuilt["background"]:
         sentences.append("the summary of the training side differs from the recorded summary")
+    sentences += _describe_metric_differences(recorded, rebuilt)
+    return sentences
+
+
+def _describe_metric_differences(
+    recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]
+) -> list[str]:
+    """Describe how the metrics, also those with default values, differ from the recorded ones."""
+    sentences = []
     recorded_metrics = recorded["metrics"]
     for name, value in rebuilt["metrics"].items():
         recorded_value = recorded_metrics.get(name)

@@ -6,7 +6,7 @@ It runs with a state folder of its own, and never touches the live database.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +53,6 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
     this package is in, on an embedded PostgreSQL of its own, which an export of the version fills.
 
     Args:
-        platform: the open platform
         version_or_run: the number of the version, or the id of its run
 
     Raises:
@@ -106,6 +105,15 @@ def _require_unchanged_data(platform: Platform, record: RecordedVersion) -> Leve
     return level
 
 
+def _describe_uncommitted(paths: Sequence[str]) -> str:
+    """Say that files were not committed when the version was trained."""
+    files = count_of(len(paths), "file")
+    verb = choose_form(len(paths), "was", "were")
+    return (
+        f"code: {files} {verb} not committed when the version was trained, for example {paths[0]}"
+    )
+
+
 def _find_commit(passport: Passport) -> tuple[Path, str]:
     """Return the repository and the recorded commit.
 
@@ -121,12 +129,7 @@ def _find_commit(passport: Passport) -> tuple[Path, str]:
             " when the version was trained"
         )
     if uncommitted:
-        files = count_of(len(uncommitted), "file")
-        verb = choose_form(len(uncommitted), "was", "were")
-        missing.append(
-            f"code: {files} {verb} not committed when the version was trained,"
-            f" for example {uncommitted[0]}"
-        )
+        missing.append(_describe_uncommitted(uncommitted))
     if root is None:
         missing.append(
             "code: this package is not in a git repository,"

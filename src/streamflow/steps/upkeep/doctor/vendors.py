@@ -24,6 +24,14 @@ from streamflow.steps.versions.recorded_artifacts import describe_changed_artifa
 from streamflow.steps.versions.registered_version import read_record
 
 NEW_FILE_PREFIX = "+++ "  # how a line of a unified diff begins that names the file
+CHANGED_VERSION_REMEDY = (
+    "Somebody changed the version after it was registered, and it will not be served. "
+    "Restore a backup, or run 'streamflow promote VERSION' with a different version."
+)
+DISAGREEMENT_REMEDY = (
+    "Run 'streamflow reconcile'. If it cannot settle the difference, "
+    "run 'streamflow promote VERSION'."
+)
 
 
 def check_feature_files(platform: Platform) -> Finding:
@@ -163,21 +171,11 @@ def check_production(platform: Platform) -> Finding:
             remedy="Run 'streamflow train --as-of D' and 'streamflow promote VERSION'.",
         )
     changes = _describe_changes(platform, version)
-    if changes:
-        remedy = (
-            "Somebody changed the version after it was registered, and it will not be served. "
-            "Restore a backup, or run 'streamflow promote VERSION' with a different version."
-        )
-    else:
-        remedy = (
-            "Run 'streamflow reconcile'. If it cannot settle the difference, "
-            "run 'streamflow promote VERSION'."
-        )
     return Finding(
         subject="Production",
         state=ok_or_wrong(not disagreement and not changes),
         text="; ".join([f"version {version.version}", *disagreement, *changes]),
-        remedy=remedy,
+        remedy=CHANGED_VERSION_REMEDY if changes else DISAGREEMENT_REMEDY,
     )
 
 
