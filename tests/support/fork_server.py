@@ -91,8 +91,9 @@ class ForkedCommand:
         return self.returncode
 
     def kill(self) -> None:
-        """Send SIGKILL to the process, and wait for its end."""
-        os.kill(self.pid, signal.SIGKILL)
+        """Send SIGKILL to the process if it still runs, and wait for its end."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
     def poll(self) -> int | None:
