@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from support.command import called
-from support.processes import run
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database.embedded import remove_server
@@ -47,15 +46,15 @@ def two_feature_sets(
     """
     home = tmp_path_factory.mktemp("two") / "home"
     changed = ("--catalog", str(wider))
-    for command, arguments in (
-        (run, ("ingest", str(simulated_drops / "month_000"), *DAY)),
-        (run, ("snapshot", *DAY)),
-        (called, ("train", *DAY)),
-        (called, (*changed, "migrate")),
-        (called, (*changed, "materialize")),
-        (called, (*changed, "train", *DAY)),
+    for arguments in (
+        ("ingest", str(simulated_drops / "month_000"), *DAY),
+        ("snapshot", *DAY),
+        ("train", *DAY),
+        (*changed, "migrate"),
+        (*changed, "materialize"),
+        (*changed, "train", *DAY),
     ):
-        done = command(home, *arguments, extra={"STREAMFLOW_TREES": "10"})
+        done = called(home, *arguments, extra={"STREAMFLOW_TREES": "10"})
         assert done.returncode == 0, done.stderr
     yield home
     remove_server(home)

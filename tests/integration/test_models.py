@@ -305,7 +305,7 @@ def test_a_type_beyond_our_trust_list_is_refused_even_with_the_right_digest(tmp_
     with pytest.raises(ArtifactUntrusted, match="LogisticRegression"):
         model_file.load(path, expected_digest=file_digest(path))
     skops.dump(Pipeline([("encode", GaussianNB())]), path)  # skops by itself would trust it
-    with pytest.raises(ArtifactUntrusted, match="GaussianNB"):
+    with pytest.raises(ArtifactUntrusted, match="GaussianNB|not a model of ours"):
         model_file.load(path, expected_digest=file_digest(path))
     path.write_bytes(b"\x80\x04not a zip")
     with pytest.raises(ArtifactUntrusted):

@@ -19,6 +19,7 @@ from streamflow.settings import Settings
 from streamflow.steps.upkeep.backup import backup
 from streamflow.steps.upkeep.backup_content import mlflow_address
 from streamflow.steps.upkeep.doctor.vendors import check_model_files
+from streamflow.steps.versions.registered_version import load_answering
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_a_renamed_home_has_its_models(settings: Settings, tmp_path: Path) -> No
             f"this state folder was {settings.home}: MLflow's locations name {home} now"
         ]
         assert not [location for location in locations(platform) if str(settings.home) in location]
-        platform.models.load(platform.models.version(1))
+        assert load_answering(platform, platform.models.version(1)).version.version == 1
         assert check_model_files(platform).text == "1 file"
         receipt = backup(platform, tmp_path / "whole.backup")
         assert receipt.missing == ()

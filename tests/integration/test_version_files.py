@@ -54,7 +54,8 @@ def trained(
     name = f"sf_files_{uuid4().hex[:12]}"
     cluster.clone(name)
     home = tmp_path_factory.mktemp("files") / "home"
-    with open_platform(cluster.settings(name, home, trees=10)) as platform:
+    settings = cluster.settings(name, home, trees=10, train_figures=True)
+    with open_platform(settings) as platform:
         load(platform, simulated_drops / "month_000", JANUARY)
         train(platform, JANUARY)
         yield platform

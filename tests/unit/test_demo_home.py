@@ -48,5 +48,5 @@ def test_the_folder_of_the_flag_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_a_remedy() -> None:
     Path("file").write_text("", encoding="utf-8")
-    with pytest.raises(SettingsInvalid, match="--home DIR demo"):
+    with pytest.raises(SettingsInvalid, match=r"setting 'home': file is not a folder(.|\n)*Run"):
         chosen_home(Path("file/home"))

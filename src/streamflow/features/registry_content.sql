@@ -17,6 +17,7 @@ SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
 
 -- has_registry --
+-- Whether Feast's registry exists: `feast teardown` and a new database have none of its tables.
 SELECT to_regclass('feast.feature_views') IS NOT NULL
     AND to_regclass('feast.feature_services') IS NOT NULL
     AND to_regclass('feast.feature_view_version_history') IS NOT NULL

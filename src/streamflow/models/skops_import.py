@@ -6,11 +6,11 @@ from types import ModuleType
 
 
 def import_skops() -> ModuleType:
-    """Return the module `skops.io`, which trusts no estimator by itself.
+    """Return the module `skops.io`.
 
     When skops is imported, it searches all modules of scikit-learn for estimators, in order to
-    trust each of them by default. `models/model_file.py` names the few types that we trust, so
-    the search is skipped. A file with a different estimator of scikit-learn is refused.
+    trust each of them by default. `models/model_file.py` names the few types that we need, so the
+    search is skipped. It has taken place if something else imported skops before.
     """
     import sklearn.utils
 
