@@ -122,7 +122,8 @@ def test_a_clean_version_is_certified_and_verified_in_any_time_zone(
         name = sql.Identifier(kept.login.database)
         connection.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'Europe/Berlin'").format(name))
     zones = {"TZ": "America/New_York", "PGTZ": "Asia/Kolkata"}
-    told = run(kept.home, "verify", which, extra={**variables(cluster, kept), **zones})
+    environment = {**variables(cluster, kept), **zones}
+    told = run(kept.home, "verify", which, extra=environment, forks=False)
     assert told.returncode == 0, told.stderr
     assert told.stdout.splitlines()[-1] == (
         f"[OK] checked all {count * 15:,} cells against the frozen rows:"

@@ -100,6 +100,10 @@ class ForkedCommand:
         """Return the exit code; None while the command runs."""
         return self._wait(0)
 
+    def close(self) -> None:
+        """Let a command go that has ended. What it started goes on."""
+        self._connection.close()
+
     def stop(self) -> None:
         """Send SIGTERM to the process group, and SIGKILL to what is left of it."""
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -138,16 +142,21 @@ def forked(
 
 
 def run_forked(
-    module: str, *arguments: str, environment: Mapping[str, str], package: Path
+    module: str,
+    *arguments: str,
+    environment: Mapping[str, str],
+    package: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of a copy of our package as a fork, to its end."""
+    """Run a program as a fork to its end: see `ForkedCommand`."""
     with TemporaryFile() as output, TemporaryFile() as errors, Path(os.devnull).open("rb") as empty:
         streams = (empty.fileno(), output.fileno(), errors.fileno())
         command = ForkedCommand(arguments, environment, streams, module=module, package=package)
         try:
             code = command.wait()
-        finally:
+        except BaseException:
             command.stop()
+            raise
+        command.close()
         for file in (output, errors):
             file.seek(0)
         return subprocess.CompletedProcess(

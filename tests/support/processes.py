@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from streamflow.database.server_folder import find_server_folders
+from support.fork_server import PROGRAM, run_forked
 
 
 def alive(home: Path) -> list[str]:
@@ -49,10 +50,16 @@ def start(
 
 
 def run(
-    home: Path, *arguments: str, extra: Mapping[str, str] | None = None
+    home: Path, *arguments: str, extra: Mapping[str, str] | None = None, forks: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """`streamflow ARGUMENTS` to its end."""
+    """`streamflow ARGUMENTS` to its end.
+
+    The process is a fork that need not import the libraries: see `support.fork_server`.
+    Without `forks` it is a new one.
+    """
     environment = {**os.environ, "STREAMFLOW_HOME": str(home), **(extra or {})}
+    if forks:
+        return run_forked(PROGRAM, *arguments, environment=environment)
     command = [sys.executable, "-m", "streamflow", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

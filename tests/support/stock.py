@@ -1,6 +1,6 @@
-"""The vendors' own commands, run in this process: `prefect`, `mlflow` and `feast` as shipped.
+"""The vendors' own commands as shipped: `prefect` and `mlflow` in this process, `feast` in a fork.
 
-A process of its own for each command would cost seconds of imports.
+A new process for each command would cost seconds of imports.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from streamflow.settings import temporary_environment
+from support.fork_server import run_forked
 
 
 class StockCommandFailed(AssertionError):
@@ -54,10 +55,12 @@ def mlflow(*arguments: str) -> str:
 
 
 def feast(*arguments: str) -> str:
-    """Run `feast ARGUMENTS`, and return what it printed."""
-    from feast.cli.cli import cli
+    """Run `feast ARGUMENTS`, and return what it printed.
 
-    return _invoked("feast", cli, arguments, list(arguments))
+    It is a process of its own, because Feast closes its connections when the process ends.
+    """
+    done = run_forked("feast.cli.cli", *arguments, environment=os.environ)
+    return _checked("feast", arguments, done.returncode, f"{done.stdout}{done.stderr}")
 
 
 def _invoked(name: str, cli: Any, arguments: tuple[str, ...], command: list[str]) -> str:
