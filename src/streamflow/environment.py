@@ -85,7 +85,7 @@ def _recorded_files(path: tuple[str, ...]) -> dict[str, dict[str, str]]:
         root = str(distribution.locate_file(""))
         files = recorded[name] = {}
         for line in (distribution.read_text("RECORD") or "").splitlines():
-            file, digest, _ = line.rsplit(",", 2)
+            file, _, digest = line.rpartition(",")[0].rpartition(",")
             if digest and CODE_FILE.search(file) and not file.startswith((".", "/")):
                 files[os.path.join(root, file)] = digest  # noqa: PTH118  # thirty thousand names
     return recorded
@@ -120,7 +120,8 @@ def _find_changed_files(path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             continue
         libraries = {file for file in files if ".libs/" in file}
         for file in sorted(libraries | (imported_files & files.keys())):
-            digest = _digest_on_disk(file, *_file_state(file))
+            is_there = Path(file).is_file()
+            digest = _digest_on_disk(file, *_file_state(file)) if is_there else "missing"
             if digest != files[file]:
                 root = str(_distributions(path)[name].locate_file(""))
                 yield os.path.relpath(file, root), digest

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from math import isfinite
 from typing import Any
@@ -30,16 +31,31 @@ COMPLETE = 100.0  # percent
 COUNTED_FIELDS = ("warnings",)
 
 
+@contextmanager
+def only_warned() -> Iterator[None]:
+    """Log an error of the block as a warning.
+
+    Each step has committed when its artifact is published. An artifact must not make it fail.
+    """
+    try:
+        yield
+    # Whatever the error of Prefect's API is, the step has been done.
+    except Exception:  # noqa: BLE001
+        get_run_logger().warning("An artifact of the run was not published.", exc_info=True)
+
+
 class StepProgress:
     """The progress bar of one flow run: it moves by the same length for each finished step."""
 
     def __init__(self, flow_name: str, steps: Sequence[str]) -> None:
         self._steps = list(steps)
-        artifact = create_progress_artifact(
-            0.0, key=f"{flow_name}-progress", description=f"next: {self._steps[0]}"
-        )
-        assert isinstance(artifact, UUID)  # a coroutine only inside an event loop
-        self._artifact = artifact
+        self._artifact: UUID | None = None
+        with only_warned():
+            artifact = create_progress_artifact(
+                0.0, key=f"{flow_name}-progress", description=f"next: {self._steps[0]}"
+            )
+            assert isinstance(artifact, UUID)  # a coroutine only inside an event loop
+            self._artifact = artifact
 
     def finish(self, step: str) -> None:
         """Move the bar because `step` is finished, and name the next step."""
@@ -47,7 +63,9 @@ class StepProgress:
         next_steps = self._steps[count:]
         description = f"next: {next_steps[0]}" if next_steps else "finished"
         share = COMPLETE * count / len(self._steps)
-        update_progress_artifact(self._artifact, round(share, 1), description=description)
+        if self._artifact is not None:
+            with only_warned():
+                update_progress_artifact(self._artifact, round(share, 1), description=description)
 
 
 def publish_receipt(step: str, receipt: object) -> None:
@@ -57,18 +75,20 @@ def publish_receipt(step: str, receipt: object) -> None:
     """
     table = [{"field": field, "value": value} for field, value in flatten_receipt(receipt)]
     key = f"{step}-receipt"
-    create_table_artifact(table, key=key, description=f"The receipt of the step {step}.")
-    get_run_logger().info("%s has finished; its receipt is the artifact %s", step, key)
+    with only_warned():
+        create_table_artifact(table, key=key, description=f"The receipt of the step {step}.")
+        get_run_logger().info("%s has finished; its receipt is the artifact %s", step, key)
 
 
 def publish_version_link(settings: Settings, model: str, version: int) -> None:
     """Publish a link to the page of a version, where MLflow shows its files and its reports."""
-    create_link_artifact(
-        version_page(settings, model, version),
-        link_text=f"version {version} of {model} in MLflow",
-        key="version-page",
-        description="Metrics, passport.json, label_honesty.json and figures of the version.",
-    )
+    with only_warned():
+        create_link_artifact(
+            version_page(settings, model, version),
+            link_text=f"version {version} of {model} in MLflow",
+            key="version-page",
+            description="Metrics, passport.json, label_honesty.json and figures of the version.",
+        )
 
 
 def version_page(settings: Settings, model: str, version: int) -> str:

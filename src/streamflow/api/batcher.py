@@ -29,6 +29,8 @@ from streamflow.steps.serving.predict import Prediction, predict_rows
 from streamflow.steps.serving.serving_version import Serving
 from streamflow.warehouse.prediction_log import KeyForgotten, log_predictions_async
 
+# How often a batch is tried: keys can be forgotten while it is answered.
+ATTEMPTS = 3
 # Workers for small requests, and for large ones.
 SMALL_WORKERS = 6
 LARGE_WORKERS = 2
@@ -154,7 +156,9 @@ class Batcher:
             for request in batch:
                 request.fail(error)
 
-    async def _answer_with_retry(self, batch: list[PendingRequest]) -> None:
+    async def _answer_with_retry(
+        self, batch: list[PendingRequest], *, attempts: int = ATTEMPTS
+    ) -> None:
         """Answer a batch, once more on a new connection if its connection was dead.
 
         A connection is dead when PostgreSQL was restarted in the meantime. If a key was forgotten
@@ -162,15 +166,19 @@ class Batcher:
         """
         try:
             await self._answer(batch)
-        except KeyForgotten:
-            await self._answer_with_retry(batch)
-        except _ConnectionLost:
+        except KeyForgotten as error:
+            if attempts == 1:
+                raise DatabaseUnavailable(
+                    "the live features have a row of a key that was forgotten",
+                    remedy="Run 'streamflow doctor'.",
+                ) from error
+            await self._answer_with_retry(batch, attempts=attempts - 1)
+        except _ConnectionLost as error:
+            if attempts == 1:
+                raise DatabaseUnavailable(f"PostgreSQL does not answer: {error}") from error
             # All connections of the pool are dead too. To try each first could take very long.
             await self._pool.drain()
-            try:
-                await self._answer(batch)
-            except _ConnectionLost as error:
-                raise DatabaseUnavailable(f"PostgreSQL does not answer: {error}") from error
+            await self._answer_with_retry(batch, attempts=1)
 
     async def _answer(self, batch: list[PendingRequest]) -> None:
         serving = self._serving()

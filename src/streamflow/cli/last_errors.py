@@ -50,15 +50,14 @@ def explain_system_error(error: Exception) -> StreamflowError | None:
     Returns:
         None if the error is a different one.
     """
-    if not isinstance(error, OSError) or error.filename is None:
+    if not isinstance(error, OSError):
         return None
-    message = f"{error.filename}: {error.strerror}"
     if error.errno in DISK_FULL_NUMBERS:
-        return DiskFull(message)
-    if error.errno not in REFUSAL_NUMBERS:
+        return DiskFull(f"{error.filename or 'a file'}: {error.strerror}")
+    if error.filename is None or error.errno not in REFUSAL_NUMBERS:
         return None
     return StreamflowError(
-        message,
+        f"{error.filename}: {error.strerror}",
         state="What was not committed is rolled back.",
         remedy="Correct the path or its permissions, and run the command again.",
     )

@@ -3,6 +3,10 @@
 An advisory lock is a number on which all processes agree. PostgreSQL frees the lock when the
 connection ends, even when the process was killed. The numbers below must never change: an older
 and a newer streamflow may work on the same database at the same time.
+
+A command that takes several locks takes them in this order: LEDGER, RAW_AND_FROZEN_ROWS,
+FORGETTING, LIVE_TABLES. A command can hold locks on two connections. PostgreSQL does not see a
+deadlock between these, so only the order prevents it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.versions.version_files import MODEL
 from streamflow.errors import ModelRenamed
 from streamflow.models.tracking import MODEL_TAG
 from streamflow.models.version_search import (
@@ -81,7 +82,7 @@ def find_present_name(client: MlflowClient, name: str) -> str:
     """Return the name to which the registered model was renamed.
 
     Our runs keep the name of the model for which they were made. A model was renamed if it has no
-    version, and a version of a different model comes from such a run.
+    version, and a version of a different model comes from such a run and has our tags.
 
     Returns:
         An empty text when the model was not renamed.
@@ -90,12 +91,26 @@ def find_present_name(client: MlflowClient, name: str) -> str:
         return ""
     for version in search_versions_of_all_models(client):
         is_copy = version.source.startswith(f"models:/{name}/")
-        if is_copy or not version.run_id:
+        if is_copy or not version.run_id or MODEL.tag not in version.tags:
             continue
-        if client.get_run(version.run_id).data.tags.get(MODEL_TAG) == name:
+        if _read_model_of_run(client, version.run_id) == name:
             present_name: str = version.name
             return present_name
     return ""
+
+
+def _read_model_of_run(client: MlflowClient, run_id: str) -> str | None:
+    """Return the model for which a run was made; None if nothing says so or the run is gone."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as exc:
+        if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    model: str | None = run.data.tags.get(MODEL_TAG)
+    return model
 
 
 def refuse_renamed_model(client: MlflowClient, name: str) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -95,14 +96,16 @@ def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None
         "digests": {file.name: digest for file, digest in digests.items()},
         "version_name": version_name,
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "streamflow.models.version_trial"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
+    with (
+        TemporaryFile() as printed,  # A pipe that nobody reads would stop a trial that prints much.
+        subprocess.Popen(
+            [sys.executable, "-m", "streamflow.models.version_trial"],
+            stdin=subprocess.PIPE,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
         assert process.stdin is not None
-        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(task).encode() + b"\n")
             process.stdin.flush()
@@ -115,7 +118,8 @@ def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None
             ) from exc
         finally:
             process.kill()
-        output = process.stdout.read().decode(errors="replace").strip()
+        printed.seek(0)
+        output = printed.read().decode(errors="replace").strip()
     if code != 0:
         raise ArtifactUntrusted(_describe_end(code, output, version_name))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from streamflow.core.versions.old_passport import describe_limits, parse_old_passport
 from streamflow.core.versions.version_files import PASSPORT
-from streamflow.errors import ArtifactUntrusted, NotMigrated
+from streamflow.errors import ArtifactUntrusted, ModelRenamed, NotMigrated, VersionMissing
 from streamflow.models.stages import ALIAS_BY_STAGE
 from streamflow.platform import Platform
 
@@ -20,6 +20,9 @@ def describe_old_versions(platform: Platform) -> Iterator[str]:
         versions = platform.models.versions()
     except NotMigrated:
         yield "the versions can be checked when MLflow's tables are migrated"
+        return
+    except (ModelRenamed, VersionMissing) as exc:
+        yield f"the versions cannot be checked: {exc.message}"
         return
     for version in versions:
         if version.stage not in ALIAS_BY_STAGE:

@@ -102,14 +102,14 @@ def _snapshot_both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Sna
     """Open a snapshot of each database, both of the same moment.
 
     A materialization has to wait until the dumps are made: its swap of tables would wait for them
-    anyway.
+    anyway. The lock of the ledger comes before that of the live tables: see `database.locks`.
     """
     with ExitStack() as open_contexts:
-        open_contexts.enter_context(keep_live_tables(platform.connection))
         with (
             connect(platform.address, autocommit=True) as connection,
             ledger.lock_ledger(connection),
         ):
+            open_contexts.enter_context(keep_live_tables(platform.connection))
             ours = open_contexts.enter_context(snapshot(platform.login))
             mlflow = open_contexts.enter_context(snapshot(mlflow_address(platform)))
         yield ours, mlflow

@@ -71,10 +71,11 @@ def _require_recorded_files(folder: Path, passport: Passport) -> None:
 
 def read_text(folder: Path, name: str) -> bytes:
     """Read an unpacked text. Raises BackupDamaged when it is missing or too large to parse."""
-    content = read_bytes(folder, name)
-    if len(content) > MAX_TEXT:
-        raise BackupDamaged(f"{name}: it has {len(content):,} bytes, at most {MAX_TEXT:,} are read")
-    return content
+    path = folder / name
+    size = path.stat().st_size if path.is_file() else 0
+    if size > MAX_TEXT:
+        raise BackupDamaged(f"{name}: it has {size:,} bytes, at most {MAX_TEXT:,} are read")
+    return read_bytes(folder, name)
 
 
 def read_bytes(folder: Path, name: str) -> bytes:
