@@ -372,7 +372,7 @@ def test_an_unknown_as_of_is_answered_with_what_there_is(
     assert said.returncode == 8
     assert "no snapshot of 2023-01-31 was known at" in said.stderr
     assert "frozen drops: 2024-01-31" in said.stderr
-    assert "Run 'streamflow snapshots'" in said.stderr
+    assert "'streamflow snapshots' shows what is frozen" in said.stderr
     assert database_digest(loaded.connection) == before
     assert call("snapshot", "--as-of", "2023-01-31").returncode == 8
     assert call("train", "--as-of", "31.01.2023").returncode == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.command import called
+from support.processes import wait_for
 
 from streamflow.database.embedded import remove_server
 from streamflow.steps.data.simulate import simulate
@@ -41,7 +42,8 @@ def small_disk() -> Iterator[Path]:
         try:
             yield Path(folder)
         finally:
-            subprocess.run(["umount", folder], check=True)
+            # The server that has just ended may still hold the disk for a moment.
+            assert wait_for(lambda: not subprocess.run(["umount", folder], check=False).returncode)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of its own")
