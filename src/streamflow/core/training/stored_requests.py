@@ -33,7 +33,7 @@ class Probes:
 
     @property
     def content(self) -> bytes:
-        """Return the file. Equal probes give equal bytes."""
+        """Return the bytes of the file. Equal requests and answers give equal bytes."""
         return (json.dumps(vars(self), indent=1, ensure_ascii=False) + "\n").encode()
 
 
