@@ -11,6 +11,7 @@ import polars as pl
 import psycopg
 import pytest
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, in_production, load, run
+from support.forgetting import tables_that_mention
 
 from streamflow.core.data.digest import Digester
 from streamflow.errors import EntityUnknown, SnapshotDamaged
@@ -23,22 +24,6 @@ from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse import frozen
 
 KEY = "7590-VHVEG"
-
-
-def mentions(platform: Platform, key: str) -> list[str]:
-    """The tables of ours in which the key stands anywhere; of the prediction log its months."""
-    names = platform.connection.execute(
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace::regnamespace::text IN ('raw',"
-        " 'frozen', 'online', 'streamflow') ORDER BY 1"
-    ).fetchall()
-    query = "SELECT count(*) FROM {} t WHERE t::text LIKE '%' || {} || '%'"
-    found = []
-    for (name,) in names:
-        row = platform.connection.execute(query.format(name, f"'{key}'")).fetchone()  # type: ignore[arg-type]
-        if row and row[0]:
-            found.append(name)
-    return found
 
 
 def recomputed(platform: Platform) -> dict[tuple[str, str, int], str]:
@@ -74,10 +59,10 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(
     run(platform, simulated_drops / "month_001", FEBRUARY)
     in_production(platform, FEBRUARY)
     predict(platform, KEY, now=NOW)
-    assert len(mentions(platform, KEY)) == 6 + 6 + 4 + 1
+    assert len(tables_that_mention(platform, KEY)) == 6 + 6 + 4 + 1
     before, set_before = recorded(platform), training_set(platform, JANUARY)
     receipt = forget(platform, KEY, why="a request")
-    assert mentions(platform, KEY) == []
+    assert tables_that_mention(platform, KEY) == []
     after = recorded(platform)
     assert after == recomputed(platform)
     assert {
@@ -107,7 +92,7 @@ def test_a_forgotten_key_does_not_come_back_with_an_old_drop(
         JANUARY,
     )
     assert (receipt.erased, {f.rows for f in receipt.files}) == (1, {399})
-    assert mentions(platform, KEY) == []
+    assert tables_that_mention(platform, KEY) == []
 
 
 def test_a_damaged_revision_is_not_covered_up(platform: Platform, simulated_drops: Path) -> None:
@@ -123,7 +108,7 @@ def test_a_damaged_revision_is_not_covered_up(platform: Platform, simulated_drop
     ):
         forget(platform, KEY, why="a request")
     assert recorded(platform) == before
-    assert "frozen.users" in mentions(platform, KEY)
+    assert "frozen.users" in tables_that_mention(platform, KEY)
 
 
 def test_only_the_maintenance_role_may(platform: Platform, simulated_drops: Path) -> None:

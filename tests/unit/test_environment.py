@@ -56,6 +56,17 @@ def test_an_edited_line_of_an_installed_package_of_the_same_version_is_named(pla
     assert difference.startswith("planted/__init__.py: as installed -> sha256=")
 
 
+def test_an_imported_file_that_is_gone_and_an_empty_line_of_a_record_are_no_error(
+    planted: Path,
+) -> None:
+    record = planted / "planted-1.0.dist-info/RECORD"
+    record.write_text(f"{record.read_text()}\nno-digest\n")
+    before = read_environment_level()
+    (planted / "planted/__init__.py").unlink()
+    [difference] = differences(before, read_environment_level())
+    assert difference == "planted/__init__.py: as installed -> missing"
+
+
 def test_a_different_build_of_the_same_version_is_named(planted: Path) -> None:
     before = read_environment_level()
     content = b"FACTOR = 2\n"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import date
 
 import pytest
 
+from streamflow import flow_artifacts
 from streamflow.flow_artifacts import flatten_receipt, version_page
 from streamflow.settings import Settings
 from streamflow.steps.data.ingest import IngestReceipt
@@ -62,3 +64,18 @@ def test_a_link_begins_where_people_open_mlflow(values: dict[str, object], page:
     settings = Settings.model_validate(values)
     link = version_page(settings, "churn of shops", 3)
     assert link == f"{page}/#/models/churn%20of%20shops/versions/3"
+
+
+def test_an_artifact_that_cannot_be_published_is_a_warning_in_the_log_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a server there is no run, so the log of the run is that of the test."""
+    monkeypatch.setattr(flow_artifacts, "get_run_logger", lambda: logging.getLogger("run"))
+    with flow_artifacts.only_warned():
+        raise ConnectionError("Prefect's server is away")
+    [warning] = caplog.records
+    assert (warning.levelname, warning.getMessage()) == (
+        "WARNING",
+        "An artifact of the run was not published.",
+    )
+    assert "Prefect's server is away" in caplog.text

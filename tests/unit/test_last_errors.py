@@ -91,6 +91,8 @@ def test_what_the_system_refuses_is_explained() -> None:
     assert explained.message == "/srv/churn/postgres.lock: Permission denied"
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/churn/tmp/1")
     assert isinstance(explain_system_error(full), DiskFull)
+    without_a_name = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as `write` raises it
+    assert isinstance(explain_system_error(without_a_name), DiskFull)
     assert explain_system_error(FileNotFoundError(errno.ENOENT, "no", "x")) is None
     assert explain_system_error(ValueError("a mistake")) is None
 

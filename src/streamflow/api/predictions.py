@@ -108,11 +108,11 @@ class _KeyConvertor(Convertor[str]):
     regex = r"[\s\S]*"
 
     def convert(self, value: str) -> str:
-        """Return the key of a path."""
+        """Return the key that a path names, unchanged."""
         return value
 
     def to_string(self, value: str) -> str:
-        """Return the path of a key."""
+        """Return a key as it is written in a path."""
         return quote(value, safe="")
 
 

@@ -22,7 +22,7 @@ from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time
 KEYS_PER_CHUNK = 20_000  # keys in a chunk
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
-RevisionKey = tuple[datetime, int]  # as_of and number of a revision of a known table
+DropRevision = tuple[datetime, int]  # as_of and number of a revision of a known table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,13 @@ class PopulationView:
     table: str
     ttl: timedelta
     features: tuple[str, ...]
-    revisions: tuple[RevisionKey, ...]
+    revisions: tuple[DropRevision, ...]
 
 
 def views_at(
     features: Sequence[ServiceFeature],
     as_of: datetime,
-    revisions_by_table: Mapping[str, Sequence[RevisionKey]],
+    revisions_by_table: Mapping[str, Sequence[DropRevision]],
 ) -> tuple[PopulationView, ...]:
     """Return the views of a feature service with the revisions that are valid at an instant.
 
@@ -81,7 +81,7 @@ def read_population(
     views: Sequence[PopulationView],
     *,
     key: str,
-    population: tuple[str, RevisionKey],
+    population: tuple[str, DropRevision],
     as_of: datetime,
     chunk_size: int = KEYS_PER_CHUNK,
 ) -> Iterator[pl.DataFrame]:
@@ -136,7 +136,7 @@ class _FrozenRowReader:
         self._cursor = cursor
         self.key = key
 
-    def read_keys(self, table: str, revision: RevisionKey) -> pl.DataFrame:
+    def read_keys(self, table: str, revision: DropRevision) -> pl.DataFrame:
         """Return the keys of a revision, in the order of its index."""
         query = sql.SQL(
             "SELECT {key} FROM {table} WHERE as_of = $1 AND revision = $2 ORDER BY {key}"
@@ -149,7 +149,7 @@ class _FrozenRowReader:
     def read_rows(
         self,
         view: PopulationView,
-        revision: RevisionKey,
+        revision: DropRevision,
         keys: pl.DataFrame,
     ) -> pl.DataFrame:
         """Return a revision's rows of the keys from the first to the last of `keys`.

@@ -1,4 +1,4 @@
-"""Import skops without its search for estimators. The import then takes 2 s of CPU less."""
+"""Import skops without its search for estimators, which takes most of the import."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Digests = Mapping[VersionFile, str]
 
-#: Seconds that a trial may take. It takes about 2, most of them for imports.
+#: Seconds that a trial may take. Most of its time goes into imports.
 TIME_LIMIT_S = 60.0
 #: The exit code of a trial that refuses the version. Its output says why.
 REFUSED = 3

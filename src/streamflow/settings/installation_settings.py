@@ -75,7 +75,7 @@ class InstallationSettings(BaseSettings):
     )
     api_trial: Literal["on", "off"] = setting(
         "on",
-        "try a version in a process of its own before it answers; off: saves about 2 s and 300 MB",
+        "try a version in a process of its own before it answers; off: a version loads sooner",
     )
     api_auth: Literal["auto", "on", "off"] = setting(
         "auto",

@@ -26,11 +26,11 @@ class HasDigest(Protocol):
 
     @property
     def revision_key(self) -> RevisionKey:
-        """What identifies the revision in this installation."""
+        """The table, date and number that identify the revision."""
 
     @property
     def digest(self) -> str:
-        """The digest of its rows."""
+        """The recorded digest of the rows of the revision."""
 
 
 @contextmanager

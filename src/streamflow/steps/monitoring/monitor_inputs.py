@@ -41,7 +41,7 @@ from streamflow.warehouse.monitoring import LoggedPredictions
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoredDrop:
-    """A drop as it is known now.
+    """A drop that is monitored, as it is known now.
 
     sources       the revisions that its rows come from, including those of the labels
     label_at      the drop that dates its labels; None when that drop does not exist yet

@@ -31,7 +31,7 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """One answer.
+    """The answer of a version for one user.
 
     features   the values that the prediction was computed from
     as_of      the instant of the oldest feature row that was used

@@ -33,7 +33,7 @@ NOTHING_WRITTEN = "Nothing was written."
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreReceipt:
-    """The run that scored a drop.
+    """What a scoring of a drop did, and by which version.
 
     revisions   the revisions that were read, described for a person
     new         False when an earlier call scored the same rows by the same version
