@@ -1,6 +1,16 @@
 """The catalog: the meaning of the data, declared once and read by every other part."""
 
-from streamflow.catalog.declarations import RESERVED, Entity, Feature, Label, Table, View
+from streamflow.catalog.aggregate import Aggregate
+from streamflow.catalog.declarations import (
+    RESERVED,
+    ROW_NUMBER,
+    Entity,
+    Events,
+    Feature,
+    Label,
+    Table,
+    View,
+)
 from streamflow.catalog.definition import Catalog
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
 from streamflow.catalog.file_kinds import FileKind, kind_of
@@ -11,11 +21,14 @@ from streamflow.column_types import ColumnType
 __all__ = [
     "DEFAULT_PATH",
     "RESERVED",
+    "ROW_NUMBER",
     "STRICT_CSV",
+    "Aggregate",
     "Catalog",
     "Column",
     "ColumnType",
     "Entity",
+    "Events",
     "Feature",
     "FileFormat",
     "FileKind",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from streamflow.catalog.declarations import RESERVED, Entity, Label, Table, View
+from streamflow.catalog.declarations import RESERVED, Entity, Events, Label, Table, View
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
 from streamflow.catalog.file_kinds import kind_of
 from streamflow.column import Column
@@ -15,19 +15,21 @@ def find_contradictions(
     label: Label,
     views: Mapping[str, View],
     tables: Mapping[str, Table],
+    events: Mapping[str, Events],
 ) -> list[str]:
     """List everything in which the parts of a catalog do not fit each other."""
+    frozen_tables = {**tables, **{name: table.frozen for name, table in events.items()}}
     problems = [
         f"views.{name}: no table '{view.table}'"
         for name, view in views.items()
-        if view.table not in tables
+        if view.table not in frozen_tables
     ]
-    if entity.table not in tables:
+    if entity.table not in frozen_tables:
         problems.append(f"entity: no table '{entity.table}'")
-    problems += _check_label(label, tables)
-    problems += _check_columns(entity, label, views, tables)
+    problems += _check_label(label, frozen_tables)
+    problems += _check_columns(entity, label, views, frozen_tables, events)
     views_with_columns = set()
-    for table in tables.values():
+    for table in frozen_tables.values():
         for column in table.columns.values():
             views_with_columns.add(column.view)
     for name in views:
@@ -56,12 +58,24 @@ def _check_columns(
     label: Label,
     views: Mapping[str, View],
     tables: Mapping[str, Table],
+    events: Mapping[str, Events],
 ) -> list[str]:
+    """Report names that are taken, and features that do not fit their view.
+
+    Args:
+        entity: the entity of the catalog.
+        label: the label of the catalog.
+        views: the feature views.
+        tables: all frozen tables, also those that are made of events.
+        events: the tables of events.
+    """
     problems = []
     feature_tables: dict[str, str] = {}
     for table_name, table in tables.items():
         for name, column in table.columns.items():
             path = f"tables.{table_name}.columns.{name}"
+            if table_name in events:
+                path = f"events.{table_name}.aggregates.{name}"
             if name in RESERVED or name == entity.key:
                 problems.append(f"{path}: streamflow itself uses this name")
             if column.view is None:
@@ -95,7 +109,7 @@ def _check_feature(
 
 def find_file_contradictions(
     entity: Entity,
-    tables: Mapping[str, Table],
+    tables: Mapping[str, Table | Events],
     files: Mapping[str, FileFormat],
 ) -> list[str]:
     """List everything in which the declared formats do not fit the tables and their files."""

@@ -1,4 +1,4 @@
-"""What a catalog declares: tables, feature views, the entity, the label, and features."""
+"""What a catalog declares: tables, events, feature views, the entity, the label, and features."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from streamflow.catalog.aggregate import Aggregate
 from streamflow.column import CatalogPart, Column, Identifier
 
 # Names of columns that streamflow adds itself.
 RESERVED = {"as_of", "revision", "known_at", "row_digest", "event_timestamp", "created_timestamp"}
+# The column of a raw table of events that holds the number of a row in its file, from 0.
+ROW_NUMBER = "row_number"
 
 
 class Table(CatalogPart):
@@ -17,6 +20,25 @@ class Table(CatalogPart):
 
     file: str = ""
     columns: dict[Identifier, Column]
+
+
+class Events(CatalogPart):
+    """One file of a drop that has any number of rows per key, and the table that is made of it.
+
+    time        the column that says when a row happened: an instant or a date
+    columns     the columns of the file
+    aggregates  the columns of the frozen table, which has one row per key of the entity
+    """
+
+    file: str = ""
+    time: Identifier
+    columns: dict[Identifier, Column] = Field(min_length=1)
+    aggregates: dict[Identifier, Aggregate] = Field(min_length=1)
+
+    @property
+    def frozen(self) -> Table:
+        """Return the table that is made of the events."""
+        return Table(file=self.file, columns=dict(self.aggregates))
 
 
 class View(CatalogPart):

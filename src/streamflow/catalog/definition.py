@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from streamflow.catalog.aggregate import Aggregate
 from streamflow.catalog.contradictions import (
     find_contradictions,
     find_file_contradictions,
 )
-from streamflow.catalog.declarations import Entity, Feature, Label, Table, View
+from streamflow.catalog.declarations import Entity, Events, Feature, Label, Table, View
+from streamflow.catalog.event_contradictions import find_event_contradictions
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
 from streamflow.column import CatalogPart, Column, Identifier
 
@@ -27,22 +30,33 @@ class Catalog(CatalogPart):
     label: Label
     views: dict[Identifier, View]
     tables: dict[Identifier, Table]
+    events: dict[Identifier, Events] = Field(default_factory=dict)
     files: dict[Identifier, FileFormat] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_coherence(self) -> Self:
-        problems = find_contradictions(self.entity, self.label, self.views, self.tables)
-        problems += find_file_contradictions(self.entity, self.tables, self.files)
+        problems = find_event_contradictions(self.entity, self.label, self.tables, self.events)
+        problems += find_contradictions(
+            self.entity, self.label, self.views, self.tables, self.events
+        )
+        problems += find_file_contradictions(
+            self.entity, {**self.tables, **self.events}, self.files
+        )
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @cached_property
+    def frozen_tables(self) -> dict[str, Table]:
+        """Return name -> frozen table: those of the catalog, then one for each file of events."""
+        return {**self.tables, **{name: events.frozen for name, events in self.events.items()}}
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """List all features: views in the order of the catalog, columns in that of their table."""
         features = []
         for view_name, view in self.views.items():
-            columns = self.tables[view.table].columns
+            columns = self.frozen_tables[view.table].columns
             for name, column in columns.items():
                 if column.view != view_name:
                     continue
@@ -73,7 +87,7 @@ class Catalog(CatalogPart):
 
     def file(self, table: str) -> str:
         """Return the name of the file that feeds `table`."""
-        return self.tables[table].file or f"{table}.csv"
+        return self.frozen_tables[table].file or f"{table}.csv"
 
     def file_format(self, table: str) -> FileFormat:
         """Return how the file of `table` is written."""
@@ -89,11 +103,14 @@ class Catalog(CatalogPart):
         """Return all columns of `table` as they are frozen: key first, derived ones included."""
         max_length = self.entity.max_length if self.entity.type == "string" else None
         key_column = Column(type=self.entity.type, max_length=max_length)
-        return {self.entity.key: key_column, **self.tables[table].columns}
+        return {self.entity.key: key_column, **self.frozen_tables[table].columns}
 
     def file_columns(self, table: str) -> dict[str, Column]:
         """Return the columns that the file of `table` holds, the key first."""
         columns = self.columns(table)
+        if table in self.events:
+            key = self.entity.key
+            return {key: columns[key], **self.events[table].columns}
         return {name: column for name, column in columns.items() if column.expr is None}
 
     def derived_columns(self, table: str) -> dict[str, Column]:
@@ -101,12 +118,28 @@ class Catalog(CatalogPart):
         columns = self.columns(table)
         return {name: column for name, column in columns.items() if column.expr is not None}
 
+    def computation(self, table: str, name: str) -> str | None:
+        """Return how a column is computed when a snapshot freezes; None: it is in the file."""
+        column = self.columns(table)[name]
+        if isinstance(column, Aggregate):
+            return column.describe(self.events[table].time)
+        return column.expr
+
+    def path(self, table: str, name: str) -> str:
+        """Return where the catalog declares a column of a frozen table."""
+        if table in self.events:
+            return f"events.{table}.aggregates.{name}"
+        return f"tables.{table}.columns.{name}"
+
     def population_of(self, table: str) -> str | None:
         """Return the table of the entity where a key without a row in `table` has a row of nulls.
 
         This is so where all features of `table` are nullable: its file may leave a key out. Then
-        a null is used in training and in serving, not the value of an older drop. Elsewhere None.
+        a null is used in training and in serving, not the value of an older drop. It is also so
+        for events: a key without events has the aggregates of no event. Elsewhere None.
         """
+        if table in self.events:
+            return self.entity.table
         features = [feature for feature in self.features if feature.table == table]
         all_nullable = all(feature.column.nullable for feature in features)
         may_leave_out_keys = bool(features) and all_nullable and table != self.entity.table
@@ -115,7 +148,7 @@ class Catalog(CatalogPart):
     @property
     def feature_tables(self) -> tuple[str, ...]:
         """List every table except that of the labels, in order."""
-        return tuple(table for table in self.tables if table != self.label.table)
+        return tuple(table for table in self.frozen_tables if table != self.label.table)
 
     @property
     def digest(self) -> str:
@@ -123,18 +156,21 @@ class Catalog(CatalogPart):
 
         `migrate` stores it, to see later whether the database fits the catalog.
         """
+        options: Any = {"__all__": {"counter", "default", "header", "words"}}
         without_effect: Any = {
             "files": True,
             "views": {"__all__": {"max_age_days"}},
-            "tables": {
-                "__all__": {"columns": {"__all__": {"counter", "default", "header", "words"}}}
-            },
+            "tables": {"__all__": {"columns": options}},
+            "events": {"__all__": {"columns": options, "aggregates": options}},
         }
+        if not self.events:
+            # Then the digest is the one from before events could be declared.
+            without_effect["events"] = True
         declarations = self.model_dump(exclude=without_effect)
         text = json.dumps(declarations, sort_keys=True, ensure_ascii=False)
         # The order of the features counts, and `sort_keys` has just removed it.
         column_order = {}
-        for name, table in self.tables.items():
+        for name, table in self.frozen_tables.items():
             column_order[name] = list(table.columns)
         text += json.dumps(column_order)
         return sha256(text.encode()).hexdigest()
@@ -168,6 +204,7 @@ class Catalog(CatalogPart):
             column.categorical,
             days,
         ]
-        if column.expr:
-            facts.append(column.expr)
+        computation = self.computation(feature.table, feature.name)
+        if computation:
+            facts.append(computation)
         return facts

@@ -9,10 +9,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamflow.catalog import Catalog
+from pydantic import BaseModel
+
+from streamflow.catalog import Aggregate, Catalog
 
 # Facts of a feature that no model reads, or that its name says already.
 UNREAD_FACTS = {"view", "counter", "words", "header"}
+
+# The parts of a table of events that hold one entry for each column.
+EVENT_PARTS = ("columns", "aggregates")
 
 
 def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
@@ -27,7 +32,7 @@ def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
     views = [
         {"name": name, **view.model_dump(exclude_none=True)} for name, view in catalog.views.items()
     ]
-    values = {
+    values: dict[str, Any] = {
         "model": catalog.model,
         "ttl_days": catalog.ttl_days,
         "entity": catalog.entity.model_dump(),
@@ -35,20 +40,36 @@ def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
         "views": views,
         "tables": [_describe_table(catalog, name) for name in catalog.tables],
     }
-    # A catalog of strict CSV files has the same values as before formats could be declared.
-    file_formats = [
-        {"name": name, **file_format.model_dump(exclude_defaults=True, mode="json")}
-        for name, file_format in catalog.files.items()
-    ]
-    return {**values, "files": file_formats} if file_formats else values
+    # A catalog of strict CSV files without events has the same values as before these existed.
+    if catalog.events:
+        values["events"] = [_describe_events(catalog, name) for name in catalog.events]
+    if catalog.files:
+        values["files"] = _list_declared(catalog.files)
+    return values
 
 
 def _describe_table(catalog: Catalog, table: str) -> dict[str, Any]:
-    columns = [
-        {"name": name, **column.model_dump(exclude_defaults=True, mode="json")}
-        for name, column in catalog.tables[table].columns.items()
-    ]
+    columns = _list_declared(catalog.tables[table].columns)
     return {"name": table, "file": catalog.file(table), "columns": columns}
+
+
+def _describe_events(catalog: Catalog, table: str) -> dict[str, Any]:
+    events = catalog.events[table]
+    return {
+        "name": table,
+        "file": catalog.file(table),
+        "time": events.time,
+        "columns": _list_declared(events.columns),
+        "aggregates": _list_declared(events.aggregates),
+    }
+
+
+def _list_declared(parts: Mapping[str, BaseModel]) -> list[dict[str, Any]]:
+    """Return each part of the catalog with its name, without what has its default."""
+    return [
+        {"name": name, **part.model_dump(exclude_defaults=True, mode="json")}
+        for name, part in parts.items()
+    ]
 
 
 def catalog_from_values(recorded: Mapping[str, Any]) -> Catalog:
@@ -66,11 +87,16 @@ def catalog_from_values(recorded: Mapping[str, Any]) -> Catalog:
         table["name"]: {"file": table["file"], "columns": _by_name(table["columns"])}
         for table in recorded["tables"]
     }
+    events = {}
+    for name, table in _by_name(recorded.get("events", ())).items():
+        parts = {part: _by_name(table[part]) for part in EVENT_PARTS}
+        events[name] = {**table, **parts}
     return Catalog.model_validate(
         {
             **recorded,
             "views": _by_name(recorded["views"]),
             "tables": tables,
+            "events": events,
             "files": _by_name(recorded.get("files", ())),
         }
     )
@@ -119,6 +145,12 @@ def _toml_sections(recorded: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         sections[path] = {"file": table["file"]}
         for name, column in _by_name(table["columns"]).items():
             sections[f"{path}.columns.{name}"] = column
+    for name, table in _by_name(recorded.get("events", ())).items():
+        path = f"events.{name}"
+        sections[path] = {"file": table["file"], "time": table["time"]}
+        for part in EVENT_PARTS:
+            for column_name, column in _by_name(table[part]).items():
+                sections[f"{path}.{part}.{column_name}"] = column
     for name, file_format in _by_name(recorded.get("files", ())).items():
         sections[f"files.{name}"] = file_format
     return sections
@@ -152,6 +184,8 @@ def list_model_facts(recorded: Mapping[str, Any]) -> dict[str, Any]:
             "max_age_days": catalog.views[feature.view].max_age_days,
             **feature.column.model_dump(mode="json"),
         }
+        if isinstance(feature.column, Aggregate):
+            declared["time"] = catalog.events[feature.table].time
         facts |= {
             f"{feature.ref} {name}": value
             for name, value in declared.items()
