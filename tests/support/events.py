@@ -1,4 +1,11 @@
-"""A catalog with events, and drops for it."""
+"""A catalog with events, drops for it, and the aggregates as plain Python computes them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from streamflow.catalog import Catalog, parse_catalog
 
@@ -53,3 +60,81 @@ def events_catalog(old: str = "", new: str = "") -> Catalog:
     """Return the catalog, with `new` in the place of `old`."""
     assert old in CATALOG_TEXT
     return parse_catalog(CATALOG_TEXT.replace(old, new, 1), origin="catalog.toml")
+
+
+USERS = ("ada", "bob", "cyd", "dan", "eve")
+HEADER = "user_id,paid_at,status,amount,points"
+
+
+def write_drop(
+    folder: Path,
+    payments: Sequence[str],
+    *,
+    users: Sequence[str] = USERS,
+    labels: Sequence[str] = USERS,
+) -> Path:
+    """Write a drop whose file of payments has these lines. The first user has churned."""
+    folder.mkdir(parents=True)
+    lines = {
+        "users": ["user_id,fee", *(f"{user},1.5" for user in users)],
+        "labels": ["user_id,churned", *(f"{user},{user == users[0]}" for user in labels)],
+        "payments": [HEADER, *payments],
+    }
+    for table, table_lines in lines.items():
+        (folder / f"{table}.csv").write_text("\n".join(table_lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def random_payments(seed: int, count: int, as_of: datetime) -> list[str]:
+    """Draw payments around `as_of`: many at equal times, some of them exactly at a border."""
+    draw = random.Random(seed)  # noqa: S311
+    days = [0, 7, 30, 90, 91, -1, *(draw.randint(-5, 120) for _ in range(14))]
+    lines = []
+    for _ in range(count):
+        time = as_of - timedelta(days=draw.choice(days))
+        time -= timedelta(microseconds=draw.choice([0, 0, 1, -1, 43_200_000_000]))
+        amount = draw.choice(["", "-0.0", "0.1", "1e16", "-1e16", repr(draw.uniform(-9, 9))])
+        points = draw.choice(["", str(draw.randint(-(2**40), 2**40))])
+        status = draw.choice(["ok", "failed"])
+        user = draw.choice(USERS[:-1])
+        lines.append(f"{user},{time:%Y-%m-%d %H:%M:%S.%f},{status},{amount},{points}")
+    return lines
+
+
+def aggregate_payments(
+    lines: Sequence[str], as_of: datetime, user: str
+) -> dict[str, int | float | str | datetime | None]:
+    """Compute the aggregates of CATALOG_TEXT in plain Python, from the lines of the file."""
+    events = []
+    for line in lines:
+        key, time, status, amount, points = line.split(",")
+        at = datetime.fromisoformat(time).replace(tzinfo=UTC)
+        if key == user and at <= as_of:
+            events.append((at, status, amount, points))
+    failed = [event for event in events if event[1] == "failed"]
+    newest = max(reversed(events), key=lambda event: event[0], default=None)
+    week = [event for event in events if event[0] > as_of - timedelta(days=7)]
+    newest_of_week = max(reversed(week), key=lambda event: event[0], default=None)
+    month = [event for event in events if event[0] > as_of - timedelta(days=30)]
+    amounts = [float(event[2]) for event in events if event[2]]
+    return {
+        "payments": len(events),
+        "failed_90d": sum(event[0] > as_of - timedelta(days=90) for event in failed),
+        "paid_30d": _add([float(event[2]) for event in month if event[2]]),
+        "points_sum": sum(int(event[3]) for event in events if event[3]),
+        "mean_amount": _add(amounts) / len(amounts) + 0.0 if amounts else None,
+        "last_status": newest and newest[1],
+        "last_amount_7d": float(newest_of_week[2]) + 0.0
+        if newest_of_week and newest_of_week[2]
+        else None,
+        "last_paid": newest and newest[0],
+        "days_since_failed": (as_of - max(event[0] for event in failed)).days if failed else None,
+    }
+
+
+def _add(numbers: Sequence[float]) -> float:
+    """Add numbers in their order; the sum() of newer Pythons corrects the rounding."""
+    total = 0.0
+    for number in numbers:
+        total += number
+    return total

@@ -1,6 +1,7 @@
 """A catalog can declare files that have several rows per key, and says what is wrong with them."""
 
 import pytest
+from support.events import events_catalog
 
 from streamflow.catalog import load_catalog, parse_catalog
 from streamflow.core.data.catalog_definitions import (
@@ -10,7 +11,6 @@ from streamflow.core.data.catalog_definitions import (
     values_to_toml,
 )
 from streamflow.errors import CatalogInvalid
-from tests.support.events import events_catalog
 
 FAILED = """failed_90d = { count = "status = 'failed'", days = 90, view = "payments_fv" }"""
 

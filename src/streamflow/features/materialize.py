@@ -82,7 +82,7 @@ def materialize(
         connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
         lock_live_tables(connection)
         views = views_of(catalog, services or {})
-        tables = sorted({view.table for view in views if view.table in catalog.tables})
+        tables = sorted({view.table for view in views if view.table in catalog.frozen_tables})
         drop = _read_newest_drop(connection, tables, as_of, known_at)
         verify((table, drop.as_of, number) for table, (number, _) in drop.revisions.items())
         key = catalog.entity.key
@@ -101,7 +101,7 @@ def find_stale_views(
     Raises:
         SnapshotMissing: no drop is frozen.
     """
-    views = [view for view in views_of(catalog, services) if view.table in catalog.tables]
+    views = [view for view in views_of(catalog, services) if view.table in catalog.frozen_tables]
     tables = sorted({view.table for view in views})
     drop = _read_newest_drop(connection, tables, as_of=None, known_at=None)
     return [view.name for view in views if not _is_current(connection, view, drop)]

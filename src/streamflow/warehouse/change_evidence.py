@@ -6,14 +6,14 @@ erasures on request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.catalog import Column
+from streamflow.catalog import Catalog
 from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
 from streamflow.database.sql_files import load_queries
@@ -56,23 +56,35 @@ def read_raw_rows_in_buckets(
     connection: psycopg.Connection,
     address: Address,
     source: Source,
-    columns: Mapping[str, Column],
-    key: str,
+    catalog: Catalog,
+    names: Collection[str],
     buckets: Iterable[int],
-    *,
-    population: str | None,
 ) -> pl.DataFrame:
     """Read the raw rows of a drop in some buckets, in the form in which they would be frozen now.
+
+    Args:
+        connection: the database.
+        address: the same database.
+        source: the revision that was frozen from the drop.
+        catalog: declares the table.
+        names: the columns to read, as far as the catalog declares them.
+        buckets: the buckets.
 
     Returns:
         (n, `columns`); an empty frame when the drop or one of the columns no longer exists.
     """
     rows = connection.execute(QUERIES["select_raw_columns"], [source.table])
     raw_columns = {name for (name,) in rows}
-    file_columns = {name for name, column in columns.items() if column.expr is None}
+    columns = {
+        name: column for name, column in catalog.columns(source.table).items() if name in names
+    }
+    file_columns = catalog.file_columns(source.table).keys()
+    if source.table not in catalog.events:
+        file_columns &= columns.keys()
     if not file_columns <= raw_columns:
         return pl.DataFrame()
-    drop = find_drop(connection, source.table, source.as_of, population=population)
+    key = catalog.entity.key
+    drop = find_drop(connection, catalog, source.table, source.as_of)
     return _read_frame(
         address,
         sql.SQL("SELECT * FROM ({rows}) AS raw WHERE {bucket} = ANY({buckets})"),

@@ -99,7 +99,9 @@ def missing_grants(connection: psycopg.Connection) -> list[str]:
 def surplus_columns(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
     """Return the frozen columns that the catalog no longer declares, as `table.column`."""
     rows = connection.execute(QUERIES["select_frozen_columns"])
-    declared = {table: {*catalog.columns(table), *REVISION_COLUMNS} for table in catalog.tables}
+    declared = {
+        table: {*catalog.columns(table), *REVISION_COLUMNS} for table in catalog.frozen_tables
+    }
     return [
         f"{table}.{column}"
         for table, column in rows

@@ -1,8 +1,8 @@
 """Derived columns: SQL expressions of the catalog.
 
-`migrate` checks them, and they are computed once, when a snapshot freezes. An expression sees the
-columns of its table's file, `as_of` (a date) and `lag(column)`: the value of the same key in the
-newest drop before this one, or null where there is none.
+They are computed once, when a snapshot freezes. An expression sees the columns of its table's file,
+`as_of` (a date) and `lag(column)`: the value of the same key in the newest drop before this one, or
+null where there is none.
 """
 
 from __future__ import annotations
@@ -14,14 +14,10 @@ from datetime import datetime
 import psycopg
 from psycopg import sql
 
-from streamflow.catalog import Catalog, Column
+from streamflow.catalog import Aggregate, Column, Events
 from streamflow.column_types import COLUMN_TYPES
-from streamflow.database.sql_files import load_queries
-from streamflow.errors import CatalogInvalid
 from streamflow.expression import expression_text, find_lags, name_lag
-from streamflow.warehouse.roles import EXPRESSIONS
-
-QUERIES = load_queries(__file__, "derived.sql")
+from streamflow.warehouse.aggregates import aggregates_sql
 
 # How many broken values of a column are shown.
 MAX_SHOWN_VALUES = 20
@@ -35,85 +31,14 @@ class DropToFreeze:
     previous_revision  as_of and number of the newest revision of the drop before it, for `lag`
     population         the table whose keys without a row in this table get a row of nulls;
                        None: every row comes from the file
+    events             how the events are declared that the table is made of; None: it is made of
+                       no events
     """
 
     as_of: datetime
     previous_revision: tuple[datetime, int] | None
     population: str | None = None
-
-
-def check_expressions(connection: psycopg.Connection, catalog: Catalog) -> None:
-    """Let PostgreSQL check every expression of the catalog; the database stays as it is.
-
-    No expression is evaluated, and the role EXPRESSIONS asks, which has no right of its own.
-
-    Raises:
-        CatalogInvalid: expressions are wrong. The error lists all mistakes.
-    """
-    mistakes = []
-    for table in catalog.tables:
-        for name, column in catalog.derived_columns(table).items():
-            mistake = _find_mistake(connection, catalog, table, column)
-            if mistake:
-                location = f"tables.{table}.columns.{name}"
-                mistakes.append(f"{location}: expr = {column.expr!r}: {mistake}")
-    if mistakes:
-        raise CatalogInvalid("\n".join(mistakes), violations=mistakes)
-
-
-def _find_mistake(
-    connection: psycopg.Connection, catalog: Catalog, table: str, column: Column
-) -> str:
-    """Return what is wrong with an expression, or an empty text.
-
-    PostgreSQL indexes an expression only if it is one value of immutable parts. So creating an
-    index refuses now() and subqueries.
-    """
-    with connection.transaction(force_rollback=True):
-        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(EXPRESSIONS)))
-        connection.execute(_create_check_table(catalog, table))
-        try:
-            sql_type = _read_type(connection, column)
-            create_index = sql.SQL("CREATE INDEX ON derived_check (({}))")
-            # A prepared statement is one statement.
-            connection.execute(create_index.format(expression_sql(column)), prepare=True)
-        except psycopg.Error as exc:
-            reason = str(exc.diag.message_primary or exc)
-            if "index expression" in reason:
-                return (
-                    f"{reason} (an expression may use neither the clock, nor random numbers,"
-                    " nor a different table)"
-                )
-            return reason
-    if sql_type in COLUMN_TYPES[column.type].expression_types:
-        return ""
-    return f"its type is {sql_type}, which does not fit into '{column.type}'"
-
-
-def _read_type(connection: psycopg.Connection, column: Column) -> str:
-    """Return the SQL type of an expression over the check table, which has no rows."""
-    query = sql.SQL("SELECT ({}) FROM derived_check LIMIT 0").format(expression_sql(column))
-    description = connection.execute(query, prepare=True).description
-    assert description is not None
-    row = connection.execute(QUERIES["select_type_name"], [description[0].type_code]).fetchone()
-    assert row is not None
-    name: str = row[0]
-    return name
-
-
-def _create_check_table(catalog: Catalog, table: str) -> sql.Composed:
-    """Return the SQL of an empty table with every column that an expression may use."""
-    types = {
-        name: COLUMN_TYPES[column.type].sql for name, column in catalog.file_columns(table).items()
-    }
-    types["as_of"] = "date"
-    for name, column in catalog.columns(table).items():
-        types[name_lag(name)] = COLUMN_TYPES[column.type].sql
-    fields = [
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(sql_type))
-        for name, sql_type in types.items()
-    ]
-    return sql.SQL("CREATE TEMP TABLE derived_check ({})").format(sql.SQL(", ").join(fields))
+    events: Events | None = None
 
 
 def expression_sql(column: Column) -> sql.SQL:
@@ -132,6 +57,9 @@ def rows_to_freeze_sql(
 
     Its columns are `columns`, by name and type, in their order.
     """
+    if drop.events is not None:
+        assert drop.population is not None
+        return aggregates_sql(table, columns, key, drop.as_of, drop.events, drop.population)
     lags = _find_lags(columns)
     fields: list[sql.Composable] = [sql.Identifier(key)]
     for name, column in columns.items():
@@ -217,10 +145,15 @@ def find_violations(
         PostgreSQL cannot compute a column, its key is empty and its value is the reason.
     """
     rows = rows_to_freeze_sql(table, columns, key, drop)
+    computed = {
+        name: column
+        for name, column in columns.items()
+        if column.expr is not None or isinstance(column, Aggregate)
+    }
     violations: list[tuple[str, str, str]] = []
-    for name, column in columns.items():
-        if column.expr is None:
-            continue
+    if _are_allowed(connection, rows, computed):
+        return violations
+    for name, column in computed.items():
         fragments = {"name": sql.Identifier(name), "rows": rows}
         # This computes the column of every row.
         compute = sql.SQL("SELECT count({name}) FROM ({rows}) AS frozen").format(**fragments)
@@ -241,6 +174,29 @@ def find_violations(
         except psycopg.DataError as exc:
             violations.append(("", name, str(exc.diag.message_primary)))
     return violations
+
+
+def _are_allowed(
+    connection: psycopg.Connection, rows: sql.Composed, computed: Mapping[str, Column]
+) -> bool:
+    """Return whether PostgreSQL can compute all columns, and no value breaks what is promised."""
+    if not computed:
+        return True
+    # This computes the columns of every row.
+    counts = [sql.SQL("count({})").format(sql.Identifier(name)) for name in computed]
+    conditions = [_describe_violation(name, column) for name, column in computed.items()]
+    query = sql.SQL(
+        "SELECT count(*) FILTER (WHERE {violation}), {counts} FROM ({rows}) AS frozen"
+    ).format(
+        violation=sql.SQL(" OR ").join(conditions), counts=sql.SQL(", ").join(counts), rows=rows
+    )
+    try:
+        with connection.transaction():
+            row = connection.execute(query).fetchone()
+    except psycopg.DataError:
+        return False
+    assert row is not None
+    return bool(row[0] == 0)
 
 
 def _describe_violation(name: str, column: Column) -> sql.Composable:

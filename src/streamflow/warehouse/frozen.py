@@ -11,7 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from streamflow.catalog import Column
+from streamflow.catalog import Catalog, Column
 from streamflow.core.data.digest import ColumnDigest, TableDigest
 from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
@@ -154,16 +154,17 @@ def _read_source(connection: psycopg.Connection, revision: Revision) -> Source:
 
 
 def find_drop(
-    connection: psycopg.Connection,
-    table: str,
-    as_of: datetime,
-    *,
-    population: str | None = None,
+    connection: psycopg.Connection, catalog: Catalog, table: str, as_of: datetime
 ) -> DropToFreeze:
     """Return what is frozen of a table at `as_of`, with the newest revision of the drop before."""
     row = connection.execute(QUERIES["select_previous_revision"], [table, as_of]).fetchone()
     previous_revision = (row[0], row[1]) if row else None
-    return DropToFreeze(as_of=as_of, previous_revision=previous_revision, population=population)
+    return DropToFreeze(
+        as_of=as_of,
+        previous_revision=previous_revision,
+        population=catalog.population_of(table),
+        events=catalog.events.get(table),
+    )
 
 
 def rows_to_freeze(

@@ -24,7 +24,7 @@ from streamflow.database import Address, connect
 from streamflow.database.locks import MIGRATION, hold_lock
 from streamflow.database.sql_files import load_queries
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
-from streamflow.warehouse.derived import check_expressions
+from streamflow.warehouse.expression_checks import check_expressions
 from streamflow.warehouse.roles import (
     API,
     EXPRESSIONS,

@@ -10,18 +10,20 @@ from streamflow.catalog import Catalog
 from streamflow.warehouse.roles import READER, WRITER
 
 
-def create_table(schema: str, table: str, types: dict[str, str], key: str) -> sql.Composed:
+def create_table(
+    schema: str, table: str, types: dict[str, str], row_keys: Sequence[str]
+) -> sql.Composed:
     """Return the SQL that creates a raw or frozen table.
 
     Args:
         schema: raw or frozen.
         table: the table.
         types: column -> SQL type.
-        key: the name of the key, which is never null.
+        row_keys: the columns that name a row of a drop; they are never null.
     """
     columns = []
     for column, sql_type in types.items():
-        constraint = sql.SQL(" NOT NULL" if column == key else "")
+        constraint = sql.SQL(" NOT NULL" if column in row_keys else "")
         columns.append(
             sql.SQL("{} {}{}").format(sql.Identifier(column), sql.SQL(sql_type), constraint)
         )
@@ -29,18 +31,18 @@ def create_table(schema: str, table: str, types: dict[str, str], key: str) -> sq
     return statement.format(
         name=sql.Identifier(schema, table),
         columns=sql.SQL(", ").join(columns),
-        key=sql.Identifier(key),
+        keys=sql.SQL(", ").join(map(sql.Identifier, row_keys)),
         writer=sql.Identifier(WRITER),
     )
 
 
 CREATE_RAW_TABLE = sql.SQL(
-    "CREATE TABLE {name} (as_of timestamptz NOT NULL, {columns}, PRIMARY KEY (as_of, {key}));"
+    "CREATE TABLE {name} (as_of timestamptz NOT NULL, {columns}, PRIMARY KEY (as_of, {keys}));"
     "GRANT SELECT, INSERT, DELETE ON {name} TO {writer}"
 )
 CREATE_FROZEN_TABLE = sql.SQL(
     "CREATE TABLE {name} (as_of timestamptz NOT NULL, revision integer NOT NULL, {columns},"
-    " row_digest bytea NOT NULL, PRIMARY KEY (as_of, revision, {key}));"
+    " row_digest bytea NOT NULL, PRIMARY KEY (as_of, revision, {keys}));"
     "CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}"
     " FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_change();"
     "CREATE TRIGGER complete AFTER INSERT ON {name} REFERENCING NEW TABLE AS new_rows"
@@ -60,7 +62,7 @@ def add_column(schema: str, table: str, column: str, sql_type: str) -> sql.Compo
 
 
 def comment_on_expression(table: str, column: str, expression: str) -> sql.Composed:
-    """Return the SQL that stores the expression of a derived column as its comment."""
+    """Return the SQL that stores how a computed column is computed as its comment."""
     return sql.SQL("COMMENT ON COLUMN {} IS {}").format(
         sql.Identifier("frozen", table, column),
         sql.Literal(expression),

@@ -2,18 +2,20 @@
 
 Each table T of the catalog has `raw.T` (the newest content of each drop), `frozen.T` (every
 revision, never changed) and the view `history.T` (the frozen rows, with the span of time in which
-they were the newest known: Feast reads it). The view `streamflow.drop_overview` shows how many
-users and how many labels each drop has, for dashboards.
+they were the newest known: Feast reads it). For events, `raw.T` holds their rows, and `frozen.T`
+the aggregates of each key. The view `streamflow.drop_overview` shows how many users and how many
+labels each drop has, for dashboards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
-from streamflow.catalog import Catalog
+from streamflow.catalog import ROW_NUMBER, Aggregate, Catalog
 from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.counts import count_of
 from streamflow.database.sql_files import load_queries
@@ -29,6 +31,8 @@ from streamflow.warehouse.table_statements import (
 QUERIES = load_queries(__file__, "tables.sql")
 
 SCHEMAS = ("raw", "frozen", "history")
+# How many columns the primary key of a raw table has if a drop has one row per key: as_of, key.
+ONE_ROW_PER_KEY = 2
 NOT_IN_HISTORY = ("as_of", "revision", "row_digest")
 
 # (schema, table) -> column -> SQL type
@@ -61,8 +65,9 @@ def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Planne
     """
     live = live_columns(connection)
     _refuse_changed_types(live, catalog)
+    _refuse_changed_rows(connection, catalog)
     changes: list[PlannedChange] = []
-    for table in catalog.tables:
+    for table in catalog.frozen_tables:
         changes += _plan_table(connection, table, catalog, live)
     return changes + _plan_overview(connection, catalog)
 
@@ -77,12 +82,15 @@ def _plan_table(
     raw = {
         name: COLUMN_TYPES[column.type].sql for name, column in catalog.file_columns(table).items()
     }
+    row_keys = [catalog.entity.key]
+    if table in catalog.events:
+        row_keys.append(ROW_NUMBER)
+        raw[ROW_NUMBER] = COLUMN_TYPES["int"].sql
     frozen = {
         name: COLUMN_TYPES[column.type].sql for name, column in catalog.columns(table).items()
     }
-    key = catalog.entity.key
-    changes = _plan_columns("raw", table, raw, live.get(("raw", table)), key)
-    changes += _plan_columns("frozen", table, frozen, live.get(("frozen", table)), key)
+    changes = _plan_columns("raw", table, raw, live.get(("raw", table)), row_keys)
+    changes += _plan_columns("frozen", table, frozen, live.get(("frozen", table)), row_keys[:1])
     changes += _plan_expressions(connection, table, catalog)
     all_columns = {**live.get(("frozen", table), {}), **frozen}
     history_columns = [name for name in all_columns if name not in NOT_IN_HISTORY]
@@ -94,12 +102,12 @@ def _plan_table(
 
 def _refuse_changed_types(live: LiveColumns, catalog: Catalog) -> None:
     mistakes = []
-    for table in catalog.tables:
+    for table in catalog.frozen_tables:
         stored = live.get(("frozen", table), {})
         for name, column in catalog.columns(table).items():
             if name in stored and stored[name] != COLUMN_TYPES[column.type].sql:
                 mistakes.append(
-                    f"tables.{table}.columns.{name}: the type is '{column.type}', but the type of"
+                    f"{catalog.path(table, name)}: the type is '{column.type}', but the type of"
                     f" the frozen rows is '{stored[name]}'"
                 )
     if mistakes:
@@ -110,15 +118,32 @@ def _refuse_changed_types(live: LiveColumns, catalog: Catalog) -> None:
         )
 
 
+def _refuse_changed_rows(connection: psycopg.Connection, catalog: Catalog) -> None:
+    """Refuse a table that had one row per key and has several now, or the opposite."""
+    mistakes = []
+    for table, column_count in connection.execute(QUERIES["select_raw_key_columns"]):
+        has_events = column_count > ONE_ROW_PER_KEY
+        if table in catalog.frozen_tables and has_events != (table in catalog.events):
+            section = "tables" if has_events else "events"
+            rows = "several rows" if has_events else "one row"
+            mistakes.append(f"{section}.{table}: the table raw.{table} has {rows} per key")
+    if mistakes:
+        raise CatalogInvalid(
+            "\n".join(mistakes),
+            violations=mistakes,
+            remedy='Give the table a new name, and name its file with file = "…".',
+        )
+
+
 def _plan_expressions(
     connection: psycopg.Connection, table: str, catalog: Catalog
 ) -> list[PlannedChange]:
-    """Plan to store the expression of each new derived column as its comment.
+    """Plan to store the computation of each new computed column as its comment.
 
-    So rows that were frozen by one expression are never explained by a different one.
+    So rows that were frozen by one computation are never explained by a different one.
 
     Raises:
-        CatalogInvalid: the expression of a frozen column has changed.
+        CatalogInvalid: the computation of a frozen column has changed.
     """
     rows = connection.execute(
         QUERIES["select_column_comments"],
@@ -128,17 +153,19 @@ def _plan_expressions(
     changes = []
     mistakes = []
     for name, column in catalog.columns(table).items():
-        if name in stored and stored[name] != column.expr:
+        computation = catalog.computation(table, name)
+        if name in stored and stored[name] != computation:
             origin = f"computed by {stored[name]!r}" if stored[name] else "read from the file"
+            noun = "" if isinstance(column, Aggregate) else "expr = "
             mistakes.append(
-                f"tables.{table}.columns.{name}: the frozen rows were {origin},"
-                f" but the catalog says expr = {column.expr!r}"
+                f"{catalog.path(table, name)}: the frozen rows were {origin},"
+                f" but the catalog says {noun}{computation!r}"
             )
-        elif name not in stored and column.expr is not None:
+        elif name not in stored and computation is not None:
             changes.append(
                 PlannedChange(
-                    description=f"frozen.{table}.{name} = {column.expr}",
-                    statement=comment_on_expression(table, name, column.expr),
+                    description=f"frozen.{table}.{name} = {computation}",
+                    statement=comment_on_expression(table, name, computation),
                 )
             )
     if mistakes:
@@ -151,7 +178,11 @@ def _plan_expressions(
 
 
 def _plan_columns(
-    schema: str, table: str, types: dict[str, str], live: dict[str, str] | None, key: str
+    schema: str,
+    table: str,
+    types: dict[str, str],
+    live: dict[str, str] | None,
+    row_keys: Sequence[str],
 ) -> list[PlannedChange]:
     """Plan to create a table, or to add the columns that it misses.
 
@@ -160,13 +191,13 @@ def _plan_columns(
         table: the table.
         types: column -> SQL type that the table must have.
         live: column -> SQL type that it has; None: the table does not exist.
-        key: the name of the key.
+        row_keys: the columns that name a row of a drop: the key, and for events its row number.
     """
     if live is None:
         return [
             PlannedChange(
                 description=f"table {schema}.{table} ({count_of(len(types), 'column')})",
-                statement=create_table(schema, table, types, key),
+                statement=create_table(schema, table, types, row_keys),
             )
         ]
     return [

@@ -8,10 +8,19 @@ WHERE table_schema = ANY(%s)
 ORDER BY ordinal_position
 
 -- select_column_comments --
--- The comment of each column of a table: the expression of a derived column.
+-- The comment of each column of a table: how a computed column is computed.
 SELECT attname, col_description(attrelid, attnum)
 FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0
+
+-- select_raw_key_columns --
+-- The number of columns in the primary key of each raw table.
+SELECT c.relname, i.indnkeyatts
+FROM pg_index i
+JOIN pg_class c ON c.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'raw' AND i.indisprimary
+ORDER BY 1
 
 -- select_overview_comment --
 -- The comment of the view of the drops: the label for which it was made.

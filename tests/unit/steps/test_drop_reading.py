@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,7 @@ def read(tmp_path: Path) -> Callable[[str], tuple[CheckedDrop, list[str]]]:
                 CATALOG,
                 facts,
                 {},
+                as_of=datetime(2024, 1, 31, tzinfo=UTC),
                 space=tmp_path,
                 closing=closing,
                 notify=lambda _: None,

@@ -37,7 +37,7 @@ def check_keys_across_files(
     """Check the keys of each file against the file of the entity.
 
     Every key must be in the table of the entity. A file with a feature that is never null must
-    hold every key of this table.
+    hold every key of this table, unless it is a file of events.
 
     Args:
         keys: table -> frame with the entity's key and `row`.
@@ -54,7 +54,7 @@ def check_keys_across_files(
         if table == catalog.entity.table:
             continue
         violations += _find_unknown_keys(table, frame, population, catalog)
-        if table in tables_without_nulls:
+        if table in tables_without_nulls and table not in catalog.events:
             violations += _find_absent_keys(table, frame, population, catalog)
     return violations
 

@@ -22,7 +22,7 @@ def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
     """
     require_folder(folder)
     obstacles = _find_obstacles(folder, catalog)
-    delivered = [table for table in catalog.tables if table not in obstacles]
+    delivered = [table for table in catalog.frozen_tables if table not in obstacles]
     only_labels = delivered == [catalog.label.table]
     required = () if only_labels else catalog.feature_tables
     lines = [
@@ -55,14 +55,15 @@ def require_folder(folder: Path) -> None:
 def _find_obstacles(folder: Path, catalog: Catalog) -> dict[str, str]:
     """Return table -> what is in the place of its file, for each table without a file."""
     obstacles = {}
-    for table in catalog.tables:
-        obstacle = _describe_obstacle(folder / catalog.file(table), table)
+    for table in catalog.frozen_tables:
+        section = "events" if table in catalog.events else "tables"
+        obstacle = _describe_obstacle(folder / catalog.file(table), f"{section}.{table}")
         if obstacle:
             obstacles[table] = obstacle
     return obstacles
 
 
-def _describe_obstacle(path: Path, table: str) -> str:
+def _describe_obstacle(path: Path, section: str) -> str:
     """Say what stands in the place of a file; return an empty text when it is a file."""
     if path.is_file():
         return ""
@@ -74,7 +75,7 @@ def _describe_obstacle(path: Path, table: str) -> str:
     if namesakes:
         return (
             f"{' and '.join(namesakes)} "
-            f'(declare it in the catalog: file = "{namesakes[0]}" in [tables.{table}])'
+            f'(declare it in the catalog: file = "{namesakes[0]}" in [{section}])'
         )
     return NO_FILE
 

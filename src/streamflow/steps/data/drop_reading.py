@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from streamflow.catalog import Catalog, kind_of
+from streamflow.catalog import ROW_NUMBER, Catalog, kind_of
 from streamflow.core.data.contract import (
     HEADER_ROW,
     DropViolation,
@@ -43,6 +45,34 @@ class CheckedDrop:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What all files of a drop are read with.
+
+    late_events  table -> the number of its events after as_of; it grows while files are read
+    """
+
+    catalog: Catalog
+    as_of: datetime
+    progress: Progress
+    late_events: Counter[str] = field(default_factory=Counter)
+
+    def count_late_events(self, table: str, rows: pl.DataFrame) -> None:
+        """Count those of a table's rows that are events after as_of."""
+        events = self.catalog.events.get(table)
+        if events is not None:
+            times = rows[events.time].cast(polars_type("timestamp"))
+            self.late_events[table] += int((times > self.as_of).sum())
+
+    def warn_of_late_events(self) -> Iterator[str]:
+        """Return a warning for each table that has events after as_of."""
+        for table, row_count in (+self.late_events).items():
+            yield (
+                f"{self.catalog.file(table)}: {count_of(row_count, 'event')} after"
+                f" {self.as_of:%Y-%m-%d %H:%M} UTC do not count in this drop"
+            )
+
+
 def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> dict[str, FileBytes]:
     """Return the size, line count, text check and digest of each table's file.
 
@@ -68,6 +98,7 @@ def read_drop(
     facts: Mapping[str, FileBytes],
     earlier_keys: Mapping[str, pl.DataFrame],
     *,
+    as_of: datetime,
     space: Path,
     closing: ExitStack,
     notify: Callable[[str], None],
@@ -77,6 +108,7 @@ def read_drop(
     Args:
         facts: table -> what `inspect_files` read from the bytes of its file.
         earlier_keys: table -> the keys of an earlier delivery that stays in place.
+        as_of: the date of the drop; warnings count the events after it.
         space: the folder that the spools use on disk.
         closing: closes the spools.
 
@@ -88,6 +120,7 @@ def read_drop(
     spools: dict[str, Spool] = {}
     keys: dict[str, pl.DataFrame] = {}
     violations: list[DropViolation] = []
+    reading = _Reading(catalog=catalog, as_of=as_of, progress=progress)
     with naming_full_disk(space):
         for table, file in facts.items():
             path = folder / catalog.file(table)
@@ -96,7 +129,7 @@ def read_drop(
             header, table_violations = check_file(path, table, file, catalog)
             if not table_violations:
                 keys[table], table_violations = _read_table(
-                    path, table, catalog, spool, progress, cell_count=len(header)
+                    path, table, reading, spool, cell_count=len(header)
                 )
                 spools[table] = spool
             violations += table_violations
@@ -106,16 +139,15 @@ def read_drop(
         spools=spools,
         keys=keys,
         violations=tuple(violations),
-        warnings=tuple(_warn_of_lookalikes(keys, catalog)),
+        warnings=(*reading.warn_of_late_events(), *_warn_of_lookalikes(keys, catalog)),
     )
 
 
 def _read_table(
     path: Path,
     table: str,
-    catalog: Catalog,
+    reading: _Reading,
     spool: Spool,
-    progress: Progress,
     *,
     cell_count: int,
 ) -> tuple[pl.DataFrame, Sequence[DropViolation]]:
@@ -124,8 +156,10 @@ def _read_table(
     Args:
         cell_count: the number of cells in the header.
     """
+    catalog = reading.catalog
     key = catalog.entity.key
     columns = catalog.file_columns(table)
+    has_one_row_per_key = table not in catalog.events
     file_format = catalog.file_format(table)
     named_cells = [pl.col(header).alias(name) for name, header in catalog.headers(table).items()]
     key_parts: list[pl.DataFrame] = []
@@ -141,16 +175,20 @@ def _read_table(
             file_format=file_format,
             kind=kind_of(path.name),
         )
-        spool.write(typed)
+        spool.write(
+            typed if has_one_row_per_key else typed.with_columns(pl.Series(ROW_NUMBER, rows))
+        )
         key_parts.append(typed.select(key).with_columns(row=rows))
         violations += cell_violations
-        progress.add(len(rows))
+        reading.progress.add(len(rows))
+        reading.count_late_events(table, typed)
     row_count = sum(map(len, key_parts))
-    if not row_count and not ragged:
+    if not row_count and not ragged and has_one_row_per_key:
         no_rows = fatal_violation(table, expected="rows after the header", got="none")
         return _no_keys(catalog), [no_rows]
     keys = pl.concat([_no_keys(catalog), *key_parts])
-    violations += find_repeated_keys(keys, key=key, table=table)
+    if has_one_row_per_key:
+        violations += find_repeated_keys(keys, key=key, table=table)
     violations = [_name_by_header(violation, catalog) for violation in violations]
     # Without a single good row, the file as a whole is unusable.
     violations += _ragged_violations(table, cell_count, ragged, fatal=not row_count)

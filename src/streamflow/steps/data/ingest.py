@@ -83,6 +83,7 @@ def ingest(
             catalog,
             facts,
             _read_earlier_keys(platform, as_of, tables, stored_files),
+            as_of=as_of,
             space=platform.home / "tmp",
             closing=closing,
             notify=platform.notify,

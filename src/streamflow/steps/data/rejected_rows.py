@@ -33,7 +33,7 @@ def find_rejects(platform: Platform, folder: Path, drop: CheckedDrop) -> list[Re
     if any(violation.fatal or violation.table not in keys for violation in violations):
         raise make_violation_error(folder, catalog, violations)
     row_rejects = list_rejects(violations, keys, key=catalog.entity.key)
-    key_count = max(map(len, keys.values()))
+    key_count = max(len(rows) for table, rows in keys.items() if table not in catalog.events)
     keyless_count = sum(reject.key is None for reject in row_rejects)
     rejected_count = len(find_rejected_keys(violations)) + keyless_count
     share = rejected_count / key_count

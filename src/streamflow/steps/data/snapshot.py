@@ -59,7 +59,7 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
 
     Raises:
         SnapshotMissing: there is no drop of this date.
-        ContractViolation: a derived column breaks what the catalog promises.
+        ContractViolation: a computed column breaks what the catalog promises.
     """
     catalog = platform.catalog
     connection = platform.connection
@@ -68,10 +68,8 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
         files = _delivered_files(connection, as_of)
         newest = _newest_revisions(connection, as_of)
         table_drops = {
-            table: frozen.find_drop(
-                connection, table, as_of, population=catalog.population_of(table)
-            )
-            for table in catalog.tables
+            table: frozen.find_drop(connection, catalog, table, as_of)
+            for table in catalog.frozen_tables
             if table in files
         }
         _check_derived(platform, table_drops)
@@ -90,7 +88,7 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
         _frozen_table(
             revisions[table], table in created, changed_columns.get(table, ()), changes.get(table)
         )
-        for table in catalog.tables
+        for table in catalog.frozen_tables
         if table in revisions
     ]
     known_at = max(revision.known_at for revision in revisions.values())
@@ -155,7 +153,7 @@ def _freeze(
 
 
 def _check_derived(platform: Platform, table_drops: Mapping[str, DropToFreeze]) -> None:
-    """Check that every derived value of every table is what the catalog promises.
+    """Check that every computed value of every table is what the catalog promises.
 
     Raises:
         ContractViolation: a value breaks a promise. Then nothing is frozen.
@@ -170,7 +168,8 @@ def _check_derived(platform: Platform, table_drops: Mapping[str, DropToFreeze]) 
             column = columns[name]
             owner = f" of {catalog.entity.key} {key!r}" if key else ""
             problem = f"expected {describe_expectation(column)}, got {value}" if key else value
-            lines.append(f"{table} column '{name}' = {column.expr}{owner}: {problem}")
+            computation = catalog.computation(table, name)
+            lines.append(f"{table} column '{name}' = {computation}{owner}: {problem}")
     if lines:
         raise ContractViolation(
             "\n".join(lines),
@@ -238,10 +237,10 @@ def _find_changes(platform: Platform, digest: TableDigest, former: Revision) -> 
     """
     former_digest = frozen.stored_digest(platform.connection, former)
     former_columns = {column.name for column in former_digest.columns}
-    file_columns = platform.catalog.file_columns(former.table)
+    catalog = platform.catalog
 
     def is_new_and_empty(name: str) -> bool:
-        if name in former_columns or name not in file_columns:
+        if name in former_columns or catalog.computation(former.table, name) is not None:
             return False
         return drops.is_column_empty(platform.connection, former.table, name, former.as_of)
 

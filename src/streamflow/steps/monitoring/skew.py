@@ -147,7 +147,7 @@ def _compare_values(
 ) -> tuple[list[Skew], int]:
     """Return the values that differ from the expected ones, and how many were compared."""
     tables = {view.table for view in views_of(platform.catalog, services)}
-    catalog_tables = tables.intersection(platform.catalog.tables)
+    catalog_tables = tables.intersection(platform.catalog.frozen_tables)
     knowledge = DropKnowledge(known_revisions(platform.connection), catalog_tables)
     reader = OfflineReader(platform, knowledge)
     skews: list[Skew] = []

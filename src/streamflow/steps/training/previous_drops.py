@@ -73,7 +73,7 @@ def compare_counters(
     previous = previous_drops.find_previous()
     if previous is None:
         return
-    for table, spec in platform.catalog.tables.items():
+    for table, spec in platform.catalog.frozen_tables.items():
         counters = [name for name, column in spec.columns.items() if column.counter]
         former_revision = previous_drops.revisions.get((table, previous))
         revision = previous_drops.revisions.get((table, rows.as_of))

@@ -229,16 +229,8 @@ def _explain_cells(
     key = catalog.entity.key
     types = {column.name: column.type for column in content.columns}
     rows = change_evidence.read_rows_in_buckets(platform.address, source, types, key, buckets)
-    catalog_columns = catalog.columns(source.table)
-    columns = {name: column for name, column in catalog_columns.items() if name in types}
     raw_rows = change_evidence.read_raw_rows_in_buckets(
-        platform.connection,
-        platform.address,
-        source,
-        columns,
-        key,
-        buckets,
-        population=catalog.population_of(source.table),
+        platform.connection, platform.address, source, catalog, types, buckets
     )
     return find_changed_cells(rows, raw_rows, buckets, recorded=stored, key=key, types=types)
 

@@ -144,7 +144,7 @@ def require_declared(catalog: Catalog, manifest: ExportManifest) -> None:
 
 def _describe_undeclared(catalog: Catalog, revision: ExportedRevision) -> list[str]:
     """Name the columns of a revision that the catalog does not declare with the same type."""
-    is_declared = revision.table in catalog.tables
+    is_declared = revision.table in catalog.frozen_tables
     columns = catalog.columns(revision.table) if is_declared else {}
     lines = []
     for name, exported_type in revision.types.items():

@@ -86,7 +86,7 @@ def check_paths(settings: Settings) -> Finding:
 def check_catalog(settings: Settings) -> Finding:
     """Check that the catalog can be read."""
     catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
-    tables = count_of(len(catalog_file.catalog.tables), "table")
+    tables = count_of(len(catalog_file.catalog.frozen_tables), "table")
     features = count_of(len(catalog_file.catalog.features), "feature")
     text = f"{catalog_file.name}: {tables}, {features}"
     return Finding(subject="catalog", state=State.OK, text=text)

@@ -1,4 +1,4 @@
--- The statements of derived.py that are not composed of identifiers.
+-- The statements of expression_checks.py that are not composed of identifiers.
 
 -- select_type_name --
 -- The name of a type.
