@@ -78,7 +78,7 @@ def read_raw_rows_in_buckets(
     columns = {
         name: column for name, column in catalog.columns(source.table).items() if name in names
     }
-    file_columns = catalog.file_columns(source.table).keys()
+    file_columns = set(catalog.file_columns(source.table))
     if source.table not in catalog.events:
         file_columns &= columns.keys()
     if not file_columns <= raw_columns:
