@@ -87,7 +87,7 @@ def write_drop(
 
 def random_payments(seed: int, count: int, as_of: datetime) -> list[str]:
     """Draw payments around `as_of`: many at equal times, some of them exactly at a border."""
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     days = [0, 7, 30, 90, 91, -1, *(draw.randint(-5, 120) for _ in range(14))]
     lines = []
     for _ in range(count):

@@ -8,12 +8,15 @@ newest event, of equal times the one that stands last in the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg import sql
 
 from streamflow.catalog import ROW_NUMBER, Aggregate, Column, Events
+from streamflow.catalog.aggregate import CONDITION_FUNCTIONS
 from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.event_aggregates import EVENT_ROW, EVENT_TIME
 from streamflow.expression import expression_text
 
 # Functions whose result without any event is 0. That of the others is null.
@@ -38,104 +41,163 @@ FULL_DAYS_SQL = {
 }
 
 
-def aggregates_sql(
-    table: str,
-    columns: Mapping[str, Column],
-    key: str,
-    as_of: datetime,
-    events: Events,
-    population: str,
-) -> sql.Composed:
+@dataclass(frozen=True, kw_only=True)
+class EventDrop:
+    """The events of one drop.
+
+    table   the table of the events
+    key     the name of the entity's key
+    events  how the events are declared
+    """
+
+    table: str
+    key: str
+    as_of: datetime
+    events: Events
+
+    @property
+    def time(self) -> sql.Identifier:
+        """Return the column that says when an event happened."""
+        return sql.Identifier(self.events.time)
+
+    @property
+    def time_type(self) -> str:
+        """Return the type of this column: timestamp or date."""
+        return self.events.columns[self.events.time].type
+
+    @property
+    def end(self) -> sql.Composed:
+        """Return the newest time of an event that counts."""
+        return self._time_literal(self.as_of)
+
+    def begin(self, days: int) -> sql.Composed:
+        """Return the time after which the last `days` days begin."""
+        return self._time_literal(self.as_of - timedelta(days=days))
+
+    def _time_literal(self, instant: datetime) -> sql.Composed:
+        """Return an instant as a value of the type that the time of the events has."""
+        if self.time_type == "date":
+            return sql.SQL("{}::date").format(sql.Literal(f"{instant:%Y-%m-%d}"))
+        return sql.SQL("{}").format(sql.Literal(instant))
+
+
+def aggregates_sql(drop: EventDrop, columns: Mapping[str, Column], population: str) -> sql.Composed:
     """Return the query for the aggregates of one drop.
 
     Its columns are `columns`, by name and type, in their order.
 
     Args:
-        table: the table of the events.
+        drop: the events.
         columns: the key, and aggregates.
-        key: the name of the key.
-        as_of: the drop.
-        events: how the events are declared.
         population: the table of the keys that get a row, with or without events.
     """
-    results: list[sql.Composable] = [sql.Identifier(key)]
-    aggregates: list[sql.Composable] = [sql.Identifier(key)]
+    key = sql.Identifier(drop.key)
+    results: list[sql.Composable] = [key]
+    aggregates: list[sql.Composable] = [key]
     for name, column in columns.items():
         if isinstance(column, Aggregate):
-            results.append(_select_result(name, column, as_of, events))
-            aggregates.append(_aggregate_sql(name, column, as_of, events))
+            results.append(_result_sql(drop, name, column))
+            aggregates.append(_aggregate_sql(drop, name, column))
     return sql.SQL(
-        "SELECT {results} FROM (SELECT {key} FROM {population} WHERE as_of = {drop}) AS everybody"
-        " LEFT JOIN (SELECT {aggregates} FROM ({events}) AS event GROUP BY {key}) AS aggregated"
-        " USING ({key})"
+        "SELECT {results} FROM (SELECT {key} FROM {population} WHERE as_of = {as_of}) AS everybody"
+        " LEFT JOIN (SELECT {aggregates} FROM ({events}) AS event WHERE {time} <= {end}"
+        " GROUP BY {key}) AS aggregated USING ({key})"
     ).format(
         results=sql.SQL(", ").join(results),
-        key=sql.Identifier(key),
+        key=key,
         population=sql.Identifier("raw", population),
-        drop=sql.Literal(as_of),
+        as_of=sql.Literal(drop.as_of),
         aggregates=sql.SQL(", ").join(aggregates),
-        events=events_sql(table, key, as_of, events),
+        events=_events_sql(drop),
+        time=drop.time,
+        end=drop.end,
     )
 
 
-def events_sql(table: str, key: str, as_of: datetime, events: Events) -> sql.Composed:
-    """Return the query for the events of a drop, without those after its as_of.
+def event_values_sql(drop: EventDrop) -> sql.Composed:
+    """Return the query for all events of a drop, by key and row, also those after its as_of.
+
+    Its columns are the key, EVENT_TIME as an instant, EVENT_ROW, and the value of the expression of
+    each aggregate, by the name of the aggregate. The value is null for an event that does not
+    count: there the expression may have none.
+    """
+    instant = sql.SQL("{}" if drop.time_type == "timestamp" else "{}::timestamp AT TIME ZONE 'UTC'")
+    fields: list[sql.Composable] = [
+        sql.Identifier(drop.key),
+        sql.SQL("{} AS {}").format(instant.format(drop.time), sql.Identifier(EVENT_TIME)),
+        sql.SQL("{} AS {}").format(sql.Identifier(ROW_NUMBER), sql.Identifier(EVENT_ROW)),
+    ]
+    for name, column in drop.events.aggregates.items():
+        is_condition = column.function in CONDITION_FUNCTIONS
+        value_type = "boolean" if is_condition else COLUMN_TYPES[column.type].sql
+        fields.append(
+            sql.SQL(
+                "CASE WHEN {time} <= {end} AND {window} THEN {value}::{type} END AS {name}"
+            ).format(
+                time=drop.time,
+                end=drop.end,
+                window=_window_sql(drop, column),
+                value=_value_sql(column),
+                type=sql.SQL(value_type),
+                name=sql.Identifier(name),
+            )
+        )
+    return sql.SQL("SELECT {fields} FROM ({events}) AS event ORDER BY {key}, {row}").format(
+        fields=sql.SQL(", ").join(fields),
+        events=_events_sql(drop),
+        key=sql.Identifier(drop.key),
+        row=sql.Identifier(ROW_NUMBER),
+    )
+
+
+def _events_sql(drop: EventDrop) -> sql.Composed:
+    """Return the query for all events of a drop.
 
     Its columns are those of the file, ROW_NUMBER, and `as_of` as a date.
     """
-    names = [key, ROW_NUMBER, *events.columns]
-    return sql.SQL(
-        "SELECT {names}, {day}::date AS as_of FROM {raw} WHERE as_of = {drop} AND {time} <= {end}"
-    ).format(
+    names = [drop.key, ROW_NUMBER, *drop.events.columns]
+    return sql.SQL("SELECT {names}, {day}::date AS as_of FROM {raw} WHERE as_of = {as_of}").format(
         names=sql.SQL(", ").join(map(sql.Identifier, names)),
-        day=sql.Literal(f"{as_of:%Y-%m-%d}"),
-        raw=sql.Identifier("raw", table),
-        drop=sql.Literal(as_of),
-        time=sql.Identifier(events.time),
-        end=_time_literal(events, as_of),
+        day=sql.Literal(f"{drop.as_of:%Y-%m-%d}"),
+        raw=sql.Identifier("raw", drop.table),
+        as_of=sql.Literal(drop.as_of),
     )
 
 
-def value_sql(column: Aggregate) -> sql.Composed:
-    """Return the SQL of the expression that is computed for each event."""
-    # The catalog has checked that it is one expression.
-    return sql.SQL("({})").format(sql.SQL(expression_text(column.expression)))
-
-
-def _aggregate_sql(name: str, column: Aggregate, as_of: datetime, events: Events) -> sql.Composed:
+def _aggregate_sql(drop: EventDrop, name: str, column: Aggregate) -> sql.Composed:
     """Return the SQL of an aggregate over the events of one key."""
-    time = sql.Identifier(events.time)
-    window: sql.Composable = sql.SQL("true")
-    if column.days is not None:
-        begin = _time_literal(events, as_of - timedelta(days=column.days))
-        window = sql.SQL("{} > {}").format(time, begin)
     computation = FUNCTION_SQL[column.function].format(
-        value=value_sql(column),
-        window=window,
-        time=time,
+        value=_value_sql(column),
+        window=_window_sql(drop, column),
+        time=drop.time,
         row=sql.Identifier(ROW_NUMBER),
         type=sql.SQL(COLUMN_TYPES[column.type].sql),
     )
     return sql.SQL("{} AS {}").format(computation, sql.Identifier(name))
 
 
-def _select_result(name: str, column: Aggregate, as_of: datetime, events: Events) -> sql.Composed:
+def _value_sql(column: Aggregate) -> sql.Composed:
+    """Return the SQL of the expression that is computed for each event."""
+    # The catalog has checked that it is one expression.
+    return sql.SQL("({})").format(sql.SQL(expression_text(column.expression)))
+
+
+def _window_sql(drop: EventDrop, column: Aggregate) -> sql.Composable:
+    """Return the SQL condition that an event is in the window of an aggregate."""
+    if column.days is None:
+        return sql.SQL("true")
+    return sql.SQL("{} > {}").format(drop.time, drop.begin(column.days))
+
+
+def _result_sql(drop: EventDrop, name: str, column: Aggregate) -> sql.Composed:
     """Return the SQL of the frozen value of an aggregate, for a key with or without events."""
     value: sql.Composable = sql.Identifier("aggregated", name)
     if column.function in ZERO_WITHOUT_EVENTS:
         value = sql.SQL("coalesce({}, 0)").format(value)
     if column.function == "days_since":
-        full_days = FULL_DAYS_SQL[events.columns[events.time].type]
-        value = full_days.format(as_of=_time_literal(events, as_of), newest=value)
+        value = FULL_DAYS_SQL[drop.time_type].format(as_of=drop.end, newest=value)
     # -0.0 becomes 0.0, as in the files.
     zero = sql.SQL(" + 0" if column.type == "float" else "")
     return sql.SQL("(({})::{}{}) AS {}").format(
         value, sql.SQL(COLUMN_TYPES[column.type].sql), zero, sql.Identifier(name)
     )
-
-
-def _time_literal(events: Events, instant: datetime) -> sql.Composed:
-    """Return an instant as a value of the type that the time of the events has."""
-    if events.columns[events.time].type == "date":
-        return sql.SQL("{}::date").format(sql.Literal(f"{instant:%Y-%m-%d}"))
-    return sql.SQL("{}").format(sql.Literal(instant))

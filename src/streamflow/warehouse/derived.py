@@ -17,7 +17,7 @@ from psycopg import sql
 from streamflow.catalog import Aggregate, Column, Events
 from streamflow.column_types import COLUMN_TYPES
 from streamflow.expression import expression_text, find_lags, name_lag
-from streamflow.warehouse.aggregates import aggregates_sql
+from streamflow.warehouse.aggregates import EventDrop, aggregates_sql
 
 # How many broken values of a column are shown.
 MAX_SHOWN_VALUES = 20
@@ -59,7 +59,8 @@ def rows_to_freeze_sql(
     """
     if drop.events is not None:
         assert drop.population is not None
-        return aggregates_sql(table, columns, key, drop.as_of, drop.events, drop.population)
+        events = EventDrop(table=table, key=key, as_of=drop.as_of, events=drop.events)
+        return aggregates_sql(events, columns, drop.population)
     lags = _find_lags(columns)
     fields: list[sql.Composable] = [sql.Identifier(key)]
     for name, column in columns.items():

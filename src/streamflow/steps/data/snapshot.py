@@ -18,7 +18,9 @@ from streamflow.database.known_at import current_known_at
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.steps.data.event_proof import EventProof, prove_aggregates
 from streamflow.warehouse import drops, frozen, revision_writing
+from streamflow.warehouse.aggregates import EventDrop
 from streamflow.warehouse.derived import DropToFreeze, find_violations
 from streamflow.warehouse.drops import DeliveredFile
 from streamflow.warehouse.frozen import Revision
@@ -32,6 +34,7 @@ class FrozenTable:
     changed_cells   column -> how many cells differ from the former revision, of keys in both
     added           keys that only this revision has
     removed         keys that only the former revision has
+    events          which events a new revision was computed from; None: it has no aggregates
     """
 
     table: str
@@ -43,6 +46,7 @@ class FrozenTable:
     changed_cells: Mapping[str, int] = field(default_factory=dict)
     added: int = 0
     removed: int = 0
+    events: EventProof | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,8 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
     Raises:
         SnapshotMissing: there is no drop of this date.
         ContractViolation: a computed column breaks what the catalog promises.
+        TemporalViolation: two engines computed different aggregates. In these cases nothing is
+            frozen.
     """
     catalog = platform.catalog
     connection = platform.connection
@@ -73,9 +79,10 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
             if table in files
         }
         _check_derived(platform, table_drops)
-        row_count = sum(files[table].rows for table in table_drops)
+        row_count = sum(files[drop.population or table].rows for table, drop in table_drops.items())
         progress = Progress(platform.notify, f"freezing {as_of:%Y-%m-%d}", row_count)
         copies, changed_columns = _freeze(platform, table_drops, newest, progress)
+        proofs = _prove_aggregates(platform, as_of, copies)
         created_revisions = revision_writing.record_revisions(connection, as_of, copies)
         created = {revision.table: revision for revision in created_revisions}
         changes = {
@@ -86,7 +93,11 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
     revisions = {**newest, **created}
     tables = [
         _frozen_table(
-            revisions[table], table in created, changed_columns.get(table, ()), changes.get(table)
+            revisions[table],
+            table in created,
+            changed_columns.get(table, ()),
+            changes.get(table),
+            proofs.get(table),
         )
         for table in catalog.frozen_tables
         if table in revisions
@@ -152,6 +163,22 @@ def _freeze(
     return copies, changed_columns
 
 
+def _prove_aggregates(
+    platform: Platform, as_of: datetime, copies: Mapping[str, tuple[int, TableDigest]]
+) -> dict[str, EventProof]:
+    """Compute the copied aggregates with a second engine. Raises TemporalViolation."""
+    proofs = {}
+    for table, (_, digest) in copies.items():
+        events = platform.catalog.events.get(table)
+        if events is not None:
+            platform.notify(f"computing the aggregates of {table} again")
+            drop = EventDrop(
+                table=table, key=platform.catalog.entity.key, as_of=as_of, events=events
+            )
+            proofs[table] = prove_aggregates(platform, drop, digest)
+    return proofs
+
+
 def _check_derived(platform: Platform, table_drops: Mapping[str, DropToFreeze]) -> None:
     """Check that every computed value of every table is what the catalog promises.
 
@@ -197,6 +224,7 @@ def _frozen_table(
     created: bool,
     changed_columns: tuple[str, ...],
     changes: Changes | None,
+    proof: EventProof | None,
 ) -> FrozenTable:
     """Return the receipt of one table."""
     return FrozenTable(
@@ -209,6 +237,7 @@ def _frozen_table(
         changed_cells=changes.cells if changes else {},
         added=changes.added if changes else 0,
         removed=changes.removed if changes else 0,
+        events=proof,
     )
 
 
