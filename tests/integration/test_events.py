@@ -31,9 +31,10 @@ from streamflow.steps.data.materialize import materialize
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.snapshot import snapshot
 from streamflow.steps.training.training_set import training_set
+from streamflow.steps.versions.event_checks import check_events
+from streamflow.warehouse import frozen
 from streamflow.warehouse.aggregates import EventDrop
 from streamflow.warehouse.event_values import read_event_values
-from streamflow.warehouse.frozen import all_revisions, stored_digest
 
 AGGREGATES = tuple(aggregate_payments([], JANUARY, "ada"))
 Open = Callable[..., Platform]
@@ -97,7 +98,7 @@ def test_the_borders_of_as_of_and_of_a_window(
     folder = write_drop(tmp_path / "january", lines)
     receipt = ingest(platform, folder, JANUARY)
     assert receipt.warnings == (
-        "payments.csv: 1 event after 2024-01-31 00:00 UTC do not count in this drop",
+        "payments.csv: 1 event after 2024-01-31 00:00 UTC does not count in this drop",
     )
     proof = snapshot(platform, JANUARY).tables[-1].events
     assert proof is not None
@@ -270,8 +271,8 @@ def test_the_second_engine_finds_aggregates_of_different_events(
     load(platform, write_drop(tmp_path / "january", lines), JANUARY)
     events = platform.catalog.events["payments"]
     drop = EventDrop(table="payments", key="user_id", as_of=JANUARY, events=events)
-    revision = next(r for r in all_revisions(platform.connection) if r.table == "payments")
-    digest = stored_digest(platform.connection, revision)
+    revision = next(r for r in frozen.all_revisions(platform.connection) if r.table == "payments")
+    digest = frozen.stored_digest(platform.connection, revision)
     assert prove_aggregates(platform, drop, digest).events > 0
     # As if the aggregates of PostgreSQL had used the events of one day more.
     earlier = replace(drop, as_of=JANUARY - timedelta(days=1))
@@ -286,6 +287,17 @@ def test_the_second_engine_finds_aggregates_of_different_events(
     )
     with pytest.raises(TemporalViolation, match="computed different aggregates: days_since_failed"):
         prove_aggregates(platform, earlier, digest)
+    sources = frozen.sources(platform.connection, [revision])
+    assert [check.proof is not None for check in check_events(platform, sources)] == [True]
+    platform.connection.execute("DELETE FROM raw.payments WHERE row_number = 0")
+    changed = [(check.reason[:7], check.differs) for check in check_events(platform, sources)]
+    assert changed == [("payment", True)]
+    # The same events are delivered again, then different ones.
+    ingest(platform, write_drop(tmp_path / "again", lines, labels=USERS[:3]), JANUARY)
+    assert [check.proof is not None for check in check_events(platform, sources)] == [True]
+    ingest(platform, write_drop(tmp_path / "corrected", lines[1:]), JANUARY)
+    replaced = [(check.reason, check.differs) for check in check_events(platform, sources)]
+    assert replaced == [("a later delivery changed its events", False)]
     chunks = list(read_event_values(platform.address, drop, chunk_rows=10))
-    assert sum(map(len, chunks)) == len(lines)
+    assert sum(map(len, chunks)) == len(lines) - 1
     assert sum(chunk["user_id"].n_unique() for chunk in chunks) == len(USERS) - 1

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamflow.cli.reproduce_receipts import describe_check
+from streamflow.cli.reproduce_receipts import describe_check, describe_events
 from streamflow.core.data.counts import choose_form, count_of
-from streamflow.core.data.instants import format_instant
 
 if TYPE_CHECKING:
     from streamflow.core.training.honesty import HonestyReport
     from streamflow.flows import MonthlyReceipt
-    from streamflow.steps.data.event_proof import EventProof
     from streamflow.steps.data.forget import ForgetReceipt
     from streamflow.steps.data.ingest import IngestReceipt
     from streamflow.steps.data.init import InitReceipt
@@ -108,19 +106,9 @@ def snapshot(receipt: SnapshotReceipt) -> str:
             f"  {table.digest[:16]}{_describe_correction(table)}"
         )
         if table.events:
-            lines.append(f"  {'':20} {_describe_events(table.events)}")
+            lines.append(f"  {'':20} {describe_events(table.events)}")
     lines.append(f"[OK] snapshot as_of={receipt.as_of} known_at={receipt.known_at.isoformat()}")
     return "\n".join(lines)
-
-
-def _describe_events(proof: EventProof) -> str:
-    """Say which events the aggregates of a table used."""
-    newest = f"; the newest is of {format_instant(proof.newest)}" if proof.newest else ""
-    late_events = ""
-    if proof.late_events:
-        late_events = f"; {count_of(proof.late_events, 'event')} after the as_of not used"
-    counted = count_of(proof.events, "event")
-    return f"of {counted}{newest}{late_events}; two engines computed the same"
 
 
 def _describe_correction(table: FrozenTable) -> str:

@@ -9,6 +9,8 @@ from streamflow.core.data.instants import format_instant
 
 if TYPE_CHECKING:
     from streamflow.core.training.certificate import Certificate
+    from streamflow.steps.data.event_proof import EventProof
+    from streamflow.steps.versions.event_checks import EventCheck
     from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
     from streamflow.steps.versions.verify import VerifyReceipt
 
@@ -79,6 +81,7 @@ def verify(receipt: VerifyReceipt) -> str:
         for source in receipt.certificate.parts
     ]
     lines += _describe_violations(receipt)
+    lines += [f"  events        {_describe_event_check(check)}" for check in receipt.events]
     lines += [f"  frozen rows   {sentence}" for sentence in receipt.frozen_rows]
     lines += [f"  training set  {sentence}" for sentence in receipt.training_set]
     lines += [f"  certificate   {difference}" for difference in receipt.differences]
@@ -100,6 +103,24 @@ def _describe_violations(receipt: VerifyReceipt) -> list[str]:
             f" (--json lists the first {len(receipt.violations):,})"
         )
     return lines
+
+
+def _describe_event_check(check: EventCheck) -> str:
+    """Say what the aggregates of a revision were computed from, or why they were not."""
+    if check.proof is None:
+        verb = "" if check.differs else "not computed again: "
+        return f"{check.source}: {verb}{check.reason}"
+    return f"{check.source}: computed again {describe_events(check.proof)}"
+
+
+def describe_events(proof: EventProof) -> str:
+    """Say which events the aggregates of a table were computed from."""
+    newest = f"; the newest is of {format_instant(proof.newest)}" if proof.newest else ""
+    late_events = ""
+    if proof.late_events:
+        late_events = f"; {count_of(proof.late_events, 'event')} after the as_of not used"
+    counted = count_of(proof.events, "event")
+    return f"from {counted}{newest}{late_events}; two engines computed the same"
 
 
 def _compare_certificates(receipt: VerifyReceipt) -> str:

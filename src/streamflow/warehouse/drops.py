@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 
 import polars as pl
@@ -31,6 +32,19 @@ class DeliveredFile:
     sha256: str
     rows: int
     reading: str = ""
+
+
+class DeliveryState(Enum):
+    """Whether the raw rows of a drop are those that a revision was frozen from.
+
+    SAME      they are
+    REPLACED  the files were delivered again later, with the same content or a different one
+    ABSENT    the files were not delivered to this installation
+    """
+
+    SAME = auto()
+    REPLACED = auto()
+    ABSENT = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +79,28 @@ def delivered_files(
             reading=reading,
         )
     return drops
+
+
+def find_delivery_state(
+    connection: psycopg.Connection, tables: Sequence[str], as_of: datetime, known_at: datetime
+) -> DeliveryState:
+    """Return whether raw rows are those that a revision was frozen from.
+
+    Args:
+        connection: the database.
+        tables: the tables that the revision was made of.
+        as_of: the drop.
+        known_at: when the revision was frozen.
+    """
+    row = connection.execute(
+        QUERIES["count_deliveries"],
+        {"tables": list(tables), "as_of": as_of, "known_at": known_at},
+    ).fetchone()
+    assert row is not None
+    earlier_tables, later_files = row
+    if later_files:
+        return DeliveryState.REPLACED
+    return DeliveryState.SAME if earlier_tables == len(tables) else DeliveryState.ABSENT
 
 
 def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.DataFrame:

@@ -7,6 +7,13 @@ FROM streamflow.drop_file
 WHERE %(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s
 ORDER BY as_of, table_name, id DESC
 
+-- count_deliveries --
+-- How many of some tables of a drop were delivered before an instant, and how many files after it.
+SELECT count(DISTINCT table_name) FILTER (WHERE ingested_at <= %(known_at)s),
+       count(*) FILTER (WHERE ingested_at > %(known_at)s)
+FROM streamflow.drop_file
+WHERE as_of = %(as_of)s AND table_name = ANY(%(tables)s)
+
 -- lock_drop --
 -- Wait for the lock of one drop, and hold it until the session frees it.
 SELECT pg_advisory_lock(%s, %s)

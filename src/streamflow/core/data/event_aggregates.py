@@ -50,10 +50,10 @@ def aggregate_events(
     >>> aggregate_events(values, pl.Series("id", ["a", "b"]), as_of, {"paid": paid}).rows()
     [('a', 2.5), ('b', 0.0)]
     """
-    known = values.filter(pl.col(EVENT_TIME) <= as_of)
+    known_events = values.filter(pl.col(EVENT_TIME) <= as_of)
     columns = [keys]
     for name, aggregate in aggregates.items():
-        events = known.select(keys.name, EVENT_TIME, EVENT_ROW, pl.col(name).alias("value"))
+        events = known_events.select(keys.name, EVENT_TIME, EVENT_ROW, pl.col(name).alias("value"))
         if aggregate.days is not None:
             begin = as_of - timedelta(days=aggregate.days)
             events = events.filter(pl.col(EVENT_TIME) > begin)

@@ -18,7 +18,7 @@ from streamflow.core.data.contract import (
     polars_type,
     read_cells,
 )
-from streamflow.core.data.counts import count_of
+from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import table_files
@@ -73,7 +73,8 @@ class _Reading:
         for table, row_count in (+self.late_events).items():
             yield (
                 f"{self.catalog.file(table)}: {count_of(row_count, 'event')} after"
-                f" {self.as_of:%Y-%m-%d %H:%M} UTC do not count in this drop"
+                f" {self.as_of:%Y-%m-%d %H:%M} UTC {choose_form(row_count, 'does', 'do')} not count"
+                " in this drop"
             )
 
 

@@ -49,16 +49,16 @@ def prove_aggregates(platform: Platform, drop: EventDrop, digest: TableDigest) -
     entity_table = platform.catalog.entity.table
     keys = drops.raw_keys(platform.address, entity_table, drop.key, drop.as_of)[drop.key]
     aggregates = drop.events.aggregates
-    parts = []
+    frames = []
     times = [pl.Series(EVENT_TIME, [], polars_type("timestamp"))]
     for values in read_event_values(platform.address, drop):
         has_events = keys.is_in(values[drop.key].implode())
-        parts.append(aggregate_events(values, keys.filter(has_events), drop.as_of, aggregates))
+        frames.append(aggregate_events(values, keys.filter(has_events), drop.as_of, aggregates))
         times.append(values[EVENT_TIME])
         keys = keys.filter(~has_events)
-    parts.append(aggregate_events(no_events(keys, aggregates), keys, drop.as_of, aggregates))
+    frames.append(aggregate_events(no_events(keys, aggregates), keys, drop.as_of, aggregates))
     types = {column.name: column.type for column in digest.columns}
-    proven = digest_frame(pl.concat(parts), key=drop.key, types=types)
+    proven = digest_frame(pl.concat(frames), key=drop.key, types=types)
     _require_same(drop, digest, proven)
     return _describe_times(pl.concat(times), drop.as_of)
 

@@ -21,6 +21,7 @@ from streamflow.errors import SnapshotDamaged, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import find_damages
 from streamflow.steps.training.certify import prove
+from streamflow.steps.versions.event_checks import EventCheck, check_events
 from streamflow.steps.versions.rebuilt_training_set import (
     describe_set_differences,
     rebuild_training_set,
@@ -44,6 +45,7 @@ class VerifyReceipt:
                    covers all cells (`are_comparable` is False), only rows, cells and violations
                    are compared
     tampered       which parts of the record itself were changed
+    events         for each revision that was made of events, whether they give it again
     """
 
     model: str
@@ -59,6 +61,7 @@ class VerifyReceipt:
     differences: tuple[Difference, ...]
     comparable: bool
     tampered: tuple[str, ...]
+    events: tuple[EventCheck, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -69,6 +72,7 @@ class VerifyReceipt:
             or self.training_set
             or self.differences
             or self.tampered
+            or any(check.differs for check in self.events)
         )
 
 
@@ -106,6 +110,7 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
         differences=certificate_differences(passport.certificate, proof.certificate),
         comparable=are_comparable(passport.certificate, proof.certificate),
         tampered=record.tampered,
+        events=tuple(check_events(recorded_platform, passport.sources)),
     )
 
 
