@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from streamflow.catalog import ROW_NUMBER, Catalog, kind_of
+from streamflow.catalog import Catalog, kind_of
+from streamflow.core.data.cell_forms import name_cells
 from streamflow.core.data.contract import (
     HEADER_ROW,
     DropViolation,
     polars_type,
     read_cells,
 )
-from streamflow.core.data.counts import choose_form, count_of
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
 from streamflow.files import table_files
@@ -26,6 +26,7 @@ from streamflow.files.csv_files import FileBytes
 from streamflow.files.disk_space import naming_full_disk
 from streamflow.files.spool import Spool
 from streamflow.progress import Progress
+from streamflow.steps.data.event_rows import EventRows
 from streamflow.steps.data.file_checks import check_file, fatal_violation
 
 # Blanks, and characters of no width, at either end of a text.
@@ -47,35 +48,6 @@ class CheckedDrop:
     keys: Mapping[str, pl.DataFrame]
     violations: tuple[DropViolation, ...]
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Reading:
-    """What all files of a drop are read with.
-
-    late_events  table -> the number of its events after as_of; it grows while files are read
-    """
-
-    catalog: Catalog
-    as_of: datetime
-    progress: Progress
-    late_events: Counter[str] = field(default_factory=Counter)
-
-    def count_late_events(self, table: str, rows: pl.DataFrame) -> None:
-        """Count those of a table's rows that are events after as_of."""
-        events = self.catalog.events.get(table)
-        if events is not None:
-            times = rows[events.time].cast(polars_type("timestamp"))
-            self.late_events[table] += int((times > self.as_of).sum())
-
-    def warn_of_late_events(self) -> Iterator[str]:
-        """Return a warning for each table that has events after as_of."""
-        for table, row_count in (+self.late_events).items():
-            yield (
-                f"{self.catalog.file(table)}: {count_of(row_count, 'event')} after"
-                f" {self.as_of:%Y-%m-%d %H:%M} UTC {choose_form(row_count, 'does', 'do')} not count"
-                " in this drop"
-            )
 
 
 def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> dict[str, FileBytes]:
@@ -114,8 +86,7 @@ def read_drop(
         facts: table -> what `inspect_files` read from the bytes of its file.
         earlier_keys: table -> the keys of an earlier delivery that stays in place.
         as_of: the date of the drop; warnings count the events after it.
-        space: the folder that the spools use on disk.
-        closing: closes the spools.
+        space: the folder that the spools use on disk; `closing` closes them.
 
     Raises:
         DiskFull: there is no space left for the spools.
@@ -125,18 +96,22 @@ def read_drop(
     spools: dict[str, Spool] = {}
     keys: dict[str, pl.DataFrame] = {}
     violations: list[DropViolation] = []
-    reading = _Reading(catalog=catalog, as_of=as_of, progress=progress)
+    event_rows = EventRows(catalog, as_of)
     with naming_full_disk(space):
         for table, file in facts.items():
             path = folder / catalog.file(table)
-            spool = Spool(space)
-            closing.callback(spool.close)
             header, table_violations = check_file(path, table, file, catalog)
             if not table_violations:
+                spools[table] = _open_spool(space, closing)
                 keys[table], table_violations = _read_table(
-                    path, table, reading, spool, cell_count=len(header)
+                    path,
+                    table,
+                    catalog,
+                    spools[table],
+                    event_rows,
+                    progress,
+                    cell_count=len(header),
                 )
-                spools[table] = spool
             violations += table_violations
     key_violations = check_keys_across_files({**earlier_keys, **keys}, catalog)
     violations += [_name_by_header(violation, catalog) for violation in key_violations]
@@ -145,18 +120,27 @@ def read_drop(
         keys=keys,
         violations=tuple(violations),
         warnings=(
-            *reading.warn_of_late_events(),
+            *event_rows.warn_of_late_events(),
             *_warn_of_lookalikes(keys, catalog),
             *_warn_of_blanks(keys, catalog),
         ),
     )
 
 
+def _open_spool(space: Path, closing: ExitStack) -> Spool:
+    """Return a new spool, which `closing` closes."""
+    spool = Spool(space)
+    closing.callback(spool.close)
+    return spool
+
+
 def _read_table(
     path: Path,
     table: str,
-    reading: _Reading,
+    catalog: Catalog,
     spool: Spool,
+    event_rows: EventRows,
+    progress: Progress,
     *,
     cell_count: int,
 ) -> tuple[pl.DataFrame, Sequence[DropViolation]]:
@@ -165,43 +149,53 @@ def _read_table(
     Args:
         cell_count: the number of cells in the header.
     """
-    catalog = reading.catalog
-    key = catalog.entity.key
-    columns = catalog.file_columns(table)
-    has_one_row_per_key = table not in catalog.events
-    file_format = catalog.file_format(table)
-    named_cells = [pl.col(header).alias(name) for name, header in catalog.headers(table).items()]
-    key_parts: list[pl.DataFrame] = []
-    violations: list[DropViolation] = []
     ragged: dict[int, int] = {}  # row number -> its number of cells, where that is not the header's
+    keys, violations = _spool_rows(path, table, catalog, spool, event_rows, progress, ragged)
+    has_one_row_per_key = table not in catalog.events
+    if keys.is_empty() and not ragged and has_one_row_per_key:
+        no_rows = fatal_violation(table, expected="rows after the header", got="none")
+        return keys, [no_rows]
+    if has_one_row_per_key:
+        violations += find_repeated_keys(keys, key=catalog.entity.key, table=table)
+    violations = [_name_by_header(violation, catalog) for violation in violations]
+    # Without a single good row, the file as a whole is unusable.
+    violations += _ragged_violations(table, cell_count, ragged, fatal=keys.is_empty())
+    return keys, sorted(violations, key=_file_order)
+
+
+def _spool_rows(
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    spool: Spool,
+    event_rows: EventRows,
+    progress: Progress,
+    ragged: dict[int, int],
+) -> tuple[pl.DataFrame, list[DropViolation]]:
+    """Spool the typed rows of a file; return its keys with row numbers, and what is wrong in cells.
+
+    Args:
+        ragged: gets row number -> number of cells of each row that is left out.
+    """
+    key = catalog.entity.key
+    file_format = catalog.file_format(table)
+    key_parts = [_no_keys(catalog)]
+    violations: list[DropViolation] = []
     for rows, text in table_files.read_batches(path, file_format, ragged):
         typed, cell_violations = read_cells(
-            text.select(named_cells),
+            name_cells(text, catalog.headers(table)),
             rows,
-            columns,
+            catalog.file_columns(table),
             key=key,
             table=table,
             file_format=file_format,
             kind=kind_of(path.name),
         )
-        spool.write(
-            typed if has_one_row_per_key else typed.with_columns(pl.Series(ROW_NUMBER, rows))
-        )
+        spool.write(event_rows.number_rows(table, typed, rows))
         key_parts.append(typed.select(key).with_columns(row=rows))
         violations += cell_violations
-        reading.progress.add(len(rows))
-        reading.count_late_events(table, typed)
-    row_count = sum(map(len, key_parts))
-    if not row_count and not ragged and has_one_row_per_key:
-        no_rows = fatal_violation(table, expected="rows after the header", got="none")
-        return _no_keys(catalog), [no_rows]
-    keys = pl.concat([_no_keys(catalog), *key_parts])
-    if has_one_row_per_key:
-        violations += find_repeated_keys(keys, key=key, table=table)
-    violations = [_name_by_header(violation, catalog) for violation in violations]
-    # Without a single good row, the file as a whole is unusable.
-    violations += _ragged_violations(table, cell_count, ragged, fatal=not row_count)
-    return keys, sorted(violations, key=_file_order)
+        progress.add(len(rows))
+    return pl.concat(key_parts), violations
 
 
 def _name_by_header(violation: DropViolation, catalog: Catalog) -> DropViolation:
