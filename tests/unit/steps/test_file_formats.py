@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ def read(tmp_path: Path) -> Callable[..., Reading]:
                     catalog,
                     facts,
                     {},
+                    as_of=datetime(2024, 1, 31, tzinfo=UTC),
                     space=tmp_path,
                     closing=closing,
                     notify=lambda _: None,
