@@ -475,3 +475,45 @@ def test_a_reading_has_a_digest_of_its_own() -> None:
     assert len(readings) == 6
     assert make_catalog().reading("users") == ""
     assert {make_catalog(d).digest for d in ("", "trim = true")} == {make_catalog().digest}
+
+
+@pytest.mark.parametrize("key", [" ä-1", "ä-1\u00a0", "ä-1\u200b", "\ufeffä-1"])
+def test_a_key_with_an_end_that_nobody_sees_is_shown(
+    read: Callable[..., Reading], key: str
+) -> None:
+    text = STRICT.replace("ä-1", key)
+    reading = read(text.encode())
+    assert reading.drop is not None
+    assert reading.drop.warnings[0].startswith("1 key of users.csv with a blank or a character of ")
+    assert ascii(key) in reading.drop.warnings[0]
+    is_blank = key.strip() == "ä-1"
+    trimmed = read(text.encode(), "trim = true")
+    assert trimmed.drop is not None
+    assert bool(trimmed.drop.warnings) != is_blank
+
+
+@pytest.mark.parametrize("file", ["users.xlsx", "users.parquet"])
+def test_a_bad_row_of_a_typed_file_is_named_and_rejected_by_its_row(
+    read: Callable[..., Reading], tmp_path: Path, file: str
+) -> None:
+    """Excel shows the row of the sheet: after a title and an empty row it is no count of rows."""
+    if file == "users.xlsx":
+        workbook = openpyxl.load_workbook(io.BytesIO(excel(title="Report")))
+        workbook.active.insert_rows(4)
+        workbook.active["C5"] = 1.5
+        buffer = io.BytesIO()
+        workbook.save(buffer)
+        content, declared, row = buffer.getvalue(), "skip_lines = 1", 5
+    else:
+        table = pa.table({**typed_rows(), "visits": [3.0, 1.5, 7.0]})
+        content, declared, row = parquet(table), "whole_floats = true", 2
+    reading = read(content, declared, file=file)
+    assert reading.message.splitlines()[0] == (
+        f"month/{file} row {row} column 'visits': expected a whole number of 64 bits, got '1.5'"
+    )
+    assert reading.drop is not None
+    rejects = list_rejects(reading.drop.violations, reading.drop.keys, key="user_id")
+    catalog = make_catalog(declared, file=file)
+    described = describe_rejects(tmp_path / "month", catalog, rejects)
+    assert [(reject.line, reject.key) for reject in described] == [(row, "b-2")]
+    assert json.loads(described[0].cells)["visits"] == "1.5"
