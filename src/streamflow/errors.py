@@ -128,7 +128,7 @@ class TrainingImpossible(StreamflowError):
 
 
 class TemporalViolation(StreamflowError):
-    """A training set holds values not yet known or true; `facts["violations"]` lists the cells."""
+    """A training set or an aggregate has values not yet known or true; `violations` lists them."""
 
     exit_code = 24
     state = "No run and no model version was written."

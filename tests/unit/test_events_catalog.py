@@ -1,9 +1,11 @@
 """A catalog can declare files that have several rows per key, and says what is wrong with them."""
 
+from pathlib import Path
+
 import pytest
 from support.events import events_catalog
 
-from streamflow.catalog import load_catalog, parse_catalog
+from streamflow.catalog import Aggregate, Column, Events, load_catalog, parse_catalog
 from streamflow.core.data.catalog_definitions import (
     catalog_from_values,
     catalog_to_values,
@@ -84,7 +86,7 @@ def test_the_file_of_events_has_a_format_and_headers() -> None:
         'points = { type = "int"', 'points = { type = "int", header = "Loyalty points"'
     )
     assert catalog.headers("payments")["points"] == "Loyalty points"
-    with pytest.raises(CatalogInvalid, match="two columns have the header 'status'"):
+    with pytest.raises(CatalogInvalid, match="events.payments: two columns have the header"):
         events_catalog('points = { type = "int"', 'points = { type = "int", header = "status"')
 
 
@@ -136,3 +138,10 @@ def test_a_recorded_catalog_of_events_is_the_same_catalog() -> None:
     copy = parse_catalog(values_to_toml(values), origin="copy")
     assert copy.events == catalog.events
     assert (copy.service, catalog_to_values(copy)) == (catalog.service, values)
+
+
+def test_the_reference_names_every_option_of_events() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+    section = reference[reference.index("### Files with several rows per key") :]
+    own_options = Aggregate.model_fields.keys() - Column.model_fields.keys()
+    assert all(f"`{name}`" in section for name in (*Events.model_fields, *own_options))

@@ -130,8 +130,9 @@ def find_file_contradictions(
         for column_name, column in table.columns.items():
             if column.expr is None:
                 headers.append(column.header or column_name)
+        section = "events" if isinstance(table, Events) else "tables"
         problems += [
-            f"tables.{name}: two columns have the header '{header}'"
+            f"{section}.{name}: two columns have the header '{header}'"
             for header in dict.fromkeys(headers)
             if headers.count(header) > 1
         ]

@@ -91,23 +91,40 @@ def aggregates_sql(drop: EventDrop, columns: Mapping[str, Column], population: s
         columns: the key, and aggregates.
         population: the table of the keys that get a row, with or without events.
     """
-    key = sql.Identifier(drop.key)
-    results: list[sql.Composable] = [key]
-    aggregates: list[sql.Composable] = [key]
+    results: list[sql.Composable] = [sql.Identifier(drop.key)]
+    aggregates: list[sql.Composable] = [sql.Identifier(drop.key)]
     for name, column in columns.items():
         if isinstance(column, Aggregate):
             results.append(_result_sql(drop, name, column))
             aggregates.append(_aggregate_sql(drop, name, column))
     return sql.SQL(
-        "SELECT {results} FROM (SELECT {key} FROM {population} WHERE as_of = {as_of}) AS everybody"
-        " LEFT JOIN (SELECT {aggregates} FROM ({events}) AS event WHERE {time} <= {end}"
-        " GROUP BY {key}) AS aggregated USING ({key})"
+        "SELECT {results} FROM (SELECT {aggregates} FROM ({rows}) AS event"
+        " GROUP BY {key} HAVING bool_or({row} IS NULL)) AS aggregated"
     ).format(
         results=sql.SQL(", ").join(results),
-        key=key,
+        aggregates=sql.SQL(", ").join(aggregates),
+        rows=_rows_of_keys_sql(drop, population),
+        key=sql.Identifier(drop.key),
+        row=sql.Identifier(ROW_NUMBER),
+    )
+
+
+def _rows_of_keys_sql(drop: EventDrop, population: str) -> sql.Composed:
+    """Return the query for the events that count, and one row of nulls for each key.
+
+    The row of a key has no ROW_NUMBER. A join of keys and events would be slow: right after a drop
+    was loaded, PostgreSQL has no statistics of its rows, and compares each key with each event.
+    """
+    types = ["int", *(column.type for column in drop.events.columns.values())]
+    nulls = [sql.SQL("NULL::{}").format(sql.SQL(COLUMN_TYPES[name].sql)) for name in types]
+    return sql.SQL(
+        "SELECT * FROM ({events}) AS stored WHERE {time} <= {end}"
+        " UNION ALL SELECT {key}, {nulls}, NULL::date FROM {population} WHERE as_of = {as_of}"
+    ).format(
+        key=sql.Identifier(drop.key),
+        nulls=sql.SQL(", ").join(nulls),
         population=sql.Identifier("raw", population),
         as_of=sql.Literal(drop.as_of),
-        aggregates=sql.SQL(", ").join(aggregates),
         events=_events_sql(drop),
         time=drop.time,
         end=drop.end,
@@ -168,7 +185,9 @@ def _aggregate_sql(drop: EventDrop, name: str, column: Aggregate) -> sql.Compose
     """Return the SQL of an aggregate over the events of one key."""
     computation = FUNCTION_SQL[column.function].format(
         value=_value_sql(column),
-        window=_window_sql(drop, column),
+        window=sql.SQL("({row} IS NOT NULL AND {window})").format(
+            row=sql.Identifier(ROW_NUMBER), window=_window_sql(drop, column)
+        ),
         time=drop.time,
         row=sql.Identifier(ROW_NUMBER),
         type=sql.SQL(COLUMN_TYPES[column.type].sql),

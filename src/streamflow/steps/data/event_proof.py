@@ -67,11 +67,12 @@ def _require_same(drop: EventDrop, digest: TableDigest, proven: TableDigest) -> 
     """Raise TemporalViolation unless both engines computed the same."""
     if digest.value == proven.value:
         return
-    columns = ", ".join(digest.changed_columns(proven)) or "the keys"
+    columns = digest.changed_columns(proven)
+    names = ", ".join(columns) or "the keys"
     raise TemporalViolation(
         f"{drop.table} of {drop.as_of:%Y-%m-%d}: PostgreSQL and polars computed different"
-        f" aggregates: {columns}",
-        violations=[],
+        f" aggregates: {names}",
+        violations=columns,
         state="Nothing was frozen.",
         remedy="This is a fault of streamflow or of the database: report it with these columns.",
     )
