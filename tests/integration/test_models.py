@@ -31,7 +31,9 @@ from sklearn.pipeline import Pipeline
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
 from streamflow.core.statistics.metrics import evaluate
-from streamflow.core.training.calibration import Calibrator, fit_calibrator
+from streamflow.core.training.background import build_background
+from streamflow.core.training.calibration import fit_calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.core.versions.version_files import VERSION_FILES, VersionFile
 from streamflow.database import Address, connect, ensure_database
@@ -379,6 +381,9 @@ def record() -> RunRecord:
         pipeline=pipeline,
         kind="baseline",
         decision=decided(0.4),
+        background=build_background(
+            holdout, [feature.name for feature in features if feature.column.categorical]
+        ),
         features=features,
         feature_service="streamflow_churn_12345678",
         training_set=TrainingSetIdentity(
@@ -484,7 +489,9 @@ def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(
     stock = mlflow.sklearn.load_model("models:/stock/Production")
     assert bits(stock.predict_proba(raw)[:, 1]) == bits(expected)
     pyfunc = mlflow.pyfunc.load_model("models:/stock@production")
-    assert pyfunc.predict(raw).tolist() == (expected > 0.5).astype(int).tolist()
+    served = pyfunc.predict(raw)
+    assert bits(served["probability"].to_numpy()) == bits(expected)
+    assert served["prediction"].tolist() == (expected >= 0.4).astype(int).tolist()
     assert pyfunc.metadata.run_id == logged.run_id
     assert [column.name for column in pyfunc.metadata.signature.inputs] == [
         f.name for f in record.features
