@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 import pytest
 from mlflow.tracking import MlflowClient
+from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 from psycopg import sql
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -745,6 +746,25 @@ def test_a_null_is_refused_where_the_model_has_never_seen_one(tmp_path: Path) ->
     with pytest.raises(
         ValueError, match="the feature kind has no value in 1 of 9 rows, first in row 3"
     ):
+        stock.predict(raw)
+
+
+def test_a_bool_is_checked_and_a_null_stays_a_null(tmp_path: Path) -> None:
+    """MLflow's server reads JSON by the signature. Of a bool it would make false of a null."""
+    decision = decided(0.4, CALIBRATOR)
+    pipeline = small("logistic")
+    package_of(pipeline, tmp_path / "model", decision)
+    stock = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    frame = drawn(every_kind().features, 90, seed=3)
+    split = {"columns": frame.columns, "data": [list(row) for row in frame.rows()]}
+    schema = stock.metadata.get_input_schema()
+    answers = stock.predict(dataframe_from_parsed_json(split, "split", schema))
+    expected = compile_predictor(pipeline, decision).probability(frame)
+    assert frame["flag_null"].null_count() > 0
+    assert bits(answers["probability"]) == bits(expected)
+    raw = as_client(frame)
+    raw["flag"] = "True"
+    with pytest.raises(ValueError, match="the feature flag is true or false, got 'True'"):
         stock.predict(raw)
 
 

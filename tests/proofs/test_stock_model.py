@@ -175,7 +175,11 @@ class Environment:
         return done
 
 
-@pytest.mark.parametrize("release", ["2.22", "3.17"])
+# The server of MLflow 2.22 uses what Starlette 1 removed, and does not say so in its requirements.
+CLIENTS = {"2.22": ("mlflow==2.22.*", "starlette<1"), "3.17": ("mlflow==3.17.*",)}
+
+
+@pytest.mark.parametrize("release", CLIENTS)
 def test_a_stock_client_answers_as_score_does(
     registered: Registered, tmp_path: Path, release: str
 ) -> None:
@@ -185,7 +189,7 @@ def test_a_stock_client_answers_as_score_does(
         versions = [version for version, kind in registered.kinds.items() if kind in kinds]
         for version in versions:
             file = registered.requirements[version]
-            environment.install("-r", str(file), f"mlflow=={release}.*")
+            environment.install("-r", str(file), *CLIENTS[release])
         done = environment.run(
             str(environment.folder / "bin" / "python"),
             "-c",

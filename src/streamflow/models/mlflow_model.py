@@ -44,6 +44,7 @@ from streamflow.models.pipelines import encoder_of
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType
     from sklearn.pipeline import Pipeline
 
 #: The packages that a client needs for every kind of model. Their versions decide the last bits.
@@ -100,6 +101,7 @@ def _list_facts(
     encoder = encoder_of(pipeline)
     return {
         "features": encoder.features,
+        "bools": [feature.name for feature in features if feature.column.type == "bool"],
         "never_null": [feature.name for feature in features if not feature.column.nullable],
         "categories": list(encoder.categories.items()),
         "calibrator": decision.calibrator.values,
@@ -207,11 +209,17 @@ def signature_of(features: Sequence[Feature]) -> ModelSignature:
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
-def _find_mlflow_type(column: Column) -> str:
+def _find_mlflow_type(column: Column) -> str | AnyType:
     """Return MLflow's type of a column.
 
-    An integer that may be null is declared as a float, because pandas passes it as a float.
+    An integer that may be null is declared as a float, because pandas passes it as a float. A bool
+    is declared as any value, because MLflow's server would make a false of a null. The predictor
+    checks the values of a bool itself.
     """
+    from mlflow.types.schema import AnyType
+
+    if column.type == "bool":
+        return AnyType()
     if column.type == "int" and column.nullable:
         return COLUMN_TYPES["float"].mlflow
     return COLUMN_TYPES[column.type].mlflow

@@ -37,6 +37,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow has no types tha
         pipeline = skops.io.load(folder / "model.skops", trusted=facts["trusted_types"])
         self._features: list[str] = facts["features"]
         self._never_null: list[str] = facts["never_null"]
+        self._bools: list[str] = facts["bools"]
         self._categories: dict[str, list[Category]] = dict(facts["categories"])
         self._threshold: float = facts["threshold"]
         self._model = _load_module(folder / "compiled_model.py").compile_model(pipeline)
@@ -54,9 +55,11 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow has no types tha
             of the input.
 
         Raises:
-            ValueError: a row has no value where the model learned from rows with a value only.
+            ValueError: a row has no value where the model learned from rows with a value only, or
+                has a value that is no bool where one is expected.
         """
         self._require_values(model_input)
+        self._require_bools(model_input)
         probability = np.empty(0)
         if len(model_input):
             raw = self._model(self._encode(model_input))
@@ -75,6 +78,13 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow has no types tha
                     f"first in row {null_rows[0]} (counted from 0); the model was trained on rows "
                     "that have a value, and the API refuses such a row as missing_features"
                 )
+
+    def _require_bools(self, frame: pd.DataFrame) -> None:
+        """Refuse what is no bool: MLflow checks numbers and texts, and here any value passes it."""
+        for name in self._bools:
+            strange = [value for value in frame[name].dropna() if value not in (True, False)]
+            if strange:
+                raise ValueError(f"the feature {name} is true or false, got {strange[0]!r}")
 
     def _encode(self, frame: pd.DataFrame) -> Floats:
         """Return the matrix that the model reads: one column per category, then the numbers."""
