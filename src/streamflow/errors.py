@@ -20,6 +20,7 @@ StreamflowError
 ├── NotRebuildable           some inputs of a version are missing
 ├── EntityUnknown            this key has no features
 ├── FeaturesMissing          some features of this key have no value
+├── FeastUnsupported         Feast asks our stores for something that they do not do
 ├── FeaturesStale            some features of this key are older than the catalog allows
 ├── BackupDamaged            a file is not a backup, or differs from its manifest
 ├── RestoreRefused           a backup cannot be restored here
@@ -235,6 +236,13 @@ class FeaturesStale(StreamflowError):
         "Freeze a newer drop and run 'streamflow materialize'; "
         "'max_age_days' of a view in the catalog is the limit."
     )
+
+
+class FeastUnsupported(StreamflowError, NotImplementedError):
+    """Feast asks our stores for something that they do not do."""
+
+    exit_code = 37
+    remedy = "docs/feast.md lists what our stores do, and what to use instead."
 
 
 class ApiKeyUnknown(StreamflowError):
