@@ -545,7 +545,7 @@ def test_a_dataset_is_not_saved_where_it_must_not_be(pair: Pair, job: Any) -> No
     for name in ("frozen.trips", "raw.trips", "online.trips_fv", "streamflow.trips"):
         with pytest.raises(FeastUnsupported, match=r"schema '\w+' of .* is one of ours"):
             job.persist(SavedDatasetPostgreSQLStorage(table_ref=name), allow_overwrite=True)
-    with pytest.raises(PermissionMissing, match="CREATE SCHEMA nowhere"):
+    with pytest.raises(PermissionMissing, match='CREATE SCHEMA "nowhere"'):
         job.persist(SavedDatasetPostgreSQLStorage(table_ref="nowhere.trips"))
     pair.connection.execute("CREATE OR REPLACE VIEW looks AS SELECT 1 AS n")
     with pytest.raises(FeastUnsupported, match="is not an ordinary table"):

@@ -18,7 +18,7 @@ UTC = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class EntityRequest:
     """What the rows of an entity frame ask for.
 
     rows               (n, 2) INSTANT and ROW_KNOWN_AT of each row
@@ -104,7 +104,7 @@ def make_request(
     read_known_at: Callable[[], datetime],
     *,
     created_before_instant: bool = False,
-) -> Request:
+) -> EntityRequest:
     """Return what each row of an entity table asks for.
 
     Args:
@@ -119,7 +119,7 @@ def make_request(
     rows = rows.with_columns(_known_at_of_rows(table, read_known_at).alias(ROW_KNOWN_AT))
     if created_before_instant:
         rows = rows.with_columns(pl.min_horizontal(INSTANT, ROW_KNOWN_AT).alias(ROW_KNOWN_AT))
-    return Request(
+    return EntityRequest(
         rows=rows,
         names_known_at=names_known_at,
         limits_knowledge=names_known_at or created_before_instant,
@@ -138,10 +138,8 @@ def _known_at_of_rows(table: pa.Table, read_known_at: Callable[[], datetime]) ->
     return known_at
 
 
-def find_period(
-    entity_df: Any, read: Callable[[str], pa.Table]
-) -> tuple[datetime | None, datetime | None]:
+def find_period(entity_df: Any, run_query: RunQuery) -> tuple[datetime | None, datetime | None]:
     """Return the first and the last instant of an entity frame; None if it has no row."""
-    table, time_column = entity_table(entity_df, read)
+    table, time_column = entity_table(entity_df, run_query)
     instants = pl.Series(table[time_column])
     return instants.min(), instants.max()  # type: ignore[return-value]  # instants, or None

@@ -54,7 +54,8 @@ def to_feast_value(column_value: Any, value_field: str) -> Value:
     if column_value is None:
         return Value()
     if value_field == WHOLE_VALUE:
-        return Value.FromString(column_value)
+        whole_value: Value = Value.FromString(column_value)
+        return whole_value
     return Value(**{value_field: column_value})
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from streamflow.database import Address, adbc
 from streamflow.database.known_at import current_known_at_by_adbc
 from streamflow.errors import FeastUnsupported
-from streamflow.features.entity_frame import Request, entity_table, make_request
+from streamflow.features.entity_frame import EntityRequest, entity_table, make_request
 from streamflow.features.entity_keys import cast_keys
 from streamflow.features.history_source import (
     HistorySource,
@@ -140,7 +140,7 @@ def _join_view(
     view: RequestedView,
     source: HistorySource,
     entities: pa.Table,
-    request: Request,
+    request: EntityRequest,
 ) -> pa.Table:
     """Return the features of one view for each row of the entity frame."""
     missing = [key for key in view.keys if key not in entities.column_names]
@@ -168,7 +168,7 @@ def _read_history(
     view: RequestedView,
     source: HistorySource,
     keys: pl.DataFrame,
-    request: Request,
+    request: EntityRequest,
 ) -> pa.Table:
     """Read the rows of a history that at least one request row may see.
 
@@ -212,7 +212,7 @@ class _Conditions:
 
 
 def _limit_period(
-    conditions: _Conditions, view: RequestedView, source: HistorySource, request: Request
+    conditions: _Conditions, view: RequestedView, source: HistorySource, request: EntityRequest
 ) -> None:
     """Add the conditions that no request row lies before the history's row, or after its end."""
     if request.rows.is_empty():
@@ -228,7 +228,7 @@ def _limit_period(
 
 
 def _limit_knowledge(
-    conditions: _Conditions, view: RequestedView, source: HistorySource, request: Request
+    conditions: _Conditions, view: RequestedView, source: HistorySource, request: EntityRequest
 ) -> bool:
     """Add the conditions for what was known. Return whether each row has to be looked at."""
     if source.known_since is None:

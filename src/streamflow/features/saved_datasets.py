@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import pyarrow as pa
 from feast.errors import SavedDatasetLocationAlreadyExists
@@ -64,18 +64,27 @@ def _find_target(cursor: Any, name: str, *, overwrite: bool) -> tuple[str, str]:
         )
     target = _read_row(cursor, "describe_target", [schema, table])
     if not target["may_create"]:
-        statement = f"CREATE SCHEMA {schema} AUTHORIZATION streamflow_writer"
-        raise PermissionMissing(
-            f"persist: the schema '{schema}' does not exist, or the role may not create tables in "
-            f"it:\n{statement}",
-            remedy="Ask an administrator to run the SQL above, or name a different schema.",
-            sql=statement,
-        )
+        raise _make_permission_error(schema, schema_exists=target["may_create"] is not None)
     if target["kind"] is not None and not overwrite:
         raise SavedDatasetLocationAlreadyExists(f"{schema}.{table}")
     if target["kind"] not in (None, ORDINARY_TABLE):
         raise FeastUnsupported(f"persist: {name} exists and is not an ordinary table")
     return schema, table
+
+
+def _make_permission_error(schema: str, *, schema_exists: bool) -> PermissionMissing:
+    """Return the error that shows the SQL with which a table can be created in a schema."""
+    template: LiteralString = "CREATE SCHEMA {} AUTHORIZATION streamflow_writer"
+    reason = "does not exist"
+    if schema_exists:
+        template = "GRANT CREATE ON SCHEMA {} TO streamflow_writer"
+        reason = "is not one in which this role may create tables"
+    statement = sql.SQL(template).format(sql.Identifier(schema)).as_string()
+    return PermissionMissing(
+        f"persist: the schema '{schema}' {reason}:\n{statement}",
+        remedy="Ask an administrator to run the SQL above, or name a different schema.",
+        sql=statement,
+    )
 
 
 def _read_row(cursor: Any, query: str, parameters: list[object]) -> dict[str, Any]:
