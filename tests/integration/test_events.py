@@ -17,6 +17,7 @@ from support.events import (
     write_drop,
 )
 
+from streamflow.core.data.digest import BUCKETS
 from streamflow.errors import (
     CatalogInvalid,
     ContractViolation,
@@ -32,7 +33,7 @@ from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.snapshot import snapshot
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.event_checks import check_events
-from streamflow.warehouse import frozen
+from streamflow.warehouse import change_evidence, frozen
 from streamflow.warehouse.aggregates import EventDrop
 from streamflow.warehouse.event_values import read_event_values
 
@@ -289,6 +290,17 @@ def test_the_second_engine_finds_aggregates_of_different_events(
         prove_aggregates(platform, earlier, digest)
     sources = frozen.sources(platform.connection, [revision])
     assert [check.proof is not None for check in check_events(platform, sources)] == [True]
+    names = list(platform.catalog.columns("payments"))
+    frozen_rows = frozen.read_rows(platform.address, "payments", names, [(JANUARY, 1)])
+    again = change_evidence.read_raw_rows_in_buckets(
+        platform.connection,
+        platform.address,
+        sources[0],
+        platform.catalog,
+        names,
+        range(BUCKETS),
+    )
+    assert again.sort("user_id").rows() == frozen_rows.sort("user_id").select(names).rows()
     platform.connection.execute("DELETE FROM raw.payments WHERE row_number = 0")
     changed = [(check.reason[:7], check.differs) for check in check_events(platform, sources)]
     assert changed == [("payment", True)]
