@@ -37,12 +37,12 @@ class DeliveredFile:
 class DeliveryState(Enum):
     """Whether the raw rows of a drop are those that a revision was frozen from.
 
-    SAME      they are
+    CURRENT   they are
     REPLACED  the files were delivered again later, with the same content or a different one
     ABSENT    the files were not delivered to this installation
     """
 
-    SAME = auto()
+    CURRENT = auto()
     REPLACED = auto()
     ABSENT = auto()
 
@@ -100,7 +100,7 @@ def find_delivery_state(
     earlier_tables, later_files = row
     if later_files:
         return DeliveryState.REPLACED
-    return DeliveryState.SAME if earlier_tables == len(tables) else DeliveryState.ABSENT
+    return DeliveryState.CURRENT if earlier_tables == len(tables) else DeliveryState.ABSENT
 
 
 def raw_keys(address: Address, table: str, key: str, as_of: datetime) -> pl.DataFrame:
