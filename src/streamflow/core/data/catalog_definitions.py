@@ -16,8 +16,8 @@ from streamflow.catalog import Aggregate, Catalog
 # Facts of a feature that no model reads, or that its name says already.
 UNREAD_FACTS = {"view", "counter", "words", "header"}
 
-# The parts of a table of events that hold one entry for each column.
-EVENT_PARTS = ("columns", "aggregates")
+# The options of a table of events that hold one entry for each column.
+COLUMN_OPTIONS = ("columns", "aggregates")
 
 
 def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
@@ -64,11 +64,11 @@ def _describe_events(catalog: Catalog, table: str) -> dict[str, Any]:
     }
 
 
-def _list_declared(parts: Mapping[str, BaseModel]) -> list[dict[str, Any]]:
+def _list_declared(declarations: Mapping[str, BaseModel]) -> list[dict[str, Any]]:
     """Return each part of the catalog with its name, without what has its default."""
     return [
-        {"name": name, **part.model_dump(exclude_defaults=True, mode="json")}
-        for name, part in parts.items()
+        {"name": name, **declaration.model_dump(exclude_defaults=True, mode="json")}
+        for name, declaration in declarations.items()
     ]
 
 
@@ -89,8 +89,8 @@ def catalog_from_values(recorded: Mapping[str, Any]) -> Catalog:
     }
     events = {}
     for name, table in _by_name(recorded.get("events", ())).items():
-        parts = {part: _by_name(table[part]) for part in EVENT_PARTS}
-        events[name] = {**table, **parts}
+        columns = {option: _by_name(table[option]) for option in COLUMN_OPTIONS}
+        events[name] = {**table, **columns}
     return Catalog.model_validate(
         {
             **recorded,
@@ -148,9 +148,9 @@ def _toml_sections(recorded: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     for name, table in _by_name(recorded.get("events", ())).items():
         path = f"events.{name}"
         sections[path] = {"file": table["file"], "time": table["time"]}
-        for part in EVENT_PARTS:
-            for column_name, column in _by_name(table[part]).items():
-                sections[f"{path}.{part}.{column_name}"] = column
+        for option in COLUMN_OPTIONS:
+            for column_name, column in _by_name(table[option]).items():
+                sections[f"{path}.{option}.{column_name}"] = column
     for name, file_format in _by_name(recorded.get("files", ())).items():
         sections[f"files.{name}"] = file_format
     return sections
