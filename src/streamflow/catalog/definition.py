@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self
 
@@ -46,7 +45,7 @@ class Catalog(CatalogPart):
             raise ValueError("; ".join(problems))
         return self
 
-    @cached_property
+    @property
     def frozen_tables(self) -> dict[str, Table]:
         """Return name -> frozen table: those of the catalog, then one for each file of events."""
         return {**self.tables, **{name: events.frozen for name, events in self.events.items()}}
