@@ -1,0 +1,111 @@
+"""The form of a cell: write what a file holds as the text of a strict CSV file.
+
+The contract checks and converts the text that results. A cell that the format does not allow
+becomes a text that no type allows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from streamflow.catalog.file_format import BLANKS, STRICT_CSV, FileFormat
+from streamflow.catalog.file_kinds import CSV, FileKind
+
+# Only a type of text would allow it, and this text stands only for cells of different types.
+NOT_ALLOWED = "?"
+MIDNIGHT = r"[T ]00:00:00(\.0+)?Z?$"
+DATE = r"^\d{4}-\d{2}-\d{2}$"
+
+
+def is_strict(file_format: FileFormat, kind: FileKind) -> bool:
+    """Return whether every cell is written as in strict CSV already."""
+    return kind.is_text and file_format == STRICT_CSV
+
+
+def canonical_cell(
+    cell: pl.Expr, column_type: str, file_format: FileFormat, kind: FileKind = CSV
+) -> pl.Expr:
+    """Return the expression of a cell's text in strict CSV; a null is a null.
+
+    Args:
+        cell: text, as `files/table_files.py` reads it.
+        column_type: the type of the column in the catalog.
+        kind: the kind of the file. A typed file may hold the instant of midnight for a date.
+
+    >>> euros = FileFormat(decimal=",", thousands=".", signs=("€",))
+    >>> cells = pl.DataFrame({"fee": ["1.234,50 €", "7", "1.5"]})
+    >>> cells.select(canonical_cell(pl.col("fee"), "float", euros)).to_series().to_list()
+    ['1234.50', '7', '?']
+    """
+    text = cell.str.strip_chars(BLANKS) if file_format.trim else cell
+    nulls = _trim_words(file_format.nulls, file_format)
+    text = pl.when((text != "") & ~text.is_in([*nulls])).then(text)
+    if column_type in ("int", "float"):
+        return _canonical_number(text, column_type, file_format)
+    if column_type == "bool":
+        return _canonical_bool(text, file_format)
+    if column_type == "date" and not kind.is_text:
+        return text.str.replace(MIDNIGHT, "")
+    if column_type == "timestamp" and not kind.is_text:
+        return pl.when(text.str.contains(DATE)).then(text + pl.lit(" 00:00:00")).otherwise(text)
+    return text
+
+
+def _trim_words(words: Sequence[str], file_format: FileFormat) -> list[str]:
+    """Return words as they stand in a cell whose blanks were removed."""
+    return [word.strip(BLANKS) for word in words] if file_format.trim else list(words)
+
+
+def _canonical_bool(text: pl.Expr, file_format: FileFormat) -> pl.Expr:
+    """Replace the words for True and False by these two."""
+    true = _trim_words(file_format.true, file_format)
+    false = _trim_words(file_format.false, file_format)
+    return (
+        pl.when(text.is_in(true))
+        .then(pl.lit("True"))
+        .when(text.is_in(false))
+        .then(pl.lit("False"))
+        .otherwise(text)
+    )
+
+
+def _canonical_number(text: pl.Expr, column_type: str, file_format: FileFormat) -> pl.Expr:
+    """Remove signs and thousands separators, and write the decimal sign as a point."""
+    if file_format.signs:
+        text = _remove_sign(text, file_format.signs)
+    if file_format.thousands or file_format.decimal != ".":
+        form = _number_form(file_format)
+        number = text
+        if file_format.thousands:
+            number = number.str.replace_all(file_format.thousands, "", literal=True)
+        number = number.str.replace(file_format.decimal, ".", literal=True)
+        is_allowed = text.str.contains(form)
+        text = pl.when(is_allowed).then(number).when(text.is_not_null()).then(pl.lit(NOT_ALLOWED))
+    if file_format.whole_floats and column_type == "int":
+        text = text.str.replace(r"^([+-]?\d+)\.0*$", "$1")
+    return text
+
+
+def _remove_sign(text: pl.Expr, signs: Sequence[str]) -> pl.Expr:
+    """Remove one sign before or after a number, and the blanks between them."""
+    one_of = "|".join(map(re.escape, sorted(signs, key=len, reverse=True)))
+    blanks = f"[{BLANKS}]*"
+    before = rf"^([+-]?){blanks}(?:{one_of}){blanks}"
+    after = rf"{blanks}(?:{one_of})$"
+    has_sign_before = text.str.contains(before)
+    return (
+        pl.when(has_sign_before)
+        .then(text.str.replace(before, "$1"))
+        .otherwise(text.str.replace(after, ""))
+    )
+
+
+def _number_form(file_format: FileFormat) -> str:
+    """Return the form of numbers in a file, as a regular expression."""
+    point = re.escape(file_format.decimal)
+    groups = rf"|\d{{1,3}}(?:{re.escape(file_format.thousands)}\d{{3}})+"
+    whole = rf"(?:\d+{groups if file_format.thousands else ''})"
+    return rf"^[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d{{1,3}})?$"
