@@ -8,20 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.catalog import FileFormat
+from streamflow.catalog import FileFormat, kind_of
 from streamflow.catalog.file_format import BLANKS
 from streamflow.core.onboarding.column_profile import FileProfile
-from streamflow.core.onboarding.column_tally import (
-    ColumnTally,
-    Hashes,
-    add_hashes,
-    add_odd_cells,
-    add_values,
-    choose_family,
-    fits,
-    make_profile,
-    measure_column,
-)
+from streamflow.core.onboarding.cell_counts import count_cells
+from streamflow.core.onboarding.column_tally import ColumnTally, Hashes
+from streamflow.core.onboarding.tally_profile import make_profile
 
 HASH_SEED = 20240131
 WHOLE_FRACTION = r"\.0+$"  # 1.0 and 1 are the same key
@@ -32,7 +24,8 @@ MULTIPLIER = 0x9E3779B97F4A7C15
 class FileTally:
     """The counts of all columns of a file over the batches so far."""
 
-    def __init__(self, headers: Sequence[str], file_format: FileFormat) -> None:
+    def __init__(self, file: str, headers: Sequence[str], file_format: FileFormat) -> None:
+        self.file = file
         self.file_format = file_format
         self.rows = 0
         self.columns = {header: ColumnTally(header=header) for header in headers}
@@ -48,36 +41,19 @@ class FileTally:
         if cells.is_empty():
             return
         for header, tally in self.columns.items():
-            choose_family(tally, cells[header], self.file_format)
+            tally.choose_family(cells[header], self.file_format)
         self.rows += len(cells)
-        self._count(cells)
-        self._count_odd_cells(rows, cells)
-        self._hash(rows, cells)
-
-    def _count(self, cells: pl.DataFrame) -> None:
-        """Count the cells of each form, in all columns at once."""
-        expressions = [
-            expression.alias(f"{number}.{name}")
-            for number, tally in enumerate(self.columns.values())
-            for name, expression in self._measures(tally).items()
-        ]
-        counts = cells.select(expressions).row(0, named=True)
-        for number, tally in enumerate(self.columns.values()):
-            tally.rows += len(cells)
-            tally.add({name: counts[f"{number}.{name}"] for name in self._measures(tally)})
-            add_values(tally, cells[tally.header])
-
-    def _measures(self, tally: ColumnTally) -> dict[str, pl.Expr]:
-        return measure_column(tally.header, tally.family, self.file_format)
-
-    def _count_odd_cells(self, rows: NDArray[np.int64], cells: pl.DataFrame) -> None:
-        """Count the cells that are not of their column's kind, in the columns that have some."""
+        families = {header: tally.family for header, tally in self.columns.items()}
+        kind = kind_of(self.file)
+        counts, fitting = count_cells(cells, families, self.file_format, kind)
         for header, tally in self.columns.items():
-            known_cells = tally.fitting + tally.empty + tally.odd_cells
-            if known_cells == tally.rows:
-                continue
-            is_odd = cells.select(~fits(header, tally.family, self.file_format)).to_series()
-            add_odd_cells(tally, cells[header], rows, is_odd.fill_null(value=True))
+            tally.rows += len(cells)
+            tally.add_counts(counts[header])
+            tally.add_values(cells[header])
+            # The cells that do not fit are looked at only where there are some.
+            if tally.fitting + tally.empty + tally.odd_cells < tally.rows and header in fitting:
+                tally.add_odd_cells(cells[header], rows, is_odd=~fitting[header].fill_null(False))
+        self._hash(rows, cells)
 
     def _hash(self, rows: NDArray[np.int64], cells: pl.DataFrame) -> None:
         """Hash each cell, and add the hashes of each row up."""
@@ -88,7 +64,7 @@ class FileTally:
             sums += column_hashes * _multiplier(number)
             if tally.hashes is not None:
                 key_hashes = cells.select(_key_text(tally).hash(HASH_SEED)).to_series().to_numpy()
-                add_hashes(tally, cells[header], rows, column_hashes, key_hashes)
+                tally.add_hashes(cells[header], rows, column_hashes, key_hashes)
         self._row_hashes.append(sums)
 
     def key_hashes(self, header: str) -> Hashes:
@@ -103,22 +79,20 @@ class FileTally:
         if key_header is not None:
             number = list(self.columns).index(key_header)
             sums = sums - join_hashes(self.columns[key_header].cell_hashes) * _multiplier(number)
-        return len(sums) - len(np.unique(sums))
+        return len(sums) - pl.Series(sums).n_unique()
 
-    def make_profile(
-        self, file: str, names: Mapping[str, str], reasons: Mapping[str, str]
-    ) -> FileProfile:
+    def make_profile(self, names: Mapping[str, str], reasons: Mapping[str, str]) -> FileProfile:
         """Say what the file holds, after the last batch.
 
         Args:
-            file: the name of the file.
             names: header -> name in the catalog.
             reasons: option of the format -> what decided it.
         """
+        columns = [make_profile(tally, names[header]) for header, tally in self.columns.items()]
         return FileProfile(
-            file=file,
+            file=self.file,
             rows=self.rows,
-            columns=tuple(make_profile(tally, names[tally.header]) for tally in self.columns.values()),
+            columns=tuple(columns),
             file_format=self.file_format,
             reasons=dict(reasons),
         )
