@@ -119,15 +119,20 @@ class FileProfile:
     repeated: int = 0
     lines: dict[int, int] = field(default_factory=dict)
 
+    def line(self, row: int) -> int:
+        """Return the line of a row in the file. Without a look at the file, none is skipped."""
+        return self.lines.get(row, row + 2)
+
     def place(self, row: int) -> str:
         """Return the place of a row in the file, as in `users.csv:490`."""
-        return f"{self.file}:{self.lines.get(row, row + 2)}"
+        return f"{self.file}:{self.line(row)}"
 
     def named_rows(self) -> set[int]:
         """Return the rows that messages name: where odd cells are first."""
         rows = {cell.row for column in self.columns for cell in column.odd[:SHOWN_ODD]}
         rows |= {column.hidden.row for column in self.columns if column.hidden}
-        return rows | {column.first_empty for column in self.columns if column.first_empty}
+        empty_rows = (column.first_empty for column in self.columns)
+        return rows | {row for row in empty_rows if row is not None}
 
     def column(self, name: str) -> ColumnProfile | None:
         """Return the column of this name, or None."""

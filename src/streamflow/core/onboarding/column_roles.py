@@ -33,10 +33,15 @@ HIDDEN_REMEDY = "Remove these characters in the export: an id with them is a dif
 
 @dataclass(frozen=True, kw_only=True)
 class KeyGuess:
-    """The key, and the remaining columns that could be the key too."""
+    """The key.
+
+    alternatives  the remaining columns that could be the key too
+    is_made       no column is the key: the rows are numbered
+    """
 
     name: str
     alternatives: tuple[str, ...] = ()
+    is_made: bool = False
 
 
 def entity_name(key: str, table: str) -> str:
@@ -210,7 +215,7 @@ def _is_wide(file: FileProfile) -> bool:
     return len(file.columns) >= WIDE_COLUMNS
 
 
-def holds_features(files: Sequence[FileProfile], label_file: FileProfile, owner: FileProfile) -> bool:
+def holds_features(label_file: FileProfile, owner: FileProfile) -> bool:
     """Tell whether the file of the label holds features too.
 
     It does if it is the entity's own file, or if it has many columns. A small file of the label
