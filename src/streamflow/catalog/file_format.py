@@ -34,6 +34,17 @@ Separator = Literal[",", ";", "\t", "|"]
 DecimalSign = Literal[".", ","]
 # A digit, a point and the signs of a number would make a number ambiguous.
 ThousandsSign = Literal["", ",", ".", "'", "’", " ", "\u00a0", "\u202f", "_"]
+# D is a digit of the day, M of the month, Y of the year.
+DateForm = Literal[
+    "YYYY-MM-DD",
+    "YYYY/MM/DD",
+    "YYYYMMDD",
+    "DD.MM.YYYY",
+    "DD/MM/YYYY",
+    "DD-MM-YYYY",
+    "MM/DD/YYYY",
+    "MM-DD-YYYY",
+]
 Sign = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[^\d\s.,+\-'_eE\x00]+$")]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -57,6 +68,8 @@ class FileFormat(CatalogPart):
     thousands    the sign between groups of three digits
     signs        signs before or after a number; they are removed. "12 %" is 12, not 0.12
     whole_floats a whole number may be written with a fraction of zeros: "1.0" is 1
+    dates        the form of dates, and of the date in an instant; a day or a month may have one
+                 digit, except in YYYYMMDD
     nulls        words that mean a null, besides the empty cell
     true, false  words that mean True or False, besides these two
     """
@@ -72,6 +85,7 @@ class FileFormat(CatalogPart):
     thousands: ThousandsSign = ""
     signs: tuple[Sign, ...] = Field(default=(), strict=False, max_length=MAX_WORDS)
     whole_floats: bool = False
+    dates: DateForm = "YYYY-MM-DD"
     nulls: tuple[Word, ...] = Field(default=(), strict=False, max_length=MAX_WORDS)
     true: tuple[Word, ...] = Field(default=(), strict=False, max_length=MAX_WORDS)
     false: tuple[Word, ...] = Field(default=(), strict=False, max_length=MAX_WORDS)

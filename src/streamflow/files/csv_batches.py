@@ -75,7 +75,8 @@ def _split_at_records(
             end = len(block) if is_last else _last_line_end(block)
             if b'"' in block or not (end or is_last):
                 break
-            yield block[:end]
+            if end:
+                yield block[:end]
             if is_last:
                 return
             position += end

@@ -98,12 +98,12 @@ def values_to_toml(recorded: Mapping[str, Any]) -> str:
     >>> catalog_to_values(catalog) == catalog_to_values(original)
     True
     """
-    lines = [f"{name} = {_format_toml(recorded[name])}" for name in ("model", "ttl_days")]
+    lines = [f"{name} = {format_toml(recorded[name])}" for name in ("model", "ttl_days")]
     for section, values in _toml_sections(recorded).items():
         lines += ["", f"[{section}]"]
         for key, value in values.items():
             if value is not None:
-                lines.append(f"{key} = {_format_toml(value)}")
+                lines.append(f"{key} = {format_toml(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -124,8 +124,12 @@ def _toml_sections(recorded: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return sections
 
 
-def _format_toml(value: Any) -> str:
-    """Write a text, a number, a bool, or a list of texts as a value of TOML."""
+def format_toml(value: Any) -> str:
+    """Write a text, a number, a bool, or a list of texts as a value of TOML.
+
+    >>> print(format_toml(["Yes", "1"]), format_toml(True))
+    ["Yes", "1"] true
+    """
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(quote_toml, value))}]"
     if isinstance(value, str):

@@ -47,10 +47,14 @@ def canonical_cell(
         return _canonical_number(text, column_type, file_format)
     if column_type == "bool":
         return _canonical_bool(text, file_format)
-    if column_type == "date" and not kind.is_text:
-        return text.str.replace(MIDNIGHT, "")
-    if column_type == "timestamp" and not kind.is_text:
-        return pl.when(text.str.contains(DATE)).then(text + pl.lit(" 00:00:00")).otherwise(text)
+    if column_type == "date":
+        text = _canonical_date(text, file_format, kind)
+        return text if kind.is_text else text.str.replace(MIDNIGHT, "")
+    if column_type == "timestamp":
+        text = _canonical_date(text, file_format, kind)
+        is_date = text.str.contains(DATE)
+        midnight = text + pl.lit(" 00:00:00")
+        return text if kind.is_text else pl.when(is_date).then(midnight).otherwise(text)
     return text
 
 
@@ -87,6 +91,38 @@ def _canonical_number(text: pl.Expr, column_type: str, file_format: FileFormat) 
     if file_format.whole_floats and column_type == "int":
         text = text.str.replace(r"^([+-]?\d+)\.0*$", "$1")
     return text
+
+
+def _canonical_date(text: pl.Expr, file_format: FileFormat, kind: FileKind) -> pl.Expr:
+    """Write the date that a text begins with as YYYY-MM-DD.
+
+    A typed file writes its own dates in this form already. A time without seconds gets 00.
+    """
+    if file_format.dates == "YYYY-MM-DD":
+        return text
+    form = rf"^{_date_pattern(file_format.dates)}(?P<rest>\D.*)?$"
+    parts = text.str.extract_groups(form).struct
+    month = parts.field("MM").str.zfill(2)
+    day = parts.field("DD").str.zfill(2)
+    rest = parts.field("rest").fill_null("")
+    rest = rest.str.replace(r"^([T ]\d{2}:\d{2})$", "$1:00")
+    date = pl.concat_str(parts.field("YYYY"), pl.lit("-"), month, pl.lit("-"), day, rest)
+    other = pl.lit(NOT_ALLOWED) if kind.is_text else text
+    return pl.when(text.str.contains(form)).then(date).when(text.is_not_null()).then(other)
+
+
+def _date_pattern(date_form: str) -> str:
+    r"""Return the form of a date as a regular expression with the groups YYYY, MM and DD.
+
+    >>> _date_pattern("YYYYMMDD")
+    '(?P<YYYY>\\d{4})(?P<MM>\\d{2})(?P<DD>\\d{2})'
+    """
+    digits = "2" if date_form == "YYYYMMDD" else "1,2"
+    pattern = re.escape(date_form)
+    pattern = pattern.replace("YYYY", r"(?P<YYYY>\d{4})")
+    for part in ("MM", "DD"):
+        pattern = pattern.replace(part, rf"(?P<{part}>\d{{{digits}}})")
+    return pattern
 
 
 def _remove_sign(text: pl.Expr, signs: Sequence[str]) -> pl.Expr:

@@ -16,12 +16,8 @@ from streamflow.errors import DropConflict
 from streamflow.files.spool import Spool
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.drop_reading import (
-    CheckedDrop,
-    find_delivered_tables,
-    inspect_files,
-    read_drop,
-)
+from streamflow.steps.data.drop_files import find_delivered_tables
+from streamflow.steps.data.drop_reading import CheckedDrop, inspect_files, read_drop
 from streamflow.steps.data.rejected_rows import (
     describe_rejects,
     find_rejects,
