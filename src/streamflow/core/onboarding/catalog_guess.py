@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streamflow.catalog import Column, Entity, Label, View
+from streamflow.core.data.catalog_definitions import format_toml
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_decisions import (
     list_decisions,
@@ -162,9 +163,10 @@ def _require_features(tables: Sequence[TableGuess]) -> None:
 def _list_readings(tables: Sequence[TableGuess]) -> list[str]:
     """Describe how each file is written, where that is no strict CSV."""
     readings = {
-        f"{table.file}: {option}: {reason}": None
+        f"{table.file}: {option} = {format_toml(value)}: {table.written.reasons[option]}": None
         for table in tables
-        for option, reason in table.written.reasons.items()
+        for option, value in table.written.options.items()
+        if option in table.written.reasons
     }
     return list(readings)
 

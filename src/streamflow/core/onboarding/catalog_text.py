@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from streamflow.catalog import Column
-from streamflow.core.data.catalog_definitions import quote_toml
+from streamflow.core.data.catalog_definitions import format_toml, quote_toml
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, TableGuess
 
@@ -149,17 +149,6 @@ def _write_format(table: TableGuess) -> str:
         reason = table.written.reasons.get(name)
         lines.append((f"{name} = {format_toml(value)}", f"guessed: {reason}" if reason else ""))
     return f"[files.{table.table}]\n{_write_lines(lines)}" if lines else ""
-
-
-def format_toml(value: object) -> str:
-    """Write a text, a whole number, a bool, or several texts as a value of TOML."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return quote_toml(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(quote_toml, value))}]"
-    return str(value)
 
 
 def declaration(column: Column) -> str:

@@ -149,31 +149,37 @@ def is_null_word(cell: str) -> bool:
     return not cell.strip() or cell.strip().lower() in NULL_WORDS
 
 
-def guess_family(cells: Sequence[str]) -> Family | None:
-    """Guess the kind of values of a column from some cells, as strict CSV would write them.
+def guess_family(cells: Sequence[Sequence[str | None]]) -> Family | None:
+    """Guess the kind of values of a column from some cells.
+
+    Args:
+        cells: of each cell its text, and what strict CSV would write for it as a number, as a
+            date and as an instant.
 
     Returns None if no cell holds a value.
 
-    >>> guess_family(["12", "7.5", "NA"]), guess_family(["2024-01-31"]), guess_family(["a", "1"])
-    ('number', 'date', 'text')
+    >>> guess_family([["12"] * 4, ["7.5"] * 4]), guess_family([["9,5", "9.5", "?", "?"]])
+    ('number', 'number')
     """
-    filled = [cell for cell in cells if not is_null_word(cell)]
+    filled = [forms for forms in cells if not is_null_word(str(forms[0]))]
     if not filled:
         return None
     counts: dict[Family, int] = {}
-    for cell in filled:
-        family = _family_of(cell)
+    for forms in filled:
+        family = _family_of(*forms)
         counts[family] = counts.get(family, 0) + 1
     best = max(counts, key=lambda family: counts[family])
     return best if counts[best] > SAMPLE_SHARE * len(filled) else "text"
 
 
-def _family_of(cell: str) -> Family:
+def _family_of(
+    text: str | None, number: str | None, date: str | None, instant: str | None
+) -> Family:
     """Return the kind of one value."""
-    if INT_FORM.match(cell) or FLOAT_FORM.match(cell):
+    if INT_FORM.match(number or "") or FLOAT_FORM.match(number or ""):
         return "number"
-    if BOOL_FORM.match(cell):
+    if BOOL_FORM.match(text or ""):
         return "bool"
-    if DATE_FORM.match(cell):
+    if DATE_FORM.match(date or ""):
         return "date"
-    return "timestamp" if TIMESTAMP_FORM.match(cell) else "text"
+    return "timestamp" if TIMESTAMP_FORM.match(instant or "") else "text"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamflow.catalog import STRICT_CSV, ColumnType, FileFormat
 from streamflow.core.onboarding.cell_style import is_null_word
@@ -118,6 +118,10 @@ class FileProfile:
     reasons: dict[str, str] = field(default_factory=dict)
     repeated: int = 0
     lines: dict[int, int] = field(default_factory=dict)
+
+    def with_lines(self, lines: dict[int, int]) -> FileProfile:
+        """Return the same profile with the lines of the rows that messages name."""
+        return replace(self, lines=lines)
 
     def line(self, row: int) -> int:
         """Return the line of a row in the file. Without a look at the file, none is skipped."""

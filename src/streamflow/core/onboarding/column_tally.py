@@ -67,10 +67,15 @@ class ColumnTally:
         if self.family is not None:
             return
         first_values = cells.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
-        frame = pl.DataFrame({"text": first_values.str.strip_chars(BLANKS)}).select(
-            pl.col("text"), number=canonical_cell(pl.col("text"), "float", file_format)
+        text = pl.col("text")
+        forms = pl.DataFrame({"text": first_values.str.strip_chars(BLANKS)}).select(
+            text,
+            *(
+                canonical_cell(text, column_type, file_format).alias(column_type)
+                for column_type in ("float", "date", "timestamp")
+            ),
         )
-        self.family = guess_family([_without_sign(*forms) for forms in frame.iter_rows()])
+        self.family = guess_family(forms.rows())
 
     def add_counts(self, counts: dict[str, float | int | None]) -> None:
         """Add the counts of a batch, by the names of `count_cells`."""
@@ -134,8 +139,3 @@ class ColumnTally:
                 position = hidden_rows[0]
                 row = int(rows[position])
                 self.hidden = CellCount(value=cells[position], count=1, row=row)
-
-
-def _without_sign(text: str, number: str | None) -> str:
-    """Return a cell in the form of a number if it has one."""
-    return text if number is None or number == "?" else number

@@ -49,7 +49,7 @@ def complete_format(
         key_name: the name of the key in the catalog.
         outcome: the words of the label, if the table holds it.
     """
-    options: dict[str, object] = {}
+    options: dict[str, object] = {"key_header": None}
     reasons = dict(file.reasons)
     if key.header != key_name:
         options["key_header"] = key.header
@@ -70,10 +70,10 @@ def complete_format(
     true, false = _find_bool_words(columns, outcome)
     if true:
         options["true"] = true
-        reasons["true"] = "besides True"
+        reasons["true"] = "who left" if outcome else "besides True"
     if false:
         options["false"] = false
-        reasons["false"] = "besides False"
+        reasons["false"] = "who stayed" if outcome else "besides False"
     return FormatGuess(file_format=file.file_format.model_copy(update=options), reasons=reasons)
 
 

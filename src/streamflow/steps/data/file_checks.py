@@ -35,6 +35,8 @@ def check_file(
     else:
         violations = _check_types(path, table, catalog)
     expected_names = list(catalog.headers(table).values())
+    if file_format.number_rows:
+        expected_names.remove(str(file_format.key_header))
     return header, violations or find_header_violations(
         table, header, expected_names, file_format.ignore
     )
