@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FOUR_DIGITS = re.compile(r"\d{4}")
 # Rows of fewer columns are often equal by chance.
-COMPARED_COLUMNS = 5
+COMPARED_COLUMNS = 8
 
 
 def list_decisions(

@@ -105,7 +105,7 @@ def _count_nulls(profile: ColumnProfile, nulls: Collection[str]) -> int:
 
 def _guess_categories(profile: ColumnProfile, nulls: Collection[str]) -> tuple[str, ...] | None:
     """Return the categories of a column whose texts are few and occur often enough."""
-    if profile.kind != "string" or not profile.texts:
+    if profile.kind != "string" or not profile.texts or profile.mixed:
         return None
     texts = tuple(text for text in profile.texts if text not in nulls)
     filled = profile.rows - profile.empty - _count_nulls(profile, nulls)
@@ -138,6 +138,8 @@ def _explain_exclusion(
 
 def _explain_text(profile: ColumnProfile) -> str:
     """Tell why a column of text is not one of categories."""
+    if profile.mixed:
+        return "some numbers have a fraction, others more digits than a float keeps"
     if profile.empty == profile.rows:
         return "it is empty in every row"
     if profile.values is not None and len(profile.values) <= MAX_CATEGORIES:

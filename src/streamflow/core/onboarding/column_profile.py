@@ -40,6 +40,8 @@ class ColumnProfile:
     padded    the number of cells with blanks around a value
     hidden    the first cell with blanks or characters of no width around it, of a column that
               could be the key
+    total     the first cell of such a column that names a row of sums
+    mixed     the numbers have no common type: whole numbers of many digits, and fractions
     not_ascii the number of cells that are not ASCII; counted where the encoding is a guess
     first_empty    of a column whose cells are all different until then: the row of its first
                    empty cell
@@ -62,6 +64,8 @@ class ColumnProfile:
     odd_cells: int = 0
     padded: int = 0
     hidden: CellCount | None = None
+    total: CellCount | None = None
+    mixed: bool = False
     not_ascii: int = 0
     first_empty: int | None = None
     repeated_cell: str = ""
@@ -134,7 +138,8 @@ class FileProfile:
     def named_rows(self) -> set[int]:
         """Return the rows that messages name: where odd cells are first."""
         rows = {cell.row for column in self.columns for cell in column.odd[:SHOWN_ODD]}
-        rows |= {column.hidden.row for column in self.columns if column.hidden}
+        for column in self.columns:
+            rows |= {cell.row for cell in (column.hidden, column.total) if cell}
         empty_rows = (column.first_empty for column in self.columns)
         return rows | {row for row in empty_rows if row is not None}
 

@@ -31,6 +31,10 @@ MAKE_KEY_REMEDY = (
 HIDDEN_REMEDY = "Remove these characters in the export: an id with them is a different id"
 
 
+UNLIKELY_KEY = "is different in each row, but its name is not that of a key"
+SUM_REMEDY = "Remove the row of sums"
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeyGuess:
     """The key.
@@ -83,6 +87,14 @@ def find_key(files: Sequence[FileProfile], key: str | None) -> KeyGuess | Proble
     hidden = _describe_hidden(files, best_key)
     if hidden:
         return Problem(lines=tuple(hidden), remedy=HIDDEN_REMEDY)
+    sums = [
+        f"{file.place(cell.row)} column {best_key!r}: got {cell.value!r}; it is no key but a sum"
+        for file in files
+        for cell in [_column(file, best_key).total]
+        if cell
+    ]
+    if sums:
+        return Problem(lines=tuple(sums), remedy=SUM_REMEDY)
     return KeyGuess(name=best_key, alternatives=tuple(alternatives))
 
 
@@ -144,7 +156,8 @@ def _describe_no_key(
         for file in files:
             column = _column(file, name)
             reason = _explain_unsuitable_key(file, column)
-            if reason:
+            # In several files, such a column is no key because of a different file.
+            if reason != UNLIKELY_KEY or len(files) == 1:
                 lines.append(f"{file.file}: column {column.header!r} {reason}")
     is_single = len(files) == 1 and not is_named
     remedy = MAKE_KEY_REMEDY if is_single else KEY_REMEDY
@@ -172,7 +185,7 @@ def _explain_unsuitable_key(file: FileProfile, column: ColumnProfile) -> str:
         return "holds numbers that are not whole; a key is int or string"
     if column.numbers_rows:
         return "only numbers the rows"
-    return "is different in each row, but its name is not that of a key"
+    return UNLIKELY_KEY
 
 
 NO_KEY_NAME = 2

@@ -23,6 +23,8 @@ ODD_VALUES = 1_000  # distinct values that are not of their column's type, kept 
 # Blanks, and characters that cannot be seen: an id with one of them looks like a different id.
 HIDDEN = r"[\s\x{00A0}\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
 HIDDEN_AROUND = f"^{HIDDEN}|{HIDDEN}$"
+# What programs write in the first column of a row of sums.
+TOTAL = r"(?i)^\s*((grand|sub) ?)?(total|totals|sum|summe|gesamt|insgesamt)\s*:?\s*$"
 
 Hashes = NDArray[np.uint64]
 
@@ -59,6 +61,7 @@ class ColumnTally:
     hashes: list[Hashes] | None = field(default_factory=list)
     cell_hashes: list[Hashes] = field(default_factory=list)
     hidden: CellCount | None = None
+    total: CellCount | None = None
     first_empty: int | None = None
     repeated_cell: str = ""
 
@@ -133,9 +136,14 @@ class ColumnTally:
             return
         self.hashes.append(hashes)
         self.cell_hashes.append(cell_hashes)
-        if self.hidden is None:
-            hidden_rows = cells.str.contains(HIDDEN_AROUND).arg_true()
-            if len(hidden_rows):
-                position = hidden_rows[0]
-                row = int(rows[position])
-                self.hidden = CellCount(value=cells[position], count=1, row=row)
+        self.hidden = self.hidden or _find_first(cells, rows, HIDDEN_AROUND)
+        self.total = self.total or _find_first(cells, rows, TOTAL)
+
+
+def _find_first(cells: pl.Series, rows: NDArray[np.int64], pattern: str) -> CellCount | None:
+    """Return the first cell that matches a pattern."""
+    positions = cells.str.contains(pattern).arg_true()
+    if positions.is_empty():
+        return None
+    position = positions[0]
+    return CellCount(value=cells[position], count=1, row=int(rows[position]))

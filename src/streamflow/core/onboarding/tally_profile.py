@@ -39,6 +39,8 @@ def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:
         odd_cells=odd_count,
         padded=_count_padded(tally),
         hidden=tally.hidden,
+        total=tally.total,
+        mixed=kind == "string" and tally.family == "number" and _seems_typed(tally),
         not_ascii=tally.not_ascii,
         first_empty=tally.first_empty,
         repeated_cell=tally.repeated_cell,
@@ -47,9 +49,7 @@ def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:
 
 def _decide_type(tally: ColumnTally) -> ColumnType | None:
     """Return the narrowest type that nearly all cells with a value fit."""
-    nulls = sum(odd.count for odd in tally.odd.values() if is_null_word(odd.value))
-    filled = tally.rows - tally.empty - nulls
-    if tally.fitting and tally.fitting >= TYPE_SHARE * filled:
+    if _seems_typed(tally):
         if tally.family in ("bool", "date", "timestamp"):
             return cast("ColumnType", tally.family)
         if tally.family == "number" and tally.ints == tally.fitting:
@@ -57,6 +57,13 @@ def _decide_type(tally: ColumnTally) -> ColumnType | None:
         if tally.family == "number" and tally.floats == tally.fitting:
             return "float"
     return None if tally.nul else "string"
+
+
+def _seems_typed(tally: ColumnTally) -> bool:
+    """Tell whether nearly all cells with a value are of the column's kind."""
+    nulls = sum(odd.count for odd in tally.odd.values() if is_null_word(odd.value))
+    filled = tally.rows - tally.empty - nulls
+    return bool(tally.fitting) and tally.fitting >= TYPE_SHARE * filled
 
 
 def _list_odd(tally: ColumnTally) -> list[CellCount]:

@@ -217,7 +217,8 @@ def _finish_reasons(tally: FileTally, source: SourceFormat) -> dict[str, str]:
     reasons = dict(source.reasons)
     if source.file_format.encoding in ("windows-1252", "iso-8859-1"):
         deciding = sum(column.not_ascii for column in tally.columns.values())
-        cells = tally.rows * len(tally.columns)
+        deciding += sum(not header.isascii() for header in tally.columns)
+        cells = (tally.rows + 1) * len(tally.columns)
         share = f"{deciding / max(cells, 1):.2%}"
         reasons["encoding"] += f"; {deciding:,} of {count_of(cells, 'cell')} ({share}) decide it"
     return reasons
