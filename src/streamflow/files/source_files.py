@@ -1,4 +1,4 @@
-"""Look at files whose format no catalog declares yet: their names, first bytes, and facts of all."""
+"""Look at files whose format no catalog declares yet: their names, and what their bytes tell."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def list_names(folder: Path) -> list[str]:
 
 def _is_data(path: Path) -> bool:
     """Return whether the path is a data file that is not hidden."""
-    return (
-        path.name.lower().endswith(ENDINGS) and path.is_file() and not path.name.startswith(".")
-    )
+    return path.name.lower().endswith(ENDINGS) and path.is_file() and not path.name.startswith(".")
 
 
 def read_first_bytes(path: Path) -> bytes:
@@ -74,8 +72,8 @@ def read_text_facts(path: Path) -> TextFacts:
 def _read_chunks(path: Path) -> Iterator[bytes]:
     """Read the bytes of a text file, unpacked."""
     is_packed = kind_of(path.name) == COMPRESSED_CSV
-    stream = cast("BinaryIO", gzip.open(path, "rb") if is_packed else path.open("rb"))
-    with stream:
+    with path.open("rb") as stored:
+        stream = cast("BinaryIO", gzip.GzipFile(fileobj=stored)) if is_packed else stored
         while chunk := stream.read(CHUNK):
             yield chunk
 

@@ -83,9 +83,7 @@ def list_left_out(
     files: Sequence[FileProfile], tables: Sequence[TableGuess], label: LabelGuess
 ) -> Iterator[str]:
     """Name each column that is no feature, and say why."""
-    headers = {
-        (file.file, column.name): column.header for file in files for column in file.columns
-    }
+    headers = {(file.file, column.name): column.header for file in files for column in file.columns}
     for table in tables:
         for column in table.columns:
             is_label = table.file == label.file.file and column.name == label.column.name

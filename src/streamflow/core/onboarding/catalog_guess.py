@@ -16,7 +16,12 @@ from streamflow.core.onboarding.catalog_decisions import (
 from streamflow.core.onboarding.column_guess import ColumnGuess, FileFacts, guess_column, room_for
 from streamflow.core.onboarding.column_names import as_identifier, number_name
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
-from streamflow.core.onboarding.column_roles import KeyGuess, entity_name, find_owner, holds_features
+from streamflow.core.onboarding.column_roles import (
+    KeyGuess,
+    entity_name,
+    find_owner,
+    holds_features,
+)
 from streamflow.core.onboarding.format_guess import FormatGuess, complete_format, contradicts_words
 from streamflow.core.onboarding.label_column import LabelGuess, count_true
 from streamflow.core.onboarding.problems import Problem, refuse
@@ -205,9 +210,7 @@ def _guess_feature_table(
     """Declare the columns of a file that can be features; the label is not among them."""
     view = f"{name}{VIEW_ENDING}"
     label_name = roles.label.column.name if file is roles.label.file else None
-    columns = [
-        column for column in file.columns if column.name not in (roles.key.name, label_name)
-    ]
+    columns = [column for column in file.columns if column.name not in (roles.key.name, label_name)]
     written = complete_format(file, columns, key=roles.key_column(file), key_name=roles.key.name)
     facts = FileFacts(
         view=view,

@@ -92,9 +92,7 @@ def _fits(header: str, family: Family | None) -> pl.Expr:
     return has_form & value_expression(text, column_type).is_not_null()
 
 
-def _counts_of(
-    header: str, family: Family | None, file_format: FileFormat
-) -> dict[str, pl.Expr]:
+def _counts_of(header: str, family: Family | None, file_format: FileFormat) -> dict[str, pl.Expr]:
     """Return the aggregates of one column by name."""
     cell = pl.col(header)
     counts = {"empty": cell.null_count(), "longest": cell.str.len_chars().max()}

@@ -19,8 +19,8 @@ SAMPLED_VALUES = 1_000  # distinct values of a column that are looked at
 
 # Words that stand for a missing value where numbers, dates or bools are expected.
 NULL_WORDS = frozenset(
-    """
-    na n/a nan null none nil missing unknown undefined unbekannt inf -inf infinity -infinity #n/a
+    r"""
+    \n na n/a nan null none nil missing unknown undefined unbekannt inf -inf infinity -infinity #n/a
     #na #null! #value! #div/0! ? - -- --- . .. (null) <na> (blank) k.a. n.a. n.v.
     """.split()  # noqa: SIM905  # a list of literals would be long and no clearer
 )

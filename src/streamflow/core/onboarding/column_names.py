@@ -40,7 +40,7 @@ def as_identifier(text: str, *, longest: int = MAX_NAME) -> str:
     >>> as_identifier("Größe"), as_identifier("customerID")
     ('groesse', 'customer_id')
     """
-    separated_words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
+    separated_words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text)
     spelled = unicodedata.normalize("NFC", separated_words).lower().translate(LETTERS)
     letters = unicodedata.normalize("NFKD", spelled)
     without_marks = "".join(sign for sign in letters if not unicodedata.combining(sign))

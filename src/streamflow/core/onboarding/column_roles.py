@@ -17,7 +17,9 @@ from streamflow.core.onboarding.problems import Problem
 KEY_ENDING = re.compile(r"_(id|key|no|nr|num|number|code|uuid|guid|ref)$")
 KEY_NAME = re.compile(r"^(id|.+_id|.*(id|num|nr|uuid|guid))$")
 # What programs call a column that numbers the rows of one file.
-ROW_NUMBER_NAME = re.compile(r"^(unnamed_\d+|index|row|row_?names?|row_?num(ber)?|x|nr|no)(_given)?$")
+ROW_NUMBER_NAME = re.compile(
+    r"^(unnamed_\d+|index|row|row_?names?|row_?num(ber)?|x|nr|no)(_given)?$"
+)
 POPULATION_NAMES = ("users", "customers", "members", "accounts", "people", "clients")
 
 KEY_REMEDY = (
@@ -113,9 +115,7 @@ def _seems_key(files: Sequence[FileProfile], name: str) -> bool:
 
 def _describe_absent_key(files: Sequence[FileProfile], key: str, names: set[str]) -> Problem:
     """Say which files do not have the column that the user named."""
-    incomplete_files = [
-        file.file for file in files if not any(file.column(name) for name in names)
-    ]
+    incomplete_files = [file.file for file in files if not any(file.column(name) for name in names)]
     line = f"the key '{key}' is not a column of {', '.join(incomplete_files)}"
     return Problem(lines=(line,), remedy="Name a column that every file has")
 
@@ -217,7 +217,10 @@ def find_owner(
     entity = KEY_ENDING.sub("", key)
     return min(
         complete_files,
-        key=lambda file: (file is label_file and not _is_wide(file), _rank_owner(file.file, entity)),
+        key=lambda file: (
+            file is label_file and not _is_wide(file),
+            _rank_owner(file.file, entity),
+        ),
     )
 
 

@@ -95,17 +95,15 @@ class ColumnTally:
         self, cells: pl.Series, rows: NDArray[np.int64], *, is_odd: pl.Series
     ) -> None:
         """Count the cells that are not of the column's kind, by value."""
-        odd_cells = pl.DataFrame({"value": cells, "row": rows}).filter(
-            is_odd & cells.is_not_null()
-        )
+        odd_cells = pl.DataFrame({"value": cells, "row": rows}).filter(is_odd & cells.is_not_null())
         self.odd_cells += len(odd_cells)
         groups = odd_cells.group_by("value").agg(pl.len().alias("count"), pl.col("row").min())
         for value, count, row in groups.sort("row").iter_rows():
             earlier = self.odd.get(value)
             if earlier:
-                count += earlier.count
-                row = earlier.row
-            if earlier or len(self.odd) < ODD_VALUES:
+                total = earlier.count + count
+                self.odd[value] = CellCount(value=value, count=total, row=earlier.row)
+            elif len(self.odd) < ODD_VALUES:
                 self.odd[value] = CellCount(value=value, count=count, row=row)
 
     def add_values(self, cells: pl.Series) -> None:

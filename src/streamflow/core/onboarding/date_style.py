@@ -63,6 +63,8 @@ def _are_dates(cells: Sequence[str], form: re.Pattern[str]) -> bool:
     filled = [cell for cell in cells if not is_null_word(cell)]
     matches = [form.match(cell) for cell in filled]
     dates = [
-        match for match in matches if match and int(match["day"]) <= 31 and int(match["month"]) <= 12
+        match
+        for match in matches
+        if match and int(match["day"]) <= 31 and int(match["month"]) <= 12
     ]
     return bool(filled) and len(dates) >= TYPE_SHARE * len(filled)

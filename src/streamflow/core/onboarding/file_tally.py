@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import FileFormat, kind_of
 from streamflow.catalog.file_format import BLANKS
-from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.cell_counts import count_cells
+from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_tally import ColumnTally, Hashes
 from streamflow.core.onboarding.tally_profile import make_profile
 

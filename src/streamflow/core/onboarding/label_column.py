@@ -60,9 +60,7 @@ def find_label(files: Sequence[FileProfile], key: str, label: str | None) -> Lab
     if label is not None:
         return _find_named_label(files, label)
     named_columns = [
-        guess
-        for guess in _outcome_columns(files, key)
-        if LABEL_NAME.search(guess.column.name)
+        guess for guess in _outcome_columns(files, key) if LABEL_NAME.search(guess.column.name)
     ]
     best = _choose(named_columns)
     if best:
@@ -110,9 +108,7 @@ def _choose(guesses: Sequence[LabelGuess]) -> LabelGuess | None:
     if len(counts) > 1:
         return None
     copies = tuple(guess.column.name for guess in clear[1:])
-    return LabelGuess(
-        file=first.file, column=first.column, outcome=first.outcome, copies=copies
-    )
+    return LabelGuess(file=first.file, column=first.column, outcome=first.outcome, copies=copies)
 
 
 def count_true(guess: LabelGuess) -> int:

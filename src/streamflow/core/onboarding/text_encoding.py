@@ -5,13 +5,45 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 
-ZIP = b"PK\x03\x04"
-GZIP = b"\x1f\x8b"
-PARQUET = b"PAR1"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
-# Bytes that Windows-1252 does not define.
-UNDEFINED_IN_1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
 ODD_NULS = 0.3  # from this share of NUL bytes at odd or even positions on, a text is UTF-16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveKind:
+    """A kind of files that are no text.
+
+    magic       the first bytes of such a file
+    not_named   what is wrong where the name has a different ending
+    not_inside  what is wrong where only the name has the ending
+    """
+
+    magic: bytes
+    ending: str
+    not_named: str
+    not_inside: str
+
+
+ARCHIVE_KINDS = (
+    ArchiveKind(
+        magic=b"PK\x03\x04",
+        ending="xlsx",
+        not_named="it is a ZIP archive, not text; unpack it (an Excel file must be named .xlsx)",
+        not_inside="it is not an Excel file, although its name ends in .xlsx",
+    ),
+    ArchiveKind(
+        magic=b"\x1f\x8b",
+        ending="gz",
+        not_named="it is compressed by gzip; its name must end in .gz",
+        not_inside="it is not compressed, although its name ends in .gz",
+    ),
+    ArchiveKind(
+        magic=b"PAR1",
+        ending="parquet",
+        not_named="it is a Parquet file; its name must end in .parquet",
+        not_inside="it is not a Parquet file, although its name ends in .parquet",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +59,9 @@ class EncodingGuess:
 
 
 def describe_wrong_kind(head: bytes, name: str) -> str:
-    """Say why a file is not of the kind that its name promises; empty when it seems to be.
+    r"""Say why a file is not of the kind that its name promises; empty when it seems to be.
 
-    >>> describe_wrong_kind(b"PK\\x03\\x04...", "users.csv")
+    >>> describe_wrong_kind(b"PK\x03\x04...", "users.csv")
     'it is a ZIP archive, not text; unpack it (an Excel file must be named .xlsx)'
     >>> describe_wrong_kind(b"id,age", "users.csv")
     ''
@@ -37,18 +69,10 @@ def describe_wrong_kind(head: bytes, name: str) -> str:
     ending = name.lower().rsplit(".", 1)[-1]
     if head.startswith(OLD_EXCEL):
         return "it is an Excel file of the old kind (.xls); save it as .xlsx or CSV"
-    if head.startswith(ZIP) != (ending == "xlsx"):
-        if ending == "xlsx":
-            return "it is not an Excel file, although its name ends in .xlsx"
-        return "it is a ZIP archive, not text; unpack it (an Excel file must be named .xlsx)"
-    if head.startswith(GZIP) != (ending == "gz"):
-        if ending == "gz":
-            return "it is not compressed, although its name ends in .gz"
-        return "it is compressed by gzip; its name must end in .gz"
-    if head.startswith(PARQUET) != (ending == "parquet"):
-        if ending == "parquet":
-            return "it is not a Parquet file, although its name ends in .parquet"
-        return "it is a Parquet file; its name must end in .parquet"
+    for kind in ARCHIVE_KINDS:
+        is_named_so = ending == kind.ending
+        if head.startswith(kind.magic) != is_named_so:
+            return kind.not_named if not is_named_so else kind.not_inside
     return ""
 
 

@@ -10,10 +10,12 @@ from typing import Never
 import polars as pl
 
 from streamflow.catalog import parse_catalog
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_roles import KeyGuess, find_key
+from streamflow.core.onboarding.column_tally import Hashes
 from streamflow.core.onboarding.label_column import LabelGuess, find_label
 from streamflow.core.onboarding.odd_rows import find_repeated_headers
 from streamflow.core.onboarding.problems import Problem, refuse
@@ -171,6 +173,8 @@ def _guess(
     counted = [_count_repeated(source, key_guess) for source in read_sources]
     label_guess = _find_again(label_guess, counted)
     population = _count_population(read_sources, key_name)
+    if max(file.rows for file in files) < population:
+        _refuse_unshared(read_sources, key_name)
     return guess_catalog(counted, key=key_guess, label=label_guess, population=population)
 
 
@@ -189,12 +193,29 @@ def _find_again(label: LabelGuess, files: Sequence[FileProfile]) -> LabelGuess:
 
 def _count_population(read_sources: Sequence[ReadSource], key: str) -> int:
     """Count the different keys of all files together."""
-    hashes = []
-    for source in read_sources:
-        column = source.profile.column(key)
-        assert column is not None
-        hashes.append(pl.Series(source.tally.key_hashes(column.header)))
+    hashes = [pl.Series(_hashes_of(source, key)) for source in read_sources]
     return pl.concat(hashes).n_unique()
+
+
+def _refuse_unshared(read_sources: Sequence[ReadSource], key: str) -> Never:
+    """Name a key of each file that is not in the file with most keys."""
+    largest = max(read_sources, key=lambda source: source.profile.rows)
+    lines = [f"no file holds every {key!r}; one file must hold the whole population"]
+    known_keys = pl.Series(_hashes_of(largest, key))
+    for source in read_sources:
+        unknown_rows = (~pl.Series(_hashes_of(source, key)).is_in(known_keys.implode())).arg_true()
+        if len(unknown_rows):
+            place = source.find_cell(unknown_rows[0], key)
+            count = count_of(len(unknown_rows), "key is", "keys are")
+            lines.append(f"{place}: {count} not in {largest.profile.file}")
+    _refuse(lines, f"Add the missing keys to {largest.profile.file}, or correct their spelling")
+
+
+def _hashes_of(source: ReadSource, key: str) -> Hashes:
+    """Return a hash of each key of a file."""
+    column = source.profile.column(key)
+    assert column is not None
+    return source.tally.key_hashes(column.header)
 
 
 def _receipt(catalog_guess: CatalogGuess, folder: Path, out: Path) -> InitReceipt:

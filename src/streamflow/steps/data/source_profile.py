@@ -49,8 +49,18 @@ class SourceFormat:
 class ReadSource:
     """A file that was read completely. The tally knows the hashes of keys and rows."""
 
+    path: Path
     profile: FileProfile
     tally: FileTally
+
+    def find_cell(self, row: int, name: str) -> str:
+        """Return the place of a cell and what it holds, as in `users.csv:490 'A-17'`."""
+        column = self.profile.column(name)
+        assert column is not None
+        file_format = self.profile.file_format
+        record = table_files.read_records(self.path, [row], file_format)[row]
+        header = table_files.read_header(self.path, file_format)
+        return f"{self.path.name}:{record.line} {record.cells[header.index(column.header)]!r}"
 
 
 def read_source(path: Path, *, numbers_rows: str | None) -> ReadSource | Problem:
@@ -128,7 +138,9 @@ def _guess_header(path: Path, header: list[str], source: SourceFormat) -> Proble
         source.declare(f"{count_of(padded, 'header has', 'headers have')} blanks around", trim=True)
     unnamed = bare_header.count("")
     if unnamed:
-        position = "first" if bare_header[0] == "" else "last" if bare_header[-1] == "" else "middle"
+        position = (
+            "first" if bare_header[0] == "" else "last" if bare_header[-1] == "" else "middle"
+        )
         guess = {"first": ", an index", "last": ", after a separator at the end of lines"}
         reason = f"{count_of(unnamed, 'column has', 'columns have')} no header"
         source.declare(reason + guess.get(position, ""), ignore=("",))
@@ -159,15 +171,16 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
     tally = FileTally(path.name, headers, source.file_format)
     for rows, cells in batches:
         if numbers_rows and numbers_rows not in cells.columns:
-            cells = table_files.add_row_numbers(rows, cells, numbers_rows)
-        tally.add(rows, cells)
+            tally.add(rows, table_files.add_row_numbers(rows, cells, numbers_rows))
+        else:
+            tally.add(rows, cells)
     problem = _describe_rows(path, source.file_format, tally, ragged)
     if problem:
         return problem
     profile = tally.make_profile(derive_names(headers), _finish_reasons(tally, source))
     records = table_files.read_records(path, profile.named_rows(), source.file_format)
     lines = {row: record.line for row, record in records.items()}
-    return ReadSource(profile=profile.with_lines(lines), tally=tally)
+    return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
 
 
 def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
