@@ -61,7 +61,7 @@ def guess_column(profile: ColumnProfile, facts: FileFacts) -> ColumnGuess:
     """
     kind = profile.kind or "string"
     categories = _guess_categories(profile, facts.nulls)
-    exclusion = _explain_exclusion(profile, categories, facts)
+    exclusion = next(_list_exclusions(profile, categories, facts), "")
     is_feature = bool(facts.view) and not exclusion
     missing_rows = facts.missing if is_feature else 0
     null_cells = _count_nulls(profile, facts.nulls)
@@ -112,28 +112,27 @@ def _guess_categories(profile: ColumnProfile, nulls: Collection[str]) -> tuple[s
     return texts if texts and len(texts) * CATEGORY_ROWS <= filled else None
 
 
-def _explain_exclusion(
+def _list_exclusions(
     profile: ColumnProfile, categories: tuple[str, ...] | None, facts: FileFacts
-) -> str:
-    """Tell why a column is not a feature; empty when it is a feature."""
+) -> Iterator[str]:
+    """Tell why a column is not a feature; nothing when it is a feature."""
     if profile.kind in ("date", "timestamp"):
-        return f"a {profile.kind} cannot be one"
+        yield f"a {profile.kind} cannot be one"
     if facts.view is None:
-        return "it is in the file of the label"
+        yield "it is in the file of the label"
     if profile.name in facts.outcomes:
-        return "it says the same as the label"
+        yield "it says the same as the label"
     if OUTCOME_NAME.search(profile.name):
-        return "its name speaks of the outcome; give it a view if it is known before"
+        yield "its name speaks of the outcome; give it a view if it is known before"
     if profile.name in facts.taken:
-        return "a different file has a feature of this name"
+        yield "a different file has a feature of this name"
     if profile.numbers_rows and ROW_NUMBER_NAME.search(profile.name):
-        return "it numbers the rows"
+        yield "it numbers the rows"
     looks_like_key = bool(KEY_ENDING.search(profile.name)) or profile.name == "id"
     if categories is None and looks_like_key:
-        return "it looks like the key of something else"
+        yield "it looks like the key of something else"
     if profile.kind in ("string", None) and categories is None:
-        return _explain_text(profile)
-    return ""
+        yield _explain_text(profile)
 
 
 def _explain_text(profile: ColumnProfile) -> str:

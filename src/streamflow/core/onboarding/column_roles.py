@@ -7,7 +7,7 @@ better than a wrong one.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streamflow.core.data.counts import count_of
@@ -155,7 +155,7 @@ def _describe_no_key(
     for name in candidates:
         for file in files:
             column = _column(file, name)
-            reason = _explain_unsuitable_key(file, column)
+            reason = next(_list_key_obstacles(file, column), UNLIKELY_KEY)
             # In several files, such a column is no key because of a different file.
             if reason != UNLIKELY_KEY or len(files) == 1:
                 lines.append(f"{file.file}: column {column.header!r} {reason}")
@@ -164,28 +164,28 @@ def _describe_no_key(
     return Problem(lines=tuple(lines), remedy=remedy)
 
 
-def _explain_unsuitable_key(file: FileProfile, column: ColumnProfile) -> str:
+def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[str]:
+    """Tell why a column cannot be the key; nothing when it could."""
     if column.empty:
         first = ""
         if column.first_empty is not None:
             first = f", first in {file.place(column.first_empty)}"
-        return f"is empty in {column.empty:,} of {count_of(column.rows, 'row')}{first}"
+        yield f"is empty in {column.empty:,} of {count_of(column.rows, 'row')}{first}"
     if column.kind not in ("int", "string", "float"):
-        return f"is of type {column.kind}; a key is int or string"
+        yield f"is of type {column.kind}; a key is int or string"
     if not column.unique:
-        values = "many" if column.values is None else f"{len(column.values):,}"
-        different = count_of(2 if column.values is None else len(column.values), "different value")
-        counted = different.split(" ", 1)[1]
+        values = "many different values"
+        if column.values is not None:
+            values = count_of(len(column.values), "different value")
         example = f", {column.repeated_cell!r} twice or more" if column.repeated_cell else ""
-        return f"repeats: {values} {counted} in {count_of(column.rows, 'row')}{example}"
+        yield f"repeats: {values} in {count_of(column.rows, 'row')}{example}"
     if column.odd_cells:
         shown = ", ".join(repr(cell.value) for cell in column.odd[:3])
-        return f"is of type {column.kind}, except {count_of(column.odd_cells, 'cell')}: {shown}"
+        yield f"is of type {column.kind}, except {count_of(column.odd_cells, 'cell')}: {shown}"
     if column.kind == "float" and not column.whole:
-        return "holds numbers that are not whole; a key is int or string"
+        yield "holds numbers that are not whole; a key is int or string"
     if column.numbers_rows:
-        return "only numbers the rows"
-    return UNLIKELY_KEY
+        yield "only numbers the rows"
 
 
 NO_KEY_NAME = 2
@@ -209,18 +209,22 @@ def find_owner(
     It is a file without the label, if there is one: the label is known later than the rest.
     """
     # A key occurs once in each file, so it is enough to count the rows.
-    complete_files = [file for file in files if file.rows == population]
+    complete_files = [
+        file
+        for file in files
+        if file.rows == population and (file is not label_file or _is_wide(file) or len(files) == 1)
+    ]
     if not complete_files:
         counts = [f"{file.file}: {file.rows:,} of {count_of(population, 'key')}" for file in files]
-        problem = f"no file holds every '{key}'; one file must hold the whole population"
+        problem = (
+            f"no file except that of the label holds every '{key}'; "
+            "one file must hold the whole population"
+        )
         return Problem(lines=(problem, *counts), remedy="Add the missing keys to one of the files")
     entity = KEY_ENDING.sub("", key)
     return min(
         complete_files,
-        key=lambda file: (
-            file is label_file and not _is_wide(file),
-            _rank_owner(file.file, entity),
-        ),
+        key=lambda file: (file is label_file, _rank_owner(file.file, entity)),
     )
 
 

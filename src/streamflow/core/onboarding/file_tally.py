@@ -51,9 +51,23 @@ class FileTally:
             tally.add_counts(counts[header])
             tally.add_values(cells[header])
             # The cells that do not fit are looked at only where there are some.
-            if tally.fitting + tally.empty + tally.odd_cells < tally.rows and header in fitting:
-                tally.add_odd_cells(cells[header], rows, is_odd=~fitting[header].fill_null(False))
+            if tally.fitting + tally.empty + tally.odd_cells < tally.rows:
+                self._count_odd_cells(tally, rows, cells, fitting)
         self._hash(rows, cells)
+
+    @staticmethod
+    def _count_odd_cells(
+        tally: ColumnTally, rows: NDArray[np.int64], cells: pl.DataFrame, fitting: pl.DataFrame
+    ) -> None:
+        """Count the cells that are not of their column's kind. Text has no such cells."""
+        if tally.header in fitting:
+            is_odd = ~fitting[tally.header].fill_null(value=False)
+        elif tally.family is None:
+            # Blanks and words for a missing value come before the first value.
+            is_odd = pl.repeat(value=True, n=len(cells), eager=True)
+        else:
+            return
+        tally.add_odd_cells(cells[tally.header], rows, is_odd=is_odd)
 
     def _hash(self, rows: NDArray[np.int64], cells: pl.DataFrame) -> None:
         """Hash each cell, and add the hashes of each row up."""

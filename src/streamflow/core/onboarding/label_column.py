@@ -104,11 +104,17 @@ def _choose(guesses: Sequence[LabelGuess]) -> LabelGuess | None:
     if not clear:
         return None
     first = clear[0]
-    counts = {(guess.file.file, count_true(guess), guess.column.rows) for guess in clear}
-    if len(counts) > 1:
+    equal = [guess for guess in guesses if _say_the_same(guess, first)]
+    if any(guess not in equal for guess in clear):
         return None
-    copies = tuple(guess.column.name for guess in clear[1:])
+    copies = tuple(guess.column.name for guess in equal if guess is not first)
     return LabelGuess(file=first.file, column=first.column, outcome=first.outcome, copies=copies)
+
+
+def _say_the_same(guess: LabelGuess, label: LabelGuess) -> bool:
+    """Tell whether two columns of one file seem to hold the same outcome in different words."""
+    is_same_file = guess.file.file == label.file.file
+    return is_same_file and count_true(guess) == count_true(label)
 
 
 def count_true(guess: LabelGuess) -> int:
