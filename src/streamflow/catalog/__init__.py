@@ -4,7 +4,7 @@ from streamflow.catalog.declarations import RESERVED, Entity, Feature, Label, Ta
 from streamflow.catalog.definition import Catalog
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
 from streamflow.catalog.file_kinds import FileKind, kind_of
-from streamflow.catalog.parsing import DEFAULT_PATH, load_catalog, parse_catalog
+from streamflow.catalog.parsing import DEFAULT_PATH, load_catalog, parse_catalog, read_catalog_text
 from streamflow.column import Column
 from streamflow.column_types import ColumnType
 
@@ -25,4 +25,5 @@ __all__ = [
     "kind_of",
     "load_catalog",
     "parse_catalog",
+    "read_catalog_text",
 ]

@@ -101,6 +101,18 @@ class Catalog(CatalogPart):
         headers[self.entity.key] = declared_format.key_header or self.entity.key
         return headers
 
+    def reading(self, table: str) -> str:
+        """Return a digest of how the file of `table` is read; empty for strict CSV.
+
+        A different reading of the same bytes may give different values.
+        """
+        renamed = {name: header for name, header in self.headers(table).items() if name != header}
+        declared = self.file_format(table).model_dump(exclude_defaults=True, mode="json")
+        if not renamed and not declared:
+            return ""
+        text = json.dumps([renamed, declared], sort_keys=True)
+        return sha256(text.encode()).hexdigest()
+
     def columns(self, table: str) -> dict[str, Column]:
         """Return all columns of `table` as they are frozen: key first, derived ones included."""
         max_length = self.entity.max_length if self.entity.type == "string" else None

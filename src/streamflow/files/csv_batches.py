@@ -67,10 +67,10 @@ def _split_at_records(
     tells where a record ends.
     """
     position = start
-    rest = b""
+    partial_record = b""
     with open_utf8(path, file_format, start=start) as stream:
         while True:
-            block = rest + stream.read(block_size - len(rest))
+            block = partial_record + stream.read(block_size - len(partial_record))
             is_last = len(block) < block_size
             end = len(block) if is_last else _last_line_end(block)
             if b'"' in block or not (end or is_last):
@@ -80,7 +80,7 @@ def _split_at_records(
             if is_last:
                 return
             position += end
-            rest = block[end:]
+            partial_record = block[end:]
     yield from _split_by_csv(path, file_format, position, block_size)
 
 

@@ -37,7 +37,7 @@ def write_cells(values: pl.Series, file_format: FileFormat) -> pl.Series:
 
 def _write_instants(cell: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
     """Write instants in UTC. Without a zone an instant is UTC already, as in a CSV file."""
-    form = "%Y-%m-%d %H:%M:%S%.f"
+    instant_format = "%Y-%m-%d %H:%M:%S%.f"
     if dtype.time_zone is None:
-        return cell.dt.to_string(form)
-    return cell.dt.convert_time_zone("UTC").dt.to_string(f"{form}Z")
+        return cell.dt.to_string(instant_format)
+    return cell.dt.convert_time_zone("UTC").dt.to_string(f"{instant_format}Z")

@@ -58,9 +58,13 @@ def canonical_cell(
     return text
 
 
-def _trim_words(words: Sequence[str], file_format: FileFormat) -> list[str]:
+def _trim_words(declared_words: Sequence[str], file_format: FileFormat) -> list[str]:
     """Return words as they stand in a cell whose blanks were removed."""
-    return [word.strip(BLANKS) for word in words] if file_format.trim else list(words)
+    return (
+        [word.strip(BLANKS) for word in declared_words]
+        if file_format.trim
+        else list(declared_words)
+    )
 
 
 def _canonical_bool(text: pl.Expr, file_format: FileFormat) -> pl.Expr:
@@ -81,12 +85,12 @@ def _canonical_number(text: pl.Expr, column_type: str, file_format: FileFormat) 
     if file_format.signs:
         text = _remove_sign(text, file_format.signs)
     if file_format.thousands or file_format.decimal != ".":
-        form = _number_form(file_format)
+        number_pattern = _number_form(file_format)
         number = text
         if file_format.thousands:
             number = number.str.replace_all(file_format.thousands, "", literal=True)
         number = number.str.replace(file_format.decimal, ".", literal=True)
-        is_allowed = text.str.contains(form)
+        is_allowed = text.str.contains(number_pattern)
         text = pl.when(is_allowed).then(number).when(text.is_not_null()).then(pl.lit(NOT_ALLOWED))
     if file_format.whole_floats and column_type == "int":
         text = text.str.replace(r"^([+-]?\d+)\.0*$", "$1")
@@ -100,15 +104,17 @@ def _canonical_date(text: pl.Expr, file_format: FileFormat, kind: FileKind) -> p
     """
     if file_format.dates == "YYYY-MM-DD":
         return text
-    form = rf"^{_date_pattern(file_format.dates)}(?P<rest>\D.*)?$"
-    parts = text.str.extract_groups(form).struct
-    month = parts.field("MM").str.zfill(2)
-    day = parts.field("DD").str.zfill(2)
-    rest = parts.field("rest").fill_null("")
-    rest = rest.str.replace(r"^([T ]\d{2}:\d{2})$", "$1:00")
-    date = pl.concat_str(parts.field("YYYY"), pl.lit("-"), month, pl.lit("-"), day, rest)
-    other = pl.lit(NOT_ALLOWED) if kind.is_text else text
-    return pl.when(text.str.contains(form)).then(date).when(text.is_not_null()).then(other)
+    date_pattern = rf"^{_date_pattern(file_format.dates)}(?P<rest>\D.*)?$"
+    date_groups = text.str.extract_groups(date_pattern).struct
+    month = date_groups.field("MM").str.zfill(2)
+    day = date_groups.field("DD").str.zfill(2)
+    time_part = date_groups.field("rest").fill_null("")
+    time_part = time_part.str.replace(r"^([T ]\d{2}:\d{2})$", "$1:00")
+    date = pl.concat_str(date_groups.field("YYYY"), pl.lit("-"), month, pl.lit("-"), day, time_part)
+    fallback = pl.lit(NOT_ALLOWED) if kind.is_text else text
+    return (
+        pl.when(text.str.contains(date_pattern)).then(date).when(text.is_not_null()).then(fallback)
+    )
 
 
 def _date_pattern(date_form: str) -> str:
@@ -120,8 +126,8 @@ def _date_pattern(date_form: str) -> str:
     digits = "2" if date_form == "YYYYMMDD" else "1,2"
     pattern = re.escape(date_form)
     pattern = pattern.replace("YYYY", r"(?P<YYYY>\d{4})")
-    for part in ("MM", "DD"):
-        pattern = pattern.replace(part, rf"(?P<{part}>\d{{{digits}}})")
+    for component in ("MM", "DD"):
+        pattern = pattern.replace(component, rf"(?P<{component}>\d{{{digits}}})")
     return pattern
 
 
@@ -129,13 +135,13 @@ def _remove_sign(text: pl.Expr, signs: Sequence[str]) -> pl.Expr:
     """Remove one sign before or after a number, and the blanks between them."""
     one_of = "|".join(map(re.escape, sorted(signs, key=len, reverse=True)))
     blanks = f"[{BLANKS}]*"
-    before = rf"^([+-]?){blanks}(?:{one_of}){blanks}"
-    after = rf"{blanks}(?:{one_of})$"
-    has_sign_before = text.str.contains(before)
+    leading_sign = rf"^([+-]?){blanks}(?:{one_of}){blanks}"
+    trailing_sign = rf"{blanks}(?:{one_of})$"
+    has_sign_before = text.str.contains(leading_sign)
     return (
         pl.when(has_sign_before)
-        .then(text.str.replace(before, "$1"))
-        .otherwise(text.str.replace(after, ""))
+        .then(text.str.replace(leading_sign, "$1"))
+        .otherwise(text.str.replace(trailing_sign, ""))
     )
 
 
@@ -143,5 +149,5 @@ def _number_form(file_format: FileFormat) -> str:
     """Return the form of numbers in a file, as a regular expression."""
     point = re.escape(file_format.decimal)
     groups = rf"|\d{{1,3}}(?:{re.escape(file_format.thousands)}\d{{3}})+"
-    whole = rf"(?:\d+{groups if file_format.thousands else ''})"
-    return rf"^[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d{{1,3}})?$"
+    integer_part = rf"(?:\d+{groups if file_format.thousands else ''})"
+    return rf"^[+-]?(?:{integer_part}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d{{1,3}})?$"

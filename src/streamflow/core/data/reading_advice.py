@@ -65,6 +65,8 @@ def advise_format(
         count = _count_readable(cells, columns, changed_format, kind)
         if count > best_count:
             changes, best_count = merged, count
+    empty = {option for option, value in changes.items() if value == ()}
+    changes = {option: value for option, value in changes.items() if option not in empty}
     return changes, best_count - first_count
 
 
@@ -106,25 +108,25 @@ def _propose_changes(
     numbers = [*texts["int"], *texts["float"]]
     signs = sorted({a or b for text in numbers for a, b in SIGN.findall(text)} - NULL_WORDS)
     sign_change: Changes = {"signs": tuple(signs)} if 0 < len(signs) <= MAX_SIGNS else {}
-    yield from ({**form, **sign_change} for form in ({}, *NUMBER_FORMS))
+    yield from ({**number_form, **sign_change} for number_form in ({}, *NUMBER_FORMS))
     if sign_change:
         yield from NUMBER_FORMS
     yield {"whole_floats": True}
-    yield from ({"dates": form} for form in get_args(DateForm))
+    yield from ({"dates": date_form} for date_form in get_args(DateForm))
     true = tuple(word for word in texts["bool"] if word.lower() in TRUE_WORDS)
     false = tuple(word for word in texts["bool"] if word.lower() in FALSE_WORDS)
     yield {
         "true": _add_words(file_format.true, true, "True"),
         "false": _add_words(file_format.false, false, "False"),
     }
-    words = dict.fromkeys(text for column in texts.values() for text in column)
-    nulls = tuple(word for word in words if word in NULL_WORDS)
+    all_texts = dict.fromkeys(text for column in texts.values() for text in column)
+    nulls = tuple(word for word in all_texts if word in NULL_WORDS)
     yield {"nulls": _add_words(file_format.nulls, nulls, "")}
 
 
-def _add_words(declared: Sequence[str], words: Sequence[str], usual: str) -> tuple[str, ...]:
+def _add_words(declared: Sequence[str], new_words: Sequence[str], usual: str) -> tuple[str, ...]:
     """Return the declared words and the new ones, without the one that needs no declaration."""
-    return tuple(dict.fromkeys([*declared, *(word for word in words if word != usual)]))
+    return tuple(dict.fromkeys([*declared, *(word for word in new_words if word != usual)]))
 
 
 def _texts_of(cells: pl.DataFrame, columns: Mapping[str, Column], column_type: str) -> list[str]:

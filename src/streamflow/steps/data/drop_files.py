@@ -70,7 +70,9 @@ def _describe_obstacle(path: Path, table: str) -> str:
         return "a folder"
     if path.is_symlink():
         return f"a link to {path.readlink()}, which does not exist"
-    namesakes = sorted(other.name for other in path.parent.iterdir() if _is_namesake(other, path))
+    namesakes = sorted(
+        neighbour.name for neighbour in path.parent.iterdir() if _is_namesake(neighbour, path)
+    )
     if namesakes:
         return (
             f"{' and '.join(namesakes)} "
@@ -79,8 +81,8 @@ def _describe_obstacle(path: Path, table: str) -> str:
     return NO_FILE
 
 
-def _is_namesake(other: Path, path: Path) -> bool:
+def _is_namesake(neighbour: Path, path: Path) -> bool:
     """Return whether a file has the same name, but for its case and its ending."""
-    stems = [candidate.name.lower().split(".")[0] for candidate in (other, path)]
-    is_table_file = other.name.lower().endswith(TABLE_ENDINGS)
-    return stems[0] == stems[1] and is_table_file and other.is_file()
+    stems = [candidate.name.lower().split(".")[0] for candidate in (neighbour, path)]
+    is_table_file = neighbour.name.lower().endswith(TABLE_ENDINGS)
+    return stems[0] == stems[1] and is_table_file and neighbour.is_file()

@@ -26,6 +26,10 @@ from streamflow.files.spool import Spool
 from streamflow.progress import Progress
 from streamflow.steps.data.file_checks import check_file, fatal_violation
 
+# Blanks, and characters of no width, at either end of a text.
+INVISIBLE_ENDS = r"^[\s\u200b-\u200d\u2060\ufeff]|[\s\u200b-\u200d\u2060\ufeff]$"
+SHOWN_KEYS = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedDrop:
@@ -106,7 +110,7 @@ def read_drop(
         spools=spools,
         keys=keys,
         violations=tuple(violations),
-        warnings=tuple(_warn_of_lookalikes(keys, catalog)),
+        warnings=(*_warn_of_lookalikes(keys, catalog), *_warn_of_blanks(keys, catalog)),
     )
 
 
@@ -212,3 +216,20 @@ def _warn_of_lookalikes(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> l
             f"the keys {names} differ only in their Unicode form: they count as different keys"
         )
     return warnings
+
+
+def _warn_of_blanks(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[str]:
+    """Return a warning if entity keys begin or end with a character that nobody sees."""
+    entity_table = keys.get(catalog.entity.table)
+    if entity_table is None or entity_table[catalog.entity.key].dtype != pl.String:
+        return []
+    texts = entity_table[catalog.entity.key].drop_nulls()
+    padded = texts.filter(texts.str.contains(INVISIBLE_ENDS)).unique().sort()
+    if padded.is_empty():
+        return []
+    shown = " and ".join(map(ascii, padded.head(SHOWN_KEYS)))
+    return [
+        f"{count_of(len(padded), 'key')} of {catalog.file(catalog.entity.table)} with a blank or a "
+        f"character of no width at an end, which is a part of the key: {shown} "
+        "(trim = true in [files.…] of the catalog removes blanks)"
+    ]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from streamflow.catalog import Catalog
 from streamflow.catalog.file_kinds import PARQUET, kind_of
+from streamflow.core.data.catalog_definitions import quote_toml
 from streamflow.core.data.contract import HEADER_ROW, DropViolation, find_header_violations
+from streamflow.core.data.reading_advice import write_changes
 from streamflow.files import csv_files, parquet_files, table_files
 from streamflow.files.csv_files import FileBytes
+from streamflow.files.file_signs import describe_signs
+from streamflow.steps.data.reading_advice import find_header_reading
 
 
 def check_file(
@@ -29,17 +34,63 @@ def check_file(
     problem = table_files.find_problem(path, file_format)
     if problem:
         return [], [fatal_violation(table, expected=f"a file of {kind.noun}", got=problem)]
+    signs = describe_signs(path, table, file_format) if kind.is_text else ""
+    if signs:
+        expected = f"{kind.noun} in {file_format.encoding}"
+        return [], [fatal_violation(table, expected=expected, got=signs)]
     header = table_files.read_header(path, file_format)
     if kind.is_text:
         violations = _check_text(path, table, file, catalog, header)
     else:
         violations = _check_types(path, table, catalog)
-    expected_names = list(catalog.headers(table).values())
+    return header, violations or _check_header(path, table, catalog, header)
+
+
+def _check_header(
+    path: Path, table: str, catalog: Catalog, header: Sequence[str]
+) -> list[DropViolation]:
+    """Return a violation for each wrong column, or one if a declaration reads the header."""
+    file_format = catalog.file_format(table)
+    names = list(catalog.headers(table).values())
     if file_format.number_rows:
-        expected_names.remove(str(file_format.key_header))
-    return header, violations or find_header_violations(
-        table, header, expected_names, file_format.ignore
-    )
+        names.remove(str(file_format.key_header))
+    ignored = file_format.ignore
+    violations = find_header_violations(table, header, names, ignored)
+    if not violations:
+        return []
+    changes = find_header_reading(path, table, catalog)
+    if changes:
+        got = f"a header that can be read (declare {write_changes(changes)} in [files.{table}])"
+    elif sorted(map(_plain_name, header)) == sorted(map(_plain_name, names)):
+        got = "these names written differently (" + _declare_headers(table, catalog, header) + ")"
+    else:
+        return violations
+    return [fatal_violation(table, expected="the columns of the catalog", got=got)]
+
+
+def _plain_name(header: str) -> str:
+    """Return a header in lower case, with one underscore for all that is no letter or digit.
+
+    >>> _plain_name("Monthly  Charges")
+    'monthly_charges'
+    """
+    return re.sub(r"[\W_]+", "_", header).strip("_").lower()
+
+
+def _declare_headers(table: str, catalog: Catalog, header: Sequence[str]) -> str:
+    """Write what to declare so that the catalog's columns have the headers of the file."""
+    by_plain_name = {_plain_name(name): name for name in header}
+    key = catalog.entity.key
+    declarations = []
+    for name, declared in catalog.headers(table).items():
+        header_name = by_plain_name[_plain_name(declared)]
+        if header_name == declared:
+            continue
+        if name == key:
+            declarations.append(f"key_header = {quote_toml(header_name)} in [files.{table}]")
+        else:
+            declarations.append(f"header = {quote_toml(header_name)} for {name}")
+    return "declare " + ", ".join(declarations)
 
 
 def _check_text(

@@ -10,6 +10,7 @@ from streamflow.core.data.contract import DropViolation, quote_cell
 from streamflow.core.data.counts import count_of
 from streamflow.errors import ContractViolation
 from streamflow.files import table_files
+from streamflow.steps.data.reading_advice import advise
 
 MAX_LISTED = 20  # violations in the message; all of them are in the error's facts
 
@@ -56,6 +57,7 @@ def make_violation_error(
     if len(lines) > MAX_LISTED:
         listed.append(f"… and {len(lines) - MAX_LISTED} more")
     listed.append(f"({count_of(len(lines), 'violation')})")
+    listed += advise(folder, catalog, violations)
     if note:
         listed.append(note)
     return ContractViolation("\n".join(listed), violations=lines)
