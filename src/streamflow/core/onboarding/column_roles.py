@@ -179,9 +179,14 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
             values = count_of(len(column.values), "different value")
         example = f", {column.repeated_cell!r} twice or more" if column.repeated_cell else ""
         yield f"repeats: {values} in {count_of(column.rows, 'row')}{example}"
+    if column.total:
+        place = file.place(column.total.row)
+        yield f"holds the name of a sum in {place}: {column.total.value!r}"
     if column.odd_cells:
-        shown = ", ".join(repr(cell.value) for cell in column.odd[:3])
-        yield f"is of type {column.kind}, except {count_of(column.odd_cells, 'cell')}: {shown}"
+        first = column.odd[0]
+        shown = f"{first.value!r} in {file.place(first.row)}"
+        count = count_of(column.odd_cells, "cell")
+        yield f"is of type {column.kind}, except {count}, first {shown}"
     if column.kind == "float" and not column.whole:
         yield "holds numbers that are not whole; a key is int or string"
     if column.numbers_rows:
