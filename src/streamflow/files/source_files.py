@@ -61,9 +61,10 @@ def read_text_facts(path: Path) -> TextFacts:
     for chunk in _read_chunks(path):
         head = head or chunk[:HEAD_BYTES]
         quotes += chunk.count(b'"')
-        if is_utf8:
+        is_ascii = chunk.isascii()
+        if is_utf8 and not (is_ascii and not decoder.getstate()[0]):
             is_utf8 = _can_decode(decoder, chunk)
-        if not chunk.isascii():
+        if not is_ascii:
             undefined |= {byte for byte in UNDEFINED_IN_1252 if byte in chunk}
     is_utf8 = is_utf8 and _can_decode(decoder, b"", final=True)
     return TextFacts(head=head, is_utf8=is_utf8, undefined=frozenset(undefined), quotes=quotes)

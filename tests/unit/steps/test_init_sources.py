@@ -331,6 +331,10 @@ def test_a_foot_and_a_second_header_are_named_with_their_lines(tmp_path: Path) -
     left = "id,churned\n" + "".join(f"{n},{n % 2}\n" for n in range(1, 40))
     people = "id,fee\n" + "".join(f"{n},{n}\n" for n in range(1, 40))
     said = refusal(tmp_path / "foot", {"people.csv": f"{people}Total,780\n", "left.csv": left})
+    assert "column 'id' holds the name of a sum in people.csv:41: 'Total'" in said
+    named = people.replace("\n", "\nA")[:-1]
+    files = {"people.csv": f"{named}Total,780\n", "left.csv": left.replace("\n", "\nA")[:-1]}
+    said = refusal(tmp_path / "text", files)
     assert "people.csv:41 column 'id': got 'Total'; it is no key but a sum" in said
     said = refusal(tmp_path / "head", {"people.csv": f"{people}id,fee\n40,1\n", "left.csv": left})
     assert "people.csv:41: the header is repeated here" in said

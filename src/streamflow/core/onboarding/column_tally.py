@@ -112,9 +112,11 @@ class ColumnTally:
             return
         counts = cells.drop_nulls().value_counts(name="cells")
         if len(counts) > KEPT_VALUES:
+            self.nul += int(cells.str.contains("\0", literal=True).sum())
             self.values = None
             return
         for value, count in counts.iter_rows():
+            self.nul += "\0" in value
             self.values[value] = self.values.get(value, 0) + count
         if len(self.values) > KEPT_VALUES:
             self.values = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import FileFormat, kind_of
 from streamflow.catalog.file_format import BLANKS
-from streamflow.core.onboarding.cell_counts import count_cells
+from streamflow.core.onboarding.cell_counts import CountedColumn, count_cells
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_tally import ColumnTally, Hashes
 from streamflow.core.onboarding.tally_profile import make_profile
@@ -43,9 +43,16 @@ class FileTally:
         for header, tally in self.columns.items():
             tally.choose_family(cells[header], self.file_format)
         self.rows += len(cells)
-        families = {header: tally.family for header, tally in self.columns.items()}
         kind = kind_of(self.file)
-        counts, fitting = count_cells(cells, families, self.file_format, kind)
+        columns = {
+            header: CountedColumn(
+                family=tally.family,
+                may_be_int=tally.ints == tally.fitting,
+                has_values=tally.values is not None,
+            )
+            for header, tally in self.columns.items()
+        }
+        counts, fitting = count_cells(cells, columns, self.file_format, kind)
         for header, tally in self.columns.items():
             tally.rows += len(cells)
             tally.add_counts(counts[header])

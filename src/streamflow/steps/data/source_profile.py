@@ -25,6 +25,7 @@ from streamflow.core.onboarding.text_encoding import describe_wrong_kind, guess_
 from streamflow.core.onboarding.text_layout import guess_layout
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files, source_files, table_files
+from streamflow.files.read_ahead import read_ahead
 from streamflow.files.source_files import TextFacts
 
 SHOWN_RAGGED = 3
@@ -169,7 +170,7 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
         source.declare("no column is the key", number_rows=True, key_header=numbers_rows)
     headers = table_files.read_headers(path, source.file_format)
     tally = FileTally(path.name, headers, source.file_format)
-    for rows, cells in batches:
+    for rows, cells in read_ahead(batches):
         if numbers_rows and numbers_rows not in cells.columns:
             tally.add(rows, table_files.add_row_numbers(rows, cells, numbers_rows))
         else:
