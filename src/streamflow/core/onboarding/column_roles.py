@@ -183,8 +183,8 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
         place = file.place(column.total.row)
         yield f"holds the name of a sum in {place}: {column.total.value!r}"
     if column.odd_cells:
-        first = column.odd[0]
-        shown = f"{first.value!r} in {file.place(first.row)}"
+        odd_cell = column.odd[0]
+        shown = f"{odd_cell.value!r} in {file.place(odd_cell.row)}"
         count = count_of(column.odd_cells, "cell")
         yield f"is of type {column.kind}, except {count}, first {shown}"
     if column.kind == "float" and not column.whole:
