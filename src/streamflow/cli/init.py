@@ -12,17 +12,17 @@ from streamflow.cli.context import invocation, show
 from streamflow.cli.options import JsonFlag, ReplaceFile
 
 EXAMPLES = """
-Examples:
+Examples: a folder, one file, a value of the label, no key, a table of PostgreSQL.
 
-  streamflow init gym/month_000                        a folder: each file is a table
+  streamflow init gym/month_000
 
-  streamflow init telco.csv --label Churn              one file with key, features and label
+  streamflow init telco.csv --label Churn
 
-  streamflow init bank.xlsx --label "Status=closed"    the value that means: the customer left
+  streamflow init bank.xlsx --label "Status=closed"
 
-  streamflow init churn.csv --make-key                 no column is the key: number the rows
+  streamflow init calls.csv --make-key
 
-  streamflow init --from postgresql://me@db.example/crm/public.customers --to month_000
+  streamflow init --from postgresql://me@db/crm/public.customers
 """
 
 
@@ -37,7 +37,7 @@ def init(
         list[Path] | None,
         typer.Argument(
             help="The folder of a drop, or its files: CSV, gzip, Parquet or Excel (.xlsx).",
-            metavar="SOURCE…",
+            metavar="SOURCE",
         ),
     ] = None,
     out: Annotated[

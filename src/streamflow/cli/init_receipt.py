@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 def describe(receipt: InitReceipt) -> str:
     """Print one line per table, how it is written, what is left to the user, the next command."""
+    files = [table.file for table in receipt.tables]
     lines = []
     for table in receipt.tables:
         rows = f"{count_of(table.rows, 'row', width=9):14}"
         columns = f"{count_of(table.columns, 'column', width=3):11}"
         features = count_of(len(table.features), "feature", width=3)
-        lines.append(f"  {table.file:28} {rows}  {columns}  {features}")
+        name = table.file if files.count(table.file) == 1 else f"{table.file}: {table.table}"
+        lines.append(f"  {name:28} {rows}  {columns}  {features}")
     lines += [f"  guessed: {reading}" for reading in receipt.readings]
     lines += [f"  left out: {column}" for column in receipt.left_out]
     lines += [f"  decide: {decision}" for decision in receipt.decisions]

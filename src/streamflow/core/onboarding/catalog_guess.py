@@ -196,7 +196,7 @@ def _guess_entity(roles: _Roles) -> Entity:
     longest = max(column.longest for column in key_columns)
     table = roles.table_names[roles.owner.file]
     return Entity(
-        name=entity_name(roles.key.name, table),
+        name=table if roles.key.is_made else entity_name(roles.key.name, table),
         key=roles.key.name,
         type="int" if is_integer else "string",
         max_length=room_for(longest, MIN_KEY_LENGTH),

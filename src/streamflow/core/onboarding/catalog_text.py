@@ -139,7 +139,8 @@ def _write_table(table: TableGuess) -> str:
         for column in table.columns
     ]
     columns = f"[tables.{table.table}.columns]\n{_write_lines(lines)}"
-    return f"{text}{columns}{_write_format(table)}"
+    written = _write_format(table)
+    return f"{text}{columns}\n{written}" if written else f"{text}{columns}"
 
 
 def _write_format(table: TableGuess) -> str:
