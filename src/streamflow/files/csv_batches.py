@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
 from streamflow.files.csv_files import Lines, measure_header
-from streamflow.files.text_source import open_text, open_utf8
+from streamflow.files.text_source import BOM_BYTES, open_text, open_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,6 +150,9 @@ def _parse_block(
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
+    # Arrow drops one byte order mark at the start of what it reads. Here it is part of a cell.
+    if block.startswith(BOM_BYTES):
+        block = BOM_BYTES + block
     # Several ignored columns may have the same name, which Arrow cannot tell apart.
     ignored = set(file_format.ignore)
     names = [f"\0{position}" if name in ignored else name for position, name in enumerate(header)]

@@ -474,3 +474,18 @@ def test_a_reading_has_a_digest_of_its_own() -> None:
     assert len(readings) == 6
     assert make_catalog().reading("users") == ""
     assert {make_catalog(d).digest for d in ("", "trim = true")} == {make_catalog().digest}
+
+
+@pytest.mark.parametrize("key", [" ä-1", "ä-1\u00a0", "ä-1\u200b", "\ufeffä-1"])
+def test_a_key_with_an_end_that_nobody_sees_is_shown(
+    read: Callable[..., Reading], key: str
+) -> None:
+    text = STRICT.replace("ä-1", key)
+    reading = read(text.encode())
+    assert reading.drop is not None
+    assert reading.drop.warnings[0].startswith("1 key of users.csv with a blank or a character of ")
+    assert ascii(key) in reading.drop.warnings[0]
+    is_blank = key.strip() == "ä-1"
+    trimmed = read(text.encode(), "trim = true")
+    assert trimmed.drop is not None
+    assert bool(trimmed.drop.warnings) != is_blank

@@ -7,10 +7,11 @@ becomes a text that no type allows.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from streamflow.catalog import Column
 from streamflow.catalog.file_format import BLANKS, STRICT_CSV, FileFormat
 from streamflow.catalog.file_kinds import CSV, FileKind
 
@@ -20,9 +21,28 @@ MIDNIGHT = r"[T ]00:00:00(\.0+)?Z?$"
 DATE = r"^\d{4}-\d{2}-\d{2}$"
 
 
-def is_strict(file_format: FileFormat, kind: FileKind) -> bool:
-    """Return whether every cell is written as in strict CSV already."""
-    return kind.is_text and file_format == STRICT_CSV
+def name_cells(text: pl.DataFrame, headers: Mapping[str, str]) -> pl.DataFrame:
+    """Return the cells of a file in columns with the names of the catalog.
+
+    Args:
+        headers: name in the catalog -> header of the file.
+    """
+    return text.select(pl.col(header).alias(name) for name, header in headers.items())
+
+
+def canonical_cells(
+    cells: pl.DataFrame,
+    columns: Mapping[str, Column],
+    file_format: FileFormat,
+    kind: FileKind = CSV,
+) -> pl.DataFrame:
+    """Return the cells of a file as a strict CSV file would hold them."""
+    if kind.is_text and file_format == STRICT_CSV:
+        return cells
+    return cells.select(
+        canonical_cell(pl.col(name), column.type, file_format, kind).alias(name)
+        for name, column in columns.items()
+    )
 
 
 def canonical_cell(

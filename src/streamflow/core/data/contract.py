@@ -21,7 +21,7 @@ from pandera.errors import SchemaErrors
 from streamflow.catalog import STRICT_CSV, Column, FileFormat, FileKind
 from streamflow.catalog.file_kinds import CSV
 from streamflow.column_types import COLUMN_TYPES
-from streamflow.core.data.cell_forms import canonical_cell, is_strict
+from streamflow.core.data.cell_forms import canonical_cells
 from streamflow.core.data.counts import count_of
 
 HEADER_ROW = -1
@@ -95,23 +95,17 @@ def read_cells(
         text: (n, ·) strings, a null where the cell is empty; exactly the names of `columns`.
         rows: (n,) the number of each row in its file.
         columns: the columns of the file, in the order of the catalog.
-        key: the name of the entity's key.
-        table: the name of the table, for violations.
-        file_format: how the cells are written.
-        kind: the kind of the file.
+        key: the name of the entity's key. `table` is named in violations.
+        file_format: how the cells of a file of this kind are written.
 
     Returns:
-        (n, ·) values, typed and ordered as in the catalog; a violation for every broken promise.
-        It shows the cell as the file has it.
+        (n, ·) values, typed and ordered as in the catalog; a violation for every broken promise,
+        with the cell as the file has it.
     """
     cells = text.select(pl.col(name).cast(pl.String) for name in columns)
-    text = _write_strictly(cells, columns, file_format, kind)
+    text = canonical_cells(cells, columns, file_format, kind)
     typed = pl.DataFrame([_parse_column(text[name], column) for name, column in columns.items()])
-    malformed = _find_failures(_form_schema(columns), text)
-    # 2^63, 1e309 and 2024-02-30 are written correctly, and still have no value.
-    for name in columns:
-        is_lost = text[name].is_not_null() & typed[name].is_null()
-        malformed |= {(name, position) for position in is_lost.arg_true()}
+    malformed = _find_malformed(text, typed, columns)
     out_of_range = _find_failures(_value_schema(columns), typed) - malformed
     forms = {name: COLUMN_TYPES[column.type] for name, column in columns.items()}
     expectations = {cell: forms[cell[0]].form_description for cell in malformed}
@@ -130,19 +124,16 @@ def read_cells(
     return typed, sorted(violations, key=lambda violation: (violation.row, violation.column))
 
 
-def _write_strictly(
-    cells: pl.DataFrame,
-    columns: Mapping[str, Column],
-    file_format: FileFormat,
-    kind: FileKind,
-) -> pl.DataFrame:
-    """Return the cells as a strict CSV file would hold them."""
-    if is_strict(file_format, kind):
-        return cells
-    return cells.select(
-        canonical_cell(pl.col(name), column.type, file_format, kind).alias(name)
-        for name, column in columns.items()
-    )
+def _find_malformed(
+    text: pl.DataFrame, typed: pl.DataFrame, columns: Mapping[str, Column]
+) -> set[tuple[str, int]]:
+    """Return the cells (column, position) whose text is no value of their type."""
+    malformed = _find_failures(_form_schema(columns), text)
+    # 2^63, 1e309 and 2024-02-30 are written correctly, and still have no value.
+    for name in columns:
+        is_lost = text[name].is_not_null() & typed[name].is_null()
+        malformed |= {(name, position) for position in is_lost.arg_true()}
+    return malformed
 
 
 def find_header_violations(

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog, kind_of
+from streamflow.core.data.cell_forms import name_cells
 from streamflow.core.data.contract import (
     HEADER_ROW,
     DropViolation,
@@ -81,8 +82,7 @@ def read_drop(
     Args:
         facts: table -> what `inspect_files` read from the bytes of its file.
         earlier_keys: table -> the keys of an earlier delivery that stays in place.
-        space: the folder that the spools use on disk.
-        closing: closes the spools.
+        space: the folder that the spools use on disk; `closing` closes them.
 
     Raises:
         DiskFull: there is no space left for the spools.
@@ -95,14 +95,12 @@ def read_drop(
     with naming_full_disk(space):
         for table, file in facts.items():
             path = folder / catalog.file(table)
-            spool = Spool(space)
-            closing.callback(spool.close)
             header, table_violations = check_file(path, table, file, catalog)
             if not table_violations:
+                spools[table] = _open_spool(space, closing)
                 keys[table], table_violations = _read_table(
-                    path, table, catalog, spool, progress, cell_count=len(header)
+                    path, table, catalog, spools[table], progress, cell_count=len(header)
                 )
-                spools[table] = spool
             violations += table_violations
     key_violations = check_keys_across_files({**earlier_keys, **keys}, catalog)
     violations += [_name_by_header(violation, catalog) for violation in key_violations]
@@ -112,6 +110,13 @@ def read_drop(
         violations=tuple(violations),
         warnings=(*_warn_of_lookalikes(keys, catalog), *_warn_of_blanks(keys, catalog)),
     )
+
+
+def _open_spool(space: Path, closing: ExitStack) -> Spool:
+    """Return a new spool, which `closing` closes."""
+    spool = Spool(space)
+    closing.callback(spool.close)
+    return spool
 
 
 def _read_table(
@@ -128,18 +133,40 @@ def _read_table(
     Args:
         cell_count: the number of cells in the header.
     """
-    key = catalog.entity.key
-    columns = catalog.file_columns(table)
-    file_format = catalog.file_format(table)
-    named_cells = [pl.col(header).alias(name) for name, header in catalog.headers(table).items()]
-    key_parts: list[pl.DataFrame] = []
-    violations: list[DropViolation] = []
     ragged: dict[int, int] = {}  # row number -> its number of cells, where that is not the header's
+    keys, violations = _spool_rows(path, table, catalog, spool, progress, ragged)
+    if keys.is_empty() and not ragged:
+        no_rows = fatal_violation(table, expected="rows after the header", got="none")
+        return keys, [no_rows]
+    violations += find_repeated_keys(keys, key=catalog.entity.key, table=table)
+    violations = [_name_by_header(violation, catalog) for violation in violations]
+    # Without a single good row, the file as a whole is unusable.
+    violations += _ragged_violations(table, cell_count, ragged, fatal=keys.is_empty())
+    return keys, sorted(violations, key=_file_order)
+
+
+def _spool_rows(
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    spool: Spool,
+    progress: Progress,
+    ragged: dict[int, int],
+) -> tuple[pl.DataFrame, list[DropViolation]]:
+    """Spool the typed rows of a file; return its keys with row numbers, and what is wrong in cells.
+
+    Args:
+        ragged: gets row number -> number of cells of each row that is left out.
+    """
+    key = catalog.entity.key
+    file_format = catalog.file_format(table)
+    key_parts = [_no_keys(catalog)]
+    violations: list[DropViolation] = []
     for rows, text in table_files.read_batches(path, file_format, ragged):
         typed, cell_violations = read_cells(
-            text.select(named_cells),
+            name_cells(text, catalog.headers(table)),
             rows,
-            columns,
+            catalog.file_columns(table),
             key=key,
             table=table,
             file_format=file_format,
@@ -149,16 +176,7 @@ def _read_table(
         key_parts.append(typed.select(key).with_columns(row=rows))
         violations += cell_violations
         progress.add(len(rows))
-    row_count = sum(map(len, key_parts))
-    if not row_count and not ragged:
-        no_rows = fatal_violation(table, expected="rows after the header", got="none")
-        return _no_keys(catalog), [no_rows]
-    keys = pl.concat([_no_keys(catalog), *key_parts])
-    violations += find_repeated_keys(keys, key=key, table=table)
-    violations = [_name_by_header(violation, catalog) for violation in violations]
-    # Without a single good row, the file as a whole is unusable.
-    violations += _ragged_violations(table, cell_count, ragged, fatal=not row_count)
-    return keys, sorted(violations, key=_file_order)
+    return pl.concat(key_parts), violations
 
 
 def _name_by_header(violation: DropViolation, catalog: Catalog) -> DropViolation:

@@ -11,6 +11,7 @@ import polars as pl
 
 from streamflow.catalog import Catalog, FileFormat, kind_of
 from streamflow.catalog.file_format import Separator
+from streamflow.core.data.cell_forms import name_cells
 from streamflow.core.data.contract import HEADER_ROW, DropViolation, find_header_violations
 from streamflow.core.data.reading_advice import Changes, advise_format, write_changes
 from streamflow.files import table_files
@@ -118,9 +119,8 @@ def _find_extra_columns(
 def _read_sample(path: Path, table: str, catalog: Catalog, file_format: FileFormat) -> pl.DataFrame:
     """Return the first rows of a file as text, with the names of the catalog."""
     headers = catalog.headers(table)
-    named_cells = [pl.col(header).alias(name) for name, header in headers.items()]
     for _, text in table_files.read_batches(path, file_format, {}):
-        return text.head(SAMPLE_ROWS).select(named_cells)
+        return name_cells(text.head(SAMPLE_ROWS), headers)
     return pl.DataFrame(schema=dict.fromkeys(headers, pl.String))
 
 
