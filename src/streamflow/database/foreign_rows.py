@@ -55,8 +55,8 @@ def parse_source(url: str, query: str | None) -> ForeignSource:
     Raises:
         CatalogInvalid: the URL cannot be used. The message does not hold the password.
     """
-    parts = urlsplit(url)
-    segments = [unquote(segment) for segment in parts.path.split("/") if segment]
+    url_parts = urlsplit(url)
+    segments = [unquote(segment) for segment in url_parts.path.split("/") if segment]
     if len(segments) != (1 if query else 2):
         ending = "DATABASE" if query else "DATABASE/SCHEMA.TABLE"
         raise CatalogInvalid(
@@ -64,7 +64,7 @@ def parse_source(url: str, query: str | None) -> ForeignSource:
             state=STATE,
             remedy="Name a table in the URL, or the rows with --query.",
         )
-    database_url = urlunsplit(parts._replace(path=f"/{parts.path.split('/')[1]}"))
+    database_url = urlunsplit(url_parts._replace(path=f"/{url_parts.path.split('/')[1]}"))
     try:
         address = from_url(database_url)
     except SettingsInvalid as exc:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_roles import KeyGuess
 from streamflow.core.onboarding.format_guess import describe_odd_cells, list_unread_values
 from streamflow.core.onboarding.label_column import LabelGuess
-
-if TYPE_CHECKING:
-    from streamflow.core.onboarding.catalog_guess import TableGuess
+from streamflow.core.onboarding.table_guess import TableGuess
 
 FOUR_DIGITS = re.compile(r"\d{4}")
 # Rows of fewer columns are often equal by chance.

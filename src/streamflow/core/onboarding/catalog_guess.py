@@ -22,31 +22,15 @@ from streamflow.core.onboarding.column_roles import (
     find_owner,
     holds_features,
 )
-from streamflow.core.onboarding.format_guess import FormatGuess, complete_format, contradicts_words
+from streamflow.core.onboarding.format_guess import complete_format, contradicts_words
 from streamflow.core.onboarding.label_column import LabelGuess, count_true
 from streamflow.core.onboarding.problems import Problem, refuse
+from streamflow.core.onboarding.table_guess import TableGuess
 
 VIEW_ENDING = "_fv"
 MAX_TABLE_NAME = 40  # characters; it leaves room for the ending of the view
 MIN_KEY_LENGTH = 64  # the smallest max_length of a key that a guess declares
 LEFT_COLUMN = "churned"  # the label that is made of a date of leaving
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableGuess:
-    """A file as it will be declared. `view` is None when the file feeds no feature."""
-
-    table: str
-    file: str
-    rows: int
-    view: str | None
-    columns: tuple[ColumnGuess, ...]
-    written: FormatGuess
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """List the columns that are features."""
-        return tuple(column.name for column in self.columns if column.column.view)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from streamflow.catalog import Column
 from streamflow.core.data.catalog_definitions import format_toml, quote_toml
 from streamflow.core.data.counts import count_of
-from streamflow.core.onboarding.catalog_guess import CatalogGuess, TableGuess
+from streamflow.core.onboarding.catalog_guess import CatalogGuess
+from streamflow.core.onboarding.table_guess import TableGuess
 
 HEAD = """\
 # What the data mean: declared once, here. 'streamflow init' guessed it from one drop:

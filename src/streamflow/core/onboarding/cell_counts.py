@@ -69,8 +69,8 @@ def count_cells(
         numbers = [header for header, family in typed.items() if family == "number"]
         possible_ints = [header for header in numbers if columns[header].may_be_int]
         clean |= _count_clean(cells, possible_ints, pl.Int64, counts)
-        rest = [header for header in numbers if header not in clean]
-        clean |= _count_clean(cells, rest, pl.Float64, counts)
+        fractions = [header for header in numbers if header not in clean]
+        clean |= _count_clean(cells, fractions, pl.Float64, counts)
     for header, family in typed.items():
         if family != "number" and _fit_all(cells[header], family, file_format, kind):
             clean.add(header)
@@ -143,8 +143,8 @@ def _count_clean(
         has_odd = bool(odd_counts.get(header, {}).get("odd"))
         if values["fitting"] == filled and is_exact and not has_odd:
             clean.add(header)
-            whole = filled if is_int else _count_whole(numbers[header])
-            counts[header] |= {**values, "floats": filled, "whole": whole}
+            whole_count = filled if is_int else _count_whole(numbers[header])
+            counts[header] |= {**values, "floats": filled, "whole_numbers": whole_count}
             counts[header]["ints"] = filled if is_int else 0
     return clean
 
@@ -229,7 +229,7 @@ def _count_numbers(texts: pl.Series) -> Counts:
     measures = {
         "ints": is_int.sum(),
         "floats": is_exact.sum(),
-        "whole": (value.floor() == value).sum(),
+        "whole_numbers": (value.floor() == value).sum(),
         "low": value.min(),
         "high": value.max(),
     }

@@ -69,19 +69,19 @@ def derive_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> dict
     {'fee': 'fee', 'Fee': 'fee_2', 'FEE (USD)': 'fee_usd', 'as_of': 'as_of_given'}
     """
     names: dict[str, str] = {}
-    used = set(taken)
+    used_names = set(taken)
     # Headers that are names come first, so that a derived name cannot take theirs.
     for header in sorted(headers, key=lambda header: as_column_name(header) != header):
-        names[header] = number_name(as_column_name(header), used)
-        used.add(names[header])
+        names[header] = number_name(as_column_name(header), used_names)
+        used_names.add(names[header])
     return {header: names[header] for header in headers}
 
 
-def number_name(name: str, used: Collection[str], *, longest: int = MAX_NAME) -> str:
+def number_name(name: str, used_names: Collection[str], *, longest: int = MAX_NAME) -> str:
     """Return the name, or the name with the first number that makes it a new one."""
     candidate = name
     number = 2
-    while candidate in used:
+    while candidate in used_names:
         ending = f"_{number}"
         candidate = name[: longest - len(ending)].rstrip("_") + ending
         number += 1

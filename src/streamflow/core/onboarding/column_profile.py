@@ -34,7 +34,7 @@ class ColumnProfile:
     longest   the length of the longest cell, in characters
     values    each distinct value and the number of its cells, if they are few; in order
     unique    no cell is empty, and no two cells are equal
-    whole     each value is a whole number, although some are written like 1.0
+    is_whole  each value is a whole number, although some are written like 1.0
     odd       the values that are not of the type, the most frequent first; at most ODD_VALUES
     odd_cells the number of cells that are not of the type
     padded    the number of cells with blanks around a value
@@ -59,7 +59,7 @@ class ColumnProfile:
     longest: int = 0
     values: tuple[tuple[str, int], ...] | None = None
     unique: bool = False
-    whole: bool = False
+    is_whole: bool = False
     odd: tuple[CellCount, ...] = ()
     odd_cells: int = 0
     padded: int = 0
@@ -73,7 +73,7 @@ class ColumnProfile:
     @property
     def can_be_key(self) -> bool:
         """Return whether this column can name each row of its file."""
-        is_possible = self.kind in ("int", "string") or (self.kind == "float" and self.whole)
+        is_possible = self.kind in ("int", "string") or (self.kind == "float" and self.is_whole)
         return self.unique and is_possible and not self.odd_cells
 
     @property
@@ -131,7 +131,7 @@ class FileProfile:
         """Return the line of a row in the file. Without a look at the file, none is skipped."""
         return self.lines.get(row, row + 2)
 
-    def place(self, row: int) -> str:
+    def locate(self, row: int) -> str:
         """Return the place of a row in the file, as in `users.csv:490`."""
         return f"{self.file}:{self.line(row)}"
 

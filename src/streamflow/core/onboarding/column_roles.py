@@ -90,7 +90,7 @@ def find_key(files: Sequence[FileProfile], key: str | None) -> KeyGuess | Proble
     if hidden:
         return Problem(lines=tuple(hidden), remedy=HIDDEN_REMEDY)
     sums = [
-        f"{file.place(cell.row)} column {best_key!r}: got {cell.value!r}; it is no key but a sum"
+        f"{file.locate(cell.row)} column {best_key!r}: got {cell.value!r}; it is no key but a sum"
         for file in files
         for cell in [_column(file, best_key).total]
         if cell
@@ -128,7 +128,7 @@ def _describe_hidden(files: Sequence[FileProfile], key: str) -> list[str]:
         if cell:
             shown = ascii(cell.value)
             problem = "it has blanks or characters of no width around it"
-            lines.append(f"{file.place(cell.row)} column {key!r}: got {shown}; {problem}")
+            lines.append(f"{file.locate(cell.row)} column {key!r}: got {shown}; {problem}")
     return lines
 
 
@@ -169,7 +169,7 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
     if column.empty:
         first = ""
         if column.first_empty is not None:
-            first = f", first in {file.place(column.first_empty)}"
+            first = f", first in {file.locate(column.first_empty)}"
         yield f"is empty in {column.empty:,} of {count_of(column.rows, 'row')}{first}"
     if column.kind not in ("int", "string", "float"):
         yield f"is of type {column.kind}; a key is int or string"
@@ -180,14 +180,14 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
         example = f", {column.repeated_cell!r} twice or more" if column.repeated_cell else ""
         yield f"repeats: {values} in {count_of(column.rows, 'row')}{example}"
     if column.total:
-        place = file.place(column.total.row)
-        yield f"holds the name of a sum in {place}: {column.total.value!r}"
+        line = file.locate(column.total.row)
+        yield f"holds the name of a sum in {line}: {column.total.value!r}"
     if column.odd_cells:
         odd_cell = column.odd[0]
-        shown = f"{odd_cell.value!r} in {file.place(odd_cell.row)}"
+        shown = f"{odd_cell.value!r} in {file.locate(odd_cell.row)}"
         count = count_of(column.odd_cells, "cell")
         yield f"is of type {column.kind}, except {count}, first {shown}"
-    if column.kind == "float" and not column.whole:
+    if column.kind == "float" and not column.is_whole:
         yield "holds numbers that are not whole; a key is int or string"
     if column.numbers_rows:
         yield "only numbers the rows"

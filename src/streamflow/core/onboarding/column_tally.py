@@ -50,7 +50,7 @@ class ColumnTally:
     fitting: int = 0
     ints: int = 0
     floats: int = 0
-    whole: int = 0
+    whole_numbers: int = 0
     low: float | None = None
     high: float | None = None
     padded: int = 0
@@ -82,7 +82,7 @@ class ColumnTally:
 
     def add_counts(self, counts: dict[str, float | int | None]) -> None:
         """Add the counts of a batch, by the names of `count_cells`."""
-        for name in ("empty", "not_ascii", "nul", "fitting", "ints", "floats", "whole"):
+        for name in ("empty", "not_ascii", "nul", "fitting", "ints", "floats", "whole_numbers"):
             setattr(self, name, getattr(self, name) + int(counts.get(name) or 0))
         self.longest = max(self.longest, int(counts.get("longest") or 0))
         low = counts.get("low")

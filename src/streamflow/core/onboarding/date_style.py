@@ -27,7 +27,7 @@ AMBIGUOUS = {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}
 class DateGuess:
     """How a file writes its dates, and what decided it."""
 
-    form: DateForm
+    date_form: DateForm
     reason: str
 
 
@@ -37,31 +37,31 @@ def guess_dates(samples: Mapping[str, Sequence[str]]) -> DateGuess | None:
     Args:
         samples: header -> some cells of the column, without blanks around them.
 
-    >>> guess_dates({"joined": ["31.01.2021", "15.03.2020"]}).form
+    >>> guess_dates({"joined": ["31.01.2021", "15.03.2020"]}).date_form
     'DD.MM.YYYY'
-    >>> guess_dates({"joined": ["1/31/2021", "3/15/2020"]}).form
+    >>> guess_dates({"joined": ["1/31/2021", "3/15/2020"]}).date_form
     'MM/DD/YYYY'
     """
-    headers = {form: _find_dates(samples, pattern) for form, pattern in FORMS}
-    best = max(headers, key=lambda form: len(headers[form]))  # the first of the best
+    headers = {date_form: _find_dates(samples, pattern) for date_form, pattern in FORMS}
+    best = max(headers, key=lambda date_form: len(headers[date_form]))  # the first of the best
     if not headers[best]:
         return None
     reason = f"the dates of {', '.join(map(repr, headers[best]))}"
     rival = AMBIGUOUS.get(best)
     if rival and headers[rival] == headers[best]:  # type: ignore[index]  # a DateForm
         reason += f"; they could also be {rival}"
-    return DateGuess(form=best, reason=reason)
+    return DateGuess(date_form=best, reason=reason)
 
 
 def _find_dates(samples: Mapping[str, Sequence[str]], pattern: str) -> list[str]:
     """Return the headers of the columns whose cells are nearly all dates of a form."""
-    form = re.compile(pattern + TIME)
-    return [header for header, cells in samples.items() if _are_dates(cells, form)]
+    expression = re.compile(pattern + TIME)
+    return [header for header, cells in samples.items() if _are_dates(cells, expression)]
 
 
-def _are_dates(cells: Sequence[str], form: re.Pattern[str]) -> bool:
+def _are_dates(cells: Sequence[str], expression: re.Pattern[str]) -> bool:
     filled = [cell for cell in cells if not is_null_word(cell)]
-    matches = [form.match(cell) for cell in filled]
+    matches = [expression.match(cell) for cell in filled]
     dates = [
         match
         for match in matches

@@ -79,16 +79,16 @@ def complete_format(
 
 def _find_nulls(columns: Sequence[ColumnProfile], *, trims: bool) -> dict[str, str]:
     """Return word -> its count in words, for each word that means a null."""
-    words: dict[str, str] = {}
     counts: dict[str, int] = {}
     for column in columns:
         for cell in column.odd:
             word = cell.value.strip(BLANKS) if trims else cell.value
             if word and is_null_word(word) and len(word) <= MAX_WORD:
                 counts[word] = counts.get(word, 0) + cell.count
-    for word, count in list(counts.items())[:MAX_WORDS]:
-        words[word] = f"{count_of(count, 'cell')} {word!r}"
-    return words
+    return {
+        word: f"{count_of(count, 'cell')} {word!r}"
+        for word, count in list(counts.items())[:MAX_WORDS]
+    }
 
 
 def _find_bool_words(
@@ -127,8 +127,8 @@ def describe_odd_cells(file: FileProfile, column: ColumnProfile) -> str:
         for cell in column.odd[:SHOWN_ODD]
     ]
     if len(column.odd) > SHOWN_ODD:
-        rest = column.odd_cells - sum(cell.count for cell in column.odd[:SHOWN_ODD])
-        shown.append(f"and {count_of(rest, 'cell')} with different values")
+        further_cells = column.odd_cells - sum(cell.count for cell in column.odd[:SHOWN_ODD])
+        shown.append(f"and {count_of(further_cells, 'cell')} with different values")
     return f"{column.header}: {fitting}, {'; '.join(shown)}"
 
 

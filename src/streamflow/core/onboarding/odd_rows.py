@@ -15,5 +15,5 @@ def find_repeated_headers(file: FileProfile) -> list[Problem]:
         for cell in column.odd
         if cell.value == column.header
     }
-    lines = tuple(f"{file.place(row)}: the header is repeated here" for row in sorted(rows))
+    lines = tuple(f"{file.locate(row)}: the header is repeated here" for row in sorted(rows))
     return [Problem(lines=lines, remedy="Remove the repeated header")] if lines else []

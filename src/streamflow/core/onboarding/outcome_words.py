@@ -9,7 +9,7 @@ from dataclasses import dataclass
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1", "1.0", "ja", "j", "oui", "si", "sí", "wahr"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "0", "0.0", "nein", "non", "falsch"})
 NEGATED = re.compile(r"^(no|not|non|never|nicht)[ _-]", re.IGNORECASE)
-LEFT = re.compile(
+LEAVING = re.compile(
     r"churn|attrit|exited|cancel|\bleft\b|\bquit|lapsed|\bgone\b|terminat|inactiv|closed|\blost\b"
     r"|unsubscribed|expired|gekündigt|gekuendigt|ausgetreten",
     re.IGNORECASE,
@@ -47,8 +47,8 @@ def split_values(
     Outcome(true=('0',), false=('1',))
     """
     if true_value is not None:
-        others = tuple(value for value in values if value != true_value)
-        return Outcome(true=(true_value,), false=others) if true_value in values else None
+        false_values = tuple(value for value in values if value != true_value)
+        return Outcome(true=(true_value,), false=false_values) if true_value in values else None
     meanings = [_meaning(value, is_inverse=bool(STAYED_NAME.search(name))) for value in values]
     if not values or None in meanings:
         return None
@@ -66,7 +66,7 @@ def _meaning(value: str, *, is_inverse: bool) -> bool | None:
         return not is_inverse
     if word in FALSE_WORDS:
         return is_inverse
-    if LEFT.search(word):
+    if LEAVING.search(word):
         return not NEGATED.search(word)
     if STAYED.search(word):
         return bool(NEGATED.search(word))

@@ -34,7 +34,7 @@ def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:
         longest=tally.longest,
         values=_list_values(tally),
         unique=tally.hashes is not None and _all_differ(tally.hashes),
-        whole=is_numeric and tally.whole == tally.fitting,
+        is_whole=is_numeric and tally.whole_numbers == tally.fitting,
         odd=tuple(sorted(odd, key=lambda cell: (-cell.count, cell.row))),
         odd_cells=odd_count,
         padded=_count_padded(tally),

@@ -205,9 +205,9 @@ def _refuse_unshared(read_sources: Sequence[ReadSource], key: str) -> Never:
     for source in read_sources:
         unknown_rows = (~pl.Series(_hashes_of(source, key)).is_in(known_keys.implode())).arg_true()
         if len(unknown_rows):
-            place = source.find_cell(unknown_rows[0], key)
+            cell_place = source.find_cell(unknown_rows[0], key)
             count = count_of(len(unknown_rows), "key is", "keys are")
-            lines.append(f"{place}: {count} not in {largest.profile.file}")
+            lines.append(f"{cell_place}: {count} not in {largest.profile.file}")
     _refuse(lines, f"Add the missing keys to {largest.profile.file}, or correct their spelling")
 
 

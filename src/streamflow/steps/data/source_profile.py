@@ -201,7 +201,7 @@ def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
             source.declare(f"around the numbers of {columns}", signs=numbers.signs)
     dates = guess_dates(samples)
     if dates:
-        source.declare(dates.reason, dates=dates.form)
+        source.declare(dates.reason, dates=dates.date_form)
 
 
 def _describe_rows(
@@ -221,8 +221,8 @@ def _describe_rows(
         for row in shown_rows
     ]
     if len(ragged) > SHOWN_RAGGED:
-        rest = count_of(len(ragged) - SHOWN_RAGGED, "row")
-        lines.append(f"{path.name}: {rest} more with a different number of cells")
+        further_rows = count_of(len(ragged) - SHOWN_RAGGED, "row")
+        lines.append(f"{path.name}: {further_rows} more with a different number of cells")
     return Problem(lines=tuple(lines), remedy="Correct or remove these lines")
 
 

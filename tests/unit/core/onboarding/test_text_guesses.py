@@ -35,7 +35,7 @@ def test_the_style_in_which_most_columns_are_numbers(
 def test_a_date_that_could_be_two_is_said() -> None:
     guess = guess_dates({"a": ["01/02/2024", "03/04/2024"]})
     assert guess is not None
-    assert guess.form == "DD/MM/YYYY"
+    assert guess.date_form == "DD/MM/YYYY"
     assert "they could also be MM/DD/YYYY" in guess.reason
     assert guess_dates({"a": ["2024-01-31"], "b": ["12.5.7"]}) is None
 
