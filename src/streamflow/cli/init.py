@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +14,7 @@ from streamflow.cli.context import invocation, show
 from streamflow.cli.options import JsonFlag, ReplaceFile
 
 EXAMPLES = """
-Examples: a folder, one file, a value of the label, no key, a table of PostgreSQL.
-
-  streamflow init gym/month_000
+More examples: one file, a value of the label, no key, a table of PostgreSQL.
 
   streamflow init telco.csv --label Churn
 
@@ -82,6 +82,14 @@ def init(
     folder: Annotated[
         Path, typer.Option("--to", metavar="DIR", help="The folder for the rows of --from.")
     ] = Path("drop"),
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            help="The date of the drop, for the command that comes next.",
+        ),
+    ] = None,
     force: ReplaceFile = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -89,6 +97,8 @@ def init(
 
     The catalog describes your tables and how their files are written. It is guessed from one drop,
     and every guess is marked in it, so that you can check it. All problems are said at once.
+
+    Example: streamflow init gym/month_000 --as-of 2024-01-31
     """
     from streamflow.steps.data.fetch_rows import fetch_rows
     from streamflow.steps.data.init import init as step
@@ -103,4 +113,5 @@ def init(
     receipt = step(
         sources or [], out, key=key, make_key=make_key, label=label, force=force, notify=notify
     )
-    show(receipt, as_json=as_json, text=init_receipt.describe)
+    day = f"{as_of:%Y-%m-%d}" if as_of else "YYYY-MM-DD"
+    show(receipt, as_json=as_json, text=partial(init_receipt.describe, day=day))

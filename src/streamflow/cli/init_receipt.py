@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from streamflow.steps.data.init import InitReceipt
 
 
-def describe(receipt: InitReceipt) -> str:
-    """Print one line per table, how it is written, what is left to the user, the next command."""
+def describe(receipt: InitReceipt, *, day: str) -> str:
+    """Print one line per table, how it is written, what is left to the user, the next command.
+
+    Args:
+        day: the date of the drop, or what stands for it.
+    """
     files = [table.file for table in receipt.tables]
     lines = []
     for table in receipt.tables:
@@ -28,6 +32,6 @@ def describe(receipt: InitReceipt) -> str:
         f"[OK] wrote {receipt.out}: key={receipt.key} ({receipt.key_type}) label={receipt.label}"
         f" features={feature_count} model={receipt.model}"
     )
-    command = f"streamflow --catalog {receipt.out} run {receipt.folder} --as-of YYYY-MM-DD"
+    command = f"streamflow --catalog {receipt.out} run {receipt.folder} --as-of {day}"
     lines.append(f"Check the guesses in {receipt.out}, then run: {command}")
     return "\n".join(lines)
