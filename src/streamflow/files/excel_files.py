@@ -107,12 +107,15 @@ def read_batches(
 def read_records(path: Path, rows: Collection[int], file_format: FileFormat) -> dict[int, Record]:
     """Read the records of these rows, by row number. A record's line is its row in the sheet."""
     row_numbers = set(rows)
+    last_row = max(rows, default=HEADER_ROW)
     records = {}
     with _naming_damage(path), closing(_read_rows(path, file_format)) as sheet_rows:
         header_number = None
         for sheet_row, cells in sheet_rows:
             header_number = sheet_row if header_number is None else header_number
             number = sheet_row - header_number + HEADER_ROW
+            if number > last_row:
+                break
             if number in row_numbers:
                 records[number] = Record(line=sheet_row, cells=[cell or "" for cell in cells])
     return records

@@ -82,10 +82,13 @@ def read_batches(
 def read_records(path: Path, rows: Collection[int], file_format: FileFormat) -> dict[int, Record]:
     """Read the records of these rows, by row number. A record's line is its row, from 1."""
     records: dict[int, Record] = {}
-    if max(rows, default=-1) < 0:
+    last_row = max(rows, default=-1)
+    if last_row < 0:
         return records
     for numbers, frame in read_batches(path, file_format):
         first = int(numbers[0]) if len(numbers) else 0
+        if first > last_row:
+            break
         for row in sorted(row for row in rows if first <= row < first + len(frame)):
             cells = [cell or "" for cell in frame.row(row - first)]
             records[row] = Record(line=row + 1, cells=cells)

@@ -429,6 +429,34 @@ def test_a_damaged_file_is_refused(read: Callable[..., Reading], file: str, cut:
     assert file in reading.message
 
 
+def test_a_file_that_is_not_what_its_name_says_is_one_violation(
+    read: Callable[..., Reading],
+) -> None:
+    for file, noun in (("users.xlsx", "Excel"), ("users.parquet", "Parquet")):
+        lines = read(STRICT.encode(), file=file).message.splitlines()
+        assert lines[0].startswith(f"month/{file}: expected a file of {noun}, got a file that is ")
+        assert lines[1:] == ["(1 violation)"]
+
+
+def test_stray_quotes_of_a_different_format_do_not_hide_its_header(
+    read: Callable[..., Reading],
+) -> None:
+    """A cell that is not closed with the advised separator, and longer than a cell may be."""
+    rows = [*ROWS[:2], ["x", *ROWS[1][1:6], '"'], *([f"u{n}", *ROWS[1][1:]] for n in range(9_000))]
+    message = read(csv_text(rows, ";").encode()).message
+    assert '(declare separator = ";" in [files.users])' in message
+
+
+def test_columns_to_leave_out_are_advised_in_the_declared_format(
+    read: Callable[..., Reading],
+) -> None:
+    text = csv_text([[*row, cell] for row, cell in zip(ROWS, "rxyz", strict=True)], ";")
+    message = read(text.encode(), 'separator = ";"').message
+    assert message.splitlines()[2] == (
+        '(users.csv: to read it, try in [files.users] of the catalog: ignore = ["r"])'
+    )
+
+
 def test_a_formula_without_a_result_is_refused(read: Callable[..., Reading]) -> None:
     workbook = openpyxl.load_workbook(io.BytesIO(excel()))
     workbook.active["B3"] = "=1+1"
@@ -489,3 +517,53 @@ def test_a_key_with_an_end_that_nobody_sees_is_shown(
     trimmed = read(text.encode(), "trim = true")
     assert trimmed.drop is not None
     assert bool(trimmed.drop.warnings) != is_blank
+
+
+@pytest.mark.parametrize("file", ["users.xlsx", "users.parquet"])
+def test_a_bad_row_of_a_typed_file_is_named_and_rejected_by_its_row(
+    read: Callable[..., Reading], tmp_path: Path, file: str
+) -> None:
+    """Excel shows the row of the sheet: after a title and an empty row it is no count of rows."""
+    if file == "users.xlsx":
+        workbook = openpyxl.load_workbook(io.BytesIO(excel(title="Report")))
+        workbook.active.insert_rows(4)
+        workbook.active["C5"] = 1.5
+        buffer = io.BytesIO()
+        workbook.save(buffer)
+        content, declared, row = buffer.getvalue(), "skip_lines = 1", 5
+    else:
+        table = pa.table({**typed_rows(), "visits": [3.0, 1.5, 7.0]})
+        content, declared, row = parquet(table), "whole_floats = true", 2
+    reading = read(content, declared, file=file)
+    assert reading.message.splitlines()[0] == (
+        f"month/{file} row {row} column 'visits': expected a whole number of 64 bits, got '1.5'"
+    )
+    assert reading.drop is not None
+    rejects = list_rejects(reading.drop.violations, reading.drop.keys, key="user_id")
+    catalog = make_catalog(declared, file=file)
+    described = describe_rejects(tmp_path / "month", catalog, rejects)
+    assert [(reject.line, reject.key) for reject in described] == [(row, "b-2")]
+    assert json.loads(described[0].cells)["visits"] == "1.5"
+
+
+def test_a_violation_of_a_table_that_is_not_in_the_folder_gets_no_advice(tmp_path: Path) -> None:
+    """The labels were delivered before: their keys must fit the new users, and stay nameless."""
+    folder = tmp_path / "month"
+    folder.mkdir()
+    (folder / "users.csv").write_text(STRICT, encoding="utf-8")
+    catalog = make_catalog()
+    labels = pl.DataFrame({"user_id": ["gone"], "row": [0]})
+    with ExitStack() as closing:
+        drop = read_drop(
+            folder,
+            catalog,
+            inspect_files(folder, catalog, ("users",)),
+            {"labels": labels},
+            space=tmp_path,
+            closing=closing,
+            notify=lambda _: None,
+        )
+    assert make_violation_error(folder, catalog, drop.violations).message.splitlines() == [
+        "month/labels.csv column 'user_id': expected a key that users.csv holds, got 'gone'",
+        "(1 violation)",
+    ]

@@ -11,7 +11,6 @@ import polars as pl
 
 from streamflow.catalog import Catalog, FileFormat, kind_of
 from streamflow.catalog.file_format import Separator
-from streamflow.core.data.cell_forms import name_cells
 from streamflow.core.data.contract import HEADER_ROW, DropViolation, find_header_violations
 from streamflow.core.data.reading_advice import Changes, advise_format, write_changes
 from streamflow.files import table_files
@@ -33,7 +32,7 @@ def find_header_reading(path: Path, table: str, catalog: Catalog) -> Changes | N
         changed_format = declared.model_copy(update=changes)
         header = table_files.read_header(path, changed_format)
         if not find_header_violations(table, header, headers, changed_format.ignore):
-            cells = _read_sample(path, table, catalog, changed_format)
+            cells = _read_rows(path, table, catalog, changed_format, range(SAMPLE_ROWS))
             columns = catalog.file_columns(table)
             more_changes, _ = advise_format(cells, columns, changed_format, kind_of(path.name))
             return {**changes, **more_changes}
@@ -69,6 +68,8 @@ def advise(folder: Path, catalog: Catalog, violations: Sequence[DropViolation]) 
     sentences = []
     for table in dict.fromkeys(violation.table for violation in violations):
         path = folder / catalog.file(table)
+        if not path.is_file():
+            continue  # the table was delivered before, and its keys stay
         table_violations = [violation for violation in violations if violation.table == table]
         changes = _advise_table(path, table, catalog, table_violations)
         if changes:
@@ -97,9 +98,9 @@ def _advise_table(
     if not bad_rows:
         return {}
     file_format = catalog.file_format(table)
-    sample = _read_sample(path, table, catalog, file_format)
-    later_rows = sorted({row for row in bad_rows if row >= len(sample)})
-    later_cells = _read_rows(path, table, catalog, later_rows[:MAX_BAD_ROWS])
+    sample = _read_rows(path, table, catalog, file_format, range(SAMPLE_ROWS))
+    later_rows = sorted({row for row in bad_rows if row >= SAMPLE_ROWS})
+    later_cells = _read_rows(path, table, catalog, file_format, later_rows[:MAX_BAD_ROWS])
     cells = pl.concat([sample, later_cells])
     changes, _ = advise_format(cells, catalog.file_columns(table), file_format, kind_of(path.name))
     return changes
@@ -111,22 +112,20 @@ def _find_extra_columns(
     """Return the columns that the file has too many, if nothing else is wrong with its header."""
     headers = set(catalog.headers(table).values())
     names = {violation.column for violation in violations}
-    if headers & names or not all(violation.row == HEADER_ROW for violation in violations):
+    if (
+        None in names
+        or headers & names
+        or not all(violation.row == HEADER_ROW for violation in violations)
+    ):
         return []
-    return [name for name in table_files.read_header(path) if name in names]
+    header = table_files.read_header(path, catalog.file_format(table))
+    return [name for name in header if name in names]
 
 
-def _read_sample(path: Path, table: str, catalog: Catalog, file_format: FileFormat) -> pl.DataFrame:
-    """Return the first rows of a file as text, with the names of the catalog."""
-    headers = catalog.headers(table)
-    for _, text in table_files.read_batches(path, file_format, {}):
-        return name_cells(text.head(SAMPLE_ROWS), headers)
-    return pl.DataFrame(schema=dict.fromkeys(headers, pl.String))
-
-
-def _read_rows(path: Path, table: str, catalog: Catalog, rows: Sequence[int]) -> pl.DataFrame:
+def _read_rows(
+    path: Path, table: str, catalog: Catalog, file_format: FileFormat, rows: Sequence[int]
+) -> pl.DataFrame:
     """Return these rows of a file as text, with the names of the catalog."""
-    file_format = catalog.file_format(table)
     header = table_files.read_header(path, file_format)
     records = table_files.read_records(path, rows, file_format)
     columns = {
