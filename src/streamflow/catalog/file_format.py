@@ -45,7 +45,7 @@ DateForm = Literal[
     "MM/DD/YYYY",
     "MM-DD-YYYY",
 ]
-Sign = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[^\d\s.,+\-'_eE\x00]+$")]
+Sign = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[^\d\s.,+\-'_\x00]+$")]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 MAX_WORDS = 100
@@ -96,6 +96,8 @@ class FileFormat(CatalogPart):
     def _check_coherence(self) -> Self:
         if self.decimal == self.thousands:
             raise ValueError(f"decimal and thousands are the same sign {self.decimal!r}")
+        if not {"e", "E"}.isdisjoint(self.signs):
+            raise ValueError("the sign 'e' belongs to numbers such as 1e5")
         meanings: dict[str, str] = {"True": "true", "False": "false"}
         for meaning in ("nulls", "true", "false"):
             for word in getattr(self, meaning):

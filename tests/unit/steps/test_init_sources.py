@@ -364,3 +364,48 @@ def test_numbers_with_a_few_texts_stay_numbers_and_the_texts_are_listed(
     decision = next(d for d in guess.receipt.decisions if "score" in d)
     assert "198 numbers, 1 cell 'n/a', first in line 5; 1 cell 'many', first in line 52" in decision
     assert "'ingest' refuses the cells that are no word for null" in decision
+
+
+def test_several_columns_that_say_the_outcome_are_one_label_and_no_features(
+    guessed: Callable[..., Guess],
+) -> None:
+    text = lines(
+        "CustomerID,Count,Zip Code,Tenure Months,Churn Label,Churn Value,Churn Score,Churn Reason",
+        lambda n: [
+            f"{n:04}-QPYBK",
+            1,
+            90001 + n,
+            n % 72,
+            "Yes" if n % 3 == 0 else "No",
+            int(n % 3 == 0),
+            40 + n % 60,
+            "Moved" if n % 3 == 0 else "",
+        ],
+    )
+    guess = guessed({"ibm.csv": text})
+    assert guess.drop.violations == ()
+    assert guess.receipt.label == "ibm_label.churn_label"
+    assert guess.receipt.tables[0].features == ("count", "tenure_months")
+    assert guess.receipt.left_out == (
+        "ibm.csv: Zip Code: it looks like the key of something else",
+        "ibm.csv: Churn Value: it says the same as the label",
+        "ibm.csv: Churn Score: its name speaks of the outcome; "
+        "give it a view if it is known before",
+        "ibm.csv: Churn Reason: its name speaks of the outcome; "
+        "give it a view if it is known before",
+    )
+
+
+def test_row_numbers_and_names_are_no_features(guessed: Callable[..., Guess]) -> None:
+    text = lines(
+        "RowNumber,CustomerId,Surname,Balance,Exited",
+        lambda n: [n + 1, 15634602 + 13 * n, f"Name{n}", f"{n}.5 EUR", n % 5 // 4],
+    )
+    guess = guessed({"bank.csv": text})
+    assert guess.drop.violations == ()
+    assert (guess.receipt.key, guess.receipt.label) == ("customer_id", "bank_label.exited")
+    assert guess.receipt.left_out == (
+        "bank.csv: RowNumber: it numbers the rows",
+        "bank.csv: Surname: it is free text: more than 30 different values",
+    )
+    assert guess.values("bank", "balance")[:2] == [0.5, 1.5]
