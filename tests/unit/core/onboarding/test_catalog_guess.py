@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import STRICT_CSV, Catalog, Column, load_catalog, parse_catalog
+from streamflow.catalog.file_format import BLANKS
 from streamflow.core.data.catalog_definitions import quote_toml
 from streamflow.core.data.contract import read_cells
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
@@ -266,7 +267,9 @@ def parsed(found: CatalogGuess) -> Catalog:
     | st.lists(st.one_of(st.none(), st.dates().map(str)), min_size=4, max_size=12)
     | st.lists(st.one_of(st.none(), st.datetimes().map(str)), min_size=4, max_size=12)
     | st.lists(
-        st.sampled_from(["True", "False", 'a "quote"', "back\\slash", "line\nfeed", "\x7f"]),
+        st.sampled_from(
+            ["True", "False", "NA", " ", " a", 'a "quote"', "back\\slash", "line\nfeed", "\x7f"]
+        ),
         min_size=4,
         max_size=12,
     )
@@ -280,6 +283,7 @@ def test_ingest_accepts_what_the_guess_was_made_from_and_the_text_says_the_guess
     found = guessed(members, left)
     catalog = parsed(found)
     file_format = catalog.file_format("members")
+    trims = file_format.trim
     facts = FileFacts(view="members_fv", nulls=file_format.nulls)
     text = pl.DataFrame(
         {"member_id": ids, "thing": cells, "age": ids}, schema_overrides={"thing": pl.String}
@@ -293,7 +297,12 @@ def test_ingest_accepts_what_the_guess_was_made_from_and_the_text_says_the_guess
         file_format=file_format,
     )
     assert wrong == []
-    assert typed["thing"].null_count() == sum(c is None for c in cells)
+    nulls = [
+        c
+        for c in cells
+        if c is None or c in file_format.nulls or not (c.strip(BLANKS) or not trims)
+    ]
+    assert typed["thing"].null_count() == len(nulls)
     assert (
         catalog.tables["members"].columns["thing"] == guess_column(members.columns[1], facts).column
     )
