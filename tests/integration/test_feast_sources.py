@@ -73,8 +73,11 @@ CREATE TABLE visits (city text, driver_id bigint, visits bigint, moment timestam
 INSERT INTO visits VALUES
     ('Ulm', 1, 7, '2024-01-31 09:00+00'), ('Ulm', 2, 8, '2024-01-31 09:00+00'),
     ('Bonn', 1, 9, '2024-01-31 10:00+00');
-CREATE TABLE odd (id uuid, price numeric, note jsonb, tags text[], sums bigint[], day date);
-INSERT INTO odd VALUES ('00000000-0000-0000-0000-000000000001', 1.25, '{"a": 1}', '{x,y}', '{1,2}',
+CREATE TYPE size AS ENUM ('small', 'large');
+CREATE TABLE odd (id uuid, price numeric, prices numeric[], note jsonb, tags text[], sums bigint[],
+    host inet, pause interval, size size, ids uuid[], day date);
+INSERT INTO odd VALUES ('00000000-0000-0000-0000-000000000001', 1.25, '{1.5,2}', '{"a": 1}',
+    '{x,y}', '{1,2}', '::1', '90 minutes', 'small', '{00000000-0000-0000-0000-000000000002}',
     '2024-01-31');
 """
 
@@ -288,25 +291,28 @@ def test_a_history_read_as_known_at_each_rows_instant(pair: Pair) -> None:
 
 
 def test_types_of_postgresql_without_a_type_of_arrow(pair: Pair) -> None:
-    entity = Entity(name="thing", join_keys=["id"])
-    fields = [
-        Field(name="id", dtype=String),
-        Field(name="price", dtype=Float64),
-        Field(name="note", dtype=String),
-        Field(name="tags", dtype=Array(String)),
-        Field(name="sums", dtype=Array(Int64)),
-    ]
+    expected = {
+        "price": 1.25,
+        "prices": [1.5, 2.0],
+        "note": '{"a": 1}',
+        "tags": ["x", "y"],
+        "sums": [1, 2],
+        "host": "::1/128",
+        "pause": "01:30:00",
+        "size": "small",
+        "ids": ["00000000-0000-0000-0000-000000000002"],
+    }
+    entity = Entity(name="thing", join_keys=["id"], value_type=ValueType.STRING)
+    fields = [Field(name=name, dtype=String) for name in expected]
     source = PostgreSQLSource(name="odd", table="odd", timestamp_field="day")
     pair.ours.apply([entity, view("odd_fv", source, [entity], *fields)])
     key = "00000000-0000-0000-0000-000000000001"
     answer = pair.ours.get_historical_features(
         entity_df=asking([NOON, NOON], id=[key, "?"]),
-        features=[f"odd_fv:{field.name}" for field in fields[1:]],
+        features=[f"odd_fv:{name}" for name in expected],
     ).to_arrow()
-    assert answer.slice(0, 1).select(["price", "note", "tags", "sums"]).to_pylist() == [
-        {"price": 1.25, "note": '{"a": 1}', "tags": ["x", "y"], "sums": [1, 2]}
-    ]
-    assert answer.slice(1)["tags"].to_pylist() == [None]
+    rows = answer.select(list(expected)).to_pylist()
+    assert rows == [expected, dict.fromkeys(expected)]
     assert answer.schema.field("tags").type == pa.list_(pa.string())
 
 

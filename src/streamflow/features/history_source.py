@@ -20,7 +20,8 @@ RunQuery = Callable[..., pa.Table]  # (statement, parameters) -> rows
 KNOWN_AT = "known_at"
 SUPERSEDED_AT = "superseded_at"
 #: Types of PostgreSQL without a plain type of Arrow -> the type in which they are read.
-READABLE_TYPES = {"numeric": "float8", "json": "text", "jsonb": "text", "uuid": "text"}
+#: A type that is not here and has none is read as text.
+READABLE_TYPES = {"numeric": "float8", "_numeric": "float8[]", "interval": "text"}
 POLARS_TYPES = {"float8": pl.Float64, "text": pl.String}
 #: Types of instants without a time zone -> the SQL that takes them as UTC.
 UTC_TEMPLATES = {
@@ -75,14 +76,14 @@ class HistorySource:
 
     def value(self, column: str) -> str:
         """Return the SQL of a column, in a type that Arrow and polars can read."""
-        readable_type = READABLE_TYPES.get(self._sql_type(column))
+        readable_type = self._readable_type(column)
         quoted = quote_identifier(column)
         return f"{quoted}::{readable_type}" if readable_type else quoted
 
     def polars_type(self, column: str) -> pl.DataType:
         """Return the type of `value` in a polars frame."""
-        readable_type = READABLE_TYPES.get(self._sql_type(column))
-        if readable_type:
+        readable_type = self._readable_type(column)
+        if readable_type in POLARS_TYPES:
             return POLARS_TYPES[readable_type]()
         return pl.DataFrame(self.schema.empty_table().select([column])).dtypes[0]
 
@@ -107,6 +108,19 @@ class HistorySource:
         """Return the SQL of a column as an instant with a time zone."""
         template = UTC_TEMPLATES.get(self._sql_type(column), "{}")
         return template.format(quote_identifier(column))
+
+    def _readable_type(self, column: str) -> str | None:
+        """Return the type to which a column is cast before it is read. None: its own."""
+        sql_type = self._sql_type(column)
+        arrow_type = self.schema.field(column).type
+        if sql_type in READABLE_TYPES:
+            return READABLE_TYPES[sql_type]
+        if isinstance(arrow_type, pa.BaseExtensionType):
+            return "text"
+        is_list = pa.types.is_list(arrow_type)
+        if is_list and isinstance(arrow_type.value_type, pa.BaseExtensionType):
+            return "text[]"
+        return None
 
     def _sql_type(self, column: str) -> str:
         """Return PostgreSQL's name of the type of a column."""

@@ -82,9 +82,9 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow has no types tha
     def _require_bools(self, frame: pd.DataFrame) -> None:
         """Refuse what is no bool: MLflow checks numbers and texts, and here any value passes it."""
         for name in self._bools:
-            strange = [value for value in frame[name].dropna() if value not in (True, False)]
-            if strange:
-                raise ValueError(f"the feature {name} is true or false, got {strange[0]!r}")
+            wrong_values = [value for value in frame[name].dropna() if value not in (True, False)]
+            if wrong_values:
+                raise ValueError(f"the feature {name} is true or false, got {wrong_values[0]!r}")
 
     def _encode(self, frame: pd.DataFrame) -> Floats:
         """Return the matrix that the model reads: one column per category, then the numbers."""
