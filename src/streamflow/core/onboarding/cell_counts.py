@@ -124,7 +124,7 @@ def _count_clean(
     """Count the numbers of the columns that hold nothing else, and return these columns."""
     numbers = cells.select(pl.col(headers).cast(number_type, strict=False))
     is_int = number_type == pl.Int64
-    odd = {header: {"odd": _is_odd_number(header).sum()} for header in headers if is_int}
+    odd = {header: {"odd": _count_odd_numbers(header)} for header in headers if is_int}
     odd_counts = _measure(cells, odd)
     measures = {
         header: {
@@ -170,13 +170,11 @@ def _fit_all(
     return bool(texts.select(_fits("text", family).fill_null(value=False).all()).item())
 
 
-def _is_odd_number(header: str) -> pl.Expr:
-    """Return whether a number is not written like a value: 007 and +49 name something."""
+def _count_odd_numbers(header: str) -> pl.Expr:
+    """Count the whole numbers that are not written like a value: 007 and +49 name something."""
     cell = pl.col(header)
-    length = cell.str.len_bytes()
-    has_zero = cell.str.starts_with("0") & ~cell.str.starts_with("0.") & (length > 1)
-    has_minus_zero = cell.str.starts_with("-0") & ~cell.str.starts_with("-0.") & (length > 2)
-    return has_zero | has_minus_zero | cell.str.starts_with("+")
+    has_zero = cell.str.starts_with("0").sum() - (cell == "0").sum()
+    return has_zero + cell.str.starts_with("-0").sum() + cell.str.starts_with("+").sum()
 
 
 def _count_doubtful(

@@ -19,6 +19,7 @@ from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, Family, guess_
 from streamflow.core.onboarding.column_profile import CellCount
 
 KEPT_VALUES = 100  # distinct values of a column that are counted one by one
+LAST_ROWS = 100  # rows of a batch among which a row of sums is looked for
 ODD_VALUES = 1_000  # distinct values that are not of their column's type, kept one by one
 # Blanks, and characters that cannot be seen: an id with one of them looks like a different id.
 HIDDEN = r"[\s\x{00A0}\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
@@ -137,7 +138,9 @@ class ColumnTally:
         self.hashes.append(hashes)
         self.cell_hashes.append(cell_hashes)
         self.hidden = self.hidden or _find_first(cells, rows, HIDDEN_AROUND)
-        self.total = self.total or _find_first(cells, rows, TOTAL)
+        # A row of sums is among the last rows of a file, so it is among those of a batch.
+        last_cells = cells.tail(LAST_ROWS)
+        self.total = self.total or _find_first(last_cells, rows[-len(last_cells) :], TOTAL)
 
 
 def _find_first(cells: pl.Series, rows: NDArray[np.int64], pattern: str) -> CellCount | None:
