@@ -304,6 +304,10 @@ def test_the_second_engine_finds_aggregates_of_different_events(
     platform.connection.execute("DELETE FROM raw.payments WHERE row_number = 0")
     changed = [(check.reason[:7], check.differs) for check in check_events(platform, sources)]
     assert changed == [("payment", True)]
+    absent = [
+        check.reason for check in check_events(platform, [replace(sources[0], as_of=FEBRUARY)])
+    ]
+    assert absent == ["its events are not in this installation"]
     # The same events are delivered again, then different ones.
     ingest(platform, write_drop(tmp_path / "again", lines, labels=USERS[:3]), JANUARY)
     assert [check.proof is not None for check in check_events(platform, sources)] == [True]

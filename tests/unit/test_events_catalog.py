@@ -140,6 +140,13 @@ def test_a_recorded_catalog_of_events_is_the_same_catalog() -> None:
     assert (copy.service, catalog_to_values(copy)) == (catalog.service, values)
 
 
+def test_a_changed_copy_has_its_own_tables() -> None:
+    catalog = events_catalog()
+    assert list(catalog.frozen_tables) == ["users", "labels", "payments"]
+    copy = catalog.model_copy(update={"events": {}})
+    assert list(copy.frozen_tables) == ["users", "labels"]
+
+
 def test_the_reference_names_every_option_of_events() -> None:
     reference = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
     section = reference[reference.index("### Files with several rows per key") :]
