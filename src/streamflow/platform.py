@@ -26,7 +26,12 @@ from streamflow.database import (
 from streamflow.errors import NotMigrated
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.files.home_location import read_former_home, record_home
-from streamflow.settings import Settings, temporary_environment
+from streamflow.settings import (
+    Settings,
+    apply_catalog_defaults,
+    require_whole_money,
+    temporary_environment,
+)
 from streamflow.warehouse import installation
 from streamflow.warehouse.roles import MAINTENANCE, SCHEMA_VERSION, WRITER
 
@@ -72,6 +77,7 @@ def vendors_environment(home: Path) -> dict[str, str]:
 class Platform:
     """Everything that a step needs; each part is opened when it is first used.
 
+    settings     those of the installation, with the defaults that depend on the catalog
     login        the database as its user logs in; `migrate` needs it
     address      the same database, working as the writer role or as the API's role
     attachment   the embedded server; None on a server of yours
@@ -87,6 +93,11 @@ class Platform:
     _closing: ExitStack = field(repr=False)
     # Empty, or the one open connection.
     _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Fill in the defaults of settings that depend on the catalog."""
+        settings = apply_catalog_defaults(self.settings, self.catalog.model)
+        object.__setattr__(self, "settings", settings)
 
     @property
     def home(self) -> Path:
@@ -202,6 +213,7 @@ def open_platform(
 
     Raises:
         NotMigrated: code or catalog need a different schema, and `must_be_migrated` is True
+        SettingsInvalid: a setting needs money that is not set
     """
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing, role)
@@ -222,6 +234,7 @@ def _wire(
 ) -> Platform:
     """Make the platform; `closing` closes what it opens."""
     catalog = load_catalog(settings.catalog)
+    require_whole_money(apply_catalog_defaults(settings, catalog.model))
     attachment = None
     if settings.database_url is None:
         attachment = closing.enter_context(attach(settings.home.absolute(), notify=notify))

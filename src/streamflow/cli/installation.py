@@ -121,10 +121,12 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: STREAMFLOW_SEED=7 streamflow settings
     """
-    from streamflow.settings import list_settings
+    from streamflow.catalog import load_catalog
+    from streamflow.settings import apply_catalog_defaults, list_settings
 
     call = invocation(context)
-    explanations = list_settings(call.settings())
+    given = call.settings()
+    explanations = list_settings(apply_catalog_defaults(given, load_catalog(given.catalog).model))
     if as_json:
         show(explanations, as_json=True, text=str)
         return
@@ -133,7 +135,7 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
         for setting in explanations
     ]
     print_table("Settings", ("setting", "value", "from", "what"), rows)
-    print_text(_describe_database(call.settings()))
+    print_text(_describe_database(given))
 
 
 def _describe_database(settings: Settings) -> str:

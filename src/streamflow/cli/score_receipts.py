@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import choose_form, count_of
+from streamflow.core.statistics.threshold import format_threshold
 
 if TYPE_CHECKING:
     from streamflow.steps.serving.explain import ExplainedPrediction
@@ -21,11 +22,13 @@ def score(receipt: ScoreReceipt) -> str:
             f"  {count_of(run.missing, 'row')} {verb} no probability: the value of a feature"
             " that must have one is missing or too old"
         )
+    lines += [f"  note: {remark}" for remark in receipt.remarks]
     if receipt.out:
         lines.append(f"  written to {receipt.out}")
     facts = (
         f"as_of={run.as_of:%Y-%m-%d} version={run.version} rows={run.rows:,}"
-        f" flagged={run.flagged:,} threshold={run.threshold} run={run.id} digest={run.digest[:16]}"
+        f" flagged={run.flagged:,} threshold={format_threshold(run.threshold)} run={run.id}"
+        f" digest={run.digest[:16]}"
     )
     earlier = (
         "" if receipt.new else f", no change: scored before, at {run.at:%Y-%m-%d %H:%M:%S} UTC"

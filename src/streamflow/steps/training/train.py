@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.statistics.metrics import Floats, HoldoutMetrics, Labels, list_caveats
+from streamflow.core.statistics.threshold import Threshold
 from streamflow.core.training.certificate import Certificate
 from streamflow.core.training.default_costs import DefaultCost
+from streamflow.core.training.flagging import list_flagging_remarks
 from streamflow.core.training.honesty import HonestyReport
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import make_passport
@@ -51,7 +53,7 @@ class TrainReceipt:
     label_as_of: date
     model_kind: str
     candidates: Mapping[str, float]
-    threshold: float
+    threshold: Threshold
     threshold_rule: str
     metrics: HoldoutMetrics
     default_costs: tuple[DefaultCost, ...]
@@ -147,11 +149,11 @@ def _explain_choice(fitted: Fitted) -> list[str]:
         sentences.append(
             f"{fitted.kind} has the highest cross-validated AUC on the training side: {aucs}"
         )
-    if fitted.decision.threshold >= 1:
-        sentences.append(
-            "With the settings kept_value, offer_cost, offer_success and offer_budget,"
-            " no offer brings more than it costs: nobody is flagged."
-        )
+    sentences += list_flagging_remarks(
+        fitted.decision,
+        flagged=fitted.metrics.predicted_positives,
+        rows=fitted.metrics.holdout_rows,
+    )
     return sentences
 
 
