@@ -198,15 +198,17 @@ def _prediction_fields() -> dict[str, Any]:
 
 def _reasons_fields() -> dict[str, Any]:
     threshold = Field(description=THRESHOLD)
-    unit = Field(description="the unit of base, margin and contributions")
-    base = Field(description="the average margin of the users in the training")
+    unit = Field(description="the unit of base, contributions, margin and calibration")
+    base = Field(description="the average output of the model on its training, not calibrated")
     margin = Field(description="the value for this key before calibration: base + contributions")
+    calibration = Field(description="margin + calibration is the probability, in this unit")
     return {
         **_decision_fields(),
         "threshold": (float | None, threshold),
         "unit": (str, unit),
         "base": (float, base),
         "margin": (float, margin),
+        "calibration": (float, calibration),
         "contributions": (list[ContributionAnswer], ...),
     }
 

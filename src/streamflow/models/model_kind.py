@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]
+# The units of an answer that is explained.
+LOG_ODDS = "log-odds"
+PROBABILITY = "probability"
 #: The encoder's matrix (n, width) with n > 0 -> probabilities (n,).
 CompiledModel = Callable[[Floats], Floats]
 

@@ -11,7 +11,7 @@ from streamflow.core.promotion.gate import MIN_PER_CLASS, GateCondition, GatePol
 from streamflow.core.statistics.metrics import auc, auc_interval
 
 if TYPE_CHECKING:
-    from streamflow.core.promotion.gate import Floats, Labels
+    from streamflow.core.statistics.metrics import Floats, Labels
 
 NAME = "base rate"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamflow.models.forest import Forest
-from streamflow.models.model_kind import CompiledModel, Learned, ModelKind, Tree
+from streamflow.models.model_kind import PROBABILITY, CompiledModel, Learned, ModelKind, Tree
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -121,7 +121,7 @@ KIND = ModelKind(
         "sklearn.tree._classes.DecisionTreeClassifier",
         "sklearn.tree._tree.Tree",
     ),
-    margin_unit="probability",  # the forest's own probability, before calibration
+    margin_unit=PROBABILITY,  # the forest's own probability, before calibration
     matrix_type=np.float32,  # as scikit-learn compares the values
     read_trees=_read_trees,
 )

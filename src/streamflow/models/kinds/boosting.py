@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import CompiledModel, Learned, ModelKind, Tree
+from streamflow.models.model_kind import LOG_ODDS, CompiledModel, Learned, ModelKind, Tree
 from streamflow.models.tree_bounds import require_bounded
 
 if TYPE_CHECKING:
@@ -147,6 +147,6 @@ KIND = ModelKind(
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.preprocessing._label.LabelEncoder",
     ),
-    margin_unit="log-odds",
+    margin_unit=LOG_ODDS,
     read_trees=_read_trees,
 )

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import CompiledModel, Contributions, Floats, Learned, ModelKind
+from streamflow.models.model_kind import (
+    LOG_ODDS,
+    CompiledModel,
+    Contributions,
+    Floats,
+    Learned,
+    ModelKind,
+)
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -113,6 +120,6 @@ KIND = ModelKind(
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.preprocessing._data.StandardScaler",
     ),
-    margin_unit="log-odds",
+    margin_unit=LOG_ODDS,
     compute_terms=_compute_terms,
 )
