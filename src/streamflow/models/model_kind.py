@@ -21,6 +21,21 @@ CompiledModel = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What decides a fit beside its rows.
+
+    Attributes:
+        trees: the number of trees of a forest.
+        seed: for everything that is random.
+        leaf_size: the fewest training rows in a leaf, for a kind that lets it be chosen.
+    """
+
+    trees: int
+    seed: int
+    leaf_size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Learned:
     """What an estimator has learned, in the form in which the content digest covers it.
 
@@ -76,7 +91,9 @@ class ModelKind:
         name: the name in the settings.
         rank: 1 for the simplest kind. Of equally good kinds the simplest is chosen.
         steps: the names of the pipeline's steps that follow the encoder.
-        create: called with the number of trees and the seed; returns these steps, not fitted.
+        create: returns these steps, not fitted.
+        leaf_sizes: the candidates of the leaf size; with more than one it is chosen in training.
+        is_candidate: whether `auto` tries the kind.
         threaded_step: the step that is fitted with several threads; empty for none.
         compile: makes the function that predicts from a fitted pipeline.
         tolerance: the largest difference between a compiled model and its pipeline.
@@ -93,7 +110,9 @@ class ModelKind:
     name: str
     rank: int
     steps: tuple[str, ...]
-    create: Callable[[int, int], list[tuple[str, Any]]]
+    create: Callable[[FitOptions], list[tuple[str, Any]]]
+    leaf_sizes: tuple[int, ...] = (1,)
+    is_candidate: bool = True
     threaded_step: str = ""
     compile: Callable[[Pipeline], CompiledModel]
     tolerance: float

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import LOG_ODDS, CompiledModel, Learned, ModelKind, Tree
+from streamflow.models.model_kind import (
+    LOG_ODDS,
+    CompiledModel,
+    FitOptions,
+    Learned,
+    ModelKind,
+    Tree,
+)
 from streamflow.models.tree_bounds import require_bounded
 
 if TYPE_CHECKING:
@@ -28,7 +35,7 @@ TREE_ARRAYS = (
 )
 
 
-def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
+def _create(options: FitOptions) -> list[tuple[str, Any]]:
     """Create the estimator. Its numbers are conventions of ours."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -39,7 +46,7 @@ def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
         min_samples_leaf=40,
         l2_regularization=1.0,
         early_stopping=False,
-        random_state=seed,
+        random_state=options.seed,
     )
     return [(BOOSTING, boosting)]
 
@@ -135,7 +142,7 @@ def _iterate_trees(boosting: Any) -> Iterator[Tree]:
 
 KIND = ModelKind(
     name="boosting",
-    rank=3,
+    rank=4,
     steps=(BOOSTING,),
     create=_create,
     compile=_compile,

@@ -10,6 +10,7 @@ from streamflow.models.model_kind import (
     LOG_ODDS,
     CompiledModel,
     Contributions,
+    FitOptions,
     Floats,
     Learned,
     ModelKind,
@@ -23,13 +24,13 @@ SCALE = "scale"
 LOGISTIC = "logistic"
 
 
-def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
+def _create(options: FitOptions) -> list[tuple[str, Any]]:
     """Create the steps that fill nulls, standardise the columns and fit the regression."""
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    regression = LogisticRegression(max_iter=1000, random_state=seed)
+    regression = LogisticRegression(max_iter=1000, random_state=options.seed)
     return [
         (IMPUTE, SimpleImputer(keep_empty_features=True)),
         (SCALE, StandardScaler()),

@@ -110,7 +110,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
     training_side = _training_side(platform, rows, ~holdout)
     begin = time.perf_counter()
     chosen, candidates = _choose_kind(platform, training_side)
-    pipeline = training_side.fit(chosen.kind)
+    pipeline = training_side.fit(chosen.kind, leaf_size=chosen.leaf_size)
     decision = _decide(
         settings, training_side.label, chosen.out_of_fold, total_rows=len(rows.frame)
     )
@@ -186,13 +186,20 @@ def _choose_kind(
 
     The chosen kind has out-of-fold probabilities if calibrator or threshold are learned from them.
     """
-    from streamflow.models.model_selection import Candidate, choose_kind, cross_validate
+    from streamflow.models.model_selection import (
+        Candidate,
+        choose_kind,
+        choose_leaf_size,
+        cross_validate,
+    )
 
     settings = platform.settings
     if settings.model == "auto":
         return choose_kind(training_side, salt=settings.split_salt, notify=platform.notify)
     if settings.calibration == "none" and settings.threshold not in ("value", "f1"):
-        return Candidate(kind=settings.model, aucs=(), out_of_fold=np.empty(0)), ()
+        leaf_size = choose_leaf_size(training_side, settings.model, salt=settings.split_salt)
+        nothing = np.empty(0)
+        return Candidate(kind=settings.model, aucs=(), out_of_fold=nothing, leaf_size=leaf_size), ()
     return cross_validate(training_side, settings.model, salt=settings.split_salt), ()
 
 

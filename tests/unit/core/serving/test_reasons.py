@@ -47,6 +47,7 @@ plan   = { type = "bool", nullable = true, categorical = true, view = "facts_fv"
 [tables.labels.columns]
 left = { type = "bool" }
 """
+FORESTS = ("baseline", "forest")
 MONEY = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
 
 pytestmark = pytest.mark.usefixtures("openmp")
@@ -107,7 +108,7 @@ def margin_of(
     """By scikit-learn alone."""
     raw = raw_frame(frame, catalog.features)
     return np.asarray(
-        pipeline.predict_proba(raw)[:, 1] if kind == "baseline" else pipeline.decision_function(raw)
+        pipeline.predict_proba(raw)[:, 1] if kind in FORESTS else pipeline.decision_function(raw)
     )
 
 
@@ -122,7 +123,7 @@ def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categori
     assert np.abs([f.margin for f in found] - expected).max() < 1e-9
     sums = [f.base + sum(c.contribution for c in f.contributions) for f in found]
     assert np.abs(sums - expected).max() < 1e-9
-    assert {f.unit for f in found} == {"probability" if kind == "baseline" else "log-odds"}
+    assert {f.unit for f in found} == {"probability" if kind in FORESTS else "log-odds"}
     assert np.std(sums) > 0.01
     assert all(
         [abs(c.contribution) for c in f.contributions]
