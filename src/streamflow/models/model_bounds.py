@@ -113,7 +113,7 @@ def require_own_shape(pipeline: Pipeline) -> None:
         if isinstance(transformer, OneHotEncoder):
             _require_own_categories(transformer)
     kind = kind_of(pipeline)
-    created = kind.create(FitOptions(trees=1, seed=0))
+    created = kind.create(FitOptions(trees=1, seed=0, leaf_size=kind.leaf_sizes[0]))
     for (_, step), (_, own_step) in zip(pipeline.steps[1:], created, strict=True):
         _require_type(step, type(own_step))
     kind.require_bounds(pipeline, encoder_of(pipeline).width)

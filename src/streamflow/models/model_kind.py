@@ -27,12 +27,12 @@ class FitOptions:
     Attributes:
         trees: the number of trees of a forest.
         seed: for everything that is random.
-        leaf_size: the fewest training rows in a leaf, for a kind that lets it be chosen.
+        leaf_size: the fewest training rows in a leaf: one of the sizes of the kind.
     """
 
     trees: int
     seed: int
-    leaf_size: int = 1
+    leaf_size: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,13 +40,13 @@ class Candidate:
         kind: the kind of model.
         aucs: the AUC of each repeat.
         out_of_fold: (n,) the predictions of the first repeat.
-        leaf_size: the fewest training rows in a leaf, where the kind lets it be chosen.
+        leaf_size: the fewest training rows in a leaf; None: the first size of the kind.
     """
 
     kind: str
     aucs: tuple[float, ...]
     out_of_fold: Floats
-    leaf_size: int = 1
+    leaf_size: int | None = None
 
     @property
     def auc(self) -> float:
@@ -74,7 +74,9 @@ class TrainingRows:
     trees: int
     seed: int
 
-    def fit(self, kind: str, rows: NDArray[np.bool_] | None = None, *, leaf_size: int = 1) -> Any:
+    def fit(
+        self, kind: str, rows: NDArray[np.bool_] | None = None, *, leaf_size: int | None = None
+    ) -> Any:
         """Fit a pipeline on the selected rows, or on all rows when `rows` is None.
 
         Raises:
@@ -111,7 +113,7 @@ class TrainingRows:
 
 
 def predict_out_of_fold(
-    training_rows: TrainingRows, kind: str, *, salt: str, leaf_size: int = 1
+    training_rows: TrainingRows, kind: str, *, salt: str, leaf_size: int | None = None
 ) -> Floats:
     """Predict each row by a model that was fitted on the folds without it.
 
@@ -119,7 +121,7 @@ def predict_out_of_fold(
         training_rows: the rows.
         kind: the kind of model.
         salt: decides, together with its key, which fold a row belongs to.
-        leaf_size: the fewest training rows in a leaf.
+        leaf_size: the fewest training rows in a leaf; by default the first size of the kind.
 
     Returns:
         (n,) probabilities before calibration.

@@ -45,7 +45,7 @@ def fit_model(
     features: Sequence[Feature],
     trees: int,
     seed: int,
-    leaf_size: int = 1,
+    leaf_size: int | None = None,
 ) -> Pipeline:
     """Fit a model of the given kind.
 
@@ -56,7 +56,7 @@ def fit_model(
         features: as the catalog declares them.
         trees: the number of trees of a forest.
         seed: for everything that is random in the fit.
-        leaf_size: the fewest training rows in a leaf, for a kind that lets it be chosen.
+        leaf_size: the fewest training rows in a leaf; by default the first size of the kind.
 
     Raises:
         TrainingImpossible: there are no rows, or rows of one class only.
@@ -64,6 +64,8 @@ def fit_model(
     from threadpoolctl import threadpool_limits
 
     require_both_classes(label)
+    if leaf_size is None:
+        leaf_size = MODEL_KINDS[kind].leaf_sizes[0]
     options = FitOptions(trees=trees, seed=seed, leaf_size=leaf_size)
     pipeline = _create_pipeline(kind, features, options)
     threaded_step = MODEL_KINDS[kind].threaded_step

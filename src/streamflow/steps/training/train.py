@@ -130,7 +130,7 @@ def _receipt(
         leaf_sizes={
             candidate.kind: candidate.leaf_size
             for candidate in fitted.candidates
-            if len(MODEL_KINDS[candidate.kind].leaf_sizes) > 1
+            if candidate.leaf_size is not None and len(MODEL_KINDS[candidate.kind].leaf_sizes) > 1
         },
         threshold=fitted.decision.threshold,
         threshold_rule=fitted.decision.rule,
