@@ -104,7 +104,8 @@ def _measure_sets(
         for name in names:
             if (name, size) not in groups:
                 groups[name, size] = _group_few(columns[name], size)
-            cell = cell * (size + 1) + groups[name, size]
+            group = groups[name, size]
+            cell = cell * (group.max() + 1) + group
         value = measure_cells(cell, outcome)
         if len(names) == 2 and all(name in numbers for name in names):
             # Two dates of nearly the same day decide by their difference, which cells are too
