@@ -136,9 +136,9 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
     from streamflow.settings import apply_catalog_defaults, list_settings
 
     call = invocation(context)
-    given = call.settings()
-    catalog = load_home_catalog(given.home.absolute(), given.catalog).catalog
-    explanations = list_settings(apply_catalog_defaults(given, catalog.model))
+    configured = call.settings()
+    catalog = load_home_catalog(configured.home.absolute(), configured.catalog).catalog
+    explanations = list_settings(apply_catalog_defaults(configured, catalog.model))
     if as_json:
         show(explanations, as_json=True, text=str)
         return
@@ -147,7 +147,7 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
         for setting in explanations
     ]
     print_table("Settings", ("setting", "value", "from", "what"), rows)
-    print_text(_describe_database(given))
+    print_text(_describe_database(configured))
 
 
 def _describe_database(settings: Settings) -> str:

@@ -30,12 +30,14 @@ def apply_catalog_defaults(settings: Settings, model: str) -> Settings:
         settings: as they were read.
         model: the name of the model in the catalog.
     """
-    given = settings.model_fields_set
+    given_names = settings.model_fields_set
     values: dict[str, Any] = {}
     if model == REFERENCE_MODEL:
-        values = {name: value for name, value in REFERENCE_DEFAULTS.items() if name not in given}
+        values = {
+            name: value for name, value in REFERENCE_DEFAULTS.items() if name not in given_names
+        }
     completed = settings.model_copy(update=values)
-    if "threshold" not in given:
+    if "threshold" not in given_names:
         rule = "value" if has_money(completed) else "f1"
         completed = completed.model_copy(update={"threshold": rule})
     return completed

@@ -147,16 +147,16 @@ def measure_separation(column: pl.Series, label: Labels) -> float:
     return max(rate_auc, order_auc, 1 - order_auc)
 
 
-def group_rows(column: pl.Series, *, most: int = MAX_GROUPS) -> NDArray[np.int64]:
+def group_rows(column: pl.Series, *, quantiles: int = MAX_GROUPS) -> NDArray[np.int64]:
     """Return the number of each row's group, (n,).
 
-    Group 0 is null. The other groups are the values, or `most` quantiles of a number that has more
-    distinct values than that.
+    Group 0 is null. The other groups are the values, or so many quantiles of a number that has
+    more distinct values than that.
     """
     values = column.cast(pl.Int8) if column.dtype == pl.Boolean else column
     groups = values.rank("dense")
-    if column.dtype.is_numeric() and column.n_unique() > most:
-        groups = (values.rank("min") - 1) * most // values.count() + 1
+    if column.dtype.is_numeric() and column.n_unique() > quantiles:
+        groups = (values.rank("min") - 1) * quantiles // values.count() + 1
     return groups.fill_null(0).cast(pl.Int64).to_numpy()
 
 

@@ -51,16 +51,16 @@ def find_deciding_sets(
     # A triple that contains a deciding pair says nothing new.
     remaining = [name for name in names if not any(name in pair for pair in deciding)]
     triples = _measure_sets(_list_triples(remaining, pairs), columns, label)
-    parts = {(name,): separation[name] for name in names} | pairs
-    deciding |= _choose_deciding(triples, parts)
+    auc_of_part = {(name,): separation[name] for name in names} | pairs
+    deciding |= _choose_deciding(triples, auc_of_part)
     strongest = sorted(deciding, key=lambda names: (-deciding[names], names))
     for subject in strongest[:MAX_NAMED]:
-        words = " and ".join(subject) if len(subject) == 2 else "{}, {} and {}".format(*subject)
+        *first_names, last_name = subject
         yield HonestyFinding(
             check="deciding-set",
             severity="warning",
             subject=", ".join(subject),
-            words=f"{words} together nearly decide the label:"
+            words=f"{', '.join(first_names)} and {last_name} together nearly decide the label:"
             f" AUC {deciding[subject]:.4f}, none of them alone",
             numbers={"auc": round(deciding[subject], 4)},
         )
@@ -71,8 +71,8 @@ def _list_triples(names: list[str], pairs: AucOfSet) -> Iterator[tuple[str, ...]
     if len(names) <= ALL_TRIPLES:
         yield from combinations(names, 3)
         return
-    known = [pair for pair in pairs if set(pair) <= set(names)]
-    best = sorted(known, key=lambda pair: (-pairs[pair], pair))[:EXTENDED_PAIRS]
+    allowed_pairs = [pair for pair in pairs if set(pair) <= set(names)]
+    best = sorted(allowed_pairs, key=lambda pair: (-pairs[pair], pair))[:EXTENDED_PAIRS]
     position = {name: number for number, name in enumerate(names)}
     triples = {
         tuple(sorted({*pair, name}, key=position.__getitem__))
@@ -157,7 +157,7 @@ def _group_few(column: pl.Series, size: int) -> Groups:
 
     Of a category with more values, all but the most frequent ones share a group.
     """
-    groups = group_rows(column, most=size)
+    groups = group_rows(column, quantiles=size)
     counts = np.bincount(groups)
     if len(counts) <= size + 1:
         return groups
@@ -168,13 +168,15 @@ def _group_few(column: pl.Series, size: int) -> Groups:
     return number[groups]
 
 
-def _choose_deciding(measured: AucOfSet, parts: AucOfSet) -> AucOfSet:
+def _choose_deciding(measured: AucOfSet, auc_of_part: AucOfSet) -> AucOfSet:
     """Return the sets that decide, and that are far better than each of their parts."""
     deciding = {}
     for names, value in measured.items():
         if value < DECIDING_AUC:
             continue
-        best_part = max(value for part, value in parts.items() if set(part) < set(names))
+        best_part = max(
+            part_auc for subset, part_auc in auc_of_part.items() if set(subset) < set(names)
+        )
         if 1 - value <= ERROR_SHARE * (1 - best_part):
             deciding[names] = value
     return deciding

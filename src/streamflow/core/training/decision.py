@@ -24,7 +24,7 @@ FILE = "decision.json"
 # How the threshold was found: the rules that a decision can name.
 MOST_VALUE = "most value on out-of-fold predictions of the training side"
 HIGHEST_F1 = "highest F1 on out-of-fold predictions of the training side"
-GIVEN = "set"
+RULE_SET = "set"
 
 
 @dataclass(frozen=True, kw_only=True)

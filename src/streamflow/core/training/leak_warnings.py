@@ -74,8 +74,8 @@ def find_outcome_names(names: Sequence[str]) -> Iterator[HonestyFinding]:
     ['churn_score', 'exit_date', 'contact_reason', 'left_over_gb']
     """
     for name in names:
-        words = name.lower().split("_")
-        if any(word in OUTCOME_WORDS or word.startswith(OUTCOME_STEMS) for word in words):
+        tokens = name.lower().split("_")
+        if any(word in OUTCOME_WORDS or word.startswith(OUTCOME_STEMS) for word in tokens):
             yield HonestyFinding(
                 check="outcome-name",
                 severity="warning",
@@ -105,15 +105,15 @@ def find_dominant_columns(
         alone = separation[name]
         if alone < DOMINANT_AUC:
             continue
-        others = auc(label, everything - log_odds)
-        if 1 - alone <= DOMINANT_ERROR_SHARE * (1 - max(others, 0.5)):
+        others_auc = auc(label, everything - log_odds)
+        if 1 - alone <= DOMINANT_ERROR_SHARE * (1 - max(others_auc, 0.5)):
             yield HonestyFinding(
                 check="dominant-feature",
                 severity="warning",
                 subject=name,
                 words=f"{name} alone ranks the label with AUC {alone:.4f}; all different features"
-                f" together reach {others:.4f}: is its value known before the outcome?",
-                numbers={"auc": round(alone, 4), "others": round(others, 4)},
+                f" together reach {others_auc:.4f}: is its value known before the outcome?",
+                numbers={"auc": round(alone, 4), "others": round(others_auc, 4)},
             )
 
 

@@ -53,9 +53,9 @@ negative; all 101 rows from 299 to 399 are positive
         count = int(rows[begin:end].sum())
         if count < MIN_ROWS or not _has_hard_end(rows, positives, begin, end):
             continue
-        side = "positive" if positives[begin] else "negative"
-        place = f"from {values[begin]:g} to {values[end - 1]:g}"
-        sentences.append(f"all {count_of(count, 'row')} {place} are {side}")
+        class_name = "positive" if positives[begin] else "negative"
+        limits = f"from {values[begin]:g} to {values[end - 1]:g}"
+        sentences.append(f"all {count_of(count, 'row')} {limits} are {class_name}")
     if sentences:
         yield HonestyFinding(
             check="pure-range",

@@ -19,9 +19,9 @@ from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.background import Background, build_background
 from streamflow.core.training.calibration import Calibrator, fit_calibrator
 from streamflow.core.training.decision import (
-    GIVEN,
     HIGHEST_F1,
     MOST_VALUE,
+    RULE_SET,
     Decision,
     Economics,
     best_f1_threshold,
@@ -231,7 +231,7 @@ def _decide(
         rule = HIGHEST_F1
     else:
         threshold = settings.threshold
-        rule = GIVEN
+        rule = RULE_SET
     return Decision(threshold=threshold, rule=rule, calibrator=calibrator, economics=economics)
 
 
