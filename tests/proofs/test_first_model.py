@@ -42,9 +42,10 @@ def churn_of_tv() -> PublicSet:
         pytest.skip("empulse is not installed")
     path = files("empulse") / "datasets" / "data" / "churn_tv_subscriptions.csv.gz"
     raw = pl.read_csv(path.read_bytes(), infer_schema_length=None)
-    raw = raw.rename({name: f"c{number}" for number, name in enumerate(raw.columns[:-1])})
-    label = raw[raw.columns[-1]].cast(pl.Int8).to_numpy()
-    return PublicSet(name="tv subscriptions", frame=raw.drop(raw.columns[-1]), label=label)
+    label = raw["target"].cast(pl.Int8).to_numpy()
+    # The key and the costs of each decision are no features.
+    frame = raw.drop("id", "C_FP", "C_FN", "C_TP", "C_TN", "target")
+    return PublicSet(name="tv subscriptions", frame=frame, label=label)
 
 
 @pytest.mark.parametrize(
