@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.forest import Forest
 from streamflow.models.model_kind import (
     PROBABILITY,
-    CompiledModel,
     FitOptions,
     Learned,
     ModelKind,
     Tree,
 )
+from streamflow.models.portable import forest as forest_code
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -51,7 +50,7 @@ def create_forest_kind(
         leaf_sizes=leaf_sizes,
         is_candidate=is_candidate,
         threaded_step=step,
-        compile=partial(_compile, step),
+        code=forest_code,  # gives the bits of scikit-learn
         tolerance=0.0,
         read_learned=partial(_read_learned, step),
         require_bounds=partial(_require_bounds, step),
@@ -64,11 +63,6 @@ def create_forest_kind(
         matrix_type=np.float32,  # as scikit-learn compares the values
         read_trees=partial(_read_trees, step),
     )
-
-
-def _compile(step: str, pipeline: Pipeline) -> CompiledModel:
-    """Compile the forest, which gives the bits of scikit-learn."""
-    return Forest(pipeline.named_steps[step])
 
 
 def _read_learned(step: str, pipeline: Pipeline) -> Learned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +96,9 @@ class ModelKind:
         leaf_sizes: the candidates of the leaf size; with more than one it is chosen in training.
         is_candidate: whether `auto` tries the kind.
         threaded_step: the step that is fitted with several threads; empty for none.
-        compile: makes the function that predicts from a fitted pipeline.
+        code: the module of `portable` whose `compile_model` makes the function that predicts from a
+            fitted pipeline. Every version of the kind takes a copy of it with it.
+        required_packages: what this module needs beside the packages that every kind needs.
         tolerance: the largest difference between a compiled model and its pipeline.
         read_learned: returns what the content digest covers.
         require_bounds: called with a loaded pipeline and the width of the encoder's matrix. Raises
@@ -114,7 +117,8 @@ class ModelKind:
     leaf_sizes: tuple[int, ...] = (1,)
     is_candidate: bool = True
     threaded_step: str = ""
-    compile: Callable[[Pipeline], CompiledModel]
+    code: ModuleType
+    required_packages: tuple[str, ...] = ()
     tolerance: float
     read_learned: Callable[[Pipeline], Learned]
     require_bounds: Callable[[Pipeline, int], None]
@@ -123,3 +127,8 @@ class ModelKind:
     matrix_type: type[np.floating[Any]] = np.float64
     read_trees: Callable[[Pipeline], tuple[Iterable[Tree], int]] | None = None
     compute_terms: Callable[[Pipeline, Floats], Contributions] | None = None
+
+    def compile(self, pipeline: Pipeline) -> CompiledModel:
+        """Make the function that predicts from a fitted pipeline of this kind."""
+        compiled: CompiledModel = self.code.compile_model(pipeline)
+        return compiled

@@ -13,6 +13,7 @@ from streamflow.catalog import Feature
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import HoldoutMetrics
 from streamflow.core.statistics.threshold import format_threshold
+from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
 from streamflow.core.training.default_costs import DefaultCost
 from streamflow.core.versions.version_files import (
@@ -61,6 +62,7 @@ class RunRecord:
     kind: str
     candidates: Sequence[Candidate] = ()
     decision: Decision
+    background: Background
     features: Sequence[Feature]
     feature_service: str
     training_set: TrainingSetIdentity

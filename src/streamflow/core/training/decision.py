@@ -13,12 +13,8 @@ from numpy.typing import NDArray
 
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.threshold import Threshold, parse_threshold, stored_threshold
-from streamflow.core.training.calibration import (
-    Calibrator,
-    Floats,
-    Labels,
-    parse_calibrator,
-)
+from streamflow.core.training.calibration import Labels
+from streamflow.core.training.calibrator import Calibrator, Floats, parse_calibrator
 
 FILE = "decision.json"
 # How the threshold was found: the rules that a decision can name.

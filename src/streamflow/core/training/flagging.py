@@ -20,7 +20,7 @@ def list_flagging_remarks(decision: Decision, *, flagged: int, rows: int) -> tup
         flagged: How many of the rows are flagged.
         rows: How many rows have a probability.
 
-    >>> from streamflow.core.training.calibration import Calibrator
+    >>> from streamflow.core.training.calibrator import Calibrator
     >>> decision = Decision(threshold=0.9, rule="set", calibrator=Calibrator(), economics=None)
     >>> print(*list_flagging_remarks(decision, flagged=0, rows=4))
     nobody is flagged: none of 4 probabilities reaches the threshold 0.9. The setting 'threshold' \

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streamflow.core.statistics.threshold import Threshold, parse_threshold
-from streamflow.core.training.calibration import Calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision
 from streamflow.core.versions.passport import Passport
 

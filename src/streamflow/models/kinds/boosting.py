@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import (
-    LOG_ODDS,
-    CompiledModel,
-    FitOptions,
-    Learned,
-    ModelKind,
-    Tree,
-)
+from streamflow.models.model_kind import LOG_ODDS, FitOptions, Learned, ModelKind, Tree
+from streamflow.models.portable import boosted_trees
 from streamflow.models.tree_bounds import require_bounded
 
 if TYPE_CHECKING:
@@ -57,16 +51,6 @@ def _create(options: FitOptions) -> list[tuple[str, Any]]:
         random_state=options.seed,
     )
     return [(BOOSTING, boosting)]
-
-
-def _compile(pipeline: Pipeline) -> CompiledModel:
-    """Compile gradient boosting with treelite."""
-    import treelite
-
-    model = treelite.sklearn.import_model(pipeline.named_steps[BOOSTING])
-    return lambda matrix: np.ascontiguousarray(
-        treelite.gtil.predict(model, matrix, nthread=1)[:, 0, 0]
-    )
 
 
 def _read_learned(pipeline: Pipeline) -> Learned:
@@ -154,7 +138,8 @@ KIND = ModelKind(
     steps=(BOOSTING,),
     create=_create,
     leaf_sizes=tuple(SHAPES),
-    compile=_compile,
+    code=boosted_trees,
+    required_packages=("treelite",),
     tolerance=1e-12,
     read_learned=_read_learned,
     require_bounds=_require_bounds,

@@ -17,7 +17,8 @@ from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
 from streamflow.core.statistics.threshold import Threshold, stored_threshold
 from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.background import Background, build_background
-from streamflow.core.training.calibration import Calibrator, fit_calibrator
+from streamflow.core.training.calibration import fit_calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import (
     HIGHEST_F1,
     MOST_VALUE,

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from streamflow.core.statistics.threshold import flag_rows
 from streamflow.core.training.calibration import (
-    Calibrator,
     calibration_error,
     chance_calibration_error,
     fit_calibrator,
-    parse_calibrator,
 )
+from streamflow.core.training.calibrator import Calibrator, parse_calibrator
 from streamflow.core.training.decision import (
     HIGHEST_F1,
     MOST_VALUE,
