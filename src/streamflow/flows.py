@@ -196,7 +196,7 @@ def monthly(
 
 @flow(name="train", flow_run_name="train-{as_of}")
 def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> train_step.TrainReceipt:
-    """Train the baseline model and register it as a version."""
+    """Train a model and register it as a version."""
     return train_version(as_of, label_lead, flags or {})
 
 

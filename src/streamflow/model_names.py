@@ -8,4 +8,4 @@ from __future__ import annotations
 
 from typing import Literal
 
-ModelName = Literal["baseline", "logistic", "boosting", "auto"]
+ModelName = Literal["baseline", "logistic", "forest", "boosting", "auto"]

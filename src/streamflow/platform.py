@@ -27,7 +27,12 @@ from streamflow.features.feature_service import ServiceFeature
 from streamflow.files.home_catalog import HomeCatalog, load_home_catalog
 from streamflow.files.home_location import read_former_home, record_home
 from streamflow.migration_checks import check_migrated, require_installation
-from streamflow.settings import Settings, temporary_environment
+from streamflow.settings import (
+    Settings,
+    apply_catalog_defaults,
+    require_whole_money,
+    temporary_environment,
+)
 from streamflow.warehouse import installation
 from streamflow.warehouse.roles import MAINTENANCE, WRITER
 
@@ -73,6 +78,7 @@ def vendors_environment(home: Path) -> dict[str, str]:
 class Platform:
     """Everything that a step needs; each part is opened when it is first used.
 
+    settings     those of the installation, with the defaults that depend on the catalog
     catalog_file  where the catalog was read
     login        the database as its user logs in; `migrate` needs it
     address      the same database, working as the writer role or as the API's role
@@ -90,6 +96,11 @@ class Platform:
     _closing: ExitStack = field(repr=False)
     # Empty, or the one open connection.
     _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Fill in the defaults of settings that depend on the catalog."""
+        settings = apply_catalog_defaults(self.settings, self.catalog.model)
+        object.__setattr__(self, "settings", settings)
 
     @property
     def home(self) -> Path:
@@ -208,6 +219,7 @@ def open_platform(
             `must_be_migrated` is True
         DifferentCatalog: the database was migrated with a different catalog, and
             `must_be_migrated` is True
+        SettingsInvalid: a setting needs money that is not set
     """
     if must_be_migrated:
         require_installation(settings)
@@ -232,6 +244,7 @@ def _wire(
     catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
     if catalog_file.copy is not None:
         notify(f"{catalog_file.name} is gone: its copy {catalog_file.copy} is used")
+    require_whole_money(apply_catalog_defaults(settings, catalog_file.catalog.model))
     attachment = None
     if settings.database_url is None:
         attachment = closing.enter_context(attach(settings.home.absolute(), notify=notify))

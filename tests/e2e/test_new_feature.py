@@ -15,6 +15,8 @@ from support.command import called
 from support.processes import alive, run, wait_for
 from support.registry import meaning
 
+from streamflow.catalog import DEFAULT_PATH
+
 
 def test_nothing_of_ours_runs_between_two_commands(two_feature_sets: Path) -> None:
     assert wait_for(lambda: not alive(two_feature_sets), 5.0), alive(two_feature_sets)
@@ -126,7 +128,8 @@ def test_one_line_and_migrate_lead_to_a_prediction(two_feature_sets: Path, wider
 def test_a_catalog_that_the_database_does_not_know_is_refused_with_the_next_step(
     two_feature_sets: Path,
 ) -> None:
-    done = called(two_feature_sets, "models")
-    assert done.returncode == 13
-    assert "the catalog has changed since the last 'streamflow migrate'" in done.stderr
-    assert "Run 'streamflow migrate'." in done.stderr
+    assert called(two_feature_sets, "models").returncode == 0  # by the catalog it remembers
+    done = called(two_feature_sets, "--catalog", str(DEFAULT_PATH), "models")
+    assert done.returncode == 37
+    assert "this installation uses " in done.stderr
+    assert "run 'streamflow migrate --change-catalog'" in done.stderr

@@ -16,6 +16,7 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load, r
 from typer.testing import CliRunner
 
 from streamflow.catalog import DEFAULT_PATH, parse_catalog
+from streamflow.cli import score_receipts
 from streamflow.cli.app import app
 from streamflow.core.promotion.gate import GateCondition
 from streamflow.core.statistics.metrics import auc
@@ -25,13 +26,14 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.simulate import simulate
-from streamflow.steps.promotion.gate import Examination
+from streamflow.steps.promotion.gate import Examination, examine
 from streamflow.steps.promotion.promote import PromoteReceipt, promote
 from streamflow.steps.promotion.unseen_users import (
     find_newest_labelled_drop,
     predict_unseen,
     read_drop_rows,
 )
+from streamflow.steps.serving.score import score
 from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.train import train
 from streamflow.steps.versions.recorded_version import find_recorded_version
@@ -168,6 +170,26 @@ def test_the_rows_are_unseen_by_both_whatever_their_salts(loaded: Platform) -> N
         f"champion not evaluable here: {int(both.sum())} rows are unseen by both, needed are 500"
         in gates(few)["comparison"].evidence
     )
+
+
+def test_a_first_version_that_is_worth_nothing_is_refused_and_that_it_flags_nobody_is_said(
+    loaded: Platform,
+) -> None:
+    """One tree without calibration is worse than the base rate, and no offer pays."""
+    worthless = other(loaded, trees=1, calibration="none", kept_value=0.01, threshold="value")
+    trained = train(worthless, JANUARY)
+    assert (trained.threshold, trained.metrics.predicted_positives) == (None, 0)
+    assert any("nobody is flagged" in remark for remark in trained.remarks)
+    examination = examine(loaded, loaded.models.version(trained.version), None)
+    gates = {gate.name: gate for gate in examination.gates}
+    assert not gates["base rate"].passed
+    assert "is not below" in gates["base rate"].evidence
+    assert "no better than saying" in gates["base rate"].evidence
+    assert any("a lower offer_cost would change it" in remark for remark in examination.remarks)
+    scored = score(loaded, JANUARY, version=trained.version)
+    assert (scored.run.threshold, scored.run.flagged) == (None, 0)
+    assert "threshold=none" in score_receipts.score(scored)
+    assert any("nobody is flagged" in remark for remark in scored.remarks)
 
 
 def test_a_month_later_its_own_users_are_no_unseen_rows(loaded: Platform, drops: Path) -> None:

@@ -175,6 +175,7 @@ def test_the_api_says_what_explain_and_score_say(served: Platform) -> None:
     assert body["base"] + sum(c["contribution"] for c in body["contributions"]) == pytest.approx(
         body["margin"], abs=1e-6
     )
+    assert body["margin"] + body["calibration"] == pytest.approx(body["probability"], abs=1e-9)
     assert (body["user_id"], body["unit"], body["model"]) == (KEY, "probability", single["model"])
 
 

@@ -174,7 +174,8 @@ def _prediction_entry(key_name: str, prediction: Prediction) -> dict[str, Any]:
 def _reasons_entry(key_name: str, reasons: ExplainedPrediction) -> dict[str, Any]:
     """Build the answer of /explain.
 
-    The base plus all contributions equals the margin, to 1e-6. The largest contribution is first.
+    The base plus all contributions equals the margin, and the margin plus the calibration is the
+    probability in the unit of the answer. The largest contribution is first.
     """
     explanation = reasons.explanation
     contributions = [
@@ -189,6 +190,7 @@ def _reasons_entry(key_name: str, reasons: ExplainedPrediction) -> dict[str, Any
         "unit": explanation.unit,
         "base": explanation.base,
         "margin": explanation.margin,
+        "calibration": explanation.calibration,
         "contributions": contributions,
         "model": {"name": reasons.model, "version": reasons.version, "run_id": reasons.run_id},
         "as_of": reasons.as_of.isoformat(),

@@ -27,6 +27,7 @@ INT64 = 2**63
 MAX_MISTAKES = 5
 MAX_MISTAKE_LENGTH = 200
 
+THRESHOLD = "from this probability on, the prediction is 1; null: it never is"
 AS_OF = Field(description="the instant that the oldest value describes")
 
 
@@ -72,7 +73,7 @@ class ModelName(BaseModel):
 class ModelAnswer(ModelName):
     """The version that answers now."""
 
-    threshold: float
+    threshold: float | None = Field(description=THRESHOLD)
     features: list[str]
     policy: dict[str, dict[str, Any]] = Field(
         description="what is used instead of a value that is absent or too old"
@@ -196,16 +197,18 @@ def _prediction_fields() -> dict[str, Any]:
 
 
 def _reasons_fields() -> dict[str, Any]:
-    threshold = Field(description="from this probability on, the prediction is 1")
-    unit = Field(description="the unit of base, margin and contributions")
-    base = Field(description="the average margin of the users in the training")
+    threshold = Field(description=THRESHOLD)
+    unit = Field(description="the unit of base, contributions, margin and calibration")
+    base = Field(description="the average output of the model on its training, not calibrated")
     margin = Field(description="the value for this key before calibration: base + contributions")
+    calibration = Field(description="margin + calibration is the probability, in this unit")
     return {
         **_decision_fields(),
-        "threshold": (float, threshold),
+        "threshold": (float | None, threshold),
         "unit": (str, unit),
         "base": (float, base),
         "margin": (float, margin),
+        "calibration": (float, calibration),
         "contributions": (list[ContributionAnswer], ...),
     }
 

@@ -132,10 +132,13 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     Example: STREAMFLOW_SEED=7 streamflow settings
     """
-    from streamflow.settings import list_settings
+    from streamflow.files.home_catalog import load_home_catalog
+    from streamflow.settings import apply_catalog_defaults, list_settings
 
     call = invocation(context)
-    explanations = list_settings(call.settings())
+    configured = call.settings()
+    catalog = load_home_catalog(configured.home.absolute(), configured.catalog).catalog
+    explanations = list_settings(apply_catalog_defaults(configured, catalog.model))
     if as_json:
         show(explanations, as_json=True, text=str)
         return
@@ -144,7 +147,7 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
         for setting in explanations
     ]
     print_table("Settings", ("setting", "value", "from", "what"), rows)
-    print_text(_describe_database(call.settings()))
+    print_text(_describe_database(configured))
 
 
 def _describe_database(settings: Settings) -> str:

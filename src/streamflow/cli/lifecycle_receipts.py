@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from streamflow.cli import receipts
 from streamflow.cli.printable import one_line
 from streamflow.core.data.counts import count_of
+from streamflow.core.statistics.threshold import format_threshold
 
 if TYPE_CHECKING:
     from streamflow.core.promotion.ledger import Entry
@@ -68,8 +69,8 @@ def rollback(receipt: RollbackReceipt) -> str:
     """Print the version that is in Production now."""
     return (
         f"[OK] {receipt.model} version {receipt.version} is back in Production"
-        f"{_replacing(receipt.replaced)}, with its threshold {receipt.threshold:g}"
-        f" (entry {receipt.seq})"
+        f"{_replacing(receipt.replaced)}, with its threshold"
+        f" {format_threshold(receipt.threshold, 'g')} (entry {receipt.seq})"
     )
 
 
@@ -137,6 +138,10 @@ def _describe_evidence(examination: Examination) -> Iterator[str]:
     for metric in examination.compared:
         values = f"{metric.champion:10.4f} {metric.challenger:10.4f} {metric.difference:+10.4f}"
         yield f"  {metric.metric:20} {values}   {metric.low:+.4f}..{metric.high:+.4f}"
+    if examination.compared and not any(c.metric == "value" for c in examination.compared):
+        yield f"  {'value':20} not set: kept_value, offer_cost and offer_success have no value"
     for gate in examination.gates:
         mark = "passed" if gate.passed else "FAILED"
         yield f"  {mark} {gate.name:14} {gate.evidence}"
+    for remark in examination.remarks:
+        yield f"  note: {remark}"

@@ -171,9 +171,25 @@ def train(receipt: TrainReceipt) -> str:
     """Print what the proof and the checks found, notes about the numbers, and the metrics."""
     lines = [f"  {describe_check(receipt.certificate)}"]
     lines += [f"  {finding}" for finding in receipt.honesty.lines]
+    lines += _tabulate_candidates(receipt)
     lines += [f"  note: {note}" for note in receipt.remarks]
     lines.append(receipt.line)
     return "\n".join(lines)
+
+
+def _tabulate_candidates(receipt: TrainReceipt) -> list[str]:
+    """Return the table of the kinds of models that were compared; empty for a named kind."""
+    if not receipt.candidates:
+        return []
+    lines = ["  kinds of models, by their cross-validated AUC on the training side:"]
+    for kind, auc in receipt.candidates.items():
+        facts = []
+        if kind in receipt.leaf_sizes:
+            facts.append(f"leaf size {receipt.leaf_sizes[kind]}")
+        if kind == receipt.model_kind:
+            facts.append("chosen")
+        lines.append(f"    {kind:10} {auc:.4f}  {', '.join(facts)}".rstrip())
+    return lines
 
 
 def predict(receipt: Prediction) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamflow.models.kinds import kind_of
+from streamflow.models.model_kind import FitOptions
 from streamflow.models.pipelines import ENCODE, encoder_of
 from streamflow.models.tree_bounds import require_bounded
 
@@ -112,7 +113,7 @@ def require_own_shape(pipeline: Pipeline) -> None:
         if isinstance(transformer, OneHotEncoder):
             _require_own_categories(transformer)
     kind = kind_of(pipeline)
-    created = kind.create(1, 0)
+    created = kind.create(FitOptions(trees=1, seed=0, leaf_size=kind.leaf_sizes[0]))
     for (_, step), (_, own_step) in zip(pipeline.steps[1:], created, strict=True):
         _require_type(step, type(own_step))
     kind.require_bounds(pipeline, encoder_of(pipeline).width)

@@ -14,8 +14,26 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]
+# The units of an answer that is explained.
+LOG_ODDS = "log-odds"
+PROBABILITY = "probability"
 #: The encoder's matrix (n, width) with n > 0 -> probabilities (n,).
 CompiledModel = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What decides a fit beside its rows.
+
+    Attributes:
+        trees: the number of trees of a forest.
+        seed: for everything that is random.
+        leaf_size: the fewest training rows in a leaf: one of the sizes of the kind.
+    """
+
+    trees: int
+    seed: int
+    leaf_size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +92,9 @@ class ModelKind:
         name: the name in the settings.
         rank: 1 for the simplest kind. Of equally good kinds the simplest is chosen.
         steps: the names of the pipeline's steps that follow the encoder.
-        create: called with the number of trees and the seed; returns these steps, not fitted.
+        create: returns these steps, not fitted.
+        leaf_sizes: the candidates of the leaf size; with more than one it is chosen in training.
+        is_candidate: whether `auto` tries the kind.
         threaded_step: the step that is fitted with several threads; empty for none.
         code: the module of `portable` whose `compile_model` makes the function that predicts from a
             fitted pipeline. Every version of the kind takes a copy of it with it.
@@ -93,7 +113,9 @@ class ModelKind:
     name: str
     rank: int
     steps: tuple[str, ...]
-    create: Callable[[int, int], list[tuple[str, Any]]]
+    create: Callable[[FitOptions], list[tuple[str, Any]]]
+    leaf_sizes: tuple[int, ...] = (1,)
+    is_candidate: bool = True
     threaded_step: str = ""
     code: ModuleType
     required_packages: tuple[str, ...] = ()

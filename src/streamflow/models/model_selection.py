@@ -6,7 +6,7 @@ Each row is predicted by a model that was not fitted on it. The hold-out is not 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,10 @@ from streamflow.models.pipelines import encoder_of, fit_model, require_both_clas
 # Both numbers are conventions. The key decides the fold of a row, as it decides the hold-out.
 FOLDS = 5
 REPEATS = 3
+# Leaf sizes are compared with at most this many trees, and kinds on at most this many rows: more
+# would take longer and rarely change the choice. Both are conventions.
+LEAF_TREES = 100
+MAX_SELECTION_ROWS = 20_000
 
 Floats = NDArray[np.float64]
 
@@ -36,11 +40,13 @@ class Candidate:
         kind: the kind of model.
         aucs: the AUC of each repeat.
         out_of_fold: (n,) the predictions of the first repeat.
+        leaf_size: the fewest training rows in a leaf; None: the first size of the kind.
     """
 
     kind: str
     aucs: tuple[float, ...]
     out_of_fold: Floats
+    leaf_size: int | None = None
 
     @property
     def auc(self) -> float:
@@ -57,7 +63,7 @@ class TrainingRows:
         frame: (n, features)
         label: (n,)
         features: as the catalog declares them.
-        trees: the number of trees of the baseline forest.
+        trees: the number of trees of a forest.
         seed: for everything that is random in a fit.
     """
 
@@ -68,7 +74,9 @@ class TrainingRows:
     trees: int
     seed: int
 
-    def fit(self, kind: str, rows: NDArray[np.bool_] | None = None) -> Any:
+    def fit(
+        self, kind: str, rows: NDArray[np.bool_] | None = None, *, leaf_size: int | None = None
+    ) -> Any:
         """Fit a pipeline on the selected rows, or on all rows when `rows` is None.
 
         Raises:
@@ -86,16 +94,34 @@ class TrainingRows:
             features=self.features,
             trees=self.trees,
             seed=self.seed,
+            leaf_size=leaf_size,
+        )
+
+    def sample(self, rows: int, *, salt: str) -> TrainingRows:
+        """Return at most `rows` of these rows; the key of a row decides, so they are the same."""
+        if len(self.keys) <= rows:
+            return self
+        positions = hash_position(self.keys, salt=f"{salt} sample")
+        is_in_sample = positions <= np.partition(positions, rows - 1)[rows - 1]
+        mask = pl.Series(is_in_sample)
+        return replace(
+            self,
+            keys=self.keys.filter(mask),
+            frame=self.frame.filter(mask),
+            label=self.label[is_in_sample],
         )
 
 
-def predict_out_of_fold(training_rows: TrainingRows, kind: str, *, salt: str) -> Floats:
+def predict_out_of_fold(
+    training_rows: TrainingRows, kind: str, *, salt: str, leaf_size: int | None = None
+) -> Floats:
     """Predict each row by a model that was fitted on the folds without it.
 
     Args:
         training_rows: the rows.
         kind: the kind of model.
         salt: decides, together with its key, which fold a row belongs to.
+        leaf_size: the fewest training rows in a leaf; by default the first size of the kind.
 
     Returns:
         (n,) probabilities before calibration.
@@ -112,7 +138,7 @@ def predict_out_of_fold(training_rows: TrainingRows, kind: str, *, salt: str) ->
         if not in_fold.any():
             continue
         try:
-            pipeline = training_rows.fit(kind, ~in_fold)
+            pipeline = training_rows.fit(kind, ~in_fold, leaf_size=leaf_size)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
         fold_rows = training_rows.frame.filter(pl.Series(in_fold))
@@ -128,9 +154,13 @@ def cross_validate(
     salt: str,
     repeats: int = 1,
 ) -> Candidate:
-    """Cross-validate a kind of model. Each repeat divides the rows into folds anew."""
+    """Cross-validate a kind of model. Each repeat divides the rows into folds anew.
+
+    The leaf size is chosen first, where the kind lets it be chosen.
+    """
+    leaf_size = choose_leaf_size(training_rows, kind, salt=salt)
     predictions = [
-        predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}")
+        predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}", leaf_size=leaf_size)
         for repeat in range(repeats)
     ]
     return Candidate(
@@ -139,7 +169,24 @@ def cross_validate(
             auc(training_rows.label, repeat_predictions) for repeat_predictions in predictions
         ),
         out_of_fold=predictions[0],
+        leaf_size=leaf_size,
     )
+
+
+def choose_leaf_size(training_rows: TrainingRows, kind: str, *, salt: str) -> int:
+    """Choose the leaf size with the highest cross-validated AUC; of equal ones the largest."""
+    sizes = MODEL_KINDS[kind].leaf_sizes
+    if len(sizes) == 1:
+        return sizes[0]
+    sample = training_rows.sample(MAX_SELECTION_ROWS, salt=salt)
+    sample = replace(sample, trees=min(sample.trees, LEAF_TREES))
+
+    def measure(leaf_size: int) -> float:
+        predictions = predict_out_of_fold(sample, kind, salt=f"{salt} leaf", leaf_size=leaf_size)
+        return auc(sample.label, predictions)
+
+    # max returns the first of equal sizes, and the sizes begin with the largest.
+    return max(sizes, key=measure)
 
 
 def choose_kind(
@@ -147,18 +194,30 @@ def choose_kind(
     *,
     salt: str,
     notify: Callable[[str], None],
+    repeats: int = REPEATS,
+    most_rows: int = MAX_SELECTION_ROWS,
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """Cross-validate all kinds of models and choose the one with the highest AUC.
+    """Cross-validate the kinds of models and choose the one with the highest AUC.
 
-    Of kinds with equal AUC the simplest is chosen.
+    Of kinds with equal AUC the simplest is chosen. More than `most_rows` rows are compared by a
+    sample of them.
 
     Returns:
-        The chosen candidate, and all candidates.
+        The chosen candidate with predictions for all rows, and all candidates.
     """
+    sample = training_rows.sample(most_rows, salt=salt)
     candidates = []
-    for kind in MODEL_KINDS:
-        result = cross_validate(training_rows, kind, salt=salt, repeats=REPEATS)
+    for kind, declared in MODEL_KINDS.items():
+        if not declared.is_candidate:
+            continue
+        result = cross_validate(sample, kind, salt=salt, repeats=repeats)
         candidates.append(result)
         notify(f"cross-validated {kind}: AUC {result.auc:.4f}")
     # max returns the first of equal candidates, and MODEL_KINDS begins with the simplest kind.
-    return max(candidates, key=lambda result: result.auc), tuple(candidates)
+    chosen = max(candidates, key=lambda result: result.auc)
+    if sample is not training_rows:
+        out_of_fold = predict_out_of_fold(
+            training_rows, chosen.kind, salt=f"{salt} fold 0", leaf_size=chosen.leaf_size
+        )
+        chosen = replace(chosen, out_of_fold=out_of_fold)
+    return chosen, tuple(candidates)

@@ -19,6 +19,7 @@ from streamflow.catalog import Feature
 from streamflow.errors import TrainingImpossible
 from streamflow.models.encoder import Category, Encoder
 from streamflow.models.kinds import MODEL_KINDS
+from streamflow.models.model_kind import FitOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,7 @@ def fit_model(
     features: Sequence[Feature],
     trees: int,
     seed: int,
+    leaf_size: int | None = None,
 ) -> Pipeline:
     """Fit a model of the given kind.
 
@@ -52,8 +54,9 @@ def fit_model(
         frame: (n, features) in the order of the keys. The order decides the random samples.
         label: (n,)
         features: as the catalog declares them.
-        trees: the number of trees of the baseline forest.
+        trees: the number of trees of a forest.
         seed: for everything that is random in the fit.
+        leaf_size: the fewest training rows in a leaf; by default the first size of the kind.
 
     Raises:
         TrainingImpossible: there are no rows, or rows of one class only.
@@ -61,7 +64,10 @@ def fit_model(
     from threadpoolctl import threadpool_limits
 
     require_both_classes(label)
-    pipeline = _create_pipeline(kind, features, trees=trees, seed=seed)
+    if leaf_size is None:
+        leaf_size = MODEL_KINDS[kind].leaf_sizes[0]
+    options = FitOptions(trees=trees, seed=seed, leaf_size=leaf_size)
+    pipeline = _create_pipeline(kind, features, options)
     threaded_step = MODEL_KINDS[kind].threaded_step
     if threaded_step:
         use_threads = len(frame) * trees >= MIN_PARALLEL_WORK
@@ -109,7 +115,7 @@ def encoder_of(pipeline: Pipeline) -> Encoder:
     return Encoder(features=features, categories=categories)
 
 
-def _create_pipeline(kind: str, features: Sequence[Feature], *, trees: int, seed: int) -> Pipeline:
+def _create_pipeline(kind: str, features: Sequence[Feature], options: FitOptions) -> Pipeline:
     """Create an unfitted pipeline of a kind."""
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
@@ -123,7 +129,7 @@ def _create_pipeline(kind: str, features: Sequence[Feature], *, trees: int, seed
     if numbers:
         transformers.append((NUMBERS, _create_float_transformer(), numbers))
     encode = (ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False))
-    return Pipeline([encode, *MODEL_KINDS[kind].create(trees, seed)])
+    return Pipeline([encode, *MODEL_KINDS[kind].create(options)])
 
 
 def _create_category_transformer(feature: Feature) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from streamflow.core.statistics.threshold import Threshold
 from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
 from streamflow.models.compiled_model import compile_model
@@ -52,8 +53,8 @@ class Predictor:
         return self.encoder.features
 
     @property
-    def threshold(self) -> float:
-        """Return the probability from which on the prediction is 1."""
+    def threshold(self) -> Threshold:
+        """Return the probability from which on the prediction is 1; None: it never is."""
         return self.decision.threshold
 
     def probability(self, frame: pl.DataFrame) -> Floats:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from streamflow.core.serving.reasons import Explanation, Floats, build_explanation, sum_by_feature
 from streamflow.models.encoder import Value
+from streamflow.models.model_kind import LOG_ODDS
 from streamflow.models.predictor import Predictor
 
 
@@ -50,20 +52,35 @@ def _explain_matrix(
     words: Mapping[str, str],
 ) -> Iterator[Explanation]:
     """Yield the reasons of each row, which is given as raw values and as encoded."""
+    unit = predictor.explainer.unit
     terms = predictor.explainer.compute_contributions(matrix)
+    calibration = _measure_calibration(predictor, matrix, terms.margin, unit)
     contributions = sum_by_feature(terms.columns, predictor.encoder.columns, predictor.features)
-    for values, margin, row_contributions in zip(
+    for values, margin, row_calibration, row_contributions in zip(
         rows,
         terms.margin.tolist(),
+        calibration.tolist(),
         contributions.tolist(),
         strict=True,
     ):
         yield build_explanation(
-            unit=predictor.explainer.unit,
+            unit=unit,
             base=terms.base,
             margin=margin,
+            calibration=row_calibration,
             values=dict(zip(predictor.features, values, strict=True)),
             contributions=row_contributions,
             background=predictor.background,
             words=words,
         )
+
+
+def _measure_calibration(predictor: Predictor, matrix: Floats, margin: Floats, unit: str) -> Floats:
+    """Return what the calibration adds to the margin of each row of the encoder's matrix, (n,)."""
+    calibrator = predictor.decision.calibrator
+    if not calibrator.raw:
+        return np.zeros(len(margin))
+    served = calibrator.apply(predictor.model(matrix))
+    if unit == LOG_ODDS:
+        served = np.log(served) - np.log1p(-served)
+    return np.asarray(served - margin)

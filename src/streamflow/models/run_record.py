@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from streamflow.catalog import Feature
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import HoldoutMetrics
+from streamflow.core.statistics.threshold import format_threshold
 from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
 from streamflow.core.training.default_costs import DefaultCost
@@ -91,7 +92,7 @@ class RunRecord:
             "seed": self.seed,
             "split_salt": self.split_salt,
             "holdout_share": self.holdout_share,
-            "threshold": self.decision.threshold,
+            "threshold": format_threshold(self.decision.threshold),
             "threshold_rule": self.decision.rule,
             "feature_service": self.feature_service,
             "training_set_digest": self.training_set.digest,
@@ -180,7 +181,7 @@ def version_tags(record: RunRecord, digests: ModelDigests, passport_digest: str)
         MODEL.tag: digests.file,
         "content_digest": digests.content,
         PASSPORT.tag: passport_digest,
-        "threshold": repr(record.decision.threshold),
+        "threshold": format_threshold(record.decision.threshold),
         **digest_tags(contents),
     }
 

@@ -3,6 +3,7 @@
 No other package reads the environment of the process.
 """
 
+from streamflow.settings.catalog_defaults import apply_catalog_defaults, require_whole_money
 from streamflow.settings.declaration import Settings
 from streamflow.settings.environment import (
     clean_environment,
@@ -14,9 +15,11 @@ from streamflow.settings.loading import SettingRow, list_settings, load_settings
 __all__ = [
     "SettingRow",
     "Settings",
+    "apply_catalog_defaults",
     "clean_environment",
     "inherited_environment",
     "list_settings",
     "load_settings",
+    "require_whole_money",
     "temporary_environment",
 ]

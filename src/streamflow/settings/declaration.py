@@ -122,26 +122,39 @@ class Settings(InstallationSettings):
     )
     holdout_share: float = semantic(0.25, "the share of keys in the hold-out", gt=0, lt=1)
     model: ModelName = semantic(
-        "baseline",
+        "auto",
         "the kind of model: the baseline forest, logistic regression, boosted trees, "
-        "or auto: the best of them",
+        "or auto: the best of them; the default of the StreamFlow data is baseline",
     )
     trees: int = semantic(300, "the number of trees of the baseline forest", gt=0)
     calibration: Literal["isotonic", "none"] = semantic(
         "isotonic",
         "how probabilities are calibrated, on out-of-fold predictions of the training rows",
     )
-    threshold: Probability | Literal["value"] = semantic(
-        "value",
+    threshold: Probability | Literal["value", "f1"] = semantic(
+        "f1",
         "the probability from which the prediction is 1; "
-        "or value: the probability that would have brought the most money",
+        "f1: the one of the highest F1; value: the one that would have brought the most money, "
+        "which is the default where the money is set",
     )
-    kept_value: float = semantic(
-        200.0, "the value of a user who would have left and stays, in your currency", gt=0
+    kept_value: float | None = semantic(
+        None,
+        "the value of a user who would have left and stays, in your currency; "
+        "without a default, but 200 for the StreamFlow data",
+        gt=0,
     )
-    offer_cost: float = semantic(20.0, "the cost of an offer to stay, accepted or not", ge=0)
-    offer_success: float = semantic(
-        0.3, "the probability that an offer keeps a user who would have left", gt=0, le=1
+    offer_cost: float | None = semantic(
+        None,
+        "the cost of an offer to stay, accepted or not; "
+        "without a default, but 20 for the StreamFlow data",
+        ge=0,
+    )
+    offer_success: float | None = semantic(
+        None,
+        "the probability that an offer keeps a user who would have left; "
+        "without a default, but 0.3 for the StreamFlow data",
+        gt=0,
+        le=1,
     )
     offer_budget: float | None = semantic(
         None, "the most that the offers of one drop may cost; by default there is no limit", ge=0

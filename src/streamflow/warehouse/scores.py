@@ -32,6 +32,7 @@ class ScoreRun:
     """One scoring of a drop by one version.
 
     run_id     the MLflow run that trained the version
+    threshold  the probability from which the prediction is 1; None: it never is
     explained  whether the scores have reasons
     flagged    how many rows have the prediction 1
     missing    how many rows have no probability
@@ -45,7 +46,7 @@ class ScoreRun:
     model: str
     version: int
     run_id: str
-    threshold: float
+    threshold: float | None
     explained: bool
     rows: int
     flagged: int

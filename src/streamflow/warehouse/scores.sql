@@ -1,9 +1,10 @@
 -- The statements of scores.py that are not composed of identifiers.
 
 -- select_run --
--- The scoring run on one evidence.
-SELECT id, at, as_of, known_at, model, version, run_id, threshold, explained, rows, flagged,
-       missing, digest, evidence_digest
+-- The scoring run on one evidence. A threshold that no probability reaches becomes null.
+SELECT id, at, as_of, known_at, model, version, run_id,
+       CASE WHEN threshold <= 1 THEN threshold END AS threshold, explained, rows, flagged, missing,
+       digest, evidence_digest
 FROM streamflow.score_run
 WHERE evidence_digest = %s
 

@@ -13,7 +13,7 @@ def test_the_settings_name_every_kind_and_auto() -> None:
 
 
 def test_the_simplest_kind_comes_first() -> None:
-    assert list(MODEL_KINDS) == ["logistic", "baseline", "boosting"]
+    assert list(MODEL_KINDS) == ["logistic", "baseline", "forest", "boosting"]
 
 
 def test_a_kind_is_explained_by_trees_or_by_terms_and_known_by_its_steps() -> None:

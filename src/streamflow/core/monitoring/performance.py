@@ -23,6 +23,7 @@ from streamflow.core.statistics.metrics import (
     evaluate,
     roc_points,
 )
+from streamflow.core.statistics.threshold import Threshold
 
 # The confidence of the intervals that an alarm needs. It is our convention: at most one of 200
 # quiet months raises an alarm.
@@ -115,7 +116,7 @@ class Performance:
 
 
 def measure_performance(
-    label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
+    label: Labels, probability: Floats, *, threshold: Threshold, seed: int, draws: int
 ) -> Performance | None:
     """Measure how a version performs on these rows.
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.data.counts import choose_form, count_of
+from streamflow.core.statistics.threshold import Threshold, flag_rows
 from streamflow.core.training.calibration import Labels
 from streamflow.core.training.decision import Economics
 
@@ -77,11 +78,11 @@ class VersionAnswers:
 
     Attributes:
         probability: (n,).
-        threshold: From this probability on the prediction is 1.
+        threshold: From this probability on the prediction is 1; None: it never is.
     """
 
     probability: Floats
-    threshold: float
+    threshold: Threshold
 
 
 def should_promote(new: float, champion: float | None, delta: float) -> bool:
@@ -103,10 +104,12 @@ def compare_metrics(
     label: Labels,
     champion: VersionAnswers,
     challenger: VersionAnswers,
-    economics: Economics,
+    economics: Economics | None,
     policy: GatePolicy,
 ) -> tuple[MetricComparison, ...]:
     """Compare every metric of two versions, with a paired bootstrap interval of the difference.
+
+    Where the money is not set, the value is not compared.
 
     Each draw takes as many rows of each class as there are, and scores both versions on them. So
     the luck of the draw is the same for both versions. Both classes must be present.
@@ -134,7 +137,8 @@ def compare_metrics(
     tail = (1 - policy.confidence) / 2
     interval_ends = np.quantile(np.array(drawn_differences), [tail, 1 - tail], axis=0)
     low, high = np.sort(interval_ends * sign, axis=0)
-    return _make_comparisons(champion_scores, challenger_scores, differences, low, high)
+    compared = _make_comparisons(champion_scores, challenger_scores, differences, low, high)
+    return tuple(metric for metric in compared if economics or metric.metric != "value")
 
 
 def _make_comparisons(
@@ -178,14 +182,16 @@ def _resample(label: Labels, policy: GatePolicy) -> Iterator[Floats]:
 class _Scorer:
     """The metrics of one version on weighted rows. The rows are ranked only once."""
 
-    def __init__(self, label: Labels, answers: VersionAnswers, economics: Economics) -> None:
+    def __init__(self, label: Labels, answers: VersionAnswers, economics: Economics | None) -> None:
         self.positive = np.asarray(label).astype(float)
         distinct, group = np.unique(-answers.probability, return_inverse=True)
         self.group = group
         self.groups = len(distinct)
         self.squared_error = (answers.probability - self.positive) ** 2
-        is_flagged = answers.probability >= answers.threshold
-        self.value = economics.value_by_row(label, is_flagged)
+        is_flagged = flag_rows(answers.probability, answers.threshold)
+        self.value = (
+            np.zeros(len(label)) if economics is None else economics.value_by_row(label, is_flagged)
+        )
 
     def scores(self, weight: Floats) -> Floats:
         """Compute AUC, average precision, Brier score and mean value, (4,).

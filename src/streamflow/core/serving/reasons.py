@@ -83,16 +83,26 @@ def _value_in_words(value: Value) -> str:
 class Explanation:
     """The reasons for one answer, the largest contribution first.
 
-    The base plus all contributions equals the margin, to 1e-6.
+    The base plus all contributions equals the margin. The margin plus the calibration equals the
+    served probability, in the unit of the explanation. Both hold to 1e-9.
 
     Attributes:
-        unit: What the margin is: "probability" before calibration, or "log-odds".
+        unit: What all these numbers are: "probability", or "log-odds".
+        base: The average output of the model on its training rows, before calibration.
+        margin: The output of the model for this row, before calibration.
+        calibration: What the calibration adds to the margin. It is zero without a calibrator.
     """
 
     unit: str
     base: float
     margin: float
+    calibration: float
     contributions: tuple[Contribution, ...]
+
+    @property
+    def served(self) -> float:
+        """Return the served probability in the unit of the explanation."""
+        return self.margin + self.calibration
 
     def top(self, count: int) -> tuple[Contribution, ...]:
         """Return the `count` largest contributions."""
@@ -104,6 +114,7 @@ def build_explanation(
     unit: str,
     base: float,
     margin: float,
+    calibration: float,
     values: Mapping[str, Value],
     contributions: Sequence[float],
     background: Background | None,
@@ -113,8 +124,9 @@ def build_explanation(
 
     Args:
         unit: What the margin is.
-        base: The output of the model for an average row.
+        base: The average output of the model on its training rows.
         margin: The output of the model for this row.
+        calibration: What the calibration adds to the margin.
         values: Each feature and its value, in the order of the features.
         contributions: What each feature adds, in the same order.
         background: What is usual. None where the version does not have it.
@@ -136,6 +148,7 @@ def build_explanation(
         unit=unit,
         base=float(base),
         margin=float(margin),
+        calibration=float(calibration),
         contributions=tuple(largest_first),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.statistics.threshold import Threshold, flag_rows
 from streamflow.errors import TrainingImpossible
 
 Floats = NDArray[np.float64]
@@ -33,7 +34,7 @@ class HoldoutMetrics:
     recall             the share of true positives among the positives
     true_positives     positives with prediction 1
     predicted_positives  all rows with prediction 1
-    threshold          the probability from which the prediction is 1
+    threshold          the probability from which the prediction is 1; None: no row is predicted
     """
 
     auc: float
@@ -51,11 +52,11 @@ class HoldoutMetrics:
     positives: int
     true_positives: int
     predicted_positives: int
-    threshold: float
+    threshold: Threshold
 
 
 def evaluate(
-    label: Labels, probability: Floats, *, threshold: float, seed: int, draws: int
+    label: Labels, probability: Floats, *, threshold: Threshold, seed: int, draws: int
 ) -> HoldoutMetrics:
     """Compare predicted probabilities (n,) with the labels (n,); 1 or true is positive.
 
@@ -73,7 +74,7 @@ def evaluate(
     from sklearn import metrics as scores
 
     is_positive = _require_both_classes(label)
-    is_predicted = probability >= threshold
+    is_predicted = flag_rows(probability, threshold)
     positives = int(is_positive.sum())
     true_positives = int((is_positive & is_predicted).sum())
     predicted_positives = int(is_predicted.sum())
@@ -218,6 +219,8 @@ def _find_caveats(metrics: HoldoutMetrics) -> Iterator[str]:
         yield f"{interval} is below 0.5: the ranking is reversed on these rows."
     elif metrics.auc_low <= 0.5:
         yield f"{interval} is not clearly different from chance (0.5)."
+    if metrics.threshold is None:
+        return  # nobody is flagged: it is said beside the decision
     if metrics.true_positives < LOW_RECALL * metrics.positives:
         yield (
             f"F1 {metrics.f1:.4f} depends on the threshold: at {metrics.threshold:g} "

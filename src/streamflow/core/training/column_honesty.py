@@ -136,7 +136,7 @@ def measure_separation(column: pl.Series, label: Labels) -> float:
     >>> measure_separation(pl.Series("key", [f"user {i}" for i in range(200)]), label)
     0.5
     """
-    rates = _cross_rates(_group_numbers(column), label)
+    rates = cross_rates(group_rows(column), label)
     rate_auc = auc(label, rates)
     has_value = column.is_not_null().to_numpy()
     has_order = column.dtype.is_numeric() or column.dtype == pl.Boolean
@@ -147,27 +147,25 @@ def measure_separation(column: pl.Series, label: Labels) -> float:
     return max(rate_auc, order_auc, 1 - order_auc)
 
 
-def _group_numbers(column: pl.Series) -> NDArray[np.int64]:
+def group_rows(column: pl.Series, *, quantiles: int = MAX_GROUPS) -> NDArray[np.int64]:
     """Return the number of each row's group, (n,).
 
-    Group 0 is null. The other groups are the values, or MAX_GROUPS quantiles of a number that has
+    Group 0 is null. The other groups are the values, or so many quantiles of a number that has
     more distinct values than that.
     """
     values = column.cast(pl.Int8) if column.dtype == pl.Boolean else column
     groups = values.rank("dense")
-    if column.dtype.is_numeric() and column.n_unique() > MAX_GROUPS:
-        groups = (values.rank("min") - 1) * MAX_GROUPS // values.count() + 1
+    if column.dtype.is_numeric() and column.n_unique() > quantiles:
+        groups = (values.rank("min") - 1) * quantiles // values.count() + 1
     return groups.fill_null(0).cast(pl.Int64).to_numpy()
 
 
-def _cross_rates(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]:
+def cross_rates(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]:
     """Return for each row the rate of positives of its group in the other half of the rows, (n,).
 
     Each rate is pulled towards the rate of all rows by the weight of one row.
     """
-    number = np.arange(len(label), dtype=np.uint64)
-    hashed = number * np.uint64(HASH_MULTIPLIER) >> np.uint64(20)
-    first_half = hashed % np.uint64(2) == 1
+    first_half = is_first_half(len(label))
     group_count = int(group.max()) + 1
     rates = np.empty(len(label))
     for half in (first_half, ~first_half):
@@ -177,3 +175,10 @@ def _cross_rates(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]
         group_rates = (positives + label.mean()) / (rows + 1)
         rates[half] = group_rates[group[half]]
     return rates
+
+
+def is_first_half(rows: int) -> NDArray[np.bool_]:
+    """Decide for each row whether it is in the first of two halves, (n,): a hash of its number."""
+    number = np.arange(rows, dtype=np.uint64)
+    hashed = number * np.uint64(HASH_MULTIPLIER) >> np.uint64(20)
+    return np.asarray(hashed % np.uint64(2) == 1)

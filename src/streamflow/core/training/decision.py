@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.data.json_text import readable_json
+from streamflow.core.statistics.threshold import Threshold, parse_threshold, stored_threshold
 from streamflow.core.training.calibration import Labels
 from streamflow.core.training.calibrator import Calibrator, Floats, parse_calibrator
 
 FILE = "decision.json"
-# A threshold that no probability reaches: nobody gets an offer.
-NO_OFFER_THRESHOLD = float(np.nextafter(1.0, 2.0))
+# How the threshold was found: the rules that a decision can name.
+MOST_VALUE = "most value on out-of-fold predictions of the training side"
+HIGHEST_F1 = "highest F1 on out-of-fold predictions of the training side"
+RULE_SET = "set"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +73,10 @@ class Economics:
 
 def best_threshold(
     label: Labels, probability: Floats, economics: Economics, *, budget_rows: int
-) -> float:
+) -> Threshold:
     """Find the threshold whose offers bring the most money on these rows, within the budget.
 
-    Of equally good thresholds it returns the highest, and `NO_OFFER_THRESHOLD` if no offer pays.
+    Of equally good thresholds it returns the highest, and None if no offer pays.
 
     Args:
         label: What happened, (n,).
@@ -96,8 +99,28 @@ def best_threshold(
     affordable = last_of_equals[last_of_equals < offers]
     values = cumulative_value[affordable]
     if len(affordable) == 0 or values.max() <= 0:
-        return NO_OFFER_THRESHOLD
+        return None
     return float(falling[affordable[np.argmax(values)]])
+
+
+def best_f1_threshold(label: Labels, probability: Floats) -> float:
+    """Find the threshold with the highest F1 on these rows; of equally good ones the highest.
+
+    Args:
+        label: What happened, (n,), with a positive.
+        probability: The calibrated probability, (n,).
+
+    >>> best_f1_threshold(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8]))
+    0.4
+    """
+    order = np.argsort(-probability, kind="stable")
+    falling = probability[order]
+    is_positive = np.asarray(label).astype(bool)[order]
+    last_of_equals = np.r_[np.flatnonzero(np.diff(falling)), len(falling) - 1]
+    true_positives = np.cumsum(is_positive)[last_of_equals]
+    flagged = last_of_equals + 1
+    f1 = 2 * true_positives / (flagged + is_positive.sum())
+    return float(falling[last_of_equals[np.argmax(f1)]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,24 +130,35 @@ class Decision:
     It is stored with the version, and used wherever the version answers.
 
     Attributes:
+        threshold: The probability from which on a row is flagged; None: nobody is.
         rule: How the threshold was found, in words.
+        economics: What an offer brings and costs; None where the money is not set.
     """
 
-    threshold: float
+    threshold: Threshold
     rule: str
     calibrator: Calibrator
-    economics: Economics
+    economics: Economics | None
 
     @property
     def content(self) -> bytes:
         """Return the file. Equal decisions give equal bytes."""
-        values = {**asdict(self), "calibrator": self.calibrator.values}
+        values = {
+            **asdict(self),
+            "calibrator": self.calibrator.values,
+            "threshold": stored_threshold(self.threshold),
+        }
         return readable_json(values)
 
     @property
     def digest(self) -> str:
         """Return the sha256 of the file's content."""
         return sha256(self.content).hexdigest()
+
+
+def parse_economics(values: Mapping[str, Any] | None) -> Economics | None:
+    """Make the economics from their stored values; None where the money is not set."""
+    return None if values is None else Economics(**values)
 
 
 def parse_decision(content: bytes) -> Decision:
@@ -136,10 +170,10 @@ def parse_decision(content: bytes) -> Decision:
     try:
         values: Mapping[str, Any] = json.loads(content)
         return Decision(
-            threshold=float(values["threshold"]),
+            threshold=parse_threshold(values["threshold"]),
             rule=str(values["rule"]),
             calibrator=parse_calibrator(values["calibrator"]),
-            economics=Economics(**values["economics"]),
+            economics=parse_economics(values["economics"]),
         )
     except (KeyError, TypeError) as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc

@@ -16,6 +16,7 @@ import polars as pl
 from streamflow.catalog import Feature
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import Floats, Labels, auc
+from streamflow.core.statistics.threshold import Threshold, flag_rows
 
 FILE = "default_costs.json"
 # Metrics of a run are called default/OF/NAME: MLflow's page groups them by the slashes.
@@ -74,7 +75,7 @@ def measure_default_costs(
     label: Labels,
     predict: Callable[[pl.DataFrame], Floats],
     *,
-    threshold: float,
+    threshold: Threshold,
 ) -> tuple[DefaultCost, ...]:
     """Measure the cost of each declared default, and of each view that defaults can replace.
 
@@ -83,7 +84,7 @@ def measure_default_costs(
         holdout: The hold-out rows, (n, features).
         label: What happened, (n,).
         predict: Returns the calibrated probability of each row of a frame.
-        threshold: From this probability on the decision is 1.
+        threshold: From this probability on the decision is 1; None: it never is.
 
     Returns:
         Empty when no feature declares a default.
@@ -101,7 +102,7 @@ def measure_default_costs(
         ]
         probability = predict(holdout.with_columns(columns))
         scores = _scores(label, probability)
-        is_flipped = (full_probability >= threshold) != (probability >= threshold)
+        is_flipped = flag_rows(full_probability, threshold) != flag_rows(probability, threshold)
         flips = float(np.mean(is_flipped))
         costs.append(_cost(name, defaults, full_scores, scores, flips))
     return tuple(costs)

@@ -10,14 +10,13 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamflow.core.statistics.threshold import Threshold, parse_threshold
 from streamflow.core.training.calibrator import Calibrator
-from streamflow.core.training.decision import Decision, Economics
+from streamflow.core.training.decision import Decision
 from streamflow.core.versions.passport import Passport
 
 OLD_SCHEMAS = (1, 2)
 RULE = "the threshold that an earlier release recorded"
-# Nothing was recorded about money. The decision does not use it: its threshold is fixed.
-NO_ECONOMICS = Economics(kept_value=0.0, offer_cost=0.0, offer_success=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +34,9 @@ class OldPassport:
         return self.passport.schema
 
     @property
-    def threshold(self) -> float:
+    def threshold(self) -> Threshold:
         """Return the recorded threshold."""
-        return float(self.passport.result["decision"]["threshold"])
+        return parse_threshold(self.passport.result["decision"]["threshold"])
 
     @property
     def decision(self) -> Decision:
@@ -46,7 +45,7 @@ class OldPassport:
             threshold=self.threshold,
             rule=RULE,
             calibrator=Calibrator(),
-            economics=NO_ECONOMICS,
+            economics=None,  # nothing was recorded about money
         )
 
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import Contributions, Floats, Learned, ModelKind
+from streamflow.models.model_kind import (
+    LOG_ODDS,
+    Contributions,
+    FitOptions,
+    Floats,
+    Learned,
+    ModelKind,
+)
 from streamflow.models.portable import linear
 from streamflow.models.portable.linear import read_linear_model
 
@@ -18,13 +25,13 @@ SCALE = "scale"
 LOGISTIC = "logistic"
 
 
-def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
+def _create(options: FitOptions) -> list[tuple[str, Any]]:
     """Create the steps that fill nulls, standardise the columns and fit the regression."""
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    regression = LogisticRegression(max_iter=1000, random_state=seed)
+    regression = LogisticRegression(max_iter=1000, random_state=options.seed)
     return [
         (IMPUTE, SimpleImputer(keep_empty_features=True)),
         (SCALE, StandardScaler()),
@@ -77,6 +84,6 @@ KIND = ModelKind(
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.preprocessing._data.StandardScaler",
     ),
-    margin_unit="log-odds",
+    margin_unit=LOG_ODDS,
     compute_terms=_compute_terms,
 )

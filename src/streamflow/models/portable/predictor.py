@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
+from math import inf
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,7 +40,9 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow has no types tha
         self._never_null: list[str] = facts["never_null"]
         self._bools: list[str] = facts["bools"]
         self._categories: dict[str, list[Category]] = dict(facts["categories"])
-        self._threshold: float = facts["threshold"]
+        # Without a threshold nobody is flagged.
+        threshold: float | None = facts["threshold"]
+        self._threshold = inf if threshold is None else threshold
         self._model = _load_module(folder / "compiled_model.py").compile_model(pipeline)
         calibration = _load_module(folder / "calibrator.py")
         self._calibrator = calibration.parse_calibrator(facts["calibrator"])

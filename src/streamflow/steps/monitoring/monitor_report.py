@@ -27,6 +27,7 @@ from streamflow.core.monitoring.performance import (
 )
 from streamflow.core.monitoring.report import AnswerOutcomes, Report
 from streamflow.core.statistics.metrics import Floats
+from streamflow.core.statistics.threshold import parse_threshold
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor_inputs import (
@@ -154,7 +155,7 @@ def _measure(
     return measure_performance(
         labels,
         probabilities,
-        threshold=decision["threshold"],
+        threshold=parse_threshold(decision["threshold"]),
         seed=settings.seed,
         draws=settings.bootstrap_draws,
     )

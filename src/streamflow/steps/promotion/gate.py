@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.json_text import canonical_json
+from streamflow.core.promotion.base_rate import judge_base_rate
 from streamflow.core.promotion.gate import (
     GateCondition,
     GatePolicy,
@@ -22,6 +23,8 @@ from streamflow.core.promotion.gate import (
     explain_too_few_rows,
     judge_comparison,
 )
+from streamflow.core.statistics.threshold import flag_rows
+from streamflow.core.training.flagging import list_flagging_remarks
 from streamflow.errors import (
     ArtifactUntrusted,
     LabelsMissing,
@@ -49,6 +52,9 @@ from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.steps.versions.registered_version import RecordedVersion, load_predictor
 from streamflow.warehouse.known_drops import TrainingDrops
 
+if TYPE_CHECKING:
+    from streamflow.models.predictor import Predictor
+
 # These errors keep a version from being judged. The comparison fails and its evidence says why;
 # there is no simpler comparison to fall back to.
 NOT_EVALUABLE = (NotRebuildable, TrainingImpossible, ArtifactUntrusted, SnapshotDamaged)
@@ -63,6 +69,7 @@ class Examination:
         champion: The number of the version in Production; None when there is none.
         compared: Every metric of both versions on the rows that neither has seen; empty when the
             two cannot be compared.
+        remarks: Sentences about whom the challenger flags, and about money that is not set.
         rows: The rows of the comparison: the drop, the number of rows, and for each version the
             proof of its training keys.
     """
@@ -73,6 +80,7 @@ class Examination:
     gates: tuple[GateCondition, ...]
     compared: tuple[MetricComparison, ...]
     rows: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -131,6 +139,7 @@ def examine(
         probe_gate(platform, record, predictor),
         honesty_gate(platform, record),
     ]
+    remarks: tuple[str, ...] = ()
     try:
         drops = find_newest_labelled_drop(platform, record.passport.label_lead)
         platform.notify(
@@ -142,6 +151,8 @@ def examine(
         outcome = _fail_comparison(f"challenger not evaluable here: {exc.message}")
     else:
         gates.append(calibration_gate(record, predictions, policy))
+        gates.append(judge_base_rate(predictions.label, predictions.probability, policy))
+        remarks = _remark_on_flags(predictor, predictions)
         outcome = _compare(platform, challenger, champion, predictions, drops, policy)
     return Examination(
         challenger=challenger.version,
@@ -150,6 +161,15 @@ def examine(
         gates=(*gates, outcome.gate),
         compared=outcome.compared,
         rows=outcome.rows,
+        remarks=remarks,
+    )
+
+
+def _remark_on_flags(predictor: Predictor, predictions: UnseenPredictions) -> tuple[str, ...]:
+    """Say it when the challenger flags nobody of the unseen users."""
+    flagged = flag_rows(predictions.probability, predictor.threshold)
+    return list_flagging_remarks(
+        predictor.decision, flagged=int(flagged.sum()), rows=len(predictions.label)
     )
 
 

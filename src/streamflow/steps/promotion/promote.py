@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from streamflow.core.promotion.ledger import PRODUCTION, rollback_version
+from streamflow.core.statistics.threshold import Threshold
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
@@ -61,14 +62,15 @@ class RollbackReceipt:
 
     Attributes:
         replaced: The version that was in Production before the rollback.
-        threshold: The decision threshold of the version that is in Production now.
+        threshold: The decision threshold of the version that is in Production now; None: it
+            flags nobody.
         seq: The number of the ledger entry.
     """
 
     model: str
     version: int
     replaced: int | None
-    threshold: float
+    threshold: Threshold
     seq: int
 
 

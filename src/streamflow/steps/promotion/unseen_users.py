@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.statistics.threshold import Threshold
 from streamflow.core.training.split import is_holdout
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import summarize_keys
@@ -136,14 +137,14 @@ class UnseenPredictions:
         keys: The keys of the users; n of them.
         label: The labels, 0 or 1; shape (n,).
         probability: The predicted probabilities; shape (n,).
-        threshold: The probability from which on the version predicts 1.
+        threshold: The probability from which on the version predicts 1; None: it never does.
         trained_on: The users that the version was trained on.
     """
 
     keys: pl.Series
     label: NDArray[np.int8]
     probability: NDArray[np.float64]
-    threshold: float
+    threshold: Threshold
     trained_on: TrainingUsers
 
     def only(self, keys: pl.Series) -> UnseenPredictions:

@@ -13,6 +13,7 @@ import polars as pl
 from streamflow.catalog import Catalog
 from streamflow.core.serving.completeness import CompletedRow
 from streamflow.core.serving.reasons import Explanation
+from streamflow.core.statistics.threshold import Threshold, is_flagged
 from streamflow.platform import Platform
 from streamflow.steps.serving.predict import parse_key, unknown_key_error
 from streamflow.steps.serving.serving_version import Serving, load_serving
@@ -35,7 +36,7 @@ class ExplainedPrediction:
     key: str | int
     prediction: int
     probability: float
-    threshold: float
+    threshold: Threshold
     explanation: Explanation
     model: str
     version: int
@@ -71,7 +72,7 @@ def explain_row(serving: Serving, key: str | int, row: CompletedRow) -> Explaine
     descriptions = _feature_descriptions(serving.catalog)
     return ExplainedPrediction(
         key=key,
-        prediction=int(probability >= serving.predictor.threshold),
+        prediction=int(is_flagged(probability, serving.predictor.threshold)),
         probability=probability,
         threshold=serving.predictor.threshold,
         explanation=explain_values(serving.predictor, row.values, descriptions),

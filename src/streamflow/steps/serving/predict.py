@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from streamflow.catalog import Catalog
 from streamflow.core.serving.completeness import CompletedRow
+from streamflow.core.statistics.threshold import Threshold, comparable_threshold, is_flagged
 from streamflow.errors import (
     EntityUnknown,
     FeaturesMissing,
@@ -42,7 +43,7 @@ class Prediction:
     key: str | int
     prediction: int
     probability: float
-    threshold: float
+    threshold: Threshold
     features: Mapping[str, Any]
     model: str
     version: int
@@ -64,7 +65,7 @@ class Prediction:
             run_id=self.run_id,
             probability=self.probability,
             prediction=self.prediction,
-            threshold=self.threshold,
+            threshold=comparable_threshold(self.threshold),
             features=self.features,
             service=self.service,
             views=self.views,
@@ -182,7 +183,7 @@ def _prediction(
     """Return the answer for one key."""
     return Prediction(
         key=key,
-        prediction=int(probability >= serving.predictor.threshold),
+        prediction=int(is_flagged(probability, serving.predictor.threshold)),
         probability=probability,
         threshold=serving.predictor.threshold,
         features=dict(zip(serving.policy.names, completed.values, strict=True)),

@@ -16,6 +16,8 @@ import polars as pl
 
 from streamflow.core.data.digest import digest_frame
 from streamflow.core.serving.frame_completeness import complete_frame
+from streamflow.core.statistics.threshold import comparable_threshold
+from streamflow.core.training.flagging import list_flagging_remarks
 from streamflow.core.training.training_set import describe_revision
 from streamflow.features.drop_features import KEYS_PER_CHUNK, as_of_column, read_population
 from streamflow.files import frames
@@ -38,12 +40,14 @@ class ScoreReceipt:
     revisions   the revisions that were read, described for a person
     new         False when an earlier call scored the same rows by the same version
     out         the file that was written, if any
+    remarks     sentences about whom the version flags, and about money that is not set
     """
 
     run: ScoreRun
     revisions: tuple[str, ...]
     new: bool
     out: Path | None
+    remarks: tuple[str, ...] = ()
 
 
 def score(
@@ -83,7 +87,10 @@ def score(
         platform.notify(f"writing {out}")
         frames.write_chunks(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))
     revisions = tuple(_describe_revision(revision) for revision in task.revisions)
-    return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out)
+    remarks = list_flagging_remarks(
+        task.predictor.decision, flagged=run.flagged, rows=run.rows - run.missing
+    )
+    return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out, remarks=remarks)
 
 
 def _describe_revision(revision: Revision) -> str:
@@ -152,7 +159,7 @@ def _task_values(platform: Platform, task: ScoreTask) -> dict[str, object]:
         "model": platform.catalog.model,
         "version": task.version.version,
         "run_id": task.version.run_id,
-        "threshold": task.predictor.threshold,
+        "threshold": comparable_threshold(task.predictor.threshold),
         "explained": task.explain,
     }
 
@@ -203,13 +210,14 @@ def _answers(platform: Platform, task: ScoreTask, rows: pl.DataFrame) -> pl.Data
     values = np.full(len(rows), np.nan)
     values[is_answered.to_numpy()] = task.predictor.probability(complete_rows)
     probabilities = pl.Series("probability", values).fill_nan(None)
+    threshold = comparable_threshold(task.predictor.threshold)
     refused_features = facts.select(pl.concat_list("missing_features", "stale_features"))
     return pl.DataFrame(
         {
             "key": rows[platform.catalog.entity.key].cast(pl.String),
             "features_as_of": facts["as_of"],
             "probability": probabilities,
-            "prediction": (probabilities >= task.predictor.threshold).cast(pl.Int16),
+            "prediction": (probabilities >= threshold).cast(pl.Int16),
             "missing": _join_names(refused_features.to_series()),
             "defaulted": _join_names(facts["defaulted"]),
             "reasons": _reasons(platform, task, complete_rows, is_answered),
@@ -240,11 +248,11 @@ def _file_rows(platform: Platform, task: ScoreTask, run: ScoreRun) -> Iterator[p
         "as_of": run.as_of.date(),
         "model": run.model,
         "version": run.version,
-        "threshold": run.threshold,
         "revision": task.population.revision,
         "score_run": run.id,
     }
     run_columns: dict[str, Any] = {name: pl.lit(value) for name, value in run_values.items()}
+    run_columns["threshold"] = pl.lit(run.threshold, pl.Float64)
     for rows in scores.read_scores(platform.address, run):
         yield rows.rename({"key": key}).with_columns(**run_columns)
 

@@ -14,11 +14,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
+from streamflow.core.statistics.threshold import Threshold, stored_threshold
 from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.background import Background, build_background
 from streamflow.core.training.calibration import fit_calibrator
 from streamflow.core.training.calibrator import Calibrator
-from streamflow.core.training.decision import Decision, Economics, best_threshold
+from streamflow.core.training.decision import (
+    HIGHEST_F1,
+    MOST_VALUE,
+    RULE_SET,
+    Decision,
+    Economics,
+    best_f1_threshold,
+    best_threshold,
+)
 from streamflow.core.training.default_costs import DefaultCost, measure_default_costs, to_bytes
 from streamflow.core.training.split import is_holdout
 from streamflow.core.training.stored_requests import Probes, choose_probes
@@ -102,7 +111,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
     training_side = _training_side(platform, rows, ~holdout)
     begin = time.perf_counter()
     chosen, candidates = _choose_kind(platform, training_side)
-    pipeline = training_side.fit(chosen.kind)
+    pipeline = training_side.fit(chosen.kind, leaf_size=chosen.leaf_size)
     decision = _decide(
         settings, training_side.label, chosen.out_of_fold, total_rows=len(rows.frame)
     )
@@ -141,7 +150,7 @@ def _evaluate(
     settings: Settings,
     label: NDArray[np.int8],
     probability: NDArray[np.float64],
-    threshold: float,
+    threshold: Threshold,
 ) -> HoldoutMetrics:
     return evaluate(
         label,
@@ -178,13 +187,20 @@ def _choose_kind(
 
     The chosen kind has out-of-fold probabilities if calibrator or threshold are learned from them.
     """
-    from streamflow.models.model_selection import Candidate, choose_kind, cross_validate
+    from streamflow.models.model_selection import (
+        Candidate,
+        choose_kind,
+        choose_leaf_size,
+        cross_validate,
+    )
 
     settings = platform.settings
     if settings.model == "auto":
         return choose_kind(training_side, salt=settings.split_salt, notify=platform.notify)
-    if settings.calibration == "none" and settings.threshold != "value":
-        return Candidate(kind=settings.model, aucs=(), out_of_fold=np.empty(0)), ()
+    if settings.calibration == "none" and settings.threshold not in ("value", "f1"):
+        leaf_size = choose_leaf_size(training_side, settings.model, salt=settings.split_salt)
+        nothing = np.empty(0)
+        return Candidate(kind=settings.model, aucs=(), out_of_fold=nothing, leaf_size=leaf_size), ()
     return cross_validate(training_side, settings.model, salt=settings.split_salt), ()
 
 
@@ -197,27 +213,39 @@ def _decide(
 ) -> Decision:
     """Fit the calibrator, and set the threshold.
 
-    Where the threshold is learned, it is the one with the most value on out-of-fold probabilities.
+    Where the threshold is learned, it is the one with the most value, or the highest F1, on
+    out-of-fold probabilities.
     """
     if settings.calibration == "isotonic":
         calibrator = fit_calibrator(out_of_fold, label)
     else:
         calibrator = Calibrator()
     economics = economics_of(settings)
+    threshold: Threshold
     if settings.threshold == "value":
+        assert economics is not None  # require_whole_money refuses the settings otherwise
         calibrated = calibrator.apply(out_of_fold)
         threshold = best_threshold(label, calibrated, economics, budget_rows=total_rows)
-        rule = "most value on out-of-fold predictions of the training side"
+        rule = MOST_VALUE
+    elif settings.threshold == "f1":
+        threshold = best_f1_threshold(label, calibrator.apply(out_of_fold))
+        rule = HIGHEST_F1
     else:
         threshold = settings.threshold
-        rule = "set"
+        rule = RULE_SET
     return Decision(threshold=threshold, rule=rule, calibrator=calibrator, economics=economics)
 
 
-def economics_of(settings: Settings) -> Economics:
-    """Return what an offer brings and costs, as this installation sets it."""
-    names = ("kept_value", "offer_cost", "offer_success", "offer_budget")
-    return Economics(**{name: getattr(settings, name) for name in names})
+def economics_of(settings: Settings) -> Economics | None:
+    """Return what an offer brings and costs, as this installation sets it; None if it does not."""
+    if settings.kept_value is None or settings.offer_cost is None or settings.offer_success is None:
+        return None
+    return Economics(
+        kept_value=settings.kept_value,
+        offer_cost=settings.offer_cost,
+        offer_success=settings.offer_success,
+        offer_budget=settings.offer_budget,
+    )
 
 
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
@@ -227,7 +255,7 @@ def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
     """
     keys = rows.frame[rows.key].cast(pl.String)
     digests = place_digests(fitted.files)
-    digests["decision"]["threshold"] = fitted.decision.threshold
+    digests["decision"]["threshold"] = stored_threshold(fitted.decision.threshold)
     return {
         "training_set": summarize_training_set(rows),
         "training_keys": summarize_keys(keys.filter(pl.Series(~fitted.holdout))),

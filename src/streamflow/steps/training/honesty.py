@@ -12,6 +12,7 @@ import polars as pl
 from streamflow.core.training import panel_honesty
 from streamflow.core.training.column_honesty import find_constant_columns, find_deciding_columns
 from streamflow.core.training.honesty import HonestyFinding, HonestyReport, check_label_period
+from streamflow.core.training.leak_warnings import find_leak_warnings
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.platform import Platform
 from streamflow.steps.training.previous_drops import (
@@ -43,6 +44,7 @@ def check_label_honesty(platform: Platform, rows: TrainingSet) -> HonestyReport:
     findings = [
         *check_label_period(rows.as_of, rows.label_as_of),
         *find_deciding_columns(sample.select(rows.features), sample[rows.label].to_numpy()),
+        *find_leak_warnings(sample.select(rows.features), sample[rows.label].to_numpy()),
         *_check_late_revisions(platform, rows),
         *find_constant_columns(rows.matrix),
         *compare_counters(platform, rows, previous_drops, sample[rows.key]),

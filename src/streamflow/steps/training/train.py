@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.statistics.metrics import Floats, HoldoutMetrics, Labels, list_caveats
+from streamflow.core.statistics.threshold import Threshold
 from streamflow.core.training.certificate import Certificate
 from streamflow.core.training.default_costs import DefaultCost
+from streamflow.core.training.flagging import list_flagging_remarks
 from streamflow.core.training.honesty import HonestyReport
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import make_passport
@@ -42,6 +44,7 @@ class TrainReceipt:
     """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto
+    leaf_sizes  kind of model -> the leaf size that was chosen for it, where it is a candidate
     remarks     sentences about what the numbers alone would hide
     """
 
@@ -51,7 +54,8 @@ class TrainReceipt:
     label_as_of: date
     model_kind: str
     candidates: Mapping[str, float]
-    threshold: float
+    leaf_sizes: Mapping[str, int]
+    threshold: Threshold
     threshold_rule: str
     metrics: HoldoutMetrics
     default_costs: tuple[DefaultCost, ...]
@@ -114,6 +118,8 @@ def _receipt(
     honesty: HonestyReport,
     logged: LoggedRun,
 ) -> TrainReceipt:
+    from streamflow.models.kinds import MODEL_KINDS
+
     return TrainReceipt(
         run_id=logged.run_id,
         version=logged.version,
@@ -121,6 +127,11 @@ def _receipt(
         label_as_of=rows.label_as_of.date(),
         model_kind=fitted.kind,
         candidates={candidate.kind: candidate.auc for candidate in fitted.candidates},
+        leaf_sizes={
+            candidate.kind: candidate.leaf_size
+            for candidate in fitted.candidates
+            if candidate.leaf_size is not None and len(MODEL_KINDS[candidate.kind].leaf_sizes) > 1
+        },
         threshold=fitted.decision.threshold,
         threshold_rule=fitted.decision.rule,
         metrics=fitted.metrics,
@@ -132,27 +143,15 @@ def _receipt(
         certificate=certificate,
         honesty=honesty,
         remarks=(
-            *_explain_choice(fitted),
+            *list_flagging_remarks(
+                fitted.decision,
+                flagged=fitted.metrics.predicted_positives,
+                rows=fitted.metrics.holdout_rows,
+            ),
             *list_caveats(fitted.metrics),
             *map(str, fitted.default_costs),
         ),
     )
-
-
-def _explain_choice(fitted: Fitted) -> list[str]:
-    """Say why this kind of model and this threshold were chosen."""
-    sentences = []
-    if fitted.candidates:
-        aucs = ", ".join(f"{candidate.kind} {candidate.auc:.4f}" for candidate in fitted.candidates)
-        sentences.append(
-            f"{fitted.kind} has the highest cross-validated AUC on the training side: {aucs}"
-        )
-    if fitted.decision.threshold >= 1:
-        sentences.append(
-            "With the settings kept_value, offer_cost, offer_success and offer_budget,"
-            " no offer brings more than it costs: nobody is flagged."
-        )
-    return sentences
 
 
 def register(

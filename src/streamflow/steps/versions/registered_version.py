@@ -156,7 +156,7 @@ def tags_of(passport: Passport, digest: str) -> dict[str, str]:
     return {
         **{file.tag: digest for file, digest in file_digests.items() if file.tag},
         "content_digest": result["model"]["content"],
-        "threshold": repr(result["decision"]["threshold"]),
+        "threshold": str(result["decision"]["threshold"]),
         "feature_service": passport.features["service"],
         "as_of": f"{passport.as_of:%Y-%m-%d}",
     }

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import Catalog, parse_catalog
 from streamflow.core.training.background import build_background, parse_background
+from streamflow.core.training.calibration import fit_calibrator
 from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.errors import ArtifactUntrusted
@@ -47,6 +48,7 @@ plan   = { type = "bool", nullable = true, categorical = true, view = "facts_fv"
 [tables.labels.columns]
 left = { type = "bool" }
 """
+FORESTS = ("baseline", "forest")
 MONEY = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
 
 pytestmark = pytest.mark.usefixtures("openmp")
@@ -107,7 +109,7 @@ def margin_of(
     """By scikit-learn alone."""
     raw = raw_frame(frame, catalog.features)
     return np.asarray(
-        pipeline.predict_proba(raw)[:, 1] if kind == "baseline" else pipeline.decision_function(raw)
+        pipeline.predict_proba(raw)[:, 1] if kind in FORESTS else pipeline.decision_function(raw)
     )
 
 
@@ -121,14 +123,36 @@ def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categori
     found = list(explain_rows(predictor, frame, {}))
     assert np.abs([f.margin for f in found] - expected).max() < 1e-9
     sums = [f.base + sum(c.contribution for c in f.contributions) for f in found]
-    assert np.abs(sums - expected).max() < 1e-6
-    assert {f.unit for f in found} == {"probability" if kind == "baseline" else "log-odds"}
+    assert np.abs(sums - expected).max() < 1e-9
+    assert {f.unit for f in found} == {"probability" if kind in FORESTS else "log-odds"}
     assert np.std(sums) > 0.01
     assert all(
         [abs(c.contribution) for c in f.contributions]
         == sorted(abs(c.contribution) for c in f.contributions)[::-1]
         for f in found
     )
+
+
+@pytest.mark.parametrize("is_calibrated", [True, False])
+@pytest.mark.parametrize("kind", MODEL_KINDS)
+def test_reasons_end_where_the_served_probability_does(
+    catalog: Catalog, kind: str, *, is_calibrated: bool
+) -> None:
+    pipeline, _, frame = fitted(catalog, kind)
+    out_of_fold = np.random.default_rng(4).random(300)
+    label = np.random.default_rng(5).random(300) < out_of_fold**2
+    calibrator = fit_calibrator(out_of_fold, label) if is_calibrated else Calibrator()
+    decision = Decision(threshold=0.5, rule="set", calibrator=calibrator, economics=MONEY)
+    predictor = compile_predictor(pipeline, decision, build_background(frame, ["net", "plan"]))
+    rows = pl.concat([drawn(150, seed=seed, networks=("DSL", "never seen")) for seed in (9, 10)])
+    found = list(explain_rows(predictor, rows, {}))
+    sums = np.array(
+        [f.base + sum(c.contribution for c in f.contributions) + f.calibration for f in found]
+    )
+    if found[0].unit == "log-odds":
+        sums = 1 / (1 + np.exp(-sums))
+    assert np.abs(sums - predictor.probability(rows)).max() < 1e-9
+    assert all(bool(f.calibration) == is_calibrated for f in found)
 
 
 @pytest.mark.parametrize("kind", MODEL_KINDS)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streamflow.core.statistics.threshold import flag_rows
 from streamflow.core.training.calibration import (
     calibration_error,
     chance_calibration_error,
@@ -17,12 +19,17 @@ from streamflow.core.training.calibration import (
 )
 from streamflow.core.training.calibrator import Calibrator, parse_calibrator
 from streamflow.core.training.decision import (
-    NO_OFFER_THRESHOLD,
+    HIGHEST_F1,
+    MOST_VALUE,
     Decision,
     Economics,
+    best_f1_threshold,
     best_threshold,
     parse_decision,
 )
+from streamflow.core.training.flagging import MONEY_NOT_SET, list_flagging_remarks
+
+MONEY = {"kept_value": 200.0, "offer_cost": 20.0, "offer_success": 0.3}
 
 answers = st.lists(
     st.tuples(st.sampled_from([i / 20 for i in range(21)]), st.booleans()), min_size=1, max_size=40
@@ -60,12 +67,11 @@ def test_the_threshold_is_that_of_brute_force(
         )
         return won - cost
 
-    tried = {
-        t: b for t in [*probability.tolist(), NO_OFFER_THRESHOLD] if (b := brought(t)) is not None
-    }
+    tried = {t: b for t in [*probability.tolist(), inf] if (b := brought(t)) is not None}
     best = max(tried.values())
     expected = max(t for t, b in tried.items() if abs(b - best) < 1e-9)
-    assert best_threshold(label, probability, economics, budget_rows=of) == expected
+    found = best_threshold(label, probability, economics, budget_rows=of)
+    assert found == (None if expected == inf else expected)
 
 
 @given(answers)
@@ -117,3 +123,51 @@ def test_a_decision_comes_back_from_its_file_and_nonsense_does_not() -> None:
     with pytest.raises(ValueError, match="its knots are not probabilities"):
         parse_calibrator({"raw": [0.0, 2.0], "calibrated": [0.0, 1.0]})
     assert Calibrator().apply(np.array([0.2])).tolist() == [0.2]
+
+
+@given(answers)
+def test_the_threshold_of_the_highest_f1_is_that_of_brute_force(
+    rows: list[tuple[float, bool]],
+) -> None:
+    probability, label = split(rows)
+    assume(label.any())
+
+    def f1(threshold: float) -> float:
+        flagged = probability >= threshold
+        return 2 * (flagged & label).sum() / (flagged.sum() + label.sum())
+
+    best = max(f1(t) for t in probability)
+    assert best_f1_threshold(label, probability) == max(t for t in probability if f1(t) == best)
+
+
+@pytest.mark.parametrize("stored", ["none", 1.0000000000000002])
+def test_nobody_is_a_word_in_the_file_and_never_a_number_above_1(stored: object) -> None:
+    """Earlier releases stored the smallest number above 1."""
+    decision = Decision(
+        threshold=None, rule=MOST_VALUE, calibrator=Calibrator(), economics=Economics(**MONEY)
+    )
+    values = json.loads(decision.content)
+    assert values["threshold"] == "none"
+    assert parse_decision(json.dumps({**values, "threshold": stored}).encode()) == decision
+    assert not flag_rows(np.array([0.5, 1.0]), decision.threshold).any()
+
+
+def test_money_that_is_not_set_comes_back_as_not_set() -> None:
+    decision = Decision(threshold=0.2, rule=HIGHEST_F1, calibrator=Calibrator(), economics=None)
+    assert parse_decision(decision.content) == decision
+    assert list_flagging_remarks(decision, flagged=3, rows=9) == (MONEY_NOT_SET,)
+
+
+def test_what_would_change_that_no_offer_pays_is_said() -> None:
+    def remark(**changes: float) -> str:
+        economics = Economics(**{**MONEY, **changes})
+        decision = Decision(
+            threshold=None, rule=MOST_VALUE, calibrator=Calibrator(), economics=economics
+        )
+        (sentence,) = list_flagging_remarks(decision, flagged=0, rows=9)
+        return sentence
+
+    assert "kept_value=20, offer_cost=20 and offer_success=0.3" in remark(kept_value=20)
+    assert "a lower offer_cost would change it" in remark(kept_value=20)
+    assert "within offer_budget=5" in remark(offer_budget=5)
+    assert "or a larger offer_budget would change it" in remark(offer_budget=5)
