@@ -560,6 +560,7 @@ def test_a_violation_of_a_table_that_is_not_in_the_folder_gets_no_advice(tmp_pat
             catalog,
             inspect_files(folder, catalog, ("users",)),
             {"labels": labels},
+            as_of=datetime(2024, 1, 31, tzinfo=UTC),
             space=tmp_path,
             closing=closing,
             notify=lambda _: None,

@@ -6,6 +6,7 @@ import gzip
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import openpyxl
@@ -41,6 +42,7 @@ class Guess:
                 self.catalog,
                 facts,
                 {},
+                as_of=datetime(2024, 1, 31, tzinfo=UTC),
                 space=folder.parent,
                 closing=closing,
                 notify=lambda _: None,
