@@ -24,7 +24,7 @@ POPULATION_NAMES = ("users", "customers", "members", "accounts", "people", "clie
 
 KEY_REMEDY = (
     "Export one row for each key, under the same column name in every file "
-    "(if a key has several rows, sum them up)"
+    "(a file with several rows per key: leave it out here, and declare it as events in the catalog)"
 )
 MAKE_KEY_REMEDY = (
     "Name the key with --key COLUMN, or number the rows with --make-key "
