@@ -197,3 +197,24 @@ def test_mlflow_tries_for_seconds_and_prints_nothing(
     with connect(trained.address), pytest.raises(Exception, match="refused"):
         utils.create_sqlalchemy_engine_with_retry("postgresql+psycopg2://x@127.0.0.1:1/x")
     assert "retried" not in caplog.text
+
+
+def test_mlflow_prints_nothing_of_a_lost_connection(
+    caplog: pytest.LogCaptureFixture, trained: Platform
+) -> None:
+    """PostgreSQL ends the session in the middle of a statement."""
+    from mlflow.store.db import utils
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import text
+    from sqlalchemy.orm import sessionmaker
+
+    trained.models.versions()
+    engine = SqlAlchemyStore._get_or_create_engine(trained.tracking_uri)
+    session = utils._get_managed_session_maker(sessionmaker(bind=engine), "postgresql")
+    with (
+        pytest.raises(DatabaseUnavailable),
+        translate_mlflow_errors(),
+        session() as opened,
+    ):
+        opened.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert caplog.text == ""
