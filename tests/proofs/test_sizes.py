@@ -26,18 +26,18 @@ LONG = "x" * 200  # a name may have 255 bytes
 LIMIT_S = 0.25
 
 COPY_VERSIONS = """
-INSERT INTO {table} SELECT (jsonb_populate_record(t, to_jsonb(t) || jsonb_build_object(
+INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(t) || jsonb_build_object(
     'version', n, 'current_stage', 'Archived', 'key', to_jsonb(t) ->> 'key'))).*
 FROM {table} t, generate_series(4, {versions}) n WHERE t.version = 3
 """
 # One row of January, of each day before it.
 COPY_ROWS = """
-INSERT INTO {table} SELECT (jsonb_populate_record(t, to_jsonb(t) || jsonb_build_object(
+INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(t) || jsonb_build_object(
     'as_of', t.as_of - make_interval(days => n)))).*
 FROM (SELECT * FROM {table} ORDER BY {key} LIMIT 1) t, generate_series(1, {drops}) n
 """
 COPY_RECORDS = """
-INSERT INTO {table} SELECT (jsonb_populate_record(t, to_jsonb(t) || jsonb_build_object(
+INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(t) || jsonb_build_object(
     'as_of', t.as_of - make_interval(days => n)))).*
 FROM {table} t, generate_series(1, {drops}) n WHERE t.as_of = '2024-01-31'
 """

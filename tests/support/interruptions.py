@@ -231,8 +231,10 @@ GOOD_CODES: Mapping[str, tuple[int, ...]] = {
 }
 
 
-def make_material(cluster: Cluster, drops: Path, folder: Path) -> Material:
-    """Make what the commands need."""
+def make_material(
+    cluster: Cluster, drops: Path, folder: Path, *, with_files: bool = True
+) -> Material:
+    """Make what the commands need; the files of a version and of a backup only if asked for."""
     january = drops / "month_000"
     fees = {"monthly_fee": pl.lit("31.5")}
     last = pl.col("user_id") == pl.col("user_id").last()
@@ -250,6 +252,12 @@ def make_material(cluster: Cluster, drops: Path, folder: Path) -> Material:
         version_file=folder / "one.version",
         backup_file=folder / "all.backup",
     )
+    if with_files:
+        _make_files(material)
+    return material
+
+
+def _make_files(material: Material) -> None:
     installation = make_installation(material, random.Random(0))
     for arguments in (
         ("export", "1", str(material.version_file)),
@@ -258,7 +266,6 @@ def make_material(cluster: Cluster, drops: Path, folder: Path) -> Material:
         done = installation.run(*arguments)
         assert done.code == 0, done.text
     remove(installation)
-    return material
 
 
 def make_installation(material: Material, draw: random.Random, command: str = "") -> Installation:
@@ -435,8 +442,12 @@ def judge_end(ended: Ended, how: str, good_codes: tuple[int, ...]) -> list[str]:
 
 
 def _is_interrupted(ended: Ended) -> bool:
-    """Whether a command ended as Ctrl-C ends it: with one line, or in the end of Python itself."""
-    if ended.code == -signal.SIGINT:  # the command was done before
+    """Whether a command ended as Ctrl-C ends it: with one line.
+
+    Python ends with the signal instead of 130 if the interrupt came in an `exec` of a text, or in
+    its own end, after the command was done. A shell shows 130 for both.
+    """
+    if ended.code == -signal.SIGINT:
         return True
     is_said = ended.text.splitlines()[-1:] == [INTERRUPTED]
     return ended.code == INTERRUPTED_EXIT_CODE and is_said

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,15 @@ def test_prefect_prints_no_traceback_of_our_errors(monkeypatch: pytest.MonkeyPat
         info = (type(error), error, None)
         record = logging.LogRecord("prefect", logging.ERROR, "", 0, "failed", (), info)
         assert bool(handler.filter(record)) == is_printed
+
+
+def test_full_folders_for_temporary_files_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python tries each of them, and reports a missing file."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/absent", "/full"])
+    with pytest.raises(FileNotFoundError) as error:
+        tempfile.gettempdir()
+    explained = explain_system_error(error.value)
+    assert explained is not None
+    assert "['/absent', '/full']" in explained.message
+    assert "TMPDIR" in explained.remedy
