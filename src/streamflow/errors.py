@@ -14,6 +14,7 @@ StreamflowError
 ├── DiskFull                 the disk of the database or of the state folder is full
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
+├── DifferentCatalog         this installation uses a different catalog than the command
 ├── VersionMissing           the model version does not exist, or none is in Production
 ├── ModelRenamed             the registered model has a different name in MLflow now
 ├── ArtifactUntrusted        a version is not what was registered, or cannot be used
@@ -168,6 +169,18 @@ class NotMigrated(StreamflowError):
     exit_code = 13
     http_status = 503
     remedy = "Run 'streamflow migrate'."
+
+
+class DifferentCatalog(StreamflowError):
+    """This installation uses a different catalog than the command."""
+
+    exit_code = 37
+    http_status = 503
+    state = "Nothing was changed."
+    remedy = (
+        "Leave --catalog and STREAMFLOW_CATALOG out, or name the catalog of this installation."
+        " If you want to replace it, run 'streamflow migrate --change-catalog'."
+    )
 
 
 class VersionMissing(StreamflowError):

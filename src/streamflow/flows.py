@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task, flow, get_run_logger, tags
+from prefect import State, Task, flow, get_run_logger, tags
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
+from prefect.logging.loggers import task_run_logger
 
 from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import StreamflowError
@@ -32,6 +35,7 @@ from streamflow.steps.promotion import retrain as retrain_step
 from streamflow.steps.training import train as train_step
 
 TAG = "streamflow"  # of every deployment and every run, for the filters of Prefect's users
+PROGRESS_MARK = "streamflow_progress"  # of a log record: it is a line for the user of a command
 FLUSH_S = 10  # the longest wait until Prefect has sent its own logs and events
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,16 +79,25 @@ def prefect_flushed() -> Iterator[None]:
 @contextmanager
 def _platform(flags: Flags, *, migrated: bool = True) -> Iterator[Platform]:
     """Open the platform for the current run; its progress goes to the log of this run."""
-    notify = get_run_logger().info  # taken in the run's thread: a step reports from others too
+    # The logger is taken in the run's thread: a step reports from other threads too.
+    notify = partial(get_run_logger().info, extra={PROGRESS_MARK: True})
     settings = load_settings(**flags)
     with open_platform(settings, notify=notify, must_be_migrated=migrated) as platform:
         yield platform
 
 
-def is_retryable(_task: object, _run: object, state: Any) -> bool:
-    """Return whether a failed task is tried again; the class of its error decides this."""
+def is_retryable(task: Task[Any, Any], run: TaskRun, state: State) -> bool:
+    """Return whether a failed task is tried again, and say so; its error decides this.
+
+    Prefect asks only while tries are left.
+    """
     error = state.result(raise_on_failure=False)
-    return isinstance(error, StreamflowError) and error.retryable
+    if not (isinstance(error, StreamflowError) and error.retryable):
+        return False
+    reason = error.message.partition("\n")[0]
+    logger = task_run_logger(run, task)
+    logger.info(f"{task.name} is tried again: {reason}", extra={PROGRESS_MARK: True})
+    return True
 
 
 def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:

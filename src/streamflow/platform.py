@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamflow.catalog import Catalog, load_catalog
+from streamflow.catalog import Catalog
 from streamflow.database import (
     Address,
     Attachment,
@@ -20,11 +20,13 @@ from streamflow.database import (
     attach,
     connect,
     from_url,
+    has_server,
     read_server_log_end,
     translate_errors,
 )
-from streamflow.errors import NotMigrated
+from streamflow.errors import DifferentCatalog, NotMigrated
 from streamflow.features.feature_service import ServiceFeature
+from streamflow.files.home_catalog import HomeCatalog, load_home_catalog
 from streamflow.files.home_location import read_former_home, record_home
 from streamflow.settings import Settings, temporary_environment
 from streamflow.warehouse import installation
@@ -72,6 +74,7 @@ def vendors_environment(home: Path) -> dict[str, str]:
 class Platform:
     """Everything that a step needs; each part is opened when it is first used.
 
+    catalog_file  where the catalog was read
     login        the database as its user logs in; `migrate` needs it
     address      the same database, working as the writer role or as the API's role
     attachment   the embedded server; None on a server of yours
@@ -80,6 +83,7 @@ class Platform:
 
     settings: Settings
     catalog: Catalog
+    catalog_file: HomeCatalog
     login: Address
     address: Address
     attachment: Attachment | None
@@ -201,8 +205,13 @@ def open_platform(
         role: the database role of every part, the vendors' tools included
 
     Raises:
-        NotMigrated: code or catalog need a different schema, and `must_be_migrated` is True
+        NotMigrated: there is no installation, or code or catalog need a different schema, and
+            `must_be_migrated` is True
+        DifferentCatalog: the database was migrated with a different catalog, and
+            `must_be_migrated` is True
     """
+    if must_be_migrated:
+        _require_home(settings)
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing, role)
         attachment = platform.attachment
@@ -214,6 +223,18 @@ def open_platform(
         yield platform
 
 
+def _require_home(settings: Settings) -> None:
+    """Raise NotMigrated if the embedded database was never made; make no folder."""
+    home = settings.home.absolute()
+    if settings.database_url is None and not has_server(home):
+        raise NotMigrated(
+            f"there is no installation in {home}",
+            state="Nothing was made.",
+            remedy="Run the command in the folder where you ran the first one, or name the state"
+            " folder with --home. 'streamflow run DIR --as-of D' makes a new installation.",
+        )
+
+
 def _wire(
     settings: Settings,
     notify: Callable[[str], None],
@@ -221,7 +242,9 @@ def _wire(
     role: str,
 ) -> Platform:
     """Make the platform; `closing` closes what it opens."""
-    catalog = load_catalog(settings.catalog)
+    catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
+    if catalog_file.copy is not None:
+        notify(f"{catalog_file.name} is gone: its copy {catalog_file.copy} is used")
     attachment = None
     if settings.database_url is None:
         attachment = closing.enter_context(attach(settings.home.absolute(), notify=notify))
@@ -230,7 +253,8 @@ def _wire(
         login = from_url(settings.database_url.get_secret_value())
     platform = Platform(
         settings=settings,
-        catalog=catalog,
+        catalog=catalog_file.catalog,
+        catalog_file=catalog_file,
         login=login.with_role(NO_ROLE),
         address=login.with_role(role),
         attachment=attachment,
@@ -276,4 +300,20 @@ def require_migrated(platform: Platform) -> None:
             f" this code needs {SCHEMA_VERSION}"
         )
     if installed.catalog_digest != platform.catalog.digest:
+        require_same_source(platform.catalog_file)
         raise NotMigrated("the catalog has changed since the last 'streamflow migrate'")
+
+
+def require_same_source(catalog_file: HomeCatalog) -> None:
+    """Raise DifferentCatalog unless the last `migrate` read the catalog from the same source.
+
+    A state folder that does not remember its source lets pass a catalog that the user named.
+    """
+    former = catalog_file.former_source
+    if catalog_file.is_same_source or (not former and catalog_file.is_named):
+        return
+    if not former:
+        former = "a different catalog, and the state folder does not say which"
+    raise DifferentCatalog(
+        f"this installation uses {former}; this command would use {catalog_file.name}"
+    )

@@ -178,7 +178,7 @@ def test_a_frozen_formula_is_not_changed_and_a_new_one_is_filled_by_a_new_snapsh
     with pytest.raises(
         CatalogInvalid, match=r"(?s)computed by 'monthly_fee \* months_active'.*new name"
     ):
-        migrate(other)
+        migrate(other, change_catalog=True)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         platform.connection.execute("UPDATE frozen.subscriptions SET worth = 0")
 

@@ -125,8 +125,12 @@ def test_a_changed_catalog_is_migrated(settings: Settings, tmp_path: Path) -> No
         "column frozen.users.nickname text" in words for words in repair(changed, found.values())
     )
     assert wrong(look(changed)) == set()
-    back = look(settings)
+    assert wrong(look(settings)) == set()  # the installation remembers its catalog
+    back = look(settings.model_copy(update={"catalog": DEFAULT_PATH}))
     assert wrong(back) == {"migration"}
+    assert back["migration"].text == (
+        f"this installation uses {path}; this command would use {DEFAULT_PATH}"
+    )
     assert noted(back)["tables"] == "frozen and no longer in the catalog: users.nickname"
 
 

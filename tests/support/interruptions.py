@@ -165,7 +165,7 @@ def _migrate(installation: Installation) -> tuple[str, ...]:
     """The catalog has changed since the last migration."""
     wider = installation.material.wider
     installation.catalog = DEFAULT_PATH if installation.catalog == wider else wider
-    return ("migrate",)
+    return ("migrate", "--change-catalog")
 
 
 def _keys(installation: Installation) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ class Experiment:
         with self.opened(
             catalog=self._catalog(causes, folder / "catalog.toml"), **self._settings(causes)
         ) as platform:
-            migrate(platform)
+            migrate(platform, change_catalog=True)
             load(platform, self._drop(causes, folder / "drop"), JANUARY)
             return compare(platform, "1", str(train(platform, JANUARY).version))
 

@@ -14,7 +14,7 @@ import pytest
 from support.command import called
 
 from streamflow.__main__ import INTERRUPTED
-from streamflow.cli.flow_server import hide_tracebacks
+from streamflow.cli.flow_server import show_progress_only
 from streamflow.cli.last_errors import explain_system_error, was_interrupted
 from streamflow.errors import ContractViolation, DiskFull
 
@@ -98,14 +98,18 @@ def test_what_the_system_refuses_is_explained() -> None:
     assert explain_system_error(ValueError("a mistake")) is None
 
 
-def test_prefect_prints_no_traceback_of_our_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = logging.StreamHandler()
-    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
-    hide_tracebacks()
-    for error, is_printed in ((ContractViolation("bad"), False), (ValueError("bad"), True)):
-        info = (type(error), error, None)
-        record = logging.LogRecord("prefect", logging.ERROR, "", 0, "failed", (), info)
-        assert bool(handler.filter(record)) == is_printed
+def test_only_our_progress_and_prefects_own_warnings_are_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler()])
+    lines: list[str] = []
+    show_progress_only(lines.append, mark="is_ours")
+    of_a_run = logging.getLogger("prefect.task_runs")
+    of_a_run.warning("checking month_000: %d rows", 3, extra={"is_ours": True})
+    of_a_run.error("Finished in state Failed('…')")
+    of_a_run.warning("Beginning flow run")
+    logging.getLogger("prefect.client").warning("the server does not answer")
+    assert lines == ["checking month_000: 3 rows", "prefect.client: the server does not answer"]
 
 
 def test_full_folders_for_temporary_files_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from streamflow.catalog.declarations import RESERVED, Entity, Feature, Label, Table, View
 from streamflow.catalog.definition import Catalog
-from streamflow.catalog.parsing import DEFAULT_PATH, load_catalog, parse_catalog
+from streamflow.catalog.parsing import DEFAULT_PATH, load_catalog, parse_catalog, read_catalog_text
 from streamflow.column import Column
 from streamflow.column_types import ColumnType
 
@@ -19,4 +19,5 @@ __all__ = [
     "View",
     "load_catalog",
     "parse_catalog",
+    "read_catalog_text",
 ]

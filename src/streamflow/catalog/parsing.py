@@ -19,11 +19,15 @@ DEFAULT_PATH = Path(__file__).parents[1] / "catalog.toml"
 def load_catalog(path: Path | None) -> Catalog:
     """Read the user's catalog at `path`, or the catalog that comes with streamflow."""
     path = path or DEFAULT_PATH
+    return parse_catalog(read_catalog_text(path), origin=str(path))
+
+
+def read_catalog_text(path: Path) -> str:
+    """Read the text of a catalog. Raises CatalogInvalid when the file cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise CatalogInvalid(f"{path}: the catalog cannot be read: {exc}") from exc
-    return parse_catalog(text, origin=str(path))
 
 
 def parse_catalog(text: str, *, origin: str) -> Catalog:

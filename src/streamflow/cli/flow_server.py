@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from streamflow.cli.context import Invocation
-from streamflow.errors import StreamflowError
 
 if TYPE_CHECKING:
     from streamflow.platform import Platform
+
+# What these loggers say of a failed run, the error of the command says too.
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
 @contextmanager
@@ -30,27 +32,41 @@ def flow_server(
         prepare: work of the command that is done while the server starts.
     """
     with prefect_server_ready(call, platform, prepare=prepare):
-        from streamflow.flows import prefect_flushed
+        from streamflow.flows import PROGRESS_MARK, prefect_flushed
 
         if not call.debug:
-            hide_tracebacks()
+            show_progress_only(call.notify, mark=PROGRESS_MARK)
         with prefect_flushed():
             yield
 
 
-def hide_tracebacks() -> None:
-    """Keep Prefect from printing the traceback of an error that the command line will report.
+def show_progress_only(notify: Callable[[str], None], *, mark: str) -> None:
+    """Replace Prefect's console: print the progress of our steps, and nothing that Prefect says.
 
-    Prefect still stores the traceback in the log of the flow run, which its pages show.
+    The command line reports the error of a flow itself. Prefect still stores all lines, and the
+    tracebacks, in the log of the flow run, which its pages show.
+
+    Args:
+        notify: prints a line of progress.
+        mark: the attribute of a log record that holds such a line.
     """
-    for handler in logging.getLogger().handlers:  # Prefect's console is the only one
-        handler.addFilter(_is_no_error_of_ours)
+    logging.getLogger().handlers[:] = [_ProgressHandler(notify, mark)]
 
 
-def _is_no_error_of_ours(record: logging.LogRecord) -> bool:
-    """Return whether a log record does not hold the traceback of one of our errors."""
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, StreamflowError)
+class _ProgressHandler(logging.Handler):
+    """Pass the marked records to a function. Of the others, pass only what Prefect warns of."""
+
+    def __init__(self, notify: Callable[[str], None], mark: str) -> None:
+        super().__init__()
+        self._notify = notify
+        self._mark = mark
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on, or drop it."""
+        if hasattr(record, self._mark):
+            self._notify(record.getMessage())
+        elif record.levelno >= logging.WARNING and not record.name.startswith(RUN_LOGGERS):
+            self._notify(f"{record.name}: {record.getMessage()}")
 
 
 @contextmanager

@@ -40,18 +40,29 @@ def migrate(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what would be done; do nothing.")
     ] = False,
+    change_catalog: Annotated[
+        bool,
+        typer.Option(
+            "--change-catalog",
+            help="Use the catalog that --catalog names in place of that of this installation.",
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Create or update the tables, MLflow and Feast.
 
-    Afterwards PostgreSQL, MLflow and Feast have what the code and the catalog need.
+    Afterwards PostgreSQL, MLflow and Feast have what the code and the catalog need. The
+    installation remembers its catalog: later commands use it without --catalog.
 
     Example: streamflow migrate --plan
+
+    Example: streamflow --catalog gym.toml migrate --change-catalog
     """
     from streamflow.steps.data import migrate as step
 
+    run = step.plan_migration if plan else step.migrate
     with invocation(context).platform(migrated=False) as platform:
-        receipt = step.plan_migration(platform) if plan else step.migrate(platform)
+        receipt = run(platform, change_catalog=change_catalog)
     show(receipt, as_json=as_json, text=receipts.migrate)
 
 

@@ -28,8 +28,8 @@ def reproduce(receipt: ReproduceReceipt) -> str:
     lines += [f"  result         {sentence}" for sentence in receipt.differences]
     lines += [f"  note           {note}" for note in receipt.notes]
     mark = "OK" if receipt.holds else "NO"
-    tampered = "; the record of the version was changed" if receipt.tampered else ""
-    lines.append(f"[{mark}] {receipt.result}: {_describe_result(receipt)}{tampered}")
+    tampered = "the record of the version was changed; the result is " if receipt.tampered else ""
+    lines.append(f"[{mark}] {tampered}{receipt.result}: {_describe_result(receipt)}")
     return "\n".join(lines)
 
 

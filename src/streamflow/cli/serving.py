@@ -12,6 +12,8 @@ from streamflow.cli import receipts, score_receipts
 from streamflow.cli.context import invocation, show
 from streamflow.cli.options import AsOf, EntityKey, JsonFlag, as_instant
 
+LOADING = "loading MLflow and scikit-learn"
+
 ScoredVersion = Annotated[
     int | None,
     typer.Option(
@@ -72,9 +74,11 @@ def predict(context: typer.Context, key: EntityKey, as_json: JsonFlag = False) -
 
     Example: streamflow predict 7590-VHVEG --json
     """
+    call = invocation(context)
+    call.notify(LOADING)
     from streamflow.steps.serving.predict import predict as step
 
-    with invocation(context).platform() as platform:
+    with call.platform() as platform:
         receipt = step(platform, key, now=datetime.now(UTC))
     show(receipt, as_json=as_json, text=receipts.predict)
 
@@ -114,9 +118,11 @@ def explain(
 
     Example: streamflow explain 7590-VHVEG --top 3
     """
+    call = invocation(context)
+    call.notify(LOADING)
     from streamflow.steps.serving.explain import explain as step
 
-    with invocation(context).platform() as platform:
+    with call.platform() as platform:
         receipt = step(platform, key, now=datetime.now(UTC))
     show(receipt, as_json=as_json, text=lambda reasons: score_receipts.explain(reasons, top))
 

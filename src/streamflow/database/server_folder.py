@@ -24,6 +24,7 @@ from streamflow.database.server_claim import (
 )
 from streamflow.errors import DatabaseUnavailable
 
+LOCK_FILE = "postgres.lock"  # in the state folder: one process at a time creates the folders
 # The longest path of a socket's folder, in bytes: macOS allows 103 for the whole path, and a slash
 # with ".s.PGSQL.5432" takes 14.
 SOCKET_LIMIT = 90
@@ -105,7 +106,7 @@ def create_server_folders(home: Path) -> ServerFolders:
             belong to a different state folder, or they are gone.
     """
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "postgres.lock").open("a") as lock:
+    with (home / LOCK_FILE).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         require_same_user(home)
         folders = find_server_folders(home)

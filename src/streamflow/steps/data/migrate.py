@@ -8,8 +8,9 @@ from streamflow.core.data.counts import count_of
 from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
 from streamflow.features.registry_content import find_missing
+from streamflow.files.home_catalog import remember_catalog
 from streamflow.models.mlflow_client import is_database
-from streamflow.platform import Platform, require_migrated
+from streamflow.platform import Platform, require_migrated, require_same_source
 from streamflow.steps.stages.old_versions import describe_old_versions
 from streamflow.warehouse import installation
 from streamflow.warehouse.migrate import (
@@ -33,10 +34,14 @@ class MigrateReceipt:
     notes: tuple[str, ...] = ()
 
 
-def migrate(platform: Platform) -> MigrateReceipt:
+def migrate(platform: Platform, *, change_catalog: bool = False) -> MigrateReceipt:
     """Make every change that is missing, and drop nothing. A second call changes nothing.
 
+    Args:
+        change_catalog: also if the catalog comes from a different source than at the last call
+
     Raises:
+        DifferentCatalog: it does, and `change_catalog` is False
         PermissionMissing: the login user lacks a permission; the error holds the SQL to run.
         CatalogInvalid: a column changed its type.
         NotMigrated: a restore was interrupted.
@@ -46,18 +51,21 @@ def migrate(platform: Platform) -> MigrateReceipt:
     if ensure_database(login, login.database):
         changes.append(f"database {login.database}")
     with connect(login, autocommit=True) as connection, lock_migration(connection):
-        changes += _migrate(platform)
+        changes += _migrate(platform, change_catalog=change_catalog)
     # An MLflow server may start only after this migration. `--plan` asks it.
     has_store = is_database(platform.tracking_uri)
     notes = tuple(describe_old_versions(platform)) if has_store else ()
     return MigrateReceipt(changes=tuple(changes), notes=notes)
 
 
-def _migrate(platform: Platform) -> list[str]:
+def _migrate(platform: Platform, *, change_catalog: bool) -> list[str]:
     """Make the missing changes inside the database; the caller holds the lock."""
     settings = platform.settings
     login = platform.login
-    installation.read_installation(login)  # raises if an interrupted restore has not been completed
+    # This raises if an interrupted restore has not been completed.
+    former = installation.read_installation(login)
+    if not change_catalog:
+        _require_catalog(platform, former)
     changes = []
     if ensure_database(login, settings.mlflow_database):
         changes.append(f"database {settings.mlflow_database}")
@@ -80,7 +88,14 @@ def _migrate(platform: Platform) -> list[str]:
     installation.record_installation(
         platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest
     )
+    remember_catalog(platform.home, platform.catalog_file)
     return changes
+
+
+def _require_catalog(platform: Platform, former: installation.Installation | None) -> None:
+    """Raise DifferentCatalog if this catalog is not that of the installation, nor its new text."""
+    if former is not None and former.catalog_digest != platform.catalog.digest:
+        require_same_source(platform.catalog_file)
 
 
 def _describe_registry(platform: Platform) -> str:
@@ -89,14 +104,20 @@ def _describe_registry(platform: Platform) -> str:
     return f"Feast registry: {views}, service {platform.catalog.service}"
 
 
-def plan_migration(platform: Platform) -> MigrateReceipt:
-    """Return the changes that `migrate` would make; make none of them."""
+def plan_migration(platform: Platform, *, change_catalog: bool = False) -> MigrateReceipt:
+    """Return the changes that `migrate` would make; make none of them.
+
+    Raises:
+        DifferentCatalog: as `migrate`
+    """
     state = installation.read_installation(platform.login)
     if state is None:
         return MigrateReceipt(
             changes=("everything: this database holds nothing of streamflow yet",),
             planned=True,
         )
+    if not change_catalog:
+        _require_catalog(platform, state)
     changes = plan_changes(platform.login, platform.catalog)
     if platform.catalog.service not in platform.read_services():
         changes.append(f"Feast registry: a new service {platform.catalog.service}")

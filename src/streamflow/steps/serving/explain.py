@@ -50,7 +50,9 @@ def explain(platform: Platform, key: str, *, now: datetime) -> ExplainedPredicti
 
     Nothing is logged, because nobody decides anything by this call.
     """
+    platform.notify(f"reading which version of {platform.catalog.model} is in Production")
     reconcile(platform)
+    platform.notify("loading this version")
     with ledger.lock_ledger_shared(platform.connection):
         serving = load_serving(platform)
         typed_key = parse_key(platform.catalog, key)

@@ -82,7 +82,9 @@ def predict(platform: Platform, key: str, *, now: datetime) -> Prediction:
     A change that somebody made in MLflow is entered into the ledger first: the next change there
     would hide it. Raises the same errors as `load_serving`, and those that `predict_rows` returns.
     """
+    platform.notify(f"reading which version of {platform.catalog.model} is in Production")
     reconcile(platform)
+    platform.notify("loading this version")
     with ledger.lock_ledger_shared(platform.connection):
         serving = load_serving(platform)
         typed_key = parse_key(platform.catalog, key)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 
+from streamflow.catalog import DEFAULT_PATH
 from streamflow.database import data_folder
 from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.platform import Platform, open_platform
@@ -78,8 +79,10 @@ def _check_database(
     if settings.database_url is None and not data_folder(settings.home.absolute()).is_dir():
         yield from _describe_new_folder(has_catalog)
         return
-    # The server can be checked without a catalog.
-    usable_settings = settings if has_catalog else settings.model_copy(update={"catalog": None})
+    # The server can be checked with any catalog.
+    usable_settings = settings
+    if not has_catalog:
+        usable_settings = settings.model_copy(update={"catalog": DEFAULT_PATH})
     with open_platform(usable_settings, must_be_migrated=False) as platform:
         yield run_check("PostgreSQL", partial(server.check_server, platform))
         try:

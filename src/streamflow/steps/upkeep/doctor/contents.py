@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from streamflow.core.data.counts import count_of
 from streamflow.database import connect
-from streamflow.errors import NotMigrated, SnapshotMissing
+from streamflow.errors import DifferentCatalog, NotMigrated, SnapshotMissing
 from streamflow.features.materialize import find_stale_views
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.data.frozen_checks import find_damages
@@ -23,13 +23,14 @@ def check_migration(platform: Platform) -> Finding:
     """Check that the database is what the code and the catalog ask for."""
     try:
         require_migrated(platform)
-    except NotMigrated as error:
+    except (NotMigrated, DifferentCatalog) as error:
         return Finding(
             subject="migration",
             state=State.WRONG,
             text=error.message,
             remedy=error.remedy,
-            fixable=True,
+            # Nobody but the user knows which of two catalogs is meant.
+            fixable=isinstance(error, NotMigrated),
         )
     return Finding(
         subject="migration",

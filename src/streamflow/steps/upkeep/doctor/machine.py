@@ -14,9 +14,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from streamflow.catalog import DEFAULT_PATH, load_catalog
 from streamflow.core.data.counts import count_of
 from streamflow.database import data_folder, find_orphaned_servers
+from streamflow.files.home_catalog import load_home_catalog
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 
@@ -85,11 +85,11 @@ def check_paths(settings: Settings) -> Finding:
 
 def check_catalog(settings: Settings) -> Finding:
     """Check that the catalog can be read."""
-    catalog = load_catalog(settings.catalog)
-    path = settings.catalog or DEFAULT_PATH
-    tables = count_of(len(catalog.tables), "table")
-    features = count_of(len(catalog.features), "feature")
-    return Finding(subject="catalog", state=State.OK, text=f"{path}: {tables}, {features}")
+    catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
+    tables = count_of(len(catalog_file.catalog.tables), "table")
+    features = count_of(len(catalog_file.catalog.features), "feature")
+    text = f"{catalog_file.name}: {tables}, {features}"
+    return Finding(subject="catalog", state=State.OK, text=text)
 
 
 def check_inbox(settings: Settings) -> Finding:
@@ -159,7 +159,8 @@ def check_port(settings: Settings) -> Finding:
     name = f"{number} of {host}"
     if _is_free(host, number):
         return Finding(subject="port", state=State.OK, text=f"{name} is free")
-    if _is_our_api(host, number, load_catalog(settings.catalog).model):
+    catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
+    if _is_our_api(host, number, catalog_file.catalog.model):
         return Finding(subject="port", state=State.OK, text=f"{name}: our API answers")
     return Finding(
         subject="port",

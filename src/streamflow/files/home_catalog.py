@@ -1,0 +1,111 @@
+"""The catalog in force, kept in the state folder together with the path of its source.
+
+So a command uses the catalog of the installation, also if it does not name one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamflow.catalog import DEFAULT_PATH, Catalog, parse_catalog, read_catalog_text
+from streamflow.errors import CatalogInvalid
+from streamflow.files.text_files import write_text
+
+COPY_FILE = "home.catalog.toml"  # the text of the catalog in force
+SOURCE_FILE = "home.catalog.source"  # the path from which it was read
+BUILT_IN = "the built-in catalog of the StreamFlow data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeCatalog:
+    """A catalog, and where its text was read.
+
+    Attributes:
+        source: The absolute path of the file. None means the built-in catalog.
+        copy: The copy in the state folder, if it was read because the source is gone.
+        is_named: Whether the user named the catalog for this command.
+        former_source: What the last `migrate` used, in words. Empty if the folder does not say.
+    """
+
+    catalog: Catalog
+    text: str
+    source: Path | None
+    copy: Path | None
+    is_named: bool
+    former_source: str
+
+    @property
+    def name(self) -> str:
+        """Return what messages call this catalog."""
+        return _name_source(self.source)
+
+    @property
+    def is_same_source(self) -> bool:
+        """Return whether the last `migrate` used the same source."""
+        return self.name == self.former_source
+
+
+def load_home_catalog(home: Path, named: Path | None) -> HomeCatalog:
+    """Read the catalog that a command works with.
+
+    Args:
+        home: The state folder as an absolute path. It may be absent.
+        named: The catalog that the user named. Without it, the source that the state folder
+            remembers is read; if this file is gone, the copy in the state folder. A folder that
+            remembers nothing uses the built-in catalog.
+
+    Raises:
+        CatalogInvalid: The catalog cannot be read, or it has mistakes.
+    """
+    is_known, former = _read_source(home)
+    source = former if named is None else _find_named(named, former)
+    copy = None
+    if named is None and source is not None and not source.is_file():
+        copy = home / COPY_FILE
+    path = copy or source or DEFAULT_PATH
+    text = read_catalog_text(path)
+    return HomeCatalog(
+        catalog=parse_catalog(text, origin=str(path)),
+        text=text,
+        source=source,
+        copy=copy,
+        is_named=named is not None,
+        former_source=_name_source(former) if is_known else "",
+    )
+
+
+def remember_catalog(home: Path, catalog: HomeCatalog) -> None:
+    """Write a catalog and the path of its source into the state folder."""
+    source = "" if catalog.source is None else str(catalog.source)
+    write_text(home / COPY_FILE, catalog.text, replace=True)
+    write_text(home / SOURCE_FILE, f"{source}\n", replace=True)
+
+
+def _find_named(named: Path, former: Path | None) -> Path:
+    """Return the absolute path of the catalog that the user named.
+
+    A relative path that leads nowhere from the current folder is the remembered source, if that
+    ends with the same names.
+    """
+    path = named.absolute()
+    if path.exists() or named.is_absolute() or former is None:
+        return path
+    ends_alike = former.parts[-len(named.parts) :] == named.parts
+    return former if ends_alike else path
+
+
+def _read_source(home: Path) -> tuple[bool, Path | None]:
+    """Return whether the state folder remembers a catalog, and its source."""
+    try:
+        text = (home / SOURCE_FILE).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return False, None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise CatalogInvalid(f"{home / SOURCE_FILE}: it cannot be read: {exc}") from exc
+    name = text.removesuffix("\n")
+    return True, Path(name) if name else None
+
+
+def _name_source(source: Path | None) -> str:
+    return BUILT_IN if source is None else str(source)
