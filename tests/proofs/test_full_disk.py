@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Cluster
 from support.api import asked, served
-from support.load import truths
+from support.load import Truths, truths
 from support.processes import wait_for
 from support.states import THREE_VERSIONS, THRESHOLDS, in_state
 
@@ -51,28 +51,45 @@ def fill(disk: Path) -> None:
             file.write(bytes(4_096))
 
 
-@pytest.mark.parametrize("is_full_before", [True, False])
-def test_the_api_answers_and_follows_promotions_on_a_full_disk(
-    installed: Platform, small_disk: Path, tmp_path: Path, is_full_before: bool
+def require_answers(base: str, truth: Truths, version: int) -> None:
+    """More answers than a buffer of the log holds lines."""
+    for _ in range(200):
+        answer = asked(f"{base}/predict", {"user_id": KEY})
+        assert answer.status == 200, answer
+        assert answer.body["probability"] == truth[version, KEY].probability
+
+
+def is_version(base: str, version: int) -> bool:
+    return bool(asked(f"{base}/model").body["version"] == version)
+
+
+def test_the_api_starts_and_follows_promotions_on_a_full_disk(
+    installed: Platform, small_disk: Path, tmp_path: Path
 ) -> None:
-    """The disk is full before the start, or becomes full later, and then also for the log."""
+    """Its log is somewhere else; temporary files go where there is room."""
     truth = truths(installed, [KEY], list(THRESHOLDS))
-    logs = tmp_path / "logs" if is_full_before else small_disk / "logs"
-    logs.mkdir()
-    (installed.home / "logs").symlink_to(logs)
-    if is_full_before:
-        fill(small_disk)
+    (tmp_path / "logs").mkdir()
+    (installed.home / "logs").symlink_to(tmp_path / "logs")
+    fill(small_disk)
     with served(installed, extra={"TMPDIR": str(small_disk)}) as base:
-        if not is_full_before:
-            fill(small_disk)
-        for version in (1, 2):
-            promote(installed, version, force=True, why="on a full disk")
-            assert wait_for(lambda v=version: asked(f"{base}/model").body["version"] == v)  # type: ignore[misc]
-            for _ in range(200):  # more lines than a buffer holds
-                answer = asked(f"{base}/predict", {"user_id": KEY})
-                assert answer.status == 200, answer
-                assert answer.body["probability"] == truth[version, KEY].probability
+        require_answers(base, truth, 1)
+        promote(installed, 2, force=True, why="on a full disk")
+        assert wait_for(lambda: is_version(base, 2)), asked(f"{base}/ready")
+        require_answers(base, truth, 2)
+    (small_disk / "rest").unlink()
+
+
+def test_the_api_goes_on_if_its_disk_becomes_full(installed: Platform, small_disk: Path) -> None:
+    """It answers without a log. A new version needs temporary files: it waits, and that is said."""
+    truth = truths(installed, [KEY], list(THRESHOLDS))
+    with served(installed, extra={"TMPDIR": str(small_disk)}) as base:
+        fill(small_disk)
+        require_answers(base, truth, 1)
+        promote(installed, 2, force=True, why="on a full disk")
+        assert wait_for(lambda: "version 2" in str(asked(f"{base}/ready").body))
+        require_answers(base, truth, 1)
         (small_disk / "rest").unlink()
-        assert asked(f"{base}/health").status == 200
-        said = (logs / "api.log").read_text()
-    assert ("the log could not be written" in said) is not is_full_before
+        assert wait_for(lambda: is_version(base, 2)), asked(f"{base}/ready")
+        require_answers(base, truth, 2)
+        said = (installed.home / "logs" / "api.log").read_text()
+        assert "the log could not be written" in said

@@ -22,8 +22,7 @@ from streamflow.warehouse.ledger import Move
 
 VERSIONS, DROPS = 300, 1_000
 LONG = "x" * 200  # a name may have 255 bytes
-# Of one core: the fastest poll comes every second.
-LIMIT_S = 0.25
+LIMIT = 0.2  # of one core, while a poll is repeated at its interval
 
 COPY_VERSIONS = """
 INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(t) || jsonb_build_object(
@@ -37,8 +36,9 @@ INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(t) || 
 FROM (SELECT * FROM {table} ORDER BY {key} LIMIT 1) t, generate_series(1, {drops}) n
 """
 COPY_RECORDS = """
-INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(t) || jsonb_build_object(
-    'as_of', t.as_of - make_interval(days => n)))).*
+INSERT INTO {table} OVERRIDING SYSTEM VALUE
+SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(t) || jsonb_build_object(
+    'id', -row_number() OVER (), 'as_of', t.as_of - make_interval(days => n)))).*
 FROM {table} t, generate_series(1, {drops}) n WHERE t.as_of = '2024-01-31'
 """
 
@@ -104,18 +104,21 @@ def cpu_seconds(call: Callable[[], object]) -> float:
 
 
 def test_polls_are_fast(large: Platform) -> None:
-    polls: dict[str, Callable[[], object]] = {
-        "the API asks who serves, every second": lambda: production_status(large),
-        "reconcile, every 5 s": lambda: reconcile(large),
-        "are live features stale": lambda: find_stale_views(
-            large.connection, large.catalog, large.read_services()
+    polls: dict[str, tuple[float, Callable[[], object]]] = {
+        "the API asks who serves": (1.0, lambda: production_status(large)),
+        "reconcile": (5.0, lambda: reconcile(large)),
+        "are live features stale": (
+            1.0,
+            lambda: find_stale_views(large.connection, large.catalog, large.read_services()),
         ),
     }
     assert len(large.models.versions()) == VERSIONS
-    seconds = {name: cpu_seconds(poll) for name, poll in polls.items()}
-    for name, value in seconds.items():
-        print(f"  {value:.3f} s of CPU  {name}")
-    assert max(seconds.values()) < LIMIT_S, seconds
+    shares = {}
+    for name, (interval_s, poll) in polls.items():
+        seconds = cpu_seconds(poll)
+        shares[name] = seconds / interval_s
+        print(f"  {seconds:.3f} s of CPU every {interval_s:.0f} s  {name}")
+    assert max(shares.values()) < LIMIT, shares
 
 
 def test_an_inbox_of_a_thousand_drops_with_long_names(large: Platform) -> None:
@@ -138,4 +141,4 @@ def test_an_inbox_of_a_thousand_drops_with_long_names(large: Platform) -> None:
     }
     for name, value in seconds.items():
         print(f"  {value:.3f} s of CPU  {name}")
-    assert max(seconds.values()) < 2 * LIMIT_S, seconds
+    assert max(seconds.values()) < 1.0, seconds  # the inbox is looked into every few minutes

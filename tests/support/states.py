@@ -99,7 +99,8 @@ def copy_state(cluster: Cluster, state: State, drops: Path, name: str, home: Pat
     template = once(f"{TEMPLATE} {state.name}", make)
     replace(cluster, template=template).clone(name)
     prepared, artifacts = shared_folder() / template / "artifacts", home / "artifacts"
-    shutil.copytree(prepared, artifacts)
+    if prepared.is_dir():  # there are none before the first training
+        shutil.copytree(prepared, artifacts)
     statements = rewrite_statements(location_prefixes(prepared), artifacts.as_uri())
     with connect(cluster.address.with_database(f"{name}_mlflow"), autocommit=True) as connection:
         connection.execute(statements)
