@@ -1,7 +1,7 @@
 """How fast a prediction is served, against named peers, all of them up at once and loaded in turns.
 
 (a) `streamflow serve` as a user starts it: one process, with log, metrics and checks
-(b) the reference's way: FastAPI, the Feast SDK and MLflow's pyfunc in a `def` endpoint
+(b) the reference's way: FastAPI, the Feast SDK and MLflow's pipeline in a `def` endpoint
 (c) `mlflow models serve` of the same version; it is sent the features, which it cannot look up
 (d) a FastAPI endpoint that does nothing
 (e) FastAPI with one prepared SELECT of the same rows: the faster of an async pool and of threads

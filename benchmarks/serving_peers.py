@@ -41,15 +41,19 @@ class Ask(BaseModel):
 
 
 def reference() -> FastAPI:
-    """The Feast SDK and MLflow's pyfunc in a `def` endpoint, as most people write it."""
+    """The Feast SDK and MLflow's model in a `def` endpoint, as most people write it.
+
+    The model is the bare pipeline: MLflow's pyfunc of a version is our own predictor.
+    """
     import mlflow
     import pandas as pd
     from feast import FeatureStore
 
     app = FastAPI()
     store = FeatureStore(repo_path=os.environ["FEATURE_REPO_DIR_ENV_VAR"])
-    model = mlflow.pyfunc.load_model("models:/streamflow_churn/Production")
-    names = model.metadata.get_input_schema().input_names()
+    version = "models:/streamflow_churn/Production"
+    model = mlflow.sklearn.load_model(version)
+    names = mlflow.models.get_model_info(version).signature.inputs.input_names()
     refs = [
         f"{view.name}:{field.name}"
         for view in store.list_feature_views()

@@ -86,7 +86,7 @@ KINDS = {
         request=_by_key('"version":'),
         ours=True,
     ),
-    "reference": _peer("(b) Feast SDK + MLflow pyfunc", "reference", _by_key('"prediction":')),
+    "reference": _peer("(b) Feast SDK + MLflow sklearn", "reference", _by_key('"prediction":')),
     "mlflow": Kind(
         label="(c) mlflow models serve",
         command=_mlflow,

@@ -13,6 +13,9 @@ from streamflow.expression import require_one_expression
 # PostgreSQL cuts names at 63 bytes. 48 leave room for the suffixes that we add.
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
 
+# A name as a file has it.
+Header = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+
 FLOAT_LIMIT = 2**1023
 INT64_LIMIT = 2**63
 
@@ -32,6 +35,7 @@ class Column(CatalogPart):
                   model reads it
     expr          SQL that computes the column when a snapshot freezes; no file holds the column
     words         the name that people use for the column: reasons show it, no model reads it
+    header        the column's name in its file; without it the name in the catalog
     default       the value that is served where a feature has no value, or a value that is too
                   old; without a default such a request is refused
     """
@@ -47,6 +51,7 @@ class Column(CatalogPart):
     counter: bool = False
     expr: str | None = Field(default=None, min_length=1)
     words: str | None = Field(default=None, min_length=1, max_length=80)
+    header: Header | None = None
     default: bool | int | float | str | None = None
 
     @model_validator(mode="before")
@@ -64,6 +69,8 @@ class Column(CatalogPart):
 
     @model_validator(mode="after")
     def _check_coherence(self) -> Self:
+        if self.expr is not None and self.header is not None:
+            raise ValueError("no file holds a column with expr, so it cannot have a header")
         if self.expr is not None:
             require_one_expression(self.expr)
         self._check_number_options()

@@ -31,7 +31,8 @@ class TypeRecord:
     python             the type of a value in Python and in JSON; None: no feature has the type
     feast              the type of a field in Feast; empty: no feature has the type
     feast_key          the type of the entity's key in Feast; empty: no key has the type
-    mlflow             the type of a model's input in MLflow; empty: no feature has the type
+    mlflow             the type of a feature in MLflow; empty: no feature has the type. A model may
+                       declare a wider one: see models/mlflow_model.py
     """
 
     name: ColumnType

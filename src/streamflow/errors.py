@@ -21,6 +21,7 @@ StreamflowError
 ├── NotRebuildable           some inputs of a version are missing
 ├── EntityUnknown            this key has no features
 ├── FeaturesMissing          some features of this key have no value
+├── FeastUnsupported         Feast asks our stores for something that they do not do
 ├── FeaturesStale            some features of this key are older than the catalog allows
 ├── BackupDamaged            a file is not a backup, or differs from its manifest
 ├── RestoreRefused           a backup cannot be restored here
@@ -80,7 +81,6 @@ class CatalogInvalid(StreamflowError):
 class ContractViolation(StreamflowError):
     """A drop breaks its schema; nothing was written. `violations` lists all breaks."""
 
-    exit_code = 3
     http_status = 422
     state = "Nothing was written;"
     remedy = "correct the file and run 'streamflow ingest' again."
@@ -106,10 +106,7 @@ class SnapshotDamaged(StreamflowError):
     """Frozen rows have changed since they were frozen: their digest differs from the record."""
 
     exit_code = 20
-    remedy = (
-        "Restore the database from a backup, or deliver the drop again: "
-        "a new revision is then frozen beside the damaged revision."
-    )
+    remedy = "Restore a backup, or deliver the drop again: this freezes a new revision beside it."
 
 
 class LabelsMissing(StreamflowError):
@@ -176,7 +173,6 @@ class DifferentCatalog(StreamflowError):
 
     exit_code = 37
     http_status = 503
-    state = "Nothing was changed."
     remedy = (
         "Leave --catalog and STREAMFLOW_CATALOG out, or name the catalog of this installation."
         " If you want to replace it, run 'streamflow migrate --change-catalog'."
@@ -244,10 +240,14 @@ class FeaturesStale(StreamflowError):
 
     exit_code = 26
     http_status = 503  # The request is not wrong: it succeeds after the next materialization.
-    remedy = (
-        "Freeze a newer drop and run 'streamflow materialize'; "
-        "'max_age_days' of a view in the catalog is the limit."
-    )
+    remedy = "Freeze a newer drop and run 'streamflow materialize'; max_age_days is the limit."
+
+
+class FeastUnsupported(StreamflowError, NotImplementedError):
+    """Feast asks our stores for something that they do not do."""
+
+    exit_code = 38
+    remedy = "docs/feast.md lists what our stores do, and what to use instead."
 
 
 class ApiKeyUnknown(StreamflowError):

@@ -20,17 +20,16 @@ from streamflow.database import (
     attach,
     connect,
     from_url,
-    has_server,
     read_server_log_end,
     translate_errors,
 )
-from streamflow.errors import DifferentCatalog, NotMigrated
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.files.home_catalog import HomeCatalog, load_home_catalog
 from streamflow.files.home_location import read_former_home, record_home
+from streamflow.migration_checks import check_migrated, require_installation
 from streamflow.settings import Settings, temporary_environment
 from streamflow.warehouse import installation
-from streamflow.warehouse.roles import MAINTENANCE, SCHEMA_VERSION, WRITER
+from streamflow.warehouse.roles import MAINTENANCE, WRITER
 
 if TYPE_CHECKING:
     import psycopg
@@ -211,7 +210,7 @@ def open_platform(
             `must_be_migrated` is True
     """
     if must_be_migrated:
-        _require_home(settings)
+        require_installation(settings)
     with ExitStack() as closing:
         platform = _wire(settings, notify, closing, role)
         attachment = platform.attachment
@@ -221,18 +220,6 @@ def open_platform(
         if must_be_migrated:
             require_migrated(platform)
         yield platform
-
-
-def _require_home(settings: Settings) -> None:
-    """Raise NotMigrated if the embedded database was never made; make no folder."""
-    home = settings.home.absolute()
-    if settings.database_url is None and not has_server(home):
-        raise NotMigrated(
-            f"there is no installation in {home}",
-            state="Nothing was made.",
-            remedy="Run the command in the folder where you ran the first one, or name the state"
-            " folder with --home. 'streamflow run DIR --as-of D' makes a new installation.",
-        )
 
 
 def _wire(
@@ -286,34 +273,5 @@ def _follow_move(platform: Platform) -> None:
 
 
 def require_migrated(platform: Platform) -> None:
-    """Raise NotMigrated unless the database has the schema that code and catalog need."""
-    installed = installation.read_installation(platform.login)
-    if installed is None:
-        raise NotMigrated(
-            "the database is empty",
-            remedy="Run 'streamflow run DIR --as-of D' with your first drop,"
-            " or 'streamflow migrate'.",
-        )
-    if installed.schema_version != SCHEMA_VERSION:
-        raise NotMigrated(
-            f"the database has schema version {installed.schema_version},"
-            f" this code needs {SCHEMA_VERSION}"
-        )
-    if installed.catalog_digest != platform.catalog.digest:
-        require_same_source(platform.catalog_file)
-        raise NotMigrated("the catalog has changed since the last 'streamflow migrate'")
-
-
-def require_same_source(catalog_file: HomeCatalog) -> None:
-    """Raise DifferentCatalog unless the last `migrate` read the catalog from the same source.
-
-    A state folder that does not remember its source lets pass a catalog that the user named.
-    """
-    former = catalog_file.former_source
-    if catalog_file.is_same_source or (not former and catalog_file.is_named):
-        return
-    if not former:
-        former = "a different catalog, and the state folder does not say which"
-    raise DifferentCatalog(
-        f"this installation uses {former}; this command would use {catalog_file.name}"
-    )
+    """Raise NotMigrated or DifferentCatalog unless the database fits code and catalog."""
+    check_migrated(platform.login, platform.catalog_file)

@@ -1,18 +1,20 @@
 """The step `inbox`: each folder is processed once, in the order of as_of.
 
-Failures stay visible until the content of their folder changes.
+Failures stay visible until the content of their folder or the catalog changes.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from support.chain import FEBRUARY, JANUARY, run
 
+from streamflow.catalog import DEFAULT_PATH, parse_catalog
 from streamflow.errors import DatabaseUnavailable
 from streamflow.platform import Platform
 from streamflow.steps.data.inbox import UNCHANGED_MARGIN, InboxReceipt, inbox
@@ -139,3 +141,19 @@ def test_what_can_pass_by_itself_is_raised_and_not_recorded(
     with pytest.raises(DatabaseUnavailable):
         inbox(opened, unreachable, now=lambda: later)
     assert look(opened).processed == ("2024-01-31",)
+
+
+def test_a_folder_that_failed_is_tried_again_when_the_catalog_changes(
+    opened: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
+    """The error of a file in a different format asks for a declaration, not for a new file."""
+    folder = shutil.copytree(simulated_drops / "month_000", tmp_path / "inbox" / "january")
+    labels = folder / "labels.csv"
+    labels.write_text(labels.read_text().replace(",", ";"))
+    failed = look(opened)
+    assert 'declare separator = ";" in [files.labels]' in failed.drops[0].error
+    assert look(opened).processed == ()
+    text = f'{DEFAULT_PATH.read_text()}\n[files.labels]\nseparator = ";"\n'
+    renewed = replace(opened, catalog=parse_catalog(text, origin="catalog.toml"))
+    assert statuses(look(renewed)) == {"january": "done"}
+    assert look(renewed).processed == ()

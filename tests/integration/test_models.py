@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 import pytest
 from mlflow.tracking import MlflowClient
+from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 from psycopg import sql
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -31,7 +32,9 @@ from sklearn.pipeline import Pipeline
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
 from streamflow.core.statistics.metrics import evaluate
-from streamflow.core.training.calibration import Calibrator, fit_calibrator
+from streamflow.core.training.background import build_background
+from streamflow.core.training.calibration import fit_calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.core.versions.version_files import VERSION_FILES, VersionFile
 from streamflow.database import Address, connect, ensure_database
@@ -40,6 +43,7 @@ from streamflow.files import figures
 from streamflow.models import model_file
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.kinds.baseline import FOREST
+from streamflow.models.mlflow_model import address_package, write_package
 from streamflow.models.model_file import content_digest, file_digest
 from streamflow.models.model_selection import Candidate
 from streamflow.models.pipelines import (
@@ -379,6 +383,9 @@ def record() -> RunRecord:
         pipeline=pipeline,
         kind="baseline",
         decision=decided(0.4),
+        background=build_background(
+            holdout, [feature.name for feature in features if feature.column.categorical]
+        ),
         features=features,
         feature_service="streamflow_churn_12345678",
         training_set=TrainingSetIdentity(
@@ -484,7 +491,9 @@ def test_a_version_is_loaded_by_us_and_by_stock_mlflow_alike(
     stock = mlflow.sklearn.load_model("models:/stock/Production")
     assert bits(stock.predict_proba(raw)[:, 1]) == bits(expected)
     pyfunc = mlflow.pyfunc.load_model("models:/stock@production")
-    assert pyfunc.predict(raw).tolist() == (expected > 0.5).astype(int).tolist()
+    served = pyfunc.predict(raw)
+    assert bits(served["probability"].to_numpy()) == bits(expected)
+    assert served["prediction"].tolist() == (expected >= 0.4).astype(int).tolist()
     assert pyfunc.metadata.run_id == logged.run_id
     assert [column.name for column in pyfunc.metadata.signature.inputs] == [
         f.name for f in record.features
@@ -643,3 +652,130 @@ def test_figures_are_the_same_bytes_for_the_same_numbers(draw: Callable[..., byt
     assert first == draw(label, probability)
     assert b"tEXt" not in first  # neither version nor date
     assert draw(label, np.full(500, 0.5)).startswith(b"\x89PNG")
+
+
+# ---- the MLflow model of stock clients -----------------------------------------------
+
+CALIBRATOR = Calibrator(raw=(0.0, 0.3, 0.7, 1.0), calibrated=(0.01, 0.1, 0.6, 0.9))
+
+
+def small(kind: str) -> Any:
+    return fitted(every_kind().features, n=300, kind=kind)
+
+
+def package_of(pipeline: Any, folder: Path, decision: Decision) -> None:
+    """Write an MLflow model as `train` does."""
+    features = every_kind().features
+    categorical = [feature.name for feature in features if feature.column.categorical]
+    background = build_background(drawn(features, 300, seed=1), categorical)
+    write_package(pipeline, folder, features, decision=decision, background=background)
+    address_package(folder, model_id="m-1", run_id="5f", location="file:///a b/model")
+
+
+def as_client(frame: pl.DataFrame) -> Any:
+    """The frame in pandas as the signature wants it: numbers that can be null are floats."""
+    raw = raw_frame(frame, every_kind().features)
+    raw.index += 7
+    return raw.astype({"count_null": float, "zone": float})
+
+
+def test_a_stock_client_gets_the_bits_of_the_predictor(tmp_path: Path) -> None:
+    """Each kind, calibrated and not, with nulls and without; all are loaded before one is asked."""
+    cases = []
+    for kind in MODEL_KINDS:
+        pipeline = small(kind)
+        for decision in (decided(0.4, CALIBRATOR), decided(0.5)):
+            folder = tmp_path / f"{kind} {decision.threshold}"
+            package_of(pipeline, folder, decision)
+            stock = mlflow.pyfunc.load_model(str(folder))
+            cases.append((compile_predictor(pipeline, decision), stock))
+    frame = drawn(every_kind().features, 700, seed=5, more_categories=True)
+    for predictor, stock in cases:
+        for rows in (frame, frame.drop_nulls(), frame.head(1), frame.head(0)):
+            raw = as_client(rows)
+            answers = stock.predict(raw)
+            expected = predictor.probability(rows)
+            assert bits(answers["probability"]) == bits(expected)
+            assert (answers["prediction"] == (expected >= predictor.threshold)).all()
+            assert answers["prediction"].dtype == np.int64
+            assert answers.index.equals(raw.index)
+        assert len(stock.predict(stock.input_example)) == 1
+
+
+def test_the_description_names_both_flavours_and_what_goes_in_and_out(tmp_path: Path) -> None:
+    pipeline = small("logistic")
+    package_of(pipeline, tmp_path / "model", decided(0.4, CALIBRATOR))
+    described = mlflow.models.Model.load(str(tmp_path / "model"))
+    assert set(described.flavors) == {"python_function", "sklearn"}
+    assert described.metadata["flavours"]["sklearn"].startswith("the bare pipeline")
+    assert described.metadata["flavours"]["python_function"].startswith("the served answer")
+    assert [(column.name, column.type.name) for column in described.signature.outputs] == [
+        ("probability", "double"),
+        ("prediction", "long"),
+    ]
+    assert (described.run_id, described.artifact_path) == ("5f", "file:///a b/model")
+    raw = as_client(drawn(every_kind().features, 50, seed=2))
+    bare = mlflow.sklearn.load_model(str(tmp_path / "model"))
+    assert bits(bare.predict_proba(raw)) == bits(pipeline.predict_proba(raw))
+    requirements = (tmp_path / "model" / "requirements.txt").read_text().splitlines()
+    assert requirements[0] == "mlflow>=2.22,<4"
+    assert [line.split("==")[0] for line in requirements[1:]] == [
+        "numpy", "pandas", "scikit-learn", "scipy", "skops",
+    ]  # fmt: skip
+    assert not any("streamflow" in line for line in requirements)
+
+
+@pytest.mark.parametrize("kind", MODEL_KINDS)
+def test_equal_models_are_equal_files(tmp_path: Path, kind: str) -> None:
+    written = []
+    for name in ("first", "second"):
+        package_of(small(kind), tmp_path / name, decided(0.4, CALIBRATOR))
+        files = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        digests = {file.name: file.digest(files[file.name]) for file in VERSION_FILES
+                   if file.in_package}  # fmt: skip
+        assert set(digests) == set(files)
+        written.append((digests, {name: files[name] for name in files if name != "MLmodel"}))
+    assert written[0] == written[1]
+
+
+def test_a_null_is_refused_where_the_model_has_never_seen_one(tmp_path: Path) -> None:
+    package_of(small("logistic"), tmp_path / "model", decided(0.4))
+    stock = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    raw = as_client(drawn(every_kind().features, 9, seed=2))
+    raw.loc[10, "kind"] = None
+    with pytest.raises(
+        ValueError, match="the feature kind has no value in 1 of 9 rows, first in row 3"
+    ):
+        stock.predict(raw)
+
+
+def test_a_bool_is_checked_and_a_null_stays_a_null(tmp_path: Path) -> None:
+    """MLflow's server reads JSON by the signature. Of a bool it would make false of a null."""
+    decision = decided(0.4, CALIBRATOR)
+    pipeline = small("logistic")
+    package_of(pipeline, tmp_path / "model", decision)
+    stock = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    frame = drawn(every_kind().features, 90, seed=3)
+    split = {"columns": frame.columns, "data": [list(row) for row in frame.rows()]}
+    schema = stock.metadata.get_input_schema()
+    answers = stock.predict(dataframe_from_parsed_json(split, "split", schema))
+    expected = compile_predictor(pipeline, decision).probability(frame)
+    assert frame["flag_null"].null_count() > 0
+    assert bits(answers["probability"]) == bits(expected)
+    raw = as_client(frame)
+    raw["flag"] = "True"
+    with pytest.raises(ValueError, match="the feature flag is true or false, got 'True'"):
+        stock.predict(raw)
+
+
+def test_the_model_of_an_earlier_release_keeps_its_description(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(
+        "flavors:\n  sklearn:\n    pickled_model: model.skops\nrun_id: former\n"
+    )
+    address_package(tmp_path, model_id="m-2", run_id="6a", location="file:///b")
+    described = mlflow.models.Model.load(str(tmp_path))
+    assert (described.run_id, described.model_id, described.flavors) == (
+        "6a",
+        "m-2",
+        {"sklearn": {"pickled_model": "model.skops"}},
+    )

@@ -114,6 +114,8 @@ def test_versions_are_the_same_elsewhere(
     assert np.array_equal(
         load_answering(platform, theirs).predictor.decision.calibrator.apply(raw), expected
     )
+    served = mlflow.pyfunc.load_model("models:/streamflow_churn/2").predict(rows.to_pandas())
+    assert np.array_equal(served["probability"], expected)
     assert platform.catalog.service in platform.features.service_names()
     run(
         platform, simulated_drops / "month_001", FEBRUARY

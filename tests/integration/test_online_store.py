@@ -451,7 +451,7 @@ def test_nothing_frozen_and_nothing_applied(server: Address) -> None:
 
 
 def test_a_table_is_widened_never_narrowed(live: Live) -> None:
-    key = ("user_id", "text")
+    key = {"user_id": "text"}
     ensure_live_table(live.connection, "usage_fv", key, {"minutes": "bigint"})
     ensure_live_table(live.connection, "usage_fv", key, {"minutes": "bigint"})
     assert list(live_columns(live.connection, "usage_fv")) == [

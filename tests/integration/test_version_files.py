@@ -99,9 +99,11 @@ def planted_background(platform: Platform) -> Iterator[None]:
 
 
 def test_every_stored_file_is_listed(trained: Platform, tmp_path: Path) -> None:
-    _, files = trained.models.fetch_files(trained.models.version(1), tmp_path)
+    package, files = trained.models.fetch_files(trained.models.version(1), tmp_path)
     listed = {file.name for file in VERSION_FILES if not file.in_package} - {DEFAULT_COSTS.name}
     assert {path.name for path in files.iterdir()} == listed
+    in_package = {file.name for file in VERSION_FILES if file.in_package}
+    assert {path.name for path in package.iterdir()} == in_package
 
 
 def test_a_background_changed_with_its_tag_is_named_by_reproduce(trained: Platform) -> None:
@@ -182,7 +184,7 @@ def to_schema_3(content: bytes) -> bytes:
     values: dict[str, Any] = json.loads(content)
     values["schema"] = 3
     result = values["result"]
-    del result["background"]
+    del result["background"], result["model"]["package"]
     result["metrics"] = {
         OLD_METRIC_NAMES.get(name, name): value
         for name, value in result["metrics"].items()
@@ -225,11 +227,15 @@ def test_a_version_with_a_passport_of_schema_3_is_reproduced_served_and_moved(
         export(trained, "1", tmp_path / "one.version")
         with planted_background(trained):
             unaware = reproduce(trained, "1")
-    note = "background.json was not checked: a passport of schema 3 has no digest of it"
+    notes = (
+        "background.json was not checked: a passport of schema 3 has no digest of it",
+        "of MLflow's model only model.skops was checked: a passport of schema 3 has no digest of"
+        " its different files",
+    )
     assert (receipt.result, receipt.differences, receipt.tampered) == (IDENTICAL, (), ())
-    assert (receipt.notes, unaware.tampered, unaware.notes) == ((note,), (), (note,))
+    assert (receipt.notes, unaware.tampered, unaware.notes) == (notes, (), notes)
     assert serving.predictor.background is not None
-    assert import_version(platform, tmp_path / "one.version").notes == (note,)
+    assert import_version(platform, tmp_path / "one.version").notes == notes
 
 
 @pytest.mark.parametrize(("apart", "accepted"), [(0.0, True), (1e-13, False)])

@@ -43,6 +43,7 @@ CREATE TABLE streamflow.promotion (
 INSERT INTO streamflow.promotion (who, model, version, stage, replaced, forced, why) VALUES
     ('me', 'streamflow_churn', 1, 'Production', NULL, false, 'the first'),
     ('me', 'streamflow_churn', 2, 'Production', 1, true, '');
+ALTER TABLE streamflow.drop_file DROP COLUMN reading;
 REVOKE ALL ON ALL TABLES IN SCHEMA streamflow FROM streamflow_reader;
 REVOKE USAGE ON SCHEMA streamflow FROM streamflow_reader;
 UPDATE streamflow.alembic_version SET version_num = '0003'

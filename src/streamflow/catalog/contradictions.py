@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from streamflow.catalog.declarations import RESERVED, Entity, Label, Table, View
+from streamflow.catalog.file_format import STRICT_CSV, FileFormat
+from streamflow.catalog.file_kinds import kind_of
 from streamflow.column import Column
 
 
@@ -89,3 +91,39 @@ def _check_feature(
         yield f"{path}: no view '{column.view}'"
     elif view.table != table_name:
         yield f"{path}: view '{column.view}' reads table '{view.table}'"
+
+
+def find_file_contradictions(
+    entity: Entity,
+    tables: Mapping[str, Table],
+    files: Mapping[str, FileFormat],
+) -> list[str]:
+    """List everything in which the declared formats do not fit the tables and their files."""
+    problems = []
+    for name, file_format in files.items():
+        if name not in tables:
+            problems.append(f"files.{name}: no table '{name}'")
+            continue
+        kind = kind_of(tables[name].file or f"{name}.csv")
+        problems += [
+            f"files.{name}.{option}: it has no meaning for a file of {kind.noun}"
+            for option in kind.meaningless
+            if getattr(file_format, option) != getattr(STRICT_CSV, option)
+        ]
+    for name, table in tables.items():
+        file_format = files.get(name, STRICT_CSV)
+        headers = [file_format.key_header or entity.key]
+        for column_name, column in table.columns.items():
+            if column.expr is None:
+                headers.append(column.header or column_name)
+        problems += [
+            f"tables.{name}: two columns have the header '{header}'"
+            for header in dict.fromkeys(headers)
+            if headers.count(header) > 1
+        ]
+        problems += [
+            f"files.{name}.ignore: a column of the table has the header '{header}'"
+            for header in file_format.ignore
+            if header in headers
+        ]
+    return problems

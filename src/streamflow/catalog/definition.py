@@ -9,8 +9,12 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from streamflow.catalog.contradictions import find_contradictions
+from streamflow.catalog.contradictions import (
+    find_contradictions,
+    find_file_contradictions,
+)
 from streamflow.catalog.declarations import Entity, Feature, Label, Table, View
+from streamflow.catalog.file_format import STRICT_CSV, FileFormat
 from streamflow.column import CatalogPart, Column, Identifier
 
 
@@ -23,10 +27,12 @@ class Catalog(CatalogPart):
     label: Label
     views: dict[Identifier, View]
     tables: dict[Identifier, Table]
+    files: dict[Identifier, FileFormat] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_coherence(self) -> Self:
         problems = find_contradictions(self.entity, self.label, self.views, self.tables)
+        problems += find_file_contradictions(self.entity, self.tables, self.files)
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -69,6 +75,28 @@ class Catalog(CatalogPart):
         """Return the name of the file that feeds `table`."""
         return self.tables[table].file or f"{table}.csv"
 
+    def file_format(self, table: str) -> FileFormat:
+        """Return how the file of `table` is written."""
+        return self.files.get(table, STRICT_CSV)
+
+    def headers(self, table: str) -> dict[str, str]:
+        """Return name -> header of each column that the file of `table` holds, the key first."""
+        headers = {name: column.header or name for name, column in self.file_columns(table).items()}
+        headers[self.entity.key] = self.file_format(table).key_header or self.entity.key
+        return headers
+
+    def reading(self, table: str) -> str:
+        """Return a digest of how the file of `table` is read; empty for strict CSV.
+
+        A different reading of the same bytes may give different values.
+        """
+        renamed = {name: header for name, header in self.headers(table).items() if name != header}
+        declared = self.file_format(table).model_dump(exclude_defaults=True, mode="json")
+        if not renamed and not declared:
+            return ""
+        text = json.dumps([renamed, declared], sort_keys=True)
+        return sha256(text.encode()).hexdigest()
+
     def columns(self, table: str) -> dict[str, Column]:
         """Return all columns of `table` as they are frozen: key first, derived ones included."""
         max_length = self.entity.max_length if self.entity.type == "string" else None
@@ -108,8 +136,11 @@ class Catalog(CatalogPart):
         `migrate` stores it, to see later whether the database fits the catalog.
         """
         without_effect: Any = {
+            "files": True,
             "views": {"__all__": {"max_age_days"}},
-            "tables": {"__all__": {"columns": {"__all__": {"counter", "default", "words"}}}},
+            "tables": {
+                "__all__": {"columns": {"__all__": {"counter", "default", "header", "words"}}}
+            },
         }
         declarations = self.model_dump(exclude=without_effect)
         text = json.dumps(declarations, sort_keys=True, ensure_ascii=False)

@@ -83,7 +83,7 @@ def ingest(
 
     Example: streamflow ingest data/month_000 --as-of 2024-01-31
     """
-    from streamflow.steps.data.drop_reading import require_folder
+    from streamflow.steps.data.drop_files import require_folder
     from streamflow.steps.data.ingest import ingest as step
     from streamflow.steps.data.migrate import ensure_migrated
 
@@ -200,7 +200,7 @@ def run(
 
     Example: streamflow run data/month_000 --as-of 2024-01-31
     """
-    from streamflow.steps.data.drop_reading import require_folder
+    from streamflow.steps.data.drop_files import require_folder
 
     require_folder(folder)
     call = invocation(context)

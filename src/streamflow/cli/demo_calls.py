@@ -38,12 +38,15 @@ class ApiCall:
 
 def read_first_key(platform: Platform, folder: Path) -> str:
     """Read the key of the first entity in the files of a drop."""
-    from streamflow.files.csv_files import read_header, read_records
+    from streamflow.files.table_files import read_header, read_records
 
     catalog = platform.catalog
-    path = folder / catalog.file(catalog.entity.table)
-    column = read_header(path).index(catalog.entity.key)
-    first_record = read_records(path, {0})[0]
+    table = catalog.entity.table
+    path = folder / catalog.file(table)
+    file_format = catalog.file_format(table)
+    key_header = catalog.headers(table)[catalog.entity.key]
+    column = read_header(path, file_format).index(key_header)
+    first_record = read_records(path, {0}, file_format)[0]
     return first_record.cells[column]
 
 

@@ -9,7 +9,6 @@ from streamflow.database.embedded import (
     attach,
     data_folder,
     guard_is_alive,
-    has_server,
     hold_alone,
     is_answering,
     replace_process,
@@ -19,7 +18,11 @@ from streamflow.database.orphaned_servers import (
     find_orphaned_servers,
     find_server_of_others,
 )
-from streamflow.database.server_folder import find_folders_outside, remove_server_folders
+from streamflow.database.server_folder import (
+    find_folders_outside,
+    has_server,
+    remove_server_folders,
+)
 from streamflow.database.server_programs import read_server_log_end
 
 __all__ = [

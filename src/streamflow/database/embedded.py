@@ -20,7 +20,6 @@ from typing import NoReturn
 from streamflow.database.address import Address
 from streamflow.database.driver_errors import DISK_FULL_MESSAGE
 from streamflow.database.server_folder import (
-    LOCK_FILE,
     ServerFolders,
     copy_server,
     create_server_folders,
@@ -100,11 +99,6 @@ def attach(home: Path, *, notify: Callable[[str], None] = lambda _: None) -> Ite
 def data_folder(home: Path) -> Path:
     """Return the folder in which the embedded server of a state folder keeps its data."""
     return find_server_folders(home).data
-
-
-def has_server(home: Path) -> bool:
-    """Return whether a state folder ever had an embedded server; make nothing."""
-    return (home / LOCK_FILE).exists()
 
 
 def is_answering(home: Path) -> bool:

@@ -77,6 +77,11 @@ class ServerFolders:
         return self.root / f"{name}.lock"
 
 
+def has_server(home: Path) -> bool:
+    """Return whether a state folder ever had an embedded server; make nothing."""
+    return (home / LOCK_FILE).exists()
+
+
 def find_server_folders(home: Path) -> ServerFolders:
     """Return the folders of the server of a state folder, also if they do not exist yet."""
     if os.geteuid() != 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +11,24 @@ import polars as pl
 import pyarrow as pa
 
 from streamflow.core.data.counts import count_of
+from streamflow.features.history_source import KNOWN_AT, RunQuery
 from streamflow.features.point_in_time_join import INSTANT, ROW_KNOWN_AT
 
-RunQuery = Callable[..., pa.Table]  # (statement, parameters) -> rows
 UTC = pa.timestamp("us", tz="UTC")
-KNOWN_AT = "known_at"  # optional column of the entity frame: each row's own known_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityRequest:
+    """What the rows of an entity frame ask for.
+
+    rows               (n, 2) INSTANT and ROW_KNOWN_AT of each row
+    names_known_at     whether the entity frame has the column known_at
+    limits_knowledge   whether a row may not see everything that is known at present
+    """
+
+    rows: pl.DataFrame
+    names_known_at: bool
+    limits_knowledge: bool
 
 
 def entity_table(entity_df: Any, run_query: RunQuery) -> tuple[pa.Table, str]:
@@ -84,22 +98,48 @@ def _to_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([microseconds.to_arrow()])
 
 
-def request_frame(
-    table: pa.Table, time_column: str, read_known_at: Callable[[], datetime]
-) -> pl.DataFrame:
-    """Return the columns INSTANT and ROW_KNOWN_AT of each row of an entity table.
+def make_request(
+    table: pa.Table,
+    time_column: str,
+    read_known_at: Callable[[], datetime],
+    *,
+    created_before_instant: bool = False,
+) -> EntityRequest:
+    """Return what each row of an entity table asks for.
 
     Args:
         table: the rows of `entity_table`.
         time_column: the name of its time column.
         read_known_at: returns the known_at of rows that do not name their own. It is called only
             when there are such rows.
+        created_before_instant: whether a row sees only what was known at its instant, too.
     """
-    frame = pl.DataFrame({INSTANT: pl.Series(table[time_column])})
+    names_known_at = KNOWN_AT in table.column_names
+    rows = pl.DataFrame({INSTANT: pl.Series(table[time_column])})
+    rows = rows.with_columns(_known_at_of_rows(table, read_known_at).alias(ROW_KNOWN_AT))
+    if created_before_instant:
+        rows = rows.with_columns(pl.min_horizontal(INSTANT, ROW_KNOWN_AT).alias(ROW_KNOWN_AT))
+    return EntityRequest(
+        rows=rows,
+        names_known_at=names_known_at,
+        limits_knowledge=names_known_at or created_before_instant,
+    )
+
+
+def _known_at_of_rows(table: pa.Table, read_known_at: Callable[[], datetime]) -> pl.Series:
+    """Return the known_at of each row."""
     if KNOWN_AT not in table.column_names:
-        same_instant = pl.lit(read_known_at(), pl.Datetime("us", "UTC"))
-        return frame.with_columns(same_instant.alias(ROW_KNOWN_AT))
-    known_at = pl.Series(ROW_KNOWN_AT, table[KNOWN_AT])
+        return pl.repeat(
+            read_known_at(), table.num_rows, dtype=pl.Datetime("us", "UTC"), eager=True
+        )
+    known_at = pl.Series(table[KNOWN_AT])
     if known_at.null_count():
         known_at = known_at.fill_null(read_known_at())
-    return frame.with_columns(known_at)
+    return known_at
+
+
+def find_period(entity_df: Any, run_query: RunQuery) -> tuple[datetime | None, datetime | None]:
+    """Return the first and the last instant of an entity frame; None if it has no row."""
+    table, time_column = entity_table(entity_df, run_query)
+    instants = pl.Series(table[time_column])
+    return instants.min(), instants.max()  # type: ignore[return-value]  # instants, or None

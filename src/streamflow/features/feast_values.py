@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from feast.feature_view import FeatureView
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 #: Feast's value type -> SQL type, field of Feast's Value.
@@ -21,45 +20,56 @@ TYPES = {
     "BYTES": ("bytea", "bytes_val"),
     "UNIX_TIMESTAMP": ("bigint", "unix_timestamp_val"),
 }
+# Values of every different type, such as lists, are stored whole, as the bytes of Feast's Value.
+WHOLE_VALUE = "whole value"
+STORED_WHOLE = ("bytea", WHOLE_VALUE)
 #: A row that was read, as Feast expects it: as_of, feature -> value. Both None: no row.
 OnlineRead = tuple[datetime | None, dict[str, Value] | None]
 
 
-def find_types(view: FeatureView, field: Any) -> tuple[str, str]:
-    """Return the SQL type and the Value field of a field of a view."""
-    name = field.dtype.to_value_type().name
-    if name not in TYPES:
-        raise ValueError(
-            f"'{view.name}:{field.name}' has the type {name}; this store supports "
-            f"{', '.join(TYPES)}"
-        )
-    return TYPES[name]
+def find_types(field: Any) -> tuple[str, str]:
+    """Return the SQL type of a field of a view, and the field of its Value or WHOLE_VALUE."""
+    return TYPES.get(field.dtype.to_value_type().name, STORED_WHOLE)
 
 
-def get_key_value(key: EntityKey) -> Value:
-    """Return the value of a key that has one part."""
-    value: Value = key.entity_values[0]
-    return value
+def find_features(view: FeatureView) -> dict[str, tuple[str, str]]:
+    """Return feature -> the types of `find_types`. A key is no feature.
+
+    Feast lists the keys of a stream feature view among its features, too.
+    """
+    keys = {column.name for column in view.entity_columns}
+    return {field.name: find_types(field) for field in view.features if field.name not in keys}
 
 
-def unwrap(value: Value | None) -> Any:
-    """Return the Python value in a Value. Both of Feast's forms of a null give None."""
+def to_column_value(value: Value | None, value_field: str) -> Any:
+    """Return what a column holds for a value. Both of Feast's forms of a null give None."""
     field = value.WhichOneof("val") if value is not None else None
-    return None if field is None or field == "null_val" else getattr(value, field)
+    if value is None or field is None or field == "null_val":
+        return None
+    return value.SerializeToString() if value_field == WHOLE_VALUE else getattr(value, field)
+
+
+def to_feast_value(column_value: Any, value_field: str) -> Value:
+    """Return the Value of what a column holds. A null gives an empty Value."""
+    if column_value is None:
+        return Value()
+    if value_field == WHOLE_VALUE:
+        whole_value: Value = Value.FromString(column_value)
+        return whole_value
+    return Value(**{value_field: column_value})
 
 
 def create_answer(row: tuple[Any, ...], fields: Mapping[str, str]) -> OnlineRead:
-    """Return a row (key, as_of, features …) in Feast's form.
+    """Return a row (as_of, features …) in Feast's form.
 
     Args:
         row: as PostgreSQL returned it.
         fields: feature -> field of its Value, in the order of the row.
     """
-    as_of = row[1]
-    values = zip(fields.items(), row[2:], strict=True)
+    as_of, *column_values = row
+    values = zip(fields.items(), column_values, strict=True)
     return as_of, {
-        name: Value() if value is None else Value(**{field: value})
-        for (name, field), value in values
+        name: to_feast_value(column_value, field) for (name, field), column_value in values
     }
 
 

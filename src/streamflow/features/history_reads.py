@@ -1,23 +1,29 @@
-# ruff: noqa: ARG002, S608
-# The signatures are Feast's. In the SQL identifiers are quoted, relations come from the sources,
-# and values are parameters.
-"""RunQuery feature histories from PostgreSQL as Arrow: one view, or all views of a request."""
+# ruff: noqa: S608
+# In the SQL identifiers are quoted, relations come from the sources, and values are parameters.
+"""Read the features of the rows of an entity frame, and join one view after another to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
-from feast.on_demand_feature_view import OnDemandFeatureView
 
 from streamflow.database import Address, adbc
 from streamflow.database.known_at import current_known_at_by_adbc
-from streamflow.features.entity_frame import KNOWN_AT, RunQuery, entity_table, request_frame
+from streamflow.errors import FeastUnsupported
+from streamflow.features.entity_frame import EntityRequest, entity_table, make_request
+from streamflow.features.entity_keys import cast_keys
+from streamflow.features.history_source import (
+    HistorySource,
+    RunQuery,
+    quote_identifier,
+    read_source,
+)
 from streamflow.features.point_in_time_join import (
     AS_OF,
     INSTANT,
@@ -30,8 +36,7 @@ from streamflow.features.point_in_time_join import (
 # Up to this many keys are named in the query, and PostgreSQL finds them by index. Measured: for 100
 # of 300,000 users that takes 1 ms instead of 600; for all of 7,043 users it takes the same time.
 MAX_LISTED_KEYS = 10_000
-# This column of every history says until when its revision was the newest known.
-SUPERSEDED_AT = "superseded_at"
+Period = tuple[datetime, datetime]  # first and last instant, both included
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,58 +46,29 @@ class RequestedView:
     name: str
     relation: str
     timestamp_field: str
+    created_column: str | None
     ttl: timedelta | None
     keys: dict[str, str]  # column of the entity frame -> column of the history
     features: dict[str, str]  # column of the answer -> column of the history
 
 
-# mypy cannot check this base class, because Feast is untyped to us.
-class StreamflowRetrievalJob(RetrievalJob):  # type: ignore[misc]
-    """A read that runs when the caller asks for the frame, and runs again at each request."""
-
-    def __init__(
-        self,
-        read_table: Callable[[], pa.Table],
-        *,
-        full_feature_names: bool = False,
-        on_demand_feature_views: list[OnDemandFeatureView] | None = None,
-        metadata: RetrievalMetadata | None = None,
-    ) -> None:
-        self._read_table = read_table
-        self._full_feature_names = full_feature_names
-        self._on_demand_feature_views = on_demand_feature_views or []
-        self._metadata = metadata
-
-    @property
-    def full_feature_names(self) -> bool:
-        """Whether the feature columns are called `view__feature`."""
-        return self._full_feature_names
-
-    @property
-    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        """Return the views that Feast computes after the read."""
-        return self._on_demand_feature_views
-
-    @property
-    def metadata(self) -> RetrievalMetadata | None:
-        """Return the features and keys that the caller requested."""
-        return self._metadata
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        return self._read_table()
-
-    def _to_df_internal(self, timeout: int | None = None) -> Any:
-        return self._read_table().to_pandas()
-
-
 def historical_features(
     address: Address,
-    entity_df: Any,
+    entities: Any | Period,
     views: Sequence[RequestedView],
+    *,
+    created_before_instant: bool = False,
 ) -> pa.Table:
     """Return the entity frame with the features that were valid at each row's instant.
 
     Each row gets the values as they were known at its known_at. The rows keep their order.
+
+    Args:
+        address: the database.
+        entities: a pandas frame or a SQL query. A period instead of them means every key and
+            instant of the views within it.
+        views: the views to join.
+        created_before_instant: whether a value counts only if it was known at the row's instant.
     """
     with adbc.open_cursor(address) as cursor:
 
@@ -100,97 +76,185 @@ def historical_features(
             cursor.execute(statement, list(parameters) or None)
             return cursor.fetch_arrow_table()
 
-        def read_known_at() -> datetime:
-            return current_known_at_by_adbc(cursor)
+        sources = [
+            read_source(run_query, view.relation, view.timestamp_field, view.created_column)
+            for view in views
+        ]
+        if isinstance(entities, tuple):
+            entities = _compose_entity_query(views, sources, entities)
+        table, time_column = entity_table(entities, run_query)
+        request = make_request(
+            table,
+            time_column,
+            partial(current_known_at_by_adbc, cursor),
+            created_before_instant=created_before_instant,
+        )
+        answer = table
+        # One view after another, so that only one history is in memory.
+        for view, source in zip(views, sources, strict=True):
+            answer = _append_columns(answer, _join_view(run_query, view, source, table, request))
+        return answer
 
-        return _join_views(run_query, read_known_at, entity_df, views)
+
+def _compose_entity_query(
+    views: Sequence[RequestedView], sources: Sequence[HistorySource], period: Period
+) -> str:
+    """Compose the entity frame of a request without one: every key and as_of in the period."""
+    if len({frozenset(view.keys) for view in views}) > 1:
+        raise FeastUnsupported(
+            "features of views with different keys need an entity frame",
+            remedy="Pass entity_df, or request each view on its own.",
+        )
+    first, last = (instant.isoformat() for instant in period)
+    queries = []
+    for view, source in zip(views, sources, strict=True):
+        columns = [
+            f"{source.value(column)} AS {quote_identifier(key)}"
+            for key, column in sorted(view.keys.items())
+        ]
+        conditions = [f"{source.as_of} BETWEEN '{first}' AND '{last}'"]
+        if source.known_until:
+            conditions.append(f"{source.known_until} IS NULL")
+        queries.append(
+            f"SELECT {', '.join([*columns, f'{source.as_of} AS event_timestamp'])}"
+            f" FROM {source.rows(list(view.keys.values()))} WHERE {' AND '.join(conditions)}"
+        )
+    return " UNION ".join(queries)
 
 
-def _join_views(
-    run_query: RunQuery,
-    read_known_at: Callable[[], datetime],
-    entity_df: Any,
-    views: Sequence[RequestedView],
-) -> pa.Table:
-    """Return the entity frame with the columns of every view."""
-    entities, time_column = entity_table(entity_df, run_query)
-    request_rows = request_frame(entities, time_column, read_known_at)
-    answer = entities
-    for view in views:  # one view after another, so that only one history is in memory
-        joined = _join_view(run_query, view, entities, request_rows)
-        duplicates = set(joined.columns) & set(answer.column_names)
-        if duplicates:
-            raise ValueError(
-                f"there are two columns '{min(duplicates)}': rename the one in the entity frame, "
-                "or ask for full feature names"
-            )
-        for name in joined.columns:
-            values = _use_standard_strings(joined[name].to_arrow())
-            answer = answer.append_column(name, values)
+def _append_columns(answer: pa.Table, columns: pa.Table) -> pa.Table:
+    """Return a table with more columns. No name may be there twice."""
+    duplicates = set(columns.column_names) & set(answer.column_names)
+    if duplicates:
+        raise ValueError(
+            f"there are two columns '{min(duplicates)}': rename the one in the entity frame, "
+            "or ask for full feature names"
+        )
+    for name in columns.column_names:
+        answer = answer.append_column(name, columns[name])
     return answer
 
 
 def _join_view(
-    run_query: RunQuery, view: RequestedView, entities: pa.Table, request_rows: pl.DataFrame
-) -> pl.DataFrame:
+    run_query: RunQuery,
+    view: RequestedView,
+    source: HistorySource,
+    entities: pa.Table,
+    request: EntityRequest,
+) -> pa.Table:
     """Return the features of one view for each row of the entity frame."""
     missing = [key for key in view.keys if key not in entities.column_names]
     if missing:
         raise ValueError(f"the entity frame has no column {', '.join(map(repr, missing))}")
-    keys = pl.DataFrame(entities.select(list(view.keys)))
-    history = _read_history(run_query, view, keys, request_rows)
-    keys = keys.cast({key: history.schema[key] for key in view.keys})
-    return point_in_time_join(
-        pl.concat([keys, request_rows], how="horizontal"),
-        history,
+    key_types = {key: source.polars_type(column) for key, column in view.keys.items()}
+    keys = cast_keys(view.name, pl.DataFrame(entities.select(list(view.keys))), key_types)
+    history = _read_history(run_query, view, source, keys, request)
+    joined = point_in_time_join(
+        request.rows.with_columns(keys.get_columns()),
+        pl.DataFrame(history),
         keys=list(view.keys),
         ttl=view.ttl,
     )
+    # polars has large strings and lists; the answer has the types that PostgreSQL's driver gives.
+    columns = {
+        name: joined[name].to_arrow().cast(history.schema.field(name).type)
+        for name in joined.columns
+    }
+    return pa.table(columns)
 
 
 def _read_history(
-    run_query: RunQuery, view: RequestedView, keys: pl.DataFrame, request_rows: pl.DataFrame
-) -> pl.DataFrame:
-    """RunQuery the rows of a history that at least one request row may see.
+    run_query: RunQuery,
+    view: RequestedView,
+    source: HistorySource,
+    keys: pl.DataFrame,
+    request: EntityRequest,
+) -> pa.Table:
+    """Read the rows of a history that at least one request row may see.
 
     The columns are the keys, AS_OF and the features, and also KNOWN_SINCE and KNOWN_UNTIL when the
     request rows differ in their known_at.
     """
-    source_columns = {**view.keys, AS_OF: view.timestamp_field, **view.features}
-    if request_rows[ROW_KNOWN_AT].min() != request_rows[ROW_KNOWN_AT].max():
-        source_columns |= {KNOWN_SINCE: KNOWN_AT, KNOWN_UNTIL: SUPERSEDED_AT}
-    select_list = ", ".join(
-        f"{quote_identifier(source)} AS {quote_identifier(name)}"
-        for name, source in source_columns.items()
-    )
-    statement = (
-        f"SELECT {select_list} FROM {view.relation}"
-        f" WHERE {quote_identifier(view.timestamp_field)} BETWEEN $1 AND $2"
-        f" AND {KNOWN_AT} <= $3 AND ({SUPERSEDED_AT} IS NULL OR {SUPERSEDED_AT} > $4)"
-    )
-    parameters: list[object] = _compute_bounds(view, request_rows)
+    columns = {key: source.value(column) for key, column in view.keys.items()}
+    columns |= {AS_OF: source.as_of}
+    columns |= {name: source.value(column) for name, column in view.features.items()}
+    conditions = _Conditions()
+    _limit_period(conditions, view, source, request)
+    if _limit_knowledge(conditions, view, source, request):
+        columns |= {KNOWN_SINCE: str(source.known_since), KNOWN_UNTIL: str(source.known_until)}
     listed_keys = _list_few_keys(keys)
     if listed_keys:
-        key_column = next(iter(view.keys.values()))
-        statement += f" AND {quote_identifier(key_column)} = ANY($5)"
-        parameters.append(listed_keys)
-    return pl.DataFrame(run_query(statement, parameters))
+        key_column = source.value(next(iter(view.keys.values())))
+        conditions.texts.append(f"{key_column} = ANY({conditions.bind(listed_keys)})")
+    select_list = ", ".join(
+        f"{expression} AS {quote_identifier(name)}" for name, expression in columns.items()
+    )
+    statement = f"SELECT {select_list} FROM {source.rows(list(view.keys.values()))}"
+    return run_query(f"{statement} WHERE {conditions.sql}", conditions.parameters)
 
 
-def _compute_bounds(view: RequestedView, request_rows: pl.DataFrame) -> list[object]:
-    """Return the first and last as_of that count, then the latest and earliest known_at."""
+class _Conditions:
+    """The conditions of a query and their parameters."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.parameters: list[object] = []
+
+    @property
+    def sql(self) -> str:
+        """Return the conditions, all of which must hold."""
+        return " AND ".join(self.texts) or "true"
+
+    def bind(self, value: object) -> str:
+        """Add a parameter and return its placeholder."""
+        self.parameters.append(value)
+        return f"${len(self.parameters)}"
+
+
+def _limit_period(
+    conditions: _Conditions, view: RequestedView, source: HistorySource, request: EntityRequest
+) -> None:
+    """Add the conditions that no request row lies before the history's row, or after its end."""
+    if request.rows.is_empty():
+        conditions.texts.append("false")
+        return
+    instants = request.rows[INSTANT]
+    conditions.texts.append(f"{source.as_of} <= {conditions.bind(instants.max())}")
+    if view.ttl:
+        first = instants.min()
+        assert isinstance(first, datetime)
+        oldest = conditions.bind(_subtract(first, view.ttl))
+        conditions.texts.append(f"{source.as_of} >= {oldest}")
+
+
+def _limit_knowledge(
+    conditions: _Conditions, view: RequestedView, source: HistorySource, request: EntityRequest
+) -> bool:
+    """Add the conditions for what was known. Return whether each row has to be looked at."""
+    if source.known_since is None:
+        if request.names_known_at:
+            raise FeastUnsupported(
+                f"feature view '{view.name}': its source has no created_timestamp_column, so "
+                "nobody can tell what was known at a known_at",
+                remedy="Leave the column known_at out, or name a created_timestamp_column.",
+            )
+        return False
+    if not (source.has_revisions or request.limits_knowledge):
+        conditions.texts.append(f"{source.known_until} IS NULL")
+        return False
+    if request.rows.is_empty():
+        return False
+    earliest, latest = request.rows[ROW_KNOWN_AT].min(), request.rows[ROW_KNOWN_AT].max()
+    since, until = source.known_since, source.known_until
+    conditions.texts.append(f"{since} <= {conditions.bind(latest)}")
+    conditions.texts.append(f"({until} IS NULL OR {until} > {conditions.bind(earliest)})")
+    return earliest != latest
+
+
+def _subtract(instant: datetime, span: timedelta) -> datetime:
+    """Return an instant less a time span, but none before the year 1."""
     beginning = datetime(1, 1, 1, tzinfo=UTC)
-    if request_rows.is_empty():
-        # The first as_of is later than the last one, so that no row is read.
-        return [beginning + timedelta(days=1), beginning, beginning, beginning]
-    first, last, earliest_known_at, latest_known_at = request_rows.select(
-        pl.col(INSTANT).min().alias("first"),
-        pl.col(INSTANT).max().alias("last"),
-        pl.col(ROW_KNOWN_AT).min().alias("earliest"),
-        pl.col(ROW_KNOWN_AT).max().alias("latest"),
-    ).row(0)
-    first_as_of = first - view.ttl if view.ttl else beginning
-    return [first_as_of, last, latest_known_at, earliest_known_at]
+    return instant - span if instant - beginning > span else beginning
 
 
 def _list_few_keys(keys: pl.DataFrame) -> list[object]:
@@ -199,13 +263,3 @@ def _list_few_keys(keys: pl.DataFrame) -> list[object]:
         return []
     distinct = keys.to_series().drop_nulls().unique()
     return distinct.to_list() if len(distinct) <= MAX_LISTED_KEYS else []
-
-
-def quote_identifier(name: str) -> str:
-    """Return a name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _use_standard_strings(values: pa.Array) -> pa.Array:
-    """Return large strings, which polars makes, as Arrow's ordinary strings."""
-    return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values

@@ -5,7 +5,7 @@ Every module that reads or writes live tables uses these names, locks and statem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 
@@ -109,22 +109,27 @@ def live_columns(connection: psycopg.Connection, view: str) -> dict[str, str]:
 
 
 def ensure_live_table(
-    connection: psycopg.Connection, view: str, key: tuple[str, str], features: Mapping[str, str]
+    connection: psycopg.Connection,
+    view: str,
+    keys: Mapping[str, str],
+    features: Mapping[str, str],
 ) -> None:
     """Create the live table of a view, or add the columns that are missing. Drop no column.
 
     Call it under `lock_live_tables`.
 
     Args:
-        key: name and SQL type of the key.
+        keys: name -> SQL type of each part of the key.
         features: name -> SQL type.
 
     Raises:
-        CatalogInvalid: a column has a different type.
+        CatalogInvalid: a column has a different type, or the table has a different key.
     """
-    key_name, key_type = key
-    required = {key_name: key_type, **TIME_COLUMNS, **features}
+    required = {**keys, **TIME_COLUMNS, **features}
     live = live_columns(connection, view)
+    if not live:
+        connection.execute(_compose_create_table(view, list(keys), required))
+        return
     changed = [name for name, sql_type in required.items() if live.get(name, sql_type) != sql_type]
     if changed:
         name = changed[0]
@@ -133,11 +138,21 @@ def ensure_live_table(
             f"but the feature view declares {required[name]}",
             remedy="Give the column of the new type a new name.",
         )
-    if not live:
-        connection.execute(_compose_create_table(view, key_name, required))
-        return
+    live_keys = _live_keys(connection, view)
+    if live_keys != set(keys):
+        raise CatalogInvalid(
+            f"table {SCHEMA}.{view} has the key {', '.join(sorted(live_keys))}, "
+            f"but the feature view declares {', '.join(sorted(keys))}",
+            remedy="Apply once without this feature view, which drops the table, then with it.",
+        )
     for name in required.keys() - live.keys():
         connection.execute(_compose_add_column(view, name, required[name]))
+
+
+def _live_keys(connection: psycopg.Connection, view: str) -> set[str]:
+    """Return the columns of the primary key of a live table."""
+    table = live_table(view).as_string(connection)
+    return {name for (name,) in connection.execute(QUERIES["live_keys"], [table]).fetchall()}
 
 
 def drop_live_table(connection: psycopg.Connection, view: str) -> None:
@@ -145,20 +160,22 @@ def drop_live_table(connection: psycopg.Connection, view: str) -> None:
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(live_table(view)))
 
 
-def _compose_create_table(view: str, key: str, column_types: Mapping[str, str]) -> sql.Composed:
+def _compose_create_table(
+    view: str, keys: Sequence[str], column_types: Mapping[str, str]
+) -> sql.Composed:
     """Compose the CREATE TABLE of a live table."""
-    constraints = {key: " PRIMARY KEY", "as_of": " NOT NULL"}
     column_definitions = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(name),
             _as_sql(sql_type),
-            _as_sql(constraints.get(name, "")),
+            _as_sql(" NOT NULL" if name == "as_of" else ""),
         )
         for name, sql_type in column_types.items()
     ]
-    return sql.SQL("CREATE TABLE {} ({})").format(
+    return sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(
         live_table(view),
         sql.SQL(", ").join(column_definitions),
+        sql.SQL(", ").join(map(sql.Identifier, keys)),
     )
 
 
@@ -172,35 +189,3 @@ def _compose_add_column(view: str, name: str, sql_type: str) -> sql.Composed:
 def _as_sql(text: str) -> sql.SQL:
     """Return a type or a constraint of our own as SQL."""
     return sql.SQL(text)
-
-
-def upsert(
-    view: str,
-    key: str,
-    columns: Iterable[str],
-    rows: sql.Composable,
-    *,
-    replace_when: sql.Composable,
-) -> sql.Composed:
-    """Compose an INSERT that may replace stored rows of a live table.
-
-    Args:
-        rows: the query that returns the new rows, with `columns`.
-        replace_when: the condition under which a stored row (`live`) is replaced by the new one
-            (`excluded`).
-    """
-    names = list(columns)
-    assignments = [
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names if name != key
-    ]
-    return sql.SQL(
-        "INSERT INTO {table} AS live ({columns}) {rows}"
-        " ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE {condition}"
-    ).format(
-        table=live_table(view),
-        columns=sql.SQL(", ").join(map(sql.Identifier, names)),
-        rows=rows,
-        key=sql.Identifier(key),
-        assignments=sql.SQL(", ").join(assignments),
-        condition=replace_when,
-    )

@@ -1,13 +1,13 @@
-# ruff: noqa: ARG004, S608
-# The signatures are Feast's. In the SQL identifiers are quoted, and relations are the sources' own.
+# ruff: noqa: ARG004
+# The signatures are Feast's.
 """Feast's offline store over the frozen histories.
 
 PostgreSQL returns the rows as Arrow, and polars joins them as of the instant of each entity row.
 
 Feast creates the store from `feature_store.yaml`. The store connects only by libpq's PG*
-environment variables. Its sources are Feast's own PostgreSQLSource over `history.<table>`. A column
-`known_at` in the entity frame says at which instant the values of a row must have been known.
-Without this column that instant is the present one.
+environment variables. Its sources are Feast's own PostgreSQLSource: over `history.<table>`, or over
+any table or query. A column `known_at` in the entity frame says at which instant the values of a
+row must have been known. Without this column that instant is the present one.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from typing import Any, Literal
 
 from feast.data_source import DataSource
 from feast.feature_view import FeatureView
-from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.offline_stores.offline_utils import (
     FeatureViewQueryContext,
     get_feature_view_query_context,
 )
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
-from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from feast.repo_config import RepoConfig
 from feast.utils import compute_non_entity_date_range
 
 from streamflow.database import Address, arrow
-from streamflow.features.history_reads import (
-    SUPERSEDED_AT,
-    RequestedView,
-    StreamflowRetrievalJob,
-    historical_features,
-    quote_identifier,
-)
+from streamflow.features.entity_frame import find_period
+from streamflow.features.feast_connection import FeastConnectionConfig
+from streamflow.features.history_pulls import Pull, compose_all, compose_latest, pull
+from streamflow.features.history_reads import Period, RequestedView, historical_features
+from streamflow.features.offline_refusals import RefusingOfflineStore
+from streamflow.features.retrieval_job import StreamflowRetrievalJob
 
 
-# mypy cannot check the base classes below, because Feast is untyped to us.
-class StreamflowOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
+class StreamflowOfflineStoreConfig(FeastConnectionConfig):
     """The part `offline_store:` of feature_store.yaml. It has no settings."""
 
+    # Feast finds the store's class by the module and the name of this one.
     type: Literal["streamflow.features.offline.StreamflowOfflineStore"] = (
         "streamflow.features.offline.StreamflowOfflineStore"
     )
 
 
-class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
+class StreamflowOfflineStore(RefusingOfflineStore):
     """Reads the frozen histories for Feast."""
+
+    supports_filter_by_created_timestamp = True
 
     @staticmethod
     def get_historical_features(
@@ -64,26 +65,33 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
         """Join features to the rows of a pandas frame or of a SQL query.
 
         Without an entity frame the features of every row between `start_date` and `end_date` are
-        returned.
+        returned. With `filter_by_created_timestamp` a row gets only values that were made before
+        its instant.
         """
         unused_date = datetime(2000, 1, 1, tzinfo=UTC)  # we do not use the contexts' date range
         contexts = get_feature_view_query_context(
             feature_refs, feature_views, registry, project, (unused_date, unused_date)
         )
         views = [_create_requested_view(context, full_feature_names) for context in contexts]
+        entities = entity_df
         if entity_df is None:
-            start, end = compute_non_entity_date_range(
+            first, last = compute_non_entity_date_range(
                 feature_views, kwargs.get("start_date"), kwargs.get("end_date")
             )
-            entity_df = _compose_entity_query(views, start, end)
-        keys = {key for view in views for key in view.keys}
+            entities = (_to_utc(first), _to_utc(last))
         return StreamflowRetrievalJob(
-            partial(historical_features, Address(), entity_df, views),
+            partial(
+                historical_features,
+                Address(),
+                entities,
+                views,
+                created_before_instant=kwargs.get("filter_by_created_timestamp", False),
+            ),
             full_feature_names=full_feature_names,
             on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
                 feature_refs, project, registry
             ),
-            metadata=RetrievalMetadata(features=feature_refs, keys=sorted(keys)),
+            make_metadata=partial(_make_metadata, feature_refs, views, entities),
         )
 
     @staticmethod
@@ -98,16 +106,18 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
         end_date: datetime | None = None,
     ) -> RetrievalJob:
         """Read every row between two instants, both included, as known at present."""
-        columns = _compose_columns(
-            join_key_columns,
-            feature_name_columns,
-            timestamp_field,
-            created_timestamp_column,
+        return pull(
+            compose_all,
+            Pull(
+                relation=data_source.get_table_query_string(),
+                keys=join_key_columns,
+                features=feature_name_columns,
+                timestamp_field=timestamp_field,
+                created_column=created_timestamp_column or None,
+                start=_to_utc(start_date),
+                end=_to_utc(end_date),
+            ),
         )
-        condition, parameters = _compose_period(timestamp_field, start_date, end_date)
-        relation = data_source.get_table_query_string()
-        statement = f"SELECT {columns} FROM {relation} AS history WHERE {condition}"
-        return StreamflowRetrievalJob(partial(arrow.read, Address(), statement, parameters))
 
     @staticmethod
     def pull_latest_from_table_or_query(
@@ -124,20 +134,18 @@ class StreamflowOfflineStore(OfflineStore):  # type: ignore[misc]
 
         The rows are those that are known at present.
         """
-        columns = _compose_columns(
-            join_key_columns,
-            feature_name_columns,
-            timestamp_field,
-            created_timestamp_column,
+        return pull(
+            compose_latest,
+            Pull(
+                relation=data_source.get_table_query_string(),
+                keys=join_key_columns,
+                features=feature_name_columns,
+                timestamp_field=timestamp_field,
+                created_column=created_timestamp_column or None,
+                start=_to_utc(start_date),
+                end=_to_utc(end_date),
+            ),
         )
-        keys = ", ".join(map(quote_identifier, join_key_columns))
-        condition, parameters = _compose_period(timestamp_field, start_date, end_date)
-        relation = data_source.get_table_query_string()
-        statement = (
-            f"SELECT DISTINCT ON ({keys}) {columns} FROM {relation} AS history"
-            f" WHERE {condition} ORDER BY {keys}, {quote_identifier(timestamp_field)} DESC"
-        )
-        return StreamflowRetrievalJob(partial(arrow.read, Address(), statement, parameters))
 
 
 def _create_requested_view(
@@ -154,60 +162,29 @@ def _create_requested_view(
         name=context.name,
         relation=context.table_subquery,
         timestamp_field=context.timestamp_field,
+        created_column=context.created_timestamp_column or None,
         ttl=timedelta(seconds=context.ttl) if context.ttl else None,
         keys=keys,
         features={f"{prefix}{name}": column for column, name in names_by_column.items()},
     )
 
 
-def _compose_entity_query(views: list[RequestedView], start: datetime, end: datetime) -> str:
-    """Compose the entity frame of a request without one: every key and as_of in the period."""
-    first = _to_utc(start).isoformat()
-    last = _to_utc(end).isoformat()
-    queries = []
-    for view in views:
-        keys = ", ".join(
-            f"{quote_identifier(source)} AS {quote_identifier(name)}"
-            for name, source in view.keys.items()
-        )
-        timestamp = quote_identifier(view.timestamp_field)
-        queries.append(
-            f"SELECT {keys}, {timestamp} AS event_timestamp FROM {view.relation} AS history"
-            f" WHERE {timestamp} BETWEEN '{first}' AND '{last}' AND {SUPERSEDED_AT} IS NULL"
-        )
-    return " UNION ".join(queries)
-
-
-def _compose_columns(
-    keys: list[str],
-    features: list[str],
-    timestamp_field: str,
-    created_timestamp_column: str | None,
-) -> str:
-    """Compose the columns of a SELECT. Without features these are all columns, as Feast defines."""
-    if not features:
-        return "*"
-    created = [created_timestamp_column] if created_timestamp_column else []
-    return ", ".join(
-        map(quote_identifier, dict.fromkeys([*keys, *features, timestamp_field, *created]))
+def _make_metadata(
+    feature_refs: list[str], views: list[RequestedView], entities: Any | Period
+) -> RetrievalMetadata:
+    """Describe a request. For an entity frame that is a SQL query, the query is run."""
+    is_period = isinstance(entities, tuple)
+    first, last = entities if is_period else find_period(entities, partial(arrow.read, Address()))
+    return RetrievalMetadata(
+        features=feature_refs,
+        keys=sorted({key for view in views for key in view.keys}),
+        min_event_timestamp=first,
+        max_event_timestamp=last,
     )
 
 
-def _compose_period(
-    timestamp_field: str,
-    start: datetime | None,
-    end: datetime | None,
-) -> tuple[str, list[datetime]]:
-    """Compose the condition for the newest rows of a period, with its parameters."""
-    conditions = [f"{SUPERSEDED_AT} IS NULL"]
-    parameters = []
-    for operator, bound in ((">=", start), ("<=", end)):
-        if bound is not None:
-            parameters.append(_to_utc(bound))
-            conditions.append(f"{quote_identifier(timestamp_field)} {operator} ${len(parameters)}")
-    return " AND ".join(conditions), parameters
-
-
-def _to_utc(instant: datetime) -> datetime:
+def _to_utc(instant: datetime | None) -> datetime | None:
     """Return an instant in UTC. An instant without a zone is taken as UTC."""
+    if instant is None:
+        return None
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

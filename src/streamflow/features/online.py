@@ -2,7 +2,7 @@
 # The signatures are Feast's.
 """Feast's online store over PostgreSQL.
 
-Each feature view has one typed table, and the entity is its key.
+Each feature view has one typed table, and the join keys of its entities are its key.
 
 Feast creates the store from `feature_store.yaml`. The store connects only by libpq's PG*
 environment variables, once per thread.
@@ -10,6 +10,7 @@ environment variables, once per thread.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import weakref
@@ -26,33 +27,28 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from psycopg import sql
 
-from streamflow.core.data.counts import count_of
 from streamflow.database import Address, connect
 from streamflow.database.locks import FORGETTING, transaction_lock_sql
+from streamflow.errors import FeastUnsupported
+from streamflow.features.feast_keys import KeyColumn, find_keys, read_keys
 from streamflow.features.feast_values import (
     OnlineRead,
     assume_utc,
     create_answer,
-    find_types,
-    get_key_value,
-    unwrap,
+    find_features,
+    to_column_value,
 )
+from streamflow.features.live_rows import IS_NOT_OLDER, compose_newest_rows, compose_read, upsert
 from streamflow.features.live_tables import (
+    TIME_COLUMNS,
     drop_live_table,
     ensure_live_table,
-    live_table,
     lock_live_tables,
     name_in_project,
-    upsert,
 )
 
 #: A row to write: key, feature -> value, as_of, known_at.
 OnlineWrite = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-#: The condition under which a new row replaces the stored one.
-IS_NOT_OLDER = sql.SQL(
-    "(excluded.as_of, coalesce(excluded.known_at, '-infinity'))"
-    " >= (live.as_of, coalesce(live.known_at, '-infinity'))"
-)
 
 
 # mypy cannot check the base classes below, because Feast is untyped to us.
@@ -88,10 +84,10 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         with connect(Address()) as connection, connection.transaction():
             lock_live_tables(connection)
             for view in tables_to_keep:
-                key, key_type, _ = _find_key(view)
-                feature_types = {name: types[0] for name, types in _find_features(view).items()}
-                table = _table_name(config, view)
-                ensure_live_table(connection, table, (key, key_type), feature_types)
+                keys = {key.name: key.sql_type for key in find_keys(view)}
+                features = {name: types[0] for name, types in find_features(view).items()}
+                _check_names(view, [*keys, *features])
+                ensure_live_table(connection, _table_name(config, view), keys, features)
             for view in tables_to_delete:
                 drop_live_table(connection, _table_name(config, view))
 
@@ -116,22 +112,22 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         The newer row is the one with the later as_of or, for equal as_of, the later known_at. A row
         of a key that was forgotten at its as_of or later is left out.
         """
-        key, key_type, _ = _find_key(table)
-        features = _find_features(table)
-        column_types = {key: key_type, "as_of": "timestamptz", "known_at": "timestamptz"}
+        keys = find_keys(table)
+        features = find_features(table)
+        key_names = [key.name for key in keys]
+        column_types = {key.name: key.sql_type for key in keys}
+        column_types |= {"as_of": "timestamptz", "known_at": "timestamptz"}
         column_types |= {name: sql_type for name, (sql_type, _) in features.items()}
         # One array per column, in the order of the columns.
-        columns: list[list[Any]] = [
-            [unwrap(get_key_value(entity)) for entity, *_ in data],
-            [assume_utc(as_of) for _, _, as_of, _ in data],
-            [assume_utc(known_at) if known_at else None for *_, known_at in data],
-        ]
-        columns += [_collect_values(data, name) for name in features]
+        columns = _collect_keys(keys, data)
+        columns.append([assume_utc(as_of) for _, _, as_of, _ in data])
+        columns.append([assume_utc(known_at) if known_at else None for *_, known_at in data])
+        columns += [_collect_values(data, name, field) for name, (_, field) in features.items()]
         statement = upsert(
             _table_name(config, table),
-            key,
+            key_names,
             column_types,
-            _compose_newest_rows(key, column_types),
+            compose_newest_rows(key_names, column_types),
             replace_when=IS_NOT_OLDER,
         )
         with connect(Address()) as connection, connection.transaction():
@@ -151,35 +147,56 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
 
         A key without a row gives (None, None). A null gives an empty Value.
         """
-        key, key_type, key_field = _find_key(table)
-        all_fields = {name: field for name, (_, field) in _find_features(table).items()}
+        keys = find_keys(table)
+        all_fields = {name: field for name, (_, field) in find_features(table).items()}
         features = list(all_fields) if requested_features is None else requested_features
         fields = {name: all_fields[name] for name in features}
-        keys = [getattr(get_key_value(entity), key_field) for entity in entity_keys]
-        statement = sql.SQL("SELECT {} FROM {} WHERE {} = ANY({}::{}[])").format(
-            sql.SQL(", ").join(map(sql.Identifier, [key, "as_of", *features])),
-            live_table(_table_name(config, table)),
-            sql.Identifier(key),
-            sql.Placeholder(),
-            sql.SQL(key_type),
+        if not entity_keys:
+            return []
+        requested_keys = [read_keys(keys, entity) for entity in entity_keys]
+        statement = compose_read(
+            _table_name(config, table), {key.name: key.sql_type for key in keys}, features
         )
-        rows = self._read(statement, keys)
-        rows_by_key = {row[0]: create_answer(row, fields) for row in rows}
-        return [rows_by_key.get(value, (None, None)) for value in keys]
+        rows = self._read(statement, [list(values) for values in zip(*requested_keys, strict=True)])
+        rows_by_key = {row[: len(keys)]: create_answer(row[len(keys) :], fields) for row in rows}
+        return [rows_by_key.get(key, (None, None)) for key in requested_keys]
 
-    def _read(self, statement: sql.Composed, keys: list[Any]) -> list[tuple[Any, ...]]:
-        """Run a prepared read on this thread's connection.
+    async def online_read_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[OnlineRead]:
+        """Do the same as `online_read` in a thread, whose connection stays open."""
+        return await asyncio.to_thread(
+            self.online_read, config, table, entity_keys, requested_features
+        )
+
+    def retrieve_online_documents(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Refuse a search by vectors."""
+        raise FeastUnsupported(
+            "retrieve_online_documents: this store does not search by vectors or text",
+            remedy="Use a vector database of its own for documents.",
+        )
+
+    def retrieve_online_documents_v2(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Refuse a search by vectors or text."""
+        return self.retrieve_online_documents()
+
+    def _read(self, statement: sql.Composed, keys: list[list[Any]]) -> list[tuple[Any, ...]]:
+        """Run a prepared read on this thread's connection, with one list for each key column.
 
         If the server has closed the connection, the read runs once more on a new one.
         """
         connection = self._connect()
         try:
-            return connection.execute(statement, [keys], prepare=True, binary=True).fetchall()
+            return connection.execute(statement, keys, prepare=True, binary=True).fetchall()
         except psycopg.OperationalError:
             if not connection.closed:
                 raise
             connection = self._connect()
-            return connection.execute(statement, [keys], prepare=True, binary=True).fetchall()
+            return connection.execute(statement, keys, prepare=True, binary=True).fetchall()
 
     def _connect(self) -> psycopg.Connection:
         """Return the connection of this thread and process, and open it when there is none."""
@@ -208,46 +225,38 @@ def _close(connection: psycopg.Connection, process: int) -> None:
         connection.close()
 
 
-def _compose_newest_rows(key: str, column_types: dict[str, str]) -> sql.Composed:
-    """Compose a SELECT of the newest row of each key from one array per column.
-
-    A batch may hold several rows of a key.
-    """
-    return sql.SQL(
-        "SELECT DISTINCT ON ({key}) {columns} FROM unnest({arrays}) AS batch ({columns})"
-        " WHERE NOT streamflow.is_forgotten({key}::text, as_of)"
-        " ORDER BY {key}, as_of DESC, known_at DESC NULLS LAST"
-    ).format(
-        key=sql.Identifier(key),
-        columns=sql.SQL(", ").join(map(sql.Identifier, column_types)),
-        arrays=sql.SQL(", ").join(
-            sql.SQL(f"%s::{sql_type}[]") for sql_type in column_types.values()
-        ),
-    )
-
-
 def _table_name(config: RepoConfig, view: FeatureView) -> str:
     """Return the name of the live table of a view in the project of this configuration."""
     is_owner = config.project == config.online_store.owner
     return str(view.name) if is_owner else name_in_project(config.project, view.name)
 
 
-def _find_key(view: FeatureView) -> tuple[str, str, str]:
-    """Return name, SQL type and Value field of the only key of a view."""
-    if len(view.entity_columns) != 1:
-        raise ValueError(
-            f"feature view '{view.name}' has {count_of(len(view.entity_columns), 'join key')}, "
-            "but this store needs exactly one"
+def _check_names(view: FeatureView, names: list[str]) -> None:
+    """Refuse a view with a column that every live table has for itself."""
+    reserved = sorted(TIME_COLUMNS.keys() & set(names))
+    if reserved:
+        raise FeastUnsupported(
+            f"feature view '{view.name}': a live table has a column '{reserved[0]}' of its own",
+            remedy="Give the feature a different name.",
         )
-    column = view.entity_columns[0]
-    return (column.name, *find_types(view, column))
 
 
-def _find_features(view: FeatureView) -> dict[str, tuple[str, str]]:
-    """Return feature -> (SQL type, Value field) of a view."""
-    return {feature.name: find_types(view, feature) for feature in view.features}
+def _collect_keys(keys: list[KeyColumn], rows: list[OnlineWrite]) -> list[list[Any]]:
+    """Return one list per key column, with its value in each row.
+
+    Raises:
+        ValueError: a row has no value for a part of its key, or one of a different type.
+    """
+    columns = [[key.read(entity) for entity, *_ in rows] for key in keys]
+    for key, values in zip(keys, columns, strict=True):
+        if None in values:
+            raise ValueError(
+                f"feature view '{key.view}', key '{key.name}': expected {key.value_type}, "
+                f"row {values.index(None) + 1} has no value"
+            )
+    return columns
 
 
-def _collect_values(rows: list[OnlineWrite], feature: str) -> list[Any]:
-    """Return the value of a feature in each row. A missing value is None."""
-    return [unwrap(values.get(feature)) for _, values, *_ in rows]
+def _collect_values(rows: list[OnlineWrite], feature: str, value_field: str) -> list[Any]:
+    """Return what the column of a feature holds in each row. A missing value is None."""
+    return [to_column_value(values.get(feature), value_field) for _, values, *_ in rows]

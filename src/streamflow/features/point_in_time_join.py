@@ -29,7 +29,8 @@ def point_in_time_join(
         history: (m, ·) the keys, AS_OF and the features. With KNOWN_SINCE and KNOWN_UNTIL a row is
             valid for KNOWN_SINCE <= known_at < KNOWN_UNTIL, where a null KNOWN_UNTIL has no end.
             At each known_at there is at most one row per key and AS_OF.
-        keys: names of the key columns, equal in both frames.
+        keys: names of the key columns, equal in both frames. Without any, all rows are about the
+            same thing.
         ttl: the largest age of a row, boundary included. None: any age.
 
     Returns:
@@ -44,7 +45,7 @@ def point_in_time_join(
             history_rows.select(*keys, AS_OF, *features).sort(AS_OF),
             left_on=INSTANT,
             right_on=AS_OF,
-            by=list(keys),
+            by=list(keys) or None,
             strategy="backward",
             tolerance=ttl,
             # polars cannot check this together with `by`; both frames are sorted above.

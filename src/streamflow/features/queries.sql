@@ -21,3 +21,9 @@ WHERE as_of = (
 -- The columns of a table with their SQL types, in the table's order. No row if there is no table.
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+
+-- live_keys --
+-- The columns of the primary key of a table. No row if there is no table.
+SELECT attname FROM pg_index
+JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
+WHERE indrelid = to_regclass(%s) AND indisprimary

@@ -17,7 +17,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.files.csv_files import Lines, measure_header, open_text
+from streamflow.catalog.file_format import STRICT_CSV, FileFormat
+from streamflow.files.csv_files import Lines, measure_header
+from streamflow.files.text_source import BOM_BYTES, open_text, open_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +30,7 @@ BLOCK = 8 << 20  # bytes of text in one batch: this bounds the memory of a read
 def read_batches(
     path: Path,
     ragged: dict[int, int],
+    file_format: FileFormat = STRICT_CSV,
     *,
     block_size: int = BLOCK,
 ) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
@@ -39,14 +42,15 @@ def read_batches(
         block_size: The bytes of a batch, about. No cell depends on it.
 
     Yields:
-        The numbers of the rows, shape (n,), and the rows with all cells as text. A cell that is
-        empty is null.
+        The numbers of the rows, shape (n,), and the rows with all cells as text, in columns that
+        have the names of the header, without those that the format ignores. A cell that is empty
+        is null.
     """
-    names, start = measure_header(path)
+    header, start = measure_header(path, file_format)
     next_row = 0
-    for block in _split_at_records(path, start, block_size):
+    for block in _split_at_records(path, file_format, start, block_size):
         block_ragged: dict[int, int] = {}
-        frame = pl.from_arrow(_parse_block(block, names, block_ragged))
+        frame = pl.from_arrow(_parse_block(block, header, file_format, block_ragged))
         assert isinstance(frame, pl.DataFrame)
         numbers = next_row + _number_rows(len(frame), block_ragged)
         ragged.update({next_row + row: count for row, count in block_ragged.items()})
@@ -54,24 +58,30 @@ def read_batches(
         yield numbers, frame
 
 
-def _split_at_records(path: Path, start: int, block_size: int) -> Iterator[bytes]:
-    """Split a file, from the byte `start` on, into blocks of whole records.
+def _split_at_records(
+    path: Path, file_format: FileFormat, start: int, block_size: int
+) -> Iterator[bytes]:
+    """Split the text of a file, from the byte `start` on, into blocks of whole records.
 
     Before the first quote of a file, each line is a record. From there on, Python's csv module
     tells where a record ends.
     """
     position = start
-    with path.open("rb") as stream:
+    partial_record = b""
+    with open_utf8(path, file_format, start=start) as stream:
         while True:
-            stream.seek(position)
-            block = stream.read(block_size)
+            block = partial_record + stream.read(block_size - len(partial_record))
             is_last = len(block) < block_size
             end = len(block) if is_last else _last_line_end(block)
-            if b'"' in block or not end:
+            if b'"' in block or not (end or is_last):
                 break
-            yield block[:end]
+            if end:
+                yield block[:end]
+            if is_last:
+                return
             position += end
-    yield from _split_by_csv(path, position, block_size)
+            partial_record = block[end:]
+    yield from _split_by_csv(path, file_format, position, block_size)
 
 
 def _last_line_end(block: bytes) -> int:
@@ -83,22 +93,33 @@ def _last_line_end(block: bytes) -> int:
     return max(block.rfind(b"\n", 0, last), block.rfind(b"\r", 0, last)) + 1
 
 
-def _split_by_csv(path: Path, start: int, block_size: int) -> Iterator[bytes]:
+def _split_by_csv(
+    path: Path, file_format: FileFormat, start: int, block_size: int
+) -> Iterator[bytes]:
     """Split a file, from the byte `start` on, where Python's csv module says that records end."""
-    with open_text(path) as stream:
-        stream.seek(start)
+    with open_text(path, file_format, start=start) as stream:
         lines = Lines(stream)
-        for _ in csv.reader(lines):
+        for _ in csv.reader(lines, delimiter=file_format.separator):
             if lines.characters >= block_size:
                 yield lines.take().encode()
         if lines.characters:
             yield lines.take().encode()
 
 
-def _parse_block(block: bytes, names: list[str], ragged: dict[int, int]) -> pa.Table:
+def _parse_block(
+    block: bytes, header: list[str], file_format: FileFormat, ragged: dict[int, int]
+) -> pa.Table:
     """Read a block of records with every cell as text, and note its ragged rows."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
+
+    # Arrow drops one byte order mark at the start of what it reads. Here it is part of a cell.
+    if block.startswith(BOM_BYTES):
+        block = BOM_BYTES + block
+    # Several ignored columns may have the same name, which Arrow cannot tell apart.
+    ignored = set(file_format.ignore)
+    names = [f"\0{position}" if name in ignored else name for position, name in enumerate(header)]
+    read_names = [name for name in header if name not in ignored]
 
     def note_ragged(row: Any) -> str:
         # Arrow counts records from 1.
@@ -114,11 +135,13 @@ def _parse_block(block: bytes, names: list[str], ragged: dict[int, int]) -> pa.T
             column_names=names,
         ),
         parse_options=arrow_csv.ParseOptions(
+            delimiter=file_format.separator,
             newlines_in_values=True,
             invalid_row_handler=note_ragged,
         ),
         convert_options=arrow_csv.ConvertOptions(
-            column_types={name: pa.string() for name in names},
+            include_columns=read_names,
+            column_types={name: pa.string() for name in read_names},
             null_values=[""],
             strings_can_be_null=True,
         ),

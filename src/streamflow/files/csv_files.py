@@ -8,13 +8,15 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
+
+from streamflow.catalog.file_format import BLANKS, STRICT_CSV, FileFormat
+from streamflow.files.text_source import CHUNK, is_plain, open_text, open_utf8
 
 HEADER_ROW = -1  # the row number of the header
-CHUNK = 1 << 20  # bytes read at a time
 # The limit of Python's csv module, which reads the records of an error.
 MAX_CELL_CHARACTERS = 131_072
 # A record has to fit into a block of `csv_batches`, with up to 4 bytes for each character.
@@ -27,9 +29,12 @@ BOM = codecs.BOM_UTF8.decode()
 class FileBytes:
     """What the bytes of a file tell before they are read as CSV.
 
+    `sha256` and `size` are of the bytes of the file. All else is of its text, which a compressed
+    file and a file in a different encoding hold in different bytes.
+
     Attributes:
         size: The number of bytes.
-        lines: The number of line feeds.
+        lines: The number of line feeds; in a file that is not text, the number of rows and one.
         longest_line: The number of bytes of the longest line.
         has_quotes: Whether the file has a double quote, so that a cell may go over several lines.
         is_text: Whether the file is UTF-8 without a NUL byte.
@@ -63,8 +68,24 @@ class Record:
     problem: str = ""
 
 
-def inspect_bytes(path: Path) -> FileBytes:
-    """Read the bytes of a file once, and describe them. Raises OSError."""
+def inspect_bytes(path: Path, file_format: FileFormat = STRICT_CSV) -> FileBytes:
+    """Read the bytes of a text file, and describe them. Raises OSError."""
+    if is_plain(path, file_format):
+        with path.open("rb") as stream:
+            return _describe(stream)
+    with open_utf8(path, file_format) as text:
+        facts = _describe(text)
+    return replace(facts, sha256=hash_bytes(path), size=path.stat().st_size)
+
+
+def hash_bytes(path: Path) -> str:
+    """Return the sha256 of the bytes of a file. Raises OSError."""
+    with path.open("rb") as stream:
+        return file_digest(stream, sha256).hexdigest()
+
+
+def _describe(stream: BinaryIO) -> FileBytes:
+    """Read a stream to its end once, and describe its bytes."""
     digest = sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
     size = 0
@@ -73,17 +94,16 @@ def inspect_bytes(path: Path) -> FileBytes:
     open_line = 0  # bytes of the line that the next chunk continues
     has_quotes = False
     is_text = True
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            lengths = [len(line) for line in chunk.split(b"\n")]
-            lines += len(lengths) - 1
-            lengths[0] += open_line
-            longest_line = max(longest_line, *lengths)
-            open_line = lengths[-1]
-            has_quotes = has_quotes or b'"' in chunk
-            is_text = is_text and b"\0" not in chunk and _can_decode(decoder, chunk)
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        lengths = [len(line) for line in chunk.split(b"\n")]
+        lines += len(lengths) - 1
+        lengths[0] += open_line
+        longest_line = max(longest_line, *lengths)
+        open_line = lengths[-1]
+        has_quotes = has_quotes or b'"' in chunk
+        is_text = is_text and b"\0" not in chunk and _can_decode(decoder, chunk)
     # The file must not end within a character.
     is_text = is_text and _can_decode(decoder, b"", final=True)
     return FileBytes(
@@ -105,38 +125,44 @@ def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool
     return True
 
 
-def read_header(path: Path) -> list[str]:
+def read_header(path: Path, file_format: FileFormat = STRICT_CSV) -> list[str]:
     """Read the names in the first record, with a byte order mark if there is one.
 
     An empty file has an empty list.
     """
-    for _, record in _read_records(path):
-        return record.cells
+    for _, record in _read_records(path, file_format):
+        return trim_header(record.cells, file_format)
     return []
 
 
-def measure_header(path: Path) -> tuple[list[str], int]:
-    """Return the names in the first record, and the bytes up to the end of this record."""
-    with open_text(path) as stream:
+def trim_header(cells: list[str], file_format: FileFormat) -> list[str]:
+    """Remove the blanks around the names of a header where the format says so."""
+    return [cell.strip(BLANKS) for cell in cells] if file_format.trim else cells
+
+
+def measure_header(path: Path, file_format: FileFormat = STRICT_CSV) -> tuple[list[str], int]:
+    """Return the names in the first record, and the bytes of text to the end of this record."""
+    with open_text(path, file_format) as stream:
         lines = Lines(stream)
-        header = next((cells for cells in csv.reader(lines) if cells), [])
-    return header, len(lines.take().encode(errors="surrogateescape"))
+        reader = csv.reader(lines, delimiter=file_format.separator)
+        header = next((cells for cells in reader if cells), [])
+    size = len(lines.take().encode(errors="surrogateescape"))
+    return trim_header(header, file_format), size
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a file as text, with its line ends. Bytes that are not UTF-8 become lone surrogates."""
-    return path.open(encoding="utf-8", errors="surrogateescape", newline="")
-
-
-def find_unreadable_record(path: Path) -> tuple[int, Record] | None:
+def find_unreadable_record(
+    path: Path, file_format: FileFormat = STRICT_CSV
+) -> tuple[int, Record] | None:
     """Return the row number and the record with which a file stops being readable, if any."""
-    for row, record in _read_records(path):
+    for row, record in _read_records(path, file_format):
         if record.problem:
             return row, record
     return None
 
 
-def read_records(path: Path, rows: Collection[int]) -> dict[int, Record]:
+def read_records(
+    path: Path, rows: Collection[int], file_format: FileFormat = STRICT_CSV
+) -> dict[int, Record]:
     """Read the records of these rows, by row number.
 
     Bytes that are not UTF-8 become lone surrogates.
@@ -144,7 +170,7 @@ def read_records(path: Path, rows: Collection[int]) -> dict[int, Record]:
     row_numbers = set(rows)
     last_row = max(rows, default=-2)
     records_by_row = {}
-    for row, record in _read_records(path):
+    for row, record in _read_records(path, file_format):
         if row > last_row:
             break
         if row in row_numbers:
@@ -152,31 +178,36 @@ def read_records(path: Path, rows: Collection[int]) -> dict[int, Record]:
     return records_by_row
 
 
-def find_undecodable_cells(path: Path) -> Iterator[tuple[int, int, str]]:
-    """Find each cell that holds a NUL byte or bytes that are not UTF-8.
+def find_undecodable_cells(
+    path: Path, file_format: FileFormat = STRICT_CSV
+) -> Iterator[tuple[int, int, str]]:
+    """Find each cell that holds a NUL byte or bytes that are not text in the file's encoding.
 
     Yields:
         The row, the position of the cell in the row from 0, and what the cell holds, in words.
     """
-    for row, record in _read_records(path):
+    bad_bytes = "bytes that are not UTF-8 (is it Latin-1?)"
+    if file_format.encoding not in ("utf-8", "utf-8-sig"):
+        bad_bytes = f"bytes that are not {file_format.encoding}"
+    for row, record in _read_records(path, file_format):
         for position, cell in enumerate(record.cells):
             if "\0" in cell:
                 yield row, position, "a NUL byte"
             elif any("\ud800" <= character <= "\udfff" for character in cell):
-                yield row, position, "bytes that are not UTF-8 (is it Latin-1?)"
+                yield row, position, bad_bytes
 
 
-def _read_records(path: Path) -> Iterator[tuple[int, Record]]:
+def _read_records(path: Path, file_format: FileFormat) -> Iterator[tuple[int, Record]]:
     """Read every record with its row number, from the header (-1) on.
 
     A record with a problem is the last one.
     """
-    with open_text(path) as stream:
+    with open_text(path, file_format) as stream:
         lines = Lines(stream)
-        reader = csv.reader(lines)
+        reader = csv.reader(lines, delimiter=file_format.separator)
         row = HEADER_ROW
         while True:
-            line = reader.line_num + 1
+            line = file_format.skip_lines + reader.line_num + 1
             lines.take()
             try:
                 cells = next(reader)

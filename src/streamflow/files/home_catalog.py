@@ -46,12 +46,12 @@ class HomeCatalog:
         return self.name == self.former_source
 
 
-def load_home_catalog(home: Path, named: Path | None) -> HomeCatalog:
+def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
     """Read the catalog that a command works with.
 
     Args:
         home: The state folder as an absolute path. It may be absent.
-        named: The catalog that the user named. Without it, the source that the state folder
+        named_path: The catalog that the user named. Without it, the source that the state folder
             remembers is read; if this file is gone, the copy in the state folder. A folder that
             remembers nothing uses the built-in catalog.
 
@@ -59,9 +59,9 @@ def load_home_catalog(home: Path, named: Path | None) -> HomeCatalog:
         CatalogInvalid: The catalog cannot be read, or it has mistakes.
     """
     is_known, former = _read_source(home)
-    source = former if named is None else _find_named(named, former)
+    source = former if named_path is None else _find_named(named_path, former)
     copy = None
-    if named is None and source is not None and not source.is_file():
+    if named_path is None and source is not None and not source.is_file():
         copy = home / COPY_FILE
     path = copy or source or DEFAULT_PATH
     text = read_catalog_text(path)
@@ -70,7 +70,7 @@ def load_home_catalog(home: Path, named: Path | None) -> HomeCatalog:
         text=text,
         source=source,
         copy=copy,
-        is_named=named is not None,
+        is_named=named_path is not None,
         former_source=_name_source(former) if is_known else "",
     )
 
@@ -82,16 +82,16 @@ def remember_catalog(home: Path, catalog: HomeCatalog) -> None:
     write_text(home / SOURCE_FILE, f"{source}\n", replace=True)
 
 
-def _find_named(named: Path, former: Path | None) -> Path:
+def _find_named(named_path: Path, former: Path | None) -> Path:
     """Return the absolute path of the catalog that the user named.
 
     A relative path that leads nowhere from the current folder is the remembered source, if that
     ends with the same names.
     """
-    path = named.absolute()
-    if path.exists() or named.is_absolute() or former is None:
+    path = named_path.absolute()
+    if path.exists() or named_path.is_absolute() or former is None:
         return path
-    ends_alike = former.parts[-len(named.parts) :] == named.parts
+    ends_alike = former.parts[-len(named_path.parts) :] == named_path.parts
     return former if ends_alike else path
 
 

@@ -6,8 +6,8 @@ Two digests name it. It is not parsed before its bytes have the expected digest.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from streamflow.core.training.background import Background, parse_background
 from streamflow.core.training.decision import Decision, parse_decision
 from streamflow.core.versions.version_files import BACKGROUND, DECISION
 from streamflow.errors import ArtifactUntrusted
+from streamflow.models import skops_export
 from streamflow.models.kinds import MODEL_KINDS, find_kind, kind_of
 from streamflow.models.model_bounds import (
     require_own_shape,
@@ -54,15 +55,17 @@ TRUSTED_TYPES = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDigests:
-    """The two digests that name a model.
+    """The digests that name a model.
 
     Attributes:
         file: digest of the file's bytes. It is checked before the file is parsed.
         content: digest of what the model has learned. A reproduction must have the same one.
+        package: digest of each file that is beside it in its MLflow model, by name.
     """
 
     file: str
     content: str
+    package: Mapping[str, str] = field(default_factory=dict)
 
 
 def file_digest(path: Path) -> str:
@@ -98,9 +101,7 @@ def content_digest(pipeline: Pipeline) -> str:
 
 def save(pipeline: Pipeline, path: Path) -> ModelDigests:
     """Write the pipeline to a compressed skops file, and return its digests."""
-    from zipfile import ZIP_DEFLATED
-
-    import_skops().dump(pipeline, path, compression=ZIP_DEFLATED, compresslevel=1)
+    skops_export.dump(pipeline, path)
     return ModelDigests(file=file_digest(path), content=content_digest(pipeline))
 
 

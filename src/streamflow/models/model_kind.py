@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +76,9 @@ class ModelKind:
         steps: the names of the pipeline's steps that follow the encoder.
         create: called with the number of trees and the seed; returns these steps, not fitted.
         threaded_step: the step that is fitted with several threads; empty for none.
-        compile: makes the function that predicts from a fitted pipeline.
+        code: the module of `portable` whose `compile_model` makes the function that predicts from a
+            fitted pipeline. Every version of the kind takes a copy of it with it.
+        required_packages: what this module needs beside the packages that every kind needs.
         tolerance: the largest difference between a compiled model and its pipeline.
         read_learned: returns what the content digest covers.
         require_bounds: called with a loaded pipeline and the width of the encoder's matrix. Raises
@@ -92,7 +95,8 @@ class ModelKind:
     steps: tuple[str, ...]
     create: Callable[[int, int], list[tuple[str, Any]]]
     threaded_step: str = ""
-    compile: Callable[[Pipeline], CompiledModel]
+    code: ModuleType
+    required_packages: tuple[str, ...] = ()
     tolerance: float
     read_learned: Callable[[Pipeline], Learned]
     require_bounds: Callable[[Pipeline, int], None]
@@ -101,3 +105,8 @@ class ModelKind:
     matrix_type: type[np.floating[Any]] = np.float64
     read_trees: Callable[[Pipeline], tuple[Iterable[Tree], int]] | None = None
     compute_terms: Callable[[Pipeline, Floats], Contributions] | None = None
+
+    def compile(self, pipeline: Pipeline) -> CompiledModel:
+        """Make the function that predicts from a fitted pipeline of this kind."""
+        compiled: CompiledModel = self.code.compile_model(pipeline)
+        return compiled

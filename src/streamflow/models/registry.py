@@ -213,9 +213,9 @@ class Registry:
         """Download a version: see `VersionFiles.fetch`."""
         return self._files.fetch(version, folder)
 
-    def fetch_model_file(self, version: ModelVersion, folder: Path) -> Path:
-        """Download the model file of a version: see `VersionFiles.fetch_model_file`."""
-        return self._files.fetch_model_file(version, folder)
+    def fetch_package(self, version: ModelVersion, folder: Path) -> Path:
+        """Download the MLflow model of a version: see `VersionFiles.fetch_package`."""
+        return self._files.fetch_package(version, folder)
 
     def read_run_file(self, run_id: str, name: str) -> bytes:
         """Return a file beside the model of a run: see `VersionFiles.read_run_file`."""

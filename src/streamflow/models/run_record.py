@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from streamflow.catalog import Feature
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import HoldoutMetrics
+from streamflow.core.training.background import Background
 from streamflow.core.training.decision import Decision
 from streamflow.core.training.default_costs import DefaultCost
 from streamflow.core.versions.version_files import (
@@ -60,6 +61,7 @@ class RunRecord:
     kind: str
     candidates: Sequence[Candidate] = ()
     decision: Decision
+    background: Background
     features: Sequence[Feature]
     feature_service: str
     training_set: TrainingSetIdentity

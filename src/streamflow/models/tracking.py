@@ -55,7 +55,13 @@ def log_run(
     ):
         package = Path(scratch, "model")
         files = Path(scratch, "files")
-        digests = write_package(record.pipeline, package, record.features)
+        digests = write_package(
+            record.pipeline,
+            package,
+            record.features,
+            decision=record.decision,
+            background=record.background,
+        )
         passport = readable_json(record.passport(digests), indent=2)
         passport_digest = sha256(passport).hexdigest()
         write_files(files, record, passport)

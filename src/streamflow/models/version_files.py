@@ -54,14 +54,25 @@ class VersionFiles:
         Raises:
             ArtifactUntrusted: a download fails, or the model file is missing.
         """
-        failure = f"the files of {self._describe(version)} cannot be read"
-        package = fetch(
-            self._uri, folder / "model", failure=failure, artifact_uri=self._find_location(version)
-        )
+        failure = self._describe_unreadable(version)
+        package = self.fetch_package(version, folder / "model")
         files = fetch(self._uri, folder / "files", failure=failure, run_id=version.run_id)
         if not (package / MODEL.name).is_file():
             raise ArtifactUntrusted(f"{failure}: there is no {MODEL.name}")
         return package, files
+
+    def fetch_package(self, version: ModelVersion, folder: Path) -> Path:
+        """Download the MLflow model of a version, and return its folder.
+
+        Raises:
+            ArtifactUntrusted: the download fails.
+        """
+        return fetch(
+            self._uri,
+            folder,
+            failure=self._describe_unreadable(version),
+            artifact_uri=self._find_location(version),
+        )
 
     def fetch_model_file(self, version: ModelVersion, folder: Path) -> Path:
         """Download the model file of a version, and return its path.
@@ -185,6 +196,10 @@ class VersionFiles:
                 self._name, str(version.version)
             )
             return str(location).rstrip("/")
+
+    def _describe_unreadable(self, version: ModelVersion) -> str:
+        """Say that the files of a version cannot be read."""
+        return f"the files of {self._describe(version)} cannot be read"
 
     def _describe(self, version: ModelVersion) -> str:
         """Return how messages name a version."""

@@ -21,12 +21,16 @@ QUERIES = load_queries(__file__, "drops.sql")
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveredFile:
-    """One file of a drop, as the database records it."""
+    """One file of a drop, as the database records it.
+
+    reading  names the format that the file was read in; empty: strict CSV
+    """
 
     table: str
     file: str
     sha256: str
     rows: int
+    reading: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +56,13 @@ def delivered_files(
     """
     rows = connection.execute(QUERIES["select_delivered_files"], {"as_of": as_of})
     drops: dict[datetime, dict[str, DeliveredFile]] = {}
-    for drop_as_of, table, file, digest, row_count in rows:
+    for drop_as_of, table, file, digest, row_count, reading in rows:
         drops.setdefault(drop_as_of, {})[table] = DeliveredFile(
             table=table,
             file=file,
             sha256=digest,
             rows=row_count,
+            reading=reading,
         )
     return drops
 
@@ -127,7 +132,7 @@ def replace_drop(
             file = files[table]
             cursor.execute(
                 QUERIES["insert_delivered_file"].as_string(),
-                [as_of, table, file.file, file.sha256, file.rows],
+                [as_of, table, file.file, file.sha256, file.rows, file.reading],
             )
         if rejected:
             rejected_frame = pl.DataFrame(

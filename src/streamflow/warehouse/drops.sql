@@ -2,7 +2,7 @@
 
 -- select_delivered_files --
 -- The newest file of each table of each drop, or of one drop.
-SELECT DISTINCT ON (as_of, table_name) as_of, table_name, file, sha256, rows
+SELECT DISTINCT ON (as_of, table_name) as_of, table_name, file, sha256, rows, reading
 FROM streamflow.drop_file
 WHERE %(as_of)s::timestamptz IS NULL OR as_of = %(as_of)s
 ORDER BY as_of, table_name, id DESC
@@ -22,8 +22,8 @@ WHERE as_of = $1 AND table_name = $2
 
 -- insert_delivered_file --
 -- Record the file that the raw rows of one table of a drop come from.
-INSERT INTO streamflow.drop_file (as_of, table_name, file, sha256, rows)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO streamflow.drop_file (as_of, table_name, file, sha256, rows, reading)
+VALUES ($1, $2, $3, $4, $5, $6)
 
 -- select_rejected_rows --
 -- The rows of a drop that were not loaded.

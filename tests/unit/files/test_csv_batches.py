@@ -20,7 +20,7 @@ from streamflow.files.csv_files import (
     inspect_bytes,
 )
 
-cells = st.text(alphabet='a,"\r\né ', max_size=4)
+cells = st.text(alphabet='a,"\r\né\ufeff ', max_size=4)
 line_ends = st.sampled_from(["\n", "\r\n", "\r"])
 on_one_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 

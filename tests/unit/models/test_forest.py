@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamflow.models.forest import ROWS_PER_BATCH, Forest
+from streamflow.models.portable.forest import ROWS_PER_BATCH, Forest
 
 
 @pytest.mark.parametrize("trees", [1, 2, 7, 16])

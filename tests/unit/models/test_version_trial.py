@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from streamflow.catalog import load_catalog
-from streamflow.core.training.calibration import Calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.core.training.stored_requests import Probes
 from streamflow.core.versions.version_files import DECISION, MODEL, STORED_REQUESTS, VersionFile

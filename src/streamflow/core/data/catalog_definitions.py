@@ -12,7 +12,7 @@ from typing import Any
 from streamflow.catalog import Catalog
 
 # Facts of a feature that no model reads, or that its name says already.
-UNREAD_FACTS = {"view", "counter", "words"}
+UNREAD_FACTS = {"view", "counter", "words", "header"}
 
 
 def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
     views = [
         {"name": name, **view.model_dump(exclude_none=True)} for name, view in catalog.views.items()
     ]
-    return {
+    values = {
         "model": catalog.model,
         "ttl_days": catalog.ttl_days,
         "entity": catalog.entity.model_dump(),
@@ -35,6 +35,12 @@ def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
         "views": views,
         "tables": [_describe_table(catalog, name) for name in catalog.tables],
     }
+    # A catalog of strict CSV files has the same values as before formats could be declared.
+    file_formats = [
+        {"name": name, **file_format.model_dump(exclude_defaults=True, mode="json")}
+        for name, file_format in catalog.files.items()
+    ]
+    return {**values, "files": file_formats} if file_formats else values
 
 
 def _describe_table(catalog: Catalog, table: str) -> dict[str, Any]:
@@ -61,7 +67,12 @@ def catalog_from_values(recorded: Mapping[str, Any]) -> Catalog:
         for table in recorded["tables"]
     }
     return Catalog.model_validate(
-        {**recorded, "views": _by_name(recorded["views"]), "tables": tables}
+        {
+            **recorded,
+            "views": _by_name(recorded["views"]),
+            "tables": tables,
+            "files": _by_name(recorded.get("files", ())),
+        }
     )
 
 
@@ -87,12 +98,12 @@ def values_to_toml(recorded: Mapping[str, Any]) -> str:
     >>> catalog_to_values(catalog) == catalog_to_values(original)
     True
     """
-    lines = [f"{name} = {_format_toml(recorded[name])}" for name in ("model", "ttl_days")]
+    lines = [f"{name} = {format_toml(recorded[name])}" for name in ("model", "ttl_days")]
     for section, values in _toml_sections(recorded).items():
         lines += ["", f"[{section}]"]
         for key, value in values.items():
             if value is not None:
-                lines.append(f"{key} = {_format_toml(value)}")
+                lines.append(f"{key} = {format_toml(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -108,11 +119,17 @@ def _toml_sections(recorded: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         sections[path] = {"file": table["file"]}
         for name, column in _by_name(table["columns"]).items():
             sections[f"{path}.columns.{name}"] = column
+    for name, file_format in _by_name(recorded.get("files", ())).items():
+        sections[f"files.{name}"] = file_format
     return sections
 
 
-def _format_toml(value: Any) -> str:
-    """Write a text, a number, a bool, or a list of texts as a value of TOML."""
+def format_toml(value: Any) -> str:
+    """Write a text, a number, a bool, or a list of texts as a value of TOML.
+
+    >>> print(format_toml(["Yes", "1"]), format_toml(True))
+    ["Yes", "1"] true
+    """
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(quote_toml, value))}]"
     if isinstance(value, str):

@@ -18,8 +18,10 @@ import polars as pl
 from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
-from streamflow.catalog import Column
+from streamflow.catalog import STRICT_CSV, Column, FileFormat, FileKind
+from streamflow.catalog.file_kinds import CSV
 from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.cell_forms import canonical_cells
 from streamflow.core.data.counts import count_of
 
 HEADER_ROW = -1
@@ -84,6 +86,8 @@ def read_cells(
     *,
     key: str,
     table: str,
+    file_format: FileFormat = STRICT_CSV,
+    kind: FileKind = CSV,
 ) -> tuple[pl.DataFrame, list[DropViolation]]:
     """Turn a batch of text into typed values.
 
@@ -91,19 +95,17 @@ def read_cells(
         text: (n, ·) strings, a null where the cell is empty; exactly the names of `columns`.
         rows: (n,) the number of each row in its file.
         columns: the columns of the file, in the order of the catalog.
-        key: the name of the entity's key.
-        table: the name of the table, for violations.
+        key: the name of the entity's key. `table` is named in violations.
+        file_format: how the cells of a file of this kind are written.
 
     Returns:
-        (n, ·) values, typed and ordered as in the catalog; a violation for every broken promise.
+        (n, ·) values, typed and ordered as in the catalog; a violation for every broken promise,
+        with the cell as the file has it.
     """
-    text = text.select(pl.col(name).cast(pl.String) for name in columns)
+    cells = text.select(pl.col(name).cast(pl.String) for name in columns)
+    text = canonical_cells(cells, columns, file_format, kind)
     typed = pl.DataFrame([_parse_column(text[name], column) for name, column in columns.items()])
-    malformed = _find_failures(_form_schema(columns), text)
-    # 2^63, 1e309 and 2024-02-30 are written correctly, and still have no value.
-    for name in columns:
-        is_lost = text[name].is_not_null() & typed[name].is_null()
-        malformed |= {(name, position) for position in is_lost.arg_true()}
+    malformed = _find_malformed(text, typed, columns)
     out_of_range = _find_failures(_value_schema(columns), typed) - malformed
     forms = {name: COLUMN_TYPES[column.type] for name, column in columns.items()}
     expectations = {cell: forms[cell[0]].form_description for cell in malformed}
@@ -114,7 +116,7 @@ def read_cells(
             column=name,
             row=int(rows[position]),
             expected=expected,
-            got=_format_cell(text[name][position]),
+            got=_format_cell(cells[name][position]),
             key=typed[key][position],
         )
         for (name, position), expected in expectations.items()
@@ -122,15 +124,34 @@ def read_cells(
     return typed, sorted(violations, key=lambda violation: (violation.row, violation.column))
 
 
+def _find_malformed(
+    text: pl.DataFrame, typed: pl.DataFrame, columns: Mapping[str, Column]
+) -> set[tuple[str, int]]:
+    """Return the cells (column, position) whose text is no value of their type."""
+    malformed = _find_failures(_form_schema(columns), text)
+    # 2^63, 1e309 and 2024-02-30 are written correctly, and still have no value.
+    for name in columns:
+        is_lost = text[name].is_not_null() & typed[name].is_null()
+        malformed |= {(name, position) for position in is_lost.arg_true()}
+    return malformed
+
+
 def find_header_violations(
-    table: str, header: Sequence[str], columns: Sequence[str]
+    table: str, header: Sequence[str], columns: Sequence[str], ignored: Sequence[str] = ()
 ) -> list[DropViolation]:
-    """Report missing, extra and repeated columns of one file."""
+    """Report missing, extra and repeated columns of one file.
+
+    Args:
+        header: the names in the file.
+        columns: the names that the catalog declares for this file.
+        ignored: names that the file may have, also more than once.
+    """
+    names = [name for name in header if name not in ignored]
     return [
         DropViolation(
             table=table, column=name, row=HEADER_ROW, expected=expected, got=got, fatal=True
         )
-        for expected, name, got in _check_header(header, columns)
+        for expected, name, got in _check_header(names, columns)
     ]
 
 

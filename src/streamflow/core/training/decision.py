@@ -12,12 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.data.json_text import readable_json
-from streamflow.core.training.calibration import (
-    Calibrator,
-    Floats,
-    Labels,
-    parse_calibrator,
-)
+from streamflow.core.training.calibration import Labels
+from streamflow.core.training.calibrator import Calibrator, Floats, parse_calibrator
 
 FILE = "decision.json"
 # A threshold that no probability reaches: nobody gets an offer.

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from streamflow.core.training.calibration import Calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.core.versions.passport import Passport
 

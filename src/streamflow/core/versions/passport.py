@@ -15,9 +15,10 @@ from streamflow.core.statistics.old_metric_names import translate_old_metrics
 from streamflow.core.training.training_set import Source, TrainingSet
 
 # Schema 1 held no definitions; schema 2 held no calibrator and no threshold. A rebuild needs them.
-# Schema 3 held no digest of the background, and different names of some metrics. It is still read.
-SCHEMA = 4
-READABLE_SCHEMAS = (3, SCHEMA)
+# Schema 3 held no digest of the background, and different names of some metrics. Schema 4 held no
+# digest of the files that only stock MLflow clients use. Both are still read.
+SCHEMA = 5
+READABLE_SCHEMAS = (3, 4, SCHEMA)
 
 LEVELS_WITHOUT_INSTANTS = ("features", "code", "environment", "configuration")
 
@@ -115,7 +116,7 @@ def parse_passport(text: bytes) -> Passport:
         raise ValueError("it is not a passport")
     schema = values.get("schema")
     if schema not in READABLE_SCHEMAS:
-        readable = " and ".join(map(str, READABLE_SCHEMAS))
+        readable = ", ".join(map(str, READABLE_SCHEMAS))
         raise ValueError(f"it has schema {schema}, this code reads the schemas {readable}")
     try:
         levels = values["levels"]

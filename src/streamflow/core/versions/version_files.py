@@ -6,11 +6,13 @@ place in the passport is for people to look at: no answer of the version depends
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from streamflow.core.data.json_text import canonical_json
 from streamflow.core.training import (
     background,
     decision,
@@ -21,6 +23,17 @@ from streamflow.core.training import (
 )
 from streamflow.core.versions.passport import Passport, parse_passport
 
+#: What MLflow's description of a model says of the place where it is stored. It is different in
+#: each installation.
+ADDRESS_FACTS = (
+    "artifact_path",
+    "model_id",
+    "model_size_bytes",
+    "model_uuid",
+    "run_id",
+    "utc_time_created",
+)
+
 
 def _digest_of_bytes(content: bytes) -> str:
     return sha256(content).hexdigest()
@@ -29,6 +42,22 @@ def _digest_of_bytes(content: bytes) -> str:
 def _digest_of_probabilities(content: bytes) -> str:
     """Return the digest of the values, which does not depend on the format of the file."""
     return holdout_probabilities.digest(holdout_probabilities.from_bytes(content))
+
+
+def _digest_of_description(content: bytes) -> str:
+    """Return the digest of MLflow's description of a model, without what says where it is stored.
+
+    Raises:
+        ValueError: The content is not JSON, which every description of ours is.
+
+    >>> with_address = b'{"flavors": {}, "run_id": "5f"}'
+    >>> _digest_of_description(with_address) == _digest_of_description(b'{"flavors": {}}')
+    True
+    """
+    facts = json.loads(content)
+    if isinstance(facts, dict):
+        facts = {name: value for name, value in facts.items() if name not in ADDRESS_FACTS}
+    return _digest_of_bytes(canonical_json(facts).encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +121,32 @@ ROC = VersionFile(name="roc.png")
 PRECISION_RECALL = VersionFile(name="precision_recall.png")
 CALIBRATION = VersionFile(name="calibration.png")
 
+
+def _package_file(name: str, digest: Callable[[bytes], str] = _digest_of_bytes) -> VersionFile:
+    """Return a file of MLflow's model that stock MLflow clients use, and none of our services."""
+    return VersionFile(
+        name=name,
+        in_package=True,
+        passport_path=("model", "package", name),
+        digest=digest,
+        schema=5,
+    )
+
+
+#: The file that makes a folder a model of MLflow. Ours is JSON, which is YAML too.
+DESCRIPTION = _package_file("MLmodel", _digest_of_description)
+#: The code that a client runs: the predictor, and the two modules that it loads.
+PREDICTOR_CODE = _package_file("predictor.py")
+MODEL_CODE = _package_file("compiled_model.py")
+CALIBRATOR_CODE = _package_file("calibrator.py")
+#: Features, categories, threshold and calibrator, for the predictor.
+PREDICTOR_FACTS = _package_file("predictor.json")
+REQUIREMENTS = _package_file("requirements.txt")
+CONDA_ENVIRONMENT = _package_file("conda.yaml")
+PYTHON_ENVIRONMENT = _package_file("python_env.yaml")
+INPUT_EXAMPLE = _package_file("input_example.json")
+SERVING_EXAMPLE = _package_file("serving_input_example.json")
+
 VERSION_FILES = (
     MODEL,
     PASSPORT,
@@ -105,6 +160,16 @@ VERSION_FILES = (
     ROC,
     PRECISION_RECALL,
     CALIBRATION,
+    DESCRIPTION,
+    PREDICTOR_CODE,
+    MODEL_CODE,
+    CALIBRATOR_CODE,
+    PREDICTOR_FACTS,
+    REQUIREMENTS,
+    CONDA_ENVIRONMENT,
+    PYTHON_ENVIRONMENT,
+    INPUT_EXAMPLE,
+    SERVING_EXAMPLE,
 )
 
 
@@ -161,8 +226,13 @@ def is_unchanged(file: VersionFile, content: bytes, digest: str) -> bool:
 
 def describe_unchecked(passport: Passport) -> tuple[str, ...]:
     """Name the files that a passport of an older schema has no digest of, as notes."""
-    return tuple(
-        f"{file.name} was not checked: a passport of schema {passport.schema} has no digest of it"
-        for file in VERSION_FILES
-        if passport.schema < file.schema
-    )
+    unchecked = [file for file in VERSION_FILES if passport.schema < file.schema]
+    reason = f"a passport of schema {passport.schema} has no digest of"
+    notes = [
+        f"{file.name} was not checked: {reason} it" for file in unchecked if not file.in_package
+    ]
+    if any(file.in_package for file in unchecked):
+        notes.append(
+            f"of MLflow's model only {MODEL.name} was checked: {reason} its different files"
+        )
+    return tuple(notes)

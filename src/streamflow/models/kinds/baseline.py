@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.forest import Forest
-from streamflow.models.model_kind import CompiledModel, Learned, ModelKind, Tree
+from streamflow.models.model_kind import Learned, ModelKind, Tree
+from streamflow.models.portable import forest as forest_code
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -35,11 +35,6 @@ def _create(trees: int, seed: int) -> list[tuple[str, Any]]:
         n_estimators=trees, class_weight="balanced", max_features="sqrt", random_state=seed
     )
     return [(FOREST, forest)]
-
-
-def _compile(pipeline: Pipeline) -> CompiledModel:
-    """Compile the forest, which gives the bits of scikit-learn."""
-    return Forest(pipeline.named_steps[FOREST])
 
 
 def _read_learned(pipeline: Pipeline) -> Learned:
@@ -112,7 +107,7 @@ KIND = ModelKind(
     steps=(FOREST,),
     create=_create,
     threaded_step=FOREST,
-    compile=_compile,
+    code=forest_code,  # gives the bits of scikit-learn
     tolerance=0.0,
     read_learned=_read_learned,
     require_bounds=_require_bounds,

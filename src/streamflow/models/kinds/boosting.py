@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import CompiledModel, Learned, ModelKind, Tree
+from streamflow.models.model_kind import Learned, ModelKind, Tree
+from streamflow.models.portable import boosted_trees
 from streamflow.models.tree_bounds import require_bounded
 
 if TYPE_CHECKING:
@@ -42,16 +43,6 @@ def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
         random_state=seed,
     )
     return [(BOOSTING, boosting)]
-
-
-def _compile(pipeline: Pipeline) -> CompiledModel:
-    """Compile gradient boosting with treelite."""
-    import treelite
-
-    model = treelite.sklearn.import_model(pipeline.named_steps[BOOSTING])
-    return lambda matrix: np.ascontiguousarray(
-        treelite.gtil.predict(model, matrix, nthread=1)[:, 0, 0]
-    )
 
 
 def _read_learned(pipeline: Pipeline) -> Learned:
@@ -138,7 +129,8 @@ KIND = ModelKind(
     rank=3,
     steps=(BOOSTING,),
     create=_create,
-    compile=_compile,
+    code=boosted_trees,
+    required_packages=("treelite",),
     tolerance=1e-12,
     read_learned=_read_learned,
     require_bounds=_require_bounds,

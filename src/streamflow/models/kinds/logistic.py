@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import CompiledModel, Contributions, Floats, Learned, ModelKind
+from streamflow.models.model_kind import Contributions, Floats, Learned, ModelKind
+from streamflow.models.portable import linear
+from streamflow.models.portable.linear import read_linear_model
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -28,44 +30,6 @@ def _create(_trees: int, seed: int) -> list[tuple[str, Any]]:
         (SCALE, StandardScaler()),
         (LOGISTIC, regression),
     ]
-
-
-def read_linear_model(
-    pipeline: Pipeline,
-) -> tuple[Floats, tuple[Floats, Floats], tuple[Floats, float]]:
-    """Return what a logistic regression has learned.
-
-    Returns:
-        The value that replaces a null, then (centre, spread), then (weights, intercept). All but
-        the intercept are arrays with a value per column.
-    """
-    impute, scale, regression = (step for _, step in pipeline.steps[1:])
-    return (
-        impute.statistics_,
-        (scale.mean_, scale.scale_),
-        (regression.coef_[0], float(regression.intercept_[0])),
-    )
-
-
-def _compile(pipeline: Pipeline) -> CompiledModel:
-    """Compile a logistic regression that adds up its terms column by column.
-
-    A matrix product would add up a batch in a different order than a single row.
-    """
-    from scipy.special import expit
-
-    fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
-
-    def predict(matrix: Floats) -> Floats:
-        total = np.full(len(matrix), intercept)
-        for column, (fill_value, centre, spread, weight) in enumerate(
-            zip(fill_values, *scale, weights, strict=True)
-        ):
-            values = matrix[:, column]
-            total += (np.where(np.isnan(values), fill_value, values) - centre) / spread * weight
-        return np.asarray(expit(total))
-
-    return predict
 
 
 def _read_learned(pipeline: Pipeline) -> Learned:
@@ -104,7 +68,7 @@ KIND = ModelKind(
     rank=1,
     steps=(IMPUTE, SCALE, LOGISTIC),
     create=_create,
-    compile=_compile,
+    code=linear,
     tolerance=1e-12,
     read_learned=_read_learned,
     require_bounds=_require_bounds,

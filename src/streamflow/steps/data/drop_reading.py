@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from streamflow.catalog import Catalog
+from streamflow.catalog import Catalog, kind_of
+from streamflow.core.data.cell_forms import name_cells
 from streamflow.core.data.contract import (
     HEADER_ROW,
     DropViolation,
@@ -19,15 +20,16 @@ from streamflow.core.data.contract import (
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation
-from streamflow.files import csv_files
-from streamflow.files.csv_batches import read_batches
+from streamflow.files import table_files
 from streamflow.files.csv_files import FileBytes
 from streamflow.files.disk_space import naming_full_disk
 from streamflow.files.spool import Spool
 from streamflow.progress import Progress
 from streamflow.steps.data.file_checks import check_file, fatal_violation
 
-NO_FILE = "none"  # what a message says where a file is missing
+# Blanks, and characters of no width, at either end of a text.
+INVISIBLE_ENDS = r"^[\s\u200b-\u200d\u2060\ufeff]|[\s\u200b-\u200d\u2060\ufeff]$"
+SHOWN_KEYS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,67 +48,6 @@ class CheckedDrop:
     warnings: tuple[str, ...]
 
 
-def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
-    """Return the tables whose files are in the folder.
-
-    These are all tables, or all tables except that of the labels, or that of the labels alone.
-
-    Raises:
-        ContractViolation: the folder or a file that the drop needs is missing.
-    """
-    require_folder(folder)
-    obstacles = _find_obstacles(folder, catalog)
-    delivered = [table for table in catalog.tables if table not in obstacles]
-    only_labels = delivered == [catalog.label.table]
-    required = () if only_labels else catalog.feature_tables
-    lines = [
-        f"{folder / catalog.file(table)}: expected a file of the drop, got {obstacle}"
-        for table, obstacle in obstacles.items()
-        if obstacle != NO_FILE or table in required
-    ]
-    if lines:
-        hint = "(none of the catalog's files is in this folder: is it the right folder?)"
-        hints = [] if delivered else [hint]
-        raise ContractViolation(
-            "\n".join([*lines, *hints]),
-            violations=lines,
-            remedy="add the missing files and run 'streamflow ingest' again.",
-        )
-    return tuple(delivered)
-
-
-def require_folder(folder: Path) -> None:
-    """Raise ContractViolation unless `folder` is a folder."""
-    if folder.is_dir():
-        return
-    problem = "this is a file" if folder.exists() else "no such folder"
-    raise ContractViolation(
-        f"{folder}: {problem}",
-        remedy="name the folder that holds the drop's CSV files.",
-    )
-
-
-def _find_obstacles(folder: Path, catalog: Catalog) -> dict[str, str]:
-    """Return table -> what is in the place of its file, for each table without a file."""
-    obstacles = {}
-    for table in catalog.tables:
-        obstacle = _describe_obstacle(folder / catalog.file(table))
-        if obstacle:
-            obstacles[table] = obstacle
-    return obstacles
-
-
-def _describe_obstacle(path: Path) -> str:
-    """Say what stands in the place of a file; return an empty text when it is a file."""
-    if path.is_file():
-        return ""
-    if path.is_dir():
-        return "a folder"
-    if path.is_symlink():
-        return f"a link to {path.readlink()}, which does not exist"
-    return NO_FILE
-
-
 def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> dict[str, FileBytes]:
     """Return the size, line count, text check and digest of each table's file.
 
@@ -117,7 +58,7 @@ def inspect_files(folder: Path, catalog: Catalog, tables: tuple[str, ...]) -> di
     for table in tables:
         path = folder / catalog.file(table)
         try:
-            facts[table] = csv_files.inspect_bytes(path)
+            facts[table] = table_files.inspect_file(path, catalog.file_format(table))
         except OSError as exc:
             raise ContractViolation(
                 f"{path}: the file cannot be read: {exc.strerror}",
@@ -141,8 +82,7 @@ def read_drop(
     Args:
         facts: table -> what `inspect_files` read from the bytes of its file.
         earlier_keys: table -> the keys of an earlier delivery that stays in place.
-        space: the folder that the spools use on disk.
-        closing: closes the spools.
+        space: the folder that the spools use on disk; `closing` closes them.
 
     Raises:
         DiskFull: there is no space left for the spools.
@@ -155,46 +95,95 @@ def read_drop(
     with naming_full_disk(space):
         for table, file in facts.items():
             path = folder / catalog.file(table)
-            spool = Spool(space)
-            closing.callback(spool.close)
-            table_violations = check_file(path, table, file, catalog)
+            header, table_violations = check_file(path, table, file, catalog)
             if not table_violations:
-                keys[table], table_violations = _read_table(path, table, catalog, spool, progress)
-                spools[table] = spool
+                spools[table] = _open_spool(space, closing)
+                keys[table], table_violations = _read_table(
+                    path, table, catalog, spools[table], progress, cell_count=len(header)
+                )
             violations += table_violations
-    violations += check_keys_across_files({**earlier_keys, **keys}, catalog)
+    key_violations = check_keys_across_files({**earlier_keys, **keys}, catalog)
+    violations += [_name_by_header(violation, catalog) for violation in key_violations]
     return CheckedDrop(
         spools=spools,
         keys=keys,
         violations=tuple(violations),
-        warnings=tuple(_warn_of_lookalikes(keys, catalog)),
+        warnings=(*_warn_of_lookalikes(keys, catalog), *_warn_of_blanks(keys, catalog)),
     )
 
 
+def _open_spool(space: Path, closing: ExitStack) -> Spool:
+    """Return a new spool, which `closing` closes."""
+    spool = Spool(space)
+    closing.callback(spool.close)
+    return spool
+
+
 def _read_table(
-    path: Path, table: str, catalog: Catalog, spool: Spool, progress: Progress
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    spool: Spool,
+    progress: Progress,
+    *,
+    cell_count: int,
 ) -> tuple[pl.DataFrame, Sequence[DropViolation]]:
-    """Spool the typed rows of a file; return its keys with row numbers, and its violations."""
-    key = catalog.entity.key
-    columns = catalog.file_columns(table)
-    key_parts: list[pl.DataFrame] = []
-    violations: list[DropViolation] = []
+    """Spool the typed rows of a file; return its keys with row numbers, and its violations.
+
+    Args:
+        cell_count: the number of cells in the header.
+    """
     ragged: dict[int, int] = {}  # row number -> its number of cells, where that is not the header's
-    for rows, text in read_batches(path, ragged):
-        typed, cell_violations = read_cells(text, rows, columns, key=key, table=table)
+    keys, violations = _spool_rows(path, table, catalog, spool, progress, ragged)
+    if keys.is_empty() and not ragged:
+        no_rows = fatal_violation(table, expected="rows after the header", got="none")
+        return keys, [no_rows]
+    violations += find_repeated_keys(keys, key=catalog.entity.key, table=table)
+    violations = [_name_by_header(violation, catalog) for violation in violations]
+    # Without a single good row, the file as a whole is unusable.
+    violations += _ragged_violations(table, cell_count, ragged, fatal=keys.is_empty())
+    return keys, sorted(violations, key=_file_order)
+
+
+def _spool_rows(
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    spool: Spool,
+    progress: Progress,
+    ragged: dict[int, int],
+) -> tuple[pl.DataFrame, list[DropViolation]]:
+    """Spool the typed rows of a file; return its keys with row numbers, and what is wrong in cells.
+
+    Args:
+        ragged: gets row number -> number of cells of each row that is left out.
+    """
+    key = catalog.entity.key
+    file_format = catalog.file_format(table)
+    key_parts = [_no_keys(catalog)]
+    violations: list[DropViolation] = []
+    for rows, text in table_files.read_batches(path, file_format, ragged):
+        typed, cell_violations = read_cells(
+            name_cells(text, catalog.headers(table)),
+            rows,
+            catalog.file_columns(table),
+            key=key,
+            table=table,
+            file_format=file_format,
+            kind=kind_of(path.name),
+        )
         spool.write(typed)
         key_parts.append(typed.select(key).with_columns(row=rows))
         violations += cell_violations
         progress.add(len(rows))
-    row_count = sum(map(len, key_parts))
-    if not row_count and not ragged:
-        no_rows = fatal_violation(table, expected="rows after the header", got="none")
-        return _no_keys(catalog), [no_rows]
-    # Without a single good row, the file as a whole is unusable.
-    violations += _ragged_violations(table, len(columns), ragged, fatal=not row_count)
-    keys = pl.concat([_no_keys(catalog), *key_parts])
-    violations += find_repeated_keys(keys, key=key, table=table)
-    return keys, sorted(violations, key=_file_order)
+    return pl.concat(key_parts), violations
+
+
+def _name_by_header(violation: DropViolation, catalog: Catalog) -> DropViolation:
+    """Return a violation whose column has the name that it has in its file."""
+    if violation.column is None:
+        return violation
+    return replace(violation, column=catalog.headers(violation.table)[violation.column])
 
 
 def _ragged_violations(
@@ -245,3 +234,20 @@ def _warn_of_lookalikes(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> l
             f"the keys {names} differ only in their Unicode form: they count as different keys"
         )
     return warnings
+
+
+def _warn_of_blanks(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[str]:
+    """Return a warning if entity keys begin or end with a character that nobody sees."""
+    entity_table = keys.get(catalog.entity.table)
+    if entity_table is None or entity_table[catalog.entity.key].dtype != pl.String:
+        return []
+    texts = entity_table[catalog.entity.key].drop_nulls()
+    padded = texts.filter(texts.str.contains(INVISIBLE_ENDS)).unique().sort()
+    if padded.is_empty():
+        return []
+    shown = " and ".join(map(ascii, padded.head(SHOWN_KEYS)))
+    return [
+        f"{count_of(len(padded), 'key')} of {catalog.file(catalog.entity.table)} with a blank or a "
+        f"character of no width at an end, which is a part of the key: {shown} "
+        "(trim = true in [files.…] of the catalog removes blanks)"
+    ]

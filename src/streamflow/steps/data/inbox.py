@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,9 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from streamflow.core.data.catalog_definitions import catalog_to_values
 from streamflow.core.data.instants import instant_of_day
 from streamflow.errors import DropConflict, SettingsInvalid, StreamflowError
-from streamflow.files.csv_files import inspect_bytes
+from streamflow.files.csv_files import hash_bytes
 from streamflow.files.drop_folders import DATE_FILE, read_drop_date
 from streamflow.platform import Platform
 from streamflow.settings import Settings
@@ -106,9 +108,10 @@ def inbox(platform: Platform, run: ProcessFolder, *, now: Callable[[], datetime]
             platform.notify(f"processing {pending.folder}")
             begin = now()
             error = _process(pending, run)
+            digest = _attempt_digest(platform, pending) if error else pending.digest
             entry = InboxEntry(
                 folder=pending.folder.name,
-                digest=pending.digest,
+                digest=digest,
                 as_of=pending.as_of,
                 status="failed" if error else "done",
                 error=error,
@@ -154,7 +157,7 @@ def _describe_entry(entry: InboxEntry, *, exists: bool) -> InboxDrop:
 def _find_pending(platform: Platform, root: Path, now: datetime) -> list[_PendingFolder]:
     """Return the folders whose content was not processed yet, in order of as_of.
 
-    Folders without an as_of come first.
+    Folders without an as_of come first. A folder that failed is tried again with a new catalog.
     """
     entries = store.entries(platform.connection)
     pending_folders = []
@@ -163,10 +166,12 @@ def _find_pending(platform: Platform, root: Path, now: datetime) -> list[_Pendin
             platform.notify(f"{folder.name} is being written: skipped for now")
             continue
         entry = entries.get(folder.name)
-        if entry is not None and _last_change(folder) < entry.at - UNCHANGED_MARGIN:
+        is_done = entry is not None and entry.status == "done"
+        if entry and is_done and _last_change(folder) < entry.at - UNCHANGED_MARGIN:
             continue
         pending = _read_folder(folder)
-        if entry is None or entry.digest != pending.digest:
+        digest = pending.digest if is_done else _attempt_digest(platform, pending)
+        if entry is None or entry.digest != digest:
             pending_folders.append(pending)
     return sorted(
         pending_folders,
@@ -228,8 +233,14 @@ def _read_folder(folder: Path) -> _PendingFolder:
 
 def _digest(folder: Path) -> str:
     """Return the sha256 of the names and digests of a folder's files."""
-    lines = [f"{path.name}\0{inspect_bytes(path).sha256}\n" for path in _files(folder)]
+    lines = [f"{path.name}\0{hash_bytes(path)}\n" for path in _files(folder)]
     return sha256("".join(lines).encode()).hexdigest()
+
+
+def _attempt_digest(platform: Platform, pending: _PendingFolder) -> str:
+    """Return the sha256 of a folder's content and of the catalog that it is read by."""
+    catalog = json.dumps(catalog_to_values(platform.catalog), sort_keys=True)
+    return sha256(f"{pending.digest}\0{catalog}".encode()).hexdigest()
 
 
 def _date_in(name: str) -> date:

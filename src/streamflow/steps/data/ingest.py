@@ -16,12 +16,8 @@ from streamflow.errors import DropConflict
 from streamflow.files.spool import Spool
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.drop_reading import (
-    CheckedDrop,
-    find_delivered_tables,
-    inspect_files,
-    read_drop,
-)
+from streamflow.steps.data.drop_files import find_delivered_tables
+from streamflow.steps.data.drop_reading import CheckedDrop, inspect_files, read_drop
 from streamflow.steps.data.rejected_rows import (
     describe_rejects,
     find_rejects,
@@ -115,15 +111,26 @@ def _unchanged_receipt(
 def _new_files(catalog: Catalog, digests: Mapping[str, str]) -> dict[str, DeliveredFile]:
     """Return the delivered file of each table, by its digest; its rows are not counted yet."""
     return {
-        table: DeliveredFile(table=table, file=catalog.file(table), sha256=digest, rows=0)
+        table: DeliveredFile(
+            table=table,
+            file=catalog.file(table),
+            sha256=digest,
+            rows=0,
+            reading=catalog.reading(table),
+        )
         for table, digest in digests.items()
     }
 
 
 def _is_stored(files: Files, stored_files: Files) -> bool:
-    """Return whether every file equals the file of its table that is stored for the same as_of."""
+    """Return whether every file equals the file of its table that is stored for the same as_of.
+
+    The same bytes that are read in a different format have different values.
+    """
     return all(
-        table in stored_files and stored_files[table].sha256 == file.sha256
+        table in stored_files
+        and stored_files[table].sha256 == file.sha256
+        and stored_files[table].reading == file.reading
         for table, file in files.items()
     )
 

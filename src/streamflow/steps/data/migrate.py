@@ -9,8 +9,9 @@ from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
 from streamflow.features.registry_content import find_missing
 from streamflow.files.home_catalog import remember_catalog
+from streamflow.migration_checks import require_same_source
 from streamflow.models.mlflow_client import is_database
-from streamflow.platform import Platform, require_migrated, require_same_source
+from streamflow.platform import Platform, require_migrated
 from streamflow.steps.stages.old_versions import describe_old_versions
 from streamflow.warehouse import installation
 from streamflow.warehouse.migrate import (

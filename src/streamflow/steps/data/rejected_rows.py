@@ -12,7 +12,7 @@ import polars as pl
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.rejects import Reject, find_rejected_keys, list_rejects
-from streamflow.files import csv_files
+from streamflow.files import table_files
 from streamflow.platform import Platform
 from streamflow.steps.data.drop_reading import CheckedDrop
 from streamflow.steps.data.violations import describe_violations, make_violation_error
@@ -56,12 +56,14 @@ def describe_rejects(
     rejected_rows = []
     for table in dict.fromkeys(reject.table for reject in row_rejects):
         path = folder / catalog.file(table)
-        header = csv_files.read_header(path)
+        file_format = catalog.file_format(table)
+        header = table_files.read_header(path, file_format)
         table_rejects = [reject for reject in row_rejects if reject.table == table]
-        records = csv_files.read_records(path, {reject.row for reject in table_rejects})
+        row_numbers = {reject.row for reject in table_rejects}
+        records = table_files.read_records(path, row_numbers, file_format)
         for reject in table_rejects:
             record = records[reject.row]
-            cells = dict(zip(header, record.cells, strict=False))
+            cells = _name_cells(catalog, table, header, record.cells)
             rejected_rows.append(
                 RejectedRow(
                     table_name=table,
@@ -73,6 +75,18 @@ def describe_rejects(
                 )
             )
     return rejected_rows
+
+
+def _name_cells(
+    catalog: Catalog, table: str, header: Sequence[str], cells: Sequence[str]
+) -> dict[str, str]:
+    """Return name in the catalog -> cell. Columns that are not read are not kept here either.
+
+    `forget` finds a key by the name that it has in the catalog.
+    """
+    names = {header: name for name, header in catalog.headers(table).items()}
+    pairs = zip(header, cells, strict=False)
+    return {names[header]: cell for header, cell in pairs if header in names}
 
 
 def _explain_reject(reject: Reject, cause_description: str) -> str:

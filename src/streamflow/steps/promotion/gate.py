@@ -126,7 +126,7 @@ def examine(
     platform.notify(f"checking version {challenger.version}")
     predictor = load_predictor(platform, record)
     gates = [
-        passport_gate(record),
+        passport_gate(platform, record),
         schema_gate(platform, record),
         probe_gate(platform, record, predictor),
         honesty_gate(platform, record),

@@ -12,7 +12,10 @@ from streamflow.core.versions.version_files import HONESTY, STORED_REQUESTS
 from streamflow.features.live_table_check import describe_misfits
 from streamflow.platform import Platform
 from streamflow.steps.promotion.unseen_users import UnseenPredictions
-from streamflow.steps.versions.recorded_artifacts import read_recorded_file
+from streamflow.steps.versions.recorded_artifacts import (
+    describe_changed_artifacts,
+    read_recorded_file,
+)
 from streamflow.steps.versions.registered_version import RecordedVersion
 
 if TYPE_CHECKING:
@@ -23,17 +26,17 @@ if TYPE_CHECKING:
 CALIBRATION_LEVEL = 0.99
 
 
-def passport_gate(record: RecordedVersion) -> GateCondition:
-    """Check that the tags of the version are the ones in its passport.
+def passport_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
+    """Check that the tags and the files of the version are the ones in its passport.
 
-    Reading the record has checked that the passport is the registered one, and loading the model
-    has checked the files against the passport.
+    Reading the record has checked that the passport is the registered one. The files are also those
+    that only stock MLflow clients use: they follow the stage, too.
     """
-    intact = (
-        f"passport {record.passport_digest[:16]}, its tags and the model file are as registered"
+    intact = f"passport {record.passport_digest[:16]}, its tags and its files are as registered"
+    problems = [*record.tampered, *describe_changed_artifacts(platform, record)]
+    return GateCondition(
+        name="passport", passed=not problems, evidence="; ".join(problems) or intact
     )
-    evidence = "; ".join(record.tampered) or intact
-    return GateCondition(name="passport", passed=not record.tampered, evidence=evidence)
 
 
 def schema_gate(platform: Platform, record: RecordedVersion) -> GateCondition:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
 from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.background import Background, build_background
-from streamflow.core.training.calibration import Calibrator, fit_calibrator
+from streamflow.core.training.calibration import fit_calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision, Economics, best_threshold
 from streamflow.core.training.default_costs import DefaultCost, measure_default_costs, to_bytes
 from streamflow.core.training.split import is_holdout

@@ -191,6 +191,7 @@ def _run_record(
         kind=fitted.kind,
         candidates=fitted.candidates,
         decision=fitted.decision,
+        background=fitted.background,
         features=catalog.features,
         feature_service=catalog.service,
         training_set=TrainingSetIdentity(

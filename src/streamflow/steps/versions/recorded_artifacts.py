@@ -47,7 +47,7 @@ def read_recorded_file(
 def describe_changed_artifacts(platform: Platform, record: RecordedVersion) -> list[str]:
     """Name the files of the version that are lost, or are not what was registered."""
     return [
-        *_describe_changed_model(platform, record),
+        *_describe_changed_package(platform, record),
         *(
             f"the file {file.name} of version {record.version.version} is lost or was changed"
             for file in _find_changed_files(platform, record)
@@ -62,19 +62,34 @@ def _find_changed_files(platform: Platform, record: RecordedVersion) -> Iterator
             yield file
 
 
-def _describe_changed_model(platform: Platform, record: RecordedVersion) -> list[str]:
-    """Describe what is wrong with the model file: at most one sentence."""
-    from streamflow.models.model_file import file_digest
-
-    registered = recorded_digests(record.passport.result)[MODEL]
+def _describe_changed_package(platform: Platform, record: RecordedVersion) -> list[str]:
+    """Name the files within MLflow's model that are lost, or are not what was registered."""
     with TemporaryDirectory() as folder:
         try:
-            digest = file_digest(platform.models.fetch_model_file(record.version, Path(folder)))
+            package = platform.models.fetch_package(record.version, Path(folder))
         except ArtifactUntrusted as exc:
             return [exc.message]
-    if digest == registered:
-        return []
-    return [
-        f"the model file of version {record.version.version} was changed:"
-        f" its digest is {digest}, the registered digest is {registered}"
-    ]
+        return [
+            _describe_changed_file(record, file, package / file.name)
+            for file, digest in recorded_digests(record.passport.result).items()
+            if file.in_package and not _is_registered(file, package / file.name, digest)
+        ]
+
+
+def _is_registered(file: VersionFile, path: Path, digest: str) -> bool:
+    """Return whether a downloaded file is there and has its digest."""
+    return path.is_file() and is_unchanged(file, path.read_bytes(), digest)
+
+
+def _describe_changed_file(record: RecordedVersion, file: VersionFile, path: Path) -> str:
+    """Describe a file within MLflow's model that is not what was registered."""
+    version = record.version.version
+    if not path.is_file():
+        return f"the MLflow model of version {version} has no {file.name}"
+    if file is not MODEL:
+        return f"the file {file.name} in the MLflow model of version {version} was changed"
+    return (
+        f"the model file of version {version} was changed: its digest is"
+        f" {file.digest(path.read_bytes())}, the registered digest is"
+        f" {recorded_digests(record.passport.result)[MODEL]}"
+    )

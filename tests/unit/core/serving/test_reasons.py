@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import Catalog, parse_catalog
 from streamflow.core.training.background import build_background, parse_background
-from streamflow.core.training.calibration import Calibrator
+from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision, Economics
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models.kinds import MODEL_KINDS

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamflow.core.training.calibration import (
-    Calibrator,
     calibration_error,
     chance_calibration_error,
     fit_calibrator,
-    parse_calibrator,
 )
+from streamflow.core.training.calibrator import Calibrator, parse_calibrator
 from streamflow.core.training.decision import (
     NO_OFFER_THRESHOLD,
     Decision,

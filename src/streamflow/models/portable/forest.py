@@ -140,3 +140,8 @@ def _round_down(thresholds: Floats) -> NDArray[np.float32]:
     rounded = thresholds.astype(np.float32)
     next_below = np.nextafter(rounded, np.float32(-np.inf))
     return np.where(rounded > thresholds, next_below, rounded)
+
+
+def compile_model(pipeline: Any) -> Forest:
+    """Compile the last step of a fitted pipeline, which is a random forest of two classes."""
+    return Forest(pipeline.steps[-1][1])

@@ -1,0 +1,65 @@
+"""Recognize a file that is not the text that its catalog declares, by its first bytes."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from zipfile import ZipFile, is_zipfile
+
+from streamflow.catalog.file_format import FileFormat
+from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
+
+SAMPLE_BYTES = 4096
+NUL_SHARE = 0.3  # of UTF-16 in a Latin alphabet, every second byte is NUL
+OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # also the mark of an .xlsx file with a password
+UTF8_NAMES = ("utf-8", "utf-8-sig")
+
+
+def describe_signs(path: Path, table: str, file_format: FileFormat) -> str:
+    """Return what a text file looks like instead, and what reads it; an empty text: it is text.
+
+    A compressed file was unpacked once already, so its first bytes are right.
+    """
+    if kind_of(path.name) == COMPRESSED_CSV:
+        return ""
+    with path.open("rb") as stream:
+        sample = stream.read(SAMPLE_BYTES)
+    return _describe_archive(path, table, sample) or _describe_encoding(table, sample, file_format)
+
+
+def _describe_archive(path: Path, table: str, sample: bytes) -> str:
+    """Return what file of a different kind the bytes begin."""
+    stem = path.name.split(".")[0]
+    if sample.startswith(b"PK\x03\x04") and is_zipfile(path):
+        with ZipFile(path) as archive:
+            is_excel = any(name.startswith("xl/") for name in archive.namelist())
+        if is_excel:
+            return f"an Excel file ({_name_file(table, f'{stem}.xlsx')})"
+        return "a zip archive (unpack it)"
+    if sample.startswith(b"\x1f\x8b"):
+        return f"a file compressed by gzip ({_name_file(table, f'{stem}.csv.gz')})"
+    if sample.startswith(b"PAR1"):
+        return f"a Parquet file ({_name_file(table, f'{stem}.parquet')})"
+    if sample.startswith(OLD_EXCEL):
+        return "an old Excel file, or one with a password (save it as .xlsx without a password)"
+    return ""
+
+
+def _name_file(table: str, name: str) -> str:
+    return f'name the file {name}, and declare file = "{name}" in [tables.{table}]'
+
+
+def _describe_encoding(table: str, sample: bytes, file_format: FileFormat) -> str:
+    """Return which encoding the bytes look like, if it is not the declared one."""
+    is_utf16 = file_format.encoding.startswith("utf-16")
+    nul_share = sample.count(0) / max(len(sample), 1)
+    encoding = ""
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not is_utf16:
+        encoding = "utf-16"
+    elif nul_share > NUL_SHARE and not is_utf16:
+        encoding = "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
+    elif sample.startswith(codecs.BOM_UTF8) and file_format.encoding not in UTF8_NAMES:
+        encoding = "utf-8-sig"
+    if not encoding:
+        return ""
+    return f'text in {encoding} (declare encoding = "{encoding}" in [files.{table}])'
