@@ -554,9 +554,9 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
     registry = store.registry("planted")
     registry.log_run(record)
     version = registry.version(1)
-    [path] = [
-        p for p in store.root.rglob("model.skops") if file_digest(p) == version.tags["model_digest"]
-    ]
+    uri = store.client.get_model_version_download_uri("planted", "1")
+    path = Path(uri.removeprefix("file://")) / "model.skops"
+    assert file_digest(path) == version.tags["model_digest"]
     honest = path.read_bytes()
     planted = BytesIO(honest)
     with ZipFile(planted, "a") as archive:
