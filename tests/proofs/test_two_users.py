@@ -22,7 +22,9 @@ from streamflow.database.embedded import remove_server
 
 ANN, BOB = "nobody", "daemon"  # users that every Linux has
 ANYBODY = 0o001
-MARK = ("exec", "--", "psql", "-AXtqc")  # a statement on the own database
+# A statement on a database that every server has from its beginning.
+DATABASE = "dbname=postgres options='-c role=none'"
+MARK = ("exec", "--", "psql", "-d", DATABASE, "-AXtqc")
 WRITE = "CREATE TABLE mark AS SELECT '{}' AS who"
 
 
