@@ -187,6 +187,13 @@ class Cluster:
                     )
                 )
 
+    def make_empty(self, name: str) -> None:
+        """Replace the databases, which are migrated with our catalog, by empty ones."""
+        self.drop(name)
+        with connect(self.address, autocommit=True) as connection:
+            for database in (name, f"{name}_mlflow"):
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+
     def drop(self, name: str) -> None:
         """Both databases of an installation, whoever is connected."""
         with connect(self.address, autocommit=True) as connection:

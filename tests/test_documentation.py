@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from psycopg import sql
 from support.console import (
     Block,
     Command,
@@ -42,7 +41,6 @@ from support.console import (
     run_command,
 )
 
-from streamflow.database import connect
 
 if TYPE_CHECKING:
     from conftest import Cluster
@@ -103,7 +101,7 @@ def test_a_page_shows_what_its_commands_print(
         for command in block.commands
     )
     if has_own_catalog:
-        _make_empty(cluster, installation)
+        cluster.make_empty(installation)
     variables = _variables(cluster, installation, tmp_path)
     with open_session(tmp_path, variables, is_empty=has_own_catalog) as session:
         for block in _blocks(page):
@@ -124,14 +122,6 @@ def _variables(cluster: Cluster, installation: str, folder: Path) -> dict[str, s
     variables = cluster.variables(installation, folder / ".streamflow")
     names = ("STREAMFLOW_HOME", "STREAMFLOW_DATABASE_URL", "STREAMFLOW_MLFLOW_DATABASE")
     return {name: variables[name] for name in names} | {"COLUMNS": TABLE_WIDTH}
-
-
-def _make_empty(cluster: Cluster, installation: str) -> None:
-    """Replace the databases, which are migrated with the default catalog, by empty ones."""
-    cluster.drop(installation)
-    with connect(cluster.address, autocommit=True) as connection:
-        for name in (installation, f"{installation}_mlflow"):
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def test_pages_that_are_not_yet_checked_exist() -> None:

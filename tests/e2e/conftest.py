@@ -50,7 +50,7 @@ def two_feature_sets(
         ("ingest", str(simulated_drops / "month_000"), *DAY),
         ("snapshot", *DAY),
         ("train", *DAY),
-        (*changed, "migrate"),
+        (*changed, "migrate", "--change-catalog"),
         (*changed, "materialize"),
         (*changed, "train", *DAY),
     ):

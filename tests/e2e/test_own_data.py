@@ -42,6 +42,7 @@ FEATURES = [*GUESSED[:6], "minutes_30d", *GUESSED[6:]]
 def test_four_commands_lead_from_csv_files_to_a_prediction(
     cluster: Cluster, installation: str, open_with: Callable[..., Platform], tmp_path: Path
 ) -> None:
+    cluster.make_empty(installation)
     home, catalog = tmp_path / "home", tmp_path / "gym.toml"
     variables = {**cluster.variables(installation, home), "STREAMFLOW_TREES": "20"}
     month = str(write_gym(tmp_path / "gym")[0])
@@ -64,9 +65,7 @@ def test_four_commands_lead_from_csv_files_to_a_prediction(
     catalog.write_text(text.replace(TABLE, TABLE + DERIVED), encoding="utf-8")
 
     variables["STREAMFLOW_CATALOG"] = str(catalog)
-    call(
-        "migrate"
-    )  # a fresh database would be migrated by `run`; the test's holds the default catalog
+    call("migrate")
     assert [f["rows"] for f in call("ingest", month, *DAY)["files"]] == [
         600
     ] * 4  # these three are what `run` does

@@ -204,7 +204,7 @@ def test_another_feature_set_is_compared_too(loaded: Platform, drops: Path) -> N
     wider = replace(loaded, catalog=parse_catalog(text, origin="wider"))
     with open_platform(loaded.settings, must_be_migrated=False) as opened:
         wide = replace(opened, catalog=wider.catalog)
-        migrate(wide)
+        migrate(wide, change_catalog=True)
         load(wide, drops / "month_001", FEBRUARY)  # the column is frozen from now on
         version = train(wide, FEBRUARY).version
     found = dry(loaded, version)

@@ -47,8 +47,6 @@ def _check_label(label: Label, tables: Mapping[str, Table]) -> Iterator[str]:
         yield f"label: table '{label.table}' has no column '{label.column}'"
     elif column.type != "bool" or column.nullable:
         yield f"label: column '{label.column}' must be of type 'bool' and not nullable"
-    elif column.expr is not None:
-        yield f"label: column '{label.column}' must be in the file; it cannot be derived"
 
 
 def _check_columns(

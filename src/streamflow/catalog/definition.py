@@ -76,13 +76,29 @@ class Catalog(CatalogPart):
         return self.tables[table].file or f"{table}.csv"
 
     def file_format(self, table: str) -> FileFormat:
-        """Return how the file of `table` is written."""
-        return self.files.get(table, STRICT_CSV)
+        """Return how the file of `table` is written.
+
+        Several tables may read one file. Each of them ignores the columns that the others declare.
+        """
+        file_format = self.files.get(table, STRICT_CSV)
+        if file_format.number_rows and file_format.key_header is None:
+            file_format = file_format.model_copy(update={"key_header": self.entity.key})
+        headers = self.headers(table).values()
+        neighbours = {
+            header: None
+            for name in self.tables
+            if self.file(name) == self.file(table)
+            for header in self.headers(name).values()
+            if header not in headers
+        }
+        ignored = tuple(dict.fromkeys([*file_format.ignore, *neighbours]))
+        return file_format.model_copy(update={"ignore": ignored}) if neighbours else file_format
 
     def headers(self, table: str) -> dict[str, str]:
         """Return name -> header of each column that the file of `table` holds, the key first."""
         headers = {name: column.header or name for name, column in self.file_columns(table).items()}
-        headers[self.entity.key] = self.file_format(table).key_header or self.entity.key
+        declared_format = self.files.get(table, STRICT_CSV)
+        headers[self.entity.key] = declared_format.key_header or self.entity.key
         return headers
 
     def reading(self, table: str) -> str:

@@ -45,7 +45,7 @@ DateForm = Literal[
     "MM/DD/YYYY",
     "MM-DD-YYYY",
 ]
-Sign = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[^\d\s.,+\-'_eE\x00]+$")]
+Sign = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[^\d\s.,+\-'_\x00]+$")]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 MAX_WORDS = 100
@@ -62,6 +62,7 @@ class FileFormat(CatalogPart):
     skip_lines   the lines (in Excel: rows) before the header, such as `sep=;`
     sheet        the sheet of an Excel file; without it the file must have one sheet
     key_header   the header of the entity's key in this file; without it the name of the key
+    number_rows  no column is the key: the rows are numbered 1, 2, 3 … in the order of the file
     ignore       the headers of columns that are not read; "" is a column without a header
     trim         remove blanks around headers and cells
     decimal      the decimal sign of numbers
@@ -79,6 +80,7 @@ class FileFormat(CatalogPart):
     skip_lines: int = Field(default=0, ge=0, le=MAX_SKIPPED_LINES)
     sheet: str | None = Field(default=None, min_length=1, max_length=31)
     key_header: Header | None = None
+    number_rows: bool = False
     ignore: tuple[Header | Literal[""], ...] = Field(default=(), strict=False, max_length=10_000)
     trim: bool = False
     decimal: DecimalSign = "."
@@ -94,6 +96,8 @@ class FileFormat(CatalogPart):
     def _check_coherence(self) -> Self:
         if self.decimal == self.thousands:
             raise ValueError(f"decimal and thousands are the same sign {self.decimal!r}")
+        if not {"e", "E"}.isdisjoint(self.signs):
+            raise ValueError("the sign 'e' belongs to numbers such as 1e5")
         meanings: dict[str, str] = {"True": "true", "False": "false"}
         for meaning in ("nulls", "true", "false"):
             for word in getattr(self, meaning):

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streamflow.cli import receipts
+from streamflow.cli import init_receipt
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import Folder, JsonFlag, ReplaceFile
+from streamflow.cli.options import JsonFlag, ReplaceFile
+
+EXAMPLES = """
+More examples: one file, a value of the label, no key, a table of PostgreSQL.
+
+  streamflow init telco.csv --label Churn
+
+  streamflow init bank.xlsx --label "Status=closed"
+
+  streamflow init calls.csv --make-key
+
+  streamflow init --from postgresql://me@db/crm/public.customers
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add this command to the application."""
-    app.command("init")(init)
+    app.command("init", epilog=EXAMPLES)(init)
 
 
 def init(
     context: typer.Context,
-    folder: Folder,
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="The folder of a drop, or its files: CSV, gzip, Parquet or Excel (.xlsx).",
+            metavar="SOURCE",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="The file to write the catalog to.", metavar="FILE")
     ] = Path("catalog.toml"),
@@ -27,22 +47,71 @@ def init(
         str | None,
         typer.Option("--key", help="The key column, if the guess would be wrong."),
     ] = None,
+    make_key: Annotated[
+        bool,
+        typer.Option(
+            "--make-key",
+            help="Number the rows, because no column is the key. Then no row of a second month "
+            "can be joined to a row of this one.",
+        ),
+    ] = False,
     label: Annotated[
         str | None,
-        typer.Option("--label", help="The label column, if the guess would be wrong."),
+        typer.Option(
+            "--label",
+            metavar="COLUMN[=VALUE]",
+            help="The label column, if the guess would be wrong, and the value that means that "
+            "the customer left. A date is the date of leaving.",
+        ),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="Read a table of a PostgreSQL: postgresql://USER@HOST/DATABASE/SCHEMA.TABLE. "
+            "The password may come from PGPASSWORD or ~/.pgpass.",
+        ),
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(
+            "--query", metavar="SQL", help="Read these rows; the URL of --from names no table then."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="The folder for the rows of --from.")
+    ] = Path("drop"),
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            help="The date of the drop, for the command that comes next.",
+        ),
     ] = None,
     force: ReplaceFile = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a catalog for your own CSV files.
+    """Write a catalog for your own data.
 
-    The catalog describes your tables. It is guessed from one folder of CSV files, and every guess
-    is marked in it, so that you can check it.
+    The catalog describes your tables and how their files are written. It is guessed from one drop,
+    and every guess is marked in it, so that you can check it. All problems are said at once.
 
-    Example: streamflow init gym/month_000 --out catalog.toml
+    Example: streamflow init gym/month_000 --as-of 2024-01-31
     """
+    from streamflow.steps.data.fetch_rows import fetch_rows
     from streamflow.steps.data.init import init as step
 
+    if bool(sources) == bool(database):
+        raise typer.BadParameter("name SOURCE, or --from URL")
+    if make_key and key:
+        raise typer.BadParameter("--make-key numbers the rows; it needs no --key")
     notify = invocation(context).notify
-    receipt = step(folder, out, key=key, label=label, force=force, notify=notify)
-    show(receipt, as_json=as_json, text=receipts.init)
+    if database:
+        sources = [fetch_rows(database, folder, query=query, force=force, notify=notify)]
+    receipt = step(
+        sources or [], out, key=key, make_key=make_key, label=label, force=force, notify=notify
+    )
+    day = f"{as_of:%Y-%m-%d}" if as_of else "YYYY-MM-DD"
+    show(receipt, as_json=as_json, text=partial(init_receipt.describe, day=day))

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from streamflow.flows import MonthlyReceipt
     from streamflow.steps.data.forget import ForgetReceipt
     from streamflow.steps.data.ingest import IngestReceipt
-    from streamflow.steps.data.init import InitReceipt
     from streamflow.steps.data.materialize import MaterializeReceipt
     from streamflow.steps.data.migrate import MigrateReceipt
     from streamflow.steps.data.simulate import SimulateReceipt
@@ -22,25 +21,6 @@ if TYPE_CHECKING:
     from streamflow.steps.training.training_set import TrainingSetReceipt
     from streamflow.steps.upkeep.backup_content import BackupContent
     from streamflow.steps.upkeep.restore import RestoreReceipt
-
-
-def init(receipt: InitReceipt) -> str:
-    """Print one line per file, the decisions that are left to the user, and the next command."""
-    lines = []
-    for table in receipt.tables:
-        rows = f"{count_of(table.rows, 'row', width=9):14}"
-        columns = f"{count_of(table.columns, 'column', width=3):11}"
-        features = count_of(len(table.features), "feature", width=3)
-        lines.append(f"  {table.file:28} {rows}  {columns}  {features}")
-    lines += [f"  decide: {decision}" for decision in receipt.decisions]
-    feature_count = sum(len(table.features) for table in receipt.tables)
-    lines.append(
-        f"[OK] wrote {receipt.out}: key={receipt.key} ({receipt.key_type}) label={receipt.label}"
-        f" features={feature_count} model={receipt.model}"
-    )
-    command = f"streamflow --catalog {receipt.out} run {receipt.folder} --as-of YYYY-MM-DD"
-    lines.append(f"Check the guesses in {receipt.out}, then run: {command}")
-    return "\n".join(lines)
 
 
 def simulate(receipt: SimulateReceipt) -> str:

@@ -8,6 +8,7 @@ ends between two quotes.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -50,8 +51,11 @@ def read_batches(
     next_row = 0
     for block in _split_at_records(path, file_format, start, block_size):
         block_ragged: dict[int, int] = {}
-        frame = pl.from_arrow(_parse_block(block, header, file_format, block_ragged))
-        assert isinstance(frame, pl.DataFrame)
+        frame = _parse_plain_block(block, header, file_format)
+        if frame is None:
+            parsed = pl.from_arrow(_parse_block(block, header, file_format, block_ragged))
+            assert isinstance(parsed, pl.DataFrame)
+            frame = parsed
         numbers = next_row + _number_rows(len(frame), block_ragged)
         ragged.update({next_row + row: count for row, count in block_ragged.items()})
         next_row += len(frame) + len(block_ragged)
@@ -90,7 +94,9 @@ def _last_line_end(block: bytes) -> int:
     The last byte of the block does not count: it may be the first half of a line end.
     """
     last = len(block) - 1
-    return max(block.rfind(b"\n", 0, last), block.rfind(b"\r", 0, last)) + 1
+    line_feed = block.rfind(b"\n", 0, last)
+    # A carriage return counts if it comes later.
+    return max(line_feed, block.rfind(b"\r", line_feed + 1, last)) + 1
 
 
 def _split_by_csv(
@@ -104,6 +110,37 @@ def _split_by_csv(
                 yield lines.take().encode()
         if lines.characters:
             yield lines.take().encode()
+
+
+def _parse_plain_block(
+    block: bytes, header: list[str], file_format: FileFormat
+) -> pl.DataFrame | None:
+    """Read a block without quotes whose rows all have as many cells as the header.
+
+    polars reads it in half of Arrow's time. It fills short rows up without a word, so the
+    separators are counted. Returns None if the block is not so plain, or no text.
+    """
+    has_other_ends = b"\r" in block and block.count(b"\r") != block.count(b"\r\n")
+    if len(header) < 2 or b'"' in block or has_other_ends or block.startswith(codecs.BOM_UTF8):
+        return None
+    try:
+        frame = pl.read_csv(
+            block,
+            has_header=False,
+            separator=file_format.separator,
+            quote_char=None,
+            infer_schema=False,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    separators = len(frame) * (len(header) - 1)
+    if frame.width != len(header) or block.count(file_format.separator.encode()) != separators:
+        return None
+    read_columns = [n for n, name in enumerate(header) if name not in file_format.ignore]
+    named_columns = [
+        frame.to_series(position).rename(header[position]) for position in read_columns
+    ]
+    return pl.DataFrame(named_columns)
 
 
 def _parse_block(

@@ -70,8 +70,17 @@ def read_header(path: Path, file_format: FileFormat = STRICT_CSV) -> list[str]:
 
 
 def read_headers(path: Path, file_format: FileFormat = STRICT_CSV) -> list[str]:
-    """Return the headers of the columns that are read: those that the format does not ignore."""
-    return [name for name in read_header(path, file_format) if name not in file_format.ignore]
+    """Return the headers of the columns that are read: those that the format does not ignore.
+
+    If the rows are numbered, the number of the row is the last column.
+    """
+    headers = [name for name in read_header(path, file_format) if name not in file_format.ignore]
+    return [*headers, str(file_format.key_header)] if file_format.number_rows else headers
+
+
+def add_row_numbers(rows: NDArray[np.int64], cells: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Add the numbers of the rows as a column of text, from 1."""
+    return cells.with_columns(pl.Series(name, rows + 1).cast(pl.String))
 
 
 def read_batches(
@@ -91,6 +100,17 @@ def read_batches(
     Raises:
         ContractViolation: the file is damaged.
     """
+    for rows, cells in _read_batches(path, file_format, ragged):
+        if file_format.number_rows:
+            yield rows, add_row_numbers(rows, cells, str(file_format.key_header))
+        else:
+            yield rows, cells
+
+
+def _read_batches(
+    path: Path, file_format: FileFormat, ragged: dict[int, int]
+) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
+    """Read the rows of a file with the columns that it holds."""
     kind = kind_of(path.name)
     if kind == PARQUET:
         yield from parquet_files.read_batches(path, file_format)

@@ -6,34 +6,48 @@ import re
 from collections.abc import Iterator, Sequence
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
+from streamflow.core.onboarding.column_profile import FileProfile
+from streamflow.core.onboarding.column_roles import KeyGuess
+from streamflow.core.onboarding.format_guess import describe_odd_cells, list_unread_values
+from streamflow.core.onboarding.label_column import LabelGuess
+from streamflow.core.onboarding.table_guess import TableGuess
 
 FOUR_DIGITS = re.compile(r"\d{4}")
+# Rows of fewer columns are often equal by chance.
+COMPARED_COLUMNS = 8
 
 
 def list_decisions(
-    files: Sequence[FileProfile],
-    alternative_keys: Sequence[str],
-    label_file: FileProfile,
-    label: ColumnProfile,
-    population: int,
+    key: KeyGuess, label: LabelGuess, population: int, true_count: int
 ) -> Iterator[str]:
-    """Describe each property of the files that a person must confirm or correct."""
-    if alternative_keys:
-        yield f"the key could also be {', '.join(alternative_keys)} (name it with --key)"
-    if label.true in (0, label.rows):
+    """Describe each guess about key and label that a person must confirm or correct."""
+    if key.is_made:
         yield (
-            f"the label '{label.name}' is {bool(label.true)} in every row: "
+            f"the key '{key.name}' numbers the rows: no row of a second month can be joined to a "
+            "row of this one, so labels of a later drop and --label-lead have no meaning"
+        )
+    if key.alternatives:
+        yield f"the key could also be {', '.join(key.alternatives)} (name it with --key)"
+    rows = label.column.rows
+    if true_count in (0, rows):
+        yield (
+            f"the label '{label.column.header}' is {bool(true_count)} in every row: "
             "the file must hold the users with the opposite outcome too"
         )
-    if label_file.rows < population:
-        share = f"{label_file.rows:,} of {count_of(population, 'key')}"
-        yield f"{label_file.file} has {share}: training leaves out the keys without a label"
-    for file in files:
-        yield from _list_file_decisions(file, file is label_file, population)
+    if label.outcome is None:
+        yield (
+            f"the label is made of the date '{label.column.header}': who left until the day of "
+            "the drop is True; a later date, or none, is False"
+        )
+    if rows < population:
+        share = f"{rows:,} of {count_of(population, 'key')}"
+        yield f"{label.file.file} has {share}: training leaves out the keys without a label"
 
 
-def _list_file_decisions(file: FileProfile, holds_label: bool, population: int) -> Iterator[str]:
+def list_file_decisions(
+    file: FileProfile, holds_label: bool, population: int, key: str
+) -> Iterator[str]:
+    """Describe what a person must look at in one file."""
     if FOUR_DIGITS.search(file.file):
         yield (
             f"the name {file.file} seems to hold a date: every drop must use the same file names"
@@ -41,9 +55,35 @@ def _list_file_decisions(file: FileProfile, holds_label: bool, population: int) 
     if not holds_label and file.rows < population:
         share = f"{file.rows:,} of {count_of(population, 'key')}"
         yield f"{file.file} has {share}: its features are nullable, and a missing row means nulls"
-    empty_columns = [column.name for column in file.columns if column.empty == column.rows]
+    empty_columns = [column.header for column in file.columns if column.empty == column.rows]
     if empty_columns:
         yield (
             f"{file.file}: no value was seen in {', '.join(empty_columns)}: "
             "correct the type before the first drop is frozen"
         )
+    compared = [column for column in file.columns if column.name != key]
+    if file.repeated and len(compared) >= COMPARED_COLUMNS:
+        rows = f"{file.repeated:,} of {count_of(file.rows, 'row')}"
+        yield f"{file.file}: {rows} equal an earlier row in every column but the key"
+    for column in compared:
+        if column.odd_cells:
+            ending = ""
+            if list_unread_values(column):
+                ending = (
+                    ". 'ingest' refuses the cells that are no word for null: correct them, "
+                    "or add them to 'nulls' in the catalog"
+                )
+            yield f"{file.file}: {describe_odd_cells(file, column)}{ending}"
+
+
+def list_left_out(
+    files: Sequence[FileProfile], tables: Sequence[TableGuess], label: LabelGuess
+) -> Iterator[str]:
+    """Name each column that is no feature, and say why."""
+    headers = {(file.file, column.name): column.header for file in files for column in file.columns}
+    for table in tables:
+        for column in table.columns:
+            is_label = table.file == label.file.file and column.name == label.column.name
+            if column.exclusion and not is_label:
+                header = headers[table.file, column.name]
+                yield f"{table.file}: {header}: {column.exclusion}"

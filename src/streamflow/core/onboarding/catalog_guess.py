@@ -5,45 +5,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from streamflow.catalog import Entity, Label, View
+from streamflow.catalog import Column, Entity, Label, View
+from streamflow.core.data.catalog_definitions import format_toml
 from streamflow.core.data.counts import count_of
-from streamflow.core.onboarding.catalog_decisions import list_decisions
-from streamflow.core.onboarding.column_guess import ColumnGuess, guess_column, room_for
+from streamflow.core.onboarding.catalog_decisions import (
+    list_decisions,
+    list_file_decisions,
+    list_left_out,
+)
+from streamflow.core.onboarding.column_guess import ColumnGuess, FileFacts, guess_column, room_for
+from streamflow.core.onboarding.column_names import as_identifier, number_name
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
-from streamflow.core.onboarding.column_roles import as_identifier, entity_name, find_owner, refuse
-from streamflow.core.onboarding.label_column import find_label
+from streamflow.core.onboarding.column_roles import (
+    KeyGuess,
+    entity_name,
+    find_owner,
+    holds_features,
+)
+from streamflow.core.onboarding.format_guess import complete_format, contradicts_words
+from streamflow.core.onboarding.label_column import LabelGuess, count_true
+from streamflow.core.onboarding.problems import Problem, refuse
+from streamflow.core.onboarding.table_guess import TableGuess
 
 VIEW_ENDING = "_fv"
 MAX_TABLE_NAME = 40  # characters; it leaves room for the ending of the view
 MIN_KEY_LENGTH = 64  # the smallest max_length of a key that a guess declares
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableGuess:
-    """A file as it will be declared. `view` is None when the file feeds no feature."""
-
-    table: str
-    file: str
-    rows: int
-    view: str | None
-    columns: tuple[ColumnGuess, ...]
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """List the columns that are features."""
-        return tuple(column.name for column in self.columns if column.column.view)
+LEFT_COLUMN = "churned"  # the label that is made of a date of leaving
 
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogGuess:
-    """A whole catalog. `decisions` lists what a person must look at."""
+    """A whole catalog.
+
+    readings   how the files are written, where that is no strict CSV
+    decisions  what a person must look at
+    left_out   the columns that are no features, and why
+    """
 
     model: str
     entity: Entity
+    key_is_made: bool
     label: Label
+    label_is_date: bool
     population: int
     tables: tuple[TableGuess, ...]
+    readings: tuple[str, ...]
     decisions: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     @property
     def views(self) -> dict[str, View]:
@@ -51,81 +59,129 @@ class CatalogGuess:
         return {table.view: View(table=table.table) for table in self.tables if table.view}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Roles:
+    """What the tables of a catalog are guessed from: the key, the label, the entity's file."""
+
+    files: Sequence[FileProfile]
+    key: KeyGuess
+    label: LabelGuess
+    owner: FileProfile
+    population: int
+    table_names: dict[str, str]
+
+    def key_column(self, file: FileProfile) -> ColumnProfile:
+        """Return the column of the key in a file."""
+        column = file.column(self.key.name)
+        assert column is not None
+        return column
+
+
 def guess_catalog(
-    files: Sequence[FileProfile],
-    *,
-    key: str,
-    population: int,
-    alternative_keys: Sequence[str] = (),
-    label: str | None = None,
+    files: Sequence[FileProfile], *, key: KeyGuess, label: LabelGuess, population: int
 ) -> CatalogGuess:
     """Guess a whole catalog from the profiles of all files of a drop.
 
     Args:
         population: how many different keys all files hold together.
-        alternative_keys: the columns that could be the key too.
-        label: the column that the user named as the label; None: guess it.
 
-    Raises CatalogInvalid if label, entity or features cannot be guessed.
+    Raises CatalogInvalid if entity, label or features cannot be guessed.
     """
-    label_file, label_column = find_label(files, key, label)
-    owner = find_owner(files, key, label_file, population)
-    names = table_names([file.file for file in files])
-    tables: list[TableGuess] = []
-    used_names = {label_column.name}
-    for file in files:
-        name = names[file.file]
-        if file is label_file:
-            table = _guess_label_table(file, name, key, label_column)
-        else:
-            table = _guess_feature_table(file, name, key, used_names, population)
-        used_names |= set(table.features)
-        tables.append(table)
+    owner = find_owner(files, key.name, label.file, population)
+    if isinstance(owner, Problem):
+        refuse([owner])
+    roles = _Roles(
+        files=files,
+        key=key,
+        label=label,
+        owner=owner,
+        population=population,
+        table_names=table_names([file.file for file in files]),
+    )
+    tables = _guess_tables(roles)
+    label_table = next(table for table in tables if table.view is None and _holds(table, label))
     _require_features(tables)
-    decisions = list_decisions(files, alternative_keys, label_file, label_column, population)
-    entity = _guess_entity(files, key, names[owner.file])
+    entity = _guess_entity(roles)
+    label_name = label_table.columns[-1].name if label.outcome is None else label.column.name
+    decisions = list(list_decisions(key, label, population, count_true(label)))
+    for file in files:
+        decisions += list_file_decisions(file, file is label.file, population, key.name)
     return CatalogGuess(
-        model=as_identifier(f"{entity.name}_{label_column.name}"),
+        model=as_identifier(f"{entity.name}_{label_name}"),
         entity=entity,
-        label=Label(table=names[label_file.file], column=label_column.name),
+        key_is_made=key.is_made,
+        label=Label(table=label_table.table, column=label_name),
+        label_is_date=label.outcome is None,
         population=population,
         tables=tuple(tables),
+        readings=tuple(_list_readings(tables)),
         decisions=tuple(decisions),
+        left_out=tuple(list_left_out(files, tables, label)),
     )
+
+
+def _holds(table: TableGuess, label: LabelGuess) -> bool:
+    """Tell whether a table reads the label."""
+    names = [column.name for column in table.columns]
+    return table.file == label.file.file and label.column.name in names
+
+
+def _guess_tables(roles: _Roles) -> list[TableGuess]:
+    """Declare each file; the file that holds the label and features is two tables."""
+    tables: list[TableGuess] = []
+    used_names = {roles.label.column.name}
+    for file in roles.files:
+        name = roles.table_names[file.file]
+        is_label_file = file is roles.label.file
+        if not is_label_file or holds_features(file, roles.owner):
+            table = _guess_feature_table(roles, file, name, used_names)
+            tables.append(table)
+            used_names |= set(table.features)
+            name = number_name(f"{name[:34]}_label", roles.table_names.values())
+        if is_label_file:
+            tables.append(_guess_label_table(roles, name))
+    return tables
 
 
 def _require_features(tables: Sequence[TableGuess]) -> None:
     if not any(table.features for table in tables):
         problem = "no column can be a feature: none is a number, a bool or one of few texts"
-        refuse([problem], "Export such a column")
+        refuse([Problem(lines=(problem,), remedy="Export such a column")])
+
+
+def _list_readings(tables: Sequence[TableGuess]) -> list[str]:
+    """Describe how each file is written, where that is no strict CSV."""
+    readings = {
+        f"{table.file}: {option} = {format_toml(value)}: {table.written.reasons[option]}": None
+        for table in tables
+        for option, value in table.written.options.items()
+        if option in table.written.reasons
+    }
+    return list(readings)
 
 
 def table_names(files: Sequence[str]) -> dict[str, str]:
     """Return a different table name for each file name.
 
-    >>> table_names(["members.csv", "Gym-Visits.csv", "gym visits.csv"])
-    {'members.csv': 'members', 'Gym-Visits.csv': 'gym_visits', 'gym visits.csv': 'gym_visits_2'}
+    >>> table_names(["members.csv", "Gym-Visits.csv.gz", "gym visits.csv"])
+    {'members.csv': 'members', 'Gym-Visits.csv.gz': 'gym_visits', 'gym visits.csv': 'gym_visits_2'}
     """
     names: dict[str, str] = {}
     for file in files:
-        stem = file.rsplit(".", 1)[0]
+        stem = file.removesuffix(".gz").rsplit(".", 1)[0]
         base_name = as_identifier(stem, longest=MAX_TABLE_NAME)
-        name = base_name
-        number = 2
-        while name in names.values():
-            name = f"{base_name}_{number}"
-            number += 1
-        names[file] = name
+        names[file] = number_name(base_name, names.values(), longest=MAX_TABLE_NAME)
     return names
 
 
-def _guess_entity(files: Sequence[FileProfile], key: str, table: str) -> Entity:
-    key_columns = [column for file in files for column in file.columns if column.name == key]
-    is_integer = all(column.kind == "int" for column in key_columns)
+def _guess_entity(roles: _Roles) -> Entity:
+    key_columns = [roles.key_column(file) for file in roles.files]
+    is_integer = all(column.kind in ("int", "float") for column in key_columns)
     longest = max(column.longest for column in key_columns)
+    table = roles.table_names[roles.owner.file]
     return Entity(
-        name=entity_name(key, table),
-        key=key,
+        name=table if roles.key.is_made else entity_name(roles.key.name, table),
+        key=roles.key.name,
         type="int" if is_integer else "string",
         max_length=room_for(longest, MIN_KEY_LENGTH),
         table=table,
@@ -133,43 +189,83 @@ def _guess_entity(files: Sequence[FileProfile], key: str, table: str) -> Entity:
 
 
 def _guess_feature_table(
-    file: FileProfile,
-    name: str,
-    key: str,
-    used_names: set[str],
-    population: int,
+    roles: _Roles, file: FileProfile, name: str, used_names: set[str]
 ) -> TableGuess:
-    """Declare a file whose columns can be features."""
+    """Declare the columns of a file that can be features; the label is not among them."""
     view = f"{name}{VIEW_ENDING}"
-    columns = [
-        guess_column(
-            column,
-            view=view,
-            taken=column.name in used_names,
-            missing=population - file.rows,
-        )
-        for column in file.columns
-        if column.name != key
-    ]
-    has_feature = any(column.column.view for column in columns)
+    label_name = roles.label.column.name if file is roles.label.file else None
+    columns = [column for column in file.columns if column.name not in (roles.key.name, label_name)]
+    written = complete_format(file, columns, key=roles.key_column(file), key_name=roles.key.name)
+    facts = FileFacts(
+        view=view,
+        missing=roles.population - file.rows,
+        nulls=written.file_format.nulls,
+        taken=used_names,
+        outcomes=roles.label.copies,
+    )
+    guesses = [guess_column(column, facts) for column in columns]
+    has_feature = any(guess.column.view for guess in guesses)
     return TableGuess(
         table=name,
         file=file.file,
         rows=file.rows,
         view=view if has_feature else None,
-        columns=tuple(columns),
+        columns=tuple(guesses),
+        written=written,
     )
 
 
-def _guess_label_table(file: FileProfile, name: str, key: str, label: ColumnProfile) -> TableGuess:
-    """Declare the file of the label: none of its columns is a feature."""
-    columns = []
-    for profile in file.columns:
-        if profile.name == key:
-            continue
-        column = guess_column(profile, view=None)
-        if profile.name == label.name:
-            share = f"True in {label.true:,} of {count_of(label.rows, 'row')}"
-            column = replace(column, description=f"the label, {share}")
-        columns.append(column)
-    return TableGuess(table=name, file=file.file, rows=file.rows, view=None, columns=tuple(columns))
+def _guess_label_table(roles: _Roles, name: str) -> TableGuess:
+    """Declare the table of the label: none of its columns is a feature."""
+    label = roles.label
+    file = label.file
+    columns = [column for column in file.columns if column.name != roles.key.name]
+    if holds_features(file, roles.owner):
+        columns = [label.column]
+    written = complete_format(
+        file,
+        columns,
+        key=roles.key_column(file),
+        key_name=roles.key.name,
+        outcome=label.outcome,
+    )
+    facts = FileFacts(view=None, nulls=written.file_format.nulls)
+    guesses = []
+    for profile in columns:
+        guess = guess_column(profile, facts)
+        if profile.name == label.column.name and label.outcome is not None:
+            guess = _declare_label(guess, label)
+        guesses.append(guess)
+    if label.outcome is None:
+        guesses.append(_derive_label(label, {guess.name for guess in guesses}))
+    return TableGuess(
+        table=name,
+        file=file.file,
+        rows=file.rows,
+        view=None,
+        columns=tuple(guesses),
+        written=written,
+    )
+
+
+def _declare_label(guess: ColumnGuess, label: LabelGuess) -> ColumnGuess:
+    """Declare the label as a bool."""
+    assert label.outcome is not None
+    if contradicts_words(label.outcome):
+        line = f"{label.file.file}: column {label.column.header!r} is True for who stayed"
+        refuse([Problem(lines=(line,), remedy="Write the opposite: True for who left")])
+    share = f"True in {count_true(label):,} of {count_of(label.column.rows, 'row')}"
+    column = Column(type="bool", header=guess.column.header)
+    return replace(guess, column=column, description=f"the label, {share}")
+
+
+def _derive_label(label: LabelGuess, used_names: set[str]) -> ColumnGuess:
+    """Declare a label that is made of a date of leaving when a snapshot freezes."""
+    day = label.column.name
+    date = day if label.column.kind == "date" else f"({day} AT TIME ZONE 'UTC')::date"
+    share = f"set in {count_true(label):,} of {count_of(label.column.rows, 'row')}"
+    return ColumnGuess(
+        name=number_name(LEFT_COLUMN, used_names),
+        column=Column(type="bool", expr=f"coalesce({date} <= as_of, false)"),
+        description=f"the label: left until the day of the drop; {day} is {share}",
+    )

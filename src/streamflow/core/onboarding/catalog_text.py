@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from streamflow.catalog import Column
-from streamflow.core.data.catalog_definitions import quote_toml
+from streamflow.core.data.catalog_definitions import format_toml, quote_toml
 from streamflow.core.data.counts import count_of
-from streamflow.core.onboarding.catalog_guess import CatalogGuess, TableGuess
+from streamflow.core.onboarding.catalog_guess import CatalogGuess
+from streamflow.core.onboarding.table_guess import TableGuess
 
 HEAD = """\
-# What the data mean: declared once, here. 'streamflow init' guessed it from one folder of files:
+# What the data mean: declared once, here. 'streamflow init' guessed it from one drop:
 # read it before the first drop is frozen, because a column's type cannot change after that.
 #
 # A column:  type        int | float | bool | string | date | timestamp   (64 bit numbers)
@@ -28,9 +29,12 @@ HEAD = """\
 #            counter     a number that grows from drop to drop: `honesty` warns where it does not
 #            words       the name that people use for the column, in reasons;
 #                        without it, the column's name with spaces
+#            header      the column's name in its file; without it, its name in the catalog
 #            expr        SQL over the table's columns, as_of (a date) and lag(column), the value of
 #                        the same key in the drop before. It is computed once, when a snapshot
 #                        freezes; no file holds such a column.
+# A file:    [files.<table>] says how the file of a table is written, where it is not CSV in UTF-8
+#            with commas. Every later month is read by it.
 # A view:    max_age_days  how old a live row may be when it is served; without it, any age
 #
 # For you to decide:
@@ -49,6 +53,9 @@ CommentedLine = tuple[str, str]  # a line, and its comment
 def catalog_text(guess: CatalogGuess) -> str:
     """Write the whole catalog file."""
     decisions = [f"# - {_make_printable(decision)}.\n" for decision in guess.decisions]
+    if guess.left_out:
+        decisions.append("#\n# Left out as features:\n")
+        decisions += [f"# - {_make_printable(column)}\n" for column in guess.left_out]
     sections = [
         "".join([HEAD, *decisions]),
         _write_model(guess),
@@ -79,9 +86,12 @@ def _write_entity(guess: CatalogGuess) -> str:
         if entity.type == "int"
         else "not every key is a whole number, or some begin with 0"
     )
+    key_text = "in every file, and different in each row"
+    if guess.key_is_made:
+        key_text = "no column is the key: the rows of the file are numbered 1, 2, 3 …"
     lines = [
         (f"name = {quote_toml(entity.name)}", "guessed: from the key"),
-        (f"key = {quote_toml(entity.key)}", "guessed: in every file, and different in each row"),
+        (f"key = {quote_toml(entity.key)}", f"guessed: {key_text}"),
         (f"type = {quote_toml(entity.type)}", f"guessed: {key_type}"),
     ]
     if entity.type == "string":
@@ -97,12 +107,17 @@ def _write_entity(guess: CatalogGuess) -> str:
 
 
 def _write_label(guess: CatalogGuess) -> str:
+    files = [table.file for table in guess.tables]
+    label_file = next(table.file for table in guess.tables if table.table == guess.label.table)
+    table_text = "this file may come later than the rest of its drop"
+    if files.count(label_file) > 1:
+        table_text = "a table of its own, so that no model reads the label as a feature"
+    column_text = "the model predicts True"
+    if guess.label_is_date:
+        column_text = "made of the date of leaving; the model predicts True"
     lines = [
-        (
-            f"table = {quote_toml(guess.label.table)}",
-            "guessed: this file may come later than the rest of its drop",
-        ),
-        (f"column = {quote_toml(guess.label.column)}", "guessed: the model predicts True"),
+        (f"table = {quote_toml(guess.label.table)}", f"guessed: {table_text}"),
+        (f"column = {quote_toml(guess.label.column)}", f"guessed: {column_text}"),
     ]
     return "[label]\n" + _write_lines(lines)
 
@@ -124,7 +139,18 @@ def _write_table(table: TableGuess) -> str:
         (f"{column.name:{width}} = {declaration(column.column)}", f"guessed: {column.description}")
         for column in table.columns
     ]
-    return f"{text}[tables.{table.table}.columns]\n{_write_lines(lines)}"
+    columns = f"[tables.{table.table}.columns]\n{_write_lines(lines)}"
+    written = _write_format(table)
+    return f"{text}{columns}\n{written}" if written else f"{text}{columns}"
+
+
+def _write_format(table: TableGuess) -> str:
+    """Write how the file of a table is written; empty for a strict CSV file."""
+    lines = []
+    for name, value in table.written.options.items():
+        reason = table.written.reasons.get(name)
+        lines.append((f"{name} = {format_toml(value)}", f"guessed: {reason}" if reason else ""))
+    return f"[files.{table.table}]\n{_write_lines(lines)}" if lines else ""
 
 
 def declaration(column: Column) -> str:
@@ -155,13 +181,20 @@ def _list_options(column: Column) -> Iterator[tuple[str, str]]:
         yield "view", quote_toml(column.view)
     if column.words:
         yield "words", quote_toml(column.words)
+    if column.header:
+        yield "header", quote_toml(column.header)
+    if column.expr:
+        yield "expr", quote_toml(column.expr)
 
 
 def _write_lines(lines: Sequence[CommentedLine]) -> str:
     """Write lines whose comments are aligned, as far as the lines are not too long."""
     longest = max((len(line) for line, _ in lines), default=0)
     width = min(longest, COMMENT_COLUMN)
-    return "".join(f"{line:{width}}  # {_make_printable(comment)}\n" for line, comment in lines)
+    return "".join(
+        f"{line:{width}}  # {_make_printable(comment)}\n" if comment else f"{line}\n"
+        for line, comment in lines
+    )
 
 
 def _make_printable(text: str) -> str:

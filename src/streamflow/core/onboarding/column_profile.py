@@ -1,248 +1,148 @@
-"""What a column of a CSV file holds over all rows: the expressions that measure it, and the result.
-
-Cells are text, a null where a cell is empty. The expressions are aggregates, so that a file can be
-read as a stream.
-"""
+"""What a column of a file holds over all rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-import polars as pl
-
-from streamflow.catalog import Column, ColumnType
-from streamflow.column_types import COLUMN_TYPES
-from streamflow.core.data.contract import read_cells, value_expression
+from streamflow.catalog import STRICT_CSV, ColumnType, FileFormat
+from streamflow.core.onboarding.cell_style import is_null_word
 
 # The most distinct texts with which a column can be one of categories; a convention.
 MAX_CATEGORIES = 30
+SHOWN_ODD = 5  # odd values of a column that messages show
 
-SLICE_ROWS = 50_000  # how many rows are read as instants at a time
 
-# The count of distinct values is an estimate: a column may be unique from this share of its rows.
-UNIQUE_SHARE = 0.9
+@dataclass(frozen=True, kw_only=True)
+class CellCount:
+    """A value of a column, how many cells hold it, and the row of the first one (from 0)."""
 
-# The types that `init` recognizes by their form, the narrowest first.
-GUESSED_TYPES = tuple(record.name for record in COLUMN_TYPES.values() if record.guess_form)
-
-Measurements = dict[str, float | int | None]
+    value: str
+    count: int
+    row: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
     """What one column of one file holds.
 
-    kind      the narrowest type of all its values; None: text with NUL, which no type allows
+    name      the name that the catalog gives it
+    header    its name in the file
+    kind      the type of nearly all of its values; None: text with NUL, which no type allows
+    fitting   the number of cells that are of this type
     low       the smallest number; None for a column that is not numeric
     high      the largest number; None for a column that is not numeric
     longest   the length of the longest cell, in characters
-    distinct  an estimate of the distinct values, within about 2 %
-    true      the number of cells that say True
-    texts     all distinct texts in order, if they are few
+    values    each distinct value and the number of its cells, if they are few; in order
     unique    no cell is empty, and no two cells are equal
+    is_whole  each value is a whole number, although some are written like 1.0
+    odd       the values that are not of the type, the most frequent first; at most ODD_VALUES
+    odd_cells the number of cells that are not of the type
+    padded    the number of cells with blanks around a value
+    hidden    the first cell with blanks or characters of no width around it, of a column that
+              could be the key
+    total     the first cell of such a column that names a row of sums
+    mixed     the numbers have no common type: whole numbers of many digits, and fractions
+    not_ascii the number of cells that are not ASCII; counted where the encoding is a guess
+    first_empty    of a column whose cells are all different until then: the row of its first
+                   empty cell
+    repeated_cell  of such a column: a cell that is there twice; empty if it was not looked for
     """
 
     name: str
+    header: str
     rows: int
     empty: int
     kind: ColumnType | None
-    low: float | None
-    high: float | None
-    longest: int
-    distinct: int
-    true: int
-    texts: tuple[str, ...] | None = None
+    fitting: int = 0
+    low: float | None = None
+    high: float | None = None
+    longest: int = 0
+    values: tuple[tuple[str, int], ...] | None = None
     unique: bool = False
+    is_whole: bool = False
+    odd: tuple[CellCount, ...] = ()
+    odd_cells: int = 0
+    padded: int = 0
+    hidden: CellCount | None = None
+    total: CellCount | None = None
+    mixed: bool = False
+    not_ascii: int = 0
+    first_empty: int | None = None
+    repeated_cell: str = ""
 
     @property
     def can_be_key(self) -> bool:
         """Return whether this column can name each row of its file."""
-        return self.unique and self.kind in ("int", "string")
+        is_possible = self.kind in ("int", "string") or (self.kind == "float" and self.is_whole)
+        return self.unique and is_possible and not self.odd_cells
+
+    @property
+    def texts(self) -> tuple[str, ...] | None:
+        """Return all distinct values in order, if they are few."""
+        if self.values is None or len(self.values) > MAX_CATEGORIES:
+            return None
+        return tuple(value for value, _ in self.values)
+
+    @property
+    def missing(self) -> int:
+        """Return the number of cells that are empty or hold blanks only."""
+        return self.empty + sum(cell.count for cell in self.odd if not cell.value.strip())
+
+    @property
+    def null_words(self) -> tuple[str, ...]:
+        """Return the odd values that mean a null."""
+        return tuple(odd.value for odd in self.odd if is_null_word(odd.value))
+
+    @property
+    def numbers_rows(self) -> bool:
+        """Return whether the column only numbers the rows: 0, 1, 2 … or 1, 2, 3 …."""
+        is_counter = self.low in (0, 1) and self.high == self.rows - 1 + (self.low or 0)
+        return self.kind == "int" and self.unique and is_counter
+
+    def count_value(self, value: str) -> int:
+        """Return how many cells hold a value."""
+        return dict(self.values or ()).get(value, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileProfile:
-    """What one file of a drop holds, column by column."""
+    """What one file of a drop holds, column by column.
+
+    file         its name in the folder of a drop
+    file_format  how it is written, as far as that was needed to read it
+    reasons      option of the format -> what decided it
+    repeated     the number of rows that equal an earlier row in every column but the key
+    lines        row -> its line in the file, for the rows that a message names
+    """
 
     file: str
+    rows: int
     columns: tuple[ColumnProfile, ...]
+    file_format: FileFormat = STRICT_CSV
+    reasons: dict[str, str] = field(default_factory=dict)
+    repeated: int = 0
+    lines: dict[int, int] = field(default_factory=dict)
 
-    @property
-    def rows(self) -> int:
-        """Return the number of records of the file, without the header."""
-        return self.columns[0].rows
+    def with_lines(self, lines: dict[int, int]) -> FileProfile:
+        """Return the same profile with the lines of the rows that messages name."""
+        return replace(self, lines=lines)
+
+    def line(self, row: int) -> int:
+        """Return the line of a row in the file. Without a look at the file, none is skipped."""
+        return self.lines.get(row, row + 2)
+
+    def locate(self, row: int) -> str:
+        """Return the place of a row in the file, as in `users.csv:490`."""
+        return f"{self.file}:{self.line(row)}"
+
+    def named_rows(self) -> set[int]:
+        """Return the rows that messages name: where odd cells are first."""
+        rows = {cell.row for column in self.columns for cell in column.odd[:SHOWN_ODD]}
+        for column in self.columns:
+            rows |= {cell.row for cell in (column.hidden, column.total) if cell}
+        empty_rows = (column.first_empty for column in self.columns)
+        return rows | {row for row in empty_rows if row is not None}
 
     def column(self, name: str) -> ColumnProfile | None:
         """Return the column of this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
-
-
-def measuring_expressions(header: Sequence[str]) -> list[pl.Expr]:
-    """Return the expressions to compute over a frame of text with the columns `header`.
-
-    They give one row, which `profiles_from_measures` reads.
-    """
-    expressions = [pl.len().alias("rows")]
-    for number, name in enumerate(header):
-        for measure, expression in _column_measures(pl.col(name)).items():
-            expressions.append(expression.alias(f"{number}.{measure}"))
-    return expressions
-
-
-def _column_measures(cell: pl.Expr) -> dict[str, pl.Expr]:
-    """Return the expressions of one column by name; a type's name counts the cells that fit it."""
-    number = cell.cast(pl.Float64, strict=False)
-    type_conditions: dict[str, pl.Expr] = {name: _fits(cell, name) for name in GUESSED_TYPES}
-    conditions: dict[str, pl.Expr] = {
-        **type_conditions,
-        "nul": cell.str.contains("\0", literal=True),
-        "true": cell == "True",
-    }
-    return {
-        "empty": cell.null_count(),
-        **{name: condition.sum() for name, condition in conditions.items()},
-        "low": number.min(),
-        "high": number.max(),
-        "longest": cell.str.len_chars().max(),
-        "distinct": cell.approx_n_unique(),
-    }
-
-
-def _fits(cell: pl.Expr, column_type: str) -> pl.Expr:
-    """Return whether a cell has the form of a type, and a value.
-
-    The values of instants are checked later, by `check_instants`: they depend on each other.
-    """
-    has_form = cell.str.contains(str(COLUMN_TYPES[column_type].guess_form))
-    if column_type == "timestamp":
-        return has_form
-    return has_form & value_expression(cell, column_type).is_not_null()
-
-
-def profiles_from_measures(
-    header: Sequence[str],
-    measured: pl.DataFrame,
-) -> tuple[ColumnProfile, ...]:
-    """Make the profile of each column from the row of `measuring_expressions`.
-
-    >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", None]})
-    >>> measures = text.select(measuring_expressions(text.columns))
-    >>> members, plans = profiles_from_measures(text.columns, measures)
-    >>> members.name, members.kind, members.empty, members.low
-    ('member', 'int', 0, 4.0)
-    >>> plans.name, plans.kind, plans.empty, plans.low
-    ('plan', 'string', 1, None)
-    """
-    row = measured.row(0, named=True)
-    column_profiles = []
-    for number, name in enumerate(header):
-        names = _column_measures(pl.col(name))
-        measurements = {measure: row[f"{number}.{measure}"] for measure in names}
-        column_profiles.append(_make_profile(name, row["rows"], measurements))
-    return tuple(column_profiles)
-
-
-def _make_profile(name: str, rows: int, measurements: Measurements) -> ColumnProfile:
-    counts = {
-        measure: int(value or 0)
-        for measure, value in measurements.items()
-        if measure not in ("low", "high")
-    }
-    kind = _narrowest_type(counts, filled=rows - counts["empty"])
-    is_numeric = kind is not None and COLUMN_TYPES[kind].is_number
-    return ColumnProfile(
-        name=name,
-        rows=rows,
-        empty=counts["empty"],
-        kind=kind,
-        low=measurements["low"] if is_numeric else None,
-        high=measurements["high"] if is_numeric else None,
-        longest=counts["longest"],
-        distinct=counts["distinct"],
-        true=counts["true"],
-    )
-
-
-def _narrowest_type(counts: dict[str, int], *, filled: int) -> ColumnType | None:
-    """Return the first type that all `filled` cells fit."""
-    if filled:
-        for kind in GUESSED_TYPES:
-            if counts[kind] == filled:
-                return kind
-    return None if counts["nul"] else "string"
-
-
-def detail_expressions(column_profiles: Sequence[ColumnProfile]) -> list[pl.Expr]:
-    """Return the expressions of a second pass over the file, for `add_details`.
-
-    They give the texts of each column that seems to have few, and the exact number of distinct
-    values of each column that seems to have no value twice.
-    """
-    texts = [
-        pl.col(profile.name).drop_nulls().unique().sort().implode().alias(f"{profile.name}.texts")
-        for profile in column_profiles
-        if _seems_to_have_few_texts(profile)
-    ]
-    unique_counts = [
-        pl.col(profile.name).n_unique().alias(f"{profile.name}.unique")
-        for profile in column_profiles
-        if _seems_unique(profile)
-    ]
-    return texts + unique_counts
-
-
-def add_details(
-    first_profiles: Sequence[ColumnProfile],
-    measured: pl.DataFrame,
-) -> tuple[ColumnProfile, ...]:
-    """Add to the profiles what `detail_expressions` measured.
-
-    >>> text = pl.DataFrame({"member": ["17", "4"], "plan": ["Plus", "Plus"]})
-    >>> measures = text.select(measuring_expressions(text.columns))
-    >>> first_pass = profiles_from_measures(text.columns, measures)
-    >>> members, plans = add_details(first_pass, text.select(detail_expressions(first_pass)))
-    >>> (members.unique, members.texts), (plans.unique, plans.texts)
-    ((True, None), (False, ('Plus',)))
-    """
-    row = measured.row(0, named=True) if measured.width else {}
-    column_profiles = []
-    for profile in first_profiles:
-        texts = None
-        if _seems_to_have_few_texts(profile):
-            texts = _limit_texts(row[f"{profile.name}.texts"])
-        unique = _seems_unique(profile) and row[f"{profile.name}.unique"] == profile.rows
-        column_profiles.append(replace(profile, texts=texts, unique=unique))
-    return tuple(column_profiles)
-
-
-def check_instants(profile: ColumnProfile, text: pl.Series) -> ColumnProfile:
-    """Make a column of instants a column of text if ingest cannot read every cell.
-
-    One column cannot mix all ways of writing an instant.
-    """
-    columns = {text.name: Column(type="timestamp", nullable=True)}
-    for cells in text.to_frame().iter_slices(SLICE_ROWS):
-        rows = np.arange(len(cells))
-        _, violations = read_cells(cells, rows, columns, key=text.name, table="")
-        if violations:
-            return replace(profile, kind="string")
-    return profile
-
-
-def _seems_to_have_few_texts(profile: ColumnProfile) -> bool:
-    # `distinct` is an estimate, so twice as many are looked at.
-    return profile.kind == "string" and profile.distinct <= 2 * MAX_CATEGORIES
-
-
-def _seems_unique(profile: ColumnProfile) -> bool:
-    return (
-        profile.empty == 0
-        and profile.kind in ("int", "string")
-        and profile.distinct >= UNIQUE_SHARE * profile.rows
-    )
-
-
-def _limit_texts(texts: list[str]) -> tuple[str, ...] | None:
-    return tuple(texts) if len(texts) <= MAX_CATEGORIES else None

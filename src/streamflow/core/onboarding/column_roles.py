@@ -1,43 +1,53 @@
 """Guess which column is the key, and which file is the entity's own, from names and contents.
 
-Where no guess is possible, the error lists the columns that were examined: a missing catalog is
+Where no guess is possible, the problem lists the columns that were examined: a missing catalog is
 better than a wrong one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Never
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from streamflow.catalog import RESERVED
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
-from streamflow.errors import CatalogInvalid
+from streamflow.core.onboarding.problems import Problem
 
-IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
-MAX_NAME = 48  # characters of a name in the catalog
-KEY_ENDING = re.compile(r"_(id|key|no|nr|number|code|uuid|ref)$")
-POPULATION_NAMES = ("users", "customers", "members", "accounts")
+KEY_ENDING = re.compile(r"_(id|key|no|nr|num|number|code|uuid|guid|ref)$")
+KEY_NAME = re.compile(r"^(id|.+_id|.*(id|num|nr|uuid|guid))$")
+# What programs call a column that numbers the rows of one file.
+ROW_NUMBER_NAME = re.compile(
+    r"^(unnamed_\d+|index|row|row_?names?|row_?num(ber)?|x|nr|no)(_given)?$"
+)
+POPULATION_NAMES = ("users", "customers", "members", "accounts", "people", "clients")
 
 KEY_REMEDY = (
     "Export one row for each key, under the same column name in every file "
     "(if a key has several rows, sum them up)"
 )
-OWNER_REMEDY = "Move the label with the key into its own file: it is known later than the rest"
+MAKE_KEY_REMEDY = (
+    "Name the key with --key COLUMN, or number the rows with --make-key "
+    "(then no row of a second month can be joined to a row of this one)"
+)
+HIDDEN_REMEDY = "Remove these characters in the export: an id with them is a different id"
 
 
-def as_identifier(text: str, *, longest: int = MAX_NAME) -> str:
-    """Make a name that the catalog accepts from any text.
+UNLIKELY_KEY = "is different in each row, but its name is not that of a key"
+SUM_REMEDY = "Remove the row of sums"
 
-    >>> as_identifier("Member ID"), as_identifier("2024-visits"), as_identifier("MonthlyFee")
-    ('member_id', 'c_2024_visits', 'monthly_fee')
+
+@dataclass(frozen=True, kw_only=True)
+class KeyGuess:
+    """The key.
+
+    alternatives  the remaining columns that could be the key too
+    is_made       no column is the key: the rows are numbered
     """
-    separated_words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
-    name = re.sub(r"[^a-z0-9]+", "_", separated_words.lower()).strip("_")
-    if not name[:1].isalpha():
-        name = f"c_{name}".rstrip("_")
-    return name[:longest].rstrip("_")
+
+    name: str
+    alternatives: tuple[str, ...] = ()
+    is_made: bool = False
 
 
 def entity_name(key: str, table: str) -> str:
@@ -46,100 +56,151 @@ def entity_name(key: str, table: str) -> str:
     >>> entity_name("customer_id", "people"), entity_name("id", "members")
     ('customer', 'member')
     """
-    if key != "id":
-        return KEY_ENDING.sub("", key)
+    name = KEY_ENDING.sub("", key)
+    if key != "id" and name:
+        return name
     return table.removesuffix("s") or table
 
 
-def check_columns(files: Sequence[FileProfile]) -> None:
-    """Raise CatalogInvalid with every column that no catalog can declare."""
-    problems = []
-    for file in files:
-        for column in file.columns:
-            problem = _check_column(column)
-            if problem:
-                problems.append(f"{file.file}: column {column.name!r} {problem}")
-    if problems:
-        refuse(problems, "Rename these columns in the export (or drop them)")
-
-
-def _check_column(column: ColumnProfile) -> str | None:
-    name = column.name
-    if not name:
-        return "has no name"
-    if name in RESERVED:
-        return f"has a name that streamflow uses itself; call it '{name}_given' for example"
-    if not IDENTIFIER.fullmatch(name) or len(name) > MAX_NAME:
-        return (
-            f"does not have a name of at most {MAX_NAME} characters a-z, 0-9 and _; "
-            f"call it '{as_identifier(name)}' for example"
-        )
-    return "holds text with NUL characters" if column.kind is None else None
-
-
-def find_key(files: Sequence[FileProfile], key: str | None) -> tuple[str, list[str]]:
+def find_key(files: Sequence[FileProfile], key: str | None) -> KeyGuess | Problem:
     """Find the column that is in every file of a drop and unique in each of them.
 
-    `key` is the column that the user named as the key; None: guess it. Raises CatalogInvalid.
-
-    Returns:
-        The key, and the remaining columns that could be the key too.
+    `key` is the header or the name of the column that the user named as the key; None: guess it.
     """
     shared = [
         column.name
         for column in files[0].columns
         if all(file.column(column.name) for file in files)
     ]
-    if key is not None and key not in shared:
-        incomplete_files = ", ".join(file.file for file in files if not file.column(key))
-        refuse(
-            [f"the key '{key}' is not a column of {incomplete_files}"],
-            "Name a column that every file has",
-        )
-    candidates = shared if key is None else [key]
-    possible_keys = [
-        name for name in candidates if all(_column(file, name).can_be_key for file in files)
-    ]
+    if key is not None:
+        names = {
+            column.name for file in files for column in file.columns if key == column.header
+        } or {key}
+        shared_names = [name for name in shared if name in names]
+        if not shared_names:
+            return _describe_absent_key(files, key, names)
+        shared = shared_names
+    possible_keys = [name for name in shared if all(_column(f, name).can_be_key for f in files)]
+    if key is None:
+        possible_keys = [name for name in possible_keys if _seems_key(files, name)]
     if not possible_keys:
-        problem = "no column can be the key: it must be in every file, and different in each row"
-        refuse([problem, *_explain_no_key(files, candidates)], KEY_REMEDY)
+        return _describe_no_key(files, shared, is_named=key is not None)
     best_key, *alternatives = sorted(possible_keys, key=_rank_key)
-    return best_key, alternatives
+    hidden = _describe_hidden(files, best_key)
+    if hidden:
+        return Problem(lines=tuple(hidden), remedy=HIDDEN_REMEDY)
+    sums = [
+        f"{file.locate(cell.row)} column {best_key!r}: got {cell.value!r}; it is no key but a sum"
+        for file in files
+        for cell in [_column(file, best_key).total]
+        if cell
+    ]
+    if sums:
+        return Problem(lines=tuple(sums), remedy=SUM_REMEDY)
+    return KeyGuess(name=best_key, alternatives=tuple(alternatives))
 
 
-def _explain_no_key(files: Sequence[FileProfile], candidates: Sequence[str]) -> list[str]:
-    """Tell why each candidate cannot be the key; without candidates, list the keys of each file."""
-    if not candidates:
-        lines = ["no column is in every file"]
-        for file in files:
-            unique_columns = [column.name for column in file.columns if column.can_be_key]
-            names = ", ".join(unique_columns) or "none"
-            lines.append(f"{file.file}: different in each row are: {names}")
-        return lines
+def _seems_key(files: Sequence[FileProfile], name: str) -> bool:
+    """Tell whether a column that could be the key seems to be one.
+
+    In one file alone, any measured number may happen to be different in each row, so the name
+    must be that of a key, or the column must be the first one.
+    """
+    if ROW_NUMBER_NAME.search(name):
+        return False
+    if len(files) > 1 or _rank_key(name) < NO_KEY_NAME:
+        return True
+    return files[0].columns[0].name == name
+
+
+def _describe_absent_key(files: Sequence[FileProfile], key: str, names: set[str]) -> Problem:
+    """Say which files do not have the column that the user named."""
+    incomplete_files = [file.file for file in files if not any(file.column(name) for name in names)]
+    line = f"the key '{key}' is not a column of {', '.join(incomplete_files)}"
+    return Problem(lines=(line,), remedy="Name a column that every file has")
+
+
+def _describe_hidden(files: Sequence[FileProfile], key: str) -> list[str]:
+    """Show the first cell of the key in each file that has blanks or hidden characters around."""
     lines = []
-    for name in sorted(candidates, key=_rank_key):
-        for file in files:
-            column = _column(file, name)
-            if not column.can_be_key:
-                lines.append(f"{file.file}: column '{name}' {_explain_unsuitable_key(column)}")
+    for file in files:
+        cell = _column(file, key).hidden
+        if cell:
+            shown = ascii(cell.value)
+            problem = "it has blanks or characters of no width around it"
+            lines.append(f"{file.locate(cell.row)} column {key!r}: got {shown}; {problem}")
     return lines
 
 
-def _explain_unsuitable_key(column: ColumnProfile) -> str:
+def _describe_no_key(
+    files: Sequence[FileProfile], candidates: Sequence[str], *, is_named: bool
+) -> Problem:
+    """Tell why each candidate cannot be the key; without candidates, list the keys of each file."""
+    problem = "no column can be the key: it must be in every file, and different in each row"
+    lines = [problem]
+    if not candidates:
+        lines.append("no column is in every file")
+        for file in files:
+            unique_columns = [column.header for column in file.columns if column.can_be_key]
+            names = ", ".join(unique_columns) or "none"
+            lines.append(f"{file.file}: different in each row are: {names}")
+        return Problem(lines=tuple(lines), remedy=KEY_REMEDY)
+    candidates = sorted(candidates, key=_rank_key)
+    if not is_named and len(files) == 1:
+        likely = [name for name in candidates if _rank_key(name) < NO_KEY_NAME]
+        unique = [name for name in candidates if _column(files[0], name).can_be_key]
+        candidates = likely or unique
+        if not candidates:
+            lines.append(f"{files[0].file}: no column is different in each row")
+    for name in candidates:
+        for file in files:
+            column = _column(file, name)
+            reason = next(_list_key_obstacles(file, column), UNLIKELY_KEY)
+            # In several files, such a column is no key because of a different file.
+            if reason != UNLIKELY_KEY or len(files) == 1:
+                lines.append(f"{file.file}: column {column.header!r} {reason}")
+    is_single = len(files) == 1 and not is_named
+    remedy = MAKE_KEY_REMEDY if is_single else KEY_REMEDY
+    return Problem(lines=tuple(lines), remedy=remedy)
+
+
+def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[str]:
+    """Tell why a column cannot be the key; nothing when it could."""
     if column.empty:
-        return f"is empty in {column.empty:,} of {count_of(column.rows, 'row')}"
-    if column.kind not in ("int", "string"):
-        return f"is of type {column.kind}; a key is int or string"
-    distinct = min(column.distinct, column.rows - 1)
-    values = count_of(distinct, "different value")
-    return f"repeats: about {values} in {count_of(column.rows, 'row')}"
+        first = ""
+        if column.first_empty is not None:
+            first = f", first in {file.locate(column.first_empty)}"
+        yield f"is empty in {column.empty:,} of {count_of(column.rows, 'row')}{first}"
+    if column.kind not in ("int", "string", "float"):
+        yield f"is of type {column.kind}; a key is int or string"
+    if not column.unique:
+        values = "many different values"
+        if column.values is not None:
+            values = count_of(len(column.values), "different value")
+        example = f", {column.repeated_cell!r} twice or more" if column.repeated_cell else ""
+        yield f"repeats: {values} in {count_of(column.rows, 'row')}{example}"
+    if column.total:
+        line = file.locate(column.total.row)
+        yield f"holds the name of a sum in {line}: {column.total.value!r}"
+    if column.odd_cells:
+        odd_cell = column.odd[0]
+        shown = f"{odd_cell.value!r} in {file.locate(odd_cell.row)}"
+        count = count_of(column.odd_cells, "cell")
+        yield f"is of type {column.kind}, except {count}, first {shown}"
+    if column.kind == "float" and not column.is_whole:
+        yield "holds numbers that are not whole; a key is int or string"
+    if column.numbers_rows:
+        yield "only numbers the rows"
+
+
+NO_KEY_NAME = 2
 
 
 def _rank_key(name: str) -> int:
     """Rank a name as that of a key; the smallest rank is the best."""
     if name == "id" or name.endswith("_id"):
         return 0
-    return 1 if KEY_ENDING.search(name) else 2
+    return 1 if KEY_ENDING.search(name) or KEY_NAME.search(name) else NO_KEY_NAME
 
 
 def find_owner(
@@ -147,32 +208,50 @@ def find_owner(
     key: str,
     label_file: FileProfile,
     population: int,
-) -> FileProfile:
-    """Find the entity's own file: it holds all `population` keys, and not the label.
+) -> FileProfile | Problem:
+    """Find the entity's own file: it holds all `population` keys.
 
-    Raises CatalogInvalid.
+    It is a file without the label, if there is one: the label is known later than the rest.
     """
-    if all(file is label_file for file in files):
-        refuse(
-            [f"{label_file.file} holds the label and everything else, and is the only file"],
-            OWNER_REMEDY,
-        )
     # A key occurs once in each file, so it is enough to count the rows.
-    complete_files = [file for file in files if file is not label_file and file.rows == population]
+    complete_files = [
+        file
+        for file in files
+        if file.rows == population and (file is not label_file or _is_wide(file) or len(files) == 1)
+    ]
     if not complete_files:
         counts = [f"{file.file}: {file.rows:,} of {count_of(population, 'key')}" for file in files]
         problem = (
             f"no file except that of the label holds every '{key}'; "
             "one file must hold the whole population"
         )
-        refuse([problem, *counts], "Add the missing keys to one of the files")
+        return Problem(lines=(problem, *counts), remedy="Add the missing keys to one of the files")
     entity = KEY_ENDING.sub("", key)
-    return min(complete_files, key=lambda file: _rank_owner(file.file, entity))
+    return min(
+        complete_files,
+        key=lambda file: (file is label_file, _rank_owner(file.file, entity)),
+    )
+
+
+WIDE_COLUMNS = 5  # a file with the label and so many columns is no file of outcomes only
+
+
+def _is_wide(file: FileProfile) -> bool:
+    return len(file.columns) >= WIDE_COLUMNS
+
+
+def holds_features(label_file: FileProfile, owner: FileProfile) -> bool:
+    """Tell whether the file of the label holds features too.
+
+    It does if it is the entity's own file, or if it has many columns. A small file of the label
+    is known later than the rest, and so are its columns.
+    """
+    return label_file is owner or _is_wide(label_file)
 
 
 def _rank_owner(file: str, entity: str) -> int:
     """Rank the name of a file as that of the population; the smallest rank is the best."""
-    stem = file.rsplit(".", 1)[0].lower()
+    stem = file.split(".", 1)[0].lower()
     if stem in (entity, f"{entity}s"):
         return 0
     return 1 if stem in POPULATION_NAMES else 2
@@ -182,13 +261,3 @@ def _column(file: FileProfile, name: str) -> ColumnProfile:
     column = file.column(name)
     assert column is not None
     return column
-
-
-def refuse(problems: Sequence[str], remedy: str) -> Never:
-    """Raise CatalogInvalid with all `problems`, and with what to do."""
-    raise CatalogInvalid(
-        "\n".join(problems),
-        violations=list(problems),
-        state="No catalog was written.",
-        remedy=f"{remedy}, and run 'streamflow init' again.",
-    )

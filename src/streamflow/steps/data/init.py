@@ -1,34 +1,34 @@
-"""init: guess a catalog from one folder of CSV files, and write it for a person to read."""
+"""init: guess a catalog from the files of one drop, and write it for a person to read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Never
+
+import polars as pl
 
 from streamflow.catalog import parse_catalog
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
-from streamflow.core.onboarding.column_profile import (
-    ColumnProfile,
-    FileProfile,
-    add_details,
-    check_instants,
-    detail_expressions,
-    measuring_expressions,
-    profiles_from_measures,
-)
-from streamflow.core.onboarding.column_roles import check_columns, find_key, refuse
-from streamflow.files import csv_scan, text_files
-from streamflow.files.csv_files import BOM, read_header
+from streamflow.core.onboarding.column_profile import FileProfile
+from streamflow.core.onboarding.column_roles import KeyGuess, find_key
+from streamflow.core.onboarding.column_tally import Hashes
+from streamflow.core.onboarding.label_column import LabelGuess, find_label
+from streamflow.core.onboarding.odd_rows import find_repeated_headers
+from streamflow.core.onboarding.problems import Problem, refuse
+from streamflow.files import source_files, text_files
+from streamflow.steps.data.source_profile import ReadSource, read_source
 
-DIFFERENT_SEPARATORS = ";\t|"  # what stands between cells in a file without commas
+MADE_KEY = "row_number"  # the key that numbers the rows
+FOLDER_REMEDY = "Name the folder that holds the files of one drop, or the files themselves"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitTable:
-    """One file, as the guessed catalog declares it. `columns` does not count the key."""
+    """One table, as the guessed catalog declares it. `columns` does not count the key."""
 
     table: str
     file: str
@@ -39,7 +39,12 @@ class InitTable:
 
 @dataclass(frozen=True, kw_only=True)
 class InitReceipt:
-    """The guessed catalog in short. `decisions` lists what the data cannot decide."""
+    """The guessed catalog in short.
+
+    readings   how the files are written, where that is no CSV in UTF-8 with commas
+    decisions  what the data cannot decide
+    left_out   the columns that are no features, and why
+    """
 
     out: Path
     folder: Path
@@ -50,22 +55,27 @@ class InitReceipt:
     label: str
     model: str
     tables: tuple[InitTable, ...]
+    readings: tuple[str, ...]
     decisions: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def init(
-    folder: Path,
+    sources: Sequence[Path],
     out: Path,
     *,
     key: str | None = None,
+    make_key: bool = False,
     label: str | None = None,
     force: bool = False,
     notify: Callable[[str], None] = lambda _: None,
 ) -> InitReceipt:
-    """Guess the catalog of the files of `folder` and write it to `out`.
+    """Guess the catalog of the files of one drop and write it to `out`.
 
     Args:
+        sources: a folder, or files of one folder.
         key: the column of the key; without it the key is guessed.
+        make_key: number the rows, because no column is the key.
         label: the column of the label; without it the label is guessed.
         force: replace `out` if it exists.
 
@@ -75,105 +85,137 @@ def init(
     """
     if not force:
         text_files.refuse_existing(out)
-    names = _file_names(folder)
-    _check_headers(folder, names)
-    files = []
-    for name in names:
-        notify(f"reading {folder / name}")
-        files.append(_profile_file(folder / name))
-    check_columns(files)
-    key_column, rivals = find_key(files, key)
-    population = csv_scan.count_distinct([folder / name for name in names], key_column)
-    catalog_guess = guess_catalog(
-        files,
-        key=key_column,
-        population=population,
-        alternative_keys=() if key else rivals,
-        label=label,
-    )
+    paths = _find_files(sources)
+    read_sources = _read_files(paths, make_key=make_key, notify=notify)
+    catalog_guess = _guess(read_sources, key=key, make_key=make_key, label=label)
     text = catalog_text(catalog_guess)
     parse_catalog(text, origin=str(out))  # what we write must be a catalog that we can read
     text_files.write_text(out, text, replace=force)
-    return _receipt(catalog_guess, folder, out)
+    return _receipt(catalog_guess, paths[0].parent, out)
 
 
-def _file_names(folder: Path) -> list[str]:
-    """Return the names of the CSV files of a folder. Raises CatalogInvalid when there are none."""
-    remedy = "Name the folder that holds the CSV files of one drop"
-    if not folder.is_dir():
-        refuse([f"{folder}: no such folder"], remedy)
-    names = csv_scan.list_csv_names(folder)
+def _find_files(sources: Sequence[Path]) -> list[Path]:
+    """Return the files of a drop. Raises CatalogInvalid when they are not in one folder."""
+    if len(sources) == 1 and sources[0].is_dir():
+        return _list_folder(sources[0])
+    lines = [f"{path}: no such file" for path in sources if not path.exists()]
+    lines += [f"{path}: a folder beside other sources" for path in sources if path.is_dir()]
+    if len({path.parent.resolve() for path in sources}) > 1:
+        lines.append("the files are in different folders; a drop is one folder")
+    if lines:
+        _refuse(lines, FOLDER_REMEDY)
+    return list(sources)
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    """Return the data files of a folder. Raises CatalogInvalid when there are none."""
+    names = source_files.list_names(folder)
     if not names:
         subfolders = sorted(
             path.name
             for path in folder.iterdir()
-            if path.is_dir() and csv_scan.list_csv_names(path)
+            if path.is_dir() and source_files.list_names(path)
         )
         hint = f", but its subfolder {subfolders[0]} does" if subfolders else ""
-        refuse([f"{folder}: it holds no .csv file{hint}"], remedy)
-    return names
+        endings = ", ".join(source_files.ENDINGS)
+        _refuse([f"{folder}: it holds no file that ends in {endings}{hint}"], FOLDER_REMEDY)
+    return [folder / name for name in names]
 
 
-def _check_headers(folder: Path, names: list[str]) -> None:
-    """Raise CatalogInvalid with every mistake in the header of a file."""
-    problems: list[str] = []
-    for name in names:
-        try:
-            header = read_header(folder / name)
-        except OSError as exc:
-            problems.append(f"{name}: it cannot be read: {exc}")
-            continue
-        header_text = "".join(header)
-        if len(header) < 2 and any(sign in header_text for sign in DIFFERENT_SEPARATORS):
-            problems.append(f"{name}: its columns are not separated by commas")
-        elif not header:
-            problems.append(f"{name}: it has no header")
-        elif header[0].startswith(BOM):
-            problems.append(
-                f"{name}: it begins with a byte order mark; save it as UTF-8 without one"
-            )
-        repeated = sorted({column for column in header if header.count(column) > 1})
-        problems += [
-            f"{name}: column {column!r} is in the header {count_of(header.count(column), 'time')}"
-            for column in repeated
-        ]
+def _refuse(lines: Sequence[str], remedy: str) -> Never:
+    refuse([Problem(lines=tuple(lines), remedy=remedy)])
+
+
+def _read_files(
+    paths: Sequence[Path], *, make_key: bool, notify: Callable[[str], None]
+) -> list[ReadSource]:
+    """Read all files. Raises CatalogInvalid with every problem of every file."""
+    if make_key and len(paths) > 1:
+        line = "the rows of several files cannot be numbered: their rows would not fit each other"
+        _refuse([line], "Name one file, or a key that every file has with --key")
+    read_sources = []
+    problems = []
+    for path in paths:
+        notify(f"reading {path}")
+        outcome = read_source(path, numbers_rows=MADE_KEY if make_key else None)
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+        else:
+            read_sources.append(outcome)
+            problems += find_repeated_headers(outcome.profile)
     if problems:
-        refuse(problems, "Correct the export")
+        # The key and the label are looked for in the files that can be read, so that all is said.
+        refuse([*problems, *_find_label_problems(read_sources)])
+    return read_sources
 
 
-def _profile_file(path: Path) -> FileProfile:
-    """Profile the columns of a file in two passes.
-
-    The second pass computes the details that depend on the result of the first.
-    """
-    header = read_header(path)
-    columns = profiles_from_measures(
-        header,
-        csv_scan.aggregate(path, measuring_expressions(header)),
-    )
-    if not columns[0].rows:
-        refuse(
-            [f"{path.name}: it has a header and no rows, so nothing can be guessed"],
-            "Export a whole drop",
-        )
-    detail_measures = detail_expressions(columns)
-    if detail_measures:
-        columns = add_details(columns, csv_scan.aggregate(path, detail_measures))
-    return FileProfile(
-        file=path.name,
-        columns=tuple(_check_instants(path, column) for column in columns),
-    )
+def _find_label_problems(read_sources: Sequence[ReadSource]) -> list[Problem]:
+    """Return why no key is found in the files that can be read, beside the files that cannot."""
+    files = [source.profile for source in read_sources]
+    key_guess = find_key(files, None) if files else None
+    return [key_guess] if isinstance(key_guess, Problem) and len(files) > 1 else []
 
 
-def _check_instants(path: Path, profile: ColumnProfile) -> ColumnProfile:
-    """Return the profile of a column of instants as `ingest` would read it; it may be text.
+def _guess(
+    read_sources: Sequence[ReadSource], *, key: str | None, make_key: bool, label: str | None
+) -> CatalogGuess:
+    """Guess the catalog. Raises CatalogInvalid with the problems of key and label together."""
+    files = [source.profile for source in read_sources]
+    key_guess: KeyGuess | Problem = find_key(files, key)
+    if make_key:
+        key_guess = KeyGuess(name=MADE_KEY, is_made=True)
+    key_name = key_guess.name if isinstance(key_guess, KeyGuess) else ""
+    label_guess = find_label(files, key_name, label)
+    if isinstance(key_guess, Problem) or isinstance(label_guess, Problem):
+        refuse([guess for guess in (key_guess, label_guess) if isinstance(guess, Problem)])
+    if key is not None:
+        key_guess = replace(key_guess, alternatives=())
+    counted = [_count_repeated(source, key_guess) for source in read_sources]
+    label_guess = _find_again(label_guess, counted)
+    population = _count_population(read_sources, key_name)
+    if max(file.rows for file in files) < population:
+        _refuse_unshared(read_sources, key_name)
+    return guess_catalog(counted, key=key_guess, label=label_guess, population=population)
 
-    The distinct texts are dropped: a few different instants are not categories.
-    """
-    if profile.kind != "timestamp":
-        return profile
-    cells = csv_scan.read_text_column(path, profile.name)
-    return replace(check_instants(profile, cells), texts=None)
+
+def _count_repeated(source: ReadSource, key: KeyGuess) -> FileProfile:
+    """Return the profile of a file with the number of rows that differ in the key only."""
+    column = source.profile.column(key.name)
+    assert column is not None
+    return replace(source.profile, repeated=source.tally.count_repeated(column.header))
+
+
+def _find_again(label: LabelGuess, files: Sequence[FileProfile]) -> LabelGuess:
+    """Return the same label in the profiles of the same files."""
+    file = next(file for file in files if file.file == label.file.file)
+    return replace(label, file=file)
+
+
+def _count_population(read_sources: Sequence[ReadSource], key: str) -> int:
+    """Count the different keys of all files together."""
+    hashes = [pl.Series(_hashes_of(source, key)) for source in read_sources]
+    return pl.concat(hashes).n_unique()
+
+
+def _refuse_unshared(read_sources: Sequence[ReadSource], key: str) -> Never:
+    """Name a key of each file that is not in the file with most keys."""
+    largest = max(read_sources, key=lambda source: source.profile.rows)
+    lines = [f"no file holds every {key!r}; one file must hold the whole population"]
+    known_keys = pl.Series(_hashes_of(largest, key))
+    for source in read_sources:
+        unknown_rows = (~pl.Series(_hashes_of(source, key)).is_in(known_keys.implode())).arg_true()
+        if len(unknown_rows):
+            cell_place = source.find_cell(unknown_rows[0], key)
+            count = count_of(len(unknown_rows), "key is", "keys are")
+            lines.append(f"{cell_place}: {count} not in {largest.profile.file}")
+    _refuse(lines, f"Add the missing keys to {largest.profile.file}, or correct their spelling")
+
+
+def _hashes_of(source: ReadSource, key: str) -> Hashes:
+    """Return a hash of each key of a file."""
+    column = source.profile.column(key)
+    assert column is not None
+    return source.tally.key_hashes(column.header)
 
 
 def _receipt(catalog_guess: CatalogGuess, folder: Path, out: Path) -> InitReceipt:
@@ -199,5 +241,7 @@ def _receipt(catalog_guess: CatalogGuess, folder: Path, out: Path) -> InitReceip
         label=f"{label.table}.{label.column}",
         model=catalog_guess.model,
         tables=tables,
+        readings=catalog_guess.readings,
         decisions=catalog_guess.decisions,
+        left_out=catalog_guess.left_out,
     )

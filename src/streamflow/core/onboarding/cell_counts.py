@@ -1,0 +1,234 @@
+"""Count the cells of each form in a batch.
+
+Most columns of numbers are clean. A cheap look at a whole column proves that; only a column that
+it leaves in doubt is held, cell by cell, against the forms of its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from streamflow.catalog import STRICT_CSV, FileFormat
+from streamflow.catalog.file_kinds import FileKind
+from streamflow.column_types import COLUMN_TYPES
+from streamflow.core.data.cell_forms import canonical_cell
+from streamflow.core.data.contract import value_expression
+from streamflow.core.onboarding.cell_style import Family
+
+INT_FORM = str(COLUMN_TYPES["int"].guess_form)
+FLOAT_FORM = str(COLUMN_TYPES["float"].guess_form)
+NO_INT = r"[.eE]"  # a number with one of these signs is written as a float
+EXACT_DIGITS = 15  # a float keeps so many digits of a whole number
+REPETITIONS = 4  # how often a value occurs on average where all values are looked at first
+NUMBER_OPTIONS = ("decimal", "thousands", "signs", "trim", "nulls")
+
+Counts = dict[str, float | int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedColumn:
+    """What is known of a column before a batch is counted.
+
+    family      the kind of values of the column
+    may_be_int  all numbers so far were whole
+    has_values  the values are counted one by one, so that a NUL is seen among them
+    """
+
+    family: Family | None
+    may_be_int: bool = True
+    has_values: bool = False
+
+
+def count_cells(
+    cells: pl.DataFrame,
+    columns: Mapping[str, CountedColumn],
+    file_format: FileFormat,
+    kind: FileKind,
+) -> tuple[dict[str, Counts], pl.DataFrame]:
+    """Count the cells of each form in a batch.
+
+    Args:
+        cells: (n, ·) text, in columns named by the headers.
+        columns: header -> what is known of the column.
+
+    Returns:
+        Header -> the counts of the column by name; (n, ·) for each column that may have cells of a
+        different kind whether a cell is of its kind; null where the cell is empty.
+    """
+    counts = _count_all(cells, columns, file_format)
+    typed = {
+        header: column.family
+        for header, column in columns.items()
+        if column.family not in ("text", None)
+    }
+    clean: set[str] = set()
+    if all(getattr(file_format, name) == getattr(STRICT_CSV, name) for name in NUMBER_OPTIONS):
+        numbers = [header for header, family in typed.items() if family == "number"]
+        possible_ints = [header for header in numbers if columns[header].may_be_int]
+        clean |= _count_clean(cells, possible_ints, pl.Int64, counts)
+        fractions = [header for header in numbers if header not in clean]
+        clean |= _count_clean(cells, fractions, pl.Float64, counts)
+    for header, family in typed.items():
+        if family != "number" and _fit_all(cells[header], family, file_format, kind):
+            clean.add(header)
+            counts[header]["fitting"] = len(cells) - int(counts[header]["empty"] or 0)
+    doubtful = {header: family for header, family in typed.items() if header not in clean}
+    fitting = _count_doubtful(cells, doubtful, file_format, kind, counts)
+    return counts, fitting
+
+
+def _count_all(
+    cells: pl.DataFrame, columns: Mapping[str, CountedColumn], file_format: FileFormat
+) -> dict[str, Counts]:
+    """Count what does not depend on the kind of a column."""
+    measures: dict[str, dict[str, pl.Expr]] = {}
+    for header, column in columns.items():
+        cell = pl.col(header)
+        is_text = column.family in ("text", None)
+        length = cell.str.len_chars() if is_text else cell.str.len_bytes()
+        measures[header] = {"empty": cell.null_count(), "longest": length.max()}
+        if file_format.encoding not in ("utf-8", "utf-8-sig"):
+            is_different = cell.str.len_bytes() != cell.str.len_chars()
+            measures[header]["not_ascii"] = is_different.sum()
+        if is_text and not column.has_values:
+            measures[header]["nul"] = cell.str.contains("\0", literal=True).sum()
+    return _measure(cells, measures)
+
+
+def _measure(
+    frame: pl.DataFrame, measures: Mapping[str, Mapping[str, pl.Expr]]
+) -> dict[str, Counts]:
+    """Compute all aggregates of all columns at once: header -> name -> value."""
+    expressions = [
+        expression.alias(f"{header}\0{name}")
+        for header, column_measures in measures.items()
+        for name, expression in column_measures.items()
+    ]
+    counts: dict[str, Counts] = {header: {} for header in measures}
+    if expressions:
+        for path, value in frame.select(expressions).row(0, named=True).items():
+            header, name = path.rsplit("\0", 1)
+            counts[header][name] = value
+    return counts
+
+
+def _count_clean(
+    cells: pl.DataFrame,
+    headers: Sequence[str],
+    number_type: type[pl.Int64 | pl.Float64],
+    counts: dict[str, Counts],
+) -> set[str]:
+    """Count the numbers of the columns that hold nothing else, and return these columns."""
+    numbers = cells.select(pl.col(headers).cast(number_type, strict=False))
+    is_int = number_type == pl.Int64
+    odd = {header: {"odd": _count_odd_numbers(header)} for header in headers if is_int}
+    odd_counts = _measure(cells, odd)
+    measures = {
+        header: {
+            "fitting": (
+                pl.col(header).is_not_null() if is_int else pl.col(header).is_finite()
+            ).sum(),
+            "low": pl.col(header).min(),
+            "high": pl.col(header).max(),
+        }
+        for header in headers
+    }
+    clean = set()
+    for header, values in _measure(numbers, measures).items():
+        filled = len(cells) - int(counts[header]["empty"] or 0)
+        is_exact = int(counts[header]["longest"] or 0) <= EXACT_DIGITS
+        has_odd = bool(odd_counts.get(header, {}).get("odd"))
+        if values["fitting"] == filled and is_exact and not has_odd:
+            clean.add(header)
+            whole_count = filled if is_int else _count_whole(numbers[header])
+            counts[header] |= {**values, "floats": filled, "whole_numbers": whole_count}
+            counts[header]["ints"] = filled if is_int else 0
+    return clean
+
+
+def _count_whole(numbers: pl.Series) -> int:
+    """Count the numbers without a fraction. Most columns end with the first number that has one."""
+    head = numbers.head(1_000).drop_nulls()
+    if (head.floor() != head).any():
+        # Whether all are whole is the question, and it is answered.
+        return 0
+    return int((numbers.floor() == numbers).sum())
+
+
+def _fit_all(
+    cells: pl.Series, family: Family | None, file_format: FileFormat, kind: FileKind
+) -> bool:
+    """Tell whether all cells are of their column's kind. Dates and bools repeat, so few differ."""
+    values = cells.drop_nulls().unique().rename("text")
+    if len(values) > len(cells) / REPETITIONS:
+        return False
+    text = canonical_cell(pl.col("text"), str(family), file_format, kind)
+    texts = values.to_frame().select(text.alias("text"))
+    return bool(texts.select(_fits("text", family).fill_null(value=False).all()).item())
+
+
+def _count_odd_numbers(header: str) -> pl.Expr:
+    """Count the whole numbers that are not written like a value: 007 and +49 name something."""
+    cell = pl.col(header)
+    has_zero = cell.str.starts_with("0").sum() - (cell == "0").sum()
+    return has_zero + cell.str.starts_with("-0").sum() + cell.str.starts_with("+").sum()
+
+
+def _count_doubtful(
+    cells: pl.DataFrame,
+    families: Mapping[str, Family | None],
+    file_format: FileFormat,
+    kind: FileKind,
+    counts: dict[str, Counts],
+) -> pl.DataFrame:
+    """Hold each cell of some columns against the forms of its column's kind."""
+    texts = cells.select(
+        canonical_cell(
+            pl.col(header), "float" if family == "number" else str(family), file_format, kind
+        ).alias(header)
+        for header, family in families.items()
+    )
+    fitting = texts.select(
+        _fits(header, family).alias(header) for header, family in families.items()
+    )
+    numbers = [header for header, family in families.items() if family == "number"]
+    for header, values in _measure(
+        fitting, {header: {"fitting": pl.col(header).sum()} for header in families}
+    ).items():
+        counts[header] |= values
+    for header in numbers:
+        number = texts[header].filter(fitting[header].fill_null(value=False))
+        counts[header] |= _count_numbers(number)
+    return fitting
+
+
+def _fits(header: str, family: Family | None) -> pl.Expr:
+    """Return whether a text has the form of its column's kind, and a value."""
+    text = pl.col(header)
+    if family == "number":
+        has_form = text.str.contains(f"{INT_FORM}|{FLOAT_FORM}")
+        return has_form & text.cast(pl.Float64, strict=False).is_finite()
+    if family == "bool":
+        return text.str.to_lowercase().is_in(["true", "false"])
+    column_type = str(family)
+    has_form = text.str.contains(str(COLUMN_TYPES[column_type].guess_form))
+    return has_form & value_expression(text, column_type).is_not_null()
+
+
+def _count_numbers(texts: pl.Series) -> Counts:
+    """Count the numbers of each type among texts that are numbers."""
+    text = pl.col("text")
+    value = text.cast(pl.Float64, strict=False)
+    is_int = ~text.str.contains(NO_INT) & text.cast(pl.Int64, strict=False).is_not_null()
+    is_exact = (text.str.len_bytes() <= EXACT_DIGITS) | text.str.contains(FLOAT_FORM)
+    measures = {
+        "ints": is_int.sum(),
+        "floats": is_exact.sum(),
+        "whole_numbers": (value.floor() == value).sum(),
+        "low": value.min(),
+        "high": value.max(),
+    }
+    return _measure(texts.rename("text").to_frame(), {"text": measures})["text"]

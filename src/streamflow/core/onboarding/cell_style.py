@@ -1,0 +1,185 @@
+"""Guess how a file writes its numbers, and which kind of values a column holds, from a sample."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from streamflow.column_types import COLUMN_TYPES
+
+Family = Literal["number", "bool", "date", "timestamp", "text"]
+
+# A column is of a type if at least this share of its cells is. A convention.
+TYPE_SHARE = 0.95
+# A sample says which kind of values a column seems to hold. All rows decide later.
+SAMPLE_SHARE = 0.5
+SAMPLED_VALUES = 1_000  # distinct values of a column that are looked at
+
+# Words that stand for a missing value where numbers, dates or bools are expected.
+NULL_WORDS = frozenset(
+    r"""
+    \n na n/a nan null none nil missing unknown undefined unbekannt inf -inf infinity -infinity #n/a
+    #na #null! #value! #div/0! ? - -- --- . .. (null) <na> (blank) k.a. n.a. n.v.
+    """.split()  # noqa: SIM905  # a list of literals would be long and no clearer
+)
+SIGN = r"[$€£¥₹%]|EUR|USD|GBP|CHF"
+SIGNED = re.compile(
+    rf"^(?P<minus>-?)(?P<before>{SIGN})? ?(?P<number>[-\d.,'’\u00a0\u202f _]*\d)"
+    rf"[ \u00a0\u202f]?(?P<after>{SIGN})?$"
+)
+INT_FORM = re.compile(str(COLUMN_TYPES["int"].guess_form))
+FLOAT_FORM = re.compile(str(COLUMN_TYPES["float"].guess_form))
+DATE_FORM = re.compile(str(COLUMN_TYPES["date"].guess_form))
+TIMESTAMP_FORM = re.compile(str(COLUMN_TYPES["timestamp"].guess_form))
+BOOL_FORM = re.compile(r"^(true|false)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberStyle:
+    """How numbers are written: the decimal sign, and the sign between groups of three digits."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def is_number(self, cell: str) -> bool:
+        """Tell whether a cell without currency signs is a number in this style."""
+        text = cell
+        if self.thousands and self.thousands in cell:
+            group = re.escape(self.thousands)
+            grouped = rf"^-?\d{{1,3}}({group}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
+            if not re.match(grouped, cell):
+                return False
+            text = cell.replace(self.thousands, "")
+        if self.decimal != ".":
+            if "." in text:
+                return False
+            text = text.replace(self.decimal, ".")
+        return bool(INT_FORM.match(text) or FLOAT_FORM.match(text))
+
+
+# The styles that are tried, in the order in which they are preferred.
+STYLES = (
+    NumberStyle(),
+    NumberStyle(thousands=","),
+    NumberStyle(decimal=","),
+    NumberStyle(decimal=",", thousands="."),
+    *(
+        NumberStyle(decimal=decimal, thousands=thousands)
+        for thousands in (" ", "\u00a0", "\u202f", "'", "’")
+        for decimal in (".", ",")
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleGuess:
+    """How a file writes its numbers, and the columns that decided it.
+
+    style    the style in which most columns are numbers
+    signs    the signs around numbers
+    columns  the headers of the columns that are numbers in this style only
+    """
+
+    style: NumberStyle
+    signs: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -> StyleGuess:
+    """Guess how a file writes its numbers.
+
+    Args:
+        samples: header -> some cells of the column, without blanks around them.
+        separator: what stands between cells. A file with commas between cells hardly has a
+            decimal comma; `1,234` is ambiguous elsewhere.
+
+    >>> guess = guess_style({"fee": ["29,90", "9,90"], "id": ["1", "2"]}, separator=";")
+    >>> guess.style.decimal, guess.columns
+    (',', ('fee',))
+    """
+    styles: list[NumberStyle] = list(STYLES)
+    if separator != ",":
+        # The grouped numbers of a comma are tried after the decimal comma.
+        styles = [STYLES[0], *STYLES[2:], STYLES[1]]
+    split_samples = {header: _split_signs(cells) for header, cells in samples.items()}
+    numeric = {style: _find_numeric(split_samples, style) for style in styles}
+    style = max(styles, key=lambda style: len(numeric[style]))  # the first of the best
+    plain = {header for header in samples if _is_numeric(samples[header], STYLES[0])}
+    columns = tuple(header for header in numeric[style] if header not in plain)
+    signs = {sign for header in columns for sign in split_samples[header][1]}
+    return StyleGuess(style=style, signs=tuple(sorted(signs)), columns=columns)
+
+
+def _find_numeric(
+    split_samples: Mapping[str, tuple[Sequence[str], set[str]]], style: NumberStyle
+) -> list[str]:
+    """Return the headers of the columns that are numbers in a style."""
+    return [header for header, (cells, _) in split_samples.items() if _is_numeric(cells, style)]
+
+
+def _is_numeric(cells: Sequence[str], style: NumberStyle) -> bool:
+    """Tell whether nearly all cells that hold a value are numbers in a style."""
+    filled = [cell for cell in cells if not is_null_word(cell)]
+    numbers = sum(map(style.is_number, filled))
+    return bool(filled) and numbers >= TYPE_SHARE * len(filled)
+
+
+def _split_signs(cells: Sequence[str]) -> tuple[list[str], set[str]]:
+    """Return the cells without the signs around numbers, and the signs."""
+    bare_cells = []
+    signs: set[str] = set()
+    for cell in cells:
+        match = SIGNED.match(cell)
+        if match and (match["before"] or match["after"]):
+            signs |= {sign for sign in (match["before"], match["after"]) if sign}
+            bare_cells.append(match["minus"] + match["number"])
+        else:
+            bare_cells.append(cell)
+    return bare_cells, signs
+
+
+def is_null_word(cell: str) -> bool:
+    """Tell whether a cell is blank, or a word for a missing value.
+
+    >>> is_null_word(" "), is_null_word("N/A"), is_null_word("0")
+    (True, True, False)
+    """
+    return not cell.strip() or cell.strip().lower() in NULL_WORDS
+
+
+def guess_family(cells: Sequence[Sequence[str | None]]) -> Family | None:
+    """Guess the kind of values of a column from some cells.
+
+    Args:
+        cells: of each cell its text, and what strict CSV would write for it as a number, as a
+            date and as an instant.
+
+    Returns None if no cell holds a value.
+
+    >>> guess_family([["12"] * 4, ["7.5"] * 4]), guess_family([["9,5", "9.5", "?", "?"]])
+    ('number', 'number')
+    """
+    filled = [forms for forms in cells if not is_null_word(str(forms[0]))]
+    if not filled:
+        return None
+    counts: dict[Family, int] = {}
+    for forms in filled:
+        family = _family_of(*forms)
+        counts[family] = counts.get(family, 0) + 1
+    best = max(counts, key=lambda family: counts[family])
+    return best if counts[best] > SAMPLE_SHARE * len(filled) else "text"
+
+
+def _family_of(
+    text: str | None, number: str | None, date: str | None, instant: str | None
+) -> Family:
+    """Return the kind of one value."""
+    if INT_FORM.match(number or "") or FLOAT_FORM.match(number or ""):
+        return "number"
+    if BOOL_FORM.match(text or ""):
+        return "bool"
+    if DATE_FORM.match(date or ""):
+        return "date"
+    return "timestamp" if TIMESTAMP_FORM.match(instant or "") else "text"

@@ -1,0 +1,70 @@
+"""Guess how a file writes its dates, from a sample."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from streamflow.catalog.file_format import DateForm
+from streamflow.core.onboarding.cell_style import TYPE_SHARE, is_null_word
+
+TIME = r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+# The forms besides YYYY-MM-DD, in the order in which they are preferred. YYYYMMDD is not among
+# them: eight digits are a number more often.
+FORMS: tuple[tuple[DateForm, str], ...] = (
+    ("DD.MM.YYYY", r"^(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.\d{4}"),
+    ("YYYY/MM/DD", r"^\d{4}/(?P<month>\d{1,2})/(?P<day>\d{1,2})"),
+    ("DD/MM/YYYY", r"^(?P<day>\d{1,2})/(?P<month>\d{1,2})/\d{4}"),
+    ("MM/DD/YYYY", r"^(?P<month>\d{1,2})/(?P<day>\d{1,2})/\d{4}"),
+    ("DD-MM-YYYY", r"^(?P<day>\d{1,2})-(?P<month>\d{1,2})-\d{4}"),
+    ("MM-DD-YYYY", r"^(?P<month>\d{1,2})-(?P<day>\d{1,2})-\d{4}"),
+)
+AMBIGUOUS = {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DateGuess:
+    """How a file writes its dates, and what decided it."""
+
+    date_form: DateForm
+    reason: str
+
+
+def guess_dates(samples: Mapping[str, Sequence[str]]) -> DateGuess | None:
+    """Guess how a file writes its dates. Returns None if no column seems to have a foreign form.
+
+    Args:
+        samples: header -> some cells of the column, without blanks around them.
+
+    >>> guess_dates({"joined": ["31.01.2021", "15.03.2020"]}).date_form
+    'DD.MM.YYYY'
+    >>> guess_dates({"joined": ["1/31/2021", "3/15/2020"]}).date_form
+    'MM/DD/YYYY'
+    """
+    headers = {date_form: _find_dates(samples, pattern) for date_form, pattern in FORMS}
+    best = max(headers, key=lambda date_form: len(headers[date_form]))  # the first of the best
+    if not headers[best]:
+        return None
+    reason = f"the dates of {', '.join(map(repr, headers[best]))}"
+    rival = AMBIGUOUS.get(best)
+    if rival and headers[rival] == headers[best]:  # type: ignore[index]  # a DateForm
+        reason += f"; they could also be {rival}"
+    return DateGuess(date_form=best, reason=reason)
+
+
+def _find_dates(samples: Mapping[str, Sequence[str]], pattern: str) -> list[str]:
+    """Return the headers of the columns whose cells are nearly all dates of a form."""
+    expression = re.compile(pattern + TIME)
+    return [header for header, cells in samples.items() if _are_dates(cells, expression)]
+
+
+def _are_dates(cells: Sequence[str], expression: re.Pattern[str]) -> bool:
+    filled = [cell for cell in cells if not is_null_word(cell)]
+    matches = [expression.match(cell) for cell in filled]
+    dates = [
+        match
+        for match in matches
+        if match and int(match["day"]) <= 31 and int(match["month"]) <= 12
+    ]
+    return bool(filled) and len(dates) >= TYPE_SHARE * len(filled)

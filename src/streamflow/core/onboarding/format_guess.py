@@ -1,0 +1,137 @@
+"""Guess the words of a file: which cells mean a null, True or False, and which blanks to remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamflow.catalog import FileFormat
+from streamflow.catalog.file_format import BLANKS, MAX_WORDS
+from streamflow.core.data.counts import count_of
+from streamflow.core.onboarding.cell_style import is_null_word
+from streamflow.core.onboarding.column_profile import (
+    SHOWN_ODD,
+    ColumnProfile,
+    FileProfile,
+)
+from streamflow.core.onboarding.outcome_words import Outcome
+
+MAX_WORD = 64  # characters of a word in the catalog
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatGuess:
+    """How the file of a table is written, and what decided each option."""
+
+    file_format: FileFormat
+    reasons: dict[str, str]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Return the options that differ from strict CSV, in the order of the catalog."""
+        return self.file_format.model_dump(exclude_defaults=True)
+
+
+def complete_format(
+    file: FileProfile,
+    columns: Sequence[ColumnProfile],
+    *,
+    key: ColumnProfile,
+    key_name: str,
+    outcome: Outcome | None = None,
+) -> FormatGuess:
+    """Add the words to a format.
+
+    Args:
+        file: the file with the format by which it was read.
+        columns: the columns that the table reads, without the key.
+        key: the column of the key.
+        key_name: the name of the key in the catalog.
+        outcome: the words of the label, if the table holds it.
+    """
+    options: dict[str, object] = {"key_header": None}
+    reasons = dict(file.reasons)
+    if key.header != key_name:
+        options["key_header"] = key.header
+        reasons["key_header"] = "the key's name in this file"
+    if key.kind == "float":
+        options["whole_floats"] = True
+        reasons["whole_floats"] = f"each {key.header!r} is whole, but written like 1.0"
+    padded = [column for column in columns if column.padded]
+    if padded and not file.file_format.trim:
+        options["trim"] = True
+        count = count_of(sum(column.padded for column in padded), "cell has", "cells have")
+        reasons["trim"] = f"{count} blanks around a value"
+    trims = bool(padded) or file.file_format.trim
+    nulls = _find_nulls(columns, trims=trims)
+    if nulls:
+        options["nulls"] = tuple(nulls)
+        reasons["nulls"] = f"where other cells are of a type: {', '.join(nulls.values())}"
+    true, false = _find_bool_words(columns, outcome)
+    if true:
+        options["true"] = true
+        reasons["true"] = "who left" if outcome else "besides True"
+    if false:
+        options["false"] = false
+        reasons["false"] = "who stayed" if outcome else "besides False"
+    return FormatGuess(file_format=file.file_format.model_copy(update=options), reasons=reasons)
+
+
+def _find_nulls(columns: Sequence[ColumnProfile], *, trims: bool) -> dict[str, str]:
+    """Return word -> its count in words, for each word that means a null."""
+    counts: dict[str, int] = {}
+    for column in columns:
+        for cell in column.odd:
+            word = cell.value.strip(BLANKS) if trims else cell.value
+            if word and is_null_word(word) and len(word) <= MAX_WORD:
+                counts[word] = counts.get(word, 0) + cell.count
+    return {
+        word: f"{count_of(count, 'cell')} {word!r}"
+        for word, count in list(counts.items())[:MAX_WORDS]
+    }
+
+
+def _find_bool_words(
+    columns: Sequence[ColumnProfile], outcome: Outcome | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words for True and those for False, besides these two."""
+    true = list(outcome.true) if outcome else []
+    false = list(outcome.false) if outcome else []
+    for column in columns:
+        if column.kind == "bool":
+            values = [value for value, _ in column.values or ()]
+            true += [value for value in values if value.lower() == "true"]
+            false += [value for value in values if value.lower() == "false"]
+    return (
+        tuple(word for word in dict.fromkeys(true) if word != "True"),
+        tuple(word for word in dict.fromkeys(false) if word != "False"),
+    )
+
+
+def contradicts_words(outcome: Outcome) -> bool:
+    """Tell whether a label says False for a customer who left; no file format can say so."""
+    return "False" in outcome.true or "True" in outcome.false
+
+
+def describe_odd_cells(file: FileProfile, column: ColumnProfile) -> str:
+    """Describe the cells that are not of their column's type; empty without one.
+
+    As in: total_charges: 7,032 numbers, 11 cells ' ', first in line 490.
+    """
+    if not column.odd_cells:
+        return ""
+    noun = {"int": "number", "float": "number", "string": "text"}.get(str(column.kind))
+    fitting = count_of(column.fitting, noun or str(column.kind))
+    shown = [
+        f"{count_of(cell.count, 'cell')} {cell.value!r}, first in line {file.line(cell.row)}"
+        for cell in column.odd[:SHOWN_ODD]
+    ]
+    if len(column.odd) > SHOWN_ODD:
+        further_cells = column.odd_cells - sum(cell.count for cell in column.odd[:SHOWN_ODD])
+        shown.append(f"and {count_of(further_cells, 'cell')} with different values")
+    return f"{column.header}: {fitting}, {'; '.join(shown)}"
+
+
+def list_unread_values(column: ColumnProfile) -> list[str]:
+    """List the odd values of a column that no guess makes a null: `ingest` refuses them."""
+    return [cell.value for cell in column.odd if not is_null_word(cell.value)]

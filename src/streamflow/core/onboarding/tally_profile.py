@@ -1,0 +1,107 @@
+"""Turn the counts of a column into what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import polars as pl
+
+from streamflow.catalog import ColumnType
+from streamflow.catalog.file_format import BLANKS
+from streamflow.core.onboarding.cell_style import TYPE_SHARE, is_null_word
+from streamflow.core.onboarding.column_profile import CellCount, ColumnProfile
+from streamflow.core.onboarding.column_tally import ColumnTally, Hashes
+
+
+def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:
+    """Say what a column holds, after the last batch. `name` is its name in the catalog."""
+    kind = _decide_type(tally)
+    is_numeric = kind in ("int", "float")
+    odd = _list_odd(tally) if kind not in ("string", None) else _list_blanks(tally)
+    odd_count = sum(cell.count for cell in odd)
+    if kind not in ("string", None):
+        odd_count = tally.odd_cells
+    return ColumnProfile(
+        name=name,
+        header=tally.header,
+        rows=tally.rows,
+        empty=tally.empty,
+        kind=kind,
+        fitting=tally.rows - tally.empty - odd_count,
+        low=tally.low if is_numeric else None,
+        high=tally.high if is_numeric else None,
+        longest=tally.longest,
+        values=_list_values(tally),
+        unique=tally.hashes is not None and _all_differ(tally.hashes),
+        is_whole=is_numeric and tally.whole_numbers == tally.fitting,
+        odd=tuple(sorted(odd, key=lambda cell: (-cell.count, cell.row))),
+        odd_cells=odd_count,
+        padded=_count_padded(tally),
+        hidden=tally.hidden,
+        total=tally.total,
+        mixed=kind == "string" and tally.family == "number" and _seems_typed(tally),
+        not_ascii=tally.not_ascii,
+        first_empty=tally.first_empty,
+        repeated_cell=tally.repeated_cell,
+    )
+
+
+def _decide_type(tally: ColumnTally) -> ColumnType | None:
+    """Return the narrowest type that nearly all cells with a value fit."""
+    if _seems_typed(tally):
+        if tally.family in ("bool", "date", "timestamp"):
+            return cast("ColumnType", tally.family)
+        if tally.family == "number" and tally.ints == tally.fitting:
+            return "int"
+        if tally.family == "number" and tally.floats == tally.fitting:
+            return "float"
+    return None if tally.nul else "string"
+
+
+def _seems_typed(tally: ColumnTally) -> bool:
+    """Tell whether nearly all cells with a value are of the column's kind."""
+    nulls = sum(odd.count for odd in tally.odd.values() if is_null_word(odd.value))
+    filled = tally.rows - tally.empty - nulls
+    return bool(tally.fitting) and tally.fitting >= TYPE_SHARE * filled
+
+
+def _list_odd(tally: ColumnTally) -> list[CellCount]:
+    return list(tally.odd.values())
+
+
+def _list_blanks(tally: ColumnTally) -> list[CellCount]:
+    """List the cells of text that hold blanks only."""
+    blanks = [cell for cell in tally.odd.values() if not cell.value.strip(BLANKS)]
+    if blanks or tally.values is None:
+        return blanks
+    return [
+        CellCount(value=value, count=count, row=0)
+        for value, count in tally.values.items()
+        if not value.strip(BLANKS)
+    ]
+
+
+def _list_values(tally: ColumnTally) -> tuple[tuple[str, int], ...] | None:
+    """Return each value without blanks around it, and the number of its cells, in order."""
+    if tally.values is None:
+        return None
+    counts: dict[str, int] = {}
+    for value, count in tally.values.items():
+        bare = value.strip(BLANKS)
+        if bare:
+            counts[bare] = counts.get(bare, 0) + count
+    return tuple(sorted(counts.items()))
+
+
+def _count_padded(tally: ColumnTally) -> int:
+    """Return how many cells have blanks around a value, as far as values were counted."""
+    counts = dict(tally.values or {})
+    counts |= {cell.value: cell.count for cell in tally.odd.values()}
+    return sum(count for value, count in counts.items() if value.strip(BLANKS) not in ("", value))
+
+
+def _all_differ(hashes: Iterable[Hashes]) -> bool:
+    """Return whether no two hashes of all batches are equal."""
+    all_hashes = pl.concat([pl.Series(dtype=pl.UInt64), *map(pl.Series, hashes)])
+    return 0 < len(all_hashes) == all_hashes.n_unique()

@@ -1,0 +1,98 @@
+"""Look at files whose format no catalog declares yet: their names, and what their bytes tell."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from streamflow.catalog.file_kinds import COMPRESSED_CSV, EXCEL, kind_of
+
+# How the names of the files end that a folder of data is searched for. A .txt may be a note.
+ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
+HEAD_BYTES = 1 << 20
+CHUNK = 1 << 20  # bytes read at a time
+UNDEFINED_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFacts:
+    """What all bytes of a text file tell.
+
+    head       the first bytes of the text
+    is_utf8    all bytes are valid UTF-8
+    undefined  the bytes that Windows-1252 does not define
+    quotes     the number of double quotes
+    """
+
+    head: bytes
+    is_utf8: bool
+    undefined: frozenset[int]
+    quotes: int
+
+
+def list_names(folder: Path) -> list[str]:
+    """List the names of the data files in a folder, in order. Hidden files are left out."""
+    return sorted(path.name for path in folder.iterdir() if _is_data(path))
+
+
+def _is_data(path: Path) -> bool:
+    """Return whether the path is a data file that is not hidden."""
+    return path.name.lower().endswith(ENDINGS) and path.is_file() and not path.name.startswith(".")
+
+
+def read_first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a file as they are stored. Raises OSError."""
+    with path.open("rb") as stream:
+        return stream.read(16)
+
+
+def read_text_facts(path: Path) -> TextFacts:
+    """Read all bytes of a text file once, unpacked. Raises OSError, EOFError or zlib.error."""
+    head = b""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    is_utf8 = True
+    undefined: set[int] = set()
+    quotes = 0
+    for chunk in _read_chunks(path):
+        head = head or chunk[:HEAD_BYTES]
+        quotes += chunk.count(b'"')
+        is_ascii = chunk.isascii()
+        if is_utf8 and not (is_ascii and not decoder.getstate()[0]):
+            is_utf8 = _can_decode(decoder, chunk)
+        if not is_ascii:
+            undefined |= {byte for byte in UNDEFINED_IN_1252 if byte in chunk}
+    is_utf8 = is_utf8 and _can_decode(decoder, b"", final=True)
+    return TextFacts(head=head, is_utf8=is_utf8, undefined=frozenset(undefined), quotes=quotes)
+
+
+def _read_chunks(path: Path) -> Iterator[bytes]:
+    """Read the bytes of a text file, unpacked."""
+    is_packed = kind_of(path.name) == COMPRESSED_CSV
+    with path.open("rb") as stored:
+        stream = cast("BinaryIO", gzip.GzipFile(fileobj=stored)) if is_packed else stored
+        while chunk := stream.read(CHUNK):
+            yield chunk
+
+
+def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
+    """Feed the decoder with a chunk, and return whether it was valid."""
+    try:
+        decoder.decode(chunk, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def list_sheets(path: Path) -> list[str]:
+    """List the visible sheets of an Excel file; an empty list for any different file."""
+    if kind_of(path.name) != EXCEL:
+        return []
+    import openpyxl
+
+    with closing(openpyxl.load_workbook(path, read_only=True)) as workbook:
+        return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]

@@ -1,0 +1,41 @@
+"""Fetch the rows of a database into a file of a drop, for `init`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from streamflow.core.onboarding.problems import Problem, refuse
+from streamflow.database.foreign_rows import parse_source, stream_rows
+from streamflow.files.parquet_writing import write_parquet
+
+
+def fetch_rows(
+    url: str,
+    folder: Path,
+    *,
+    query: str | None = None,
+    force: bool = False,
+    notify: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Write the rows of a table or a query into `folder`, and return the file.
+
+    The credentials in the URL are neither printed nor stored.
+
+    Args:
+        url: postgresql://…/database/schema.table; with a query, without the table.
+        force: replace the file if it exists.
+
+    Raises:
+        CatalogInvalid: the URL, the table or the query cannot be used, or there are no rows.
+        DatabaseUnavailable: the server cannot be reached.
+        StreamflowError: the file exists, or cannot be written.
+    """
+    source = parse_source(url, query)
+    path = folder / f"{source.name}.parquet"
+    notify(f"reading {source.name} of {source.address.display}")
+    rows = write_parquet(path, stream_rows(source), replace=force)
+    if not rows:
+        line = f"--from {source.address.display}: {source.name} has no rows"
+        refuse([Problem(lines=(line,), remedy="Name a table with rows")])
+    return path

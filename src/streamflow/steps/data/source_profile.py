@@ -1,0 +1,238 @@
+"""Read a file whose format no catalog declares yet: guess the format, and profile its columns."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streamflow.catalog import FileFormat, kind_of
+from streamflow.catalog.file_format import BLANKS
+from streamflow.core.data.counts import count_of
+from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, guess_style
+from streamflow.core.onboarding.column_names import derive_names
+from streamflow.core.onboarding.column_profile import FileProfile
+from streamflow.core.onboarding.date_style import guess_dates
+from streamflow.core.onboarding.file_tally import FileTally
+from streamflow.core.onboarding.problems import Problem
+from streamflow.core.onboarding.text_encoding import describe_wrong_kind, guess_encoding
+from streamflow.core.onboarding.text_layout import guess_layout
+from streamflow.errors import ContractViolation
+from streamflow.files import csv_files, source_files, table_files
+from streamflow.files.read_ahead import read_ahead
+from streamflow.files.source_files import TextFacts
+
+SHOWN_RAGGED = 3
+Batch = tuple[NDArray[np.int64], pl.DataFrame]
+
+
+@dataclass(kw_only=True)
+class SourceFormat:
+    """The format of a file as far as it is guessed, and what decided each option."""
+
+    file_format: FileFormat = field(default_factory=FileFormat)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def declare(self, reason: str, **options: Any) -> None:
+        """Change options of the format. The reason belongs to the first of them."""
+        values = {**self.file_format.model_dump(), **options}
+        self.file_format = FileFormat.model_validate(values)
+        self.reasons[next(iter(options))] = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadSource:
+    """A file that was read completely. The tally knows the hashes of keys and rows."""
+
+    path: Path
+    profile: FileProfile
+    tally: FileTally
+
+    def find_cell(self, row: int, name: str) -> str:
+        """Return the place of a cell and what it holds, as in `users.csv:490 'A-17'`."""
+        column = self.profile.column(name)
+        assert column is not None
+        file_format = self.profile.file_format
+        record = table_files.read_records(self.path, [row], file_format)[row]
+        header = table_files.read_header(self.path, file_format)
+        return f"{self.path.name}:{record.line} {record.cells[header.index(column.header)]!r}"
+
+
+def read_source(path: Path, *, numbers_rows: str | None) -> ReadSource | Problem:
+    """Guess the format of a file, and profile its columns in one pass.
+
+    Args:
+        numbers_rows: the name of the key that numbers the rows, if no column is the key.
+    """
+    try:
+        return _read_source(path, numbers_rows)
+    except (OSError, EOFError, zlib.error) as exc:
+        return Problem(lines=(f"{path.name}: it cannot be read: {exc}",), remedy="Fetch it again")
+    except ContractViolation as exc:
+        line = exc.message.replace(f"{path}: ", f"{path.name}: ")
+        return Problem(lines=(line,), remedy=exc.remedy.rstrip(".").split(", and run ")[0])
+
+
+def _read_source(path: Path, numbers_rows: str | None) -> ReadSource | Problem:
+    wrong_kind = describe_wrong_kind(source_files.read_first_bytes(path), path.name)
+    if wrong_kind:
+        return Problem(lines=(f"{path.name}: {wrong_kind}",), remedy="Name the file as what it is")
+    source = SourceFormat()
+    if kind_of(path.name).is_text:
+        facts = source_files.read_text_facts(path)
+        _guess_text(facts, source)
+        unreadable = _find_unreadable(path, source.file_format) if facts.quotes % 2 else None
+        if unreadable:
+            return unreadable
+    else:
+        _guess_sheet(path, source)
+    header = table_files.read_header(path, source.file_format)
+    problem = _guess_header(path, header, source)
+    if problem:
+        return problem
+    return _tally(path, source, numbers_rows)
+
+
+def _guess_text(facts: TextFacts, source: SourceFormat) -> None:
+    """Guess encoding, separator and the line of the header."""
+    encoding = guess_encoding(facts.head, is_utf8=facts.is_utf8, undefined=facts.undefined)
+    if encoding.reason:
+        source.declare(encoding.reason, encoding=encoding.encoding)
+    text = facts.head.decode(encoding.encoding, errors="replace")
+    layout = guess_layout(text)
+    for option in ("separator", "skip_lines"):
+        if option in layout.reasons:
+            source.declare(layout.reasons[option], **{option: getattr(layout, option)})
+
+
+def _find_unreadable(path: Path, file_format: FileFormat) -> Problem | None:
+    """Find the record with which a text stops being readable."""
+    unreadable = csv_files.find_unreadable_record(path, file_format)
+    if unreadable is None:
+        return None
+    _, record = unreadable
+    line = f"{path.name}:{record.line}: {record.problem}"
+    return Problem(lines=(line,), remedy="Correct this line")
+
+
+def _guess_sheet(path: Path, source: SourceFormat) -> None:
+    """Choose the first sheet of an Excel file with several."""
+    sheets = source_files.list_sheets(path)
+    if len(sheets) > 1:
+        reason = f"the first of {len(sheets)} sheets: {', '.join(map(repr, sheets))}"
+        source.declare(reason, sheet=sheets[0])
+
+
+def _guess_header(path: Path, header: list[str], source: SourceFormat) -> Problem | None:
+    """Guess what the header needs: blanks removed, and columns without a name ignored."""
+    if not header:
+        return Problem(lines=(f"{path.name}: it has no header",), remedy="Export the file again")
+    bare_header = [name.strip(BLANKS) for name in header]
+    padded = sum(bare != name for bare, name in zip(bare_header, header, strict=True))
+    if padded:
+        source.declare(f"{count_of(padded, 'header has', 'headers have')} blanks around", trim=True)
+    unnamed = bare_header.count("")
+    if unnamed:
+        position = (
+            "first" if bare_header[0] == "" else "last" if bare_header[-1] == "" else "middle"
+        )
+        guess = {"first": ", an index", "last": ", after a separator at the end of lines"}
+        reason = f"{count_of(unnamed, 'column has', 'columns have')} no header"
+        source.declare(reason + guess.get(position, ""), ignore=("",))
+    names = [name for name in bare_header if name]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    lines = [
+        f"{path.name}: column {name!r} is in the header {count_of(names.count(name), 'time')}"
+        for name in repeated
+    ]
+    return Problem(lines=tuple(lines), remedy="Give each column its own name") if lines else None
+
+
+def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSource | Problem:
+    """Count what the columns of a file hold."""
+    ragged: dict[int, int] = {}
+    batches = table_files.read_batches(path, source.file_format, ragged)
+    first_batch = next(batches, None)
+    if first_batch is not None:
+        _guess_values(first_batch[1], source)
+        if not kind_of(path.name).is_text:
+            # Numbers of typed files are written with the decimal sign of the format.
+            batches = table_files.read_batches(path, source.file_format, ragged)
+        else:
+            batches = chain([first_batch], batches)
+    if numbers_rows:
+        source.declare("no column is the key", number_rows=True, key_header=numbers_rows)
+    headers = table_files.read_headers(path, source.file_format)
+    tally = FileTally(path.name, headers, source.file_format)
+    for rows, cells in read_ahead(batches):
+        if numbers_rows and numbers_rows not in cells.columns:
+            tally.add(rows, table_files.add_row_numbers(rows, cells, numbers_rows))
+        else:
+            tally.add(rows, cells)
+    problem = _describe_rows(path, source.file_format, tally, ragged)
+    if problem:
+        return problem
+    profile = tally.make_profile(derive_names(headers), _finish_reasons(tally, source))
+    records = table_files.read_records(path, profile.named_rows(), source.file_format)
+    lines = {row: record.line for row, record in records.items()}
+    return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
+
+
+def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
+    """Guess how numbers and dates are written, from the first rows."""
+    samples: dict[str, list[str]] = {}
+    for column in cells.get_columns():
+        values = column.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
+        samples[column.name] = values.str.strip_chars(BLANKS).to_list()
+    numbers = guess_style(samples, separator=source.file_format.separator)
+    columns = ", ".join(map(repr, numbers.columns))
+    if numbers.columns:
+        for option in ("decimal", "thousands"):
+            value = getattr(numbers.style, option)
+            if value != getattr(source.file_format, option):
+                source.declare(f"the numbers of {columns}", **{option: value})
+        if numbers.signs:
+            source.declare(f"around the numbers of {columns}", signs=numbers.signs)
+    dates = guess_dates(samples)
+    if dates:
+        source.declare(dates.reason, dates=dates.date_form)
+
+
+def _describe_rows(
+    path: Path, file_format: FileFormat, tally: FileTally, ragged: dict[int, int]
+) -> Problem | None:
+    """Say which rows have too many or too few cells, or that there are no rows."""
+    if not tally.rows and not ragged:
+        line = f"{path.name}: it has a header and no rows, so nothing can be guessed"
+        return Problem(lines=(line,), remedy="Export a whole drop")
+    if not ragged:
+        return None
+    width = len(table_files.read_header(path, file_format))
+    shown_rows = sorted(ragged)[:SHOWN_RAGGED]
+    records = table_files.read_records(path, shown_rows, file_format)
+    lines = [
+        f"{path.name}:{records[row].line}: expected {count_of(width, 'cell')}, got {ragged[row]}"
+        for row in shown_rows
+    ]
+    if len(ragged) > SHOWN_RAGGED:
+        further_rows = count_of(len(ragged) - SHOWN_RAGGED, "row")
+        lines.append(f"{path.name}: {further_rows} more with a different number of cells")
+    return Problem(lines=tuple(lines), remedy="Correct or remove these lines")
+
+
+def _finish_reasons(tally: FileTally, source: SourceFormat) -> dict[str, str]:
+    """Add to the reason of a guessed encoding how many cells decide it."""
+    reasons = dict(source.reasons)
+    if source.file_format.encoding in ("windows-1252", "iso-8859-1"):
+        deciding = sum(column.not_ascii for column in tally.columns.values())
+        deciding += sum(not header.isascii() for header in tally.columns)
+        cells = (tally.rows + 1) * len(tally.columns)
+        share = f"{deciding / max(cells, 1):.2%}"
+        reasons["encoding"] += f"; {deciding:,} of {count_of(cells, 'cell')} ({share}) decide it"
+    return reasons
