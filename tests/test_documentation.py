@@ -41,7 +41,6 @@ from support.console import (
     run_command,
 )
 
-
 if TYPE_CHECKING:
     from conftest import Cluster
 
