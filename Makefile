@@ -12,7 +12,7 @@ help:
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
 	@echo "make compose-test   the stack of compose.yaml, brought up, used, restarted, taken down (COMPOSE_SMOKE=script without Docker)"
 	@echo "make check   format, lint, types, import contracts, names"
-	@echo "make prove   the long proofs: about 60 to 90 minutes on 2 cores (PROOFS=tests/proofs/test_gate.py for one part)"
+	@echo "make prove   the long proofs: about 2 to 3 hours on 2 cores (PROOFS=tests/proofs/test_gate.py for one part)"
 	@echo "make bench   ratios against named peers: about 15 minutes on 2 cores"
 	@echo "make lock    resolve the locks    make clean   remove .venv, caches, .streamflow and .streamflow-demo"
 	@echo "make dashboards    build those of deploy/grafana anew"
@@ -44,7 +44,7 @@ check: setup
 	$(BIN)/python tools/check_names.py src/streamflow
 prove: export STREAMFLOW_TEST_EXAMPLES := many
 prove: setup
-	@echo "The properties with many examples and all of tests/proofs take about 60 to 90 minutes on 2 cores."
+	@echo "The properties with many examples and all of tests/proofs take about 2 to 3 hours on 2 cores."
 	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q
 	$(BIN)/python -m pytest $(PROOFS) -s
 bench: setup

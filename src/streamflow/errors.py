@@ -30,7 +30,7 @@ StreamflowError
 ├── Overloaded               there are more requests than can be answered in time
 ├── ApiKeyUnknown            no API key in force has this name or id
 ├── PortTaken                a requested port is in use
-└── ServiceFailed            a child process did not become ready
+└── ServiceFailed            a child process did not become ready, or ended too early
 
 Exit code 2 is a usage error, 1 is a verdict such as "differs"; errors have the codes from 3 on. A
 message says where and what; `state` says what was left behind; `remedy` says what to do next.
@@ -265,7 +265,7 @@ class PortTaken(StreamflowError):
 
 
 class ServiceFailed(StreamflowError):
-    """A child process did not become ready."""
+    """A child process did not become ready, or ended during the work."""
 
     exit_code = 19
     remedy = "Read its log, named above."

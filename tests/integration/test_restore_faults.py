@@ -12,6 +12,8 @@ from zipfile import ZipFile
 
 import pytest
 from conftest import Cluster
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
 from support.states import JANUARY_TRAINED, in_state
 
 from streamflow.core.versions.manifest import BACKUP_NAME
@@ -197,3 +199,30 @@ def test_mlflow_tries_for_seconds_and_prints_nothing(
     with connect(trained.address), pytest.raises(Exception, match="refused"):
         utils.create_sqlalchemy_engine_with_retry("postgresql+psycopg2://x@127.0.0.1:1/x")
     assert "retried" not in caplog.text
+
+
+def use_ended_session(session: Session, platform: Platform) -> None:
+    """PostgreSQL ends a session, and then it is used again."""
+    pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with connect(platform.login, autocommit=True) as administrator:
+        administrator.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+    session.execute(text("SELECT 1"))
+
+
+def test_mlflow_prints_nothing_of_a_lost_connection(
+    caplog: pytest.LogCaptureFixture, trained: Platform
+) -> None:
+    """PostgreSQL ends the session in the middle of a statement."""
+    from mlflow.store.db import utils
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    trained.models.versions()
+    engine = SqlAlchemyStore._get_or_create_engine(trained.tracking_uri)
+    session = utils._get_managed_session_maker(sessionmaker(bind=engine), "postgresql")
+    with (
+        pytest.raises(DatabaseUnavailable),
+        translate_mlflow_errors(),
+        session() as opened,
+    ):
+        use_ended_session(opened, trained)
+    assert caplog.text == ""

@@ -29,7 +29,7 @@ from psycopg import sql
 from support.api import SERVERS, Answer, asked, served
 from support.chain import JANUARY
 from support.fork_server import forked
-from support.load import Load, Truths, not_logged, truths, wrong
+from support.load import Load, Reply, Truths, not_logged, truths, wrong
 from support.processes import wait_for
 from support.proxy import Proxy, proxied
 from support.scrape import call, numbers
@@ -585,3 +585,31 @@ def test_mlflow_goes_and_comes(
         "overloaded"
     }, "half a second is not much"
     holds(installed, load, truth)
+
+
+def test_a_worker_is_stopped(
+    installed: Platform, shedding: str, keys: list[str], truth: Truths
+) -> None:
+    """The other one answers, and follows a promotion. The stopped one is replaced."""
+    import signal
+
+    before = workers(shedding)
+    with Load(shedding, keys, clients=6) as load:
+        assert recovers(load)
+        os.kill(min(before), signal.SIGSTOP)
+        promote(installed, 2, force=True, why="while a worker is stopped")
+        assert wait_for(lambda: len(workers(shedding) - before) == 1)
+        assert min(before) not in workers(shedding)
+        assert wait_for(lambda: {reply.version for reply in ok(load)[-12:]} == {2})
+        assert recovers(load)
+    promote(installed, 1, force=True, why="back")
+    assert wait_for(lambda: asked(f"{shedding}/model").body["version"] == 1)
+    assert not [words for words in load.broken if words.startswith("no answer")]
+    assert len(load.broken) <= 6, "more than what the stopped worker was answering"
+    assert wrong(load.replies, truth) == []
+    assert not_logged(installed, load.replies) == []
+
+
+def ok(load: Load) -> list[Reply]:
+    """The answers of a load, without the refusals."""
+    return [reply for reply in load.replies if reply.status == 200]

@@ -79,7 +79,11 @@ def exported(
 def write_by_feast(platform: Platform) -> None:
     """What `feast materialize` does: it reads the history, and writes live rows later."""
     repository = platform.features  # it writes the files that Feast reads
-    FeatureStore(repo_path=str(repository.folder)).materialize(BEFORE, FEBRUARY)
+    store = FeatureStore(repo_path=str(repository.folder))
+    try:
+        store.materialize(BEFORE, FEBRUARY)
+    finally:
+        store.registry.write_engine.dispose()
 
 
 def commands(drops: SimpleNamespace) -> dict[str, Call]:

@@ -11,6 +11,7 @@ The first pytest process starts the fork server and ends it. The workers of xdis
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -219,6 +220,9 @@ def _import_libraries() -> None:
         import_module(name)
     with suppress(OSError):  # the system has no OpenMP
         import_module("lightgbm")
+    if not gc.get_freeze_count():  # a fork that ends would go through all of it: 1 s of CPU
+        gc.collect()
+        gc.freeze()
 
 
 def _run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
@@ -235,7 +239,7 @@ def _run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
         _replace_package(request["package"])
     sys.argv = [request["module"], *request["arguments"]]
     if request["module"] == PROGRAM:
-        from streamflow.cli.app import main
+        from streamflow.__main__ import main
 
         main()
     else:

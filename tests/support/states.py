@@ -99,7 +99,10 @@ def copy_state(cluster: Cluster, state: State, drops: Path, name: str, home: Pat
     template = once(f"{TEMPLATE} {state.name}", make)
     replace(cluster, template=template).clone(name)
     prepared, artifacts = shared_folder() / template / "artifacts", home / "artifacts"
-    shutil.copytree(prepared, artifacts)
+    if prepared.is_dir():
+        shutil.copytree(prepared, artifacts)
+    else:  # there are none before the first training
+        artifacts.mkdir(parents=True)
     statements = rewrite_statements(location_prefixes(prepared), artifacts.as_uri())
     with connect(cluster.address.with_database(f"{name}_mlflow"), autocommit=True) as connection:
         connection.execute(statements)

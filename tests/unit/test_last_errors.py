@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,15 @@ def test_only_our_progress_and_prefects_own_warnings_are_printed(
     of_a_run.warning("Beginning flow run")
     logging.getLogger("prefect.client").warning("the server does not answer")
     assert lines == ["checking month_000: 3 rows", "prefect.client: the server does not answer"]
+
+
+def test_full_folders_for_temporary_files_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python tries each of them, and reports a missing file."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/absent", "/full"])
+    with pytest.raises(FileNotFoundError) as error:
+        tempfile.gettempdir()
+    explained = explain_system_error(error.value)
+    assert explained is not None
+    assert "['/absent', '/full']" in explained.message
+    assert "TMPDIR" in explained.remedy

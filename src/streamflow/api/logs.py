@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from functools import partial
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
@@ -26,6 +27,38 @@ LIBRARY_LEVELS = {"info": "warning"}
 SAFE_LIBRARIES = ("uvicorn", "psycopg.pool")
 
 
+class LogStream:
+    """A stream that can fail, for example on a full disk, without failing its writer.
+
+    An answer must not fail because the line about it cannot be written. The first line after that
+    says how many lines may be missing.
+    """
+
+    def __init__(self, stream: TextIO, render_loss: Callable[[int], str]) -> None:
+        self._stream = stream
+        self._render_loss = render_loss
+        self._lost_lines = 0
+
+    def write(self, text: str) -> int:
+        """Write a text. Count it if the stream refuses it."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._lost_lines += 1
+            return 0
+
+    def flush(self) -> None:
+        """Flush the stream. Say how many lines were lost if it works again."""
+        try:
+            self._stream.flush()
+            if self._lost_lines:
+                self._stream.write(f"{self._render_loss(self._lost_lines)}\n")
+                self._stream.flush()
+                self._lost_lines = 0
+        except OSError:
+            self._lost_lines += 1
+
+
 def open_log(log_format: Literal["console", "json"], level: str) -> FilteringBoundLogger:
     """Open the log of this process, which also takes the lines of libraries and Python's warnings.
 
@@ -33,7 +66,8 @@ def open_log(log_format: Literal["console", "json"], level: str) -> FilteringBou
     """
     stream = sys.stdout if log_format == "json" else sys.stderr
     renderer = _choose_renderer(log_format, stream)
-    handler = logging.StreamHandler(stream)
+    log_stream = LogStream(stream, partial(_render_loss, renderer))
+    handler = logging.StreamHandler(log_stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_hide_library_message, _complete_line],
@@ -45,11 +79,16 @@ def open_log(log_format: Literal["console", "json"], level: str) -> FilteringBou
     logging.getLogger("uvicorn").setLevel(level.upper())
     logging.captureWarnings(capture=True)
     log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
+        structlog.WriteLogger(cast("TextIO", log_stream)),
         processors=[_complete_line, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
     return log
+
+
+def _render_loss(renderer: Any, lines: int) -> str:
+    event = {"event": "the log could not be written", "lines_at_most": lines}
+    return str(renderer(None, "warning", _complete_line(None, "warning", event)))
 
 
 def _choose_renderer(log_format: Literal["console", "json"], stream: TextIO) -> Any:

@@ -27,6 +27,8 @@ def describe(receipt: InitReceipt, *, day: str) -> str:
     lines += [f"  guessed: {reading}" for reading in receipt.readings]
     lines += [f"  left out: {column}" for column in receipt.left_out]
     lines += [f"  decide: {decision}" for decision in receipt.decisions]
+    if receipt.settings is not None:
+        lines.append(f"  money: not set; {receipt.settings} says what you can fill in")
     feature_count = sum(len(table.features) for table in receipt.tables)
     lines.append(
         f"[OK] wrote {receipt.out}: key={receipt.key} ({receipt.key_type}) label={receipt.label}"

@@ -22,6 +22,9 @@ REFUSAL_NUMBERS = (
     errno.EMFILE,
     errno.ENFILE,
 )
+# What Python says if all folders for temporary files are full. The error number is that of a
+# missing file.
+NO_TEMPORARY_FOLDER = "No usable temporary directory"
 INTERRUPTED_EXIT_CODE = 130  # typer ends a command with it after Ctrl-C
 
 
@@ -54,6 +57,12 @@ def explain_system_error(error: Exception) -> StreamflowError | None:
         return None
     if error.errno in DISK_FULL_NUMBERS:
         return DiskFull(f"{error.filename or 'a file'}: {error.strerror}")
+    if NO_TEMPORARY_FOLDER in str(error.strerror):
+        return StreamflowError(
+            f"no temporary file can be written: {error.strerror}",
+            state="What was not committed is rolled back.",
+            remedy="Free some space there, or set TMPDIR, and run the command again.",
+        )
     if error.filename is None or error.errno not in REFUSAL_NUMBERS:
         return None
     return StreamflowError(

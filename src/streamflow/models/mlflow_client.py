@@ -98,6 +98,7 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
     from mlflow.store.db import utils
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    shorten_retries()
     with translate_mlflow_errors(), _without_log_lines("mlflow", "alembic"):
         # MLflow has no public functions for these steps. It keeps one engine per URI.
         engine = SqlAlchemyStore._get_or_create_engine(tracking_uri)  # noqa: SLF001
@@ -114,13 +115,14 @@ def migrate_store(tracking_uri: str, artifact_root: str) -> bool:
 def shorten_retries() -> None:
     """Let MLflow try for a few seconds to reach its database, and print nothing about it.
 
-    MLflow itself tries for 100 seconds, and prints each error with the time until it tries again.
-    Our own error says why the database cannot be reached.
+    MLflow itself tries for 100 seconds, and prints each error with the time until it tries again,
+    and the traceback of a connection that was lost. Our own error says why the database cannot be
+    reached.
     """
     from mlflow.store.db import utils
 
     utils.MAX_RETRY_COUNT = CONNECTION_ATTEMPTS
-    logging.getLogger(utils.__name__).setLevel(logging.ERROR)
+    logging.getLogger(utils.__name__).setLevel(logging.CRITICAL)
 
 
 def newest_schema() -> str:

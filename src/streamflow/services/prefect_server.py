@@ -7,13 +7,21 @@ a server for this command alone.
 from __future__ import annotations
 
 import fcntl
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from streamflow.services.processes import fetch, free_port, running, wait_until_ready
+from streamflow.errors import ServiceFailed, StreamflowError
+from streamflow.services.processes import (
+    describe_failure,
+    fetch,
+    free_port,
+    running,
+    wait_until_ready,
+)
 from streamflow.services.running_stack import read_running_stack
 from streamflow.settings import inherited_environment, temporary_environment
 
@@ -71,7 +79,27 @@ def prefect_server(
             starting.close()
             closing.enter_context(temporary_environment({"PREFECT_API_URL": url}))
 
+        closing.enter_context(_explain_ended_server(child, log))
         yield wait
+
+
+@contextmanager
+def _explain_ended_server(child: subprocess.Popen[bytes], log: Path) -> Iterator[None]:
+    """Raise ServiceFailed for an unforeseen error in the block if the server ended before it."""
+    try:
+        yield
+    except StreamflowError:
+        raise
+    # Prefect's client raises errors of several libraries if its server is gone.
+    except Exception as error:
+        if child.poll() is None:
+            raise
+        failure = describe_failure(f"Prefect's server ended with code {child.returncode}", log)
+        raise ServiceFailed(
+            failure.message,
+            state="What was not committed is rolled back.",
+            remedy="Run the command again.",
+        ) from error
 
 
 def _server_command(port: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pytest
 
 from streamflow.catalog import Catalog, load_catalog
 from streamflow.errors import CatalogInvalid
+from streamflow.settings import Settings
 from streamflow.steps.data.drop_reading import CheckedDrop, inspect_files, read_drop
 from streamflow.steps.data.init import InitReceipt, init
 
@@ -411,3 +413,18 @@ def test_row_numbers_and_names_are_no_features(guessed: Callable[..., Guess]) ->
         "bank.csv: Surname: it is free text: more than 30 different values",
     )
     assert guess.values("bank", "balance")[:2] == [0.5, 1.5]
+
+
+def test_init_asks_for_money_in_a_file_with_comments_only(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("id,age,churn\n1,20,Yes\n2,30,No\n3,40,No\n")
+    receipt = init([tmp_path / "users.csv"], tmp_path / "catalog.toml")
+    file = tmp_path / "streamflow.toml"
+    assert receipt.settings == file
+    text = file.read_text()
+    assert tomllib.loads(text) == {}
+    for name in ("kept_value", "offer_cost", "offer_success", "offer_budget"):
+        assert f"# {name} = " in text
+        assert name in Settings.model_fields
+    file.write_text("seed = 7\n")
+    receipt = init([tmp_path / "users.csv"], tmp_path / "catalog.toml", force=True)
+    assert (receipt.settings, file.read_text()) == (None, "seed = 7\n")

@@ -19,10 +19,12 @@ from streamflow.core.onboarding.column_tally import Hashes
 from streamflow.core.onboarding.label_column import LabelGuess, find_label
 from streamflow.core.onboarding.odd_rows import find_repeated_headers
 from streamflow.core.onboarding.problems import Problem, refuse
+from streamflow.core.onboarding.settings_text import SETTINGS_TEXT
 from streamflow.files import source_files, text_files
 from streamflow.steps.data.source_profile import ReadSource, read_source
 
 MADE_KEY = "row_number"  # the key that numbers the rows
+SETTINGS_FILE = "streamflow.toml"
 FOLDER_REMEDY = "Name the folder that holds the files of one drop, or the files themselves"
 
 
@@ -44,6 +46,7 @@ class InitReceipt:
     readings   how the files are written, where that is no CSV in UTF-8 with commas
     decisions  what the data cannot decide
     left_out   the columns that are no features, and why
+    settings   the file beside the catalog that asks for money; None: it existed and was left alone
     """
 
     out: Path
@@ -58,6 +61,7 @@ class InitReceipt:
     readings: tuple[str, ...]
     decisions: tuple[str, ...]
     left_out: tuple[str, ...]
+    settings: Path | None
 
 
 def init(
@@ -71,6 +75,8 @@ def init(
     notify: Callable[[str], None] = lambda _: None,
 ) -> InitReceipt:
     """Guess the catalog of the files of one drop and write it to `out`.
+
+    A settings file beside it, with comments only, asks for what cannot be guessed.
 
     Args:
         sources: a folder, or files of one folder.
@@ -91,7 +97,16 @@ def init(
     text = catalog_text(catalog_guess)
     parse_catalog(text, origin=str(out))  # what we write must be a catalog that we can read
     text_files.write_text(out, text, replace=force)
-    return _receipt(catalog_guess, paths[0].parent, out)
+    settings = _write_settings(out.parent / SETTINGS_FILE)
+    return _receipt(catalog_guess, paths[0].parent, out, settings)
+
+
+def _write_settings(path: Path) -> Path | None:
+    """Write the settings file with comments only. Return None if there is a file already."""
+    if path.exists():
+        return None
+    text_files.write_text(path, SETTINGS_TEXT, replace=False)
+    return path
 
 
 def _find_files(sources: Sequence[Path]) -> list[Path]:
@@ -218,7 +233,9 @@ def _hashes_of(source: ReadSource, key: str) -> Hashes:
     return source.tally.key_hashes(column.header)
 
 
-def _receipt(catalog_guess: CatalogGuess, folder: Path, out: Path) -> InitReceipt:
+def _receipt(
+    catalog_guess: CatalogGuess, folder: Path, out: Path, settings: Path | None
+) -> InitReceipt:
     """Return the receipt of a guessed catalog."""
     label = catalog_guess.label
     tables = tuple(
@@ -244,4 +261,5 @@ def _receipt(catalog_guess: CatalogGuess, folder: Path, out: Path) -> InitReceip
         readings=catalog_guess.readings,
         decisions=catalog_guess.decisions,
         left_out=catalog_guess.left_out,
+        settings=settings,
     )

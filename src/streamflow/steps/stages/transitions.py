@@ -138,7 +138,9 @@ def reconcile_locked(platform: Platform) -> list[Entry]:
         if entry is not None:
             new_entries.append(entry)
     entries = ledger.entries(platform.connection)
-    if is_behind(entries, platform.models.read_stages().ledger_head):
+    # An entry that was made above has changed the head in MLflow.
+    newest_standing = platform.models.read_stages() if new_entries else standing
+    if is_behind(entries, newest_standing.ledger_head):
         platform.models.set_ledger_head(format_head(entries[-1]))
     return new_entries
 
