@@ -68,8 +68,7 @@ VENDOR_DEFAULTS = {
 def vendors_environment(home: Path) -> dict[str, str]:
     """Return the environment variables of the tools that do not work on PostgreSQL.
 
-    Args:
-        home: the state folder as an absolute path
+    `home` is the state folder as an absolute path.
     """
     return {**VENDOR_DEFAULTS, "PREFECT_HOME": str(home / "prefect")}
 

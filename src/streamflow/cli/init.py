@@ -25,6 +25,68 @@ More examples: one file, a value of the label, no key, a table of PostgreSQL.
   streamflow init --from postgresql://me@db/crm/public.customers
 """
 
+Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="The folder of a drop, or its files: CSV, gzip, Parquet or Excel (.xlsx).",
+        metavar="SOURCE",
+    ),
+]
+CatalogFile = Annotated[
+    Path,
+    typer.Option("--out", help="The file to write the catalog to.", metavar="FILE"),
+]
+KeyColumn = Annotated[
+    str | None,
+    typer.Option("--key", help="The key column, if the guess would be wrong."),
+]
+NumberRows = Annotated[
+    bool,
+    typer.Option(
+        "--make-key",
+        help="Number the rows, because no column is the key. Then no row of a second month "
+        "can be joined to a row of this one.",
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="COLUMN[=VALUE]",
+        help="The label column, if the guess would be wrong, and the value that means that "
+        "the customer left. A date is the date of leaving.",
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="URL",
+        help="Read a table of a PostgreSQL: postgresql://USER@HOST/DATABASE/SCHEMA.TABLE. "
+        "The password may come from PGPASSWORD or ~/.pgpass.",
+    ),
+]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        "--query",
+        metavar="SQL",
+        help="Read these rows; the URL of --from names no table then.",
+    ),
+]
+DropFolder = Annotated[
+    Path,
+    typer.Option("--to", metavar="DIR", help="The folder for the rows of --from."),
+]
+DropDate = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        help="The date of the drop, for the command that comes next.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this command to the application."""
@@ -33,63 +95,15 @@ def register(app: typer.Typer) -> None:
 
 def init(
     context: typer.Context,
-    sources: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="The folder of a drop, or its files: CSV, gzip, Parquet or Excel (.xlsx).",
-            metavar="SOURCE",
-        ),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", help="The file to write the catalog to.", metavar="FILE")
-    ] = Path("catalog.toml"),
-    key: Annotated[
-        str | None,
-        typer.Option("--key", help="The key column, if the guess would be wrong."),
-    ] = None,
-    make_key: Annotated[
-        bool,
-        typer.Option(
-            "--make-key",
-            help="Number the rows, because no column is the key. Then no row of a second month "
-            "can be joined to a row of this one.",
-        ),
-    ] = False,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            "--label",
-            metavar="COLUMN[=VALUE]",
-            help="The label column, if the guess would be wrong, and the value that means that "
-            "the customer left. A date is the date of leaving.",
-        ),
-    ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="URL",
-            help="Read a table of a PostgreSQL: postgresql://USER@HOST/DATABASE/SCHEMA.TABLE. "
-            "The password may come from PGPASSWORD or ~/.pgpass.",
-        ),
-    ] = None,
-    query: Annotated[
-        str | None,
-        typer.Option(
-            "--query", metavar="SQL", help="Read these rows; the URL of --from names no table then."
-        ),
-    ] = None,
-    folder: Annotated[
-        Path, typer.Option("--to", metavar="DIR", help="The folder for the rows of --from.")
-    ] = Path("drop"),
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            "--as-of",
-            formats=["%Y-%m-%d"],
-            help="The date of the drop, for the command that comes next.",
-        ),
-    ] = None,
+    sources: Sources = None,
+    out: CatalogFile = Path("catalog.toml"),
+    key: KeyColumn = None,
+    make_key: NumberRows = False,
+    label: LabelColumn = None,
+    database: DatabaseUrl = None,
+    query: Query = None,
+    folder: DropFolder = Path("drop"),
+    as_of: DropDate = None,
     force: ReplaceFile = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -111,7 +125,13 @@ def init(
     if database:
         sources = [fetch_rows(database, folder, query=query, force=force, notify=notify)]
     receipt = step(
-        sources or [], out, key=key, make_key=make_key, label=label, force=force, notify=notify
+        sources or [],
+        out,
+        key=key,
+        make_key=make_key,
+        label=label,
+        force=force,
+        notify=notify,
     )
     day = f"{as_of:%Y-%m-%d}" if as_of else "YYYY-MM-DD"
     show(receipt, as_json=as_json, text=partial(init_receipt.describe, day=day))

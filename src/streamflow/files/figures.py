@@ -9,13 +9,15 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.statistics.curves import (
+    calibration_points,
+    precision_recall_points,
+    roc_points,
+)
 from streamflow.core.statistics.metrics import (
     Floats,
     Labels,
     auc,
-    calibration_points,
-    precision_recall_points,
-    roc_points,
 )
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ def log_run(
     A failure or Ctrl-C, also within `on_registered`, marks the run FAILED or KILLED and leaves no
     version.
     """
-    run_name = f"{name} as of {record.as_of:%Y-%m-%d}"
+    run_name = _name_run(record, name)
     with (
         _open_run(client, experiment_id, run_name, name) as run_id,
         TemporaryDirectory() as scratch,
@@ -65,13 +65,7 @@ def log_run(
         passport = readable_json(record.passport(digests), indent=2)
         passport_digest = sha256(passport).hexdigest()
         write_files(files, record, passport)
-        facts = RunFacts(
-            name=run_name,
-            params=record.params,
-            metrics=record.all_metrics,
-            dataset=dataset_input(record).to_dictionary(),
-            tags=version_tags(record, digests, passport_digest),
-        )
+        facts = _collect_facts(record, run_name, version_tags(record, digests, passport_digest))
         for candidate in record.candidates:
             _log_candidate(client, candidate, experiment_id=experiment_id, parent=run_id, name=name)
         version = _register(
@@ -80,6 +74,22 @@ def log_run(
         on_registered(run_id, version, passport_digest)
     return LoggedRun(
         run_id=run_id, version=version, digests=digests, passport_digest=passport_digest
+    )
+
+
+def _name_run(record: RunRecord, name: str) -> str:
+    """Return the name of a run of the model `name`."""
+    return f"{name} as of {record.as_of:%Y-%m-%d}"
+
+
+def _collect_facts(record: RunRecord, run_name: str, tags: Mapping[str, str]) -> RunFacts:
+    """Return the facts of a training."""
+    return RunFacts(
+        name=run_name,
+        params=record.params,
+        metrics=record.all_metrics,
+        dataset=dataset_input(record).to_dictionary(),
+        tags=tags,
     )
 
 

@@ -65,13 +65,12 @@ def prefect_server(
     port = free_port()
     log = home / "logs" / "prefect.log"
     url = f"http://127.0.0.1:{port}/api"
+    command = _server_command(port)
     scheduler = {SCHEDULER: str(schedules).lower()}
     variables = {**inherited, **environment, **QUIET_ENVIRONMENT, **scheduler}
     with ExitStack() as closing, ExitStack() as starting:
         starting.enter_context(one_at_a_time(home))
-        child = closing.enter_context(
-            running(_server_command(port), environment=variables, log=log)
-        )
+        child = closing.enter_context(running(command, environment=variables, log=log))
         notify("starting Prefect's server")
 
         def wait() -> None:

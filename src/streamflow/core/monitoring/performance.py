@@ -14,14 +14,13 @@ from statistics import NormalDist
 import numpy as np
 
 from streamflow.core.monitoring.drift_tests import SMALLEST_MOVE
+from streamflow.core.statistics.curves import calibration_points, roc_points
 from streamflow.core.statistics.intervals import Interval, measure_ranking, share_interval
 from streamflow.core.statistics.metrics import (
     Floats,
     HoldoutMetrics,
     Labels,
-    calibration_points,
     evaluate,
-    roc_points,
 )
 from streamflow.core.statistics.threshold import Threshold
 

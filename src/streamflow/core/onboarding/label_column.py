@@ -22,7 +22,8 @@ LABEL_NAME = re.compile(
     r"|^(label|left|target|lapsed|quit|outcome|gone|status|y)$|_(label|target|outcome)$"
 )
 DATE_NAME = re.compile(
-    r"churn|attrit|cancel|exit|left|leav|terminat|clos|unsubscrib|kuendig|austritt|(^|_)end(ed)?($|_)"
+    r"churn|attrit|cancel|exit|left|leav|terminat|clos|unsubscrib|kuendig|austritt"
+    r"|(^|_)end(ed)?($|_)"
 )
 LABEL_REMEDY = "Name the label with --label COLUMN, or with --label COLUMN=VALUE, where VALUE is "
 LABEL_REMEDY += "what the column holds for a customer who left"

@@ -10,7 +10,7 @@ ODD_NULS = 0.3  # from this share of NUL bytes at odd or even positions on, a te
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArchiveKind:
+class BinaryKind:
     """A kind of files that are no text.
 
     magic       the first bytes of such a file
@@ -24,20 +24,20 @@ class ArchiveKind:
     not_inside: str
 
 
-ARCHIVE_KINDS = (
-    ArchiveKind(
+BINARY_KINDS = (
+    BinaryKind(
         magic=b"PK\x03\x04",
         ending="xlsx",
         not_named="it is a ZIP archive, not text; unpack it (an Excel file must be named .xlsx)",
         not_inside="it is not an Excel file, although its name ends in .xlsx",
     ),
-    ArchiveKind(
+    BinaryKind(
         magic=b"\x1f\x8b",
         ending="gz",
         not_named="it is compressed by gzip; its name must end in .gz",
         not_inside="it is not compressed, although its name ends in .gz",
     ),
-    ArchiveKind(
+    BinaryKind(
         magic=b"PAR1",
         ending="parquet",
         not_named="it is a Parquet file; its name must end in .parquet",
@@ -69,7 +69,7 @@ def describe_wrong_kind(head: bytes, name: str) -> str:
     ending = name.lower().rsplit(".", 1)[-1]
     if head.startswith(OLD_EXCEL):
         return "it is an Excel file of the old kind (.xls); save it as .xlsx or CSV"
-    for kind in ARCHIVE_KINDS:
+    for kind in BINARY_KINDS:
         is_named_so = ending == kind.ending
         if head.startswith(kind.magic) != is_named_so:
             return kind.not_named if not is_named_so else kind.not_inside

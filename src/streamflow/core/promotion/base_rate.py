@@ -39,27 +39,50 @@ def judge_base_rate(label: Labels, probability: Floats, policy: GatePolicy) -> G
     rows = len(label)
     positives = int(np.asarray(label).sum())
     if min(positives, rows - positives) < MIN_PER_CLASS:
-        evidence = (
-            f"{count_of(rows, 'unseen row')}, of which {positives:,}"
-            f" {choose_form(positives, 'is', 'are')} positive: too few to show that the version is"
-            f" better than the base rate, needed are {MIN_PER_CLASS} of each class"
-        )
+        evidence = _describe_few_rows(rows, positives)
         return GateCondition(name=NAME, passed=False, evidence=evidence)
-    low, high = auc_interval(label, probability, seed=policy.seed, draws=policy.draws)
-    interval = f"AUC {auc(label, probability):.4f} (95 % interval {low:.4f}..{high:.4f})"
-    brier = float(np.mean((probability - label) ** 2))
     base_rate = positives / rows
-    base_brier = base_rate * (1 - base_rate)
+    ranks, ranking = _judge_ranking(label, probability, policy)
+    is_closer, distance = _judge_distance(label, probability, base_rate)
+    passed = ranks and is_closer
+    verdict = "better" if passed else "no better"
+    evidence = (
+        f"{verdict} than saying {base_rate * 100:.1f} % of everybody,"
+        f" on {count_of(rows, 'unseen row')}: {ranking}, {distance}"
+    )
+    return GateCondition(name=NAME, passed=passed, evidence=evidence)
+
+
+def _describe_few_rows(rows: int, positives: int) -> str:
+    """Say that the rows are too few for a verdict."""
+    verb = choose_form(positives, "is", "are")
+    return (
+        f"{count_of(rows, 'unseen row')}, of which {positives:,}"
+        f" {verb} positive: too few to show that the version is"
+        f" better than the base rate, needed are {MIN_PER_CLASS} of each class"
+    )
+
+
+def _judge_ranking(
+    label: Labels,
+    probability: Floats,
+    policy: GatePolicy,
+) -> tuple[bool, str]:
+    """Return whether the version ranks clearly better than chance, and the evidence for it."""
+    area = auc(label, probability)
+    low, high = auc_interval(label, probability, seed=policy.seed, draws=policy.draws)
     ranks = low > 0.5
+    verdict = "above" if ranks else "not clearly above"
+    evidence = f"AUC {area:.4f} (95 % interval {low:.4f}..{high:.4f}) is {verdict} 0.5"
+    return ranks, evidence
+
+
+def _judge_distance(label: Labels, probability: Floats, base_rate: float) -> tuple[bool, str]:
+    """Return whether the Brier score is lower than that of the base rate, and the evidence."""
+    squared_errors = (probability - label) ** 2
+    brier = float(np.mean(squared_errors))
+    base_brier = base_rate * (1 - base_rate)
     is_closer = brier < base_brier
-    verdict = "better" if ranks and is_closer else "no better"
-    ranking = f"{interval} is {'above' if ranks else 'not clearly above'} 0.5"
-    distance = (
-        f"Brier score {brier:.4f} is {'below' if is_closer else 'not below'} {base_brier:.4f}"
-    )
-    return GateCondition(
-        name=NAME,
-        passed=ranks and is_closer,
-        evidence=f"{verdict} than saying {base_rate * 100:.1f} % of everybody,"
-        f" on {count_of(rows, 'unseen row')}: {ranking}, {distance}",
-    )
+    verdict = "below" if is_closer else "not below"
+    evidence = f"Brier score {brier:.4f} is {verdict} {base_brier:.4f}"
+    return is_closer, evidence

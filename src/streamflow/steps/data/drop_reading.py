@@ -91,8 +91,7 @@ def read_drop(
     Raises:
         DiskFull: there is no space left for the spools.
     """
-    row_count = sum(max(file.lines - 1, 0) for file in facts.values())
-    progress = Progress(notify, f"checking {folder.name}", row_count)
+    progress = Progress(notify, f"checking {folder.name}", _count_rows(facts))
     spools: dict[str, Spool] = {}
     keys: dict[str, pl.DataFrame] = {}
     violations: list[DropViolation] = []
@@ -115,16 +114,18 @@ def read_drop(
             violations += table_violations
     key_violations = check_keys_across_files({**earlier_keys, **keys}, catalog)
     violations += [_name_by_header(violation, catalog) for violation in key_violations]
-    return CheckedDrop(
-        spools=spools,
-        keys=keys,
-        violations=tuple(violations),
-        warnings=(
-            *event_rows.warn_of_late_events(),
-            *_warn_of_lookalikes(keys, catalog),
-            *_warn_of_blanks(keys, catalog),
-        ),
-    )
+    warnings = (*event_rows.warn_of_late_events(), *_warn_of_keys(keys, catalog))
+    return CheckedDrop(spools=spools, keys=keys, violations=tuple(violations), warnings=warnings)
+
+
+def _count_rows(facts: Mapping[str, FileBytes]) -> int:
+    """Return the number of lines of all files after their headers."""
+    return sum(max(file.lines - 1, 0) for file in facts.values())
+
+
+def _warn_of_keys(keys: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[str]:
+    """Return the warnings about entity keys that a person could take for different ones."""
+    return [*_warn_of_lookalikes(keys, catalog), *_warn_of_blanks(keys, catalog)]
 
 
 def _open_spool(space: Path, closing: ExitStack) -> Spool:

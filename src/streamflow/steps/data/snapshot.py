@@ -73,23 +73,20 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
         frozen.lock_for_writing(connection)
         files = _delivered_files(connection, as_of)
         newest = _newest_revisions(connection, as_of)
-        table_drops = {
-            table: frozen.find_drop(connection, catalog, table, as_of)
-            for table in catalog.frozen_tables
-            if table in files
-        }
+        table_drops = {}
+        for table in catalog.frozen_tables:
+            if table in files:
+                table_drops[table] = frozen.find_drop(connection, catalog, table, as_of)
         _check_derived(platform, table_drops)
-        row_count = sum(files[drop.population or table].rows for table, drop in table_drops.items())
+        row_count = _count_rows(table_drops, files)
         progress = Progress(platform.notify, f"freezing {as_of:%Y-%m-%d}", row_count)
         copies, changed_columns = _freeze(platform, table_drops, newest, progress)
         proofs = _prove_aggregates(platform, as_of, copies)
         created_revisions = revision_writing.record_revisions(connection, as_of, copies)
         created = {revision.table: revision for revision in created_revisions}
-        changes = {
-            table: _count_changes(platform, revision, newest[table])
-            for table, revision in created.items()
-            if table in newest
-        }
+        changes = {}
+        for table in created.keys() & newest.keys():
+            changes[table] = _count_changes(platform, created[table], newest[table])
     revisions = {**newest, **created}
     tables = [
         _frozen_table(
@@ -104,6 +101,18 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
     ]
     known_at = max(revision.known_at for revision in revisions.values())
     return SnapshotReceipt(as_of=as_of.date(), known_at=known_at, tables=tuple(tables))
+
+
+def _count_rows(
+    table_drops: Mapping[str, DropToFreeze],
+    files: Mapping[str, DeliveredFile],
+) -> int:
+    """Return the number of delivered rows that the tables are computed from."""
+    row_count = 0
+    for table, drop in table_drops.items():
+        file = files[drop.population or table]
+        row_count += file.rows
+    return row_count
 
 
 def _delivered_files(
@@ -146,10 +155,9 @@ def _freeze(
     key = catalog.entity.key
     pool = ThreadPoolExecutor(max_workers=1)
     try:
-        digests = {
-            table: pool.submit(_digest_drop, platform, table, drop, progress)
-            for table, drop in table_drops.items()
-        }
+        digests = {}
+        for table, drop in table_drops.items():
+            digests[table] = pool.submit(_digest_drop, platform, table, drop, progress)
         for table, drop in table_drops.items():
             if table in newest:
                 digest = digests[table].result()
@@ -168,13 +176,12 @@ def _prove_aggregates(
 ) -> dict[str, EventProof]:
     """Compute the copied aggregates with a second engine. Raises TemporalViolation."""
     proofs = {}
+    key = platform.catalog.entity.key
     for table, (_, digest) in copies.items():
         events = platform.catalog.events.get(table)
         if events is not None:
             platform.notify(f"computing the aggregates of {table} again")
-            drop = EventDrop(
-                table=table, key=platform.catalog.entity.key, as_of=as_of, events=events
-            )
+            drop = EventDrop(table=table, key=key, as_of=as_of, events=events)
             proofs[table] = prove_aggregates(platform, drop, digest)
     return proofs
 

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as oracle
 
+from streamflow.core.statistics.curves import (
+    calibration_points,
+    precision_recall_points,
+    roc_points,
+)
 from streamflow.core.statistics.metrics import (
     HoldoutMetrics,
     auc,
     auc_interval,
-    calibration_points,
     evaluate,
     list_caveats,
-    precision_recall_points,
-    roc_points,
 )
 from streamflow.errors import TrainingImpossible
 
