@@ -121,7 +121,11 @@ def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 @step("ingest")
 def ingest(
-    folder: str, as_of: date, allow_same: bool, reject_rows: bool, flags: Flags
+    folder: str,
+    as_of: date,
+    allow_same: bool,
+    reject_rows: bool,
+    flags: Flags,
 ) -> ingest_step.IngestReceipt:
     """Validate and write a drop; migrate an empty database first."""
     with _platform(flags, migrated=False) as platform:
@@ -218,7 +222,12 @@ def demo(drops: list[tuple[str, date]], flags: Flags | None = None) -> DemoRecei
 
 @step("retrain")
 def retrain(
-    as_of: date | None, label_lead: int, why: str, force: bool, on_verdict: bool, flags: Flags
+    as_of: date | None,
+    label_lead: int,
+    why: str,
+    force: bool,
+    on_verdict: bool,
+    flags: Flags,
 ) -> retrain_step.RetrainReceipt:
     """Train a version and let the gate decide; do nothing for evidence that was decided before."""
     drop = instant_of_day(as_of) if as_of else None

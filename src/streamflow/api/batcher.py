@@ -157,7 +157,10 @@ class Batcher:
                 request.fail(error)
 
     async def _answer_with_retry(
-        self, batch: list[PendingRequest], *, attempts: int = ATTEMPTS
+        self,
+        batch: list[PendingRequest],
+        *,
+        attempts: int = ATTEMPTS,
     ) -> None:
         """Answer a batch, once more on a new connection if its connection was dead.
 

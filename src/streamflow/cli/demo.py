@@ -91,7 +91,10 @@ def demo(
 
 
 def _run_flow(
-    call: Invocation, platform: Platform, data: Path | None, as_ofs: Sequence[date]
+    call: Invocation,
+    platform: Platform,
+    data: Path | None,
+    as_ofs: Sequence[date],
 ) -> tuple[DemoReceipt, list[tuple[Path, date]]]:
     """Run the Prefect flow of the demo. Return its receipt, and each drop with its date."""
     from streamflow.steps.data.migrate import ensure_migrated

@@ -97,7 +97,9 @@ def historical_features(
 
 
 def _compose_entity_query(
-    views: Sequence[RequestedView], sources: Sequence[HistorySource], period: Period
+    views: Sequence[RequestedView],
+    sources: Sequence[HistorySource],
+    period: Period,
 ) -> str:
     """Compose the entity frame of a request without one: every key and as_of in the period."""
     if len({frozenset(view.keys) for view in views}) > 1:
@@ -212,7 +214,10 @@ class _Conditions:
 
 
 def _limit_period(
-    conditions: _Conditions, view: RequestedView, source: HistorySource, request: EntityRequest
+    conditions: _Conditions,
+    view: RequestedView,
+    source: HistorySource,
+    request: EntityRequest,
 ) -> None:
     """Add the conditions that no request row lies before the history's row, or after its end."""
     if request.rows.is_empty():
@@ -228,7 +233,10 @@ def _limit_period(
 
 
 def _limit_knowledge(
-    conditions: _Conditions, view: RequestedView, source: HistorySource, request: EntityRequest
+    conditions: _Conditions,
+    view: RequestedView,
+    source: HistorySource,
+    request: EntityRequest,
 ) -> bool:
     """Add the conditions for what was known. Return whether each row has to be looked at."""
     if source.known_since is None:

@@ -161,7 +161,9 @@ def drop_live_table(connection: psycopg.Connection, view: str) -> None:
 
 
 def _compose_create_table(
-    view: str, keys: Sequence[str], column_types: Mapping[str, str]
+    view: str,
+    keys: Sequence[str],
+    column_types: Mapping[str, str],
 ) -> sql.Composed:
     """Compose the CREATE TABLE of a live table."""
     column_definitions = [

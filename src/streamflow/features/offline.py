@@ -170,7 +170,9 @@ def _create_requested_view(
 
 
 def _make_metadata(
-    feature_refs: list[str], views: list[RequestedView], entities: Any | Period
+    feature_refs: list[str],
+    views: list[RequestedView],
+    entities: Any | Period,
 ) -> RetrievalMetadata:
     """Describe a request. For an entity frame that is a SQL query, the query is run."""
     is_period = isinstance(entities, tuple)

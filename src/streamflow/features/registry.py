@@ -95,7 +95,9 @@ def describe_misfits(
 
 
 def _compare(
-    kind: str, needed: Mapping[str, object], registered: Mapping[str, object]
+    kind: str,
+    needed: Mapping[str, object],
+    registered: Mapping[str, object],
 ) -> list[str]:
     """Describe what is missing or different."""
     texts = []

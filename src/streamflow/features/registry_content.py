@@ -66,7 +66,9 @@ def delete_project(connection: psycopg.Connection, project: str) -> None:
 
 
 def find_unfit_tables(
-    connection: psycopg.Connection, catalog: Catalog, services: Services
+    connection: psycopg.Connection,
+    catalog: Catalog,
+    services: Services,
 ) -> list[str]:
     """Name each view whose live table is missing, or could not be filled by a materialization."""
     views = views_of(catalog, services)

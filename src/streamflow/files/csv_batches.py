@@ -63,7 +63,10 @@ def read_batches(
 
 
 def _split_at_records(
-    path: Path, file_format: FileFormat, start: int, block_size: int
+    path: Path,
+    file_format: FileFormat,
+    start: int,
+    block_size: int,
 ) -> Iterator[bytes]:
     """Split the text of a file, from the byte `start` on, into blocks of whole records.
 
@@ -100,7 +103,10 @@ def _last_line_end(block: bytes) -> int:
 
 
 def _split_by_csv(
-    path: Path, file_format: FileFormat, start: int, block_size: int
+    path: Path,
+    file_format: FileFormat,
+    start: int,
+    block_size: int,
 ) -> Iterator[bytes]:
     """Split a file, from the byte `start` on, where Python's csv module says that records end."""
     with open_text(path, file_format, start=start) as stream:

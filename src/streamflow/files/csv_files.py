@@ -151,7 +151,8 @@ def measure_header(path: Path, file_format: FileFormat = STRICT_CSV) -> tuple[li
 
 
 def find_unreadable_record(
-    path: Path, file_format: FileFormat = STRICT_CSV
+    path: Path,
+    file_format: FileFormat = STRICT_CSV,
 ) -> tuple[int, Record] | None:
     """Return the row number and the record with which a file stops being readable, if any."""
     for row, record in _read_records(path, file_format):
@@ -161,7 +162,9 @@ def find_unreadable_record(
 
 
 def read_records(
-    path: Path, rows: Collection[int], file_format: FileFormat = STRICT_CSV
+    path: Path,
+    rows: Collection[int],
+    file_format: FileFormat = STRICT_CSV,
 ) -> dict[int, Record]:
     """Read the records of these rows, by row number.
 
@@ -179,7 +182,8 @@ def read_records(
 
 
 def find_undecodable_cells(
-    path: Path, file_format: FileFormat = STRICT_CSV
+    path: Path,
+    file_format: FileFormat = STRICT_CSV,
 ) -> Iterator[tuple[int, int, str]]:
     """Find each cell that holds a NUL byte or bytes that are not text in the file's encoding.
 

@@ -106,7 +106,11 @@ def square(x_name: str, y_name: str, *, right: float = 0.2) -> tuple[Figure, Axe
 
 
 def empty(
-    width: float, height: float, *, left_margin: float = 0.75, right_margin: float = 0.2
+    width: float,
+    height: float,
+    *,
+    left_margin: float = 0.75,
+    right_margin: float = 0.2,
 ) -> tuple[Figure, Axes]:
     """Make empty axes on a new figure, without pyplot's global state.
 

@@ -58,7 +58,8 @@ def find_types_without_text(path: Path, file_format: FileFormat) -> list[tuple[s
 
 
 def read_batches(
-    path: Path, file_format: FileFormat
+    path: Path,
+    file_format: FileFormat,
 ) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
     """Yield the numbers of the rows, from 0, and the rows with all cells as text."""
     next_row = 0

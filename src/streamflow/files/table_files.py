@@ -84,7 +84,9 @@ def add_row_numbers(rows: NDArray[np.int64], cells: pl.DataFrame, name: str) -> 
 
 
 def read_batches(
-    path: Path, file_format: FileFormat, ragged: dict[int, int]
+    path: Path,
+    file_format: FileFormat,
+    ragged: dict[int, int],
 ) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
     """Read the rows of a file, batch by batch.
 
@@ -108,7 +110,9 @@ def read_batches(
 
 
 def _read_batches(
-    path: Path, file_format: FileFormat, ragged: dict[int, int]
+    path: Path,
+    file_format: FileFormat,
+    ragged: dict[int, int],
 ) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
     """Read the rows of a file with the columns that it holds."""
     kind = kind_of(path.name)
@@ -122,7 +126,9 @@ def _read_batches(
 
 
 def read_records(
-    path: Path, rows: Collection[int], file_format: FileFormat = STRICT_CSV
+    path: Path,
+    rows: Collection[int],
+    file_format: FileFormat = STRICT_CSV,
 ) -> dict[int, Record]:
     """Read the records of these rows, by row number, with the cells of all columns."""
     kind = kind_of(path.name)

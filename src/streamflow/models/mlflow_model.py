@@ -95,7 +95,9 @@ def write_package(
 
 
 def _list_facts(
-    pipeline: Pipeline, features: Sequence[Feature], decision: Decision
+    pipeline: Pipeline,
+    features: Sequence[Feature],
+    decision: Decision,
 ) -> dict[str, Any]:
     """Return what the predictor of a client needs beside the model file."""
     encoder = encoder_of(pipeline)

@@ -75,7 +75,11 @@ class TrainingRows:
     seed: int
 
     def fit(
-        self, kind: str, rows: NDArray[np.bool_] | None = None, *, leaf_size: int | None = None
+        self,
+        kind: str,
+        rows: NDArray[np.bool_] | None = None,
+        *,
+        leaf_size: int | None = None,
     ) -> Any:
         """Fit a pipeline on the selected rows, or on all rows when `rows` is None.
 

@@ -76,7 +76,9 @@ def _refuse(problem: str) -> AnswerCheck:
 
 
 def _find_differences(
-    predictor: Predictor, probes: Probes, in_batch: NDArray[np.float64]
+    predictor: Predictor,
+    probes: Probes,
+    in_batch: NDArray[np.float64],
 ) -> Iterator[str]:
     """Yield a sentence for each kind of known answers that the answers in a batch differ from."""
     tolerance = kind_of(predictor.explainer.pipeline).tolerance

@@ -39,7 +39,11 @@ class VersionFiles:
     """
 
     def __init__(
-        self, tracking_uri: str, *, name: str, connect: Callable[[], MlflowClient]
+        self,
+        tracking_uri: str,
+        *,
+        name: str,
+        connect: Callable[[], MlflowClient],
     ) -> None:
         self._uri = tracking_uri
         self._name = name
@@ -102,7 +106,11 @@ class VersionFiles:
             return path.read_bytes()
 
     def load_checked(
-        self, version: ModelVersion, digests: Mapping[VersionFile, str], *, in_process: bool
+        self,
+        version: ModelVersion,
+        digests: Mapping[VersionFile, str],
+        *,
+        in_process: bool,
     ) -> Predictor:
         """Load the predictor of a version that is going to answer users.
 
@@ -128,7 +136,10 @@ class VersionFiles:
             return version_trial.load_agreeing(folder, digests, version_name=name)
 
     def read_registered(
-        self, version: ModelVersion, file: VersionFile, digests: Mapping[VersionFile, str]
+        self,
+        version: ModelVersion,
+        file: VersionFile,
+        digests: Mapping[VersionFile, str],
     ) -> bytes:
         """Return the content of a file beside the model, which must have its digest.
 

@@ -178,7 +178,9 @@ def find_violations(
 
 
 def _are_allowed(
-    connection: psycopg.Connection, rows: sql.Composed, computed: Mapping[str, Column]
+    connection: psycopg.Connection,
+    rows: sql.Composed,
+    computed: Mapping[str, Column],
 ) -> bool:
     """Return whether PostgreSQL can compute all columns, and no value breaks what is promised."""
     if not computed:

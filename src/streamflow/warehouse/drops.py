@@ -82,7 +82,10 @@ def delivered_files(
 
 
 def find_delivery_state(
-    connection: psycopg.Connection, tables: Sequence[str], as_of: datetime, known_at: datetime
+    connection: psycopg.Connection,
+    tables: Sequence[str],
+    as_of: datetime,
+    known_at: datetime,
 ) -> DeliveryState:
     """Return whether raw rows are those that a revision was frozen from.
 

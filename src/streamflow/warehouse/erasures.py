@@ -136,7 +136,10 @@ def erase_stored(connection: psycopg.Connection, key_name: str, key: str) -> Cou
 
 
 def erase_live(
-    connection: psycopg.Connection, key_name: str, key: str, since: datetime
+    connection: psycopg.Connection,
+    key_name: str,
+    key: str,
+    since: datetime,
 ) -> Counter[str]:
     """Delete a key from the live rows, and from the prediction log what was logged meanwhile.
 
@@ -159,7 +162,10 @@ def erase_live(
 
 
 def _erase_tables(
-    connection: psycopg.Connection, schema: str, key_name: str, key: str
+    connection: psycopg.Connection,
+    schema: str,
+    key_name: str,
+    key: str,
 ) -> Counter[str]:
     deleted: Counter[str] = Counter()
     tables = connection.execute(QUERIES["select_tables_with_key"], [[schema], key_name]).fetchall()

@@ -14,7 +14,9 @@ CHUNK_ROWS = 500_000
 
 
 def read_event_values(
-    address: Address, drop: EventDrop, chunk_rows: int = CHUNK_ROWS
+    address: Address,
+    drop: EventDrop,
+    chunk_rows: int = CHUNK_ROWS,
 ) -> Iterator[pl.DataFrame]:
     """Read all events of a drop in chunks, with the columns of `event_values_sql`.
 

@@ -154,7 +154,10 @@ def _read_source(connection: psycopg.Connection, revision: Revision) -> Source:
 
 
 def find_drop(
-    connection: psycopg.Connection, catalog: Catalog, table: str, as_of: datetime
+    connection: psycopg.Connection,
+    catalog: Catalog,
+    table: str,
+    as_of: datetime,
 ) -> DropToFreeze:
     """Return what is frozen of a table at `as_of`, with the newest revision of the drop before."""
     row = connection.execute(QUERIES["select_previous_revision"], [table, as_of]).fetchone()

@@ -68,7 +68,10 @@ class KnownDrops:
         return later_drops[lead - 1] if len(later_drops) >= lead else None
 
     def find_newest_labelled(
-        self, lead: int, *, earlier_than: datetime | None = None
+        self,
+        lead: int,
+        *,
+        earlier_than: datetime | None = None,
     ) -> TrainingDrops | None:
         """Return the newest drop whose labels, `lead` drops later, are known.
 

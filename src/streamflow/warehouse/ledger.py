@@ -191,7 +191,11 @@ def record_passport(
 
 
 def passport_digest(
-    connection: psycopg.Connection, run_id: str, *, model: str, version: int
+    connection: psycopg.Connection,
+    run_id: str,
+    *,
+    model: str,
+    version: int,
 ) -> str | None:
     """Read the digest of a version's passport, as it was when the version was registered.
 

@@ -41,7 +41,10 @@ def count_changes(
 
 
 def _compose_count(
-    key: str, columns: Sequence[str], newer: Revision, former: Revision
+    key: str,
+    columns: Sequence[str],
+    newer: Revision,
+    former: Revision,
 ) -> sql.Composed:
     """Compose the query for the counts: new keys, missing keys, then the changes per column."""
     counts = [

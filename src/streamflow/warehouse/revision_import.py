@@ -29,7 +29,8 @@ REVISION_KEY: dict[str, pl.DataType] = {
 
 
 def check_revisions(
-    connection: psycopg.Connection, revisions: Sequence[ExportedRevision]
+    connection: psycopg.Connection,
+    revisions: Sequence[ExportedRevision],
 ) -> tuple[list[ExportedRevision], list[str]]:
     """Find the revisions that are not here yet, and those that cannot be imported.
 

@@ -11,7 +11,10 @@ from streamflow.warehouse.roles import READER, WRITER
 
 
 def create_table(
-    schema: str, table: str, types: dict[str, str], row_keys: Sequence[str]
+    schema: str,
+    table: str,
+    types: dict[str, str],
+    row_keys: Sequence[str],
 ) -> sql.Composed:
     """Return the SQL that creates a raw or frozen table.
 

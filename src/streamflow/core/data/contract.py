@@ -125,7 +125,9 @@ def read_cells(
 
 
 def _find_malformed(
-    text: pl.DataFrame, typed: pl.DataFrame, columns: Mapping[str, Column]
+    text: pl.DataFrame,
+    typed: pl.DataFrame,
+    columns: Mapping[str, Column],
 ) -> set[tuple[str, int]]:
     """Return the cells (column, position) whose text is no value of their type."""
     malformed = _find_failures(_form_schema(columns), text)
@@ -137,7 +139,10 @@ def _find_malformed(
 
 
 def find_header_violations(
-    table: str, header: Sequence[str], columns: Sequence[str], ignored: Sequence[str] = ()
+    table: str,
+    header: Sequence[str],
+    columns: Sequence[str],
+    ignored: Sequence[str] = (),
 ) -> list[DropViolation]:
     """Report missing, extra and repeated columns of one file.
 
@@ -156,7 +161,8 @@ def find_header_violations(
 
 
 def _check_header(
-    header: Sequence[str], columns: Sequence[str]
+    header: Sequence[str],
+    columns: Sequence[str],
 ) -> Iterator[tuple[str, str, str | None]]:
     """Give (expected, column, got) for each mistake of a header."""
     counts = {name: list(header).count(name) for name in header}

@@ -80,7 +80,10 @@ def write_changes(changes: Changes) -> str:
 
 
 def _count_readable(
-    cells: pl.DataFrame, columns: Mapping[str, Column], file_format: FileFormat, kind: FileKind
+    cells: pl.DataFrame,
+    columns: Mapping[str, Column],
+    file_format: FileFormat,
+    kind: FileKind,
 ) -> int:
     """Count the cells that have a value that their column allows, but for its bounds."""
     readable = [
@@ -100,7 +103,9 @@ def _is_readable(cell: pl.Expr, column: Column, file_format: FileFormat, kind: F
 
 
 def _propose_changes(
-    cells: pl.DataFrame, columns: Mapping[str, Column], file_format: FileFormat
+    cells: pl.DataFrame,
+    columns: Mapping[str, Column],
+    file_format: FileFormat,
 ) -> Iterator[Changes]:
     """Yield the changes to try, one after the other."""
     texts = {column_type: _texts_of(cells, columns, column_type) for column_type in COLUMN_TYPES}

@@ -18,7 +18,10 @@ COMPARED_COLUMNS = 8
 
 
 def list_decisions(
-    key: KeyGuess, label: LabelGuess, population: int, true_count: int
+    key: KeyGuess,
+    label: LabelGuess,
+    population: int,
+    true_count: int,
 ) -> Iterator[str]:
     """Describe each guess about key and label that a person must confirm or correct."""
     if key.is_made:
@@ -77,7 +80,9 @@ def list_file_decisions(
 
 
 def list_left_out(
-    files: Sequence[FileProfile], tables: Sequence[TableGuess], label: LabelGuess
+    files: Sequence[FileProfile],
+    tables: Sequence[TableGuess],
+    label: LabelGuess,
 ) -> Iterator[str]:
     """Name each column that is no feature, and say why."""
     headers = {(file.file, column.name): column.header for file in files for column in file.columns}

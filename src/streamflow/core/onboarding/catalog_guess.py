@@ -189,7 +189,10 @@ def _guess_entity(roles: _Roles) -> Entity:
 
 
 def _guess_feature_table(
-    roles: _Roles, file: FileProfile, name: str, used_names: set[str]
+    roles: _Roles,
+    file: FileProfile,
+    name: str,
+    used_names: set[str],
 ) -> TableGuess:
     """Declare the columns of a file that can be features; the label is not among them."""
     view = f"{name}{VIEW_ENDING}"

@@ -81,7 +81,9 @@ def count_cells(
 
 
 def _count_all(
-    cells: pl.DataFrame, columns: Mapping[str, CountedColumn], file_format: FileFormat
+    cells: pl.DataFrame,
+    columns: Mapping[str, CountedColumn],
+    file_format: FileFormat,
 ) -> dict[str, Counts]:
     """Count what does not depend on the kind of a column."""
     measures: dict[str, dict[str, pl.Expr]] = {}
@@ -99,7 +101,8 @@ def _count_all(
 
 
 def _measure(
-    frame: pl.DataFrame, measures: Mapping[str, Mapping[str, pl.Expr]]
+    frame: pl.DataFrame,
+    measures: Mapping[str, Mapping[str, pl.Expr]],
 ) -> dict[str, Counts]:
     """Compute all aggregates of all columns at once: header -> name -> value."""
     expressions = [
@@ -159,7 +162,10 @@ def _count_whole(numbers: pl.Series) -> int:
 
 
 def _fit_all(
-    cells: pl.Series, family: Family | None, file_format: FileFormat, kind: FileKind
+    cells: pl.Series,
+    family: Family | None,
+    file_format: FileFormat,
+    kind: FileKind,
 ) -> bool:
     """Tell whether all cells are of their column's kind. Dates and bools repeat, so few differ."""
     values = cells.drop_nulls().unique().rename("text")

@@ -113,7 +113,8 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
 
 
 def _find_numeric(
-    split_samples: Mapping[str, tuple[Sequence[str], set[str]]], style: NumberStyle
+    split_samples: Mapping[str, tuple[Sequence[str], set[str]]],
+    style: NumberStyle,
 ) -> list[str]:
     """Return the headers of the columns that are numbers in a style."""
     return [header for header, (cells, _) in split_samples.items() if _is_numeric(cells, style)]
@@ -173,7 +174,10 @@ def guess_family(cells: Sequence[Sequence[str | None]]) -> Family | None:
 
 
 def _family_of(
-    text: str | None, number: str | None, date: str | None, instant: str | None
+    text: str | None,
+    number: str | None,
+    date: str | None,
+    instant: str | None,
 ) -> Family:
     """Return the kind of one value."""
     if INT_FORM.match(number or "") or FLOAT_FORM.match(number or ""):

@@ -113,7 +113,9 @@ def _guess_categories(profile: ColumnProfile, nulls: Collection[str]) -> tuple[s
 
 
 def _list_exclusions(
-    profile: ColumnProfile, categories: tuple[str, ...] | None, facts: FileFacts
+    profile: ColumnProfile,
+    categories: tuple[str, ...] | None,
+    facts: FileFacts,
 ) -> Iterator[str]:
     """Tell why a column is not a feature; nothing when it is a feature."""
     if profile.kind in ("date", "timestamp"):

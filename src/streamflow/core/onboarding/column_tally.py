@@ -93,7 +93,11 @@ class ColumnTally:
             self.high = high if self.high is None else max(self.high, high)
 
     def add_odd_cells(
-        self, cells: pl.Series, rows: NDArray[np.int64], *, is_odd: pl.Series
+        self,
+        cells: pl.Series,
+        rows: NDArray[np.int64],
+        *,
+        is_odd: pl.Series,
     ) -> None:
         """Count the cells that are not of the column's kind, by value."""
         odd_cells = pl.DataFrame({"value": cells, "row": rows}).filter(is_odd & cells.is_not_null())
@@ -123,7 +127,11 @@ class ColumnTally:
             self.values = None
 
     def add_hashes(
-        self, cells: pl.Series, rows: NDArray[np.int64], cell_hashes: Hashes, hashes: Hashes
+        self,
+        cells: pl.Series,
+        rows: NDArray[np.int64],
+        cell_hashes: Hashes,
+        hashes: Hashes,
     ) -> None:
         """Keep the hashes of a column whose cells are all different so far."""
         assert self.hashes is not None

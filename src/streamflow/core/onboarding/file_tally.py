@@ -64,7 +64,10 @@ class FileTally:
 
     @staticmethod
     def _count_odd_cells(
-        tally: ColumnTally, rows: NDArray[np.int64], cells: pl.DataFrame, fitting: pl.DataFrame
+        tally: ColumnTally,
+        rows: NDArray[np.int64],
+        cells: pl.DataFrame,
+        fitting: pl.DataFrame,
     ) -> None:
         """Count the cells that are not of their column's kind. Text has no such cells."""
         if tally.header in fitting:

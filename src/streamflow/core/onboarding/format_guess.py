@@ -92,7 +92,8 @@ def _find_nulls(columns: Sequence[ColumnProfile], *, trims: bool) -> dict[str, s
 
 
 def _find_bool_words(
-    columns: Sequence[ColumnProfile], outcome: Outcome | None
+    columns: Sequence[ColumnProfile],
+    outcome: Outcome | None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the words for True and those for False, besides these two."""
     true = list(outcome.true) if outcome else []

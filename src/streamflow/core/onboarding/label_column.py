@@ -167,7 +167,9 @@ def _suggest(files: Sequence[FileProfile], name: str) -> str:
 
 
 def _describe_no_label(
-    files: Sequence[FileProfile], key: str, possible_labels: Sequence[LabelGuess]
+    files: Sequence[FileProfile],
+    key: str,
+    possible_labels: Sequence[LabelGuess],
 ) -> Problem:
     """List the columns that could all be the label, or else those that nearly could."""
     if possible_labels:

@@ -97,7 +97,8 @@ def _isoformat(instant: datetime | None) -> str | None:
 
 
 def certificate_differences(
-    recorded: Mapping[str, Any], current: Certificate
+    recorded: Mapping[str, Any],
+    current: Certificate,
 ) -> tuple[Difference, ...]:
     """List the differences between a recorded certificate and a current one.
 

@@ -89,7 +89,10 @@ def check_late_revision(
 
 
 def _changed_by_outcome(
-    changed_positives: int, positives: int, changed_negatives: int, negatives: int
+    changed_positives: int,
+    positives: int,
+    changed_negatives: int,
+    negatives: int,
 ) -> bool:
     """Decide whether the outcome explains which rows were changed, and chance does not."""
     from scipy.stats import fisher_exact

@@ -61,7 +61,8 @@ def microseconds(instant: datetime) -> int:
 
 
 def admissible_revisions(
-    revisions: Iterable[DatedRevision], reading: Reading
+    revisions: Iterable[DatedRevision],
+    reading: Reading,
 ) -> list[DatedRevision]:
     """Return the revisions that a row may come from.
 

@@ -85,7 +85,10 @@ def missing_labels(catalog: Catalog, recorded: Passport, data: Passport) -> list
 
 
 def _missing_columns(
-    table: str, columns: set[str], recorded: Source | None, data: Source | None
+    table: str,
+    columns: set[str],
+    recorded: Source | None,
+    data: Source | None,
 ) -> list[str]:
     if recorded is None:
         return []

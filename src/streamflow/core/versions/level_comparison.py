@@ -82,7 +82,8 @@ def compare_environment(recorded: Mapping[str, Any], current: Mapping[str, Any])
 
 
 def _plain_facts(
-    environment: Mapping[str, Any], recorded: Mapping[str, Any] | None = None
+    environment: Mapping[str, Any],
+    recorded: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the facts that are one text each, as far as `recorded` has them."""
     names = [

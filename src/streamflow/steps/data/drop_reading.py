@@ -207,7 +207,11 @@ def _name_by_header(violation: DropViolation, catalog: Catalog) -> DropViolation
 
 
 def _ragged_violations(
-    table: str, cell_count: int, ragged: Mapping[int, int], *, fatal: bool
+    table: str,
+    cell_count: int,
+    ragged: Mapping[int, int],
+    *,
+    fatal: bool,
 ) -> list[DropViolation]:
     """Return a violation for each row that has not `cell_count` cells."""
     expected = count_of(cell_count, "cell")

@@ -47,7 +47,10 @@ def check_file(
 
 
 def _check_header(
-    path: Path, table: str, catalog: Catalog, header: Sequence[str]
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    header: Sequence[str],
 ) -> list[DropViolation]:
     """Return a violation for each wrong column, or one if a declaration reads the header."""
     file_format = catalog.file_format(table)
@@ -94,7 +97,11 @@ def _declare_headers(table: str, catalog: Catalog, header: Sequence[str]) -> str
 
 
 def _check_text(
-    path: Path, table: str, file: FileBytes, catalog: Catalog, header: Sequence[str]
+    path: Path,
+    table: str,
+    file: FileBytes,
+    catalog: Catalog,
+    header: Sequence[str],
 ) -> list[DropViolation]:
     """Return why a text file cannot be read as CSV; empty if it can."""
     file_format = catalog.file_format(table)
@@ -134,7 +141,10 @@ def _check_types(path: Path, table: str, catalog: Catalog) -> list[DropViolation
 
 
 def _find_undecodable_cells(
-    path: Path, table: str, catalog: Catalog, header: Sequence[str]
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    header: Sequence[str],
 ) -> list[DropViolation]:
     """Return a violation for each cell that is not text in the encoding of the file."""
     file_format = catalog.file_format(table)

@@ -35,7 +35,10 @@ class HasDigest(Protocol):
 
 @contextmanager
 def held_against_digests(
-    platform: Platform, revisions: Iterable[HasDigest], *, state: str
+    platform: Platform,
+    revisions: Iterable[HasDigest],
+    *,
+    state: str,
 ) -> Iterator[None]:
     """Verify revisions in a thread while the block reads their rows.
 
@@ -137,7 +140,10 @@ def _describe_damages(
 
 
 def _describe_damage(
-    platform: Platform, revision: Revision, key: str, progress: Progress | None
+    platform: Platform,
+    revision: Revision,
+    key: str,
+    progress: Progress | None,
 ) -> str:
     """Describe the damage of one revision; empty if its rows are the recorded ones."""
     recorded = frozen.stored_digest(platform.connection, revision)
@@ -165,7 +171,9 @@ def _digest_revision(
 
 
 def describe_digest_difference(
-    revision: Revision, digest: TableDigest, recorded: TableDigest | None = None
+    revision: Revision,
+    digest: TableDigest,
+    recorded: TableDigest | None = None,
 ) -> str:
     """Say how the rows of a revision differ from the recorded ones; empty if they are equal.
 

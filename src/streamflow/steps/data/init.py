@@ -142,7 +142,10 @@ def _refuse(lines: Sequence[str], remedy: str) -> Never:
 
 
 def _read_files(
-    paths: Sequence[Path], *, make_key: bool, notify: Callable[[str], None]
+    paths: Sequence[Path],
+    *,
+    make_key: bool,
+    notify: Callable[[str], None],
 ) -> list[ReadSource]:
     """Read all files. Raises CatalogInvalid with every problem of every file."""
     if make_key and len(paths) > 1:
@@ -172,7 +175,11 @@ def _find_label_problems(read_sources: Sequence[ReadSource]) -> list[Problem]:
 
 
 def _guess(
-    read_sources: Sequence[ReadSource], *, key: str | None, make_key: bool, label: str | None
+    read_sources: Sequence[ReadSource],
+    *,
+    key: str | None,
+    make_key: bool,
+    label: str | None,
 ) -> CatalogGuess:
     """Guess the catalog. Raises CatalogInvalid with the problems of key and label together."""
     files = [source.profile for source in read_sources]

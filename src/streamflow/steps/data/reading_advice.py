@@ -81,7 +81,10 @@ def advise(folder: Path, catalog: Catalog, violations: Sequence[DropViolation]) 
 
 
 def _advise_table(
-    path: Path, table: str, catalog: Catalog, violations: Sequence[DropViolation]
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    violations: Sequence[DropViolation],
 ) -> Changes:
     """Return what to declare differently in the format of a table; empty when nothing helps."""
     if any(violation.got and "not UTF-8" in violation.got for violation in violations):
@@ -107,7 +110,10 @@ def _advise_table(
 
 
 def _find_extra_columns(
-    path: Path, table: str, catalog: Catalog, violations: Sequence[DropViolation]
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    violations: Sequence[DropViolation],
 ) -> list[str]:
     """Return the columns that the file has too many, if nothing else is wrong with its header."""
     headers = set(catalog.headers(table).values())
@@ -123,7 +129,11 @@ def _find_extra_columns(
 
 
 def _read_rows(
-    path: Path, table: str, catalog: Catalog, file_format: FileFormat, rows: Sequence[int]
+    path: Path,
+    table: str,
+    catalog: Catalog,
+    file_format: FileFormat,
+    rows: Sequence[int],
 ) -> pl.DataFrame:
     """Return these rows of a file as text, with the names of the catalog."""
     header = table_files.read_header(path, file_format)

@@ -78,7 +78,10 @@ def describe_rejects(
 
 
 def _name_cells(
-    catalog: Catalog, table: str, header: Sequence[str], cells: Sequence[str]
+    catalog: Catalog,
+    table: str,
+    header: Sequence[str],
+    cells: Sequence[str],
 ) -> dict[str, str]:
     """Return name in the catalog -> cell. Columns that are not read are not kept here either.
 
@@ -96,7 +99,9 @@ def _explain_reject(reject: Reject, cause_description: str) -> str:
 
 
 def leave_forgotten_out(
-    platform: Platform, rejected_rows: Sequence[RejectedRow], as_of: datetime
+    platform: Platform,
+    rejected_rows: Sequence[RejectedRow],
+    as_of: datetime,
 ) -> list[RejectedRow]:
     """Leave out rejected rows of forgotten keys whose key could not be read as a key.
 

@@ -205,7 +205,10 @@ def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
 
 
 def _describe_rows(
-    path: Path, file_format: FileFormat, tally: FileTally, ragged: dict[int, int]
+    path: Path,
+    file_format: FileFormat,
+    tally: FileTally,
+    ragged: dict[int, int],
 ) -> Problem | None:
     """Say which rows have too many or too few cells, or that there are no rows."""
     if not tally.rows and not ragged:

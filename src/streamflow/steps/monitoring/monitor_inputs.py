@@ -109,7 +109,9 @@ def rebuild_reference(recorded_platform: Platform, champion: RecordedVersion) ->
 
 
 def read_population(
-    recorded_platform: Platform, champion: RecordedVersion, reference: TrainingSet
+    recorded_platform: Platform,
+    champion: RecordedVersion,
+    reference: TrainingSet,
 ) -> pl.DataFrame:
     """Return all users of the drop that the version was trained on, from the same revisions.
 

@@ -58,7 +58,9 @@ class OfflineReader:
         self._known_now = current_known_at(platform.connection)
 
     def requests_for(
-        self, answer: LoggedAnswer, features: Sequence[ServiceFeature]
+        self,
+        answer: LoggedAnswer,
+        features: Sequence[ServiceFeature],
     ) -> Requests | None:
         """Return the rows to read for each view of an answer.
 

@@ -123,7 +123,9 @@ def skew(platform: Platform, *, sample: int = 1000, since: datetime | None = Non
 
 
 def _group_by_service(
-    answers: Sequence[LoggedAnswer], services: Services, not_comparable: Counter[str]
+    answers: Sequence[LoggedAnswer],
+    services: Services,
+    not_comparable: Counter[str],
 ) -> dict[str, list[LoggedAnswer]]:
     """Group the answers by the feature service that was read; count those that cannot be used."""
     groups: dict[str, list[LoggedAnswer]] = {}

@@ -108,7 +108,10 @@ def _first_state(platform: Platform, drops: TrainingDrops, digest: str, why: str
 
 
 def _resume(
-    platform: Platform, start: Retraining, reached: Retraining, drops: TrainingDrops
+    platform: Platform,
+    start: Retraining,
+    reached: Retraining,
+    drops: TrainingDrops,
 ) -> RetrainReceipt:
     """Continue an earlier retraining on the same evidence, or skip if the gate has decided it."""
     if reached.is_decided:

@@ -108,7 +108,9 @@ def find_newest_labelled_drop(platform: Platform, lead: int) -> TrainingDrops:
 
 
 def read_drop_rows(
-    platform: Platform, record: RecordedVersion, drops: TrainingDrops
+    platform: Platform,
+    record: RecordedVersion,
+    drops: TrainingDrops,
 ) -> TrainingSet:
     """Read the rows of a drop with the features of a version, by its recorded definitions.
 
@@ -161,7 +163,10 @@ class UnseenPredictions:
 
 
 def predict_unseen(
-    platform: Platform, record: RecordedVersion, drops: TrainingDrops, predictor: Predictor
+    platform: Platform,
+    record: RecordedVersion,
+    drops: TrainingDrops,
+    predictor: Predictor,
 ) -> UnseenPredictions:
     """Predict with a version for those rows of a drop whose users it was not trained on.
 

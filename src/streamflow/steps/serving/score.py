@@ -99,7 +99,10 @@ def _describe_revision(revision: Revision) -> str:
 
 
 def _score_all(
-    platform: Platform, task: ScoreTask, evidence_digest: str, chunk_size: int
+    platform: Platform,
+    task: ScoreTask,
+    evidence_digest: str,
+    chunk_size: int,
 ) -> ScoreRun:
     """Score in one transaction; meanwhile hold the rows against the digests of their revisions."""
     with scores.write_run(platform.connection, platform.address) as writing:
@@ -226,7 +229,10 @@ def _answers(platform: Platform, task: ScoreTask, rows: pl.DataFrame) -> pl.Data
 
 
 def _reasons(
-    platform: Platform, task: ScoreTask, complete_rows: pl.DataFrame, is_answered: pl.Series
+    platform: Platform,
+    task: ScoreTask,
+    complete_rows: pl.DataFrame,
+    is_answered: pl.Series,
 ) -> pl.Series:
     """Return the reasons of each row as JSON; null where a row has no answer, or none is asked."""
     if not task.explain:

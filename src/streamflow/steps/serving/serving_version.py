@@ -64,7 +64,10 @@ def load_serving(platform: Platform) -> Serving:
 
 
 def load_serving_version(
-    platform: Platform, version: ModelVersion, *, in_process: bool = False
+    platform: Platform,
+    version: ModelVersion,
+    *,
+    in_process: bool = False,
 ) -> Serving:
     """Load a version with everything that it needs to answer, and try it on its stored requests.
 

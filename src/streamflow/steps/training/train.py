@@ -214,7 +214,10 @@ def _run_record(
 
 
 def _run_files(
-    platform: Platform, rows: TrainingSet, fitted: Fitted, honesty: HonestyReport
+    platform: Platform,
+    rows: TrainingSet,
+    fitted: Fitted,
+    honesty: HonestyReport,
 ) -> dict[str, bytes]:
     """Return the files that are stored beside the model, by name."""
     files = {**fitted.files, HONESTY.name: honesty.content}

@@ -138,7 +138,9 @@ def _drop_months(platform: Platform, months: list[LogMonth]) -> tuple[str, ...]:
 
 
 def _find_unneeded_scores(
-    platform: Platform, connection: psycopg.Connection, registered_runs: list[str]
+    platform: Platform,
+    connection: psycopg.Connection,
+    registered_runs: list[str],
 ) -> list[int]:
     """Find the runs of `score` that nothing needs.
 

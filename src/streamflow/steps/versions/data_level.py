@@ -131,7 +131,9 @@ def _start_reading(
 
 
 def _compare_revision(
-    platform: Platform, pending: _PendingRead, frame: pl.DataFrame
+    platform: Platform,
+    pending: _PendingRead,
+    frame: pl.DataFrame,
 ) -> list[Difference]:
     """Compare a revision with the passport: its row in streamflow.revision, and its cells."""
     source = pending.source

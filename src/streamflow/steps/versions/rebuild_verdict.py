@@ -105,7 +105,8 @@ def _describe_row_differences(recorded: Mapping[str, Any], rebuilt: Mapping[str,
 
 
 def _describe_model_differences(
-    recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]
+    recorded: Mapping[str, Any],
+    rebuilt: Mapping[str, Any],
 ) -> list[str]:
     """Describe how the model, its predictions and its metrics differ from the recorded ones."""
     sentences = []
@@ -132,7 +133,8 @@ def _describe_model_differences(
 
 
 def _describe_metric_differences(
-    recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]
+    recorded: Mapping[str, Any],
+    rebuilt: Mapping[str, Any],
 ) -> list[str]:
     """Describe how the metrics, also those with default values, differ from the recorded ones."""
     sentences = []

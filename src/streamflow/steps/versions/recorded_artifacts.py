@@ -33,7 +33,9 @@ def read_probabilities(
 
 
 def read_recorded_file(
-    platform: Platform, record: RecordedVersion, file: VersionFile
+    platform: Platform,
+    record: RecordedVersion,
+    file: VersionFile,
 ) -> bytes | None:
     """Read a file beside the model. Returns None when it is lost or is not the registered one."""
     try:

@@ -173,7 +173,10 @@ def load_predictor(platform: Platform, record: RecordedVersion) -> Predictor:
 
 
 def load_answering(
-    platform: Platform, version: ModelVersion, *, in_process: bool = False
+    platform: Platform,
+    version: ModelVersion,
+    *,
+    in_process: bool = False,
 ) -> LoadedVersion:
     """Load a version that is going to answer users, and try it on its stored requests.
 

@@ -145,7 +145,11 @@ def _find_commit(passport: Passport) -> tuple[Path, str]:
 
 
 def _run_recorded_code(
-    platform: Platform, tree: Worktree, folder: Path, file: Path, passport: Passport
+    platform: Platform,
+    tree: Worktree,
+    folder: Path,
+    file: Path,
+    passport: Passport,
 ) -> Mapping[str, Any]:
     """Import and reproduce the version with the recorded code, and return its receipt as JSON."""
     catalog_file = folder / CATALOG
