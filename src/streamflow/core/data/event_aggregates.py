@@ -50,17 +50,21 @@ def aggregate_events(
     >>> aggregate_events(values, pl.Series("id", ["a", "b"]), as_of, {"paid": paid}).rows()
     [('a', 2.5), ('b', 0.0)]
     """
-    known_events = values.filter(pl.col(EVENT_TIME) <= as_of)
+    time = pl.col(EVENT_TIME)
+    known_events = values.filter(time <= as_of)
     columns = [keys]
     for name, aggregate in aggregates.items():
-        events = known_events.select(keys.name, EVENT_TIME, EVENT_ROW, pl.col(name).alias("value"))
+        value = pl.col(name).alias("value")
+        events = known_events.select(keys.name, EVENT_TIME, EVENT_ROW, value)
         if aggregate.days is not None:
             begin = as_of - timedelta(days=aggregate.days)
-            events = events.filter(pl.col(EVENT_TIME) > begin)
-        results = FUNCTIONS[aggregate.function](events, keys.name, as_of)
+            events = events.filter(time > begin)
+        compute = FUNCTIONS[aggregate.function]
+        results = compute(events, keys.name, as_of)
         empty = 0 if aggregate.function in ("count", "sum") else None
         cells = [results.get(key, empty) for key in keys]
-        columns.append(pl.Series(name, cells, polars_type(aggregate.type), strict=False))
+        dtype = polars_type(aggregate.type)
+        columns.append(pl.Series(name, cells, dtype, strict=False))
     return pl.DataFrame(columns)
 
 
@@ -75,22 +79,33 @@ def no_events(keys: pl.Series, aggregates: Mapping[str, Aggregate]) -> pl.DataFr
 
 def _count(events: pl.DataFrame, key: str, _: datetime) -> dict[Any, Any]:
     """Return key -> how many events fulfil the condition."""
-    return dict(events.filter(pl.col("value")).group_by(key).len().iter_rows())
+    counted = events.filter(pl.col("value"))
+    return _count_rows(counted, key)
+
+
+def _count_rows(events: pl.DataFrame, key: str) -> dict[Any, Any]:
+    """Return key -> its number of rows."""
+    counts = events.group_by(key).len()
+    return dict(counts.iter_rows())
 
 
 def _add(events: pl.DataFrame, key: str, _: datetime) -> dict[Any, Any]:
     """Return key -> the sum of the values, added one by one in the order of the rows."""
     sums: dict[Any, Any] = defaultdict(int)
-    for event_key, value in events.drop_nulls("value").select(key, "value").iter_rows():
+    filled = events.drop_nulls("value")
+    for event_key, value in filled.select(key, "value").iter_rows():
         sums[event_key] += value
     return sums
 
 
 def _average(events: pl.DataFrame, key: str, as_of: datetime) -> dict[Any, Any]:
     """Return key -> the mean of the values."""
-    counts = dict(events.drop_nulls("value").group_by(key).len().iter_rows())
-    sums = _add(events, key, as_of)
-    return {event_key: total / counts[event_key] for event_key, total in sums.items()}
+    filled = events.drop_nulls("value")
+    counts = _count_rows(filled, key)
+    means = {}
+    for event_key, total in _add(filled, key, as_of).items():
+        means[event_key] = total / counts[event_key]
+    return means
 
 
 def _take_last(events: pl.DataFrame, key: str, _: datetime) -> dict[Any, Any]:
@@ -102,8 +117,13 @@ def _take_last(events: pl.DataFrame, key: str, _: datetime) -> dict[Any, Any]:
 
 def _count_days(events: pl.DataFrame, key: str, as_of: datetime) -> dict[Any, Any]:
     """Return key -> the full days since the newest event that fulfils the condition."""
-    newest = events.filter(pl.col("value")).group_by(key).agg(pl.col(EVENT_TIME).max())
-    return {event_key: (as_of - time).days for event_key, time in newest.iter_rows()}
+    fulfilled = events.filter(pl.col("value"))
+    newest = fulfilled.group_by(key).agg(pl.col(EVENT_TIME).max())
+    days = {}
+    for event_key, time in newest.iter_rows():
+        age = as_of - time
+        days[event_key] = age.days
+    return days
 
 
 FUNCTIONS = {

@@ -59,13 +59,12 @@ def count_cells(
         different kind whether a cell is of its kind; null where the cell is empty.
     """
     counts = _count_all(cells, columns, file_format)
-    typed = {
-        header: column.family
-        for header, column in columns.items()
-        if column.family not in ("text", None)
-    }
+    typed: dict[str, Family | None] = {}
+    for header, column in columns.items():
+        if column.family not in ("text", None):
+            typed[header] = column.family
     clean: set[str] = set()
-    if all(getattr(file_format, name) == getattr(STRICT_CSV, name) for name in NUMBER_OPTIONS):
+    if _has_strict_numbers(file_format):
         numbers = [header for header, family in typed.items() if family == "number"]
         possible_ints = [header for header in numbers if columns[header].may_be_int]
         clean |= _count_clean(cells, possible_ints, pl.Int64, counts)
@@ -74,10 +73,16 @@ def count_cells(
     for header, family in typed.items():
         if family != "number" and _fit_all(cells[header], family, file_format, kind):
             clean.add(header)
-            counts[header]["fitting"] = len(cells) - int(counts[header]["empty"] or 0)
+            empty = int(counts[header]["empty"] or 0)
+            counts[header]["fitting"] = len(cells) - empty
     doubtful = {header: family for header, family in typed.items() if header not in clean}
     fitting = _count_doubtful(cells, doubtful, file_format, kind, counts)
     return counts, fitting
+
+
+def _has_strict_numbers(file_format: FileFormat) -> bool:
+    """Tell whether the numbers of a file are written as in a strict CSV file."""
+    return all(getattr(file_format, name) == getattr(STRICT_CSV, name) for name in NUMBER_OPTIONS)
 
 
 def _count_all(
@@ -89,11 +94,16 @@ def _count_all(
     measures: dict[str, dict[str, pl.Expr]] = {}
     for header, column in columns.items():
         cell = pl.col(header)
+        characters = cell.str.len_chars()
+        byte_count = cell.str.len_bytes()
         is_text = column.family in ("text", None)
-        length = cell.str.len_chars() if is_text else cell.str.len_bytes()
-        measures[header] = {"empty": cell.null_count(), "longest": length.max()}
+        length = characters if is_text else byte_count
+        measures[header] = {
+            "empty": cell.null_count(),
+            "longest": length.max(),
+        }
         if file_format.encoding not in ("utf-8", "utf-8-sig"):
-            is_different = cell.str.len_bytes() != cell.str.len_chars()
+            is_different = byte_count != characters
             measures[header]["not_ascii"] = is_different.sum()
         if is_text and not column.has_values:
             measures[header]["nul"] = cell.str.contains("\0", literal=True).sum()
@@ -105,14 +115,15 @@ def _measure(
     measures: Mapping[str, Mapping[str, pl.Expr]],
 ) -> dict[str, Counts]:
     """Compute all aggregates of all columns at once: header -> name -> value."""
-    expressions = [
-        expression.alias(f"{header}\0{name}")
-        for header, column_measures in measures.items()
-        for name, expression in column_measures.items()
-    ]
-    counts: dict[str, Counts] = {header: {} for header in measures}
+    expressions = []
+    counts: dict[str, Counts] = {}
+    for header, column_measures in measures.items():
+        counts[header] = {}
+        for name, expression in column_measures.items():
+            expressions.append(expression.alias(f"{header}\0{name}"))
     if expressions:
-        for path, value in frame.select(expressions).row(0, named=True).items():
+        values = frame.select(expressions).row(0, named=True)
+        for path, value in values.items():
             header, name = path.rsplit("\0", 1)
             counts[header][name] = value
     return counts
@@ -129,16 +140,15 @@ def _count_clean(
     is_int = number_type == pl.Int64
     odd = {header: {"odd": _count_odd_numbers(header)} for header in headers if is_int}
     odd_counts = _measure(cells, odd)
-    measures = {
-        header: {
-            "fitting": (
-                pl.col(header).is_not_null() if is_int else pl.col(header).is_finite()
-            ).sum(),
-            "low": pl.col(header).min(),
-            "high": pl.col(header).max(),
+    measures = {}
+    for header in headers:
+        number = pl.col(header)
+        is_fitting = number.is_not_null() if is_int else number.is_finite()
+        measures[header] = {
+            "fitting": is_fitting.sum(),
+            "low": number.min(),
+            "high": number.max(),
         }
-        for header in headers
-    }
     clean = set()
     for header, values in _measure(numbers, measures).items():
         filled = len(cells) - int(counts[header]["empty"] or 0)
@@ -155,10 +165,12 @@ def _count_clean(
 def _count_whole(numbers: pl.Series) -> int:
     """Count the numbers without a fraction. Most columns end with the first number that has one."""
     head = numbers.head(1_000).drop_nulls()
-    if (head.floor() != head).any():
+    has_fraction = head.floor() != head
+    if has_fraction.any():
         # Whether all are whole is the question, and it is answered.
         return 0
-    return int((numbers.floor() == numbers).sum())
+    is_whole = numbers.floor() == numbers
+    return int(is_whole.sum())
 
 
 def _fit_all(
@@ -173,14 +185,19 @@ def _fit_all(
         return False
     text = canonical_cell(pl.col("text"), str(family), file_format, kind)
     texts = values.to_frame().select(text.alias("text"))
-    return bool(texts.select(_fits("text", family).fill_null(value=False).all()).item())
+    fits = _fits("text", family).fill_null(value=False)
+    return bool(texts.select(fits.all()).item())
 
 
 def _count_odd_numbers(header: str) -> pl.Expr:
     """Count the whole numbers that are not written like a value: 007 and +49 name something."""
     cell = pl.col(header)
-    has_zero = cell.str.starts_with("0").sum() - (cell == "0").sum()
-    return has_zero + cell.str.starts_with("-0").sum() + cell.str.starts_with("+").sum()
+    is_zero = cell == "0"
+    has_zero = cell.str.starts_with("0")
+    has_minus_zero = cell.str.starts_with("-0")
+    has_plus = cell.str.starts_with("+")
+    leading_zeros = has_zero.sum() - is_zero.sum()
+    return leading_zeros + has_minus_zero.sum() + has_plus.sum()
 
 
 def _count_doubtful(
@@ -191,23 +208,24 @@ def _count_doubtful(
     counts: dict[str, Counts],
 ) -> pl.DataFrame:
     """Hold each cell of some columns against the forms of its column's kind."""
-    texts = cells.select(
-        canonical_cell(
-            pl.col(header), "float" if family == "number" else str(family), file_format, kind
-        ).alias(header)
-        for header, family in families.items()
-    )
-    fitting = texts.select(
-        _fits(header, family).alias(header) for header, family in families.items()
-    )
+    text_expressions = []
+    fitting_expressions = []
+    measures = {}
+    for header, family in families.items():
+        column_type = "float" if family == "number" else str(family)
+        text = canonical_cell(pl.col(header), column_type, file_format, kind)
+        text_expressions.append(text.alias(header))
+        fitting_expressions.append(_fits(header, family).alias(header))
+        measures[header] = {"fitting": pl.col(header).sum()}
+    texts = cells.select(text_expressions)
+    fitting = texts.select(fitting_expressions)
     numbers = [header for header, family in families.items() if family == "number"]
-    for header, values in _measure(
-        fitting, {header: {"fitting": pl.col(header).sum()} for header in families}
-    ).items():
+    for header, values in _measure(fitting, measures).items():
         counts[header] |= values
     for header in numbers:
-        number = texts[header].filter(fitting[header].fill_null(value=False))
-        counts[header] |= _count_numbers(number)
+        is_number = fitting[header].fill_null(value=False)
+        number_texts = texts[header].filter(is_number)
+        counts[header] |= _count_numbers(number_texts)
     return fitting
 
 
@@ -228,13 +246,19 @@ def _count_numbers(texts: pl.Series) -> Counts:
     """Count the numbers of each type among texts that are numbers."""
     text = pl.col("text")
     value = text.cast(pl.Float64, strict=False)
-    is_int = ~text.str.contains(NO_INT) & text.cast(pl.Int64, strict=False).is_not_null()
-    is_exact = (text.str.len_bytes() <= EXACT_DIGITS) | text.str.contains(FLOAT_FORM)
+    whole = text.cast(pl.Int64, strict=False)
+    has_float_sign = text.str.contains(NO_INT)
+    is_int = ~has_float_sign & whole.is_not_null()
+    is_short = text.str.len_bytes() <= EXACT_DIGITS
+    is_exact = is_short | text.str.contains(FLOAT_FORM)
+    is_whole = value.floor() == value
     measures = {
         "ints": is_int.sum(),
         "floats": is_exact.sum(),
-        "whole_numbers": (value.floor() == value).sum(),
+        "whole_numbers": is_whole.sum(),
         "low": value.min(),
         "high": value.max(),
     }
-    return _measure(texts.rename("text").to_frame(), {"text": measures})["text"]
+    frame = texts.rename("text").to_frame()
+    counts = _measure(frame, {"text": measures})
+    return counts["text"]

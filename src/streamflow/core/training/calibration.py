@@ -47,7 +47,10 @@ def fit_calibrator(probability: Floats, label: Labels) -> Calibrator:
     inner = (centres > 0) & (centres < 1)
     raw_knots = np.r_[0.0, centres[inner], 1.0]
     calibrated_knots = np.r_[shares[0], shares[inner], shares[-1]]
-    return Calibrator(raw=tuple(raw_knots.tolist()), calibrated=tuple(calibrated_knots.tolist()))
+    return Calibrator(
+        raw=tuple(raw_knots.tolist()),
+        calibrated=tuple(calibrated_knots.tolist()),
+    )
 
 
 def calibration_error(label: Labels, probability: Floats, *, bins: int = 10) -> float:

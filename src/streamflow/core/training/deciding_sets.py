@@ -47,23 +47,31 @@ def find_deciding_sets(
     """
     names = columns.columns
     pairs = _measure_sets(combinations(names, 2), columns, label)
-    deciding = _choose_deciding(pairs, {(name,): separation[name] for name in names})
+    auc_of_part: AucOfSet = {}
+    for name in names:
+        auc_of_part[name,] = separation[name]
+    deciding = _choose_deciding(pairs, auc_of_part)
     # A triple that contains a deciding pair says nothing new.
-    remaining = [name for name in names if not any(name in pair for pair in deciding)]
+    used_names = set().union(*deciding)
+    remaining = [name for name in names if name not in used_names]
     triples = _measure_sets(_list_triples(remaining, pairs), columns, label)
-    auc_of_part = {(name,): separation[name] for name in names} | pairs
-    deciding |= _choose_deciding(triples, auc_of_part)
+    deciding |= _choose_deciding(triples, auc_of_part | pairs)
     strongest = sorted(deciding, key=lambda names: (-deciding[names], names))
     for subject in strongest[:MAX_NAMED]:
-        *first_names, last_name = subject
-        yield HonestyFinding(
-            check="deciding-set",
-            severity="warning",
-            subject=", ".join(subject),
-            words=f"{', '.join(first_names)} and {last_name} together nearly decide the label:"
-            f" AUC {deciding[subject]:.4f}, none of them alone",
-            numbers={"auc": round(deciding[subject], 4)},
-        )
+        yield _describe_set(subject, deciding[subject])
+
+
+def _describe_set(names: tuple[str, ...], value: float) -> HonestyFinding:
+    """Return the finding that columns with this AUC decide the label together."""
+    *first_names, last_name = names
+    return HonestyFinding(
+        check="deciding-set",
+        severity="warning",
+        subject=", ".join(names),
+        words=f"{', '.join(first_names)} and {last_name} together nearly decide the label:"
+        f" AUC {value:.4f}, none of them alone",
+        numbers={"auc": round(value, 4)},
+    )
 
 
 def _list_triples(names: list[str], pairs: AucOfSet) -> Iterator[tuple[str, ...]]:
@@ -73,13 +81,12 @@ def _list_triples(names: list[str], pairs: AucOfSet) -> Iterator[tuple[str, ...]
         return
     allowed_pairs = [pair for pair in pairs if set(pair) <= set(names)]
     best = sorted(allowed_pairs, key=lambda pair: (-pairs[pair], pair))[:EXTENDED_PAIRS]
-    position = {name: number for number, name in enumerate(names)}
-    triples = {
-        tuple(sorted({*pair, name}, key=position.__getitem__))
-        for pair in best
-        for name in names
-        if name not in pair
-    }
+    triples = set()
+    for pair in best:
+        for name in names:
+            if name not in pair:
+                triple = sorted([*pair, name], key=names.index)
+                triples.add(tuple(triple))
     yield from sorted(triples)
 
 
@@ -91,27 +98,31 @@ def _measure_sets(
     Two numbers are measured by their difference too; the better one counts.
     """
     groups: dict[tuple[str, int], Groups] = {}
-    numbers = {
-        column.name: column.cast(pl.Float64).to_numpy()
-        for column in columns
-        if column.dtype.is_numeric()
-    }
-    outcome = 2 * is_first_half(len(label)) + label
+    numbers: dict[str, NDArray[np.float64]] = {}
+    for column in columns:
+        if column.dtype.is_numeric():
+            floats = column.cast(pl.Float64)
+            numbers[column.name] = floats.to_numpy()
+    rows = len(label)
+    outcome = 2 * is_first_half(rows) + label
     measured = {}
     for names in sets:
         size = GROUPS[len(names)]
-        cell = np.zeros(len(label), dtype=np.int64)
+        cell = np.zeros(rows, dtype=np.int64)
         for name in names:
             if (name, size) not in groups:
                 groups[name, size] = _group_few(columns[name], size)
             group = groups[name, size]
-            cell = cell * (group.max() + 1) + group
+            group_count = group.max() + 1
+            cell = cell * group_count + group
         value = measure_cells(cell, outcome)
-        if len(names) == 2 and all(name in numbers for name in names):
+        if len(names) == 2 and numbers.keys() >= set(names):
             # Two dates of nearly the same day decide by their difference, which cells are too
             # coarse to see.
-            difference = _group_numbers(numbers[names[0]] - numbers[names[1]])
-            value = max(value, measure_cells(difference, outcome))
+            first, second = names
+            difference = numbers[first] - numbers[second]
+            difference_value = measure_cells(_group_numbers(difference), outcome)
+            value = max(value, difference_value)
         measured[names] = value
     return measured
 
@@ -122,8 +133,10 @@ def _group_numbers(numbers: NDArray[np.float64]) -> Groups:
     groups = np.zeros(len(numbers), dtype=np.int64)
     values = numbers[has_value]
     if len(values):
-        edges = np.quantile(values, np.linspace(0, 1, GROUPS[2] + 1)[1:])
-        groups[has_value] = np.searchsorted(np.unique(edges), values) + 1
+        levels = np.linspace(0, 1, GROUPS[2] + 1)
+        edges = np.quantile(values, levels[1:])
+        distinct_edges = np.unique(edges)
+        groups[has_value] = np.searchsorted(distinct_edges, values) + 1
     return groups
 
 
@@ -138,18 +151,29 @@ def measure_cells(cell: Groups, outcome: Groups) -> float:
         outcome: 2 for a row of the first half, and 1 more for a positive row, (n,).
     """
     cells = int(cell.max()) + 1
-    # (cells, halves, classes)
-    counts = np.bincount(cell * 4 + outcome, minlength=4 * cells).reshape(cells, 2, 2)
-    base_rate = counts[:, :, 1].sum() / len(cell)
-    learned = counts[:, ::-1]
-    rates = (learned[:, :, 1] + base_rate) / (learned.sum(axis=2) + 1)
-    order = np.argsort(rates.ravel(), kind="stable")
-    rising = rates.ravel()[order]
-    starts = np.r_[0, np.flatnonzero(np.diff(rising)) + 1]
-    positives = np.add.reduceat(counts[:, :, 1].ravel()[order], starts)
-    negatives = np.add.reduceat(counts[:, :, 0].ravel()[order], starts)
+    flat_counts = np.bincount(cell * 4 + outcome, minlength=4 * cells)
+    counts = flat_counts.reshape(cells, 2, 2)  # (cells, halves, classes)
+    negative_counts = counts[:, :, 0]
+    positive_counts = counts[:, :, 1]
+    base_rate = positive_counts.sum() / len(cell)
+    # The rate of a cell in one half is learned on the other half.
+    learned_positives = positive_counts[:, ::-1]
+    learned_rows = learned_positives + negative_counts[:, ::-1]
+    rates = (learned_positives + base_rate) / (learned_rows + 1)
+    flat_rates = rates.ravel()
+    order = np.argsort(flat_rates, kind="stable")
+    rising = flat_rates[order]
+    steps = np.flatnonzero(np.diff(rising))
+    # The first position of each group of equal rates.
+    starts = np.r_[0, steps + 1]
+    ordered_positives = positive_counts.ravel()[order]
+    ordered_negatives = negative_counts.ravel()[order]
+    positives = np.add.reduceat(ordered_positives, starts)
+    negatives = np.add.reduceat(ordered_negatives, starts)
     beaten = np.cumsum(negatives) - negatives / 2
-    return float((positives * beaten).sum() / (positives.sum() * negatives.sum()))
+    won_pairs = (positives * beaten).sum()
+    pairs = positives.sum() * negatives.sum()
+    return float(won_pairs / pairs)
 
 
 def _group_few(column: pl.Series, size: int) -> Groups:
@@ -174,9 +198,17 @@ def _choose_deciding(measured: AucOfSet, auc_of_part: AucOfSet) -> AucOfSet:
     for names, value in measured.items():
         if value < DECIDING_AUC:
             continue
-        best_part = max(
-            part_auc for subset, part_auc in auc_of_part.items() if set(subset) < set(names)
-        )
-        if 1 - value <= ERROR_SHARE * (1 - best_part):
+        allowed_error = ERROR_SHARE * (1 - _find_best_part(names, auc_of_part))
+        if 1 - value <= allowed_error:
             deciding[names] = value
     return deciding
+
+
+def _find_best_part(names: tuple[str, ...], auc_of_part: AucOfSet) -> float:
+    """Return the highest AUC of a set of columns that is a part of this set."""
+    whole_set = set(names)
+    values = []
+    for part_names, value in auc_of_part.items():
+        if set(part_names) < whole_set:
+            values.append(value)
+    return max(values)

@@ -44,17 +44,23 @@ def find_pure_ranges(column: pl.Series, label: Labels) -> Iterator[HonestyFindin
 negative; all 101 rows from 299 to 399 are positive
     """
     has_value = column.is_not_null().to_numpy()
-    numbers = column.filter(pl.Series(has_value)).cast(pl.Float64).fill_nan(None)
+    filled = column.filter(pl.Series(has_value))
+    numbers = filled.cast(pl.Float64).fill_nan(None)
     values, index = np.unique(numbers.to_numpy(), return_inverse=True)
-    rows = np.bincount(index, minlength=len(values)).astype(np.int64)
-    positives = np.bincount(index, label[has_value], len(values)).astype(np.int64)
+    value_count = len(values)
+    row_sums = np.bincount(index, minlength=value_count)
+    positive_sums = np.bincount(index, label[has_value], value_count)
+    rows = row_sums.astype(np.int64)
+    positives = positive_sums.astype(np.int64)
     sentences = []
     for begin, end in _iterate_runs(rows, positives):
         count = int(rows[begin:end].sum())
         if count < MIN_ROWS or not _has_hard_end(rows, positives, begin, end):
             continue
         class_name = "positive" if positives[begin] else "negative"
-        limits = f"from {values[begin]:g} to {values[end - 1]:g}"
+        first_value = values[begin]
+        last_value = values[end - 1]
+        limits = f"from {first_value:g} to {last_value:g}"
         sentences.append(f"all {count_of(count, 'row')} {limits} are {class_name}")
     if sentences:
         yield HonestyFinding(
@@ -80,9 +86,11 @@ def _has_hard_end(rows: Counts, positives: Counts, begin: int, end: int) -> bool
     """Decide whether the rows beside a run are mixed to a degree that chance does not explain."""
     is_positive = positives[begin] > 0
     rare = rows - positives if is_positive else positives
+    rows_before = range(begin - 1, -1, -1)
+    rows_after = range(end, len(rows))
     for inside, outside in (
-        (range(end - 1, begin - 1, -1), range(end, len(rows))),
-        (range(begin, end), range(begin - 1, -1, -1)),
+        (range(end - 1, begin - 1, -1), rows_after),
+        (range(begin, end), rows_before),
     ):
         inside_rows, _ = _take_window(inside, rows, rare)
         # The value right beside the run ends it because it has a row of the rare class: this row
@@ -91,7 +99,8 @@ def _has_hard_end(rows: Counts, positives: Counts, begin: int, end: int) -> bool
         if outside_rows < MIN_ROWS or inside_rows < MIN_ROWS or outside_rare < 2:
             continue
         total = inside_rows + outside_rows - 1
-        if _chance_of_none(inside_rows, total, outside_rare - 1) < MAX_P_VALUE:
+        p_value = _chance_of_none(inside_rows, total, outside_rare - 1)
+        if p_value < MAX_P_VALUE:
             return True
     return False
 
