@@ -103,7 +103,11 @@ def _first_line(text: str) -> str:
 
 
 def _follow_schedule(
-    call: Invocation, platform: Platform, interval_s: int, *, as_json: bool
+    call: Invocation,
+    platform: Platform,
+    interval_s: int,
+    *,
+    as_json: bool,
 ) -> NoReturn:
     """Start a worker that has the schedule, and print what it does with each folder.
 

@@ -99,7 +99,13 @@ def _choose_services(call: Invocation, requested: Sequence[str]) -> list[str]:
 
 
 def _start_services(
-    call: Invocation, home: Path, names: Sequence[str], host: str, lock: int, *, detach: bool
+    call: Invocation,
+    home: Path,
+    names: Sequence[str],
+    host: str,
+    lock: int,
+    *,
+    detach: bool,
 ) -> None:
     """Start the services under a supervisor. Unless `detach`, follow their logs until Ctrl-C."""
     from streamflow.services.programs import PROGRAMS_BY_NAME

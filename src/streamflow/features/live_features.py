@@ -154,7 +154,10 @@ def _compose_as_of_query(views: tuple[str, ...]) -> bytes:
 
 
 def _compose_row_query(
-    features: tuple[ServiceFeature, ...], views: tuple[str, ...], key: str, key_type: str
+    features: tuple[ServiceFeature, ...],
+    views: tuple[str, ...],
+    key: str,
+    key_type: str,
 ) -> bytes:
     """Compose a SELECT with one row per requested key, in the order of the request.
 

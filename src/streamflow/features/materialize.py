@@ -148,7 +148,10 @@ def _read_newest_drop(
 
 
 def _fill_next_table(
-    connection: psycopg.Connection, key: str, view: ViewSpec, drop: _FrozenDrop
+    connection: psycopg.Connection,
+    key: str,
+    view: ViewSpec,
+    drop: _FrozenDrop,
 ) -> MaterializedView:
     """Create and fill the table that will replace the live table of a view.
 

@@ -19,7 +19,11 @@ KNOWN_UNTIL = "__until"
 
 
 def point_in_time_join(
-    entities: pl.DataFrame, history: pl.DataFrame, *, keys: Sequence[str], ttl: timedelta | None
+    entities: pl.DataFrame,
+    history: pl.DataFrame,
+    *,
+    keys: Sequence[str],
+    ttl: timedelta | None,
 ) -> pl.DataFrame:
     """Give each entity row the newest history row at its instant, as known at its known_at.
 

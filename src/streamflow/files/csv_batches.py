@@ -119,7 +119,9 @@ def _split_by_csv(
 
 
 def _parse_plain_block(
-    block: bytes, header: list[str], file_format: FileFormat
+    block: bytes,
+    header: list[str],
+    file_format: FileFormat,
 ) -> pl.DataFrame | None:
     """Read a block without quotes whose rows all have as many cells as the header.
 
@@ -150,7 +152,10 @@ def _parse_plain_block(
 
 
 def _parse_block(
-    block: bytes, header: list[str], file_format: FileFormat, ragged: dict[int, int]
+    block: bytes,
+    header: list[str],
+    file_format: FileFormat,
+    ragged: dict[int, int],
 ) -> pa.Table:
     """Read a block of records with every cell as text, and note its ragged rows."""
     import pyarrow as pa

@@ -117,7 +117,11 @@ class TrainingRows:
 
 
 def predict_out_of_fold(
-    training_rows: TrainingRows, kind: str, *, salt: str, leaf_size: int | None = None
+    training_rows: TrainingRows,
+    kind: str,
+    *,
+    salt: str,
+    leaf_size: int | None = None,
 ) -> Floats:
     """Predict each row by a model that was fitted on the folds without it.
 

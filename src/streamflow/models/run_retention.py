@@ -37,7 +37,11 @@ class UnneededRun:
 
 
 def unneeded_runs(
-    client: MlflowClient, *, name: str, experiment_id: str, our_run_ids: Sequence[str]
+    client: MlflowClient,
+    *,
+    name: str,
+    experiment_id: str,
+    our_run_ids: Sequence[str],
 ) -> list[UnneededRun]:
     """Return our ended runs that no version of any registered model comes from.
 

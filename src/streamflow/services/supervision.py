@@ -174,7 +174,10 @@ def supervised(
 
 @contextmanager
 def detached(
-    home: Path, stack: Stack, environment: Mapping[str, str], lock: int
+    home: Path,
+    stack: Stack,
+    environment: Mapping[str, str],
+    lock: int,
 ) -> Iterator[Supervisor]:
     """Run supervisord in a new session, in which it continues after this process has ended.
 

@@ -42,7 +42,11 @@ def newest_known_revision(
 
 
 def changed_columns(
-    address: Address, source: Source, former_number: int, key: str, columns: Sequence[str]
+    address: Address,
+    source: Source,
+    former_number: int,
+    key: str,
+    columns: Sequence[str],
 ) -> pl.DataFrame:
     """Read the rows of a revision that differ from an earlier revision of the same drop.
 

@@ -51,7 +51,9 @@ def copy_rows(
 
 
 def record_revisions(
-    connection: psycopg.Connection, as_of: datetime, frozen: Mapping[str, tuple[int, TableDigest]]
+    connection: psycopg.Connection,
+    as_of: datetime,
+    frozen: Mapping[str, tuple[int, TableDigest]],
 ) -> list[Revision]:
     """Enter revisions as the last act before the commit; all of them get one `known_at`.
 

@@ -136,7 +136,9 @@ def _refuse_changed_rows(connection: psycopg.Connection, catalog: Catalog) -> No
 
 
 def _plan_expressions(
-    connection: psycopg.Connection, table: str, catalog: Catalog
+    connection: psycopg.Connection,
+    table: str,
+    catalog: Catalog,
 ) -> list[PlannedChange]:
     """Plan to store the computation of each new computed column as its comment.
 

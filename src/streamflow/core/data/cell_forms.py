@@ -46,7 +46,10 @@ def canonical_cells(
 
 
 def canonical_cell(
-    cell: pl.Expr, column_type: str, file_format: FileFormat, kind: FileKind = CSV
+    cell: pl.Expr,
+    column_type: str,
+    file_format: FileFormat,
+    kind: FileKind = CSV,
 ) -> pl.Expr:
     """Return the expression of a cell's text in strict CSV; a null is a null.
 

@@ -33,7 +33,10 @@ def find_rejected_keys(violations: Sequence[DropViolation]) -> set[str | int]:
 
 
 def list_rejects(
-    violations: Sequence[DropViolation], keys: Mapping[str, pl.DataFrame], *, key: str
+    violations: Sequence[DropViolation],
+    keys: Mapping[str, pl.DataFrame],
+    *,
+    key: str,
 ) -> list[Reject]:
     """List every row that is left out, by table and row.
 

@@ -106,7 +106,11 @@ def compare_features(
 
 
 def compare_column(
-    name: str, reference: pl.Series, current: pl.Series, *, categorical: bool
+    name: str,
+    reference: pl.Series,
+    current: pl.Series,
+    *,
+    categorical: bool,
 ) -> FeatureDrift:
     """Compare one column, missing values included.
 

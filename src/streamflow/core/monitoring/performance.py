@@ -115,7 +115,12 @@ class Performance:
 
 
 def measure_performance(
-    label: Labels, probability: Floats, *, threshold: Threshold, seed: int, draws: int
+    label: Labels,
+    probability: Floats,
+    *,
+    threshold: Threshold,
+    seed: int,
+    draws: int,
 ) -> Performance | None:
     """Measure how a version performs on these rows.
 

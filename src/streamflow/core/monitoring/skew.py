@@ -139,7 +139,10 @@ def _float32(value: float) -> float:
 
 
 def find_cause(
-    served: Value, expected: ExpectedValues, *, same_code: bool
+    served: Value,
+    expected: ExpectedValues,
+    *,
+    same_code: bool,
 ) -> tuple[Cause, Value] | None:
     """Find out why a served value is not the expected one.
 

@@ -48,7 +48,10 @@ def list_decisions(
 
 
 def list_file_decisions(
-    file: FileProfile, holds_label: bool, population: int, key: str
+    file: FileProfile,
+    holds_label: bool,
+    population: int,
+    key: str,
 ) -> Iterator[str]:
     """Describe what a person must look at in one file."""
     if FOUR_DIGITS.search(file.file):

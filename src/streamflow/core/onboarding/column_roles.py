@@ -133,7 +133,10 @@ def _describe_hidden(files: Sequence[FileProfile], key: str) -> list[str]:
 
 
 def _describe_no_key(
-    files: Sequence[FileProfile], candidates: Sequence[str], *, is_named: bool
+    files: Sequence[FileProfile],
+    candidates: Sequence[str],
+    *,
+    is_named: bool,
 ) -> Problem:
     """Tell why each candidate cannot be the key; without candidates, list the keys of each file."""
     problem = "no column can be the key: it must be in every file, and different in each row"

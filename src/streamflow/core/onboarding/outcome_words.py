@@ -30,7 +30,10 @@ class Outcome:
 
 
 def split_values(
-    values: Sequence[str], *, name: str = "", true_value: str | None = None
+    values: Sequence[str],
+    *,
+    name: str = "",
+    true_value: str | None = None,
 ) -> Outcome | None:
     """Split the values of a column into those that mean True and those that mean False.
 

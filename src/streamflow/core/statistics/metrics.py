@@ -152,7 +152,11 @@ def _auc_of_ranks(positives: Ranks, negatives: Ranks, rank_count: int) -> float:
 
 
 def auc_interval(
-    label: Labels, probability: Floats, *, seed: int, draws: int
+    label: Labels,
+    probability: Floats,
+    *,
+    seed: int,
+    draws: int,
 ) -> tuple[float, float]:
     """Return the 95 % percentile bootstrap interval of AUC.
 

@@ -29,7 +29,9 @@ AucOfSet = dict[tuple[str, ...], float]
 
 
 def find_deciding_sets(
-    columns: pl.DataFrame, label: Labels, separation: Mapping[str, float]
+    columns: pl.DataFrame,
+    label: Labels,
+    separation: Mapping[str, float],
 ) -> Iterator[HonestyFinding]:
     """Find pairs and triples of columns whose groups together nearly decide the label.
 
@@ -91,7 +93,9 @@ def _list_triples(names: list[str], pairs: AucOfSet) -> Iterator[tuple[str, ...]
 
 
 def _measure_sets(
-    sets: Iterator[tuple[str, ...]], columns: pl.DataFrame, label: Labels
+    sets: Iterator[tuple[str, ...]],
+    columns: pl.DataFrame,
+    label: Labels,
 ) -> AucOfSet:
     """Measure how well the cells of each set rank the label, as an AUC.
 

@@ -72,7 +72,11 @@ class Economics:
 
 
 def best_threshold(
-    label: Labels, probability: Floats, economics: Economics, *, budget_rows: int
+    label: Labels,
+    probability: Floats,
+    economics: Economics,
+    *,
+    budget_rows: int,
 ) -> Threshold:
     """Find the threshold whose offers bring the most money on these rows, within the budget.
 

@@ -85,7 +85,9 @@ def find_outcome_names(names: Sequence[str]) -> Iterator[HonestyFinding]:
 
 
 def find_dominant_columns(
-    columns: pl.DataFrame, label: Labels, separation: dict[str, float]
+    columns: pl.DataFrame,
+    label: Labels,
+    separation: dict[str, float],
 ) -> Iterator[HonestyFinding]:
     """Find a column that ranks far better than all different columns together.
 

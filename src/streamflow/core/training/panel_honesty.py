@@ -112,7 +112,11 @@ def _changed_by_outcome(
 
 
 def check_leavers_left(
-    count: int, leavers: int, *, earlier_drop: date, current_drop: date
+    count: int,
+    leavers: int,
+    *,
+    earlier_drop: date,
+    current_drop: date,
 ) -> list[HonestyFinding]:
     """Check whether too many users are still present whose label said that they leave.
 

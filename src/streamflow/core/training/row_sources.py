@@ -85,7 +85,10 @@ def admissible_revisions(
 
 
 def find_sources(
-    keys: pl.Series, rows: pl.DataFrame, revisions: Iterable[DatedRevision], reading: Reading
+    keys: pl.Series,
+    rows: pl.DataFrame,
+    revisions: Iterable[DatedRevision],
+    reading: Reading,
 ) -> NDArray[np.int64]:
     """Find for each key the frozen row that its cells must come from.
 

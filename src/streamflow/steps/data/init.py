@@ -241,7 +241,10 @@ def _hashes_of(source: ReadSource, key: str) -> Hashes:
 
 
 def _receipt(
-    catalog_guess: CatalogGuess, folder: Path, out: Path, settings: Path | None
+    catalog_guess: CatalogGuess,
+    folder: Path,
+    out: Path,
+    settings: Path | None,
 ) -> InitReceipt:
     """Return the receipt of a guessed catalog."""
     label = catalog_guess.label

@@ -47,7 +47,9 @@ def find_rejects(platform: Platform, folder: Path, drop: CheckedDrop) -> list[Re
 
 
 def describe_rejects(
-    folder: Path, catalog: Catalog, row_rejects: Sequence[Reject]
+    folder: Path,
+    catalog: Catalog,
+    row_rejects: Sequence[Reject],
 ) -> list[RejectedRow]:
     """Return the rejects as they are stored: with line, reason and cells."""
     causes = list(dict.fromkeys(reject.cause for reject in row_rejects))

@@ -199,7 +199,9 @@ def in_holdout(recorded_platform: Platform, keys: pl.Series) -> NDArray[np.bool_
 
 
 def collect_inputs(
-    recorded_platform: Platform, champion: RecordedVersion, as_of: datetime
+    recorded_platform: Platform,
+    champion: RecordedVersion,
+    as_of: datetime,
 ) -> ReportInputs:
     """Find everything that a report on the drop of `as_of` is made from.
 

@@ -173,7 +173,9 @@ def _compare_values(
 
 
 def _compare_probabilities(
-    platform: Platform, answer_features: Sequence[AnswerFeatures], not_comparable: Counter[str]
+    platform: Platform,
+    answer_features: Sequence[AnswerFeatures],
+    not_comparable: Counter[str],
 ) -> tuple[list[Skew], int]:
     """Compute the probability of each answer again from its logged values.
 

@@ -197,7 +197,10 @@ def _find_reasons_to_retrain(platform: Platform, drops: TrainingDrops) -> tuple[
 
 
 def _continue(
-    platform: Platform, start: Retraining, reached: Retraining | None, drops: TrainingDrops
+    platform: Platform,
+    start: Retraining,
+    reached: Retraining | None,
+    drops: TrainingDrops,
 ) -> RetrainReceipt:
     """Do the states of the retraining that were not reached yet.
 

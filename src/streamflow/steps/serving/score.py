@@ -124,7 +124,10 @@ def _score_all(
 
 
 def _write_answers(
-    platform: Platform, task: ScoreTask, writing: scores.ScoreWriter, chunk_size: int
+    platform: Platform,
+    task: ScoreTask,
+    writing: scores.ScoreWriter,
+    chunk_size: int,
 ) -> tuple[dict[str, int], str]:
     """Score part by part; the next part is read while one is scored.
 

@@ -81,7 +81,11 @@ class ScoreTask:
 
 
 def plan_scoring(
-    platform: Platform, as_of: datetime, version_number: int | None, *, explain: bool
+    platform: Platform,
+    as_of: datetime,
+    version_number: int | None,
+    *,
+    explain: bool,
 ) -> ScoreTask:
     """Find the version, the revisions and the policy for scoring the drop of `as_of`.
 

@@ -116,7 +116,10 @@ def _snapshot_both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Sna
 
 
 def _build_manifest(
-    platform: Platform, state: installation.Installation, ours: Snapshot, mlflow: Snapshot
+    platform: Platform,
+    state: installation.Installation,
+    ours: Snapshot,
+    mlflow: Snapshot,
 ) -> BackupManifest:
     """Build the manifest, still without its members.
 

@@ -186,7 +186,10 @@ def _column_types(platform: Platform, source: Source, revision: Revision) -> dic
 
 
 def _explain_content(
-    platform: Platform, source: Source, revision: Revision, content: TableDigest
+    platform: Platform,
+    source: Source,
+    revision: Revision,
+    content: TableDigest,
 ) -> list[Difference]:
     """Name what changed in a revision: cells by key and column where digests show them.
 

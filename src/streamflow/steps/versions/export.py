@@ -65,7 +65,11 @@ class ExportReceipt:
 
 
 def export(
-    platform: Platform, version_or_run: str, file: Path, *, force: bool = False
+    platform: Platform,
+    version_or_run: str,
+    file: Path,
+    *,
+    force: bool = False,
 ) -> ExportReceipt:
     """Write a version to a file, completely or not at all.
 

@@ -36,7 +36,10 @@ class RebuildVerdict:
 
 
 def judge_rebuild(
-    platform: Platform, record: RecordedVersion, rebuilt: Mapping[str, Any], fitted: Fitted
+    platform: Platform,
+    record: RecordedVersion,
+    rebuilt: Mapping[str, Any],
+    fitted: Fitted,
 ) -> RebuildVerdict:
     """Compare the result of a rebuild with the recorded result.
 
