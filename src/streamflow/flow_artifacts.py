@@ -52,7 +52,9 @@ class StepProgress:
         self._artifact: UUID | None = None
         with only_warned():
             artifact = create_progress_artifact(
-                0.0, key=f"{flow_name}-progress", description=f"next: {self._steps[0]}"
+                0.0,
+                key=f"{flow_name}-progress",
+                description=f"next: {self._steps[0]}",
             )
             assert isinstance(artifact, UUID)  # a coroutine only inside an event loop
             self._artifact = artifact

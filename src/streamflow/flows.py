@@ -233,7 +233,12 @@ def retrain(
     drop = instant_of_day(as_of) if as_of else None
     with _platform(flags) as platform:
         receipt = retrain_step.retrain(
-            platform, drop, label_lead=label_lead, why=why, force=force, on_verdict=on_verdict
+            platform,
+            drop,
+            label_lead=label_lead,
+            why=why,
+            force=force,
+            on_verdict=on_verdict,
         )
         if receipt.version is not None:
             publish_version_link(platform.settings, platform.catalog.model, receipt.version)

@@ -83,7 +83,12 @@ class RequestObserver:
         seconds = perf_counter() - started_at
         if self._traces is not None:
             self._traces.record_request(
-                scope, notes, method=method, path=path, status=status, started_at=started_at
+                scope,
+                notes,
+                method=method,
+                path=path,
+                status=status,
+                started_at=started_at,
             )
         self._metrics.count_answer(method, path, status, seconds)
         if notes.error is not None:

@@ -116,7 +116,11 @@ def _simulate_drops(platform: Platform, call: Invocation) -> list[tuple[Path, da
     from streamflow.steps.data.simulate import simulate
 
     receipt = simulate(
-        platform.home / "demo", users=USERS, months=MONTHS, seed=SEED, notify=call.notify
+        platform.home / "demo",
+        users=USERS,
+        months=MONTHS,
+        seed=SEED,
+        notify=call.notify,
     )
     print(receipts.simulate(receipt))
     return list(zip(receipt.folders, receipt.as_ofs, strict=True))

@@ -138,7 +138,11 @@ def train(
     call = replace(call, flags={**call.flags, "model": model})
     with call.platform() as platform:
         receipt = step(
-            platform, as_instant(as_of), label_lead=label_lead, known_at=known_at, full=full
+            platform,
+            as_instant(as_of),
+            label_lead=label_lead,
+            known_at=known_at,
+            full=full,
         )
     show(receipt, as_json=as_json, text=receipts.train)
 
@@ -166,6 +170,11 @@ def retrain(
         from streamflow import flows
 
         receipt = flows.train_and_compare(
-            day, label_lead, why=why, force=force, on_verdict=on_verdict, flags=call.flags
+            day,
+            label_lead,
+            why=why,
+            force=force,
+            on_verdict=on_verdict,
+            flags=call.flags,
         )
     show(receipt, as_json=as_json, text=lifecycle_receipts.retrain)

@@ -68,7 +68,11 @@ def initialise_data(folders: ServerFolders, notify: Callable[[str], None]) -> No
     shutil.rmtree(partial, ignore_errors=True)
     command = [str(folders.binaries / "initdb"), "-D", str(partial), *INITDB_OPTIONS]
     initdb = subprocess.run(
-        command, **_run_as_server(folders), capture_output=True, text=True, check=False
+        command,
+        **_run_as_server(folders),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if initdb.returncode:
         output = initdb.stderr.strip() or initdb.stdout.strip()

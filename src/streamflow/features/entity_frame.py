@@ -130,7 +130,10 @@ def _known_at_of_rows(table: pa.Table, read_known_at: Callable[[], datetime]) ->
     """Return the known_at of each row."""
     if KNOWN_AT not in table.column_names:
         return pl.repeat(
-            read_known_at(), table.num_rows, dtype=pl.Datetime("us", "UTC"), eager=True
+            read_known_at(),
+            table.num_rows,
+            dtype=pl.Datetime("us", "UTC"),
+            eager=True,
         )
     known_at = pl.Series(table[KNOWN_AT])
     if known_at.null_count():

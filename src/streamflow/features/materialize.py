@@ -177,7 +177,10 @@ def _fill_next_table(
     ).format(**names)
     removed = connection.execute(removed_keys).fetchone()
     return MaterializedView(
-        view=view.name, rows=row_count, removed=removed[0] if removed else 0, as_of=drop.as_of
+        view=view.name,
+        rows=row_count,
+        removed=removed[0] if removed else 0,
+        as_of=drop.as_of,
     )
 
 

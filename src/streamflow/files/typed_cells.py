@@ -20,19 +20,21 @@ def write_cells(values: pl.Series, file_format: FileFormat) -> pl.Series:
     cell = pl.col(values.name)
     dtype = values.dtype
     if dtype == pl.Boolean:
-        text = pl.when(cell).then(pl.lit("True")).when(~cell).then(pl.lit("False"))
-        written: pl.Expr = text
+        true = pl.lit("True")
+        false = pl.lit("False")
+        written: pl.Expr = pl.when(cell).then(true).when(~cell).then(false)
     elif isinstance(dtype, pl.Datetime):
         written = _write_instants(cell, dtype)
     elif dtype == pl.Date:
         written = cell.dt.to_string("%Y-%m-%d")
     elif dtype.is_float() or dtype.is_decimal():
-        written = cell.cast(pl.String).str.replace(".", file_format.decimal, literal=True)
+        number = cell.cast(pl.String)
+        written = number.str.replace(".", file_format.decimal, literal=True)
     else:
         written = cell.cast(pl.String)
-    text_of_column = values.to_frame().select(written.alias(values.name)).to_series()
+    texts = values.to_frame().select(written.alias(values.name))
     filled = pl.when(cell != "").then(cell)
-    return text_of_column.to_frame().select(filled).to_series()
+    return texts.select(filled).to_series()
 
 
 def _write_instants(cell: pl.Expr, dtype: pl.Datetime) -> pl.Expr:

@@ -225,7 +225,10 @@ def choose_kind(
     chosen = max(candidates, key=lambda result: result.auc)
     if sample is not training_rows:
         out_of_fold = predict_out_of_fold(
-            training_rows, chosen.kind, salt=f"{salt} fold 0", leaf_size=chosen.leaf_size
+            training_rows,
+            chosen.kind,
+            salt=f"{salt} fold 0",
+            leaf_size=chosen.leaf_size,
         )
         chosen = replace(chosen, out_of_fold=out_of_fold)
     return chosen, tuple(candidates)

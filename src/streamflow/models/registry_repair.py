@@ -72,7 +72,9 @@ def _list_deleted_runs(client: MlflowClient, experiment_id: str) -> set[str]:
 
     runs = read_all_pages(
         lambda token: client.search_runs(
-            [experiment_id], run_view_type=ViewType.DELETED_ONLY, page_token=token
+            [experiment_id],
+            run_view_type=ViewType.DELETED_ONLY,
+            page_token=token,
         )
     )
     return {run.info.run_id for run in runs}

@@ -73,7 +73,10 @@ def log_run(
         )
         on_registered(run_id, version, passport_digest)
     return LoggedRun(
-        run_id=run_id, version=version, digests=digests, passport_digest=passport_digest
+        run_id=run_id,
+        version=version,
+        digests=digests,
+        passport_digest=passport_digest,
     )
 
 
@@ -119,7 +122,13 @@ def log_copied_run(
     """
     with _open_run(client, experiment_id, facts.name, name) as run_id:
         version = _register(
-            client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name
+            client,
+            facts,
+            package,
+            files,
+            experiment_id=experiment_id,
+            run_id=run_id,
+            name=name,
         )
         registered(run_id, version, facts.tags[PASSPORT.tag])
     return run_id, version
@@ -139,7 +148,12 @@ def _register(
     _log_facts(client, run_id, facts)
     client.log_artifacts(run_id, str(files))
     model_id = _upload_model(
-        client, package, experiment_id=experiment_id, run_id=run_id, params=facts.params, name=name
+        client,
+        package,
+        experiment_id=experiment_id,
+        run_id=run_id,
+        params=facts.params,
+        name=name,
     )
     client.set_terminated(run_id, "FINISHED")
     version = client.create_model_version(

@@ -101,7 +101,11 @@ class VersionFiles:
         with TemporaryDirectory() as folder:
             failure = f"the run {run_id} has no {name}"
             path = fetch(
-                self._uri, Path(folder), failure=failure, run_id=run_id, artifact_path=name
+                self._uri,
+                Path(folder),
+                failure=failure,
+                run_id=run_id,
+                artifact_path=name,
             )
             return path.read_bytes()
 

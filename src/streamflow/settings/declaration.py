@@ -55,7 +55,10 @@ class Settings(InstallationSettings):
         0.0, "how much better the challenger must be, in units of the metric"
     )
     gate_confidence: float = setting(
-        0.95, "the confidence of the interval of the difference", gt=0, lt=1
+        0.95,
+        "the confidence of the interval of the difference",
+        gt=0,
+        lt=1,
     )
     gate_draws: int = setting(1000, "the number of draws of the gate's bootstrap", ge=50)
     gate_min_rows: int = setting(

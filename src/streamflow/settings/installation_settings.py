@@ -15,7 +15,11 @@ class InstallationSettings(BaseSettings):
     """Where an installation keeps its state, and how its services run."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, toml_file=FILE, frozen=True, extra="forbid", hide_input_in_errors=True
+        env_prefix=PREFIX,
+        toml_file=FILE,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
     home: StateFolder = setting(

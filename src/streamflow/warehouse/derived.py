@@ -191,7 +191,9 @@ def _are_allowed(
     query = sql.SQL(
         "SELECT count(*) FILTER (WHERE {violation}), {counts} FROM ({rows}) AS frozen"
     ).format(
-        violation=sql.SQL(" OR ").join(conditions), counts=sql.SQL(", ").join(counts), rows=rows
+        violation=sql.SQL(" OR ").join(conditions),
+        counts=sql.SQL(", ").join(counts),
+        rows=rows,
     )
     try:
         with connection.transaction():

@@ -93,7 +93,10 @@ class KnownDrops:
     def training_drops(self, as_of: datetime, label_as_of: datetime, lead: int) -> TrainingDrops:
         """Return a drop and the drop of its labels together with this K."""
         return TrainingDrops(
-            as_of=as_of, label_as_of=label_as_of, label_lead=lead, known_at=self.known_at
+            as_of=as_of,
+            label_as_of=label_as_of,
+            label_lead=lead,
+            known_at=self.known_at,
         )
 
 

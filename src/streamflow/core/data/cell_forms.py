@@ -39,10 +39,11 @@ def canonical_cells(
     """Return the cells of a file as a strict CSV file would hold them."""
     if kind.is_text and file_format == STRICT_CSV:
         return cells
-    return cells.select(
-        canonical_cell(pl.col(name), column.type, file_format, kind).alias(name)
-        for name, column in columns.items()
-    )
+    expressions = []
+    for name, column in columns.items():
+        cell = canonical_cell(pl.col(name), column.type, file_format, kind)
+        expressions.append(cell.alias(name))
+    return cells.select(expressions)
 
 
 def canonical_cell(
@@ -65,7 +66,9 @@ def canonical_cell(
     """
     text = cell.str.strip_chars(BLANKS) if file_format.trim else cell
     nulls = _trim_words(file_format.nulls, file_format)
-    text = pl.when((text != "") & ~text.is_in([*nulls])).then(text)
+    is_null = text.is_in([*nulls])
+    has_value = (text != "") & ~is_null
+    text = pl.when(has_value).then(text)
     if column_type in ("int", "float"):
         return _canonical_number(text, column_type, file_format)
     if column_type == "bool":
@@ -75,19 +78,22 @@ def canonical_cell(
         return text if kind.is_text else text.str.replace(MIDNIGHT, "")
     if column_type == "timestamp":
         text = _canonical_date(text, file_format, kind)
-        is_date = text.str.contains(DATE)
-        midnight = text + pl.lit(" 00:00:00")
-        return text if kind.is_text else pl.when(is_date).then(midnight).otherwise(text)
+        return text if kind.is_text else _add_midnight(text)
     return text
+
+
+def _add_midnight(text: pl.Expr) -> pl.Expr:
+    """Write a date as the instant at which it begins."""
+    is_date = text.str.contains(DATE)
+    midnight = text + pl.lit(" 00:00:00")
+    return pl.when(is_date).then(midnight).otherwise(text)
 
 
 def _trim_words(declared_words: Sequence[str], file_format: FileFormat) -> list[str]:
     """Return words as they stand in a cell whose blanks were removed."""
-    return (
-        [word.strip(BLANKS) for word in declared_words]
-        if file_format.trim
-        else list(declared_words)
-    )
+    if not file_format.trim:
+        return list(declared_words)
+    return [word.strip(BLANKS) for word in declared_words]
 
 
 def _canonical_bool(text: pl.Expr, file_format: FileFormat) -> pl.Expr:
@@ -129,15 +135,16 @@ def _canonical_date(text: pl.Expr, file_format: FileFormat, kind: FileKind) -> p
         return text
     date_pattern = rf"^{_date_pattern(file_format.dates)}(?P<rest>\D.*)?$"
     date_groups = text.str.extract_groups(date_pattern).struct
+    year = date_groups.field("YYYY")
     month = date_groups.field("MM").str.zfill(2)
     day = date_groups.field("DD").str.zfill(2)
     time_part = date_groups.field("rest").fill_null("")
     time_part = time_part.str.replace(r"^([T ]\d{2}:\d{2})$", "$1:00")
-    date = pl.concat_str(date_groups.field("YYYY"), pl.lit("-"), month, pl.lit("-"), day, time_part)
+    dash = pl.lit("-")
+    date = pl.concat_str(year, dash, month, dash, day, time_part)
     fallback = pl.lit(NOT_ALLOWED) if kind.is_text else text
-    return (
-        pl.when(text.str.contains(date_pattern)).then(date).when(text.is_not_null()).then(fallback)
-    )
+    is_date = text.str.contains(date_pattern)
+    return pl.when(is_date).then(date).when(text.is_not_null()).then(fallback)
 
 
 def _date_pattern(date_form: str) -> str:

@@ -50,22 +50,27 @@ def aggregate_events(
     >>> aggregate_events(values, pl.Series("id", ["a", "b"]), as_of, {"paid": paid}).rows()
     [('a', 2.5), ('b', 0.0)]
     """
-    time = pl.col(EVENT_TIME)
-    known_events = values.filter(time <= as_of)
+    known_events = values.filter(pl.col(EVENT_TIME) <= as_of)
     columns = [keys]
     for name, aggregate in aggregates.items():
         value = pl.col(name).alias("value")
         events = known_events.select(keys.name, EVENT_TIME, EVENT_ROW, value)
-        if aggregate.days is not None:
-            begin = as_of - timedelta(days=aggregate.days)
-            events = events.filter(time > begin)
+        recent_events = _select_recent(events, aggregate, as_of)
         compute = FUNCTIONS[aggregate.function]
-        results = compute(events, keys.name, as_of)
+        results = compute(recent_events, keys.name, as_of)
         empty = 0 if aggregate.function in ("count", "sum") else None
         cells = [results.get(key, empty) for key in keys]
         dtype = polars_type(aggregate.type)
         columns.append(pl.Series(name, cells, dtype, strict=False))
     return pl.DataFrame(columns)
+
+
+def _select_recent(events: pl.DataFrame, aggregate: Aggregate, as_of: datetime) -> pl.DataFrame:
+    """Return the events within the days of an aggregate, or all of them if it has no limit."""
+    if aggregate.days is None:
+        return events
+    begin = as_of - timedelta(days=aggregate.days)
+    return events.filter(pl.col(EVENT_TIME) > begin)
 
 
 def no_events(keys: pl.Series, aggregates: Mapping[str, Aggregate]) -> pl.DataFrame:

@@ -59,7 +59,10 @@ def list_rejects(
     for violation in violations:
         if violation.row is not None:
             reject = Reject(
-                table=violation.table, row=violation.row, key=violation.key, cause=violation
+                table=violation.table,
+                row=violation.row,
+                key=violation.key,
+                cause=violation,
             )
             rejects_by_row.setdefault((reject.table, reject.row), reject)
         if violation.key is not None:

@@ -106,10 +106,18 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     split_samples = {header: _split_signs(cells) for header, cells in samples.items()}
     numeric = {style: _find_numeric(split_samples, style) for style in styles}
     style = max(styles, key=lambda style: len(numeric[style]))  # the first of the best
-    plain = {header for header in samples if _is_numeric(samples[header], STYLES[0])}
-    columns = tuple(header for header in numeric[style] if header not in plain)
-    signs = {sign for header in columns for sign in split_samples[header][1]}
-    return StyleGuess(style=style, signs=tuple(sorted(signs)), columns=columns)
+    columns = []
+    signs: set[str] = set()
+    for header in numeric[style]:
+        if not _is_numeric(samples[header], STYLES[0]):
+            columns.append(header)
+            _, column_signs = split_samples[header]
+            signs |= column_signs
+    return StyleGuess(
+        style=style,
+        signs=tuple(sorted(signs)),
+        columns=tuple(columns),
+    )
 
 
 def _find_numeric(
@@ -123,8 +131,9 @@ def _find_numeric(
 def _is_numeric(cells: Sequence[str], style: NumberStyle) -> bool:
     """Tell whether nearly all cells that hold a value are numbers in a style."""
     filled = [cell for cell in cells if not is_null_word(cell)]
+    needed_numbers = TYPE_SHARE * len(filled)
     numbers = sum(map(style.is_number, filled))
-    return bool(filled) and numbers >= TYPE_SHARE * len(filled)
+    return bool(filled) and numbers >= needed_numbers
 
 
 def _split_signs(cells: Sequence[str]) -> tuple[list[str], set[str]]:
@@ -133,8 +142,9 @@ def _split_signs(cells: Sequence[str]) -> tuple[list[str], set[str]]:
     signs: set[str] = set()
     for cell in cells:
         match = SIGNED.match(cell)
-        if match and (match["before"] or match["after"]):
-            signs |= {sign for sign in (match["before"], match["after"]) if sign}
+        cell_signs = match.group("before", "after") if match else ()
+        if match and any(cell_signs):
+            signs |= {sign for sign in cell_signs if sign}
             bare_cells.append(match["minus"] + match["number"])
         else:
             bare_cells.append(cell)
@@ -147,7 +157,8 @@ def is_null_word(cell: str) -> bool:
     >>> is_null_word(" "), is_null_word("N/A"), is_null_word("0")
     (True, True, False)
     """
-    return not cell.strip() or cell.strip().lower() in NULL_WORDS
+    word = cell.strip().lower()
+    return not word or word in NULL_WORDS
 
 
 def guess_family(cells: Sequence[Sequence[str | None]]) -> Family | None:
@@ -170,7 +181,8 @@ def guess_family(cells: Sequence[Sequence[str | None]]) -> Family | None:
         family = _family_of(*forms)
         counts[family] = counts.get(family, 0) + 1
     best = max(counts, key=lambda family: counts[family])
-    return best if counts[best] > SAMPLE_SHARE * len(filled) else "text"
+    needed_cells = SAMPLE_SHARE * len(filled)
+    return best if counts[best] > needed_cells else "text"
 
 
 def _family_of(
@@ -180,7 +192,8 @@ def _family_of(
     instant: str | None,
 ) -> Family:
     """Return the kind of one value."""
-    if INT_FORM.match(number or "") or FLOAT_FORM.match(number or ""):
+    number_text = number or ""
+    if INT_FORM.match(number_text) or FLOAT_FORM.match(number_text):
         return "number"
     if BOOL_FORM.match(text or ""):
         return "bool"

@@ -95,7 +95,8 @@ def best_threshold(
     order = np.argsort(-probability, kind="stable")
     falling = probability[order]
     everybody = np.ones(len(order), dtype=bool)
-    cumulative_value = np.cumsum(economics.value_by_row(label, everybody)[order])
+    value_by_row = economics.value_by_row(label, everybody)
+    cumulative_value = np.cumsum(value_by_row[order])
     # Rows with the same probability get an offer together, so only the last of them can be an end.
     before_a_step = np.flatnonzero(np.diff(falling))
     last_of_equals = np.r_[before_a_step, len(falling) - 1]
@@ -104,7 +105,8 @@ def best_threshold(
     values = cumulative_value[affordable]
     if len(affordable) == 0 or values.max() <= 0:
         return None
-    return float(falling[affordable[np.argmax(values)]])
+    best = affordable[np.argmax(values)]
+    return float(falling[best])
 
 
 def best_f1_threshold(label: Labels, probability: Floats) -> float:
@@ -119,12 +121,16 @@ def best_f1_threshold(label: Labels, probability: Floats) -> float:
     """
     order = np.argsort(-probability, kind="stable")
     falling = probability[order]
-    is_positive = np.asarray(label).astype(bool)[order]
-    last_of_equals = np.r_[np.flatnonzero(np.diff(falling)), len(falling) - 1]
+    has_left = np.asarray(label).astype(bool)
+    is_positive = has_left[order]
+    before_a_step = np.flatnonzero(np.diff(falling))
+    last_of_equals = np.r_[before_a_step, len(falling) - 1]
     true_positives = np.cumsum(is_positive)[last_of_equals]
     flagged = last_of_equals + 1
-    f1 = 2 * true_positives / (flagged + is_positive.sum())
-    return float(falling[last_of_equals[np.argmax(f1)]])
+    positives = is_positive.sum()
+    f1 = 2 * true_positives / (flagged + positives)
+    best = last_of_equals[np.argmax(f1)]
+    return float(falling[best])
 
 
 @dataclass(frozen=True, kw_only=True)

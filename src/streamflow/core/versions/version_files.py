@@ -86,7 +86,10 @@ class VersionFile:
 
 #: The name of the model's file is MLflow's own.
 MODEL = VersionFile(
-    name="model.skops", in_package=True, passport_path=("model", "file"), tag="model_digest"
+    name="model.skops",
+    in_package=True,
+    passport_path=("model", "file"),
+    tag="model_digest",
 )
 PASSPORT = VersionFile(name="passport.json", tag="passport_digest", parse=parse_passport)
 DECISION = VersionFile(
@@ -103,7 +106,9 @@ BACKGROUND = VersionFile(
     schema=4,
 )
 STORED_REQUESTS = VersionFile(
-    name=stored_requests.FILE, passport_path=("probes",), parse=stored_requests.parse_probes
+    name=stored_requests.FILE,
+    passport_path=("probes",),
+    parse=stored_requests.parse_probes,
 )
 HOLDOUT_PROBABILITIES = VersionFile(
     name=holdout_probabilities.FILE,
@@ -114,7 +119,9 @@ HOLDOUT_PROBABILITIES = VersionFile(
 HONESTY = VersionFile(name=honesty.FILE, passport_path=("honesty",), parse=honesty.parse_honesty)
 #: Only where the catalog declares defaults.
 DEFAULT_COSTS = VersionFile(
-    name=default_costs.FILE, passport_path=("default_costs",), parse=default_costs.parse_costs
+    name=default_costs.FILE,
+    passport_path=("default_costs",),
+    parse=default_costs.parse_costs,
 )
 FEATURE_SCHEMA = VersionFile(name="feature_schema.json")
 ROC = VersionFile(name="roc.png")

@@ -55,14 +55,17 @@ class Forest:
         number[inner] = leaves + np.arange(len(inner))
         self._roots = number[roots]
         self._depth = len(levels)
-        features = np.concatenate([np.zeros(leaves), nodes["feature"][inner]])
+        inner_features = nodes["feature"][inner]
+        features = np.concatenate([np.zeros(leaves), inner_features])
         self._feature = features.astype(np.uint16)
         leaf_thresholds = np.full(leaves, np.inf, dtype=np.float32)
         inner_thresholds = _round_down(nodes["threshold"][inner])
         self._threshold = np.concatenate([leaf_thresholds, inner_thresholds])
         leaf_numbers = np.arange(leaves)
-        left_children = np.concatenate([leaf_numbers, number[left_child[inner]]])
-        right_children = np.concatenate([leaf_numbers, number[right_child[inner]]])
+        inner_left = number[left_child[inner]]
+        inner_right = number[right_child[inner]]
+        left_children = np.concatenate([leaf_numbers, inner_left])
+        right_children = np.concatenate([leaf_numbers, inner_right])
         self._children = np.stack([left_children, right_children], 1).ravel()
         leaf_null_right = np.zeros(leaves, dtype=bool)
         inner_null_right = nodes["missing_go_to_left"][inner] == 0
@@ -98,8 +101,10 @@ class Forest:
         leaves = node
         walking = None
         for level in range(1, self._depth + 1):
-            value = values.take(self._feature.take(node) + row_start)
-            goes_right = value > self._threshold.take(node)
+            feature = self._feature.take(node)
+            value = values.take(feature + row_start)
+            threshold = self._threshold.take(node)
+            goes_right = value > threshold
             if has_nulls:
                 goes_right |= np.isnan(value) & self._null_right.take(node)
             node = self._children.take(node + node + goes_right)

@@ -94,13 +94,17 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow has no types tha
         columns: list[NDArray[Any]] = []
         for name, categories in self._categories.items():
             is_text = any(isinstance(category, str) for category in categories)
-            values = frame[name].to_numpy(dtype=object) if is_text else _to_floats(frame[name])
-            is_null = frame[name].isna().to_numpy()
+            column = frame[name]
+            values = column.to_numpy(dtype=object) if is_text else _to_floats(column)
+            is_null = column.isna().to_numpy()
+            has_value = ~is_null
             for category in categories:
-                is_equal = is_null if category is None else (values == category) & ~is_null
+                is_equal = is_null if category is None else (values == category) & has_value
                 columns.append(is_equal.astype(np.float64))
-        numbers = [name for name in self._features if name not in self._categories]
-        columns += [_to_floats(frame[name]) for name in numbers]
+        for name in self._features:
+            if name not in self._categories:
+                numbers = _to_floats(frame[name])
+                columns.append(numbers)
         return np.column_stack(columns)
 
 

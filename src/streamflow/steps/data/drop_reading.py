@@ -101,15 +101,10 @@ def read_drop(
             path = folder / catalog.file(table)
             header, table_violations = check_file(path, table, file, catalog)
             if not table_violations:
-                spools[table] = _open_spool(space, closing)
+                spool = _open_spool(space, closing)
+                spools[table] = spool
                 keys[table], table_violations = _read_table(
-                    path,
-                    table,
-                    catalog,
-                    spools[table],
-                    event_rows,
-                    progress,
-                    cell_count=len(header),
+                    path, table, catalog, spool, event_rows, progress, cell_count=len(header)
                 )
             violations += table_violations
     key_violations = check_keys_across_files({**earlier_keys, **keys}, catalog)
@@ -217,7 +212,12 @@ def _ragged_violations(
     expected = count_of(cell_count, "cell")
     return [
         DropViolation(
-            table=table, column=None, row=row, expected=expected, got=f"{count}", fatal=fatal
+            table=table,
+            column=None,
+            row=row,
+            expected=expected,
+            got=f"{count}",
+            fatal=fatal,
         )
         for row, count in ragged.items()
     ]

@@ -47,20 +47,26 @@ def prove_aggregates(platform: Platform, drop: EventDrop, digest: TableDigest) -
         TemporalViolation: they differ.
     """
     entity_table = platform.catalog.entity.table
-    keys = drops.raw_keys(platform.address, entity_table, drop.key, drop.as_of)[drop.key]
+    key = drop.key
+    as_of = drop.as_of
+    key_frame = drops.raw_keys(platform.address, entity_table, key, as_of)
+    keys = key_frame[key]
     aggregates = drop.events.aggregates
     frames = []
     times = [pl.Series(EVENT_TIME, [], polars_type("timestamp"))]
     for values in read_event_values(platform.address, drop):
-        has_events = keys.is_in(values[drop.key].implode())
-        frames.append(aggregate_events(values, keys.filter(has_events), drop.as_of, aggregates))
+        keys_with_events = values[key].implode()
+        has_events = keys.is_in(keys_with_events)
+        batch_keys = keys.filter(has_events)
+        frames.append(aggregate_events(values, batch_keys, as_of, aggregates))
         times.append(values[EVENT_TIME])
         keys = keys.filter(~has_events)
-    frames.append(aggregate_events(no_events(keys, aggregates), keys, drop.as_of, aggregates))
+    nothing = no_events(keys, aggregates)
+    frames.append(aggregate_events(nothing, keys, as_of, aggregates))
     types = {column.name: column.type for column in digest.columns}
-    proven = digest_frame(pl.concat(frames), key=drop.key, types=types)
+    proven = digest_frame(pl.concat(frames), key=key, types=types)
     _require_same(drop, digest, proven)
-    return _describe_times(pl.concat(times), drop.as_of)
+    return _describe_times(pl.concat(times), as_of)
 
 
 def _require_same(drop: EventDrop, digest: TableDigest, proven: TableDigest) -> None:
@@ -83,5 +89,7 @@ def _describe_times(times: pl.Series, as_of: datetime) -> EventProof:
     newest = known_times.max()
     assert newest is None or isinstance(newest, datetime)
     return EventProof(
-        events=len(known_times), newest=newest, late_events=len(times) - len(known_times)
+        events=len(known_times),
+        newest=newest,
+        late_events=len(times) - len(known_times),
     )

@@ -87,7 +87,9 @@ def _migrate(platform: Platform, *, change_catalog: bool) -> list[str]:
         platform.features.apply()
         changes.append(_describe_registry(platform))
     installation.record_installation(
-        platform.connection, catalog_digest=platform.catalog.digest, repository_digest=digest
+        platform.connection,
+        catalog_digest=platform.catalog.digest,
+        repository_digest=digest,
     )
     remember_catalog(platform.home, platform.catalog_file)
     return changes

@@ -122,7 +122,10 @@ def read_population(
         return reference.frame
     passport = champion.passport
     drop = MonitoredDrop(
-        at=passport.as_of, sources=passport.sources, label_at=passport.label_as_of, no_labels=""
+        at=passport.as_of,
+        sources=passport.sources,
+        label_at=passport.label_as_of,
+        no_labels="",
     )
     return read_rows(recorded_platform, drop)
 

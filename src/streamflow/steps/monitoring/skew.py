@@ -93,7 +93,11 @@ def skew(platform: Platform, *, sample: int = 1000, since: datetime | None = Non
     model = platform.catalog.model
     seed = platform.settings.seed
     answers = sample_predictions(
-        platform.connection, model=model, rows=sample, since=since, seed=seed
+        platform.connection,
+        model=model,
+        rows=sample,
+        since=since,
+        seed=seed,
     )
     services = platform.read_services()
     not_comparable: Counter[str] = Counter()

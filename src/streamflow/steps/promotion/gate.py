@@ -169,7 +169,9 @@ def _remark_on_flags(predictor: Predictor, predictions: UnseenPredictions) -> tu
     """Say it when the challenger flags nobody of the unseen users."""
     flagged = flag_rows(predictions.probability, predictor.threshold)
     return list_flagging_remarks(
-        predictor.decision, flagged=int(flagged.sum()), rows=len(predictions.label)
+        predictor.decision,
+        flagged=int(flagged.sum()),
+        rows=len(predictions.label),
     )
 
 

@@ -35,7 +35,9 @@ def passport_gate(platform: Platform, record: RecordedVersion) -> GateCondition:
     intact = f"passport {record.passport_digest[:16]}, its tags and its files are as registered"
     problems = [*record.tampered, *describe_changed_artifacts(platform, record)]
     return GateCondition(
-        name="passport", passed=not problems, evidence="; ".join(problems) or intact
+        name="passport",
+        passed=not problems,
+        evidence="; ".join(problems) or intact,
     )
 
 
@@ -72,7 +74,9 @@ def probe_gate(platform: Platform, record: RecordedVersion, predictor: Predictor
         f"the probabilities differ from those at training by at most {check.largest_difference:.1e}"
     )
     return GateCondition(
-        name="probes", passed=not check.problem, evidence=check.problem or agreement
+        name="probes",
+        passed=not check.problem,
+        evidence=check.problem or agreement,
     )
 
 

@@ -90,7 +90,11 @@ def derive_training_users(platform: Platform, record: RecordedVersion) -> Traini
             remedy=f"Run 'streamflow reproduce {number}' to see what drifted.",
         )
     return TrainingUsers(
-        keys=keys, salt=salt, share=share, digest=expected["digest"], erased=erased
+        keys=keys,
+        salt=salt,
+        share=share,
+        digest=expected["digest"],
+        erased=erased,
     )
 
 

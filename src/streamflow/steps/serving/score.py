@@ -88,7 +88,9 @@ def score(
         frames.write_chunks(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))
     revisions = tuple(_describe_revision(revision) for revision in task.revisions)
     remarks = list_flagging_remarks(
-        task.predictor.decision, flagged=run.flagged, rows=run.rows - run.missing
+        task.predictor.decision,
+        flagged=run.flagged,
+        rows=run.rows - run.missing,
     )
     return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out, remarks=remarks)
 

@@ -159,7 +159,10 @@ def count_who_stayed(
     positive = former_labels.filter(pl.col(rows.label))
     stayed = positive.join(population, on=rows.key, how="semi")
     yield from panel_honesty.check_leavers_left(
-        len(stayed), len(positive), earlier_drop=drops.as_of.date(), current_drop=rows.as_of.date()
+        len(stayed),
+        len(positive),
+        earlier_drop=drops.as_of.date(),
+        current_drop=rows.as_of.date(),
     )
 
 

@@ -101,7 +101,9 @@ def check_frozen_rows(platform: Platform, *, full: bool) -> Finding:
     """
     miscounts = database_checks.describe_miscounts(platform.connection)
     revisions = sorted(
-        frozen.all_revisions(platform.connection), key=lambda rev: rev.as_of, reverse=True
+        frozen.all_revisions(platform.connection),
+        key=lambda rev: rev.as_of,
+        reverse=True,
     )
     totals = accumulate(revision.rows for revision in revisions)
     sampled = [
