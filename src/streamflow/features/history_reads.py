@@ -184,14 +184,16 @@ def _read_history(
     _limit_period(conditions, view, source, request)
     if _limit_knowledge(conditions, view, source, request):
         columns |= {KNOWN_SINCE: str(source.known_since), KNOWN_UNTIL: str(source.known_until)}
+    key_names = list(view.keys.values())
     listed_keys = _list_few_keys(keys)
     if listed_keys:
-        key_column = source.value(next(iter(view.keys.values())))
-        conditions.texts.append(f"{key_column} = ANY({conditions.bind(listed_keys)})")
+        key_column = source.value(key_names[0])
+        placeholder = conditions.bind(listed_keys)
+        conditions.texts.append(f"{key_column} = ANY({placeholder})")
     select_list = ", ".join(
         f"{expression} AS {quote_identifier(name)}" for name, expression in columns.items()
     )
-    statement = f"SELECT {select_list} FROM {source.rows(list(view.keys.values()))}"
+    statement = f"SELECT {select_list} FROM {source.rows(key_names)}"
     return run_query(f"{statement} WHERE {conditions.sql}", conditions.parameters)
 
 

@@ -72,12 +72,13 @@ def read_batches(
             batch.validate(full=True)
             frame = pl.from_arrow(batch.select(columns))
             assert isinstance(frame, pl.DataFrame)
-            text = [
-                write_cells(values, file_format).alias(names[position])
-                for position, values in zip(positions, frame, strict=True)
-            ]
-            yield np.arange(next_row, next_row + len(frame)), pl.DataFrame(text)
-            next_row += len(frame)
+            text = []
+            for position, values in zip(positions, frame, strict=True):
+                cells = write_cells(values, file_format)
+                text.append(cells.alias(names[position]))
+            end = next_row + len(frame)
+            yield np.arange(next_row, end), pl.DataFrame(text)
+            next_row = end
 
 
 def read_records(path: Path, rows: Collection[int], file_format: FileFormat) -> dict[int, Record]:

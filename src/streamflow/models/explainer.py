@@ -122,21 +122,27 @@ def _list_fields(tree: Tree) -> Iterator[tuple[str, object]]:
     number[leaves] = ~np.arange(len(leaves))
     yield "num_leaves", len(leaves)
     yield "num_cat", 0
+    no_values = _join_integers(np.zeros(len(splits)))
     if len(splits):
-        yield "split_feature", _join_integers(tree.column[splits])
-        yield "split_gain", _join_integers(np.zeros(len(splits)))
         thresholds = np.clip(tree.threshold[splits], -LARGEST_THRESHOLD, LARGEST_THRESHOLD)
+        decision_types = NUMERICAL_NAN + DEFAULT_LEFT * tree.null_left[splits]
+        left_children = tree.left_child[splits]
+        right_children = tree.right_child[splits]
+        yield "split_feature", _join_integers(tree.column[splits])
+        yield "split_gain", no_values
         yield "threshold", _join_floats(thresholds)
-        yield "decision_type", _join_integers(NUMERICAL_NAN + DEFAULT_LEFT * tree.null_left[splits])
-        yield "left_child", _join_integers(number[tree.left_child[splits]])
-        yield "right_child", _join_integers(number[tree.right_child[splits]])
+        yield "decision_type", _join_integers(decision_types)
+        yield "left_child", _join_integers(number[left_children])
+        yield "right_child", _join_integers(number[right_children])
+    leaf_rows = _join_integers(tree.rows[leaves])
     yield "leaf_value", _join_floats(tree.value[leaves])
-    yield "leaf_weight", _join_integers(tree.rows[leaves])
-    yield "leaf_count", _join_integers(tree.rows[leaves])
+    yield "leaf_weight", leaf_rows
+    yield "leaf_count", leaf_rows
     if len(splits):
-        yield "internal_value", _join_integers(np.zeros(len(splits)))
-        yield "internal_weight", _join_integers(tree.rows[splits])
-        yield "internal_count", _join_integers(tree.rows[splits])
+        split_rows = _join_integers(tree.rows[splits])
+        yield "internal_value", no_values
+        yield "internal_weight", split_rows
+        yield "internal_count", split_rows
     yield "is_linear", 0
     yield "shrinkage", 1
 

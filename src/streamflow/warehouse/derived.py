@@ -65,14 +65,18 @@ def rows_to_freeze_sql(
     fields: list[sql.Composable] = [sql.Identifier(key)]
     for name, column in columns.items():
         if column.expr is None and name != key:
-            fields.append(sql.SQL("r.{}").format(sql.Identifier(name)))
+            field = sql.SQL("r.{}").format(sql.Identifier(name))
+            fields.append(field)
     for name in lags:
         lag_column = sql.Identifier(name_lag(name))
-        fields.append(sql.SQL("p.{} AS {}").format(sql.Identifier(name), lag_column))
-    fields.append(sql.SQL("{}::date AS as_of").format(sql.Literal(f"{drop.as_of:%Y-%m-%d}")))
+        lag_field = sql.SQL("p.{} AS {}").format(sql.Identifier(name), lag_column)
+        fields.append(lag_field)
+    day = sql.Literal(f"{drop.as_of:%Y-%m-%d}")
+    fields.append(sql.SQL("{}::date AS as_of").format(day))
+    comma = sql.SQL(", ")
     return sql.SQL("SELECT {outer} FROM (SELECT {inner} FROM {rows}{join}) AS row").format(
-        outer=sql.SQL(", ").join(_select_column(name, c) for name, c in columns.items()),
-        inner=sql.SQL(", ").join(fields),
+        outer=comma.join(_select_column(name, column) for name, column in columns.items()),
+        inner=comma.join(fields),
         rows=_select_delivered(table, key, drop),
         join=_join_previous(table, key, drop) if lags else sql.SQL(""),
     )
@@ -146,11 +150,7 @@ def find_violations(
         PostgreSQL cannot compute a column, its key is empty and its value is the reason.
     """
     rows = rows_to_freeze_sql(table, columns, key, drop)
-    computed = {
-        name: column
-        for name, column in columns.items()
-        if column.expr is not None or isinstance(column, Aggregate)
-    }
+    computed = _list_computed(columns)
     violations: list[tuple[str, str, str]] = []
     if _are_allowed(connection, rows, computed):
         return violations
@@ -175,6 +175,15 @@ def find_violations(
         except psycopg.DataError as exc:
             violations.append(("", name, str(exc.diag.message_primary)))
     return violations
+
+
+def _list_computed(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Return the columns that PostgreSQL computes, by name."""
+    return {
+        name: column
+        for name, column in columns.items()
+        if column.expr is not None or isinstance(column, Aggregate)
+    }
 
 
 def _are_allowed(
@@ -213,9 +222,11 @@ def _describe_violation(name: str, column: Column) -> sql.Composable:
     if column.type == "float":
         conditions.append(sql.SQL("{} IN ('NaN', 'Infinity', '-Infinity')").format(value))
     if column.min is not None:
-        conditions.append(sql.SQL("{} < {}").format(value, sql.Literal(column.min)))
+        smallest = sql.Literal(column.min)
+        conditions.append(sql.SQL("{} < {}").format(value, smallest))
     if column.max is not None:
-        conditions.append(sql.SQL("{} > {}").format(value, sql.Literal(column.max)))
+        largest = sql.Literal(column.max)
+        conditions.append(sql.SQL("{} > {}").format(value, largest))
     if column.categories is not None:
         categories = sql.Literal(list(column.categories))
         conditions.append(sql.SQL("{} <> ALL({})").format(value, categories))

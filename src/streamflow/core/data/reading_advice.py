@@ -96,10 +96,12 @@ def _count_readable(
 def _is_readable(cell: pl.Expr, column: Column, file_format: FileFormat, kind: FileKind) -> pl.Expr:
     text = canonical_cell(cell, column.type, file_format, kind)
     has_form = text.str.contains(COLUMN_TYPES[column.type].pattern)
-    has_value = has_form & value_expression(text, column.type).is_not_null()
+    value = value_expression(text, column.type)
+    has_value = has_form & value.is_not_null()
     if column.categories is not None:
         has_value &= text.is_in(list(column.categories))
-    return pl.when(text.is_null()).then(pl.lit(column.nullable)).otherwise(has_value)
+    null_is_readable = pl.lit(column.nullable)
+    return pl.when(text.is_null()).then(null_is_readable).otherwise(has_value)
 
 
 def _propose_changes(
@@ -111,8 +113,8 @@ def _propose_changes(
     texts = {column_type: _texts_of(cells, columns, column_type) for column_type in COLUMN_TYPES}
     yield {"trim": True}
     numbers = [*texts["int"], *texts["float"]]
-    signs = sorted({a or b for text in numbers for a, b in SIGN.findall(text)} - NULL_WORDS)
-    sign_change: Changes = {"signs": tuple(signs)} if 0 < len(signs) <= MAX_SIGNS else {}
+    signs = _find_signs(numbers)
+    sign_change: Changes = {"signs": signs} if 0 < len(signs) <= MAX_SIGNS else {}
     yield from ({**number_form, **sign_change} for number_form in ({}, *NUMBER_FORMS))
     if sign_change:
         yield from NUMBER_FORMS
@@ -127,6 +129,15 @@ def _propose_changes(
     all_texts = dict.fromkeys(text for column in texts.values() for text in column)
     nulls = tuple(word for word in all_texts if word in NULL_WORDS)
     yield {"nulls": _add_words(file_format.nulls, nulls, "")}
+
+
+def _find_signs(numbers: Sequence[str]) -> tuple[str, ...]:
+    """Return the signs before or after numbers that are no words for a null, in their order."""
+    signs = set()
+    for text in numbers:
+        for before, after in SIGN.findall(text):
+            signs.add(before or after)
+    return tuple(sorted(signs - NULL_WORDS))
 
 
 def _add_words(declared: Sequence[str], new_words: Sequence[str], usual: str) -> tuple[str, ...]:

@@ -140,15 +140,7 @@ def _count_clean(
     is_int = number_type == pl.Int64
     odd = {header: {"odd": _count_odd_numbers(header)} for header in headers if is_int}
     odd_counts = _measure(cells, odd)
-    measures = {}
-    for header in headers:
-        number = pl.col(header)
-        is_fitting = number.is_not_null() if is_int else number.is_finite()
-        measures[header] = {
-            "fitting": is_fitting.sum(),
-            "low": number.min(),
-            "high": number.max(),
-        }
+    measures = {header: _list_number_measures(header, is_int=is_int) for header in headers}
     clean = set()
     for header, values in _measure(numbers, measures).items():
         filled = len(cells) - int(counts[header]["empty"] or 0)
@@ -160,6 +152,17 @@ def _count_clean(
             counts[header] |= {**values, "floats": filled, "whole_numbers": whole_count}
             counts[header]["ints"] = filled if is_int else 0
     return clean
+
+
+def _list_number_measures(header: str, *, is_int: bool) -> dict[str, pl.Expr]:
+    """Return what is measured of a column of numbers, by name."""
+    number = pl.col(header)
+    is_fitting = number.is_not_null() if is_int else number.is_finite()
+    return {
+        "fitting": is_fitting.sum(),
+        "low": number.min(),
+        "high": number.max(),
+    }
 
 
 def _count_whole(numbers: pl.Series) -> int:

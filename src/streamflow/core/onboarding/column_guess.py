@@ -93,11 +93,11 @@ def room_for(longest: int, smallest: int) -> int:
 
 def _count_nulls(profile: ColumnProfile, nulls: Collection[str]) -> int:
     """Return how many cells hold blanks or a word that means a null."""
-    odd_nulls = sum(
-        cell.count
-        for cell in profile.odd
-        if cell.value in nulls or cell.value.strip() in nulls or not cell.value.strip()
-    )
+    odd_nulls = 0
+    for cell in profile.odd:
+        bare = cell.value.strip()
+        if not bare or bare in nulls or cell.value in nulls:
+            odd_nulls += cell.count
     if profile.kind not in ("string", None):
         return odd_nulls
     return odd_nulls + sum(profile.count_value(word) for word in nulls)

@@ -84,7 +84,8 @@ class ColumnTally:
     def add_counts(self, counts: dict[str, float | int | None]) -> None:
         """Add the counts of a batch, by the names of `count_cells`."""
         for name in ("empty", "not_ascii", "nul", "fitting", "ints", "floats", "whole_numbers"):
-            setattr(self, name, getattr(self, name) + int(counts.get(name) or 0))
+            total = getattr(self, name) + int(counts.get(name) or 0)
+            setattr(self, name, total)
         self.longest = max(self.longest, int(counts.get("longest") or 0))
         low = counts.get("low")
         high = counts.get("high")
@@ -100,9 +101,12 @@ class ColumnTally:
         is_odd: pl.Series,
     ) -> None:
         """Count the cells that are not of the column's kind, by value."""
-        odd_cells = pl.DataFrame({"value": cells, "row": rows}).filter(is_odd & cells.is_not_null())
+        numbered = pl.DataFrame({"value": cells, "row": rows})
+        odd_cells = numbered.filter(is_odd & cells.is_not_null())
         self.odd_cells += len(odd_cells)
-        groups = odd_cells.group_by("value").agg(pl.len().alias("count"), pl.col("row").min())
+        count = pl.len().alias("count")
+        first_row = pl.col("row").min()
+        groups = odd_cells.group_by("value").agg(count, first_row)
         for value, count, row in groups.sort("row").iter_rows():
             earlier = self.odd.get(value)
             if earlier:

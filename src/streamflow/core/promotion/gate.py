@@ -211,9 +211,11 @@ class _Scorer:
         ordered_pairs = (positives * negatives_below).sum()
         auc = ordered_pairs / pairs
         alarms = true_alarms + false_alarms
+        has_alarms = alarms > 0
         no_precision = np.zeros_like(true_alarms)
-        precision = np.divide(true_alarms, alarms, out=no_precision, where=alarms > 0)
-        average_precision = (positives * precision).sum() / true_alarms[-1]
+        precision = np.divide(true_alarms, alarms, out=no_precision, where=has_alarms)
+        precision_sum = (positives * precision).sum()
+        average_precision = precision_sum / true_alarms[-1]
         total_weight = weight.sum()
         total_error = (weight * self.squared_error).sum()
         total_value = (weight * self.value).sum()

@@ -60,9 +60,10 @@ def find_deciding_columns(matrix: pl.DataFrame, label: Labels) -> Iterator[Hones
     """
     if not has_enough_of_each_class(label):
         positives = int(label.sum())
+        verb = choose_form(positives, "is", "are")
         sentence = (
             f"{positives:,} of {count_of(len(label), 'row')}"
-            f" {choose_form(positives, 'is', 'are')} positive:"
+            f" {verb} positive:"
             " too few of a class to see what decides the label"
         )
         yield HonestyFinding(check="single-feature", severity="note", words=sentence)
@@ -89,7 +90,9 @@ def has_enough_of_each_class(label: Labels) -> bool:
     >>> has_enough_of_each_class(np.arange(100) < 20), has_enough_of_each_class(np.arange(100) < 19)
     (True, False)
     """
-    return bool(min(label.sum(), (~label).sum()) >= MIN_PER_CLASS)
+    positives = label.sum()
+    negatives = (~label).sum()
+    return bool(min(positives, negatives) >= MIN_PER_CLASS)
 
 
 def _presence_decides(is_empty: Labels, label: Labels) -> bool:
@@ -110,12 +113,12 @@ def _presence_decides(is_empty: Labels, label: Labels) -> bool:
 def _presence_finding(name: str, is_empty: Labels, label: Labels) -> HonestyFinding:
     classes = {"positives": label, "negatives": ~label}
     numbers = {title: float(rows.sum()) for title, rows in classes.items()}
+    counts = []
     for title, rows in classes.items():
-        numbers[f"{title}_with_value"] = float((~is_empty & rows).sum())
-    counts = [
-        f"{numbers[f'{title}_with_value']:,.0f} of {numbers[title]:,.0f} {title}"
-        for title in classes
-    ]
+        has_value = rows & ~is_empty
+        with_value = float(has_value.sum())
+        numbers[f"{title}_with_value"] = with_value
+        counts.append(f"{with_value:,.0f} of {numbers[title]:,.0f} {title}")
     return HonestyFinding(
         check="missingness",
         severity="severe",
@@ -156,8 +159,10 @@ def group_rows(column: pl.Series, *, quantiles: int = MAX_GROUPS) -> NDArray[np.
     values = column.cast(pl.Int8) if column.dtype == pl.Boolean else column
     groups = values.rank("dense")
     if column.dtype.is_numeric() and column.n_unique() > quantiles:
-        groups = (values.rank("min") - 1) * quantiles // values.count() + 1
-    return groups.fill_null(0).cast(pl.Int64).to_numpy()
+        position = values.rank("min") - 1
+        groups = position * quantiles // values.count() + 1
+    numbers = groups.fill_null(0).cast(pl.Int64)
+    return numbers.to_numpy()
 
 
 def cross_rates(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]:
@@ -170,8 +175,9 @@ def cross_rates(group: NDArray[np.int64], label: Labels) -> NDArray[np.float64]:
     rates = np.empty(len(label))
     for half in (first_half, ~first_half):
         learned_groups = group[~half]
+        learned_labels = label[~half]
         rows = np.bincount(learned_groups, minlength=group_count)
-        positives = np.bincount(learned_groups, label[~half], group_count)
+        positives = np.bincount(learned_groups, learned_labels, group_count)
         group_rates = (positives + label.mean()) / (rows + 1)
         rates[half] = group_rates[group[half]]
     return rates

@@ -102,11 +102,7 @@ def _measure_sets(
     Two numbers are measured by their difference too; the better one counts.
     """
     groups: dict[tuple[str, int], Groups] = {}
-    numbers: dict[str, NDArray[np.float64]] = {}
-    for column in columns:
-        if column.dtype.is_numeric():
-            floats = column.cast(pl.Float64)
-            numbers[column.name] = floats.to_numpy()
+    numbers = _list_numbers(columns)
     rows = len(label)
     outcome = 2 * is_first_half(rows) + label
     measured = {}
@@ -129,6 +125,16 @@ def _measure_sets(
             value = max(value, difference_value)
         measured[names] = value
     return measured
+
+
+def _list_numbers(columns: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Return the columns that are numbers, by name."""
+    numbers = {}
+    for column in columns:
+        if column.dtype.is_numeric():
+            floats = column.cast(pl.Float64)
+            numbers[column.name] = floats.to_numpy()
+    return numbers
 
 
 def _group_numbers(numbers: NDArray[np.float64]) -> Groups:

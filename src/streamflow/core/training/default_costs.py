@@ -119,9 +119,12 @@ def group_defaults(features: Sequence[Feature]) -> dict[str, dict[str, Any]]:
     defaults: dict[str, Any] = {}
     names_by_view: dict[str, list[str]] = {}
     for feature in features:
-        names_by_view.setdefault(feature.view, []).append(feature.name)
-        if feature.column.default is not None:
-            defaults[feature.name] = feature.column.default
+        name = feature.name
+        default = feature.column.default
+        view_names = names_by_view.setdefault(feature.view, [])
+        view_names.append(name)
+        if default is not None:
+            defaults[name] = default
     groups = {name: {name: default} for name, default in defaults.items()}
     for view, names in names_by_view.items():
         has_all_defaults = all(name in defaults for name in names)

@@ -109,18 +109,22 @@ def find_sources(
         "as_of": pd.Series([microseconds(r.as_of) for r in allowed_revisions], dtype="int64"),
         "revision": pd.Series([r.revision for r in allowed_revisions], dtype="int64"),
     })  # fmt: skip
+    key_index = pd.Index(keys.to_numpy())
     row_keys = pd.Index(rows[keys.name].to_numpy())
+    row_revisions = rows["revision"].to_numpy()
     candidates = pd.DataFrame({
-        "key_number": pd.Index(keys.to_numpy()).get_indexer(row_keys),
+        "key_number": key_index.get_indexer(row_keys),
         "as_of": rows["as_of"].dt.epoch("us").to_numpy(),
-        "revision": rows["revision"].to_numpy().astype(np.int64),
+        "revision": row_revisions.astype(np.int64),
         "row_number": np.arange(len(rows)),
     })  # fmt: skip
     requested = candidates[candidates["key_number"] >= 0]
     readable = requested.merge(allowed, on=["as_of", "revision"])
-    newest = readable.sort_values("as_of").drop_duplicates("key_number", keep="last")
+    by_date = readable.sort_values("as_of")
+    newest = by_date.drop_duplicates("key_number", keep="last")
     row_numbers = np.full(len(keys), -1, dtype=np.int64)
-    row_numbers[newest["key_number"].to_numpy()] = newest["row_number"].to_numpy()
+    key_numbers = newest["key_number"].to_numpy()
+    row_numbers[key_numbers] = newest["row_number"].to_numpy()
     return row_numbers
 
 

@@ -67,12 +67,15 @@ class Audit:
         names = list(self._reading.types)
         row_numbers = pl.Series(find_sources(keys, rows, self._revisions, self._reading))
         source_rows = pl.all().gather(row_numbers.replace(-1, None))
-        cells = rows.select(*ROW_INSTANTS, *names).select(source_rows)
+        readable = rows.select(*ROW_INSTANTS, *names)
+        cells = readable.select(source_rows)
         derived = pl.DataFrame([keys]).hstack(cells)
-        self._digester.update(derived.select(self._key, *names, *ROW_INSTANTS))
+        digested = derived.select(self._key, *names, *ROW_INSTANTS)
+        self._digester.update(digested)
         self._note_newest(derived)
         if not names:
-            self._note_violations("", row_numbers.to_numpy() < 0, frame, derived)
+            has_no_row = row_numbers.to_numpy() < 0
+            self._note_violations("", has_no_row, frame, derived)
         for name, logical in self._reading.types.items():
             is_wrong = differing_bits(frame[name], derived[name], logical)
             self._note_violations(name, is_wrong, frame, derived)

@@ -61,7 +61,9 @@ class ReadSource:
         file_format = self.profile.file_format
         record = table_files.read_records(self.path, [row], file_format)[row]
         header = table_files.read_header(self.path, file_format)
-        return f"{self.path.name}:{record.line} {record.cells[header.index(column.header)]!r}"
+        position = header.index(column.header)
+        cell = record.cells[position]
+        return f"{self.path.name}:{record.line} {cell!r}"
 
 
 def read_source(path: Path, *, numbers_rows: str | None) -> ReadSource | Problem:
@@ -136,22 +138,35 @@ def _guess_header(path: Path, header: list[str], source: SourceFormat) -> Proble
     bare_header = [name.strip(BLANKS) for name in header]
     padded = sum(bare != name for bare, name in zip(bare_header, header, strict=True))
     if padded:
-        source.declare(f"{count_of(padded, 'header has', 'headers have')} blanks around", trim=True)
+        reason = f"{count_of(padded, 'header has', 'headers have')} blanks around"
+        source.declare(reason, trim=True)
     unnamed = bare_header.count("")
     if unnamed:
-        position = (
-            "first" if bare_header[0] == "" else "last" if bare_header[-1] == "" else "middle"
-        )
-        guess = {"first": ", an index", "last": ", after a separator at the end of lines"}
         reason = f"{count_of(unnamed, 'column has', 'columns have')} no header"
-        source.declare(reason + guess.get(position, ""), ignore=("",))
-    names = [name for name in bare_header if name]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    lines = [
-        f"{path.name}: column {name!r} is in the header {count_of(names.count(name), 'time')}"
-        for name in repeated
-    ]
-    return Problem(lines=tuple(lines), remedy="Give each column its own name") if lines else None
+        source.declare(reason + _explain_no_name(bare_header), ignore=("",))
+    return _find_repeated_names(path, bare_header)
+
+
+def _explain_no_name(header: list[str]) -> str:
+    """Say why a header has a column without a name, as far as its place tells that."""
+    if header[0] == "":
+        return ", an index"
+    if header[-1] == "":
+        return ", after a separator at the end of lines"
+    return ""
+
+
+def _find_repeated_names(path: Path, header: list[str]) -> Problem | None:
+    """Find the names that are in a header more than once."""
+    lines = []
+    for name in sorted(set(header)):
+        count = header.count(name)
+        if name and count > 1:
+            times = count_of(count, "time")
+            lines.append(f"{path.name}: column {name!r} is in the header {times}")
+    if not lines:
+        return None
+    return Problem(lines=tuple(lines), remedy="Give each column its own name")
 
 
 def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSource | Problem:
@@ -171,14 +186,15 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
     headers = table_files.read_headers(path, source.file_format)
     tally = FileTally(path.name, headers, source.file_format)
     for rows, cells in read_ahead(batches):
+        tallied = cells
         if numbers_rows and numbers_rows not in cells.columns:
-            tally.add(rows, table_files.add_row_numbers(rows, cells, numbers_rows))
-        else:
-            tally.add(rows, cells)
+            tallied = table_files.add_row_numbers(rows, cells, numbers_rows)
+        tally.add(rows, tallied)
     problem = _describe_rows(path, source.file_format, tally, ragged)
     if problem:
         return problem
-    profile = tally.make_profile(derive_names(headers), _finish_reasons(tally, source))
+    reasons = _finish_reasons(tally, source)
+    profile = tally.make_profile(derive_names(headers), reasons)
     records = table_files.read_records(path, profile.named_rows(), source.file_format)
     lines = {row: record.line for row, record in records.items()}
     return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
@@ -219,10 +235,11 @@ def _describe_rows(
     width = len(table_files.read_header(path, file_format))
     shown_rows = sorted(ragged)[:SHOWN_RAGGED]
     records = table_files.read_records(path, shown_rows, file_format)
-    lines = [
-        f"{path.name}:{records[row].line}: expected {count_of(width, 'cell')}, got {ragged[row]}"
-        for row in shown_rows
-    ]
+    expected = count_of(width, "cell")
+    lines = []
+    for row in shown_rows:
+        line_number = records[row].line
+        lines.append(f"{path.name}:{line_number}: expected {expected}, got {ragged[row]}")
     if len(ragged) > SHOWN_RAGGED:
         further_rows = count_of(len(ragged) - SHOWN_RAGGED, "row")
         lines.append(f"{path.name}: {further_rows} more with a different number of cells")

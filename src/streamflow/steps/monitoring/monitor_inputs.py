@@ -182,15 +182,17 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
             for source in drop.sources
             if source.table == table and source.as_of == at
         ]
-        return read(table, list(columns), revisions).drop("as_of")
+        rows = read(table, list(columns), revisions)
+        return rows.drop("as_of")
 
     keys = read_at(catalog.entity.table, drop.at, key).sort(key)
-    features = join_features(catalog, read, keys, drop.at, drop.sources).select(
-        feature.name for feature in catalog.features
-    )
+    names = [feature.name for feature in catalog.features]
+    joined = join_features(catalog, read, keys, drop.at, drop.sources)
+    features = joined.select(names)
     rows = pl.concat([keys, features], how="horizontal")
     if drop.no_labels or drop.label_at is None:
-        return rows.with_columns(pl.lit(None, pl.Boolean).alias(label_column))
+        no_label = pl.lit(None, pl.Boolean)
+        return rows.with_columns(no_label.alias(label_column))
     labels = read_at(catalog.label.table, drop.label_at, key, label_column)
     return rows.join(labels, on=key, how="left", maintain_order="left")
 
