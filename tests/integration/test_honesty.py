@@ -299,7 +299,7 @@ def test_another_business_with_integer_keys(
     A copied outcome is severe, and the clean month gives no finding.
     """
     months = write_gym(tmp_path / "gym")
-    init(months[0], tmp_path / "gym.toml")
+    init([months[0]], tmp_path / "gym.toml")
     platform = open_with(migrated=False, catalog=tmp_path / "gym.toml")
     migrate(platform)
     for folder, day in zip(months, (JANUARY, FEBRUARY), strict=True):

@@ -117,7 +117,7 @@ def test_the_first_version_is_the_same_after_a_month_a_correction_and_another_tr
 def test_another_business_has_it_too(open_with: Callable[..., Platform], tmp_path: Path) -> None:
     january, february = write_gym(tmp_path / "gym")
     catalog = tmp_path / "gym.toml"
-    init(january, out=catalog)
+    init([january], out=catalog)
     platform = open_with(catalog=catalog, trees=8, migrated=False)
     migrate(platform)
     load(platform, january, MONTHS[0])

@@ -428,3 +428,52 @@ def test_init_asks_for_money_in_a_file_with_comments_only(tmp_path: Path) -> Non
     file.write_text("seed = 7\n")
     receipt = init([tmp_path / "users.csv"], tmp_path / "catalog.toml", force=True)
     assert (receipt.settings, file.read_text()) == (None, "seed = 7\n")
+
+
+def payment(number: int) -> list[object]:
+    status = ("ok", "it's late")[number % 2]
+    return [f"C{number % 50:03d}", f"2024-01-{number % 28 + 1:02d} 10:00:00", status, "1,5"]
+
+
+def test_a_file_with_several_rows_per_key_becomes_events(
+    guessed: Callable[..., Guess],
+) -> None:
+    rows = "".join(";".join(map(str, payment(number))) + "\n" for number in range(120))
+    customers = "".join(f"C{n:03d},{20 + n % 9},{'YN'[n % 2]}\n" for n in range(60))
+    guess = guessed(
+        {
+            "customers.csv": f"customerID,Age,Churn\n{customers}",
+            "Payments.csv": f"customerID;Paid At;Status;Amount\n{rows}",
+        },
+        label="Churn=Y",
+    )
+    events = guess.catalog.events["payments"]
+    assert (events.file, events.time) == ("Payments.csv", "paid_at")
+    assert list(events.columns) == ["paid_at", "status", "amount"]
+    assert {
+        name: aggregate.describe("paid_at") for name, aggregate in events.aggregates.items()
+    } == {
+        "payments_30d": "count of (true) in 30 days of paid_at",
+        "payments_90d": "count of (true) in 90 days of paid_at",
+        "days_since_payments": "days_since of (true) in all time of paid_at",
+        "status_it_s_late_90d": "count of (status = 'it''s late') in 90 days of paid_at",
+        "status_ok_90d": "count of (status = 'ok') in 90 days of paid_at",
+        "last_status": "last of (status) in all time of paid_at",
+        "amount_sum_90d": "sum of (amount) in 90 days of paid_at",
+        "amount_mean": "mean of (amount) in all time of paid_at",
+    }
+    assert guess.catalog.views["payments_fv"].table == "payments"
+    assert [table.features for table in guess.receipt.tables if table.table == "payments"] == [
+        tuple(events.aggregates)
+    ]
+
+
+def test_a_repeated_key_without_a_time_is_no_event(tmp_path: Path) -> None:
+    text = refusal(
+        tmp_path,
+        {
+            "customers.csv": "id,age,churn\n1,20,Yes\n2,30,No\n3,40,No\n",
+            "payments.csv": "id,amount\n1,5\n1,6\n2,7\n",
+        },
+    )
+    assert "payments.csv: column 'id' repeats" in text

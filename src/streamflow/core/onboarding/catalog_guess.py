@@ -22,6 +22,7 @@ from streamflow.core.onboarding.column_roles import (
     find_owner,
     holds_features,
 )
+from streamflow.core.onboarding.event_guess import EventsGuess, guess_events
 from streamflow.core.onboarding.format_guess import complete_format, contradicts_words
 from streamflow.core.onboarding.label_column import LabelGuess, count_true
 from streamflow.core.onboarding.problems import Problem, refuse
@@ -49,6 +50,7 @@ class CatalogGuess:
     label_is_date: bool
     population: int
     tables: tuple[TableGuess, ...]
+    events: tuple[EventsGuess, ...]
     readings: tuple[str, ...]
     decisions: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -56,7 +58,8 @@ class CatalogGuess:
     @property
     def views(self) -> dict[str, View]:
         """Return the views, in the order of their tables."""
-        return {table.view: View(table=table.table) for table in self.tables if table.view}
+        views = {table.view: View(table=table.table) for table in self.tables if table.view}
+        return views | {event.view: View(table=event.table) for event in self.events}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +81,19 @@ class _Roles:
 
 
 def guess_catalog(
-    files: Sequence[FileProfile], *, key: KeyGuess, label: LabelGuess, population: int
+    files: Sequence[FileProfile],
+    *,
+    key: KeyGuess,
+    label: LabelGuess,
+    population: int,
+    events: Sequence[FileProfile] = (),
 ) -> CatalogGuess:
     """Guess a whole catalog from the profiles of all files of a drop.
 
     Args:
-        population: how many different keys all files hold together.
+        files: those with one row per key.
+        population: how many different keys these files hold together.
+        events: the files with several rows per key.
 
     Raises CatalogInvalid if entity, label or features cannot be guessed.
     """
@@ -96,16 +106,19 @@ def guess_catalog(
         label=label,
         owner=owner,
         population=population,
-        table_names=table_names([file.file for file in files]),
+        table_names=table_names([file.file for file in (*files, *events)]),
     )
     tables = _guess_tables(roles)
+    event_guesses = _guess_all_events(roles, events, tables)
     label_table = next(table for table in tables if table.view is None and _holds(table, label))
-    _require_features(tables)
+    if not event_guesses:
+        _require_features(tables)
     entity = _guess_entity(roles)
     label_name = label_table.columns[-1].name if label.outcome is None else label.column.name
     decisions = list(list_decisions(key, label, population, count_true(label)))
     for file in files:
         decisions += list_file_decisions(file, file is label.file, population, key.name)
+    decisions += [_describe_events(guess) for guess in event_guesses]
     return CatalogGuess(
         model=as_identifier(f"{entity.name}_{label_name}"),
         entity=entity,
@@ -114,7 +127,8 @@ def guess_catalog(
         label_is_date=label.outcome is None,
         population=population,
         tables=tuple(tables),
-        readings=tuple(_list_readings(tables)),
+        events=event_guesses,
+        readings=tuple(_list_readings([*tables, *event_guesses])),
         decisions=tuple(decisions),
         left_out=tuple(list_left_out(files, tables, label)),
     )
@@ -143,13 +157,38 @@ def _guess_tables(roles: _Roles) -> list[TableGuess]:
     return tables
 
 
+def _guess_all_events(
+    roles: _Roles, events: Sequence[FileProfile], tables: Sequence[TableGuess]
+) -> tuple[EventsGuess, ...]:
+    """Declare each file of events; no aggregate has the name of a feature, nor of the label."""
+    used_names = {roles.label.column.name, roles.key.name}
+    for table in tables:
+        used_names |= set(table.features)
+    guesses = []
+    for file in events:
+        table_name = roles.table_names[file.file]
+        guess = guess_events(file, table_name, key=roles.key.name, used_names=used_names)
+        used_names |= {aggregate.name for aggregate in guess.aggregates}
+        guesses.append(guess)
+    return tuple(guesses)
+
+
+def _describe_events(guess: EventsGuess) -> str:
+    """Say that a file was taken for events, and what the user has to look at."""
+    aggregates = count_of(len(guess.aggregates), "aggregate is", "aggregates are")
+    return (
+        f"{guess.file}: it has several rows per key, so its rows are events of {guess.time!r};"
+        f" {aggregates} proposed: remove those that you do not need"
+    )
+
+
 def _require_features(tables: Sequence[TableGuess]) -> None:
     if not any(table.features for table in tables):
         problem = "no column can be a feature: none is a number, a bool or one of few texts"
         refuse([Problem(lines=(problem,), remedy="Export such a column")])
 
 
-def _list_readings(tables: Sequence[TableGuess]) -> list[str]:
+def _list_readings(tables: Sequence[TableGuess | EventsGuess]) -> list[str]:
     """Describe how each file is written, where that is no strict CSV."""
     readings = {
         f"{table.file}: {option} = {format_toml(value)}: {table.written.reasons[option]}": None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from streamflow.catalog import Column
+from streamflow.catalog import Aggregate, Column
 from streamflow.core.data.catalog_definitions import format_toml, quote_toml
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess
+from streamflow.core.onboarding.event_guess import EventsGuess
 from streamflow.core.onboarding.table_guess import TableGuess
 
 HEAD = """\
@@ -64,6 +65,7 @@ def catalog_text(guess: CatalogGuess) -> str:
         _write_views(guess),
     ]
     sections += [_write_table(table) for table in guess.tables]
+    sections += [_write_events(events) for events in guess.events]
     return "\n".join(sections)
 
 
@@ -144,7 +146,54 @@ def _write_table(table: TableGuess) -> str:
     return f"{text}{columns}\n{written}" if written else f"{text}{columns}"
 
 
-def _write_format(table: TableGuess) -> str:
+def _write_events(events: EventsGuess) -> str:
+    """Write a file of events: its columns, the proposed aggregates, and how it is written."""
+    lines = [(f"time = {quote_toml(events.time)}", "guessed: when a row happened")]
+    if events.file != f"{events.table}.csv":
+        lines.insert(0, (f"file = {quote_toml(events.file)}", ""))
+    column_lines = _align(
+        [
+            (column.name, declaration(column.column), f"guessed: {column.description}")
+            for column in events.columns
+        ]
+    )
+    aggregate_lines = _align(
+        [
+            (guess.name, _declare_aggregate(guess.aggregate), f"proposed: {guess.description}")
+            for guess in events.aggregates
+        ]
+    )
+    sections = [
+        f"[events.{events.table}]\n{_write_lines(lines)}",
+        f"[events.{events.table}.columns]\n{_write_lines(column_lines)}",
+        f"[events.{events.table}.aggregates]\n{_write_lines(aggregate_lines)}",
+    ]
+    written = _write_format(events)
+    return "\n".join([*sections, written] if written else sections)
+
+
+def _align(lines: Sequence[tuple[str, str, str]]) -> list[CommentedLine]:
+    """Write `name = value` with the values below each other; each line keeps its comment."""
+    width = max(len(name) for name, _, _ in lines)
+    return [(f"{name:{width}} = {value}", comment) for name, value, comment in lines]
+
+
+def _declare_aggregate(aggregate: Aggregate) -> str:
+    """Write one aggregate as an inline table."""
+    options = [f"{aggregate.function} = {quote_toml(aggregate.expression)}"]
+    if aggregate.days is not None:
+        options.append(f"days = {aggregate.days}")
+    if aggregate.function == "last":
+        options.insert(0, f"type = {quote_toml(aggregate.type)}")
+    if aggregate.nullable:
+        options.append("nullable = true")
+    if aggregate.categorical:
+        options.append("categorical = true")
+    options.append(f"view = {quote_toml(aggregate.view or '')}")
+    return f"{{ {', '.join(options)} }}"
+
+
+def _write_format(table: TableGuess | EventsGuess) -> str:
     """Write how the file of a table is written; empty for a strict CSV file."""
     lines = []
     for name, value in table.written.options.items():

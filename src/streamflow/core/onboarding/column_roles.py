@@ -24,7 +24,7 @@ POPULATION_NAMES = ("users", "customers", "members", "accounts", "people", "clie
 
 KEY_REMEDY = (
     "Export one row for each key, under the same column name in every file "
-    "(a file with several rows per key: leave it out here, and declare it as events in the catalog)"
+    "(a file with several rows per key needs a column that says when each row happened)"
 )
 MAKE_KEY_REMEDY = (
     "Name the key with --key COLUMN, or number the rows with --make-key "
@@ -85,7 +85,7 @@ def find_key(files: Sequence[FileProfile], key: str | None) -> KeyGuess | Proble
         possible_keys = [name for name in possible_keys if _seems_key(files, name)]
     if not possible_keys:
         return _describe_no_key(files, shared, is_named=key is not None)
-    best_key, *alternatives = sorted(possible_keys, key=_rank_key)
+    best_key, *alternatives = sorted(possible_keys, key=rank_key)
     hidden = _describe_hidden(files, best_key)
     if hidden:
         return Problem(lines=tuple(hidden), remedy=HIDDEN_REMEDY)
@@ -108,7 +108,7 @@ def _seems_key(files: Sequence[FileProfile], name: str) -> bool:
     """
     if ROW_NUMBER_NAME.search(name):
         return False
-    if len(files) > 1 or _rank_key(name) < NO_KEY_NAME:
+    if len(files) > 1 or rank_key(name) < NO_KEY_NAME:
         return True
     return files[0].columns[0].name == name
 
@@ -148,9 +148,9 @@ def _describe_no_key(
             names = ", ".join(unique_columns) or "none"
             lines.append(f"{file.file}: different in each row are: {names}")
         return Problem(lines=tuple(lines), remedy=KEY_REMEDY)
-    candidates = sorted(candidates, key=_rank_key)
+    candidates = sorted(candidates, key=rank_key)
     if not is_named and len(files) == 1:
-        likely = [name for name in candidates if _rank_key(name) < NO_KEY_NAME]
+        likely = [name for name in candidates if rank_key(name) < NO_KEY_NAME]
         unique = [name for name in candidates if _column(files[0], name).can_be_key]
         candidates = likely or unique
         if not candidates:
@@ -199,7 +199,7 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
 NO_KEY_NAME = 2
 
 
-def _rank_key(name: str) -> int:
+def rank_key(name: str) -> int:
     """Rank a name as that of a key; the smallest rank is the best."""
     if name == "id" or name.endswith("_id"):
         return 0

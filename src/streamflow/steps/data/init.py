@@ -16,6 +16,7 @@ from streamflow.core.onboarding.catalog_text import catalog_text
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_roles import KeyGuess, find_key
 from streamflow.core.onboarding.column_tally import Hashes
+from streamflow.core.onboarding.event_guess import EventsGuess, divide_files
 from streamflow.core.onboarding.label_column import LabelGuess, find_label
 from streamflow.core.onboarding.odd_rows import find_repeated_headers
 from streamflow.core.onboarding.problems import Problem, refuse
@@ -182,8 +183,10 @@ def _guess(
     label: str | None,
 ) -> CatalogGuess:
     """Guess the catalog. Raises CatalogInvalid with the problems of key and label together."""
-    files = [source.profile for source in read_sources]
-    key_guess: KeyGuess | Problem = find_key(files, key)
+    divided = divide_files([source.profile for source in read_sources], key)
+    files = divided.entities
+    read_sources = [source for source in read_sources if source.profile in files]
+    key_guess: KeyGuess | Problem = find_key(files, divided.key or key)
     if make_key:
         key_guess = KeyGuess(name=MADE_KEY, is_made=True)
     key_name = key_guess.name if isinstance(key_guess, KeyGuess) else ""
@@ -197,7 +200,9 @@ def _guess(
     population = _count_population(read_sources, key_name)
     if max(file.rows for file in files) < population:
         _refuse_unshared(read_sources, key_name)
-    return guess_catalog(counted, key=key_guess, label=label_guess, population=population)
+    return guess_catalog(
+        counted, key=key_guess, label=label_guess, population=population, events=divided.events
+    )
 
 
 def _count_repeated(source: ReadSource, key: KeyGuess) -> FileProfile:
@@ -240,6 +245,17 @@ def _hashes_of(source: ReadSource, key: str) -> Hashes:
     return source.tally.key_hashes(column.header)
 
 
+def _describe_events(events: EventsGuess) -> InitTable:
+    """Return the table that is made of events; its features are the proposed aggregates."""
+    return InitTable(
+        table=events.table,
+        file=events.file,
+        rows=events.rows,
+        columns=len(events.columns),
+        features=tuple(guess.name for guess in events.aggregates),
+    )
+
+
 def _receipt(
     catalog_guess: CatalogGuess,
     folder: Path,
@@ -258,6 +274,7 @@ def _receipt(
         )
         for table in catalog_guess.tables
     )
+    tables += tuple(_describe_events(events) for events in catalog_guess.events)
     return InitReceipt(
         out=out,
         folder=folder,

@@ -1,0 +1,186 @@
+"""Guess how a file with several rows per key is declared: as events, with aggregates of them.
+
+The aggregates are proposals. Each is a line of the catalog that a person can change or remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from streamflow.catalog import Aggregate, Column
+from streamflow.core.onboarding.column_guess import ColumnGuess, FileFacts, guess_column
+from streamflow.core.onboarding.column_names import as_identifier, number_name
+from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
+from streamflow.core.onboarding.column_roles import KEY_ENDING, rank_key
+from streamflow.core.onboarding.format_guess import FormatGuess, complete_format
+
+WINDOWS = (30, 90)  # days of the counts
+SUM_DAYS = 90  # days of a sum
+MAX_COUNTED = 6  # a column of more categories gets no count of each
+TIME_KINDS = ("timestamp", "date")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AggregateGuess:
+    """One proposed aggregate, and what it means in words."""
+
+    name: str
+    aggregate: Aggregate
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsGuess:
+    """A file of events as it will be declared. The columns are those of the file."""
+
+    table: str
+    file: str
+    rows: int
+    time: str
+    view: str
+    columns: tuple[ColumnGuess, ...]
+    aggregates: tuple[AggregateGuess, ...]
+    written: FormatGuess
+
+
+@dataclass(frozen=True, kw_only=True)
+class DividedFiles:
+    """The files of a drop: those with one row per key, and those of events.
+
+    key  the key that divides them so; None: there are no events
+    """
+
+    entities: tuple[FileProfile, ...]
+    events: tuple[FileProfile, ...] = ()
+    key: str | None = None
+
+
+def divide_files(files: Sequence[FileProfile], key: str | None) -> DividedFiles:
+    """Find the files of events: they repeat the key of the rest, and say when each row happened.
+
+    Args:
+        key: header or name of the key that the user named; None: guess it.
+    """
+    shared_names = [
+        column.name
+        for column in files[0].columns
+        if all(file.column(column.name) for file in files)
+        and (key is None or key in (column.name, column.header))
+    ]
+    for name in sorted(shared_names, key=rank_key):
+        events = [file for file in files if not _is_unique(file, name)]
+        entities = [file for file in files if _is_unique(file, name)]
+        if entities and events and all(_is_events(file, name) for file in events):
+            return DividedFiles(entities=tuple(entities), events=tuple(events), key=name)
+    return DividedFiles(entities=tuple(files))
+
+
+def _is_unique(file: FileProfile, name: str) -> bool:
+    column = file.column(name)
+    return column is not None and column.can_be_key
+
+
+def _is_events(file: FileProfile, key: str) -> bool:
+    """Tell whether every row has a key, and a column says when it happened."""
+    column = file.column(key)
+    has_keys = column is not None and not column.empty
+    return has_keys and find_time(file) is not None
+
+
+def find_time(file: FileProfile) -> ColumnProfile | None:
+    """Return the first column that holds an instant, or else a date, in every row."""
+    for kind in TIME_KINDS:
+        for column in file.columns:
+            if column.kind == kind and not column.missing and not column.odd_cells:
+                return column
+    return None
+
+
+def guess_events(
+    file: FileProfile, table: str, *, key: str, used_names: Collection[str]
+) -> EventsGuess:
+    """Declare a file of events, with proposals for aggregates.
+
+    Args:
+        key: the name of the key in the catalog.
+        used_names: the names of the features of all other tables.
+    """
+    time = find_time(file)
+    key_column = file.column(key)
+    assert time is not None
+    assert key_column is not None
+    profiles = [column for column in file.columns if column.name != key]
+    written = complete_format(file, profiles, key=key_column, key_name=key)
+    facts = FileFacts(view=None, nulls=written.file_format.nulls)
+    columns = [_describe_type_only(guess_column(profile, facts)) for profile in profiles]
+    view = f"{table}_fv"
+    aggregates: list[AggregateGuess] = []
+    taken = set(used_names)
+    for name, options, description in _propose(table, columns):
+        free_name = number_name(as_identifier(name), taken)
+        taken.add(free_name)
+        aggregate = Aggregate.model_validate({**options, "view": view})
+        aggregates.append(
+            AggregateGuess(name=free_name, aggregate=aggregate, description=description)
+        )
+    return EventsGuess(
+        table=table,
+        file=file.file,
+        rows=file.rows,
+        time=time.name,
+        view=view,
+        columns=tuple(columns),
+        aggregates=tuple(aggregates),
+        written=written,
+    )
+
+
+def _describe_type_only(guess: ColumnGuess) -> ColumnGuess:
+    """Leave out why the column is no feature: no column of an event is one."""
+    description = guess.description.removesuffix(f"not a feature: {guess.exclusion}")
+    return replace(guess, description=description.removesuffix("; "), exclusion="")
+
+
+Proposal = tuple[str, dict[str, object], str]  # name, options of the aggregate, meaning
+
+
+def _propose(table: str, columns: Sequence[ColumnGuess]) -> Iterator[Proposal]:
+    """Propose aggregates of all rows, then of each column."""
+    for days in WINDOWS:
+        options: dict[str, object] = {"count": "true", "days": days}
+        yield f"{table}_{days}d", options, f"rows of the last {days} days"
+    yield (
+        f"days_since_{table}",
+        {"days_since": "true", "nullable": True},
+        "days since the newest row",
+    )
+    for guess in columns:
+        column = guess.column
+        if column.type in ("int", "float") and not KEY_ENDING.search(guess.name):
+            yield from _propose_of_number(guess.name)
+        elif column.type == "bool":
+            options = {"count": guess.name, "days": SUM_DAYS}
+            yield f"{guess.name}_{SUM_DAYS}d", options, f"rows of {SUM_DAYS} days that are true"
+        elif column.categories is not None:
+            yield from _propose_of_categories(guess.name, column)
+
+
+def _propose_of_number(name: str) -> Iterator[Proposal]:
+    options: dict[str, object] = {"sum": name, "days": SUM_DAYS}
+    yield f"{name}_sum_{SUM_DAYS}d", options, f"sum of the last {SUM_DAYS} days"
+    yield f"{name}_mean", {"mean": name, "nullable": True}, "mean of all rows"
+
+
+def _propose_of_categories(name: str, column: Column) -> Iterator[Proposal]:
+    categories = column.categories or ()
+    if len(categories) <= MAX_COUNTED:
+        for category in categories:
+            literal = category.replace("'", "''")
+            options: dict[str, object] = {"count": f"{name} = '{literal}'", "days": SUM_DAYS}
+            yield f"{name}_{category}_{SUM_DAYS}d", options, f"rows of {SUM_DAYS} days"
+    yield (
+        f"last_{name}",
+        {"type": "string", "last": name, "nullable": True, "categorical": True},
+        "the newest value",
+    )
