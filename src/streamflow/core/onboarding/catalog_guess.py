@@ -13,23 +13,22 @@ from streamflow.core.onboarding.catalog_decisions import (
     list_file_decisions,
     list_left_out,
 )
+from streamflow.core.onboarding.catalog_roles import Roles, find_roles
 from streamflow.core.onboarding.column_guess import ColumnGuess, FileFacts, guess_column, room_for
 from streamflow.core.onboarding.column_names import as_identifier, number_name
-from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
+from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_roles import (
     KeyGuess,
     entity_name,
-    find_owner,
     holds_features,
 )
-from streamflow.core.onboarding.event_guess import EventsGuess, guess_events
+from streamflow.core.onboarding.event_guess import EventsGuess, describe_events, guess_all_events
 from streamflow.core.onboarding.format_guess import complete_format, contradicts_words
 from streamflow.core.onboarding.label_column import LabelGuess, count_true
 from streamflow.core.onboarding.problems import Problem, refuse
 from streamflow.core.onboarding.table_guess import TableGuess
 
 VIEW_ENDING = "_fv"
-MAX_TABLE_NAME = 40  # characters; it leaves room for the ending of the view
 MIN_KEY_LENGTH = 64  # the smallest max_length of a key that a guess declares
 LEFT_COLUMN = "churned"  # the label that is made of a date of leaving
 
@@ -62,24 +61,6 @@ class CatalogGuess:
         return views | {event.view: View(table=event.table) for event in self.events}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Roles:
-    """What the tables of a catalog are guessed from: the key, the label, the entity's file."""
-
-    files: Sequence[FileProfile]
-    key: KeyGuess
-    label: LabelGuess
-    owner: FileProfile
-    population: int
-    table_names: dict[str, str]
-
-    def key_column(self, file: FileProfile) -> ColumnProfile:
-        """Return the column of the key in a file."""
-        column = file.column(self.key.name)
-        assert column is not None
-        return column
-
-
 def guess_catalog(
     files: Sequence[FileProfile],
     *,
@@ -97,28 +78,16 @@ def guess_catalog(
 
     Raises CatalogInvalid if entity, label or features cannot be guessed.
     """
-    owner = find_owner(files, key.name, label.file, population)
-    if isinstance(owner, Problem):
-        refuse([owner])
-    roles = _Roles(
-        files=files,
-        key=key,
-        label=label,
-        owner=owner,
-        population=population,
-        table_names=table_names([file.file for file in (*files, *events)]),
-    )
+    roles = find_roles(files, events, key=key, label=label, population=population)
     tables = _guess_tables(roles)
-    event_guesses = _guess_all_events(roles, events, tables)
+    event_guesses = guess_all_events(
+        events, roles.table_names, key=key.name, used_names=_list_used_names(roles, tables)
+    )
     label_table = next(table for table in tables if table.view is None and _holds(table, label))
     if not event_guesses:
         _require_features(tables)
     entity = _guess_entity(roles)
     label_name = label_table.columns[-1].name if label.outcome is None else label.column.name
-    decisions = list(list_decisions(key, label, population, count_true(label)))
-    for file in files:
-        decisions += list_file_decisions(file, file is label.file, population, key.name)
-    decisions += [_describe_events(guess) for guess in event_guesses]
     return CatalogGuess(
         model=as_identifier(f"{entity.name}_{label_name}"),
         entity=entity,
@@ -129,9 +98,26 @@ def guess_catalog(
         tables=tuple(tables),
         events=event_guesses,
         readings=tuple(_list_readings([*tables, *event_guesses])),
-        decisions=tuple(decisions),
+        decisions=_list_all_decisions(roles, event_guesses),
         left_out=tuple(list_left_out(files, tables, label)),
     )
+
+
+def _list_used_names(roles: Roles, tables: Sequence[TableGuess]) -> set[str]:
+    """Return the names of key, label and features."""
+    names = {roles.label.column.name, roles.key.name}
+    return names.union(*(table.features for table in tables))
+
+
+def _list_all_decisions(roles: Roles, events: Sequence[EventsGuess]) -> tuple[str, ...]:
+    """Return everything that a person must look at, with the files in their order."""
+    key = roles.key
+    label = roles.label
+    decisions = list(list_decisions(key, label, roles.population, count_true(label)))
+    for file in roles.files:
+        decisions += list_file_decisions(file, file is label.file, roles.population, key.name)
+    decisions += [describe_events(guess) for guess in events]
+    return tuple(decisions)
 
 
 def _holds(table: TableGuess, label: LabelGuess) -> bool:
@@ -140,7 +126,7 @@ def _holds(table: TableGuess, label: LabelGuess) -> bool:
     return table.file == label.file.file and label.column.name in names
 
 
-def _guess_tables(roles: _Roles) -> list[TableGuess]:
+def _guess_tables(roles: Roles) -> list[TableGuess]:
     """Declare each file; the file that holds the label and features is two tables."""
     tables: list[TableGuess] = []
     used_names = {roles.label.column.name}
@@ -155,31 +141,6 @@ def _guess_tables(roles: _Roles) -> list[TableGuess]:
         if is_label_file:
             tables.append(_guess_label_table(roles, name))
     return tables
-
-
-def _guess_all_events(
-    roles: _Roles, events: Sequence[FileProfile], tables: Sequence[TableGuess]
-) -> tuple[EventsGuess, ...]:
-    """Declare each file of events; no aggregate has the name of a feature, nor of the label."""
-    used_names = {roles.label.column.name, roles.key.name}
-    for table in tables:
-        used_names |= set(table.features)
-    guesses = []
-    for file in events:
-        table_name = roles.table_names[file.file]
-        guess = guess_events(file, table_name, key=roles.key.name, used_names=used_names)
-        used_names |= {aggregate.name for aggregate in guess.aggregates}
-        guesses.append(guess)
-    return tuple(guesses)
-
-
-def _describe_events(guess: EventsGuess) -> str:
-    """Say that a file was taken for events, and what the user has to look at."""
-    aggregates = count_of(len(guess.aggregates), "aggregate is", "aggregates are")
-    return (
-        f"{guess.file}: it has several rows per key, so its rows are events of {guess.time!r};"
-        f" {aggregates} proposed: remove those that you do not need"
-    )
 
 
 def _require_features(tables: Sequence[TableGuess]) -> None:
@@ -199,21 +160,7 @@ def _list_readings(tables: Sequence[TableGuess | EventsGuess]) -> list[str]:
     return list(readings)
 
 
-def table_names(files: Sequence[str]) -> dict[str, str]:
-    """Return a different table name for each file name.
-
-    >>> table_names(["members.csv", "Gym-Visits.csv.gz", "gym visits.csv"])
-    {'members.csv': 'members', 'Gym-Visits.csv.gz': 'gym_visits', 'gym visits.csv': 'gym_visits_2'}
-    """
-    names: dict[str, str] = {}
-    for file in files:
-        stem = file.removesuffix(".gz").rsplit(".", 1)[0]
-        base_name = as_identifier(stem, longest=MAX_TABLE_NAME)
-        names[file] = number_name(base_name, names.values(), longest=MAX_TABLE_NAME)
-    return names
-
-
-def _guess_entity(roles: _Roles) -> Entity:
+def _guess_entity(roles: Roles) -> Entity:
     key_columns = [roles.key_column(file) for file in roles.files]
     is_integer = all(column.kind in ("int", "float") for column in key_columns)
     longest = max(column.longest for column in key_columns)
@@ -228,7 +175,7 @@ def _guess_entity(roles: _Roles) -> Entity:
 
 
 def _guess_feature_table(
-    roles: _Roles,
+    roles: Roles,
     file: FileProfile,
     name: str,
     used_names: set[str],
@@ -257,7 +204,7 @@ def _guess_feature_table(
     )
 
 
-def _guess_label_table(roles: _Roles, name: str) -> TableGuess:
+def _guess_label_table(roles: Roles, name: str) -> TableGuess:
     """Declare the table of the label: none of its columns is a feature."""
     label = roles.label
     file = label.file

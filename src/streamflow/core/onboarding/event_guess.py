@@ -5,10 +5,11 @@ The aggregates are proposals. Each is a line of the catalog that a person can ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from streamflow.catalog import Aggregate, Column
+from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_guess import ColumnGuess, FileFacts, guess_column
 from streamflow.core.onboarding.column_names import as_identifier, number_name
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
@@ -43,6 +44,11 @@ class EventsGuess:
     aggregates: tuple[AggregateGuess, ...]
     written: FormatGuess
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Return the names of the proposed aggregates."""
+        return tuple(aggregate.name for aggregate in self.aggregates)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DividedFiles:
@@ -62,18 +68,22 @@ def divide_files(files: Sequence[FileProfile], key: str | None) -> DividedFiles:
     Args:
         key: header or name of the key that the user named; None: guess it.
     """
-    shared_names = [
-        column.name
-        for column in files[0].columns
-        if all(file.column(column.name) for file in files)
-        and (key is None or key in (column.name, column.header))
-    ]
-    for name in sorted(shared_names, key=rank_key):
+    for name in sorted(_list_shared_names(files, key), key=rank_key):
         events = [file for file in files if not _is_unique(file, name)]
         entities = [file for file in files if _is_unique(file, name)]
         if entities and events and all(_is_events(file, name) for file in events):
             return DividedFiles(entities=tuple(entities), events=tuple(events), key=name)
     return DividedFiles(entities=tuple(files))
+
+
+def _list_shared_names(files: Sequence[FileProfile], key: str | None) -> list[str]:
+    """Return the names of the columns that every file has, or only that of a named key."""
+    names = []
+    for column in files[0].columns:
+        is_possible = key is None or key in (column.name, column.header)
+        if is_possible and all(file.column(column.name) for file in files):
+            names.append(column.name)
+    return names
 
 
 def _is_unique(file: FileProfile, name: str) -> bool:
@@ -97,8 +107,44 @@ def find_time(file: FileProfile) -> ColumnProfile | None:
     return None
 
 
+def guess_all_events(
+    files: Sequence[FileProfile],
+    table_names: Mapping[str, str],
+    *,
+    key: str,
+    used_names: Collection[str],
+) -> tuple[EventsGuess, ...]:
+    """Declare each file of events; no aggregate has a name that is used already.
+
+    Args:
+        table_names: the name of a file -> the name of its table.
+        used_names: the names of key, label and features.
+    """
+    taken = set(used_names)
+    guesses = []
+    for file in files:
+        table = table_names[file.file]
+        guess = guess_events(file, table, key=key, used_names=taken)
+        taken.update(guess.features)
+        guesses.append(guess)
+    return tuple(guesses)
+
+
+def describe_events(guess: EventsGuess) -> str:
+    """Say that a file was taken for events, and what the user has to look at."""
+    aggregates = count_of(len(guess.aggregates), "aggregate is", "aggregates are")
+    return (
+        f"{guess.file}: it has several rows per key, so its rows are events of {guess.time!r};"
+        f" {aggregates} proposed: remove those that you do not need"
+    )
+
+
 def guess_events(
-    file: FileProfile, table: str, *, key: str, used_names: Collection[str]
+    file: FileProfile,
+    table: str,
+    *,
+    key: str,
+    used_names: Collection[str],
 ) -> EventsGuess:
     """Declare a file of events, with proposals for aggregates.
 

@@ -21,6 +21,7 @@ from streamflow.core.onboarding.label_column import LabelGuess, find_label
 from streamflow.core.onboarding.odd_rows import find_repeated_headers
 from streamflow.core.onboarding.problems import Problem, refuse
 from streamflow.core.onboarding.settings_text import SETTINGS_TEXT
+from streamflow.core.onboarding.table_guess import TableGuess
 from streamflow.files import source_files, text_files
 from streamflow.steps.data.source_profile import ReadSource, read_source
 
@@ -245,14 +246,14 @@ def _hashes_of(source: ReadSource, key: str) -> Hashes:
     return source.tally.key_hashes(column.header)
 
 
-def _describe_events(events: EventsGuess) -> InitTable:
-    """Return the table that is made of events; its features are the proposed aggregates."""
+def _describe_table(guess: TableGuess | EventsGuess) -> InitTable:
+    """Return what the receipt says of a table; those of events have aggregates as features."""
     return InitTable(
-        table=events.table,
-        file=events.file,
-        rows=events.rows,
-        columns=len(events.columns),
-        features=tuple(guess.name for guess in events.aggregates),
+        table=guess.table,
+        file=guess.file,
+        rows=guess.rows,
+        columns=len(guess.columns),
+        features=guess.features,
     )
 
 
@@ -264,17 +265,8 @@ def _receipt(
 ) -> InitReceipt:
     """Return the receipt of a guessed catalog."""
     label = catalog_guess.label
-    tables = tuple(
-        InitTable(
-            table=table.table,
-            file=table.file,
-            rows=table.rows,
-            columns=len(table.columns),
-            features=table.features,
-        )
-        for table in catalog_guess.tables
-    )
-    tables += tuple(_describe_events(events) for events in catalog_guess.events)
+    guesses = (*catalog_guess.tables, *catalog_guess.events)
+    tables = tuple(_describe_table(guess) for guess in guesses)
     return InitReceipt(
         out=out,
         folder=folder,
