@@ -36,7 +36,11 @@ class Catalog(CatalogPart):
     def _check_coherence(self) -> Self:
         problems = find_event_contradictions(self.entity, self.label, self.tables, self.events)
         problems += find_contradictions(
-            self.entity, self.label, self.views, self.tables, self.events
+            self.entity,
+            self.label,
+            self.views,
+            self.tables,
+            self.events,
         )
         problems += find_file_contradictions(
             self.entity, {**self.tables, **self.events}, self.files

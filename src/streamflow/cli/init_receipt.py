@@ -22,7 +22,8 @@ def describe(receipt: InitReceipt, *, day: str) -> str:
         rows = f"{count_of(table.rows, 'row', width=9):14}"
         columns = f"{count_of(table.columns, 'column', width=3):11}"
         features = count_of(len(table.features), "feature", width=3)
-        name = table.file if files.count(table.file) == 1 else f"{table.file}: {table.table}"
+        is_one_table = files.count(table.file) == 1
+        name = table.file if is_one_table else f"{table.file}: {table.table}"
         lines.append(f"  {name:28} {rows}  {columns}  {features}")
     lines += [f"  guessed: {reading}" for reading in receipt.readings]
     lines += [f"  left out: {column}" for column in receipt.left_out]

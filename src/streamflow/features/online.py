@@ -170,7 +170,11 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
     ) -> list[OnlineRead]:
         """Do the same as `online_read` in a thread, whose connection stays open."""
         return await asyncio.to_thread(
-            self.online_read, config, table, entity_keys, requested_features
+            self.online_read,
+            config,
+            table,
+            entity_keys,
+            requested_features,
         )
 
     def retrieve_online_documents(self, *args: Any, **kwargs: Any) -> list[Any]:

@@ -134,11 +134,12 @@ def change_plans(people: pl.DataFrame, random: np.random.Generator) -> pl.DataFr
         draw = random.random(people.height)
         draw[0] = 1.0
         has_plan = pl.col(plan)
-        is_drawn = pl.lit(pl.Series(draw < PLAN_CHANGE_SHARE))
-        changes = is_drawn & has_plan.is_not_null()
+        drawn = pl.Series(draw < PLAN_CHANGE_SHARE)
+        changes = pl.lit(drawn) & has_plan.is_not_null()
         # +1 for a user who adds the plan, -1 for a user who drops it.
         direction = 1 - 2 * has_plan.cast(pl.Int64)
-        fee_change = pl.when(changes).then(direction).otherwise(0) * STREAMING
+        change = pl.when(changes).then(direction).otherwise(0)
+        fee_change = change * STREAMING
         new_plan = pl.when(changes).then(~has_plan).otherwise(has_plan)
         new_fee = pl.col("fee") + fee_change
         people = people.with_columns(new_plan.alias(plan), new_fee)

@@ -30,7 +30,8 @@ def user_ids(seed: int, first: int, count: int) -> pl.Series:
     """
     # Stays below 2^64 for 10^8 users.
     user_numbers = np.arange(first, first + count, dtype=np.uint64)
-    number = (ANCHOR + _step(seed) * user_numbers) % IDS
+    steps = _step(seed) * user_numbers
+    number = (ANCHOR + steps) % IDS
     text = np.empty((count, 10), dtype=np.uint8)
     for column in (9, 8, 7, 6, 5):
         number, letter = np.divmod(number, np.uint64(26))
@@ -39,7 +40,8 @@ def user_ids(seed: int, first: int, count: int) -> pl.Series:
     for column in (3, 2, 1, 0):
         number, digit = np.divmod(number, np.uint64(10))
         text[:, column] = digit + ord("0")
-    return pl.Series("user_id", text.view("S10").ravel().astype("U10"))
+    ids = text.view("S10").ravel()
+    return pl.Series("user_id", ids.astype("U10"))
 
 
 def _step(seed: int) -> int:

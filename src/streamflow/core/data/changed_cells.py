@@ -43,9 +43,11 @@ def find_suspect_columns(recorded: TableDigest, current: TableDigest) -> dict[in
     for column in current.columns:
         recorded_bytes = recorded_buckets.get(column.name, column.buckets)
         for bucket in range(BUCKETS):
-            position = slice(DIGEST_BYTES * bucket, DIGEST_BYTES * (bucket + 1))
+            begin = DIGEST_BYTES * bucket
+            position = slice(begin, begin + DIGEST_BYTES)
             if recorded_bytes[position] != column.buckets[position]:
-                names.setdefault(bucket, set()).add(column.name)
+                bucket_names = names.setdefault(bucket, set())
+                bucket_names.add(column.name)
     return {bucket: frozenset(columns) for bucket, columns in names.items()}
 
 

@@ -75,10 +75,15 @@ def _select_recent(events: pl.DataFrame, aggregate: Aggregate, as_of: datetime) 
 
 def no_events(keys: pl.Series, aggregates: Mapping[str, Aggregate]) -> pl.DataFrame:
     """Return a frame without events, with the columns that `aggregate_events` reads."""
-    schema = {keys.name: keys.dtype, EVENT_TIME: polars_type("timestamp"), EVENT_ROW: pl.Int64}
+    schema = {
+        keys.name: keys.dtype,
+        EVENT_TIME: polars_type("timestamp"),
+        EVENT_ROW: pl.Int64,
+    }
     for name, aggregate in aggregates.items():
         is_condition = aggregate.function in CONDITION_FUNCTIONS
-        schema[name] = polars_type("bool" if is_condition else aggregate.type)
+        value_type = "bool" if is_condition else aggregate.type
+        schema[name] = polars_type(value_type)
     return pl.DataFrame(schema=schema)
 
 

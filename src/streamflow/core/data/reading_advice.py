@@ -135,8 +135,8 @@ def _find_signs(numbers: Sequence[str]) -> tuple[str, ...]:
     """Return the signs before or after numbers that are no words for a null, in their order."""
     signs = set()
     for text in numbers:
-        for before, after in SIGN.findall(text):
-            signs.add(before or after)
+        for leading_sign, trailing_sign in SIGN.findall(text):
+            signs.add(leading_sign or trailing_sign)
     return tuple(sorted(signs - NULL_WORDS))
 
 

@@ -81,7 +81,10 @@ def guess_catalog(
     roles = find_roles(files, events, key=key, label=label, population=population)
     tables = _guess_tables(roles)
     event_guesses = guess_all_events(
-        events, roles.table_names, key=key.name, used_names=_list_used_names(roles, tables)
+        events,
+        roles.table_names,
+        key=key.name,
+        used_names=_list_used_names(roles, tables),
     )
     label_table = next(table for table in tables if table.view is None and _holds(table, label))
     if not event_guesses:

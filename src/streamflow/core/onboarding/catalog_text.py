@@ -151,22 +151,19 @@ def _write_events(events: EventsGuess) -> str:
     lines = [(f"time = {quote_toml(events.time)}", "guessed: when a row happened")]
     if events.file != f"{events.table}.csv":
         lines.insert(0, (f"file = {quote_toml(events.file)}", ""))
-    column_lines = _align(
-        [
-            (column.name, declaration(column.column), f"guessed: {column.description}")
-            for column in events.columns
-        ]
-    )
-    aggregate_lines = _align(
-        [
-            (guess.name, _declare_aggregate(guess.aggregate), f"proposed: {guess.description}")
-            for guess in events.aggregates
-        ]
-    )
+    columns = []
+    for column in events.columns:
+        value = declaration(column.column)
+        columns.append((column.name, value, f"guessed: {column.description}"))
+    aggregates = []
+    for guess in events.aggregates:
+        value = _declare_aggregate(guess.aggregate)
+        aggregates.append((guess.name, value, f"proposed: {guess.description}"))
+    title = f"events.{events.table}"
     sections = [
-        f"[events.{events.table}]\n{_write_lines(lines)}",
-        f"[events.{events.table}.columns]\n{_write_lines(column_lines)}",
-        f"[events.{events.table}.aggregates]\n{_write_lines(aggregate_lines)}",
+        f"[{title}]\n{_write_lines(lines)}",
+        f"[{title}.columns]\n{_write_lines(_align(columns))}",
+        f"[{title}.aggregates]\n{_write_lines(_align(aggregates))}",
     ]
     written = _write_format(events)
     return "\n".join([*sections, written] if written else sections)

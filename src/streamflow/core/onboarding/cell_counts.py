@@ -249,9 +249,9 @@ def _count_numbers(texts: pl.Series) -> Counts:
     """Count the numbers of each type among texts that are numbers."""
     text = pl.col("text")
     value = text.cast(pl.Float64, strict=False)
-    whole = text.cast(pl.Int64, strict=False)
+    integer = text.cast(pl.Int64, strict=False)
     has_float_sign = text.str.contains(NO_INT)
-    is_int = ~has_float_sign & whole.is_not_null()
+    is_int = ~has_float_sign & integer.is_not_null()
     is_short = text.str.len_bytes() <= EXACT_DIGITS
     is_exact = is_short | text.str.contains(FLOAT_FORM)
     is_whole = value.floor() == value

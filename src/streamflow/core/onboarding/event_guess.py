@@ -159,12 +159,14 @@ def guess_events(
     profiles = [column for column in file.columns if column.name != key]
     written = complete_format(file, profiles, key=key_column, key_name=key)
     facts = FileFacts(view=None, nulls=written.file_format.nulls)
-    columns = [_describe_type_only(guess_column(profile, facts)) for profile in profiles]
+    guesses = [guess_column(profile, facts) for profile in profiles]
+    columns = [_describe_type_only(guess) for guess in guesses]
     view = f"{table}_fv"
     aggregates: list[AggregateGuess] = []
     taken = set(used_names)
     for name, options, description in _propose(table, columns):
-        free_name = number_name(as_identifier(name), taken)
+        identifier = as_identifier(name)
+        free_name = number_name(identifier, taken)
         taken.add(free_name)
         aggregate = Aggregate.model_validate({**options, "view": view})
         aggregates.append(
@@ -223,7 +225,8 @@ def _propose_of_categories(name: str, column: Column) -> Iterator[Proposal]:
     if len(categories) <= MAX_COUNTED:
         for category in categories:
             literal = category.replace("'", "''")
-            options: dict[str, object] = {"count": f"{name} = '{literal}'", "days": SUM_DAYS}
+            condition = f"{name} = '{literal}'"
+            options: dict[str, object] = {"count": condition, "days": SUM_DAYS}
             yield f"{name}_{category}_{SUM_DAYS}d", options, f"rows of {SUM_DAYS} days"
     yield (
         f"last_{name}",

@@ -85,9 +85,12 @@ class FileTally:
         sums = np.zeros(len(cells), dtype=np.uint64)
         for number, (header, tally) in enumerate(self.columns.items()):
             column_hashes = hashes[header].to_numpy()
-            sums += column_hashes * _multiplier(number)
+            multiplier = _multiplier(number)
+            sums += column_hashes * multiplier
             if tally.hashes is not None:
-                key_hashes = cells.select(_key_text(tally).hash(HASH_SEED)).to_series().to_numpy()
+                key_text = _key_text(tally)
+                hashed_keys = cells.select(key_text.hash(HASH_SEED))
+                key_hashes = hashed_keys.to_series().to_numpy()
                 tally.add_hashes(cells[header], rows, column_hashes, key_hashes)
         self._row_hashes.append(sums)
 

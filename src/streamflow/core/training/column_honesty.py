@@ -142,11 +142,13 @@ def measure_separation(column: pl.Series, label: Labels) -> float:
     rates = cross_rates(group_rows(column), label)
     rate_auc = auc(label, rates)
     has_value = column.is_not_null().to_numpy()
+    label_of_values = label[has_value]
     has_order = column.dtype.is_numeric() or column.dtype == pl.Boolean
-    if not has_order or not has_enough_of_each_class(label[has_value]):
+    if not has_order or not has_enough_of_each_class(label_of_values):
         return rate_auc
-    values = column.filter(pl.Series(has_value)).cast(pl.Float64)
-    order_auc = auc(label[has_value], values.to_numpy())
+    filled = column.filter(pl.Series(has_value))
+    values = filled.cast(pl.Float64)
+    order_auc = auc(label_of_values, values.to_numpy())
     return max(rate_auc, order_auc, 1 - order_auc)
 
 

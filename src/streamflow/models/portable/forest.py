@@ -106,7 +106,8 @@ class Forest:
             threshold = self._threshold.take(node)
             goes_right = value > threshold
             if has_nulls:
-                goes_right |= np.isnan(value) & self._null_right.take(node)
+                null_goes_right = self._null_right.take(node)
+                goes_right |= np.isnan(value) & null_goes_right
             node = self._children.take(node + node + goes_right)
             if level % LEVELS_PER_SWEEP == 0:
                 unfinished = np.flatnonzero(node >= len(self._values))

@@ -162,7 +162,12 @@ def _digest_revision(
     types = {column.name: column.type for column in recorded.columns}
     digester = Digester(key, types)
     for rows in frozen.frozen_rows(
-        platform.address, revision.table, types, key, revision.as_of, revision.revision
+        platform.address,
+        revision.table,
+        types,
+        key,
+        revision.as_of,
+        revision.revision,
     ):
         digester.update(rows)
         if progress:

@@ -117,7 +117,8 @@ def _find_files(sources: Sequence[Path]) -> list[Path]:
         return _list_folder(sources[0])
     lines = [f"{path}: no such file" for path in sources if not path.exists()]
     lines += [f"{path}: a folder beside other sources" for path in sources if path.is_dir()]
-    if len({path.parent.resolve() for path in sources}) > 1:
+    folders = {path.parent.resolve() for path in sources}
+    if len(folders) > 1:
         lines.append("the files are in different folders; a drop is one folder")
     if lines:
         _refuse(lines, FOLDER_REMEDY)
@@ -208,9 +209,11 @@ def _guess(
 
 def _count_repeated(source: ReadSource, key: KeyGuess) -> FileProfile:
     """Return the profile of a file with the number of rows that differ in the key only."""
-    column = source.profile.column(key.name)
+    profile = source.profile
+    column = profile.column(key.name)
     assert column is not None
-    return replace(source.profile, repeated=source.tally.count_repeated(column.header))
+    repeated = source.tally.count_repeated(column.header)
+    return replace(profile, repeated=repeated)
 
 
 def _find_again(label: LabelGuess, files: Sequence[FileProfile]) -> LabelGuess:
@@ -231,7 +234,9 @@ def _refuse_unshared(read_sources: Sequence[ReadSource], key: str) -> Never:
     lines = [f"no file holds every {key!r}; one file must hold the whole population"]
     known_keys = pl.Series(_hashes_of(largest, key))
     for source in read_sources:
-        unknown_rows = (~pl.Series(_hashes_of(source, key)).is_in(known_keys.implode())).arg_true()
+        keys = pl.Series(_hashes_of(source, key))
+        is_known = keys.is_in(known_keys.implode())
+        unknown_rows = (~is_known).arg_true()
         if len(unknown_rows):
             cell_place = source.find_cell(unknown_rows[0], key)
             count = count_of(len(unknown_rows), "key is", "keys are")
@@ -265,7 +270,7 @@ def _receipt(
 ) -> InitReceipt:
     """Return the receipt of a guessed catalog."""
     label = catalog_guess.label
-    guesses = (*catalog_guess.tables, *catalog_guess.events)
+    guesses: list[TableGuess | EventsGuess] = [*catalog_guess.tables, *catalog_guess.events]
     tables = tuple(_describe_table(guess) for guess in guesses)
     return InitReceipt(
         out=out,

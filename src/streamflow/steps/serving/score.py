@@ -219,13 +219,15 @@ def _answers(platform: Platform, task: ScoreTask, rows: pl.DataFrame) -> pl.Data
     values[is_answered.to_numpy()] = task.predictor.probability(complete_rows)
     probabilities = pl.Series("probability", values).fill_nan(None)
     threshold = comparable_threshold(task.predictor.threshold)
+    is_flagged = probabilities >= threshold
     refused_features = facts.select(pl.concat_list("missing_features", "stale_features"))
+    key = platform.catalog.entity.key
     return pl.DataFrame(
         {
-            "key": rows[platform.catalog.entity.key].cast(pl.String),
+            "key": rows[key].cast(pl.String),
             "features_as_of": facts["as_of"],
             "probability": probabilities,
-            "prediction": (probabilities >= threshold).cast(pl.Int16),
+            "prediction": is_flagged.cast(pl.Int16),
             "missing": _join_names(refused_features.to_series()),
             "defaulted": _join_names(facts["defaulted"]),
             "reasons": _reasons(platform, task, complete_rows, is_answered),

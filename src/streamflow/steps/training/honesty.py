@@ -99,7 +99,11 @@ def _check_late_revisions(platform: Platform, rows: TrainingSet) -> Iterator[Hon
             yield _note_unchecked(source, "the revision known before was pruned")
             continue
         changed = late_data.changed_columns(
-            platform.address, source, former_number, rows.key, features
+            platform.address,
+            source,
+            former_number,
+            rows.key,
+            features,
         )
         yield from _check_changed_values(rows, source, changed, features)
 

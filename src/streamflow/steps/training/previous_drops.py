@@ -187,7 +187,11 @@ def compare_labelled_drop(
     try:
         former = _assemble_former_set(platform, rows.key, drops, sample_evenly(former_labels))
         yield from compare_label_rule(
-            former.frame, sample, platform.catalog, platform.settings, since=since
+            former.frame,
+            sample,
+            platform.catalog,
+            platform.settings,
+            since=since,
         )
     except TrainingImpossible as exc:
         yield HonestyFinding(

@@ -235,7 +235,12 @@ def _explain_cells(
     types = {column.name: column.type for column in content.columns}
     rows = change_evidence.read_rows_in_buckets(platform.address, source, types, key, buckets)
     raw_rows = change_evidence.read_raw_rows_in_buckets(
-        platform.connection, platform.address, source, catalog, types, buckets
+        platform.connection,
+        platform.address,
+        source,
+        catalog,
+        types,
+        buckets,
     )
     return find_changed_cells(rows, raw_rows, buckets, recorded=stored, key=key, types=types)
 

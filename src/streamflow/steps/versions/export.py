@@ -200,7 +200,12 @@ def _add_revision(
     digester = Digester(key, types)
     names: list[str] = []
     for chunk in frozen.frozen_rows(
-        platform.address, source.table, types, key, source.as_of, source.revision
+        platform.address,
+        source.table,
+        types,
+        key,
+        source.as_of,
+        source.revision,
     ):
         digester.update(chunk)
         names.append(f"{folder}/{len(names):05}.arrow")

@@ -56,7 +56,11 @@ def rebuild_training_set(
     feature_sources = _select_feature_sources(catalog, passport)
     label_sources = _select_label_sources(catalog, label_passport)
     return assemble_from_revisions(
-        platform, drops, feature_sources, label_sources, read_rows=read_rows
+        platform,
+        drops,
+        feature_sources,
+        label_sources,
+        read_rows=read_rows,
     )
 
 
