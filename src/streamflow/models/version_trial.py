@@ -103,12 +103,12 @@ def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None
             stdin=subprocess.PIPE,
             stdout=printed,
             stderr=subprocess.STDOUT,
+            bufsize=0,  # A process that ended leaves no rest that `close` would write.
         ) as process,
     ):
         assert process.stdin is not None
         try:
             process.stdin.write(json.dumps(task).encode() + b"\n")
-            process.stdin.flush()
             code = process.wait(TIME_LIMIT_S)
         except BrokenPipeError:
             code = process.wait()

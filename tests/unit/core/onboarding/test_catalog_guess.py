@@ -362,7 +362,7 @@ def test_init_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
     assert out.read_text(encoding="utf-8") == "mine"
     init([folder], out, force=True)
     assert load_catalog(out).model == "member_churned"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["catalog.toml", "drop"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["catalog.toml", "drop", "streamflow.toml"]
 
 
 @pytest.mark.parametrize(
