@@ -116,6 +116,8 @@ def ensure_live_table(
 ) -> None:
     """Create the live table of a view, or add the columns that are missing. Drop no column.
 
+    A table without a row whose key is a different one is made anew.
+
     Call it under `lock_live_tables`.
 
     Args:
@@ -123,10 +125,14 @@ def ensure_live_table(
         features: name -> SQL type.
 
     Raises:
-        CatalogInvalid: a column has a different type, or the table has a different key.
+        CatalogInvalid: a column has a different type, or the table has rows and a different key.
     """
     required = {**keys, **TIME_COLUMNS, **features}
     live = live_columns(connection, view)
+    live_keys = _live_keys(connection, view) if live else set()
+    if live and live_keys != set(keys) and not _has_rows(connection, view):
+        drop_live_table(connection, view)
+        live = {}
     if not live:
         connection.execute(_compose_create_table(view, list(keys), required))
         return
@@ -138,7 +144,6 @@ def ensure_live_table(
             f"but the feature view declares {required[name]}",
             remedy="Give the column of the new type a new name.",
         )
-    live_keys = _live_keys(connection, view)
     if live_keys != set(keys):
         raise CatalogInvalid(
             f"table {SCHEMA}.{view} has the key {', '.join(sorted(live_keys))}, "
@@ -153,6 +158,12 @@ def _live_keys(connection: psycopg.Connection, view: str) -> set[str]:
     """Return the columns of the primary key of a live table."""
     table = live_table(view).as_string(connection)
     return {name for (name,) in connection.execute(QUERIES["live_keys"], [table]).fetchall()}
+
+
+def _has_rows(connection: psycopg.Connection, view: str) -> bool:
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(live_table(view))
+    row = connection.execute(query).fetchone()
+    return row is not None and bool(row[0])
 
 
 def drop_live_table(connection: psycopg.Connection, view: str) -> None:
