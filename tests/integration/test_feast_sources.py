@@ -507,9 +507,15 @@ def test_a_key_of_the_wrong_type_online(typed: FeatureStore) -> None:
 
 def test_a_live_table_does_not_take_a_different_key_or_a_column_of_its_own(pair: Pair) -> None:
     field = Field(name="visits", dtype=Int64)
-    pair.ours.apply([DRIVER, CITY, view("changing_fv", query("visits"), [DRIVER, CITY], field)])
+    both_keys = view("changing_fv", query("visits"), [DRIVER, CITY], field)
+    pair.ours.apply([DRIVER, CITY, both_keys])
+    visit = {"driver_id": [1], "city": ["Bern"], "moment": [NOON], "visits": [1]}
+    pair.ours.write_to_online_store("changing_fv", pd.DataFrame(visit))
     with pytest.raises(CatalogInvalid, match="has the key city, driver_id, but .* declares city"):
         pair.ours.apply([CITY, view("changing_fv", query("visits"), [CITY], field)])
+    # A table without rows holds nothing that could be lost.
+    pair.ours.apply([DRIVER, CITY, view("empty_fv", query("visits"), [DRIVER, CITY], field)])
+    pair.ours.apply([CITY, view("empty_fv", query("visits"), [CITY], field)])
     reserved = Field(name="as_of", dtype=Int64)
     with pytest.raises(FeastUnsupported, match="a live table has a column 'as_of' of its own"):
         pair.ours.apply([CITY, view("reserved_fv", query("visits"), [CITY], reserved)])

@@ -31,6 +31,7 @@ def test_a_receipt_is_a_table_of_plain_values_without_keys_of_users() -> None:
         "files.1.file": "users.csv",
         "files.1.sha256": "ab",
         "files.1.rows": 3,
+        "files.1.reading": "",
         "rejected": 0,
         "changed": True,
         "erased": 0,

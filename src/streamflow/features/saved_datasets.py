@@ -55,14 +55,14 @@ def write_dataset(address: Address, name: str, rows: pa.Table, *, overwrite: boo
 
 def _find_target(cursor: Any, name: str, *, overwrite: bool) -> tuple[str, str]:
     """Return the schema and the table of a name that may be written."""
-    row = _read_row(cursor, "split_name", [name])
+    row = _read_row(cursor, QUERIES["split_name"], [name])
     schema, table = [row["schema"], *row["parts"]][-2:]
     if schema in OUR_SCHEMAS:
         raise FeastUnsupported(
             f"persist: the schema '{schema}' of {name} is one of ours",
             remedy="Name a table in a different schema, such as 'datasets.january'.",
         )
-    target = _read_row(cursor, "describe_target", [schema, table])
+    target = _read_row(cursor, QUERIES["describe_target"], [schema, table])
     if not target["may_create"]:
         raise _make_permission_error(schema, schema_exists=target["may_create"] is not None)
     if target["kind"] is not None and not overwrite:
@@ -87,9 +87,9 @@ def _make_permission_error(schema: str, *, schema_exists: bool) -> PermissionMis
     )
 
 
-def _read_row(cursor: Any, query: str, parameters: list[object]) -> dict[str, Any]:
+def _read_row(cursor: Any, query: sql.SQL, parameters: list[object]) -> dict[str, Any]:
     """Return the only row of a query, column -> value."""
-    cursor.execute(QUERIES[query].as_string(), parameters)
+    cursor.execute(query.as_string(), parameters)
     row: dict[str, Any] = cursor.fetch_arrow_table().to_pylist()[0]
     return row
 
