@@ -150,7 +150,7 @@ class DifferentCatalog(StreamflowError):
     http_status = 503
     remedy = (
         "Leave --catalog and STREAMFLOW_CATALOG out, or name the catalog of this installation."
-        " If you want to replace it, run 'streamflow migrate --change-catalog'."
+        " If you want to replace it, run 'streamflow --catalog FILE migrate --change-catalog'."
     )
 
 

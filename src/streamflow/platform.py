@@ -30,7 +30,6 @@ from streamflow.migration_checks import check_migrated, require_installation
 from streamflow.settings import (
     Settings,
     apply_catalog_defaults,
-    require_whole_money,
     temporary_environment,
 )
 from streamflow.warehouse import installation
@@ -242,8 +241,7 @@ def _wire(
     """Make the platform; `closing` closes what it opens."""
     catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
     if catalog_file.copy is not None:
-        notify(f"{catalog_file.name} is gone: its copy {catalog_file.copy} is used")
-    require_whole_money(apply_catalog_defaults(settings, catalog_file.catalog.model))
+        notify(f"{catalog_file.name} cannot be read: its copy {catalog_file.copy} is used")
     attachment = None
     if settings.database_url is None:
         attachment = closing.enter_context(attach(settings.home.absolute(), notify=notify))

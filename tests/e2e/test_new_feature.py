@@ -132,4 +132,4 @@ def test_a_catalog_that_the_database_does_not_know_is_refused_with_the_next_step
     done = called(two_feature_sets, "--catalog", str(DEFAULT_PATH), "models")
     assert done.returncode == 37
     assert "this installation uses " in done.stderr
-    assert "run 'streamflow migrate --change-catalog'" in done.stderr
+    assert "run 'streamflow --catalog FILE migrate --change-catalog'" in done.stderr

@@ -105,6 +105,16 @@ def test_a_relative_path_works_from_any_folder(
         open_with(catalog=Path("conf/yours.toml"))
 
 
+def test_a_source_that_must_not_be_read_leaves_its_copy_in_force(
+    open_with: Open, tmp_path: Path
+) -> None:
+    mine = write_catalog(tmp_path / "mine.toml", fee_max=777)
+    migrate(open_with(migrated=False, catalog=mine))
+    mine.unlink()
+    mine.mkdir()  # reading a folder is refused, also for root
+    assert open_with().catalog_file.copy == tmp_path / "home" / "home.catalog.toml"
+
+
 def test_a_half_written_catalog_never_replaces_the_copy(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("model = ", encoding="utf-8")

@@ -62,6 +62,8 @@ def migrate(
 
     run = step.plan_migration if plan else step.migrate
     with invocation(context).platform(migrated=False) as platform:
+        if change_catalog and not platform.catalog_file.is_named:
+            raise typer.BadParameter("--change-catalog: name the catalog with --catalog FILE")
         receipt = run(platform, change_catalog=change_catalog)
     show(receipt, as_json=as_json, text=receipts.migrate)
 

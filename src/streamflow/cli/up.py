@@ -141,6 +141,8 @@ def _service_variables(call: Invocation, home: Path) -> dict[str, str]:
     variables = {
         f"STREAMFLOW_{name.upper()}": str(Path(value).absolute())
         for name, value in call.flag_settings.items()
+        # A catalog that is not here is the one that the state folder remembers.
+        if name != "catalog" or Path(value).exists()
     }
     variables |= vendors_environment(home)
     variables["STREAMFLOW_HOME"] = str(home)

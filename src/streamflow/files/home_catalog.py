@@ -23,7 +23,7 @@ class HomeCatalog:
 
     Attributes:
         source: The absolute path of the file. None means the built-in catalog.
-        copy: The copy in the state folder, if it was read because the source is gone.
+        copy: The copy in the state folder, if it was read because the source cannot be read.
         is_named: Whether the user named the catalog for this command.
         former_source: What the last `migrate` used, in words. Empty if the folder does not say.
     """
@@ -52,7 +52,7 @@ def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
     Args:
         home: The state folder as an absolute path. It may be absent.
         named_path: The catalog that the user named. Without it, the source that the state folder
-            remembers is read; if this file is gone, the copy in the state folder. A folder that
+            remembers is read; if it cannot be read, the copy in the state folder. A folder that
             remembers nothing uses the built-in catalog.
 
     Raises:
@@ -60,11 +60,15 @@ def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
     """
     is_known, former = _read_source(home)
     source = former if named_path is None else _find_named(named_path, former)
+    path = source or DEFAULT_PATH
     copy = None
-    if named_path is None and source is not None and not source.is_file():
-        copy = home / COPY_FILE
-    path = copy or source or DEFAULT_PATH
-    text = read_catalog_text(path)
+    try:
+        text = read_catalog_text(path)
+    except CatalogInvalid:
+        if named_path is not None or source is None:
+            raise
+        copy = path = home / COPY_FILE
+        text = read_catalog_text(copy)
     return HomeCatalog(
         catalog=parse_catalog(text, origin=str(path)),
         text=text,

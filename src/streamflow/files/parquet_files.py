@@ -82,17 +82,22 @@ def read_batches(
 
 
 def read_records(path: Path, rows: Collection[int], file_format: FileFormat) -> dict[int, Record]:
-    """Read the records of these rows, by row number. A record's line is its row, from 1."""
+    """Read the records of these rows, by row number. A record's line is its row, from 1.
+
+    A record has one cell for each name of the header; those of ignored columns are empty.
+    """
     records: dict[int, Record] = {}
     last_row = max(rows, default=-1)
     if last_row < 0:
         return records
+    header = read_header(path, file_format)
     for numbers, frame in read_batches(path, file_format):
         first = int(numbers[0]) if len(numbers) else 0
         if first > last_row:
             break
         for row in sorted(row for row in rows if first <= row < first + len(frame)):
-            cells = [cell or "" for cell in frame.row(row - first)]
+            values = frame.row(row - first, named=True)
+            cells = [values.get(name) or "" for name in header]
             records[row] = Record(line=row + 1, cells=cells)
     return records
 

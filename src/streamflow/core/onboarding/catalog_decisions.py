@@ -71,6 +71,7 @@ def list_file_decisions(
     if file.repeated and len(compared) >= COMPARED_COLUMNS:
         rows = f"{file.repeated:,} of {count_of(file.rows, 'row')}"
         yield f"{file.file}: {rows} equal an earlier row in every column but the key"
+    yield from _list_null_words(file)
     for column in compared:
         if column.odd_cells:
             ending = ""
@@ -80,6 +81,22 @@ def list_file_decisions(
                     "or add them to 'nulls' in the catalog"
                 )
             yield f"{file.file}: {describe_odd_cells(file, column)}{ending}"
+
+
+def _list_null_words(file: FileProfile) -> Iterator[str]:
+    """Name each word that is taken for a null, although a column of texts holds it too."""
+    words = {word for column in file.columns for word in column.null_words}
+    for column in file.columns:
+        if column.kind != "string":
+            continue
+        for word in sorted(words):
+            count = column.count_value(word)
+            if count:
+                yield (
+                    f"{file.file}: {word!r} means null in the whole file, also in "
+                    f"{count_of(count, 'cell')} of {column.header}: if it is a value there, remove "
+                    "it from 'nulls' in the catalog"
+                )
 
 
 def list_left_out(

@@ -119,6 +119,11 @@ def _list_all_decisions(roles: Roles, events: Sequence[EventsGuess]) -> tuple[st
     decisions = list(list_decisions(key, label, roles.population, count_true(label)))
     for file in roles.files:
         decisions += list_file_decisions(file, file is label.file, roles.population, key.name)
+    if label.file is not roles.owner and holds_features(label.file, roles.owner):
+        decisions.append(
+            f"{label.file.file} holds the label and features: remove the view of each column that"
+            " becomes known only with the outcome"
+        )
     decisions += [describe_events(guess) for guess in events]
     return tuple(decisions)
 

@@ -138,14 +138,15 @@ def _count_clean(
     """Count the numbers of the columns that hold nothing else, and return these columns."""
     numbers = cells.select(pl.col(headers).cast(number_type, strict=False))
     is_int = number_type == pl.Int64
-    odd = {header: {"odd": _count_odd_numbers(header)} for header in headers if is_int}
+    count_odd = _count_odd_numbers if is_int else _count_odd_fractions
+    odd = {header: {"odd": count_odd(header)} for header in headers}
     odd_counts = _measure(cells, odd)
     measures = {header: _list_number_measures(header, is_int=is_int) for header in headers}
     clean = set()
     for header, values in _measure(numbers, measures).items():
         filled = len(cells) - int(counts[header]["empty"] or 0)
         is_exact = int(counts[header]["longest"] or 0) <= EXACT_DIGITS
-        has_odd = bool(odd_counts.get(header, {}).get("odd"))
+        has_odd = bool(odd_counts[header]["odd"])
         if values["fitting"] == filled and is_exact and not has_odd:
             clean.add(header)
             whole_count = filled if is_int else _count_whole(numbers[header])
@@ -201,6 +202,15 @@ def _count_odd_numbers(header: str) -> pl.Expr:
     has_plus = cell.str.starts_with("+")
     leading_zeros = has_zero.sum() - is_zero.sum()
     return leading_zeros + has_minus_zero.sum() + has_plus.sum()
+
+
+def _count_odd_fractions(header: str) -> pl.Expr:
+    """Count the numbers of a column of fractions that are not written like a value: 007, +49."""
+    cell = pl.col(header)
+    unsigned = cell.str.strip_prefix("-")
+    is_value = (unsigned == "0") | unsigned.str.starts_with("0.")
+    leading_zeros = unsigned.str.starts_with("0").sum() - is_value.sum()
+    return leading_zeros + cell.str.starts_with("+").sum()
 
 
 def _count_doubtful(

@@ -65,7 +65,9 @@ def guess_column(profile: ColumnProfile, facts: FileFacts) -> ColumnGuess:
     is_feature = bool(facts.view) and not exclusion
     missing_rows = facts.missing if is_feature else 0
     null_cells = _count_nulls(profile, facts.nulls)
-    nullable = bool(profile.empty) or bool(missing_rows) or bool(null_cells)
+    # Of a column with many different texts nobody counted how often it holds a word for null.
+    is_uncounted = kind == "string" and profile.values is None and bool(facts.nulls)
+    nullable = bool(profile.empty or missing_rows or null_cells) or is_uncounted
     is_free_text = kind == "string" and categories is None
     column = Column(
         type=kind,

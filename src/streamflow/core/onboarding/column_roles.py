@@ -236,7 +236,7 @@ def find_owner(
     )
 
 
-WIDE_COLUMNS = 5  # a file with the label and so many columns is no file of outcomes only
+WIDE_COLUMNS = 8  # a file with the label and so many columns is no file of outcomes only
 
 
 def _is_wide(file: FileProfile) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
@@ -59,7 +59,7 @@ def find_label(files: Sequence[FileProfile], key: str, label: str | None) -> Lab
         label: the column that the user named as the label, alone or as COLUMN=VALUE; None: guess.
     """
     if label is not None:
-        return _find_named_label(files, label)
+        return _find_named_label(files, key, label)
     named_columns = [
         guess for guess in _outcome_columns(files, key) if LABEL_NAME.search(guess.column.name)
     ]
@@ -125,7 +125,7 @@ def count_true(guess: LabelGuess) -> int:
     return sum(map(guess.column.count_value, guess.outcome.true))
 
 
-def _find_named_label(files: Sequence[FileProfile], label: str) -> LabelGuess | Problem:
+def _find_named_label(files: Sequence[FileProfile], key: str, label: str) -> LabelGuess | Problem:
     """Find the label that the user named."""
     true_value = None
     columns = _columns_called(files, label)
@@ -143,14 +143,24 @@ def _find_named_label(files: Sequence[FileProfile], label: str) -> LabelGuess | 
         return Problem(lines=(problem, *lines), remedy="Leave it in one of the files")
     file, column = columns[0]
     if column.kind in ("date", "timestamp") and true_value is None:
-        return LabelGuess(file=file, column=column, outcome=None)
+        return _add_copies(LabelGuess(file=file, column=column, outcome=None), files, key)
     texts = None if column.missing else column.texts
     outcome = split_values(texts or (), name=column.name, true_value=true_value)
     if outcome is None:
         problem = f"the label {name!r} must say in every row who left and who stayed"
         described = _describe_columns(columns)
         return Problem(lines=(problem, *described), remedy=LABEL_REMEDY)
-    return LabelGuess(file=file, column=column, outcome=outcome)
+    return _add_copies(LabelGuess(file=file, column=column, outcome=outcome), files, key)
+
+
+def _add_copies(label: LabelGuess, files: Sequence[FileProfile], key: str) -> LabelGuess:
+    """Name the columns that seem to say the same as the label: none of them may be a feature."""
+    copies = [
+        guess.column.name
+        for guess in _outcome_columns(files, key)
+        if guess.column is not label.column and _say_the_same(guess, label)
+    ]
+    return replace(label, copies=tuple(copies))
 
 
 def _columns_called(files: Sequence[FileProfile], name: str) -> list[FileColumn]:

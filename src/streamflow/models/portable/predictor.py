@@ -93,7 +93,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]  # mlflow has no types tha
         """Return the matrix that the model reads: one column per category, then the numbers."""
         columns: list[NDArray[Any]] = []
         for name, categories in self._categories.items():
-            is_text = any(isinstance(category, str) for category in categories)
+            is_text = not any(isinstance(category, float) for category in categories)
             column = frame[name]
             values = column.to_numpy(dtype=object) if is_text else _to_floats(column)
             is_null = column.isna().to_numpy()

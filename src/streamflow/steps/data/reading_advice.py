@@ -27,7 +27,11 @@ def find_header_reading(path: Path, table: str, catalog: Catalog) -> Changes | N
     None: no declaration that is tried helps. With the columns, a sample of the cells is tried too.
     """
     declared = catalog.file_format(table)
-    headers = list(catalog.headers(table).values())
+    headers = [
+        header
+        for name, header in catalog.headers(table).items()
+        if name != catalog.entity.key or not declared.number_rows
+    ]
     for changes in _propose_header_changes(path, declared):
         changed_format = declared.model_copy(update=changes)
         header = table_files.read_header(path, changed_format)
@@ -138,10 +142,13 @@ def _read_rows(
     """Return these rows of a file as text, with the names of the catalog."""
     header = table_files.read_header(path, file_format)
     records = table_files.read_records(path, rows, file_format)
-    columns = {
-        name: [_cell_of(record, header.index(header_name)) for record in records.values()]
-        for name, header_name in catalog.headers(table).items()
-    }
+    columns: dict[str, list[str | None]] = {}
+    for name, header_name in catalog.headers(table).items():
+        if file_format.number_rows and name == catalog.entity.key:
+            columns[name] = [str(row + 1) for row in records]
+            continue
+        position = header.index(header_name)
+        columns[name] = [_cell_of(record, position) for record in records.values()]
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
 
 

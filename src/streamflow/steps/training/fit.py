@@ -42,7 +42,7 @@ from streamflow.core.versions.version_files import (
     place_digests,
 )
 from streamflow.platform import Platform
-from streamflow.settings import Settings
+from streamflow.settings import Settings, require_whole_money
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -237,7 +237,11 @@ def _decide(
 
 
 def economics_of(settings: Settings) -> Economics | None:
-    """Return what an offer brings and costs, as this installation sets it; None if it does not."""
+    """Return what an offer brings and costs, as this installation sets it; None if it does not.
+
+    Raises SettingsInvalid if it sets a part of it only.
+    """
+    require_whole_money(settings)
     if settings.kept_value is None or settings.offer_cost is None or settings.offer_success is None:
         return None
     return Economics(

@@ -71,8 +71,8 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
             _add_dumps(writer, ours, mlflow, platform.notify)
         add_artifacts(writer, artifacts, platform.notify)
         _add_prefect(writer, platform.home)
-        if platform.settings.catalog:
-            writer.add(CATALOG, archive.read_chunks(platform.settings.catalog))
+        if platform.catalog_file.source is not None:
+            writer.add(CATALOG, [platform.catalog_file.text.encode()])
         manifest = replace(manifest, members=dict(writer.members))
         writer.finish(BACKUP_NAME, dump_manifest(manifest))
     outside = artifact_locations.find_outside_stores(locations, manifest.artifact_roots)

@@ -14,6 +14,7 @@ from streamflow.core.versions.manifest import BACKUP_NAME, BackupManifest, parse
 from streamflow.database import connect, ensure_database, run_sql
 from streamflow.errors import ArtifactUntrusted, SnapshotDamaged, StreamflowError
 from streamflow.files import archive
+from streamflow.files.home_catalog import remember_catalog
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
 from streamflow.progress import MB, Progress
@@ -116,6 +117,8 @@ def restore(platform: Platform, file: Path) -> RestoreReceipt:
         with connect(address, autocommit=True) as connection:
             connection.execute("SET client_min_messages = error; ANALYZE")
     models_verified = _verify_stored(platform, manifest)
+    if manifest.catalog_digest == platform.catalog.digest:
+        remember_catalog(platform.home, platform.catalog_file)
     return RestoreReceipt(
         backup=content,
         home=platform.home,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from streamflow.catalog import Catalog
 from streamflow.core.training.training_set import Source
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
@@ -30,15 +31,25 @@ class EventCheck:
     differs: bool = False
 
 
-def check_events(platform: Platform, sources: Iterable[Source]) -> Iterator[EventCheck]:
+def check_events(
+    platform: Platform, sources: Iterable[Source], *, installed: Catalog
+) -> Iterator[EventCheck]:
     """Check each revision that was made of events.
+
+    The expressions of a recorded catalog may come from somebody else. Only those that the catalog
+    of this installation has too were checked by `migrate`, and are computed.
 
     The database has only the newest events of a drop. If a later delivery changed them, the
     aggregates of the revision cannot be computed again; they were when they were frozen.
     """
     for source in sources:
         if source.table in platform.catalog.events:
-            yield _check_revision(platform, source)
+            recorded = platform.catalog.events[source.table]
+            if installed.events.get(source.table) == recorded:
+                yield _check_revision(platform, source)
+            else:
+                reason = "its aggregates are declared differently in this installation"
+                yield EventCheck(source=str(source), reason=reason)
 
 
 def _check_revision(platform: Platform, source: Source) -> EventCheck:
