@@ -82,6 +82,7 @@ def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
 def remember_catalog(home: Path, catalog: HomeCatalog) -> None:
     """Write a catalog and the path of its source into the state folder."""
     source = "" if catalog.source is None else str(catalog.source)
+    home.mkdir(parents=True, exist_ok=True)
     write_text(home / COPY_FILE, catalog.text, replace=True)
     write_text(home / SOURCE_FILE, f"{source}\n", replace=True)
 
