@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import gzip
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from streamflow.catalog.file_kinds import COMPRESSED_CSV, EXCEL, kind_of
+from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
+from streamflow.files import excel_files
 
 # How the names of the files end that a folder of data is searched for. A .txt may be a note.
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
@@ -89,10 +89,10 @@ def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool
 
 
 def list_sheets(path: Path) -> list[str]:
-    """List the visible sheets of an Excel file; an empty list for any different file."""
-    if kind_of(path.name) != EXCEL:
-        return []
-    import openpyxl
+    """List the visible sheets of an Excel file.
 
-    with closing(openpyxl.load_workbook(path, read_only=True)) as workbook:
+    Raises:
+        ContractViolation: the file is damaged.
+    """
+    with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
         return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]

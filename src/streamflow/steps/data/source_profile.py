@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import FileFormat, kind_of
 from streamflow.catalog.file_format import BLANKS
+from streamflow.catalog.file_kinds import EXCEL
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, guess_style
 from streamflow.core.onboarding.column_names import derive_names
@@ -24,7 +26,7 @@ from streamflow.core.onboarding.problems import Problem
 from streamflow.core.onboarding.text_encoding import describe_wrong_kind, guess_encoding
 from streamflow.core.onboarding.text_layout import guess_layout
 from streamflow.errors import ContractViolation
-from streamflow.files import csv_files, source_files, table_files
+from streamflow.files import csv_files, excel_files, source_files, table_files
 from streamflow.files.read_ahead import read_ahead
 from streamflow.files.source_files import TextFacts
 
@@ -78,7 +80,13 @@ def read_source(path: Path, *, numbers_rows: str | None) -> ReadSource | Problem
         return Problem(lines=(f"{path.name}: it cannot be read: {exc}",), remedy="Fetch it again")
     except ContractViolation as exc:
         line = exc.message.replace(f"{path}: ", f"{path.name}: ")
-        return Problem(lines=(line,), remedy=exc.remedy.rstrip(".").split(", and run ")[0])
+        return Problem(lines=(line,), remedy=_shorten_remedy(exc.remedy))
+
+
+def _shorten_remedy(remedy: str) -> str:
+    """Return what to do with a file, without the command to run after it."""
+    action = re.split(",? and run ", remedy.rstrip("."))[0]
+    return action[:1].upper() + action[1:]
 
 
 def _read_source(path: Path, numbers_rows: str | None) -> ReadSource | Problem:
@@ -92,8 +100,8 @@ def _read_source(path: Path, numbers_rows: str | None) -> ReadSource | Problem:
         unreadable = _find_unreadable(path, source.file_format) if facts.quotes % 2 else None
         if unreadable:
             return unreadable
-    else:
-        _guess_sheet(path, source)
+    elif kind_of(path.name) == EXCEL and (problem := _guess_sheet(path, source)):
+        return problem
     header = table_files.read_header(path, source.file_format)
     problem = _guess_header(path, header, source)
     if problem:
@@ -123,12 +131,19 @@ def _find_unreadable(path: Path, file_format: FileFormat) -> Problem | None:
     return Problem(lines=(line,), remedy="Correct this line")
 
 
-def _guess_sheet(path: Path, source: SourceFormat) -> None:
-    """Choose the first sheet of an Excel file with several."""
+def _guess_sheet(path: Path, source: SourceFormat) -> Problem | None:
+    """Choose the first sheet of an Excel file with several. Return why none can be read."""
+    damage = excel_files.find_archive_problem(path)
+    if damage:
+        remedy = "Save the file again, or export it as CSV"
+        return Problem(lines=(f"{path.name}: it is {damage}",), remedy=remedy)
     sheets = source_files.list_sheets(path)
+    if not sheets:
+        return Problem(lines=(f"{path.name}: no visible sheet",), remedy="Show one of its sheets")
     if len(sheets) > 1:
         reason = f"the first of {len(sheets)} sheets: {', '.join(map(repr, sheets))}"
         source.declare(reason, sheet=sheets[0])
+    return None
 
 
 def _guess_header(path: Path, header: list[str], source: SourceFormat) -> Problem | None:
