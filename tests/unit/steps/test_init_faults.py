@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import openpyxl
+import polars as pl
 import pytest
 
+from streamflow.catalog import load_catalog
 from streamflow.errors import CatalogInvalid
 from streamflow.steps.data.init import init
 
@@ -56,3 +58,59 @@ def test_a_sheet_that_unpacks_to_too_much_is_not_opened(
     assert "users.xlsx: it is" in text
     assert "when it is unpacked" in text
     assert "export it as CSV" in text
+
+
+def test_columns_of_lists_and_bytes_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "users.parquet"
+    numbers = range(ROWS)
+    columns = {
+        "user_id": list(numbers),
+        "tags": [["a"] for _ in numbers],
+        "photo": [b"x" for _ in numbers],
+        "fee": [number % 7 * 1.5 for number in numbers],
+        "churned": [number % 3 == 0 for number in numbers],
+    }
+    pl.DataFrame(columns).write_parquet(file)
+    receipt = init([file], tmp_path / "out.toml")
+    ignored = load_catalog(tmp_path / "out.toml").file_format("users").ignore
+    assert ignored[:2] == ("tags", "photo")
+    reading = next(line for line in receipt.readings if "ignore" in line)
+    assert "'tags' has the type" in reading
+    assert "list<" in reading
+    assert "'photo' has the type" in reading
+
+
+def test_a_file_without_a_cell_of_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "users.parquet"
+    pl.DataFrame({"tags": [["a"], ["b"]]}).write_parquet(file)
+    text = _refuse([file])
+    assert "users.parquet: column 'tags' has the type" in text
+    assert "Write a file with columns of text" in text
+
+
+def test_a_made_key_has_a_different_header_than_row_number(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    rows = [f"{number % 9},{number % 7}.5,{number % 3 == 0}" for number in range(ROWS)]
+    file.write_text("\n".join(["row_number,fee,churned", *rows, ""]), encoding="utf-8")
+    init([file], tmp_path / "out.toml", make_key=True)
+    catalog = load_catalog(tmp_path / "out.toml")
+    assert catalog.entity.key == "row_number"
+    headers = catalog.headers("users")
+    assert headers["row_number"] == "row_number_2"
+    assert headers["row_number_given"] == "row_number"
+
+
+def test_events_may_have_a_column_row_number(tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    rows = [f"{number},{number % 7}.5,{number % 3 == 0}" for number in range(ROWS)]
+    users.write_text("\n".join(["user_id,fee,churned", *rows, ""]), encoding="utf-8")
+    visits = tmp_path / "visits.csv"
+    events = [
+        f"{number % ROWS},2024-01-{number % 28 + 1:02},{number % 11},{number % 5}.5"
+        for number in range(ROWS * 3)
+    ]
+    text = "\n".join(["user_id,visited_on,row_number,amount", *events, ""])
+    visits.write_text(text, encoding="utf-8")
+    init([users, visits], tmp_path / "out.toml")
+    columns = load_catalog(tmp_path / "out.toml").events["visits"].columns
+    assert columns["row_number_given"].header == "row_number"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,7 @@ from streamflow.catalog.file_format import BLANKS
 from streamflow.catalog.file_kinds import EXCEL
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, guess_style
-from streamflow.core.onboarding.column_names import derive_names
+from streamflow.core.onboarding.column_names import derive_names, number_name
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.date_style import guess_dates
 from streamflow.core.onboarding.file_tally import FileTally
@@ -29,23 +28,10 @@ from streamflow.errors import ContractViolation
 from streamflow.files import csv_files, excel_files, source_files, table_files
 from streamflow.files.read_ahead import read_ahead
 from streamflow.files.source_files import TextFacts
+from streamflow.steps.data.source_header import SourceFormat, guess_header, leave_types_out
 
 SHOWN_RAGGED = 3
 Batch = tuple[NDArray[np.int64], pl.DataFrame]
-
-
-@dataclass(kw_only=True)
-class SourceFormat:
-    """The format of a file as far as it is guessed, and what decided each option."""
-
-    file_format: FileFormat = field(default_factory=FileFormat)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def declare(self, reason: str, **options: Any) -> None:
-        """Change options of the format. The reason belongs to the first of them."""
-        values = {**self.file_format.model_dump(), **options}
-        self.file_format = FileFormat.model_validate(values)
-        self.reasons[next(iter(options))] = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +89,7 @@ def _read_source(path: Path, numbers_rows: str | None) -> ReadSource | Problem:
     elif kind_of(path.name) == EXCEL and (problem := _guess_sheet(path, source)):
         return problem
     header = table_files.read_header(path, source.file_format)
-    problem = _guess_header(path, header, source)
+    problem = guess_header(path, header, source) or leave_types_out(path, header, source)
     if problem:
         return problem
     return _tally(path, source, numbers_rows)
@@ -146,44 +132,6 @@ def _guess_sheet(path: Path, source: SourceFormat) -> Problem | None:
     return None
 
 
-def _guess_header(path: Path, header: list[str], source: SourceFormat) -> Problem | None:
-    """Guess what the header needs: blanks removed, and columns without a name ignored."""
-    if not header:
-        return Problem(lines=(f"{path.name}: it has no header",), remedy="Export the file again")
-    bare_header = [name.strip(BLANKS) for name in header]
-    padded = sum(bare != name for bare, name in zip(bare_header, header, strict=True))
-    if padded:
-        reason = f"{count_of(padded, 'header has', 'headers have')} blanks around"
-        source.declare(reason, trim=True)
-    unnamed = bare_header.count("")
-    if unnamed:
-        reason = f"{count_of(unnamed, 'column has', 'columns have')} no header"
-        source.declare(reason + _explain_no_name(bare_header), ignore=("",))
-    return _find_repeated_names(path, bare_header)
-
-
-def _explain_no_name(header: list[str]) -> str:
-    """Say why a header has a column without a name, as far as its place tells that."""
-    if header[0] == "":
-        return ", an index"
-    if header[-1] == "":
-        return ", after a separator at the end of lines"
-    return ""
-
-
-def _find_repeated_names(path: Path, header: list[str]) -> Problem | None:
-    """Find the names that are in a header more than once."""
-    lines = []
-    for name in sorted(set(header)):
-        count = header.count(name)
-        if name and count > 1:
-            times = count_of(count, "time")
-            lines.append(f"{path.name}: column {name!r} is in the header {times}")
-    if not lines:
-        return None
-    return Problem(lines=tuple(lines), remedy="Give each column its own name")
-
-
 def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSource | Problem:
     """Count what the columns of a file hold."""
     ragged: dict[int, int] = {}
@@ -196,20 +144,21 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
             batches = table_files.read_batches(path, source.file_format, ragged)
         else:
             batches = chain([first_batch], batches)
+    names = derive_names(table_files.read_headers(path, source.file_format))
     if numbers_rows:
-        source.declare("no column is the key", number_rows=True, key_header=numbers_rows)
+        key_header = number_name(numbers_rows, table_files.read_header(path, source.file_format))
+        source.declare("no column is the key", number_rows=True, key_header=key_header)
+        names[key_header] = numbers_rows
     headers = table_files.read_headers(path, source.file_format)
     tally = FileTally(path.name, headers, source.file_format)
     for rows, cells in read_ahead(batches):
-        tallied = cells
-        if numbers_rows and numbers_rows not in cells.columns:
-            tallied = table_files.add_row_numbers(rows, cells, numbers_rows)
+        tallied = table_files.add_row_numbers(rows, cells, key_header) if numbers_rows else cells
         tally.add(rows, tallied)
     problem = _describe_rows(path, source.file_format, tally, ragged)
     if problem:
         return problem
     reasons = _finish_reasons(tally, source)
-    profile = tally.make_profile(derive_names(headers), reasons)
+    profile = tally.make_profile(names, reasons)
     records = table_files.read_records(path, profile.named_rows(), source.file_format)
     lines = {row: record.line for row, record in records.items()}
     return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
