@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import zlib
 from dataclasses import dataclass
@@ -83,11 +84,25 @@ def _read_source(path: Path, numbers_rows: str | None) -> ReadSource | Problem:
     if kind_of(path.name).is_text:
         facts = source_files.read_text_facts(path)
         _guess_text(facts, source)
-        unreadable = _find_unreadable(path, source.file_format) if facts.quotes % 2 else None
-        if unreadable:
-            return unreadable
+        if facts.may_be_unreadable and (problem := _find_unreadable(path, source.file_format)):
+            return problem
     elif kind_of(path.name) == EXCEL and (problem := _guess_sheet(path, source)):
         return problem
+    try:
+        return _read_columns(path, source, numbers_rows)
+    except csv.Error:
+        unreadable = _find_unreadable(path, source.file_format)
+        if unreadable is None:
+            raise
+        return unreadable
+
+
+def _read_columns(
+    path: Path,
+    source: SourceFormat,
+    numbers_rows: str | None,
+) -> ReadSource | Problem:
+    """Read the header of a file and then its rows."""
     header = table_files.read_header(path, source.file_format)
     problem = guess_header(path, header, source) or leave_types_out(path, header, source)
     if problem:
