@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+from datetime import date, timedelta
 from pathlib import Path
 
 import openpyxl
@@ -10,6 +13,7 @@ import pytest
 
 from streamflow.catalog import load_catalog
 from streamflow.errors import CatalogInvalid
+from streamflow.files import csv_files
 from streamflow.steps.data.init import init
 
 ROWS = 40
@@ -114,3 +118,46 @@ def test_events_may_have_a_column_row_number(tmp_path: Path) -> None:
     init([users, visits], tmp_path / "out.toml")
     columns = load_catalog(tmp_path / "out.toml").events["visits"].columns
     assert columns["row_number_given"].header == "row_number"
+
+
+@pytest.mark.parametrize("start", ["", "user_id,fee\n1,2\n"])
+def test_a_line_without_an_end_is_named(tmp_path: Path, start: str) -> None:
+    file = tmp_path / "users.csv.gz"
+    with gzip.open(file, "wt", compresslevel=1) as stream:
+        stream.write(start + "1," * (5 << 20))
+    line = start.count("\n") + 1
+    assert f"users.csv.gz:{line}: a record of more than 1,048,576 characters" in _refuse([file])
+    row, record = csv_files.find_unreadable_record(file) or (None, None)
+    assert row == line - 2
+    assert record is not None
+    assert "a record of more than 1,048,576 characters" in record.problem
+
+
+def test_a_cell_of_too_many_lines_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    note = "a line\n" * 20_000
+    file.write_text(f'user_id,note\n1,short\n2,"{note}"\n', encoding="utf-8")
+    assert "users.csv:3: a cell of more than 131,072 characters" in _refuse([file])
+
+
+def test_lines_stop_at_their_limit() -> None:
+    stream = io.StringIO("x" * 1000)
+    with pytest.raises(csv_files.csv.Error):
+        list(csv_files.Lines(stream, limit=10))
+    assert stream.tell() == 11
+
+
+def test_dates_of_a_sheet_are_dates_beside_dates_of_text(tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    sheet.append(("user_id", "joined", "moved", "fee", "churned"))
+    for number in range(ROWS):
+        day = date(2024, 1, 1) + timedelta(days=number)
+        sheet.append((number, day, f"{day:%d.%m.%Y}", number % 7 * 1.5, number % 3 == 0))
+    file = tmp_path / "users.xlsx"
+    workbook.save(file)
+    init([file], tmp_path / "out.toml")
+    columns = load_catalog(tmp_path / "out.toml").tables["users"].columns
+    assert columns["joined"].type == "date"
+    assert columns["moved"].type == "date"
