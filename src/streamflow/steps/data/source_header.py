@@ -56,7 +56,9 @@ def leave_types_out(path: Path, header: list[str], source: SourceFormat) -> Prob
         lines = [f"{path.name}: column {name!r} has the type {types[name]}" for name in types]
         remedy = "Write a file with columns of text, numbers, bools, dates or instants"
         return Problem(lines=tuple(lines), remedy=remedy)
-    reasons = [f"{name!r} has the type {types[name]}, which is no cell" for name in types]
+    reasons = [
+        f"{name!r} has the type {types[name]}, which no cell of text can hold" for name in types
+    ]
     if "ignore" in source.reasons:
         reasons.insert(0, source.reasons["ignore"])
     source.declare("; ".join(reasons), ignore=(*ignored, *types))
