@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
-from streamflow.files.csv_files import Lines, measure_header
+from streamflow.files.csv_files import MAX_RECORD_TEXT, Lines, measure_header
 from streamflow.files.text_source import BOM_BYTES, open_text, open_utf8
 
 if TYPE_CHECKING:
@@ -108,9 +108,13 @@ def _split_by_csv(
     start: int,
     block_size: int,
 ) -> Iterator[bytes]:
-    """Split a file, from the byte `start` on, where Python's csv module says that records end."""
+    """Split a file, from the byte `start` on, where Python's csv module says that records end.
+
+    Raises:
+        csv.Error: a record cannot be read.
+    """
     with open_text(path, file_format, start=start) as stream:
-        lines = Lines(stream)
+        lines = Lines(stream, limit=block_size + MAX_RECORD_TEXT)
         for _ in csv.reader(lines, delimiter=file_format.separator):
             if lines.characters >= block_size:
                 yield lines.take().encode()

@@ -21,7 +21,11 @@ HEADER_ROW = -1  # the row number of the header
 MAX_CELL_CHARACTERS = 131_072
 # A record has to fit into a block of `csv_batches`, with up to 4 bytes for each character.
 MAX_RECORD_CHARACTERS = 1 << 20
+# The text of such a record: its quotes are doubled, and each cell may have quotes around it.
+MAX_RECORD_TEXT = 3 * MAX_RECORD_CHARACTERS + len("\r\n")
 QUOTE_HINT = "is a quote missing or too many?"
+LONG_CELL = f"a cell of more than {MAX_CELL_CHARACTERS:,} characters ({QUOTE_HINT})"
+LONG_RECORD = f"a record of more than {MAX_RECORD_CHARACTERS:,} characters ({QUOTE_HINT})"
 BOM = codecs.BOM_UTF8.decode()
 
 
@@ -141,12 +145,19 @@ def trim_header(cells: list[str], file_format: FileFormat) -> list[str]:
 
 
 def measure_header(path: Path, file_format: FileFormat = STRICT_CSV) -> tuple[list[str], int]:
-    """Return the names in the first record, and the bytes of text to the end of this record."""
+    """Return the names in the first record, and the bytes of text to the end of this record.
+
+    Raises:
+        csv.Error: the record cannot be read.
+    """
+    header: list[str] = []
+    size = 0
     with open_text(path, file_format) as stream:
         lines = Lines(stream)
-        reader = csv.reader(lines, delimiter=file_format.separator)
-        header = next((cells for cells in reader if cells), [])
-    size = len(lines.take().encode(errors="surrogateescape"))
+        for header in csv.reader(lines, delimiter=file_format.separator):
+            size += len(lines.take().encode(errors="surrogateescape"))
+            if header:
+                break
     return trim_header(header, file_format), size
 
 
@@ -218,7 +229,7 @@ def _read_records(path: Path, file_format: FileFormat) -> Iterator[tuple[int, Re
             except StopIteration:
                 return
             except csv.Error:
-                problem = f"a cell of more than {MAX_CELL_CHARACTERS:,} characters ({QUOTE_HINT})"
+                problem = LONG_RECORD if lines.are_too_long else LONG_CELL
                 yield row, Record(line=line, cells=[], problem=problem)
                 return
             if not cells:
@@ -233,21 +244,30 @@ def _read_records(path: Path, file_format: FileFormat) -> Iterator[tuple[int, Re
 class Lines:
     """The lines of a file, one by one.
 
+    Args:
+        limit: How many characters may be given and not taken: this bounds the memory.
+
     Attributes:
         characters: The number of characters of the lines that were given and not taken.
         has_ended: Whether somebody asked for a line after the last one.
+        are_too_long: Whether the lines have reached the limit.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, limit: int = MAX_RECORD_TEXT) -> None:
         self._stream = stream
+        self._limit = limit
         self._given: list[str] = []
         self.characters = 0
         self.has_ended = False
+        self.are_too_long = False
 
     def __iter__(self) -> Iterator[str]:
-        for line in self._stream:
+        while line := self._stream.readline(self._limit + 1):
             self._given.append(line)
             self.characters += len(line)
+            if self.characters > self._limit:
+                self.are_too_long = True
+                raise csv.Error(LONG_RECORD)
             yield line
         self.has_ended = True
 
@@ -265,5 +285,5 @@ def _find_problem(cells: list[str], lines: Lines) -> str:
         # The record needed one more line, because the quote of its last cell is open.
         return f"a cell from here to the end of the file ({QUOTE_HINT})"
     if sum(map(len, cells)) + len(cells) > MAX_RECORD_CHARACTERS:
-        return f"a record of more than {MAX_RECORD_CHARACTERS:,} characters ({QUOTE_HINT})"
+        return LONG_RECORD
     return ""

@@ -51,15 +51,9 @@ LIBRARY_ERRORS = (
 
 def find_problem(path: Path, file_format: FileFormat) -> str:
     """Return why no sheet of the file can be read; an empty text when one can."""
-    try:
-        with ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except (BadZipFile, OSError):
-        return "a file that is not Excel's .xlsx, or has a password"
-    if size > MAX_UNPACKED_BYTES:
-        limit = MAX_UNPACKED_BYTES >> 20
-        return f"{size >> 20:,} MiB when it is unpacked, of at most {limit} (export it as CSV)"
-    with _naming_damage(path), _open_workbook(path) as workbook:
+    if problem := find_archive_problem(path):
+        return problem
+    with naming_damage(path), open_workbook(path) as workbook:
         names = [sheet.title for sheet in workbook.worksheets]
         visible = [s.title for s in workbook.worksheets if s.sheet_state == "visible"]
     quoted = ", ".join(map(repr, names))
@@ -70,9 +64,22 @@ def find_problem(path: Path, file_format: FileFormat) -> str:
     return ""
 
 
+def find_archive_problem(path: Path) -> str:
+    """Return why the archive cannot be unpacked; an empty text when it can."""
+    try:
+        with ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except (BadZipFile, OSError):
+        return "a file that is not Excel's .xlsx, or is damaged, or has a password"
+    if size > MAX_UNPACKED_BYTES:
+        limit = MAX_UNPACKED_BYTES >> 20
+        return f"{size >> 20:,} MiB when it is unpacked, of at most {limit} (export it as CSV)"
+    return ""
+
+
 def read_header(path: Path, file_format: FileFormat) -> list[str]:
     """Return the headers of all columns, in order; an empty list when the sheet is empty."""
-    with _naming_damage(path), closing(_read_rows(path, file_format)) as rows:
+    with naming_damage(path), closing(_read_rows(path, file_format)) as rows:
         for _, cells in rows:
             return _header_of(cells, file_format)
     return []
@@ -85,7 +92,7 @@ def read_batches(
 
     A row that is empty has a number, but it is left out.
     """
-    with _naming_damage(path), closing(_read_rows(path, file_format)) as rows:
+    with naming_damage(path), closing(_read_rows(path, file_format)) as rows:
         header_number, header_cells = next(rows, (0, []))
         header = _header_of(header_cells, file_format)
         numbers: list[int] = []
@@ -109,7 +116,7 @@ def read_records(path: Path, rows: Collection[int], file_format: FileFormat) -> 
     row_numbers = set(rows)
     last_row = max(rows, default=HEADER_ROW)
     records = {}
-    with _naming_damage(path), closing(_read_rows(path, file_format)) as sheet_rows:
+    with naming_damage(path), closing(_read_rows(path, file_format)) as sheet_rows:
         header_number = None
         for sheet_row, cells in sheet_rows:
             header_number = sheet_row if header_number is None else header_number
@@ -148,9 +155,9 @@ def _read_rows(path: Path, file_format: FileFormat) -> SheetRows:
     Raises:
         ContractViolation: a formula has no saved value.
     """
-    with _open_workbook(path) as workbook:
+    with open_workbook(path) as workbook:
         sheet = _choose_sheet(workbook, file_format)
-        formulas = _read_formulas(path, file_format)
+        formulas = _read_formulas(path, file_format) if _has_formulas(path) else None
         for number, row in enumerate(_iterate(sheet), 1):
             _require_limits(path, number, row)
             formula_cells = next(formulas) if formulas else ()
@@ -175,15 +182,9 @@ def _iterate(sheet: Any) -> Iterator[Sequence[Any]]:
         yield row
 
 
-def _read_formulas(path: Path, file_format: FileFormat) -> Iterator[Sequence[Any]] | None:
-    """Yield the cells of each row as formulas; None when no sheet has a formula."""
-    if not _has_formulas(path):
-        return None
-    return _iterate_formulas(path, file_format)
-
-
-def _iterate_formulas(path: Path, file_format: FileFormat) -> Iterator[Sequence[Any]]:
-    with _open_workbook(path, results=False) as workbook:
+def _read_formulas(path: Path, file_format: FileFormat) -> Iterator[Sequence[Any]]:
+    """Yield the cells of each row as formulas."""
+    with open_workbook(path, results=False) as workbook:
         yield from _iterate(_choose_sheet(workbook, file_format))
 
 
@@ -252,7 +253,7 @@ def _choose_sheet(workbook: Any, file_format: FileFormat) -> Any:
 
 
 @contextmanager
-def _open_workbook(path: Path, *, results: bool = True) -> Iterator[Any]:
+def open_workbook(path: Path, *, results: bool = True) -> Iterator[Any]:
     """Open a file to read it as a stream, with the results of formulas or the formulas."""
     import openpyxl
 
@@ -274,7 +275,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _naming_damage(path: Path) -> Iterator[None]:
+def naming_damage(path: Path) -> Iterator[None]:
     """Raise ContractViolation where the file turns out to be damaged."""
     try:
         yield

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import gzip
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from streamflow.catalog.file_kinds import COMPRESSED_CSV, EXCEL, kind_of
+from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
+from streamflow.files import excel_files
+from streamflow.files.csv_files import MAX_CELL_CHARACTERS
 
 # How the names of the files end that a folder of data is searched for. A .txt may be a note.
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
@@ -27,12 +28,19 @@ class TextFacts:
     is_utf8    all bytes are valid UTF-8
     undefined  the bytes that Windows-1252 does not define
     quotes     the number of double quotes
+    longest    the number of bytes of the longest line
     """
 
     head: bytes
     is_utf8: bool
     undefined: frozenset[int]
     quotes: int
+    longest: int
+
+    @property
+    def may_be_unreadable(self) -> bool:
+        """Tell whether a quote may not be closed, or a cell may be too long."""
+        return self.quotes % 2 == 1 or self.longest > MAX_CELL_CHARACTERS
 
 
 def list_names(folder: Path) -> list[str]:
@@ -58,16 +66,28 @@ def read_text_facts(path: Path) -> TextFacts:
     is_utf8 = True
     undefined: set[int] = set()
     quotes = 0
+    longest = 0
+    open_line = 0  # bytes of the line that the next chunk continues
     for chunk in _read_chunks(path):
         head = head or chunk[:HEAD_BYTES]
         quotes += chunk.count(b'"')
+        lengths = [len(line) for line in chunk.split(b"\n")]
+        lengths[0] += open_line
+        longest = max(longest, *lengths)
+        open_line = lengths[-1]
         is_ascii = chunk.isascii()
         if is_utf8 and not (is_ascii and not decoder.getstate()[0]):
             is_utf8 = _can_decode(decoder, chunk)
         if not is_ascii:
             undefined |= {byte for byte in UNDEFINED_IN_1252 if byte in chunk}
     is_utf8 = is_utf8 and _can_decode(decoder, b"", final=True)
-    return TextFacts(head=head, is_utf8=is_utf8, undefined=frozenset(undefined), quotes=quotes)
+    return TextFacts(
+        head=head,
+        is_utf8=is_utf8,
+        undefined=frozenset(undefined),
+        quotes=quotes,
+        longest=longest,
+    )
 
 
 def _read_chunks(path: Path) -> Iterator[bytes]:
@@ -89,10 +109,10 @@ def _can_decode(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool
 
 
 def list_sheets(path: Path) -> list[str]:
-    """List the visible sheets of an Excel file; an empty list for any different file."""
-    if kind_of(path.name) != EXCEL:
-        return []
-    import openpyxl
+    """List the visible sheets of an Excel file.
 
-    with closing(openpyxl.load_workbook(path, read_only=True)) as workbook:
+    Raises:
+        ContractViolation: the file is damaged.
+    """
+    with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
         return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
-from streamflow.catalog import RESERVED
+from streamflow.catalog import RESERVED, ROW_NUMBER
 
 MAX_NAME = 48  # characters of a name in the catalog
 
@@ -57,7 +57,8 @@ def as_column_name(header: str) -> str:
     ('order_given', 'as_of_given', 'fee')
     """
     name = as_identifier(header)
-    return f"{name}_given" if name in RESERVED or name in SQL_WORDS else name
+    is_reserved = name in RESERVED or name == ROW_NUMBER or name in SQL_WORDS
+    return f"{name}_given" if is_reserved else name
 
 
 def derive_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> dict[str, str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import FileFormat
 from streamflow.catalog.file_format import BLANKS
+from streamflow.catalog.file_kinds import FileKind
 from streamflow.core.data.cell_forms import canonical_cell
 from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, Family, guess_family
 from streamflow.core.onboarding.column_profile import CellCount
@@ -66,7 +67,7 @@ class ColumnTally:
     first_empty: int | None = None
     repeated_cell: str = ""
 
-    def choose_family(self, cells: pl.Series, file_format: FileFormat) -> None:
+    def choose_family(self, cells: pl.Series, file_format: FileFormat, kind: FileKind) -> None:
         """Guess the kind of values of the column from the first batch with a value."""
         if self.family is not None:
             return
@@ -75,7 +76,7 @@ class ColumnTally:
         forms = pl.DataFrame({"text": first_values.str.strip_chars(BLANKS)}).select(
             text,
             *(
-                canonical_cell(text, column_type, file_format).alias(column_type)
+                canonical_cell(text, column_type, file_format, kind).alias(column_type)
                 for column_type in ("float", "date", "timestamp")
             ),
         )

@@ -40,10 +40,10 @@ class FileTally:
         """
         if cells.is_empty():
             return
-        for header, tally in self.columns.items():
-            tally.choose_family(cells[header], self.file_format)
-        self.rows += len(cells)
         kind = kind_of(self.file)
+        for header, tally in self.columns.items():
+            tally.choose_family(cells[header], self.file_format, kind)
+        self.rows += len(cells)
         columns = {
             header: CountedColumn(
                 family=tally.family,

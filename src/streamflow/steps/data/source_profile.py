@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import FileFormat, kind_of
 from streamflow.catalog.file_format import BLANKS
+from streamflow.catalog.file_kinds import EXCEL
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, guess_style
-from streamflow.core.onboarding.column_names import derive_names
+from streamflow.core.onboarding.column_names import derive_names, number_name
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.date_style import guess_dates
 from streamflow.core.onboarding.file_tally import FileTally
@@ -24,26 +26,13 @@ from streamflow.core.onboarding.problems import Problem
 from streamflow.core.onboarding.text_encoding import describe_wrong_kind, guess_encoding
 from streamflow.core.onboarding.text_layout import guess_layout
 from streamflow.errors import ContractViolation
-from streamflow.files import csv_files, source_files, table_files
+from streamflow.files import csv_files, excel_files, source_files, table_files
 from streamflow.files.read_ahead import read_ahead
 from streamflow.files.source_files import TextFacts
+from streamflow.steps.data.source_header import SourceFormat, guess_header, leave_types_out
 
 SHOWN_RAGGED = 3
 Batch = tuple[NDArray[np.int64], pl.DataFrame]
-
-
-@dataclass(kw_only=True)
-class SourceFormat:
-    """The format of a file as far as it is guessed, and what decided each option."""
-
-    file_format: FileFormat = field(default_factory=FileFormat)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def declare(self, reason: str, **options: Any) -> None:
-        """Change options of the format. The reason belongs to the first of them."""
-        values = {**self.file_format.model_dump(), **options}
-        self.file_format = FileFormat.model_validate(values)
-        self.reasons[next(iter(options))] = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +67,13 @@ def read_source(path: Path, *, numbers_rows: str | None) -> ReadSource | Problem
         return Problem(lines=(f"{path.name}: it cannot be read: {exc}",), remedy="Fetch it again")
     except ContractViolation as exc:
         line = exc.message.replace(f"{path}: ", f"{path.name}: ")
-        return Problem(lines=(line,), remedy=exc.remedy.rstrip(".").split(", and run ")[0])
+        return Problem(lines=(line,), remedy=_shorten_remedy(exc.remedy))
+
+
+def _shorten_remedy(remedy: str) -> str:
+    """Return what to do with a file, without the command to run after it."""
+    action = re.split(",? and run ", remedy.rstrip("."))[0]
+    return action[:1].upper() + action[1:]
 
 
 def _read_source(path: Path, numbers_rows: str | None) -> ReadSource | Problem:
@@ -89,13 +84,27 @@ def _read_source(path: Path, numbers_rows: str | None) -> ReadSource | Problem:
     if kind_of(path.name).is_text:
         facts = source_files.read_text_facts(path)
         _guess_text(facts, source)
-        unreadable = _find_unreadable(path, source.file_format) if facts.quotes % 2 else None
-        if unreadable:
-            return unreadable
-    else:
-        _guess_sheet(path, source)
+        if facts.may_be_unreadable and (problem := _find_unreadable(path, source.file_format)):
+            return problem
+    elif kind_of(path.name) == EXCEL and (problem := _guess_sheet(path, source)):
+        return problem
+    try:
+        return _read_columns(path, source, numbers_rows)
+    except csv.Error:
+        unreadable = _find_unreadable(path, source.file_format)
+        if unreadable is None:
+            raise
+        return unreadable
+
+
+def _read_columns(
+    path: Path,
+    source: SourceFormat,
+    numbers_rows: str | None,
+) -> ReadSource | Problem:
+    """Read the header of a file and then its rows."""
     header = table_files.read_header(path, source.file_format)
-    problem = _guess_header(path, header, source)
+    problem = guess_header(path, header, source) or leave_types_out(path, header, source)
     if problem:
         return problem
     return _tally(path, source, numbers_rows)
@@ -123,50 +132,19 @@ def _find_unreadable(path: Path, file_format: FileFormat) -> Problem | None:
     return Problem(lines=(line,), remedy="Correct this line")
 
 
-def _guess_sheet(path: Path, source: SourceFormat) -> None:
-    """Choose the first sheet of an Excel file with several."""
+def _guess_sheet(path: Path, source: SourceFormat) -> Problem | None:
+    """Choose the first sheet of an Excel file with several. Return why none can be read."""
+    damage = excel_files.find_archive_problem(path)
+    if damage:
+        remedy = "Save the file again, or export it as CSV"
+        return Problem(lines=(f"{path.name}: it is {damage}",), remedy=remedy)
     sheets = source_files.list_sheets(path)
+    if not sheets:
+        return Problem(lines=(f"{path.name}: no visible sheet",), remedy="Show one of its sheets")
     if len(sheets) > 1:
         reason = f"the first of {len(sheets)} sheets: {', '.join(map(repr, sheets))}"
         source.declare(reason, sheet=sheets[0])
-
-
-def _guess_header(path: Path, header: list[str], source: SourceFormat) -> Problem | None:
-    """Guess what the header needs: blanks removed, and columns without a name ignored."""
-    if not header:
-        return Problem(lines=(f"{path.name}: it has no header",), remedy="Export the file again")
-    bare_header = [name.strip(BLANKS) for name in header]
-    padded = sum(bare != name for bare, name in zip(bare_header, header, strict=True))
-    if padded:
-        reason = f"{count_of(padded, 'header has', 'headers have')} blanks around"
-        source.declare(reason, trim=True)
-    unnamed = bare_header.count("")
-    if unnamed:
-        reason = f"{count_of(unnamed, 'column has', 'columns have')} no header"
-        source.declare(reason + _explain_no_name(bare_header), ignore=("",))
-    return _find_repeated_names(path, bare_header)
-
-
-def _explain_no_name(header: list[str]) -> str:
-    """Say why a header has a column without a name, as far as its place tells that."""
-    if header[0] == "":
-        return ", an index"
-    if header[-1] == "":
-        return ", after a separator at the end of lines"
-    return ""
-
-
-def _find_repeated_names(path: Path, header: list[str]) -> Problem | None:
-    """Find the names that are in a header more than once."""
-    lines = []
-    for name in sorted(set(header)):
-        count = header.count(name)
-        if name and count > 1:
-            times = count_of(count, "time")
-            lines.append(f"{path.name}: column {name!r} is in the header {times}")
-    if not lines:
-        return None
-    return Problem(lines=tuple(lines), remedy="Give each column its own name")
+    return None
 
 
 def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSource | Problem:
@@ -181,20 +159,21 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
             batches = table_files.read_batches(path, source.file_format, ragged)
         else:
             batches = chain([first_batch], batches)
+    names = derive_names(table_files.read_headers(path, source.file_format))
     if numbers_rows:
-        source.declare("no column is the key", number_rows=True, key_header=numbers_rows)
+        key_header = number_name(numbers_rows, table_files.read_header(path, source.file_format))
+        source.declare("no column is the key", number_rows=True, key_header=key_header)
+        names[key_header] = numbers_rows
     headers = table_files.read_headers(path, source.file_format)
     tally = FileTally(path.name, headers, source.file_format)
     for rows, cells in read_ahead(batches):
-        tallied = cells
-        if numbers_rows and numbers_rows not in cells.columns:
-            tallied = table_files.add_row_numbers(rows, cells, numbers_rows)
+        tallied = table_files.add_row_numbers(rows, cells, key_header) if numbers_rows else cells
         tally.add(rows, tallied)
     problem = _describe_rows(path, source.file_format, tally, ragged)
     if problem:
         return problem
     reasons = _finish_reasons(tally, source)
-    profile = tally.make_profile(derive_names(headers), reasons)
+    profile = tally.make_profile(names, reasons)
     records = table_files.read_records(path, profile.named_rows(), source.file_format)
     lines = {row: record.line for row, record in records.items()}
     return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
