@@ -130,10 +130,10 @@ def ensure_live_table(
     required = {**keys, **TIME_COLUMNS, **features}
     live = live_columns(connection, view)
     live_keys = _live_keys(connection, view) if live else set()
-    if live and live_keys != set(keys) and not _has_rows(connection, view):
+    is_replaced = live_keys != set(keys) and bool(live) and not _has_rows(connection, view)
+    if is_replaced:
         drop_live_table(connection, view)
-        live = {}
-    if not live:
+    if is_replaced or not live:
         connection.execute(_compose_create_table(view, list(keys), required))
         return
     changed = [name for name, sql_type in required.items() if live.get(name, sql_type) != sql_type]

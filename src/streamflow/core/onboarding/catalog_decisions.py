@@ -85,11 +85,11 @@ def list_file_decisions(
 
 def _list_null_words(file: FileProfile) -> Iterator[str]:
     """Name each word that is taken for a null, although a column of texts holds it too."""
-    words = {word for column in file.columns for word in column.null_words}
+    null_words = {word for column in file.columns for word in column.null_words}
     for column in file.columns:
         if column.kind != "string":
             continue
-        for word in sorted(words):
+        for word in sorted(null_words):
             count = column.count_value(word)
             if count:
                 yield (
