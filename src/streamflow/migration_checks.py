@@ -41,8 +41,10 @@ def check_migrated(login: Address, catalog_file: HomeCatalog) -> None:
             f"the database has schema version {installed.schema_version},"
             f" this code needs {SCHEMA_VERSION}"
         )
-    if installed.catalog_digest != catalog_file.catalog.digest:
+    is_migrated = installed.catalog_digest == catalog_file.catalog.digest
+    if not is_migrated or catalog_file.replaces_former:
         require_same_source(catalog_file)
+    if not is_migrated:
         raise NotMigrated("the catalog has changed since the last 'streamflow migrate'")
 
 

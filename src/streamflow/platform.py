@@ -24,10 +24,11 @@ from streamflow.database import (
     translate_errors,
 )
 from streamflow.features.feature_service import ServiceFeature
-from streamflow.files.home_catalog import HomeCatalog, load_home_catalog
+from streamflow.files.home_catalog import HomeCatalog, load_home_catalog, refresh_copy
 from streamflow.files.home_location import read_former_home, record_home
 from streamflow.migration_checks import check_migrated, require_installation
 from streamflow.settings import (
+    SETTINGS_FILE,
     Settings,
     apply_catalog_defaults,
     temporary_environment,
@@ -229,6 +230,7 @@ def open_platform(
         _follow_move(platform)
         if must_be_migrated:
             require_migrated(platform)
+            refresh_copy(platform.home, platform.catalog_file)
         yield platform
 
 
@@ -240,8 +242,8 @@ def _wire(
 ) -> Platform:
     """Make the platform; `closing` closes what it opens."""
     catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
-    if catalog_file.copy is not None:
-        notify(f"{catalog_file.name} cannot be read: its copy {catalog_file.copy} is used")
+    for note in catalog_file.list_notes(settings_file=SETTINGS_FILE):
+        notify(note)
     attachment = None
     if settings.database_url is None:
         attachment = closing.enter_context(attach(settings.home.absolute(), notify=notify))

@@ -59,7 +59,8 @@ def test_another_catalog_is_refused_with_both_names_unless_it_is_meant(
         with pytest.raises(DifferentCatalog) as refused:
             step(platform)
         assert refused.value.message == message
-    migrate(platform, change_catalog=True)
+    receipt = migrate(platform, change_catalog=True)
+    assert f"the catalog of this installation: {different}, before {mine}" in receipt.changes
     assert open_with().catalog_file.source == different
 
 
@@ -70,6 +71,44 @@ def test_the_same_catalog_under_a_different_path_is_not_refused(
     moved = write_catalog(tmp_path / "moved.toml", fee_max=777)
     migrate(open_with(catalog=moved))
     assert open_with().catalog_file.source == moved
+
+
+def test_a_catalog_that_changes_only_what_is_served_is_refused_too(
+    open_with: Open, tmp_path: Path
+) -> None:
+    mine = write_catalog(tmp_path / "mine.toml")
+    migrate(open_with(migrated=False, catalog=mine))
+    different = tmp_path / "different.toml"
+    different.write_text(f'{OUR_TEXT}\n[files.users]\nnulls = ["NA"]\n', "utf-8")
+    with pytest.raises(DifferentCatalog):
+        open_with(catalog=different)
+    with pytest.raises(DifferentCatalog):
+        migrate(open_with(migrated=False, catalog=different))
+
+
+def test_the_copy_follows_its_source_also_without_migrate(open_with: Open, tmp_path: Path) -> None:
+    mine = write_catalog(tmp_path / "mine.toml")
+    migrate(open_with(migrated=False, catalog=mine))
+    mine.write_text(f'{OUR_TEXT}\n[files.users]\nnulls = ["NA"]\n', "utf-8")
+    open_with()
+    mine.unlink()
+    opened = open_with()
+    assert opened.catalog_file.copy is not None
+    assert opened.catalog.file_format("users").nulls == ("NA",)
+
+
+def test_settings_beside_the_catalog_that_are_not_read_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = write_catalog(tmp_path / "project" / "mine.toml")
+    settings = tmp_path / "project" / "streamflow.toml"
+    settings.write_text("seed = 7", "utf-8")
+    catalog = load_home_catalog(tmp_path / "home", mine)
+    assert list(catalog.list_notes(settings_file="streamflow.toml")) == [
+        f"{settings} is not read: settings come from the folder where the command runs"
+    ]
+    monkeypatch.chdir(tmp_path / "project")
+    assert list(catalog.list_notes(settings_file="streamflow.toml")) == []
 
 
 def test_an_installation_that_remembers_nothing_asks_which_catalog_is_meant(

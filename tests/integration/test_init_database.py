@@ -14,7 +14,7 @@ from support.command import called
 from streamflow.database import arrow, connect
 from streamflow.errors import CatalogInvalid
 from streamflow.platform import Platform
-from streamflow.steps.data.fetch_rows import fetch_rows
+from streamflow.steps.data.fetch_rows import fetch_rows, fetched_rows
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.init import init
 from streamflow.steps.data.migrate import migrate
@@ -84,6 +84,17 @@ def test_what_cannot_be_read_is_said_without_the_password(source: str, tmp_path:
         assert said in error.value.message
         assert "secret" not in str(error.value)
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_refused_guess_leaves_no_file_behind(source: str, tmp_path: Path) -> None:
+    url = source.format("/crm.customers")
+    for _ in range(2):  # so the second try is not refused because of the first
+        with (
+            pytest.raises(CatalogInvalid, match="no column 'nothing'"),
+            fetched_rows(url, tmp_path, query=None, force=False, notify=print) as path,
+        ):
+            init([path], tmp_path / "catalog.toml", label="nothing")
+    assert not list(tmp_path.iterdir())
 
 
 def test_init_needs_a_source(tmp_path: Path) -> None:

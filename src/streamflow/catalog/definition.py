@@ -118,6 +118,13 @@ class Catalog(CatalogPart):
         headers[self.entity.key] = declared_format.key_header or self.entity.key
         return headers
 
+    def required_headers(self, table: str) -> list[str]:
+        """Return the headers that the file of `table` must have; numbered rows need no key."""
+        headers = self.headers(table)
+        if self.file_format(table).number_rows:
+            del headers[self.entity.key]
+        return list(headers.values())
+
     def reading(self, table: str) -> str:
         """Return a digest of how the file of `table` is read; empty for strict CSV.
 

@@ -114,7 +114,7 @@ def init(
 
     Example: streamflow init gym/month_000 --as-of 2024-01-31
     """
-    from streamflow.steps.data.fetch_rows import fetch_rows
+    from streamflow.steps.data.fetch_rows import fetched_rows
     from streamflow.steps.data.init import init as step
 
     if bool(sources) == bool(database):
@@ -122,16 +122,19 @@ def init(
     if make_key and key:
         raise typer.BadParameter("--make-key numbers the rows; it needs no --key")
     notify = invocation(context).notify
-    if database:
-        sources = [fetch_rows(database, folder, query=query, force=force, notify=notify)]
-    receipt = step(
-        sources or [],
-        out,
+    guess = partial(
+        step,
+        out=out,
         key=key,
         make_key=make_key,
         label=label,
         force=force,
         notify=notify,
     )
+    if database:
+        with fetched_rows(database, folder, query=query, force=force, notify=notify) as path:
+            receipt = guess([path])
+    else:
+        receipt = guess(sources or [])
     day = f"{as_of:%Y-%m-%d}" if as_of else "YYYY-MM-DD"
     show(receipt, as_json=as_json, text=partial(init_receipt.describe, day=day))

@@ -108,14 +108,12 @@ class StreamflowOfflineStore(RefusingOfflineStore):
         """Read every row between two instants, both included, as known at present."""
         return pull(
             compose_all,
-            Pull(
-                relation=data_source.get_table_query_string(),
-                keys=join_key_columns,
-                features=feature_name_columns,
-                timestamp_field=timestamp_field,
-                created_column=created_timestamp_column or None,
-                start=_to_utc(start_date),
-                end=_to_utc(end_date),
+            _make_pull(
+                data_source,
+                join_key_columns,
+                feature_name_columns,
+                (timestamp_field, created_timestamp_column),
+                (start_date, end_date),
             ),
         )
 
@@ -136,16 +134,40 @@ class StreamflowOfflineStore(RefusingOfflineStore):
         """
         return pull(
             compose_latest,
-            Pull(
-                relation=data_source.get_table_query_string(),
-                keys=join_key_columns,
-                features=feature_name_columns,
-                timestamp_field=timestamp_field,
-                created_column=created_timestamp_column or None,
-                start=_to_utc(start_date),
-                end=_to_utc(end_date),
+            _make_pull(
+                data_source,
+                join_key_columns,
+                feature_name_columns,
+                (timestamp_field, created_timestamp_column),
+                (start_date, end_date),
             ),
         )
+
+
+def _make_pull(
+    data_source: DataSource,
+    keys: list[str],
+    features: list[str],
+    time_columns: tuple[str, str | None],
+    period: tuple[datetime | None, datetime | None],
+) -> Pull:
+    """Describe what Feast wants of one source.
+
+    Args:
+        time_columns: the column of the instant, and that of the creation, if there is one.
+        period: the first and the last instant; None: no limit.
+    """
+    timestamp_field, created_column = time_columns
+    start, end = map(_to_utc, period)
+    return Pull(
+        relation=data_source.get_table_query_string(),
+        keys=keys,
+        features=features,
+        timestamp_field=timestamp_field,
+        created_column=created_column or None,
+        start=start,
+        end=end,
+    )
 
 
 def _create_requested_view(

@@ -5,6 +5,8 @@ So a command uses the catalog of the installation, also if it does not name one.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ class HomeCatalog:
         copy: The copy in the state folder, if it was read because the source cannot be read.
         is_named: Whether the user named the catalog for this command.
         former_source: What the last `migrate` used, in words. Empty if the folder does not say.
+        former_text: The copy in the state folder. Empty if there is none.
     """
 
     catalog: Catalog
@@ -34,6 +37,7 @@ class HomeCatalog:
     copy: Path | None
     is_named: bool
     former_source: str
+    former_text: str
 
     @property
     def name(self) -> str:
@@ -44,6 +48,26 @@ class HomeCatalog:
     def is_same_source(self) -> bool:
         """Return whether the last `migrate` used the same source."""
         return self.name == self.former_source
+
+    def list_notes(self, *, settings_file: str) -> Iterator[str]:
+        """Say what a user may not expect: the copy is read, or settings beside it are not.
+
+        Args:
+            settings_file: The name of the file of settings in the current folder.
+        """
+        if self.copy is not None:
+            yield f"{self.name} cannot be read: its copy {self.copy} is used"
+        elif self.source is not None:
+            beside = self.source.parent / settings_file
+            if beside.is_file() and beside.resolve() != Path(settings_file).resolve():
+                yield f"{beside} is not read: settings come from the folder where the command runs"
+
+    @property
+    def replaces_former(self) -> bool:
+        """Return whether it differs from the catalog in force and comes from a different source."""
+        if self.is_same_source or not (self.former_source and self.former_text):
+            return False
+        return parse_catalog(self.former_text, origin=COPY_FILE) != self.catalog
 
 
 def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
@@ -58,7 +82,8 @@ def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
     Raises:
         CatalogInvalid: The catalog cannot be read, or it has mistakes.
     """
-    is_known, former = _read_source(home)
+    source_line = _read_text(home / SOURCE_FILE)
+    former = Path(source_line.removesuffix("\n")) if source_line.strip() else None
     source = former if named_path is None else _find_named(named_path, former)
     path = source or DEFAULT_PATH
     copy = None
@@ -75,7 +100,8 @@ def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
         source=source,
         copy=copy,
         is_named=named_path is not None,
-        former_source=_name_source(former) if is_known else "",
+        former_source=_name_source(former) if source_line else "",
+        former_text=_read_text(home / COPY_FILE),
     )
 
 
@@ -85,6 +111,13 @@ def remember_catalog(home: Path, catalog: HomeCatalog) -> None:
     home.mkdir(parents=True, exist_ok=True)
     write_text(home / COPY_FILE, catalog.text, replace=True)
     write_text(home / SOURCE_FILE, f"{source}\n", replace=True)
+
+
+def refresh_copy(home: Path, catalog: HomeCatalog) -> None:
+    """Copy a new text of the catalog in force. A folder that we cannot write to stays as it is."""
+    is_new = catalog.is_same_source and catalog.copy is None and catalog.text != catalog.former_text
+    if is_new and os.access(home, os.W_OK):
+        write_text(home / COPY_FILE, catalog.text, replace=True)
 
 
 def _find_named(named_path: Path, former: Path | None) -> Path:
@@ -100,16 +133,14 @@ def _find_named(named_path: Path, former: Path | None) -> Path:
     return former if ends_alike else path
 
 
-def _read_source(home: Path) -> tuple[bool, Path | None]:
-    """Return whether the state folder remembers a catalog, and its source."""
+def _read_text(path: Path) -> str:
+    """Return the text of a file of the state folder; empty if there is no such file."""
     try:
-        text = (home / SOURCE_FILE).read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        return False, None
+        return ""
     except (OSError, UnicodeDecodeError) as exc:
-        raise CatalogInvalid(f"{home / SOURCE_FILE}: it cannot be read: {exc}") from exc
-    name = text.removesuffix("\n")
-    return True, Path(name) if name else None
+        raise CatalogInvalid(f"{path}: it cannot be read: {exc}") from exc
 
 
 def _name_source(source: Path | None) -> str:

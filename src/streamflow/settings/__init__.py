@@ -10,9 +10,11 @@ from streamflow.settings.environment import (
     inherited_environment,
     temporary_environment,
 )
+from streamflow.settings.fields import FILE as SETTINGS_FILE
 from streamflow.settings.loading import SettingRow, list_settings, load_settings
 
 __all__ = [
+    "SETTINGS_FILE",
     "SettingRow",
     "Settings",
     "apply_catalog_defaults",

@@ -84,3 +84,10 @@ def test_a_key_that_repeats_is_still_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "drop", "account_id,fee,churn", rows)
     with pytest.raises(CatalogInvalid, match="'account_id' repeats"):
         init([path], tmp_path / "catalog.toml", label="churn=Y")
+
+
+def test_a_label_that_says_false_for_who_left_is_refused(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 9},{('true', 'false')[n % 3 == 0]}" for n in ROWS]
+    path = write(tmp_path / "drop", "user_id,fee,is_active", rows)
+    with pytest.raises(CatalogInvalid, match="'is_active' is True for who stayed"):
+        init([path], tmp_path / "catalog.toml", label="is_active")

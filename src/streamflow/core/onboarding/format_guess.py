@@ -111,7 +111,9 @@ def _find_bool_words(
 
 def contradicts_words(outcome: Outcome) -> bool:
     """Tell whether a label says False for a customer who left; no file format can say so."""
-    return "False" in outcome.true or "True" in outcome.false
+    left = {word.lower() for word in outcome.true}
+    stayed = {word.lower() for word in outcome.false}
+    return "false" in left or "true" in stayed
 
 
 def describe_odd_cells(file: FileProfile, column: ColumnProfile) -> str:

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from streamflow.core.onboarding.problems import Problem, refuse
 from streamflow.database.foreign_rows import parse_source, stream_rows
+from streamflow.errors import StreamflowError
 from streamflow.files.parquet_writing import write_parquet
+
+
+@contextmanager
+def fetched_rows(
+    url: str,
+    folder: Path,
+    *,
+    query: str | None,
+    force: bool,
+    notify: Callable[[str], None],
+) -> Iterator[Path]:
+    """Yield the file of `fetch_rows`. If the block is refused, remove the file again.
+
+    So the user can correct the command and run it once more.
+    """
+    path = fetch_rows(url, folder, query=query, force=force, notify=notify)
+    try:
+        yield path
+    except StreamflowError:
+        path.unlink()
+        raise
 
 
 def fetch_rows(

@@ -53,11 +53,8 @@ def _check_header(
     header: Sequence[str],
 ) -> list[DropViolation]:
     """Return a violation for each wrong column, or one if a declaration reads the header."""
-    file_format = catalog.file_format(table)
-    names = list(catalog.headers(table).values())
-    if file_format.number_rows:
-        names.remove(str(file_format.key_header))
-    ignored = file_format.ignore
+    names = catalog.required_headers(table)
+    ignored = catalog.file_format(table).ignore
     violations = find_header_violations(table, header, names, ignored)
     if not violations:
         return []

@@ -23,10 +23,10 @@ from streamflow.core.onboarding.problems import Problem, refuse
 from streamflow.core.onboarding.settings_text import SETTINGS_TEXT
 from streamflow.core.onboarding.table_guess import TableGuess
 from streamflow.files import source_files, text_files
+from streamflow.settings import SETTINGS_FILE
 from streamflow.steps.data.source_profile import ReadSource, read_source
 
 MADE_KEY = "row_number"  # the key that numbers the rows
-SETTINGS_FILE = "streamflow.toml"
 FOLDER_REMEDY = "Name the folder that holds the files of one drop, or the files themselves"
 
 

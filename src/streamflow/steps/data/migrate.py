@@ -8,7 +8,7 @@ from streamflow.core.data.counts import count_of
 from streamflow.database import connect, ensure_database
 from streamflow.features.feature_service import features_of
 from streamflow.features.registry_content import find_missing
-from streamflow.files.home_catalog import remember_catalog
+from streamflow.files.home_catalog import HomeCatalog, remember_catalog
 from streamflow.migration_checks import require_same_source
 from streamflow.models.mlflow_client import is_database
 from streamflow.platform import Platform, require_migrated
@@ -91,14 +91,26 @@ def _migrate(platform: Platform, *, change_catalog: bool) -> list[str]:
         catalog_digest=platform.catalog.digest,
         repository_digest=digest,
     )
+    changes += _describe_source(platform.catalog_file)
     remember_catalog(platform.home, platform.catalog_file)
     return changes
 
 
 def _require_catalog(platform: Platform, former: installation.Installation | None) -> None:
     """Raise DifferentCatalog if this catalog is not that of the installation, nor its new text."""
-    if former is not None and former.catalog_digest != platform.catalog.digest:
+    if former is None:
+        return
+    is_migrated = former.catalog_digest == platform.catalog.digest
+    if not is_migrated or platform.catalog_file.replaces_former:
         require_same_source(platform.catalog_file)
+
+
+def _describe_source(catalog_file: HomeCatalog) -> list[str]:
+    """Say that the catalog of the installation comes from a different source from now on."""
+    former = catalog_file.former_source
+    if not former or catalog_file.is_same_source:
+        return []
+    return [f"the catalog of this installation: {catalog_file.name}, before {former}"]
 
 
 def _describe_registry(platform: Platform) -> str:
@@ -128,6 +140,7 @@ def plan_migration(platform: Platform, *, change_catalog: bool = False) -> Migra
         changes.append("record the changed catalog")
     missing = find_missing(platform.connection, platform.catalog, platform.read_services())
     changes += [f"Feast: missing {name}" for name in missing]
+    changes += _describe_source(platform.catalog_file)
     notes = tuple(describe_old_versions(platform))
     return MigrateReceipt(changes=tuple(changes), planned=True, notes=notes)
 

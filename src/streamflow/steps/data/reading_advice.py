@@ -27,11 +27,7 @@ def find_header_reading(path: Path, table: str, catalog: Catalog) -> Changes | N
     None: no declaration that is tried helps. With the columns, a sample of the cells is tried too.
     """
     declared = catalog.file_format(table)
-    headers = [
-        header
-        for name, header in catalog.headers(table).items()
-        if name != catalog.entity.key or not declared.number_rows
-    ]
+    headers = catalog.required_headers(table)
     for changes in _propose_header_changes(path, declared):
         changed_format = declared.model_copy(update=changes)
         header = table_files.read_header(path, changed_format)

@@ -230,18 +230,21 @@ def _explain_cells(
     """Name the changed cells of some buckets by key and column, with the former values if known."""
     if not buckets:
         return []
-    catalog = platform.catalog
-    key = catalog.entity.key
+    key = platform.catalog.entity.key
     types = {column.name: column.type for column in content.columns}
     rows = change_evidence.read_rows_in_buckets(platform.address, source, types, key, buckets)
-    raw_rows = change_evidence.read_raw_rows_in_buckets(
-        platform.connection,
-        platform.address,
-        source,
-        catalog,
-        types,
-        buckets,
-    )
+    raw_rows = pl.DataFrame()
+    # A recorded catalog may come from somebody else: only the expressions of our own are computed.
+    catalog = platform.catalog_file.catalog
+    if source.table in catalog.frozen_tables:
+        raw_rows = change_evidence.read_raw_rows_in_buckets(
+            platform.connection,
+            platform.address,
+            source,
+            catalog,
+            types,
+            buckets,
+        )
     return find_changed_cells(rows, raw_rows, buckets, recorded=stored, key=key, types=types)
 
 

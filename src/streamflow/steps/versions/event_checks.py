@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from streamflow.catalog import Catalog
 from streamflow.core.training.training_set import Source
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
@@ -31,9 +30,7 @@ class EventCheck:
     differs: bool = False
 
 
-def check_events(
-    platform: Platform, sources: Iterable[Source], *, installed: Catalog
-) -> Iterator[EventCheck]:
+def check_events(platform: Platform, sources: Iterable[Source]) -> Iterator[EventCheck]:
     """Check each revision that was made of events.
 
     The expressions of a recorded catalog may come from somebody else. Only those that the catalog
@@ -45,6 +42,7 @@ def check_events(
     for source in sources:
         if source.table in platform.catalog.events:
             recorded = platform.catalog.events[source.table]
+            installed = platform.catalog_file.catalog
             if installed.events.get(source.table) == recorded:
                 yield _check_revision(platform, source)
             else:

@@ -110,7 +110,7 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
         differences=certificate_differences(passport.certificate, proof.certificate),
         comparable=are_comparable(passport.certificate, proof.certificate),
         tampered=record.tampered,
-        events=tuple(check_events(recorded_platform, passport.sources, installed=platform.catalog)),
+        events=tuple(check_events(recorded_platform, passport.sources)),
     )
 
 
