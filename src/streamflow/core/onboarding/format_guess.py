@@ -111,9 +111,9 @@ def _find_bool_words(
 
 def contradicts_words(outcome: Outcome) -> bool:
     """Tell whether a label says False for a customer who left; no file format can say so."""
-    left = {word.lower() for word in outcome.true}
-    stayed = {word.lower() for word in outcome.false}
-    return "false" in left or "true" in stayed
+    words_for_true = {word.lower() for word in outcome.true}
+    words_for_false = {word.lower() for word in outcome.false}
+    return "false" in words_for_true or "true" in words_for_false
 
 
 def describe_odd_cells(file: FileProfile, column: ColumnProfile) -> str:
