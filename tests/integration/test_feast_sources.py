@@ -48,6 +48,7 @@ from support.frozen import (
 from streamflow.database import Address
 from streamflow.errors import CatalogInvalid, FeastUnsupported, PermissionMissing
 from streamflow.features.offline import StreamflowOfflineStore
+from streamflow.warehouse.whole_database import SCHEMAS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -554,9 +555,11 @@ def test_a_dataset_is_saved_in_a_table_and_read_again(pair: Pair, job: Any) -> N
 
 
 def test_a_dataset_is_not_saved_where_it_must_not_be(pair: Pair, job: Any) -> None:
-    for name in ("frozen.trips", "raw.trips", "online.trips_fv", "streamflow.trips"):
-        with pytest.raises(FeastUnsupported, match=r"schema '\w+' of .* is one of ours"):
-            job.persist(SavedDatasetPostgreSQLStorage(table_ref=name), allow_overwrite=True)
+    for schema in SCHEMAS:
+        with pytest.raises(FeastUnsupported, match=rf"schema '{schema}' of .* is one of ours"):
+            job.persist(
+                SavedDatasetPostgreSQLStorage(table_ref=f"{schema}.trips"), allow_overwrite=True
+            )
     with pytest.raises(PermissionMissing, match='CREATE SCHEMA "nowhere"'):
         job.persist(SavedDatasetPostgreSQLStorage(table_ref="nowhere.trips"))
     pair.connection.execute("CREATE OR REPLACE VIEW looks AS SELECT 1 AS n")
@@ -570,9 +573,22 @@ def test_sql_is_given_where_one_query_gives_the_rows(pair: Pair, job: Any) -> No
     with pytest.raises(FeastUnsupported, match="polars joins the histories"):
         job.to_sql()
     pulled = StreamflowOfflineStore.pull_latest_from_table_or_query(
-        pair.ours.config, query("trips"), ["driver_id"], ["trips"], "moment", "made", NOON, NOON
+        pair.ours.config,
+        query("trips"),
+        ["driver_id"],
+        ["trips"],
+        "moment",
+        "made",
+        NOON - 9 * HOUR,
+        NOON,
     )
-    assert pair.connection.execute(pulled.to_sql()).fetchall() == []
+    rows = pair.connection.execute(pulled.to_sql()).fetchall()
+    # The newest row of each driver: key, trips, moment (without a time zone), time of creation.
+    noon = NOON.replace(tzinfo=None)
+    assert sorted(rows) == [
+        (1, 20, noon - HOUR, NOON - HOUR / 2),
+        (2, 30, noon - 2 * HOUR, NOON + HOUR),
+    ]
     everything = StreamflowOfflineStore.pull_all_from_table_or_query(
         pair.ours.config, query("trips"), ["driver_id"], ["trips"], "moment", "made"
     )

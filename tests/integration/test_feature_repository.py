@@ -324,7 +324,8 @@ def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(
     fill(database)
     repository.write(SERVICES)
     repository.apply()
-    assert repository.view_names() == ["plan_fv", "usage_fv"]
+    views = FeatureStore(repo_path=str(repository.folder)).list_feature_views()
+    assert sorted(view.name for view in views) == ["plan_fv", "usage_fv"]
     asked = pl.DataFrame({"user_id": ["c", "a", "nobody", "c"]}).with_columns(
         event_timestamp=pl.lit(FIRST), known_at=pl.lit(FIRST + timedelta(days=1))
     )
@@ -348,7 +349,7 @@ def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(
 
 def test_a_repository_that_was_never_written(tmp_path: Path, database: psycopg.Connection) -> None:
     with pytest.raises(NotMigrated, match="no feature repository"):
-        FeatureRepository(tmp_path / "nowhere", CATALOG).view_names()
+        FeatureRepository(tmp_path / "nowhere", CATALOG).open()
 
 
 def test_a_new_feature_is_one_line(

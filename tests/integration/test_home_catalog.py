@@ -154,12 +154,19 @@ def test_a_source_that_must_not_be_read_leaves_its_copy_in_force(
     assert open_with().catalog_file.copy == tmp_path / "home" / "home.catalog.toml"
 
 
-def test_a_half_written_catalog_never_replaces_the_copy(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.toml"
-    broken.write_text("model = ", encoding="utf-8")
-    with pytest.raises(CatalogInvalid, match="broken.toml"):
-        load_home_catalog(tmp_path, broken)
-    assert not list(tmp_path.glob("home.catalog.*"))
+def test_a_half_written_catalog_never_replaces_the_copy(open_with: Open, tmp_path: Path) -> None:
+    mine = write_catalog(tmp_path / "mine.toml", fee_max=777)
+    migrate(open_with(migrated=False, catalog=mine))
+    copy = tmp_path / "home" / "home.catalog.toml"
+    good_text = mine.read_text(encoding="utf-8")
+    assert copy.read_text(encoding="utf-8") == good_text
+    mine.write_text("model = ", encoding="utf-8")
+    for named in ({}, {"catalog": mine}):
+        with pytest.raises(CatalogInvalid, match="mine.toml"):
+            open_with(**named)
+    with pytest.raises(CatalogInvalid, match="mine.toml"):
+        migrate(open_with(migrated=False, catalog=mine))
+    assert copy.read_text(encoding="utf-8") == good_text
 
 
 def test_a_command_in_a_folder_without_a_state_makes_none(tmp_path: Path) -> None:

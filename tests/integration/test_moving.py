@@ -17,6 +17,7 @@ import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
+from feast import FeatureStore
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, load, run
 from support.states import JANUARY_TRAINED
 
@@ -116,7 +117,8 @@ def test_versions_are_the_same_elsewhere(
     )
     served = mlflow.pyfunc.load_model("models:/streamflow_churn/2").predict(rows.to_pandas())
     assert np.array_equal(served["probability"], expected)
-    assert platform.catalog.service in platform.features.service_names()
+    services = FeatureStore(repo_path=str(platform.features.folder)).list_feature_services()
+    assert platform.catalog.service in [service.name for service in services]
     run(
         platform, simulated_drops / "month_001", FEBRUARY
     )  # the drop that it is asked to predict for

@@ -230,7 +230,7 @@ def test_a_version_with_a_passport_of_schema_3_is_reproduced_served_and_moved(
     notes = (
         "background.json was not checked: a passport of schema 3 has no digest of it",
         "of MLflow's model only model.skops was checked: a passport of schema 3 has no digest of"
-        " its different files",
+        " its other files",
     )
     assert (receipt.result, receipt.differences, receipt.tampered) == (IDENTICAL, (), ())
     assert (receipt.notes, unaware.tampered, unaware.notes) == (notes, (), notes)

@@ -74,7 +74,7 @@ class Registered:
 def registered(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Registered]:
-    """Six versions; the first, a calibrated forest, is in Production."""
+    """Two versions of each kind; the first, a calibrated baseline forest, is in Production."""
     name = f"sf_stock_{uuid4().hex[:12]}"
     cluster.clone(name)
     folder = tmp_path_factory.mktemp("stock")
@@ -183,9 +183,13 @@ CLIENTS = {"2.22": ("mlflow==2.22.*", "starlette<1"), "3.17": ("mlflow==3.17.*",
 def test_a_stock_client_answers_as_score_does(
     registered: Registered, tmp_path: Path, release: str
 ) -> None:
-    """The requirements of forest and regression first; boosting brings one package more."""
+    """Answer by each version of each kind.
+
+    The requirements of forests and regression come first; boosting brings one package more.
+    """
     environment = Environment(tmp_path / "environment")
-    for kinds in (("baseline", "logistic"), ("boosting",)):
+    checked = []
+    for kinds in (("baseline", "logistic", "forest"), ("boosting",)):
         versions = [version for version, kind in registered.kinds.items() if kind in kinds]
         for version in versions:
             file = registered.requirements[version]
@@ -204,10 +208,12 @@ def test_a_stock_client_answers_as_score_does(
         assert "mismatch" not in done.stderr
         for version in versions:
             assert told["answers"][version] == registered.expected[version]
+            checked.append(version)
         if "baseline" in kinds:
             check_serving(environment, registered, tmp_path / "serve.log")
+    assert set(checked) == set(registered.kinds)
     rows = len(registered.expected["1"])
-    print(f"\nmlflow {told['mlflow']}: {rows} rows of {len(registered.kinds)} versions agree")
+    print(f"\nmlflow {told['mlflow']}: {rows} rows of {len(checked)} versions agree")
 
 
 def check_serving(environment: Environment, registered: Registered, log: Path) -> None:

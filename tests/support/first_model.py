@@ -86,7 +86,7 @@ class Measurement:
 def measure(
     public: PublicSet, *, trees: int, folds: int = FOLDS, repeats: int = REPEATS
 ) -> Measurement:
-    """Predict each fold by `auto` and by the rivals, which learned from the different folds."""
+    """Predict each fold by `auto` and by the rivals, which learned from the other folds."""
     fold = np.random.default_rng(0).permutation(len(public.label)) % FOLDS
     answers: dict[str, list[NDArray[np.float64]]] = {}
     labels, kinds = [], []

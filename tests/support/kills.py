@@ -183,7 +183,7 @@ class Bench:
 def main() -> None:
     """Do all once a line is read: the process that is killed."""
     with open_platform(load_settings()) as platform:
-        platform.features.view_names()  # imports Feast
+        platform.features.open()  # imports Feast
         print("ready", flush=True)
         sys.stdin.readline()
         do_all(platform, sys.argv[1:])

@@ -141,6 +141,6 @@ def read_source(
     return HistorySource(
         relation=relation,
         timestamp_field=timestamp_field,
-        created_column=created_column or None,
+        created_column=created_column,
         schema=columns.schema,
     )

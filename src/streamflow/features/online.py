@@ -116,8 +116,7 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         features = find_features(table)
         key_names = [key.name for key in keys]
         column_types = {key.name: key.sql_type for key in keys}
-        column_types |= {"as_of": "timestamptz", "known_at": "timestamptz"}
-        column_types |= {name: sql_type for name, (sql_type, _) in features.items()}
+        column_types |= TIME_COLUMNS | {name: sql_type for name, (sql_type, _) in features.items()}
         # One array per column, in the order of the columns.
         columns = _collect_keys(keys, data)
         columns.append([assume_utc(as_of) for _, _, as_of, _ in data])

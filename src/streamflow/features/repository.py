@@ -144,14 +144,6 @@ class FeatureRepository:
             as_of_by_view = {view.view: view.as_of for view in views}
             _import_registry().record_materialization(self._get_store(), as_of_by_view)
 
-    def view_names(self) -> list[str]:
-        """Return the names of the feature views in Feast's registry, sorted."""
-        return sorted(view.name for view in self._get_store().list_feature_views())
-
-    def service_names(self) -> list[str]:
-        """Return the names of the feature services in Feast's registry, sorted."""
-        return sorted(service.name for service in self._get_store().list_feature_services())
-
     def read_history(self, entities: pa.Table | pl.DataFrame, service: str) -> pa.Table:
         """Return the features of a service for each entity row, through Feast.
 

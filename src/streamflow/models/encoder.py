@@ -127,7 +127,7 @@ class Encoder:
 
 
 def _make_comparable(values: pl.Series, categories: tuple[Category, ...]) -> pl.Series:
-    """Return values in the type of the categories: text as text, all different types as float.
+    """Return values in the type of the categories: text as text, all other types as float.
 
     NaN becomes null.
     """

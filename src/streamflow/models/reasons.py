@@ -17,6 +17,8 @@ def explain(
     predictor: Predictor,
     values: Sequence[Value],
     display_names: Mapping[str, str],
+    *,
+    probability: float,
 ) -> Explanation:
     """Return the reasons of one row of raw values.
 
@@ -24,17 +26,29 @@ def explain(
         predictor: the predictor whose answer is explained.
         values: in the order of the predictor's features.
         display_names: feature -> its name for people.
+        probability: what the predictor answers for this row.
     """
     matrix = predictor.encoder.encode_rows([values])
-    return next(_explain_matrix(predictor, matrix, [tuple(values)], display_names))
+    probabilities = np.array([probability])
+    rows = [tuple(values)]
+    return next(_explain_matrix(predictor, matrix, rows, display_names, probabilities))
 
 
 def explain_rows(
     predictor: Predictor,
     frame: pl.DataFrame,
     display_names: Mapping[str, str],
+    *,
+    probability: Floats,
 ) -> Iterator[Explanation]:
-    """Yield the reasons of each row. The frame's columns are found by name."""
+    """Yield the reasons of each row.
+
+    Args:
+        predictor: the predictor whose answers are explained.
+        frame: the rows; its columns are found by name.
+        display_names: feature -> its name for people.
+        probability: what the predictor answers for these rows, (n,).
+    """
     if len(frame):
         rows = frame.select(predictor.features).rows()
         yield from _explain_matrix(
@@ -42,6 +56,7 @@ def explain_rows(
             predictor.encoder.encode_frame(frame),
             rows,
             display_names,
+            probability,
         )
 
 
@@ -50,11 +65,12 @@ def _explain_matrix(
     matrix: Floats,
     rows: Sequence[tuple[Value, ...]],
     words: Mapping[str, str],
+    probability: Floats,
 ) -> Iterator[Explanation]:
     """Yield the reasons of each row, which is given as raw values and as encoded."""
     unit = predictor.explainer.unit
     terms = predictor.explainer.compute_contributions(matrix)
-    calibration = _measure_calibration(predictor, matrix, terms.margin, unit)
+    calibration = _measure_calibration(predictor, probability, terms.margin, unit)
     contributions = sum_by_feature(terms.columns, predictor.encoder.columns, predictor.features)
     for values, margin, row_calibration, row_contributions in zip(
         rows,
@@ -75,12 +91,16 @@ def _explain_matrix(
         )
 
 
-def _measure_calibration(predictor: Predictor, matrix: Floats, margin: Floats, unit: str) -> Floats:
-    """Return what the calibration adds to the margin of each row of the encoder's matrix, (n,)."""
-    calibrator = predictor.decision.calibrator
-    if not calibrator.raw:
+def _measure_calibration(
+    predictor: Predictor,
+    probability: Floats,
+    margin: Floats,
+    unit: str,
+) -> Floats:
+    """Return what the calibration adds to the margin of each row, (n,)."""
+    if not predictor.decision.calibrator.raw:
         return np.zeros(len(margin))
-    served = calibrator.apply(predictor.model(matrix))
+    served = probability
     if unit == LOG_ODDS:
         served = np.log(served) - np.log1p(-served)
     return np.asarray(served - margin)

@@ -126,10 +126,11 @@ class Settings(InstallationSettings):
     holdout_share: float = semantic(0.25, "the share of keys in the hold-out", gt=0, lt=1)
     model: ModelName = semantic(
         "auto",
-        "the kind of model: the baseline forest, logistic regression, boosted trees, "
-        "or auto: the best of them; the default of the StreamFlow data is baseline",
+        "the kind of model: logistic regression, a forest that chooses its leaf size, "
+        "boosted trees, auto: the best of these three, or the baseline forest, "
+        "the default of the StreamFlow data",
     )
-    trees: int = semantic(300, "the number of trees of the baseline forest", gt=0)
+    trees: int = semantic(300, "the number of trees of a forest", gt=0)
     calibration: Literal["isotonic", "none"] = semantic(
         "isotonic",
         "how probabilities are calibrated, on out-of-fold predictions of the training rows",

@@ -20,7 +20,7 @@ def roc_points(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
     >>> [rates.tolist() for rates in roc_points(np.array([0, 1]), np.array([0.2, 0.8]))]
     [[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]]
     """
-    positives, negatives = _count_above(label, probability)
+    _, positives, negatives = count_above(label, probability)
     false_positive_rate = negatives / negatives[-1]
     true_positive_rate = positives / positives[-1]
     return np.r_[0.0, false_positive_rate], np.r_[0.0, true_positive_rate]
@@ -33,20 +33,39 @@ def precision_recall_points(label: Labels, probability: Floats) -> tuple[Floats,
     >>> [values.tolist() for values in points]
     [[1.0, 1.0], [1.0, 0.5]]
     """
-    positives, negatives = _count_above(label, probability)
+    _, positives, negatives = count_above(label, probability)
     return positives / positives[-1], positives / (positives + negatives)
 
 
-def _count_above(label: Labels, probability: Floats) -> tuple[Floats, Floats]:
-    """Count positives and negatives at or above each distinct probability, highest first."""
-    order = np.argsort(-probability, kind="stable")
+def count_above(label: Labels, probability: Floats) -> tuple[Floats, Floats, Floats]:
+    """Count positives and negatives at or above each distinct probability.
+
+    Returns:
+        The distinct probabilities, highest first, the positives and the negatives, each (k,).
+
+    >>> counts = count_above(np.array([0, 1, 1]), np.array([0.2, 0.8, 0.2]))
+    >>> [values.tolist() for values in counts]
+    [[0.8, 0.2], [1.0, 2.0], [0.0, 1.0]]
+    """
+    order, group_ends = order_groups(probability)
     is_positive = np.asarray(label).astype(bool)[order]
-    # The position of the last row of each group of equal probabilities.
-    steps = np.flatnonzero(np.diff(probability[order]))
-    group_ends = np.r_[steps, len(order) - 1]
     positives = np.cumsum(is_positive)[group_ends].astype(float)
     negatives = np.cumsum(~is_positive)[group_ends].astype(float)
-    return positives, negatives
+    return probability[order[group_ends]], positives, negatives
+
+
+def order_groups(probability: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Order rows by probability, highest first, and find the groups of equal probabilities.
+
+    Returns:
+        The row at each position, (n,), and the position of the last row of each group, (k,).
+
+    >>> [positions.tolist() for positions in order_groups(np.array([0.2, 0.8, 0.2]))]
+    [[1, 0, 2], [0, 2]]
+    """
+    order = np.argsort(-probability, kind="stable")
+    steps = np.flatnonzero(np.diff(probability[order]))
+    return order, np.r_[steps, len(order) - 1]
 
 
 def calibration_points(

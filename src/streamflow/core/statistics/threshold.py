@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Threshold = float | None
-# How files, tags and people are told that nobody is flagged.
+# The word in files, in tags and for people that says that nobody is flagged.
 NOBODY = "none"
 
 
@@ -51,7 +51,8 @@ def parse_threshold(value: Any) -> Threshold:
     number above 1.
 
     Raises:
-        TypeError: The value is neither a number nor the word for nobody.
+        TypeError: The value is neither a number nor a text.
+        ValueError: The text is neither a number nor the word for nobody.
 
     >>> parse_threshold(0.5), parse_threshold("none"), parse_threshold(1.0000000000000002)
     (0.5, None, None)

@@ -15,7 +15,7 @@ from streamflow.core.training.honesty import HonestyFinding, Labels
 # Groups of a column in a set: the cells of a pair and of a triple are about equally many.
 GROUPS = {2: 24, 3: 8}
 # With up to so many columns every triple is looked at: 2,024 of them, in about a second. With more
-# columns, each of the best pairs is completed by every different column.
+# columns, each of the best pairs is completed by every other column.
 ALL_TRIPLES = 24
 EXTENDED_PAIRS = 40
 # A set must leave at most this share of the errors of its best part: an error is the distance of

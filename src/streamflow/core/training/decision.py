@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.data.json_text import readable_json
+from streamflow.core.statistics.curves import count_above, order_groups
 from streamflow.core.statistics.threshold import Threshold, parse_threshold, stored_threshold
 from streamflow.core.training.calibration import Labels
 from streamflow.core.training.calibrator import Calibrator, Floats, parse_calibrator
@@ -92,21 +93,18 @@ def best_threshold(
     >>> best_threshold(label, probability, economics, budget_rows=4)
     0.4
     """
-    order = np.argsort(-probability, kind="stable")
-    falling = probability[order]
+    # Rows with the same probability get an offer together, so only the last of them can be an end.
+    order, last_of_equals = order_groups(probability)
     everybody = np.ones(len(order), dtype=bool)
     value_by_row = economics.value_by_row(label, everybody)
     cumulative_value = np.cumsum(value_by_row[order])
-    # Rows with the same probability get an offer together, so only the last of them can be an end.
-    before_a_step = np.flatnonzero(np.diff(falling))
-    last_of_equals = np.r_[before_a_step, len(falling) - 1]
-    offers = economics.affordable_offers(len(falling), budget_rows)
+    offers = economics.affordable_offers(len(order), budget_rows)
     affordable = last_of_equals[last_of_equals < offers]
     values = cumulative_value[affordable]
     if len(affordable) == 0 or values.max() <= 0:
         return None
     best = affordable[np.argmax(values)]
-    return float(falling[best])
+    return float(probability[order[best]])
 
 
 def best_f1_threshold(label: Labels, probability: Floats) -> float:
@@ -119,18 +117,10 @@ def best_f1_threshold(label: Labels, probability: Floats) -> float:
     >>> best_f1_threshold(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8]))
     0.4
     """
-    order = np.argsort(-probability, kind="stable")
-    falling = probability[order]
-    has_left = np.asarray(label).astype(bool)
-    is_positive = has_left[order]
-    before_a_step = np.flatnonzero(np.diff(falling))
-    last_of_equals = np.r_[before_a_step, len(falling) - 1]
-    true_positives = np.cumsum(is_positive)[last_of_equals]
-    flagged = last_of_equals + 1
-    positives = is_positive.sum()
-    f1 = 2 * true_positives / (flagged + positives)
-    best = last_of_equals[np.argmax(f1)]
-    return float(falling[best])
+    thresholds, true_positives, false_positives = count_above(label, probability)
+    positives = true_positives[-1]
+    f1 = 2 * true_positives / (true_positives + false_positives + positives)
+    return float(thresholds[np.argmax(f1)])
 
 
 @dataclass(frozen=True, kw_only=True)

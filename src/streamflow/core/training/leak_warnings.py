@@ -2,7 +2,7 @@
 
 None of them proves a leak. A person has to ask when the value of the column becomes known.
 
-- `dominant-feature`: one column ranks the label far better than all different columns together.
+- `dominant-feature`: one column ranks the label far better than all other columns together.
 - `pure-range`: a range of a number in which all rows are of one class, beside rows that are mixed.
 - `outcome-name`: the name of a feature speaks of the outcome.
 - `deciding-set`: two or three columns together nearly decide the label, and none of them alone.
@@ -31,7 +31,7 @@ from streamflow.core.training.pure_ranges import find_pure_ranges
 # From this AUC on, a single column may be dominant. It is our convention: good models of churn
 # reach it with all columns together.
 DOMINANT_AUC = 0.85
-# The column must leave at most this share of the errors of all different columns: an error is the
+# The column must leave at most this share of the errors of all other columns: an error is the
 # distance of the AUC to 1.
 DOMINANT_ERROR_SHARE = 0.5
 # How words of a name begin that speak of the outcome.
@@ -89,9 +89,9 @@ def find_dominant_columns(
     label: Labels,
     separation: dict[str, float],
 ) -> Iterator[HonestyFinding]:
-    """Find a column that ranks far better than all different columns together.
+    """Find a column that ranks far better than all other columns together.
 
-    The different columns are added up as the log-odds of their groups (naive Bayes), where the
+    The other columns are added up as the log-odds of their groups (naive Bayes), where the
     rates of the groups are those of the second half of the rows.
 
     Args:
@@ -113,7 +113,7 @@ def find_dominant_columns(
                 check="dominant-feature",
                 severity="warning",
                 subject=name,
-                words=f"{name} alone ranks the label with AUC {alone:.4f}; all different features"
+                words=f"{name} alone ranks the label with AUC {alone:.4f}; all other features"
                 f" together reach {others_auc:.4f}: is its value known before the outcome?",
                 numbers={"auc": round(alone, 4), "others": round(others_auc, 4)},
             )

@@ -239,7 +239,5 @@ def describe_unchecked(passport: Passport) -> tuple[str, ...]:
         f"{file.name} was not checked: {reason} it" for file in unchecked if not file.in_package
     ]
     if any(file.in_package for file in unchecked):
-        notes.append(
-            f"of MLflow's model only {MODEL.name} was checked: {reason} its different files"
-        )
+        notes.append(f"of MLflow's model only {MODEL.name} was checked: {reason} its other files")
     return tuple(notes)

@@ -2,7 +2,8 @@
 
 `train` copies this file into the MLflow model of a version. MLflow runs it there as a model from
 code. It reads the files beside it: the learned model, the facts in `predictor.json`, and the two
-modules that compute. It needs NumPy, pandas, scikit-learn and skops, and nothing of streamflow.
+modules that compute. It needs MLflow and the packages of requirements.txt, and nothing of
+streamflow.
 """
 
 from __future__ import annotations

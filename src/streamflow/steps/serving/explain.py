@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from streamflow.catalog import Catalog
 from streamflow.core.serving.completeness import CompletedRow
@@ -75,7 +77,9 @@ def explain_row(serving: Serving, key: str | int, row: CompletedRow) -> Explaine
         prediction=int(is_flagged(probability, serving.predictor.threshold)),
         probability=probability,
         threshold=serving.predictor.threshold,
-        explanation=explain_values(serving.predictor, row.values, descriptions),
+        explanation=explain_values(
+            serving.predictor, row.values, descriptions, probability=probability
+        ),
         model=serving.model,
         version=serving.version,
         run_id=serving.run_id,
@@ -92,11 +96,22 @@ def _feature_descriptions(catalog: Catalog) -> dict[str, str]:
     }
 
 
-def top_reasons_json(catalog: Catalog, predictor: Predictor, rows: pl.DataFrame) -> Iterator[str]:
-    """Yield the TOP largest contributions of each row as JSON."""
+def top_reasons_json(
+    catalog: Catalog,
+    predictor: Predictor,
+    rows: pl.DataFrame,
+    probability: NDArray[np.float64],
+) -> Iterator[str]:
+    """Yield the TOP largest contributions of each row as JSON.
+
+    Args:
+        rows: (n, features).
+        probability: What the predictor answers for the rows, (n,).
+    """
     from streamflow.models.reasons import explain_rows
 
-    for explanation in explain_rows(predictor, rows, _feature_descriptions(catalog)):
+    descriptions = _feature_descriptions(catalog)
+    for explanation in explain_rows(predictor, rows, descriptions, probability=probability):
         reasons = [
             {
                 "feature": contribution.feature,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from streamflow.core.data.digest import digest_frame
 from streamflow.core.serving.frame_completeness import complete_frame
@@ -215,8 +216,9 @@ def _answers(platform: Platform, task: ScoreTask, rows: pl.DataFrame) -> pl.Data
     facts = completed.facts
     is_answered = facts["reason"].is_null()
     complete_rows = completed.values.filter(is_answered)
+    answers = task.predictor.probability(complete_rows)
     values = np.full(len(rows), np.nan)
-    values[is_answered.to_numpy()] = task.predictor.probability(complete_rows)
+    values[is_answered.to_numpy()] = answers
     probabilities = pl.Series("probability", values).fill_nan(None)
     threshold = comparable_threshold(task.predictor.threshold)
     is_flagged = probabilities >= threshold
@@ -230,7 +232,7 @@ def _answers(platform: Platform, task: ScoreTask, rows: pl.DataFrame) -> pl.Data
             "prediction": is_flagged.cast(pl.Int16),
             "missing": _join_names(refused_features.to_series()),
             "defaulted": _join_names(facts["defaulted"]),
-            "reasons": _reasons(platform, task, complete_rows, is_answered),
+            "reasons": _reasons(platform, task, complete_rows, answers, is_answered),
         }
     )
 
@@ -239,12 +241,19 @@ def _reasons(
     platform: Platform,
     task: ScoreTask,
     complete_rows: pl.DataFrame,
+    probability: NDArray[np.float64],
     is_answered: pl.Series,
 ) -> pl.Series:
-    """Return the reasons of each row as JSON; null where a row has no answer, or none is asked."""
+    """Return the reasons of each row as JSON; null where a row has no answer, or none is asked.
+
+    Args:
+        complete_rows: The rows that are answered.
+        probability: The answer for each of them, (n,).
+        is_answered: Whether a row is answered, for all rows.
+    """
     if not task.explain:
         return pl.Series("reasons", [None] * len(is_answered), dtype=pl.String)
-    texts = iter(top_reasons_json(platform.catalog, task.predictor, complete_rows))
+    texts = iter(top_reasons_json(platform.catalog, task.predictor, complete_rows, probability))
     reasons = [next(texts) if answered else None for answered in is_answered]
     return pl.Series("reasons", reasons, dtype=pl.String)
 

@@ -120,7 +120,7 @@ def test_reasons_add_up_to_what_scikit_learn_says_with_nulls_and_unseen_categori
     pipeline, predictor, _ = fitted(catalog, kind)
     frame = drawn(200, seed=5, networks=("DSL", "Fiber", "never seen"))
     expected = margin_of(pipeline, kind, frame, catalog)
-    found = list(explain_rows(predictor, frame, {}))
+    found = list(explain_rows(predictor, frame, {}, probability=predictor.probability(frame)))
     assert np.abs([f.margin for f in found] - expected).max() < 1e-9
     sums = [f.base + sum(c.contribution for c in f.contributions) for f in found]
     assert np.abs(sums - expected).max() < 1e-9
@@ -145,7 +145,7 @@ def test_reasons_end_where_the_served_probability_does(
     decision = Decision(threshold=0.5, rule="set", calibrator=calibrator, economics=MONEY)
     predictor = compile_predictor(pipeline, decision, build_background(frame, ["net", "plan"]))
     rows = pl.concat([drawn(150, seed=seed, networks=("DSL", "never seen")) for seed in (9, 10)])
-    found = list(explain_rows(predictor, rows, {}))
+    found = list(explain_rows(predictor, rows, {}, probability=predictor.probability(rows)))
     sums = np.array(
         [f.base + sum(c.contribution for c in f.contributions) + f.calibration for f in found]
     )
@@ -159,10 +159,12 @@ def test_reasons_end_where_the_served_probability_does(
 def test_one_row_has_the_bits_of_a_batch(catalog: Catalog, kind: str) -> None:
     _, predictor, _ = fitted(catalog, kind)
     frame = drawn(40, seed=6)
-    assert list(explain_rows(predictor, frame, {})) == [
-        explain(predictor, row, {}) for row in frame.iter_rows()
+    probability = predictor.probability(frame)
+    assert list(explain_rows(predictor, frame, {}, probability=probability)) == [
+        explain(predictor, row, {}, probability=predictor.probability_one(row))
+        for row in frame.iter_rows()
     ]
-    assert list(explain_rows(predictor, frame.head(0), {})) == []
+    assert list(explain_rows(predictor, frame.head(0), {}, probability=np.empty(0))) == []
 
 
 def test_they_are_the_shapley_values_of_the_trees(catalog: Catalog) -> None:
@@ -222,7 +224,8 @@ def test_each_reason_has_words_the_value_and_what_is_usual(catalog: Catalog) -> 
     _, predictor, frame = fitted(catalog, "logistic")
     words = {f.name: f.column.words for f in catalog.features if f.column.words}
     row = (95.5, 3, True, "Fiber", None)
-    found = {c.feature: c for c in explain(predictor, row, words).contributions}
+    explanation = explain(predictor, row, words, probability=predictor.probability_one(row))
+    found = {c.feature: c for c in explanation.contributions}
     assert [found[f.name].value for f in catalog.features] == list(row)
     assert found["fee"].words == "monthly fee"
     assert found["months"].words == "months"
