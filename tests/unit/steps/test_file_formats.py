@@ -351,6 +351,12 @@ def test_bytes_of_a_different_encoding_are_named_by_their_cells(
     )
 
 
+def test_a_cell_that_says_not_utf8_advises_no_encoding(read: Callable[..., Reading]) -> None:
+    message = read(STRICT.replace("0.1", "not UTF-8").encode()).message
+    assert "expected a finite number, got 'not UTF-8'" in message
+    assert "windows-1252" not in message
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
