@@ -47,6 +47,11 @@ EXCEL = FileKind(
 )
 
 
+def default_file(table: str) -> str:
+    """Return the name of the file of a table for which the catalog declares none."""
+    return f"{table}.csv"
+
+
 def kind_of(file: str) -> FileKind:
     """Return the kind of a file by the ending of its name. An unknown ending is CSV.
 

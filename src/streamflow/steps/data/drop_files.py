@@ -56,8 +56,7 @@ def _find_obstacles(folder: Path, catalog: Catalog) -> dict[str, str]:
     """Return table -> what is in the place of its file, for each table without a file."""
     obstacles = {}
     for table in catalog.frozen_tables:
-        section = "events" if table in catalog.events else "tables"
-        obstacle = _describe_obstacle(folder / catalog.file(table), f"{section}.{table}")
+        obstacle = _describe_obstacle(folder / catalog.file(table), catalog.section(table))
         if obstacle:
             obstacles[table] = obstacle
     return obstacles

@@ -34,7 +34,7 @@ def check_file(
     problem = table_files.find_problem(path, file_format)
     if problem:
         return [], [fatal_violation(table, expected=f"a file of {kind.noun}", got=problem)]
-    signs = describe_signs(path, table, file_format) if kind.is_text else ""
+    signs = describe_signs(path, table, catalog) if kind.is_text else ""
     if signs:
         expected = f"{kind.noun} in {file_format.encoding}"
         return [], [fatal_violation(table, expected=expected, got=signs)]
