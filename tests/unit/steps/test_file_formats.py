@@ -64,6 +64,7 @@ ROWS: list[list[Any]] = [
     ["b-2", "0.1", "-7", "False", "2023-12-01", "", "€"],
     ["c-3", "", "1200", "", "2020-02-29", "2024-01-01 00:00:00", ""],
 ]
+EXTRA_COLUMN = [[*ROWS[0], "extra"], *([*row, "x"] for row in ROWS[1:])]
 
 
 @dataclass(frozen=True)
@@ -322,14 +323,12 @@ def test_rejected_rows_keep_the_declared_columns_by_their_names_in_the_catalog(
         (STRICT.replace("fee", " fee").encode(), "users.csv", "(declare trim = true"),
         (csv_text([[*row, ""] for row in ROWS]).encode(), "users.csv", 'declare ignore = [""]'),
         (STRICT.replace("fee", "Fee").encode(), "users.csv", 'declare header = "Fee" for fee'),
-        (csv_text([[*row, "x"] for row in ROWS]).encode(), "users.csv", 'ignore = ["note"'),
+        (csv_text(EXTRA_COLUMN).encode(), "users.csv", 'ignore = ["extra"]'),
     ],
 )
 def test_a_file_in_an_undeclared_format_is_named_with_its_declaration(
     read: Callable[..., Reading], content: bytes, file: str, expected: str
 ) -> None:
-    if expected == 'ignore = ["note"':
-        content, expected = content.replace(b"note,x", b"note,extra"), 'ignore = ["extra"]'
     reading = read(content, file=file)
     assert reading.rows is None
     assert expected in reading.message
