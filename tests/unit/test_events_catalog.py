@@ -27,7 +27,6 @@ def test_the_aggregates_are_the_columns_of_a_frozen_table() -> None:
         "amount",
         "points",
     ]
-    assert catalog.derived_columns("payments") == {}
     assert catalog.population_of("payments") == "users"
     assert catalog.feature_tables == ("users", "payments")
     assert [feature.ref for feature in catalog.features] == [

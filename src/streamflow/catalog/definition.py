@@ -156,11 +156,6 @@ class Catalog(CatalogPart):
             return {key: columns[key], **self.events[table].columns}
         return {name: column for name, column in columns.items() if column.expr is None}
 
-    def derived_columns(self, table: str) -> dict[str, Column]:
-        """Return the columns of `table` that are computed when a snapshot freezes."""
-        columns = self.columns(table)
-        return {name: column for name, column in columns.items() if column.expr is not None}
-
     def computation(self, table: str, name: str) -> str | None:
         """Return how a column is computed when a snapshot freezes; None: it is in the file."""
         column = self.columns(table)[name]

@@ -488,13 +488,14 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
     assert "MiB when it is unpacked" in read(excel(), file="users.xlsx").message
 
 
+@pytest.mark.parametrize("file", ["USERS.CSV", "users.tsv", "users.tsv.gz"])
 def test_a_file_of_a_different_name_is_named_with_its_declaration(
-    read: Callable[..., Reading], tmp_path: Path
+    read: Callable[..., Reading], tmp_path: Path, file: str
 ) -> None:
     read(STRICT.encode())
     folder = tmp_path / "month"
-    (folder / "users.csv").rename(folder / "USERS.CSV")
-    with pytest.raises(ContractViolation, match=r'file = "USERS.CSV" in \[tables.users\]'):
+    (folder / "users.csv").rename(folder / file)
+    with pytest.raises(ContractViolation, match=rf'file = "{file}" in \[tables.users\]'):
         find_delivered_tables(folder, make_catalog())
 
 
