@@ -27,7 +27,6 @@ def test_the_aggregates_are_the_columns_of_a_frozen_table() -> None:
         "amount",
         "points",
     ]
-    assert catalog.derived_columns("payments") == {}
     assert catalog.population_of("payments") == "users"
     assert catalog.feature_tables == ("users", "payments")
     assert [feature.ref for feature in catalog.features] == [
@@ -57,7 +56,7 @@ def test_the_aggregates_are_the_columns_of_a_frozen_table() -> None:
         ("payments = {", "as_of = {", "aggregates.as_of: streamflow itself uses this name"),
         ("points = {", "points = { expr = 'amount', ", "only a column of a table can have expr"),
         ("points = {", 'points = { view = "payments_fv", ', "an event is not a feature"),
-        ('count = "true"', 'view = "payments_fv"', "type"),
+        ('count = "true"', 'view = "payments_fv"', "aggregates.payments.type"),
         ('count = "true"', 'type = "int"', "exactly one of count, sum, mean, last, days_since"),
         ('count = "true"', 'count = "true", sum = "1"', "exactly one of"),
         ('count = "true"', 'count = "true", type = "float"', "the type of count is int"),

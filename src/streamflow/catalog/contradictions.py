@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from streamflow.catalog.declarations import RESERVED, Entity, Events, Label, Table, View
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
-from streamflow.catalog.file_kinds import kind_of
+from streamflow.catalog.file_kinds import default_file, kind_of
+from streamflow.catalog.sections import column_path, section_of
 from streamflow.column import Column
 
 
@@ -17,19 +18,22 @@ def find_contradictions(
     tables: Mapping[str, Table],
     events: Mapping[str, Events],
 ) -> list[str]:
-    """List everything in which the parts of a catalog do not fit each other."""
-    frozen_tables = {**tables, **{name: table.frozen for name, table in events.items()}}
+    """List everything in which the parts of a catalog do not fit each other.
+
+    Args:
+        tables: all frozen tables, also those that are made of events.
+    """
     problems = [
         f"views.{name}: no table '{view.table}'"
         for name, view in views.items()
-        if view.table not in frozen_tables
+        if view.table not in tables
     ]
-    if entity.table not in frozen_tables:
+    if entity.table not in tables:
         problems.append(f"entity: no table '{entity.table}'")
-    problems += _check_label(label, frozen_tables)
-    problems += _check_columns(entity, label, views, frozen_tables, events)
+    problems += _check_label(label, tables)
+    problems += _check_columns(entity, label, views, tables, events)
     views_with_columns = set()
-    for table in frozen_tables.values():
+    for table in tables.values():
         for column in table.columns.values():
             views_with_columns.add(column.view)
     for name in views:
@@ -71,9 +75,7 @@ def _check_columns(
     feature_tables: dict[str, str] = {}
     for table_name, table in tables.items():
         for name, column in table.columns.items():
-            path = f"tables.{table_name}.columns.{name}"
-            if table_name in events:
-                path = f"events.{table_name}.aggregates.{name}"
+            path = column_path(table_name, name, events)
             if name in RESERVED or name == entity.key:
                 problems.append(f"{path}: streamflow itself uses this name")
             if column.view is None:
@@ -107,30 +109,31 @@ def _check_feature(
 
 def find_file_contradictions(
     entity: Entity,
-    tables: Mapping[str, Table | Events],
+    tables: Mapping[str, Table],
+    events: Mapping[str, Events],
     files: Mapping[str, FileFormat],
 ) -> list[str]:
     """List everything in which the declared formats do not fit the tables and their files."""
     problems = []
+    declared_tables: dict[str, Table | Events] = {**tables, **events}
     for name, file_format in files.items():
-        if name not in tables:
+        if name not in declared_tables:
             problems.append(f"files.{name}: no table '{name}'")
             continue
-        kind = kind_of(tables[name].file or f"{name}.csv")
+        kind = kind_of(declared_tables[name].file or default_file(name))
         problems += [
             f"files.{name}.{option}: it has no meaning for a file of {kind.noun}"
             for option in kind.meaningless
             if getattr(file_format, option) != getattr(STRICT_CSV, option)
         ]
-    for name, table in tables.items():
+    for name, table in declared_tables.items():
         file_format = files.get(name, STRICT_CSV)
         headers = [file_format.key_header or entity.key]
         for column_name, column in table.columns.items():
             if column.expr is None:
                 headers.append(column.header or column_name)
-        section = "events" if isinstance(table, Events) else "tables"
         problems += [
-            f"{section}.{name}: two columns have the header '{header}'"
+            f"{section_of(name, events)}: two columns have the header '{header}'"
             for header in dict.fromkeys(headers)
             if headers.count(header) > 1
         ]

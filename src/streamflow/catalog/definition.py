@@ -17,6 +17,8 @@ from streamflow.catalog.contradictions import (
 from streamflow.catalog.declarations import Entity, Events, Feature, Label, Table, View
 from streamflow.catalog.event_contradictions import find_event_contradictions
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
+from streamflow.catalog.file_kinds import default_file
+from streamflow.catalog.sections import column_path, section_of
 from streamflow.column import CatalogPart, Column, Identifier
 
 
@@ -39,11 +41,14 @@ class Catalog(CatalogPart):
             self.entity,
             self.label,
             self.views,
-            self.tables,
+            self.frozen_tables,
             self.events,
         )
         problems += find_file_contradictions(
-            self.entity, {**self.tables, **self.events}, self.files
+            self.entity,
+            self.tables,
+            self.events,
+            self.files,
         )
         if problems:
             raise ValueError("; ".join(problems))
@@ -90,7 +95,7 @@ class Catalog(CatalogPart):
 
     def file(self, table: str) -> str:
         """Return the name of the file that feeds `table`."""
-        return self.frozen_tables[table].file or f"{table}.csv"
+        return self.frozen_tables[table].file or default_file(table)
 
     def file_format(self, table: str) -> FileFormat:
         """Return how the file of `table` is written.
@@ -151,11 +156,6 @@ class Catalog(CatalogPart):
             return {key: columns[key], **self.events[table].columns}
         return {name: column for name, column in columns.items() if column.expr is None}
 
-    def derived_columns(self, table: str) -> dict[str, Column]:
-        """Return the columns of `table` that are computed when a snapshot freezes."""
-        columns = self.columns(table)
-        return {name: column for name, column in columns.items() if column.expr is not None}
-
     def computation(self, table: str, name: str) -> str | None:
         """Return how a column is computed when a snapshot freezes; None: it is in the file."""
         column = self.columns(table)[name]
@@ -163,11 +163,13 @@ class Catalog(CatalogPart):
             return column.describe(self.events[table].time)
         return column.expr
 
+    def section(self, table: str) -> str:
+        """Return where the catalog declares a frozen table, as in `tables.users`."""
+        return section_of(table, self.events)
+
     def path(self, table: str, name: str) -> str:
         """Return where the catalog declares a column of a frozen table."""
-        if table in self.events:
-            return f"events.{table}.aggregates.{name}"
-        return f"tables.{table}.columns.{name}"
+        return column_path(table, name, self.events)
 
     def population_of(self, table: str) -> str | None:
         """Return the table of the entity where a key without a row in `table` has a row of nulls.

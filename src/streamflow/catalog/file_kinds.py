@@ -10,7 +10,7 @@ class FileKind:
     """One kind of file.
 
     noun         how people call it
-    endings      how the names of its files end, in lower case
+    endings      how the names of its files end, in lower case; CSV has all other endings
     is_text      the file is text, and its cells have no types of their own
     meaningless  the options of a `FileFormat` that say nothing about such a file
     """
@@ -23,7 +23,7 @@ class FileKind:
 
 CSV = FileKind(
     noun="CSV",
-    endings=(".csv", ".txt", ".tsv"),
+    endings=(),
     is_text=True,
     meaningless=("sheet",),
 )
@@ -45,6 +45,11 @@ EXCEL = FileKind(
     is_text=False,
     meaningless=("separator", "encoding"),
 )
+
+
+def default_file(table: str) -> str:
+    """Return the name of the file of a table for which the catalog declares none."""
+    return f"{table}.csv"
 
 
 def kind_of(file: str) -> FileKind:

@@ -27,6 +27,7 @@ QUOTE_HINT = "is a quote missing or too many?"
 LONG_CELL = f"a cell of more than {MAX_CELL_CHARACTERS:,} characters ({QUOTE_HINT})"
 LONG_RECORD = f"a record of more than {MAX_RECORD_CHARACTERS:,} characters ({QUOTE_HINT})"
 BOM = codecs.BOM_UTF8.decode()
+NOT_UTF8 = "bytes that are not UTF-8 (is it Latin-1?)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +202,7 @@ def find_undecodable_cells(
     Yields:
         The row, the position of the cell in the row from 0, and what the cell holds, in words.
     """
-    bad_bytes = "bytes that are not UTF-8 (is it Latin-1?)"
+    bad_bytes = NOT_UTF8
     if file_format.encoding not in ("utf-8", "utf-8-sig"):
         bad_bytes = f"bytes that are not {file_format.encoding}"
     for row, record in _read_records(path, file_format):

@@ -6,8 +6,8 @@ import codecs
 from pathlib import Path
 from zipfile import ZipFile, is_zipfile
 
-from streamflow.catalog.file_format import FileFormat
-from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
+from streamflow.catalog import Catalog, FileFormat, kind_of
+from streamflow.catalog.file_kinds import COMPRESSED_CSV
 
 SAMPLE_BYTES = 4096
 NUL_SHARE = 0.3  # of UTF-16 in a Latin alphabet, every second byte is NUL
@@ -15,7 +15,7 @@ OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # also the mark of an .xlsx fil
 UTF8_NAMES = ("utf-8", "utf-8-sig")
 
 
-def describe_signs(path: Path, table: str, file_format: FileFormat) -> str:
+def describe_signs(path: Path, table: str, catalog: Catalog) -> str:
     """Return what a text file looks like instead, and what reads it; an empty text: it is text.
 
     A compressed file was unpacked once already, so its first bytes are right.
@@ -24,29 +24,30 @@ def describe_signs(path: Path, table: str, file_format: FileFormat) -> str:
         return ""
     with path.open("rb") as stream:
         sample = stream.read(SAMPLE_BYTES)
-    return _describe_archive(path, table, sample) or _describe_encoding(table, sample, file_format)
+    kind = _describe_archive(path, catalog.section(table), sample)
+    return kind or _describe_encoding(table, sample, catalog.file_format(table))
 
 
-def _describe_archive(path: Path, table: str, sample: bytes) -> str:
+def _describe_archive(path: Path, section: str, sample: bytes) -> str:
     """Return what file of a different kind the bytes begin."""
     stem = path.name.split(".")[0]
     if sample.startswith(b"PK\x03\x04") and is_zipfile(path):
         with ZipFile(path) as archive:
             is_excel = any(name.startswith("xl/") for name in archive.namelist())
         if is_excel:
-            return f"an Excel file ({_name_file(table, f'{stem}.xlsx')})"
+            return f"an Excel file ({_name_file(section, f'{stem}.xlsx')})"
         return "a zip archive (unpack it)"
     if sample.startswith(b"\x1f\x8b"):
-        return f"a file compressed by gzip ({_name_file(table, f'{stem}.csv.gz')})"
+        return f"a file compressed by gzip ({_name_file(section, f'{stem}.csv.gz')})"
     if sample.startswith(b"PAR1"):
-        return f"a Parquet file ({_name_file(table, f'{stem}.parquet')})"
+        return f"a Parquet file ({_name_file(section, f'{stem}.parquet')})"
     if sample.startswith(OLD_EXCEL):
         return "an old Excel file, or one with a password (save it as .xlsx without a password)"
     return ""
 
 
-def _name_file(table: str, name: str) -> str:
-    return f'name the file {name}, and declare file = "{name}" in [tables.{table}]'
+def _name_file(section: str, name: str) -> str:
+    return f'name the file {name}, and declare file = "{name}" in [{section}]'
 
 
 def _describe_encoding(table: str, sample: bytes, file_format: FileFormat) -> str:

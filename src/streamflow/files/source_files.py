@@ -14,6 +14,7 @@ from streamflow.files import excel_files
 from streamflow.files.csv_files import MAX_CELL_CHARACTERS
 
 # How the names of the files end that a folder of data is searched for. A .txt may be a note.
+# A catalog can declare a file of any ending.
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
 HEAD_BYTES = 1 << 20
 CHUNK = 1 << 20  # bytes read at a time

@@ -124,9 +124,8 @@ def _refuse_changed_rows(connection: psycopg.Connection, catalog: Catalog) -> No
     for table, column_count in connection.execute(QUERIES["select_raw_key_columns"]):
         has_events = column_count > ONE_ROW_PER_KEY
         if table in catalog.frozen_tables and has_events != (table in catalog.events):
-            section = "tables" if has_events else "events"
             rows = "several rows" if has_events else "one row"
-            mistakes.append(f"{section}.{table}: the table raw.{table} has {rows} per key")
+            mistakes.append(f"{catalog.section(table)}: the table raw.{table} has {rows} per key")
     if mistakes:
         raise CatalogInvalid(
             "\n".join(mistakes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from streamflow.catalog import Aggregate, Column
+from streamflow.catalog.file_kinds import default_file
 from streamflow.core.data.catalog_definitions import format_toml, quote_toml
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess
@@ -132,9 +133,7 @@ def _write_views(guess: CatalogGuess) -> str:
 
 def _write_table(table: TableGuess) -> str:
     text = ""
-    # The catalog expects this file without a declaration.
-    default_file = f"{table.table}.csv"
-    if table.file != default_file:
+    if table.file != default_file(table.table):
         text = f"[tables.{table.table}]\nfile = {quote_toml(table.file)}\n"
     width = max((len(column.name) for column in table.columns), default=0)
     lines = [
@@ -149,7 +148,7 @@ def _write_table(table: TableGuess) -> str:
 def _write_events(events: EventsGuess) -> str:
     """Write a file of events: its columns, the proposed aggregates, and how it is written."""
     lines = [(f"time = {quote_toml(events.time)}", "guessed: when a row happened")]
-    if events.file != f"{events.table}.csv":
+    if events.file != default_file(events.table):
         lines.insert(0, (f"file = {quote_toml(events.file)}", ""))
     columns = []
     for column in events.columns:

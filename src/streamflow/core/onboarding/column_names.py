@@ -61,16 +61,14 @@ def as_column_name(header: str) -> str:
     return f"{name}_given" if is_reserved else name
 
 
-def derive_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> dict[str, str]:
-    """Derive a different name for each header; `taken` are names that none of them may have.
-
-    A header that is a name already keeps it.
+def derive_names(headers: Sequence[str]) -> dict[str, str]:
+    """Derive a different name for each header. A header that is a name already keeps it.
 
     >>> derive_names(["fee", "Fee", "FEE (USD)", "as_of"])
     {'fee': 'fee', 'Fee': 'fee_2', 'FEE (USD)': 'fee_usd', 'as_of': 'as_of_given'}
     """
     names: dict[str, str] = {}
-    used_names = set(taken)
+    used_names: set[str] = set()
     # Headers that are names come first, so that a derived name cannot take theirs.
     for header in sorted(headers, key=lambda header: as_column_name(header) != header):
         names[header] = number_name(as_column_name(header), used_names)

@@ -42,7 +42,6 @@ class ColumnProfile:
               could be the key
     total     the first cell of such a column that names a row of sums
     mixed     the numbers have no common type: whole numbers of many digits, and fractions
-    not_ascii the number of cells that are not ASCII; counted where the encoding is a guess
     first_empty    of a column whose cells are all different until then: the row of its first
                    empty cell
     repeated_cell  of such a column: a cell that is there twice; empty if it was not looked for
@@ -66,7 +65,6 @@ class ColumnProfile:
     hidden: CellCount | None = None
     total: CellCount | None = None
     mixed: bool = False
-    not_ascii: int = 0
     first_empty: int | None = None
     repeated_cell: str = ""
 

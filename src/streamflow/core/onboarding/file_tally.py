@@ -100,12 +100,11 @@ class FileTally:
         assert hashes is not None
         return join_hashes(hashes)
 
-    def count_repeated(self, key_header: str | None) -> int:
+    def count_repeated(self, key_header: str) -> int:
         """Count the rows that equal an earlier row in every column, except in the key."""
-        sums = join_hashes(self._row_hashes)
-        if key_header is not None:
-            number = list(self.columns).index(key_header)
-            sums = sums - join_hashes(self.columns[key_header].cell_hashes) * _multiplier(number)
+        number = list(self.columns).index(key_header)
+        cell_hashes = join_hashes(self.columns[key_header].cell_hashes)
+        sums = join_hashes(self._row_hashes) - cell_hashes * _multiplier(number)
         return len(sums) - pl.Series(sums).n_unique()
 
     def make_profile(self, names: Mapping[str, str], reasons: Mapping[str, str]) -> FileProfile:

@@ -41,7 +41,6 @@ def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:
         hidden=tally.hidden,
         total=tally.total,
         mixed=kind == "string" and tally.family == "number" and _seems_typed(tally),
-        not_ascii=tally.not_ascii,
         first_empty=tally.first_empty,
         repeated_cell=tally.repeated_cell,
     )

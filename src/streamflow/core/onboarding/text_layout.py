@@ -20,13 +20,11 @@ class TextLayout:
 
     separator   what stands between two cells
     skip_lines  the number of lines before the header
-    header      the cells of the header
     reasons     option -> what decided it, for each option that is not its default
     """
 
     separator: str
     skip_lines: int
-    header: tuple[str, ...]
     reasons: dict[str, str]
 
 
@@ -53,15 +51,14 @@ def guess_layout(text: str) -> TextLayout:
     r"""Guess the layout of a text from its first lines.
 
     >>> layout = guess_layout("sep=;\nid;fee\n1;9,90\n2;8,50\n")
-    >>> layout.separator, layout.skip_lines, layout.header
-    (';', 1, ('id', 'fee'))
+    >>> layout.separator, layout.skip_lines
+    (';', 1)
     """
     separator_line = SEPARATOR_LINE.match(text)
     if separator_line:
         separator = separator_line["separator"]
         records = _read_records(text[separator_line.end() :], separator)
         reasons = {"skip_lines": f"the first line is {separator_line[0].strip()}"}
-        header_index = 0
         skipped = 1
     else:
         separator = max(SEPARATORS, key=lambda sign: _rank(text, sign))
@@ -75,8 +72,7 @@ def guess_layout(text: str) -> TextLayout:
         share = f"{records.regular} of the first {len(records.cells)} records"
         name = SEPARATOR_NAMES[separator]
         reasons["separator"] = f"{name} give {records.width} cells in {share}"
-    header = tuple(records.cells[header_index]) if records.cells else ()
-    return TextLayout(separator=separator, skip_lines=skipped, header=header, reasons=reasons)
+    return TextLayout(separator=separator, skip_lines=skipped, reasons=reasons)
 
 
 def _rank(text: str, separator: str) -> tuple[float, int]:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from streamflow.catalog import Catalog
 from streamflow.errors import ContractViolation
+from streamflow.files.source_files import ENDINGS
 
 NO_FILE = "none"  # what a message says where a file is missing
-# How the files of a drop may end. A file of any ending can be declared.
-TABLE_ENDINGS = (".csv", ".csv.gz", ".parquet", ".xlsx")
 
 
 def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
@@ -56,8 +55,7 @@ def _find_obstacles(folder: Path, catalog: Catalog) -> dict[str, str]:
     """Return table -> what is in the place of its file, for each table without a file."""
     obstacles = {}
     for table in catalog.frozen_tables:
-        section = "events" if table in catalog.events else "tables"
-        obstacle = _describe_obstacle(folder / catalog.file(table), f"{section}.{table}")
+        obstacle = _describe_obstacle(folder / catalog.file(table), catalog.section(table))
         if obstacle:
             obstacles[table] = obstacle
     return obstacles
@@ -85,5 +83,5 @@ def _describe_obstacle(path: Path, section: str) -> str:
 def _is_namesake(neighbour: Path, path: Path) -> bool:
     """Return whether a file has the same name, but for its case and its ending."""
     stems = [candidate.name.lower().split(".")[0] for candidate in (neighbour, path)]
-    is_table_file = neighbour.name.lower().endswith(TABLE_ENDINGS)
+    is_table_file = neighbour.name.lower().endswith(ENDINGS)
     return stems[0] == stems[1] and is_table_file and neighbour.is_file()

@@ -108,7 +108,7 @@ def read_drop(
                 )
             violations += table_violations
     key_violations = check_keys_across_files({**earlier_keys, **keys}, catalog)
-    violations += [_name_by_header(violation, catalog) for violation in key_violations]
+    violations += _name_by_headers(key_violations, catalog)
     warnings = (*event_rows.warn_of_late_events(), *_warn_of_keys(keys, catalog))
     return CheckedDrop(spools=spools, keys=keys, violations=tuple(violations), warnings=warnings)
 
@@ -153,7 +153,7 @@ def _read_table(
         return keys, [no_rows]
     if has_one_row_per_key:
         violations += find_repeated_keys(keys, key=catalog.entity.key, table=table)
-    violations = [_name_by_header(violation, catalog) for violation in violations]
+    violations = _name_by_headers(violations, catalog)
     # Without a single good row, the file as a whole is unusable.
     violations += _ragged_violations(table, cell_count, ragged, fatal=keys.is_empty())
     return keys, sorted(violations, key=_file_order)
@@ -174,14 +174,16 @@ def _spool_rows(
         ragged: gets row number -> number of cells of each row that is left out.
     """
     key = catalog.entity.key
+    columns = catalog.file_columns(table)
+    headers = catalog.headers(table)
     file_format = catalog.file_format(table)
     key_parts = [_no_keys(catalog)]
     violations: list[DropViolation] = []
     for rows, text in table_files.read_batches(path, file_format, ragged):
         typed, cell_violations = read_cells(
-            name_cells(text, catalog.headers(table)),
+            name_cells(text, headers),
             rows,
-            catalog.file_columns(table),
+            columns,
             key=key,
             table=table,
             file_format=file_format,
@@ -194,11 +196,21 @@ def _spool_rows(
     return pl.concat(key_parts), violations
 
 
-def _name_by_header(violation: DropViolation, catalog: Catalog) -> DropViolation:
-    """Return a violation whose column has the name that it has in its file."""
-    if violation.column is None:
-        return violation
-    return replace(violation, column=catalog.headers(violation.table)[violation.column])
+def _name_by_headers(
+    violations: Sequence[DropViolation],
+    catalog: Catalog,
+) -> list[DropViolation]:
+    """Return the violations with the names that their columns have in the files."""
+    tables = {violation.table for violation in violations}
+    headers = {table: catalog.headers(table) for table in tables}
+    renamed = []
+    for violation in violations:
+        if violation.column is None:
+            renamed.append(violation)
+        else:
+            header = headers[violation.table][violation.column]
+            renamed.append(replace(violation, column=header))
+    return renamed
 
 
 def _ragged_violations(

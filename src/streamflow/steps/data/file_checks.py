@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from streamflow.catalog import Catalog
+from streamflow.catalog import Catalog, FileFormat
 from streamflow.catalog.file_kinds import PARQUET, kind_of
 from streamflow.core.data.catalog_definitions import quote_toml
 from streamflow.core.data.contract import HEADER_ROW, DropViolation, find_header_violations
@@ -34,16 +34,16 @@ def check_file(
     problem = table_files.find_problem(path, file_format)
     if problem:
         return [], [fatal_violation(table, expected=f"a file of {kind.noun}", got=problem)]
-    signs = describe_signs(path, table, file_format) if kind.is_text else ""
+    signs = describe_signs(path, table, catalog) if kind.is_text else ""
     if signs:
         expected = f"{kind.noun} in {file_format.encoding}"
         return [], [fatal_violation(table, expected=expected, got=signs)]
     header = table_files.read_header(path, file_format)
     if kind.is_text:
-        violations = _check_text(path, table, file, catalog, header)
+        violations = _check_text(path, table, file, file_format, header)
     else:
-        violations = _check_types(path, table, catalog)
-    return header, violations or _check_header(path, table, catalog, header)
+        violations = _check_types(path, table, file_format)
+    return header, violations or _check_header(path, table, catalog, header, file_format.ignore)
 
 
 def _check_header(
@@ -51,10 +51,10 @@ def _check_header(
     table: str,
     catalog: Catalog,
     header: Sequence[str],
+    ignored: Sequence[str],
 ) -> list[DropViolation]:
     """Return a violation for each wrong column, or one if a declaration reads the header."""
     names = catalog.required_headers(table)
-    ignored = catalog.file_format(table).ignore
     violations = find_header_violations(table, header, names, ignored)
     if not violations:
         return []
@@ -97,11 +97,10 @@ def _check_text(
     path: Path,
     table: str,
     file: FileBytes,
-    catalog: Catalog,
+    file_format: FileFormat,
     header: Sequence[str],
 ) -> list[DropViolation]:
     """Return why a text file cannot be read as CSV; empty if it can."""
-    file_format = catalog.file_format(table)
     if header and header[0].startswith(csv_files.BOM):
         got = (
             "a byte order mark (export it as UTF-8 without BOM, or declare "
@@ -109,7 +108,7 @@ def _check_text(
         )
         return [fatal_violation(table, expected="plain UTF-8", got=got)]
     if not file.is_text:
-        undecodable = _find_undecodable_cells(path, table, catalog, header)
+        undecodable = _find_undecodable_cells(path, table, file_format, header)
         if undecodable:
             return undecodable
     if file.may_have_long_cells:
@@ -120,7 +119,7 @@ def _check_text(
     return []
 
 
-def _check_types(path: Path, table: str, catalog: Catalog) -> list[DropViolation]:
+def _check_types(path: Path, table: str, file_format: FileFormat) -> list[DropViolation]:
     """Return a violation for each column of a Parquet file whose values are no cells of text."""
     if kind_of(path.name) != PARQUET:
         return []
@@ -131,20 +130,17 @@ def _check_types(path: Path, table: str, catalog: Catalog) -> list[DropViolation
             got=f"values of the type {arrow_type} (leave the column out, or name it in ignore)",
             column=column,
         )
-        for column, arrow_type in parquet_files.find_types_without_text(
-            path, catalog.file_format(table)
-        )
+        for column, arrow_type in parquet_files.find_types_without_text(path, file_format)
     ]
 
 
 def _find_undecodable_cells(
     path: Path,
     table: str,
-    catalog: Catalog,
+    file_format: FileFormat,
     header: Sequence[str],
 ) -> list[DropViolation]:
     """Return a violation for each cell that is not text in the encoding of the file."""
-    file_format = catalog.file_format(table)
     encoding = file_format.encoding.removesuffix("-sig")
     noun = "UTF-8" if encoding == "utf-8" else encoding
     return [

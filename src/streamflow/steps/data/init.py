@@ -17,7 +17,7 @@ from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_roles import KeyGuess, find_key
 from streamflow.core.onboarding.column_tally import Hashes
 from streamflow.core.onboarding.event_guess import EventsGuess, divide_files
-from streamflow.core.onboarding.label_column import LabelGuess, find_label
+from streamflow.core.onboarding.label_column import find_label
 from streamflow.core.onboarding.odd_rows import find_repeated_headers
 from streamflow.core.onboarding.problems import Problem, refuse
 from streamflow.core.onboarding.settings_text import SETTINGS_TEXT
@@ -165,16 +165,17 @@ def _read_files(
             read_sources.append(outcome)
             problems += find_repeated_headers(outcome.profile)
     if problems:
-        # The key and the label are looked for in the files that can be read, so that all is said.
-        refuse([*problems, *_find_label_problems(read_sources)])
+        # The key is looked for in the files that can be read, so that its problem is said too.
+        refuse([*problems, *_find_key_problem(read_sources)])
     return read_sources
 
 
-def _find_label_problems(read_sources: Sequence[ReadSource]) -> list[Problem]:
-    """Return why no key is found in the files that can be read, beside the files that cannot."""
-    files = [source.profile for source in read_sources]
-    key_guess = find_key(files, None) if files else None
-    return [key_guess] if isinstance(key_guess, Problem) and len(files) > 1 else []
+def _find_key_problem(read_sources: Sequence[ReadSource]) -> list[Problem]:
+    """Return why several files that can be read share no key; empty when they share one."""
+    if len(read_sources) < 2:
+        return []
+    key_guess = find_key([source.profile for source in read_sources], None)
+    return [key_guess] if isinstance(key_guess, Problem) else []
 
 
 def _guess(
@@ -188,38 +189,33 @@ def _guess(
     divided = divide_files([source.profile for source in read_sources], key)
     files = divided.entities
     read_sources = [source for source in read_sources if source.profile in files]
-    key_guess: KeyGuess | Problem = find_key(files, divided.key or key)
-    if make_key:
-        key_guess = KeyGuess(name=MADE_KEY, is_made=True)
-    key_name = key_guess.name if isinstance(key_guess, KeyGuess) else ""
+    key_guess: KeyGuess | Problem = KeyGuess(name=MADE_KEY, is_made=True)
+    if not make_key:
+        key_guess = find_key(files, divided.key or key)
+    key_name = ""
+    if isinstance(key_guess, KeyGuess):
+        key_name = key_guess.name
+        files = tuple(_count_repeated(source, key_name) for source in read_sources)
     label_guess = find_label(files, key_name, label)
     if isinstance(key_guess, Problem) or isinstance(label_guess, Problem):
         refuse([guess for guess in (key_guess, label_guess) if isinstance(guess, Problem)])
     if key is not None:
         key_guess = replace(key_guess, alternatives=())
-    counted = [_count_repeated(source, key_guess) for source in read_sources]
-    label_guess = _find_again(label_guess, counted)
     population = _count_population(read_sources, key_name)
     if max(file.rows for file in files) < population:
         _refuse_unshared(read_sources, key_name)
     return guess_catalog(
-        counted, key=key_guess, label=label_guess, population=population, events=divided.events
+        files, key=key_guess, label=label_guess, population=population, events=divided.events
     )
 
 
-def _count_repeated(source: ReadSource, key: KeyGuess) -> FileProfile:
+def _count_repeated(source: ReadSource, key: str) -> FileProfile:
     """Return the profile of a file with the number of rows that differ in the key only."""
     profile = source.profile
-    column = profile.column(key.name)
+    column = profile.column(key)
     assert column is not None
     repeated = source.tally.count_repeated(column.header)
     return replace(profile, repeated=repeated)
-
-
-def _find_again(label: LabelGuess, files: Sequence[FileProfile]) -> LabelGuess:
-    """Return the same label in the profiles of the same files."""
-    file = next(file for file in files if file.file == label.file.file)
-    return replace(label, file=file)
 
 
 def _count_population(read_sources: Sequence[ReadSource], key: str) -> int:

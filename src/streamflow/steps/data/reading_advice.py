@@ -14,7 +14,7 @@ from streamflow.catalog.file_format import Separator
 from streamflow.core.data.contract import HEADER_ROW, DropViolation, find_header_violations
 from streamflow.core.data.reading_advice import Changes, advise_format, write_changes
 from streamflow.files import table_files
-from streamflow.files.csv_files import Record
+from streamflow.files.csv_files import NOT_UTF8, Record
 
 SAMPLE_ROWS = 1_000
 MAX_BAD_ROWS = 500
@@ -87,7 +87,7 @@ def _advise_table(
     violations: Sequence[DropViolation],
 ) -> Changes:
     """Return what to declare differently in the format of a table; empty when nothing helps."""
-    if any(violation.got and "not UTF-8" in violation.got for violation in violations):
+    if any(violation.got == NOT_UTF8 for violation in violations):
         return {"encoding": "windows-1252"}
     is_fatal = any(violation.fatal for violation in violations)
     if is_fatal:
