@@ -173,9 +173,10 @@ class Registry:
     def find_version(self, number: int) -> ModelVersion | None:
         """Return a version, or None when it does not exist."""
         with translate_mlflow_errors():
-            for version in self._search_versions():
-                if int(version.version) == number:
-                    return self._create_version(version, self._read_aliases())
+            version = version_search.find_version(self._client, self._name, number)
+            if version is not None:
+                return self._create_version(version, dict.fromkeys(version.aliases, number))
+            self._search_versions()  # refuses a renamed model
             return None
 
     def version(self, number: int) -> ModelVersion:
@@ -184,15 +185,16 @@ class Registry:
         Raises:
             VersionMissing: it does not exist.
         """
-        with translate_mlflow_errors():
-            versions = {int(version.version): version for version in self._search_versions()}
-            if number not in versions:
-                existing = ", ".join(map(str, sorted(versions))) or "none"
-                raise VersionMissing(
-                    f"{self._name} has no version {number}; there are: {existing}",
-                    version=number,
-                )
-            return self._create_version(versions[number], self._read_aliases())
+        version = self.find_version(number)
+        if version is None:
+            with translate_mlflow_errors():
+                numbers = sorted(int(version.version) for version in self._search_versions())
+            existing = ", ".join(map(str, numbers)) or "none"
+            raise VersionMissing(
+                f"{self._name} has no version {number}; there are: {existing}",
+                version=number,
+            )
+        return version
 
     def version_of_run(self, run_id: str) -> ModelVersion:
         """Return the version that a run registered.

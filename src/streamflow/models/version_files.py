@@ -17,7 +17,7 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import version_trial
-from streamflow.models.artifact_store import fetch
+from streamflow.models.artifact_store import fetch, find_run_location
 from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
 
@@ -97,15 +97,14 @@ class VersionFiles:
         Raises:
             ArtifactUntrusted: there is no such file.
         """
-        self._connect()
+        failure = f"the run {run_id} has no {name}"
+        location = find_run_location(self._connect(), run_id, failure=failure)
         with TemporaryDirectory() as folder:
-            failure = f"the run {run_id} has no {name}"
             path = fetch(
                 self._uri,
                 Path(folder),
                 failure=failure,
-                run_id=run_id,
-                artifact_path=name,
+                artifact_uri=f"{location}/{name}",
             )
             return path.read_bytes()
 
