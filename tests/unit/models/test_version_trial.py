@@ -84,6 +84,16 @@ def test_whatever_ends_the_process_is_a_refusal_with_its_reason(
         try_in_process(folder, digests, version_name=NAME)
 
 
+def test_a_trial_that_uses_too_much_of_a_processor_is_refused(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(version_trial, "CPU_LIMIT_S", 1)  # less than the imports take
+    folder, digests = version
+    with pytest.raises(ArtifactUntrusted, match=r"signal 24 \(SIGXCPU\)"):
+        try_in_process(folder, digests, version_name=NAME)
+
+
 def test_a_changed_file_and_a_different_answer_are_refused(
     version: tuple[Path, Mapping[VersionFile, str]],
 ) -> None:
