@@ -65,6 +65,8 @@ def test_a_version_that_answers_as_recorded_passes(
         ("os.kill(os.getpid(), 11)", r"ended the process that tried it: signal 11 \(SIGSEGV\)"),
         ("os._exit(9)", "could not be tried: exit code 9, it said nothing"),
         ("print('a torn library'); os._exit(1)", "could not be tried: exit code 1"),
+        # More than a pipe holds.
+        ("print('x' * 1_000_000, flush=True); os._exit(1)", "could not be tried: exit code 1, x"),
         ("time.sleep(60)", "did not answer its stored requests in 1 s"),
     ],
 )
