@@ -18,6 +18,7 @@ from streamflow.files.file_signs import describe_signs
         ("payments", gzip.compress(HEADER.encode(), mtime=0), "payments.csv.gz"),
         ("payments", b"PAR1....", "payments.parquet"),
     ],
+    ids=["users-gzip", "payments-gzip", "payments-parquet"],  # gzip's bytes hold the time
 )
 def test_the_name_of_a_file_belongs_into_the_section_of_its_table(
     tmp_path: Path, table: str, content: bytes, advice: str
