@@ -26,6 +26,7 @@ from streamflow.models.model_bounds import (
     require_whole_tree,
 )
 from streamflow.models.model_file import read_checked
+from streamflow.models.npy_array import read_npy
 from streamflow.models.pipelines import ENCODE, encoder_of
 
 SCHEMA = "schema.json"
@@ -130,9 +131,7 @@ class _NodeReader:
     def _read_array(self, node: Mapping[str, Any]) -> NDArray[Any]:
         """Read an array: a member of the archive, or objects that the schema lists."""
         if node["type"] == "numpy":
-            content = BytesIO(self._archive.read(node["file"]))
-            array: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
-            return array
+            return read_npy(self._archive.read(node["file"]))
         values = [self.read(entry) for entry in node["content"]]
         objects = np.empty(len(values), dtype=object)
         objects[:] = values
