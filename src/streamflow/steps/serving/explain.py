@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import Catalog
@@ -23,6 +22,8 @@ from streamflow.steps.stages.transitions import reconcile
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from streamflow.models.predictor import Predictor
 
 TOP = 3  # reasons that `score` writes for each row
