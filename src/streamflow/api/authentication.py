@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamflow.api.active_keys import KeyRing
 from streamflow.api.endpoint_scopes import OPEN_PATHS, required_scope
-from streamflow.api.refusals import refuse
-from streamflow.api.request_context import NOTES
 from streamflow.core.serving.api_keys import ApiKey, scope_covers
 from streamflow.core.serving.api_keys import Scope as KeyScope
+from streamflow.web.active_keys import KeyRing
+from streamflow.web.refusals import refuse
+from streamflow.web.request_context import NOTES
 
 BEARER = b"bearer "
 HINT = (
