@@ -218,6 +218,13 @@ def _import_libraries() -> None:
     import_skops()  # before MLflow imports skops
     for name in LIBRARIES:
         import_module(name)
+    from sqlalchemy.orm import configure_mappers
+
+    from streamflow.features.feast_import import without_typeguard
+
+    with without_typeguard():
+        import_module("streamflow.features.registry")
+    configure_mappers()  # those of MLflow: its first query does it
     if not gc.get_freeze_count():  # a fork that ends would go through all of it: 1 s of CPU
         gc.collect()
         gc.freeze()

@@ -146,8 +146,9 @@ def serve(
     settings = call.settings()
     bound_port = require_port(settings.api_host, settings.api_port)
     from streamflow.api.server import serve as run_server
+    from streamflow.warehouse.roles import API
 
-    with call.platform(as_api=True, migrated=False) as platform:
+    with call.platform(role=API, migrated=False) as platform:
         address = f"http://{settings.api_host}:{bound_port}"
         call.notify(f"{address}  (documentation at /docs; Ctrl-C stops the API)")
         run_server(platform, settings.api_host, bound_port, flag_settings=call.flag_settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
 Digests = Mapping[VersionFile, str]
 
-#: Seconds that a trial may take. Most of its time goes into imports.
-TIME_LIMIT_S = 60.0
+#: Seconds of a processor that a trial may use. Most of them go into imports.
+CPU_LIMIT_S = 60
+#: Seconds that a trial may take. A valid version must not be refused because the machine is busy.
+TIME_LIMIT_S = 300.0
 #: The exit code of a trial that refuses the version. Its output says why.
 REFUSED = 3
 
@@ -105,12 +108,13 @@ def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None
 
     Raises:
         ArtifactUntrusted: the process refused the version, did not end in time, or was ended by a
-            signal.
+            signal. SIGXCPU ends it when it has used CPU_LIMIT_S.
     """
     task = {
         "folder": str(folder),
         "digests": {file.name: digest for file, digest in digests.items()},
         "version_name": version_name,
+        "cpu_limit_s": CPU_LIMIT_S,
     }
     with (
         TemporaryFile() as printed,  # A pipe that nobody reads would stop a trial that prints much.
@@ -154,6 +158,8 @@ def _describe_end(code: int, output: str, version_name: str) -> str:
 def main() -> int:
     """Try the version that standard input describes. Return the exit code."""
     task = json.loads(sys.stdin.buffer.readline())
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (task["cpu_limit_s"], hard_limit))
     Thread(target=_end_with_parent, daemon=True).start()
     digests = {
         file: task["digests"][file.name] for file in VERSION_FILES if file.name in task["digests"]
