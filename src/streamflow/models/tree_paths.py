@@ -126,7 +126,7 @@ def _number_by_level(
     """Return the old number of each new node, and the levels below the roots."""
     level = roots
     order = [level]
-    levels = []
+    levels: list[tuple[int, int, Numbers]] = []
     begin = 0
     while True:
         inner = np.flatnonzero(~is_leaf[level])
