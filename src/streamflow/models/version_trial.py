@@ -30,6 +30,7 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
+from streamflow.models.model_arrays import load_arrays
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
@@ -44,8 +45,13 @@ TIME_LIMIT_S = 300.0
 REFUSED = 3
 
 
-def load_folder(folder: Path, digests: Digests) -> Predictor:
+def load_folder(folder: Path, digests: Digests, *, as_arrays: bool = False) -> Predictor:
     """Load the predictor of a version whose files are in a folder.
+
+    Args:
+        folder: the folder of the files.
+        digests: the digest that each file must have.
+        as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
     Raises:
         ArtifactUntrusted: a file is not the registered one.
@@ -56,7 +62,9 @@ def load_folder(folder: Path, digests: Digests) -> Predictor:
         (folder / DECISION.name).read_bytes(), expected_digest=digests[DECISION]
     )
     background = _load_background(folder, digests)
-    pipeline = model_file.load(folder / MODEL.name, expected_digest=digests[MODEL])
+    path = folder / MODEL.name
+    arrays = load_arrays(path, expected_digest=digests[MODEL]) if as_arrays else None
+    pipeline = arrays or model_file.load(path, expected_digest=digests[MODEL])
     return compile_predictor(pipeline, decision, background)
 
 
@@ -68,15 +76,23 @@ def _load_background(folder: Path, digests: Digests) -> Background | None:
     return model_file.load_background(content, expected_digest=digests[BACKGROUND])
 
 
-def load_agreeing(folder: Path, digests: Digests, *, version_name: str) -> Predictor:
+def load_agreeing(
+    folder: Path,
+    digests: Digests,
+    *,
+    version_name: str,
+    as_arrays: bool = False,
+) -> Predictor:
     """Load a predictor from a folder that also has the stored requests, and ask it these.
+
+    The arguments are those of `load_folder`, and the name of the version in messages.
 
     Raises:
         ArtifactUntrusted: a file is not the registered one, or the answers differ.
     """
     from streamflow.models.version_check import require_agreement
 
-    predictor = load_folder(folder, digests)
+    predictor = load_folder(folder, digests, as_arrays=as_arrays)
     content = (folder / STORED_REQUESTS.name).read_bytes()
     digest = digests.get(STORED_REQUESTS, "")
     if not is_unchanged(STORED_REQUESTS, content, digest):
