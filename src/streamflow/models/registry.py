@@ -170,13 +170,28 @@ class Registry:
             aliases = self._read_aliases()
             return [self._create_version(version, aliases) for version in self._search_versions()]
 
+    def versions_below(self, below: int | None, limit: int) -> list[ModelVersion]:
+        """Return at most `limit` versions with smaller numbers than `below`, the newest first."""
+        with translate_mlflow_errors():
+            aliases = self._read_aliases()
+            page = version_search.search_versions_below(
+                self._client, self._name, below=below, limit=limit
+            )
+            run_ids = [version.run_id for version in page if version.run_id]
+            metrics = version_search.read_metrics(self._client, self._experiment, run_ids)
+            return [
+                create_model_version(version, metrics.get(version.run_id, {}), aliases)
+                for version in page
+            ]
+
     def find_version(self, number: int) -> ModelVersion | None:
         """Return a version, or None when it does not exist."""
+        versions = self.versions_below(number + 1, 1)
+        if versions and versions[0].version == number:
+            return versions[0]
         with translate_mlflow_errors():
-            for version in self._search_versions():
-                if int(version.version) == number:
-                    return self._create_version(version, self._read_aliases())
-            return None
+            self._search_versions()  # refuses a model that was renamed
+        return None
 
     def version(self, number: int) -> ModelVersion:
         """Return the version of this number.
@@ -184,15 +199,16 @@ class Registry:
         Raises:
             VersionMissing: it does not exist.
         """
-        with translate_mlflow_errors():
-            versions = {int(version.version): version for version in self._search_versions()}
-            if number not in versions:
-                existing = ", ".join(map(str, sorted(versions))) or "none"
-                raise VersionMissing(
-                    f"{self._name} has no version {number}; there are: {existing}",
-                    version=number,
-                )
-            return self._create_version(versions[number], self._read_aliases())
+        version = self.find_version(number)
+        if version is None:
+            with translate_mlflow_errors():
+                numbers = sorted(int(version.version) for version in self._search_versions())
+            existing = ", ".join(map(str, numbers)) or "none"
+            raise VersionMissing(
+                f"{self._name} has no version {number}; there are: {existing}",
+                version=number,
+            )
+        return version
 
     def version_of_run(self, run_id: str) -> ModelVersion:
         """Return the version that a run registered.

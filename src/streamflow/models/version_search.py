@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +31,45 @@ def search_versions(client: MlflowClient, name: str) -> list[Any]:
         lambda token: client.search_model_versions(f"name = '{name}'", page_token=token)
     )
     return sorted(versions, key=lambda version: -int(version.version))
+
+
+def search_versions_below(
+    client: MlflowClient,
+    name: str,
+    *,
+    below: int | None,
+    limit: int,
+) -> list[Any]:
+    """Return at most `limit` of MLflow's versions with smaller numbers, the newest first."""
+    condition = "" if below is None else f" AND version_number < {below:d}"
+    page = client.search_model_versions(
+        f"name = '{name}'{condition}",
+        max_results=limit,
+        order_by=["version_number DESC"],
+    )
+    return list(page)
+
+
+def read_metrics(
+    client: MlflowClient,
+    experiment: str,
+    run_ids: Sequence[str],
+) -> dict[str, dict[str, float]]:
+    """Return run -> its metrics. The runs of our experiment are read in one search."""
+    found_experiment = client.get_experiment_by_name(experiment)
+    runs: list[Any] = []
+    if found_experiment is not None and run_ids:
+        quoted = ", ".join(f"'{run_id}'" for run_id in run_ids)
+        runs = client.search_runs(
+            [found_experiment.experiment_id],
+            f"attributes.run_id IN ({quoted})",
+            max_results=len(run_ids),
+        )
+    metrics = {run.info.run_id: dict(run.data.metrics) for run in runs}
+    for run_id in run_ids:
+        if run_id not in metrics:
+            metrics[run_id] = dict(client.get_run(run_id).data.metrics)
+    return metrics
 
 
 def search_versions_of_all_models(client: MlflowClient) -> list[Any]:
