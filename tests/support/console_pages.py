@@ -27,9 +27,9 @@ class CountingCursor(psycopg.Cursor[Any]):
     """Notes each statement. The pool's own question, whether a connection lives, is empty."""
 
     def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        text = query if isinstance(query, str) else query.as_string()
+        text = query if isinstance(query, (str, bytes)) else query.as_string()
         if text:
-            STATEMENTS.append(text)
+            STATEMENTS.append(str(text))
         return super().execute(query, *args, **kwargs)
 
 
@@ -89,6 +89,8 @@ def browsed(
 
     def write(_: object, __: str, event: Any) -> str:
         lines.append(str(event))
+        if "exc_info" in event:
+            raise event["exc_info"]
         raise structlog.DropEvent
 
     log = structlog.wrap_logger(

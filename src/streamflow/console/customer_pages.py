@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -14,14 +15,15 @@ from streamflow.console.pages import Page, respond, user_address
 from streamflow.console.state import ConsoleState
 from streamflow.console.trust_line import write_trust
 from streamflow.console.user_views import explain_today, list_histories
-from streamflow.core.serving.segments import list_segment_columns
+from streamflow.core.serving.segments import SegmentColumn, list_segment_columns
 from streamflow.errors import EntityUnknown, FilterInvalid
 from streamflow.steps.serving.at_risk import Position, RiskFilter, list_at_risk
 from streamflow.steps.serving.portfolio import Portfolio, read_portfolio
 from streamflow.steps.serving.user_record import read_user
 
 SEGMENT_PREFIX = "s."
-MOVES = ("up", "down")
+# The choices of the filter that are always seen.
+FIRST_CHOICES = 3
 
 
 def add_pages(app: FastAPI, state: ConsoleState) -> None:
@@ -66,13 +68,28 @@ def _at_risk_page(request: Request, state: ConsoleState) -> Page:
         receipt=risks,
         values={
             "risks": risks,
-            "columns": columns,
+            **_divide_choices(columns, chosen),
             "segment_text": customer_tables.segment_text,
             "texts": texts,
             "trust": write_trust(texts, risks.trust, datetime.now(UTC)),
             "after": f"{end.probability!r}~{end.key}" if end else None,
         },
     )
+
+
+def _divide_choices(
+    columns: Sequence[SegmentColumn],
+    chosen: RiskFilter,
+) -> dict[str, Any]:
+    """Divide the choices of the filter into those that are always seen, and the further ones."""
+    first_columns = columns[:FIRST_CHOICES]
+    further_columns = columns[FIRST_CHOICES:]
+    is_further_chosen = any(column.name in chosen.segments for column in further_columns)
+    return {
+        "first_columns": first_columns,
+        "further_columns": further_columns,
+        "is_further_chosen": is_further_chosen,
+    }
 
 
 def parse_filter(request: Request) -> RiskFilter:

@@ -62,6 +62,7 @@ class ListQuery:
     chosen            segment column -> its category; None: the users without a value
     least_change      the least change of probability; None: any
     most_change       the highest change of probability; None: any
+    max_searched      how many users are read at most if a user may be left out
     """
 
     run: ScoredDrop
@@ -74,6 +75,7 @@ class ListQuery:
     least_change: float | None
     most_change: float | None
     limit: int
+    max_searched: int = MAX_SEARCHED
 
     @property
     def is_filtered(self) -> bool:
@@ -84,7 +86,7 @@ class ListQuery:
     @property
     def searched(self) -> int:
         """Return how many users are read at most."""
-        return MAX_SEARCHED if self.is_filtered else self.limit
+        return self.max_searched if self.is_filtered else self.limit
 
 
 def read_newest_drops(

@@ -37,7 +37,7 @@ LIMIT 1
 
 -- select_scores_of_key --
 -- The answers of some scoring runs about one user, the newest drop first.
-SELECT r.id AS run, r.as_of, r.version, s.probability, s.prediction, s.missing, s.defaulted,
+SELECT r.id AS run, r.at, r.as_of, r.version, s.probability, s.prediction, s.missing, s.defaulted,
        s.features_as_of, s.reasons
 FROM streamflow.score_run r JOIN streamflow.score s ON s.score_run = r.id AND s.key = %(key)s
 WHERE r.id = ANY(%(runs)s)

@@ -16,6 +16,7 @@ from streamflow.platform import Platform
 from streamflow.steps.serving.trust import Trust, make_trust, read_scored_drops
 from streamflow.warehouse.score_pages import (
     FIRST_POSITION,
+    MAX_SEARCHED,
     ListQuery,
     ScoredDrop,
     read_last_searched,
@@ -110,11 +111,19 @@ class RiskList:
     is_search_ended: bool
 
 
-def list_at_risk(platform: Platform, chosen: RiskFilter) -> RiskList:
+def list_at_risk(
+    platform: Platform,
+    chosen: RiskFilter,
+    *,
+    max_searched: int = MAX_SEARCHED,
+) -> RiskList:
     """List users of the newest scored drop that fit the filter, the highest probability first.
 
     No call reads more than some thousand users: a filter that few users fit gives a part of the
     list, and the position where the search goes on.
+
+    Args:
+        max_searched: how many users a filtered list reads at most
 
     Raises:
         NothingScored: no drop was scored yet.
@@ -124,6 +133,7 @@ def list_at_risk(platform: Platform, chosen: RiskFilter) -> RiskList:
     _check_filter(columns, chosen)
     drops = read_scored_drops(platform)
     query = _make_query(platform, columns, drops, chosen)
+    query = replace(query, max_searched=max_searched)
     rows = read_list(platform.connection, query)
     users = [make_user(platform, row, columns) for row in rows[: chosen.limit]]
     if len(rows) > chosen.limit:

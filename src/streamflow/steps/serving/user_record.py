@@ -45,13 +45,13 @@ class ValueHistory:
 class AnswerAbout:
     """One answer that was given about the user.
 
-    at      when; None for a scored drop, which has its own instant in the list of runs
+    at      when it was given
     source  score: a scored drop; answer: the API or the command `predict`
     """
 
     source: Literal["score", "answer"]
     as_of: datetime
-    at: datetime | None
+    at: datetime
     version: int
     probability: float | None
     flagged: bool
@@ -158,7 +158,7 @@ def _scored_answer(row: Mapping[str, Any]) -> AnswerAbout:
     return AnswerAbout(
         source="score",
         as_of=row["as_of"],
-        at=None,
+        at=row["at"],
         version=row["version"],
         probability=row["probability"],
         flagged=row["prediction"] == 1,
