@@ -228,6 +228,7 @@ class ApiKeyUnknown(StreamflowError):
     """No API key that is in force has this name or id."""
 
     exit_code = 30
+    http_status = 404
     remedy = "Run 'streamflow keys list' to see the keys."
 
 

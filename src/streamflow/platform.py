@@ -34,7 +34,7 @@ from streamflow.settings import (
     temporary_environment,
 )
 from streamflow.warehouse import installation
-from streamflow.warehouse.roles import MAINTENANCE, WRITER
+from streamflow.warehouse.roles import CONSOLE, MAINTENANCE, WRITER
 
 if TYPE_CHECKING:
     import psycopg
@@ -139,7 +139,13 @@ class Platform:
     def tracking_uri(self) -> str:
         """The address of MLflow's tracking and registry."""
         settings = self.settings
-        own_database = self.address.sqlalchemy_url(settings.mlflow_database, driver=MLFLOW_DRIVER)
+        # The console opens a second platform as the writer. MLflow keeps one engine for each URI,
+        # so without the role in it both would share connections.
+        own_database = self.address.sqlalchemy_url(
+            settings.mlflow_database,
+            driver=MLFLOW_DRIVER,
+            names_role=self.address.role == CONSOLE,
+        )
         return settings.mlflow_tracking_uri or own_database
 
     @property

@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse
 
 from streamflow.console.evidence_tables import view_evidence
 from streamflow.console.forms import read_form
-from streamflow.console.pages import Page, respond
+from streamflow.console.pages import Page, problem_page, respond
 from streamflow.console.production_pages import PRODUCTION_PAGE, entry_address
 from streamflow.console.requests import Number, make_requester, number_field, text_field
 from streamflow.console.sessions import Visitor
@@ -62,7 +62,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
         return await run_in_threadpool(_rollback, request, state, visitor, fields)
 
 
-def _promotion_page(state: ConsoleState, number: int, *, is_reason_missing: bool = False) -> Page:
+def _promotion_page(state: ConsoleState, number: int) -> Page:
     texts = state.texts
     with state.acting() as platform:
         newest_entry = newest_number(platform)
@@ -76,12 +76,10 @@ def _promotion_page(state: ConsoleState, number: int, *, is_reason_missing: bool
         path="/versions",
         tables=(gate.conditions, gate.compared) if gate else (),
         receipt=receipt,
-        status=422 if is_reason_missing else 200,
         values={
             "receipt": receipt,
             "gate": gate,
             "newest_entry": newest_entry,
-            "is_reason_missing": is_reason_missing,
         },
     )
 
@@ -107,8 +105,8 @@ def _promote(
     force = fields.get("force") == "yes"
     newest_entry = number_field(fields, "newest_entry")
     if is_reason_missing(why, force=force):
-        page = _promotion_page(state, number, is_reason_missing=True)
-        return respond(request, state, visitor, page)
+        lines = [state.texts.get("promote.reason_missing")]
+        return problem_page(request, state, status=422, code="reason_missing", lines=lines)
     requester = make_requester(request, visitor, newest_entry)
     with state.acting() as platform:
         receipt = promote(platform, number, why=why, force=force, requester=requester)

@@ -113,6 +113,7 @@ def promote(
         ArtifactUntrusted: The version's files are not the registered ones.
     """
     stage = STAGES[to]
+    require_seen(platform, requester)
     candidate = challenger(platform, version)
     incumbent = version_number_in_stage(platform, stage)
     examination = _examine(platform, candidate, incumbent, stage)

@@ -262,7 +262,7 @@ class Requester:
 def require_seen(platform: Platform, requester: Requester) -> None:
     """Refuse a change if the ledger has an entry that its requester has not seen.
 
-    Call it under `ledger.lock_ledger`, after `reconcile_locked`.
+    Only under `ledger.lock_ledger`, after `reconcile_locked`, does the answer stay true.
 
     Raises:
         LedgerChanged: there is such an entry.
