@@ -94,3 +94,14 @@ def test_a_log_in_leads_to_no_different_host(
     browser, key = keyed
     done = browser.post("/login", browser.token(), key=key.key, next_page=address)
     assert done.headers["location"] == "/at-risk"
+
+
+def test_a_program_sends_its_key_as_to_the_api(keyed: tuple[Browser, KeyReceipt]) -> None:
+    browser, key = keyed
+    for headers in ({"Authorization": f"Bearer {key.key}"}, {"X-API-Key": key.key}):
+        answer = browser.get("/at-risk?format=csv", headers=headers)
+        assert answer.status_code == 404, "nothing is scored, and the program is in"
+    two_keys = {"Authorization": f"Bearer {key.key}", "X-API-Key": key.key}
+    for headers in ({"X-API-Key": "sk_0"}, two_keys):
+        assert browser.get("/at-risk?format=csv", headers=headers).status_code == 401
+    assert browser.get(f"/at-risk?format=csv&key={key.key}").status_code == 401

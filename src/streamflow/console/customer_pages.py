@@ -14,7 +14,7 @@ from streamflow.console import charts, customer_tables, formats
 from streamflow.console.pages import Page, respond, user_address
 from streamflow.console.state import ConsoleState
 from streamflow.console.trust_line import write_trust
-from streamflow.console.user_views import explain_today, list_histories
+from streamflow.console.user_views import draw_probabilities, explain_today, list_histories
 from streamflow.core.serving.segments import SegmentColumn, list_segment_columns
 from streamflow.errors import EntityUnknown, FilterInvalid
 from streamflow.steps.serving.at_risk import Position, RiskFilter, list_at_risk
@@ -169,6 +169,7 @@ def _user_page(request: Request, state: ConsoleState) -> Page:
             "record": record,
             "explained": explained,
             "histories": list_histories(record),
+            "chart": draw_probabilities(texts, record),
             "largest": max((abs(r.contribution) for r in record.reasons), default=0.0),
             "signed_bar": charts.draw_signed_bar,
             "value": formats.format_value,

@@ -64,7 +64,7 @@ def deliveries_table(texts: Texts, record: DropRecord) -> Table:
         Column(name="table", title=texts.get("drop.table")),
         Column(name="rows", title=texts.get("drops.rows"), kind="number"),
         Column(name="delivered_at", title=texts.get("drops.delivered_at")),
-        Column(name="sha256", title=texts.get("drop.sha256")),
+        Column(name="sha256", title=texts.get("drop.file_digest")),
     )
     rows = [
         (

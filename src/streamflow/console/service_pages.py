@@ -74,7 +74,10 @@ def _keys_page(state: ConsoleState) -> Page:
         path=SERVICE,
         tables=(_keys_table(texts, keys),),
         receipt=keys,
-        values={"scopes": SCOPES, "form_number": state.form_numbers.give_out()},
+        values={
+            "scopes": [(scope, texts.get(f"service.scope_{scope}")) for scope in SCOPES],
+            "form_number": state.form_numbers.give_out(),
+        },
     )
 
 

@@ -89,10 +89,7 @@ class Sessions:
         session = self._sessions.get(cookie)
         if session is None or now >= session.ends_at:
             return Visitor(cookie=cookie)
-        key = find_key(session.key_id)
-        if key is None:
-            return Visitor(cookie=cookie)
-        return Visitor(cookie=cookie, key_id=key.id, name=key.name, scope=key.scope)
+        return make_visitor(cookie, find_key(session.key_id))
 
     def form_token(self, cookie: str) -> str:
         """Return the token that every form of this browser must send."""
@@ -109,6 +106,13 @@ class Sessions:
         }
         while len(self._sessions) >= MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
+
+
+def make_visitor(cookie: str, key: ApiKey | None) -> Visitor:
+    """Return the owner of a key, or somebody who is not logged in for None."""
+    if key is None:
+        return Visitor(cookie=cookie)
+    return Visitor(cookie=cookie, key_id=key.id, name=key.name, scope=key.scope)
 
 
 def make_cookie() -> str:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 
 from streamflow.console.form_numbers import FormNumbers
-from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie
+from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie, make_visitor
 from streamflow.console.texts import Texts, load_texts
 from streamflow.core.serving.api_keys import Scope
 from streamflow.database.reading_pool import open_reading_pool, take_reading_connection
 from streamflow.errors import Overloaded
 from streamflow.platform import Platform, open_platform
 from streamflow.web.active_keys import KeyRing
+from streamflow.web.request_context import notes_of
+from streamflow.web.request_keys import read_key
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
@@ -96,11 +98,18 @@ class ConsoleState:
             yield platform
 
     def find_visitor(self, request: Request) -> Visitor:
-        """Return who asks; a browser without a cookie gets a new one by the answer."""
+        """Return who asks; a browser without a cookie gets a new one by the answer.
+
+        A program may send a key in its headers, as to the API.
+        """
         cookie = request.cookies.get(COOKIE) or make_cookie()
         if self.keys is None:
             return Visitor(cookie=cookie, name="local", scope="admin")
-        return self.sessions.find_visitor(cookie, datetime.now(UTC), self.keys.find_id)
+        key_text = read_key(request.scope)
+        if not key_text:
+            return self.sessions.find_visitor(cookie, datetime.now(UTC), self.keys.find_id)
+        key = self.keys.find(key_text)
+        return make_visitor(cookie, key)
 
     def require(self, request: Request, scope: Scope = "read") -> Visitor:
         """Return who asks, if the person may do what the scope allows.
@@ -110,6 +119,7 @@ class ConsoleState:
             ScopeTooSmall: the key of the person does not cover the scope.
         """
         visitor = self.find_visitor(request)
+        notes_of(request).caller = visitor.key_id
         if visitor.scope is None:
             raise LoginNeeded
         if not visitor.may(scope):

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from streamflow.console import charts, formats
 from streamflow.console.state import ConsoleState
+from streamflow.console.texts import Texts
 from streamflow.core.serving.reasons import Contribution
 from streamflow.errors import StreamflowError
 from streamflow.platform import Platform
@@ -48,6 +49,21 @@ def list_histories(record: UserRecord) -> list[HistoryRow]:
         )
         for history in record.values
     ]
+
+
+def draw_probabilities(texts: Texts, record: UserRecord) -> Markup:
+    """Draw the probability of each scored drop; one drop alone makes no line."""
+    scored = [answer for answer in reversed(record.answers) if answer.source == "score"]
+    if len(scored) < 2:
+        return Markup("")
+    title = texts.get("user.history")
+    line = charts.Line(
+        tone="expected",
+        title=title,
+        values=tuple(answer.probability for answer in scored),
+    )
+    labels = [formats.format_day(answer.as_of) for answer in scored]
+    return charts.draw_shares(labels, [line], title)
 
 
 def _draw_history(history: ValueHistory) -> Markup:

@@ -10,7 +10,14 @@ from streamflow.console.tables import Cell, Column, Table
 from streamflow.console.texts import Texts
 from streamflow.steps.versions.version_record import ModelVersion, RecordedFacts
 
-LISTED_METRICS = ("auc", "auc_low", "auc_high", "f1", "accuracy")
+# A metric, and the name of its title.
+LISTED_METRICS = {
+    "auc": "versions.auc",
+    "auc_low": "versions.auc_low",
+    "auc_high": "versions.auc_high",
+    "f1": "versions.f_score",
+    "accuracy": "versions.accuracy",
+}
 SHORT_DIGEST = 16
 SEVERITY_TONES = {"severe": "up", "warning": "up", "note": ""}
 
@@ -28,8 +35,8 @@ def versions_table(texts: Texts, versions: Sequence[ModelVersion]) -> Table:
         Column(name="aliases", title=texts.get("versions.aliases")),
         Column(name="as_of", title=texts.get("versions.as_of")),
         *(
-            Column(name=name, title=texts.get(f"versions.{name}"), kind="number")
-            for name in LISTED_METRICS
+            Column(name=name, title=texts.get(title), kind="number")
+            for name, title in LISTED_METRICS.items()
         ),
         Column(name="created", title=texts.get("versions.created")),
     ]
