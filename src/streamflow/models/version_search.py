@@ -56,14 +56,16 @@ def read_metrics(
     run_ids: Sequence[str],
 ) -> dict[str, dict[str, float]]:
     """Return run -> its metrics. The runs of our experiment are read in one search."""
-    found_experiment = client.get_experiment_by_name(experiment)
+    own_experiment = client.get_experiment_by_name(experiment)
     runs: list[Any] = []
-    if found_experiment is not None and run_ids:
-        quoted = ", ".join(f"'{run_id}'" for run_id in run_ids)
+    # Whoever can write to MLflow can register a version with any text as its run.
+    searchable_ids = [run_id for run_id in run_ids if run_id.isalnum()]
+    if own_experiment is not None and searchable_ids:
+        quoted = ", ".join(f"'{run_id}'" for run_id in searchable_ids)
         runs = client.search_runs(
-            [found_experiment.experiment_id],
+            [own_experiment.experiment_id],
             f"attributes.run_id IN ({quoted})",
-            max_results=len(run_ids),
+            max_results=len(searchable_ids),
         )
     metrics = {run.info.run_id: dict(run.data.metrics) for run in runs}
     for run_id in run_ids:
