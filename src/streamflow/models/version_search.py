@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,53 +25,31 @@ def read_all_pages(read_page: Callable[[str | None], Any]) -> list[Any]:
             return items
 
 
-def search_versions(client: MlflowClient, name: str) -> list[Any]:
-    """Return MLflow's versions of a registered model, the newest first."""
-    versions = read_all_pages(
-        lambda token: client.search_model_versions(f"name = '{name}'", page_token=token)
-    )
-    return sorted(versions, key=lambda version: -int(version.version))
-
-
-def search_versions_below(
+def search_versions(
     client: MlflowClient,
     name: str,
     *,
-    below: int | None,
-    limit: int,
+    below: int | None = None,
+    limit: int | None = None,
 ) -> list[Any]:
-    """Return at most `limit` of MLflow's versions with smaller numbers, the newest first."""
-    condition = "" if below is None else f" AND version_number < {below:d}"
-    page = client.search_model_versions(
-        f"name = '{name}'{condition}",
-        max_results=limit,
-        order_by=["version_number DESC"],
+    """Return MLflow's versions of a registered model, the newest first.
+
+    Args:
+        client: the connection to MLflow.
+        name: the name of the registered model.
+        below: only versions with smaller numbers; None: all.
+        limit: how many versions at most; None: all.
+    """
+    condition = f"name = '{name}'"
+    if below is not None:
+        condition += f" AND version_number < {below:d}"
+    if limit is not None:
+        order = ["version_number DESC"]
+        return list(client.search_model_versions(condition, max_results=limit, order_by=order))
+    versions = read_all_pages(
+        lambda token: client.search_model_versions(condition, page_token=token)
     )
-    return list(page)
-
-
-def read_metrics(
-    client: MlflowClient,
-    experiment: str,
-    run_ids: Sequence[str],
-) -> dict[str, dict[str, float]]:
-    """Return run -> its metrics. The runs of our experiment are read in one search."""
-    own_experiment = client.get_experiment_by_name(experiment)
-    runs: list[Any] = []
-    # Whoever can write to MLflow can register a version with any text as its run.
-    searchable_ids = [run_id for run_id in run_ids if run_id.isalnum()]
-    if own_experiment is not None and searchable_ids:
-        quoted = ", ".join(f"'{run_id}'" for run_id in searchable_ids)
-        runs = client.search_runs(
-            [own_experiment.experiment_id],
-            f"attributes.run_id IN ({quoted})",
-            max_results=len(searchable_ids),
-        )
-    metrics = {run.info.run_id: dict(run.data.metrics) for run in runs}
-    for run_id in run_ids:
-        if run_id not in metrics:
-            metrics[run_id] = dict(client.get_run(run_id).data.metrics)
-    return metrics
+    return sorted(versions, key=lambda version: -int(version.version))
 
 
 def search_versions_of_all_models(client: MlflowClient) -> list[Any]:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import Catalog
@@ -23,6 +22,7 @@ from streamflow.steps.stages.transitions import reconcile
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
+    import polars as pl
     import psycopg
 
     from streamflow.models.predictor import Predictor

@@ -100,10 +100,7 @@ def list_versions(
         below: only versions with smaller numbers; None: from the newest one on
         limit: how many versions at most; None: all of them
     """
-    if limit is not None:
-        return platform.models.versions_below(below, limit)
-    versions = platform.models.versions()
-    return [version for version in versions if below is None or version.version < below]
+    return platform.models.versions(below=below, limit=limit)
 
 
 def read_version(platform: Platform, number: int) -> VersionRecord:
