@@ -29,10 +29,10 @@ from streamflow.warehouse.roles import CONSOLE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-    pytest.mark.usefixtures("openmp"),
-]
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here: apt-get install chromium"
+)
+SHORT_LIST = "/at-risk?s.contract_type=Two+year&moved=up"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 ENGINEER_PATHS = (
@@ -116,7 +116,10 @@ def test_every_page_fits_and_axe_finds_nothing(site: Site, width: int, scheme: s
     axe = Axe()
     options = {"runOnly": {"type": "tag", "values": RULES}}
     with site.page(viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
-        for path in site.paths:
+        # A short list has the same parts as a long one, and axe looks at every cell.
+        page.goto(f"{site.base}/at-risk")
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        for path in [SHORT_LIST, *site.paths[1:]]:
             page.goto(site.base + path)
             wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert wide <= 0, path
