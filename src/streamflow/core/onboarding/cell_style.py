@@ -43,12 +43,25 @@ class NumberStyle:
     decimal: str = "."
     thousands: str = ""
 
+    def describe_doubt(self, header: str, cell: str) -> str:
+        """Say how a number such as `1.234` is read, and what to declare if it is the other one."""
+        exchanged = EXCHANGED[self]
+        fraction = re.sub("[.,]", ".", cell)
+        whole = re.sub("[.,]", "", cell)
+        is_whole = self.thousands in cell if self.thousands else False
+        reading, alternative = (whole, fraction) if is_whole else (fraction, whole)
+        return (
+            f"{header!r} holds {cell!r}, which is read as {reading}: no number of the file says "
+            f"that it is not {alternative}. If it is, write decimal = {exchanged.decimal!r} and "
+            f"thousands = {exchanged.thousands!r} for this file in the catalog"
+        )
+
     def is_number(self, cell: str) -> bool:
         """Tell whether a cell without currency signs is a number in this style."""
         text = cell
         if self.thousands and self.thousands in cell:
             group = re.escape(self.thousands)
-            grouped = rf"^-?\d{{1,3}}({group}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
+            grouped = rf"^-?[1-9]\d{{0,2}}({group}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
             if not re.match(grouped, cell):
                 return False
             text = cell.replace(self.thousands, "")
@@ -59,9 +72,10 @@ class NumberStyle:
         return bool(INT_FORM.match(text) or FLOAT_FORM.match(text))
 
 
+POINT = NumberStyle()
 # The styles that are tried, in the order in which they are preferred.
 STYLES = (
-    NumberStyle(),
+    POINT,
     NumberStyle(thousands=","),
     NumberStyle(decimal=","),
     NumberStyle(decimal=",", thousands="."),
@@ -71,6 +85,13 @@ STYLES = (
         for decimal in (".", ",")
     ),
 )
+# The style in which the sign of `1.234` or `1,234` means the opposite.
+EXCHANGED = {
+    POINT: NumberStyle(decimal=",", thousands="."),
+    NumberStyle(decimal=","): NumberStyle(thousands=","),
+    NumberStyle(thousands=","): NumberStyle(decimal=","),
+    NumberStyle(decimal=",", thousands="."): POINT,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +101,14 @@ class StyleGuess:
     style    the style in which most columns are numbers
     signs    the signs around numbers
     columns  the headers of the columns that are numbers in this style only
+    doubts   header -> a number that is a different one in the style with the two signs exchanged,
+             in which the file could be written as well
     """
 
     style: NumberStyle
     signs: tuple[str, ...]
     columns: tuple[str, ...]
+    doubts: dict[str, str]
 
 
 def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -> StyleGuess:
@@ -93,7 +117,7 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     Args:
         samples: header -> some cells of the column, without blanks around them.
         separator: what stands between cells. A file with commas between cells hardly has a
-            decimal comma; `1,234` is ambiguous elsewhere.
+            decimal comma; `1,234` is ambiguous elsewhere, and `1.234` where semicolons stand.
 
     >>> guess = guess_style({"fee": ["29,90", "9,90"], "id": ["1", "2"]}, separator=";")
     >>> guess.style.decimal, guess.columns
@@ -104,12 +128,19 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
         # The grouped numbers of a comma are tried after the decimal comma.
         styles = [STYLES[0], *STYLES[2:], STYLES[1]]
     split_samples = {header: _split_signs(cells) for header, cells in samples.items()}
-    numeric = {style: _find_numeric(split_samples, style) for style in styles}
+    bare_samples = {header: cells for header, (cells, _) in split_samples.items()}
+    numeric = {style: _find_numeric(bare_samples, style) for style in styles}
     style = max(styles, key=lambda style: len(numeric[style]))  # the first of the best
+    doubts = _find_doubts({header: bare_samples[header] for header in numeric[style]}, style)
+    grouped_headers: set[str] = set()
+    if separator == ";" and style == POINT and doubts:
+        # Programs that write semicolons do so because the comma is their decimal sign.
+        style = EXCHANGED[POINT]
+        grouped_headers = set(doubts)
     columns = []
     signs: set[str] = set()
     for header in numeric[style]:
-        if not _is_numeric(samples[header], STYLES[0]):
+        if header in grouped_headers or not _is_numeric(samples[header], POINT):
             columns.append(header)
             _, column_signs = split_samples[header]
             signs |= column_signs
@@ -117,15 +148,36 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
         style=style,
         signs=tuple(sorted(signs)),
         columns=tuple(columns),
+        doubts=doubts,
     )
 
 
-def _find_numeric(
-    split_samples: Mapping[str, tuple[Sequence[str], set[str]]],
-    style: NumberStyle,
-) -> list[str]:
+def _find_doubts(samples: Mapping[str, Sequence[str]], style: NumberStyle) -> dict[str, str]:
+    """Find the numbers that are different ones in the style with the two signs exchanged.
+
+    Args:
+        samples: header -> cells, of the columns that are numbers in `style`.
+
+    Returns:
+        Header -> such a number; empty if a cell of the file decides between the two styles.
+    """
+    exchanged = EXCHANGED.get(style)
+    doubts: dict[str, str] = {}
+    if exchanged is None:
+        return doubts
+    for header, cells in samples.items():
+        for cell in cells:
+            is_number = style.is_number(cell)
+            if is_number != exchanged.is_number(cell):
+                return {}
+            if is_number and not {".", ","}.isdisjoint(cell):
+                doubts.setdefault(header, cell)
+    return doubts
+
+
+def _find_numeric(samples: Mapping[str, Sequence[str]], style: NumberStyle) -> list[str]:
     """Return the headers of the columns that are numbers in a style."""
-    return [header for header, (cells, _) in split_samples.items() if _is_numeric(cells, style)]
+    return [header for header, cells in samples.items() if _is_numeric(cells, style)]
 
 
 def _is_numeric(cells: Sequence[str], style: NumberStyle) -> bool:

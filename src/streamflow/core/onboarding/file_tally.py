@@ -107,12 +107,18 @@ class FileTally:
         sums = join_hashes(self._row_hashes) - cell_hashes * _multiplier(number)
         return len(sums) - pl.Series(sums).n_unique()
 
-    def make_profile(self, names: Mapping[str, str], reasons: Mapping[str, str]) -> FileProfile:
+    def make_profile(
+        self,
+        names: Mapping[str, str],
+        reasons: Mapping[str, str],
+        doubts: Sequence[str] = (),
+    ) -> FileProfile:
         """Say what the file holds, after the last batch.
 
         Args:
             names: header -> name in the catalog.
             reasons: option of the format -> what decided it.
+            doubts: what nothing in the file decides.
         """
         columns = [make_profile(tally, names[header]) for header, tally in self.columns.items()]
         return FileProfile(
@@ -121,6 +127,7 @@ class FileTally:
             columns=tuple(columns),
             file_format=self.file_format,
             reasons=dict(reasons),
+            doubts=tuple(doubts),
         )
 
 

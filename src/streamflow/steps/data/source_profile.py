@@ -153,8 +153,9 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
     batches = table_files.read_batches(path, source.file_format, ragged)
     first_batch = next(batches, None)
     if first_batch is not None:
-        _guess_values(first_batch[1], source)
-        if not kind_of(path.name).is_text:
+        is_text = kind_of(path.name).is_text
+        _guess_values(first_batch[1], source, is_text=is_text)
+        if not is_text:
             # Numbers of typed files are written with the decimal sign of the format.
             batches = table_files.read_batches(path, source.file_format, ragged)
         else:
@@ -173,14 +174,17 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
     if problem:
         return problem
     reasons = _finish_reasons(tally, source)
-    profile = tally.make_profile(names, reasons)
+    profile = tally.make_profile(names, reasons, source.doubts)
     records = table_files.read_records(path, profile.named_rows(), source.file_format)
     lines = {row: record.line for row, record in records.items()}
     return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
 
 
-def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
-    """Guess how numbers and dates are written, from the first rows."""
+def _guess_values(cells: pl.DataFrame, source: SourceFormat, *, is_text: bool) -> None:
+    """Guess how numbers and dates are written, from the first rows.
+
+    The numbers of a file that is not text are in no doubt: a point is their decimal sign.
+    """
     samples: dict[str, list[str]] = {}
     for column in cells.get_columns():
         values = column.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
@@ -194,6 +198,9 @@ def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
                 source.declare(f"the numbers of {columns}", **{option: value})
         if numbers.signs:
             source.declare(f"around the numbers of {columns}", signs=numbers.signs)
+    if is_text:
+        doubts = numbers.doubts.items()
+        source.doubts += [numbers.style.describe_doubt(header, cell) for header, cell in doubts]
     dates = guess_dates(samples)
     if dates:
         source.declare(dates.reason, dates=dates.date_form)
