@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
 from streamflow.files import excel_files
 from streamflow.files.csv_files import MAX_CELL_CHARACTERS
+from streamflow.files.line_lengths import LineLengths
 
 # How the names of the files end that a folder of data is searched for. A .txt may be a note.
 # A catalog can declare a file of any ending.
@@ -67,15 +68,11 @@ def read_text_facts(path: Path) -> TextFacts:
     is_utf8 = True
     undefined: set[int] = set()
     quotes = 0
-    longest = 0
-    open_line = 0  # bytes of the line that the next chunk continues
+    lengths = LineLengths()
     for chunk in _read_chunks(path):
         head = head or chunk[:HEAD_BYTES]
         quotes += chunk.count(b'"')
-        lengths = [len(line) for line in chunk.split(b"\n")]
-        lengths[0] += open_line
-        longest = max(longest, *lengths)
-        open_line = lengths[-1]
+        lengths.add(chunk)
         is_ascii = chunk.isascii()
         if is_utf8 and not (is_ascii and not decoder.getstate()[0]):
             is_utf8 = _can_decode(decoder, chunk)
@@ -87,7 +84,7 @@ def read_text_facts(path: Path) -> TextFacts:
         is_utf8=is_utf8,
         undefined=frozenset(undefined),
         quotes=quotes,
-        longest=longest,
+        longest=lengths.longest,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -72,6 +73,8 @@ class NumberStyle:
         return bool(INT_FORM.match(text) or FLOAT_FORM.match(text))
 
 
+# Every digit from 1 to 9 becomes a 1; a 0 at the beginning makes a difference.
+TO_SHAPE = str.maketrans("23456789", "11111111")
 POINT = NumberStyle()
 # The styles that are tried, in the order in which they are preferred.
 STYLES = (
@@ -128,10 +131,16 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
         # The grouped numbers of a comma are tried after the decimal comma.
         styles = [STYLES[0], *STYLES[2:], STYLES[1]]
     split_samples = {header: _split_signs(cells) for header, cells in samples.items()}
-    bare_samples = {header: cells for header, (cells, _) in split_samples.items()}
-    numeric = {style: _find_numeric(bare_samples, style) for style in styles}
+    shapes = {header: _count_shapes(cells) for header, (cells, _) in split_samples.items()}
+    numeric = {
+        style: [header for header in samples if _is_numeric(shapes[header], style)]
+        for style in styles
+    }
     style = max(styles, key=lambda style: len(numeric[style]))  # the first of the best
-    doubts = _find_doubts({header: bare_samples[header] for header in numeric[style]}, style)
+    doubts = {}
+    if not any(_decides(shapes[header], style) for header in numeric[style]):
+        bare_samples = {header: split_samples[header][0] for header in numeric[style]}
+        doubts = _find_doubts(bare_samples, style)
     grouped_headers: set[str] = set()
     if separator == ";" and style == POINT and doubts:
         # Programs that write semicolons do so because the comma is their decimal sign.
@@ -140,7 +149,7 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     columns = []
     signs: set[str] = set()
     for header in numeric[style]:
-        if header in grouped_headers or not _is_numeric(samples[header], POINT):
+        if header in grouped_headers or not _is_numeric(_count_shapes(samples[header]), POINT):
             columns.append(header)
             _, column_signs = split_samples[header]
             signs |= column_signs
@@ -152,40 +161,50 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     )
 
 
+def _count_shapes(cells: Sequence[str]) -> Counter[str]:
+    """Count the cells of each shape, in which every digit from 1 to 9 is a 1.
+
+    Whether a cell is a number in a style depends on its shape alone, and a column has few shapes.
+    Words for a missing value do not count.
+    """
+    counts = Counter(cell.translate(TO_SHAPE) for cell in cells)
+    return Counter({shape: count for shape, count in counts.items() if not is_null_word(shape)})
+
+
+def _is_numeric(shapes: Counter[str], style: NumberStyle) -> bool:
+    """Tell whether nearly all cells that hold a value are numbers in a style."""
+    filled = shapes.total()
+    needed_numbers = TYPE_SHARE * filled
+    possible_numbers = filled
+    for shape, count in shapes.items():
+        if not style.is_number(shape):
+            possible_numbers -= count
+            if possible_numbers < needed_numbers:
+                return False
+    return bool(filled)
+
+
+def _decides(shapes: Counter[str], style: NumberStyle) -> bool:
+    """Tell whether a cell is a number in a style, and not in the one with exchanged signs."""
+    exchanged = EXCHANGED.get(style)
+    return exchanged is None or any(
+        style.is_number(shape) != exchanged.is_number(shape) for shape in shapes
+    )
+
+
 def _find_doubts(samples: Mapping[str, Sequence[str]], style: NumberStyle) -> dict[str, str]:
-    """Find the numbers that are different ones in the style with the two signs exchanged.
+    """Find a number with a sign in each column: header -> number.
 
     Args:
-        samples: header -> cells, of the columns that are numbers in `style`.
-
-    Returns:
-        Header -> such a number; empty if a cell of the file decides between the two styles.
+        samples: header -> cells, of columns that no cell decides.
     """
-    exchanged = EXCHANGED.get(style)
     doubts: dict[str, str] = {}
-    if exchanged is None:
-        return doubts
     for header, cells in samples.items():
         for cell in cells:
-            is_number = style.is_number(cell)
-            if is_number != exchanged.is_number(cell):
-                return {}
-            if is_number and not {".", ","}.isdisjoint(cell):
-                doubts.setdefault(header, cell)
+            if not {".", ","}.isdisjoint(cell) and style.is_number(cell):
+                doubts[header] = cell
+                break
     return doubts
-
-
-def _find_numeric(samples: Mapping[str, Sequence[str]], style: NumberStyle) -> list[str]:
-    """Return the headers of the columns that are numbers in a style."""
-    return [header for header, cells in samples.items() if _is_numeric(cells, style)]
-
-
-def _is_numeric(cells: Sequence[str], style: NumberStyle) -> bool:
-    """Tell whether nearly all cells that hold a value are numbers in a style."""
-    filled = [cell for cell in cells if not is_null_word(cell)]
-    needed_numbers = TYPE_SHARE * len(filled)
-    numbers = sum(map(style.is_number, filled))
-    return bool(filled) and numbers >= needed_numbers
 
 
 def _split_signs(cells: Sequence[str]) -> tuple[list[str], set[str]]:

@@ -42,7 +42,11 @@ def guess_dates(samples: Mapping[str, Sequence[str]]) -> DateGuess | None:
     >>> guess_dates({"joined": ["1/31/2021", "3/15/2020"]}).date_form
     'MM/DD/YYYY'
     """
-    headers = {date_form: _find_dates(samples, pattern) for date_form, pattern in FORMS}
+    filled_samples = {
+        header: [cell for cell in cells if not is_null_word(cell)]
+        for header, cells in samples.items()
+    }
+    headers = {date_form: _find_dates(filled_samples, pattern) for date_form, pattern in FORMS}
     best = max(headers, key=lambda date_form: len(headers[date_form]))  # the first of the best
     if not headers[best]:
         return None
@@ -60,11 +64,13 @@ def _find_dates(samples: Mapping[str, Sequence[str]], pattern: str) -> list[str]
 
 
 def _are_dates(cells: Sequence[str], expression: re.Pattern[str]) -> bool:
-    filled = [cell for cell in cells if not is_null_word(cell)]
-    matches = [expression.match(cell) for cell in filled]
-    dates = [
-        match
-        for match in matches
-        if match and int(match["day"]) <= 31 and int(match["month"]) <= 12
-    ]
-    return bool(filled) and len(dates) >= TYPE_SHARE * len(filled)
+    """Tell whether nearly all cells are dates of a form; false without a cell."""
+    needed_dates = TYPE_SHARE * len(cells)
+    possible_dates = len(cells)
+    for cell in cells:
+        match = expression.match(cell)
+        if match is None or int(match["day"]) > 31 or int(match["month"]) > 12:
+            possible_dates -= 1
+            if possible_dates < needed_dates:
+                return False
+    return bool(cells)
