@@ -19,6 +19,7 @@ from streamflow.files.line_lengths import LineLengths
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
 HEAD_BYTES = 1 << 20
 CHUNK = 1 << 20  # bytes read at a time
+EXAMINED_ROWS = 200  # rows of a sheet in which the header must be
 UNDEFINED_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
@@ -114,3 +115,26 @@ def list_sheets(path: Path) -> list[str]:
     """
     with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
         return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
+
+
+def count_title_rows(path: Path, sheet: str | None) -> int:
+    """Count the rows of a sheet before its header: those above the first row of several cells.
+
+    Args:
+        sheet: its title; None: the only visible sheet.
+
+    Raises:
+        ContractViolation: the file is damaged.
+    """
+    with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
+        visible = (found for found in workbook.worksheets if found.sheet_state == "visible")
+        chosen = workbook[sheet] if sheet else next(visible)
+        chosen.reset_dimensions()
+        has_title = False
+        rows = chosen.iter_rows(max_row=EXAMINED_ROWS, values_only=True)
+        for number, cells in enumerate(rows):
+            filled = sum(cell not in (None, "") for cell in cells)
+            if filled > 1:
+                return number if has_title else 0
+            has_title = has_title or filled == 1
+    return 0

@@ -34,6 +34,7 @@ INT_FORM = re.compile(str(COLUMN_TYPES["int"].guess_form))
 FLOAT_FORM = re.compile(str(COLUMN_TYPES["float"].guess_form))
 DATE_FORM = re.compile(str(COLUMN_TYPES["date"].guess_form))
 TIMESTAMP_FORM = re.compile(str(COLUMN_TYPES["timestamp"].guess_form))
+DAY_FORM = re.compile(r"^(19|20)\d{2}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
 BOOL_FORM = re.compile(r"^(true|false)$", re.IGNORECASE)
 
 
@@ -264,6 +265,9 @@ def _family_of(
 ) -> Family:
     """Return the kind of one value."""
     number_text = number or ""
+    if (text or "").isdecimal() and DAY_FORM.match(date or ""):
+        # Eight digits are a date only where the file writes its dates so.
+        return "date"
     if INT_FORM.match(number_text) or FLOAT_FORM.match(number_text):
         return "number"
     if BOOL_FORM.match(text or ""):

@@ -10,8 +10,8 @@ from streamflow.catalog.file_format import DateForm
 from streamflow.core.onboarding.cell_style import TYPE_SHARE, is_null_word
 
 TIME = r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
-# The forms besides YYYY-MM-DD, in the order in which they are preferred. YYYYMMDD is not among
-# them: eight digits are a number more often.
+# The forms besides YYYY-MM-DD, in the order in which they are preferred. Eight digits are a number
+# more often, so those of YYYYMMDD must be a day of these two centuries.
 FORMS: tuple[tuple[DateForm, str], ...] = (
     ("DD.MM.YYYY", r"^(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.\d{4}"),
     ("YYYY/MM/DD", r"^\d{4}/(?P<month>\d{1,2})/(?P<day>\d{1,2})"),
@@ -19,7 +19,10 @@ FORMS: tuple[tuple[DateForm, str], ...] = (
     ("MM/DD/YYYY", r"^(?P<month>\d{1,2})/(?P<day>\d{1,2})/\d{4}"),
     ("DD-MM-YYYY", r"^(?P<day>\d{1,2})-(?P<month>\d{1,2})-\d{4}"),
     ("MM-DD-YYYY", r"^(?P<month>\d{1,2})-(?P<day>\d{1,2})-\d{4}"),
+    ("YYYYMMDD", r"^(19|20)\d{2}(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])"),
 )
+# Fewer different numbers may all be days by chance.
+MIN_DIGIT_DATES = 20
 AMBIGUOUS = {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}
 
 
@@ -47,6 +50,9 @@ def guess_dates(samples: Mapping[str, Sequence[str]]) -> DateGuess | None:
         for header, cells in samples.items()
     }
     headers = {date_form: _find_dates(filled_samples, pattern) for date_form, pattern in FORMS}
+    headers["YYYYMMDD"] = [
+        header for header in headers["YYYYMMDD"] if len(filled_samples[header]) >= MIN_DIGIT_DATES
+    ]
     best = max(headers, key=lambda date_form: len(headers[date_form]))  # the first of the best
     if not headers[best]:
         return None

@@ -133,7 +133,7 @@ def _find_unreadable(path: Path, file_format: FileFormat) -> Problem | None:
 
 
 def _guess_sheet(path: Path, source: SourceFormat) -> Problem | None:
-    """Choose the first sheet of an Excel file with several. Return why none can be read."""
+    """Choose the first sheet of several, and skip a title. Return why no sheet can be read."""
     damage = excel_files.find_archive_problem(path)
     if damage:
         remedy = "Save the file again, or export it as CSV"
@@ -144,6 +144,10 @@ def _guess_sheet(path: Path, source: SourceFormat) -> Problem | None:
     if len(sheets) > 1:
         reason = f"the first of {len(sheets)} sheets: {', '.join(map(repr, sheets))}"
         source.declare(reason, sheet=sheets[0])
+    title_rows = source_files.count_title_rows(path, source.file_format.sheet)
+    if title_rows:
+        reason = f"row {title_rows + 1} is the first with several cells"
+        source.declare(reason, skip_lines=title_rows)
     return None
 
 
