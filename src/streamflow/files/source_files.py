@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
 from streamflow.files import excel_files
@@ -114,7 +114,12 @@ def list_sheets(path: Path) -> list[str]:
         ContractViolation: the file is damaged.
     """
     with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
-        return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
+        return _list_visible(workbook)
+
+
+def _list_visible(workbook: Any) -> list[str]:
+    """List the titles of the visible sheets."""
+    return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
 
 
 def count_title_rows(path: Path, sheet: str | None) -> int:
@@ -127,11 +132,11 @@ def count_title_rows(path: Path, sheet: str | None) -> int:
         ContractViolation: the file is damaged.
     """
     with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
-        visible = (found for found in workbook.worksheets if found.sheet_state == "visible")
-        chosen = workbook[sheet] if sheet else next(visible)
-        chosen.reset_dimensions()
+        title = sheet or _list_visible(workbook)[0]
+        chosen_sheet = workbook[title]
+        chosen_sheet.reset_dimensions()
         has_title = False
-        rows = chosen.iter_rows(max_row=EXAMINED_ROWS, values_only=True)
+        rows = chosen_sheet.iter_rows(max_row=EXAMINED_ROWS, values_only=True)
         for number, cells in enumerate(rows):
             filled = sum(cell not in (None, "") for cell in cells)
             if filled > 1:

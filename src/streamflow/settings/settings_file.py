@@ -62,8 +62,8 @@ def find_settings_file(flags: Mapping[str, Any]) -> Path:
     if local.is_file():
         return local
     home = Path(_read_early("home", flags) or InstallationSettings.model_fields["home"].default)
-    named = _read_early("catalog", flags)
-    source = find_catalog_source(home.absolute(), Path(named) if named else None)
+    catalog = _read_early("catalog", flags)
+    source = find_catalog_source(home.absolute(), Path(catalog) if catalog else None)
     return local if source is None else source.parent / FILE
 
 

@@ -148,7 +148,8 @@ def _count_clean(
             clean.add(header)
             # Whether all are whole is the question. Most columns end with the first fraction.
             has_fraction = not is_int and values["fractions"]
-            whole_count = 0 if has_fraction else _count_whole(numbers[header])
+            is_whole = numbers[header].floor() == numbers[header]
+            whole_count = 0 if has_fraction else int(is_whole.sum())
             counts[header] |= {
                 "fitting": filled,
                 "low": values["low"],
@@ -173,12 +174,6 @@ def _list_number_measures(header: str, *, is_int: bool) -> dict[str, pl.Expr]:
         head = number.head(1_000)
         measures["fractions"] = (head.floor() != head).sum()
     return measures
-
-
-def _count_whole(numbers: pl.Series) -> int:
-    """Count the numbers without a fraction."""
-    is_whole = numbers.floor() == numbers
-    return int(is_whole.sum())
 
 
 def _count_odd_forms(

@@ -49,9 +49,10 @@ class NumberStyle:
         """Say how a number such as `1.234` is read, and what to declare if it is the other one."""
         exchanged = EXCHANGED[self]
         fraction = re.sub("[.,]", ".", cell)
-        whole = re.sub("[.,]", "", cell)
-        is_whole = self.thousands in cell if self.thousands else False
-        reading, alternative = (whole, fraction) if is_whole else (fraction, whole)
+        whole_number = re.sub("[.,]", "", cell)
+        is_whole = bool(self.thousands) and self.thousands in cell
+        reading = whole_number if is_whole else fraction
+        alternative = fraction if is_whole else whole_number
         return (
             f"{header!r} holds {cell!r}, which is read as {reading}: no number of the file says "
             f"that it is not {alternative}. If it is, write decimal = {exchanged.decimal!r} and "

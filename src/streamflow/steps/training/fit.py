@@ -200,10 +200,10 @@ def _choose_kind(
     if settings.calibration == "none" and settings.threshold not in ("value", "f1"):
         leaf_size = choose_leaf_size(training_side, settings.model, salt=settings.split_salt)
         nothing = np.empty(0)
-        named = Candidate(
+        candidate = Candidate(
             kind=settings.model, aucs=(), briers=(), out_of_fold=nothing, leaf_size=leaf_size
         )
-        return named, ()
+        return candidate, ()
     return cross_validate(training_side, settings.model, salt=settings.split_salt), ()
 
 
