@@ -5,6 +5,9 @@ DATABASE_URL ?=
 PROOFS ?= tests/proofs
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
+# Without compiled files every process of the tests compiles all of streamflow, and pytest rewrites
+# all tests in each worker.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test compose-test check prove bench dashboards api-pages lock clean
 help:
@@ -54,6 +57,7 @@ bench: setup
 	$(BIN)/python benchmarks/reproduce.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/score.py
+	$(BIN)/python benchmarks/commands.py
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 api-pages: setup

@@ -18,10 +18,12 @@ from streamflow.settings.settings_file import (
     read_former_source,
     read_state_text,
 )
+from streamflow.settings.vendor_environment import VENDOR_DEFAULTS, vendors_environment
 
 __all__ = [
     "CATALOG_SOURCE_FILE",
     "SETTINGS_FILE",
+    "VENDOR_DEFAULTS",
     "SettingRow",
     "Settings",
     "apply_catalog_defaults",
@@ -34,4 +36,5 @@ __all__ = [
     "read_state_text",
     "require_whole_money",
     "temporary_environment",
+    "vendors_environment",
 ]

@@ -146,17 +146,18 @@ def _count_clean(
         is_exact = int(counts[header]["longest"] or 0) <= EXACT_DIGITS
         if values["fitting"] == filled and is_exact and not odd_counts[header]:
             clean.add(header)
-            # Whether all are whole is the question. Most columns end with the first fraction.
-            has_fraction = not is_int and values["fractions"]
-            is_whole = numbers[header].floor() == numbers[header]
-            whole_count = 0 if has_fraction else int(is_whole.sum())
+            whole_count = filled if is_int else 0
+            if not is_int and not values["fractions"]:
+                # Whether all are whole is the question. In most columns few rows answer it.
+                is_whole = numbers[header].floor() == numbers[header]
+                whole_count = int(is_whole.sum())
             counts[header] |= {
                 "fitting": filled,
                 "low": values["low"],
                 "high": values["high"],
                 "ints": filled if is_int else 0,
                 "floats": filled,
-                "whole_numbers": filled if is_int else whole_count,
+                "whole_numbers": whole_count,
             }
     return clean
 
@@ -285,6 +286,4 @@ def _count_numbers(texts: pl.Series) -> Counts:
         "low": value.min(),
         "high": value.max(),
     }
-    frame = texts.rename("text").to_frame()
-    counts = _measure(frame, {"text": measures})
-    return counts["text"]
+    return _measure(texts.rename("text").to_frame(), {"text": measures})["text"]
