@@ -11,12 +11,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Data": (
         "simulate",
         "ingest",
+        "drops",
         "rejects",
         "snapshot",
         "snapshots",
         "materialize",
         "inbox",
         "forget",
+        "catalog",
     ),
     "Training": ("training-set", "honesty", "retrain"),
     "Versions and stages": (
@@ -27,8 +29,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "who-served",
         "reconcile",
     ),
+    "Customers": ("console", "at-risk", "user", "portfolio"),
     "Serving": ("serve", "score", "explain", "keys"),
-    "Monitoring": ("monitor", "skew"),
+    "Monitoring": ("monitor", "skew", "reports"),
     "Reproducibility": ("reproduce", "verify", "compare", "export", "import"),
     "Services": ("up", "down", "status", "logs", "worker"),
     "Installation": (

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from streamflow.errors import ArtifactUntrusted
-
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
 
 
 def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> Path:
@@ -18,7 +14,7 @@ def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> 
         tracking_uri: the address of MLflow.
         folder: the folder to download to.
         failure: the beginning of the message if the download fails; it names the artifact.
-        artifact: MLflow's name of the artifact: artifact_uri, or run_id for all files of a run.
+        artifact: MLflow's name of the artifact: artifact_uri, or run_id and artifact_path.
 
     Raises:
         ArtifactUntrusted: the artifact cannot be downloaded.
@@ -37,23 +33,17 @@ def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> 
     return Path(path)
 
 
-def find_run_location(client: MlflowClient, run_id: str, *, failure: str) -> str:
-    """Return where the artifacts of a run are.
-
-    MLflow can also download an artifact by run id and path. It then looks for a model of this name
-    too, which takes several times as long, and would put the model's file in place of the run's.
+def read_local_file(path: Path, *, failure: str) -> bytes:
+    """Return the content of a file in an artifact store that is a folder of this machine.
 
     Args:
-        client: the connection to MLflow.
-        run_id: the run.
-        failure: the beginning of the message if the run cannot be found.
+        path: the file.
+        failure: the beginning of the message if it cannot be read; it names the artifact.
 
     Raises:
-        ArtifactUntrusted: there is no such run.
+        ArtifactUntrusted: the file cannot be read.
     """
-    from mlflow.exceptions import MlflowException
-
     try:
-        return str(client.get_run(run_id).info.artifact_uri).rstrip("/")
-    except MlflowException as exc:
-        raise ArtifactUntrusted(f"{failure}: {exc}") from exc
+        return path.read_bytes()
+    except OSError as exc:
+        raise ArtifactUntrusted(f"{failure}: {path}: {exc.strerror}") from exc

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-# The greatest integer of the column of MLflow's table.
-MAX_VERSION = 2**31 - 1
-
 
 def read_all_pages(read_page: Callable[[str | None], Any]) -> list[Any]:
     """Return the items of all pages of a search.
@@ -28,26 +25,31 @@ def read_all_pages(read_page: Callable[[str | None], Any]) -> list[Any]:
             return items
 
 
-def search_versions(client: MlflowClient, name: str) -> list[Any]:
-    """Return MLflow's versions of a registered model, the newest first."""
+def search_versions(
+    client: MlflowClient,
+    name: str,
+    *,
+    below: int | None = None,
+    limit: int | None = None,
+) -> list[Any]:
+    """Return MLflow's versions of a registered model, the newest first.
+
+    Args:
+        client: the connection to MLflow.
+        name: the name of the registered model.
+        below: only versions with smaller numbers; None: all.
+        limit: how many versions at most; None: all.
+    """
+    condition = f"name = '{name}'"
+    if below is not None:
+        condition += f" AND version_number < {below:d}"
+    if limit is not None:
+        order = ["version_number DESC"]
+        return list(client.search_model_versions(condition, max_results=limit, order_by=order))
     versions = read_all_pages(
-        lambda token: client.search_model_versions(f"name = '{name}'", page_token=token)
+        lambda token: client.search_model_versions(condition, page_token=token)
     )
     return sorted(versions, key=lambda version: -int(version.version))
-
-
-def find_version(client: MlflowClient, name: str, number: int) -> Any | None:
-    """Return MLflow's version of this number with its aliases, or None when it does not exist."""
-    from mlflow.exceptions import MlflowException
-
-    if not 0 < number <= MAX_VERSION:
-        return None
-    try:
-        return client.get_model_version(name, str(number))
-    except MlflowException as exc:
-        if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
 
 
 def search_versions_of_all_models(client: MlflowClient) -> list[Any]:

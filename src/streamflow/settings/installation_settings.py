@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import AliasChoices, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamflow.settings.fields import FILE, PREFIX, Names, StateFolder, port, setting
+from streamflow.settings.fields import PREFIX, Names, StateFolder, port, setting
 
 
 class InstallationSettings(BaseSettings):
@@ -16,7 +16,6 @@ class InstallationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        toml_file=FILE,
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
@@ -117,6 +116,11 @@ class InstallationSettings(BaseSettings):
         "the request with its headers may take 5 seconds more",
         gt=0,
         le=300,
+    )
+    console_host: str = setting("127.0.0.1", "the address that the console binds to")
+    console_port: int = port(8400, "the console")
+    console_session_hours: float = setting(
+        12.0, "hours after which a person must log in to the console again", gt=0, le=720
     )
     prefect_port: int = port(4200, "Prefect's server in 'up'")
     mlflow_port: int = port(5000, "MLflow's server in 'up'")
