@@ -167,6 +167,17 @@ def release_store(tracking_uri: str) -> None:
             engine.dispose()
 
 
+def forget_tracking_uri() -> None:
+    """Let MLflow take its address from the environment again.
+
+    A process that has set a different address before has it in MLFLOW_TRACKING_URI, which gets its
+    former value when our platform is closed.
+    """
+    import mlflow
+
+    mlflow.set_tracking_uri(None)
+
+
 @contextmanager
 def _without_log_lines(*names: str) -> Iterator[None]:
     """Suppress the lines that these loggers write about each migration of a vendor."""

@@ -11,7 +11,12 @@ from streamflow.settings.environment import (
     temporary_environment,
 )
 from streamflow.settings.fields import FILE as SETTINGS_FILE
-from streamflow.settings.loading import SettingRow, list_settings, load_settings
+from streamflow.settings.loading import (
+    SettingRow,
+    list_settings,
+    load_settings,
+    override_settings,
+)
 
 __all__ = [
     "SETTINGS_FILE",
@@ -22,6 +27,7 @@ __all__ = [
     "inherited_environment",
     "list_settings",
     "load_settings",
+    "override_settings",
     "require_whole_money",
     "temporary_environment",
 ]

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.data.digest import TableDigest, digest_frame
+from streamflow.receipt import Receipt
 
 
 def describe_revision(table: str, as_of: datetime, revision: int) -> str:
@@ -54,7 +55,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSet:
+class TrainingSet(Receipt):
     """The rows that a version learns from and is measured on, ordered by key.
 
     Attributes:
