@@ -14,6 +14,7 @@ from streamflow import __version__
 from streamflow.cli import (
     backup,
     compare,
+    contract,
     data,
     demo,
     inbox,
@@ -42,6 +43,7 @@ from streamflow.files.permissions import deny_writing_to_others
 COMMAND_MODULES = (
     demo,
     init,
+    contract,
     data,
     inbox,
     training,

@@ -17,6 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "materialize",
         "inbox",
         "forget",
+        "contract",
     ),
     "Training": ("training-set", "honesty", "retrain"),
     "Versions and stages": (
