@@ -5,6 +5,9 @@ DATABASE_URL ?=
 PROOFS ?= tests/proofs
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
+# Without compiled files every process of the tests compiles all of streamflow, and pytest rewrites
+# all tests in each worker.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test compose-test check prove bench dashboards api-pages lock clean
 help:

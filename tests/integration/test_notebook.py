@@ -39,7 +39,6 @@ def _run_cell(cell: str, names: dict[str, Any]) -> str:
     return value._repr_html_() if hasattr(value, "_repr_html_") else repr(value)
 
 
-@pytest.mark.usefixtures("openmp")
 def test_the_notebook_runs_from_its_first_cell_to_its_last(
     cluster: Cluster, installation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,6 @@ def test_mistakes_in_frames_are_named(opened: Opened, simulated_drops: Path) -> 
 
 
 @pytest.mark.state(JANUARY_SERVED)
-@pytest.mark.usefixtures("openmp")
 def test_the_steps_return_their_receipts(opened: Opened) -> None:
     churn = opened()
     rows = churn.training_set(JANUARY)

@@ -31,7 +31,6 @@ def homes(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         remove_server(folder)
 
 
-@pytest.mark.usefixtures("openmp")
 def test_two_homes_are_worked_on_in_turns(homes: tuple[Path, Path], simulated_drops: Path) -> None:
     """The address of MLflow is the same text for both: only the environment tells them apart."""
     drops = ((simulated_drops / "month_000", JANUARY), (simulated_drops / "month_001", FEBRUARY))
@@ -60,7 +59,6 @@ def test_two_homes_are_worked_on_in_turns(homes: tuple[Path, Path], simulated_dr
         assert len(second.models()) == 2
 
 
-@pytest.mark.usefixtures("openmp")
 def test_ctrl_c_at_any_moment_leaves_an_installation_that_works(
     homes: tuple[Path, Path], simulated_drops: Path
 ) -> None:

@@ -14,7 +14,9 @@ from streamflow import __version__
 from streamflow.cli import (
     backup,
     compare,
+    console,
     contract,
+    customers,
     data,
     demo,
     inbox,
@@ -51,6 +53,8 @@ COMMAND_MODULES = (
     ledger,
     serving,
     keys,
+    console,
+    customers,
     monitor,
     skew,
     reproduce,

@@ -17,9 +17,11 @@ from streamflow.settings.loading import (
     load_settings,
     override_settings,
 )
+from streamflow.settings.vendor_environment import VENDOR_DEFAULTS, vendors_environment
 
 __all__ = [
     "SETTINGS_FILE",
+    "VENDOR_DEFAULTS",
     "SettingRow",
     "Settings",
     "apply_catalog_defaults",
@@ -30,4 +32,5 @@ __all__ = [
     "override_settings",
     "require_whole_money",
     "temporary_environment",
+    "vendors_environment",
 ]

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.data.digest import TableDigest, digest_frame
 from streamflow.receipt import Receipt
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from streamflow.core.data.digest import TableDigest
 
 
 def describe_revision(table: str, as_of: datetime, revision: int) -> str:
@@ -79,6 +83,8 @@ class TrainingSet(Receipt):
     @cached_property
     def content(self) -> TableDigest:
         """Return the digest of the whole frame and of each column."""
+        from streamflow.core.data.digest import digest_frame
+
         return digest_frame(self.frame, key=self.key, types=self.types)
 
     @cached_property
@@ -94,4 +100,6 @@ class TrainingSet(Receipt):
     @property
     def labels(self) -> NDArray[np.int8]:
         """Return 1 where the label is true, else 0, (n,)."""
+        import polars as pl
+
         return self.frame[self.label].cast(pl.Int8).to_numpy()
