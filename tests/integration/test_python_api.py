@@ -121,6 +121,7 @@ def test_a_call_leaves_the_process_as_it_was(
         with churn.environment() as variables:
             versions = mlflow.MlflowClient().search_model_versions()
             assert os.environ["PGHOST"] == variables["PGHOST"] != "a-server-of-the-user"
+        assert dict(os.environ) == before
         assert [version.version for version in versions] == [1]
         assert mlflow.get_tracking_uri() == own_address
     finally:

@@ -12,7 +12,6 @@ from streamflow.models import stages
 from streamflow.models.experiment import ensure_registered_model, keep_private
 from streamflow.models.experiment_runs import ExperimentRuns
 from streamflow.models.mlflow_client import (
-    forget_tracking_uri,
     is_database,
     migrate_store,
     newest_schema,
@@ -97,9 +96,7 @@ class Registry:
             return mlflow.MlflowClient(self._uri, registry_uri=self._uri)
 
     def close(self) -> None:
-        """Close MLflow's connections, and undo what `_client` did to the process."""
-        if "_client" in vars(self):
-            forget_tracking_uri()
+        """Close MLflow's database connections. MLflow opens new ones when they are needed."""
         if is_database(self._uri):
             release_store(self._uri)
 

@@ -65,7 +65,9 @@ class OpenInstallation:
         Yields:
             the variables that are set.
         """
-        with self._session() as platform:
+        from streamflow.models.mlflow_client import lend_store
+
+        with self._session() as platform, lend_store(platform.tracking_uri):
             yield platform.environment
 
     @contextmanager

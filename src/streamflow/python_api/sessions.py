@@ -43,11 +43,15 @@ def open_session(
     with PROCESS_LOCK:
         former_umask = deny_writing_to_others()
         try:
+            from streamflow.models.mlflow_client import forget_tracking_uri
             from streamflow.platform import open_platform
 
             with open_platform(
                 settings, notify=notify, must_be_migrated=must_be_migrated
             ) as platform:
-                yield platform
+                try:
+                    yield platform
+                finally:
+                    forget_tracking_uri()
         finally:
             os.umask(former_umask)
