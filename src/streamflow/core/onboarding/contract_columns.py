@@ -9,6 +9,7 @@ from typing import Any
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.contract_terms import (
     COLUMN_PROPERTIES,
+    DERIVED,
     FIELDS,
     LOGICAL_TYPES,
     TYPE_OPTIONS,
@@ -85,12 +86,15 @@ def read_column(table: str, entry: Element, unread: UnreadFields) -> dict[str, A
     column: dict[str, Any] = {"name": entry["name"], "type": TYPES[logical_type]}
     if not entry.get("required", False):
         column["nullable"] = True
+    facts = read_custom_properties(entry)
     for option, name in FIELDS.items():
         if name in entry and entry[name] != entry["name"]:
             column[option] = entry[name]
+    if "expr" in column and facts.get(DERIVED) is not True:
+        del column["expr"]
+        unread.note(position, FIELDS["expr"])
     column |= _read_type_options(position, entry, unread)
     column |= _read_rules(position, entry, unread)
-    facts = read_custom_properties(entry)
     for option, name in COLUMN_PROPERTIES.items():
         if name in facts:
             column[option] = facts[name]

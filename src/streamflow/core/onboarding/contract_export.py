@@ -10,6 +10,7 @@ from streamflow.core.data.catalog_definitions import catalog_to_values
 from streamflow.core.onboarding.contract_terms import (
     API_VERSION,
     COLUMN_PROPERTIES,
+    DERIVED,
     ENTITY,
     EVENTS,
     FIELDS,
@@ -126,6 +127,8 @@ def _describe_column(column: Values) -> dict[str, Any]:
     own_properties = {
         name: column[option] for option, name in COLUMN_PROPERTIES.items() if option in column
     }
+    if "expr" in column:
+        own_properties[DERIVED] = True
     if own_properties:
         described["customProperties"] = list_custom_properties(own_properties)
     return described

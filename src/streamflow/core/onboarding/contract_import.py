@@ -11,6 +11,7 @@ from streamflow.core.onboarding.contract_terms import (
     COLUMN_PROPERTIES,
     ENTITY,
     EVENTS,
+    FILE_ENDINGS,
     FILE_FORMAT,
     LABEL,
     LOGICAL_TYPES,
@@ -156,14 +157,20 @@ def _read_table(element: Element, key: str, unread: UnreadFields) -> tuple[Value
                 file_format["key_header"] = entry["physicalName"]
         else:
             columns.append(read_column(name, entry, unread))
-    table: Values = {
-        "name": name,
-        "file": element.get("physicalName", f"{name}.csv"),
-        "columns": columns,
-    }
+    table: Values = {"name": name, "file": _name_file(element, unread), "columns": columns}
     if EVENTS in facts:
         table |= {"time": None, "aggregates": [], **facts[EVENTS]}
     return table, file_format
+
+
+def _name_file(element: Element, unread: UnreadFields) -> str:
+    """Return the file of a table; a physical name that is no name of a file is noted."""
+    physical_name: str = element.get("physicalName", "")
+    if element.get("physicalType") == "file" or physical_name.lower().endswith(FILE_ENDINGS):
+        return physical_name
+    if physical_name:
+        unread.note(element["name"], "physicalName")
+    return f"{element['name']}.csv"
 
 
 def _separate_label(tables: list[Values], formats: list[Values], label: Values) -> Values:

@@ -32,12 +32,18 @@ COLUMN_PROPERTIES = {
     "counter": "streamflowCounter",
     "default": "streamflowDefault",
 }
+# Says that a snapshot computes the column by its `transformLogic`. Without it the file holds the
+# column, and the logic says how somebody made the file.
+DERIVED = "streamflowDerived"
 ENTITY = "streamflowEntity"
 LABEL = "streamflowLabel"
 VIEWS = "streamflowViews"
 TTL_DAYS = "streamflowTtlDays"
 FILE_FORMAT = "streamflowFileFormat"
 EVENTS = "streamflowEvents"
+
+# A `physicalName` that ends in one of these is the name of a file.
+FILE_ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".xlsx")
 
 # The rule of the standard that says which values a column can have.
 VALID_VALUES = "validValues"

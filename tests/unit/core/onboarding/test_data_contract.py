@@ -104,6 +104,7 @@ schema:
   - name: spent
     logicalType: number
     physicalType: DOUBLE
+    transformLogic: sum(orders.amount)
     required: true
     logicalTypeOptions: {minimum: 0, multipleOf: 0.01}
   - name: country
@@ -179,6 +180,7 @@ def test_what_both_can_say_stands_in_the_fields_of_the_standard() -> None:
     ]
     assert str(visits["logicalTypeOptions"]) == "{'minimum': 0}"
     assert is_new["transformLogic"] == "visits = 0"
+    assert is_new["customProperties"][1] == {"property": "streamflowDerived", "value": True}
     outcomes = contract["schema"][1]
     assert outcomes["properties"][0]["relationships"] == [{"to": "members.id"}]
 
@@ -216,9 +218,18 @@ def test_a_contract_of_somebody_else_gives_a_catalog(tmp_path: Path) -> None:
         "physicalType is not kept: customers.spent",
         "quality rule nullValues is not kept: customers.country",
         "team is not kept: the contract",
+        "transformLogic is not kept: customers.spent",
     )
     with pytest.raises(StreamflowError, match="exists"):
         import_contract(file, tmp_path / "catalog.toml", label=("customers", "gone"))
+
+
+def test_a_physical_name_that_is_no_file_is_noted(tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(FOREIGN.replace("customers.csv", "crm.customers_v2"), encoding="utf-8")
+    receipt = import_contract(file, tmp_path / "catalog.toml", label=("customers", "gone"))
+    assert "physicalName is not kept: customers" in receipt.notes
+    assert load_catalog(tmp_path / "catalog.toml").file("customers") == "customers.csv"
 
 
 BOMB = "a: &a [1, 2]\nb: [*a, *a]\n"
