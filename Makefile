@@ -57,6 +57,7 @@ bench: setup
 	$(BIN)/python benchmarks/reproduce.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/score.py
+	$(BIN)/python benchmarks/commands.py
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 api-pages: setup

@@ -11,12 +11,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Data": (
         "simulate",
         "ingest",
+        "drops",
         "rejects",
         "snapshot",
         "snapshots",
         "materialize",
         "inbox",
         "forget",
+        "catalog",
         "contract",
     ),
     "Training": ("training-set", "honesty", "retrain"),
@@ -30,7 +32,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Customers": ("console", "at-risk", "user", "portfolio"),
     "Serving": ("serve", "score", "explain", "keys"),
-    "Monitoring": ("monitor", "skew"),
+    "Monitoring": ("monitor", "skew", "reports"),
     "Reproducibility": ("reproduce", "verify", "compare", "export", "import"),
     "Services": ("up", "down", "status", "logs", "worker"),
     "Installation": (

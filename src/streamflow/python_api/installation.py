@@ -11,7 +11,7 @@ from streamflow.python_api.data_steps import DataSteps
 from streamflow.python_api.serving_steps import ServingSteps
 from streamflow.python_api.sessions import PROCESS_LOCK
 from streamflow.python_api.version_steps import VersionSteps
-from streamflow.settings import load_settings
+from streamflow.settings import find_catalog_source, load_settings
 
 if TYPE_CHECKING:
     from streamflow.steps.data.simulate import SimulateReceipt
@@ -49,10 +49,10 @@ def open_installation(
     with PROCESS_LOCK:
         loaded = load_settings(home=parse_path(home), **settings)
     # The folder of the process may change before the next step.
-    absolute = {"home": loaded.home.absolute()}
-    if loaded.catalog is not None:
-        absolute["catalog"] = loaded.catalog.absolute()
-    return Installation(loaded.model_copy(update=absolute), notify or _say_nothing)
+    home_folder = loaded.home.absolute()
+    catalog = loaded.catalog and find_catalog_source(home_folder, loaded.catalog)
+    absolute = loaded.model_copy(update={"home": home_folder, "catalog": catalog})
+    return Installation(absolute, notify or _say_nothing)
 
 
 def simulate(

@@ -173,7 +173,7 @@ def change_threads(pipeline: Any) -> None:
     ("change", "match"),
     [
         (change_width, "do not have the sizes that it declares"),
-        (change_function, "is not numpy.asarray"),
+        (change_function, "sqrt"),
         (change_transformer, "is 'passthrough'"),
         (change_trees, "ExtraTreeClassifier"),
         (change_threads, "in one thread"),
@@ -187,11 +187,20 @@ def test_a_part_that_train_does_not_make_is_refused(
     refused(SKOPS.dumps(pipeline), tmp_path / "model.skops", match)
 
 
-def test_a_tree_of_a_different_type_has_no_bounds() -> None:
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (change_function, "is not numpy.asarray"),
+        (change_trees, "ExtraTreeClassifier among its trees"),
+    ],
+)
+def test_a_part_that_is_not_trusted_has_not_the_shape_of_a_model_either(
+    change: Callable[[Any], None], match: str
+) -> None:
     """The list of trusted types refuses its file before that."""
     pipeline = fresh("baseline")
-    change_trees(pipeline)
-    with pytest.raises(ValueError, match="ExtraTreeClassifier among its trees"):
+    change(pipeline)
+    with pytest.raises(ValueError, match=match):
         require_own_shape(pipeline)
 
 
