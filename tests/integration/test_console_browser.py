@@ -35,6 +35,18 @@ pytestmark = pytest.mark.skipif(
 SHORT_LIST = "/at-risk?s.contract_type=Two+year&moved=up"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
+ENGINEER_PATHS = (
+    "/versions",
+    "/versions/1",
+    "/production",
+    "/production/entries/1",
+    "/drops",
+    "/drops/2024-01-31",
+    "/data",
+    "/monitoring",
+    "/service",
+)
+
 
 @dataclass
 class Site:
@@ -119,6 +131,20 @@ def test_every_page_fits_and_axe_finds_nothing(site: Site, width: int, scheme: s
         contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
         found = axe.run(page, options=contrast)
         assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_pages_for_the_engineer_fit_and_axe_finds_nothing(site: Site) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
+    options = {"runOnly": {"type": "tag", "values": RULES}}
+    with site.page(viewport={"width": 400, "height": 900}, color_scheme="dark") as page:
+        for path in ENGINEER_PATHS:
+            page.goto(site.base + path)
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, path
+            found = axe.run(page, options=options)
+            assert found.violations_count == 0, (path, found.generate_report())
 
 
 def test_a_list_is_worked_by_keyboard_alone(site: Site) -> None:
