@@ -28,7 +28,6 @@ from streamflow.files.home_catalog import HomeCatalog, load_home_catalog, refres
 from streamflow.files.home_location import read_former_home, record_home
 from streamflow.migration_checks import check_migrated, require_installation
 from streamflow.settings import (
-    SETTINGS_FILE,
     Settings,
     apply_catalog_defaults,
     temporary_environment,
@@ -234,7 +233,7 @@ def _wire(
 ) -> Platform:
     """Make the platform; `closing` closes what it opens."""
     catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
-    for note in catalog_file.list_notes(settings_file=SETTINGS_FILE):
+    for note in catalog_file.list_notes():
         notify(note)
     attachment = None
     if settings.database_url is None:

@@ -44,6 +44,7 @@ class TrainReceipt:
     """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto
+    candidate_briers  kind of model -> its cross-validated Brier score, by which it was chosen
     leaf_sizes  kind of model -> the leaf size that was chosen for it, where it is a candidate
     remarks     sentences about what the numbers alone would hide
     """
@@ -54,6 +55,7 @@ class TrainReceipt:
     label_as_of: date
     model_kind: str
     candidates: Mapping[str, float]
+    candidate_briers: Mapping[str, float]
     leaf_sizes: Mapping[str, int]
     threshold: Threshold
     threshold_rule: str
@@ -127,6 +129,7 @@ def _receipt(
         label_as_of=rows.label_as_of.date(),
         model_kind=fitted.kind,
         candidates={candidate.kind: candidate.auc for candidate in fitted.candidates},
+        candidate_briers={candidate.kind: candidate.brier for candidate in fitted.candidates},
         leaf_sizes={
             candidate.kind: candidate.leaf_size
             for candidate in fitted.candidates
