@@ -34,7 +34,7 @@ from streamflow.settings import (
     vendors_environment,
 )
 from streamflow.warehouse import installation
-from streamflow.warehouse.roles import MAINTENANCE, WRITER
+from streamflow.warehouse.roles import CONSOLE, MAINTENANCE, WRITER
 
 if TYPE_CHECKING:
     import psycopg
@@ -123,8 +123,13 @@ class Platform:
     @property
     def _own_tracking_uri(self) -> str:
         """The address of MLflow's database on our own server."""
-        database = self.settings.mlflow_database
-        return self.address.sqlalchemy_url(database, driver=MLFLOW_DRIVER)
+        # The console opens a second platform as the writer. MLflow keeps one engine for each URI,
+        # so without the role in it both would share connections.
+        return self.address.sqlalchemy_url(
+            self.settings.mlflow_database,
+            driver=MLFLOW_DRIVER,
+            names_role=self.address.role == CONSOLE,
+        )
 
     @property
     def artifact_root(self) -> str:
