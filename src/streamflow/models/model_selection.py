@@ -39,7 +39,7 @@ class Candidate:
     Attributes:
         kind: the kind of model.
         aucs: the AUC of each repeat.
-        out_of_fold: (n,) the predictions of the first repeat.
+        out_of_fold: the predictions of the first repeat for the rows that are judged.
         leaf_size: the fewest training rows in a leaf; None: the first size of the kind.
     """
 
@@ -55,8 +55,27 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForwardMonths:
+    """Which rows are of the newest month, and which of the months that were known before it.
+
+    Attributes:
+        newest: (n,)
+        before: (n,) a month whose labels are dated later than the newest month is not among them.
+    """
+
+    newest: NDArray[np.bool_]
+    before: NDArray[np.bool_]
+
+    def only(self, rows: NDArray[np.bool_]) -> ForwardMonths:
+        """Return the same for some of the rows."""
+        return ForwardMonths(newest=self.newest[rows], before=self.before[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRows:
     """The rows to learn from, in the order of their keys, and the settings of a fit.
+
+    Rows of many months come month by month. A key may have a row in each.
 
     Attributes:
         keys: (n,)
@@ -65,6 +84,7 @@ class TrainingRows:
         features: as the catalog declares them.
         trees: the number of trees of a forest.
         seed: for everything that is random in a fit.
+        months: which rows cross-validation learns from, and on which it judges; None: on all.
     """
 
     keys: pl.Series
@@ -73,6 +93,22 @@ class TrainingRows:
     features: Sequence[Feature]
     trees: int
     seed: int
+    months: ForwardMonths | None = None
+
+    @property
+    def is_judged(self) -> NDArray[np.bool_]:
+        """Return which rows cross-validation judges on, (n,)."""
+        return np.ones(len(self.label), dtype=bool) if self.months is None else self.months.newest
+
+    @property
+    def is_learned(self) -> NDArray[np.bool_]:
+        """Return which rows cross-validation learns from, (n,)."""
+        return np.ones(len(self.label), dtype=bool) if self.months is None else self.months.before
+
+    @property
+    def judged_label(self) -> NDArray[np.int8]:
+        """Return the labels of the rows that cross-validation judges on, in their order."""
+        return self.label[self.is_judged]
 
     def fit(
         self,
@@ -102,7 +138,10 @@ class TrainingRows:
         )
 
     def sample(self, rows: int, *, salt: str) -> TrainingRows:
-        """Return at most `rows` of these rows; the key of a row decides, so they are the same."""
+        """Return at most `rows` of these rows; the key of a row decides, so they are the same.
+
+        A key comes with its rows of all months: these may be a few more than `rows`.
+        """
         if len(self.keys) <= rows:
             return self
         positions = hash_position(self.keys, salt=f"{salt} sample")
@@ -113,6 +152,7 @@ class TrainingRows:
             keys=self.keys.filter(mask),
             frame=self.frame.filter(mask),
             label=self.label[is_in_sample],
+            months=self.months and self.months.only(is_in_sample),
         )
 
 
@@ -123,7 +163,9 @@ def predict_out_of_fold(
     salt: str,
     leaf_size: int | None = None,
 ) -> Floats:
-    """Predict each row by a model that was fitted on the folds without it.
+    """Predict each judged row by a model that was fitted on the folds without its key.
+
+    Of many months, the newest one is predicted by models of the months before.
 
     Args:
         training_rows: the rows.
@@ -132,7 +174,7 @@ def predict_out_of_fold(
         leaf_size: the fewest training rows in a leaf; by default the first size of the kind.
 
     Returns:
-        (n,) probabilities before calibration.
+        probabilities of the judged rows, before calibration. (n,), or those of the newest month
 
     Raises:
         TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
@@ -140,19 +182,22 @@ def predict_out_of_fold(
     require_both_classes(training_rows.label)
     positions = hash_position(training_rows.keys, salt=salt)
     fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
+    is_judged = training_rows.is_judged
+    is_learned = training_rows.is_learned
     predictions = np.empty(len(training_rows.label))
     for fold in range(FOLDS):
         in_fold = fold_of_row == fold
-        if not in_fold.any():
+        judged_rows = in_fold & is_judged
+        if not judged_rows.any():
             continue
         try:
-            pipeline = training_rows.fit(kind, ~in_fold, leaf_size=leaf_size)
+            pipeline = training_rows.fit(kind, ~in_fold & is_learned, leaf_size=leaf_size)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
-        fold_rows = training_rows.frame.filter(pl.Series(in_fold))
+        fold_rows = training_rows.frame.filter(pl.Series(judged_rows))
         matrix = encoder_of(pipeline).encode_frame(fold_rows)
-        predictions[in_fold] = compile_model(pipeline)(matrix)
-    return predictions
+        predictions[judged_rows] = compile_model(pipeline)(matrix)
+    return predictions[is_judged]
 
 
 def cross_validate(
@@ -174,7 +219,8 @@ def cross_validate(
     return Candidate(
         kind=kind,
         aucs=tuple(
-            auc(training_rows.label, repeat_predictions) for repeat_predictions in predictions
+            auc(training_rows.judged_label, repeat_predictions)
+            for repeat_predictions in predictions
         ),
         out_of_fold=predictions[0],
         leaf_size=leaf_size,
@@ -191,7 +237,7 @@ def choose_leaf_size(training_rows: TrainingRows, kind: str, *, salt: str) -> in
 
     def measure(leaf_size: int) -> float:
         predictions = predict_out_of_fold(sample, kind, salt=f"{salt} leaf", leaf_size=leaf_size)
-        return auc(sample.label, predictions)
+        return auc(sample.judged_label, predictions)
 
     # max returns the first of equal sizes, and the sizes begin with the largest.
     return max(sizes, key=measure)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
+from streamflow.core.statistics.metrics import HoldoutMetrics
 from streamflow.core.statistics.threshold import Threshold, stored_threshold
 from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.background import Background, build_background
@@ -29,7 +29,6 @@ from streamflow.core.training.decision import (
     best_threshold,
 )
 from streamflow.core.training.default_costs import DefaultCost, measure_default_costs, to_bytes
-from streamflow.core.training.split import is_holdout
 from streamflow.core.training.stored_requests import Probes, choose_probes
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import summarize_keys, summarize_training_set
@@ -43,6 +42,12 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.platform import Platform
 from streamflow.settings import Settings, require_whole_money
+from streamflow.steps.training.training_side import (
+    evaluate_holdout,
+    find_holdout,
+    stack_training_sides,
+    validate_forward,
+)
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -58,15 +63,19 @@ class Fitted:
 
     kind           the kind of the model, chosen among `candidates` where the setting is auto
     background     a summary of the training side, against which reasons are given
-    holdout        (n,)  which rows of the training set are on the hold-out side
+    training_keys  the keys of the training side of any month, each one once, in their order
+    holdout        (n,)  which rows of the newest month are on the hold-out side
     probability    (m,)  for the rows of the hold-out, in their order
     default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
+    forward        the metrics of a model of the months before, on the same hold-out; None where
+                   no month was known before the newest one
     """
 
     pipeline: Pipeline
     kind: str
     candidates: tuple[Candidate, ...]
     decision: Decision
+    training_keys: pl.Series
     holdout: NDArray[np.bool_]
     probability: NDArray[np.float64]
     probes: Probes
@@ -74,6 +83,7 @@ class Fitted:
     metrics: HoldoutMetrics
     default_costs: tuple[DefaultCost, ...]
     training_seconds: float
+    forward: HoldoutMetrics | None = None
 
     @property
     def predictions_digest(self) -> str:
@@ -98,28 +108,26 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
     """Split by hash of the key, train and calibrate a model, and score the hold-out.
 
     The kind of the model, the calibrator and the threshold come from the training side alone; the
-    hold-out gives only the metrics.
+    hold-out gives only the metrics. The training side has the rows of every month, the hold-out
+    those of the newest month; a user is on one side in all months.
     Raises TrainingImpossible when all rows of a side are of the same class.
     """
     from streamflow.models.predictor import compile_predictor
 
     settings = platform.settings
-    keys = rows.frame[rows.key]
-    holdout = is_holdout(keys, salt=settings.split_salt, share=settings.holdout_share)
+    holdout = find_holdout(settings, rows)
     holdout_matrix = rows.matrix.filter(pl.Series(holdout))
     holdout_label = rows.labels[holdout]
-    training_side = _training_side(platform, rows, ~holdout)
+    training_side = stack_training_sides(platform, rows)
     begin = time.perf_counter()
     chosen, candidates = _choose_kind(platform, training_side)
     pipeline = training_side.fit(chosen.kind, leaf_size=chosen.leaf_size)
-    decision = _decide(
-        settings, training_side.label, chosen.out_of_fold, total_rows=len(rows.frame)
-    )
+    decision = _decide(settings, training_side.judged_label, chosen.out_of_fold, len(rows.frame))
     training_seconds = time.perf_counter() - begin
     predict = compile_predictor(pipeline, decision).probability
     probability = predict(holdout_matrix)
     threshold = decision.threshold
-    metrics = _evaluate(settings, holdout_label, probability, threshold)
+    metrics = evaluate_holdout(settings, holdout_label, probability, threshold)
     costs = measure_default_costs(
         platform.catalog.features, holdout_matrix, holdout_label, predict, threshold=threshold
     )
@@ -128,6 +136,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         kind=chosen.kind,
         candidates=candidates,
         decision=decision,
+        training_keys=training_side.keys.unique().sort(),
         holdout=holdout,
         probability=probability,
         probes=choose_probes(holdout_matrix, probability),
@@ -135,6 +144,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         metrics=metrics,
         default_costs=costs,
         training_seconds=training_seconds,
+        forward=validate_forward(settings, training_side, chosen, decision, rows),
     )
 
 
@@ -144,39 +154,6 @@ def _summarize(platform: Platform, training_matrix: pl.DataFrame) -> Background:
         feature.name for feature in platform.catalog.features if feature.column.categorical
     ]
     return build_background(training_matrix, categorical)
-
-
-def _evaluate(
-    settings: Settings,
-    label: NDArray[np.int8],
-    probability: NDArray[np.float64],
-    threshold: Threshold,
-) -> HoldoutMetrics:
-    return evaluate(
-        label,
-        probability,
-        threshold=threshold,
-        seed=settings.seed,
-        draws=settings.bootstrap_draws,
-    )
-
-
-def _training_side(
-    platform: Platform,
-    rows: TrainingSet,
-    is_training: NDArray[np.bool_],
-) -> TrainingRows:
-    from streamflow.models.model_selection import TrainingRows
-
-    mask = pl.Series(is_training)
-    return TrainingRows(
-        keys=rows.frame[rows.key].filter(mask),
-        frame=rows.matrix.filter(mask),
-        label=rows.labels[is_training],
-        features=platform.catalog.features,
-        trees=platform.settings.trees,
-        seed=platform.settings.seed,
-    )
 
 
 def _choose_kind(
@@ -208,7 +185,6 @@ def _decide(
     settings: Settings,
     label: NDArray[np.int8],
     out_of_fold: NDArray[np.float64],
-    *,
     total_rows: int,
 ) -> Decision:
     """Fit the calibrator, and set the threshold.
@@ -255,17 +231,19 @@ def economics_of(settings: Settings) -> Economics | None:
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
     """Return what was derived, as a passport stores it, without the digests of the model.
 
-    It has `default_costs` only where the catalog declares defaults.
+    It has `default_costs` only where the catalog declares defaults, and `forward` only where
+    months were known before the newest one.
     """
     keys = rows.frame[rows.key].cast(pl.String)
     digests = place_digests(fitted.files)
     digests["decision"]["threshold"] = stored_threshold(fitted.decision.threshold)
     return {
         "training_set": summarize_training_set(rows),
-        "training_keys": summarize_keys(keys.filter(pl.Series(~fitted.holdout))),
+        "training_keys": summarize_keys(fitted.training_keys.cast(pl.String)),
         "holdout_keys": summarize_keys(keys.filter(pl.Series(fitted.holdout))),
         "model_kind": fitted.kind,
         "candidates": {candidate.kind: list(candidate.aucs) for candidate in fitted.candidates},
         "metrics": asdict(fitted.metrics),
+        **({"forward": asdict(fitted.forward)} if fitted.forward else {}),
         **digests,
     }
