@@ -21,6 +21,7 @@ from streamflow.core.training.certificate import certificate_differences
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import LabelsMissing, TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.steps.data.forget import forget
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.monitoring.monitor import monitor
 from streamflow.steps.promotion.promote import promote
@@ -266,3 +267,20 @@ def test_a_retraining_on_the_same_months_finds_the_version(
         )
         versions[count] = find_trained_version(months, start)
     assert versions == {1: None, 2: trained.version}
+
+
+def test_users_erased_from_two_months_are_no_reason_to_distrust_the_training_keys(
+    months: Platform, trained: TrainReceipt, both: TrainingSet
+) -> None:
+    """One user of each month alone: no revision has lost more than one of the two."""
+    record = find_recorded_version(months, str(trained.version))
+    before = derive_training_users(months, record).keys
+    [january] = both.earlier
+    of_january, of_february = january.frame[both.key], both.frame[both.key]
+    gone = before.filter(~before.is_in(of_february.implode()))[0]
+    new = before.filter(~before.is_in(of_january.implode()))[0]
+    for key in (gone, new):
+        forget(months, key, why="asked to")
+    users = derive_training_users(months, record)
+    assert users.erased == 2
+    assert set(before) - set(users.keys) == {gone, new}

@@ -59,16 +59,16 @@ class ForwardMonths:
     """Which rows are of the newest month, and which of the months that were known before it.
 
     Attributes:
-        newest: (n,)
-        before: (n,) a month whose labels are dated later than the newest month is not among them.
+        is_newest: (n,)
+        is_before: (n,) not of a month whose labels are dated later than the newest month.
     """
 
-    newest: NDArray[np.bool_]
-    before: NDArray[np.bool_]
+    is_newest: NDArray[np.bool_]
+    is_before: NDArray[np.bool_]
 
     def only(self, rows: NDArray[np.bool_]) -> ForwardMonths:
         """Return the same for some of the rows."""
-        return ForwardMonths(newest=self.newest[rows], before=self.before[rows])
+        return ForwardMonths(is_newest=self.is_newest[rows], is_before=self.is_before[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +98,12 @@ class TrainingRows:
     @property
     def is_judged(self) -> NDArray[np.bool_]:
         """Return which rows cross-validation judges on, (n,)."""
-        return np.ones(len(self.label), dtype=bool) if self.months is None else self.months.newest
+        return _all_rows(self.label) if self.months is None else self.months.is_newest
 
     @property
     def is_learned(self) -> NDArray[np.bool_]:
         """Return which rows cross-validation learns from, (n,)."""
-        return np.ones(len(self.label), dtype=bool) if self.months is None else self.months.before
+        return _all_rows(self.label) if self.months is None else self.months.is_before
 
     @property
     def judged_label(self) -> NDArray[np.int8]:
@@ -154,6 +154,10 @@ class TrainingRows:
             label=self.label[is_in_sample],
             months=self.months and self.months.only(is_in_sample),
         )
+
+
+def _all_rows(label: NDArray[np.int8]) -> NDArray[np.bool_]:
+    return np.ones(len(label), dtype=bool)
 
 
 def predict_out_of_fold(

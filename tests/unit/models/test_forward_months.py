@@ -32,7 +32,7 @@ def two_months(*, turned: bool) -> TrainingRows:
         features=public.catalog.features,
         trees=5,
         seed=1,
-        months=ForwardMonths(newest=is_newest, before=~is_newest),
+        months=ForwardMonths(is_newest=is_newest, is_before=~is_newest),
     )
 
 
@@ -62,5 +62,5 @@ def test_a_sample_has_the_months_of_its_users() -> None:
     rows = two_months(turned=False)
     sample = rows.sample(100, salt="s")
     assert sample.months is not None
-    assert sample.months.newest.sum() == sample.months.before.sum() == len(sample.keys) // 2
+    assert sample.months.is_newest.sum() == sample.months.is_before.sum() == len(sample.keys) // 2
     assert sorted(sample.keys.unique()) == sorted(sample.keys.filter(pl.Series(sample.is_judged)))

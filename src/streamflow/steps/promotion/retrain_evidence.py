@@ -23,8 +23,8 @@ def digest_evidence(platform: Platform, drops_of_months: list[TrainingDrops]) ->
     """Return the digest that names the evidence, and the number of labels of the newest month."""
     revisions_of_months = []
     for drops in drops_of_months:
-        known = frozen.revisions(platform.connection, known_at=drops.known_at)
-        needed = select_revisions(platform.catalog, known, drops.as_of, drops.label_as_of)
+        newest = frozen.revisions(platform.connection, known_at=drops.known_at)
+        needed = select_revisions(platform.catalog, newest, drops.as_of, drops.label_as_of)
         revisions_of_months.append(needed)
     label_table = platform.catalog.label.table
     labels = sum(

@@ -33,11 +33,11 @@ def stack_training_sides(platform: Platform, rows: TrainingSet) -> TrainingRows:
     """Stack the training side of every month, the oldest first."""
     from streamflow.models.model_selection import TrainingRows
 
-    sides = [
+    month_frames = [
         month.frame.filter(pl.Series(~find_holdout(platform.settings, month)))
         for month in rows.months
     ]
-    frame = pl.concat(sides, rechunk=True)
+    frame = pl.concat(month_frames, rechunk=True)
     return TrainingRows(
         keys=frame[rows.key],
         frame=frame.select(rows.features),
@@ -45,7 +45,7 @@ def stack_training_sides(platform: Platform, rows: TrainingSet) -> TrainingRows:
         features=platform.catalog.features,
         trees=platform.settings.trees,
         seed=platform.settings.seed,
-        months=_forward_months(rows, [len(side) for side in sides]),
+        months=_forward_months(rows, [len(month_frame) for month_frame in month_frames]),
     )
 
 
@@ -67,7 +67,7 @@ def _forward_months(rows: TrainingSet, row_counts: list[int]) -> ForwardMonths |
         return None
     is_newest = np.arange(len(row_counts)) == len(row_counts) - 1
     return ForwardMonths(
-        newest=np.repeat(is_newest, row_counts), before=np.repeat(is_before, row_counts)
+        is_newest=np.repeat(is_newest, row_counts), is_before=np.repeat(is_before, row_counts)
     )
 
 
@@ -93,7 +93,7 @@ def validate_forward(
     if training_side.months is None:
         return None
     pipeline = training_side.fit(
-        chosen.kind, training_side.months.before, leaf_size=chosen.leaf_size
+        chosen.kind, training_side.months.is_before, leaf_size=chosen.leaf_size
     )
     holdout = find_holdout(settings, rows)
     matrix = rows.matrix.filter(pl.Series(holdout))
