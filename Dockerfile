@@ -13,8 +13,6 @@ RUN tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt
     "$(tools/bin/python -m hatchling build -t wheel >/dev/null 2>&1 && ls dist/*.whl)"
 
 FROM python:3.11-slim
-# LightGBM's wheel takes the system's OpenMP
-RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /state streamflow \
  && install -d -o streamflow -g streamflow -m 0750 /state /state/artifacts /data /inbox \
  && install -d -o streamflow -g streamflow -m 0755 /secrets

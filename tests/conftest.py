@@ -131,15 +131,6 @@ def clean_environment() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def openmp() -> None:
-    """LightGBM, which makes reasons, takes the system's OpenMP; no wheel brings it."""
-    try:
-        import lightgbm  # noqa: F401
-    except OSError as error:
-        pytest.skip(f"the system has no OpenMP for LightGBM (apt-get install libgomp1): {error}")
-
-
 @pytest.fixture(autouse=True)
 def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every test works in a folder of its own."""

@@ -27,6 +27,8 @@ StreamflowError
 ├── RestoreRefused           a backup cannot be restored here
 ├── ImportRefused            an exported version cannot be imported here
 ├── UninstallRefused         an installation is in use, or a folder is not a state folder
+├── NothingScored            no drop was scored yet, so there is no list of users
+├── FilterInvalid            a list of users cannot be filtered or continued like this
 ├── Overloaded               there are more requests than can be answered in time
 ├── ApiKeyUnknown            no API key in force has this name or id
 ├── PortTaken                a requested port is in use
@@ -273,3 +275,21 @@ class UninstallRefused(StreamflowError):
     exit_code = 31
     state = "Nothing was deleted."
     remedy = "Name the state folder: streamflow --home DIR uninstall."
+
+
+class NothingScored(StreamflowError):
+    """No drop was scored yet, or the newest one was not added up: there is nothing to list."""
+
+    exit_code = 47
+    http_status = 404
+    state = ""
+    remedy = "Run 'streamflow score --as-of D --explain'."
+
+
+class FilterInvalid(StreamflowError):
+    """A list of users cannot be filtered or continued like this."""
+
+    exit_code = 48
+    http_status = 422
+    state = ""
+    remedy = "Run 'streamflow at-risk' without a filter to see the columns and their categories."

@@ -32,6 +32,7 @@ from streamflow.settings import (
     Settings,
     apply_catalog_defaults,
     temporary_environment,
+    vendors_environment,
 )
 from streamflow.warehouse import installation
 from streamflow.warehouse.roles import MAINTENANCE, WRITER
@@ -51,26 +52,6 @@ NO_ROLE = "none"
 
 # MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3.
 MLFLOW_DRIVER = "psycopg2"
-
-# No vendor sends data to its maker, and Prefect keeps its state in our folder.
-VENDOR_DEFAULTS = {
-    "DO_NOT_TRACK": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "FEAST_USAGE": "False",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
-}
-
-
-def vendors_environment(home: Path) -> dict[str, str]:
-    """Return the environment variables of the tools that do not work on PostgreSQL.
-
-    `home` is the state folder as an absolute path.
-    """
-    return {**VENDOR_DEFAULTS, "PREFECT_HOME": str(home / "prefect")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +119,13 @@ class Platform:
     @property
     def tracking_uri(self) -> str:
         """The address of MLflow's tracking and registry."""
-        settings = self.settings
-        own_database = self.address.sqlalchemy_url(settings.mlflow_database, driver=MLFLOW_DRIVER)
-        return settings.mlflow_tracking_uri or own_database
+        return self.settings.mlflow_tracking_uri or self._own_tracking_uri
+
+    @property
+    def _own_tracking_uri(self) -> str:
+        """The address of MLflow's database on our own server."""
+        database = self.settings.mlflow_database
+        return self.address.sqlalchemy_url(database, driver=MLFLOW_DRIVER)
 
     @property
     def artifact_root(self) -> str:
@@ -175,11 +160,13 @@ class Platform:
         """MLflow's registry and tracking."""
         from streamflow.models.registry import Registry
 
+        own_tables = self.address.with_database(self.settings.mlflow_database)
         registry = Registry(
             self.tracking_uri,
             name=self.catalog.model,
             experiment=self.settings.experiment,
             artifact_root=self.artifact_root,
+            tables=own_tables if self.tracking_uri == self._own_tracking_uri else None,
         )
         self._closing.callback(registry.close)
         return registry

@@ -12,13 +12,13 @@ from psycopg import sql
 from support.command import called
 from support.processes import wait_for
 
-from streamflow.api.active_keys import KeyRing
 from streamflow.core.serving.api_keys import parse_key
 from streamflow.database import connect
 from streamflow.errors import ApiKeyUnknown
 from streamflow.platform import Platform
 from streamflow.steps.serving.api_keys import create_key, list_keys, revoke_keys
 from streamflow.warehouse.roles import API
+from streamflow.web.active_keys import KeyRing
 
 
 def test_keys_that_are_known_outlive_the_database_for_a_time_only(platform: Platform) -> None:

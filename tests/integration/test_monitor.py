@@ -27,7 +27,7 @@ from streamflow.cli.app import app
 from streamflow.core.monitoring.report import from_values, to_values
 from streamflow.errors import SnapshotDamaged, SnapshotMissing, VersionMissing
 from streamflow.models.monitor_runs import REPORT_TAG
-from streamflow.models.tracking import MODEL_TAG
+from streamflow.models.run_tags import MODEL_TAG
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.simulate import simulate

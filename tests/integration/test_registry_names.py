@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from conftest import Cluster
 from mlflow import MlflowClient
+from mlflow.tracking._tracking_service.utils import _get_store
 from support.states import JANUARY_SERVED, in_state
 
 from streamflow.errors import ModelRenamed
 from streamflow.platform import Platform
+from streamflow.steps.data.migrate import migrate
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.serving.predict import load_serving
 from streamflow.steps.stages.ledger import read_ledger
@@ -59,6 +61,8 @@ def test_no_command_puts_an_empty_model_in_the_place_of_a_renamed_one(served: Pl
         assert refused.value.facts == {"name": NAME, "present_name": PRESENT_NAME}
     assert [model.name for model in client.search_registered_models()] == [PRESENT_NAME]
     assert read_ledger(served) == before, "the ledger does not say that nobody is in Production"
+    (note,) = migrate(served).notes
+    assert note.startswith(f"the versions cannot be checked: the registered model '{NAME}' was")
 
 
 @pytest.mark.parametrize("is_blocked", [False, True], ids=["free", "blocked by an empty model"])
@@ -106,5 +110,16 @@ def test_a_copy_under_a_different_name_is_not_a_renamed_model(served: Platform) 
     client = stock_client(served)
     client.copy_model_version(f"models:/{NAME}/1", "a copy")
     client.delete_model_version(NAME, "1")
+    assert not registry_finding(served).is_wrong
+    assert served.models.versions() == []
+
+
+def test_a_renamed_version_whose_run_is_gone_belongs_to_nobody(served: Platform) -> None:
+    """`mlflow gc` removes the rows of deleted runs: then nothing says whose a version was."""
+    client = stock_client(served)
+    run_id = served.models.version(1).run_id
+    client.rename_registered_model(NAME, PRESENT_NAME)
+    client.delete_run(run_id)
+    _get_store(served.tracking_uri)._hard_delete_run(run_id)
     assert not registry_finding(served).is_wrong
     assert served.models.versions() == []

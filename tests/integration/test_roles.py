@@ -27,7 +27,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
 ) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(TO_0003)
-        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0016"):
+        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0017"):
             require_migrated(platform)
         planned = plan_migration(platform).changes
         assert [change.split(":")[0] for change in planned] == [
@@ -44,6 +44,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
             "fixed tables 0014",
             "fixed tables 0015",
             "fixed tables 0016",
+            "fixed tables 0017",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
         assert migrate(platform).changes == planned
@@ -108,7 +109,7 @@ def test_who_may_not_create_roles_is_told_the_sql(cluster: Cluster) -> None:
         connection.execute("ALTER ROLE streamflow_api_is_away RENAME TO streamflow_api")
         connection.execute(
             "CREATE ROLE sf_plain IN ROLE streamflow_writer, streamflow_maintenance,"
-            " streamflow_api, streamflow_expressions"
+            " streamflow_api, streamflow_console, streamflow_expressions"
         )
         connection.execute("SET LOCAL ROLE sf_plain")
         with pytest.raises(

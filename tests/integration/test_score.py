@@ -136,7 +136,6 @@ def test_a_file_has_every_row_with_version_threshold_and_revision(
         assert facts["revisions"] == scores.evidence_of(served.connection, receipt.run)["revisions"]
 
 
-@pytest.mark.usefixtures("openmp")
 def test_reasons_of_rows_are_those_of_explain(served: Platform) -> None:
     receipt = score(served, FEBRUARY, explain=True)
     plain = score(served, FEBRUARY)
@@ -152,7 +151,6 @@ def test_reasons_of_rows_are_those_of_explain(served: Platform) -> None:
     assert found.contributions[0].population != type(found.contributions[0].population)()
 
 
-@pytest.mark.usefixtures("openmp")
 def test_the_api_says_what_explain_and_score_say(served: Platform) -> None:
     """Over HTTP, one answer, a batch and the whole drop agree to the last bit.
 
@@ -268,7 +266,6 @@ def test_prune_keeps_the_newest_of_each_drop_and_version(served: Platform) -> No
     assert orphans == (0,)
 
 
-@pytest.mark.usefixtures("openmp")
 def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platform) -> None:
     """Values that no drop can bring, since ingest refuses them, but a column added later can."""
     materialize(served)  # the corrected February
@@ -294,7 +291,6 @@ def test_a_row_without_a_value_that_is_promised_has_no_probability(served: Platf
     assert rows["missing"].null_count() == rows["reasons"].count() == len(rows) - 5
 
 
-@pytest.mark.usefixtures("openmp")
 def test_the_command_line(served: Platform, cluster: Cluster, tmp_path: Path) -> None:
     name = served.settings.database_url
     assert name is not None

@@ -37,8 +37,9 @@ from support.states import THREE_VERSIONS, THRESHOLDS, in_state
 
 from streamflow.database import connect
 from streamflow.models.mlflow_client import ignore_stage_warnings
-from streamflow.platform import VENDOR_DEFAULTS, Platform
+from streamflow.platform import Platform
 from streamflow.services.processes import free_port, wait_until_ready
+from streamflow.settings import VENDOR_DEFAULTS
 from streamflow.steps.promotion.promote import promote
 
 LIMITS = {

@@ -81,6 +81,23 @@ def busy(
         process.communicate()
 
 
+def recorded_digests(platform: Platform) -> set[tuple[object, ...]]:
+    """The digest of each revision and of each passport. Neither ever changes; both become more."""
+    revisions = platform.connection.execute(
+        "SELECT table_name, as_of, revision, known_at, rows, digest FROM streamflow.revision"
+    )
+    passports = platform.connection.execute(
+        "SELECT version, run_id, digest FROM streamflow.passport"
+    )
+    return {*revisions, *passports}
+
+
+def count_of_revisions(platform: Platform) -> int:
+    row = platform.connection.execute("SELECT count(*) FROM streamflow.revision").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def test_every_backup_is_one_coherent_state(
     busy: list[subprocess.Popen[str]], platform: Platform, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -109,6 +126,8 @@ def test_every_backup_is_one_coherent_state(
             production = version_in_stage(target)
             target.models.close()
             assert versions == passports
+            assert recorded_digests(target) <= recorded_digests(platform)
+            assert receipt.revisions_verified == count_of_revisions(target)
             assert (production.version,) == promoted if production else promoted is None
             assert receipt.models_verified == len(versions)
             with connect(target.login) as connection:

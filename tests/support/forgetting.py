@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from streamflow.api.batcher import Batcher
 from streamflow.api.metrics import Metrics
 from streamflow.api.pending_request import Answer
-from streamflow.api.request_context import Notes
 from streamflow.core.data.digest import digest_frame
 from streamflow.database.pool import open_pool
 from streamflow.platform import Platform
 from streamflow.steps.serving.predict import load_serving
 from streamflow.steps.upkeep.doctor.contents import check_forgotten_keys
 from streamflow.warehouse import frozen
+from streamflow.web.request_context import Notes
 
 # A version that was registered after an erasure names the digest from before it.
 TRAINED_ON_ERASED = """

@@ -210,7 +210,7 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 def _import_libraries() -> None:
     """Import the libraries in the environment that `streamflow serve` gives them."""
     from streamflow.api.server import VENDOR_VARIABLES
-    from streamflow.platform import VENDOR_DEFAULTS
+    from streamflow.settings import VENDOR_DEFAULTS
 
     os.environ.update({**VENDOR_DEFAULTS, **VENDOR_VARIABLES})
     from streamflow.models.skops_import import import_skops
@@ -218,8 +218,13 @@ def _import_libraries() -> None:
     import_skops()  # before MLflow imports skops
     for name in LIBRARIES:
         import_module(name)
-    with suppress(OSError):  # the system has no OpenMP
-        import_module("lightgbm")
+    from sqlalchemy.orm import configure_mappers
+
+    from streamflow.features.feast_import import without_typeguard
+
+    with without_typeguard():
+        import_module("streamflow.features.registry")
+    configure_mappers()  # those of MLflow: its first query does it
     if not gc.get_freeze_count():  # a fork that ends would go through all of it: 1 s of CPU
         gc.collect()
         gc.freeze()

@@ -462,12 +462,15 @@ def wrong_findings(installation: Installation) -> list[Finding]:
 def advised_commands(findings: list[Finding], backup_file: Path) -> list[str]:
     """The first command that each remedy names and that can be run as it stands, each once.
 
-    The file of a restore is known.
+    The file of a restore is known. Each command gets the catalog of its installation.
     """
     commands: dict[str, None] = {}
     for finding in findings:
         names = DOCTORS_COMMAND.findall(finding.remedy)
-        complete = [name.replace("restore FILE", f"restore {backup_file}") for name in names]
+        complete = [
+            name.replace("restore FILE", f"restore {backup_file}").replace("--catalog FILE ", "")
+            for name in names
+        ]
         runnable = [name for name in complete if not PLACEHOLDER.search(name)]
         commands.update(dict.fromkeys(runnable[:1]))
     return list(commands)

@@ -17,7 +17,7 @@ from support.api import Answer, asked
 from support.command import called
 from support.processes import alive, run, wait_for
 
-PORTS = ("prefect_port", "mlflow_port", "feast_port", "feast_ui_port", "api_port")
+PORTS = ("prefect_port", "mlflow_port", "feast_port", "feast_ui_port", "api_port", "console_port")
 
 
 def free_ports() -> dict[str, str]:

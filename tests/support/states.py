@@ -12,14 +12,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
+import polars as pl
 from conftest import TEMPLATE, Cluster
 
 from streamflow.database import connect
 from streamflow.models.artifact_locations import location_prefixes, rewrite_statements
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.promote import promote
+from streamflow.steps.serving.score import score
 from streamflow.steps.training.train import train
-from support.chain import FEBRUARY, JANUARY, in_production, load, run
+from support.chain import FEBRUARY, JANUARY, copy_drop, in_production, load, run
 from support.shared import once, shared_folder
 
 THRESHOLDS = {1: 0.3, 2: 0.4, 3: 0.5}  # by which the three versions are told apart
@@ -58,12 +60,30 @@ def _train_three_versions(platform: Platform, drops: Path) -> None:
     promote(platform, 1, force=True, why="the first")
 
 
+KEY_WITH_SIGNS = "=a/<script>?&ü"  # the first user of February in the state SCORED
+
+
+def _score_two_months(platform: Platform, drops: Path) -> None:
+    _serve_january(platform, drops)
+    is_first = pl.int_range(pl.len()) == 0
+    key = pl.when(is_first).then(pl.lit(KEY_WITH_SIGNS)).otherwise(pl.col("user_id"))
+    tables = [path.stem for path in (drops / "month_001").glob("*.csv")]
+    changes = {table: {"user_id": key} for table in tables}
+    february = copy_drop(drops / "month_001", platform.home / "february", **changes)
+    run(platform, february, FEBRUARY)
+    score(platform, JANUARY)
+    score(platform, FEBRUARY, explain=True)
+
+
 # January is frozen; version 1 is trained on it. Nothing is live.
 JANUARY_TRAINED = State(name="trained", prepare=_train_january, settings={"trees": 5})
 # January and February are frozen; version 1 is of January. Nothing is live.
 TWO_MONTHS = State(name="two", prepare=_freeze_two_months, settings={"trees": 10})
 # January is live; version 1 of it is in Production.
 JANUARY_SERVED = State(name="served", prepare=_serve_january, settings={"trees": 10})
+# January and February are scored by version 1 of January, February with reasons; both have labels.
+# The reasons need the fixture `openmp`.
+SCORED = State(name="scored", prepare=_score_two_months, settings={"trees": 10})
 # January is live; of three versions with thresholds of their own, the first is in Production.
 THREE_VERSIONS = State(
     name="three", prepare=_train_three_versions, settings={"trees": 10, "calibration": "none"}

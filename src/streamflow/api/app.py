@@ -13,13 +13,10 @@ from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
 from streamflow import __version__
-from streamflow.api.active_keys import KeyRing
 from streamflow.api.docs_pages import add_pages
 from streamflow.api.middleware import add_middleware
 from streamflow.api.observability import RequestObserver
 from streamflow.api.predictions import add_predictions, model_name
-from streamflow.api.refusals import error_body
-from streamflow.api.request_context import notes_of
 from streamflow.api.schema import (
     ERROR_ANSWERS,
     HealthAnswer,
@@ -34,6 +31,9 @@ from streamflow.api.state import ServingState
 from streamflow.api.strict_json import StrictRoute
 from streamflow.api.traces import FASTAPI_OFF, Traces
 from streamflow.errors import StreamflowError
+from streamflow.web.active_keys import KeyRing
+from streamflow.web.refusals import error_body
+from streamflow.web.request_context import notes_of
 
 RETRY_LATER = {"Retry-After": "1"}
 

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamflow.api.active_keys import KeyRing
 from streamflow.api.endpoint_scopes import OPEN_PATHS, required_scope
-from streamflow.api.refusals import refuse
-from streamflow.api.request_context import NOTES
 from streamflow.core.serving.api_keys import ApiKey, scope_covers
 from streamflow.core.serving.api_keys import Scope as KeyScope
+from streamflow.web.active_keys import KeyRing
+from streamflow.web.refusals import refuse
+from streamflow.web.request_context import NOTES
+from streamflow.web.request_keys import read_key
 
-BEARER = b"bearer "
 HINT = (
     "send a key made with 'streamflow keys create' as 'Authorization: Bearer sk_…' or X-API-Key;"
     " a key in the URL is not read"
 )
-
-# Stands for several keys in one request: no key has this text, so such a request is refused.
-AMBIGUOUS_KEY = b"?"
 
 
 class KeyGuard:
@@ -41,7 +38,7 @@ class KeyGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        key_text = _read_key(scope)
+        key_text = read_key(scope)
         key = self._find_key(key_text)
         if key is not None:
             scope[NOTES].caller = key.id
@@ -88,19 +85,3 @@ async def _refuse_small_scope(
     headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{required}"'}
     message = f"this needs a key of scope {required}; the scope of this key is {key.scope}"
     await refuse(scope, receive, send, 403, message, headers=headers)
-
-
-def _read_key(scope: Scope) -> bytes:
-    """Read the key of a request from its headers; empty if there is none.
-
-    Only the headers are read. A request that names several keys has no valid one.
-    """
-    keys = []
-    for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            keys.append(value)
-        elif name == b"authorization" and value[: len(BEARER)].lower() == BEARER:
-            keys.append(value[len(BEARER) :].strip())
-    if not keys:
-        return b""
-    return keys[0] if len(keys) == 1 else AMBIGUOUS_KEY

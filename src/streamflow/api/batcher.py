@@ -20,7 +20,6 @@ from psycopg_pool import AsyncConnectionPool
 
 from streamflow.api.metrics import Metrics
 from streamflow.api.pending_request import Answer, PendingRequest, Phase
-from streamflow.api.request_context import Notes
 from streamflow.core.data.counts import count_of
 from streamflow.database.pool import take_connection
 from streamflow.errors import DatabaseUnavailable, Overloaded
@@ -28,6 +27,7 @@ from streamflow.features.live_features import OnlineRow
 from streamflow.steps.serving.predict import Prediction, predict_rows
 from streamflow.steps.serving.serving_version import Serving
 from streamflow.warehouse.prediction_log import KeyForgotten, log_predictions_async
+from streamflow.web.request_context import Notes
 
 # How often a batch is tried: keys can be forgotten while it is answered.
 ATTEMPTS = 3

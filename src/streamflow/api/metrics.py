@@ -22,9 +22,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from streamflow.api.refusals import HTTP_CODES
 from streamflow.api.reload import Readiness
 from streamflow.errors import StreamflowError
+from streamflow.web.refusals import HTTP_CODES
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PHASES = ("queue", "features", "model", "log")

@@ -9,21 +9,14 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from streamflow.api.active_keys import KeyRing
 from streamflow.api.authentication import KeyGuard
-from streamflow.api.body_limit import BodyLimit
-from streamflow.api.host_check import HostCheck, allowed_hosts, is_loopback
 from streamflow.settings import Settings
+from streamflow.web.active_keys import KeyRing
+from streamflow.web.body_limit import BodyLimit
+from streamflow.web.host_check import HostCheck, allowed_hosts
 
 CORS_REQUEST_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID")
 CORS_RESPONSE_HEADERS = ("X-Request-ID", "Retry-After")
-
-
-def keys_are_needed(settings: Settings, host: str) -> bool:
-    """Return whether a request needs an API key, for an API that is bound to `host`."""
-    if settings.api_auth == "auto":
-        return not is_loopback(host)
-    return settings.api_auth == "on"
 
 
 def add_middleware(app: FastAPI, settings: Settings, host: str, keys: KeyRing | None) -> None:

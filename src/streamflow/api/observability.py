@@ -15,10 +15,10 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from streamflow.api.host_check import SECURITY_HEADERS
 from streamflow.api.metrics import Metrics
-from streamflow.api.request_context import NOTES, Notes
 from streamflow.api.traces import Traces
+from streamflow.web.host_check import SECURITY_HEADERS
+from streamflow.web.request_context import NOTES, Notes
 
 REQUEST_ID_HEADER = b"x-request-id"
 WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")

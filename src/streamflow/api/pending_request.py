@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-from streamflow.api.request_context import Notes
 from streamflow.errors import Overloaded
 from streamflow.steps.serving.predict import Prediction, RowRefusal
 from streamflow.steps.serving.serving_version import Serving
+from streamflow.web.request_context import Notes
 
 Phase = Literal["queue", "features", "model", "log"]
 Answer = Prediction | RowRefusal

@@ -13,8 +13,6 @@ from pydantic_core import to_json
 from starlette.convertors import Convertor, register_url_convertor
 
 from streamflow.api.endpoint_scopes import FEATURES_PREFIX
-from streamflow.api.refusals import error_body
-from streamflow.api.request_context import notes_of
 from streamflow.api.schema import EndpointModels, ok
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
@@ -22,6 +20,8 @@ from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.steps.serving.explain import ExplainedPrediction
 from streamflow.steps.serving.predict import Prediction, parse_key, unknown_key_error
 from streamflow.steps.serving.serving_version import Serving
+from streamflow.web.refusals import error_body
+from streamflow.web.request_context import notes_of
 
 
 def add_predictions(app: FastAPI, state: ServingState, models: EndpointModels) -> None:

@@ -21,18 +21,18 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
 
-from streamflow.api.active_keys import KeyRing
 from streamflow.api.app import create_app
-from streamflow.api.client_timeouts import set_client_timeout
-from streamflow.api.http_protocol import HttpProtocol
-from streamflow.api.logs import open_log
-from streamflow.api.middleware import keys_are_needed
 from streamflow.api.state import ServingState
 from streamflow.database import connect
 from streamflow.errors import DatabaseUnavailable
 from streamflow.platform import Platform, open_platform, require_migrated
 from streamflow.settings import load_settings, temporary_environment
 from streamflow.warehouse.roles import API
+from streamflow.web.active_keys import KeyRing
+from streamflow.web.client_timeouts import set_client_timeout
+from streamflow.web.http_protocol import HttpProtocol
+from streamflow.web.key_requirement import keys_are_needed
+from streamflow.web.logs import open_log
 
 VENDOR_VARIABLES = {
     # Without this, MLflow writes its lines past our log.

@@ -17,7 +17,7 @@ from starlette.types import Scope
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-    from streamflow.api.request_context import Notes
+    from streamflow.web.request_context import Notes
 
 FASTAPI_OFF = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 SERVICE = "streamflow-api"

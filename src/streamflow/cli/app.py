@@ -15,6 +15,8 @@ from streamflow import __version__
 from streamflow.cli import (
     backup,
     compare,
+    console,
+    customers,
     data,
     demo,
     inbox,
@@ -49,6 +51,8 @@ COMMAND_MODULES = (
     ledger,
     serving,
     keys,
+    console,
+    customers,
     monitor,
     skew,
     reproduce,

@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "who-served",
         "reconcile",
     ),
+    "Customers": ("console", "at-risk", "user", "portfolio"),
     "Serving": ("serve", "score", "explain", "keys"),
     "Monitoring": ("monitor", "skew"),
     "Reproducibility": ("reproduce", "verify", "compare", "export", "import"),

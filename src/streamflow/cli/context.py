@@ -51,22 +51,21 @@ class Invocation:
         return load_settings(**self.flags)
 
     @contextmanager
-    def platform(self, *, migrated: bool = True, as_api: bool = False) -> Iterator[Platform]:
+    def platform(self, *, migrated: bool = True, role: str = "") -> Iterator[Platform]:
         """Open the platform for one command.
 
         Args:
             migrated: whether the database must have the newest schema
-            as_api: whether to log in with only the rights that the API needs
+            role: the database role of the command; by default the writer
         """
         from streamflow.platform import open_platform
-        from streamflow.warehouse.roles import API, WRITER
+        from streamflow.warehouse.roles import WRITER
 
-        role = API if as_api else WRITER
         with open_platform(
             self.settings(),
             notify=self.notify,
             must_be_migrated=migrated,
-            role=role,
+            role=role or WRITER,
         ) as platform:
             yield platform
 

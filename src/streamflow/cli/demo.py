@@ -219,6 +219,8 @@ def _print_next_commands(home: Path, key: str, *, newest_as_of: date) -> None:
     streamflow = f"streamflow --home {shlex.quote(str(home))}"
     rows = [
         ("serve", "the API, with its page at /docs"),
+        (f"score --as-of {newest_as_of} --explain", "scores of all users, with reasons"),
+        ("console", "pages: who is at risk and why, from these scores"),
         (f"predict {key}", "one prediction"),
         ("models", "the versions of the model"),
         ("snapshots", "the frozen revisions"),

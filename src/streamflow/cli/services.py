@@ -159,9 +159,12 @@ def worker(context: typer.Context) -> None:
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api streamflow worker
     """
-    from streamflow.platform import vendors_environment
     from streamflow.services.prefect_server import running_server
-    from streamflow.settings import inherited_environment, temporary_environment
+    from streamflow.settings import (
+        inherited_environment,
+        temporary_environment,
+        vendors_environment,
+    )
 
     call = invocation(context)
     settings = call.settings()

@@ -12,8 +12,6 @@ from streamflow.cli import receipts, score_receipts
 from streamflow.cli.context import invocation, show
 from streamflow.cli.options import AsOf, EntityKey, JsonFlag, as_instant
 
-LOADING = "loading MLflow and scikit-learn"
-
 ScoredVersion = Annotated[
     int | None,
     typer.Option(
@@ -75,7 +73,6 @@ def predict(context: typer.Context, key: EntityKey, as_json: JsonFlag = False) -
     Example: streamflow predict 7590-VHVEG --json
     """
     call = invocation(context)
-    call.notify(LOADING)
     from streamflow.steps.serving.predict import predict as step
 
     with call.platform() as platform:
@@ -119,7 +116,6 @@ def explain(
     Example: streamflow explain 7590-VHVEG --top 3
     """
     call = invocation(context)
-    call.notify(LOADING)
     from streamflow.steps.serving.explain import explain as step
 
     with call.platform() as platform:
@@ -150,8 +146,9 @@ def serve(
     settings = call.settings()
     bound_port = require_port(settings.api_host, settings.api_port)
     from streamflow.api.server import serve as run_server
+    from streamflow.warehouse.roles import API
 
-    with call.platform(as_api=True, migrated=False) as platform:
+    with call.platform(role=API, migrated=False) as platform:
         address = f"http://{settings.api_host}:{bound_port}"
         call.notify(f"{address}  (documentation at /docs; Ctrl-C stops the API)")
         run_server(platform, settings.api_host, bound_port, flag_settings=call.flag_settings)

@@ -136,7 +136,7 @@ def _start_services(
 
 def _service_variables(call: Invocation, home: Path) -> dict[str, str]:
     """Return the environment variables that the services get in addition to ours."""
-    from streamflow.platform import vendors_environment
+    from streamflow.settings import vendors_environment
 
     variables = {
         f"STREAMFLOW_{name.upper()}": str(Path(value).absolute())

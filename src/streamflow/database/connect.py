@@ -43,6 +43,18 @@ def connect(
         raise DatabaseUnavailable(f"{address.display}: {str(exc).strip()}") from exc
 
 
+def connect_read_only(address: Address) -> psycopg.Connection:
+    """Connect for one transaction that only reads, and that sees one state of the database.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached.
+    """
+    connection = connect(address)
+    connection.read_only = True
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    return connection
+
+
 def server_version(connection: psycopg.Connection) -> str:
     """Return the version of the server, such as 18.4.
 

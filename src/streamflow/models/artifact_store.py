@@ -31,3 +31,19 @@ def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> 
     except (MlflowException, OSError) as exc:
         raise ArtifactUntrusted(f"{failure}: {exc}") from exc
     return Path(path)
+
+
+def read_local_file(path: Path, *, failure: str) -> bytes:
+    """Return the content of a file in an artifact store that is a folder of this machine.
+
+    Args:
+        path: the file.
+        failure: the beginning of the message if it cannot be read; it names the artifact.
+
+    Raises:
+        ArtifactUntrusted: the file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ArtifactUntrusted(f"{failure}: {path}: {exc.strerror}") from exc

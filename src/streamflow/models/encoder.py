@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.data.counts import count_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Value = bool | int | float | str | None
 #: The matrix that a model reads, (n, width).
@@ -37,6 +40,7 @@ class Encoder:
     >>> encoder = Encoder(features=("fee", "net"), categories={"net": ("DSL", None)})
     >>> encoder.encode_rows([[29.85, None], [29.85, "Fiber"]]).tolist()
     [[0.0, 1.0, 29.85], [0.0, 0.0, 29.85]]
+    >>> import polars as pl
     >>> encoder.encode_frame(pl.DataFrame({"fee": [1, None], "net": ["DSL", None]})).tolist()
     [[1.0, 0.0, 1.0], [0.0, 1.0, nan]]
     """
@@ -111,6 +115,8 @@ class Encoder:
         Returns:
             (n, width)
         """
+        import polars as pl
+
         encoded = np.zeros((len(frame), self.width))
         column = 0
         for name, categories in self.categories.items():
@@ -131,6 +137,8 @@ def _make_comparable(values: pl.Series, categories: tuple[Category, ...]) -> pl.
 
     NaN becomes null.
     """
+    import polars as pl
+
     if values.dtype == pl.String or any(isinstance(category, str) for category in categories):
         return values.cast(pl.String)
     return values.cast(pl.Float64).fill_nan(None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from streamflow.models.file_object import type_name_of
 from streamflow.models.model_kind import (
     PROBABILITY,
     FitOptions,
@@ -20,6 +21,7 @@ from streamflow.models.portable import forest as forest_code
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+TREE_TYPE = "sklearn.tree._classes.DecisionTreeClassifier"
 #: The arrays that define a tree, and their types in the content digest: integers as int64, floats
 #: as IEEE 754 doubles, all big-endian.
 TREE_ARRAYS = (
@@ -56,7 +58,7 @@ def create_forest_kind(
         require_bounds=partial(_require_bounds, step),
         trusted_types=(
             "sklearn.ensemble._forest.RandomForestClassifier",
-            "sklearn.tree._classes.DecisionTreeClassifier",
+            TREE_TYPE,
             "sklearn.tree._tree.Tree",
         ),
         margin_unit=PROBABILITY,  # the forest's own probability, before calibration
@@ -95,12 +97,10 @@ def _require_bounds(step: str, pipeline: Pipeline, width: int) -> None:
 
     The nodes of each tree are checked before the tree is made: see `model_bounds`.
     """
-    from sklearn.tree import DecisionTreeClassifier
-
     forest = pipeline.named_steps[step]
     for estimator in forest.estimators_:
-        if type(estimator) is not DecisionTreeClassifier:
-            raise ValueError(f"the forest has a {type(estimator).__name__} among its trees")
+        if type_name_of(estimator) != TREE_TYPE:
+            raise ValueError(f"the forest has a {type_name_of(estimator)} among its trees")
         if not estimator.n_features_in_ == estimator.tree_.n_features == width:
             raise ValueError(f"a tree does not read the {width} columns of the encoder")
     if forest.n_features_in_ != width or forest.n_jobs != 1:

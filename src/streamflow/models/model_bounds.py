@@ -6,7 +6,7 @@ tree that reads a column that does not exist ends the whole process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,10 @@ def require_whole_trees(root: Any) -> None:
 
     for node in _iterate_nodes(root, node_ids=set()):
         if isinstance(node, TreeNode):
-            _require_whole_tree(node.args.construct(), node.attrs.construct())
+            columns, classes, outputs = node.args.construct()
+            if np.asarray(classes).tolist() != [2]:
+                raise ValueError("a tree does not have two classes")
+            require_whole_tree(columns, outputs, node.attrs.construct())
 
 
 def _iterate_nodes(node: Any, node_ids: set[int]) -> Iterator[Any]:
@@ -77,14 +80,16 @@ def _iterate_nodes(node: Any, node_ids: set[int]) -> Iterator[Any]:
         yield from _iterate_nodes(child, node_ids)
 
 
-def _require_whole_tree(arguments: Any, state: Any) -> None:
-    """Check what a tree is made from: its numbers, then its arrays."""
-    columns, classes, outputs = arguments
+def require_whole_tree(columns: int, outputs: int, state: Mapping[str, Any]) -> None:
+    """Check what a tree of two classes is made from: its numbers, then its arrays.
+
+    Raises:
+        ValueError: the numbers of the tree do not fit its arrays.
+    """
     nodes = state["nodes"]
     values = state["values"]
     is_whole = (
         outputs == 1
-        and np.asarray(classes).tolist() == [2]
         and nodes.ndim == 1
         and len(nodes) > 0
         and state["node_count"] == len(nodes)
@@ -111,7 +116,7 @@ def require_own_shape(pipeline: Pipeline) -> None:
 
     for transformer in _iterate_transformers(pipeline):
         if isinstance(transformer, OneHotEncoder):
-            _require_own_categories(transformer)
+            require_own_categories(transformer)
     kind = kind_of(pipeline)
     created = kind.create(FitOptions(trees=1, seed=0, leaf_size=kind.leaf_sizes[0]))
     for (_, step), (_, own_step) in zip(pipeline.steps[1:], created, strict=True):
@@ -146,7 +151,7 @@ def _require_type(step: Any, *types: type) -> None:
         raise ValueError(f"a part is a {type(step).__name__}, expected is {names}")
 
 
-def _require_own_categories(one_hot: Any) -> None:
+def require_own_categories(one_hot: Any) -> None:
     """Check the numbers with which scikit-learn writes into a matrix."""
     sizes = [len(categories) for categories in one_hot.categories_]
     is_plain = (

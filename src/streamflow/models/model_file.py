@@ -144,11 +144,20 @@ def _check_and_parse(
 def load(path: Path, *, expected_digest: str) -> Pipeline:
     """Load the pipeline from a model file, with our own list of trusted types.
 
-    The file is read once, so the bytes that are parsed are the bytes that were checked.
-
     Raises:
         ArtifactUntrusted: the bytes are not the expected ones, or contain a type that no model of
             ours has.
+    """
+    return _parse_pipeline(path, read_checked(path, expected_digest=expected_digest))
+
+
+def read_checked(path: Path, *, expected_digest: str) -> bytes:
+    """Read a model file, whose bytes must have the expected digest.
+
+    The file is read once, so the bytes that are parsed are the bytes that were checked.
+
+    Raises:
+        ArtifactUntrusted: the file cannot be read, or the bytes are not the expected ones.
     """
     try:
         data = path.read_bytes()
@@ -166,7 +175,7 @@ def load(path: Path, *, expected_digest: str) -> Pipeline:
             expected=expected_digest,
             found=digest,
         )
-    return _parse_pipeline(path, data)
+    return data
 
 
 def _parse_pipeline(path: Path, data: bytes) -> Pipeline:

@@ -105,6 +105,8 @@ class ModelKind:
             ValueError when C code would read outside of its arrays.
         trusted_types: the types that skops may read beside those of every kind.
         margin_unit: the unit of the answer that is explained.
+        needs_objects: whether the compiled model is made from scikit-learn's objects, so that the
+            arrays of the file are not enough.
         matrix_type: the type in which the model compares the values of the matrix.
         read_trees: returns the trees and the number of their columns.
         compute_terms: returns the contributions of the columns of a matrix.
@@ -124,6 +126,7 @@ class ModelKind:
     require_bounds: Callable[[Pipeline, int], None]
     trusted_types: tuple[str, ...] = ()
     margin_unit: str
+    needs_objects: bool = False
     matrix_type: type[np.floating[Any]] = np.float64
     read_trees: Callable[[Pipeline], tuple[Iterable[Tree], int]] | None = None
     compute_terms: Callable[[Pipeline, Floats], Contributions] | None = None

@@ -12,7 +12,6 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
@@ -23,6 +22,7 @@ from streamflow.models.model_kind import FitOptions
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
     from sklearn.pipeline import Pipeline
 
 # The transformer of the features that are not categorical.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.statistics.threshold import Threshold
@@ -23,6 +22,7 @@ from streamflow.models.model_kind import CompiledModel
 from streamflow.models.pipelines import encoder_of
 
 if TYPE_CHECKING:
+    import polars as pl
     from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]

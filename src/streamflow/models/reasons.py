@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from streamflow.core.serving.reasons import Explanation, Floats, build_explanation, sum_by_feature
 from streamflow.models.encoder import Value
 from streamflow.models.model_kind import LOG_ODDS
 from streamflow.models.predictor import Predictor
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def explain(

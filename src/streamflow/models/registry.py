@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from streamflow.errors import VersionMissing
-from streamflow.models import stages, version_search
+from streamflow.database import Address
+from streamflow.models import stages
 from streamflow.models.experiment import ensure_registered_model, keep_private
 from streamflow.models.experiment_runs import ExperimentRuns
 from streamflow.models.mlflow_client import (
@@ -20,8 +20,10 @@ from streamflow.models.mlflow_client import (
     store_versions,
     translate_mlflow_errors,
 )
-from streamflow.models.model_version import ModelVersion, create_model_version
-from streamflow.models.registry_repair import find_problems, refuse_renamed_model, undo
+from streamflow.models.model_version import ModelVersion
+from streamflow.models.registry_reader import RegistryReader
+from streamflow.models.registry_repair import find_problems, undo
+from streamflow.models.registry_tables import RegistryTables
 from streamflow.models.version_files import VersionFiles
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Registry:
         experiment: the name of the experiment.
         artifact_root: where a new experiment stores its artifacts, if MLflow is a database. An
             MLflow server decides this itself.
+        tables: MLflow's database, if it is ours and may be read without MLflow.
     """
 
     def __init__(
@@ -58,12 +61,20 @@ class Registry:
         name: str,
         experiment: str = "streamflow",
         artifact_root: str | None = None,
+        tables: Address | None = None,
     ) -> None:
         self._uri = tracking_uri
         self._name = name
         self._experiment = experiment
         self._artifact_root = artifact_root if is_database(tracking_uri) else None
-        self._files = VersionFiles(tracking_uri, name=name, connect=lambda: self._client)
+        own_tables = RegistryTables(tables, name) if tables else None
+        self._reader = RegistryReader(lambda: self._client, name=name, tables=own_tables)
+        self._files = VersionFiles(
+            tracking_uri,
+            name=name,
+            connect=lambda: self._client,
+            tables=own_tables,
+        )
         self._runs = ExperimentRuns(
             lambda: self._client,
             name=name,
@@ -166,48 +177,19 @@ class Registry:
 
     def versions(self) -> list[ModelVersion]:
         """Return all versions, the newest first."""
-        with translate_mlflow_errors():
-            aliases = self._read_aliases()
-            return [self._create_version(version, aliases) for version in self._search_versions()]
+        return self._reader.versions()
 
     def find_version(self, number: int) -> ModelVersion | None:
         """Return a version, or None when it does not exist."""
-        with translate_mlflow_errors():
-            for version in self._search_versions():
-                if int(version.version) == number:
-                    return self._create_version(version, self._read_aliases())
-            return None
+        return self._reader.find_version(number)
 
     def version(self, number: int) -> ModelVersion:
-        """Return the version of this number.
-
-        Raises:
-            VersionMissing: it does not exist.
-        """
-        with translate_mlflow_errors():
-            versions = {int(version.version): version for version in self._search_versions()}
-            if number not in versions:
-                existing = ", ".join(map(str, sorted(versions))) or "none"
-                raise VersionMissing(
-                    f"{self._name} has no version {number}; there are: {existing}",
-                    version=number,
-                )
-            return self._create_version(versions[number], self._read_aliases())
+        """Return the version of this number. Raise VersionMissing if it does not exist."""
+        return self._reader.version(number)
 
     def version_of_run(self, run_id: str) -> ModelVersion:
-        """Return the version that a run registered.
-
-        Raises:
-            VersionMissing: there is no such version.
-        """
-        with translate_mlflow_errors():
-            versions = [version for version in self._search_versions() if version.run_id == run_id]
-            if not versions:
-                raise VersionMissing(
-                    f"no version of {self._name} comes from the run '{run_id}'",
-                    run_id=run_id,
-                )
-            return self._create_version(versions[0], self._read_aliases())
+        """Return the version that a run registered. Raise VersionMissing if there is none."""
+        return self._reader.version_of_run(run_id)
 
     def fetch_files(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
         """Download a version: see `VersionFiles.fetch`."""
@@ -232,8 +214,7 @@ class Registry:
 
     def read_stages(self) -> RegistryStages:
         """Return what MLflow stores about stages, their aliases and the newest ledger entry."""
-        with translate_mlflow_errors():
-            return stages.read_standing(self._client, self._name, self._search_versions())
+        return stages.find_stages(self._reader.read_content())
 
     def set_alias(self, stage: str, number: int | None) -> None:
         """Set the alias of a stage to a version, or delete the alias when `number` is None."""
@@ -263,24 +244,14 @@ class Registry:
         return self._files.load(version, digests, decision=decision)
 
     def load_checked(
-        self, version: ModelVersion, digests: Mapping[VersionFile, str], *, in_process: bool
+        self,
+        version: ModelVersion,
+        digests: Mapping[VersionFile, str],
+        *,
+        in_process: bool,
+        as_arrays: bool = False,
     ) -> Predictor:
         """Load a predictor that is going to answer users: see `VersionFiles.load_checked`."""
-        return self._files.load_checked(version, digests, in_process=in_process)
-
-    def _search_versions(self) -> list[Any]:
-        """Return MLflow's own versions of this model, the newest first. Raises ModelRenamed."""
-        versions = version_search.search_versions(self._client, self._name)
-        if not versions:
-            refuse_renamed_model(self._client, self._name)
-        return versions
-
-    def _read_aliases(self) -> dict[str, int]:
-        """Return alias -> version of this model."""
-        models = version_search.search_registered_models(self._client, self._name)
-        return version_search.collect_aliases(models)
-
-    def _create_version(self, version: Any, aliases: Mapping[str, int]) -> ModelVersion:
-        """Create a ModelVersion from MLflow's version, with the metrics of its run."""
-        metrics = self._client.get_run(version.run_id).data.metrics if version.run_id else {}
-        return create_model_version(version, metrics, aliases)
+        return self._files.load_checked(
+            version, digests, in_process=in_process, as_arrays=as_arrays
+        )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from streamflow.core.data.counts import count_of
 from streamflow.core.versions.version_files import MODEL
 from streamflow.errors import ModelRenamed
-from streamflow.models.tracking import MODEL_TAG
+from streamflow.models.run_tags import MODEL_TAG
 from streamflow.models.version_search import (
     read_all_pages,
     search_registered_models,

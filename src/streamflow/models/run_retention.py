@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from streamflow.models.tracking import MODEL_TAG, PARENT_TAG
+from streamflow.models.run_tags import MODEL_TAG, PARENT_TAG
 from streamflow.models.version_search import read_all_pages, search_versions_of_all_models
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from streamflow.models.mlflow_client import ignore_stage_warnings
-from streamflow.models.version_search import collect_aliases, search_registered_models
+from streamflow.models.registry_content import RegistryContent
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -35,23 +35,16 @@ class RegistryStages:
     ledger_head: str | None
 
 
-def read_standing(client: MlflowClient, name: str, versions: list[Any]) -> RegistryStages:
-    """Read the present stages from MLflow.
-
-    Args:
-        client: the connection to MLflow.
-        name: the name of the registered model.
-        versions: MLflow's own versions of this model.
-    """
-    registered_models = search_registered_models(client, name)
-    version_by_alias = collect_aliases(registered_models)
+def find_stages(content: RegistryContent) -> RegistryStages:
+    """Find the present stages in the content of the registry."""
+    versions = content.versions
     return RegistryStages(
         versions_by_stage={stage: _list_versions(versions, stage) for stage in ALIAS_BY_STAGE},
         aliased_versions={
-            stage: version_by_alias.get(alias) for stage, alias in ALIAS_BY_STAGE.items()
+            stage: content.aliases.get(alias) for stage, alias in ALIAS_BY_STAGE.items()
         },
         changed_at={int(version.version): _get_change_time(version) for version in versions},
-        ledger_head=registered_models[0].tags.get(LEDGER_HEAD_TAG) if registered_models else None,
+        ledger_head=content.model_tags.get(LEDGER_HEAD_TAG),
     )
 
 

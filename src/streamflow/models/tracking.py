@@ -23,16 +23,13 @@ from streamflow.models.run_record import (
     version_tags,
     write_files,
 )
+from streamflow.models.run_tags import MODEL_TAG, PARENT_TAG
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 #: Called with run id, version and digest of the passport, once the version is registered.
 Registered = Callable[[str, int, str], None]
-#: MLflow's own tag of a child run.
-PARENT_TAG = "mlflow.parentRunId"
-#: The tag of a run that we created. `prune` touches no run without it.
-MODEL_TAG = "streamflow.model"
 
 
 def log_run(

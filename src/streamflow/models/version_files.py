@@ -17,9 +17,11 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import version_trial
-from streamflow.models.artifact_store import fetch
+from streamflow.models.artifact_locations import local_path
+from streamflow.models.artifact_store import fetch, read_local_file
 from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
+from streamflow.models.registry_tables import RegistryTables
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -36,6 +38,7 @@ class VersionFiles:
         name: the name of the registered model.
         connect: returns the connection to MLflow. The first call also sets the store in which
             MLflow looks up artifacts.
+        tables: MLflow's tables, if they may be read without MLflow.
     """
 
     def __init__(
@@ -44,10 +47,12 @@ class VersionFiles:
         *,
         name: str,
         connect: Callable[[], MlflowClient],
+        tables: RegistryTables | None = None,
     ) -> None:
         self._uri = tracking_uri
         self._name = name
         self._connect = connect
+        self._tables = tables
 
     def fetch(self, version: ModelVersion, folder: Path) -> tuple[Path, Path]:
         """Download the MLflow model of a version and the files beside it.
@@ -84,12 +89,16 @@ class VersionFiles:
         Raises:
             ArtifactUntrusted: the download fails.
         """
-        return fetch(
-            self._uri,
-            folder,
-            failure=f"{self._describe(version)} has no {MODEL.name}",
-            artifact_uri=f"{self._find_location(version)}/{MODEL.name}",
-        )
+        failure = f"{self._describe(version)} has no {MODEL.name}"
+        location = self._find_location(version)
+        package = local_path(location)
+        if package is None:
+            self._connect()
+            uri = f"{location}/{MODEL.name}"
+            return fetch(self._uri, folder, failure=failure, artifact_uri=uri)
+        copy = folder / MODEL.name
+        copy.write_bytes(read_local_file(package / MODEL.name, failure=failure))
+        return copy
 
     def read_run_file(self, run_id: str, name: str) -> bytes:
         """Return the content of a file beside the model of a run.
@@ -97,9 +106,13 @@ class VersionFiles:
         Raises:
             ArtifactUntrusted: there is no such file.
         """
+        failure = f"the run {run_id} has no {name}"
+        location = self._tables.find_run_location(run_id) if self._tables else None
+        files = local_path(location) if location else None
+        if files is not None:
+            return read_local_file(files / name, failure=failure)
         self._connect()
         with TemporaryDirectory() as folder:
-            failure = f"the run {run_id} has no {name}"
             path = fetch(
                 self._uri,
                 Path(folder),
@@ -115,6 +128,7 @@ class VersionFiles:
         digests: Mapping[VersionFile, str],
         *,
         in_process: bool,
+        as_arrays: bool = False,
     ) -> Predictor:
         """Load the predictor of a version that is going to answer users.
 
@@ -124,6 +138,7 @@ class VersionFiles:
             version: the version.
             digests: the digest that each of its files must have.
             in_process: first do all of this in a process of its own, and stop if that one fails.
+            as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
         Raises:
             ArtifactUntrusted: a file is not the registered one, or the answers differ.
@@ -137,7 +152,9 @@ class VersionFiles:
             )
             if in_process:
                 version_trial.try_in_process(folder, digests, version_name=name)
-            return version_trial.load_agreeing(folder, digests, version_name=name)
+            return version_trial.load_agreeing(
+                folder, digests, version_name=name, as_arrays=as_arrays
+            )
 
     def read_registered(
         self,
@@ -206,6 +223,9 @@ class VersionFiles:
 
     def _find_location(self, version: ModelVersion) -> str:
         """Return the location of the MLflow model of a version."""
+        known_location = self._tables.find_model_location(version.version) if self._tables else None
+        if known_location is not None:
+            return known_location.rstrip("/")
         with translate_mlflow_errors():
             location = self._connect().get_model_version_download_uri(
                 self._name, str(version.version)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -29,20 +30,28 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
+from streamflow.models.model_arrays import load_arrays
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
 
 Digests = Mapping[VersionFile, str]
 
-#: Seconds that a trial may take. Most of its time goes into imports.
-TIME_LIMIT_S = 60.0
+#: Seconds of a processor that a trial may use. Most of them go into imports.
+CPU_LIMIT_S = 60
+#: Seconds that a trial may take. A valid version must not be refused because the machine is busy.
+TIME_LIMIT_S = 300.0
 #: The exit code of a trial that refuses the version. Its output says why.
 REFUSED = 3
 
 
-def load_folder(folder: Path, digests: Digests) -> Predictor:
+def load_folder(folder: Path, digests: Digests, *, as_arrays: bool = False) -> Predictor:
     """Load the predictor of a version whose files are in a folder.
+
+    Args:
+        folder: the folder of the files.
+        digests: the digest that each file must have.
+        as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
     Raises:
         ArtifactUntrusted: a file is not the registered one.
@@ -53,7 +62,9 @@ def load_folder(folder: Path, digests: Digests) -> Predictor:
         (folder / DECISION.name).read_bytes(), expected_digest=digests[DECISION]
     )
     background = _load_background(folder, digests)
-    pipeline = model_file.load(folder / MODEL.name, expected_digest=digests[MODEL])
+    path = folder / MODEL.name
+    arrays = load_arrays(path, expected_digest=digests[MODEL]) if as_arrays else None
+    pipeline = arrays or model_file.load(path, expected_digest=digests[MODEL])
     return compile_predictor(pipeline, decision, background)
 
 
@@ -65,15 +76,23 @@ def _load_background(folder: Path, digests: Digests) -> Background | None:
     return model_file.load_background(content, expected_digest=digests[BACKGROUND])
 
 
-def load_agreeing(folder: Path, digests: Digests, *, version_name: str) -> Predictor:
+def load_agreeing(
+    folder: Path,
+    digests: Digests,
+    *,
+    version_name: str,
+    as_arrays: bool = False,
+) -> Predictor:
     """Load a predictor from a folder that also has the stored requests, and ask it these.
+
+    The arguments are those of `load_folder`, and the name of the version in messages.
 
     Raises:
         ArtifactUntrusted: a file is not the registered one, or the answers differ.
     """
     from streamflow.models.version_check import require_agreement
 
-    predictor = load_folder(folder, digests)
+    predictor = load_folder(folder, digests, as_arrays=as_arrays)
     content = (folder / STORED_REQUESTS.name).read_bytes()
     digest = digests.get(STORED_REQUESTS, "")
     if not is_unchanged(STORED_REQUESTS, content, digest):
@@ -89,12 +108,13 @@ def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None
 
     Raises:
         ArtifactUntrusted: the process refused the version, did not end in time, or was ended by a
-            signal.
+            signal. SIGXCPU ends it when it has used CPU_LIMIT_S.
     """
     task = {
         "folder": str(folder),
         "digests": {file.name: digest for file, digest in digests.items()},
         "version_name": version_name,
+        "cpu_limit_s": CPU_LIMIT_S,
     }
     with (
         TemporaryFile() as printed,  # A pipe that nobody reads would stop a trial that prints much.
@@ -138,6 +158,8 @@ def _describe_end(code: int, output: str, version_name: str) -> str:
 def main() -> int:
     """Try the version that standard input describes. Return the exit code."""
     task = json.loads(sys.stdin.buffer.readline())
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (task["cpu_limit_s"], hard_limit))
     Thread(target=_end_with_parent, daemon=True).start()
     digests = {
         file: task["digests"][file.name] for file in VERSION_FILES if file.name in task["digests"]

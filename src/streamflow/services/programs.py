@@ -64,6 +64,12 @@ PROGRAMS = (
         health="/health",
         page="/docs",
     ),
+    Program(
+        name="console",
+        arguments="-m streamflow console --host {host} --port {port}",
+        port="console_port",
+        health="/health",
+    ),
     Program(name="worker", arguments="-m streamflow worker", database=False),
     Program(name="reconcile", arguments="-m streamflow reconcile --every 5"),
 )

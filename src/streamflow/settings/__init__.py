@@ -12,9 +12,11 @@ from streamflow.settings.environment import (
 )
 from streamflow.settings.fields import FILE as SETTINGS_FILE
 from streamflow.settings.loading import SettingRow, list_settings, load_settings
+from streamflow.settings.vendor_environment import VENDOR_DEFAULTS, vendors_environment
 
 __all__ = [
     "SETTINGS_FILE",
+    "VENDOR_DEFAULTS",
     "SettingRow",
     "Settings",
     "apply_catalog_defaults",
@@ -24,4 +26,5 @@ __all__ = [
     "load_settings",
     "require_whole_money",
     "temporary_environment",
+    "vendors_environment",
 ]

@@ -118,6 +118,11 @@ class InstallationSettings(BaseSettings):
         gt=0,
         le=300,
     )
+    console_host: str = setting("127.0.0.1", "the address that the console binds to")
+    console_port: int = port(8400, "the console")
+    console_session_hours: float = setting(
+        12.0, "hours after which a person must log in to the console again", gt=0, le=720
+    )
     prefect_port: int = port(4200, "Prefect's server in 'up'")
     mlflow_port: int = port(5000, "MLflow's server in 'up'")
     feast_port: int = port(6566, "Feast's server in 'up'")

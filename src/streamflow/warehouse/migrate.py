@@ -27,6 +27,7 @@ from streamflow.errors import DatabaseUnavailable, PermissionMissing
 from streamflow.warehouse.expression_checks import check_expressions
 from streamflow.warehouse.roles import (
     API,
+    CONSOLE,
     EXPRESSIONS,
     WRITER,
     ensure_roles,
@@ -37,14 +38,15 @@ from streamflow.warehouse.tables import plan_tables
 
 QUERIES = load_queries(__file__, "migrate.sql")
 
-# Lets the API read all tables in `public` that the writer owns, today and later. It is composed
-# of names that this package defines.
-READ_BY_API = f"""
-ALTER DEFAULT PRIVILEGES FOR ROLE {WRITER} IN SCHEMA public GRANT SELECT ON TABLES TO {API};
+# Lets the API and the console read all tables in `public` that the writer owns, today and later.
+# It is composed of names that this package defines.
+READ_BY_SERVICES = f"""
+ALTER DEFAULT PRIVILEGES FOR ROLE {WRITER} IN SCHEMA public
+    GRANT SELECT ON TABLES TO {API}, {CONSOLE};
 DO $$ DECLARE one record; BEGIN
     FOR one IN SELECT tablename FROM pg_tables
         WHERE schemaname = 'public' AND tableowner = '{WRITER}' LOOP
-        EXECUTE format('GRANT SELECT ON public.%I TO {API}', one.tablename);
+        EXECUTE format('GRANT SELECT ON public.%I TO {API}, {CONSOLE}', one.tablename);
     END LOOP;
 END $$;
 """  # noqa: S608
@@ -99,7 +101,7 @@ def lock_migration(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def grant_database(address: Address, name: str) -> None:
-    """Let the writer create tables in a database that MLflow fills, and let the API read them."""
+    """Let the writer create tables in MLflow's database, and let API and console read them."""
     with (
         connect(address.with_database(name), autocommit=True) as connection,
         translate_permission_errors(address),
@@ -109,7 +111,7 @@ def grant_database(address: Address, name: str) -> None:
         )
         role = sql.Identifier(WRITER)
         connection.execute(statement.format(sql.Identifier(name), role, role))
-        connection.execute(READ_BY_API)
+        connection.execute(READ_BY_SERVICES)
 
 
 def check_encoding(connection: psycopg.Connection) -> None:

@@ -73,6 +73,17 @@ def latest_state(
         return cursor.execute(QUERIES["select_latest_state"], [model, evidence_digest]).fetchone()
 
 
+def find_decided_version(connection: psycopg.Connection, model: str) -> int | None:
+    """Find the version that the gate decided about in the newest retraining; None without one.
+
+    The database may be one that is not migrated yet.
+    """
+    if connection.execute(QUERIES["table_exists"]).fetchone() != (True,):
+        return None
+    row = connection.execute(QUERIES["select_decided_version"], [model]).fetchone()
+    return row[0] if row else None
+
+
 def end_of_cooldown(
     connection: psycopg.Connection,
     model: str,

@@ -16,6 +16,18 @@ WHERE model = %s AND evidence_digest = %s
 ORDER BY id DESC
 LIMIT 1
 
+-- table_exists --
+-- Whether this database has the table: one that is not migrated yet may not.
+SELECT to_regclass('streamflow.retraining') IS NOT NULL
+
+-- select_decided_version --
+-- The version that the gate decided about in the newest retraining of a model.
+SELECT version
+FROM streamflow.retraining
+WHERE model = %s AND state IN ('promoted', 'refused')
+ORDER BY id DESC
+LIMIT 1
+
 -- select_end_of_cooldown --
 -- The end of the cool-down after the last retraining of a model, if it is in the future.
 SELECT max(at) + %(cooldown)s

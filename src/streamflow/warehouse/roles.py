@@ -1,4 +1,4 @@
-"""The five roles of streamflow in PostgreSQL.
+"""The six roles of streamflow in PostgreSQL.
 
 Every command of ours works as the writer, which is not a superuser. The API has fewer rights than
 the writer.
@@ -15,7 +15,7 @@ from streamflow.errors import PermissionMissing
 QUERIES = load_queries(__file__, "roles.sql")
 
 # The newest script in migrations/versions.
-SCHEMA_VERSION = "0016"
+SCHEMA_VERSION = "0017"
 
 # The role of every command.
 WRITER = "streamflow_writer"
@@ -23,6 +23,8 @@ WRITER = "streamflow_writer"
 MAINTENANCE = "streamflow_maintenance"
 # The role of `serve`. It reads what an answer needs and appends to the prediction log.
 API = "streamflow_api"
+# The role of `console`. It reads everything that a page shows, and can write nothing.
+CONSOLE = "streamflow_console"
 # The role of the dashboards. Grant it to the user that Grafana logs in as.
 READER = "streamflow_reader"
 # The role that `migrate` takes to check the expressions of a catalog. It has no right of its own.
@@ -42,7 +44,7 @@ def missing_roles_sql(connection: psycopg.Connection) -> list[str]:
         one statement for each role or membership that is missing.
     """
     statements = []
-    for role in (WRITER, MAINTENANCE, API, EXPRESSIONS):
+    for role in (WRITER, MAINTENANCE, API, CONSOLE, EXPRESSIONS):
         row = connection.execute(QUERIES["select_is_member"], [role]).fetchone()
         if row is None:
             statements.append(f"CREATE ROLE {role} NOLOGIN")

@@ -22,6 +22,7 @@ from streamflow.database.locks import (
     transaction_lock_sql,
 )
 from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.score_summaries import delete_summaries
 from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "scores.sql")
@@ -181,3 +182,4 @@ def delete_runs(connection: psycopg.Connection, numbers: Iterable[int]) -> None:
     ids = list(numbers)
     connection.execute(QUERIES["delete_scores"], [ids])
     connection.execute(QUERIES["delete_runs"], [ids])
+    delete_summaries(connection, ids)

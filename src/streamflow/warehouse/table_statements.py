@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from streamflow.catalog import Catalog
-from streamflow.warehouse.roles import READER, WRITER
+from streamflow.warehouse.roles import CONSOLE, READER, WRITER
 
 
 def create_table(
@@ -51,6 +51,7 @@ CREATE_FROZEN_TABLE = sql.SQL(
     "CREATE TRIGGER complete AFTER INSERT ON {name} REFERENCING NEW TABLE AS new_rows"
     " FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_rows_of_complete_revision();"
     "GRANT SELECT, INSERT ON {name} TO {writer};"
+    "GRANT SELECT ON {name} TO streamflow_console;"
     "GRANT SELECT, UPDATE, DELETE ON {name} TO streamflow_maintenance"
 )
 
@@ -84,8 +85,9 @@ def create_history_view(table: str, columns: Sequence[str]) -> sql.Composed:
         " JOIN (SELECT as_of, revision, known_at,"
         "        lead(known_at) OVER (PARTITION BY as_of ORDER BY revision) AS superseded_at"
         "        FROM streamflow.revision WHERE table_name = {table}) r USING (as_of, revision);"
-        "GRANT SELECT ON {view} TO {writer}"
+        "GRANT SELECT ON {view} TO {writer}, {console}"
     ).format(
+        console=sql.Identifier(CONSOLE),
         view=sql.Identifier("history", table),
         frozen=sql.Identifier("frozen", table),
         table=sql.Literal(table),
@@ -112,8 +114,9 @@ def create_overview_view(catalog: Catalog, comment: str) -> sql.Composed:
         "       count(*) FILTER (WHERE {label}) AS positives FROM {frozen} f"
         "       WHERE f.as_of = drop.as_of AND f.revision = newest.revision) AS labels;"
         "COMMENT ON VIEW streamflow.drop_overview IS {comment};"
-        "GRANT SELECT ON streamflow.drop_overview TO {reader}, {writer}"
+        "GRANT SELECT ON streamflow.drop_overview TO {reader}, {writer}, {console}"
     ).format(
+        console=sql.Identifier(CONSOLE),
         entity=sql.Literal(catalog.entity.table),
         table=sql.Literal(catalog.label.table),
         label=sql.Identifier("f", catalog.label.column),

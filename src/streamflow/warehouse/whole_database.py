@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.database.sql_files import load_queries
-from streamflow.warehouse.roles import API, EXPRESSIONS, MAINTENANCE, READER, WRITER
+from streamflow.warehouse.roles import API, CONSOLE, EXPRESSIONS, MAINTENANCE, READER, WRITER
 
 QUERIES = load_queries(__file__, "whole_database.sql")
 
@@ -76,7 +76,7 @@ def foreign_roles(connection: psycopg.Connection, schemas: Sequence[str]) -> lis
 
     A dump grants the same rights again, so these roles must exist before a restore.
     """
-    own_roles = [WRITER, MAINTENANCE, API, READER, EXPRESSIONS]
+    own_roles = [WRITER, MAINTENANCE, API, CONSOLE, READER, EXPRESSIONS]
     rows = connection.execute(QUERIES["select_foreign_roles"], [list(schemas), own_roles])
     return [name for (name,) in rows]
 

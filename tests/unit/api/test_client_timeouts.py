@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from streamflow.api.client_timeouts import ClientTimeoutProtocol
+from streamflow.web.client_timeouts import ClientTimeoutProtocol
 
 LARGE = bytes(32_000_000)  # more than the buffers of both ends hold
 

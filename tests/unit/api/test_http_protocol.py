@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from streamflow.api import http_protocol
-from streamflow.api.http_protocol import (
+from streamflow.web.http_protocol import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     MAX_PIPELINED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from io import StringIO
 
-from streamflow.api.logs import LogStream
+from streamflow.web.logs import LogStream
 
 
 class FullDisk(StringIO):

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from streamflow.api.logs import describe
+from streamflow.web.logs import describe
 
 KEY = "7590-VHVEG"
 PROGRAM = f"""
 import logging, warnings
-from streamflow.api.logs import open_log
+from streamflow.web.logs import open_log
 log = open_log({{form!r}}, "info")
 log.debug("hidden")
 log.info("request", status=200)

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.api.body_limit import BodyLimit
-from streamflow.api.host_check import allowed_hosts
-from streamflow.api.middleware import keys_are_needed
-from streamflow.api.request_context import NOTES, Notes
 from streamflow.api.strict_json import MAX_CONTAINERS, loads
 from streamflow.core.serving.api_keys import ApiKey, make_key, parse_key
 from streamflow.settings import load_settings
+from streamflow.web.body_limit import BodyLimit
+from streamflow.web.host_check import allowed_hosts
+from streamflow.web.key_requirement import keys_are_needed
+from streamflow.web.request_context import NOTES, Notes
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # nothing is bound to it here
 

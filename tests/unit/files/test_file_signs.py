@@ -14,10 +14,11 @@ from streamflow.files.file_signs import describe_signs
 @pytest.mark.parametrize(
     ("table", "content", "advice"),
     [
-        ("users", gzip.compress(b"user_id,fee\n"), "users.csv.gz"),
-        ("payments", gzip.compress(HEADER.encode()), "payments.csv.gz"),
+        ("users", gzip.compress(b"user_id,fee\n", mtime=0), "users.csv.gz"),
+        ("payments", gzip.compress(HEADER.encode(), mtime=0), "payments.csv.gz"),
         ("payments", b"PAR1....", "payments.parquet"),
     ],
+    ids=["users-gzip", "payments-gzip", "payments-parquet"],  # gzip's bytes hold the time
 )
 def test_the_name_of_a_file_belongs_into_the_section_of_its_table(
     tmp_path: Path, table: str, content: bytes, advice: str

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-import pytest
 from support.first_model import PublicSet, mass_point, measure
 
 from streamflow.core.training.split import hash_position
@@ -17,8 +16,6 @@ from streamflow.models.model_selection import (
     choose_leaf_size,
     cross_validate,
 )
-
-pytestmark = pytest.mark.usefixtures("openmp")
 
 
 def rows_of(public: PublicSet, *, trees: int = 10) -> TrainingRows:

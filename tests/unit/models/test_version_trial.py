@@ -65,6 +65,8 @@ def test_a_version_that_answers_as_recorded_passes(
         ("os.kill(os.getpid(), 11)", r"ended the process that tried it: signal 11 \(SIGSEGV\)"),
         ("os._exit(9)", "could not be tried: exit code 9, it said nothing"),
         ("print('a torn library'); os._exit(1)", "could not be tried: exit code 1"),
+        # More than a pipe holds.
+        ("print('x' * 1_000_000, flush=True); os._exit(1)", "could not be tried: exit code 1, x"),
         ("time.sleep(60)", "did not answer its stored requests in 1 s"),
     ],
 )
@@ -81,6 +83,16 @@ def test_whatever_ends_the_process_is_a_refusal_with_its_reason(
     monkeypatch.setattr(version_trial, "TIME_LIMIT_S", 1.0)
     folder, digests = version
     with pytest.raises(ArtifactUntrusted, match=f"{NAME} {reason}"):
+        try_in_process(folder, digests, version_name=NAME)
+
+
+def test_a_trial_that_uses_too_much_of_a_processor_is_refused(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(version_trial, "CPU_LIMIT_S", 1)  # less than the imports take
+    folder, digests = version
+    with pytest.raises(ArtifactUntrusted, match=r"signal 24 \(SIGXCPU\)"):
         try_in_process(folder, digests, version_name=NAME)
 
 

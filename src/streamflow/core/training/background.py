@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isnan
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.json_text import readable_json
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FILE = "background.json"
 
@@ -77,6 +78,7 @@ def build_background(frame: pl.DataFrame, categorical: Iterable[str]) -> Backgro
         frame: The rows, (n, features), n > 0.
         categorical: The names of the categorical features.
 
+    >>> import polars as pl
     >>> frame = pl.DataFrame({"fee": [1.0, None, 3.0], "net": ["DSL", "DSL", None]})
     >>> build_background(frame, ["net"]).features["net"].shares
     {'DSL': 0.6666666666666666}
@@ -90,6 +92,8 @@ def build_background(frame: pl.DataFrame, categorical: Iterable[str]) -> Backgro
 
 
 def _summarize(values: pl.Series, *, categorical: bool) -> FeatureSummary:
+    import polars as pl
+
     rows = len(values)
     without_nan = values.fill_nan(None) if values.dtype.is_float() else values
     null_share = without_nan.null_count() / rows
@@ -123,6 +127,7 @@ def parse_background(content: bytes) -> Background:
     Raises:
         ValueError: The content is not a background.
 
+    >>> import polars as pl
     >>> background = build_background(pl.DataFrame({"fee": [1.0, 3.0]}), [])
     >>> parse_background(background.content) == background
     True

@@ -143,10 +143,14 @@ class Decision:
     @property
     def content(self) -> bytes:
         """Return the file. Equal decisions give equal bytes."""
+        return self.content_with(stored_threshold(self.threshold))
+
+    def content_with(self, stored: float | str) -> bytes:
+        """Return the file with a threshold in a stored form, such as that of an earlier release."""
         values = {
             **asdict(self),
             "calibrator": self.calibrator.values,
-            "threshold": stored_threshold(self.threshold),
+            "threshold": stored,
         }
         return readable_json(values)
 

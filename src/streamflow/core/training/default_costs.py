@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from streamflow.catalog import Feature
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.statistics.metrics import Floats, Labels, auc
 from streamflow.core.statistics.threshold import Threshold, flag_rows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FILE = "default_costs.json"
 # Metrics of a run are called default/OF/NAME: MLflow's page groups them by the slashes.
@@ -89,6 +91,8 @@ def measure_default_costs(
     Returns:
         Empty when no feature declares a default.
     """
+    import polars as pl
+
     groups = group_defaults(features)
     if not groups:
         return ()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FILE = "probe_requests.json"
 PROBES = 64
@@ -45,6 +47,7 @@ def choose_probes(matrix: pl.DataFrame, probability: NDArray[Any]) -> Probes:
         probability: The probability of each row, (n,).
 
     >>> import numpy as np
+    >>> import polars as pl
     >>> choose_probes(pl.DataFrame({"fee": [1.5, None]}), np.array([0.25, 0.5])).rows
     ((1.5,), (None,))
     """

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.data.digest import TableDigest, digest_frame
+if TYPE_CHECKING:
+    import polars as pl
+
+    from streamflow.core.data.digest import TableDigest
 
 
 def describe_revision(table: str, as_of: datetime, revision: int) -> str:
@@ -107,6 +110,8 @@ class TrainingSet:
 
         The rows of many months begin with two more columns: as_of and known_at of the month.
         """
+        import polars as pl
+
         if not self.earlier:
             return self.frame
         instant_type = pl.Datetime("us", "UTC")
@@ -122,6 +127,8 @@ class TrainingSet:
     @cached_property
     def content(self) -> TableDigest:
         """Return the digest of the frame and of each column, of the newest month alone."""
+        from streamflow.core.data.digest import digest_frame
+
         return digest_frame(self.frame, key=self.key, types=self.types)
 
     @cached_property
@@ -145,4 +152,6 @@ class TrainingSet:
     @property
     def labels(self) -> NDArray[np.int8]:
         """Return 1 where the label is true, else 0, (n,)."""
+        import polars as pl
+
         return self.frame[self.label].cast(pl.Int8).to_numpy()

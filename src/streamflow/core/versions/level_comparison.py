@@ -15,6 +15,7 @@ TYPE_FACT = " type"  # how the fact that every feature has ends: its type
 ORDER_FACT = "order"  # how the fact about the order of the features begins
 # The facts of an environment level that are tables of their own.
 ENVIRONMENT_TABLES = ("arithmetic", "distributions", "files", "changed_files")
+DEFAULT = "default"  # the origin of a setting that nobody set
 SHOWN_DIGITS = 16  # of the digest of a file
 SHOWN_COMMIT_DIGITS = 12
 
@@ -160,6 +161,27 @@ def compare_configuration(recorded: Mapping[str, Any], current: Mapping[str, Any
             )
         )
     return Level(name="configuration", differences=tuple(differences))
+
+
+def compare_defaults(
+    recorded: Mapping[str, Any],
+    current: Mapping[str, Any],
+) -> tuple[Difference, ...]:
+    """Return the settings that nobody set, then and now, and whose values differ.
+
+    >>> default, flag = {"origin": "default"}, {"origin": "flag"}
+    >>> recorded = {"trees": {"value": 9, **flag}, "model": {"value": "baseline", **default}}
+    >>> current = {"trees": {"value": 300, **default}, "model": {"value": "auto", **default}}
+    >>> print(*compare_defaults(recorded, current))
+    model: baseline -> auto (default -> default)
+    """
+    changed = compare_configuration(recorded, current).differences
+    given_names = {
+        name
+        for name, setting in (*recorded.items(), *current.items())
+        if setting["origin"] != DEFAULT
+    }
+    return tuple(difference for difference in changed if difference.what not in given_names)
 
 
 def _format_setting(setting: Mapping[str, Any] | None) -> str | None:

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.instants import format_instant
 from streamflow.core.statistics.old_metric_names import translate_old_metrics
@@ -20,6 +18,9 @@ from streamflow.core.versions.recorded_months import (
     read_months,
     record_months,
 )
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # Schema 1 held no definitions; schema 2 held no calibrator and no threshold. A rebuild needs them.
 # Schema 3 held no digest of the background, and different names of some metrics. Schema 4 held no
@@ -242,6 +243,7 @@ def summarize_keys(keys: pl.Series) -> dict[str, Any]:
     Returns the number of keys, and the sha256 over them in order. Each key ends with a NUL, which
     no key can hold.
 
+    >>> import polars as pl
     >>> summarize_keys(pl.Series(["a", "b"]))["rows"]
     2
     """

@@ -149,5 +149,6 @@ KIND = ModelKind(
         "sklearn.preprocessing._label.LabelEncoder",
     ),
     margin_unit=LOG_ODDS,
+    needs_objects=True,  # treelite reads the fitted estimator
     read_trees=_read_trees,
 )

@@ -12,7 +12,7 @@ from streamflow.files.home_catalog import HomeCatalog, remember_catalog
 from streamflow.migration_checks import require_same_source
 from streamflow.models.mlflow_client import is_database
 from streamflow.platform import Platform, require_migrated
-from streamflow.steps.stages.old_versions import describe_old_versions
+from streamflow.steps.stages.old_versions import describe_changed_defaults, describe_old_versions
 from streamflow.warehouse import installation
 from streamflow.warehouse.migrate import (
     grant_database,
@@ -27,7 +27,8 @@ from streamflow.warehouse.prediction_log_months import create_months
 class MigrateReceipt:
     """The changes that were made, or that `--plan` would make; empty when nothing is missing.
 
-    notes   versions in use that an earlier release trained, and what cannot be done with them
+    notes   versions in use that an earlier release trained, and what cannot be done with them;
+            defaults that have changed since the last retraining
     """
 
     changes: tuple[str, ...]
@@ -55,8 +56,13 @@ def migrate(platform: Platform, *, change_catalog: bool = False) -> MigrateRecei
         changes += _migrate(platform, change_catalog=change_catalog)
     # An MLflow server may start only after this migration. `--plan` asks it.
     has_store = is_database(platform.tracking_uri)
-    notes = tuple(describe_old_versions(platform)) if has_store else ()
+    notes = _describe_versions(platform) if has_store else ()
     return MigrateReceipt(changes=tuple(changes), notes=notes)
+
+
+def _describe_versions(platform: Platform) -> tuple[str, ...]:
+    """Describe what this release does differently with versions of an earlier one."""
+    return (*describe_old_versions(platform), *describe_changed_defaults(platform))
 
 
 def _migrate(platform: Platform, *, change_catalog: bool) -> list[str]:
@@ -141,7 +147,7 @@ def plan_migration(platform: Platform, *, change_catalog: bool = False) -> Migra
     missing = find_missing(platform.connection, platform.catalog, platform.read_services())
     changes += [f"Feast: missing {name}" for name in missing]
     changes += _describe_source(platform.catalog_file)
-    notes = tuple(describe_old_versions(platform))
+    notes = _describe_versions(platform)
     return MigrateReceipt(changes=tuple(changes), planned=True, notes=notes)
 
 

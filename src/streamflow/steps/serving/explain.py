@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import Catalog
@@ -23,6 +22,9 @@ from streamflow.steps.stages.transitions import reconcile
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
+    import polars as pl
+    import psycopg
+
     from streamflow.models.predictor import Predictor
 
 TOP = 3  # reasons that `score` writes for each row
@@ -57,13 +59,23 @@ def explain(platform: Platform, key: str, *, now: datetime) -> ExplainedPredicti
     reconcile(platform)
     platform.notify("loading this version")
     with ledger.lock_ledger_shared(platform.connection):
-        serving = load_serving(platform)
-        typed_key = parse_key(platform.catalog, key)
-        row = serving.reader.read(platform.connection, typed_key)
-        if row is None:
-            raise unknown_key_error(platform.catalog, typed_key)
-        completed = serving.policy.complete_row(row.values, row.as_of, now, key=typed_key)
-        return explain_row(serving, typed_key, completed)
+        return explain_live_row(platform.connection, load_serving(platform), key, now=now)
+
+
+def explain_live_row(
+    connection: psycopg.Connection,
+    serving: Serving,
+    key: str,
+    *,
+    now: datetime,
+) -> ExplainedPrediction:
+    """Explain the answer of a loaded version for the live row of a key, as `explain` does."""
+    typed_key = parse_key(serving.catalog, key)
+    row = serving.reader.read(connection, typed_key)
+    if row is None:
+        raise unknown_key_error(serving.catalog, typed_key)
+    completed = serving.policy.complete_row(row.values, row.as_of, now, key=typed_key)
+    return explain_row(serving, typed_key, completed)
 
 
 def explain_row(serving: Serving, key: str | int, row: CompletedRow) -> ExplainedPrediction:

@@ -26,6 +26,7 @@ from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.steps.data.frozen_checks import held_against_digests, require_unchanged
 from streamflow.steps.serving.explain import top_reasons_json
+from streamflow.steps.serving.score_summary import summarize
 from streamflow.steps.serving.score_task import ScoreTask, plan_scoring
 from streamflow.warehouse import scores
 from streamflow.warehouse.frozen import Revision
@@ -84,6 +85,7 @@ def score(
         run = scores.find_run(platform.connection, evidence_digest)
         is_new = run is None
         run = run or _score_all(platform, task, evidence_digest, batch_size)
+        summarize(platform, task, run)
     if out is not None:
         platform.notify(f"writing {out}")
         frames.write_chunks(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))

@@ -51,7 +51,9 @@ class Serving:
 
 
 def load_serving(platform: Platform) -> Serving:
-    """Load the version in Production; its digests are checked before its file is parsed.
+    """Load the version in Production for one answer, without scikit-learn if its kind allows it.
+
+    Its digests are checked before its file is parsed.
 
     Raises:
         VersionMissing: no version is in Production.
@@ -60,7 +62,7 @@ def load_serving(platform: Platform) -> Serving:
     version = version_in_stage(platform)
     if version is None:
         raise VersionMissing(f"no version of {platform.catalog.model} is in Production")
-    return load_serving_version(platform, version)
+    return load_serving_version(platform, version, as_arrays=True)
 
 
 def load_serving_version(
@@ -68,6 +70,7 @@ def load_serving_version(
     version: ModelVersion,
     *,
     in_process: bool = False,
+    as_arrays: bool = False,
 ) -> Serving:
     """Load a version with everything that it needs to answer, and try it on its stored requests.
 
@@ -75,12 +78,13 @@ def load_serving_version(
         platform: the platform.
         version: the version as MLflow stores it.
         in_process: first try the version in a process of its own, which a wrong file may end.
+        as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
     Raises:
         ArtifactUntrusted: the version is not as it was registered, or it answers differently.
         NotMigrated: the feature service of the version is not defined here.
     """
-    loaded = load_answering(platform, version, in_process=in_process)
+    loaded = load_answering(platform, version, in_process=in_process, as_arrays=as_arrays)
     features = read_features(platform, loaded.record)
     entity = platform.catalog.entity
     return Serving(

@@ -21,7 +21,7 @@ from streamflow.database import (
 )
 from streamflow.errors import StreamflowError, UninstallRefused
 from streamflow.settings import Settings
-from streamflow.warehouse.roles import API, EXPRESSIONS, MAINTENANCE, READER, WRITER
+from streamflow.warehouse.roles import API, CONSOLE, EXPRESSIONS, MAINTENANCE, READER, WRITER
 
 # Everything that streamflow makes in a state folder. A folder with anything else is not deleted.
 STATE_ENTRIES = frozenset(
@@ -162,7 +162,7 @@ def _describe_remaining(settings: Settings) -> Iterator[str]:
             yield f'the database of MLflow on the same server: DROP DATABASE "{name}";'
         yield (
             "the roles, if no other installation uses this server:"
-            f" DROP ROLE {API}, {EXPRESSIONS}, {MAINTENANCE}, {READER}, {WRITER};"
+            f" DROP ROLE {API}, {CONSOLE}, {EXPRESSIONS}, {MAINTENANCE}, {READER}, {WRITER};"
         )
     if settings.mlflow_tracking_uri is not None:
         yield f"runs and versions on the MLflow server {settings.mlflow_tracking_uri}"

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from streamflow.core.statistics.threshold import NOBODY, parse_threshold
 from streamflow.core.training import holdout_probabilities
+from streamflow.core.training.decision import Decision
 from streamflow.core.versions.passport import pair_months
+from streamflow.core.versions.version_files import DECISION
 from streamflow.platform import Platform
 from streamflow.steps.training.fit import Fitted
 from streamflow.steps.versions.rebuilt_training_set import compare_row_counts
@@ -53,6 +56,7 @@ def judge_rebuild(
         fitted: the rebuilt model with its probabilities for the hold-out
     """
     recorded = record.passport.result
+    rebuilt = store_as_recorded(recorded, rebuilt, fitted.decision)
     row_differences = _describe_row_differences(recorded, rebuilt)
     model_differences = _describe_model_differences(recorded, rebuilt)
     differences = (*row_differences, *model_differences)
@@ -69,6 +73,31 @@ def judge_rebuild(
         differences=differences,
         largest_difference=largest,
     )
+
+
+def store_as_recorded(
+    recorded: Mapping[str, Any],
+    rebuilt: Mapping[str, Any],
+    decision: Decision,
+) -> Mapping[str, Any]:
+    """Return the result of a rebuild with a threshold that flags nobody in the recorded form.
+
+    Earlier releases stored a number above 1. It means the same as today's word.
+
+    Args:
+        recorded: the result in the passport
+        rebuilt: the result of the rebuild
+        decision: the decision of the rebuild
+    """
+    stored = recorded["decision"]["threshold"]
+    flags_nobody = decision.threshold is None and parse_threshold(stored) is None
+    if stored == NOBODY or not flags_nobody:
+        return rebuilt
+    return {
+        **rebuilt,
+        "decision": {"digest": DECISION.digest(decision.content_with(stored)), "threshold": stored},
+        "metrics": {**rebuilt["metrics"], "threshold": stored},
+    }
 
 
 def name_result(result: str, *, is_drifted: bool) -> str:

@@ -177,6 +177,7 @@ def load_answering(
     version: ModelVersion,
     *,
     in_process: bool = False,
+    as_arrays: bool = False,
 ) -> LoadedVersion:
     """Load a version that is going to answer users, and try it on its stored requests.
 
@@ -184,6 +185,7 @@ def load_answering(
         platform: the platform.
         version: the version as MLflow stores it.
         in_process: first try the version in a process of its own, which a wrong file may end.
+        as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
     Raises:
         ArtifactUntrusted: streamflow did not register this version, a file or a tag of it is not
@@ -195,5 +197,7 @@ def load_answering(
     if record.decision is not None:
         # A version of an earlier release has no stored requests that it could be tried on.
         return LoadedVersion(record=record, predictor=load_predictor(platform, record))
-    predictor = platform.models.load_checked(version, record.file_digests, in_process=in_process)
+    predictor = platform.models.load_checked(
+        version, record.file_digests, in_process=in_process, as_arrays=as_arrays
+    )
     return LoadedVersion(record=record, predictor=predictor)

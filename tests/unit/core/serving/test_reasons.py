@@ -51,8 +51,6 @@ left = { type = "bool" }
 FORESTS = ("baseline", "forest")
 MONEY = Economics(kept_value=200, offer_cost=20, offer_success=0.3)
 
-pytestmark = pytest.mark.usefixtures("openmp")
-
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:

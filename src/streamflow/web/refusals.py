@@ -8,8 +8,8 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from streamflow.api.request_context import NOTES
 from streamflow.errors import StreamflowError
+from streamflow.web.request_context import NOTES
 
 # HTTP status -> error code of a request that is refused before an endpoint sees it.
 REFUSAL_CODES = {

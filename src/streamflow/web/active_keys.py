@@ -76,6 +76,13 @@ class KeyRing:
             return None
         return key if key.state(datetime.now(UTC)) == "in force" else None
 
+    def find_id(self, key_id: str) -> ApiKey | None:
+        """Return the key with this id if it is in force, for a person who logged in with it."""
+        key = self._keys.get(key_id)
+        if key is None or key.state(datetime.now(UTC)) != "in force":
+            return None
+        return key
+
     def _refresh_until_stopped(self) -> None:
         while not self._stopping.wait(self._every_s):
             self._refresh()

@@ -12,9 +12,9 @@ from typing import Any
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from streamflow.api.body_limit import DISCARD_PAUSE_S
-from streamflow.api.client_timeouts import ClientTimeoutProtocol
-from streamflow.api.host_check import SECURITY_HEADERS
+from streamflow.web.body_limit import DISCARD_PAUSE_S
+from streamflow.web.client_timeouts import ClientTimeoutProtocol
+from streamflow.web.host_check import SECURITY_HEADERS
 
 # The most bytes of a head: the request line and the headers.
 MAX_HEAD_BYTES = 65_536

@@ -9,7 +9,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamflow.api.refusals import refuse
+from streamflow.web.refusals import refuse
 
 CONTENT_LENGTH = b"content-length"
 EXPECT = b"expect"

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamflow.api.refusals import refuse
+from streamflow.web.refusals import refuse
 
 HOST_HEADER = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::[0-9]+)?")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

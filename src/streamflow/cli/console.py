@@ -1,0 +1,55 @@
+"""The command that serves the console: console."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from streamflow.cli.context import invocation
+
+Host = Annotated[
+    str | None,
+    typer.Option("--host", help="The address to bind to (STREAMFLOW_CONSOLE_HOST)."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65535,
+        help="The port (STREAMFLOW_CONSOLE_PORT). 0 takes a free port.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the application."""
+    app.command("console")(console)
+
+
+def console(context: typer.Context, host: Host = None, port: Port = None) -> None:
+    """Serve pages for people: who is at risk and why, a user, the portfolio.
+
+    The pages can be reached from this machine only, unless --host says otherwise. Then people log
+    in with an API key; 'streamflow keys create NAME --scope read' makes one.
+
+    Example: streamflow console
+
+    Example: streamflow console --host 0.0.0.0 --port 8400
+    """
+    from streamflow.services.processes import require_port
+
+    call = invocation(context)
+    call = replace(call, flags={**call.flags, "console_host": host, "console_port": port})
+    settings = call.settings()
+    from streamflow.console.server import require_keys_off_loopback, serve_console
+
+    require_keys_off_loopback(settings, settings.console_host)
+    bound_port = require_port(settings.console_host, settings.console_port)
+    from streamflow.warehouse.roles import CONSOLE
+
+    with call.platform(role=CONSOLE) as platform:
+        call.notify(f"http://{settings.console_host}:{bound_port}  (Ctrl-C stops the console)")
+        serve_console(platform, settings.console_host, bound_port)

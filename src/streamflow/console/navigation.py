@@ -1,0 +1,22 @@
+"""The menu of the console: its groups, and the pages of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MenuGroup:
+    """A group of the menu. `title` and the titles of its pages are names of texts."""
+
+    title: str
+    pages: tuple[tuple[str, str], ...]
+
+
+NAVIGATION = (
+    MenuGroup(
+        title="nav.customers",
+        pages=(("/at-risk", "nav.at_risk"), ("/portfolio", "nav.portfolio")),
+    ),
+)
+FIRST_PAGE = "/at-risk"

@@ -1,0 +1,69 @@
+"""Run the console with uvicorn, in one process, until a signal arrives."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+
+import uvicorn
+
+from streamflow.console.app import create_app
+from streamflow.console.state import open_state
+from streamflow.database import connect
+from streamflow.errors import SettingsInvalid
+from streamflow.platform import Platform
+from streamflow.settings import Settings
+from streamflow.web.active_keys import KeyRing
+from streamflow.web.client_timeouts import set_client_timeout
+from streamflow.web.host_check import is_loopback
+from streamflow.web.http_protocol import HttpProtocol
+from streamflow.web.key_requirement import keys_are_needed
+from streamflow.web.logs import open_log
+
+IDLE_CONNECTION_S = 15
+SHUTDOWN_TIMEOUT_S = 10
+
+
+def require_keys_off_loopback(settings: Settings, host: str) -> None:
+    """Refuse to show users to everybody who can reach the address.
+
+    Raises:
+        SettingsInvalid: the address is not of loopback, and no key is required.
+    """
+    if not is_loopback(host) and not keys_are_needed(settings, host):
+        raise SettingsInvalid(
+            f"the console would show every user to whoever reaches {host}, because api_auth is off",
+            remedy="Set api_auth to auto or on, or bind the console to 127.0.0.1.",
+        )
+
+
+def serve_console(platform: Platform, host: str, port: int) -> None:
+    """Serve the console until a signal arrives.
+
+    Args:
+        platform: as the role of the console
+    """
+    settings = platform.settings
+    require_keys_off_loopback(settings, host)
+    set_client_timeout(settings.api_client_limit)
+    log = open_log(settings.log_format, settings.log_level)
+    with ExitStack() as closing:
+        keys = None
+        if keys_are_needed(settings, host):
+            open_connection = partial(connect, platform.address, autocommit=True)
+            keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
+        state = closing.enter_context(open_state(platform, keys))
+        uvicorn.run(
+            create_app(state, log, host=host),
+            host=host,
+            port=port,
+            http=HttpProtocol,
+            ws="none",
+            log_config=None,
+            log_level=settings.log_level,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_CONNECTION_S,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+        )

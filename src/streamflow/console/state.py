@@ -1,0 +1,141 @@
+"""What all pages of the console share: the platform, connections that only read, log-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+
+from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie, make_visitor
+from streamflow.console.texts import Texts, load_texts
+from streamflow.core.serving.api_keys import Scope
+from streamflow.database.reading_pool import open_reading_pool, take_reading_connection
+from streamflow.platform import Platform
+from streamflow.web.active_keys import KeyRing
+from streamflow.web.request_context import notes_of
+from streamflow.web.request_keys import read_key
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+    from streamflow.steps.serving.explain import ExplainedPrediction
+    from streamflow.steps.serving.serving_version import Serving
+
+STATEMENT_LIMIT_S = 10.0
+
+
+class LoginNeeded(Exception):
+    """A page needs a person who is logged in."""
+
+
+class ScopeTooSmall(Exception):
+    """The key of the person does not allow what was asked for."""
+
+    def __init__(self, required: Scope) -> None:
+        super().__init__(required)
+        self.required = required
+
+
+@dataclass(kw_only=True)
+class ConsoleState:
+    """What all pages share.
+
+    keys     the API keys; None where no key is required
+    pool     connections of the console's own role, which can only read
+    """
+
+    platform: Platform
+    keys: KeyRing | None
+    sessions: Sessions
+    pool: ConnectionPool
+    texts: Texts = field(default_factory=load_texts)
+    _serving: Serving | None = None
+    _serving_lock: Lock = field(default_factory=Lock)
+
+    @contextmanager
+    def reading(self) -> Iterator[Platform]:
+        """Yield the platform with a connection of this request, for steps that only read."""
+        with take_reading_connection(self.pool) as connection:
+            yield replace(self.platform, _connections=[connection])
+
+    def find_visitor(self, request: Request) -> Visitor:
+        """Return who asks; a browser without a cookie gets a new one by the answer.
+
+        A program may send a key in its headers, as to the API.
+        """
+        cookie = request.cookies.get(COOKIE) or make_cookie()
+        if self.keys is None:
+            return Visitor(cookie=cookie, name="local", scope="admin")
+        key_text = read_key(request.scope)
+        if not key_text:
+            return self.sessions.find_visitor(cookie, datetime.now(UTC), self.keys.find_id)
+        key = self.keys.find(key_text)
+        return make_visitor(cookie, key)
+
+    def require(self, request: Request, scope: Scope = "read") -> Visitor:
+        """Return who asks, if the person may do what the scope allows.
+
+        Raises:
+            LoginNeeded: nobody is logged in.
+            ScopeTooSmall: the key of the person does not cover the scope.
+        """
+        visitor = self.find_visitor(request)
+        notes_of(request).caller = visitor.key_id
+        if visitor.scope is None:
+            raise LoginNeeded
+        if not visitor.may(scope):
+            raise ScopeTooSmall(scope)
+        return visitor
+
+    def explain(self, platform: Platform, key: str, now: datetime) -> ExplainedPrediction:
+        """Explain today's answer about a user, as the command `explain` does.
+
+        The first call loads the version in Production, which takes some seconds.
+        """
+        from streamflow.steps.serving.explain import explain_live_row
+
+        return explain_live_row(platform.connection, self._load_serving(), key, now=now)
+
+    def _load_serving(self) -> Serving:
+        from streamflow.steps.serving.serving_version import load_serving
+        from streamflow.steps.stages.transitions import version_in_stage
+
+        with self._serving_lock:
+            version = version_in_stage(self.platform)
+            loaded = self._serving
+            is_current = loaded and version and loaded.run_id == version.run_id
+            if loaded is None or not is_current:
+                loaded = load_serving(self.platform)
+                self._serving = loaded
+            return loaded
+
+
+@contextmanager
+def open_state(
+    platform: Platform,
+    keys: KeyRing | None,
+    **connection_options: Any,
+) -> Iterator[ConsoleState]:
+    """Open what the pages share, and close it at the end.
+
+    Args:
+        platform: as the role of the console
+        keys: the API keys; None where no key is required
+        connection_options: arguments of `psycopg.connect`
+    """
+    with ExitStack() as closing:
+        pool = open_reading_pool(
+            platform.address,
+            application="streamflow-console",
+            time_limit=STATEMENT_LIMIT_S,
+            **connection_options,
+        )
+        pool.open()
+        closing.callback(pool.close)
+        sessions = Sessions(hours=platform.settings.console_session_hours)
+        yield ConsoleState(platform=platform, keys=keys, sessions=sessions, pool=pool)

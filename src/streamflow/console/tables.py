@@ -1,0 +1,94 @@
+"""A table of a page: the same cells as HTML, as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import StringIO
+
+# A spreadsheet takes a cell that begins like this for a formula, and would compute it.
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table.
+
+    name   its name in CSV
+    title  its title on the page
+    kind   number: aligned to the right
+    """
+
+    name: str
+    title: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    value  what CSV has: a number in full, or a text
+    text   what the page shows; None: the value
+    link   the address that the text leads to
+    tone   a name that the style sheet knows, such as up or down
+    bar    a share from 0 to 1 that is drawn beside the text; None: nothing is drawn
+    lines  several lines instead of the text
+    """
+
+    value: object
+    text: str | None = None
+    link: str = ""
+    tone: str = ""
+    bar: float | None = None
+    lines: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """Return what the page shows."""
+        if self.text is not None:
+            return self.text
+        return "" if self.value is None else str(self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of a page. `name` is its name in an address, `caption` its title on the page."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def write_csv(table: Table) -> str:
+    """Write a table as CSV: the rows and columns of the page, numbers in full.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([column.name for column in table.columns])
+    for row in table.rows:
+        writer.writerow([_csv_value(cell.value) for cell in row])
+    return text.getvalue()
+
+
+def _csv_value(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.startswith(FORMULA_SIGNS):
+        return f"'{value}"
+    return value
+
+
+def find_table(tables: Sequence[Table], name: str) -> Table | None:
+    """Return the table of this name, or the first one for an empty name."""
+    for table in tables:
+        if name in ("", table.name):
+            return table
+    return None

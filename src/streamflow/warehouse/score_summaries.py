@@ -1,0 +1,140 @@
+"""What is known of a whole scoring run, so that no page has to count its rows.
+
+The summaries hold counts and sums. They hold no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from streamflow.database.sql_files import load_queries
+
+QUERIES = load_queries(__file__, "score_summaries.sql")
+
+INSERT_SEGMENTS = sql.SQL(
+    "INSERT INTO streamflow.score_segment"
+    " (score_run, name, value, users, answered, expected, flagged)"
+    " SELECT %(run)s, category.name, category.value, count(*), count(s.probability),"
+    "        coalesce(sum(s.probability), 0), count(*) FILTER (WHERE s.prediction = 1)"
+    " FROM streamflow.score s"
+    " LEFT JOIN {table} f ON f.{key}::text = s.key"
+    "   AND f.as_of = %(as_of)s AND f.revision = %(revision)s"
+    " CROSS JOIN LATERAL (VALUES {categories}) AS category (name, value)"
+    " WHERE s.score_run = %(run)s GROUP BY category.name, category.value"
+)
+INSERT_OUTCOME = sql.SQL(
+    "INSERT INTO streamflow.score_outcome"
+    " (score_run, label_as_of, label_revision, bin, users, expected, churned)"
+    " SELECT %(run)s, %(as_of)s, %(revision)s, least(floor(s.probability * 10), 9)::smallint,"
+    "        count(*), sum(s.probability), count(*) FILTER (WHERE l.{label})"
+    " FROM streamflow.score s JOIN {table} l ON l.{key}::text = s.key"
+    "   AND l.as_of = %(as_of)s AND l.revision = %(revision)s"
+    " WHERE s.score_run = %(run)s AND s.probability IS NOT NULL AND l.{label} IS NOT NULL"
+    " GROUP BY 4 ON CONFLICT DO NOTHING"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenSource:
+    """The revision of a frozen table that is joined to the rows of a scoring run."""
+
+    table: str
+    key: str
+    as_of: datetime
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRow:
+    """One category of a segment column in a scoring run.
+
+    value     the category; None: the users without a value
+    answered  the users that have a probability
+    expected  the sum of their probabilities
+    """
+
+    name: str
+    value: str | None
+    users: int
+    answered: int
+    expected: float
+    flagged: int
+
+
+def has_summary(connection: psycopg.Connection, run: int) -> bool:
+    """Return whether a scoring run has its summary."""
+    return connection.execute(QUERIES["select_has_summary"], [run]).fetchone() is not None
+
+
+def add_summary(
+    connection: psycopg.Connection,
+    run: int,
+    *,
+    trained_as_of: datetime,
+    label_lead: int,
+) -> None:
+    """Add up the rows of a scoring run.
+
+    Args:
+        trained_as_of: the drop that the version was trained on
+        label_lead: how many drops later the labels are
+    """
+    values = {"run": run, "trained_as_of": trained_as_of, "label_lead": label_lead}
+    connection.execute(QUERIES["insert_summary"], values)
+
+
+def add_segments(
+    connection: psycopg.Connection,
+    run: int,
+    source: FrozenSource,
+    columns: Sequence[str],
+) -> None:
+    """Add up the rows of a scoring run for each category of some columns of a table."""
+    categories = [
+        sql.SQL("({}, f.{}::text)").format(sql.Literal(name), sql.Identifier(name))
+        for name in columns
+    ]
+    statement = INSERT_SEGMENTS.format(
+        table=sql.Identifier("frozen", source.table),
+        key=sql.Identifier(source.key),
+        categories=sql.SQL(", ").join(categories),
+    )
+    values = {"run": run, "as_of": source.as_of, "revision": source.revision}
+    connection.execute(statement, values)
+
+
+def add_outcome(
+    connection: psycopg.Connection,
+    run: int,
+    source: FrozenSource,
+    label: str,
+) -> None:
+    """Count who left in each tenth of probability; the same revision is counted once only."""
+    row = connection.execute(QUERIES["select_has_outcome"], [run, source.revision]).fetchone()
+    if row is not None:
+        return
+    statement = INSERT_OUTCOME.format(
+        table=sql.Identifier("frozen", source.table),
+        key=sql.Identifier(source.key),
+        label=sql.Identifier(label),
+    )
+    values = {"run": run, "as_of": source.as_of, "revision": source.revision}
+    connection.execute(statement, values)
+
+
+def read_segments(connection: psycopg.Connection, run: int) -> list[SegmentRow]:
+    """Read the categories of a scoring run, those with the most expected churn first."""
+    with connection.cursor(row_factory=class_row(SegmentRow)) as cursor:
+        return cursor.execute(QUERIES["select_segments"], [run]).fetchall()
+
+
+def delete_summaries(connection: psycopg.Connection, runs: Sequence[int]) -> None:
+    """Delete what is known of some scoring runs; only the maintenance role may do this."""
+    for name in ("delete_summaries", "delete_segments", "delete_outcomes"):
+        connection.execute(QUERIES[name], [list(runs)])

@@ -1,0 +1,166 @@
+"""The console in a real browser: Debian's Chromium, driven by Playwright.
+
+Without Chromium the tests are skipped: `apt-get install chromium` brings it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+import uvicorn
+from conftest import Cluster
+from support.console_pages import browsed
+from support.states import SCORED, in_state
+
+from streamflow.console.pages import user_address
+from streamflow.platform import open_platform
+from streamflow.services.processes import free_port
+from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
+from streamflow.warehouse.roles import CONSOLE
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+    pytest.mark.usefixtures("openmp"),
+]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@dataclass
+class Site:
+    """The address of a console, a user of it, and what the browser asked for and said."""
+
+    base: str
+    user: str
+    chromium: Any
+    requests: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[str]:
+        return ["/at-risk", self.user, "/portfolio", "/users/nobody"]
+
+    @contextmanager
+    def page(self, **options: Any) -> Iterator[Any]:
+        """Open a page of its own; note each request and each message."""
+        context = self.chromium.new_context(**options)
+        opened = context.new_page()
+        opened.on("request", lambda request: self.requests.append(request.url))
+        opened.on("console", lambda message: self.messages.append(message.text))
+        opened.on("pageerror", lambda error: self.messages.append(str(error)))
+        yield opened
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def site(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    home = tmp_path_factory.mktemp("browser") / "home"
+    with (
+        in_state(cluster, SCORED, simulated_drops, home) as platform,
+        open_platform(platform.settings, role=CONSOLE) as reading,
+        browsed(reading) as console,
+        playwright.sync_playwright() as driver,
+        served(console.app) as base,
+    ):
+        key = list_at_risk(platform, RiskFilter(limit=1)).users[0].key
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else []
+        )
+        yield Site(base=base, user=user_address(key), chromium=chromium)
+        chromium.close()
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """Serve in a thread of this process."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, ws="none"))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    end = monotonic() + 30
+    while not server.started and monotonic() < end:
+        sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
+def test_every_page_fits_and_axe_finds_nothing(site: Site, width: int, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
+    options = {"runOnly": {"type": "tag", "values": RULES}}
+    with site.page(viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
+        for path in site.paths:
+            page.goto(site.base + path)
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, path
+            found = axe.run(page, options=options)
+            assert found.violations_count == 0, (path, found.generate_report())
+            page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+            contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+            found = axe.run(page, options=contrast)
+            assert found.violations_count == 0, (path, found.generate_report())
+            page.emulate_media(color_scheme=scheme)
+
+
+def test_a_list_is_worked_by_keyboard_alone(site: Site) -> None:
+    with site.page(viewport={"width": 1280, "height": 900}) as page:
+        page.goto(f"{site.base}/at-risk")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        for key in ("j", "j", "k"):
+            page.keyboard.press(key)
+        first = page.evaluate("document.activeElement.getAttribute('href')")
+        assert first == site.user
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", "the focus is seen"
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**{site.user}")
+        page.goto(f"{site.base}/at-risk")
+        page.keyboard.press("?")
+        assert page.locator("#help p").is_visible()
+        page.keyboard.press("Escape")
+        assert not page.locator("#help p").is_visible()
+        page.keyboard.press("/")
+        page.keyboard.type(site.user.removeprefix("/users/"))
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**{site.user}")
+
+
+def test_without_script_a_filter_works_too(site: Site) -> None:
+    with site.page(java_script_enabled=False) as page:
+        for path in site.paths:
+            page.goto(site.base + path)
+            assert page.locator("h1").is_visible()
+        page.goto(f"{site.base}/at-risk")
+        page.select_option("#f-contract_type", "Two year")
+        page.get_by_role("button", name="Show").click()
+        assert "s.contract_type=Two+year" in page.url
+        contracts = page.locator('td[data-label="contract type"]').all_text_contents()
+        assert set(contracts) == {"Two year"}
+
+
+def test_no_request_left_the_machine_and_no_message_came(site: Site) -> None:
+    """After all others: what the browser asked for, and what its console said."""
+    with site.page() as page:
+        for path in site.paths[:3]:
+            page.goto(site.base + path)
+    assert site.requests
+    assert all(url.startswith(site.base) for url in site.requests), site.requests
+    # The page of an unknown user is a 404, which a browser reports.
+    messages = [text for text in site.messages if "404" not in text]
+    assert messages == []

@@ -1,0 +1,135 @@
+"""The console with a million scored users: no page counts or sorts them.
+
+Every page is compared with one `SELECT count(*)` of the scored table in the same run.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+from conftest import Cluster
+from support.chain import FEBRUARY
+from support.console_pages import Browser, browsed
+from support.states import SCORED, in_state
+
+from streamflow.database import connect
+from streamflow.platform import Platform, open_platform
+from streamflow.steps.serving.score import score
+from streamflow.warehouse.roles import CONSOLE
+
+pytestmark = pytest.mark.usefixtures("openmp")
+USERS = 1_000_000
+CLIENTS = 8
+ROUNDS = 4
+# The owner of the tables may switch their triggers off; the rows are invented.
+FILL = """
+SET session_replication_role = replica;
+INSERT INTO streamflow.score (score_run, key, features_as_of, probability, prediction, reasons)
+SELECT r.id, 'user-' || lpad(i::text, 7, '0'), r.as_of,
+       ((i::bigint * 7919 + r.id * 104729) % 1000003) / 1000003.0, 0, s.reasons
+FROM generate_series(1, {users}) AS i
+CROSS JOIN (SELECT DISTINCT ON (as_of) id, as_of FROM streamflow.score_run
+            ORDER BY as_of, id DESC) AS r
+CROSS JOIN LATERAL (SELECT reasons FROM streamflow.score WHERE score_run = r.id LIMIT 1) AS s;
+INSERT INTO frozen.{table} (as_of, revision, user_id, {columns}, row_digest)
+SELECT f.as_of, f.revision, 'user-' || lpad(i::text, 7, '0'), {values}, f.row_digest
+FROM (SELECT * FROM frozen.{table} WHERE as_of = '2024-02-29' ORDER BY revision DESC LIMIT 1) AS f
+CROSS JOIN generate_series(1, {users}) AS i;
+"""
+
+
+@pytest.fixture(scope="module")
+def large(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    home = tmp_path_factory.mktemp("large") / "home"
+    with in_state(cluster, SCORED, simulated_drops, home) as platform:
+        with connect(platform.login, autocommit=True) as connection:
+            for table in ("subscriptions", "users"):
+                names = list(platform.catalog.tables[table].columns)
+                start = 0 if table == "subscriptions" else FILL.index("INSERT INTO frozen")
+                # One user in 50,000 has a contract of two years.
+                contract = "CASE WHEN i % 50000 = 0 THEN 'Two year' ELSE 'Month-to-month' END"
+                values = [contract if name == "contract_type" else f"f.{name}" for name in names]
+                connection.execute(
+                    FILL[start:]
+                    .format(
+                        users=USERS,
+                        table=table,
+                        columns=", ".join(names),
+                        values=", ".join(values),
+                    )
+                    .encode()
+                )
+            connection.execute("VACUUM ANALYZE streamflow.score")
+            connection.execute("VACUUM ANALYZE frozen.subscriptions")
+            connection.execute("VACUUM ANALYZE frozen.users")
+        yield platform
+
+
+def test_every_page_is_quick_with_a_million_users(large: Platform) -> None:
+    with open_platform(large.settings, role=CONSOLE) as reading, browsed(reading) as console:
+        paths = {
+            "at risk": "/at-risk",
+            "in the midst": "/at-risk?after=0.5~user-0500000",
+            "a common segment": "/at-risk?s.contract_type=Month-to-month",
+            "a rare segment": "/at-risk?s.contract_type=Two+year",
+            "moved up": "/at-risk?moved=up",
+            "a user": "/users/user-0700000",
+            "portfolio": "/portfolio",
+        }
+        for path in paths.values():
+            assert console.get(path).status_code == 200, path
+        counting_s = count_rows(large)
+        print(f"\ncount(*) of the scored table: {1000 * counting_s:.0f} ms")
+        for name, path in paths.items():
+            slowest_s = ask_at_once(console, path)
+            ratio = slowest_s / counting_s
+            print(f"{name:18} p95 {1000 * slowest_s:6.0f} ms, {ratio:5.2f} times count(*)")
+            assert ratio <= 10, name
+
+
+def count_rows(platform: Platform) -> float:
+    with connect(platform.address, autocommit=True) as connection:
+        seconds = []
+        for _ in range(3):
+            started_at = perf_counter()
+            connection.execute("SELECT count(*) FROM streamflow.score").fetchone()
+            seconds.append(perf_counter() - started_at)
+    return statistics.median(seconds)
+
+
+def ask_at_once(console: Browser, path: str) -> float:
+    """The 95th percentile of the seconds of a page, at 8 clients at once."""
+
+    def ask(_: int) -> float:
+        visitor = Browser(app=console.app, state=console.state)
+        started_at = perf_counter()
+        assert visitor.get(path).status_code == 200
+        return perf_counter() - started_at
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        seconds = sorted(pool.map(ask, range(CLIENTS * ROUNDS)))
+    return seconds[int(0.95 * len(seconds))]
+
+
+def test_a_million_users_are_added_up_once(large: Platform) -> None:
+    """What `score` does for the pages after it has scored a drop of this size."""
+    with large.maintenance_connection() as connection:
+        connection.execute(
+            "DELETE FROM streamflow.score_summary; DELETE FROM streamflow.score_segment"
+        )
+    started_at = perf_counter()
+    assert not score(large, FEBRUARY, explain=True).new
+    print(f"\nadding up: {perf_counter() - started_at:.1f} s")
+    with connect(large.address) as connection:
+        row = connection.execute(
+            "SELECT sum(users) FROM streamflow.score_segment WHERE name = 'contract_type'"
+        ).fetchone()
+    assert row is not None
+    assert row[0] > USERS

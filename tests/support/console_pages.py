@@ -1,0 +1,102 @@
+"""The console in process: a browser of httpx, and a count of the statements of a page."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Any
+
+import httpx
+import psycopg
+import structlog
+
+from streamflow.console.app import create_app
+from streamflow.console.state import ConsoleState, open_state
+from streamflow.platform import Platform
+from streamflow.web.active_keys import KeyRing
+
+STATEMENTS: list[str] = []
+TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
+
+
+class CountingCursor(psycopg.Cursor[Any]):
+    """Notes each statement. The pool's own question, whether a connection lives, is empty."""
+
+    def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+        text = query if isinstance(query, (str, bytes)) else query.as_string()
+        if text:
+            STATEMENTS.append(str(text))
+        return super().execute(query, *args, **kwargs)
+
+
+@dataclass
+class Browser:
+    """A person with a browser. It keeps cookies, and follows no link by itself."""
+
+    app: Any
+    state: ConsoleState
+    log: list[str] = field(default_factory=list)
+    cookies: httpx.Cookies = field(default_factory=httpx.Cookies)
+    base: str = "http://localhost"
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        STATEMENTS.clear()
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(
+                transport=transport, base_url=self.base, cookies=self.cookies
+            ) as client:
+                response = await client.request(method, path, **options)
+                self.cookies = client.cookies
+                return response
+
+        return asyncio.run(send())
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.send("GET", path, **options)
+
+    def token(self, path: str = "/login") -> str:
+        found = TOKEN.search(self.get(path).text)
+        assert found is not None
+        return found[1]
+
+    def post(self, path: str, token: str, **fields: str) -> httpx.Response:
+        return self.send("POST", path, data={"form_token": token, **fields})
+
+    def text(self, path: str) -> str:
+        """What a person reads: the page without its tags."""
+        page = self.get(path)
+        assert page.status_code == 200, page.text
+        return text_of(page.text)
+
+
+def text_of(html: str) -> str:
+    bare = unescape(re.sub(r"<[^>]*>", " ", html)).replace("\u202f", " ")
+    return re.sub(r"\s+", " ", bare)
+
+
+@contextmanager
+def browsed(
+    platform: Platform, keys: KeyRing | None = None, *, host: str = "127.0.0.1"
+) -> Iterator[Browser]:
+    """The console of an installation, and one browser."""
+    lines: list[str] = []
+
+    def write(_: object, __: str, event: Any) -> str:
+        lines.append(str(event))
+        if "exc_info" in event:
+            raise event["exc_info"]
+        raise structlog.DropEvent
+
+    log = structlog.wrap_logger(
+        structlog.PrintLogger(),
+        processors=[write],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    with open_state(platform, keys, cursor_factory=CountingCursor) as state:
+        yield Browser(app=create_app(state, log, host=host), state=state, log=lines)
