@@ -7,6 +7,9 @@ USERS ?= 10000
 MONTHS ?= 2 6
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
+# Without compiled files every process of the tests compiles all of streamflow, and pytest rewrites
+# all tests in each worker.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test compose-test check prove bench bench-scale dashboards api-pages lock clean
 help:
@@ -57,6 +60,7 @@ bench: setup
 	$(BIN)/python benchmarks/reproduce.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/score.py
+	$(BIN)/python benchmarks/commands.py
 bench-scale: setup
 	@echo "10,000 users of 2 and of 6 months take about 10 minutes on 2 cores."
 	$(BIN)/python benchmarks/scale.py --users $(USERS) --months $(MONTHS)

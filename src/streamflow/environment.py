@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -105,6 +106,15 @@ def _record_digests(path: tuple[str, ...]) -> dict[str, str]:
     return digests
 
 
+@cache
+def _shared_libraries(path: tuple[str, ...]) -> dict[str, frozenset[str]]:
+    """Return distribution -> the recorded paths of the shared libraries that it brings."""
+    return {
+        name: frozenset(file for file in files if ".libs/" in file)
+        for name, files in _recorded_files(path).items()
+    }
+
+
 def _find_changed_files(path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield each imported code file that is not as its RECORD says, with its digest on the disk.
 
@@ -115,21 +125,29 @@ def _find_changed_files(path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for module in list(sys.modules.values())
         if getattr(module, "__file__", None)
     }
+    libraries = _shared_libraries(path)
     for name, files in _recorded_files(path).items():
         if imported_files.isdisjoint(files):
             continue
-        libraries = {file for file in files if ".libs/" in file}
-        for file in sorted(libraries | (imported_files & files.keys())):
-            is_there = Path(file).is_file()
-            digest = _digest_on_disk(file, *_file_state(file)) if is_there else "missing"
+        for file in sorted(libraries[name] | (imported_files & files.keys())):
+            state = _file_state(file)
+            digest = _digest_on_disk(file, *state) if state else "missing"
             if digest != files[file]:
                 root = str(_distributions(path)[name].locate_file(""))
                 yield os.path.relpath(file, root), digest
 
 
-def _file_state(file: str) -> tuple[int, int, int]:
-    """Return what changes when a file is written: size, and the times of content and of inode."""
-    status = Path(file).stat()
+def _file_state(file: str) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written: size, and the times of content and of inode.
+
+    None: there is no such file.
+    """
+    try:
+        status = os.stat(file)  # noqa: PTH116  # some thousand files
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -27,11 +27,13 @@ from support.states import JANUARY_TRAINED
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.cli.compare import format_receipt
+from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.simulate import simulate
+from streamflow.steps.training.learn import Learned, learn
 from streamflow.steps.training.train import train
 from streamflow.steps.versions.compare import ERASED, compare
 
@@ -75,8 +77,19 @@ def test_what_was_planted_gets_its_share_and_no_decoy_any(
     assert sum(share.value for share in auc.shares) == pytest.approx(auc.b - auc.a, abs=1e-15)
 
 
-def test_each_level_is_named_with_what_differs(experiment: Experiment, tmp_path: Path) -> None:
+def test_each_level_is_named_with_what_differs(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = list[str]()
+
+    def learn_and_note(platform: Platform, rows: TrainingSet) -> Learned:
+        trained.append(rows.digest)
+        return learn(platform, rows)
+
+    monkeypatch.setattr("streamflow.steps.versions.rebuild_trainings.learn", learn_and_note)
     receipt = experiment.compared((DEFINITIONS,), tmp_path / "planted")
+    # The definitions of the second version do not read the hours, and the draws teach nothing.
+    assert (len(trained), len(set(trained))) == (3, 3)
     assert percents(receipt) == {DATA: 0, CONFIGURATION: 0, DEFINITIONS: pytest.approx(100)}
     found = {level.name: [str(d) for d in level.differences] for level in receipt.levels}
     assert list(found) == ["data", "features", "code", "environment", "configuration"]

@@ -15,6 +15,8 @@ import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
+from hypothesis import given
+from hypothesis import strategies as st
 from support.chain import FEBRUARY, JANUARY, NOW, load
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
 from support.states import KEY_WITH_SIGNS, SCORED, in_state
@@ -369,6 +371,22 @@ def test_an_interrupted_summary_is_completed(scored: Platform, browser: Browser)
     assert browser.get("/at-risk").status_code == 200
     assert not score(scored, FEBRUARY, explain=True).new
     assert browser.get("/portfolio?format=json").text == before
+
+
+@given(
+    path=st.sampled_from(["/at-risk", "/portfolio", "/users/x", "/login", "/static/x", "/"]),
+    names=st.lists(
+        st.sampled_from(["after", "moved", "s.contract_type", "s.x", "format", "table", "search"]),
+        max_size=3,
+    ),
+    value=st.text(st.characters(codec="utf-8"), max_size=12)
+    | st.sampled_from(["", "0.5~a", "1e309~a", "csv", "json", "up", "Two year", "\0"]),
+)
+def test_no_address_is_an_error_of_ours(
+    browser: Browser, path: str, names: list[str], value: str
+) -> None:
+    answer = browser.get(path, params=[(name, value) for name in names])
+    assert answer.status_code < 500, answer.text
 
 
 def test_who_was_forgotten_is_on_no_page(scored: Platform, browser: Browser) -> None:

@@ -13,7 +13,7 @@ from streamflow.settings import (
     require_whole_money,
 )
 from streamflow.settings.catalog_defaults import REFERENCE_MODEL
-from streamflow.steps.training.fit import economics_of
+from streamflow.steps.training.learn import economics_of
 
 MONEY = {"kept_value": 30.0, "offer_cost": 2.0, "offer_success": 0.1}
 

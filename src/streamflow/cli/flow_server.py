@@ -31,7 +31,13 @@ def flow_server(
     Args:
         prepare: work of the command that is done while the server starts.
     """
-    with prefect_server_ready(call, platform, prepare=prepare):
+
+    def prepare_and_import() -> None:
+        prepare()
+        # Importing Prefect takes as long as the start of its server, so both are done at once.
+        import streamflow.flows  # noqa: F401
+
+    with prefect_server_ready(call, platform, prepare=prepare_and_import):
         from streamflow.flows import PROGRESS_MARK, prefect_flushed
 
         if not call.debug:

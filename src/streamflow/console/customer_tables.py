@@ -16,6 +16,9 @@ from streamflow.steps.serving.user_record import AnswerAbout, UserRecord
 # A table with more columns does not fit on a page.
 MAX_SEGMENT_COLUMNS_SHOWN = 3
 
+# A reason raises the probability, or lowers it.
+ARROWS = {"up": "▲", "down": "▼"}
+
 TONES = {"up": "up", "down": "down", "same": "", "new": ""}
 
 
@@ -81,7 +84,7 @@ def reasons_cell(texts: Texts, reasons: Sequence[StoredReason]) -> Cell:
         value = formats.format_value(reason.value)
         line = texts.get("at_risk.reason", label=reason.label, value=value)
         lines.append(("up" if reason.contribution > 0 else "down", line))
-    text = "; ".join(f"{'+' if tone == 'up' else formats.MINUS} {line}" for tone, line in lines)
+    text = "; ".join(f"{ARROWS[tone]} {line}" for tone, line in lines)
     return Cell(text or None, text or formats.NOTHING, lines=tuple(lines))
 
 

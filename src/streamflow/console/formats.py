@@ -42,13 +42,18 @@ def format_value(value: object) -> str:
 
 
 def format_percent(share: float | None, decimals: int = 0) -> str:
-    """Write a share as per cent.
+    """Write a share as per cent. What is almost certain is not called certain.
 
     >>> format_percent(0.312).replace(THIN_SPACE, "_"), format_percent(None)
     ('31_%', '–')
+    >>> format_percent(0.9999, 1).replace(THIN_SPACE, "_"), format_percent(1.0)[:3]
+    ('>99.9_%', '100')
     """
     if share is None:
         return NOTHING
+    step = 10.0**-decimals
+    if share < 1 and round(100 * share, decimals) >= 100:
+        return f">{format_number(100 - step, decimals)}{THIN_SPACE}%"
     return f"{format_number(100 * share, decimals)}{THIN_SPACE}%"
 
 

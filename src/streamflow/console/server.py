@@ -49,7 +49,13 @@ def serve_console(platform: Platform, host: str, port: int) -> None:
     log = open_log(settings.log_format, settings.log_level)
     with ExitStack() as closing:
         keys = None
-        if keys_are_needed(settings, host):
+        is_key_needed = keys_are_needed(settings, host)
+        log.info(
+            "people log in with an API key" if is_key_needed else "nobody has to log in",
+            setting=settings.api_auth,
+            bound_to=host,
+        )
+        if is_key_needed:
             open_connection = partial(connect, platform.address, autocommit=True)
             keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
         state = closing.enter_context(open_state(platform, keys))

@@ -19,6 +19,8 @@ DISK_FULL_STATE = "53100"
 STRAY_ROWS_STATE = "23000"
 # Beginnings of SQLSTATE: the connection failed, or an operator or a crash ended it.
 CONNECTION_LOST_STATES = ("08", "57P")
+# The errors of drivers among which are those that have a translation.
+TRANSLATED_ERRORS = (psycopg.OperationalError, psycopg.IntegrityError, adbc_driver_manager.Error)
 
 
 @contextmanager
@@ -27,6 +29,8 @@ def translate_errors(
     read_log_end: Callable[[], str] = lambda: "",
 ) -> Iterator[None]:
     """Raise DiskFull, DatabaseUnavailable or SnapshotDamaged for a driver's error in this block.
+
+    SQLAlchemy, with which vendors' packages work, wraps the errors of a driver. These count too.
 
     A DatabaseUnavailable of our own or of a vendor's package also becomes DiskFull if the server
     ended because its disk is full. Every other error passes as it is.
@@ -38,20 +42,27 @@ def translate_errors(
     """
     try:
         yield
-    except (
-        psycopg.OperationalError,
-        psycopg.IntegrityError,
-        adbc_driver_manager.Error,
-    ) as exc:
-        translation = _translate(exc, address, read_log_end)
-        if translation is None:
-            raise
-        raise translation from exc
     except DatabaseUnavailable as error:
         log_end = read_log_end()
         if DISK_FULL_MESSAGE not in log_end:
             raise
         raise _server_disk_full(address, log_end) from error
+    except Exception as exc:
+        driver_error = _find_driver_error(exc)
+        if driver_error is None:
+            raise
+        translation = _translate(driver_error, address, read_log_end)
+        if translation is None:
+            raise
+        raise translation from exc
+
+
+def _find_driver_error(error: Exception) -> psycopg.Error | adbc_driver_manager.Error | None:
+    """Return the error of a driver: the error itself, or the one that SQLAlchemy wrapped in it."""
+    for candidate in (error, getattr(error, "orig", None)):
+        if isinstance(candidate, TRANSLATED_ERRORS):
+            return candidate
+    return None
 
 
 def _server_disk_full(address: Address, log_end: str) -> DiskFull:

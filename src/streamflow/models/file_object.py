@@ -87,8 +87,8 @@ class FileTree:
         return array
 
 
-def type_name_of(part: object) -> str:
+def type_name_of(model_part: object) -> str:
     """Return the full name of the class of a part of a model, or of its stand-in."""
-    if isinstance(part, FileObject):
-        return part.type_name
-    return f"{type(part).__module__}.{type(part).__qualname__}"
+    if isinstance(model_part, FileObject):
+        return model_part.type_name
+    return f"{type(model_part).__module__}.{type(model_part).__qualname__}"

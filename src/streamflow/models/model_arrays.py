@@ -91,8 +91,9 @@ def _require_own_encoder(encoder: FileObject) -> None:
                 raise ValueError(f"a function of the encoder is not {TO_FLOATS}")
 
 
-def _require_type(part: Any, *type_names: str) -> None:
-    name = part.type_name if isinstance(part, FileObject) else repr(part)
+def _require_type(model_part: Any, *type_names: str) -> None:
+    is_object = isinstance(model_part, FileObject)
+    name = model_part.type_name if is_object else repr(model_part)
     if name not in type_names:
         raise ValueError(f"a part is {name}, expected is {' or '.join(type_names)}")
 

@@ -1,16 +1,18 @@
-"""Import skops without its search for estimators, which takes most of the import."""
+"""Import skops without its searches for types, which take most of the import."""
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 
 
 def import_skops() -> ModuleType:
     """Return the module `skops.io`.
 
-    When skops is imported, it searches all modules of scikit-learn for estimators, in order to
-    trust each of them by default. `models/model_file.py` names the few types that we need, so the
-    search is skipped. It has taken place if something else imported skops before.
+    When skops is imported, it searches all modules of scikit-learn for estimators, and every
+    imported module for the functions of numpy and scipy, in order to trust each of them by
+    default. `models/model_file.py` names the few types that we need, so the searches are skipped.
+    They have taken place if something else imported skops before.
     """
     import sklearn.utils
 
@@ -25,5 +27,12 @@ def import_skops() -> ModuleType:
 
 
 def _find_no_estimators() -> list[tuple[str, type]]:
-    """Stand in for the search."""
+    """Stand in for the search of estimators, and skip the search of functions that comes next."""
+    module = sys.modules["skops.io._trusted_types"]
+    module.get_public_type_names = _find_no_functions  # type: ignore[attr-defined]
+    return []
+
+
+def _find_no_functions(**_: object) -> list[str]:
+    """Stand in for the search of functions."""
     return []

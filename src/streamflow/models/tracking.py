@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.versions.version_files import PASSPORT
@@ -28,6 +28,8 @@ from streamflow.models.run_tags import MODEL_TAG, PARENT_TAG
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+#: The constraint of MLflow's tables by which each training set is stored once in an experiment.
+UNIQUE_TRAINING_SET = "dataset_pk"
 #: Called with run id, version and digest of the passport, once the version is registered.
 Registered = Callable[[str, int, str], None]
 
@@ -218,14 +220,37 @@ def _open_run(client: MlflowClient, experiment_id: str, run_name: str, name: str
 
 def _log_facts(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
     """Log metrics, parameters and training set of a run."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+    from mlflow.entities import Metric, Param
 
     logged_ms = _get_time_ms()
     metrics = [Metric(name, value, logged_ms, 0) for name, value in facts.metrics.items()]
     params = [Param(name, value) for name, value in facts.params.items()]
     client.log_batch(run_id, metrics=metrics, params=params)
-    tags = [InputTag(key, value) for key, value in facts.dataset["tags"].items()]
-    client.log_inputs(run_id, [DatasetInput(Dataset(**facts.dataset["dataset"]), tags)])
+    log_training_set(client, run_id, facts.dataset)
+
+
+def log_training_set(client: MlflowClient, run_id: str, dataset: Mapping[str, Any]) -> None:
+    """Log a training set as an input of a run.
+
+    MLflow stores each training set once, and takes no lock for that. If two runs store the same
+    one at the same time, one of them fails. Its second try finds what the first run has stored.
+
+    Args:
+        client: the connection to MLflow.
+        run_id: the run.
+        dataset: the training set, as MLflow's own dictionary of a dataset input.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
+
+    tags = [InputTag(key, value) for key, value in dataset["tags"].items()]
+    inputs = [DatasetInput(Dataset(**dataset["dataset"]), tags)]
+    try:
+        client.log_inputs(run_id, inputs)
+    except MlflowException as exc:
+        if UNIQUE_TRAINING_SET not in str(exc):
+            raise
+        client.log_inputs(run_id, inputs)
 
 
 def _get_time_ms() -> int:

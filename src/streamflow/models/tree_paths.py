@@ -26,7 +26,7 @@ class TreePaths:
         levels: for each level below the roots: its first node, its end, and the parents of its
             pairs of nodes.
         column: the column of each node.
-        same: the nearest node above with the same column; the first root if there is none.
+        same_above: the nearest node above with the same column; the first root if there is none.
         low: the largest threshold on the path that the value of the column must be above.
         has_low: whether there is such a threshold.
         high: the smallest threshold that the value must not be above.
@@ -42,7 +42,7 @@ class TreePaths:
 
     levels: tuple[tuple[int, int, Numbers], ...]
     column: Numbers
-    same: Numbers
+    same_above: Numbers
     low: Floats
     has_low: NDArray[np.bool_]
     high: Floats
@@ -107,10 +107,14 @@ def build_paths(trees: Sequence[Tree], width: int) -> TreePaths:
     """
     counts = [len(tree.value) for tree in trees]
     offsets = np.cumsum([0, *counts])[:-1]
-    left = np.concatenate([tree.left_child + o for tree, o in zip(trees, offsets, strict=True)])
-    right = np.concatenate([tree.right_child + o for tree, o in zip(trees, offsets, strict=True)])
+    left_child = np.concatenate(
+        [tree.left_child + o for tree, o in zip(trees, offsets, strict=True)]
+    )
+    right_child = np.concatenate(
+        [tree.right_child + o for tree, o in zip(trees, offsets, strict=True)]
+    )
     is_leaf = np.concatenate([tree.left_child for tree in trees]) < 0
-    order, levels = _number_by_level(offsets, left, right, is_leaf)
+    order, levels = _number_by_level(offsets, left_child, right_child, is_leaf)
     paths = _PathBuilder(trees, order, len(trees), width)
     for begin, end, parents in levels:
         paths.add_level(begin, end, parents)
@@ -119,8 +123,8 @@ def build_paths(trees: Sequence[Tree], width: int) -> TreePaths:
 
 def _number_by_level(
     roots: Numbers,
-    left: Numbers,
-    right: Numbers,
+    left_child: Numbers,
+    right_child: Numbers,
     is_leaf: NDArray[np.bool_],
 ) -> tuple[Numbers, tuple[tuple[int, int, Numbers], ...]]:
     """Return the old number of each new node, and the levels below the roots."""
@@ -134,7 +138,7 @@ def _number_by_level(
             return np.concatenate(order), tuple(levels)
         parents = begin + inner
         begin += len(level)
-        level = np.stack([left[level[inner]], right[level[inner]]], axis=1).ravel()
+        level = np.stack([left_child[level[inner]], right_child[level[inner]]], axis=1).ravel()
         levels.append((begin, begin + len(level), parents))
         order.append(level)
 
@@ -151,7 +155,7 @@ class _PathBuilder:
         self._leaf_value = np.concatenate([tree.value for tree in trees])[order]
         self._roots = roots
         self.column = np.zeros(nodes, dtype=np.intp)
-        self.same = np.zeros(nodes, dtype=np.intp)
+        self.same_above = np.zeros(nodes, dtype=np.intp)
         self.low = np.full(nodes, -np.inf)
         self.has_low = np.zeros(nodes, dtype=bool)
         self.high = np.full(nodes, np.inf)
@@ -171,19 +175,19 @@ class _PathBuilder:
         is_left = np.tile([True, False], len(parents))
         column = self._split_column[parent]
         last = self._last[parent - self._level_begin]
-        same = last[np.arange(len(nodes)), column]
+        above = last[np.arange(len(nodes)), column]
         self.first_child[parents] = nodes[::2]
         self.column[nodes] = column
-        self.same[nodes] = same
+        self.same_above[nodes] = above
         threshold = self._threshold[parent]
-        self.low[nodes] = np.where(is_left, self.low[same], np.maximum(self.low[same], threshold))
-        self.has_low[nodes] = self.has_low[same] | ~is_left
-        high = self.high[same]
+        self.low[nodes] = np.where(is_left, self.low[above], np.maximum(self.low[above], threshold))
+        self.has_low[nodes] = self.has_low[above] | ~is_left
+        high = self.high[above]
         self.high[nodes] = np.where(is_left, np.minimum(high, threshold), high)
-        self.null_passes[nodes] = self.null_passes[same] & (self._null_left[parent] == is_left)
+        self.null_passes[nodes] = self.null_passes[above] & (self._null_left[parent] == is_left)
         ratio = np.maximum(self._rows[nodes] / self._rows[parent], SMALLEST_SHARE)
         self.ratio[nodes] = ratio
-        self.share[nodes] = ratio * self.share[same]
+        self.share[nodes] = ratio * self.share[above]
         last[np.arange(len(nodes)), column] = nodes
         self._last = last
         self._level_begin = begin
@@ -202,7 +206,7 @@ class _PathBuilder:
         return TreePaths(
             levels=levels,
             column=self.column,
-            same=self.same,
+            same_above=self.same_above,
             low=self.low,
             has_low=self.has_low,
             high=self.high,

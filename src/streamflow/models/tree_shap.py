@@ -91,21 +91,21 @@ class _GroupTerms:
         self._paths = paths
         points, weights = _quadrature(paths.most_columns)
         share = paths.share[:, np.newaxis]
-        unknown = share * (1 - points)
-        known = points + unknown
-        known_gain = (1 - share) / known
-        same_known = known[paths.same]
-        self._known_factor = known / same_known
-        self._lost_factor = unknown / same_known
-        same_gain = known_gain[paths.same]
-        self._known_term = weights * (known_gain - same_gain)
-        self._lost_term = weights * (-1 / (1 - points) - same_gain)
+        unknown_factor = share * (1 - points)
+        known_factor = points + unknown_factor
+        known_gain = (1 - share) / known_factor
+        factor_above = known_factor[paths.same_above]
+        self._known_factor = known_factor / factor_above
+        self._lost_factor = unknown_factor / factor_above
+        gain_above = known_gain[paths.same_above]
+        self._known_term = weights * (known_gain - gain_above)
+        self._lost_term = weights * (-1 / (1 - points) - gain_above)
 
     def add_row(self, matrix: Floats, columns: Floats, margin: Floats, row: int) -> None:
         """Add the contributions of these trees to one row of `columns` and of `margin`."""
         paths = self._paths
         is_known = paths.follow(matrix[row])
-        below_lost = np.flatnonzero(~is_known[paths.same])
+        below_lost = np.flatnonzero(~is_known[paths.same_above])
         choice = is_known[:, np.newaxis]
         product = np.where(choice, self._known_factor, self._lost_factor)
         product[below_lost] = paths.ratio[below_lost, np.newaxis]

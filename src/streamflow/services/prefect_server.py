@@ -47,8 +47,8 @@ def prefect_server(
     """Start a Prefect server if there is none, and stop it at the end.
 
     Yields a function that waits until the server answers. Before you call it, you can do more
-    work. From that call on until the end, the URL of the server is in the environment of this
-    process: import `streamflow.flows` after the call.
+    work. In the whole block the URL of the server is in the environment of this process, so that
+    `streamflow.flows` can be imported while the server starts.
 
     Args:
         environment: The variables that the vendors need.
@@ -76,8 +76,8 @@ def prefect_server(
         def wait() -> None:
             wait_until_ready(f"{url}/health", child, name="Prefect's server", log=log)
             starting.close()
-            closing.enter_context(temporary_environment({"PREFECT_API_URL": url}))
 
+        closing.enter_context(temporary_environment({"PREFECT_API_URL": url}))
         closing.enter_context(_explain_ended_server(child, log))
         yield wait
 

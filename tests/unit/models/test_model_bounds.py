@@ -12,7 +12,6 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import polars as pl
 import pytest
-import skops.io
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.tree import ExtraTreeClassifier
@@ -21,9 +20,12 @@ from sklearn.tree._tree import Tree
 from streamflow.catalog import parse_catalog
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
+from streamflow.models.model_bounds import require_own_shape
 from streamflow.models.pipelines import ENCODE, fit_model, raw_frame
+from streamflow.models.skops_import import import_skops
 from streamflow.models.tree_bounds import require_bounded
 
+SKOPS = import_skops()  # `import skops.io` searches all of scikit-learn: 10 s of CPU
 CATALOG = parse_catalog(
     """
 model = "bounds"
@@ -52,12 +54,12 @@ LABEL = np.array([(i % 29 > 14) ^ (i % 7 == 0) for i in range(200)], dtype=np.in
 def saved(kind: str) -> bytes:
     """The file of a small model of a kind."""
     pipeline = fit_model(kind, FRAME, LABEL, features=CATALOG.features, trees=2, seed=1)
-    return bytes(skops.io.dumps(pipeline, compression=ZIP_DEFLATED))
+    return bytes(SKOPS.dumps(pipeline, compression=ZIP_DEFLATED))
 
 
 def fresh(kind: str) -> Any:
     """A model of a kind that a test may change."""
-    return skops.io.loads(saved(kind), trusted=list(model_file.TRUSTED_TYPES))
+    return SKOPS.loads(saved(kind), trusted=list(model_file.TRUSTED_TYPES))
 
 
 def refused(content: bytes, path: Path, match: str) -> None:
@@ -109,7 +111,7 @@ def test_a_model_of_ours_is_loaded(kind: str, tmp_path: Path) -> None:
 def test_a_forest_with_a_number_out_of_range_is_refused(
     change: Callable[[Any], None], match: str, tmp_path: Path
 ) -> None:
-    refused(skops.io.dumps(with_changed_nodes(change)), tmp_path / "model.skops", match)
+    refused(SKOPS.dumps(with_changed_nodes(change)), tmp_path / "model.skops", match)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_boosting_with_a_number_out_of_range_is_refused(
 ) -> None:
     pipeline = fresh("boosting")
     pipeline.named_steps["boosting"]._predictors[0][0].nodes[name][0] = value
-    refused(skops.io.dumps(pipeline), tmp_path / "model.skops", match)
+    refused(SKOPS.dumps(pipeline), tmp_path / "model.skops", match)
 
 
 def test_a_tree_that_declares_more_nodes_than_it_has_is_refused(tmp_path: Path) -> None:
@@ -171,9 +173,9 @@ def change_threads(pipeline: Any) -> None:
     ("change", "match"),
     [
         (change_width, "do not have the sizes that it declares"),
-        (change_function, "is not numpy.asarray"),
+        (change_function, "sqrt"),
         (change_transformer, "is 'passthrough'"),
-        (change_trees, "ExtraTreeClassifier among its trees"),
+        (change_trees, "ExtraTreeClassifier"),
         (change_threads, "in one thread"),
     ],
 )
@@ -182,7 +184,24 @@ def test_a_part_that_train_does_not_make_is_refused(
 ) -> None:
     pipeline = fresh("baseline")
     change(pipeline)
-    refused(skops.io.dumps(pipeline), tmp_path / "model.skops", match)
+    refused(SKOPS.dumps(pipeline), tmp_path / "model.skops", match)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (change_function, "is not numpy.asarray"),
+        (change_trees, "ExtraTreeClassifier among its trees"),
+    ],
+)
+def test_a_part_that_is_not_trusted_has_not_the_shape_of_a_model_either(
+    change: Callable[[Any], None], match: str
+) -> None:
+    """The list of trusted types refuses its file before that."""
+    pipeline = fresh("baseline")
+    change(pipeline)
+    with pytest.raises(ValueError, match=match):
+        require_own_shape(pipeline)
 
 
 def test_members_much_larger_than_the_file_are_refused(tmp_path: Path) -> None:

@@ -135,13 +135,15 @@ class TrainingSet:
     def digest(self) -> str:
         """Return the digest of all rows. Equal content gives an equal digest.
 
-        That of many months covers the as_of and the digest of each month.
+        That of many months covers the dates and the digest of each month: the dates decide, too,
+        what is learned.
         """
         if not self.earlier:
             return self.content.value
         total = sha256(b"streamflow months 1\n")
         for month in self.months:
-            total.update(f"{month.as_of.isoformat()} {month.content.value}\n".encode())
+            dates = f"{month.as_of.isoformat()} {month.label_as_of.isoformat()}"
+            total.update(f"{dates} {month.content.value}\n".encode())
         return total.hexdigest()
 
     @property

@@ -47,7 +47,7 @@ from streamflow.steps.promotion.unseen_users import (
     find_newest_labelled_drop,
     predict_unseen,
 )
-from streamflow.steps.training.fit import economics_of
+from streamflow.steps.training.learn import economics_of
 from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.steps.versions.registered_version import RecordedVersion, load_predictor
 from streamflow.warehouse.known_drops import TrainingDrops

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +12,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.statistics.metrics import HoldoutMetrics
+from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
 from streamflow.core.statistics.threshold import Threshold, stored_threshold
 from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.background import Background, build_background
-from streamflow.core.training.calibration import fit_calibrator
-from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import (
-    HIGHEST_F1,
-    MOST_VALUE,
-    RULE_SET,
     Decision,
-    Economics,
-    best_f1_threshold,
-    best_threshold,
 )
 from streamflow.core.training.default_costs import DefaultCost, measure_default_costs, to_bytes
 from streamflow.core.training.stored_requests import Probes, choose_probes
@@ -41,18 +32,13 @@ from streamflow.core.versions.version_files import (
     place_digests,
 )
 from streamflow.platform import Platform
-from streamflow.settings import Settings, require_whole_money
-from streamflow.steps.training.training_side import (
-    evaluate_holdout,
-    find_holdout,
-    stack_training_sides,
-    validate_forward,
-)
+from streamflow.settings import Settings
+from streamflow.steps.training.learn import Learned, learn
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-    from streamflow.models.model_selection import Candidate, TrainingRows
+    from streamflow.models.model_selection import Candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,47 +91,63 @@ class Fitted:
 
 
 def fit(platform: Platform, rows: TrainingSet) -> Fitted:
-    """Split by hash of the key, train and calibrate a model, and score the hold-out.
+    """Train and calibrate a model, and measure it on the hold-out.
 
-    The kind of the model, the calibrator and the threshold come from the training side alone; the
-    hold-out gives only the metrics. The training side has the rows of every month, the hold-out
-    those of the newest month; a user is on one side in all months.
     Raises TrainingImpossible when all rows of a side are of the same class.
+    """
+    learned = learn(platform, rows)
+    holdout_matrix = rows.matrix.filter(pl.Series(learned.holdout))
+    holdout_label = rows.labels[learned.holdout]
+    threshold = learned.decision.threshold
+    metrics = evaluate_holdout(platform.settings, holdout_label, learned.probability, threshold)
+    costs = measure_default_costs(
+        platform.catalog.features,
+        holdout_matrix,
+        holdout_label,
+        learned.predict,
+        threshold=threshold,
+    )
+    return Fitted(
+        pipeline=learned.pipeline,
+        kind=learned.chosen.kind,
+        candidates=learned.candidates,
+        decision=learned.decision,
+        training_keys=learned.training_side.keys.unique().sort(),
+        holdout=learned.holdout,
+        probability=learned.probability,
+        probes=choose_probes(holdout_matrix, learned.probability),
+        background=_summarize(platform, learned.training_side.frame),
+        metrics=metrics,
+        default_costs=costs,
+        training_seconds=learned.training_seconds,
+        forward=_validate_forward(platform.settings, learned, holdout_matrix, holdout_label),
+    )
+
+
+def _validate_forward(
+    settings: Settings,
+    learned: Learned,
+    holdout_matrix: pl.DataFrame,
+    holdout_label: NDArray[np.int8],
+) -> HoldoutMetrics | None:
+    """Train on the months before the newest one, and judge on the hold-out of the newest one.
+
+    Kind of model, leaf size, calibrator and threshold are those of the version.
+
+    Returns:
+        None where no month was known before the newest one
     """
     from streamflow.models.predictor import compile_predictor
 
-    settings = platform.settings
-    holdout = find_holdout(settings, rows)
-    holdout_matrix = rows.matrix.filter(pl.Series(holdout))
-    holdout_label = rows.labels[holdout]
-    training_side = stack_training_sides(platform, rows)
-    begin = time.perf_counter()
-    chosen, candidates = _choose_kind(platform, training_side)
-    pipeline = training_side.fit(chosen.kind, leaf_size=chosen.leaf_size)
-    decision = _decide(settings, training_side.judged_label, chosen.out_of_fold, len(rows.frame))
-    training_seconds = time.perf_counter() - begin
-    predict = compile_predictor(pipeline, decision).probability
-    probability = predict(holdout_matrix)
-    threshold = decision.threshold
-    metrics = evaluate_holdout(settings, holdout_label, probability, threshold)
-    costs = measure_default_costs(
-        platform.catalog.features, holdout_matrix, holdout_label, predict, threshold=threshold
+    training_side = learned.training_side
+    if training_side.months is None:
+        return None
+    chosen = learned.chosen
+    pipeline = training_side.fit(
+        chosen.kind, training_side.months.is_before, leaf_size=chosen.leaf_size
     )
-    return Fitted(
-        pipeline=pipeline,
-        kind=chosen.kind,
-        candidates=candidates,
-        decision=decision,
-        training_keys=training_side.keys.unique().sort(),
-        holdout=holdout,
-        probability=probability,
-        probes=choose_probes(holdout_matrix, probability),
-        background=_summarize(platform, training_side.frame),
-        metrics=metrics,
-        default_costs=costs,
-        training_seconds=training_seconds,
-        forward=validate_forward(settings, training_side, chosen, decision, rows),
-    )
+    probability = compile_predictor(pipeline, learned.decision).probability(holdout_matrix)
+    return evaluate_holdout(settings, holdout_label, probability, learned.decision.threshold)
 
 
 def _summarize(platform: Platform, training_matrix: pl.DataFrame) -> Background:
@@ -156,75 +158,22 @@ def _summarize(platform: Platform, training_matrix: pl.DataFrame) -> Background:
     return build_background(training_matrix, categorical)
 
 
-def _choose_kind(
-    platform: Platform,
-    training_side: TrainingRows,
-) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """Return the kind of model to train, and the candidates that were compared.
-
-    The chosen kind has out-of-fold probabilities if calibrator or threshold are learned from them.
-    """
-    from streamflow.models.model_selection import (
-        Candidate,
-        choose_kind,
-        choose_leaf_size,
-        cross_validate,
-    )
-
-    settings = platform.settings
-    if settings.model == "auto":
-        return choose_kind(training_side, salt=settings.split_salt, notify=platform.notify)
-    if settings.calibration == "none" and settings.threshold not in ("value", "f1"):
-        leaf_size = choose_leaf_size(training_side, settings.model, salt=settings.split_salt)
-        nothing = np.empty(0)
-        return Candidate(kind=settings.model, aucs=(), out_of_fold=nothing, leaf_size=leaf_size), ()
-    return cross_validate(training_side, settings.model, salt=settings.split_salt), ()
-
-
-def _decide(
+def evaluate_holdout(
     settings: Settings,
     label: NDArray[np.int8],
-    out_of_fold: NDArray[np.float64],
-    total_rows: int,
-) -> Decision:
-    """Fit the calibrator, and set the threshold.
+    probability: NDArray[np.float64],
+    threshold: Threshold,
+) -> HoldoutMetrics:
+    """Measure the probabilities of a hold-out, with the seed and the draws of the settings.
 
-    Where the threshold is learned, it is the one with the most value, or the highest F1, on
-    out-of-fold probabilities.
+    Raises TrainingImpossible when all of its rows are of the same class.
     """
-    if settings.calibration == "isotonic":
-        calibrator = fit_calibrator(out_of_fold, label)
-    else:
-        calibrator = Calibrator()
-    economics = economics_of(settings)
-    threshold: Threshold
-    if settings.threshold == "value":
-        assert economics is not None  # require_whole_money refuses the settings otherwise
-        calibrated = calibrator.apply(out_of_fold)
-        threshold = best_threshold(label, calibrated, economics, budget_rows=total_rows)
-        rule = MOST_VALUE
-    elif settings.threshold == "f1":
-        threshold = best_f1_threshold(label, calibrator.apply(out_of_fold))
-        rule = HIGHEST_F1
-    else:
-        threshold = settings.threshold
-        rule = RULE_SET
-    return Decision(threshold=threshold, rule=rule, calibrator=calibrator, economics=economics)
-
-
-def economics_of(settings: Settings) -> Economics | None:
-    """Return what an offer brings and costs, as this installation sets it; None if it does not.
-
-    Raises SettingsInvalid if it sets a part of it only.
-    """
-    require_whole_money(settings)
-    if settings.kept_value is None or settings.offer_cost is None or settings.offer_success is None:
-        return None
-    return Economics(
-        kept_value=settings.kept_value,
-        offer_cost=settings.offer_cost,
-        offer_success=settings.offer_success,
-        offer_budget=settings.offer_budget,
+    return evaluate(
+        label,
+        probability,
+        threshold=threshold,
+        seed=settings.seed,
+        draws=settings.bootstrap_draws,
     )
 
 

@@ -1,7 +1,4 @@
-"""The rows that a version learns from: the training side of every month.
-
-Also how a model of the months before does on the newest month.
-"""
+"""The rows that a version learns from: the training side of every month."""
 
 from __future__ import annotations
 
@@ -11,16 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.statistics.metrics import HoldoutMetrics, evaluate
-from streamflow.core.statistics.threshold import Threshold
-from streamflow.core.training.decision import Decision
 from streamflow.core.training.split import is_holdout
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.platform import Platform
 from streamflow.settings import Settings
 
 if TYPE_CHECKING:
-    from streamflow.models.model_selection import Candidate, ForwardMonths, TrainingRows
+    from streamflow.models.model_selection import ForwardMonths, TrainingRows
 
 
 def find_holdout(settings: Settings, rows: TrainingSet) -> NDArray[np.bool_]:
@@ -68,50 +62,4 @@ def _forward_months(rows: TrainingSet, row_counts: list[int]) -> ForwardMonths |
     is_newest = np.arange(len(row_counts)) == len(row_counts) - 1
     return ForwardMonths(
         is_newest=np.repeat(is_newest, row_counts), is_before=np.repeat(is_before, row_counts)
-    )
-
-
-def validate_forward(
-    settings: Settings,
-    training_side: TrainingRows,
-    chosen: Candidate,
-    decision: Decision,
-    rows: TrainingSet,
-) -> HoldoutMetrics | None:
-    """Train on the months before the newest one, and judge on the hold-out of the newest one.
-
-    Args:
-        chosen: the kind of model and its leaf size
-        decision: of the version
-        rows: the training set
-
-    Returns:
-        None where no month was known before the newest one
-    """
-    from streamflow.models.predictor import compile_predictor
-
-    if training_side.months is None:
-        return None
-    pipeline = training_side.fit(
-        chosen.kind, training_side.months.is_before, leaf_size=chosen.leaf_size
-    )
-    holdout = find_holdout(settings, rows)
-    matrix = rows.matrix.filter(pl.Series(holdout))
-    probability = compile_predictor(pipeline, decision).probability(matrix)
-    return evaluate_holdout(settings, rows.labels[holdout], probability, decision.threshold)
-
-
-def evaluate_holdout(
-    settings: Settings,
-    label: NDArray[np.int8],
-    probability: NDArray[np.float64],
-    threshold: Threshold,
-) -> HoldoutMetrics:
-    """Score the probabilities of a hold-out, with the bootstrap that the settings ask for."""
-    return evaluate(
-        label,
-        probability,
-        threshold=threshold,
-        seed=settings.seed,
-        draws=settings.bootstrap_draws,
     )

@@ -21,8 +21,8 @@ from streamflow.core.versions.level_comparison import compare_configuration, com
 from streamflow.core.versions.passport import Passport, merge_months
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
-from streamflow.steps.training.fit import fit
 from streamflow.steps.training.training_set import select_revisions
+from streamflow.steps.versions.rebuild_trainings import RebuildTrainings
 from streamflow.steps.versions.rebuilt_training_set import (
     rebuild_training_set,
     require_equal_months,
@@ -121,10 +121,15 @@ class VersionPair:
         platform = without_progress(platform_as_recorded(self.platform, passport))
         try:
             rows = self._rebuild_set(swapped - {CONFIGURATION})
-            return fit(platform, rows).metrics
+            return self._trainings.score(platform, rows)
         except TrainingImpossible as problem:
             message = f"{self.describe_rebuild(swapped)}: {problem.message}"
             raise TrainingImpossible(message) from problem
+
+    @cached_property
+    def _trainings(self) -> RebuildTrainings:
+        """The trainings of all rebuilds."""
+        return RebuildTrainings()
 
     @cached_property
     def _rebuild_set(self) -> Callable[[frozenset[str]], TrainingSet]:
@@ -180,7 +185,7 @@ class CombinationScores:
     """The metrics of every combination of causes.
 
     notes     which factors had to be swapped together, and why
-    rebuilds  how many rebuilds were trained
+    rebuilds  how many rebuilds were made; equal ones share one training
     """
 
     metrics: Mapping[frozenset[str], HoldoutMetrics]

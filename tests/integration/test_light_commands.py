@@ -1,0 +1,139 @@
+"""Commands that read a version import no library that they can do without, and see MLflow as it is.
+
+They read MLflow's tables by SQL. What they see is what MLflow's own client sees.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Cluster
+from support.states import JANUARY_SERVED, in_state
+
+from streamflow.models.mlflow_client import ignore_stage_warnings, newest_schema
+from streamflow.models.registry_content import read_by_client
+from streamflow.models.registry_tables import TABLES_VERSION, RegistryTables
+from streamflow.platform import Platform
+from streamflow.steps.stages.transitions import version_in_stage
+
+USER = "7590-VHVEG"
+MODEL = "streamflow_churn"
+# Each takes half a second to four seconds to import.
+DISPENSABLE = (
+    "mlflow",
+    "feast",
+    "prefect",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "matplotlib",
+    "skops",
+    "treelite",
+    "sqlalchemy",
+    "alembic",
+    "pandera",
+    "fastapi",
+)
+RUN_COMMANDS = """
+import json, sys
+from streamflow.cli.app import main
+codes = {}
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["streamflow", "--quiet", *words]
+    try:
+        main()
+    except SystemExit as end:
+        codes[words[0]] = end.code or 0
+print("RESULT" + json.dumps([codes, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+@pytest.fixture(scope="module")
+def served(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """January is live, and version 1 is in Production."""
+    home = tmp_path_factory.mktemp("light") / "home"
+    with in_state(cluster, JANUARY_SERVED, simulated_drops, home) as platform:
+        yield platform
+
+
+def test_predict_explain_and_models_import_none_of_the_libraries_that_take_long(
+    served: Platform,
+) -> None:
+    settings = served.settings
+    assert settings.database_url is not None
+    variables = {
+        "STREAMFLOW_HOME": str(settings.home),
+        "STREAMFLOW_DATABASE_URL": settings.database_url.get_secret_value(),
+        "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database,
+        "PATH": os.environ["PATH"],
+    }
+    commands = [["models"], ["predict", USER], ["explain", USER]]
+    child = subprocess.run(
+        [sys.executable, "-c", RUN_COMMANDS, json.dumps(commands)],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    output, _, result = child.stdout.rpartition("RESULT")
+    codes, imported = json.loads(result)
+    assert codes == {"models": 0, "predict": 0, "explain": 0}, child.stderr
+    assert "Production" in output
+    assert sorted(set(imported) & set(DISPENSABLE)) == []
+
+
+def test_the_sql_is_for_the_tables_of_the_installed_mlflow() -> None:
+    assert newest_schema() == TABLES_VERSION
+
+
+def read_tables(platform: Platform) -> RegistryTables:
+    return RegistryTables(platform.address.with_database(platform.settings.mlflow_database), MODEL)
+
+
+def test_the_tables_say_what_mlflows_client_says(served: Platform) -> None:
+    client = served.models._client
+    by_tables, by_client = read_tables(served).read_content(), read_by_client(client, MODEL)
+    assert by_tables is not None
+    assert len(by_tables.versions) == len(by_client.versions) == 1
+    names = ("run_id", "current_stage", "creation_timestamp", "last_updated_timestamp", "tags")
+    for own, mlflows in zip(by_tables.versions, by_client.versions, strict=True):
+        assert own.version == int(mlflows.version)
+        assert [getattr(own, name) for name in names] == [getattr(mlflows, name) for name in names]
+        assert by_tables.read_metrics(own) == by_client.read_metrics(mlflows)
+        assert read_tables(served).find_model_location(
+            own.version
+        ) == client.get_model_version_download_uri(MODEL, mlflows.version)
+        run = client.get_run(own.run_id)
+        assert read_tables(served).find_run_location(own.run_id) == run.info.artifact_uri
+    assert by_tables.aliases == by_client.aliases == {"production": 1}
+    assert by_tables.model_tags == by_client.model_tags
+
+
+def test_what_somebody_changes_in_mlflow_is_seen_at_once(served: Platform) -> None:
+    client = served.models._client
+    with ignore_stage_warnings():
+        client.transition_model_version_stage(MODEL, "1", "Archived")
+        assert version_in_stage(served) is None
+        client.transition_model_version_stage(MODEL, "1", "Production")
+    version = version_in_stage(served)
+    assert version is not None
+    assert (version.version, version.stage) == (1, "Production")
+    client.log_metric(version.run_id, "a note", float("nan"))
+    assert str(served.models.version(1).metrics["a note"]) == "nan"
+
+
+def test_tables_of_a_different_version_are_read_by_mlflow(served: Platform) -> None:
+    database = served.address.with_database(served.settings.mlflow_database)
+    assert RegistryTables(database.with_database("no such database"), MODEL).read_content() is None
+    assert RegistryTables(served.address, MODEL).read_content() is None
