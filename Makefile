@@ -62,7 +62,7 @@ bench: setup
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/commands.py
 bench-scale: setup
-	@echo "10,000 users of 2 and of 6 months take about 10 minutes on 2 cores."
+	@echo "Each step of each month is a process of its own: two small sizes take many minutes."
 	$(BIN)/python benchmarks/scale.py --users $(USERS) --months $(MONTHS)
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
