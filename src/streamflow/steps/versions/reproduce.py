@@ -161,7 +161,7 @@ def _rebuild(
             record.passport,
             read_rows=verified_rows.read_rows,
         )
-        recorded_platform.notify(f"training on {count_of(len(rows.frame), 'row')}")
+        recorded_platform.notify(f"training on {count_of(rows.row_count, 'row')}")
         fitted = fit(without_progress(recorded_platform), rows)
     except TrainingImpossible as exc:
         sentences = tuple(exc.message.splitlines())
