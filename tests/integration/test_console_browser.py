@@ -125,11 +125,12 @@ def test_every_page_fits_and_axe_finds_nothing(site: Site, width: int, scheme: s
             assert wide <= 0, path
             found = axe.run(page, options=options)
             assert found.violations_count == 0, (path, found.generate_report())
-            page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
-            contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
-            found = axe.run(page, options=contrast)
-            assert found.violations_count == 0, (path, found.generate_report())
-            page.emulate_media(color_scheme=scheme)
+        # The different scheme has the same structure and different colours.
+        page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+        page.goto(site.base + SHORT_LIST)
+        contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+        found = axe.run(page, options=contrast)
+        assert found.violations_count == 0, found.generate_report()
 
 
 def test_the_pages_for_the_engineer_fit_and_axe_finds_nothing(site: Site) -> None:
