@@ -7,9 +7,6 @@ USERS ?= 10000
 MONTHS ?= 2 6
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
-# Without compiled files every process of the tests compiles all of streamflow, and pytest rewrites
-# all tests in each worker.
-unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test compose-test check prove bench bench-scale dashboards api-pages lock clean
 help:
@@ -38,6 +35,7 @@ demo: setup
 test prove: export STREAMFLOW_SHARED := $(SHARED)
 test prove: export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
 test: setup
+	$(BIN)/python -m compileall -q src  # once here: with PYTHONDONTWRITEBYTECODE each process of the tests would do it
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # tests wait more than they compute, on 2 cores too; the long files first
 compose-test: export COMPOSE_SMOKE := $(COMPOSE_SMOKE)
 compose-test: setup
