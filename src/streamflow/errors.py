@@ -29,13 +29,13 @@ StreamflowError
 ├── UninstallRefused         an installation is in use, or a folder is not a state folder
 ├── NothingScored            no drop was scored yet, so there is no list of users
 ├── FilterInvalid            a list of users cannot be filtered or continued like this
+├── LedgerChanged            the ledger has a newer entry than the person saw who asks for a change
 ├── Overloaded               there are more requests than can be answered in time
 ├── ApiKeyUnknown            no API key in force has this name or id
 ├── PortTaken                a requested port is in use
 └── ServiceFailed            a child process did not become ready, or ended too early
 
-Exit code 2 is a usage error, 1 is a verdict such as "differs"; errors have the codes from 3 on. A
-message says where and what; `state` says what was left behind; `remedy` says what to do next.
+Exit code 2 is a usage error, 1 is a verdict such as "differs"; errors have the codes from 3 on.
 """
 
 from streamflow.base_error import StreamflowError as StreamflowError  # noqa: PLC0414
@@ -106,10 +106,7 @@ class TemporalViolation(StreamflowError):
 
     exit_code = 24
     state = "No run and no model version was written."
-    remedy = (
-        "Compare each cell above with its frozen row; "
-        "'streamflow doctor' checks the protection of frozen rows."
-    )
+    remedy = "Compare each cell above with its frozen row; run 'streamflow doctor', too."
 
 
 class DatabaseUnavailable(StreamflowError):
@@ -231,6 +228,7 @@ class ApiKeyUnknown(StreamflowError):
     """No API key that is in force has this name or id."""
 
     exit_code = 30
+    http_status = 404
     remedy = "Run 'streamflow keys list' to see the keys."
 
 
@@ -291,5 +289,12 @@ class FilterInvalid(StreamflowError):
 
     exit_code = 48
     http_status = 422
-    state = ""
     remedy = "Run 'streamflow at-risk' without a filter to see the columns and their categories."
+
+
+class LedgerChanged(StreamflowError):
+    """The ledger has a newer entry than the person saw who asks for a change."""
+
+    exit_code = 49
+    http_status = 409
+    remedy = "Look at the ledger again ('streamflow ledger'), and decide anew."

@@ -28,14 +28,13 @@ from streamflow.files.home_catalog import HomeCatalog, load_home_catalog, refres
 from streamflow.files.home_location import read_former_home, record_home
 from streamflow.migration_checks import check_migrated, require_installation
 from streamflow.settings import (
-    SETTINGS_FILE,
     Settings,
     apply_catalog_defaults,
     temporary_environment,
     vendors_environment,
 )
 from streamflow.warehouse import installation
-from streamflow.warehouse.roles import MAINTENANCE, WRITER
+from streamflow.warehouse.roles import CONSOLE, MAINTENANCE, WRITER
 
 if TYPE_CHECKING:
     import psycopg
@@ -124,8 +123,13 @@ class Platform:
     @property
     def _own_tracking_uri(self) -> str:
         """The address of MLflow's database on our own server."""
-        database = self.settings.mlflow_database
-        return self.address.sqlalchemy_url(database, driver=MLFLOW_DRIVER)
+        # The console opens a second platform as the writer. MLflow keeps one engine for each URI,
+        # so without the role in it both would share connections.
+        return self.address.sqlalchemy_url(
+            self.settings.mlflow_database,
+            driver=MLFLOW_DRIVER,
+            names_role=self.address.role == CONSOLE,
+        )
 
     @property
     def artifact_root(self) -> str:
@@ -229,7 +233,7 @@ def _wire(
 ) -> Platform:
     """Make the platform; `closing` closes what it opens."""
     catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
-    for note in catalog_file.list_notes(settings_file=SETTINGS_FILE):
+    for note in catalog_file.list_notes():
         notify(note)
     attachment = None
     if settings.database_url is None:

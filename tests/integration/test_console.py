@@ -42,9 +42,6 @@ MAX_PAGE_BYTES = 100_000
 HOSTILE = '"><script>alert(1)</script>'
 
 
-pytestmark = pytest.mark.usefixtures("openmp")
-
-
 @pytest.fixture(scope="module")
 def scored(
     cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory

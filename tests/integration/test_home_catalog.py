@@ -104,11 +104,13 @@ def test_settings_beside_the_catalog_that_are_not_read_are_said(
     settings = tmp_path / "project" / "streamflow.toml"
     settings.write_text("seed = 7", "utf-8")
     catalog = load_home_catalog(tmp_path / "home", mine)
-    assert list(catalog.list_notes(settings_file="streamflow.toml")) == [
-        f"{settings} is not read: settings come from the folder where the command runs"
+    assert list(catalog.list_notes()) == []
+    Path("streamflow.toml").write_text("seed = 8", "utf-8")
+    assert list(catalog.list_notes()) == [
+        f"{settings} is not read: the current folder has a streamflow.toml too"
     ]
     monkeypatch.chdir(tmp_path / "project")
-    assert list(catalog.list_notes(settings_file="streamflow.toml")) == []
+    assert list(catalog.list_notes()) == []
 
 
 def test_an_installation_that_remembers_nothing_asks_which_catalog_is_meant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import pytest
 from support.command import called
 
 from streamflow.database import arrow, connect
-from streamflow.errors import CatalogInvalid
+from streamflow.errors import CatalogInvalid, StreamflowError
 from streamflow.platform import Platform
 from streamflow.steps.data.fetch_rows import fetch_rows, fetched_rows
 from streamflow.steps.data.ingest import ingest
@@ -43,6 +44,11 @@ def source(cluster: Cluster, installation: str) -> str:
     server = {name: address.parameters[name] for name in ("host", "port")}
     password = f":{address.password}" if address.password else ""
     return f"postgresql://{address.user}{password}@/{installation}{{}}?{urlencode(server)}"
+
+
+def fetch(url: str, folder: Path) -> AbstractContextManager[Path]:
+    out = folder / "catalog.toml"
+    return fetched_rows(url, folder, query=None, out=out, force=False, notify=print)
 
 
 def test_a_table_becomes_a_catalog_and_frozen_rows(
@@ -91,10 +97,42 @@ def test_a_refused_guess_leaves_no_file_behind(source: str, tmp_path: Path) -> N
     for _ in range(2):  # so the second try is not refused because of the first
         with (
             pytest.raises(CatalogInvalid, match="no column 'nothing'"),
-            fetched_rows(url, tmp_path, query=None, force=False, notify=print) as path,
+            fetch(url, tmp_path) as path,
         ):
             init([path], tmp_path / "catalog.toml", label="nothing")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_same_source_is_read_again_and_no_file_of_somebody_else_is_replaced(
+    source: str, cluster: Cluster, installation: str, tmp_path: Path
+) -> None:
+    url = source.format("/crm.customers")
+    with fetch(url, tmp_path) as path:
+        pass
+    with connect(cluster.address.with_database(installation), autocommit=True) as connection:
+        connection.execute("DELETE FROM crm.customers WHERE customer_id > 50")
+    with (
+        pytest.raises(CatalogInvalid, match="no column 'nothing'"),
+        fetch(url, tmp_path) as path,
+    ):
+        init([path], tmp_path / "catalog.toml", label="nothing")
+    assert init([path], tmp_path / "catalog.toml").keys == 50
+    # Now that there is a catalog, it is refused before a row is read.
+    with pytest.raises(StreamflowError, match=r"catalog\.toml exists"), fetch(url, tmp_path):
+        pass
+    (tmp_path / "catalog.toml").unlink()
+    other_source = "TABLE crm.customers"
+    fetch_rows(source.format(""), tmp_path, query=other_source)
+    (tmp_path / "query.parquet").rename(path)
+    before = path.read_bytes()
+    for _ in range(2):
+        with (
+            pytest.raises(StreamflowError, match=r"customers\.parquet exists"),
+            fetch(url, tmp_path),
+        ):
+            pass
+        assert path.read_bytes() == before
+        path.write_bytes(before := b"a file of somebody else")
 
 
 def test_init_needs_a_source(tmp_path: Path) -> None:

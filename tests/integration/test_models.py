@@ -407,7 +407,7 @@ def record() -> RunRecord:
 
 def test_a_run_holds_all_that_was_asked_for(store: Store, record: RunRecord) -> None:
     registry = store.registry("holds_all")
-    tried = Candidate(kind="baseline", aucs=(0.7, 0.8), out_of_fold=np.empty(0))
+    tried = Candidate(kind="baseline", aucs=(0.7, 0.8), briers=(0.2, 0.1), out_of_fold=np.empty(0))
     logged = registry.log_run(replace(record, candidates=[tried]))
     run = store.client.get_run(logged.run_id)
     assert run.info.status == "FINISHED"

@@ -129,7 +129,9 @@ def test_a_backup_holds_up_neither_a_reader_nor_a_training(
     A version is registered at the same time.
     """
     variables = cluster.variables(loaded.login.database, loaded.home)
-    with blocked(loaded.login, "LOCK TABLE streamflow.ledger IN ACCESS EXCLUSIVE MODE") as reached:
+    # A table that the dump reads, and neither a training nor a materialization.
+    lock = "LOCK TABLE streamflow.api_key IN ACCESS EXCLUSIVE MODE"
+    with blocked(loaded.login, lock) as reached:
         dumping = start(loaded.home, "backup", str(tmp_path / "state.backup"), extra=variables)
         assert wait_for(reached)
         swapping = start(loaded.home, "materialize", extra=variables)

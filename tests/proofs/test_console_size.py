@@ -22,7 +22,6 @@ from streamflow.platform import Platform, open_platform
 from streamflow.steps.serving.score import score
 from streamflow.warehouse.roles import CONSOLE
 
-pytestmark = pytest.mark.usefixtures("openmp")
 USERS = 1_000_000
 CLIENTS = 8
 ROUNDS = 4

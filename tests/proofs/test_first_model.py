@@ -15,10 +15,8 @@ import polars as pl
 import pytest
 from support.first_model import PublicSet, mass_point, measure
 
-# The largest distance to the best rival. MLC misses the goal of 0.005: in some folds the forest and
-# boosting are equally good in cross-validation (0.920 and 0.919), but not on the held rows.
+# The largest distance to the best rival.
 MOST_BEHIND = 0.005
-MLC_BEHIND = 0.01
 # 100 trees, and one repeat in place of three: more chance in the choice than a user has, and less
 # time.
 TREES, REPEATS = 100, 1
@@ -51,18 +49,16 @@ def churn_of_tv() -> PublicSet:
 
 
 @pytest.mark.parametrize(
-    ("make", "most_behind"),
+    "make",
     [
-        pytest.param(lambda: churn_of_r("mlc_churn"), MLC_BEHIND, id="mlc"),
-        pytest.param(lambda: churn_of_r("wa_churn"), MOST_BEHIND, id="ibm-telco"),
-        pytest.param(churn_of_tv, MOST_BEHIND, id="tv"),
-        pytest.param(lambda: mass_point(6_000), MOST_BEHIND, id="mass-point"),
-        pytest.param(lambda: mass_point(12_000, share=0.01), MOST_BEHIND, id="one-in-a-hundred"),
+        pytest.param(lambda: churn_of_r("mlc_churn"), id="mlc"),
+        pytest.param(lambda: churn_of_r("wa_churn"), id="ibm-telco"),
+        pytest.param(churn_of_tv, id="tv"),
+        pytest.param(lambda: mass_point(6_000), id="mass-point"),
+        pytest.param(lambda: mass_point(12_000, share=0.01), id="one-in-a-hundred"),
     ],
 )
-def test_auto_is_hardly_behind_the_best_rival(
-    make: Callable[[], PublicSet], most_behind: float
-) -> None:
+def test_auto_is_hardly_behind_the_best_rival(make: Callable[[], PublicSet]) -> None:
     found = measure(make(), trees=TREES, repeats=REPEATS)
     print(found)
-    assert found.behind <= most_behind, found
+    assert found.behind <= MOST_BEHIND, found

@@ -96,7 +96,7 @@ def measure(
         answers.setdefault("auto", []).append(probability)
         kinds.append(kind)
         labels.append(public.label[held])
-        for name, rival in _predict_by_rivals(public, held, trees):
+        for name, rival in predict_by_rivals(public, held, trees):
             answers.setdefault(name, []).append(rival)
     # The mean over the folds: scores of different models are not compared with each other.
     scores = {
@@ -124,7 +124,7 @@ def _predict_by_auto(
     return chosen.kind, compile_model(pipeline)(matrix)
 
 
-def _predict_by_rivals(
+def predict_by_rivals(
     public: PublicSet, held: NDArray[np.bool_], trees: int
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """The rivals read columns as one-hot categories and numbers, by scikit-learn alone."""

@@ -230,6 +230,9 @@ GOOD_CODES: Mapping[str, tuple[int, ...]] = {
     "explain": (16, 17),
 }
 
+# How a command may end besides when PostgreSQL ends its session: `doctor` reports it as a finding.
+CODES_OF_A_LOST_SESSION: Mapping[str, tuple[int, ...]] = {"doctor --fix": (1,)}
+
 
 def make_material(
     cluster: Cluster, drops: Path, folder: Path, *, with_files: bool = True
@@ -345,7 +348,8 @@ class Bench:
                 installation, arguments, partial(interrupt_fork, installation, how, delay_s)
             )
             history.append(f"{how} after {delay_s:.3f} s: {ended.code}")
-            faults += judge_end(ended, how, good_codes)
+            lost_codes = CODES_OF_A_LOST_SESSION.get(command, ()) if how == "backend" else ()
+            faults += judge_end(ended, how, (*good_codes, *lost_codes))
             if ended.interrupted:
                 self.counts[command, how] += 1
             else:

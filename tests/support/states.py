@@ -82,7 +82,6 @@ TWO_MONTHS = State(name="two", prepare=_freeze_two_months, settings={"trees": 10
 # January is live; version 1 of it is in Production.
 JANUARY_SERVED = State(name="served", prepare=_serve_january, settings={"trees": 10})
 # January and February are scored by version 1 of January, February with reasons; both have labels.
-# The reasons need the fixture `openmp`.
 SCORED = State(name="scored", prepare=_score_two_months, settings={"trees": 10})
 # January is live; of three versions with thresholds of their own, the first is in Production.
 THREE_VERSIONS = State(

@@ -91,3 +91,45 @@ def test_variables_for_vendors_are_taken_back(monkeypatch: pytest.MonkeyPatch) -
         assert (os.environ["PGHOST"], os.environ["PGUSER"]) == ("during", "during")
     assert os.environ["PGHOST"] == "before"
     assert "PGUSER" not in os.environ
+
+
+def test_the_file_beside_the_catalog_is_read_where_the_current_folder_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    home = tmp_path / "home"
+    for folder in (project, home, tmp_path / "elsewhere"):
+        folder.mkdir()
+    (project / "streamflow.toml").write_text("seed = 7")
+    (project / "catalog.toml").touch()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert origins(home=home)["seed"] == ("42", "default")
+    # The command names the catalog, or the state folder remembers it.
+    assert origins(home=home, catalog=project / "catalog.toml")["seed"] == ("7", "streamflow.toml")
+    assert load_settings(home=home, catalog=Path("../project/catalog.toml")).seed == 7
+    (home / "home.catalog.source").write_text(f"{project / 'catalog.toml'}\n")
+    assert origins(home=home)["seed"] == ("7", "streamflow.toml")
+    monkeypatch.setenv("STREAMFLOW_HOME", str(home))
+    assert load_settings().seed == 7
+    assert load_settings(seed=9).seed == 9
+    Path("streamflow.toml").write_text("trees = 5")
+    assert (load_settings().seed, load_settings().trees) == (42, 5)
+
+
+def test_the_file_beside_the_catalog_sets_nothing_of_the_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "streamflow.toml").write_text('database_url = "postgresql://evil/x"\nseed = 7')
+    with pytest.raises(SettingsInvalid, match=r"database_url: a setting of the inst") as refused:
+        load_settings(catalog=project / "catalog.toml")
+    assert refused.value.remedy == (
+        f"Run the command in {project}, or set STREAMFLOW_DATABASE_URL."
+    )
+    monkeypatch.chdir(project)
+    assert load_settings(catalog=Path("catalog.toml")).seed == 7
+    (project / "streamflow.toml").write_text("seed =")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsInvalid, match=r"project/streamflow\.toml: Invalid value"):
+        load_settings(catalog=project / "catalog.toml")

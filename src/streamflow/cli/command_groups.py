@@ -11,12 +11,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Data": (
         "simulate",
         "ingest",
+        "drops",
         "rejects",
         "snapshot",
         "snapshots",
         "materialize",
         "inbox",
         "forget",
+        "catalog",
     ),
     "Training": ("training-set", "honesty", "retrain"),
     "Versions and stages": (
@@ -29,7 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Customers": ("console", "at-risk", "user", "portfolio"),
     "Serving": ("serve", "score", "explain", "keys"),
-    "Monitoring": ("monitor", "skew"),
+    "Monitoring": ("monitor", "skew", "reports"),
     "Reproducibility": ("reproduce", "verify", "compare", "export", "import"),
     "Services": ("up", "down", "status", "logs", "worker"),
     "Installation": (

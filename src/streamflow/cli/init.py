@@ -132,7 +132,9 @@ def init(
         notify=notify,
     )
     if database:
-        with fetched_rows(database, folder, query=query, force=force, notify=notify) as path:
+        with fetched_rows(
+            database, folder, query=query, out=out, force=force, notify=notify
+        ) as path:
             receipt = guess([path])
     else:
         receipt = guess(sources or [])

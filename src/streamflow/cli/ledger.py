@@ -41,6 +41,19 @@ def ledger(
         Literal["show", "verify"],
         typer.Argument(help="show lists the entries. verify checks that none was changed."),
     ] = "show",
+    below: Annotated[
+        int | None,
+        typer.Option("--below", min=1, help="Only entries with smaller numbers.", metavar="N"),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            max=1000,
+            help="At most this many entries, the newest first (default: all, the oldest first).",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show or verify the record of all promotions.
@@ -50,16 +63,22 @@ def ledger(
 
     Example: streamflow ledger
 
+    Example: streamflow ledger --limit 10
+
     Example: streamflow ledger verify
     """
-    from streamflow.steps.stages.ledger import read_ledger, verify_ledger
+    from streamflow.steps.stages.ledger import read_ledger, read_newest_entries, verify_ledger
 
     with invocation(context).platform() as platform:
         if action == "verify":
             verdict = verify_ledger(platform)
             show(verdict, as_json=as_json, text=lifecycle_receipts.ledger_verdict)
             raise typer.Exit(int(verdict.broken is not None))
-        entries = read_ledger(platform)
+        if limit is None:
+            ledger_entries = read_ledger(platform)
+            entries = [item for item in ledger_entries if below is None or item.seq < below]
+        else:
+            entries = read_newest_entries(platform, below=below, limit=limit)
     if as_json:
         show(entries, as_json=True, text=str)
         return

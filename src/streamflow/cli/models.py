@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamflow.cli import lifecycle_receipts
+from streamflow.cli import lifecycle_receipts, version_receipts
 from streamflow.cli.context import invocation, print_table, print_text, show
 from streamflow.cli.options import JsonFlag, Why
 
@@ -38,30 +38,62 @@ Force = Annotated[
 ]
 
 
+Below = Annotated[
+    int | None,
+    typer.Option("--below", min=1, help="Only versions with smaller numbers.", metavar="N"),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, max=1000, help="How many versions at most (default: all)."),
+]
+ShownVersion = Annotated[
+    int | None,
+    typer.Argument(min=1, help="Show everything of this version.", show_default=False),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command("models")(models)
     app.command("promote")(promote)
 
 
-def models(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List the model versions with their stages and metrics.
+def models(
+    context: typer.Context,
+    version: ShownVersion = None,
+    below: Below = None,
+    limit: Limit = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the model versions with their stages and metrics, or show one version.
 
     The list also shows aliases, the date of the training data, and how much the defaults of the
-    catalog would change the predictions of each version.
+    catalog would change the predictions of each version. Of one version it shows the candidates,
+    the levels of the passport, the certificate, the honesty findings and the digests of its files.
 
     Example: streamflow models
+
+    Example: streamflow models 3 --json
     """
     from streamflow.steps.stages.transitions import disagreements
+    from streamflow.steps.versions.version_record import list_versions, read_version
 
     with invocation(context).platform() as platform:
-        versions = platform.models.versions()
+        if version is not None:
+            record = read_version(platform, version)
+            show(record, as_json=as_json, text=version_receipts.version)
+            return
+        versions = list_versions(platform, below=below, limit=limit)
         notes = disagreements(platform)
     if as_json:
         show(versions, as_json=True, text=str)
         return
+    _print_versions(platform.catalog.model, versions, notes)
+
+
+def _print_versions(model: str, versions: list[ModelVersion], notes: list[str]) -> None:
     print_table(
-        f"Versions of {platform.catalog.model}",
+        f"Versions of {model}",
         ("version", "stage", "alias", "as_of", "AUC", "F1", "accuracy", "run_id"),
         [_version_row(version) for version in versions],
     )
@@ -127,11 +159,11 @@ def promote(
 
 
 def _check_promotion(to: str, why: str, *, force: bool) -> None:
-    from streamflow.steps.promotion.promote import STAGES
+    from streamflow.steps.promotion.promote import STAGES, is_reason_missing
 
     if to.lower() not in STAGES:
         raise typer.BadParameter(f"'{to}' is not one of {', '.join(STAGES)}", param_hint="--to")
-    if force and not why.strip():
+    if is_reason_missing(why, force=force):
         raise typer.BadParameter(
             "a forced promotion needs a reason: --why TEXT",
             param_hint="--force",

@@ -200,14 +200,17 @@ def _tabulate_candidates(receipt: TrainReceipt) -> list[str]:
     """Return the table of the kinds of models that were compared; empty for a named kind."""
     if not receipt.candidates:
         return []
-    lines = ["  kinds of models, by their cross-validated AUC on the training side:"]
+    lines = [
+        "  kinds of models, cross-validated on the training side; the lowest Brier score counts:"
+    ]
     for kind, auc in receipt.candidates.items():
         facts = []
         if kind in receipt.leaf_sizes:
             facts.append(f"leaf size {receipt.leaf_sizes[kind]}")
         if kind == receipt.model_kind:
             facts.append("chosen")
-        lines.append(f"    {kind:10} {auc:.4f}  {', '.join(facts)}".rstrip())
+        scores = f"AUC {auc:.4f}  Brier {receipt.candidate_briers[kind]:.4f}"
+        lines.append(f"    {kind:10} {scores}  {', '.join(facts)}".rstrip())
     return lines
 
 

@@ -11,7 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from structlog.typing import FilteringBoundLogger
 
-from streamflow.console import customer_pages, login
+from streamflow.console import (
+    catalog_page,
+    customer_pages,
+    drop_pages,
+    login,
+    monitoring_pages,
+    production_forms,
+    production_pages,
+    service_pages,
+    version_pages,
+)
+from streamflow.console.form_numbers import FormSentBefore
 from streamflow.console.forms import ForeignForm
 from streamflow.console.navigation import FIRST_PAGE
 from streamflow.console.pages import STATIC_FOLDER, TABLE_FORMATS, problem_page
@@ -24,7 +35,17 @@ from streamflow.web.host_check import HostCheck, allowed_hosts
 COMMAND = re.compile(r"'(streamflow [^']+)'")
 
 # Every module that adds pages. Each has a function `add_pages(app, state)`.
-PAGE_MODULES = (login, customer_pages)
+PAGE_MODULES = (
+    login,
+    customer_pages,
+    version_pages,
+    production_pages,
+    production_forms,
+    drop_pages,
+    catalog_page,
+    monitoring_pages,
+    service_pages,
+)
 
 
 def create_app(state: ConsoleState, log: FilteringBoundLogger, *, host: str) -> FastAPI:
@@ -91,6 +112,12 @@ def _add_error_answers(app: FastAPI, state: ConsoleState) -> None:
         """Refuse a form that is not ours."""
         lines = [texts.get("problem.form")]
         return problem_page(request, state, status=403, code="foreign_form", lines=lines)
+
+    @app.exception_handler(FormSentBefore)
+    async def refuse_second_form(request: Request, _: FormSentBefore) -> Response:
+        """Refuse a form that was sent before: a second click changes nothing."""
+        lines = [texts.get("problem.sent_before")]
+        return problem_page(request, state, status=409, code="form_sent_before", lines=lines)
 
     @app.exception_handler(StreamflowError)
     async def show_own_error(request: Request, error: StreamflowError) -> Response:

@@ -18,5 +18,16 @@ NAVIGATION = (
         title="nav.customers",
         pages=(("/at-risk", "nav.at_risk"), ("/portfolio", "nav.portfolio")),
     ),
+    MenuGroup(
+        title="nav.engineer",
+        pages=(
+            ("/versions", "nav.versions"),
+            ("/production", "nav.production"),
+            ("/drops", "nav.drops"),
+            ("/data", "nav.data"),
+            ("/monitoring", "nav.monitoring"),
+            ("/service", "nav.service"),
+        ),
+    ),
 )
 FIRST_PAGE = "/at-risk"

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
+from streamflow.console.form_numbers import FormNumbers
 from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie, make_visitor
 from streamflow.console.texts import Texts, load_texts
 from streamflow.core.serving.api_keys import Scope
 from streamflow.database.reading_pool import open_reading_pool, take_reading_connection
-from streamflow.platform import Platform
+from streamflow.errors import Overloaded
+from streamflow.platform import Platform, open_platform
 from streamflow.web.active_keys import KeyRing
 from streamflow.web.request_context import notes_of
 from streamflow.web.request_keys import read_key
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from streamflow.steps.serving.serving_version import Serving
 
 STATEMENT_LIMIT_S = 10.0
+# How long a change waits for a different one of the same console.
+ACTION_WAIT_S = 60.0
 
 
 class LoginNeeded(Exception):
@@ -54,6 +58,8 @@ class ConsoleState:
     sessions: Sessions
     pool: ConnectionPool
     texts: Texts = field(default_factory=load_texts)
+    form_numbers: FormNumbers = field(default_factory=FormNumbers)
+    _acting_lock: Lock = field(default_factory=Lock)
     _serving: Serving | None = None
     _serving_lock: Lock = field(default_factory=Lock)
 
@@ -62,6 +68,34 @@ class ConsoleState:
         """Yield the platform with a connection of this request, for steps that only read."""
         with take_reading_connection(self.pool) as connection:
             yield replace(self.platform, _connections=[connection])
+
+    @contextmanager
+    def reading_versions(self) -> Iterator[Platform]:
+        """Yield the platform as `reading` does, with the one registry that all requests share."""
+        with self.reading() as platform:
+            # A registry for each request would leave one behind each time.
+            platform.__dict__["models"] = self.platform.models
+            yield platform
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one step at a time open a platform of its own, which sets the environment.
+
+        Raises:
+            Overloaded: a different change of this console takes too long.
+        """
+        if not self._acting_lock.acquire(timeout=ACTION_WAIT_S):
+            raise Overloaded("a different change is still running in this console")
+        try:
+            yield
+        finally:
+            self._acting_lock.release()
+
+    @contextmanager
+    def acting(self) -> Iterator[Platform]:
+        """Yield the platform as the command line has it, for a step that may change something."""
+        with self.alone(), open_platform(self.platform.settings) as platform:
+            yield platform
 
     def find_visitor(self, request: Request) -> Visitor:
         """Return who asks; a browser without a cookie gets a new one by the answer.

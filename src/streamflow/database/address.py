@@ -107,10 +107,25 @@ class Address:
             variables["PGOPTIONS"] = self._session_options
         return variables
 
-    def sqlalchemy_url(self, database: str | None = None, *, driver: str = "psycopg") -> str:
-        """Return a URL that names only the database; `environment` holds the rest."""
+    def sqlalchemy_url(
+        self,
+        database: str | None = None,
+        *,
+        driver: str = "psycopg",
+        names_role: bool = False,
+    ) -> str:
+        """Return a URL that names only the database; `environment` holds the rest.
+
+        Args:
+            database: a different database on the same server.
+            driver: the driver of SQLAlchemy.
+            names_role: also name the role, so that the environment cannot change it.
+        """
         name = quote(database or self.database)
-        return f"postgresql+{driver}:///{name}?{urlencode(KEEPALIVE_PARAMETERS)}"
+        parameters: dict[str, int | str] = {**KEEPALIVE_PARAMETERS}
+        if names_role:
+            parameters["options"] = self._session_options
+        return f"postgresql+{driver}:///{name}?{urlencode(parameters)}"
 
     @property
     def display(self) -> str:

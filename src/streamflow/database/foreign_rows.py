@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
@@ -38,6 +39,12 @@ class ForeignSource:
     name: str
     table: tuple[str, ...] = ()
     query: str | None = field(default=None, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of where the rows are; the password does not count."""
+        rows = ".".join(self.table) if self.query is None else self.query.strip()
+        return sha256(f"{self.address.display}\0{rows}".encode()).hexdigest()
 
     def compose_rows(self) -> sql.Composable:
         """Return the SQL that gives the rows."""

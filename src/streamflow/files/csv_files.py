@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from streamflow.catalog.file_format import BLANKS, STRICT_CSV, FileFormat
+from streamflow.files.line_lengths import LineLengths
 from streamflow.files.text_source import CHUNK, is_plain, open_text, open_utf8
 
 HEADER_ROW = -1  # the row number of the header
@@ -93,20 +94,14 @@ def _describe(stream: BinaryIO) -> FileBytes:
     """Read a stream to its end once, and describe its bytes."""
     digest = sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
+    lengths = LineLengths()
     size = 0
-    lines = 0
-    longest_line = 0
-    open_line = 0  # bytes of the line that the next chunk continues
     has_quotes = False
     is_text = True
     while chunk := stream.read(CHUNK):
         digest.update(chunk)
         size += len(chunk)
-        lengths = [len(line) for line in chunk.split(b"\n")]
-        lines += len(lengths) - 1
-        lengths[0] += open_line
-        longest_line = max(longest_line, *lengths)
-        open_line = lengths[-1]
+        lengths.add(chunk)
         has_quotes = has_quotes or b'"' in chunk
         is_text = is_text and b"\0" not in chunk and _can_decode(decoder, chunk)
     # The file must not end within a character.
@@ -114,8 +109,8 @@ def _describe(stream: BinaryIO) -> FileBytes:
     return FileBytes(
         sha256=digest.hexdigest(),
         size=size,
-        lines=lines,
-        longest_line=longest_line,
+        lines=lengths.lines,
+        longest_line=lengths.longest,
         has_quotes=has_quotes,
         is_text=is_text,
     )

@@ -13,9 +13,15 @@ from pathlib import Path
 from streamflow.catalog import DEFAULT_PATH, Catalog, parse_catalog, read_catalog_text
 from streamflow.errors import CatalogInvalid
 from streamflow.files.text_files import write_text
+from streamflow.settings import (
+    CATALOG_SOURCE_FILE,
+    SETTINGS_FILE,
+    find_catalog_source,
+    read_former_source,
+    read_state_text,
+)
 
 COPY_FILE = "home.catalog.toml"  # the text of the catalog in force
-SOURCE_FILE = "home.catalog.source"  # the path from which it was read
 BUILT_IN = "the built-in catalog of the StreamFlow data"
 
 
@@ -49,18 +55,15 @@ class HomeCatalog:
         """Return whether the last `migrate` used the same source."""
         return self.name == self.former_source
 
-    def list_notes(self, *, settings_file: str) -> Iterator[str]:
-        """Say what a user may not expect: the copy is read, or settings beside it are not.
-
-        Args:
-            settings_file: The name of the file of settings in the current folder.
-        """
+    def list_notes(self) -> Iterator[str]:
+        """Say what a user may not expect: the copy is read, or settings beside it are not."""
         if self.copy is not None:
             yield f"{self.name} cannot be read: its copy {self.copy} is used"
         elif self.source is not None:
-            beside = self.source.parent / settings_file
-            if beside.is_file() and beside.resolve() != Path(settings_file).resolve():
-                yield f"{beside} is not read: settings come from the folder where the command runs"
+            local = Path(SETTINGS_FILE)
+            beside = self.source.parent / SETTINGS_FILE
+            if local.is_file() and beside.is_file() and not beside.samefile(local):
+                yield f"{beside} is not read: the current folder has a {SETTINGS_FILE} too"
 
     @property
     def replaces_former(self) -> bool:
@@ -82,9 +85,7 @@ def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
     Raises:
         CatalogInvalid: The catalog cannot be read, or it has mistakes.
     """
-    source_line = _read_text(home / SOURCE_FILE)
-    former = Path(source_line.removesuffix("\n")) if source_line.strip() else None
-    source = former if named_path is None else _find_named(named_path, former)
+    source = find_catalog_source(home, named_path)
     path = source or DEFAULT_PATH
     copy = None
     try:
@@ -100,8 +101,8 @@ def load_home_catalog(home: Path, named_path: Path | None) -> HomeCatalog:
         source=source,
         copy=copy,
         is_named=named_path is not None,
-        former_source=_name_source(former) if source_line else "",
-        former_text=_read_text(home / COPY_FILE),
+        former_source=_name_former_source(home),
+        former_text=read_state_text(home / COPY_FILE),
     )
 
 
@@ -110,7 +111,7 @@ def remember_catalog(home: Path, catalog: HomeCatalog) -> None:
     source = "" if catalog.source is None else str(catalog.source)
     home.mkdir(parents=True, exist_ok=True)
     write_text(home / COPY_FILE, catalog.text, replace=True)
-    write_text(home / SOURCE_FILE, f"{source}\n", replace=True)
+    write_text(home / CATALOG_SOURCE_FILE, f"{source}\n", replace=True)
 
 
 def refresh_copy(home: Path, catalog: HomeCatalog) -> None:
@@ -120,27 +121,11 @@ def refresh_copy(home: Path, catalog: HomeCatalog) -> None:
         write_text(home / COPY_FILE, catalog.text, replace=True)
 
 
-def _find_named(named_path: Path, former: Path | None) -> Path:
-    """Return the absolute path of the catalog that the user named.
-
-    A relative path that leads nowhere from the current folder is the remembered source, if that
-    ends with the same names.
-    """
-    path = named_path.absolute()
-    if path.exists() or named_path.is_absolute() or former is None:
-        return path
-    ends_alike = former.parts[-len(named_path.parts) :] == named_path.parts
-    return former if ends_alike else path
-
-
-def _read_text(path: Path) -> str:
-    """Return the text of a file of the state folder; empty if there is no such file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
+def _name_former_source(home: Path) -> str:
+    """Return what the last `migrate` used, in words; empty if the state folder does not say."""
+    if not read_state_text(home / CATALOG_SOURCE_FILE):
         return ""
-    except (OSError, UnicodeDecodeError) as exc:
-        raise CatalogInvalid(f"{path}: it cannot be read: {exc}") from exc
+    return _name_source(read_former_source(home))
 
 
 def _name_source(source: Path | None) -> str:

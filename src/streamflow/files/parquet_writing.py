@@ -13,15 +13,31 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write_parquet(path: Path, batches: Iterator[pa.RecordBatch], *, replace: bool) -> int:
+# The entry of a Parquet file with the digest of where streamflow read its rows.
+SOURCE_ENTRY = b"streamflow.source"
+
+
+def write_parquet(
+    path: Path,
+    batches: Iterator[pa.RecordBatch],
+    *,
+    source: str,
+    replace: bool,
+) -> int:
     """Write the rows of all batches, and return their number.
+
+    A file that was written from the same source is replaced.
+
+    Args:
+        source: a digest of where the rows were read; it is stored in the file.
+        replace: replace any other file too.
 
     Raises:
         StreamflowError: the file exists and may not be replaced, or it cannot be written.
     """
     from pyarrow import parquet
 
-    if path.exists() and not replace:
+    if path.exists() and not replace and _read_source(path) != source:
         raise StreamflowError(
             f"{path} exists", remedy="Name another folder with --to, or replace it with --force."
         )
@@ -32,7 +48,8 @@ def write_parquet(path: Path, batches: Iterator[pa.RecordBatch], *, replace: boo
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = 0
-        with parquet.ParquetWriter(temporary, first.schema) as writer:
+        schema = first.schema.with_metadata({SOURCE_ENTRY: source.encode()})
+        with parquet.ParquetWriter(temporary, schema) as writer:
             while first is not None:
                 rows += first.num_rows
                 writer.write_batch(first)
@@ -45,3 +62,15 @@ def write_parquet(path: Path, batches: Iterator[pa.RecordBatch], *, replace: boo
     finally:
         temporary.unlink(missing_ok=True)
     return rows
+
+
+def _read_source(path: Path) -> str | None:
+    """Return the digest of the source of a file; None if streamflow did not write it."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return metadata.get(SOURCE_ENTRY, b"").decode(errors="replace") or None

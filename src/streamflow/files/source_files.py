@@ -7,17 +7,19 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
 from streamflow.files import excel_files
 from streamflow.files.csv_files import MAX_CELL_CHARACTERS
+from streamflow.files.line_lengths import LineLengths
 
 # How the names of the files end that a folder of data is searched for. A .txt may be a note.
 # A catalog can declare a file of any ending.
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
 HEAD_BYTES = 1 << 20
 CHUNK = 1 << 20  # bytes read at a time
+EXAMINED_ROWS = 200  # rows of a sheet in which the header must be
 UNDEFINED_IN_1252 = b"\x81\x8d\x8f\x90\x9d"
 
 
@@ -67,15 +69,11 @@ def read_text_facts(path: Path) -> TextFacts:
     is_utf8 = True
     undefined: set[int] = set()
     quotes = 0
-    longest = 0
-    open_line = 0  # bytes of the line that the next chunk continues
+    lengths = LineLengths()
     for chunk in _read_chunks(path):
         head = head or chunk[:HEAD_BYTES]
         quotes += chunk.count(b'"')
-        lengths = [len(line) for line in chunk.split(b"\n")]
-        lengths[0] += open_line
-        longest = max(longest, *lengths)
-        open_line = lengths[-1]
+        lengths.add(chunk)
         is_ascii = chunk.isascii()
         if is_utf8 and not (is_ascii and not decoder.getstate()[0]):
             is_utf8 = _can_decode(decoder, chunk)
@@ -87,7 +85,7 @@ def read_text_facts(path: Path) -> TextFacts:
         is_utf8=is_utf8,
         undefined=frozenset(undefined),
         quotes=quotes,
-        longest=longest,
+        longest=lengths.longest,
     )
 
 
@@ -116,4 +114,32 @@ def list_sheets(path: Path) -> list[str]:
         ContractViolation: the file is damaged.
     """
     with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
-        return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
+        return _list_visible(workbook)
+
+
+def _list_visible(workbook: Any) -> list[str]:
+    """List the titles of the visible sheets."""
+    return [sheet.title for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
+
+
+def count_title_rows(path: Path, sheet: str | None) -> int:
+    """Count the rows of a sheet before its header: those above the first row of several cells.
+
+    Args:
+        sheet: its title; None: the only visible sheet.
+
+    Raises:
+        ContractViolation: the file is damaged.
+    """
+    with excel_files.naming_damage(path), excel_files.open_workbook(path) as workbook:
+        title = sheet or _list_visible(workbook)[0]
+        chosen_sheet = workbook[title]
+        chosen_sheet.reset_dimensions()
+        has_title = False
+        rows = chosen_sheet.iter_rows(max_row=EXAMINED_ROWS, values_only=True)
+        for number, cells in enumerate(rows):
+            filled = sum(cell not in (None, "") for cell in cells)
+            if filled > 1:
+                return number if has_title else 0
+            has_title = has_title or filled == 1
+    return 0

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
 from streamflow.core.statistics.metrics import auc
+from streamflow.core.training.calibration import calibrated_brier
 from streamflow.core.training.split import hash_position
 from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled_model import compile_model
+from streamflow.models.forward_months import ForwardMonths
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.pipelines import encoder_of, fit_model, require_both_classes
 
@@ -39,12 +41,14 @@ class Candidate:
     Attributes:
         kind: the kind of model.
         aucs: the AUC of each repeat.
+        briers: the Brier score of each repeat, after calibration.
         out_of_fold: the predictions of the first repeat for the rows that are judged.
         leaf_size: the fewest training rows in a leaf; None: the first size of the kind.
     """
 
     kind: str
     aucs: tuple[float, ...]
+    briers: tuple[float, ...]
     out_of_fold: Floats
     leaf_size: int | None = None
 
@@ -53,22 +57,10 @@ class Candidate:
         """Return the mean AUC over the repeats."""
         return float(np.mean(self.aucs))
 
-
-@dataclass(frozen=True, kw_only=True)
-class ForwardMonths:
-    """Which rows are of the newest month, and which of the months that were known before it.
-
-    Attributes:
-        is_newest: (n,)
-        is_before: (n,) not of a month whose labels are dated later than the newest month.
-    """
-
-    is_newest: NDArray[np.bool_]
-    is_before: NDArray[np.bool_]
-
-    def only(self, rows: NDArray[np.bool_]) -> ForwardMonths:
-        """Return the same for some of the rows."""
-        return ForwardMonths(is_newest=self.is_newest[rows], is_before=self.is_before[rows])
+    @property
+    def brier(self) -> float:
+        """Return the mean Brier score over the repeats."""
+        return float(np.mean(self.briers))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,11 +212,12 @@ def cross_validate(
         predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}", leaf_size=leaf_size)
         for repeat in range(repeats)
     ]
+    label = training_rows.judged_label
     return Candidate(
         kind=kind,
-        aucs=tuple(
-            auc(training_rows.judged_label, repeat_predictions)
-            for repeat_predictions in predictions
+        aucs=tuple(auc(label, repeat_predictions) for repeat_predictions in predictions),
+        briers=tuple(
+            calibrated_brier(label, repeat_predictions) for repeat_predictions in predictions
         ),
         out_of_fold=predictions[0],
         leaf_size=leaf_size,
@@ -232,7 +225,10 @@ def cross_validate(
 
 
 def choose_leaf_size(training_rows: TrainingRows, kind: str, *, salt: str) -> int:
-    """Choose the leaf size with the highest cross-validated AUC; of equal ones the largest."""
+    """Choose the leaf size with the lowest cross-validated Brier score; of equal ones the largest.
+
+    The answers are calibrated before they are compared.
+    """
     sizes = MODEL_KINDS[kind].leaf_sizes
     if len(sizes) == 1:
         return sizes[0]
@@ -241,10 +237,10 @@ def choose_leaf_size(training_rows: TrainingRows, kind: str, *, salt: str) -> in
 
     def measure(leaf_size: int) -> float:
         predictions = predict_out_of_fold(sample, kind, salt=f"{salt} leaf", leaf_size=leaf_size)
-        return auc(sample.judged_label, predictions)
+        return calibrated_brier(sample.judged_label, predictions)
 
-    # max returns the first of equal sizes, and the sizes begin with the largest.
-    return max(sizes, key=measure)
+    # min returns the first of equal sizes, and the sizes begin with the largest.
+    return min(sizes, key=measure)
 
 
 def choose_kind(
@@ -255,9 +251,9 @@ def choose_kind(
     repeats: int = REPEATS,
     most_rows: int = MAX_SELECTION_ROWS,
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """Cross-validate the kinds of models and choose the one with the highest AUC.
+    """Cross-validate the kinds of models and choose the one with the lowest Brier score.
 
-    Of kinds with equal AUC the simplest is chosen. More than `most_rows` rows are compared by a
+    Of equally good kinds the simplest is chosen. More than `most_rows` rows are compared by a
     sample of them.
 
     Returns:
@@ -270,9 +266,9 @@ def choose_kind(
             continue
         result = cross_validate(sample, kind, salt=salt, repeats=repeats)
         candidates.append(result)
-        notify(f"cross-validated {kind}: AUC {result.auc:.4f}")
-    # max returns the first of equal candidates, and MODEL_KINDS begins with the simplest kind.
-    chosen = max(candidates, key=lambda result: result.auc)
+        notify(f"cross-validated {kind}: AUC {result.auc:.4f}, Brier score {result.brier:.4f}")
+    # min returns the first of equal candidates, and MODEL_KINDS begins with the simplest kind.
+    chosen = min(candidates, key=lambda result: result.brier)
     if sample is not training_rows:
         out_of_fold = predict_out_of_fold(
             training_rows,

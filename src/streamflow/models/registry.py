@@ -175,9 +175,9 @@ class Registry:
             problems = find_problems(self._client, self._name, self._experiment)
             return undo(self._client, self._name, problems)
 
-    def versions(self) -> list[ModelVersion]:
-        """Return all versions, the newest first."""
-        return self._reader.versions()
+    def versions(self, *, below: int | None = None, limit: int | None = None) -> list[ModelVersion]:
+        """Return all versions, the newest first, or a page of them: see `RegistryReader`."""
+        return self._reader.versions(below=below, limit=limit)
 
     def find_version(self, number: int) -> ModelVersion | None:
         """Return a version, or None when it does not exist."""

@@ -34,8 +34,21 @@ class RegistryContent:
     read_metrics: Callable[[Any], Mapping[str, float]]
 
 
-def read_by_client(client: MlflowClient, name: str) -> RegistryContent:
-    """Read the content of the registry through MLflow's client."""
+def read_by_client(
+    client: MlflowClient,
+    name: str,
+    *,
+    below: int | None = None,
+    limit: int | None = None,
+) -> RegistryContent:
+    """Read the content of the registry through MLflow's client.
+
+    Args:
+        client: the connection to MLflow.
+        name: the name of the registered model.
+        below: only versions with smaller numbers; None: all.
+        limit: how many versions at most, the newest first; None: all.
+    """
 
     def read_metrics(version: Any) -> Mapping[str, float]:
         if not version.run_id:
@@ -46,7 +59,7 @@ def read_by_client(client: MlflowClient, name: str) -> RegistryContent:
 
     registered_models = search_registered_models(client, name)
     return RegistryContent(
-        versions=search_versions(client, name),
+        versions=search_versions(client, name, below=below, limit=limit),
         aliases=collect_aliases(registered_models),
         model_tags=registered_models[0].tags if registered_models else {},
         read_metrics=read_metrics,

@@ -36,33 +36,42 @@ class RegistryReader:
         self._name = name
         self._tables = tables
 
-    def read_content(self) -> RegistryContent:
+    def read_content(
+        self, *, below: int | None = None, limit: int | None = None
+    ) -> RegistryContent:
         """Read this model from MLflow's tables if they are ours, else through MLflow's client.
+
+        Args:
+            below: only versions with smaller numbers; None: all.
+            limit: how many versions at most, the newest first; None: all.
 
         Raises:
             ModelRenamed: the model has no version under its name.
         """
-        known_content = self._tables.read_content() if self._tables else None
-        if known_content is not None and known_content.versions:
+        known_content = None
+        if self._tables:
+            known_content = self._tables.read_content(below=below, limit=limit)
+        if known_content is not None and (known_content.versions or below is not None):
             return known_content
         with translate_mlflow_errors():
             client = self._connect()
-            content = read_by_client(client, self._name)
-            if not content.versions:
+            content = read_by_client(client, self._name, below=below, limit=limit)
+            if not content.versions and below is None:
                 refuse_renamed_model(client, self._name)
             return content
 
-    def versions(self) -> list[ModelVersion]:
-        """Return all versions, the newest first."""
-        content = self.read_content()
+    def versions(self, *, below: int | None = None, limit: int | None = None) -> list[ModelVersion]:
+        """Return the versions, the newest first: see `read_content` for the parameters."""
+        content = self.read_content(below=below, limit=limit)
         return [_create_version(version, content) for version in content.versions]
 
     def find_version(self, number: int) -> ModelVersion | None:
         """Return a version, or None when it does not exist."""
-        content = self.read_content()
+        content = self.read_content(below=number + 1, limit=1)
         for version in content.versions:
             if int(version.version) == number:
                 return _create_version(version, content)
+        self.read_content(limit=1)  # refuses a model that was renamed
         return None
 
     def version(self, number: int) -> ModelVersion:

@@ -54,8 +54,14 @@ class RegistryTables:
         self._address = address
         self._name = name
 
-    def read_content(self) -> RegistryContent | None:
+    def read_content(
+        self, *, below: int | None = None, limit: int | None = None
+    ) -> RegistryContent | None:
         """Return what the registry has of the model.
+
+        Args:
+            below: only versions with smaller numbers; None: all.
+            limit: how many versions at most, the newest first; None: all.
 
         Returns:
             None when MLflow's tables do not exist, or are not those of TABLES_VERSION.
@@ -64,7 +70,7 @@ class RegistryTables:
             DatabaseUnavailable: the database cannot be reached.
         """
         results = self._read(
-            ("select_versions", [self._name]),
+            ("select_versions", [self._name, below, below, limit]),
             ("select_aliases", [self._name]),
             ("select_model_tags", [self._name]),
         )

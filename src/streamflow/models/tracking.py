@@ -179,7 +179,8 @@ def _log_candidate(
 ) -> None:
     """Log a cross-validated kind of model as a child run.
 
-    The AUCs of the repeats are the steps of one metric. Their mean is a second metric.
+    The AUCs of the repeats are the steps of one metric, and so are the Brier scores, which decide.
+    The mean of each is a metric too.
     """
     from mlflow.entities import Metric, Param
 
@@ -193,7 +194,12 @@ def _log_candidate(
         Metric("cross_validated_auc", auc, logged_ms, step)
         for step, auc in enumerate(candidate.aucs)
     ]
+    metrics += [
+        Metric("cross_validated_brier", brier, logged_ms, step)
+        for step, brier in enumerate(candidate.briers)
+    ]
     metrics.append(Metric("mean_auc", candidate.auc, logged_ms, 0))
+    metrics.append(Metric("mean_brier", candidate.brier, logged_ms, 0))
     client.log_batch(run_id, metrics, [Param("model", candidate.kind)])
     client.set_terminated(run_id, "FINISHED")
 

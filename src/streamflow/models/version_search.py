@@ -25,10 +25,29 @@ def read_all_pages(read_page: Callable[[str | None], Any]) -> list[Any]:
             return items
 
 
-def search_versions(client: MlflowClient, name: str) -> list[Any]:
-    """Return MLflow's versions of a registered model, the newest first."""
+def search_versions(
+    client: MlflowClient,
+    name: str,
+    *,
+    below: int | None = None,
+    limit: int | None = None,
+) -> list[Any]:
+    """Return MLflow's versions of a registered model, the newest first.
+
+    Args:
+        client: the connection to MLflow.
+        name: the name of the registered model.
+        below: only versions with smaller numbers; None: all.
+        limit: how many versions at most; None: all.
+    """
+    condition = f"name = '{name}'"
+    if below is not None:
+        condition += f" AND version_number < {below:d}"
+    if limit is not None:
+        order = ["version_number DESC"]
+        return list(client.search_model_versions(condition, max_results=limit, order_by=order))
     versions = read_all_pages(
-        lambda token: client.search_model_versions(f"name = '{name}'", page_token=token)
+        lambda token: client.search_model_versions(condition, page_token=token)
     )
     return sorted(versions, key=lambda version: -int(version.version))
 

@@ -12,18 +12,28 @@ from streamflow.settings.environment import (
 )
 from streamflow.settings.fields import FILE as SETTINGS_FILE
 from streamflow.settings.loading import SettingRow, list_settings, load_settings
+from streamflow.settings.settings_file import (
+    CATALOG_SOURCE_FILE,
+    find_catalog_source,
+    read_former_source,
+    read_state_text,
+)
 from streamflow.settings.vendor_environment import VENDOR_DEFAULTS, vendors_environment
 
 __all__ = [
+    "CATALOG_SOURCE_FILE",
     "SETTINGS_FILE",
     "VENDOR_DEFAULTS",
     "SettingRow",
     "Settings",
     "apply_catalog_defaults",
     "clean_environment",
+    "find_catalog_source",
     "inherited_environment",
     "list_settings",
     "load_settings",
+    "read_former_source",
+    "read_state_text",
     "require_whole_money",
     "temporary_environment",
     "vendors_environment",

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
-    TomlConfigSettingsSource,
 )
 
 from streamflow.model_names import ModelName
@@ -19,6 +19,7 @@ from streamflow.settings.fields import (
     setting,
 )
 from streamflow.settings.installation_settings import InstallationSettings
+from streamflow.settings.settings_file import read_settings_file
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -186,7 +187,9 @@ class Settings(InstallationSettings):
 
         Pydantic prescribes the name of the method and of its parameters.
         """
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        flags = init_settings()
+        file_values = read_settings_file(settings_cls, flags)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, file_values)
 
     @property
     def semantic_values(self) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import AliasChoices, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamflow.settings.fields import FILE, PREFIX, Names, StateFolder, port, setting
+from streamflow.settings.fields import PREFIX, Names, StateFolder, port, setting
 
 
 class InstallationSettings(BaseSettings):
@@ -16,7 +16,6 @@ class InstallationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        toml_file=FILE,
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import TomlConfigSettingsSource
 
 from streamflow.errors import SettingsInvalid
 from streamflow.settings.declaration import Settings
 from streamflow.settings.fields import FILE, PREFIX
+from streamflow.settings.settings_file import read_settings_file
 
 # Setting -> variables of vendors that are read too, behind our own.
 VENDOR_VARIABLES = {
@@ -48,14 +48,14 @@ def load_settings(**flags: Any) -> Settings:
             mistakes.append(f"setting '{name}': {error['msg']}")
         raise SettingsInvalid("\n".join(mistakes), violations=mistakes) from exc
     except ValueError as exc:
-        # The TOML file is malformed.
-        raise SettingsInvalid(f"{FILE}: {exc}") from exc
+        # A variable holds a text that its setting cannot read.
+        raise SettingsInvalid(str(exc)) from exc
     return settings
 
 
 def _find_origins(flags: Mapping[str, Any]) -> dict[str, str]:
     """Return the origin of each setting that does not have its default."""
-    origins = dict.fromkeys(TomlConfigSettingsSource(Settings)(), FILE)
+    origins = dict.fromkeys(read_settings_file(Settings, flags), FILE)
     for name in Settings.model_fields:
         variables = [_variable(name), *VENDOR_VARIABLES.get(name, [])]
         # Our own variable comes first and wins, so it is written last.

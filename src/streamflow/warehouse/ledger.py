@@ -81,6 +81,33 @@ def entries(
         ).fetchall()
 
 
+def newest_entries(
+    connection: psycopg.Connection,
+    model: str,
+    *,
+    below: int | None = None,
+    limit: int,
+) -> list[Entry]:
+    """Read the newest entries of a model with their evidence, the newest first.
+
+    Args:
+        connection: the database.
+        model: the name of the model.
+        below: only entries with smaller numbers; None: from the newest one on.
+        limit: how many entries at most.
+    """
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        parameters = {"model": model, "below": below, "limit": limit}
+        return cursor.execute(QUERIES["select_newest_entries"], parameters).fetchall()
+
+
+def gate_entry(connection: psycopg.Connection, model: str, version: int) -> Entry | None:
+    """Read the newest entry that has the evidence of the gate about a version."""
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        parameters = {"model": model, "version": version}
+        return cursor.execute(QUERIES["select_gate_entry"], parameters).fetchone()
+
+
 def append(connection: psycopg.Connection, move: Move, *, since: datetime | None = None) -> Entry:
     """Append a move to the ledger.
 

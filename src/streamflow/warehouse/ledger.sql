@@ -10,6 +10,25 @@ FROM streamflow.ledger
 WHERE %(model)s::text IS NULL OR model = %(model)s
 ORDER BY seq
 
+-- select_newest_entries --
+-- The newest entries of a model below a number, with their evidence.
+SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why,
+       evidence_digest, evidence, previous, hash
+FROM streamflow.ledger
+WHERE model = %(model)s
+  AND (%(below)s::bigint IS NULL OR seq < %(below)s)
+ORDER BY seq DESC
+LIMIT %(limit)s
+
+-- select_gate_entry --
+-- The newest entry of a model that has the evidence of the gate about a version.
+SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why,
+       evidence_digest, evidence, previous, hash
+FROM streamflow.ledger
+WHERE model = %(model)s AND to_version = %(version)s AND evidence <> ''
+ORDER BY seq DESC
+LIMIT 1
+
 -- select_clock --
 -- The database's clock.
 SELECT clock_timestamp()

@@ -63,6 +63,33 @@ def find_report(
     return _make_verdict(columns), report
 
 
+def newest_reports(
+    connection: psycopg.Connection,
+    model: str,
+    *,
+    below: int | None,
+    limit: int,
+) -> list[StoredReport]:
+    """Read the newest reports of a model with smaller numbers, without their content."""
+    parameters = {"model": model, "below": below, "limit": limit}
+    rows = connection.execute(QUERIES["select_newest_reports"], parameters)
+    return [_make_verdict(list(row)) for row in rows]
+
+
+def read_report(
+    connection: psycopg.Connection,
+    model: str,
+    number: int,
+) -> tuple[StoredReport, Mapping[str, Any]] | None:
+    """Read a report of a model with its content as plain values; None if there is none."""
+    parameters = {"model": model, "id": number}
+    row = connection.execute(QUERIES["select_report_by_number"], parameters).fetchone()
+    if row is None:
+        return None
+    *columns, report = row
+    return _make_verdict(columns), report
+
+
 def _make_verdict(columns: list[Any]) -> StoredReport:
     values = dict(zip(COLUMNS.split(", "), columns, strict=True))
     values["reasons"] = tuple(values["reasons"])

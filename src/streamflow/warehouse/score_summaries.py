@@ -17,16 +17,23 @@ from streamflow.database.sql_files import load_queries
 
 QUERIES = load_queries(__file__, "score_summaries.sql")
 
+# The rows are grouped by all columns at once, which reads them once. What is left are some
+# thousand groups, which are then added up for each column.
 INSERT_SEGMENTS = sql.SQL(
     "INSERT INTO streamflow.score_segment"
     " (score_run, name, value, users, answered, expected, flagged)"
-    " SELECT %(run)s, category.name, category.value, count(*), count(s.probability),"
-    "        coalesce(sum(s.probability), 0), count(*) FILTER (WHERE s.prediction = 1)"
-    " FROM streamflow.score s"
-    " LEFT JOIN {table} f ON f.{key}::text = s.key"
-    "   AND f.as_of = %(as_of)s AND f.revision = %(revision)s"
-    " CROSS JOIN LATERAL (VALUES {categories}) AS category (name, value)"
-    " WHERE s.score_run = %(run)s GROUP BY category.name, category.value"
+    " WITH joint AS MATERIALIZED ("
+    "   SELECT {columns}, count(*) AS users, count(s.probability) AS answered,"
+    "          coalesce(sum(s.probability), 0) AS expected,"
+    "          count(*) FILTER (WHERE s.prediction = 1) AS flagged"
+    "   FROM streamflow.score s"
+    "   LEFT JOIN {table} f ON f.{key}::text = s.key"
+    "     AND f.as_of = %(as_of)s AND f.revision = %(revision)s"
+    "   WHERE s.score_run = %(run)s GROUP BY {columns})"
+    " SELECT %(run)s, category.name, category.value, sum(joint.users), sum(joint.answered),"
+    "        sum(joint.expected), sum(joint.flagged)"
+    " FROM joint CROSS JOIN LATERAL (VALUES {categories}) AS category (name, value)"
+    " GROUP BY category.name, category.value"
 )
 INSERT_OUTCOME = sql.SQL(
     "INSERT INTO streamflow.score_outcome"
@@ -97,12 +104,13 @@ def add_segments(
 ) -> None:
     """Add up the rows of a scoring run for each category of some columns of a table."""
     categories = [
-        sql.SQL("({}, f.{}::text)").format(sql.Literal(name), sql.Identifier(name))
+        sql.SQL("({}, joint.{}::text)").format(sql.Literal(name), sql.Identifier(name))
         for name in columns
     ]
     statement = INSERT_SEGMENTS.format(
         table=sql.Identifier("frozen", source.table),
         key=sql.Identifier(source.key),
+        columns=sql.SQL(", ").join(sql.Identifier("f", name) for name in columns),
         categories=sql.SQL(", ").join(categories),
     )
     values = {"run": run, "as_of": source.as_of, "revision": source.revision}

@@ -87,3 +87,34 @@ def store_report(connection: psycopg.Connection, numbers: Mapping[str, object]) 
         list_placeholders(numbers),
     )
     connection.execute(statement, numbers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkewCounts:
+    """What one run of `skew` counted: the checked answers, and the values that differ by cause.
+
+    sampled               the answers that were looked at
+    not_comparable        of these, the answers whose values cannot be computed again
+    compared              the values that were compared
+    probabilities_differ  of the probabilities that were computed again
+    """
+
+    id: int
+    at: datetime
+    since: datetime | None
+    sampled: int
+    not_comparable: int
+    compared: int
+    stale: int
+    late: int
+    type: int
+    code: int
+    unexplained: int
+    probabilities: int
+    probabilities_differ: int
+
+
+def newest_counts(connection: psycopg.Connection, limit: int) -> list[SkewCounts]:
+    """Read what the newest runs of `skew` counted, the newest first."""
+    with connection.cursor(row_factory=class_row(SkewCounts)) as cursor:
+        return cursor.execute(QUERIES["select_newest_skew"], [limit]).fetchall()

@@ -20,3 +20,11 @@ SELECT table_name, as_of, revision, known_at, true
 FROM streamflow.pruned p
 WHERE NOT EXISTS (SELECT FROM streamflow.revision r
                   WHERE (r.table_name, r.as_of, r.revision) = (p.table_name, p.as_of, p.revision))
+
+-- select_newest_skew --
+-- What the newest runs of `skew` counted.
+SELECT id, at, since, sampled, not_comparable, compared, stale, late, type, code, unexplained,
+       probabilities, probabilities_differ
+FROM streamflow.skew_report
+ORDER BY id DESC
+LIMIT %s

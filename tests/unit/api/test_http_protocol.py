@@ -17,7 +17,7 @@ from support.hostile import ATTACKS, BLOCK
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from streamflow.api import http_protocol
+from streamflow.web import http_protocol
 from streamflow.web.http_protocol import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,

@@ -19,7 +19,12 @@ def test_the_texts_are_those_that_the_pages_ask_for() -> None:
     texts = load_texts().texts
     asked = {match[1] for path in SOURCES for match in NAME.finditer(path.read_text())}
     for path in SOURCES:  # names that are chosen before they are asked for
-        asked |= set(re.findall(r'"((?:nav|user|problem|at_risk)\.[a-z_]+)"', path.read_text()))
+        asked |= set(
+            re.findall(
+                r'"((?:nav|user|problem|at_risk|versions|gate|report|entry|promote)\.[a-z_]+)"',
+                path.read_text(),
+            )
+        )
     asked |= {name for group in NAVIGATION for _, name in group.pages}
     asked |= {group.title for group in NAVIGATION}
     patterns = [re.sub(r"\{.*?\}", "[a-z]+", name) for name in asked]

@@ -161,3 +161,38 @@ def test_dates_of_a_sheet_are_dates_beside_dates_of_text(tmp_path: Path) -> None
     columns = load_catalog(tmp_path / "out.toml").tables["users"].columns
     assert columns["joined"].type == "date"
     assert columns["moved"].type == "date"
+
+
+def test_a_title_above_the_header_of_a_sheet_is_skipped(tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    sheet.append(["Members of the club"])
+    sheet.append([])
+    sheet.append(["user_id", "fee", "cancelled_on"])
+    for number in range(ROWS):
+        left_on = date(2024, 1, 5) if number % 3 == 0 else None
+        sheet.append([number, number * 1.5, left_on])
+    path = tmp_path / "users.xlsx"
+    workbook.save(path)
+    receipt = init([path], tmp_path / "out.toml")
+    assert receipt.readings[0] == (
+        "users.xlsx: skip_lines = 2: row 3 is the first with several cells"
+    )
+    assert (receipt.keys, receipt.label) == (ROWS, "users_label.churned")
+
+
+def test_dates_of_eight_digits_are_dates_and_other_numbers_are_not(tmp_path: Path) -> None:
+    days = [date(2023, 1, 1) + timedelta(days=7 * number) for number in range(ROWS)]
+    users = tmp_path / "users.csv"
+    rows = [
+        f"{number},{day:%Y%m%d},{12345678 + 111 * number},{number % 2}"
+        for number, day in enumerate(days)
+    ]
+    users.write_text("\n".join(["user_id,since,units,churn", *rows, ""]), encoding="utf-8")
+    receipt = init([users], tmp_path / "out.toml")
+    catalog = load_catalog(tmp_path / "out.toml")
+    assert catalog.file_format("users").dates == "YYYYMMDD"
+    columns = catalog.tables["users"].columns
+    assert (columns["since"].type, columns["units"].type) == ("date", "int")
+    assert receipt.keys == ROWS

@@ -86,8 +86,79 @@ def test_a_key_that_repeats_is_still_refused(tmp_path: Path) -> None:
         init([path], tmp_path / "catalog.toml", label="churn=Y")
 
 
-def test_a_label_that_says_false_for_who_left_is_refused(tmp_path: Path) -> None:
-    rows = [f"{n},{n % 9},{('true', 'false')[n % 3 == 0]}" for n in ROWS]
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        (("true", "false"), "is_active"),
+        (("True", "False"), "is_active"),
+        (("TRUE", "FALSE"), None),
+        (("true", "false"), "is_active=false"),
+    ],
+)
+def test_a_label_that_says_false_for_who_left_is_turned_around(
+    tmp_path: Path, words: tuple[str, str], label: str | None
+) -> None:
+    rows = [f"{n},{n % 9},{words[n % 3 == 0]},{words[n % 2]}" for n in ROWS]
+    header = "user_id,fee,is_active,auto_renew"
+    path = write(tmp_path / "drop", header, rows)
+    receipt = init([path], tmp_path / "catalog.toml", label=label or "is_active")
+    catalog = load_catalog(tmp_path / "catalog.toml")
+    assert receipt.label == "users_label.churned"
+    columns = catalog.tables["users_label"].columns
+    assert columns["churned"].expr == "NOT is_active"
+    assert columns["is_active"].type == "bool"
+    assert [f.name for f in catalog.features] == ["fee", "auto_renew"]
+    assert (
+        "the label is the opposite of 'is_active', which is True for who stayed"
+        in receipt.decisions
+    )
+
+
+def test_a_label_in_words_and_bools_is_turned_around(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 9},{('true', 'false', '0')[n % 3]}" for n in ROWS]
     path = write(tmp_path / "drop", "user_id,fee,is_active", rows)
-    with pytest.raises(CatalogInvalid, match="'is_active' is True for who stayed"):
-        init([path], tmp_path / "catalog.toml", label="is_active")
+    init([path], tmp_path / "catalog.toml", label="is_active")
+    catalog = load_catalog(tmp_path / "catalog.toml")
+    written = catalog.file_format("users_label")
+    assert (written.true, written.false) == (("true",), ("0", "false"))
+    assert catalog.label.column == "churned"
+
+
+def describe_numbers(tmp_path: Path, text: str) -> tuple[str, str, list[str]]:
+    """Return decimal and thousands of a guess, and the decisions that speak of them."""
+    path = tmp_path / "users.csv"
+    path.write_text(text, encoding="utf-8")
+    receipt = init([path], tmp_path / "catalog.toml", force=True)
+    written = load_catalog(tmp_path / "catalog.toml").file_format("users")
+    decisions = [line for line in receipt.decisions if "thousands" in line]
+    return written.decimal, written.thousands, decisions
+
+
+def test_a_number_that_could_be_a_thousand_times_as_large_is_said(tmp_path: Path) -> None:
+    rows = [(n, f"{n % 7 + 1}.{n % 900 + 100}", f"{n % 5 + 1},5", "YN"[n % 2]) for n in ROWS]
+    alone = "".join(f"{n};{sales};{left}\n" for n, sales, _, left in rows)
+    sign = "for this file in the catalog"
+    assert describe_numbers(tmp_path, f"id;sales;churn\n{alone}") == (
+        ",",
+        ".",
+        [
+            "users.csv: 'sales' holds '1.100', which is read as 1100: no number of the file says "
+            f"that it is not 1.100. If it is, write decimal = '.' and thousands = '' {sign}"
+        ],
+    )
+    assert describe_numbers(tmp_path, f"id;sales;churn\n{alone}".replace(";", ",")) == (
+        ".",
+        "",
+        [
+            "users.csv: 'sales' holds '1.100', which is read as 1.100: no number of the file says "
+            f"that it is not 1100. If it is, write decimal = ',' and thousands = '.' {sign}"
+        ],
+    )
+    # A number of a different column decides.
+    with_comma = "".join(f"{n};{sales};{fee};{left}\n" for n, sales, fee, left in rows)
+    assert describe_numbers(tmp_path, f"id;sales;fee;churn\n{with_comma}") == (",", ".", [])
+    with_point = with_comma.replace(",", ".")
+    assert describe_numbers(tmp_path, f"id;sales;fee;churn\n{with_point}") == (".", "", [])
+    # A number below 1 has no thousands.
+    small = alone.replace(";1.", ";0.")
+    assert describe_numbers(tmp_path, f"id;sales;churn\n{small}") == (".", "", [])

@@ -42,6 +42,8 @@ def list_decisions(
             f"the label is made of the date '{label.column.header}': who left until the day of "
             "the drop is True; a later date, or none, is False"
         )
+    elif label.is_derived:
+        yield f"the label is the opposite of '{label.column.header}', which is True for who stayed"
     if rows < population:
         share = f"{rows:,} of {count_of(population, 'key')}"
         yield f"{label.file.file} has {share}: training leaves out the keys without a label"
@@ -71,6 +73,7 @@ def list_file_decisions(
     if file.repeated and len(compared) >= COMPARED_COLUMNS:
         rows = f"{file.repeated:,} of {count_of(file.rows, 'row')}"
         yield f"{file.file}: {rows} equal an earlier row in every column but the key"
+    yield from (f"{file.file}: {doubt}" for doubt in file.doubts)
     yield from _list_null_words(file)
     for column in compared:
         if column.odd_cells:

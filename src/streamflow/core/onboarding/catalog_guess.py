@@ -23,7 +23,7 @@ from streamflow.core.onboarding.column_roles import (
     holds_features,
 )
 from streamflow.core.onboarding.event_guess import EventsGuess, describe_events, guess_all_events
-from streamflow.core.onboarding.format_guess import complete_format, contradicts_words
+from streamflow.core.onboarding.format_guess import complete_format
 from streamflow.core.onboarding.label_column import LabelGuess, count_true
 from streamflow.core.onboarding.problems import Problem, refuse
 from streamflow.core.onboarding.table_guess import TableGuess
@@ -46,7 +46,7 @@ class CatalogGuess:
     entity: Entity
     key_is_made: bool
     label: Label
-    label_is_date: bool
+    label_is_made: bool
     population: int
     tables: tuple[TableGuess, ...]
     events: tuple[EventsGuess, ...]
@@ -90,13 +90,13 @@ def guess_catalog(
     if not event_guesses:
         _require_features(tables)
     entity = _guess_entity(roles)
-    label_name = label_table.columns[-1].name if label.outcome is None else label.column.name
+    label_name = label_table.columns[-1].name if label.is_derived else label.column.name
     return CatalogGuess(
         model=as_identifier(f"{entity.name}_{label_name}"),
         entity=entity,
         key_is_made=key.is_made,
         label=Label(table=label_table.table, column=label_name),
-        label_is_date=label.outcome is None,
+        label_is_made=label.is_derived,
         population=population,
         tables=tuple(tables),
         events=event_guesses,
@@ -233,7 +233,7 @@ def _guess_label_table(roles: Roles, name: str) -> TableGuess:
         if profile.name == label.column.name and label.outcome is not None:
             guess = _declare_label(guess, label)
         guesses.append(guess)
-    if label.outcome is None:
+    if label.is_derived:
         guesses.append(_derive_label(label, {guess.name for guess in guesses}))
     return TableGuess(
         table=name,
@@ -247,22 +247,31 @@ def _guess_label_table(roles: Roles, name: str) -> TableGuess:
 
 def _declare_label(guess: ColumnGuess, label: LabelGuess) -> ColumnGuess:
     """Declare the label as a bool."""
-    assert label.outcome is not None
-    if contradicts_words(label.outcome):
-        line = f"{label.file.file}: column {label.column.header!r} is True for who stayed"
-        refuse([Problem(lines=(line,), remedy="Write the opposite: True for who left")])
+    column = Column(type="bool", header=guess.column.header)
+    if label.is_derived:
+        return replace(guess, column=column, description="True for who stayed")
     share = f"True in {count_true(label):,} of {count_of(label.column.rows, 'row')}"
     column = Column(type="bool", header=guess.column.header)
     return replace(guess, column=column, description=f"the label, {share}")
 
 
 def _derive_label(label: LabelGuess, used_names: set[str]) -> ColumnGuess:
-    """Declare a label that is made of a date of leaving when a snapshot freezes."""
-    day = label.column.name
-    date = day if label.column.kind == "date" else f"({day} AT TIME ZONE 'UTC')::date"
-    share = f"set in {count_true(label):,} of {count_of(label.column.rows, 'row')}"
+    """Declare a label that is made when a snapshot freezes.
+
+    It is made of a date of leaving, or of a column that is True for who stayed.
+    """
+    source = label.column.name
+    if label.outcome is not None:
+        expression = f"NOT {source}"
+        share = f"True in {count_true(label):,} of {count_of(label.column.rows, 'row')}"
+        description = f"the label: the opposite of {source}, {share}"
+    else:
+        date = source if label.column.kind == "date" else f"({source} AT TIME ZONE 'UTC')::date"
+        expression = f"coalesce({date} <= as_of, false)"
+        share = f"set in {count_true(label):,} of {count_of(label.column.rows, 'row')}"
+        description = f"the label: left until the day of the drop; {source} is {share}"
     return ColumnGuess(
         name=number_name(LEFT_COLUMN, used_names),
-        column=Column(type="bool", expr=f"coalesce({date} <= as_of, false)"),
-        description=f"the label: left until the day of the drop; {day} is {share}",
+        column=Column(type="bool", expr=expression),
+        description=description,
     )

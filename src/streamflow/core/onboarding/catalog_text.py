@@ -116,8 +116,8 @@ def _write_label(guess: CatalogGuess) -> str:
     if files.count(label_file) > 1:
         table_text = "a table of its own, so that no model reads the label as a feature"
     column_text = "the model predicts True"
-    if guess.label_is_date:
-        column_text = "made of the date of leaving; the model predicts True"
+    if guess.label_is_made:
+        column_text = "made of a different column; the model predicts True"
     lines = [
         (f"table = {quote_toml(guess.label.table)}", f"guessed: {table_text}"),
         (f"column = {quote_toml(guess.label.column)}", f"guessed: {column_text}"),

@@ -138,20 +138,27 @@ def _count_clean(
     """Count the numbers of the columns that hold nothing else, and return these columns."""
     numbers = cells.select(pl.col(headers).cast(number_type, strict=False))
     is_int = number_type == pl.Int64
-    count_odd = _count_odd_numbers if is_int else _count_odd_fractions
-    odd = {header: {"odd": count_odd(header)} for header in headers}
-    odd_counts = _measure(cells, odd)
+    odd_counts = _count_odd_forms(cells, headers, is_int=is_int)
     measures = {header: _list_number_measures(header, is_int=is_int) for header in headers}
     clean = set()
     for header, values in _measure(numbers, measures).items():
         filled = len(cells) - int(counts[header]["empty"] or 0)
         is_exact = int(counts[header]["longest"] or 0) <= EXACT_DIGITS
-        has_odd = bool(odd_counts[header]["odd"])
-        if values["fitting"] == filled and is_exact and not has_odd:
+        if values["fitting"] == filled and is_exact and not odd_counts[header]:
             clean.add(header)
-            whole_count = filled if is_int else _count_whole(numbers[header])
-            counts[header] |= {**values, "floats": filled, "whole_numbers": whole_count}
-            counts[header]["ints"] = filled if is_int else 0
+            whole_count = filled if is_int else 0
+            if not is_int and not values["fractions"]:
+                # Whether all are whole is the question. In most columns few rows answer it.
+                is_whole = numbers[header].floor() == numbers[header]
+                whole_count = int(is_whole.sum())
+            counts[header] |= {
+                "fitting": filled,
+                "low": values["low"],
+                "high": values["high"],
+                "ints": filled if is_int else 0,
+                "floats": filled,
+                "whole_numbers": whole_count,
+            }
     return clean
 
 
@@ -159,22 +166,49 @@ def _list_number_measures(header: str, *, is_int: bool) -> dict[str, pl.Expr]:
     """Return what is measured of a column of numbers, by name."""
     number = pl.col(header)
     is_fitting = number.is_not_null() if is_int else number.is_finite()
-    return {
+    measures = {
         "fitting": is_fitting.sum(),
         "low": number.min(),
         "high": number.max(),
     }
+    if not is_int:
+        head = number.head(1_000)
+        measures["fractions"] = (head.floor() != head).sum()
+    return measures
 
 
-def _count_whole(numbers: pl.Series) -> int:
-    """Count the numbers without a fraction. Most columns end with the first number that has one."""
-    head = numbers.head(1_000).drop_nulls()
-    has_fraction = head.floor() != head
-    if has_fraction.any():
-        # Whether all are whole is the question, and it is answered.
-        return 0
-    is_whole = numbers.floor() == numbers
-    return int(is_whole.sum())
+def _count_odd_forms(
+    cells: pl.DataFrame,
+    headers: Sequence[str],
+    *,
+    is_int: bool,
+) -> dict[str, int]:
+    """Count the cells of each column that are not written like a value: 007 and +49 name something.
+
+    First those are counted that begin like one. Only where there are some are they looked at.
+    """
+    beginnings = {
+        header: {sign: pl.col(header).str.starts_with(sign).sum() for sign in ("0", "-0", "+")}
+        for header in headers
+    }
+    odd_counts = dict.fromkeys(headers, 0)
+    doubtful: dict[str, dict[str, pl.Expr]] = {}
+    for header, counts in _measure(cells, beginnings).items():
+        if any(counts.values()):
+            odd_counts[header] = sum(int(count or 0) for count in counts.values())
+            doubtful[header] = {"values": _count_values(header, is_int=is_int)}
+    for header, counts in _measure(cells, doubtful).items():
+        odd_counts[header] -= int(counts["values"] or 0)
+    return odd_counts
+
+
+def _count_values(header: str, *, is_int: bool) -> pl.Expr:
+    """Count the cells that begin with 0 and are a value: 0, and of fractions 0.5 and -0 too."""
+    cell = pl.col(header)
+    if is_int:
+        return (cell == "0").sum()
+    is_zero = (cell == "0") | (cell == "-0")
+    return (is_zero | cell.str.starts_with("0.") | cell.str.starts_with("-0.")).sum()
 
 
 def _fit_all(
@@ -191,26 +225,6 @@ def _fit_all(
     texts = values.to_frame().select(text.alias("text"))
     fits = _fits("text", family).fill_null(value=False)
     return bool(texts.select(fits.all()).item())
-
-
-def _count_odd_numbers(header: str) -> pl.Expr:
-    """Count the whole numbers that are not written like a value: 007 and +49 name something."""
-    cell = pl.col(header)
-    is_zero = cell == "0"
-    has_zero = cell.str.starts_with("0")
-    has_minus_zero = cell.str.starts_with("-0")
-    has_plus = cell.str.starts_with("+")
-    leading_zeros = has_zero.sum() - is_zero.sum()
-    return leading_zeros + has_minus_zero.sum() + has_plus.sum()
-
-
-def _count_odd_fractions(header: str) -> pl.Expr:
-    """Count the numbers of a column of fractions that are not written like a value: 007, +49."""
-    cell = pl.col(header)
-    unsigned = cell.str.strip_prefix("-")
-    is_value = (unsigned == "0") | unsigned.str.starts_with("0.")
-    leading_zeros = unsigned.str.starts_with("0").sum() - is_value.sum()
-    return leading_zeros + cell.str.starts_with("+").sum()
 
 
 def _count_doubtful(
@@ -272,6 +286,4 @@ def _count_numbers(texts: pl.Series) -> Counts:
         "low": value.min(),
         "high": value.max(),
     }
-    frame = texts.rename("text").to_frame()
-    counts = _measure(frame, {"text": measures})
-    return counts["text"]
+    return _measure(texts.rename("text").to_frame(), {"text": measures})["text"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,6 +34,7 @@ INT_FORM = re.compile(str(COLUMN_TYPES["int"].guess_form))
 FLOAT_FORM = re.compile(str(COLUMN_TYPES["float"].guess_form))
 DATE_FORM = re.compile(str(COLUMN_TYPES["date"].guess_form))
 TIMESTAMP_FORM = re.compile(str(COLUMN_TYPES["timestamp"].guess_form))
+DAY_FORM = re.compile(r"^(19|20)\d{2}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
 BOOL_FORM = re.compile(r"^(true|false)$", re.IGNORECASE)
 
 
@@ -43,12 +45,26 @@ class NumberStyle:
     decimal: str = "."
     thousands: str = ""
 
+    def describe_doubt(self, header: str, cell: str) -> str:
+        """Say how a number such as `1.234` is read, and what to declare if it is the other one."""
+        exchanged = EXCHANGED[self]
+        fraction = re.sub("[.,]", ".", cell)
+        whole_number = re.sub("[.,]", "", cell)
+        is_whole = bool(self.thousands) and self.thousands in cell
+        reading = whole_number if is_whole else fraction
+        alternative = fraction if is_whole else whole_number
+        return (
+            f"{header!r} holds {cell!r}, which is read as {reading}: no number of the file says "
+            f"that it is not {alternative}. If it is, write decimal = {exchanged.decimal!r} and "
+            f"thousands = {exchanged.thousands!r} for this file in the catalog"
+        )
+
     def is_number(self, cell: str) -> bool:
         """Tell whether a cell without currency signs is a number in this style."""
         text = cell
         if self.thousands and self.thousands in cell:
             group = re.escape(self.thousands)
-            grouped = rf"^-?\d{{1,3}}({group}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
+            grouped = rf"^-?[1-9]\d{{0,2}}({group}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
             if not re.match(grouped, cell):
                 return False
             text = cell.replace(self.thousands, "")
@@ -59,9 +75,12 @@ class NumberStyle:
         return bool(INT_FORM.match(text) or FLOAT_FORM.match(text))
 
 
+# Every digit from 1 to 9 becomes a 1; a 0 at the beginning makes a difference.
+TO_SHAPE = str.maketrans("23456789", "11111111")
+POINT = NumberStyle()
 # The styles that are tried, in the order in which they are preferred.
 STYLES = (
-    NumberStyle(),
+    POINT,
     NumberStyle(thousands=","),
     NumberStyle(decimal=","),
     NumberStyle(decimal=",", thousands="."),
@@ -71,6 +90,13 @@ STYLES = (
         for decimal in (".", ",")
     ),
 )
+# The style in which the sign of `1.234` or `1,234` means the opposite.
+EXCHANGED = {
+    POINT: NumberStyle(decimal=",", thousands="."),
+    NumberStyle(decimal=","): NumberStyle(thousands=","),
+    NumberStyle(thousands=","): NumberStyle(decimal=","),
+    NumberStyle(decimal=",", thousands="."): POINT,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +106,14 @@ class StyleGuess:
     style    the style in which most columns are numbers
     signs    the signs around numbers
     columns  the headers of the columns that are numbers in this style only
+    doubts   header -> a number that is a different one in the style with the two signs exchanged,
+             in which the file could be written as well
     """
 
     style: NumberStyle
     signs: tuple[str, ...]
     columns: tuple[str, ...]
+    doubts: dict[str, str]
 
 
 def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -> StyleGuess:
@@ -93,7 +122,7 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     Args:
         samples: header -> some cells of the column, without blanks around them.
         separator: what stands between cells. A file with commas between cells hardly has a
-            decimal comma; `1,234` is ambiguous elsewhere.
+            decimal comma; `1,234` is ambiguous elsewhere, and `1.234` where semicolons stand.
 
     >>> guess = guess_style({"fee": ["29,90", "9,90"], "id": ["1", "2"]}, separator=";")
     >>> guess.style.decimal, guess.columns
@@ -104,12 +133,25 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
         # The grouped numbers of a comma are tried after the decimal comma.
         styles = [STYLES[0], *STYLES[2:], STYLES[1]]
     split_samples = {header: _split_signs(cells) for header, cells in samples.items()}
-    numeric = {style: _find_numeric(split_samples, style) for style in styles}
+    shapes = {header: _count_shapes(cells) for header, (cells, _) in split_samples.items()}
+    numeric = {
+        style: [header for header in samples if _is_numeric(shapes[header], style)]
+        for style in styles
+    }
     style = max(styles, key=lambda style: len(numeric[style]))  # the first of the best
+    doubts = {}
+    if not any(_decides(shapes[header], style) for header in numeric[style]):
+        bare_samples = {header: split_samples[header][0] for header in numeric[style]}
+        doubts = _find_doubts(bare_samples, style)
+    grouped_headers: set[str] = set()
+    if separator == ";" and style == POINT and doubts:
+        # Programs that write semicolons do so because the comma is their decimal sign.
+        style = EXCHANGED[POINT]
+        grouped_headers = set(doubts)
     columns = []
     signs: set[str] = set()
     for header in numeric[style]:
-        if not _is_numeric(samples[header], STYLES[0]):
+        if header in grouped_headers or not _is_numeric(_count_shapes(samples[header]), POINT):
             columns.append(header)
             _, column_signs = split_samples[header]
             signs |= column_signs
@@ -117,23 +159,54 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
         style=style,
         signs=tuple(sorted(signs)),
         columns=tuple(columns),
+        doubts=doubts,
     )
 
 
-def _find_numeric(
-    split_samples: Mapping[str, tuple[Sequence[str], set[str]]],
-    style: NumberStyle,
-) -> list[str]:
-    """Return the headers of the columns that are numbers in a style."""
-    return [header for header, (cells, _) in split_samples.items() if _is_numeric(cells, style)]
+def _count_shapes(cells: Sequence[str]) -> Counter[str]:
+    """Count the cells of each shape, in which every digit from 1 to 9 is a 1.
+
+    Whether a cell is a number in a style depends on its shape alone, and a column has few shapes.
+    Words for a missing value do not count.
+    """
+    counts = Counter(cell.translate(TO_SHAPE) for cell in cells)
+    return Counter({shape: count for shape, count in counts.items() if not is_null_word(shape)})
 
 
-def _is_numeric(cells: Sequence[str], style: NumberStyle) -> bool:
+def _is_numeric(shapes: Counter[str], style: NumberStyle) -> bool:
     """Tell whether nearly all cells that hold a value are numbers in a style."""
-    filled = [cell for cell in cells if not is_null_word(cell)]
-    needed_numbers = TYPE_SHARE * len(filled)
-    numbers = sum(map(style.is_number, filled))
-    return bool(filled) and numbers >= needed_numbers
+    filled = shapes.total()
+    needed_numbers = TYPE_SHARE * filled
+    possible_numbers = filled
+    for shape, count in shapes.items():
+        if not style.is_number(shape):
+            possible_numbers -= count
+            if possible_numbers < needed_numbers:
+                return False
+    return bool(filled)
+
+
+def _decides(shapes: Counter[str], style: NumberStyle) -> bool:
+    """Tell whether a cell is a number in a style, and not in the one with exchanged signs."""
+    exchanged = EXCHANGED.get(style)
+    return exchanged is None or any(
+        style.is_number(shape) != exchanged.is_number(shape) for shape in shapes
+    )
+
+
+def _find_doubts(samples: Mapping[str, Sequence[str]], style: NumberStyle) -> dict[str, str]:
+    """Find a number with a sign in each column: header -> number.
+
+    Args:
+        samples: header -> cells, of columns that no cell decides.
+    """
+    doubts: dict[str, str] = {}
+    for header, cells in samples.items():
+        for cell in cells:
+            if not {".", ","}.isdisjoint(cell) and style.is_number(cell):
+                doubts[header] = cell
+                break
+    return doubts
 
 
 def _split_signs(cells: Sequence[str]) -> tuple[list[str], set[str]]:
@@ -193,6 +266,9 @@ def _family_of(
 ) -> Family:
     """Return the kind of one value."""
     number_text = number or ""
+    if (text or "").isdecimal() and DAY_FORM.match(date or ""):
+        # Eight digits are a date only where the file writes its dates so.
+        return "date"
     if INT_FORM.match(number_text) or FLOAT_FORM.match(number_text):
         return "number"
     if BOOL_FORM.match(text or ""):

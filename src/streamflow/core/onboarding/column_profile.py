@@ -109,6 +109,7 @@ class FileProfile:
     file         its name in the folder of a drop
     file_format  how it is written, as far as that was needed to read it
     reasons      option of the format -> what decided it
+    doubts       how the format reads what nothing in the file decides
     repeated     the number of rows that equal an earlier row in every column but the key
     lines        row -> its line in the file, for the rows that a message names
     """
@@ -118,6 +119,7 @@ class FileProfile:
     columns: tuple[ColumnProfile, ...]
     file_format: FileFormat = STRICT_CSV
     reasons: dict[str, str] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
     repeated: int = 0
     lines: dict[int, int] = field(default_factory=dict)
 

@@ -10,8 +10,8 @@ from streamflow.catalog.file_format import DateForm
 from streamflow.core.onboarding.cell_style import TYPE_SHARE, is_null_word
 
 TIME = r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
-# The forms besides YYYY-MM-DD, in the order in which they are preferred. YYYYMMDD is not among
-# them: eight digits are a number more often.
+# The forms besides YYYY-MM-DD, in the order in which they are preferred. Eight digits are a number
+# more often, so those of YYYYMMDD must be a day of these two centuries.
 FORMS: tuple[tuple[DateForm, str], ...] = (
     ("DD.MM.YYYY", r"^(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.\d{4}"),
     ("YYYY/MM/DD", r"^\d{4}/(?P<month>\d{1,2})/(?P<day>\d{1,2})"),
@@ -19,7 +19,10 @@ FORMS: tuple[tuple[DateForm, str], ...] = (
     ("MM/DD/YYYY", r"^(?P<month>\d{1,2})/(?P<day>\d{1,2})/\d{4}"),
     ("DD-MM-YYYY", r"^(?P<day>\d{1,2})-(?P<month>\d{1,2})-\d{4}"),
     ("MM-DD-YYYY", r"^(?P<month>\d{1,2})-(?P<day>\d{1,2})-\d{4}"),
+    ("YYYYMMDD", r"^(19|20)\d{2}(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])"),
 )
+# Fewer different numbers may all be days by chance.
+MIN_DIGIT_DATES = 20
 AMBIGUOUS = {"DD/MM/YYYY": "MM/DD/YYYY", "DD-MM-YYYY": "MM-DD-YYYY"}
 
 
@@ -42,7 +45,14 @@ def guess_dates(samples: Mapping[str, Sequence[str]]) -> DateGuess | None:
     >>> guess_dates({"joined": ["1/31/2021", "3/15/2020"]}).date_form
     'MM/DD/YYYY'
     """
-    headers = {date_form: _find_dates(samples, pattern) for date_form, pattern in FORMS}
+    filled_samples = {
+        header: [cell for cell in cells if not is_null_word(cell)]
+        for header, cells in samples.items()
+    }
+    headers = {date_form: _find_dates(filled_samples, pattern) for date_form, pattern in FORMS}
+    headers["YYYYMMDD"] = [
+        header for header in headers["YYYYMMDD"] if len(filled_samples[header]) >= MIN_DIGIT_DATES
+    ]
     best = max(headers, key=lambda date_form: len(headers[date_form]))  # the first of the best
     if not headers[best]:
         return None
@@ -60,11 +70,13 @@ def _find_dates(samples: Mapping[str, Sequence[str]], pattern: str) -> list[str]
 
 
 def _are_dates(cells: Sequence[str], expression: re.Pattern[str]) -> bool:
-    filled = [cell for cell in cells if not is_null_word(cell)]
-    matches = [expression.match(cell) for cell in filled]
-    dates = [
-        match
-        for match in matches
-        if match and int(match["day"]) <= 31 and int(match["month"]) <= 12
-    ]
-    return bool(filled) and len(dates) >= TYPE_SHARE * len(filled)
+    """Tell whether nearly all cells are dates of a form; false without a cell."""
+    needed_dates = TYPE_SHARE * len(cells)
+    possible_dates = len(cells)
+    for cell in cells:
+        match = expression.match(cell)
+        if match is None or int(match["day"]) > 31 or int(match["month"]) > 12:
+            possible_dates -= 1
+            if possible_dates < needed_dates:
+                return False
+    return bool(cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -81,17 +82,18 @@ class FileTally:
 
     def _hash(self, rows: NDArray[np.int64], cells: pl.DataFrame) -> None:
         """Hash each cell, and add the hashes of each row up."""
-        hashes = cells.select(pl.all().hash(HASH_SEED))
-        sums = np.zeros(len(cells), dtype=np.uint64)
-        for number, (header, tally) in enumerate(self.columns.items()):
-            column_hashes = hashes[header].to_numpy()
-            multiplier = _multiplier(number)
-            sums += column_hashes * multiplier
+        hashed = cells.select(
+            pl.col(header).hash(HASH_SEED) * pl.lit(_multiplier(number), dtype=pl.UInt64)
+            for number, header in enumerate(self.columns)
+        )
+        sums = hashed.fold(operator.add).to_numpy()
+        for header, tally in self.columns.items():
             if tally.hashes is not None:
-                key_text = _key_text(tally)
-                hashed_keys = cells.select(key_text.hash(HASH_SEED))
-                key_hashes = hashed_keys.to_series().to_numpy()
-                tally.add_hashes(cells[header], rows, column_hashes, key_hashes)
+                cell_hashes, key_hashes = cells.select(
+                    pl.col(header).hash(HASH_SEED).alias("cell"),
+                    _key_text(tally).hash(HASH_SEED).alias("key"),
+                )
+                tally.add_hashes(cells[header], rows, cell_hashes.to_numpy(), key_hashes.to_numpy())
         self._row_hashes.append(sums)
 
     def key_hashes(self, header: str) -> Hashes:
@@ -107,12 +109,18 @@ class FileTally:
         sums = join_hashes(self._row_hashes) - cell_hashes * _multiplier(number)
         return len(sums) - pl.Series(sums).n_unique()
 
-    def make_profile(self, names: Mapping[str, str], reasons: Mapping[str, str]) -> FileProfile:
+    def make_profile(
+        self,
+        names: Mapping[str, str],
+        reasons: Mapping[str, str],
+        doubts: Sequence[str] = (),
+    ) -> FileProfile:
         """Say what the file holds, after the last batch.
 
         Args:
             names: header -> name in the catalog.
             reasons: option of the format -> what decided it.
+            doubts: what nothing in the file decides.
         """
         columns = [make_profile(tally, names[header]) for header, tally in self.columns.items()]
         return FileProfile(
@@ -121,6 +129,7 @@ class FileTally:
             columns=tuple(columns),
             file_format=self.file_format,
             reasons=dict(reasons),
+            doubts=tuple(doubts),
         )
 
 

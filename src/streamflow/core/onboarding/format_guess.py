@@ -67,13 +67,20 @@ def complete_format(
     if nulls:
         options["nulls"] = tuple(nulls)
         reasons["nulls"] = f"where other cells are of a type: {', '.join(nulls.values())}"
+    left_option, stayed_option = "true", "false"
+    if outcome and outcome.is_contradictory:
+        # The column keeps its meaning; the label is made of it.
+        left_option, stayed_option = stayed_option, left_option
+        outcome = Outcome(true=outcome.false, false=outcome.true)
     true, false = _find_bool_words(columns, outcome)
     if true:
         options["true"] = true
-        reasons["true"] = "who left" if outcome else "besides True"
+        reasons["true"] = "besides True"
     if false:
         options["false"] = false
-        reasons["false"] = "who stayed" if outcome else "besides False"
+        reasons["false"] = "besides False"
+    if outcome:
+        reasons |= {left_option: "who left", stayed_option: "who stayed"}
     return FormatGuess(file_format=file.file_format.model_copy(update=options), reasons=reasons)
 
 
@@ -107,13 +114,6 @@ def _find_bool_words(
         tuple(word for word in dict.fromkeys(true) if word != "True"),
         tuple(word for word in dict.fromkeys(false) if word != "False"),
     )
-
-
-def contradicts_words(outcome: Outcome) -> bool:
-    """Tell whether a label says False for a customer who left; no file format can say so."""
-    words_for_true = {word.lower() for word in outcome.true}
-    words_for_false = {word.lower() for word in outcome.false}
-    return "false" in words_for_true or "true" in words_for_false
 
 
 def describe_odd_cells(file: FileProfile, column: ColumnProfile) -> str:

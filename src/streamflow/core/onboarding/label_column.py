@@ -49,6 +49,11 @@ class LabelGuess:
     outcome: Outcome | None
     copies: tuple[str, ...] = ()
 
+    @property
+    def is_derived(self) -> bool:
+        """Return whether the label is made of the column, by an expression."""
+        return self.outcome is None or self.outcome.is_contradictory
+
 
 def find_label(files: Sequence[FileProfile], key: str, label: str | None) -> LabelGuess | Problem:
     """Find the label and the file that holds it.

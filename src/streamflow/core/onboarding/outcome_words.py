@@ -28,6 +28,13 @@ class Outcome:
     true: tuple[str, ...]
     false: tuple[str, ...]
 
+    @property
+    def is_contradictory(self) -> bool:
+        """Return whether it says False for who left; no file format can call `false` True."""
+        words_for_true = {word.lower() for word in self.true}
+        words_for_false = {word.lower() for word in self.false}
+        return "false" in words_for_true or "true" in words_for_false
+
 
 def split_values(
     values: Sequence[str],

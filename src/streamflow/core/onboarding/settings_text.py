@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 SETTINGS_TEXT = """\
-# Settings of streamflow, read in the folder where a command runs.
+# Settings of streamflow. A command reads this file in the folder where it runs. If there is none,
+# it reads the one beside the catalog.
 #
 # What an offer to stay brings and costs. Nobody can guess these numbers: remove the # and write
 # your own, the first three together. Until then the threshold is the one of the highest F1, and

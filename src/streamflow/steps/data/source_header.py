@@ -16,10 +16,11 @@ from streamflow.files import parquet_files
 
 @dataclass(kw_only=True)
 class SourceFormat:
-    """The format of a file as far as it is guessed, and what decided each option."""
+    """The format of a file as far as it is guessed, what decided each option, and what none did."""
 
     file_format: FileFormat = field(default_factory=FileFormat)
     reasons: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
     def declare(self, reason: str, **options: Any) -> None:
         """Change options of the format. The reason belongs to the first of them."""

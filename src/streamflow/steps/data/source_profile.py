@@ -133,7 +133,7 @@ def _find_unreadable(path: Path, file_format: FileFormat) -> Problem | None:
 
 
 def _guess_sheet(path: Path, source: SourceFormat) -> Problem | None:
-    """Choose the first sheet of an Excel file with several. Return why none can be read."""
+    """Choose the first sheet of several, and skip a title. Return why no sheet can be read."""
     damage = excel_files.find_archive_problem(path)
     if damage:
         remedy = "Save the file again, or export it as CSV"
@@ -144,6 +144,10 @@ def _guess_sheet(path: Path, source: SourceFormat) -> Problem | None:
     if len(sheets) > 1:
         reason = f"the first of {len(sheets)} sheets: {', '.join(map(repr, sheets))}"
         source.declare(reason, sheet=sheets[0])
+    title_rows = source_files.count_title_rows(path, source.file_format.sheet)
+    if title_rows:
+        reason = f"row {title_rows + 1} is the first with several cells"
+        source.declare(reason, skip_lines=title_rows)
     return None
 
 
@@ -153,8 +157,9 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
     batches = table_files.read_batches(path, source.file_format, ragged)
     first_batch = next(batches, None)
     if first_batch is not None:
-        _guess_values(first_batch[1], source)
-        if not kind_of(path.name).is_text:
+        is_text = kind_of(path.name).is_text
+        _guess_values(first_batch[1], source, is_text=is_text)
+        if not is_text:
             # Numbers of typed files are written with the decimal sign of the format.
             batches = table_files.read_batches(path, source.file_format, ragged)
         else:
@@ -173,14 +178,17 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
     if problem:
         return problem
     reasons = _finish_reasons(tally, source)
-    profile = tally.make_profile(names, reasons)
+    profile = tally.make_profile(names, reasons, source.doubts)
     records = table_files.read_records(path, profile.named_rows(), source.file_format)
     lines = {row: record.line for row, record in records.items()}
     return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
 
 
-def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
-    """Guess how numbers and dates are written, from the first rows."""
+def _guess_values(cells: pl.DataFrame, source: SourceFormat, *, is_text: bool) -> None:
+    """Guess how numbers and dates are written, from the first rows.
+
+    The numbers of a file that is not text are in no doubt: a point is their decimal sign.
+    """
     samples: dict[str, list[str]] = {}
     for column in cells.get_columns():
         values = column.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
@@ -194,6 +202,9 @@ def _guess_values(cells: pl.DataFrame, source: SourceFormat) -> None:
                 source.declare(f"the numbers of {columns}", **{option: value})
         if numbers.signs:
             source.declare(f"around the numbers of {columns}", signs=numbers.signs)
+    if is_text:
+        doubts = numbers.doubts.items()
+        source.doubts += [numbers.style.describe_doubt(header, cell) for header, cell in doubts]
     dates = guess_dates(samples)
     if dates:
         source.declare(dates.reason, dates=dates.date_form)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamflow.core.promotion.ledger import PRODUCTION, rollback_version
+from streamflow.core.promotion.ledger import PRODUCTION, Entry, rollback_version
 from streamflow.core.statistics.threshold import Threshold
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
@@ -16,16 +16,18 @@ from streamflow.platform import Platform
 from streamflow.steps.promotion.gate import Examination, examine
 from streamflow.steps.serving.serving_version import load_serving_version
 from streamflow.steps.stages.transitions import (
+    Requester,
     enter_without_move,
-    login_name,
     move_to_stage,
     reconcile_locked,
+    require_seen,
     version_in_stage,
     version_number_in_stage,
 )
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
 
+COMMAND_LINE = Requester()
 STAGES = {"staging": "Staging", "production": "Production"}
 
 
@@ -40,6 +42,7 @@ class PromoteReceipt:
         forced: Whether the version was promoted although the gate refused it.
         examination: The result of the gate. None for Staging, which has no gate, and for a
             version that is in Production already.
+        seq: The number of the ledger entry; None when the decision wrote none.
     """
 
     model: str
@@ -49,6 +52,7 @@ class PromoteReceipt:
     replaced: int | None
     forced: bool
     examination: Examination | None
+    seq: int | None = None
 
     @property
     def refused(self) -> bool:
@@ -74,6 +78,11 @@ class RollbackReceipt:
     seq: int
 
 
+def is_reason_missing(why: str, *, force: bool) -> bool:
+    """Return whether a promotion needs a reason that was not given: a forced one does."""
+    return force and not why.strip()
+
+
 def promote(
     platform: Platform,
     version: int | None = None,
@@ -82,6 +91,7 @@ def promote(
     why: str = "",
     force: bool = False,
     dry_run: bool = False,
+    requester: Requester = COMMAND_LINE,
 ) -> PromoteReceipt:
     """Put the challenger into a stage if the gate allows it, and archive the version before it.
 
@@ -94,13 +104,16 @@ def promote(
         why: The reason, for the ledger.
         force: Promote even if the gate refuses. The ledger entry says that it was forced.
         dry_run: Only examine; change nothing.
+        requester: Who asks, and which entry of the ledger was the newest that this person saw.
 
     Raises:
+        LedgerChanged: There is a newer entry in the ledger than the requester saw.
         VersionMissing: There is no such version.
         NotRebuildable: This installation has no passport of the version.
         ArtifactUntrusted: The version's files are not the registered ones.
     """
     stage = STAGES[to]
+    require_seen(platform, requester)
     candidate = challenger(platform, version)
     incumbent = version_number_in_stage(platform, stage)
     examination = _examine(platform, candidate, incumbent, stage)
@@ -108,19 +121,25 @@ def promote(
         return _decide(platform, candidate, incumbent, stage, examination, force, dry_run=True)
     with ledger.lock_ledger(platform.connection):
         reconcile_locked(platform)
+        require_seen(platform, requester)
         candidate = platform.models.version(candidate.version)
         if (current := version_number_in_stage(platform, stage)) != incumbent:
             incumbent = current
             examination = _examine(platform, candidate, incumbent, stage)
         receipt = _decide(platform, candidate, incumbent, stage, examination, force)
-        _carry_out(platform, receipt, why)
-    return receipt
+        entry = _carry_out(platform, receipt, why, requester)
+    return replace(receipt, seq=entry.seq) if entry else receipt
 
 
-def _carry_out(platform: Platform, receipt: PromoteReceipt, why: str) -> None:
+def _carry_out(
+    platform: Platform,
+    receipt: PromoteReceipt,
+    why: str,
+    requester: Requester,
+) -> Entry | None:
     """Move the version if it was promoted, and write the decision into the ledger."""
     promotion = Move(
-        who=login_name(),
+        who=requester.name,
         model=receipt.model,
         action="promoted",
         stage=receipt.stage,
@@ -130,9 +149,10 @@ def _carry_out(platform: Platform, receipt: PromoteReceipt, why: str) -> None:
         evidence=receipt.examination.evidence if receipt.examination else "",
     )
     if receipt.refused:
-        enter_without_move(platform, replace(promotion, action="refused"))
-    elif receipt.decision == "promoted":
-        move_to_stage(platform, promotion)
+        return enter_without_move(platform, replace(promotion, action="refused"))
+    if receipt.decision == "promoted":
+        return move_to_stage(platform, promotion)
+    return None
 
 
 def _examine(
@@ -211,13 +231,24 @@ def challenger(platform: Platform, version: int | None) -> ModelVersion:
     return versions[0]
 
 
-def rollback(platform: Platform, *, why: str = "") -> RollbackReceipt:
+def former_version(platform: Platform) -> int | None:
+    """Return the version that a rollback would put back, by the ledger; write nothing."""
+    return rollback_version(ledger.entries(platform.connection, platform.catalog.model))
+
+
+def rollback(
+    platform: Platform,
+    *,
+    why: str = "",
+    requester: Requester = COMMAND_LINE,
+) -> RollbackReceipt:
     """Put the version back that was in Production before the present one, by the ledger.
 
     A second rollback goes back one more version. The former version is checked and loaded before
     anything is moved.
 
     Raises:
+        LedgerChanged: There is a newer entry in the ledger than the requester saw.
         VersionMissing: There is no former version, or it was deleted.
         ArtifactUntrusted: Its files were changed.
         NotMigrated: Its features are not defined in this installation.
@@ -225,6 +256,7 @@ def rollback(platform: Platform, *, why: str = "") -> RollbackReceipt:
     model = platform.catalog.model
     with ledger.lock_ledger(platform.connection):
         reconcile_locked(platform)
+        require_seen(platform, requester)
         version = rollback_version(ledger.entries(platform.connection, model))
         if version is None:
             raise VersionMissing(
@@ -233,7 +265,7 @@ def rollback(platform: Platform, *, why: str = "") -> RollbackReceipt:
             )
         serving = load_serving_version(platform, platform.models.version(version))
         return_move = Move(
-            who=login_name(),
+            who=requester.name,
             model=model,
             action="rolled back",
             stage=PRODUCTION,

@@ -42,6 +42,35 @@ def read_ledger(platform: Platform) -> list[Entry]:
     return ledger.entries(platform.connection, platform.catalog.model, with_evidence=True)
 
 
+def read_newest_entries(
+    platform: Platform,
+    *,
+    below: int | None = None,
+    limit: int,
+) -> list[Entry]:
+    """Return the newest entries of the catalog's model, the newest first.
+
+    Args:
+        platform: the open platform
+        below: only entries with smaller numbers; None: from the newest one on
+        limit: how many entries at most
+    """
+    model = platform.catalog.model
+    return ledger.newest_entries(platform.connection, model, below=below, limit=limit)
+
+
+def newest_number(platform: Platform) -> int:
+    """Return the number of the newest entry of the catalog's model; 0 without an entry."""
+    entries = read_newest_entries(platform, limit=1)
+    return entries[0].seq if entries else 0
+
+
+def read_entry(platform: Platform, number: int) -> Entry | None:
+    """Return one entry of the catalog's model with its evidence; None if there is none."""
+    entries = read_newest_entries(platform, below=number + 1, limit=1)
+    return entries[0] if entries and entries[0].seq == number else None
+
+
 def verify_ledger(platform: Platform) -> LedgerVerdict:
     """Follow the chain of hashes and compare its end with the newest entry that MLflow knows."""
     entries = ledger.entries(platform.connection, with_evidence=True)
@@ -60,7 +89,7 @@ def find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant:
     Raises:
         VersionMissing: no version was in Production.
     """
-    entries = read_ledger(platform)
+    entries = ledger.entries(platform.connection, platform.catalog.model)
     last_entry = find_last_move(entries, until=instant)
     if last_entry is None or last_entry.to_version is None:
         since = f" since {last_entry.since.isoformat()}" if last_entry else ""
@@ -79,5 +108,5 @@ def find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant:
         version=last_entry.to_version,
         since=last_entry.since,
         until=next(later_moves, None),
-        entry=last_entry,
+        entry=read_entry(platform, last_entry.seq) or last_entry,
     )

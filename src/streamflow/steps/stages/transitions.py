@@ -20,7 +20,7 @@ from streamflow.core.promotion.ledger import (
     is_behind,
 )
 from streamflow.core.promotion.stage_holder import Resolution, resolve_stage_holder
-from streamflow.errors import VersionMissing
+from streamflow.errors import LedgerChanged, VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.models.stages import ALIAS_BY_STAGE, RegistryStages
 from streamflow.platform import Platform
@@ -239,6 +239,47 @@ def enter_without_move(platform: Platform, change: Move) -> Entry:
     Call it under `ledger.lock_ledger`, after `reconcile_locked`.
     """
     return _enter(platform, change)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requester:
+    """Who asks for a change of a stage, and what this person saw before.
+
+    who           the name for the ledger; empty: the login name of this process
+    newest_entry  the number of the newest entry of the ledger that the person saw; None: the change
+                  is made whatever happened since
+    """
+
+    who: str = ""
+    newest_entry: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name that the ledger gets."""
+        return self.who or login_name()
+
+
+def require_seen(platform: Platform, requester: Requester) -> None:
+    """Refuse a change if the ledger has an entry that its requester has not seen.
+
+    Only under `ledger.lock_ledger`, after `reconcile_locked`, does the answer stay true.
+
+    Raises:
+        LedgerChanged: there is such an entry.
+    """
+    if requester.newest_entry is None:
+        return
+    entries = ledger.newest_entries(platform.connection, platform.catalog.model, limit=1)
+    if not entries or entries[0].seq == requester.newest_entry:
+        return
+    newest = entries[0]
+    version = "no version" if newest.to_version is None else f"version {newest.to_version}"
+    raise LedgerChanged(
+        f"the ledger has a newer entry than the page showed: entry {newest.seq}, {version}"
+        f" {newest.action} for {newest.stage} at {newest.at:%Y-%m-%d %H:%M:%S %Z}"
+        f" by {newest.who}",
+        entry=newest.seq,
+    )
 
 
 def login_name() -> str:

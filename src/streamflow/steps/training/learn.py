@@ -112,7 +112,10 @@ def _choose_kind(
     if settings.calibration == "none" and settings.threshold not in ("value", "f1"):
         leaf_size = choose_leaf_size(training_side, settings.model, salt=settings.split_salt)
         nothing = np.empty(0)
-        return Candidate(kind=settings.model, aucs=(), out_of_fold=nothing, leaf_size=leaf_size), ()
+        candidate = Candidate(
+            kind=settings.model, aucs=(), briers=(), out_of_fold=nothing, leaf_size=leaf_size
+        )
+        return candidate, ()
     return cross_validate(training_side, settings.model, salt=settings.split_salt), ()
 
 

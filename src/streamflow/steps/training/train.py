@@ -32,6 +32,7 @@ from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.training_set import training_set
+from streamflow.steps.training.training_side import list_validation_remarks
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class TrainReceipt:
     """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto
+    candidate_briers  kind of model -> its cross-validated Brier score, by which it was chosen
     leaf_sizes  kind of model -> the leaf size that was chosen for it, where it is a candidate
     remarks     sentences about what the numbers alone would hide
     months      the number of months that the version learned from
@@ -57,6 +59,7 @@ class TrainReceipt:
     label_as_of: date
     model_kind: str
     candidates: Mapping[str, float]
+    candidate_briers: Mapping[str, float]
     leaf_sizes: Mapping[str, int]
     threshold: Threshold
     threshold_rule: str
@@ -135,6 +138,7 @@ def _receipt(
         label_as_of=rows.label_as_of.date(),
         model_kind=fitted.kind,
         candidates={candidate.kind: candidate.auc for candidate in fitted.candidates},
+        candidate_briers={candidate.kind: candidate.brier for candidate in fitted.candidates},
         leaf_sizes={
             candidate.kind: candidate.leaf_size
             for candidate in fitted.candidates
@@ -166,18 +170,9 @@ def _list_remarks(rows: TrainingSet, fitted: Fitted) -> tuple[str, ...]:
     return (
         *flagging_remarks,
         *list_caveats(fitted.metrics),
-        *_list_unvalidated(rows, fitted),
+        *list_validation_remarks(rows, is_forward=fitted.forward is not None),
         *map(str, fitted.default_costs),
     )
-
-
-def _list_unvalidated(rows: TrainingSet, fitted: Fitted) -> list[str]:
-    if not rows.earlier or fitted.forward is not None:
-        return []
-    return [
-        "no month before has labels that are dated up to"
-        f" {rows.as_of:%Y-%m-%d}: the months were not validated forward in time, only by user"
-    ]
 
 
 def register(

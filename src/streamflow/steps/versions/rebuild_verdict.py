@@ -164,7 +164,7 @@ def _describe_model_differences(
         )
     elif recorded["candidates"] != rebuilt["candidates"]:
         sentences.append(
-            "the cross-validated AUCs that the model was chosen by differ from the recorded AUCs"
+            "the cross-validated AUCs of the kinds of models differ from the recorded AUCs"
         )
     if recorded["decision"] != rebuilt["decision"]:
         sentences.append("the calibrator or the threshold differs from the recorded one")

@@ -1,0 +1,91 @@
+"""The pages about monitoring: the stored reports of drift, one report, and the skew by cause."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+
+from streamflow.console import formats, monitoring_tables
+from streamflow.console.pages import Page, respond
+from streamflow.console.requests import Below, Number
+from streamflow.console.state import ConsoleState
+from streamflow.core.monitoring.report import concept_in_words, labels_in_words
+from streamflow.steps.monitoring.stored_reports import ReportRecord, list_reports, read_report
+
+MONITORING = "/monitoring"
+REPORTS_SHOWN = 24
+
+
+def add_pages(app: FastAPI, state: ConsoleState) -> None:
+    """Add the pages to the application."""
+
+    @app.get(MONITORING)
+    def reports(request: Request, below: Below = None) -> Response:
+        """List the stored reports, the newest first."""
+        visitor = state.require(request)
+        return respond(request, state, visitor, _list_page(state, below))
+
+    @app.get("/monitoring/reports/{number}")
+    def report(request: Request, number: Number) -> Response:
+        """Show one report."""
+        visitor = state.require(request)
+        return respond(request, state, visitor, _report_page(state, number))
+
+
+def _list_page(state: ConsoleState, below: int | None) -> Page:
+    texts = state.texts
+    with state.reading() as platform:
+        receipt = list_reports(platform, below=below, limit=REPORTS_SHOWN)
+    is_full = len(receipt.reports) == REPORTS_SHOWN
+    return Page(
+        template="monitoring",
+        title=texts.get("monitoring.title"),
+        path=MONITORING,
+        tables=(
+            monitoring_tables.reports_table(texts, receipt),
+            monitoring_tables.skew_table(texts, receipt),
+        ),
+        receipt=receipt,
+        values={
+            "below": below,
+            "after": str(receipt.reports[-1].id) if is_full else None,
+            "limit": REPORTS_SHOWN,
+        },
+    )
+
+
+def _report_page(state: ConsoleState, number: int) -> Page:
+    texts = state.texts
+    with state.reading() as platform:
+        record = read_report(platform, number)
+    report = record.report
+    return Page(
+        template="report",
+        title=texts.get("report.title", day=f"{report.evidence.as_of:%Y-%m-%d}"),
+        path=MONITORING,
+        tables=(
+            monitoring_tables.features_table(texts, report),
+            monitoring_tables.performance_table(texts, report),
+            monitoring_tables.answers_table(texts, report),
+        ),
+        receipt=record,
+        values={
+            "record": record,
+            "report": report,
+            "labels": labels_in_words(report.labels) if report.labels else "",
+            "concept": concept_in_words(report.concept) if report.concept else "",
+            "facts": _count_rows(record),
+        },
+    )
+
+
+def _count_rows(record: ReportRecord) -> dict[str, object]:
+    """Return what the sentences above the tables name."""
+    report = record.report
+    return {
+        "version": record.stored.version,
+        "reference_day": f"{report.reference_as_of:%Y-%m-%d}",
+        "reference_rows": formats.format_number(report.reference_rows),
+        "rows": formats.format_number(report.rows),
+        "drift_psi": report.evidence.drift_psi,
+        "false_discovery": report.evidence.drift_false_discovery,
+    }

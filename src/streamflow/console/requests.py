@@ -1,0 +1,78 @@
+"""What the pages for the engineer read from a request: numbers, days, fields of forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import HTTPException, Path, Query, Request
+
+from streamflow.console.forms import ForeignForm
+from streamflow.console.sessions import Visitor
+from streamflow.steps.stages.transitions import Requester
+from streamflow.web.request_context import notes_of
+
+# The largest integer of PostgreSQL's type of this name.
+MAX_NUMBER = 2**31 - 2
+MAX_TEXT = 2_000
+
+Number = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
+Below = Annotated[int | None, Query(ge=1, le=MAX_NUMBER)]
+
+
+def parse_day(text: str) -> datetime:
+    """Return the instant of a day such as 2024-01-31, at 00:00 UTC.
+
+    Raises:
+        HTTPException: this is no day.
+    """
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d")
+    except ValueError as exc:
+        raise HTTPException(status_code=404) from exc
+    return day.replace(tzinfo=UTC)
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Return an instant in ISO form; without a time zone it is UTC. None: this is no instant."""
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def text_field(fields: Mapping[str, str], name: str) -> str:
+    """Return the text of a field without spaces around it.
+
+    Raises:
+        ForeignForm: no form of ours sends such a text.
+    """
+    text = fields.get(name, "").strip()
+    if "\0" in text or len(text) > MAX_TEXT:
+        raise ForeignForm
+    return text
+
+
+def number_field(fields: Mapping[str, str], name: str) -> int:
+    """Return the number of a field.
+
+    Raises:
+        ForeignForm: the field is missing, or is no number.
+    """
+    text = fields.get(name, "")
+    if not (text.isascii() and text.isdecimal()) or int(text) > MAX_NUMBER:
+        raise ForeignForm
+    return int(text)
+
+
+def make_requester(request: Request, visitor: Visitor, newest_entry: int) -> Requester:
+    """Name who asks for a change, for the ledger and for the log.
+
+    Where no key is required, the ledger gets the login name of this process, as from a command.
+    """
+    if visitor.key_id is None:
+        return Requester(newest_entry=newest_entry)
+    notes_of(request).caller = visitor.key_id
+    return Requester(who=f"{visitor.name} (key {visitor.key_id})", newest_entry=newest_entry)

@@ -1,0 +1,188 @@
+"""The pages about the service: what doctor finds, and the API keys with their forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
+
+from streamflow.console import formats
+from streamflow.console.forms import ForeignForm, read_form
+from streamflow.console.pages import Page, draw, respond
+from streamflow.console.requests import number_field, text_field
+from streamflow.console.sessions import Visitor
+from streamflow.console.state import ConsoleState
+from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.texts import Texts
+from streamflow.core.serving.api_keys import SCOPES
+from streamflow.errors import ApiKeyUnknown
+from streamflow.steps.serving.api_keys import KeyRow, create_key, list_keys, revoke_keys
+from streamflow.steps.upkeep.doctor import Finding, doctor
+from streamflow.web.request_context import notes_of
+
+SERVICE = "/service"
+STATE_TONES = {"ok": "down", "note": "", "WRONG": "up"}
+MAX_DAYS = 36_500
+
+
+def add_pages(app: FastAPI, state: ConsoleState) -> None:
+    """Add the pages and the forms to the application."""
+
+    @app.get(SERVICE)
+    def keys(request: Request) -> Response:
+        """List the API keys, with the forms that create and revoke one."""
+        visitor = state.require(request, "admin")
+        return respond(request, state, visitor, _keys_page(state))
+
+    @app.get("/service/doctor")
+    def findings(request: Request) -> Response:
+        """Show what doctor finds."""
+        visitor = state.require(request, "admin")
+        return respond(request, state, visitor, _doctor_page(state))
+
+    @app.post("/service/keys")
+    async def new_key(request: Request) -> Response:
+        """Create a key and show it, only this once."""
+        visitor = state.require(request, "admin")
+        fields = await read_form(request, state)
+        return await run_in_threadpool(_create, request, state, visitor, fields)
+
+    @app.get("/service/keys/{key_id}/revoke")
+    def revocation_form(request: Request, key_id: str) -> Response:
+        """Ask whether a key is to be revoked."""
+        visitor = state.require(request, "admin")
+        return respond(request, state, visitor, _revocation_page(state, key_id))
+
+    @app.post("/service/keys/{key_id}/revoke")
+    async def revoke(request: Request, key_id: str) -> Response:
+        """Revoke a key."""
+        visitor = state.require(request, "admin")
+        await read_form(request, state)
+        return await run_in_threadpool(_revoke, request, state, visitor, key_id)
+
+
+def _keys_page(state: ConsoleState) -> Page:
+    texts = state.texts
+    with state.reading() as platform:
+        keys = list_keys(platform)
+    return Page(
+        template="service",
+        title=texts.get("service.title"),
+        path=SERVICE,
+        tables=(_keys_table(texts, keys),),
+        receipt=keys,
+        values={
+            "scopes": [(scope, texts.get(f"service.scope_{scope}")) for scope in SCOPES],
+            "form_number": state.form_numbers.give_out(),
+        },
+    )
+
+
+def _keys_table(texts: Texts, keys: Sequence[KeyRow]) -> Table:
+    names = ("name", "id", "scope", "state", "created", "expires", "revoked")
+    columns = [Column(name=name, title=texts.get(f"service.{name}")) for name in names]
+    columns.append(Column(name="change", title=texts.get("service.change")))
+    rows = []
+    for key in keys:
+        instants = [
+            Cell(instant, formats.format_instant(instant and instant.astimezone(UTC)))
+            for instant in (key.created, key.expires, key.revoked)
+        ]
+        change = Cell("")
+        if key.revoked is None:
+            change = Cell("", texts.get("service.revoke"), link=revocation_address(key.id))
+        row = (Cell(key.name), Cell(key.id), Cell(key.scope), Cell(key.state), *instants, change)
+        rows.append(row)
+    caption = texts.get("service.keys")
+    return Table(name="keys", caption=caption, columns=tuple(columns), rows=tuple(rows))
+
+
+def revocation_address(key_id: str) -> str:
+    """Return the address of the page that asks whether a key is to be revoked."""
+    return f"/service/keys/{key_id}/revoke"
+
+
+def _create(
+    request: Request,
+    state: ConsoleState,
+    visitor: Visitor,
+    fields: Mapping[str, str],
+) -> Response:
+    name = text_field(fields, "name")
+    scope = next((scope for scope in SCOPES if scope == fields.get("scope")), None)
+    days = number_field(fields, "days") if fields.get("days") else None
+    if not name or scope is None or not (days is None or 1 <= days <= MAX_DAYS):
+        raise ForeignForm
+    state.form_numbers.use(fields.get("form_number", ""))
+    notes_of(request).caller = visitor.key_id
+    with state.acting() as platform:
+        receipt = create_key(platform, name, scope=scope, days=days)
+    page = Page(
+        template="new_key",
+        title=state.texts.get("service.created_title"),
+        path=SERVICE,
+        values={"receipt": receipt},
+    )
+    return draw(request, state, visitor, page)
+
+
+def _revocation_page(state: ConsoleState, key_id: str) -> Page:
+    with state.reading() as platform:
+        keys = list_keys(platform)
+    key = next((key for key in keys if key.id == key_id and key.revoked is None), None)
+    if key is None:
+        raise HTTPException(status_code=404)
+    return Page(
+        template="revoke_key",
+        title=state.texts.get("service.revoke_title", name=key.name),
+        path=SERVICE,
+        values={"key": key, "form_address": revocation_address(key.id)},
+    )
+
+
+def _revoke(request: Request, state: ConsoleState, visitor: Visitor, key_id: str) -> Response:
+    notes_of(request).caller = visitor.key_id
+    with state.acting() as platform:
+        # The step takes a name, too: an address names one key only.
+        if key_id not in {key.id for key in list_keys(platform)}:
+            raise ApiKeyUnknown(f"no key has the id '{key_id}'")
+        revoke_keys(platform, key_id)
+    return RedirectResponse(SERVICE, status_code=303)
+
+
+def _doctor_page(state: ConsoleState) -> Page:
+    texts = state.texts
+    with state.alone():
+        findings = doctor(state.platform.settings, now=lambda: datetime.now(UTC))
+    fault_count = sum(finding.is_wrong for finding in findings)
+    return Page(
+        template="doctor",
+        title=texts.get("doctor.title"),
+        path=SERVICE,
+        tables=(_findings_table(texts, findings),),
+        receipt=findings,
+        values={"fault_count": fault_count},
+    )
+
+
+def _findings_table(texts: Texts, findings: Sequence[Finding]) -> Table:
+    columns = (
+        Column(name="subject", title=texts.get("doctor.subject")),
+        Column(name="state", title=texts.get("doctor.state")),
+        Column(name="text", title=texts.get("doctor.text")),
+        Column(name="remedy", title=texts.get("doctor.remedy")),
+    )
+    rows = [
+        (
+            Cell(finding.subject),
+            Cell(str(finding.state), tone=STATE_TONES[finding.state]),
+            Cell(finding.text),
+            Cell(finding.remedy),
+        )
+        for finding in findings
+    ]
+    caption = texts.get("doctor.title")
+    return Table(name="findings", caption=caption, columns=columns, rows=tuple(rows))

@@ -1,0 +1,93 @@
+"""The pages about versions: the list, and one version with all its evidence."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, HTTPException, Request, Response
+
+from streamflow.console import version_tables
+from streamflow.console.evidence_tables import view_stored_evidence
+from streamflow.console.pages import Page, respond
+from streamflow.console.requests import Below, Number
+from streamflow.console.state import ConsoleState
+from streamflow.console.tables import Table
+from streamflow.errors import VersionMissing
+from streamflow.steps.versions.version_record import VersionRecord, list_versions, read_version
+
+VERSIONS = "/versions"
+VERSIONS_SHOWN = 25
+
+
+def add_pages(app: FastAPI, state: ConsoleState) -> None:
+    """Add the pages to the application."""
+
+    @app.get(VERSIONS)
+    def versions(request: Request, below: Below = None) -> Response:
+        """List the versions, the newest first."""
+        visitor = state.require(request)
+        return respond(request, state, visitor, _list_page(state, below))
+
+    @app.get("/versions/{number}")
+    def version(request: Request, number: Number) -> Response:
+        """Show one version with all its evidence."""
+        visitor = state.require(request)
+        return respond(request, state, visitor, _version_page(state, number))
+
+
+def _list_page(state: ConsoleState, below: int | None) -> Page:
+    texts = state.texts
+    with state.reading_versions() as platform:
+        versions = list_versions(platform, below=below, limit=VERSIONS_SHOWN)
+    is_full = len(versions) == VERSIONS_SHOWN and versions[-1].version > 1
+    return Page(
+        template="versions",
+        title=texts.get("versions.title"),
+        path=VERSIONS,
+        tables=(version_tables.versions_table(texts, versions),),
+        receipt=versions,
+        values={
+            "model": state.platform.catalog.model,
+            "below": below,
+            "after": str(versions[-1].version) if is_full else None,
+            "limit": VERSIONS_SHOWN,
+        },
+    )
+
+
+def _version_page(state: ConsoleState, number: int) -> Page:
+    texts = state.texts
+    with state.reading_versions() as platform:
+        try:
+            record = read_version(platform, number)
+        except VersionMissing as exc:
+            raise HTTPException(status_code=404) from exc
+    entry = record.gate_entry
+    gate = view_stored_evidence(texts, entry.evidence) if entry else None
+    gate_tables = (gate.conditions, gate.compared) if gate else ()
+    return Page(
+        template="version",
+        title=texts.get("versions.title_of", version=number),
+        path=VERSIONS,
+        tables=(*_recorded_tables(state, record), *gate_tables),
+        receipt=record,
+        values={
+            "record": record,
+            "facts": record.recorded,
+            "gate": gate,
+            "entry": entry,
+        },
+    )
+
+
+def _recorded_tables(state: ConsoleState, record: VersionRecord) -> tuple[Table, ...]:
+    facts = record.recorded
+    if facts is None:
+        return ()
+    makers = (
+        version_tables.metrics_table,
+        version_tables.candidates_table,
+        version_tables.levels_table,
+        version_tables.certificate_table,
+        version_tables.honesty_table,
+        version_tables.files_table,
+    )
+    return tuple(make(state.texts, facts) for make in makers)

@@ -1,0 +1,420 @@
+"""The console's pages for the engineer, and its forms, in process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import partial
+from html import unescape
+from io import StringIO
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+from conftest import Cluster
+from support.chain import JANUARY, copy_drop, load
+from support.console_pages import STATEMENTS, Browser, browsed, text_of
+from support.states import THREE_VERSIONS, in_state
+
+from streamflow.cli.context import to_json
+from streamflow.console.catalog_page import COLUMNS_SHOWN
+from streamflow.core.data.catalog_overview import describe_catalog
+from streamflow.core.data.instants import instant_of_day
+from streamflow.core.monitoring.bins import BinCounts
+from streamflow.core.monitoring.drift import FeatureDrift
+from streamflow.core.monitoring.drift_tests import Rate, TestResult
+from streamflow.core.monitoring.report import Report, ReportEvidence, to_values
+from streamflow.database import connect
+from streamflow.platform import Platform, open_platform
+from streamflow.steps.data.drop_record import list_drops, read_drop
+from streamflow.steps.monitoring.stored_reports import list_reports, read_report
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.serving.api_keys import create_key, list_keys
+from streamflow.steps.stages.ledger import (
+    find_version_at,
+    read_entry,
+    read_ledger,
+    read_newest_entries,
+)
+from streamflow.steps.stages.transitions import Requester
+from streamflow.steps.versions.version_record import list_versions, read_version
+from streamflow.warehouse import inbox, monitoring, skew
+from streamflow.warehouse.inbox import InboxEntry
+from streamflow.warehouse.monitoring import NewReport
+from streamflow.warehouse.roles import CONSOLE
+from streamflow.web.active_keys import KeyRing
+
+HOSTILE = '"><script>alert(1)</script>'
+MAX_STATEMENTS = 6
+MAX_PAGE_BYTES = 100_000
+READ_PAGES = (
+    "/versions",
+    "/versions?below=3",
+    "/versions/1",
+    "/versions/3",
+    "/production",
+    "/production?below=2",
+    "/production/entries/1",
+    "/production/served?instant=2099-01-01",
+    "/production/served",
+    "/drops",
+    "/drops/2024-01-31",
+    "/data",
+    "/data?of=subscriptions",
+    "/monitoring",
+    "/monitoring/reports/1",
+)
+ADMIN_PAGES = ("/service", "/production/rollback")
+
+
+@dataclass
+class Console:
+    """An installation with three versions, and two persons with browsers."""
+
+    platform: Platform
+    reader: Browser
+    admin: Browser
+
+
+@pytest.fixture(scope="module")
+def console(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Console]:
+    folder = tmp_path_factory.mktemp("engineer")
+    with in_state(cluster, THREE_VERSIONS, simulated_drops, folder / "home") as platform:
+        prepare(platform, simulated_drops, folder)
+        reader_key = create_key(platform, "reader", scope="read", days=None)
+        admin_key = create_key(platform, f"ada {HOSTILE}", scope="admin", days=None)
+        with open_platform(platform.settings, role=CONSOLE) as opened:
+            open_connection = partial(connect, opened.address, autocommit=True)
+            ring = KeyRing(open_connection, print, interval_s=0.05)
+            with ring.keep_reading(), browsed(opened, ring) as reader:
+                admin = Browser(app=reader.app, state=reader.state, log=reader.log)
+                for browser, key in ((reader, reader_key), (admin, admin_key)):
+                    answer = browser.post("/login", browser.token(), key=key.key)
+                    assert answer.status_code == 303
+                yield Console(platform=platform, reader=reader, admin=admin)
+
+
+def prepare(platform: Platform, drops: Path, folder: Path) -> None:
+    """Correct January, refuse a folder, leave a row out, and store a report and a run of skew."""
+    fee = pl.col("monthly_fee").cast(pl.Float64) + 1
+    changes = {"subscriptions": {"monthly_fee": fee.cast(pl.String)}}
+    load(platform, copy_drop(drops / "month_000", folder / "corrected", **changes), JANUARY)
+    connection = platform.connection
+    connection.execute(
+        "INSERT INTO streamflow.reject (as_of, table_name, file, line, key, reason, cells)"
+        " VALUES (%s, 'users', 'users.csv', 17, %s, %s, '{}')",
+        [JANUARY, HOSTILE, f"users.csv:17 column 'x': got {HOSTILE}"],
+    )
+    inbox.record_entry(
+        connection,
+        InboxEntry(
+            folder=f"2024-01 {HOSTILE}",
+            digest="x",
+            as_of=JANUARY,
+            status="failed",
+            error=f"users.csv:3 {HOSTILE}\nusers.csv:4",
+            at=JANUARY,
+        ),
+    )
+    store_report(platform)
+    names = ("since", "sampled", "not_comparable", "compared", "stale", "late", "type", "code")
+    counts = {**dict.fromkeys(names, 7), "since": None}
+    skew.store_report(
+        connection,
+        {**counts, "unexplained": 0, "probabilities": 5, "probabilities_differ": 1},
+    )
+
+
+def store_report(platform: Platform) -> None:
+    test = TestResult(method="chi-square", statistic=9.0, p=1e-9, p_adjusted=2e-9)
+    rate = Rate(reference=0.0, current=0.25, test=test)
+    bins = BinCounts(names=("a", HOSTILE), reference=(5, 5), current=(1, 9))
+    feature = FeatureDrift(
+        name="monthly_fee", psi=0.4321, distribution=test, missing=rate, unseen=None,
+        strangers=((HOSTILE, 3),), bins=bins, reasons=(f"monthly_fee: PSI 0.4321 {HOSTILE}",),
+    )  # fmt: skip
+    evidence = ReportEvidence(
+        model=platform.catalog.model, version=1, passport="p", as_of=date(2024, 1, 31),
+        reference={}, current={}, answers=(0, 0, 0), drift_psi=0.2, drift_false_discovery=0.01,
+    )  # fmt: skip
+    report = Report(
+        evidence=evidence, reference_as_of=date(2024, 1, 31), reference_rows=1000, rows=1001,
+        label_lead=0, label_as_of=None, features=(feature,), labels=None, then=None, now=None,
+        concept=None, answers=None, notes=("no labels",),
+    )  # fmt: skip
+    monitoring.store_report(
+        platform.connection,
+        NewReport(
+            as_of=instant_of_day(evidence.as_of), model=evidence.model, version=1,
+            mlflow_run_id="r", evidence_digest=evidence.digest, fires=report.fires,
+            verdict=report.verdict, reasons=report.reasons, auc=None, auc_at_training=None,
+            positive_share=None, report=to_values(report),
+        ),
+    )  # fmt: skip
+
+
+def csv_of(browser: Browser, path: str) -> list[dict[str, str]]:
+    answer = browser.get(path)
+    assert answer.status_code == 200
+    return list(csv.DictReader(StringIO(answer.text)))
+
+
+def field(page: httpx.Response, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page.text)
+    assert found is not None, page.text
+    return unescape(found[1])
+
+
+def table_rows(html: str) -> list[list[str]]:
+    """Return the cells of each row of each table, as a person reads them."""
+    rows = re.findall(r"<tr>(.*?)</tr>", html, flags=re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL) for row in rows]
+    return [[text_of(cell).strip() for cell in row] for row in cells if row]
+
+
+@pytest.mark.parametrize("path", READ_PAGES)
+def test_a_page_is_small_safe_and_for_readers(console: Console, path: str) -> None:
+    page = console.reader.get(path)
+    assert page.status_code == 200, page.text
+    statements = len(STATEMENTS)
+    assert statements <= MAX_STATEMENTS, STATEMENTS
+    assert len(page.content) <= MAX_PAGE_BYTES
+    assert "<script>alert" not in page.text
+    assert "style=" not in page.text
+    assert re.search(r"<title>[^<]+ · streamflow</title>", page.text)
+
+
+@pytest.mark.parametrize("path", ADMIN_PAGES)
+def test_a_page_that_changes_something_needs_the_scope_admin(console: Console, path: str) -> None:
+    refused = console.reader.get(path)
+    assert refused.status_code == 403
+    assert "scope admin" in text_of(refused.text)
+    page = console.admin.get(path)
+    assert page.status_code == 200, page.text
+    assert "<script>alert" not in page.text
+
+
+def test_the_json_of_each_page_is_the_receipt_of_its_step(console: Console) -> None:
+    platform = console.platform
+    served_at = datetime(2099, 1, 1, tzinfo=UTC)
+    receipts = {
+        "/versions": list_versions(platform, limit=25),
+        "/versions?below=3": list_versions(platform, below=3, limit=25),
+        "/versions/1": read_version(platform, 1),
+        "/production": read_newest_entries(platform, limit=25),
+        "/production/entries/1": read_entry(platform, 1),
+        "/production/served?instant=2099-01-01": find_version_at(platform, served_at),
+        "/drops": list_drops(platform, limit=24),
+        "/drops/2024-01-31": read_drop(platform, JANUARY),
+        "/data": describe_catalog(platform.catalog),
+        "/monitoring": list_reports(platform, limit=24),
+        "/monitoring/reports/1": read_report(platform, 1),
+    }
+    for path, receipt in receipts.items():
+        sign = "&" if "?" in path else "?"
+        answer = console.reader.get(f"{path}{sign}format=json")
+        assert answer.json() == json.loads(to_json(receipt)), path
+
+
+def test_a_version_shows_what_its_passport_and_the_ledger_say(console: Console) -> None:
+    record = read_version(console.platform, 1)
+    facts = record.recorded
+    assert facts is not None
+    text = console.reader.text("/versions/1")
+    metrics = facts.metrics
+    assert f"{metrics['auc']:.4f} {metrics['auc_low']:.4f} {metrics['auc_high']:.4f}" in text
+    assert [level.name for level in facts.levels] == [
+        "data",
+        "features",
+        "code",
+        "environment",
+        "configuration",
+    ]
+    for level in facts.levels:
+        assert level.digest[:16] in text
+    for file in facts.files:
+        assert file.name in text
+    assert facts.honesty is not None
+    for finding in facts.honesty.findings:
+        assert text_of(finding.words) in text
+    entry = record.gate_entry
+    assert entry is not None
+    gates = json.loads(entry.evidence)["gates"]
+    conditions = csv_of(console.reader, "/versions/1?format=csv&table=gate")
+    assert [row["condition"] for row in conditions] == [gate["name"] for gate in gates]
+    rows = csv_of(console.reader, "/versions?format=csv")
+    assert [row["version"] for row in rows] == ["3", "2", "1"]
+    newest = list_versions(console.platform, limit=1)[0]
+    assert float(rows[0]["auc"]) == newest.metrics["auc"]
+    assert newest == console.platform.models.versions()[0]
+
+
+def test_a_drop_shows_its_correction_and_what_was_refused(console: Console) -> None:
+    text = console.reader.text("/drops/2024-01-31")
+    assert "monthly_fee" in text
+    assert HOSTILE in unescape(console.reader.get("/drops/2024-01-31").text)
+    rows = csv_of(console.reader, "/drops/2024-01-31?format=csv&table=revisions")
+    corrected = [row for row in rows if row["revision"] == "2"]
+    assert [row["table"] for row in corrected] == ["subscriptions"]
+    assert "monthly_fee" in corrected[0]["changed_columns"].split(", ")
+    assert corrected[0]["more_rows"] == "0"
+    rejects = csv_of(console.reader, "/drops/2024-01-31?format=csv&table=rejects")
+    assert [(row["file"], row["line"]) for row in rejects] == [("users.csv", "17")]
+    assert "users.csv:4" in console.reader.text("/drops")
+    assert console.reader.get("/drops/2023-01-31").status_code == 404
+    assert console.reader.get("/drops?below=2024-01-31&format=json").json()["drops"] == []
+
+
+def test_the_catalog_shows_each_column_with_its_uses(console: Console) -> None:
+    overview = describe_catalog(console.platform.catalog)
+    for table in overview.tables:
+        assert len(table.columns) <= COLUMNS_SHOWN
+        rows = csv_of(console.reader, f"/data?of={table.name}&format=csv")
+        assert [row["name"] for row in rows] == [column.name for column in table.columns]
+        assert [row["promise"] for row in rows] == [column.promise for column in table.columns]
+    assert console.reader.get("/data?of=nothing").status_code == 404
+
+
+def test_a_report_shows_the_drift_of_each_feature(console: Console) -> None:
+    [row] = csv_of(console.reader, "/monitoring/reports/1?format=csv")
+    assert (row["feature"], row["psi"], row["p_adjusted"]) == ("monthly_fee", "0.4321", "2e-09")
+    text = console.reader.text("/monitoring/reports/1")
+    assert "< 0.0001" in text
+    assert "25.0 %" in text
+    [counts] = csv_of(console.reader, "/monitoring?format=csv&table=skew")
+    assert (counts["stale"], counts["probabilities_differ"]) == ("7", "1")
+
+
+def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -> None:
+    big = "9" * 40
+    for path in (
+        "/versions/0",
+        "/versions/99",
+        f"/versions/{big}",
+        "/versions/x",
+        f"/versions?below={big}",
+        f"/production/entries/{big}",
+        "/production/entries/99",
+        "/drops/yesterday",
+        "/drops?below=%00",
+        "/data?from=-1",
+        "/data?of=%00",
+        "/monitoring/reports/99",
+        f"/monitoring?below={big}",
+    ):
+        assert console.reader.get(path).status_code in (404, 422), path
+    assert console.reader.get("/production/served?instant=%00soon").status_code == 200
+    for path in ("/versions/99/promote", "/service/keys/none/revoke"):
+        assert console.admin.get(path).status_code == 404, path
+
+
+def test_a_promotion_shows_the_evidence_asks_once_and_happens_once(console: Console) -> None:
+    platform = console.platform
+    path = "/versions/2/promote"
+    assert console.reader.get(path).status_code == 403
+    page = console.admin.get(path)
+    with console.admin.state.acting() as writer:
+        receipt = promote(writer, 2, dry_run=True)
+    assert receipt.examination is not None
+    for gate in receipt.examination.gates:
+        assert text_of(gate.evidence) in text_of(page.text)
+    rows = {row: cells for row, *cells in table_rows(page.text)}
+    for metric in receipt.examination.compared:
+        numbers = (metric.champion, metric.challenger, metric.difference, metric.low, metric.high)
+        assert rows[metric.metric] == [f"{number:.4f}".replace("-", "−") for number in numbers]
+    token, newest = field(page, "form_token"), field(page, "newest_entry")
+    before = len(read_ledger(platform))
+    # A reader, no token, no number, no reason: nothing is changed.
+    reader_token = console.reader.token("/versions")
+    fields = {"newest_entry": newest, "force": "yes", "why": f"overruled {HOSTILE}"}
+    assert console.reader.post(path, reader_token, **fields).status_code == 403
+    assert console.admin.post(path, "", **fields).status_code == 403
+    assert console.admin.post(path, token, **{**fields, "newest_entry": "-1"}).status_code == 403
+    assert console.admin.post(path, token, **{**fields, "why": "\0"}).status_code == 403
+    assert console.admin.post(path, token, **{**fields, "why": " "}).status_code == 422
+    assert len(read_ledger(platform)) == before
+    # MLflow keeps idle connections of the role that only reads.
+    assert console.reader.get("/versions").status_code == 200
+    moved = console.admin.post(path, token, **fields)
+    assert moved.status_code == 303
+    entry = read_ledger(platform)[-1]
+    assert moved.headers["location"] == f"/production/entries/{entry.seq}"
+    assert (entry.action, entry.to_version, entry.forced) == ("promoted", 2, True)
+    assert entry.who.startswith(f"ada {HOSTILE} (key ")
+    shown = console.admin.get(moved.headers["location"]).text
+    assert "<script>alert" not in shown
+    assert f"overruled {HOSTILE}" in unescape(shown)
+    # The second click, and a second person with an older page.
+    second = console.admin.post(path, token, **fields)
+    assert second.status_code == 409
+    assert "newer entry" in text_of(second.text)
+    assert len(read_ledger(platform)) == before + 1
+    again = console.admin.get(path)
+    assert "in Production already" in text_of(again.text)
+    assert "<button>Promote" not in again.text
+
+
+def test_a_rollback_happens_once(console: Console) -> None:
+    platform = console.platform
+    with console.admin.state.acting() as writer:
+        promote(writer, 3, force=True, why="to go back from", requester=Requester(who="x"))
+    page = console.admin.get("/production/rollback")
+    token, newest = field(page, "form_token"), field(page, "newest_entry")
+    before = len(read_ledger(platform))
+    fields = {"newest_entry": newest, "why": "complaints"}
+    assert console.admin.post("/production/rollback", "", **fields).status_code == 403
+    answers = [console.admin.post("/production/rollback", token, **fields) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 409]
+    entries = read_ledger(platform)
+    assert len(entries) == before + 1
+    assert (entries[-1].action, entries[-1].why) == ("rolled back", "complaints")
+    assert f"Version {entries[-1].to_version} is in Production" in console.reader.text(
+        "/production"
+    )
+
+
+def test_a_key_is_shown_once_and_made_once(console: Console) -> None:
+    platform = console.platform
+    page = console.admin.get("/service")
+    assert console.admin.get("/service?format=json").json() == json.loads(
+        to_json(list_keys(platform))
+    )
+    token, number = field(page, "form_token"), field(page, "form_number")
+    before = len(list_keys(platform))
+    fields = {"form_number": number, "name": f"crm {HOSTILE}", "scope": "predict", "days": "30"}
+    for changes in ({"scope": "root"}, {"days": "0"}, {"days": "9999999"}, {"name": " "}):
+        assert (
+            console.admin.post("/service/keys", token, **{**fields, **changes}).status_code == 403
+        )
+    made = console.admin.post("/service/keys", token, **fields)
+    assert made.status_code == 200, made.text
+    assert "<script>alert" not in made.text
+    secret = re.search(r"<code>([^<]+)</code>", made.text)
+    assert secret is not None
+    key = next(key for key in list_keys(platform) if key.name == fields["name"])
+    assert key.id in secret[1]
+    assert console.admin.post("/service/keys", token, **fields).status_code == 409
+    assert len(list_keys(platform)) == before + 1
+    assert secret[1] not in console.admin.get("/service").text
+    assert secret[1].rpartition("_")[2] not in " ".join(console.admin.log)
+    form = f"/service/keys/{key.id}/revoke"
+    assert "This cannot be undone" in console.admin.text(form)
+    assert console.admin.post(form, "").status_code == 403
+    assert console.reader.post(form, console.reader.token("/versions")).status_code == 403
+    codes = [console.admin.post(form, token).status_code for _ in range(2)]
+    assert codes == [303, 404]
+    assert next(row for row in list_keys(platform) if row.id == key.id).state == "revoked"
+    # An address names one key: the name of several keys revokes none of them.
+    assert console.admin.post("/service/keys/reader/revoke", token).status_code == 404
+
+
+def test_where_no_key_is_needed_the_ledger_gets_the_login_name() -> None:
+    assert Requester().name
+    assert replace(Requester(), who="ada (key 1)").name == "ada (key 1)"
