@@ -19,6 +19,7 @@ from streamflow.core.training.calibration import calibrated_brier
 from streamflow.core.training.split import hash_position
 from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled_model import compile_model
+from streamflow.models.forward_months import ForwardMonths
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.pipelines import encoder_of, fit_model, require_both_classes
 
@@ -60,23 +61,6 @@ class Candidate:
     def brier(self) -> float:
         """Return the mean Brier score over the repeats."""
         return float(np.mean(self.briers))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForwardMonths:
-    """Which rows are of the newest month, and which of the months that were known before it.
-
-    Attributes:
-        is_newest: (n,)
-        is_before: (n,) not of a month whose labels are dated later than the newest month.
-    """
-
-    is_newest: NDArray[np.bool_]
-    is_before: NDArray[np.bool_]
-
-    def only(self, rows: NDArray[np.bool_]) -> ForwardMonths:
-        """Return the same for some of the rows."""
-        return ForwardMonths(is_newest=self.is_newest[rows], is_before=self.is_before[rows])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import polars as pl
 from support.first_model import PublicSet
 
 from streamflow.core.statistics.metrics import auc
+from streamflow.models.forward_months import ForwardMonths
 from streamflow.models.model_selection import (
-    ForwardMonths,
     TrainingRows,
     cross_validate,
     predict_out_of_fold,

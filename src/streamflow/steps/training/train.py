@@ -33,6 +33,7 @@ from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.training.honesty import check_label_honesty
 from streamflow.steps.training.training_set import training_set
+from streamflow.steps.training.training_side import list_validation_remarks
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -170,18 +171,9 @@ def _list_remarks(rows: TrainingSet, fitted: Fitted) -> tuple[str, ...]:
     return (
         *flagging_remarks,
         *list_caveats(fitted.metrics),
-        *_list_unvalidated(rows, fitted),
+        *list_validation_remarks(rows, is_forward=fitted.forward is not None),
         *map(str, fitted.default_costs),
     )
-
-
-def _list_unvalidated(rows: TrainingSet, fitted: Fitted) -> list[str]:
-    if not rows.earlier or fitted.forward is not None:
-        return []
-    return [
-        "no month before has labels that are dated up to"
-        f" {rows.as_of:%Y-%m-%d}: the months were not validated forward in time, only by user"
-    ]
 
 
 def register(

@@ -14,7 +14,8 @@ from streamflow.platform import Platform
 from streamflow.settings import Settings
 
 if TYPE_CHECKING:
-    from streamflow.models.model_selection import ForwardMonths, TrainingRows
+    from streamflow.models.forward_months import ForwardMonths
+    from streamflow.models.model_selection import TrainingRows
 
 
 def find_holdout(settings: Settings, rows: TrainingSet) -> NDArray[np.bool_]:
@@ -52,7 +53,7 @@ def _forward_months(rows: TrainingSet, row_counts: list[int]) -> ForwardMonths |
     Returns:
         None where the labels of no month are dated up to the newest month
     """
-    from streamflow.models.model_selection import ForwardMonths
+    from streamflow.models.forward_months import ForwardMonths
 
     is_before = np.array([
         month.label_as_of <= rows.as_of and month is not rows for month in rows.months
@@ -63,3 +64,13 @@ def _forward_months(rows: TrainingSet, row_counts: list[int]) -> ForwardMonths |
     return ForwardMonths(
         is_newest=np.repeat(is_newest, row_counts), is_before=np.repeat(is_before, row_counts)
     )
+
+
+def list_validation_remarks(rows: TrainingSet, *, is_forward: bool) -> list[str]:
+    """Say it when several months could not be validated forward in time."""
+    if not rows.earlier or is_forward:
+        return []
+    return [
+        "no month before has labels that are dated up to"
+        f" {rows.as_of:%Y-%m-%d}: the months were not validated forward in time, only by user"
+    ]
