@@ -62,6 +62,7 @@ LONGEST = (
     "test_kills",
     "test_serving_faults",
     "test_real_drops",
+    "test_notebook",
     "test_inbox",
     "test_ledger",
     "test_gate",
