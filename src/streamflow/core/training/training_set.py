@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.receipt import Receipt
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -57,7 +59,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSet:
+class TrainingSet(Receipt):
     """The rows that a version learns from and is measured on, ordered by key.
 
     Attributes:

@@ -26,6 +26,7 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.files import figures
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.steps.training.certify import certify
 from streamflow.steps.training.current_levels import read_current_levels
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainReceipt:
+class TrainReceipt(Receipt):
     """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto

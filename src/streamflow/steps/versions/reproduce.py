@@ -23,6 +23,7 @@ from streamflow.core.versions.passport import Passport
 from streamflow.core.versions.version_files import describe_unchecked
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.training.current_levels import CurrentLevels, read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.versions.data_level import VerifiedRows, verify_frozen_rows
@@ -60,7 +61,7 @@ class LevelVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceReceipt:
+class ReproduceReceipt(Receipt):
     """The result of making a version again. Nothing was written.
 
     result              "identical", "within the declared tolerance", "differs", or
