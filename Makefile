@@ -3,13 +3,15 @@ PYTHON ?= python3
 SHARED ?= $(CURDIR)/../shared
 DATABASE_URL ?=
 PROOFS ?= tests/proofs
+USERS ?= 10000
+MONTHS ?= 2 6
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 # Without compiled files every process of the tests compiles all of streamflow, and pytest rewrites
 # all tests in each worker.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test compose-test check prove bench dashboards api-pages lock clean
+.PHONY: help setup demo test compose-test check prove bench bench-scale dashboards api-pages lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -17,6 +19,7 @@ help:
 	@echo "make check   format, lint, types, import contracts, names"
 	@echo "make prove   the long proofs: about 2 to 3 hours on 2 cores (PROOFS=tests/proofs/test_gate.py for one part)"
 	@echo "make bench   ratios against named peers: about 15 minutes on 2 cores"
+	@echo "make bench-scale   seconds, memory and growth of every step (USERS='10000 100000' MONTHS='2 6 24')"
 	@echo "make lock    resolve the locks    make clean   remove .venv, caches, .streamflow and .streamflow-demo"
 	@echo "make dashboards    build those of deploy/grafana anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
@@ -58,6 +61,9 @@ bench: setup
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/score.py
 	$(BIN)/python benchmarks/commands.py
+bench-scale: setup
+	@echo "Each step of each month is a process of its own: two small sizes take many minutes."
+	$(BIN)/python benchmarks/scale.py --users $(USERS) --months $(MONTHS)
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 api-pages: setup

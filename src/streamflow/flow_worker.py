@@ -25,12 +25,14 @@ def serve(
     has_inbox: bool,
     retrain_every_s: int | None,
     on_verdict: bool,
+    months: int,
 ) -> None:
     """Run flows for Prefect's server in this process until SIGTERM or Ctrl-C.
 
     `inbox` and `train_and_compare` run in the given intervals of seconds; a run that is due while
     an earlier one still works is left out. Without an inbox, or an interval, the schedule is
     paused: Prefect would otherwise keep the schedule of an earlier worker.
+    `train_and_compare` trains on this many `months`.
     """
     one_at_a_time = ConcurrencyLimitConfig(
         limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
@@ -48,7 +50,7 @@ def serve(
         _deployment(
             train_and_compare,
             flags,
-            parameters={"on_verdict": on_verdict},
+            parameters={"on_verdict": on_verdict, "months": months},
             interval=retrain_every_s or PAUSED_INTERVAL_S,
             paused=retrain_every_s is None,
             concurrency_limit=one_at_a_time,

@@ -160,10 +160,14 @@ def materialize(flags: Flags) -> materialize_step.MaterializeReceipt:
 
 
 @step("train")
-def train_version(as_of: date, label_lead: int, flags: Flags) -> train_step.TrainReceipt:
+def train_version(
+    as_of: date, label_lead: int, months: int, flags: Flags
+) -> train_step.TrainReceipt:
     """Train a model and register it as a version."""
     with _platform(flags) as platform:
-        receipt = train_step.train(platform, instant_of_day(as_of), label_lead=label_lead)
+        receipt = train_step.train(
+            platform, instant_of_day(as_of), label_lead=label_lead, months=months
+        )
         publish_version_link(platform.settings, platform.catalog.model, receipt.version)
     publish_receipt("train", receipt)
     return receipt
@@ -199,9 +203,11 @@ def monthly(
 
 
 @flow(name="train", flow_run_name="train-{as_of}")
-def train(as_of: date, label_lead: int = 0, flags: Flags | None = None) -> train_step.TrainReceipt:
-    """Train a model and register it as a version."""
-    return train_version(as_of, label_lead, flags or {})
+def train(
+    as_of: date, label_lead: int = 0, flags: Flags | None = None, months: int = 1
+) -> train_step.TrainReceipt:
+    """Train a model on the last labelled drops up to `as_of`, and register it as a version."""
+    return train_version(as_of, label_lead, months, flags or {})
 
 
 @flow(name="demo")
@@ -227,6 +233,7 @@ def retrain(
     why: str,
     force: bool,
     on_verdict: bool,
+    months: int,
     flags: Flags,
 ) -> retrain_step.RetrainReceipt:
     """Train a version and let the gate decide; do nothing for evidence that was decided before."""
@@ -239,6 +246,7 @@ def retrain(
             why=why,
             force=force,
             on_verdict=on_verdict,
+            months=months,
         )
         if receipt.version is not None:
             publish_version_link(platform.settings, platform.catalog.model, receipt.version)
@@ -254,9 +262,10 @@ def train_and_compare(
     force: bool = False,
     on_verdict: bool = False,
     flags: Flags | None = None,
+    months: int = 1,
 ) -> retrain_step.RetrainReceipt:
     """Train on the drop of `as_of`, or the newest labelled one; promote if the gate allows it."""
-    return retrain(as_of, label_lead, why, force, on_verdict, flags or {})
+    return retrain(as_of, label_lead, why, force, on_verdict, months, flags or {})
 
 
 @flow(name="inbox")

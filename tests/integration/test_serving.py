@@ -128,7 +128,7 @@ def test_a_version_that_changes_hands_is_served_without_a_restart(
 
     assert answers_by(api, 1)
     promote(installed, 2, force=True, why="a test")
-    assert wait_for(lambda: answers_by(api, 2), seconds=30)
+    assert wait_for(lambda: answers_by(api, 2))
     # The version may answer a moment before the ledger has its entry.
     assert wait_for(lambda: asked(f"{api}/model").body["since"] is not None)
     entry = read_ledger(installed)[-1]
@@ -139,11 +139,11 @@ def test_a_version_that_changes_hands_is_served_without_a_restart(
         <= datetime.fromisoformat(model["loaded"])
     )
     outside(3, "Production")
-    assert wait_for(lambda: answers_by(api, 3), seconds=30)
+    assert wait_for(lambda: answers_by(api, 3))
     assert asked(f"{api}/model").body["since"] is None, "nobody has entered it yet"
     assert "version 3 was put into Production in MLflow" in asked(f"{api}/ready").body["notes"][0]
     back = rollback(installed, why="a test")
-    assert wait_for(lambda: answers_by(api, back.version), seconds=30)
+    assert wait_for(lambda: answers_by(api, back.version))
     assert asked(f"{api}/predict", {"user_id": keys[0]}).body["model"]["version"] == back.version
     swapped = numbers(api)["streamflow_model_reloads_total"]
     assert (swapped[("swapped",)], swapped[("refused",)]) == (4, 0)
@@ -156,7 +156,7 @@ def test_what_is_taken_out_of_production_answers_no_more(
     client = MlflowClient(installed.tracking_uri, registry_uri=installed.tracking_uri)
     with ignore_stage_warnings():
         client.transition_model_version_stage("streamflow_churn", str(held), "Archived")
-    assert wait_for(lambda: asked(f"{api}/predict", {"user_id": keys[0]}).status == 503, seconds=30)
+    assert wait_for(lambda: asked(f"{api}/predict", {"user_id": keys[0]}).status == 503)
     answer = asked(f"{api}/predict", {"user_id": keys[0]})
     assert (answer.body["code"], answer.body["error"]) == (
         "version_missing",
@@ -170,7 +170,7 @@ def test_what_is_taken_out_of_production_answers_no_more(
     )
     assert asked(f"{api}/features/{keys[0]}").status == 200
     promote(installed, 1, force=True, why="back")
-    assert wait_for(lambda: answers_by(api, 1), seconds=30)
+    assert wait_for(lambda: answers_by(api, 1))
 
 
 def test_workers_count_together_and_converge(installed: Platform, keys: list[str]) -> None:

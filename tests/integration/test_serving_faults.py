@@ -595,7 +595,7 @@ def test_a_worker_is_stopped(
     import signal
 
     before = workers(shedding)
-    with Load(shedding, keys, clients=6) as load:
+    with Load(shedding, keys, clients=6, pause=0.05) as load:
         assert recovers(load)
         os.kill(min(before), signal.SIGSTOP)
         promote(installed, 2, force=True, why="while a worker is stopped")

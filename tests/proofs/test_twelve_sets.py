@@ -42,8 +42,6 @@ TREES = 100  # in place of 300, to save time
 MOST_BEHIND = 0.02  # one hold-out of some hundred leavers says no more
 SIMULATED = "simulated"
 
-pytestmark = pytest.mark.usefixtures("openmp")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ChurnSet:

@@ -354,8 +354,8 @@ class Bench:
                 self.counts[command, how] += 1
             else:
                 self.early += 1
-            if ended.code == 0 and command in ONCE_ONLY:
-                good_codes = (0, *ONCE_ONLY[command])
+            # It may have been done when it was interrupted; `doctor` says whether it was.
+            good_codes = (*good_codes, *ONCE_ONLY.get(command, ()))
         mends_first = self.draw.random() < 0.5
         if mends_first:
             faults += self._mend(installation, command)

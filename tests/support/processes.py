@@ -64,8 +64,8 @@ def run(
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Whether `condition` came true in time."""
+def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> bool:
+    """Whether `condition` came true in time. On a busy machine a start takes minutes."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

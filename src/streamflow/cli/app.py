@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 import warnings
@@ -16,6 +15,7 @@ from streamflow.cli import (
     backup,
     compare,
     console,
+    contract,
     customers,
     data,
     demo,
@@ -41,10 +41,12 @@ from streamflow.cli.context import Invocation
 from streamflow.cli.last_errors import explain_system_error, was_interrupted
 from streamflow.cli.printable import printable
 from streamflow.errors import StreamflowError
+from streamflow.files.permissions import deny_writing_to_others
 
 COMMAND_MODULES = (
     demo,
     init,
+    contract,
     data,
     inbox,
     training,
@@ -85,10 +87,6 @@ app = typer.Typer(
 )
 for module in COMMAND_MODULES:
     module.register(app)
-
-# Write permission of the group and of everybody. A user who can write into the state folder can
-# plant a model or a feature definition there, so we never allow it, whatever the umask is.
-GROUP_AND_OTHERS_WRITE = 0o022
 
 UNFORESEEN_EXIT_CODE = 70
 
@@ -144,7 +142,7 @@ def main() -> None:
     Raises:
         KeyboardInterrupt: the user pressed Ctrl-C.
     """
-    os.umask(os.umask(0) | GROUP_AND_OTHERS_WRITE)
+    deny_writing_to_others()
     debug = "--debug" in sys.argv
     if not debug:
         silence_warnings()

@@ -19,6 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "inbox",
         "forget",
         "catalog",
+        "contract",
     ),
     "Training": ("training-set", "honesty", "retrain"),
     "Versions and stages": (

@@ -44,6 +44,14 @@ LabelLead = Annotated[
         help="Take the labels from the N-th drop after --as-of, not from the drop itself.",
     ),
 ]
+Months = Annotated[
+    int,
+    typer.Option(
+        "--months",
+        min=1,
+        help="Stack the last N drops that have labels, up to --as-of; each as known at its own K.",
+    ),
+]
 KnownAt = Annotated[
     datetime | None,
     typer.Option(

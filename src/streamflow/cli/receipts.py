@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from streamflow.steps.data.snapshot import FrozenTable, SnapshotReceipt
     from streamflow.steps.serving.predict import Prediction
     from streamflow.steps.training.train import TrainReceipt
-    from streamflow.steps.training.training_set import TrainingSetReceipt
+    from streamflow.steps.training.training_set_receipt import TrainingSetReceipt
     from streamflow.steps.upkeep.backup_content import BackupContent
     from streamflow.steps.upkeep.restore import RestoreReceipt
 
@@ -147,10 +147,16 @@ def training_set(receipt: TrainingSetReceipt) -> str:
         for source in receipt.sources
     ]
     lines.append(f"  known_at={receipt.known_at.isoformat()}")
+    lines += [
+        f"  month {month.as_of} labels={month.label_as_of} rows={month.rows:,}"
+        f" known_at={month.known_at.isoformat()} digest={month.digest[:16]}"
+        for month in receipt.months
+    ]
     if receipt.out:
         lines.append(f"  written to {receipt.out}")
+    months = f" months={len(receipt.months)}" if receipt.months else ""
     lines.append(
-        f"[OK] training set as_of={receipt.as_of} labels={receipt.label_as_of}"
+        f"[OK] training set as_of={receipt.as_of} labels={receipt.label_as_of}{months}"
         f" rows={receipt.rows:,} positive={receipt.positive_share:.4f} digest={receipt.digest}"
     )
     return "\n".join(lines)
@@ -172,9 +178,22 @@ def train(receipt: TrainReceipt) -> str:
     lines = [f"  {describe_check(receipt.certificate)}"]
     lines += [f"  {finding}" for finding in receipt.honesty.lines]
     lines += _tabulate_candidates(receipt)
+    lines += _describe_forward(receipt)
     lines += [f"  note: {note}" for note in receipt.remarks]
     lines.append(receipt.line)
     return "\n".join(lines)
+
+
+def _describe_forward(receipt: TrainReceipt) -> list[str]:
+    """Return the line about a model of the months before; nothing for a version of one month."""
+    metrics = receipt.forward
+    if metrics is None:
+        return []
+    return [
+        f"  forward in time: a model of the months before {receipt.as_of} has"
+        f" AUC={metrics.auc:.4f} [{metrics.auc_low:.4f}, {metrics.auc_high:.4f}]"
+        f" F1={metrics.f1:.4f} on the hold-out of {receipt.as_of}"
+    ]
 
 
 def _tabulate_candidates(receipt: TrainReceipt) -> list[str]:

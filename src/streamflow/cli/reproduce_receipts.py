@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_VIOLATIONS = 20  # so many are printed as text; --json lists more
 MAX_DIFFERENCES = 3  # of each level
+NAME_WIDTH = 24  # of the name of a view; longer names, with the month, widen the column
 
 
 def reproduce(receipt: ReproduceReceipt) -> str:
@@ -70,15 +71,17 @@ def _describe_level(level: LevelVerdict) -> list[str]:
 
 def verify(receipt: VerifyReceipt) -> str:
     """Print where the cells come from, each violation, what differs, and the verdict."""
+    proven_sources = receipt.certificate.parts
+    width = max(NAME_WIDTH, *(len(source.name) for source in proven_sources))
     lines = [
         f"{receipt.model} version {receipt.version}, run {receipt.run_id}",
         f"  as of {receipt.as_of:%Y-%m-%d}, labels of {receipt.label_as_of:%Y-%m-%d},"
         f" known at {receipt.known_at.isoformat()}",
     ]
     lines += [
-        f"  {source.name:24} newest as_of {format_instant(source.as_of)},"
+        f"  {source.name:{width}} newest as_of {format_instant(source.as_of)},"
         f" known at {format_instant(source.known_at)}"
-        for source in receipt.certificate.parts
+        for source in proven_sources
     ]
     lines += _describe_violations(receipt)
     lines += [f"  events        {_describe_event_check(check)}" for check in receipt.events]

@@ -195,4 +195,5 @@ def worker(context: typer.Context) -> None:
             has_inbox=settings.inbox is not None,
             retrain_every_s=settings.retrain_every,
             on_verdict=settings.retrain_on == "verdict",
+            months=settings.retrain_months,
         )

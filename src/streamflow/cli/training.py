@@ -17,6 +17,7 @@ from streamflow.cli.options import (
     JsonFlag,
     KnownAt,
     LabelLead,
+    Months,
     Why,
     as_day,
     as_instant,
@@ -53,26 +54,34 @@ def training_set(
     as_of: AsOf,
     label_lead: LabelLead = 0,
     known_at: KnownAt = None,
+    months: Months = 1,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Write the rows to this .parquet or .csv file."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Build a training set: features and labels of one drop.
+    """Build a training set: features and labels of one drop, or of the last ones.
 
-    The features are those of --as-of. The labels come from the drop that dates them.
+    The features are those of --as-of. The labels come from the drop that dates them. With --months
+    the file begins with two more columns, the as_of and the known_at of the month.
 
     Example: streamflow training-set --as-of 2024-01-31 --label-lead 1 --out set.parquet
     """
     from streamflow.files.frames import write_frame
-    from streamflow.steps.training.training_set import describe_training_set
     from streamflow.steps.training.training_set import training_set as step
+    from streamflow.steps.training.training_set_receipt import describe_training_set
 
     with invocation(context).platform() as platform:
-        rows = step(platform, as_instant(as_of), label_lead=label_lead, known_at=known_at)
+        rows = step(
+            platform,
+            as_instant(as_of),
+            label_lead=label_lead,
+            known_at=known_at,
+            months=months,
+        )
     if out:
-        write_frame(rows.frame, out)
+        write_frame(rows.dated_rows, out)
     show(describe_training_set(rows, out), as_json=as_json, text=receipts.training_set)
 
 
@@ -81,6 +90,7 @@ def honesty(
     as_of: AsOf,
     label_lead: LabelLead = 0,
     known_at: KnownAt = None,
+    months: Months = 1,
     as_json: JsonFlag = False,
 ) -> None:
     """Check a training set for leaks before a model learns it.
@@ -101,6 +111,7 @@ def honesty(
             as_instant(as_of),
             label_lead=label_lead,
             known_at=known_at,
+            months=months,
         )
         report = check_label_honesty(platform, rows)
     show(report.values if as_json else report, as_json=as_json, text=receipts.honesty)
@@ -112,6 +123,7 @@ def train(
     as_of: AsOf,
     label_lead: LabelLead = 0,
     known_at: KnownAt = None,
+    months: Months = 1,
     full: FullCheck = False,
     model: Annotated[
         ModelName | None,
@@ -129,6 +141,8 @@ def train(
     Example: streamflow train --as-of 2024-01-31
 
     Example: streamflow train --as-of 2024-01-31 --model auto
+
+    Example: streamflow train --as-of 2024-06-30 --months 6
     """
     from dataclasses import replace
 
@@ -143,6 +157,7 @@ def train(
             label_lead=label_lead,
             known_at=known_at,
             full=full,
+            months=months,
         )
     show(receipt, as_json=as_json, text=receipts.train)
 
@@ -151,6 +166,7 @@ def retrain(
     context: typer.Context,
     as_of: RetrainAsOf = None,
     label_lead: LabelLead = 0,
+    months: Months = 1,
     why: Why = "asked for",
     force: IgnoreCoolDown = False,
     on_verdict: OnVerdict = False,
@@ -172,6 +188,7 @@ def retrain(
         receipt = flows.train_and_compare(
             day,
             label_lead,
+            months=months,
             why=why,
             force=force,
             on_verdict=on_verdict,

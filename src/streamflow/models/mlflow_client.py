@@ -168,6 +168,35 @@ def release_store(tracking_uri: str) -> None:
 
 
 @contextmanager
+def lend_store(tracking_uri: str) -> Iterator[None]:
+    """Let MLflow's own functions in this process use this address during the block.
+
+    The environment must name the address, too: it counts for an MLflow that is imported later.
+    """
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        mlflow.set_tracking_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        if is_database(tracking_uri):
+            release_store(tracking_uri)
+
+
+def forget_tracking_uri() -> None:
+    """Let MLflow take its address from the environment again, if it is imported.
+
+    A process that has set a different address has it in MLFLOW_TRACKING_URI, too. MLflow deletes
+    this variable here, so its former value must be set afterwards.
+    """
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        mlflow.set_tracking_uri(None)
+
+
+@contextmanager
 def _without_log_lines(*names: str) -> Iterator[None]:
     """Suppress the lines that these loggers write about each migration of a vendor."""
     loggers = [logging.getLogger(name) for name in names]

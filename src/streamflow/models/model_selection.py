@@ -41,7 +41,7 @@ class Candidate:
         kind: the kind of model.
         aucs: the AUC of each repeat.
         briers: the Brier score of each repeat, after calibration.
-        out_of_fold: (n,) the predictions of the first repeat.
+        out_of_fold: the predictions of the first repeat for the rows that are judged.
         leaf_size: the fewest training rows in a leaf; None: the first size of the kind.
     """
 
@@ -63,8 +63,27 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForwardMonths:
+    """Which rows are of the newest month, and which of the months that were known before it.
+
+    Attributes:
+        is_newest: (n,)
+        is_before: (n,) not of a month whose labels are dated later than the newest month.
+    """
+
+    is_newest: NDArray[np.bool_]
+    is_before: NDArray[np.bool_]
+
+    def only(self, rows: NDArray[np.bool_]) -> ForwardMonths:
+        """Return the same for some of the rows."""
+        return ForwardMonths(is_newest=self.is_newest[rows], is_before=self.is_before[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRows:
     """The rows to learn from, in the order of their keys, and the settings of a fit.
+
+    Rows of many months come month by month. A key may have a row in each.
 
     Attributes:
         keys: (n,)
@@ -73,6 +92,7 @@ class TrainingRows:
         features: as the catalog declares them.
         trees: the number of trees of a forest.
         seed: for everything that is random in a fit.
+        months: which rows cross-validation learns from, and on which it judges; None: on all.
     """
 
     keys: pl.Series
@@ -81,6 +101,22 @@ class TrainingRows:
     features: Sequence[Feature]
     trees: int
     seed: int
+    months: ForwardMonths | None = None
+
+    @property
+    def is_judged(self) -> NDArray[np.bool_]:
+        """Return which rows cross-validation judges on, (n,)."""
+        return _all_rows(self.label) if self.months is None else self.months.is_newest
+
+    @property
+    def is_learned(self) -> NDArray[np.bool_]:
+        """Return which rows cross-validation learns from, (n,)."""
+        return _all_rows(self.label) if self.months is None else self.months.is_before
+
+    @property
+    def judged_label(self) -> NDArray[np.int8]:
+        """Return the labels of the rows that cross-validation judges on, in their order."""
+        return self.label[self.is_judged]
 
     def fit(
         self,
@@ -110,7 +146,10 @@ class TrainingRows:
         )
 
     def sample(self, rows: int, *, salt: str) -> TrainingRows:
-        """Return at most `rows` of these rows; the key of a row decides, so they are the same."""
+        """Return at most `rows` of these rows; the key of a row decides, so they are the same.
+
+        A key comes with its rows of all months: these may be a few more than `rows`.
+        """
         if len(self.keys) <= rows:
             return self
         positions = hash_position(self.keys, salt=f"{salt} sample")
@@ -121,7 +160,12 @@ class TrainingRows:
             keys=self.keys.filter(mask),
             frame=self.frame.filter(mask),
             label=self.label[is_in_sample],
+            months=self.months and self.months.only(is_in_sample),
         )
+
+
+def _all_rows(label: NDArray[np.int8]) -> NDArray[np.bool_]:
+    return np.ones(len(label), dtype=bool)
 
 
 def predict_out_of_fold(
@@ -131,7 +175,9 @@ def predict_out_of_fold(
     salt: str,
     leaf_size: int | None = None,
 ) -> Floats:
-    """Predict each row by a model that was fitted on the folds without it.
+    """Predict each judged row by a model that was fitted on the folds without its key.
+
+    Of many months, the newest one is predicted by models of the months before.
 
     Args:
         training_rows: the rows.
@@ -140,7 +186,7 @@ def predict_out_of_fold(
         leaf_size: the fewest training rows in a leaf; by default the first size of the kind.
 
     Returns:
-        (n,) probabilities before calibration.
+        probabilities of the judged rows, before calibration. (n,), or those of the newest month
 
     Raises:
         TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
@@ -148,19 +194,22 @@ def predict_out_of_fold(
     require_both_classes(training_rows.label)
     positions = hash_position(training_rows.keys, salt=salt)
     fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
+    is_judged = training_rows.is_judged
+    is_learned = training_rows.is_learned
     predictions = np.empty(len(training_rows.label))
     for fold in range(FOLDS):
         in_fold = fold_of_row == fold
-        if not in_fold.any():
+        judged_rows = in_fold & is_judged
+        if not judged_rows.any():
             continue
         try:
-            pipeline = training_rows.fit(kind, ~in_fold, leaf_size=leaf_size)
+            pipeline = training_rows.fit(kind, ~in_fold & is_learned, leaf_size=leaf_size)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
-        fold_rows = training_rows.frame.filter(pl.Series(in_fold))
+        fold_rows = training_rows.frame.filter(pl.Series(judged_rows))
         matrix = encoder_of(pipeline).encode_frame(fold_rows)
-        predictions[in_fold] = compile_model(pipeline)(matrix)
-    return predictions
+        predictions[judged_rows] = compile_model(pipeline)(matrix)
+    return predictions[is_judged]
 
 
 def cross_validate(
@@ -179,7 +228,7 @@ def cross_validate(
         predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}", leaf_size=leaf_size)
         for repeat in range(repeats)
     ]
-    label = training_rows.label
+    label = training_rows.judged_label
     return Candidate(
         kind=kind,
         aucs=tuple(auc(label, repeat_predictions) for repeat_predictions in predictions),
@@ -204,7 +253,7 @@ def choose_leaf_size(training_rows: TrainingRows, kind: str, *, salt: str) -> in
 
     def measure(leaf_size: int) -> float:
         predictions = predict_out_of_fold(sample, kind, salt=f"{salt} leaf", leaf_size=leaf_size)
-        return calibrated_brier(sample.label, predictions)
+        return calibrated_brier(sample.judged_label, predictions)
 
     # min returns the first of equal sizes, and the sizes begin with the largest.
     return min(sizes, key=measure)

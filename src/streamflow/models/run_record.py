@@ -38,11 +38,16 @@ DIGEST_LIMIT = 36
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetIdentity:
-    """The training set as MLflow shows it. Its digest names its content."""
+    """The training set as MLflow shows it. Its digest names its content.
+
+    Attributes:
+        months: of how many months it is.
+    """
 
     name: str
     digest: str
     rows: int
+    months: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ class RunRecord:
         candidates: the kinds that it was chosen from. Each of them becomes a child run. Empty when
             the user named the kind.
         files: file name -> bytes of the figures and of all further files beside the model.
+        forward: the metrics of a model of the months before; None where there is none.
         passport: returns the content of passport.json. It is called with the digests of the model
             file, once this file is written.
     """
@@ -74,6 +80,7 @@ class RunRecord:
     split_salt: str
     holdout_share: float
     metrics: HoldoutMetrics
+    forward: HoldoutMetrics | None = None
     default_costs: Sequence[DefaultCost] = ()
     training_seconds: float
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -97,6 +104,8 @@ class RunRecord:
             "feature_service": self.feature_service,
             "training_set_digest": self.training_set.digest,
         }
+        if self.training_set.months > 1:
+            own_params["months"] = self.training_set.months
         return {name: str(value) for name, value in {**hyperparameters, **own_params}.items()}
 
     @property
@@ -109,6 +118,8 @@ class RunRecord:
         }
         for cost in self.default_costs:
             metrics |= cost.metrics
+        if self.forward:
+            metrics |= {"forward_auc": self.forward.auc, "forward_brier": self.forward.brier}
         return {
             **metrics,
             "training_rows": float(self.training_set.rows),
@@ -155,6 +166,8 @@ def dataset_input(record: RunRecord) -> DatasetInput:
 
     digest = record.training_set.digest
     command = f"training-set --as-of {record.as_of:%Y-%m-%d}"
+    if record.training_set.months > 1:
+        command += f" --months {record.training_set.months}"
     source = CodeDatasetSource(tags={"streamflow": command, "digest": digest})
     schema = signature_of(record.features).inputs
     dataset = Dataset(

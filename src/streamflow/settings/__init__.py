@@ -11,7 +11,12 @@ from streamflow.settings.environment import (
     temporary_environment,
 )
 from streamflow.settings.fields import FILE as SETTINGS_FILE
-from streamflow.settings.loading import SettingRow, list_settings, load_settings
+from streamflow.settings.loading import (
+    SettingRow,
+    list_settings,
+    load_settings,
+    override_settings,
+)
 from streamflow.settings.settings_file import (
     CATALOG_SOURCE_FILE,
     find_catalog_source,
@@ -32,6 +37,7 @@ __all__ = [
     "inherited_environment",
     "list_settings",
     "load_settings",
+    "override_settings",
     "read_former_source",
     "read_state_text",
     "require_whole_money",

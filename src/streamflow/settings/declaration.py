@@ -83,6 +83,9 @@ class Settings(InstallationSettings):
         "seconds between two runs of 'retrain' by the worker; by default they are not scheduled",
         ge=60,
     )
+    retrain_months: int = setting(
+        1, "how many labelled drops the worker's 'retrain' trains on: its --months", ge=1
+    )
     drift_psi: float = setting(
         0.1,
         "the PSI, in nats, from which 'monitor' may say that a feature drifted; a convention",

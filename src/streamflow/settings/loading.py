@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from streamflow.settings.declaration import Settings
 from streamflow.settings.fields import FILE, PREFIX
 from streamflow.settings.settings_file import read_settings_file
 
+FLAG = "flag"  # the origin of a value that the command line or a Python call names
 # Setting -> variables of vendors that are read too, behind our own.
 VENDOR_VARIABLES = {
     "mlflow_tracking_uri": ["MLFLOW_TRACKING_URI"],
@@ -37,10 +39,31 @@ def load_settings(**flags: Any) -> Settings:
     Raises SettingsInvalid with all mistakes.
     """
     values = {name: value for name, value in flags.items() if value is not None}
-    try:
+    with _naming_mistakes():
         _refuse_unknown_variables()
         settings = Settings(**values)
         settings.record_origins(_find_origins(values))
+    return settings
+
+
+def override_settings(settings: Settings, **values: Any) -> Settings:
+    """Return a copy in which `values` replace some settings. Nothing else is read again.
+
+    Raises SettingsInvalid with all mistakes.
+    """
+    present = {name: getattr(settings, name) for name in Settings.model_fields}
+    with _naming_mistakes():
+        changed = Settings(**{**present, **values})
+    origins = {name: settings.origin(name) for name in Settings.model_fields}
+    changed.record_origins({**origins, **dict.fromkeys(values, FLAG)})
+    return changed
+
+
+@contextmanager
+def _naming_mistakes() -> Iterator[None]:
+    """Raise SettingsInvalid in place of pydantic's error, with a sentence for each mistake."""
+    try:
+        yield
     except ValidationError as exc:
         mistakes = []
         for error in exc.errors(include_input=False):
@@ -50,7 +73,6 @@ def load_settings(**flags: Any) -> Settings:
     except ValueError as exc:
         # A variable holds a text that its setting cannot read.
         raise SettingsInvalid(str(exc)) from exc
-    return settings
 
 
 def _find_origins(flags: Mapping[str, Any]) -> dict[str, str]:
@@ -62,7 +84,7 @@ def _find_origins(flags: Mapping[str, Any]) -> dict[str, str]:
         for variable in reversed(variables):
             if variable in os.environ:
                 origins[name] = variable
-    return {**origins, **dict.fromkeys(flags, "flag")}
+    return {**origins, **dict.fromkeys(flags, FLAG)}
 
 
 def _refuse_unknown_variables() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import psycopg
@@ -89,6 +90,48 @@ class KnownDrops:
             if label_drop in self.labelled:
                 return self.training_drops(as_of, label_drop, lead)
         return None
+
+    def find_months(
+        self,
+        newest: TrainingDrops,
+        count: int,
+        first_known: Mapping[tuple[str, datetime], datetime],
+    ) -> list[TrainingDrops]:
+        """Return the last labelled drops up to `newest`, the oldest first, each with its own K.
+
+        The K of `newest` stays. An earlier month has the last instant before the next month was
+        complete; or, if the month itself was complete only later, the instant at which it was.
+
+        Args:
+            newest: the newest of them.
+            count: how many; there are fewer if there are no more labelled drops.
+            first_known: table and drop -> when its first revision became known.
+        """
+        months = [newest]
+        while len(months) < count:
+            next_month = months[-1]
+            drops = self.find_newest_labelled(newest.label_lead, earlier_than=next_month.as_of)
+            if drops is None:
+                break
+            before_next = self._complete_at(next_month, first_known) - timedelta(microseconds=1)
+            own_known_at = max(self._complete_at(drops, first_known), before_next)
+            months.append(replace(drops, known_at=own_known_at))
+        return months[::-1]
+
+    def _complete_at(
+        self, drops: TrainingDrops, first_known: Mapping[tuple[str, datetime], datetime]
+    ) -> datetime:
+        """Return when each table of a drop, and its labels, were known for the first time."""
+        own_tables = {
+            (revision.table, revision.as_of)
+            for revision in self.revisions
+            if revision.as_of == drops.as_of and revision.table != self.label_table
+        }
+        of_labels = {
+            (self.entity_table, drops.label_as_of),
+            (self.label_table, drops.label_as_of),
+        }
+        return max(first_known[table] for table in own_tables | of_labels)
 
     def training_drops(self, as_of: datetime, label_as_of: datetime, lead: int) -> TrainingDrops:
         """Return a drop and the drop of its labels together with this K."""

@@ -25,6 +25,12 @@ def first_known_at(connection: psycopg.Connection, table: str, as_of: datetime) 
     return known_at
 
 
+def all_first_known(connection: psycopg.Connection) -> dict[tuple[str, datetime], datetime]:
+    """Return for each table and drop when its first revision became known."""
+    rows = connection.execute(QUERIES["select_all_first_known"]).fetchall()
+    return {(table, as_of): known_at for table, as_of, known_at in rows}
+
+
 def newest_known_revision(
     connection: psycopg.Connection,
     table: str,

@@ -18,3 +18,11 @@ FROM (SELECT table_name, as_of, known_at FROM streamflow.revision
       UNION ALL
       SELECT table_name, as_of, known_at FROM streamflow.pruned) AS known
 WHERE table_name = %(table)s AND as_of = %(as_of)s
+
+-- select_all_first_known --
+-- When the first revision of each drop of each table became known.
+SELECT table_name, as_of, min(known_at)
+FROM (SELECT table_name, as_of, known_at FROM streamflow.revision
+      UNION ALL
+      SELECT table_name, as_of, known_at FROM streamflow.pruned) AS known
+GROUP BY table_name, as_of

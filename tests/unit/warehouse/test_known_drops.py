@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -71,3 +71,59 @@ def test_the_newest_drop_whose_labels_are_known(
     )
     assert (None if drops is None else (drops.as_of, drops.label_as_of)) == pair
     assert drops is None or (drops.label_lead, drops.known_at) == (lead, K)
+
+
+def at(month: int, day: int) -> datetime:
+    return datetime(2024, month, day, tzinfo=UTC)
+
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+def test_a_month_is_as_known_before_the_next_one_was_complete() -> None:
+    """February is complete with its late labels; a correction of January in between counts."""
+    drops = known([JANUARY, FEBRUARY, MARCH], [JANUARY, FEBRUARY, MARCH])
+    first_known = {
+        ("users", JANUARY): at(2, 5),
+        ("labels", JANUARY): at(2, 5),
+        ("users", FEBRUARY): at(3, 5),
+        ("labels", FEBRUARY): at(3, 20),
+        ("users", MARCH): at(4, 2),
+        ("labels", MARCH): at(4, 2),
+    }
+    newest = drops.training_drops(MARCH, MARCH, 0)
+    months = drops.find_months(newest, 3, first_known)
+    assert [month.as_of for month in months] == [JANUARY, FEBRUARY, MARCH]
+    assert [month.known_at for month in months] == [
+        at(3, 20) - MICROSECOND,
+        at(4, 2) - MICROSECOND,
+        K,
+    ]
+    assert drops.find_months(newest, 9, first_known) == months
+    assert drops.find_months(newest, 1, first_known) == [newest]
+
+
+def test_a_month_that_came_late_is_as_known_when_it_was_complete() -> None:
+    drops = known([JANUARY, FEBRUARY], [JANUARY, FEBRUARY])
+    first_known = {
+        ("users", JANUARY): at(3, 25),
+        ("labels", JANUARY): at(3, 26),
+        ("users", FEBRUARY): at(3, 5),
+        ("labels", FEBRUARY): at(3, 5),
+    }
+    [january, _] = drops.find_months(drops.training_drops(FEBRUARY, FEBRUARY, 0), 2, first_known)
+    assert january.known_at == at(3, 26)
+
+
+def test_months_have_the_label_lead_and_leave_out_drops_without_labels() -> None:
+    """With a lead of 1, the labels of January are in February, which has none."""
+    drops = known([JANUARY, FEBRUARY, MARCH], [JANUARY, MARCH])
+    first_known = dict.fromkeys(
+        [(table, drop) for table in ("users", "labels") for drop in (JANUARY, FEBRUARY, MARCH)],
+        at(4, 1),
+    )
+    newest = drops.training_drops(FEBRUARY, MARCH, 1)
+    assert drops.find_months(newest, 2, first_known) == [newest]
+    without_lead = drops.training_drops(MARCH, MARCH, 0)
+    months = drops.find_months(without_lead, 2, first_known)
+    assert [month.as_of for month in months] == [JANUARY, MARCH]

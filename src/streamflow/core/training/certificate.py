@@ -6,7 +6,7 @@ It holds no key. It is a part of the passport.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -94,6 +94,29 @@ def _part_values(entry: CertificatePart) -> dict[str, Any]:
 
 def _isoformat(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
+
+
+def merge_certificates(months: Mapping[str, Certificate]) -> Certificate:
+    """Return the certificate of all months; the name of a part says of which month it is.
+
+    Args:
+        months: The name of each month, and its certificate.
+    """
+    certificates = list(months.values())
+    parts = [
+        replace(entry, name=f"{entry.name} of {month}")
+        for month, certificate in months.items()
+        for entry in certificate.parts
+    ]
+    return Certificate(
+        engine=certificates[0].engine,
+        rows=sum(certificate.rows for certificate in certificates),
+        cells=sum(certificate.cells for certificate in certificates),
+        checked=sum(certificate.checked for certificate in certificates),
+        sampled=any(certificate.sampled for certificate in certificates),
+        violations=sum(certificate.violations for certificate in certificates),
+        parts=tuple(parts),
+    )
 
 
 def certificate_differences(

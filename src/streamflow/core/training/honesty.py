@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.json_text import readable_json
+from streamflow.receipt import Receipt
 
 FILE = "label_honesty.json"
 FORMAT = 1
@@ -55,7 +56,7 @@ class HonestyFinding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HonestyReport:
+class HonestyReport(Receipt):
     """The report on one training set.
 
     Equal rows and equal earlier drops always give the same report.

@@ -1,4 +1,7 @@
-"""The training set: features and labels of the keys of one drop, and where they were read from."""
+"""The training set: features and labels of the keys of one drop, and where they were read from.
+
+A training set of many months is the set of the newest month, with the sets of the months before.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamflow.receipt import Receipt
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,13 +63,18 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSet:
+class TrainingSet(Receipt):
     """The rows that a version learns from and is measured on, ordered by key.
+
+    All attributes except `earlier` describe the newest month. A version learns from every month,
+    and is measured on the newest one.
 
     Attributes:
         frame: (n, ·) the key, the features in their order, the label.
         without_label: How many keys of the drop have no label in the label drop. They have no
             row here.
+        earlier: The sets of the months before, the oldest first. Each is as known at its own
+            known_at. Empty for a set of one month.
     """
 
     frame: pl.DataFrame
@@ -77,18 +88,65 @@ class TrainingSet:
     known_at: datetime
     sources: tuple[Source, ...]
     without_label: int
+    earlier: tuple[TrainingSet, ...] = ()
+
+    @property
+    def months(self) -> tuple[TrainingSet, ...]:
+        """Return the set of each month, the oldest first. The newest month is this set."""
+        return (*self.earlier, self)
+
+    @property
+    def row_count(self) -> int:
+        """Return the number of rows of all months."""
+        return sum(len(month.frame) for month in self.months)
+
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """Return every revision that a month was read from, each one once."""
+        sources = {source.revision_key: source for month in self.months for source in month.sources}
+        return tuple(sources.values())
+
+    @property
+    def dated_rows(self) -> pl.DataFrame:
+        """Return the rows of all months, as they are written to a file.
+
+        The rows of many months begin with two more columns: as_of and known_at of the month.
+        """
+        import polars as pl
+
+        if not self.earlier:
+            return self.frame
+        instant_type = pl.Datetime("us", "UTC")
+        return pl.concat([
+            month.frame.select(
+                pl.lit(month.as_of).cast(instant_type).alias("as_of"),
+                pl.lit(month.known_at).cast(instant_type).alias("known_at"),
+                pl.all(),
+            )
+            for month in self.months
+        ])  # fmt: skip
 
     @cached_property
     def content(self) -> TableDigest:
-        """Return the digest of the whole frame and of each column."""
+        """Return the digest of the frame and of each column, of the newest month alone."""
         from streamflow.core.data.digest import digest_frame
 
         return digest_frame(self.frame, key=self.key, types=self.types)
 
     @cached_property
     def digest(self) -> str:
-        """Return the digest of the whole frame. Equal content gives an equal digest."""
-        return self.content.value
+        """Return the digest of all rows. Equal content gives an equal digest.
+
+        That of many months covers the dates and the digest of each month: the dates decide, too,
+        what is learned.
+        """
+        if not self.earlier:
+            return self.content.value
+        total = sha256(b"streamflow months 1\n")
+        for month in self.months:
+            dates = f"{month.as_of.isoformat()} {month.label_as_of.isoformat()}"
+            total.update(f"{dates} {month.content.value}\n".encode())
+        return total.hexdigest()
 
     @property
     def matrix(self) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from streamflow.catalog import Catalog
+from streamflow.core.data.counts import count_of
 from streamflow.core.data.difference import Difference
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.passport import Passport
@@ -23,14 +24,29 @@ def feature_differences(
     """List where the population and the features of two versions come from different data.
 
     Drops and revisions are compared, and of these only the columns that one of the catalogs reads.
-    A revision with a different number and equal content in these columns is not a difference.
+    A revision with a different number and equal content in these columns is not a difference. Of
+    versions of many months the newest months are compared with each other, then those before.
     """
-    differences = _compare_drops("the features", a.as_of, b.as_of)
+    differences = _compare_counts(a, b)
+    for distance, month_a, month_b in _pair_months(a, b):
+        noun = _name_drop("the features", distance)
+        differences += _feature_differences(noun, month_a, month_b, catalogs)
+    return tuple(dict.fromkeys(differences))
+
+
+def _feature_differences(
+    noun: str,
+    a: Passport,
+    b: Passport,
+    catalogs: Sequence[Catalog],
+) -> list[Difference]:
+    """List the differences of one month; `noun` names its drop."""
+    differences = _compare_drops(noun, a.as_of, b.as_of)
     for table, columns in _feature_columns(catalogs).items():
         pairs = _pair_revisions(_revisions(a, table, a.as_of), _revisions(b, table, b.as_of))
         for revision_a, revision_b in pairs:
             differences += _compare_revisions(table, columns, revision_a, revision_b)
-    return tuple(differences)
+    return differences
 
 
 def label_differences(
@@ -42,6 +58,40 @@ def label_differences(
 
     This is a different drop that dates the labels, or a different revision of the same drop.
     """
+    differences = _compare_counts(a, b)
+    for distance, month_a, month_b in _pair_months(a, b):
+        noun = _name_drop("the labels", distance)
+        differences += _label_differences(noun, month_a, month_b, catalogs)
+    return tuple(dict.fromkeys(differences))
+
+
+def _compare_counts(a: Passport, b: Passport) -> list[Difference]:
+    """Compare the numbers of months."""
+    count_a, count_b = len(a.months), len(b.months)
+    if count_a == count_b:
+        return []
+    return [Difference(what="number of months", recorded=str(count_a), now=str(count_b))]
+
+
+def _pair_months(a: Passport, b: Passport) -> Iterator[tuple[int, Passport, Passport]]:
+    """Pair the months of two versions from the newest back, with the distance to the newest."""
+    pairs = zip(reversed(a.months), reversed(b.months), strict=False)
+    for distance, (month_a, month_b) in enumerate(pairs):
+        yield distance, month_a, month_b
+
+
+def _name_drop(noun: str, distance: int) -> str:
+    """Name the drop of a month by its distance to the newest month."""
+    return f"{noun}, {count_of(distance, 'month')} before" if distance else noun
+
+
+def _label_differences(
+    noun: str,
+    a: Passport,
+    b: Passport,
+    catalogs: Sequence[Catalog],
+) -> list[Difference]:
+    """List the differences of one month; `noun` names its drop."""
     differences: list[Difference] = []
     for table, columns in _label_columns(catalogs).items():
         differences += _compare_revisions(
@@ -50,11 +100,11 @@ def label_differences(
             _label_revision(a, table),
             _label_revision(b, table),
         )
-    drops = _compare_drops("the labels", a.label_as_of, b.label_as_of)
+    drops = _compare_drops(noun, a.label_as_of, b.label_as_of)
     if not drops:
-        return tuple(differences)
+        return differences
     note = "; ".join(difference.note for difference in differences) or "the same values"
-    return tuple(replace(drop, note=note) for drop in drops)
+    return [replace(drop, note=note) for drop in drops]
 
 
 def missing_features(catalog: Catalog, recorded: Passport, data: Passport) -> list[str]:
@@ -69,19 +119,24 @@ def missing_features(catalog: Catalog, recorded: Passport, data: Passport) -> li
         Names such as `table` or `table.column`.
     """
     missing: list[str] = []
+    own_month = recorded.months[-1]
     for table, columns in _feature_columns([catalog]).items():
-        own_revision = _newest_revision(recorded, table)
-        missing += _missing_columns(table, columns, own_revision, _newest_revision(data, table))
-    return missing
+        own_revision = _newest_revision(own_month, table)
+        for month in data.months:
+            revision = _newest_revision(month, table)
+            missing += _missing_columns(table, columns, own_revision, revision)
+    return list(dict.fromkeys(missing))
 
 
 def missing_labels(catalog: Catalog, recorded: Passport, data: Passport) -> list[str]:
     """List what `catalog` reads as the label in its own data and cannot read in different data."""
     table = catalog.label.table
     columns = _label_columns([catalog])[table]
-    return _missing_columns(
-        table, columns, _label_revision(recorded, table), _label_revision(data, table)
-    )
+    own_revision = _label_revision(recorded.months[-1], table)
+    missing: list[str] = []
+    for month in data.months:
+        missing += _missing_columns(table, columns, own_revision, _label_revision(month, table))
+    return list(dict.fromkeys(missing))
 
 
 def _missing_columns(

@@ -16,6 +16,7 @@ from streamflow.errors import DropConflict
 from streamflow.files.spool import Spool
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.receipt import Receipt
 from streamflow.steps.data.drop_files import find_delivered_tables
 from streamflow.steps.data.drop_reading import CheckedDrop, inspect_files, read_drop
 from streamflow.steps.data.rejected_rows import (
@@ -34,7 +35,7 @@ SENT_ROWS = 50_000  # rows that are sent to PostgreSQL at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestReceipt:
+class IngestReceipt(Receipt):
     """What `ingest` wrote. `changed` is False when the same drop was already stored.
 
     rejected    rows that were kept apart, with --reject-rows

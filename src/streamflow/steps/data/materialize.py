@@ -14,6 +14,7 @@ from functools import partial
 from streamflow.features import materialize as online_store
 from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import require_intact
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import RevisionKey
@@ -21,7 +22,7 @@ from streamflow.warehouse.prediction_log_months import create_months
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaterializeReceipt:
+class MaterializeReceipt(Receipt):
     """The drop whose features are live now, and its views."""
 
     as_of: date

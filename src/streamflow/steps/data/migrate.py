@@ -12,6 +12,7 @@ from streamflow.files.home_catalog import HomeCatalog, remember_catalog
 from streamflow.migration_checks import require_same_source
 from streamflow.models.mlflow_client import is_database
 from streamflow.platform import Platform, require_migrated
+from streamflow.receipt import Receipt
 from streamflow.steps.stages.old_versions import describe_changed_defaults, describe_old_versions
 from streamflow.warehouse import installation
 from streamflow.warehouse.migrate import (
@@ -24,7 +25,7 @@ from streamflow.warehouse.prediction_log_months import create_months
 
 
 @dataclass(frozen=True, kw_only=True)
-class MigrateReceipt:
+class MigrateReceipt(Receipt):
     """The changes that were made, or that `--plan` would make; empty when nothing is missing.
 
     notes   versions in use that an earlier release trained, and what cannot be done with them;

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from streamflow.core.data.counts import count_of
 from streamflow.files.drop_folders import write_drop
+from streamflow.receipt import Receipt
 from streamflow.simulation.drops import simulate_months
 
 
 @dataclass(frozen=True)
-class SimulateReceipt:
+class SimulateReceipt(Receipt):
     """The simulated drops; each field has one entry per drop.
 
     best_aucs   the AUC of the true probabilities: in expectation, no model ranks better

@@ -18,6 +18,7 @@ from streamflow.database.known_at import current_known_at
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.receipt import Receipt
 from streamflow.steps.data.event_proof import EventProof, prove_aggregates
 from streamflow.warehouse import drops, frozen, revision_writing
 from streamflow.warehouse.aggregates import EventDrop
@@ -50,7 +51,7 @@ class FrozenTable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SnapshotReceipt:
+class SnapshotReceipt(Receipt):
     """What `snapshot` froze; `known_at` is that of the newest revision among its tables."""
 
     as_of: date

@@ -16,6 +16,7 @@ from streamflow.core.monitoring.report import Report, from_values, to_values
 from streamflow.files.monitor_page import render_page
 from streamflow.files.text_files import write_text
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import HasDigest, held_against_digests
 from streamflow.steps.monitoring.monitor_inputs import (
     ReportInputs,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitorReceipt:
+class MonitorReceipt(Receipt):
     """The verdict on a drop, and the report that it comes from.
 
     already   the same evidence was reported before, and that report is returned

@@ -113,14 +113,14 @@ def read_population(
     champion: RecordedVersion,
     reference: TrainingSet,
 ) -> pl.DataFrame:
-    """Return all users of the drop that the version was trained on, from the same revisions.
+    """Return all users of the newest drop that the version was trained on, as it was trained on.
 
     Users without a label are included. A label that comes later exists only for the users that are
     still there: in comparison with these users alone, every drop would look different.
     """
     if not reference.without_label:
         return reference.frame
-    passport = champion.passport
+    passport = champion.passport.months[-1]
     drop = MonitoredDrop(
         at=passport.as_of,
         sources=passport.sources,

@@ -205,11 +205,16 @@ def _notes(
         yield drop.no_labels
     elif labelled_count < row_count:
         yield _describe_unlabelled(drop, row_count, row_count - labelled_count)
-    erased_count = count_erased_users(inputs.recorded_platform, passport)
+    erased_count = count_erased_users(inputs.recorded_platform, passport.months[-1])
     if erased_count:
         yield f"users erased on request, who are missing from the training rows: {erased_count:,}"
-    if drop.at == passport.as_of:
+    if drop.at in {month.as_of for month in passport.months}:
         yield "this is the drop that the version was trained on"
+    if len(passport.months) > 1:
+        yield (
+            f"the version was trained on {len(passport.months)} months:"
+            f" the drop is compared with the newest one, {passport.as_of:%Y-%m-%d}"
+        )
     if reference_performance is None:
         yield f"the training set has {too_few}"
     if labelled_count and performance_now is None:

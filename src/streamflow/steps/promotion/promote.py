@@ -13,6 +13,7 @@ from streamflow.core.statistics.threshold import Threshold
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.promotion.gate import Examination, examine
 from streamflow.steps.serving.serving_version import load_serving_version
 from streamflow.steps.stages.transitions import (
@@ -32,7 +33,7 @@ STAGES = {"staging": "Staging", "production": "Production"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromoteReceipt:
+class PromoteReceipt(Receipt):
     """The decision about a promotion, and what it changed.
 
     Attributes:
@@ -61,7 +62,7 @@ class PromoteReceipt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RollbackReceipt:
+class RollbackReceipt(Receipt):
     """The version that a rollback put back into Production.
 
     Attributes:

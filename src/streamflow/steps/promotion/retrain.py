@@ -7,23 +7,20 @@ entered into the database when it is reached. After a kill, the next run continu
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from hashlib import sha256
-from typing import Any
 
 from streamflow.core.data.counts import choose_form, count_of
-from streamflow.errors import LabelsMissing, NotRebuildable, SnapshotMissing
+from streamflow.errors import LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor import monitor
 from streamflow.steps.promotion.promote import PromoteReceipt, promote
+from streamflow.steps.promotion.retrain_evidence import digest_evidence, find_trained_version
 from streamflow.steps.promotion.unseen_users import find_newest_labelled_drop
 from streamflow.steps.stages.transitions import version_in_stage
+from streamflow.steps.training.months import find_months
 from streamflow.steps.training.train import TrainReceipt, train
-from streamflow.steps.training.training_set import select_revisions
-from streamflow.steps.versions.recorded_version import find_recorded_version
-from streamflow.warehouse import frozen, retraining
+from streamflow.warehouse import retraining
 from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 from streamflow.warehouse.retraining import Retraining
 
@@ -61,6 +58,7 @@ def retrain(
     why: str = "asked for",
     force: bool = False,
     on_verdict: bool = False,
+    months: int = 1,
 ) -> RetrainReceipt:
     """Train a version on a drop and promote it if the gate allows it.
 
@@ -74,16 +72,19 @@ def retrain(
         label_lead: The number of drops between features and label.
         force: Do not wait for the end of the cool-down. `force` overrules nothing else.
         on_verdict: Retrain only if the monitoring report on the drop asks for it.
+        months: Train on this many labelled drops, up to that of `as_of`.
     """
     drops = _find_drops(platform, as_of, label_lead)
+    known_drops = read_known_drops(platform.connection, platform.catalog, known_at=drops.known_at)
+    drops_of_months = find_months(platform, known_drops, drops, months)
     with retraining.try_lock_retraining(platform.connection) as is_alone:
-        digest, labels = _digest_evidence(platform, drops)
+        digest, labels = digest_evidence(platform, drops_of_months)
         reached = retraining.latest_state(platform.connection, platform.catalog.model, digest)
         start = _first_state(platform, drops, digest, why)
         if not is_alone:
             return _skip(start, "a different retraining is at work")
         if reached is not None:
-            return _resume(platform, start, reached, drops)
+            return _resume(platform, start, reached, drops_of_months)
         if reason := _find_reason_to_wait(platform, labels, force):
             return _skip(start, reason)
         if on_verdict:
@@ -91,7 +92,7 @@ def retrain(
             if not reasons:
                 return _skip(start, "monitor finds nothing on this drop")
             start = replace(start, why="; ".join(reasons))
-        return _continue(platform, start, None, drops)
+        return _continue(platform, start, None, drops_of_months)
 
 
 def _first_state(platform: Platform, drops: TrainingDrops, digest: str, why: str) -> Retraining:
@@ -111,7 +112,7 @@ def _resume(
     platform: Platform,
     start: Retraining,
     reached: Retraining,
-    drops: TrainingDrops,
+    drops_of_months: list[TrainingDrops],
 ) -> RetrainReceipt:
     """Continue an earlier retraining on the same evidence, or skip if the gate has decided it."""
     if reached.is_decided:
@@ -120,7 +121,7 @@ def _resume(
             f"version {reached.version} of the same data, features and configuration was "
             f"{reached.state} {reached.at:%Y-%m-%d %H:%M}",
         )
-    return _continue(platform, start, reached, drops)
+    return _continue(platform, start, reached, drops_of_months)
 
 
 def _find_drops(platform: Platform, as_of: datetime | None, lead: int) -> TrainingDrops:
@@ -145,25 +146,6 @@ def _find_drops(platform: Platform, as_of: datetime | None, lead: int) -> Traini
             " and that drop is not frozen"
         )
     return known_drops.training_drops(as_of, label_at, lead)
-
-
-def _digest_evidence(platform: Platform, drops: TrainingDrops) -> tuple[str, int]:
-    """Return the digest that names the evidence, and the number of labels in it."""
-    newest = frozen.revisions(platform.connection, known_at=drops.known_at)
-    needed = select_revisions(platform.catalog, newest, drops.as_of, drops.label_as_of)
-    label_table = platform.catalog.label.table
-    labels = sum(
-        revision.rows
-        for revision in needed
-        if revision.table == label_table and revision.as_of == drops.label_as_of
-    )
-    data = sorted([r.table, r.as_of.isoformat(), r.digest] for r in needed)
-    configuration = {
-        name: setting["value"] for name, setting in platform.settings.semantic_values.items()
-    }
-    service = platform.catalog.service
-    digest = _digest_of(drops.as_of, drops.label_as_of, data, service, configuration)
-    return digest, labels
 
 
 def _find_reason_to_wait(platform: Platform, labels: int, force: bool) -> str:
@@ -200,7 +182,7 @@ def _continue(
     platform: Platform,
     start: Retraining,
     reached: Retraining | None,
-    drops: TrainingDrops,
+    drops_of_months: list[TrainingDrops],
 ) -> RetrainReceipt:
     """Do the states of the retraining that were not reached yet.
 
@@ -212,9 +194,9 @@ def _continue(
     trained = None
     if reached is None:
         retraining.record_state(connection, start)
-    version = _find_trained_version(platform, start)
+    version = find_trained_version(platform, start)
     if version is None:
-        trained = train(platform, drops.as_of, label_lead=drops.label_lead, known_at=drops.known_at)
+        trained = _train(platform, drops_of_months)
         version = trained.version
     if reached is None or (reached.state, reached.version) != ("trained", version):
         retraining.record_state(connection, replace(start, state="trained", version=version))
@@ -235,36 +217,15 @@ def _continue(
     )
 
 
-def _find_trained_version(platform: Platform, start: Retraining) -> int | None:
-    """Find the newest version that was trained on this evidence; None when there is none.
-
-    An interrupted run can have trained it, or a person with `train`.
-    """
-    tags = {"as_of": f"{start.as_of:%Y-%m-%d}", "feature_service": platform.catalog.service}
-    for candidate in platform.models.versions():
-        has_tags = tags.items() <= dict(candidate.tags).items()
-        if has_tags and _is_trained_on(platform, candidate.version, start.evidence_digest):
-            return candidate.version
-    return None
-
-
-def _is_trained_on(platform: Platform, version: int, evidence_digest: str) -> bool:
-    """Return whether the passport of a version names exactly this evidence."""
-    try:
-        passport = find_recorded_version(platform, str(version)).passport
-    except NotRebuildable:
-        # A version whose passport cannot be read is not relied on: a new version is trained.
-        return False
-    data = sorted([s.table, s.as_of.isoformat(), s.digest] for s in passport.sources)
-    service = passport.features["service"]
-    digest = _digest_of(passport.as_of, passport.label_as_of, data, service, passport.settings)
-    return evidence_digest == digest
-
-
-def _digest_of(*values: Any) -> str:
-    """Return the SHA-256 digest of the values as canonical JSON."""
-    text = json.dumps(values, sort_keys=True, default=datetime.isoformat)
-    return sha256(text.encode()).hexdigest()
+def _train(platform: Platform, drops_of_months: list[TrainingDrops]) -> TrainReceipt:
+    newest = drops_of_months[-1]
+    return train(
+        platform,
+        newest.as_of,
+        label_lead=newest.label_lead,
+        known_at=newest.known_at,
+        months=len(drops_of_months),
+    )
 
 
 def _skip(start: Retraining, why: str) -> RetrainReceipt:

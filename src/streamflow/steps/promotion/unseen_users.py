@@ -64,7 +64,7 @@ class TrainingUsers:
 
 
 def derive_training_users(platform: Platform, record: RecordedVersion) -> TrainingUsers:
-    """Derive the training keys of a version again from the frozen rows.
+    """Derive the training keys of a version again from the frozen rows of each of its months.
 
     Raises:
         NotRebuildable: Frozen rows are gone, or the derived keys are not the recorded ones.
@@ -73,12 +73,16 @@ def derive_training_users(platform: Platform, record: RecordedVersion) -> Traini
     salt = passport.settings["split_salt"]
     share = passport.settings["holdout_share"]
     as_recorded = platform_with_recorded_catalog(platform, passport)
-    labelled = read_labelled_keys(as_recorded, passport)
+    *_, newest = labelled_by_month = [
+        read_labelled_keys(as_recorded, month) for month in passport.months
+    ]
+    labelled = pl.concat(labelled_by_month).unique().sort()
     keys = labelled.filter(pl.Series(~is_holdout(labelled, salt=salt, share=share)))
+    holdout_rows = int(is_holdout(newest, salt=salt, share=share).sum())
     expected = passport.result["training_keys"]
     derived = summarize_keys(keys.cast(pl.String))
     recorded_rows = expected["rows"] + passport.result["holdout_keys"]["rows"]
-    erased = recorded_rows - len(labelled)
+    erased = recorded_rows - len(keys) - holdout_rows
     # Erased users explain a different digest, but only as many as were really erased.
     if derived != expected and not 0 < erased <= count_erased_users(as_recorded, passport):
         number = record.version.version

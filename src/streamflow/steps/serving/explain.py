@@ -16,6 +16,7 @@ from streamflow.core.serving.completeness import CompletedRow
 from streamflow.core.serving.reasons import Explanation
 from streamflow.core.statistics.threshold import Threshold, is_flagged
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.serving.predict import parse_key, unknown_key_error
 from streamflow.steps.serving.serving_version import Serving, load_serving
 from streamflow.steps.stages.transitions import reconcile
@@ -31,7 +32,7 @@ TOP = 3  # reasons that `score` writes for each row
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExplainedPrediction:
+class ExplainedPrediction(Receipt):
     """A prediction and what each feature adds to it.
 
     as_of   the instant of the oldest feature row that was used

@@ -20,6 +20,7 @@ from streamflow.errors import (
 )
 from streamflow.features.live_features import OnlineRow
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.runtime import code_digest
 from streamflow.steps.serving.serving_version import Serving, load_serving
 from streamflow.steps.stages.transitions import reconcile
@@ -31,7 +32,7 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prediction:
+class Prediction(Receipt):
     """The answer of a version for one user.
 
     features   the values that the prediction was computed from

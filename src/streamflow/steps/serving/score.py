@@ -24,6 +24,7 @@ from streamflow.features.drop_features import KEYS_PER_CHUNK, as_of_column, read
 from streamflow.files import frames
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import held_against_digests, require_unchanged
 from streamflow.steps.serving.explain import top_reasons_json
 from streamflow.steps.serving.score_summary import summarize
@@ -36,7 +37,7 @@ NOTHING_WRITTEN = "Nothing was written."
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreReceipt:
+class ScoreReceipt(Receipt):
     """What a scoring of a drop did, and by which version.
 
     revisions   the revisions that were read, described for a person

@@ -16,7 +16,13 @@ from streamflow.catalog import Catalog
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.digest import sort_for_digest
 from streamflow.core.data.instants import format_instant
-from streamflow.core.training.certificate import SAMPLED_CELLS, Certificate, KeyScope, choose_scope
+from streamflow.core.training.certificate import (
+    SAMPLED_CELLS,
+    Certificate,
+    KeyScope,
+    choose_scope,
+    merge_certificates,
+)
 from streamflow.core.training.row_sources import Reading, admissible_revisions, missing_keys
 from streamflow.core.training.temporal_proof import Audit
 from streamflow.core.training.training_set import TrainingSet
@@ -60,7 +66,7 @@ def certify(platform: Platform, rows: TrainingSet, *, full: bool = False) -> Cer
 def prove(
     platform: Platform, rows: TrainingSet, *, full: bool = False, sample: int = SAMPLED_CELLS
 ) -> Proof:
-    """Derive the cells of a training set again, and compare them.
+    """Derive the cells of a training set again, month by month, and compare them.
 
     Args:
         platform: the open platform
@@ -68,6 +74,25 @@ def prove(
         full: check every cell, however many there are
         sample: check about this many cells, those of some keys, if the set has more and not `full`
     """
+    cells = rows.row_count * (len(rows.features) + 1)
+    check_all = full or cells <= sample
+    share = sample // len(rows.months)
+    proofs = [_prove_month(platform, month, full=check_all, sample=share) for month in rows.months]
+    if not rows.earlier:
+        return proofs[0]
+    violations = [
+        replace(violation, what=f"{violation.what} as of {format_instant(month.as_of)}")
+        for month, proof in zip(rows.months, proofs, strict=True)
+        for violation in proof.violations
+    ]
+    certificate = merge_certificates({
+        format_instant(month.as_of): proof.certificate
+        for month, proof in zip(rows.months, proofs, strict=True)
+    })  # fmt: skip
+    return Proof(certificate=certificate, violations=tuple(violations[:MAX_EXPLAINED]))
+
+
+def _prove_month(platform: Platform, rows: TrainingSet, *, full: bool, sample: int) -> Proof:
     keys = rows.frame[rows.key]
     width = len(rows.features) + 1
     scope = choose_scope(keys, width=width, full=full, sample=sample)

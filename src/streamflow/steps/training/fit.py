@@ -33,7 +33,7 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.platform import Platform
 from streamflow.settings import Settings
-from streamflow.steps.training.learn import learn
+from streamflow.steps.training.learn import Learned, learn
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -49,15 +49,19 @@ class Fitted:
 
     kind           the kind of the model, chosen among `candidates` where the setting is auto
     background     a summary of the training side, against which reasons are given
-    holdout        (n,)  which rows of the training set are on the hold-out side
+    training_keys  the keys of the training side of any month, each one once, in their order
+    holdout        (n,)  which rows of the newest month are on the hold-out side
     probability    (m,)  for the rows of the hold-out, in their order
     default_costs  what the catalog's defaults would cost on the hold-out; empty without defaults
+    forward        the metrics of a model of the months before, on the same hold-out; None where
+                   no month was known before the newest one
     """
 
     pipeline: Pipeline
     kind: str
     candidates: tuple[Candidate, ...]
     decision: Decision
+    training_keys: pl.Series
     holdout: NDArray[np.bool_]
     probability: NDArray[np.float64]
     probes: Probes
@@ -65,6 +69,7 @@ class Fitted:
     metrics: HoldoutMetrics
     default_costs: tuple[DefaultCost, ...]
     training_seconds: float
+    forward: HoldoutMetrics | None = None
 
     @property
     def predictions_digest(self) -> str:
@@ -107,6 +112,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         kind=learned.chosen.kind,
         candidates=learned.candidates,
         decision=learned.decision,
+        training_keys=learned.training_side.keys.unique().sort(),
         holdout=learned.holdout,
         probability=learned.probability,
         probes=choose_probes(holdout_matrix, learned.probability),
@@ -114,7 +120,34 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         metrics=metrics,
         default_costs=costs,
         training_seconds=learned.training_seconds,
+        forward=_validate_forward(platform.settings, learned, holdout_matrix, holdout_label),
     )
+
+
+def _validate_forward(
+    settings: Settings,
+    learned: Learned,
+    holdout_matrix: pl.DataFrame,
+    holdout_label: NDArray[np.int8],
+) -> HoldoutMetrics | None:
+    """Train on the months before the newest one, and judge on the hold-out of the newest one.
+
+    Kind of model, leaf size, calibrator and threshold are those of the version.
+
+    Returns:
+        None where no month was known before the newest one
+    """
+    from streamflow.models.predictor import compile_predictor
+
+    training_side = learned.training_side
+    if training_side.months is None:
+        return None
+    chosen = learned.chosen
+    pipeline = training_side.fit(
+        chosen.kind, training_side.months.is_before, leaf_size=chosen.leaf_size
+    )
+    probability = compile_predictor(pipeline, learned.decision).probability(holdout_matrix)
+    return evaluate_holdout(settings, holdout_label, probability, learned.decision.threshold)
 
 
 def _summarize(platform: Platform, training_matrix: pl.DataFrame) -> Background:
@@ -147,17 +180,19 @@ def evaluate_holdout(
 def result_of(rows: TrainingSet, fitted: Fitted) -> dict[str, Any]:
     """Return what was derived, as a passport stores it, without the digests of the model.
 
-    It has `default_costs` only where the catalog declares defaults.
+    It has `default_costs` only where the catalog declares defaults, and `forward` only where
+    months were known before the newest one.
     """
     keys = rows.frame[rows.key].cast(pl.String)
     digests = place_digests(fitted.files)
     digests["decision"]["threshold"] = stored_threshold(fitted.decision.threshold)
     return {
         "training_set": summarize_training_set(rows),
-        "training_keys": summarize_keys(keys.filter(pl.Series(~fitted.holdout))),
+        "training_keys": summarize_keys(fitted.training_keys.cast(pl.String)),
         "holdout_keys": summarize_keys(keys.filter(pl.Series(fitted.holdout))),
         "model_kind": fitted.kind,
         "candidates": {candidate.kind: list(candidate.aucs) for candidate in fitted.candidates},
         "metrics": asdict(fitted.metrics),
+        **({"forward": asdict(fitted.forward)} if fitted.forward else {}),
         **digests,
     }

@@ -6,6 +6,7 @@ The checks run before a model is registered. Nothing is written.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 
@@ -27,11 +28,23 @@ from streamflow.warehouse import late_data
 
 
 def check_label_honesty(platform: Platform, rows: TrainingSet) -> HonestyReport:
-    """Run every check of a training set, as known at its K.
+    """Run every check of each month of a training set, as known at its K.
 
-    The checks look at the set alone, at revisions that came after the labels, and at the drops
-    before the set's drop.
+    The checks look at the month alone, at revisions that came after the labels, and at the drops
+    before the month's drop. A finding about an earlier month says of which one.
     """
+    report = _check_month(platform, rows)
+    findings = list(report.findings)
+    for month in reversed(rows.earlier):
+        prefix = f"month of {month.as_of:%Y-%m-%d}: "
+        findings += [
+            replace(finding, words=prefix + finding.words)
+            for finding in _check_month(platform, month).findings
+        ]
+    return replace(report, rows=rows.row_count, findings=tuple(findings))
+
+
+def _check_month(platform: Platform, rows: TrainingSet) -> HonestyReport:
     previous_drops = PreviousDrops(platform, rows)
     sample = sample_evenly(rows.frame)
     same_lead_drop = previous_drops.find_labelled(rows.label_lead)

@@ -26,10 +26,10 @@ from streamflow.core.training.decision import (
     best_f1_threshold,
     best_threshold,
 )
-from streamflow.core.training.split import is_holdout
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.platform import Platform
 from streamflow.settings import Settings, require_whole_money
+from streamflow.steps.training.training_side import find_holdout, stack_training_sides
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -42,7 +42,7 @@ class Learned:
     """What is learned from the training side, and its probabilities for the hold-out.
 
     predict      gives the probabilities of a matrix
-    holdout      (n,)  which rows of the training set are on the hold-out side
+    holdout      (n,)  which rows of the newest month are on the hold-out side
     probability  (m,)  for the rows of the hold-out, in their order
     """
 
@@ -60,20 +60,21 @@ class Learned:
 def learn(platform: Platform, rows: TrainingSet) -> Learned:
     """Split by hash of the key, train and calibrate a model, and predict the hold-out.
 
-    The kind of the model, the calibrator and the threshold come from the training side alone.
+    The kind of the model, the calibrator and the threshold come from the training side alone. It
+    has the rows of every month, the hold-out those of the newest one; a user is on one side in all
+    months.
     Raises TrainingImpossible when all rows of the training side are of the same class.
     """
     from streamflow.models.predictor import compile_predictor
 
     settings = platform.settings
-    keys = rows.frame[rows.key]
-    holdout = is_holdout(keys, salt=settings.split_salt, share=settings.holdout_share)
-    training_side = _training_side(platform, rows, ~holdout)
+    holdout = find_holdout(settings, rows)
+    training_side = stack_training_sides(platform, rows)
     begin = time.perf_counter()
     chosen, candidates = _choose_kind(platform, training_side)
     pipeline = training_side.fit(chosen.kind, leaf_size=chosen.leaf_size)
     decision = _decide(
-        settings, training_side.label, chosen.out_of_fold, total_rows=len(rows.frame)
+        settings, training_side.judged_label, chosen.out_of_fold, total_rows=len(rows.frame)
     )
     training_seconds = time.perf_counter() - begin
     predict = compile_predictor(pipeline, decision).probability
@@ -87,24 +88,6 @@ def learn(platform: Platform, rows: TrainingSet) -> Learned:
         holdout=holdout,
         probability=predict(rows.matrix.filter(pl.Series(holdout))),
         training_seconds=training_seconds,
-    )
-
-
-def _training_side(
-    platform: Platform,
-    rows: TrainingSet,
-    is_training: NDArray[np.bool_],
-) -> TrainingRows:
-    from streamflow.models.model_selection import TrainingRows
-
-    mask = pl.Series(is_training)
-    return TrainingRows(
-        keys=rows.frame[rows.key].filter(mask),
-        frame=rows.matrix.filter(mask),
-        label=rows.labels[is_training],
-        features=platform.catalog.features,
-        trees=platform.settings.trees,
-        seed=platform.settings.seed,
     )
 
 

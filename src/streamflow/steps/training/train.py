@@ -26,6 +26,7 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.files import figures
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.steps.training.certify import certify
 from streamflow.steps.training.current_levels import read_current_levels
@@ -40,13 +41,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainReceipt:
+class TrainReceipt(Receipt):
     """What was trained, and the version that it became.
 
     candidates  kind of model -> its cross-validated AUC, where the setting was auto
     candidate_briers  kind of model -> its cross-validated Brier score, by which it was chosen
     leaf_sizes  kind of model -> the leaf size that was chosen for it, where it is a candidate
     remarks     sentences about what the numbers alone would hide
+    months      the number of months that the version learned from
+    forward     the metrics of a model of the months before on the newest month's hold-out; None
+                where no month was known before the newest one
     """
 
     run_id: str
@@ -68,13 +72,16 @@ class TrainReceipt:
     certificate: Certificate
     honesty: HonestyReport
     remarks: tuple[str, ...]
+    months: int = 1
+    forward: HoldoutMetrics | None = None
 
     @property
     def line(self) -> str:
         """The last line of the command's output, as the reference project prints it."""
         metrics = self.metrics
+        months = f" months={self.months}" if self.months > 1 else ""
         return (
-            f"[OK] trained as_of={self.as_of} labels={self.label_as_of}"
+            f"[OK] trained as_of={self.as_of} labels={self.label_as_of}{months}"
             f" AUC={metrics.auc:.4f} [{metrics.auc_low:.4f}, {metrics.auc_high:.4f}]"
             f" F1={metrics.f1:.4f} accuracy={metrics.accuracy:.4f}"
             f" run_id={self.run_id} version={self.version}"
@@ -88,6 +95,7 @@ def train(
     label_lead: int = 0,
     known_at: datetime | None = None,
     full: bool = False,
+    months: int = 1,
 ) -> TrainReceipt:
     """Train a model, prove where each cell comes from, and register the version.
 
@@ -99,10 +107,11 @@ def train(
         label_lead: how many drops after `as_of` the drop of the labels is
         known_at: use what was known at this instant; by default what is known now
         full: prove every cell of a large set, too, not only a sample
+        months: learn from this many labelled drops, up to `as_of`
     """
     platform.notify("assembling the training set")
-    rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at)
-    platform.notify(f"training on {count_of(len(rows.frame), 'row')}")
+    rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at, months=months)
+    platform.notify(f"training on {count_of(rows.row_count, 'row')}")
     fitted = fit(platform, rows)
     platform.notify("checking where cells come from")
     certificate = certify(platform, rows, full=full)
@@ -145,16 +154,34 @@ def _receipt(
         content_digest=logged.digests.content,
         certificate=certificate,
         honesty=honesty,
-        remarks=(
-            *list_flagging_remarks(
-                fitted.decision,
-                flagged=fitted.metrics.predicted_positives,
-                rows=fitted.metrics.holdout_rows,
-            ),
-            *list_caveats(fitted.metrics),
-            *map(str, fitted.default_costs),
-        ),
+        remarks=_list_remarks(rows, fitted),
+        months=len(rows.months),
+        forward=fitted.forward,
     )
+
+
+def _list_remarks(rows: TrainingSet, fitted: Fitted) -> tuple[str, ...]:
+    """Say what the numbers of a version alone would hide."""
+    flagging_remarks = list_flagging_remarks(
+        fitted.decision,
+        flagged=fitted.metrics.predicted_positives,
+        rows=fitted.metrics.holdout_rows,
+    )
+    return (
+        *flagging_remarks,
+        *list_caveats(fitted.metrics),
+        *_list_unvalidated(rows, fitted),
+        *map(str, fitted.default_costs),
+    )
+
+
+def _list_unvalidated(rows: TrainingSet, fitted: Fitted) -> list[str]:
+    if not rows.earlier or fitted.forward is not None:
+        return []
+    return [
+        "no month before has labels that are dated up to"
+        f" {rows.as_of:%Y-%m-%d}: the months were not validated forward in time, only by user"
+    ]
 
 
 def register(
@@ -171,7 +198,7 @@ def register(
     reconcile(platform)
     record = _run_record(platform, rows, fitted, certificate, honesty)
     record_passport = partial(
-        ledger.record_passport, platform.connection, platform.catalog.model, rows.sources
+        ledger.record_passport, platform.connection, platform.catalog.model, rows.all_sources
     )
     with ledger.lock_ledger_shared(platform.connection):
         return platform.models.log_run(record, record_passport)
@@ -199,7 +226,8 @@ def _run_record(
         training_set=TrainingSetIdentity(
             name=f"{catalog.model} as of {rows.as_of:%Y-%m-%d}",
             digest=rows.digest,
-            rows=len(rows.frame),
+            rows=rows.row_count,
+            months=len(rows.months),
         ),
         as_of=rows.as_of,
         label_as_of=rows.label_as_of,
@@ -209,6 +237,7 @@ def _run_record(
         split_salt=settings.split_salt,
         holdout_share=settings.holdout_share,
         metrics=fitted.metrics,
+        forward=fitted.forward,
         default_costs=fitted.default_costs,
         training_seconds=fitted.training_seconds,
         files=_run_files(platform, rows, fitted, honesty),

@@ -1,11 +1,13 @@
-"""training-set: the features as of D and the labels of the drop that dates them, as known at K."""
+"""training-set: the features as of D and the labels of the drop that dates them, as known at K.
+
+A set of many months has this for each of the last labelled drops, each with its own K.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -19,28 +21,35 @@ from streamflow.core.training.training_set import (
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import held_against_digests
+from streamflow.steps.training.months import find_months
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.known_drops import KnownDrops, TrainingDrops, read_known_drops
 
 
 def training_set(
-    platform: Platform, as_of: datetime, *, label_lead: int = 0, known_at: datetime | None = None
+    platform: Platform,
+    as_of: datetime,
+    *,
+    label_lead: int = 0,
+    known_at: datetime | None = None,
+    months: int = 1,
 ) -> TrainingSet:
-    """Assemble the training set of a drop. Nothing is written.
+    """Assemble the training set of a drop, or of the last labelled drops. Nothing is written.
 
-    The rows are the keys of the drop of `as_of` that have a label in the label drop.
+    The rows of a month are the keys of its drop that have a label in its label drop.
 
     Args:
         platform: the open platform
-        as_of: the drop that the features describe
-        label_lead: how many drops after `as_of` the drop of the labels is
+        as_of: the drop that the features describe; of many months, the newest one
+        label_lead: how many drops after its own the label drop of a month is
         known_at: use what was known at this instant; by default what is known now
+        months: how many labelled drops, up to `as_of`
 
     Raises:
         SnapshotMissing: `as_of` is not frozen, or a revision that is needed was pruned
-        LabelsMissing: the label drop is not frozen or has no labels; labels of a different drop are
-            never used instead
+        LabelsMissing: the label drop is not frozen or has no labels, or there are fewer labelled
+            drops than months; labels of a different drop are never used instead
     """
     catalog = platform.catalog
     known_drops = read_known_drops(platform.connection, catalog, known_at=known_at)
@@ -49,30 +58,45 @@ def training_set(
             f"no snapshot of {as_of:%Y-%m-%d} was known at {known_drops.known_at.isoformat()};"
             f" frozen drops: {known_drops.listed}"
         )
-    drops = known_drops.training_drops(
+    newest = known_drops.training_drops(
         as_of, _find_label_drop(catalog, known_drops, as_of, label_lead), label_lead
     )
-    pruned = frozen.pruned_revisions(
-        platform.connection, known_drops.revisions, known_drops.known_at
-    )
+    drops_of_months = find_months(platform, known_drops, newest, months)
+    return _read_months(platform, [_find_month(platform, drops) for drops in drops_of_months])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Month:
+    """One month to read: its drops, and every revision that a row can come from."""
+
+    drops: TrainingDrops
+    sources: tuple[Source, ...]
+
+
+def _find_month(platform: Platform, drops: TrainingDrops) -> _Month:
+    """Find the revisions of a month as known at its K. Raises SnapshotMissing if one was pruned."""
+    connection = platform.connection
+    catalog = platform.catalog
+    newest = frozen.revisions(connection, known_at=drops.known_at)
+    pruned = frozen.pruned_revisions(connection, newest, drops.known_at)
     _refuse_pruned(
-        select_revisions(catalog, pruned, as_of, drops.label_as_of), known_drops.known_at
+        select_revisions(catalog, pruned, drops.as_of, drops.label_as_of), drops.known_at
     )
-    return _read_training_set(platform, drops, known_drops.revisions)
+    needed = select_revisions(catalog, newest, drops.as_of, drops.label_as_of)
+    return _Month(drops=drops, sources=frozen.sources(connection, needed))
 
 
-def _read_training_set(
-    platform: Platform, drops: TrainingDrops, newest: Sequence[Revision]
-) -> TrainingSet:
-    """Read the population, the labels and the features, and put them together.
+def _read_months(platform: Platform, months: Sequence[_Month]) -> TrainingSet:
+    """Read the population, the labels and the features of each month, and put them together.
 
     What is read is held against the digests of its revisions.
     """
-    catalog = platform.catalog
-    revisions = select_revisions(catalog, newest, drops.as_of, drops.label_as_of)
-    sources = frozen.sources(platform.connection, revisions)
-    with held_against_digests(platform, sources, state="No training set was made."):
-        return _assemble_known_rows(platform, drops, sources)
+    sources = {source.revision_key: source for month in months for source in month.sources}
+    with held_against_digests(platform, sources.values(), state="No training set was made."):
+        *earlier, newest = [
+            _assemble_known_rows(platform, month.drops, month.sources) for month in months
+        ]
+    return replace(newest, earlier=tuple(earlier))
 
 
 def _assemble_known_rows(
@@ -112,7 +136,8 @@ def _refuse_pruned(pruned: list[Revision], known_at: datetime) -> None:
             )
         raise SnapshotMissing(
             "\n".join(sentences),
-            remedy="Leave out --known-at to use what is known now, or name an earlier instant.",
+            remedy="Leave out --known-at to use what is known now, or name an earlier instant."
+            " A month of --months N has a K of its own: ask for fewer months.",
         )
 
 
@@ -254,35 +279,3 @@ def _longest_ttls(catalog: Catalog) -> dict[str, timedelta]:
         ttl = catalog.ttl(name)
         ttls[view.table] = max(ttl, ttls.get(view.table, ttl))
     return ttls
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSetReceipt:
-    """What a training set is, without its rows."""
-
-    as_of: date
-    label_as_of: date
-    known_at: datetime
-    rows: int
-    without_label: int
-    positive_share: float
-    features: tuple[str, ...]
-    digest: str
-    sources: tuple[Source, ...]
-    out: Path | None
-
-
-def describe_training_set(rows: TrainingSet, out: Path | None = None) -> TrainingSetReceipt:
-    """Describe a training set; `out` is the file that its rows were written to."""
-    return TrainingSetReceipt(
-        as_of=rows.as_of.date(),
-        label_as_of=rows.label_as_of.date(),
-        known_at=rows.known_at,
-        rows=len(rows.frame),
-        without_label=rows.without_label,
-        positive_share=float(rows.labels.mean()),
-        features=rows.features,
-        digest=rows.digest,
-        sources=rows.sources,
-        out=out,
-    )

@@ -22,6 +22,7 @@ from streamflow.core.versions.level_comparison import (
     compare_environment,
 )
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.versions.rebuild_combinations import (
     CONFIGURATION,
     DEFINITIONS,
@@ -57,7 +58,7 @@ class ComparedVersion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareReceipt:
+class CompareReceipt(Receipt):
     """What differs between two versions, and how it changed the metrics.
 
     levels     the five levels; in their differences `recorded` is version `a` and `now` is `b`

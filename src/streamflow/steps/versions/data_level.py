@@ -249,7 +249,19 @@ def _explain_cells(
 
 
 def _compare_newest_revisions(platform: Platform, passport: Passport) -> list[Difference]:
-    """Find the drops for which a read as known at K would now use a different revision."""
+    """Find the drops for which a read as known at K would now use a different revision.
+
+    Each month has its own K.
+    """
+    differences = [
+        difference
+        for month in passport.months
+        for difference in _compare_newest_of_month(platform, month)
+    ]
+    return list(dict.fromkeys(differences))
+
+
+def _compare_newest_of_month(platform: Platform, passport: Passport) -> list[Difference]:
     newest = {
         (revision.table, revision.as_of): revision.revision
         for revision in frozen.revisions(platform.connection, known_at=passport.known_at)

@@ -18,12 +18,15 @@ from streamflow.core.versions.data_comparison import (
     missing_labels,
 )
 from streamflow.core.versions.level_comparison import compare_configuration, compare_features
-from streamflow.core.versions.passport import Passport
+from streamflow.core.versions.passport import Passport, merge_months
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuild_trainings import RebuildTrainings
-from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
+from streamflow.steps.versions.rebuilt_training_set import (
+    rebuild_training_set,
+    require_equal_months,
+)
 from streamflow.steps.versions.recorded_version import (
     platform_as_recorded,
     without_progress,
@@ -86,12 +89,18 @@ class VersionPair:
         return {factor: items for factor, items in differences.items() if items}
 
     def require_readable(self, swapped: frozenset[str]) -> None:
-        """Raise TrainingImpossible if the definitions read data that this mixture does not have."""
+        """Raise TrainingImpossible if the definitions read data that this mixture does not have.
+
+        Or if its features and its labels are of different numbers of months.
+        """
         is_swapped = DEFINITIONS in swapped
         catalog = self.catalogs[is_swapped]
         own_passport = self._passport_for(DEFINITIONS, swapped)
-        missing = missing_features(catalog, own_passport, self._passport_for(FEATURE_DATA, swapped))
-        missing += missing_labels(catalog, own_passport, self._passport_for(LABEL_DATA, swapped))
+        features = self._passport_for(FEATURE_DATA, swapped)
+        labels = self._passport_for(LABEL_DATA, swapped)
+        require_equal_months(features, labels)
+        missing = missing_features(catalog, own_passport, features)
+        missing += missing_labels(catalog, own_passport, labels)
         if missing:
             name_a, name_b = self._names
             reader, owner = (name_b, name_a) if is_swapped else (name_a, name_b)
@@ -158,7 +167,11 @@ class VersionPair:
         return self.passports[factor in swapped]
 
     def _add_revisions(self, passport: Passport, catalog: Catalog) -> Passport:
-        """Add the revisions that a catalog would have read for this passport."""
+        """Add the revisions that a catalog would have read for each month of this passport."""
+        months = [self._add_to_month(month, catalog) for month in passport.months]
+        return merge_months(passport, months)
+
+    def _add_to_month(self, passport: Passport, catalog: Catalog) -> Passport:
         drops = {(source.table, source.as_of) for source in passport.sources}
         newest = frozen.revisions(self.platform.connection, known_at=passport.known_at)
         needed = select_revisions(catalog, newest, passport.as_of, passport.label_as_of)

@@ -10,6 +10,7 @@ from typing import Any
 from streamflow.core.statistics.threshold import NOBODY, parse_threshold
 from streamflow.core.training import holdout_probabilities
 from streamflow.core.training.decision import Decision
+from streamflow.core.versions.passport import pair_months
 from streamflow.core.versions.version_files import DECISION
 from streamflow.platform import Platform
 from streamflow.steps.training.fit import Fitted
@@ -113,26 +114,38 @@ def name_result(result: str, *, is_drifted: bool) -> str:
 
 def _describe_row_differences(recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> list[str]:
     """Describe how the training set and its split differ from the recorded ones."""
-    recorded_set = recorded["training_set"]
-    rebuilt_set = rebuilt["training_set"]
     sentences = []
-    if recorded_set["rows"] != rebuilt_set["rows"]:
-        sentences.append(
-            compare_row_counts("the training set", rebuilt_set["rows"], recorded_set["rows"])
-        )
-    recorded_columns = recorded_set["columns"]
-    rebuilt_columns = rebuilt_set["columns"]
-    sentences += [
-        f"the training set's column {name} differs from the recorded column"
-        for name in {**recorded_columns, **rebuilt_columns}
-        if recorded_columns.get(name) != rebuilt_columns.get(name)
-    ]
-    if recorded_set["digest"] != rebuilt_set["digest"] and not sentences:
-        sentences.append("the keys of the training set differ from the recorded keys")
+    months = pair_months(recorded["training_set"], rebuilt["training_set"])
+    for month, recorded_month, rebuilt_month in months:
+        name = f"training set of {month}" if month else "training set"
+        if recorded_month is None or rebuilt_month is None:
+            state = "was not recorded" if recorded_month is None else "is missing"
+            sentences.append(f"the {name} {state}")
+        else:
+            sentences += _describe_set_differences(name, recorded_month, rebuilt_month)
     if recorded["training_keys"] != rebuilt["training_keys"]:
         sentences.append("the keys of the training side differ from the recorded keys")
     if recorded["holdout_keys"] != rebuilt["holdout_keys"]:
         sentences.append("the keys of the hold-out differ from the recorded keys")
+    return sentences
+
+
+def _describe_set_differences(
+    set_name: str, recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]
+) -> list[str]:
+    """Describe how the training set of one month differs from the recorded one."""
+    sentences = []
+    if recorded["rows"] != rebuilt["rows"]:
+        sentences.append(compare_row_counts(f"the {set_name}", rebuilt["rows"], recorded["rows"]))
+    recorded_columns = recorded["columns"]
+    rebuilt_columns = rebuilt["columns"]
+    sentences += [
+        f"the {set_name}'s column {name} differs from the recorded column"
+        for name in {**recorded_columns, **rebuilt_columns}
+        if recorded_columns.get(name) != rebuilt_columns.get(name)
+    ]
+    if recorded["digest"] != rebuilt["digest"] and not sentences:
+        sentences.append(f"the keys of the {set_name} differ from the recorded keys")
     return sentences
 
 
@@ -173,11 +186,18 @@ def _describe_metric_differences(
     recorded_metrics = recorded["metrics"]
     for name, value in rebuilt["metrics"].items():
         recorded_value = recorded_metrics.get(name)
-        # Compared as JSON text, as the passport stores them: so NaN is equal to NaN.
-        if json.dumps(value) != json.dumps(recorded_value):
+        if _to_text(value) != _to_text(recorded_value):
             sentences.append(f"the metric {name} is {value!r}, recorded was {recorded_value!r}")
+    # The metrics of a model of the months before, compared in the same way.
+    if _to_text(recorded.get("forward")) != _to_text(rebuilt.get("forward")):
+        sentences.append("the metrics forward in time differ from the recorded metrics")
     if recorded.get("default_costs") != rebuilt.get("default_costs"):
         sentences.append(
             "the metrics with the catalog's default values differ from the recorded metrics"
         )
     return sentences
+
+
+def _to_text(value: object) -> str:
+    """Return a value as JSON, as the passport stores it: so NaN is equal to NaN."""
+    return json.dumps(value, sort_keys=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from streamflow.catalog import Catalog
 from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.training.training_set import Source, TrainingSet
-from streamflow.core.versions.passport import Passport, summarize_training_set
+from streamflow.core.versions.passport import Passport, pair_months, summarize_training_set
+from streamflow.errors import TrainingImpossible
 from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 from streamflow.platform import Platform
 from streamflow.steps.training.training_set import assemble
@@ -37,15 +40,42 @@ def rebuild_training_set(
 
     Args:
         platform: with the recorded catalog and settings
-        passport: names the revisions of the features
+        passport: names the revisions of the features, month by month
         labels_of: the passport that names the revisions of the labels; by default `passport`
         read_rows: returns the rows of revisions that are in memory; by default the database is
             read
 
     Raises:
         NotRebuildable: a revision is no longer frozen
+        TrainingImpossible: `labels_of` has a different number of months
     """
-    label_passport = labels_of or passport
+    require_equal_months(passport, labels_of or passport)
+    feature_months = passport.months
+    label_months = (labels_of or passport).months
+    *earlier, newest = [
+        _rebuild_month(platform, features, labels, read_rows)
+        for features, labels in zip(feature_months, label_months, strict=True)
+    ]
+    return replace(newest, earlier=tuple(earlier))
+
+
+def require_equal_months(features: Passport, labels: Passport) -> None:
+    """Raise TrainingImpossible unless features and labels are of as many months."""
+    counts = len(features.months), len(labels.months)
+    if counts[0] != counts[1]:
+        raise TrainingImpossible(
+            f"the features are of {count_of(counts[0], 'month')},"
+            f" the labels of {count_of(counts[1], 'month')}"
+        )
+
+
+def _rebuild_month(
+    platform: Platform,
+    passport: Passport,
+    label_passport: Passport,
+    read_rows: ReadRows | None,
+) -> TrainingSet:
+    """Make the set of one month from two passports of one month each."""
     catalog = platform.catalog
     drops = TrainingDrops(
         as_of=passport.as_of,
@@ -93,9 +123,9 @@ def assemble_from_revisions(
 
 
 def read_labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
-    """Return the keys of a recorded training set in their order, without reading its features.
+    """Return the keys of a recorded month in their order, without reading its features.
 
-    Raises NotRebuildable when a revision is no longer frozen.
+    `passport` is of one month. Raises NotRebuildable when a revision is no longer frozen.
     """
     catalog = platform.catalog
     read_rows = partial(frozen.read_rows, platform.address)
@@ -136,18 +166,36 @@ def describe_set_differences(passport: Passport, rows: TrainingSet) -> tuple[str
     rebuilt = summarize_training_set(rows)
     if recorded["digest"] == rebuilt["digest"]:
         return ()
+    return tuple(
+        sentence
+        for month, recorded_month, rebuilt_month in pair_months(recorded, rebuilt)
+        for sentence in _describe_month_differences(month, recorded_month, rebuilt_month)
+    )
+
+
+def _describe_month_differences(
+    month: str,
+    recorded: Mapping[str, Any] | None,
+    rebuilt: Mapping[str, Any] | None,
+) -> list[str]:
+    """Describe how one month differs. The name of the month is empty for a set of one month."""
+    prefix = f"month of {month}: " if month else ""
+    if recorded is None or rebuilt is None:
+        return [f"{prefix}it is {'not recorded' if recorded is None else 'missing'}"]
+    if recorded["digest"] == rebuilt["digest"]:
+        return []
     sentences = []
     if recorded["rows"] != rebuilt["rows"]:
         sentences.append(compare_row_counts("it", rebuilt["rows"], recorded["rows"]))
     for name, digest in rebuilt["columns"].items():
         if recorded["columns"].get(name) != digest:
             sentences.append(f"the values of {name} are not the recorded ones")
-    if sentences:
-        return tuple(sentences)
-    return (
-        f"its keys are not the recorded ones: their digest is {rebuilt['digest']},"
-        f" the recorded digest is {recorded['digest']}",
-    )
+    if not sentences:
+        sentences.append(
+            f"its keys are not the recorded ones: their digest is {rebuilt['digest']},"
+            f" the recorded digest is {recorded['digest']}"
+        )
+    return [f"{prefix}{sentence}" for sentence in sentences]
 
 
 def compare_row_counts(subject: str, rebuilt: int, recorded: int) -> str:

@@ -118,20 +118,21 @@ def require_frozen(
 def count_erased_users(platform: Platform, passport: Passport) -> int:
     """Return how many users of a passport's rows were erased on request.
 
-    The number is 0 when anything else was changed in these rows, too: then the erasures do not
-    explain the difference. The tombstones of the erasures lead from the digest in the passport to
-    the digest that the revision has now, and the frozen rows must have that digest.
+    A user of several months counts once in each. The number is 0 when anything else was changed in
+    these rows, too: then the erasures do not explain the difference. The tombstones of the erasures
+    lead from the digest in the passport to the digest that the revision has now, and the frozen
+    rows must have that digest.
     Raises NotRebuildable when a revision is no longer frozen.
     """
     revisions = require_frozen(platform, passport.sources)
     erased_revisions = []
-    user_counts = [0]
+    erased_rows = {}
     for source in passport.sources:
         erasure = follow_erasures(platform.connection, source)
         revision = revisions[source.revision_key]
         if erasure.digest != revision.digest:
             return 0
-        user_counts.append(erasure.rows)
+        erased_rows[source.revision_key] = erasure.rows
         if erasure.rows:
             erased_revisions.append(revision)
     if not erased_revisions:
@@ -139,4 +140,7 @@ def count_erased_users(platform: Platform, passport: Passport) -> int:
     key = platform.catalog.entity.key
     if describe_damaged_revisions(without_progress(platform), erased_revisions, key):
         return 0
-    return max(user_counts)
+    return sum(
+        max((erased_rows[source.revision_key] for source in month.sources), default=0)
+        for month in passport.months
+    )

@@ -23,6 +23,7 @@ from streamflow.core.versions.passport import Passport
 from streamflow.core.versions.version_files import describe_unchecked
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.training.current_levels import CurrentLevels, read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.versions.data_level import VerifiedRows, verify_frozen_rows
@@ -60,7 +61,7 @@ class LevelVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceReceipt:
+class ReproduceReceipt(Receipt):
     """The result of making a version again. Nothing was written.
 
     result              "identical", "within the declared tolerance", "differs", or
@@ -160,7 +161,7 @@ def _rebuild(
             record.passport,
             read_rows=verified_rows.read_rows,
         )
-        recorded_platform.notify(f"training on {count_of(len(rows.frame), 'row')}")
+        recorded_platform.notify(f"training on {count_of(rows.row_count, 'row')}")
         fitted = fit(without_progress(recorded_platform), rows)
     except TrainingImpossible as exc:
         sentences = tuple(exc.message.splitlines())

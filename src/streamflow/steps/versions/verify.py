@@ -19,6 +19,7 @@ from streamflow.core.training.violations import CellViolation
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import SnapshotDamaged, TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import find_damages
 from streamflow.steps.training.certify import prove
 from streamflow.steps.versions.event_checks import EventCheck, check_events
@@ -34,7 +35,7 @@ from streamflow.steps.versions.recorded_version import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyReceipt:
+class VerifyReceipt(Receipt):
     """What the proof found, and whether training set and certificate are the recorded ones.
 
     frozen_rows    which revisions of the passport no longer have the rows that were frozen

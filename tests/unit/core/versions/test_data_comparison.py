@@ -18,7 +18,7 @@ from streamflow.core.versions.data_comparison import (
     missing_features,
     missing_labels,
 )
-from streamflow.core.versions.passport import Passport
+from streamflow.core.versions.passport import Passport, merge_months
 
 CATALOG = load_catalog(None)
 DECEMBER, JANUARY, FEBRUARY = (
@@ -150,3 +150,29 @@ def test_what_the_other_data_lack_is_named() -> None:
     assert (
         missing_features(CATALOG, A, without("subscriptions", "total_paid")) == []
     )  # nobody reads it
+
+
+def of_months(*months: Passport) -> Passport:
+    return merge_months(months[-1], months)
+
+
+def test_months_are_compared_from_the_newest_back() -> None:
+    before = passport(DECEMBER, DECEMBER)
+    both = of_months(before, A)
+    assert both.months == (before, A)
+    assert features(both, both) == []
+    assert features(A, both) == ["number of months: 1 -> 2"]
+    assert [str(d) for d in label_differences(both, A, [CATALOG, CATALOG])] == [
+        "number of months: 2 -> 1"
+    ]
+    corrected = passport(DECEMBER, DECEMBER, source(USAGE, DECEMBER, 2, skips_7d="others"))
+    assert features(both, of_months(corrected, A)) == [
+        f"revision of {USAGE} of 2023-12-31: 1 -> 2 (different values in skips_7d)"
+    ]
+    later = of_months(A, passport(FEBRUARY, FEBRUARY))
+    said = features(both, later)
+    assert said[0] == "drop of the features: 2024-01-31 -> 2024-02-29"
+    assert label_differences(both, later, [CATALOG, CATALOG])[1].what == (
+        "drop of the labels, 1 month before"
+    )
+    assert "drop of the features, 1 month before: 2023-12-31 -> 2024-01-31" in said

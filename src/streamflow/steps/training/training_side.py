@@ -1,0 +1,65 @@
+"""The rows that a version learns from: the training side of every month."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streamflow.core.training.split import is_holdout
+from streamflow.core.training.training_set import TrainingSet
+from streamflow.platform import Platform
+from streamflow.settings import Settings
+
+if TYPE_CHECKING:
+    from streamflow.models.model_selection import ForwardMonths, TrainingRows
+
+
+def find_holdout(settings: Settings, rows: TrainingSet) -> NDArray[np.bool_]:
+    """Return which rows of the newest month are on the hold-out side, (n,)."""
+    keys = rows.frame[rows.key]
+    return is_holdout(keys, salt=settings.split_salt, share=settings.holdout_share)
+
+
+def stack_training_sides(platform: Platform, rows: TrainingSet) -> TrainingRows:
+    """Stack the training side of every month, the oldest first."""
+    from streamflow.models.model_selection import TrainingRows
+
+    month_frames = [
+        month.frame.filter(pl.Series(~find_holdout(platform.settings, month)))
+        for month in rows.months
+    ]
+    frame = pl.concat(month_frames, rechunk=True)
+    return TrainingRows(
+        keys=frame[rows.key],
+        frame=frame.select(rows.features),
+        label=frame[rows.label].cast(pl.Int8).to_numpy(),
+        features=platform.catalog.features,
+        trees=platform.settings.trees,
+        seed=platform.settings.seed,
+        months=_forward_months(rows, [len(month_frame) for month_frame in month_frames]),
+    )
+
+
+def _forward_months(rows: TrainingSet, row_counts: list[int]) -> ForwardMonths | None:
+    """Say which rows of the training side are of the newest month, and which were known before it.
+
+    Args:
+        row_counts: the number of rows of each month
+
+    Returns:
+        None where the labels of no month are dated up to the newest month
+    """
+    from streamflow.models.model_selection import ForwardMonths
+
+    is_before = np.array([
+        month.label_as_of <= rows.as_of and month is not rows for month in rows.months
+    ])  # fmt: skip
+    if not is_before.any():
+        return None
+    is_newest = np.arange(len(row_counts)) == len(row_counts) - 1
+    return ForwardMonths(
+        is_newest=np.repeat(is_newest, row_counts), is_before=np.repeat(is_before, row_counts)
+    )
