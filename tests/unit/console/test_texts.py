@@ -34,8 +34,9 @@ def test_the_texts_are_those_that_the_pages_ask_for() -> None:
 
 
 def test_a_text_names_its_values() -> None:
-    for name, text in load_texts().texts.items():
+    english = load_texts()
+    for name, text in english.texts.items():
         fields = [field for _, field, _, _ in Formatter().parse(text) if field is not None]
         assert all(re.fullmatch("[a-z_]+", field) for field in fields), name
         values = dict.fromkeys(fields, "x")
-        assert "{" not in load_texts().get(name, **values), name
+        assert "{" not in english.get(name, **values), name
