@@ -76,14 +76,16 @@ def models(
     Example: streamflow models 3 --json
     """
     from streamflow.steps.stages.transitions import disagreements
-    from streamflow.steps.versions.version_record import list_versions, read_version
 
     with invocation(context).platform() as platform:
         if version is not None:
+            # Reading a passport imports polars, which the list can do without.
+            from streamflow.steps.versions.version_record import read_version
+
             record = read_version(platform, version)
             show(record, as_json=as_json, text=version_receipts.version)
             return
-        versions = list_versions(platform, below=below, limit=limit)
+        versions = platform.models.versions(below=below, limit=limit)
         notes = disagreements(platform)
     if as_json:
         show(versions, as_json=True, text=str)
