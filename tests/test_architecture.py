@@ -57,7 +57,9 @@ def test_a_setting_is_documented(setting: str) -> None:
 def test_an_error_is_documented_with_its_codes(error: str) -> None:
     found = getattr(errors, error)
     assert f"| `{error}` | {found.exit_code} | {found.http_status} |" in REFERENCE
-    assert f" {error} " in (errors.__doc__ or ""), "it lacks in the tree at the top of errors.py"
+    assert f" {error} " in (errors.__doc__ or ""), (
+        "it lacks in the tree at the top of errors/__init__.py"
+    )
 
 
 def test_exit_codes_are_apart() -> None:

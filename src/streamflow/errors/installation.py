@@ -1,0 +1,97 @@
+"""Errors about an installation: its settings, catalog, database, services and backups."""
+
+from streamflow.base_error import StreamflowError
+
+
+class SettingsInvalid(StreamflowError):
+    """A setting or `streamflow.toml` cannot be used."""
+
+    exit_code = 5
+    remedy = "Run 'streamflow settings' to see each setting, its value and where it comes from."
+
+
+class CatalogInvalid(StreamflowError):
+    """The catalog contradicts itself or the database."""
+
+    exit_code = 6
+    remedy = "Correct the catalog and run 'streamflow migrate --plan' again."
+
+
+class DatabaseUnavailable(StreamflowError):
+    """PostgreSQL cannot be started or reached."""
+
+    exit_code = 11
+    http_status = 503
+    retryable = True
+    remedy = "Run 'streamflow doctor'."
+
+
+class DiskFull(StreamflowError):
+    """The disk of the database or of the state folder is full."""
+
+    exit_code = 21
+    http_status = 503
+    state = "What was not committed is rolled back."
+    remedy = "Free some space there and run the command again."
+
+
+class PermissionMissing(StreamflowError):
+    """The database role may not do this; an administrator must run the SQL in `facts['sql']`."""
+
+    exit_code = 12
+    remedy = "Ask an administrator to run the SQL above, then run 'streamflow migrate' again."
+
+
+class NotMigrated(StreamflowError):
+    """The database is older than the code or the catalog."""
+
+    exit_code = 13
+    http_status = 503
+    remedy = "Run 'streamflow migrate'."
+
+
+class DifferentCatalog(StreamflowError):
+    """This installation uses a different catalog than the command."""
+
+    exit_code = 37
+    http_status = 503
+    remedy = (
+        "Leave --catalog and STREAMFLOW_CATALOG out, or name the catalog of this installation."
+        " If you want to replace it, run 'streamflow --catalog FILE migrate --change-catalog'."
+    )
+
+
+class PortTaken(StreamflowError):
+    """A requested port is in use."""
+
+    exit_code = 18
+    remedy = "Name a different port with --port, or 0 for any free port."
+
+
+class ServiceFailed(StreamflowError):
+    """A child process did not become ready, or ended during the work."""
+
+    exit_code = 19
+    remedy = "Read its log, named above."
+
+
+class BackupDamaged(StreamflowError):
+    """A file is not a backup, or a part of it differs from its manifest."""
+
+    exit_code = 22
+    remedy = "Use a different backup. 'streamflow restore FILE --check' verifies it first."
+
+
+class RestoreRefused(StreamflowError):
+    """A backup cannot be restored: the target is not empty, or the code is older than it."""
+
+    exit_code = 23
+    remedy = "Restore into a different state folder (--home), or into different databases."
+
+
+class UninstallRefused(StreamflowError):
+    """An installation is in use, or the named folder is not a state folder of streamflow."""
+
+    exit_code = 31
+    state = "Nothing was deleted."
+    remedy = "Name the state folder: streamflow --home DIR uninstall."
