@@ -9,7 +9,7 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from streamflow.console import formats
 from streamflow.console.pages import Page, respond
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 from streamflow.core.data.catalog_overview import (
     CatalogOverview,
@@ -64,11 +64,11 @@ def _catalog_page(state: ConsoleState, shown_table: str, start: int) -> Page:
     )
 
 
-def _tables_table(texts: Texts, overview: CatalogOverview) -> Table:
+def _tables_table(texts: Texts, overview: CatalogOverview) -> PageTable:
     columns = (
-        Column(name="table", title=texts.get("data.table")),
-        Column(name="file", title=texts.get("data.file")),
-        Column(name="columns", title=texts.get("data.columns"), kind="number"),
+        PageColumn(name="table", title=texts.get("data.table")),
+        PageColumn(name="file", title=texts.get("data.file")),
+        PageColumn(name="columns", title=texts.get("data.columns"), kind="number"),
     )
     rows = [
         (
@@ -79,16 +79,16 @@ def _tables_table(texts: Texts, overview: CatalogOverview) -> Table:
         for table in overview.tables
     ]
     caption = texts.get("data.tables")
-    return Table(name="tables", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="tables", caption=caption, columns=columns, rows=tuple(rows))
 
 
 def _columns_table(
     texts: Texts,
     table: TableOverview,
     shown_columns: tuple[ColumnOverview, ...],
-) -> Table:
+) -> PageTable:
     names = ("name", "label", "type", "promise", "header", "computation", "default", "uses")
-    columns = tuple(Column(name=name, title=texts.get(f"data.{name}")) for name in names)
+    columns = tuple(PageColumn(name=name, title=texts.get(f"data.{name}")) for name in names)
     rows = [
         (
             Cell(column.name),
@@ -103,16 +103,16 @@ def _columns_table(
         for column in shown_columns
     ]
     caption = texts.get("data.columns_of", table=table.name)
-    return Table(name="columns", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="columns", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def _views_table(texts: Texts, overview: CatalogOverview) -> Table:
+def _views_table(texts: Texts, overview: CatalogOverview) -> PageTable:
     columns = (
-        Column(name="view", title=texts.get("data.view")),
-        Column(name="table", title=texts.get("data.table")),
-        Column(name="ttl_days", title=texts.get("data.ttl_days"), kind="number"),
-        Column(name="max_age_days", title=texts.get("data.max_age_days"), kind="number"),
-        Column(name="features", title=texts.get("data.features"), kind="number"),
+        PageColumn(name="view", title=texts.get("data.view")),
+        PageColumn(name="table", title=texts.get("data.table")),
+        PageColumn(name="ttl_days", title=texts.get("data.ttl_days"), kind="number"),
+        PageColumn(name="max_age_days", title=texts.get("data.max_age_days"), kind="number"),
+        PageColumn(name="features", title=texts.get("data.features"), kind="number"),
     )
     rows = [
         (
@@ -125,4 +125,4 @@ def _views_table(texts: Texts, overview: CatalogOverview) -> Table:
         for view in overview.views
     ]
     caption = texts.get("data.views")
-    return Table(name="views", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="views", caption=caption, columns=columns, rows=tuple(rows))

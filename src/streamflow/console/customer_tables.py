@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from streamflow.console import formats
 from streamflow.console.pages import user_address
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 from streamflow.core.serving.segments import SegmentColumn
 from streamflow.steps.serving.at_risk import RiskList, StoredReason, UserAtRisk
@@ -29,23 +29,23 @@ def segment_text(texts: Texts, column_is_bool: bool, value: str | None) -> str:
     return formats.format_value(value == "true") if column_is_bool else value
 
 
-def risk_table(texts: Texts, risks: RiskList, columns: Sequence[SegmentColumn]) -> Table:
+def risk_table(texts: Texts, risks: RiskList, columns: Sequence[SegmentColumn]) -> PageTable:
     """Make the table of the users at risk."""
     shown = [column for column in columns if column.name in risks.filter.segments]
     shown += [column for column in columns if not column.is_bool and column not in shown]
     shown = shown[:MAX_SEGMENT_COLUMNS_SHOWN]
-    titles = [Column(name="user", title=texts.get("at_risk.user"))]
+    titles = [PageColumn(name="user", title=texts.get("at_risk.user"))]
     if risks.kept_value is not None:
         title = texts.get("at_risk.value_at_risk")
-        titles.append(Column(name="value_at_risk", title=title, kind="number"))
+        titles.append(PageColumn(name="value_at_risk", title=title, kind="number"))
     titles += [
-        Column(name="probability", title=texts.get("at_risk.probability"), kind="number"),
-        Column(name="change", title=texts.get("at_risk.change"), kind="number"),
-        Column(name="reasons", title=texts.get("at_risk.reasons")),
-        *(Column(name=column.name, title=column.label) for column in shown),
+        PageColumn(name="probability", title=texts.get("at_risk.probability"), kind="number"),
+        PageColumn(name="change", title=texts.get("at_risk.change"), kind="number"),
+        PageColumn(name="reasons", title=texts.get("at_risk.reasons")),
+        *(PageColumn(name=column.name, title=column.label) for column in shown),
     ]
     rows = [_risk_row(texts, risks, user, shown) for user in risks.users]
-    return Table(
+    return PageTable(
         name="users",
         caption=texts.get("at_risk.title"),
         columns=tuple(titles),
@@ -88,13 +88,13 @@ def reasons_cell(texts: Texts, reasons: Sequence[StoredReason]) -> Cell:
     return Cell(text or None, text or formats.NOTHING, lines=tuple(lines))
 
 
-def values_table(texts: Texts, record: UserRecord) -> Table:
+def values_table(texts: Texts, record: UserRecord) -> PageTable:
     """Make the table of the values: the newest one, and those of each drop as CSV."""
     titles = [
-        Column(name="column", title=texts.get("user.column")),
-        Column(name="now", title=texts.get("user.now"), kind="number"),
+        PageColumn(name="column", title=texts.get("user.column")),
+        PageColumn(name="now", title=texts.get("user.now"), kind="number"),
         *(
-            Column(name=formats.format_day(drop), title=formats.format_day(drop), kind="number")
+            PageColumn(name=formats.format_day(drop), title=formats.format_day(drop), kind="number")
             for drop in record.drops
         ),
     ]
@@ -103,7 +103,7 @@ def values_table(texts: Texts, record: UserRecord) -> Table:
         series = [Cell(value, formats.format_value(value)) for value in history.series]
         now = Cell(history.now, formats.format_value(history.now))
         rows.append((Cell(history.name, history.label), now, *series))
-    return Table(
+    return PageTable(
         name="values",
         caption=texts.get("user.values"),
         columns=tuple(titles),
@@ -111,18 +111,18 @@ def values_table(texts: Texts, record: UserRecord) -> Table:
     )
 
 
-def answers_table(texts: Texts, record: UserRecord) -> Table:
+def answers_table(texts: Texts, record: UserRecord) -> PageTable:
     """Make the table of every answer about a user."""
     titles = (
-        Column(name="as_of", title=texts.get("user.answer_day")),
-        Column(name="at", title=texts.get("user.answer_at")),
-        Column(name="by", title=texts.get("user.answer_source")),
-        Column(name="version", title=texts.get("user.version"), kind="number"),
-        Column(name="probability", title=texts.get("user.probability"), kind="number"),
-        Column(name="advice", title=texts.get("user.answer_decision")),
+        PageColumn(name="as_of", title=texts.get("user.answer_day")),
+        PageColumn(name="at", title=texts.get("user.answer_at")),
+        PageColumn(name="by", title=texts.get("user.answer_source")),
+        PageColumn(name="version", title=texts.get("user.version"), kind="number"),
+        PageColumn(name="probability", title=texts.get("user.probability"), kind="number"),
+        PageColumn(name="advice", title=texts.get("user.answer_decision")),
     )
     rows = [_answer_row(texts, answer) for answer in record.answers]
-    return Table(
+    return PageTable(
         name="answers",
         caption=texts.get("user.answers"),
         columns=titles,
@@ -145,17 +145,19 @@ def _answer_row(texts: Texts, answer: AnswerAbout) -> tuple[Cell, ...]:
     )
 
 
-def segment_table(texts: Texts, portfolio: Portfolio, segment: Segment, is_bool: bool) -> Table:
+def segment_table(texts: Texts, portfolio: Portfolio, segment: Segment, is_bool: bool) -> PageTable:
     """Make the table of one segment column."""
     titles = [
-        Column(name=segment.name, title=texts.get("portfolio.category")),
-        Column(name="users", title=texts.get("portfolio.users"), kind="number"),
-        Column(name="expected", title=texts.get("portfolio.expected"), kind="number"),
-        Column(name="expected_share", title=texts.get("portfolio.expected_share"), kind="number"),
+        PageColumn(name=segment.name, title=texts.get("portfolio.category")),
+        PageColumn(name="users", title=texts.get("portfolio.users"), kind="number"),
+        PageColumn(name="expected", title=texts.get("portfolio.expected"), kind="number"),
+        PageColumn(
+            name="expected_share", title=texts.get("portfolio.expected_share"), kind="number"
+        ),
     ]
     if portfolio.kept_value is not None:
         title = texts.get("portfolio.value_at_risk")
-        titles.append(Column(name="value_at_risk", title=title, kind="number"))
+        titles.append(PageColumn(name="value_at_risk", title=title, kind="number"))
     rows = []
     for category in segment.categories:
         share = category.expected_share
@@ -173,7 +175,7 @@ def segment_table(texts: Texts, portfolio: Portfolio, segment: Segment, is_bool:
             value = category.value_at_risk
             cells.append(Cell(value, formats.format_number(value)))
         rows.append(tuple(cells))
-    return Table(
+    return PageTable(
         name=segment.name,
         caption=segment.label,
         columns=tuple(titles),
@@ -187,18 +189,20 @@ def _query_value(value: str | None) -> str:
     return quote_plus(value or "")
 
 
-def trend_table(texts: Texts, portfolio: Portfolio) -> Table:
+def trend_table(texts: Texts, portfolio: Portfolio) -> PageTable:
     """Make the table behind the chart of the trend, the newest drop first."""
     titles = [
-        Column(name="as_of", title=texts.get("portfolio.drop")),
-        Column(name="version", title=texts.get("portfolio.version"), kind="number"),
-        Column(name="users", title=texts.get("portfolio.users"), kind="number"),
-        Column(name="expected_share", title=texts.get("portfolio.expected_share"), kind="number"),
-        Column(name="churned_share", title=texts.get("portfolio.left"), kind="number"),
-        Column(name="labelled", title=texts.get("portfolio.labelled"), kind="number"),
-        Column(name="note", title=""),
+        PageColumn(name="as_of", title=texts.get("portfolio.drop")),
+        PageColumn(name="version", title=texts.get("portfolio.version"), kind="number"),
+        PageColumn(name="users", title=texts.get("portfolio.users"), kind="number"),
+        PageColumn(
+            name="expected_share", title=texts.get("portfolio.expected_share"), kind="number"
+        ),
+        PageColumn(name="churned_share", title=texts.get("portfolio.left"), kind="number"),
+        PageColumn(name="labelled", title=texts.get("portfolio.labelled"), kind="number"),
+        PageColumn(name="note", title=""),
     ]
-    return Table(
+    return PageTable(
         name="trend",
         caption=texts.get("portfolio.trend"),
         columns=tuple(titles),

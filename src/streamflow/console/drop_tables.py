@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from streamflow.console import formats
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 from streamflow.console.version_tables import digest_cell
 from streamflow.steps.data.drop_record import DropList, DropRecord
@@ -27,17 +27,17 @@ def number_cell(count: int | None) -> Cell:
     return Cell(count, formats.format_number(count))
 
 
-def drops_table(texts: Texts, receipt: DropList) -> Table:
+def drops_table(texts: Texts, receipt: DropList) -> PageTable:
     """Make the table of drops, the newest first."""
     columns = (
-        Column(name="as_of", title=texts.get("drops.as_of")),
-        Column(name="tables", title=texts.get("drops.tables"), kind="number"),
-        Column(name="rows", title=texts.get("drops.rows"), kind="number"),
-        Column(name="rejected", title=texts.get("drops.rejected"), kind="number"),
-        Column(name="deliveries", title=texts.get("drops.deliveries"), kind="number"),
-        Column(name="revisions", title=texts.get("drops.revisions"), kind="number"),
-        Column(name="delivered_at", title=texts.get("drops.delivered_at")),
-        Column(name="known_at", title=texts.get("drops.known_at")),
+        PageColumn(name="as_of", title=texts.get("drops.as_of")),
+        PageColumn(name="tables", title=texts.get("drops.tables"), kind="number"),
+        PageColumn(name="rows", title=texts.get("drops.rows"), kind="number"),
+        PageColumn(name="rejected", title=texts.get("drops.rejected"), kind="number"),
+        PageColumn(name="deliveries", title=texts.get("drops.deliveries"), kind="number"),
+        PageColumn(name="revisions", title=texts.get("drops.revisions"), kind="number"),
+        PageColumn(name="delivered_at", title=texts.get("drops.delivered_at")),
+        PageColumn(name="known_at", title=texts.get("drops.known_at")),
     )
     rows = []
     for drop in receipt.drops:
@@ -54,17 +54,17 @@ def drops_table(texts: Texts, receipt: DropList) -> Table:
         )
         rows.append(cells)
     caption = texts.get("drops.title")
-    return Table(name="drops", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="drops", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def deliveries_table(texts: Texts, record: DropRecord) -> Table:
+def deliveries_table(texts: Texts, record: DropRecord) -> PageTable:
     """Make the table of the delivered files, the newest first."""
     columns = (
-        Column(name="file", title=texts.get("drop.file")),
-        Column(name="table", title=texts.get("drop.table")),
-        Column(name="rows", title=texts.get("drops.rows"), kind="number"),
-        Column(name="delivered_at", title=texts.get("drops.delivered_at")),
-        Column(name="sha256", title=texts.get("drop.file_digest")),
+        PageColumn(name="file", title=texts.get("drop.file")),
+        PageColumn(name="table", title=texts.get("drop.table")),
+        PageColumn(name="rows", title=texts.get("drops.rows"), kind="number"),
+        PageColumn(name="delivered_at", title=texts.get("drops.delivered_at")),
+        PageColumn(name="sha256", title=texts.get("drop.file_digest")),
     )
     rows = [
         (
@@ -77,19 +77,19 @@ def deliveries_table(texts: Texts, record: DropRecord) -> Table:
         for delivery in record.deliveries
     ]
     caption = texts.get("drop.deliveries")
-    return Table(name="files", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="files", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def revisions_table(texts: Texts, record: DropRecord) -> Table:
+def revisions_table(texts: Texts, record: DropRecord) -> PageTable:
     """Make the table of the revisions, with what each changed."""
     columns = (
-        Column(name="table", title=texts.get("drop.table")),
-        Column(name="revision", title=texts.get("drop.revision"), kind="number"),
-        Column(name="rows", title=texts.get("drops.rows"), kind="number"),
-        Column(name="more_rows", title=texts.get("drop.more_rows"), kind="number"),
-        Column(name="changed_columns", title=texts.get("drop.changed_columns")),
-        Column(name="known_at", title=texts.get("drops.known_at")),
-        Column(name="digest", title=texts.get("drop.digest")),
+        PageColumn(name="table", title=texts.get("drop.table")),
+        PageColumn(name="revision", title=texts.get("drop.revision"), kind="number"),
+        PageColumn(name="rows", title=texts.get("drops.rows"), kind="number"),
+        PageColumn(name="more_rows", title=texts.get("drop.more_rows"), kind="number"),
+        PageColumn(name="changed_columns", title=texts.get("drop.changed_columns")),
+        PageColumn(name="known_at", title=texts.get("drops.known_at")),
+        PageColumn(name="digest", title=texts.get("drop.digest")),
     )
     rows = []
     for revision in record.revisions:
@@ -106,20 +106,20 @@ def revisions_table(texts: Texts, record: DropRecord) -> Table:
         )
         rows.append(cells)
     caption = texts.get("drop.revisions")
-    return Table(name="revisions", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="revisions", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def rejects_table(texts: Texts, record: DropRecord) -> Table:
+def rejects_table(texts: Texts, record: DropRecord) -> PageTable:
     """Make the table of the rows that were not loaded."""
     columns = (
-        Column(name="file", title=texts.get("drop.file")),
-        Column(name="line", title=texts.get("drop.line"), kind="number"),
-        Column(name="key", title=texts.get("drop.key")),
-        Column(name="reason", title=texts.get("drop.reason")),
+        PageColumn(name="file", title=texts.get("drop.file")),
+        PageColumn(name="line", title=texts.get("drop.line"), kind="number"),
+        PageColumn(name="key", title=texts.get("drop.key")),
+        PageColumn(name="reason", title=texts.get("drop.reason")),
     )
     rows = [
         (Cell(reject.file), Cell(reject.line), Cell(reject.key), Cell(reject.reason))
         for reject in record.rejects
     ]
     caption = texts.get("drop.rejects")
-    return Table(name="rejects", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="rejects", caption=caption, columns=columns, rows=tuple(rows))

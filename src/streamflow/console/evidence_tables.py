@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamflow.console import formats
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 
 METRIC_DECIMALS = 4
@@ -24,8 +24,8 @@ class GateView:
     remarks     sentences about whom the challenger flags
     """
 
-    conditions: Table
-    compared: Table
+    conditions: PageTable
+    compared: PageTable
     rows: str
     remarks: tuple[str, ...]
 
@@ -45,11 +45,11 @@ def view_evidence(texts: Texts, evidence: Mapping[str, Any]) -> GateView:
     )
 
 
-def _make_conditions(texts: Texts, evidence: Mapping[str, Any]) -> Table:
+def _make_conditions(texts: Texts, evidence: Mapping[str, Any]) -> PageTable:
     columns = (
-        Column(name="condition", title=texts.get("gate.condition")),
-        Column(name="passed", title=texts.get("gate.passed")),
-        Column(name="evidence", title=texts.get("gate.evidence")),
+        PageColumn(name="condition", title=texts.get("gate.condition")),
+        PageColumn(name="passed", title=texts.get("gate.passed")),
+        PageColumn(name="evidence", title=texts.get("gate.evidence")),
     )
     rows = []
     for gate in evidence.get("gates") or ():
@@ -58,10 +58,10 @@ def _make_conditions(texts: Texts, evidence: Mapping[str, Any]) -> Table:
         mark = Cell(passed, word, tone="down" if passed else "up")
         rows.append((Cell(gate["name"]), mark, Cell(gate["evidence"])))
     caption = texts.get("gate.conditions")
-    return Table(name="gate", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="gate", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def _make_comparison(texts: Texts, evidence: Mapping[str, Any]) -> Table:
+def _make_comparison(texts: Texts, evidence: Mapping[str, Any]) -> PageTable:
     champion = evidence.get("champion")
     titles = {
         "champion": texts.get("gate.champion", version=champion or formats.NOTHING),
@@ -70,14 +70,14 @@ def _make_comparison(texts: Texts, evidence: Mapping[str, Any]) -> Table:
         "low": texts.get("gate.low"),
         "high": texts.get("gate.high"),
     }
-    columns = [Column(name="metric", title=texts.get("gate.metric"))]
-    columns += [Column(name=name, title=title, kind="number") for name, title in titles.items()]
+    columns = [PageColumn(name="metric", title=texts.get("gate.metric"))]
+    columns += [PageColumn(name=name, title=title, kind="number") for name, title in titles.items()]
     rows = []
     for metric in evidence.get("compared") or ():
         numbers = [metric_cell(metric[name]) for name in titles]
         rows.append((Cell(metric["metric"]), *numbers))
     caption = texts.get("gate.compared")
-    return Table(name="comparison", caption=caption, columns=tuple(columns), rows=tuple(rows))
+    return PageTable(name="comparison", caption=caption, columns=tuple(columns), rows=tuple(rows))
 
 
 def metric_cell(value: float | None) -> Cell:

@@ -7,7 +7,7 @@ from datetime import UTC
 from streamflow.console import formats
 from streamflow.console.drop_tables import day_of, instant_cell, number_cell
 from streamflow.console.evidence_tables import metric_cell
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 from streamflow.core.monitoring.drift import FeatureDrift
 from streamflow.core.monitoring.report import Report
@@ -18,15 +18,15 @@ SHOWN_METRICS = ("auc", "average_precision", "brier", "f1", "accuracy", "recall"
 SMALLEST_SHOWN_P = 1e-4
 
 
-def reports_table(texts: Texts, receipt: ReportList) -> Table:
+def reports_table(texts: Texts, receipt: ReportList) -> PageTable:
     """Make the table of the reports, the newest first."""
     columns = (
-        Column(name="report", title=texts.get("monitoring.report")),
-        Column(name="as_of", title=texts.get("monitoring.as_of")),
-        Column(name="version", title=texts.get("monitoring.version"), kind="number"),
-        Column(name="verdict", title=texts.get("monitoring.verdict")),
-        Column(name="reasons", title=texts.get("monitoring.reasons")),
-        Column(name="at", title=texts.get("monitoring.at")),
+        PageColumn(name="report", title=texts.get("monitoring.report")),
+        PageColumn(name="as_of", title=texts.get("monitoring.as_of")),
+        PageColumn(name="version", title=texts.get("monitoring.version"), kind="number"),
+        PageColumn(name="verdict", title=texts.get("monitoring.verdict")),
+        PageColumn(name="reasons", title=texts.get("monitoring.reasons")),
+        PageColumn(name="at", title=texts.get("monitoring.at")),
     )
     rows = []
     for report in receipt.reports:
@@ -41,20 +41,20 @@ def reports_table(texts: Texts, receipt: ReportList) -> Table:
         )
         rows.append(cells)
     caption = texts.get("monitoring.reports")
-    return Table(name="reports", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="reports", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def skew_table(texts: Texts, receipt: ReportList) -> Table:
+def skew_table(texts: Texts, receipt: ReportList) -> PageTable:
     """Make the table of what the newest runs of `skew` counted."""
     columns = [
-        Column(name="at", title=texts.get("monitoring.at")),
-        Column(name="sampled", title=texts.get("monitoring.sampled"), kind="number"),
-        Column(name="compared", title=texts.get("monitoring.compared"), kind="number"),
+        PageColumn(name="at", title=texts.get("monitoring.at")),
+        PageColumn(name="sampled", title=texts.get("monitoring.sampled"), kind="number"),
+        PageColumn(name="compared", title=texts.get("monitoring.compared"), kind="number"),
         *(
-            Column(name=cause, title=texts.get(f"monitoring.{cause}"), kind="number")
+            PageColumn(name=cause, title=texts.get(f"monitoring.{cause}"), kind="number")
             for cause in CAUSES
         ),
-        Column(
+        PageColumn(
             name="probabilities_differ",
             title=texts.get("monitoring.probabilities_differ"),
             kind="number",
@@ -71,24 +71,24 @@ def skew_table(texts: Texts, receipt: ReportList) -> Table:
         for counts in receipt.skew
     ]
     caption = texts.get("monitoring.skew")
-    return Table(name="skew", caption=caption, columns=tuple(columns), rows=tuple(rows))
+    return PageTable(name="skew", caption=caption, columns=tuple(columns), rows=tuple(rows))
 
 
-def features_table(texts: Texts, report: Report) -> Table:
+def features_table(texts: Texts, report: Report) -> PageTable:
     """Make the table of the drift of each feature, the largest index first."""
     columns = (
-        Column(name="feature", title=texts.get("report.feature")),
-        Column(name="psi", title=texts.get("report.psi"), kind="number"),
-        Column(name="p_adjusted", title=texts.get("report.p_adjusted"), kind="number"),
-        Column(name="missing_then", title=texts.get("report.missing_then"), kind="number"),
-        Column(name="missing_now", title=texts.get("report.missing_now"), kind="number"),
-        Column(name="verdict", title=texts.get("report.verdict")),
-        Column(name="reasons", title=texts.get("report.reasons")),
+        PageColumn(name="feature", title=texts.get("report.feature")),
+        PageColumn(name="psi", title=texts.get("report.psi"), kind="number"),
+        PageColumn(name="p_adjusted", title=texts.get("report.p_adjusted"), kind="number"),
+        PageColumn(name="missing_then", title=texts.get("report.missing_then"), kind="number"),
+        PageColumn(name="missing_now", title=texts.get("report.missing_now"), kind="number"),
+        PageColumn(name="verdict", title=texts.get("report.verdict")),
+        PageColumn(name="reasons", title=texts.get("report.reasons")),
     )
     features = sorted(report.features, key=lambda feature: -feature.psi)
     rows = tuple(_feature_row(texts, feature) for feature in features)
     caption = texts.get("report.features")
-    return Table(name="features", caption=caption, columns=columns, rows=rows)
+    return PageTable(name="features", caption=caption, columns=columns, rows=rows)
 
 
 def _feature_row(texts: Texts, feature: FeatureDrift) -> tuple[Cell, ...]:
@@ -112,12 +112,12 @@ def p_cell(value: float) -> Cell:
     return metric_cell(value)
 
 
-def performance_table(texts: Texts, report: Report) -> Table:
+def performance_table(texts: Texts, report: Report) -> PageTable:
     """Make the table of the quality on hold-out users, at training and in the drop."""
     columns = (
-        Column(name="metric", title=texts.get("version.metric")),
-        Column(name="training", title=texts.get("report.at_training"), kind="number"),
-        Column(name="drop", title=texts.get("report.in_drop"), kind="number"),
+        PageColumn(name="metric", title=texts.get("version.metric")),
+        PageColumn(name="training", title=texts.get("report.at_training"), kind="number"),
+        PageColumn(name="drop", title=texts.get("report.in_drop"), kind="number"),
     )
     at_training = report.then.metrics if report.then else None
     in_drop = report.now.metrics if report.now else None
@@ -129,15 +129,15 @@ def performance_table(texts: Texts, report: Report) -> Table:
             ]
             rows.append((Cell(name), *cells))
     caption = texts.get("report.quality")
-    return Table(name="quality", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="quality", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def answers_table(texts: Texts, report: Report) -> Table:
+def answers_table(texts: Texts, report: Report) -> PageTable:
     """Make the table of how correct the logged answers were, once their labels came."""
     columns = (
-        Column(name="metric", title=texts.get("version.metric")),
-        Column(name="labelled", title=texts.get("report.all_labelled"), kind="number"),
-        Column(name="unseen", title=texts.get("report.unseen_labelled"), kind="number"),
+        PageColumn(name="metric", title=texts.get("version.metric")),
+        PageColumn(name="labelled", title=texts.get("report.all_labelled"), kind="number"),
+        PageColumn(name="unseen", title=texts.get("report.unseen_labelled"), kind="number"),
     )
     answers = report.answers
     rows: list[tuple[Cell, ...]] = []
@@ -148,4 +148,4 @@ def answers_table(texts: Texts, report: Report) -> Table:
             cells = [metric_cell(getattr(m, name, None)) for m in (answers.all, answers.unseen)]
             rows.append((Cell(name), *cells))
     caption = texts.get("report.answers")
-    return Table(name="answers", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="answers", caption=caption, columns=columns, rows=tuple(rows))

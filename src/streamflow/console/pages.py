@@ -20,7 +20,7 @@ from streamflow.console import charts, formats
 from streamflow.console.navigation import NAVIGATION
 from streamflow.console.sessions import COOKIE, Visitor
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Table, find_table, write_csv
+from streamflow.console.tables import PageTable, find_table, write_csv
 from streamflow.web.request_context import notes_of
 
 # Nothing but files of this console: no inline script, no inline style, no different host.
@@ -48,7 +48,7 @@ class Page:
     template: str
     title: str
     path: str = ""
-    tables: tuple[Table, ...] = ()
+    tables: tuple[PageTable, ...] = ()
     receipt: object = None
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200

@@ -12,7 +12,7 @@ from streamflow.console.evidence_tables import view_stored_evidence
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number, parse_instant
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 from streamflow.core.promotion.ledger import Entry
 from streamflow.errors import VersionMissing
@@ -85,20 +85,20 @@ def _find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant 
         return None
 
 
-def _ledger_table(texts: Texts, entries: Sequence[Entry]) -> Table:
+def _ledger_table(texts: Texts, entries: Sequence[Entry]) -> PageTable:
     columns = (
-        Column(name="entry", title=texts.get("production.entry")),
-        Column(name="at", title=texts.get("production.at")),
-        Column(name="action", title=texts.get("production.action")),
-        Column(name="stage", title=texts.get("production.stage")),
-        Column(name="from_version", title=texts.get("production.from"), kind="number"),
-        Column(name="to_version", title=texts.get("production.to"), kind="number"),
-        Column(name="who", title=texts.get("production.who")),
-        Column(name="why", title=texts.get("production.why")),
+        PageColumn(name="entry", title=texts.get("production.entry")),
+        PageColumn(name="at", title=texts.get("production.at")),
+        PageColumn(name="action", title=texts.get("production.action")),
+        PageColumn(name="stage", title=texts.get("production.stage")),
+        PageColumn(name="from_version", title=texts.get("production.from"), kind="number"),
+        PageColumn(name="to_version", title=texts.get("production.to"), kind="number"),
+        PageColumn(name="who", title=texts.get("production.who")),
+        PageColumn(name="why", title=texts.get("production.why")),
     )
     rows = tuple(_ledger_row(texts, entry) for entry in entries)
     caption = texts.get("production.ledger")
-    return Table(name="ledger", caption=caption, columns=columns, rows=rows)
+    return PageTable(name="ledger", caption=caption, columns=columns, rows=rows)
 
 
 def _ledger_row(texts: Texts, entry: Entry) -> tuple[Cell, ...]:

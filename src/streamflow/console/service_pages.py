@@ -15,7 +15,7 @@ from streamflow.console.pages import Page, draw, respond
 from streamflow.console.requests import number_field, text_field
 from streamflow.console.sessions import Visitor
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 from streamflow.core.serving.api_keys import SCOPES
 from streamflow.errors import ApiKeyUnknown
@@ -81,10 +81,10 @@ def _keys_page(state: ConsoleState) -> Page:
     )
 
 
-def _keys_table(texts: Texts, keys: Sequence[KeyRow]) -> Table:
+def _keys_table(texts: Texts, keys: Sequence[KeyRow]) -> PageTable:
     names = ("name", "id", "scope", "state", "created", "expires", "revoked")
-    columns = [Column(name=name, title=texts.get(f"service.{name}")) for name in names]
-    columns.append(Column(name="change", title=texts.get("service.change")))
+    columns = [PageColumn(name=name, title=texts.get(f"service.{name}")) for name in names]
+    columns.append(PageColumn(name="change", title=texts.get("service.change")))
     rows = []
     for key in keys:
         instants = [
@@ -97,7 +97,7 @@ def _keys_table(texts: Texts, keys: Sequence[KeyRow]) -> Table:
         row = (Cell(key.name), Cell(key.id), Cell(key.scope), Cell(key.state), *instants, change)
         rows.append(row)
     caption = texts.get("service.keys")
-    return Table(name="keys", caption=caption, columns=tuple(columns), rows=tuple(rows))
+    return PageTable(name="keys", caption=caption, columns=tuple(columns), rows=tuple(rows))
 
 
 def revocation_address(key_id: str) -> str:
@@ -168,12 +168,12 @@ def _doctor_page(state: ConsoleState) -> Page:
     )
 
 
-def _findings_table(texts: Texts, findings: Sequence[Finding]) -> Table:
+def _findings_table(texts: Texts, findings: Sequence[Finding]) -> PageTable:
     columns = (
-        Column(name="subject", title=texts.get("doctor.subject")),
-        Column(name="state", title=texts.get("doctor.state")),
-        Column(name="text", title=texts.get("doctor.text")),
-        Column(name="remedy", title=texts.get("doctor.remedy")),
+        PageColumn(name="subject", title=texts.get("doctor.subject")),
+        PageColumn(name="state", title=texts.get("doctor.state")),
+        PageColumn(name="text", title=texts.get("doctor.text")),
+        PageColumn(name="remedy", title=texts.get("doctor.remedy")),
     )
     rows = [
         (
@@ -185,4 +185,4 @@ def _findings_table(texts: Texts, findings: Sequence[Finding]) -> Table:
         for finding in findings
     ]
     caption = texts.get("doctor.title")
-    return Table(name="findings", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="findings", caption=caption, columns=columns, rows=tuple(rows))

@@ -13,7 +13,7 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class PageColumn:
     """A column of a table.
 
     name   its name in CSV
@@ -54,16 +54,16 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class PageTable:
     """A table of a page. `name` is its name in an address, `caption` its title on the page."""
 
     name: str
     caption: str
-    columns: tuple[Column, ...]
+    columns: tuple[PageColumn, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def write_csv(table: Table) -> str:
+def write_csv(table: PageTable) -> str:
     """Write a table as CSV: the rows and columns of the page, numbers in full.
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it.
@@ -86,7 +86,7 @@ def _csv_value(value: object) -> object:
     return value
 
 
-def find_table(tables: Sequence[Table], name: str) -> Table | None:
+def find_table(tables: Sequence[PageTable], name: str) -> PageTable | None:
     """Return the table of this name, or the first one for an empty name."""
     for table in tables:
         if name in ("", table.name):

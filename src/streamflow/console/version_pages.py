@@ -9,7 +9,7 @@ from streamflow.console.evidence_tables import view_stored_evidence
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Table
+from streamflow.console.tables import PageTable
 from streamflow.errors import VersionMissing
 from streamflow.steps.versions.version_record import VersionRecord, list_versions, read_version
 
@@ -78,7 +78,7 @@ def _version_page(state: ConsoleState, number: int) -> Page:
     )
 
 
-def _recorded_tables(state: ConsoleState, record: VersionRecord) -> tuple[Table, ...]:
+def _recorded_tables(state: ConsoleState, record: VersionRecord) -> tuple[PageTable, ...]:
     facts = record.recorded
     if facts is None:
         return ()

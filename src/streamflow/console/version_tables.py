@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from streamflow.console import formats
 from streamflow.console.evidence_tables import metric_cell
-from streamflow.console.tables import Cell, Column, Table
+from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 from streamflow.steps.versions.version_record import ModelVersion, RecordedFacts
 
@@ -27,18 +27,18 @@ def digest_cell(digest: str) -> Cell:
     return Cell(digest, digest[:SHORT_DIGEST] or formats.NOTHING)
 
 
-def versions_table(texts: Texts, versions: Sequence[ModelVersion]) -> Table:
+def versions_table(texts: Texts, versions: Sequence[ModelVersion]) -> PageTable:
     """Make the table of versions, the newest first."""
     columns = [
-        Column(name="version", title=texts.get("versions.version")),
-        Column(name="stage", title=texts.get("versions.stage")),
-        Column(name="aliases", title=texts.get("versions.aliases")),
-        Column(name="as_of", title=texts.get("versions.as_of")),
+        PageColumn(name="version", title=texts.get("versions.version")),
+        PageColumn(name="stage", title=texts.get("versions.stage")),
+        PageColumn(name="aliases", title=texts.get("versions.aliases")),
+        PageColumn(name="as_of", title=texts.get("versions.as_of")),
         *(
-            Column(name=name, title=texts.get(title), kind="number")
+            PageColumn(name=name, title=texts.get(title), kind="number")
             for name, title in LISTED_METRICS.items()
         ),
-        Column(name="created", title=texts.get("versions.created")),
+        PageColumn(name="created", title=texts.get("versions.created")),
     ]
     rows = []
     for version in versions:
@@ -54,16 +54,16 @@ def versions_table(texts: Texts, versions: Sequence[ModelVersion]) -> Table:
         cells.append(Cell(version.created, formats.format_instant(version.created)))
         rows.append(tuple(cells))
     caption = texts.get("versions.title")
-    return Table(name="versions", caption=caption, columns=tuple(columns), rows=tuple(rows))
+    return PageTable(name="versions", caption=caption, columns=tuple(columns), rows=tuple(rows))
 
 
-def metrics_table(texts: Texts, facts: RecordedFacts) -> Table:
+def metrics_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     """Make the table of the metrics on the hold-out. Only the AUC has an interval."""
     columns = (
-        Column(name="metric", title=texts.get("version.metric")),
-        Column(name="value", title=texts.get("version.value"), kind="number"),
-        Column(name="low", title=texts.get("version.low"), kind="number"),
-        Column(name="high", title=texts.get("version.high"), kind="number"),
+        PageColumn(name="metric", title=texts.get("version.metric")),
+        PageColumn(name="value", title=texts.get("version.value"), kind="number"),
+        PageColumn(name="low", title=texts.get("version.low"), kind="number"),
+        PageColumn(name="high", title=texts.get("version.high"), kind="number"),
     )
     rows = []
     for name, value in facts.metrics.items():
@@ -74,17 +74,17 @@ def metrics_table(texts: Texts, facts: RecordedFacts) -> Table:
         number = Cell(value, formats.format_number(value)) if isinstance(value, int) else None
         rows.append((Cell(name), number or metric_cell(value), metric_cell(low), metric_cell(high)))
     caption = texts.get("version.metrics")
-    return Table(name="metrics", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="metrics", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def candidates_table(texts: Texts, facts: RecordedFacts) -> Table:
+def candidates_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     """Make the table of the kinds of model that were compared, the best first."""
     columns = (
-        Column(name="kind", title=texts.get("version.kind")),
-        Column(name="auc", title=texts.get("version.mean_auc"), kind="number"),
-        Column(name="lowest", title=texts.get("version.lowest"), kind="number"),
-        Column(name="highest", title=texts.get("version.highest"), kind="number"),
-        Column(name="folds", title=texts.get("version.folds"), kind="number"),
+        PageColumn(name="kind", title=texts.get("version.kind")),
+        PageColumn(name="auc", title=texts.get("version.mean_auc"), kind="number"),
+        PageColumn(name="lowest", title=texts.get("version.lowest"), kind="number"),
+        PageColumn(name="highest", title=texts.get("version.highest"), kind="number"),
+        PageColumn(name="folds", title=texts.get("version.folds"), kind="number"),
     )
     rows = [
         (
@@ -97,31 +97,31 @@ def candidates_table(texts: Texts, facts: RecordedFacts) -> Table:
         for candidate in facts.candidates
     ]
     caption = texts.get("version.candidates")
-    return Table(name="candidates", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="candidates", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def levels_table(texts: Texts, facts: RecordedFacts) -> Table:
+def levels_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     """Make the table of the five levels of the passport."""
     columns = (
-        Column(name="level", title=texts.get("version.level")),
-        Column(name="digest", title=texts.get("version.digest")),
-        Column(name="facts", title=texts.get("version.facts")),
+        PageColumn(name="level", title=texts.get("version.level")),
+        PageColumn(name="digest", title=texts.get("version.digest")),
+        PageColumn(name="facts", title=texts.get("version.facts")),
     )
     rows = [
         (Cell(level.name), digest_cell(level.digest), Cell("; ".join(level.facts)))
         for level in facts.levels
     ]
     caption = texts.get("version.levels")
-    return Table(name="levels", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="levels", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def certificate_table(texts: Texts, facts: RecordedFacts) -> Table:
+def certificate_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     """Make the table of the parts of the certificate: the newest instants that were read."""
     columns = (
-        Column(name="part", title=texts.get("version.part")),
-        Column(name="as_of", title=texts.get("version.newest_as_of")),
-        Column(name="known_at", title=texts.get("version.newest_known_at")),
-        Column(name="digest", title=texts.get("version.digest")),
+        PageColumn(name="part", title=texts.get("version.part")),
+        PageColumn(name="as_of", title=texts.get("version.newest_as_of")),
+        PageColumn(name="known_at", title=texts.get("version.newest_known_at")),
+        PageColumn(name="digest", title=texts.get("version.digest")),
     )
     rows = [
         (
@@ -133,15 +133,15 @@ def certificate_table(texts: Texts, facts: RecordedFacts) -> Table:
         for entry in facts.certificate.get("parts", ())
     ]
     caption = texts.get("version.certificate")
-    return Table(name="certificate", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="certificate", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def honesty_table(texts: Texts, facts: RecordedFacts) -> Table:
+def honesty_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     """Make the table of the honesty findings, the worst first."""
     columns = (
-        Column(name="severity", title=texts.get("version.severity")),
-        Column(name="finding", title=texts.get("version.finding")),
-        Column(name="subject", title=texts.get("version.subject")),
+        PageColumn(name="severity", title=texts.get("version.severity")),
+        PageColumn(name="finding", title=texts.get("version.finding")),
+        PageColumn(name="subject", title=texts.get("version.subject")),
     )
     findings = facts.honesty.findings if facts.honesty else ()
     severities = list(SEVERITY_TONES)
@@ -154,15 +154,15 @@ def honesty_table(texts: Texts, facts: RecordedFacts) -> Table:
         for finding in sorted(findings, key=lambda finding: severities.index(finding.severity))
     ]
     caption = texts.get("version.honesty")
-    return Table(name="honesty", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="honesty", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def files_table(texts: Texts, facts: RecordedFacts) -> Table:
+def files_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     """Make the table of the files of a version with their recorded digests."""
     columns = (
-        Column(name="file", title=texts.get("version.file")),
-        Column(name="digest", title=texts.get("version.digest")),
+        PageColumn(name="file", title=texts.get("version.file")),
+        PageColumn(name="digest", title=texts.get("version.digest")),
     )
     rows = [(Cell(file.name), digest_cell(file.digest)) for file in facts.files]
     caption = texts.get("version.files")
-    return Table(name="files", caption=caption, columns=columns, rows=tuple(rows))
+    return PageTable(name="files", caption=caption, columns=columns, rows=tuple(rows))

@@ -12,7 +12,7 @@ from streamflow.models.file_object import type_name_of
 from streamflow.models.model_kind import (
     PROBABILITY,
     FitOptions,
-    Learned,
+    LearnedContent,
     ModelKind,
     Tree,
 )
@@ -67,11 +67,11 @@ def create_forest_kind(
     )
 
 
-def _read_learned(step: str, pipeline: Pipeline) -> Learned:
+def _read_learned(step: str, pipeline: Pipeline) -> LearnedContent:
     """Return the classes and the trees of the forest."""
     forest = pipeline.named_steps[step]
     trees = [estimator.tree_ for estimator in forest.estimators_]
-    return Learned(
+    return LearnedContent(
         format_name="streamflow forest 1",
         header_fields={
             "classes": forest.classes_.tolist(),

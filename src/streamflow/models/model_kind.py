@@ -37,7 +37,7 @@ class FitOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class LearnedContent:
     """What an estimator has learned, in the form in which the content digest covers it.
 
     Attributes:
@@ -122,7 +122,7 @@ class ModelKind:
     code: ModuleType
     required_packages: tuple[str, ...] = ()
     tolerance: float
-    read_learned: Callable[[Pipeline], Learned]
+    read_learned: Callable[[Pipeline], LearnedContent]
     require_bounds: Callable[[Pipeline, int], None]
     trusted_types: tuple[str, ...] = ()
     margin_unit: str

@@ -18,7 +18,7 @@ QUERIES = load_queries(__file__, "installation.sql")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Installation:
+class MigratedState:
     """The state that the last `migrate` left."""
 
     schema_version: str
@@ -26,7 +26,7 @@ class Installation:
     repository_digest: str
 
 
-def read_installation(address: Address) -> Installation | None:
+def read_installation(address: Address) -> MigratedState | None:
     """Read to which state a database was migrated.
 
     Returns:
@@ -44,7 +44,7 @@ def read_installation(address: Address) -> Installation | None:
         raise
 
 
-def _read_installation(connection: psycopg.Connection) -> Installation | None:
+def _read_installation(connection: psycopg.Connection) -> MigratedState | None:
     if whole_database.is_restore_unfinished(connection):
         raise NotMigrated(
             "a restore into this database was started and did not finish",
@@ -66,7 +66,7 @@ def _read_installation(connection: psycopg.Connection) -> Installation | None:
     if row is None:
         return None
     schema_version, catalog_digest, repository_digest = row
-    return Installation(
+    return MigratedState(
         schema_version=schema_version,
         catalog_digest=catalog_digest,
         repository_digest=repository_digest,

@@ -10,7 +10,7 @@ import pytest
 
 from streamflow.console.customer_pages import parse_position
 from streamflow.console.pages import user_address
-from streamflow.console.tables import Cell, Column, Table, write_csv
+from streamflow.console.tables import Cell, PageColumn, PageTable, write_csv
 from streamflow.errors import FilterInvalid
 
 
@@ -24,8 +24,8 @@ def test_csv_has_numbers_in_full_and_no_formula() -> None:
         Cell('a "b", c\nd'),
         Cell(datetime(2024, 1, 31, tzinfo=UTC)),
     )
-    columns = tuple(Column(name=f"c{n}", title="") for n in range(len(cells)))
-    table = Table(name="t", caption="", columns=columns, rows=(cells,))
+    columns = tuple(PageColumn(name=f"c{n}", title="") for n in range(len(cells)))
+    table = PageTable(name="t", caption="", columns=columns, rows=(cells,))
     names, row = csv.reader(StringIO(write_csv(table), newline=""))
     assert names == [column.name for column in columns]
     assert row == [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamflow.models.model_kind import LOG_ODDS, FitOptions, Learned, ModelKind, Tree
+from streamflow.models.model_kind import LOG_ODDS, FitOptions, LearnedContent, ModelKind, Tree
 from streamflow.models.portable import boosted_trees
 from streamflow.models.tree_bounds import require_bounded
 
@@ -53,11 +53,11 @@ def _create(options: FitOptions) -> list[tuple[str, Any]]:
     return [(BOOSTING, boosting)]
 
 
-def _read_learned(pipeline: Pipeline) -> Learned:
+def _read_learned(pipeline: Pipeline) -> LearnedContent:
     """Return the trees and the baseline. scikit-learn has no public name for its trees."""
     boosting = pipeline.named_steps[BOOSTING]
     tree_nodes = [predictors[0].nodes for predictors in boosting._predictors]  # noqa: SLF001
-    return Learned(
+    return LearnedContent(
         format_name="streamflow boosting 1",
         header_fields={
             "nodes": [len(nodes) for nodes in tree_nodes],

@@ -11,7 +11,7 @@ from streamflow.models.model_kind import (
     Contributions,
     FitOptions,
     Floats,
-    Learned,
+    LearnedContent,
     ModelKind,
 )
 from streamflow.models.portable import linear
@@ -39,10 +39,10 @@ def _create(options: FitOptions) -> list[tuple[str, Any]]:
     ]
 
 
-def _read_learned(pipeline: Pipeline) -> Learned:
+def _read_learned(pipeline: Pipeline) -> LearnedContent:
     """Return the values that replace nulls, the centres, the spreads and the weights."""
     fill_values, scale, (weights, intercept) = read_linear_model(pipeline)
-    return Learned(
+    return LearnedContent(
         format_name="streamflow logistic 1",
         header_fields={"intercept": intercept},
         arrays=((array, ">f8") for array in (fill_values, *scale, weights)),

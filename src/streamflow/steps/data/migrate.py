@@ -103,7 +103,7 @@ def _migrate(platform: Platform, *, change_catalog: bool) -> list[str]:
     return changes
 
 
-def _require_catalog(platform: Platform, former: installation.Installation | None) -> None:
+def _require_catalog(platform: Platform, former: installation.MigratedState | None) -> None:
     """Raise DifferentCatalog if this catalog is not that of the installation, nor its new text."""
     if former is None:
         return

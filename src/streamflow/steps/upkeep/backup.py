@@ -117,7 +117,7 @@ def _snapshot_both_databases(platform: Platform) -> Iterator[tuple[Snapshot, Sna
 
 def _build_manifest(
     platform: Platform,
-    state: installation.Installation,
+    state: installation.MigratedState,
     ours: Snapshot,
     mlflow: Snapshot,
 ) -> BackupManifest:
