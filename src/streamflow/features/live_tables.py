@@ -136,14 +136,7 @@ def ensure_live_table(
     if is_replaced or not live:
         connection.execute(_compose_create_table(view, list(keys), required))
         return
-    changed = [name for name, sql_type in required.items() if live.get(name, sql_type) != sql_type]
-    if changed:
-        name = changed[0]
-        raise CatalogInvalid(
-            f"column {SCHEMA}.{view}.{name} has the type {live[name]}, "
-            f"but the feature view declares {required[name]}",
-            remedy="Give the column of the new type a new name.",
-        )
+    _require_same_types(view, live, required)
     if live_keys != set(keys):
         raise CatalogInvalid(
             f"table {SCHEMA}.{view} has the key {', '.join(sorted(live_keys))}, "
@@ -152,6 +145,18 @@ def ensure_live_table(
         )
     for name in required.keys() - live.keys():
         connection.execute(_compose_add_column(view, name, required[name]))
+
+
+def _require_same_types(view: str, live: Mapping[str, str], required: Mapping[str, str]) -> None:
+    """Refuse a required column that the live table has with a different type."""
+    changed = [name for name, sql_type in required.items() if live.get(name, sql_type) != sql_type]
+    if changed:
+        name = changed[0]
+        raise CatalogInvalid(
+            f"column {SCHEMA}.{view}.{name} has the type {live[name]}, "
+            f"but the feature view declares {required[name]}",
+            remedy="Give the column of the new type a new name.",
+        )
 
 
 def _live_keys(connection: psycopg.Connection, view: str) -> set[str]:

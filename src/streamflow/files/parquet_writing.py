@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,6 @@ def write_parquet(
     Raises:
         StreamflowError: the file exists and may not be replaced, or it cannot be written.
     """
-    from pyarrow import parquet
-
     if path.exists() and not replace and _read_source(path) != source:
         raise StreamflowError(
             f"{path} exists", remedy="Name another folder with --to, or replace it with --force."
@@ -47,13 +46,7 @@ def write_parquet(
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = 0
-        schema = first.schema.with_metadata({SOURCE_ENTRY: source.encode()})
-        with parquet.ParquetWriter(temporary, schema) as writer:
-            while first is not None:
-                rows += first.num_rows
-                writer.write_batch(first)
-                first = next(batches, None)
+        rows = _write_batches(temporary, first, batches, source=source)
         temporary.replace(path)
     except OSError as exc:
         raise StreamflowError(
@@ -61,6 +54,25 @@ def write_parquet(
         ) from exc
     finally:
         temporary.unlink(missing_ok=True)
+    return rows
+
+
+def _write_batches(
+    path: Path,
+    first: pa.RecordBatch,
+    following: Iterator[pa.RecordBatch],
+    *,
+    source: str,
+) -> int:
+    """Write the first batch and the following ones into a new file; return the number of rows."""
+    from pyarrow import parquet
+
+    rows = 0
+    schema = first.schema.with_metadata({SOURCE_ENTRY: source.encode()})
+    with parquet.ParquetWriter(path, schema) as writer:
+        for batch in chain([first], following):
+            rows += batch.num_rows
+            writer.write_batch(batch)
     return rows
 
 
