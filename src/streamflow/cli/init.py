@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -117,26 +118,33 @@ def init(
     from streamflow.steps.data.fetch_rows import fetched_rows
     from streamflow.steps.data.init import init as step
 
+    _require_consistent_options(sources, database, key, make_key=make_key)
+    notify = invocation(context).notify
+    fetch = partial(fetched_rows, folder=folder, query=query, out=out, force=force, notify=notify)
+    with fetch(database) if database else nullcontext() as fetched_file:
+        files = [fetched_file] if fetched_file else sources or []
+        receipt = step(
+            files,
+            out=out,
+            key=key,
+            make_key=make_key,
+            label=label,
+            force=force,
+            notify=notify,
+        )
+    day = f"{as_of:%Y-%m-%d}" if as_of else "YYYY-MM-DD"
+    show(receipt, as_json=as_json, text=partial(init_receipt.describe, day=day))
+
+
+def _require_consistent_options(
+    sources: list[Path] | None,
+    database: str | None,
+    key: str | None,
+    *,
+    make_key: bool,
+) -> None:
+    """Refuse options that contradict each other."""
     if bool(sources) == bool(database):
         raise typer.BadParameter("name SOURCE, or --from URL")
     if make_key and key:
         raise typer.BadParameter("--make-key numbers the rows; it needs no --key")
-    notify = invocation(context).notify
-    guess = partial(
-        step,
-        out=out,
-        key=key,
-        make_key=make_key,
-        label=label,
-        force=force,
-        notify=notify,
-    )
-    if database:
-        with fetched_rows(
-            database, folder, query=query, out=out, force=force, notify=notify
-        ) as path:
-            receipt = guess([path])
-    else:
-        receipt = guess(sources or [])
-    day = f"{as_of:%Y-%m-%d}" if as_of else "YYYY-MM-DD"
-    show(receipt, as_json=as_json, text=partial(init_receipt.describe, day=day))

@@ -23,8 +23,23 @@ from streamflow.errors import StreamflowError
 
 if TYPE_CHECKING:
     from streamflow.core.promotion.ledger import Entry
+    from streamflow.platform import Platform
 
 LEDGER_HEADER = ("", "at (UTC)", "who", "what", "stage", "from", "to", "why", "evidence")
+
+EntriesBelow = Annotated[
+    int | None,
+    typer.Option("--below", min=1, help="Only entries with smaller numbers.", metavar="N"),
+]
+EntryLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        min=1,
+        max=1000,
+        help="At most this many entries, the newest first (default: all, the oldest first).",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,19 +56,8 @@ def ledger(
         Literal["show", "verify"],
         typer.Argument(help="show lists the entries. verify checks that none was changed."),
     ] = "show",
-    below: Annotated[
-        int | None,
-        typer.Option("--below", min=1, help="Only entries with smaller numbers.", metavar="N"),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            min=1,
-            max=1000,
-            help="At most this many entries, the newest first (default: all, the oldest first).",
-        ),
-    ] = None,
+    below: EntriesBelow = None,
+    limit: EntryLimit = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show or verify the record of all promotions.
@@ -67,23 +71,29 @@ def ledger(
 
     Example: streamflow ledger verify
     """
-    from streamflow.steps.stages.ledger import read_ledger, read_newest_entries, verify_ledger
+    from streamflow.steps.stages.ledger import verify_ledger
 
     with invocation(context).platform() as platform:
         if action == "verify":
             verdict = verify_ledger(platform)
             show(verdict, as_json=as_json, text=lifecycle_receipts.ledger_verdict)
             raise typer.Exit(int(verdict.broken is not None))
-        if limit is None:
-            ledger_entries = read_ledger(platform)
-            entries = [item for item in ledger_entries if below is None or item.seq < below]
-        else:
-            entries = read_newest_entries(platform, below=below, limit=limit)
+        entries = _read_entries(platform, below=below, limit=limit)
     if as_json:
         show(entries, as_json=True, text=str)
         return
     rows = [_ledger_row(entry) for entry in entries]
     print_table(f"Ledger of {platform.catalog.model}", LEDGER_HEADER, rows)
+
+
+def _read_entries(platform: Platform, *, below: int | None, limit: int | None) -> list[Entry]:
+    """Read the entries to show: with a limit the newest first, otherwise the oldest first."""
+    from streamflow.steps.stages.ledger import read_ledger, read_newest_entries
+
+    if limit is not None:
+        return read_newest_entries(platform, below=below, limit=limit)
+    entries = read_ledger(platform)
+    return [entry for entry in entries if below is None or entry.seq < below]
 
 
 def _ledger_row(entry: Entry) -> tuple[object, ...]:

@@ -159,22 +159,12 @@ def worker(context: typer.Context) -> None:
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api streamflow worker
     """
-    from streamflow.services.prefect_server import running_server
-    from streamflow.settings import (
-        inherited_environment,
-        temporary_environment,
-        vendors_environment,
-    )
+    from streamflow.settings import temporary_environment, vendors_environment
 
     call = invocation(context)
     settings = call.settings()
     home = settings.home.absolute()
-    url = inherited_environment().get("PREFECT_API_URL") or running_server(home)
-    if not url:
-        raise ServiceFailed(
-            "there is no Prefect server",
-            remedy="Run 'streamflow up', or name the API of a server in PREFECT_API_URL.",
-        )
+    url = _find_prefect_server(home)
     scratch = home / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     poll_interval_s = min(settings.inbox_every, MAX_POLL_INTERVAL_S)
@@ -197,3 +187,21 @@ def worker(context: typer.Context) -> None:
             on_verdict=settings.retrain_on == "verdict",
             months=settings.retrain_months,
         )
+
+
+def _find_prefect_server(home: Path) -> str:
+    """Return the address of Prefect's API: of PREFECT_API_URL, or of 'streamflow up'.
+
+    Raises:
+        ServiceFailed: there is no such server.
+    """
+    from streamflow.services.prefect_server import running_server
+    from streamflow.settings import inherited_environment
+
+    url = inherited_environment().get("PREFECT_API_URL") or running_server(home)
+    if not url:
+        raise ServiceFailed(
+            "there is no Prefect server",
+            remedy="Run 'streamflow up', or name the API of a server in PREFECT_API_URL.",
+        )
+    return url
