@@ -128,10 +128,7 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     >>> guess.style.decimal, guess.columns
     (',', ('fee',))
     """
-    styles: list[NumberStyle] = list(STYLES)
-    if separator != ",":
-        # The grouped numbers of a comma are tried after the decimal comma.
-        styles = [STYLES[0], *STYLES[2:], STYLES[1]]
+    styles = _order_styles(separator)
     split_samples = {header: _split_signs(cells) for header, cells in samples.items()}
     shapes = {header: _count_shapes(cells) for header, (cells, _) in split_samples.items()}
     numeric = {
@@ -161,6 +158,14 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
         columns=tuple(columns),
         doubts=doubts,
     )
+
+
+def _order_styles(separator: str) -> list[NumberStyle]:
+    """Return the styles in the order in which they are preferred beside this separator."""
+    if separator == ",":
+        return list(STYLES)
+    # The grouped numbers of a comma are tried after the decimal comma.
+    return [STYLES[0], *STYLES[2:], STYLES[1]]
 
 
 def _count_shapes(cells: Sequence[str]) -> Counter[str]:

@@ -71,9 +71,7 @@ def contract_to_values(
     read_tables = [_read_table(element, entity["key"], unread) for element in elements]
     tables = [table for table, _ in read_tables if "aggregates" not in table]
     events = [table for table, _ in read_tables if "aggregates" in table]
-    formats = [
-        {"name": table["name"], **file_format} for table, file_format in read_tables if file_format
-    ]
+    formats = _list_formats(read_tables)
     views = facts.get(VIEWS)
     if views is None:
         label_values = _separate_label(tables, formats, label_values)
@@ -161,6 +159,13 @@ def _read_table(element: Element, key: str, unread: UnreadFields) -> tuple[Value
     if EVENTS in facts:
         table |= {"time": None, "aggregates": [], **facts[EVENTS]}
     return table, file_format
+
+
+def _list_formats(read_tables: Sequence[tuple[Values, Values]]) -> list[Values]:
+    """List the declared file formats, each with the name of its table."""
+    return [
+        {"name": table["name"], **file_format} for table, file_format in read_tables if file_format
+    ]
 
 
 def _name_file(element: Element, unread: UnreadFields) -> str:

@@ -51,12 +51,7 @@ def complete_format(
     """
     options: dict[str, object] = {"key_header": None}
     reasons = dict(file.reasons)
-    if key.header != key_name:
-        options["key_header"] = key.header
-        reasons["key_header"] = "the key's name in this file"
-    if key.kind == "float":
-        options["whole_floats"] = True
-        reasons["whole_floats"] = f"each {key.header!r} is whole, but written like 1.0"
+    _add_key_options(options, reasons, key, key_name)
     padded = [column for column in columns if column.padded]
     if padded and not file.file_format.trim:
         options["trim"] = True
@@ -67,6 +62,32 @@ def complete_format(
     if nulls:
         options["nulls"] = tuple(nulls)
         reasons["nulls"] = f"where other cells are of a type: {', '.join(nulls.values())}"
+    _add_bool_options(options, reasons, columns, outcome)
+    return FormatGuess(file_format=file.file_format.model_copy(update=options), reasons=reasons)
+
+
+def _add_key_options(
+    options: dict[str, object],
+    reasons: dict[str, str],
+    key: ColumnProfile,
+    key_name: str,
+) -> None:
+    """Add the options of the key's column, and why they are set."""
+    if key.header != key_name:
+        options["key_header"] = key.header
+        reasons["key_header"] = "the key's name in this file"
+    if key.kind == "float":
+        options["whole_floats"] = True
+        reasons["whole_floats"] = f"each {key.header!r} is whole, but written like 1.0"
+
+
+def _add_bool_options(
+    options: dict[str, object],
+    reasons: dict[str, str],
+    columns: Sequence[ColumnProfile],
+    outcome: Outcome | None,
+) -> None:
+    """Add the words for True and False, and why they are set."""
     left_option, stayed_option = "true", "false"
     if outcome and outcome.is_contradictory:
         # The column keeps its meaning; the label is made of it.
@@ -81,7 +102,6 @@ def complete_format(
         reasons["false"] = "besides False"
     if outcome:
         reasons |= {left_option: "who left", stayed_option: "who stayed"}
-    return FormatGuess(file_format=file.file_format.model_copy(update=options), reasons=reasons)
 
 
 def _find_nulls(columns: Sequence[ColumnProfile], *, trims: bool) -> dict[str, str]:
