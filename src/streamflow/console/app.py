@@ -62,7 +62,9 @@ def create_app(state: ConsoleState, log: FilteringBoundLogger, *, host: str) -> 
         redoc_url=None,
         redirect_slashes=False,
     )
-    _add_error_answers(app, state)
+    _add_access_answers(app, state)
+    _add_form_answers(app, state)
+    _add_problem_answers(app, state)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.api_max_body,
@@ -89,7 +91,8 @@ def _add_entrance(app: FastAPI) -> None:
         return PlainTextResponse("ok")
 
 
-def _add_error_answers(app: FastAPI, state: ConsoleState) -> None:
+def _add_access_answers(app: FastAPI, state: ConsoleState) -> None:
+    """Answer a person who has not logged in, or whose key does not have the scope."""
     texts = state.texts
 
     @app.exception_handler(LoginNeeded)
@@ -107,6 +110,11 @@ def _add_error_answers(app: FastAPI, state: ConsoleState) -> None:
         line = texts.get("problem.refused", scope=error.required, own=scope)
         return problem_page(request, state, status=403, code="forbidden", lines=[line])
 
+
+def _add_form_answers(app: FastAPI, state: ConsoleState) -> None:
+    """Answer a form that is not accepted."""
+    texts = state.texts
+
     @app.exception_handler(ForeignForm)
     async def refuse_form(request: Request, _: ForeignForm) -> Response:
         """Refuse a form that is not ours."""
@@ -118,6 +126,11 @@ def _add_error_answers(app: FastAPI, state: ConsoleState) -> None:
         """Refuse a form that was sent before: a second click changes nothing."""
         lines = [texts.get("problem.sent_before")]
         return problem_page(request, state, status=409, code="form_sent_before", lines=lines)
+
+
+def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
+    """Answer a request that no page can answer: an error of a step, or no such page."""
+    texts = state.texts
 
     @app.exception_handler(StreamflowError)
     async def show_own_error(request: Request, error: StreamflowError) -> Response:
