@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.versions.version_files import PASSPORT
-from streamflow.models.mlflow_model import address_package, write_package
+from streamflow.models.mlflow_model import write_package
 from streamflow.models.model_selection import Candidate
+from streamflow.models.model_upload import upload_model
 from streamflow.models.run_record import (
     LoggedRun,
     RunFacts,
@@ -146,7 +147,7 @@ def _register(
     """Log facts, files and model, then register the version, and return its number."""
     _log_facts(client, run_id, facts)
     client.log_artifacts(run_id, str(files))
-    model_id = _upload_model(
+    model_id = upload_model(
         client,
         package,
         experiment_id=experiment_id,
@@ -262,33 +263,3 @@ def log_training_set(client: MlflowClient, run_id: str, dataset: Mapping[str, An
 def _get_time_ms() -> int:
     """Return the time of logging, in milliseconds. It is MLflow's bookkeeping, not our input."""
     return int(time.time() * 1000)
-
-
-def _upload_model(
-    client: MlflowClient,
-    package: Path,
-    *,
-    experiment_id: str,
-    run_id: str,
-    params: Mapping[str, str],
-    name: str,
-) -> str:
-    """Upload the MLflow model as an output of the run, and return the id of the model."""
-    from mlflow.entities import LoggedModelOutput
-
-    model = client.create_logged_model(
-        experiment_id,
-        name=name,
-        source_run_id=run_id,
-        params=dict(params),
-    )
-    model_id: str = model.model_id
-    try:
-        address_package(package, model_id=model_id, run_id=run_id, location=model.artifact_location)
-        client.log_model_artifacts(model_id, str(package))
-    except BaseException:
-        client.finalize_logged_model(model_id, "FAILED")
-        raise
-    client.finalize_logged_model(model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-    return model_id
