@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,6 +26,7 @@ from streamflow.progress import Progress
 from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import held_against_digests, require_unchanged
 from streamflow.steps.serving.explain import top_reasons_json
+from streamflow.steps.serving.score_file import write_scores
 from streamflow.steps.serving.score_summary import summarize
 from streamflow.steps.serving.score_task import ScoreTask, plan_scoring
 from streamflow.warehouse import scores
@@ -88,15 +88,19 @@ def score(
         run = run or _score_all(platform, task, evidence_digest, batch_size)
         summarize(platform, task, run)
     if out is not None:
-        platform.notify(f"writing {out}")
-        frames.write_chunks(_file_rows(platform, task, run), out, facts=_file_metadata(task, run))
+        write_scores(platform, task, run, out)
     revisions = tuple(_describe_revision(revision) for revision in task.revisions)
-    remarks = list_flagging_remarks(
+    remarks = _list_remarks(task, run)
+    return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out, remarks=remarks)
+
+
+def _list_remarks(task: ScoreTask, run: ScoreRun) -> tuple[str, ...]:
+    """Say whom the version flags, and which money is not set."""
+    return list_flagging_remarks(
         task.predictor.decision,
         flagged=run.flagged,
         rows=run.rows - run.missing,
     )
-    return ScoreReceipt(run=run, revisions=revisions, new=is_new, out=out, remarks=remarks)
 
 
 def _describe_revision(revision: Revision) -> str:
@@ -264,25 +268,3 @@ def _reasons(
 def _join_names(names: pl.Series) -> pl.Series:
     """Join each list of names into one text; null for an empty list."""
     return names.list.join(", ").replace("", None)
-
-
-def _file_rows(platform: Platform, task: ScoreTask, run: ScoreRun) -> Iterator[pl.DataFrame]:
-    """Yield the rows of the file: the answer for each key, with the columns of its run."""
-    key = platform.catalog.entity.key
-    run_values = {
-        "as_of": run.as_of.date(),
-        "model": run.model,
-        "version": run.version,
-        "revision": task.population.revision,
-        "score_run": run.id,
-    }
-    run_columns: dict[str, Any] = {name: pl.lit(value) for name, value in run_values.items()}
-    run_columns["threshold"] = pl.lit(run.threshold, pl.Float64)
-    for rows in scores.read_scores(platform.address, run):
-        yield rows.rename({"key": key}).with_columns(**run_columns)
-
-
-def _file_metadata(task: ScoreTask, run: ScoreRun) -> dict[str, str]:
-    """Return the metadata of a Parquet file: the evidence of the run and its digest."""
-    values = {**task.evidence, "known_at": run.known_at.isoformat(), "digest": run.digest}
-    return {"streamflow.score": json.dumps(values)}
