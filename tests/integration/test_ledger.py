@@ -26,7 +26,8 @@ from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, VersionMissing
 from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.promotion.promote import promote, rollback
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
 from streamflow.steps.serving.serving_version import load_serving
 from streamflow.steps.stages.ledger import find_version_at, read_ledger, verify_ledger
 from streamflow.steps.stages.transitions import disagreements, reconcile

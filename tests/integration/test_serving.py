@@ -21,7 +21,8 @@ from support.states import THREE_VERSIONS, THRESHOLDS, in_state
 
 from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform
-from streamflow.steps.promotion.promote import promote, rollback
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
 from streamflow.steps.stages.ledger import read_ledger
 
 NOBODY = "nobody"

@@ -32,7 +32,8 @@ from support.scrape import numbers
 from streamflow.core.promotion.ledger import PRODUCTION, rollback_version
 from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform, open_platform
-from streamflow.steps.promotion.promote import promote, rollback
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
 from streamflow.steps.stages.ledger import read_ledger
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.steps.training.train import train

@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from streamflow.errors import VersionMissing
 from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform
-from streamflow.steps.promotion.promote import promote, rollback
+from streamflow.steps.promotion.promote import promote
+from streamflow.steps.promotion.rollback import rollback
 from streamflow.steps.serving.predict import predict
 from streamflow.steps.stages.ledger import find_version_at
 from streamflow.steps.stages.transitions import reconcile

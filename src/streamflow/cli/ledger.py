@@ -144,7 +144,7 @@ def rollback(context: typer.Context, why: Why = "", as_json: JsonFlag = False) -
 
     Example: streamflow rollback --why "complaints since this morning"
     """
-    from streamflow.steps.promotion.promote import rollback as step
+    from streamflow.steps.promotion.rollback import rollback as step
 
     with invocation(context).platform() as platform:
         receipt = step(platform, why=why)

@@ -13,8 +13,9 @@ from streamflow.core.statistics.threshold import format_threshold
 if TYPE_CHECKING:
     from streamflow.core.promotion.ledger import Entry
     from streamflow.steps.promotion.gate import Examination
-    from streamflow.steps.promotion.promote import PromoteReceipt, RollbackReceipt
+    from streamflow.steps.promotion.promote import PromoteReceipt
     from streamflow.steps.promotion.retrain import RetrainReceipt
+    from streamflow.steps.promotion.rollback import RollbackReceipt
     from streamflow.steps.stages.ledger import LedgerVerdict, VersionAtInstant
     from streamflow.steps.stages.transitions import ReconcileReceipt
 

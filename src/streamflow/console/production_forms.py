@@ -22,13 +22,8 @@ from streamflow.console.sessions import Visitor
 from streamflow.console.state import ConsoleState
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
-from streamflow.steps.promotion.promote import (
-    PromoteReceipt,
-    former_version,
-    is_reason_missing,
-    promote,
-    rollback,
-)
+from streamflow.steps.promotion.promote import PromoteReceipt, is_reason_missing, promote
+from streamflow.steps.promotion.rollback import former_version, rollback
 from streamflow.steps.stages.ledger import newest_number
 
 

@@ -11,7 +11,8 @@ from streamflow.python_api.open_installation import OpenInstallation
 if TYPE_CHECKING:
     import polars as pl
 
-    from streamflow.steps.promotion.promote import PromoteReceipt, RollbackReceipt
+    from streamflow.steps.promotion.promote import PromoteReceipt
+    from streamflow.steps.promotion.rollback import RollbackReceipt
     from streamflow.steps.training.train import TrainReceipt
     from streamflow.steps.versions.compare import CompareReceipt
     from streamflow.steps.versions.reproduce import ReproduceReceipt
@@ -92,7 +93,7 @@ class VersionSteps(OpenInstallation):
 
     def rollback(self, *, why: str = "") -> RollbackReceipt:
         """Put the version back that was in Production before the present one."""
-        from streamflow.steps.promotion.promote import rollback
+        from streamflow.steps.promotion.rollback import rollback
 
         with self._session() as platform:
             return rollback(platform, why=why)

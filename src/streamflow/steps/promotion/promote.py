@@ -1,21 +1,18 @@
-"""promote and rollback: change the version in a stage, and write every decision into the ledger.
+"""promote: change the version in a stage, and write every decision into the ledger.
 
-`promote` lets the gate decide whether a version takes the champion's place. `rollback` puts the
-former version back into Production, with its threshold, calibrator and features.
+The gate decides whether a version takes the champion's place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamflow.core.promotion.ledger import PRODUCTION, Entry, rollback_version
-from streamflow.core.statistics.threshold import Threshold
+from streamflow.core.promotion.ledger import Entry
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
 from streamflow.steps.promotion.gate import Examination, examine
-from streamflow.steps.serving.serving_version import load_serving_version
 from streamflow.steps.stages.transitions import (
     Requester,
     enter_without_move,
@@ -62,21 +59,19 @@ class PromoteReceipt(Receipt):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RollbackReceipt(Receipt):
-    """The version that a rollback put back into Production.
+class _Candidacy:
+    """A version that shall come into a stage, and what the gate says about it.
 
     Attributes:
-        replaced: The version that was in Production before the rollback.
-        threshold: The decision threshold of the version that is in Production now; None: it
-            flags nobody.
-        seq: The number of the ledger entry.
+        version: The version that shall come into the stage.
+        incumbent: The version that is in the stage; None if there is none.
+        examination: The result of the gate; None where the gate has nothing to decide.
     """
 
-    model: str
-    version: int
-    replaced: int | None
-    threshold: Threshold
-    seq: int
+    version: ModelVersion
+    stage: str
+    incumbent: int | None
+    examination: Examination | None
 
 
 def is_reason_missing(why: str, *, force: bool) -> bool:
@@ -117,17 +112,14 @@ def promote(
     require_seen(platform, requester)
     candidate = challenger(platform, version)
     incumbent = version_number_in_stage(platform, stage)
-    examination = _examine(platform, candidate, incumbent, stage)
+    candidacy = _examine(platform, candidate, incumbent, stage)
     if dry_run:
-        return _decide(platform, candidate, incumbent, stage, examination, force, dry_run=True)
+        return _decide(platform, candidacy, force, dry_run=True)
     with ledger.lock_ledger(platform.connection):
         reconcile_locked(platform)
         require_seen(platform, requester)
-        candidate = platform.models.version(candidate.version)
-        if (current := version_number_in_stage(platform, stage)) != incumbent:
-            incumbent = current
-            examination = _examine(platform, candidate, incumbent, stage)
-        receipt = _decide(platform, candidate, incumbent, stage, examination, force)
+        candidacy = _read_again(platform, candidacy)
+        receipt = _decide(platform, candidacy, force)
         entry = _carry_out(platform, receipt, why, requester)
     return replace(receipt, seq=entry.seq) if entry else receipt
 
@@ -161,8 +153,32 @@ def _examine(
     candidate: ModelVersion,
     incumbent: int | None,
     stage: str,
+) -> _Candidacy:
+    """Hold the candidate against the gate, if the gate has something to decide."""
+    return _Candidacy(
+        version=candidate,
+        stage=stage,
+        incumbent=incumbent,
+        examination=_ask_gate(platform, candidate, incumbent, stage),
+    )
+
+
+def _read_again(platform: Platform, candidacy: _Candidacy) -> _Candidacy:
+    """Read version and incumbent again, and ask the gate again if the incumbent has changed."""
+    candidate = platform.models.version(candidacy.version.version)
+    incumbent = version_number_in_stage(platform, candidacy.stage)
+    if incumbent == candidacy.incumbent:
+        return replace(candidacy, version=candidate)
+    return _examine(platform, candidate, incumbent, candidacy.stage)
+
+
+def _ask_gate(
+    platform: Platform,
+    candidate: ModelVersion,
+    incumbent: int | None,
+    stage: str,
 ) -> Examination | None:
-    """Hold the candidate against the gate; None where the gate has nothing to decide."""
+    """Return the result of the gate; None where the gate has nothing to decide."""
     if stage != "Production" or incumbent == candidate.version:
         return None
     if incumbent is None:
@@ -174,30 +190,30 @@ def _examine(
 
 def _decide(
     platform: Platform,
-    candidate: ModelVersion,
-    incumbent: int | None,
-    stage: str,
-    examination: Examination | None,
+    candidacy: _Candidacy,
     force: bool,
     *,
     dry_run: bool = False,
 ) -> PromoteReceipt:
     """Decide by the examination, and say the decision in a receipt. Nothing is changed yet."""
+    number = candidacy.version.version
+    incumbent = candidacy.incumbent
+    examination = candidacy.examination
     gate_passed = examination is None or examination.passed
     allowed = gate_passed or force
     if dry_run:
         decision = "would be promoted" if allowed else "would be refused"
     elif not allowed:
         decision = "refused"
-    elif incumbent == candidate.version and _is_alone_in(platform, candidate.version, stage):
+    elif incumbent == number and _is_alone_in(platform, number, candidacy.stage):
         decision = "no change"
     else:
         decision = "promoted"
-    is_replacement = decision == "promoted" and incumbent != candidate.version
+    is_replacement = decision == "promoted" and incumbent != number
     return PromoteReceipt(
         model=platform.catalog.model,
-        version=candidate.version,
-        stage=stage,
+        version=number,
+        stage=candidacy.stage,
         decision=decision,
         replaced=incumbent if is_replacement else None,
         forced=force and not gate_passed,
@@ -230,54 +246,3 @@ def challenger(platform: Platform, version: int | None) -> ModelVersion:
             remedy="Run 'streamflow train --as-of D'.",
         )
     return versions[0]
-
-
-def former_version(platform: Platform) -> int | None:
-    """Return the version that a rollback would put back, by the ledger; write nothing."""
-    return rollback_version(ledger.entries(platform.connection, platform.catalog.model))
-
-
-def rollback(
-    platform: Platform,
-    *,
-    why: str = "",
-    requester: Requester = COMMAND_LINE,
-) -> RollbackReceipt:
-    """Put the version back that was in Production before the present one, by the ledger.
-
-    A second rollback goes back one more version. The former version is checked and loaded before
-    anything is moved.
-
-    Raises:
-        LedgerChanged: There is a newer entry in the ledger than the requester saw.
-        VersionMissing: There is no former version, or it was deleted.
-        ArtifactUntrusted: Its files were changed.
-        NotMigrated: Its features are not defined in this installation.
-    """
-    model = platform.catalog.model
-    with ledger.lock_ledger(platform.connection):
-        reconcile_locked(platform)
-        require_seen(platform, requester)
-        version = rollback_version(ledger.entries(platform.connection, model))
-        if version is None:
-            raise VersionMissing(
-                f"the ledger names no version of {model} that was in Production before the "
-                "present one"
-            )
-        serving = load_serving_version(platform, platform.models.version(version))
-        return_move = Move(
-            who=requester.name,
-            model=model,
-            action="rolled back",
-            stage=PRODUCTION,
-            version=version,
-            why=why,
-        )
-        entry = move_to_stage(platform, return_move)
-    return RollbackReceipt(
-        model=model,
-        version=version,
-        replaced=entry.from_version,
-        threshold=serving.predictor.threshold,
-        seq=entry.seq,
-    )
