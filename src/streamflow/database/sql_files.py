@@ -9,6 +9,9 @@ from psycopg import sql
 
 HEADER = re.compile(r"^-- (?P<name>[a-z][a-z0-9_]*) --$", re.MULTILINE)
 
+# A statement of such a file, for modules that may not import psycopg.
+Query = sql.SQL
+
 
 def load_queries(module_file: str, name: str = "queries.sql") -> dict[str, sql.SQL]:
     """Read the statements of the file `name` that lies beside a module.

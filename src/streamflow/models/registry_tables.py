@@ -13,7 +13,7 @@ from typing import Any
 
 from streamflow.database import Address, is_absent_database, translate_errors
 from streamflow.database.connect import connect_read_only
-from streamflow.database.sql_files import load_queries
+from streamflow.database.sql_files import Query, load_queries
 from streamflow.errors import DatabaseUnavailable, VersionMissing
 from streamflow.models.registry_content import RegistryContent
 
@@ -70,9 +70,9 @@ class RegistryTables:
             DatabaseUnavailable: the database cannot be reached.
         """
         results = self._read(
-            ("select_versions", [self._name, below, below, limit]),
-            ("select_aliases", [self._name]),
-            ("select_model_tags", [self._name]),
+            (QUERIES["select_versions"], [self._name, below, below, limit]),
+            (QUERIES["select_aliases"], [self._name]),
+            (QUERIES["select_model_tags"], [self._name]),
         )
         if results is None:
             return None
@@ -90,7 +90,7 @@ class RegistryTables:
         Returns:
             None when there is no such run, or when the tables cannot be read here.
         """
-        return self._find_location("select_run_location", [run_id])
+        return self._find_location(QUERIES["select_run_location"], [run_id])
 
     def find_model_location(self, number: int) -> str | None:
         """Return the folder of the MLflow model of a version.
@@ -98,17 +98,17 @@ class RegistryTables:
         Returns:
             None when there is no such version, or when the tables cannot be read here.
         """
-        return self._find_location("select_model_location", [self._name, number])
+        return self._find_location(QUERIES["select_model_location"], [self._name, number])
 
-    def _find_location(self, query: str, parameters: Sequence[object]) -> str | None:
+    def _find_location(self, query: Query, parameters: Sequence[object]) -> str | None:
         results = self._read((query, parameters))
         return str(results[0][0][0]) if results and results[0] else None
 
-    def _read(self, *queries: tuple[str, Sequence[object]]) -> list[Rows] | None:
+    def _read(self, *queries: tuple[Query, Sequence[object]]) -> list[Rows] | None:
         """Return the rows of each query, all of one state of MLflow's tables.
 
         Args:
-            queries: the name and the parameters of each statement.
+            queries: each statement with its parameters.
 
         Returns:
             None when MLflow's tables do not exist, or are not those of TABLES_VERSION.
@@ -128,8 +128,8 @@ class RegistryTables:
                 if version != (TABLES_VERSION,):
                     return None
                 return [
-                    connection.execute(QUERIES[name], parameters).fetchall()
-                    for name, parameters in queries
+                    connection.execute(query, parameters).fetchall()
+                    for query, parameters in queries
                 ]
 
 

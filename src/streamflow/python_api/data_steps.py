@@ -71,24 +71,40 @@ class DataSteps(OpenInstallation):
             return materialize(platform)
 
     def training_set(
-        self, as_of: Day, *, label_lead: int = 0, known_at: str | datetime | None = None
+        self,
+        as_of: Day,
+        *,
+        label_lead: int = 0,
+        known_at: str | datetime | None = None,
+        months: int = 1,
     ) -> TrainingSet:
         """Build a training set; its `frame` has key, features and label. Nothing is written.
+
+        Of many months, `frame` is the newest one, `earlier` has the sets of those before, and
+        `dated_rows` the rows of all of them.
 
         Args:
             as_of: the drop of the features.
             label_lead: take the labels from so many drops later.
             known_at: read only what was known at this instant; by default now.
+            months: stack so many labelled drops, up to `as_of`, each as known at its own K.
         """
         from streamflow.steps.training.training_set import training_set
 
         instant = parse_day(as_of)
         limit = parse_instant(known_at)
         with self._session() as platform:
-            return training_set(platform, instant, label_lead=label_lead, known_at=limit)
+            return training_set(
+                platform, instant, label_lead=label_lead, known_at=limit, months=months
+            )
 
     def honesty(
-        self, as_of: Day, *, label_lead: int = 0, known_at: str | datetime | None = None
+        self,
+        as_of: Day,
+        *,
+        label_lead: int = 0,
+        known_at: str | datetime | None = None,
+        months: int = 1,
     ) -> HonestyReport:
         """Check a training set for leaks: see `training_set`. Nothing is written."""
         from streamflow.steps.training.honesty import check_label_honesty
@@ -97,5 +113,7 @@ class DataSteps(OpenInstallation):
         instant = parse_day(as_of)
         limit = parse_instant(known_at)
         with self._session() as platform:
-            rows = training_set(platform, instant, label_lead=label_lead, known_at=limit)
+            rows = training_set(
+                platform, instant, label_lead=label_lead, known_at=limit, months=months
+            )
             return check_label_honesty(platform, rows)

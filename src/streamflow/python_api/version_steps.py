@@ -31,6 +31,7 @@ class VersionSteps(OpenInstallation):
         label_lead: int = 0,
         known_at: str | datetime | None = None,
         full: bool = False,
+        months: int = 1,
         **settings: Any,
     ) -> TrainReceipt:
         """Train a model and register it as a new version.
@@ -40,6 +41,7 @@ class VersionSteps(OpenInstallation):
             label_lead: take the labels from so many drops later.
             known_at: read only what was known at this instant; by default now.
             full: prove every cell of a large training set, too.
+            months: learn from so many labelled drops, up to `as_of`, each as known at its own K.
             settings: for this training alone, such as model='logistic' or threshold=0.4.
         """
         from streamflow.steps.training.train import train
@@ -47,7 +49,9 @@ class VersionSteps(OpenInstallation):
         instant = parse_day(as_of)
         limit = parse_instant(known_at)
         with self._session(settings) as platform:
-            return train(platform, instant, label_lead=label_lead, known_at=limit, full=full)
+            return train(
+                platform, instant, label_lead=label_lead, known_at=limit, full=full, months=months
+            )
 
     def models(self) -> pl.DataFrame:
         """List the versions, the newest first, with stage, day of the data, and metrics."""

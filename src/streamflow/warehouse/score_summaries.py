@@ -144,5 +144,10 @@ def read_segments(connection: psycopg.Connection, run: int) -> list[SegmentRow]:
 
 def delete_summaries(connection: psycopg.Connection, runs: Sequence[int]) -> None:
     """Delete what is known of some scoring runs; only the maintenance role may do this."""
-    for name in ("delete_summaries", "delete_segments", "delete_outcomes"):
-        connection.execute(QUERIES[name], [list(runs)])
+    deletions = (
+        QUERIES["delete_summaries"],
+        QUERIES["delete_segments"],
+        QUERIES["delete_outcomes"],
+    )
+    for deletion in deletions:
+        connection.execute(deletion, [list(runs)])
