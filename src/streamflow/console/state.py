@@ -105,6 +105,9 @@ class ConsoleState:
         cookie = request.cookies.get(COOKIE) or make_cookie()
         if self.keys is None:
             return Visitor(cookie=cookie, name="local", scope="admin")
+        if not self.keys.is_trusted:
+            # The keys could not be read for minutes: one of them may be revoked by now.
+            return Visitor(cookie=cookie)
         key_text = read_key(request.scope)
         if not key_text:
             return self.sessions.find_visitor(cookie, datetime.now(UTC), self.keys.find_id)
