@@ -252,6 +252,11 @@ def test_the_reasons_of_today_are_those_of_explain(scored: Platform, browser: Br
     assert f"Today's answer of version 1 is {100 * explained.probability:.1f} %" in text
     for contribution in explained.explanation.top(8):
         assert contribution.words in text
+    # PostgreSQL was restarted: the console's own connection is lost, those of the pool are new.
+    browser.state._serving = None
+    browser.state.platform.connection.close()
+    assert "Today's answer of version 1" in browser.text(f"{user_address(key)}?explain=today")
+    browser.state.platform.forget_lost_connection()
 
 
 def test_the_portfolio_adds_up_and_shows_who_left(scored: Platform, browser: Browser) -> None:

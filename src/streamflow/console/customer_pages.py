@@ -150,7 +150,7 @@ def user_key(request: Request) -> str:
 def _user_page(request: Request, state: ConsoleState) -> Page:
     texts = state.texts
     key = user_key(request)
-    with state.reading() as platform:
+    with state.reading_versions() as platform:
         record = read_user(platform, key)
         explained = None
         if request.query_params.get("explain") == "today":
