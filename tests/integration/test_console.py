@@ -36,6 +36,8 @@ from streamflow.steps.serving.score import score
 from streamflow.steps.serving.user_record import read_user
 from streamflow.warehouse import scores
 from streamflow.warehouse.roles import CONSOLE
+from streamflow.warehouse.score_pages import read_newest_drops
+from streamflow.warehouse.score_summaries import FrozenSource, add_outcome
 
 MAX_STATEMENTS = 6
 MAX_PAGE_BYTES = 100_000
@@ -283,6 +285,18 @@ def test_the_portfolio_adds_up_and_shows_who_left(scored: Platform, browser: Bro
     assert calibration.as_of == FEBRUARY
     example = calibration.example
     assert f"of 100 users with {example.percent} %, {example.churned_of_100} left" in text
+
+
+def test_labels_of_a_drop_that_was_loaded_late_count(scored: Platform) -> None:
+    """An earlier drop now dates the labels. Its revision has the number that was counted before."""
+    connection = scored.connection
+    model = scored.catalog.model
+    with connection.transaction(force_rollback=True):
+        before = read_newest_drops(connection, model, limit=1)[0]
+        assert before.label_as_of == FEBRUARY
+        source = FrozenSource(table="labels", key="user_id", as_of=JANUARY, revision=1)
+        add_outcome(connection, before.id, source, "churn_label")
+        assert read_newest_drops(connection, model, limit=1)[0].label_as_of == JANUARY
 
 
 def test_a_page_is_small_asks_little_and_is_escaped(scored: Platform, browser: Browser) -> None:
