@@ -32,6 +32,7 @@ from streamflow.core.monitoring.drift import FeatureDrift
 from streamflow.core.monitoring.drift_tests import Rate, TestResult
 from streamflow.core.monitoring.report import Report, ReportEvidence, to_values
 from streamflow.database import connect
+from streamflow.errors import VersionMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.drop_record import list_drops, read_drop
 from streamflow.steps.monitoring.stored_reports import list_reports, read_report
@@ -314,6 +315,9 @@ def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -
     ):
         assert console.reader.get(path).status_code in (404, 422), path
     assert console.reader.get("/production/served?instant=%00soon").status_code == 200
+    for number in (99, int(big)):
+        with pytest.raises(VersionMissing):
+            read_version(console.platform, number)
     for path in ("/versions/99/promote", "/service/keys/none/revoke"):
         assert console.admin.get(path).status_code == 404, path
 
