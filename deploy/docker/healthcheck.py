@@ -7,6 +7,7 @@ prefect  its database answers, and the worker has announced that it serves the f
 feast    answers a question to the live features, from the database
 api      reaches its database; without a version in Production, or before the first drop, it counts
          as healthy too
+console  answers; each of its pages needs a log-in
 """
 
 import json
@@ -73,7 +74,15 @@ def api() -> list[str]:
     return []
 
 
+def console() -> list[str]:
+    """It says no more to whoever has no key."""
+    urllib.request.urlopen("http://127.0.0.1:8400/health", timeout=TIMEOUT_S).close()
+    return []
+
+
+CHECKS = {"mlflow": mlflow, "prefect": prefect, "feast": feast, "api": api, "console": console}
+
 if __name__ == "__main__":
-    wrong = {"mlflow": mlflow, "prefect": prefect, "feast": feast, "api": api}[sys.argv[1]]()
+    wrong = CHECKS[sys.argv[1]]()
     print("; ".join(wrong) or "ok")
     sys.exit(bool(wrong))

@@ -24,8 +24,8 @@ ENVIRONMENT = dict(
     os.environ
 )  # before the tests' own is cleaned of settings: ports and project are said by variables
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
-SERVICES = ("postgres", "mlflow", "prefect", "feast", "api")
-OURS = ("mlflow", "prefect", "feast", "api")
+SERVICES = ("postgres", "mlflow", "prefect", "feast", "api", "console")
+OURS = ("mlflow", "prefect", "feast", "api", "console")
 PATIENCE_S = 180
 API, MLFLOW, PREFECT, FEAST, FEAST_UI = (
     f"http://127.0.0.1:{os.environ.get(f'{name}_PORT', '')}"

@@ -36,6 +36,8 @@ from streamflow.steps.serving.score import score
 from streamflow.steps.serving.user_record import read_user
 from streamflow.warehouse import scores
 from streamflow.warehouse.roles import CONSOLE
+from streamflow.warehouse.score_pages import read_newest_drops
+from streamflow.warehouse.score_summaries import FrozenSource, add_outcome
 
 MAX_STATEMENTS = 6
 MAX_PAGE_BYTES = 100_000
@@ -252,6 +254,11 @@ def test_the_reasons_of_today_are_those_of_explain(scored: Platform, browser: Br
     assert f"Today's answer of version 1 is {100 * explained.probability:.1f} %" in text
     for contribution in explained.explanation.top(8):
         assert contribution.words in text
+    # PostgreSQL was restarted: the console's own connection is lost, those of the pool are new.
+    browser.state._serving = None
+    browser.state.platform.connection.close()
+    assert "Today's answer of version 1" in browser.text(f"{user_address(key)}?explain=today")
+    browser.state.platform.forget_lost_connection()
 
 
 def test_the_portfolio_adds_up_and_shows_who_left(scored: Platform, browser: Browser) -> None:
@@ -278,6 +285,18 @@ def test_the_portfolio_adds_up_and_shows_who_left(scored: Platform, browser: Bro
     assert calibration.as_of == FEBRUARY
     example = calibration.example
     assert f"of 100 users with {example.percent} %, {example.churned_of_100} left" in text
+
+
+def test_labels_of_a_drop_that_was_loaded_late_count(scored: Platform) -> None:
+    """An earlier drop now dates the labels. Its revision has the number that was counted before."""
+    connection = scored.connection
+    model = scored.catalog.model
+    with connection.transaction(force_rollback=True):
+        before = read_newest_drops(connection, model, limit=1)[0]
+        assert before.label_as_of == FEBRUARY
+        source = FrozenSource(table="labels", key="user_id", as_of=JANUARY, revision=1)
+        add_outcome(connection, before.id, source, "churn_label")
+        assert read_newest_drops(connection, model, limit=1)[0].label_as_of == JANUARY
 
 
 def test_a_page_is_small_asks_little_and_is_escaped(scored: Platform, browser: Browser) -> None:

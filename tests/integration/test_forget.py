@@ -21,7 +21,8 @@ from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.snapshot import snapshot
 from streamflow.steps.serving.predict import predict
 from streamflow.steps.training.training_set import training_set
-from streamflow.warehouse import frozen
+from streamflow.warehouse import frozen, inbox
+from streamflow.warehouse.inbox import InboxEntry
 
 KEY = "7590-VHVEG"
 
@@ -59,7 +60,12 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(
     run(platform, simulated_drops / "month_001", FEBRUARY)
     in_production(platform, FEBRUARY)
     predict(platform, KEY, now=NOW)
-    assert len(tables_that_mention(platform, KEY)) == 6 + 6 + 4 + 1
+    refused = InboxEntry(
+        folder="2024-03", digest="x", as_of=None, status="failed", at=NOW,
+        error=f"2024-03/users.csv:3 column 'user_id': expected unique, got '{KEY}'",
+    )  # fmt: skip
+    inbox.record_entry(platform.connection, refused)
+    assert len(tables_that_mention(platform, KEY)) == 6 + 6 + 4 + 1 + 1
     before, set_before = recorded(platform), training_set(platform, JANUARY)
     receipt = forget(platform, KEY, why="a request")
     assert tables_that_mention(platform, KEY) == []
@@ -70,6 +76,8 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(
         for e in receipt.erased
     } == {place: (before[place], after[place]) for place in before}
     assert receipt.rows["streamflow.prediction_log"] == 1
+    error = inbox.entries(platform.connection)["2024-03"].error
+    assert error == "2024-03/users.csv:3 column 'user_id': expected unique, got '(erased)'"
     with pytest.raises(EntityUnknown):
         predict(platform, KEY, now=NOW)
     left = training_set(platform, JANUARY, known_at=set_before.known_at).frame

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from streamflow.console import charts, customer_tables, formats
-from streamflow.console.pages import Page, respond, user_address
+from streamflow.console.pages import Page, quoted_path, respond, user_address
 from streamflow.console.state import ConsoleState
 from streamflow.console.trust_line import write_trust
 from streamflow.console.user_views import draw_probabilities, explain_today, list_histories
@@ -140,10 +140,9 @@ def user_key(request: Request) -> str:
     Raises:
         EntityUnknown: the address is not UTF-8, so that it is the key of nobody.
     """
-    raw_path: bytes = request.scope["raw_path"]
-    quoted = raw_path.partition(b"?")[0].decode("ascii", "replace").removeprefix("/users/")
+    quoted_key = quoted_path(request).removeprefix("/users/")
     try:
-        return unquote(quoted, errors="strict")
+        return unquote(quoted_key, errors="strict")
     except UnicodeDecodeError as exc:
         raise EntityUnknown("no user has such a key") from exc
 
@@ -151,7 +150,7 @@ def user_key(request: Request) -> str:
 def _user_page(request: Request, state: ConsoleState) -> Page:
     texts = state.texts
     key = user_key(request)
-    with state.reading() as platform:
+    with state.reading_versions() as platform:
         record = read_user(platform, key)
         explained = None
         if request.query_params.get("explain") == "today":

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from streamflow.console.forms import read_form
 from streamflow.console.navigation import FIRST_PAGE
-from streamflow.console.pages import Page, draw, set_cookie
+from streamflow.console.pages import Page, draw, quoted_path, set_cookie
 from streamflow.console.state import ConsoleState
 from streamflow.core.serving.api_keys import scope_covers
 from streamflow.web.request_context import notes_of
@@ -72,7 +72,7 @@ def _draw_form(
 
 def login_address(request: Request) -> str:
     """Return the address of the form, which leads back to the page that was asked for."""
-    page = request.url.path
+    page = quoted_path(request)
     if request.url.query:
         page = f"{page}?{request.url.query}"
     return f"{LOGIN}?next_page={quote(page, safe='')}"

@@ -146,10 +146,19 @@ def change_address(request: Request) -> Any:
         kept_items = [(name, value) for name, value in current if name not in changes]
         new_items = [(name, value) for name, value in changes.items() if value is not None]
         query = urlencode([*kept_items, *new_items])
-        path = quote(request.url.path, safe="/~")
+        path = quoted_path(request)
         return f"{path}?{query}" if query else path
 
     return change
+
+
+def quoted_path(request: Request) -> str:
+    """Return the path of the page as the address has it: the key of a user stays quoted.
+
+    The path of `request.url` has some signs quoted and others not.
+    """
+    raw_path: bytes = request.scope["raw_path"]
+    return raw_path.partition(b"?")[0].decode("ascii", "replace")
 
 
 def user_address(key: str) -> str:

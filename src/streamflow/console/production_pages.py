@@ -26,6 +26,8 @@ from streamflow.steps.stages.ledger import (
 
 PRODUCTION_PAGE = "/production"
 ENTRIES_SHOWN = 25
+# The newest entry counts, also if PostgreSQL's clock dates it later than the clock of this machine.
+NEWEST = datetime.max.replace(tzinfo=UTC)
 
 
 def add_pages(app: FastAPI, state: ConsoleState) -> None:
@@ -59,7 +61,7 @@ def _ledger_page(state: ConsoleState, below: int | None) -> Page:
     texts = state.texts
     with state.reading() as platform:
         entries = read_newest_entries(platform, below=below, limit=ENTRIES_SHOWN)
-        serving = _find_version_at(platform, datetime.now(UTC))
+        serving = _find_version_at(platform, NEWEST)
     is_full = len(entries) == ENTRIES_SHOWN and entries[-1].seq > 1
     return Page(
         template="production",

@@ -15,6 +15,7 @@ from streamflow.web.request_context import notes_of
 
 # The largest integer of PostgreSQL's type of this name.
 MAX_NUMBER = 2**31 - 2
+MAX_DIGITS = 10
 MAX_TEXT = 2_000
 
 Number = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
@@ -62,7 +63,8 @@ def number_field(fields: Mapping[str, str], name: str) -> int:
         ForeignForm: the field is missing, or is no number.
     """
     text = fields.get(name, "")
-    if not (text.isascii() and text.isdecimal()) or int(text) > MAX_NUMBER:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+    if not is_number or int(text) > MAX_NUMBER:
         raise ForeignForm
     return int(text)
 

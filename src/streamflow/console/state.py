@@ -105,6 +105,9 @@ class ConsoleState:
         cookie = request.cookies.get(COOKIE) or make_cookie()
         if self.keys is None:
             return Visitor(cookie=cookie, name="local", scope="admin")
+        if not self.keys.is_trusted:
+            # The keys could not be read for minutes: one of them may be revoked by now.
+            return Visitor(cookie=cookie)
         key_text = read_key(request.scope)
         if not key_text:
             return self.sessions.find_visitor(cookie, datetime.now(UTC), self.keys.find_id)
@@ -130,21 +133,24 @@ class ConsoleState:
         """Explain today's answer about a user, as the command `explain` does.
 
         The first call loads the version in Production, which takes some seconds.
+
+        Args:
+            platform: as `reading_versions` yields it
         """
         from streamflow.steps.serving.explain import explain_live_row
 
-        return explain_live_row(platform.connection, self._load_serving(), key, now=now)
+        return explain_live_row(platform.connection, self._load_serving(platform), key, now=now)
 
-    def _load_serving(self) -> Serving:
+    def _load_serving(self, platform: Platform) -> Serving:
         from streamflow.steps.serving.serving_version import load_serving
         from streamflow.steps.stages.transitions import version_in_stage
 
         with self._serving_lock:
-            version = version_in_stage(self.platform)
+            version = version_in_stage(platform)
             loaded = self._serving
             is_current = loaded and version and loaded.run_id == version.run_id
             if loaded is None or not is_current:
-                loaded = load_serving(self.platform)
+                loaded = load_serving(platform)
                 self._serving = loaded
             return loaded
 

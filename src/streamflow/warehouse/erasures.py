@@ -12,6 +12,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from streamflow.core.data.contract import quote_cell
 from streamflow.core.data.digest import TableDigest
 from streamflow.database.locks import FORGETTING, hold_lock, transaction_lock_sql
 from streamflow.database.sql_files import load_queries
@@ -20,6 +21,7 @@ from streamflow.warehouse.frozen import Revision
 QUERIES = load_queries(__file__, "erasures.sql")
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # no answer is older
+ERASED = "'(erased)'"  # stands in an error where the key stood
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +124,10 @@ def wait_for_answers(connection: psycopg.Connection) -> datetime:
 def erase_stored(connection: psycopg.Connection, key_name: str, key: str) -> Counter[str]:
     """Delete a key from the raw rows, the prediction log, the scores and the rejects.
 
+    Errors of the inbox that quote the key stay, with ERASED in its place.
+
     Returns:
-        table -> how many rows were deleted, for each table that had rows of this key.
+        table -> how many rows were deleted or changed, for each table that had rows of this key.
     """
     deleted = _erase_tables(connection, "raw", key_name, key)
     predictions = connection.execute(QUERIES["delete_logged_predictions"], [key, BEGINNING])
@@ -132,6 +136,11 @@ def erase_stored(connection: psycopg.Connection, key_name: str, key: str) -> Cou
     deleted["streamflow.score"] = scores.rowcount
     rejects = connection.execute(QUERIES["delete_rejected_rows"], [key, key_name, key])
     deleted["streamflow.reject"] = rejects.rowcount
+    errors = connection.execute(
+        QUERIES["erase_from_inbox_errors"],
+        {"quoted": quote_cell(key), "erased": ERASED},
+    )
+    deleted["streamflow.inbox"] = errors.rowcount
     return +deleted
 
 

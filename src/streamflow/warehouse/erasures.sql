@@ -47,6 +47,12 @@ SELECT clock_timestamp()
 DELETE FROM streamflow.score
 WHERE key = %s
 
+-- erase_from_inbox_errors --
+-- Replace a key in the errors of the inbox: a violation quotes the value that it found.
+UPDATE streamflow.inbox
+SET error = replace(error, %(quoted)s, %(erased)s)
+WHERE strpos(error, %(quoted)s) > 0
+
 -- delete_rejected_rows --
 -- Delete the rejected rows of a key. The key of a row that could not be read is in its cells.
 DELETE FROM streamflow.reject

@@ -12,7 +12,14 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from streamflow.core.promotion.ledger import FIRST_HASH, Action, Entry, find_last_move
+from streamflow.core.promotion.ledger import (
+    FIRST_HASH,
+    MOVES,
+    PRODUCTION,
+    Action,
+    Entry,
+    find_last_move,
+)
 from streamflow.core.training.training_set import Source, describe_revision
 from streamflow.database.locks import (
     LEDGER,
@@ -106,6 +113,26 @@ def gate_entry(connection: psycopg.Connection, model: str, version: int) -> Entr
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         parameters = {"model": model, "version": version}
         return cursor.execute(QUERIES["select_gate_entry"], parameters).fetchone()
+
+
+def find_move_at(
+    connection: psycopg.Connection,
+    model: str,
+    instant: datetime,
+    *,
+    stage: str = PRODUCTION,
+) -> Entry | None:
+    """Read the entry by which a version held a stage at an instant, with its evidence."""
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        parameters = {"model": model, "stage": stage, "moves": list(MOVES), "instant": instant}
+        return cursor.execute(QUERIES["select_move_at"], parameters).fetchone()
+
+
+def find_end(connection: psycopg.Connection, move: Entry) -> datetime | None:
+    """Read when the version that an entry put into a stage was replaced; None: not yet."""
+    parameters = {"model": move.model, "stage": move.stage, "moves": list(MOVES), "seq": move.seq}
+    row = connection.execute(QUERIES["select_next_move"], parameters).fetchone()
+    return None if row is None else row[0]
 
 
 def append(connection: psycopg.Connection, move: Move, *, since: datetime | None = None) -> Entry:

@@ -20,6 +20,25 @@ WHERE model = %(model)s
 ORDER BY seq DESC
 LIMIT %(limit)s
 
+-- select_move_at --
+-- The entry by which a version held a stage at an instant, with its evidence.
+SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why,
+       evidence_digest, evidence, previous, hash
+FROM streamflow.ledger
+WHERE model = %(model)s AND stage = %(stage)s AND action = ANY(%(moves)s)
+  AND since <= %(instant)s
+ORDER BY seq DESC
+LIMIT 1
+
+-- select_next_move --
+-- When the version that held a stage after an entry was replaced.
+SELECT since
+FROM streamflow.ledger
+WHERE model = %(model)s AND stage = %(stage)s AND action = ANY(%(moves)s)
+  AND seq > %(seq)s
+ORDER BY seq
+LIMIT 1
+
 -- select_gate_entry --
 -- The newest entry of a model that has the evidence of the gate about a version.
 SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why,

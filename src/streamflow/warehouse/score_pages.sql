@@ -2,7 +2,8 @@
 
 -- select_newest_runs --
 -- For each of the newest scored drops, the run of the version that scored it last, with reasons
--- where that version has them. Its outcome is the one by the newest labels.
+-- where that version has them. Its outcome is the one by the newest labels. A drop that was loaded
+-- late can be an earlier one than the drop whose labels were counted before; then it counts.
 SELECT r.id, r.at, r.as_of, r.known_at, r.version, r.run_id, r.threshold, r.explained, r.rows,
        r.flagged, r.missing, s.trained_as_of, s.label_lead, s.expected, s.defaulted,
        s.oldest_as_of, o.label_as_of, o.tenths
@@ -20,7 +21,7 @@ LEFT JOIN LATERAL (
     FROM streamflow.score_outcome
     WHERE score_run = r.id
     GROUP BY label_as_of, label_revision
-    ORDER BY label_revision DESC
+    ORDER BY label_as_of, label_revision DESC
     LIMIT 1) AS o ON true
 ORDER BY r.as_of DESC
 

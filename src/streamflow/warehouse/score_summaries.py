@@ -124,7 +124,8 @@ def add_outcome(
     label: str,
 ) -> None:
     """Count who left in each tenth of probability; the same revision is counted once only."""
-    row = connection.execute(QUERIES["select_has_outcome"], [run, source.revision]).fetchone()
+    revision_key = [run, source.as_of, source.revision]
+    row = connection.execute(QUERIES["select_has_outcome"], revision_key).fetchone()
     if row is not None:
         return
     statement = INSERT_OUTCOME.format(

@@ -19,7 +19,7 @@ WHERE score_run = %(run)s
 -- One row if the outcome of a scoring run is recorded for a revision of the labels.
 SELECT 1
 FROM streamflow.score_outcome
-WHERE score_run = %s AND label_revision = %s
+WHERE score_run = %s AND label_as_of = %s AND label_revision = %s
 LIMIT 1
 
 -- select_segments --

@@ -30,7 +30,7 @@ def test_the_oldest_numbers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_fields_that_no_form_of_ours_sends_are_refused() -> None:
     assert number_field({"n": "12"}, "n") == 12
-    for text in ("", "-1", "1.0", "²", "9" * 12):
+    for text in ("", "-1", "1.0", "²", "9" * 12, "9" * 5000):
         with pytest.raises(ForeignForm):
             number_field({"n": text}, "n")
     assert text_field({"why": "  a reason "}, "why") == "a reason"

@@ -172,26 +172,19 @@ def is_behind(entries: Sequence[Entry], head: str | None) -> bool:
     return _compare_with_head(entries, head) is None
 
 
-def find_last_move(
-    entries: Iterable[Entry],
-    stage: str = PRODUCTION,
-    *,
-    until: datetime | None = None,
-) -> Entry | None:
+def find_last_move(entries: Iterable[Entry], stage: str = PRODUCTION) -> Entry | None:
     """Return the entry that decides which version holds a stage.
 
     Args:
         entries: The entries, in their order.
         stage: The stage.
-        until: The instant to look at. None means now.
 
     Returns:
         None when the stage had not changed yet.
     """
     newest = None
     for entry in entries:
-        is_early_enough = until is None or entry.since <= until
-        if entry.moves and entry.stage == stage and is_early_enough:
+        if entry.moves and entry.stage == stage:
             newest = entry
     return newest
 

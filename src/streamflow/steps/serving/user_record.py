@@ -92,9 +92,12 @@ def read_user(platform: Platform, key: str) -> UserRecord:
     """
     drops = read_scored_drops(platform)
     connection = platform.connection
+    typed_key = parse_key(platform.catalog, key)
+    # Scores and answers have the key as text: that of the number 7 is "7", not "007".
+    key = str(typed_key)
     rows = read_values_of_key(
         connection,
-        parse_key(platform.catalog, key),
+        typed_key,
         key_name=platform.catalog.entity.key,
         tables=platform.catalog.feature_tables,
     )

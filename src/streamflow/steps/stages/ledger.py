@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.promotion.ledger import Entry, find_first_broken, find_last_move
+from streamflow.core.promotion.ledger import Entry, find_first_broken
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.warehouse import ledger
@@ -89,24 +89,18 @@ def find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant:
     Raises:
         VersionMissing: no version was in Production.
     """
-    entries = ledger.entries(platform.connection, platform.catalog.model)
-    last_entry = find_last_move(entries, until=instant)
+    last_entry = ledger.find_move_at(platform.connection, platform.catalog.model, instant)
     if last_entry is None or last_entry.to_version is None:
         since = f" since {last_entry.since.isoformat()}" if last_entry else ""
         raise VersionMissing(
             f"no version of {platform.catalog.model} was in Production "
             f"at {instant.isoformat()}{since}"
         )
-    later_moves = (
-        entry.since
-        for entry in entries
-        if entry.moves and entry.stage == last_entry.stage and entry.seq > last_entry.seq
-    )
     return VersionAtInstant(
         model=platform.catalog.model,
         instant=instant,
         version=last_entry.to_version,
         since=last_entry.since,
-        until=next(later_moves, None),
-        entry=read_entry(platform, last_entry.seq) or last_entry,
+        until=ledger.find_end(platform.connection, last_entry),
+        entry=last_entry,
     )

@@ -35,7 +35,7 @@ CREATE TABLE streamflow.score_outcome (
     users bigint NOT NULL,
     expected double precision NOT NULL,
     churned bigint NOT NULL,
-    PRIMARY KEY (score_run, label_revision, bin)
+    PRIMARY KEY (score_run, label_as_of, label_revision, bin)
 );
 DO $$ DECLARE one text; BEGIN
     FOREACH one IN ARRAY ARRAY['score_summary', 'score_segment', 'score_outcome'] LOOP

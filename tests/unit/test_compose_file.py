@@ -1,0 +1,32 @@
+"""The services of compose.yaml, without Docker."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def read_services() -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    return services
+
+
+def test_each_service_of_ours_has_its_check() -> None:
+    checks = runpy.run_path(str(ROOT / "deploy/docker/healthcheck.py"))["CHECKS"]
+    names = set()
+    for name, service in read_services().items():
+        command = service.get("healthcheck", {}).get("test", [])
+        if any("healthcheck.py" in part for part in command):
+            assert command[-1] == name
+            names.add(name)
+    assert names == set(checks)
+
+
+def test_the_console_asks_for_a_key_and_is_published_on_this_machine() -> None:
+    console = read_services()["console"]
+    assert console["environment"]["STREAMFLOW_API_AUTH"] == "on"
+    assert console["ports"] == ["${BIND:-127.0.0.1}:${CONSOLE_PORT:-8400}:8400"]
+    assert "8400" in console["command"]
