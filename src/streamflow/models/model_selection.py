@@ -173,9 +173,13 @@ def predict_out_of_fold(
         probabilities of the judged rows, before calibration. (n,), or those of the newest month
 
     Raises:
-        TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
+        TrainingImpossible: all rows, all judged rows, or all rows outside of a fold, have the
+            same class.
     """
     require_both_classes(training_rows.label)
+    if training_rows.months is not None:
+        name = "the newest month of the training side"
+        require_both_classes(training_rows.judged_label, name=name)
     positions = hash_position(training_rows.keys, salt=salt)
     fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
     is_judged = training_rows.is_judged
