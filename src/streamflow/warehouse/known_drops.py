@@ -63,7 +63,12 @@ class KnownDrops:
 
         Returns:
             None when there is no such drop yet.
+
+        Raises:
+            ValueError: the lead is negative.
         """
+        if lead < 0:
+            raise ValueError(f"label_lead: expected 0 or more drops, got {lead}")
         if lead == 0:
             return as_of
         later_drops = [drop for drop in self.drops if drop > as_of]
@@ -152,6 +157,9 @@ def read_known_drops(
     without_pruned: bool = False,
 ) -> KnownDrops:
     """Read the drops that are known at an instant.
+
+    A drop whose revision was pruned since was known, too: without it, the drop after it would be
+    taken for the next one, and date the wrong labels. Whoever reads rows refuses such a revision.
 
     Args:
         connection: the database.
