@@ -68,13 +68,16 @@ def test_a_sample_has_the_months_of_its_users() -> None:
     assert sorted(sample.keys.unique()) == sorted(sample.keys.filter(pl.Series(sample.is_judged)))
 
 
-def test_a_newest_month_that_cannot_judge_is_refused_in_words() -> None:
-    """All its labels are equal, or none of its users is on the training side."""
+def test_months_that_cannot_judge_or_teach_are_refused_in_words() -> None:
+    """All their labels are equal, or none of their users is on the training side."""
     rows = two_months(turned=False)
     assert rows.months is not None
     stays = np.where(rows.months.is_newest, 0, rows.label).astype(np.int8)
     with pytest.raises(TrainingImpossible, match="the newest month of .* all 300 labels are 0"):
         cross_validate(replace(rows, label=stays), "logistic", salt="s")
+    stayed = np.where(rows.months.is_before, 0, rows.label).astype(np.int8)
+    with pytest.raises(TrainingImpossible, match="of the months before .* all 300 labels are 0"):
+        cross_validate(replace(rows, label=stayed), "logistic", salt="s")
     nobody = replace(rows.months, is_newest=np.zeros(2 * USERS, dtype=bool))
     with pytest.raises(TrainingImpossible, match="the newest month of .* there are no rows"):
         cross_validate(replace(rows, months=nobody), "logistic", salt="s")
